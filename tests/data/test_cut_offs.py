@@ -14,10 +14,10 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.load import load
 from firstday.data.splits.cut_offs import FEWEST_IN_COHORT, choose_cut_offs, choose_target_days
-from firstday.data.splits.histories import NEVER, Histories, Log
+from firstday.data.splits.histories import Histories, Log
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.snapshot import find_first_seen, take_snapshot
-from firstday.data.user_rows import DAY_US
+from firstday.data.user_rows import DAY_US, NEVER
 from firstday.errors import ConfigError, DataError
 from tests.data.test_splits_by_hand import LOG as BY_HAND
 from tests.data.test_splits_by_hand import REGISTERED, make_dataset, may, write_out

@@ -13,11 +13,11 @@ import pytest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import Events
-from firstday.data.splits.histories import NEVER, Histories, Log, Protocol, find_log, read_histories
+from firstday.data.splits.histories import Histories, Log, Protocol, find_log, read_histories
 from firstday.data.splits.holdout import log_of, split_for_training
 from firstday.data.splits.roles import ENOUGH_VALIDATION, MOST_VALIDATION, assign_roles, find_warm, refuse_too_few
 from firstday.data.splits.split import Actions, take_actions
-from firstday.data.user_rows import UserRows
+from firstday.data.user_rows import NEVER, UserRows
 from firstday.errors import ConfigError, DataError
 from tests.data.test_cut_offs import make_histories
 from tests.data.test_splits_by_hand import ACTS, EVERYTHING, LOG, REGISTERED, make_dataset, may, write_out

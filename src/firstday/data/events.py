@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from firstday.data.user_rows import DAY_US, UserRows, note_future
+from firstday.data.user_rows import DAY_US, NEVER, UserRows, note_future
 from firstday.display import readable
 from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
@@ -87,9 +87,8 @@ class Window:
 
     def select(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of a part that lie in the window."""
-        user, timestamp = frame["user_ix"].to_numpy(), frame["timestamp"].to_physical()
-        has_time, moment = timestamp.is_not_null().to_numpy(), timestamp.fill_null(0).to_numpy()
-        return frame.filter(pl.Series(has_time & (moment >= self.start[user]) & (moment < self.end[user])))
+        user, moment = frame["user_ix"].to_numpy(), frame["timestamp"].to_physical().fill_null(NEVER).to_numpy()
+        return frame.filter(pl.Series((moment >= self.start[user]) & (moment < self.end[user])))
 
 
 @readable
@@ -134,7 +133,7 @@ class Events:
     @classmethod
     def empty(cls, pairs: tuple[Pair, ...] = ()) -> Events:
         """Make Events of nobody, or of users who did nothing."""
-        return cls(pairs, np.zeros(len(pairs), dtype=np.int64), UserRows((pl.DataFrame(schema=EVENT_TYPES),)))
+        return cls.of_rows(pairs, UserRows((pl.DataFrame(schema=EVENT_TYPES),)))
 
     def __len__(self) -> int:
         return int(self.counts.sum())
@@ -180,25 +179,20 @@ class Events:
         list of dict
             For each window, and each pair that occurs anywhere, the added weights: shape (n_users, n_targets).
         """
-        window_cells: list[dict[Pair, list[pl.DataFrame]]] = [
-            {pair: [] for pair in self.present_pairs()} for _ in windows
-        ]
-        key = ("pair", "user_ix", "target_ix")
+        sums: list[list[pl.DataFrame]] = [[] for _ in windows]
+        key, weight = ("pair", "user_ix", "target_ix"), pl.col("weight").cast(pl.Float64).sum().cast(pl.Float32)
         for frame in self.frames():
-            for window, cells in zip(windows, window_cells, strict=True):
+            for window, parts in zip(windows, sums, strict=True):
                 selection = frame if window is None else window.select(frame)
-                sums = selection.group_by(key).agg(pl.col("weight").cast(pl.Float64).sum().cast(pl.Float32))
-                for (code,), of_pair in sums.sort(key).group_by("pair", maintain_order=True):
-                    cells[self.pairs[int(code)]].append(of_pair)
-        return [
-            {pair: _join(parts, n_users, n_targets[pair[1]]) for pair, parts in cells.items()} for cells in window_cells
-        ]
+                parts.append(selection.group_by(key).agg(weight).sort(key))
+        return [self._spread(pl.concat(parts), n_users, n_targets) for parts in sums]
 
-
-def _join(parts: list[pl.DataFrame], n_users: int, n_targets: int) -> SparseRows:
-    """Make a matrix of its entries, by user and then target; the parts are in the order of users."""
-    if not parts:
-        return SparseRows.empty(n_users, n_targets)
-    cells = pl.concat(parts)
-    starts = np.concatenate([[0], np.cumsum(np.bincount(cells["user_ix"].to_numpy(), minlength=n_users))])
-    return SparseRows(starts.astype(np.int64), cells["target_ix"].to_numpy(), cells["weight"].to_numpy(), n_targets)
+    def _spread(self, cells: pl.DataFrame, n_users: int, n_targets: Mapping[str, int]) -> dict[Pair, SparseRows]:
+        """Make a matrix of the cells of each pair; these are in the order of users and targets."""
+        matrices = {}
+        for code, (pair, n) in enumerate(zip(self.pairs, self.counts, strict=True)):
+            if n:
+                user, target, weight = cells.filter(pl.col("pair") == code)["user_ix", "target_ix", "weight"]
+                starts = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=n_users))])
+                matrices[pair] = SparseRows(starts, target.to_numpy(), weight.to_numpy(), n_targets[pair[1]])
+        return matrices

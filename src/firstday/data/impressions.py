@@ -42,6 +42,18 @@ IMPRESSION_ORDER = ("user_ix", "timestamp", "list_id", "position", "item_ix", "p
 """How the rows of a part are sorted: whatever the order in which they came."""
 ONE_PLACE = ("user_ix", "item_ix", "list_id")
 """What is the same in one list's item: it is counted once."""
+_MOMENT = pl.col("timestamp").to_physical()
+_IS_NEW = (
+    pl.when(pl.col("list_id").is_not_null())
+    .then(pl.struct(ONE_PLACE).is_first_distinct())
+    .otherwise(
+        pl.struct("user_ix", "item_ix", "timestamp").is_first_distinct() | _MOMENT.is_null() | (_MOMENT % DAY_US == 0)
+    )
+)
+"""Which sorted rows repeat no earlier one.
+
+A list shows an item once. An item that was shown alone repeats at the same moment; midnight gives the day at most.
+"""
 IN_THE_SAME_LIST = (
     "repeat another impression (same user, list and item; without a list: same moment); each is counted once"
 )
@@ -60,7 +72,7 @@ def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        Columns as in `WRITTEN_TYPES`.
+        Columns as in `WRITTEN_TYPES`, among others.
     """
     signal, weight = pl.col("signal"), pl.col("weight").fill_null(1.0)
     is_use = signal.is_in(use) & pl.col("list_id").is_not_null() & (weight > 0)
@@ -71,7 +83,7 @@ def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame:
         user_ix=USER_INDEX,
         item_ix=ITEM_INDEX,
         is_shown=signal == SHOWN,
-    ).select(pl.col(name).cast(kind) for name, kind in WRITTEN_TYPES.items())
+    )
 
 
 def clean_impressions(rows: pl.DataFrame, now: datetime, findings: Findings) -> pl.DataFrame:
@@ -81,28 +93,11 @@ def clean_impressions(rows: pl.DataFrame, now: datetime, findings: Findings) -> 
     is_future = (rows["timestamp"] > now).fill_null(value=False)
     past = rows.filter(~is_future)
     shown = past.filter("is_shown").drop("is_shown").sort(IMPRESSION_ORDER)
-    distinct = shown.filter(~_repeats(shown))
+    distinct = shown.filter(_IS_NEW)
     findings.note_rows("interactions", shown.height - distinct.height, n_shown, IN_THE_SAME_LIST)
     note_future(findings, rows["timestamp"].filter(is_future & is_shown), n_shown)
-    return _mark_used(distinct, past.filter(~pl.col("is_shown")))
-
-
-def _repeats(shown: pl.DataFrame) -> pl.Series:
-    """Tell which sorted rows repeat an earlier one, bool, shape (n_rows,).
-
-    A list shows an item once. An item that was shown alone repeats at the same moment; midnight gives the day at most.
-    """
-    in_list = shown.select(pl.struct(ONE_PLACE).is_first_distinct()).to_series()
-    moment = shown["timestamp"].to_physical()
-    alone = shown.select(pl.struct("user_ix", "item_ix", "timestamp").is_first_distinct()).to_series()
-    alone = alone | moment.is_null() | (moment % DAY_US == 0)
-    repeats: pl.Series = ~in_list.zip_with(shown["list_id"].is_not_null(), alone)
-    return repeats
-
-
-def _mark_used(shown: pl.DataFrame, uses: pl.DataFrame) -> pl.DataFrame:
-    """Say of each impression whether a use of its item carries its list's id, and when it first does."""
-    first_uses = uses.group_by(ONE_PLACE).agg(used_at=pl.col("timestamp").min(), is_used=pl.lit(value=True))
-    marked = shown.join(first_uses, on=ONE_PLACE, how="left", maintain_order="left")
+    uses = past.remove("is_shown").group_by(ONE_PLACE)
+    first_uses = uses.agg(used_at=pl.col("timestamp").min(), is_used=pl.lit(value=True))
+    marked = distinct.join(first_uses, on=ONE_PLACE, how="left", maintain_order="left")
     marked = marked.with_columns(pl.col("is_used").fill_null(value=False))
     return marked.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items())

@@ -222,23 +222,20 @@ def find_ids_of(frames: Frames, home: str) -> Ids | None:
 
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Return each entity other than items: its members are in its column of `items`, and in `collections`."""
-    parts: dict[str, list[pl.DataFrame]] = {}
-    if "items" in frames:
-        for column in set(frames["items"].columns) - set(TABLES["items"].kinds):
-            pairs = frames["items"].select(pl.col(column).alias("entity_id"), "item_id").explode("entity_id")
-            parts.setdefault(entity_of_column(column), []).append(pairs)
+    table = frames["items"]
+    parts = [pl.DataFrame(schema={"entity": pl.String, "entity_id": pl.String, "item_id": items.values.dtype})]
+    for column in set(table.columns) - set(TABLES["items"].kinds):
+        entity = pl.lit(entity_of_column(column)).alias("entity")
+        parts.append(table.select(entity, pl.col(column).alias("entity_id"), "item_id").explode("entity_id"))
     if "collections" in frames:
-        for (name,), rows in frames["collections"].group_by("entity"):
-            if name != ITEM:
-                pairs = rows.select(pl.col("entity_id").cast(pl.String), "item_id")
-                parts.setdefault(str(name), []).append(pairs)
+        columns = ("entity", pl.col("entity_id").cast(pl.String), "item_id")
+        parts.append(frames["collections"].select(columns).remove(pl.col("entity") == ITEM))
     entities = {}
-    for name in sorted(parts):
-        members = pl.concat(parts[name]).drop_nulls()
-        ids, columns = Ids.of(members["entity_id"].unique().sort()), items.lookup(members["item_id"])
-        at = columns >= 0  # the other rows are a fault
-        cells = SparseRows.from_pairs(ids.lookup(members["entity_id"])[at], columns[at], None, len(ids), len(items))
-        entities[name] = Entity(ids, cells.ones())
+    for (name,), members in pl.concat(parts).drop_nulls().sort("entity").group_by("entity", maintain_order=True):
+        ids, at = Ids.of(members["entity_id"].unique().sort()), items.lookup(members["item_id"])
+        rows, is_item = ids.lookup(members["entity_id"]), at >= 0  # the other rows are a fault
+        cells = SparseRows.from_pairs(rows[is_item], at[is_item], None, len(ids), len(items))
+        entities[str(name)] = Entity(ids, cells.ones())
     return entities
 
 

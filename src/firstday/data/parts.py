@@ -24,7 +24,7 @@ from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
 from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions, unite_ids
 from firstday.data.load import add_users, assemble_catalogue, find_ids_of, find_known, index_friends, sort_assignments
-from firstday.data.user_rows import RowWriter, UserRows, renumber_users
+from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users
 from firstday.sparse import SparseRows
 from firstday.tables import zstd
 from firstday.tables.faults import Findings, show_examples
@@ -213,9 +213,7 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     rows
         Their `user_ix`, ascending, shape (n,).
     """
-    place = np.full(len(dataset.users), -1, dtype=np.int32)
-    place[rows] = np.arange(len(rows), dtype=np.int32)
-    precomputed, impressions = dataset.precomputed, dataset.impressions
+    place, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
     return replace(
         dataset,
         users=Ids(dataset.users.take(rows)),

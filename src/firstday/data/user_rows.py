@@ -17,6 +17,7 @@ PART_ROWS = 4_000_000
 """Interactions of a part, about. One part is in memory at once, about 300 MB while it is sorted."""
 DAY_US = 86_400_000_000
 """Microseconds of a day."""
+NEVER = np.iinfo(np.int64).max
 
 
 @readable
@@ -62,6 +63,13 @@ class UserRows:
             The new `user_ix` of each user, ascending, int32, shape (n_users,); -1 for those who are left out.
         """
         return UserRows((pl.concat(renumber_users(self.frames(), place)),))
+
+
+def renumber(kept: np.ndarray, n: int) -> np.ndarray:
+    """Return the new index of each of `n` things of which some are kept, int32, -1 for the others."""
+    place = np.full(n, -1, dtype=np.int32)
+    place[kept] = np.arange(len(kept), dtype=np.int32)
+    return place
 
 
 def renumber_users(frames: Iterable[pl.DataFrame], place: np.ndarray) -> Iterator[pl.DataFrame]:

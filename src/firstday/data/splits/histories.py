@@ -18,12 +18,11 @@ from firstday.config import Config, RegistrationProtocolConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Window
 from firstday.data.ids import stable_numbers
-from firstday.data.user_rows import DAY_US
+from firstday.data.user_rows import DAY_US, NEVER
 from firstday.errors import ConfigError
 
 Protocol = Literal["sampled", "registration"]
 HOUR_US = DAY_US // 24
-NEVER = np.iinfo(np.int64).max
 LEAST_LEARNED = 2
 """Items that a warm user must have used to be learned from: one alone says what is popular, not what goes together."""
 

@@ -10,12 +10,12 @@ import numpy as np
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
-from firstday.data.splits.histories import LEAST_LEARNED, NEVER, Histories, write_moment
+from firstday.data.splits.histories import LEAST_LEARNED, Histories, write_moment
 from firstday.data.splits.roles import Roles
 from firstday.data.splits.sampled import draw_day_ones, unite_uses
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Actions, Cohort, Split, take_actions
-from firstday.data.user_rows import DAY_US
+from firstday.data.user_rows import DAY_US, NEVER
 from firstday.errors import count_of
 from firstday.sparse import SparseRows, contains, stack_rows
 
@@ -141,7 +141,7 @@ def _warm_day_ones(
         model = "those of the others"
     rng = np.random.default_rng(config.seed)
     drawn_days = draw_day_ones(life_actions, config.signals, sizes, probabilities, unlogged, rng).day_one
-    order = np.argsort(np.concatenate([np.flatnonzero(is_logged), np.flatnonzero(~is_logged)]))
+    order = np.argsort(np.argsort(~is_logged, kind="stable"))
     days = {pair: stack_rows([rows.take(logged), drawn_days[pair]]).take(order) for pair, rows in day_actions.items()}
     return days, (
         f"day one of {count_of(len(unlogged), len(warm), 'warm users')} is not in the log, which begins "

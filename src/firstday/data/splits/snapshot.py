@@ -11,8 +11,7 @@ from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.parts import keep_users
-from firstday.data.splits.histories import NEVER
-from firstday.data.user_rows import UserRows
+from firstday.data.user_rows import NEVER, UserRows, renumber
 
 
 def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> Dataset:
@@ -40,13 +39,13 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     rows = rows.filter(pl.col("timestamp") < now)
     pairs, pair, target_ix = dataset.events.pairs, rows["pair"].to_numpy(), rows["target_ix"].to_numpy().copy()
 
-    places = {ITEM: _places(items, len(dataset.items))}
+    places = {ITEM: renumber(items, len(dataset.items))}
     entities = {}
     for name, entity in dataset.entities.items():
         of_members = entity.items.keep_columns(items)
         codes = [code for code, (_, kind) in enumerate(pairs) if kind == name]
         members = np.union1d(np.flatnonzero(of_members.lengths()), target_ix[np.isin(pair, codes)])
-        places[name] = _places(members, len(entity.ids))
+        places[name] = renumber(members, len(entity.ids))
         names = entity.names and tuple(entity.names[member] for member in members.tolist())
         entities[name] = Entity(Ids(entity.ids.take(members)), of_members.take(members), names)
     for code, (_, kind) in enumerate(pairs):
@@ -82,17 +81,10 @@ def _shown_before(impressions: UserRows, now: pl.Expr, place: np.ndarray) -> Use
     return UserRows((rows,)) if rows.height else None
 
 
-def _places(kept: np.ndarray, n: int) -> np.ndarray:
-    """Return the new index of each of `n` things of which some are kept, int32, -1 for the others."""
-    place = np.full(n, -1, dtype=np.int32)
-    place[kept] = np.arange(len(kept), dtype=np.int32)
-    return place
-
-
 def _present(group: Group) -> Group:
     """Return a group with only the values that somebody has."""
     codes = np.unique(group.codes[group.codes >= 0])
-    place = np.append(_places(codes, len(group.values)), np.int32(-1))
+    place = np.append(renumber(codes, len(group.values)), np.int32(-1))
     return Group(tuple(group.values[code] for code in codes.tolist()), place[group.codes])
 
 
