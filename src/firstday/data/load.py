@@ -327,7 +327,7 @@ def add_users(
         groups=groups,
         ages=ages.fill_null(-1).cast(pl.Int16).to_numpy().copy() if ages.count() else None,
         registered_at=_registered_at(table["registered_at"], findings) if "registered_at" in table.columns else None,
-        friends=None if friends is None else index_friends(friends, users, friend_ids or users, findings),
+        friends=None if friends is None else _index_friends(friends, users, friend_ids or users, findings),
         friend_ids=friend_ids,
         precomputed=precomputed,
         impressions=interactions.impressions,
@@ -379,16 +379,12 @@ def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
 def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
     """Index who got which variant, in order."""
     rows = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
-    return sort_assignments(rows if "assigned_at" in rows.columns else rows.with_columns(assigned_at=pl.lit(None)))
-
-
-def sort_assignments(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return assignments in order; see `Dataset.assignments`."""
+    rows = rows if "assigned_at" in rows.columns else rows.with_columns(assigned_at=pl.lit(None))
     ordered = rows.select(pl.col(name).cast(kind) for name, kind in ASSIGNMENT_TYPES.items())
     return ordered.sort("user_ix", "experiment")
 
 
-def index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
+def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
     """Index friendships, each once, shape (n_users, n_friends); nobody is their own friend."""
     is_pair = friends["user_id"].cast(pl.String) != friends["friend_id"].cast(pl.String)
     n_alone = int((~is_pair).sum())

@@ -8,7 +8,7 @@ the same as run over the whole.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +19,12 @@ import polars as pl
 
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset, Group
-from firstday.data.events import EVENT_TYPES, SORT_ORDER, Events
+from firstday.data.events import EVENT_TYPES, SORT_ORDER, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
 from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions, unite_ids
-from firstday.data.load import add_users, assemble_catalogue, find_ids_of, find_known, index_friends, sort_assignments
+from firstday.data.load import add_users, assemble_catalogue, find_ids_of, find_known
 from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users
-from firstday.sparse import SparseRows
 from firstday.tables import zstd
 from firstday.tables.faults import Findings, show_examples
 from firstday.tables.raw_table import RawTable
@@ -214,6 +213,9 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
         Their `user_ix`, ascending, shape (n,).
     """
     place, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
+    assignments = dataset.assignments
+    if assignments is not None:
+        (assignments,) = renumber_users([assignments], place)
     return replace(
         dataset,
         users=Ids(dataset.users.take(rows)),
@@ -225,19 +227,8 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
         friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
         precomputed=precomputed and replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
         impressions=(impressions and impressions.keep_users(place)) or None,
-        assignments=_join_assignments([dataset.assignments], [place]),
+        assignments=assignments,
     )
-
-
-def _join_assignments(parts: Iterable[pl.DataFrame | None], places: Iterable[np.ndarray]) -> pl.DataFrame | None:
-    """Return the assignments of users by their new place, -1 for those who are left out; None without any table."""
-    frames = [
-        frame
-        for part, place in zip(parts, places, strict=True)
-        if part is not None
-        for frame in renumber_users([part], place)
-    ]
-    return sort_assignments(pl.concat(frames)) if frames else None
 
 
 def join_users(
@@ -258,76 +249,51 @@ def join_users(
     are_all
         Whether these are all users: a friend who is none of them was left out.
     """
+    shared: dict[str, list[pl.DataFrame]] = {}
+    own: list[tuple[Ids, Events, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
-        kept: list[Dataset] = []
-        for number, part in enumerate(parts):  # their events wait on disk: the order of all users comes last
-            path = Path(folder) / f"{number:06}.parquet"
+        for part in filter(lambda part: len(part.users), parts):
+            path = Path(folder) / f"{len(own):06}.parquet"  # rows wait on disk: the order of all users comes last
             part.events.rows.whole().write_parquet(path, compression="lz4")
-            kept.append(replace(part, events=replace(part.events, rows=UserRows((path,)))))
-        users = Ids(unite_ids([part.users.values for part in kept])) if kept else catalogue.users
-        places = [users.lookup(part.users.values) for part in kept]
-        rows = [part.events.rows for part in kept]
-        joined = _join_rows(rows, places, RowWriter(EVENT_TYPES, len(users), n_interactions), SORT_ORDER)
-    shown = [part.impressions for part in kept]
-    impressions = _join_rows(shown, places, RowWriter(IMPRESSION_TYPES, len(users), n_interactions), IMPRESSION_ORDER)
-    order = np.argsort(np.concatenate([np.empty(0, dtype=np.int32), *places]))
-    profiles = pl.concat([_profiles(catalogue).clear(), *map(_profiles, kept)], how="diagonal")[order].fill_null(-1)
-    columns = {name: profiles[name].to_numpy(writable=True) for name in profiles.columns}
-    precomputed = catalogue.precomputed
-    if precomputed is not None:
-        vectors = [part.precomputed.user_vectors for part in kept if part.precomputed is not None]
-        precomputed = replace(precomputed, user_vectors=np.concatenate([precomputed.user_vectors[:0], *vectors])[order])
-    friends, friend_ids = _join_friends(kept, users, are_all=are_all)
-    return replace(
-        catalogue,
-        name=name,
-        users=users,
-        events=Events.of_rows(kept[0].events.pairs if kept else (), joined),
-        groups={name: Group(group.values, columns[f"group {name}"]) for name, group in catalogue.groups.items()},
-        ages=columns.get("age"),
-        registered_at=columns.get("registered_at"),
-        friends=friends,
-        friend_ids=friend_ids,
-        precomputed=precomputed,
-        impressions=impressions or None,
-        assignments=_join_assignments([part.assignments for part in kept], places),
-    )
+            own.append((part.users, replace(part.events, rows=UserRows((path,))), part.impressions))
+            for table, frame in _write_frames(part).items():
+                shared.setdefault(table, []).append(frame)
+        frames = {table: pl.concat(of_parts, how="diagonal_relaxed") for table, of_parts in shared.items()}
+        share_id_types(frames)
+        users = Ids.of(frames["users"]["user_id"].sort())
+        events, shown = (RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES))
+        for of_part, did, seen in own:
+            place = users.lookup(of_part.values)
+            for writer, rows in ((events, did.frames()), (shown, () if seen is None else seen.frames())):
+                for frame in renumber_users(rows, place):
+                    writer.add(frame)
+        joined = Events.of_rows(own[0][1].pairs, events.finish(lambda rows: rows.sort(SORT_ORDER)))
+    impressions = shown.finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
+    friends = frames.get("friends")
+    if friends is not None:
+        is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
+        are_all = are_all or is_user.all()
+        frames["friends"] = friends.filter(is_user) if are_all else friends
+    return add_users(name, catalogue, frames, Interactions(joined, impressions), Findings(), are_all=are_all)
 
 
-def _join_rows(
-    parts: Iterable[UserRows | None], places: Iterable[np.ndarray], writer: RowWriter, order: Sequence[str]
-) -> UserRows:
-    """Put the rows of several parts together, by the new place of users."""
-    for part, place in zip(parts, places, strict=True):
-        for frame in renumber_users(part.frames() if part is not None else (), place):
-            writer.add(frame)
-    return writer.finish(lambda rows: rows.sort(order))
-
-
-def _profiles(part: Dataset) -> pl.DataFrame:
-    """Return what is known of each user, a row each; without columns of which the part knows nothing."""
-    columns = {"age": part.ages, "registered_at": part.registered_at}
-    columns |= {f"group {name}": group.codes for name, group in part.groups.items()}
-    return pl.DataFrame({name: values for name, values in columns.items() if values is not None})
-
-
-def _join_friends(parts: Sequence[Dataset], users: Ids, *, are_all: bool) -> tuple[SparseRows | None, Ids | None]:
-    """Return the friends of the users of several parts, and the ids of these where some are not among the users."""
-    pairs = [
-        pl.DataFrame(
-            {
-                "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
-                "friend_id": (part.friend_ids or part.users).take(part.friends.columns).cast(pl.String),
-            }
-        )
-        for part in parts
-        if part.friends is not None
-    ]
-    if not pairs:
-        return None, None
-    friends = pl.concat(pairs)
-    is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
-    if are_all or is_user.all():
-        return index_friends(friends.filter(is_user), users, users, Findings()), None
-    friend_ids = Ids.of(friends["friend_id"].unique().sort())
-    return index_friends(friends, users, friend_ids, Findings()), friend_ids
+def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:
+    """Return what belongs to the users of a part, apart from rows of interactions, as tables."""
+    ids = part.users.values.alias("user_id")
+    users = ids.to_frame()
+    if part.ages is not None:
+        users = users.with_columns(age=part.ages)
+    if part.registered_at is not None:
+        users = users.with_columns(registered_at=pl.Series(part.registered_at).cast(UTC_MICROSECONDS))
+    for name, group in part.groups.items():
+        values = (*group.values, None)
+        users = users.with_columns(pl.Series(name, [values[code] for code in group.codes.tolist()], dtype=pl.String))
+    frames = {"users": users}
+    if part.friends is not None:
+        friend_ids = (part.friend_ids or part.users).take(part.friends.columns)
+        frames["friends"] = pl.DataFrame([ids.gather(part.friends.row_of_entry()), friend_ids.alias("friend_id")])
+    if part.assignments is not None:
+        frames["assignments"] = part.assignments.with_columns(ids.gather(part.assignments["user_ix"]))
+    if part.precomputed is not None:
+        frames["embeddings/users"] = pl.DataFrame([ids, pl.Series("vector", part.precomputed.user_vectors)])
+    return frames
