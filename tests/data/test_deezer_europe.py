@@ -9,6 +9,7 @@ import pytest
 
 from firstday.data.load import load
 from firstday.errors import DataError
+from tests.data.same import assert_equal
 
 COPY = Path(__file__).parents[2].parent / "shared" / "data" / "deezer_europe.zip"
 needs_copy = pytest.mark.skipif(not COPY.exists(), reason="no local copy of deezer_europe.zip in ../shared/data")
@@ -43,7 +44,7 @@ def test_the_unpacked_folder_gives_the_same(tmp_path: Path) -> None:
         archive.extractall(tmp_path)
     one = load("deezer-europe", path=COPY)
     for place in (tmp_path, tmp_path / "deezer_europe"):
-        assert load("deezer-europe", path=place).events.whole().equals(one.events.whole())
+        assert_equal(load("deezer-europe", path=place), one)
     (tmp_path / "deezer_europe" / "deezer_europe_edges.csv").unlink()
     with pytest.raises(DataError) as caught:
         load("deezer-europe", path=tmp_path)
@@ -76,11 +77,9 @@ def test_a_small_copy_is_read(tmp_path: Path) -> None:
     [
         ("{", "node_1,node_2\n0,1\n"),
         (json.dumps([1, 2]), "node_1,node_2\n0,1\n"),
-        (json.dumps({"a": [1]}), "node_1,node_2\n0,1\n"),
         (json.dumps({"0": 5}), "node_1,node_2\n0,1\n"),
         (json.dumps({"0": ["x"]}), "node_1,node_2\n0,1\n"),
         (json.dumps({"0": [1]}), "from,to\n0,1\n"),
-        (json.dumps({"0": [1]}), "node_1,node_2\na,b\n"),
         (json.dumps({"0": [1]}), ""),
     ],
 )

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.errors import DataError
+from tests.data.same import assert_equal
 
 Tables = dict[str, pl.DataFrame]
 Write = Callable[..., Path]
@@ -37,23 +37,6 @@ LIBRARIES: dict[str, Callable[[pl.DataFrame], Any]] = {
     "pandas": pandas_of,
     "duckdb": duckdb_of,
 }
-
-
-def assert_equal(first: Dataset, second: Dataset) -> None:
-    assert first.users.values.equals(second.users.values)
-    assert first.items.values.equals(second.items.values)
-    assert first.events.whole().equals(second.events.whole())
-    assert {name: group.values for name, group in first.groups.items()} == {
-        name: group.values for name, group in second.groups.items()
-    }
-    for name, group in first.groups.items():
-        assert np.array_equal(group.codes, second.groups[name].codes)
-    assert first.titles == second.titles
-    assert first.entities.keys() == second.entities.keys()
-    for one, other in ((first.ages, second.ages), (first.registered_at, second.registered_at)):
-        assert (one is None) == (other is None)
-        assert one is None or other is None or np.array_equal(one, other)
-    assert (first.friends is None) == (second.friends is None)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from firstday.data.load import load
 from firstday.data.sources import movielens
 from firstday.data.sources.local_copy import read_local_copy
 from firstday.errors import DataError
+from tests.data.same import assert_equal
 
 FILMS = [
     ("1", "Toy Story (1995)", ["Animation", "Children's", "Comedy"]),
@@ -66,18 +66,6 @@ def test_a_copy_from_grouplens_becomes_a_dataset(tmp_path: Path) -> None:
     assert dataset.notes == ()
 
 
-def test_a_zip_or_the_folder_around_gives_the_same(tmp_path: Path) -> None:
-    folder = grouplens(tmp_path / "files" / "ml-100k")
-    with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
-        for place in folder.iterdir():
-            archive.write(place, f"ml-100k/{place.name}")
-    expected = load("movielens-100k", path=folder)
-    for place in (folder.parent, tmp_path / "ml-100k.zip", tmp_path):
-        dataset = load("movielens-100k", path=place)
-        assert dataset.events.whole().equals(expected.events.whole())
-        assert dataset.titles == expected.titles
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -94,15 +82,6 @@ def test_a_damaged_copy_gives_one_sentence(name: str, content: str, tmp_path: Pa
     (fault,) = caught.value.faults
     assert fault.startswith(f"{tmp_path}: is not movielens-100k as published (")
     assert "\n" not in fault
-
-
-def test_a_film_that_is_no_item_has_no_attributes(tmp_path: Path) -> None:
-    with (grouplens(tmp_path) / "u.data").open("a") as ratings:
-        ratings.write("9\t500\t3\t881250951\n")
-    dataset = load("movielens-100k", path=tmp_path)
-    assert 500 in dataset.items.values.to_list()
-    (note,) = (note for note in dataset.notes if "items are not in items" in note)
-    assert note.endswith("(first: 500); they have no attributes.")
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -193,16 +172,7 @@ def test_the_same_data_in_the_layout_of_grouplens_gives_the_same_dataset(
         flags = "|".join("1" if genre in genres.split() else "0" for genre in movielens.GENRES)
         films += f"{item_id}|{named}|01-Jan-{year}|||{flags}\n"
     (tmp_path / "u.item").write_bytes(films.encode("latin-1"))
-    one, other = load("movielens-100k"), load("movielens-100k", path=tmp_path)
-    assert one.events.whole().equals(other.events.whole())
-    assert one.titles == other.titles
-    assert one.ages is not None
-    assert other.ages is not None
-    assert one.ages.tolist() == other.ages.tolist()
-    for name, group in one.groups.items():
-        assert group.codes.tolist() == other.groups[name].codes.tolist()
-    assert one.entities["genre"].items.columns.tolist() == other.entities["genre"].items.columns.tolist()
-    assert one.entities["genre"].items.starts.tolist() == other.entities["genre"].items.starts.tolist()
+    assert_equal(load("movielens-100k"), load("movielens-100k", path=tmp_path))
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from firstday.data import user_rows
 from firstday.data.load import load
 from firstday.engine.engines import check as check_tables
 from firstday.tables import raw_table
+from tests.data.same import assert_equal
 
 BEGIN = datetime(2024, 5, 1, 1, tzinfo=UTC)
 Write = Callable[[pl.DataFrame], Path]
@@ -86,14 +87,7 @@ def test_many_files_batches_and_parts_are_one_table(
     found = load(folder)
     assert len(found.events.rows.parts) > 8
     assert all(isinstance(part, Path) for part in found.events.rows.parts)
-    assert found.users.values.equals(expected.users.values)
-    assert found.summary() == expected.summary()
-    assert found.events.whole().equals(expected.events.whole())
-    assert (found.events.first, found.events.last) == (expected.events.first, expected.events.last)
-    for pair, matrix in expected.all_actions().items():
-        other = found.all_actions()[pair]
-        for name in ("starts", "columns", "weights"):
-            assert np.array_equal(getattr(matrix, name), getattr(other, name)), (pair, name)
+    assert_equal(found, expected)
 
 
 def test_the_spool_goes_with_the_dataset(folder: Path, tiny_parts: None) -> None:
