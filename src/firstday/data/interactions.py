@@ -182,8 +182,8 @@ def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str, int]:
     }
 
 
-def find_ids(raw: RawTable, known: Known | None, homes: Iterable[str] = ("users", "items")) -> dict[str, pl.Series]:
-    """Return the distinct ids of users and items that interactions name, sorted.
+def find_ids(raw: RawTable, known: Known | None) -> dict[str, pl.Series]:
+    """Return the distinct ids of ``users`` and ``items`` that interactions name, sorted.
 
     Parameters
     ----------
@@ -191,22 +191,20 @@ def find_ids(raw: RawTable, known: Known | None, homes: Iterable[str] = ("users"
         The interactions.
     known
         Says which rows count, where bad rows are left out; all rows if None.
-    homes
-        Whose ids.
     """
-    sought = {"users": "user_id", "items": "item_id"}
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
-    ids: dict[str, list[pl.Series]] = {home: [] for home in homes}
+    users: list[pl.Series] = []
+    items: list[pl.Series] = []
     findings = Findings(drop=True)
     for batch in raw.batches(columns if known is None else None) if columns else ():
         if known is None:
             rows, _ = conform_interactions(batch, Findings(), is_text=raw.is_text)
         else:
             rows = check_interactions(batch, known, findings, is_text=raw.is_text)
-        for home in ids:
-            if sought[home] in rows.columns:
-                ids[home].append(rows[sought[home]].drop_nulls().unique())
-    return {home: unite_ids(parts) for home, parts in ids.items()}
+        for ids, column in ((users, "user_id"), (items, "item_id")):
+            if column in rows.columns:
+                ids.append(rows[column].drop_nulls().unique())
+    return {"users": unite_ids(users), "items": unite_ids(items)}
 
 
 def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:

@@ -173,7 +173,7 @@ def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, 
             frames = check_frames(raw, {}, trial)
             share_id_types(frames)
             known = replace(find_known(raw, frames, raw, signals, trial), items=None)
-        named_ids = find_ids(interactions, known, ("items",) if "users" in raw else ("users", "items"))
+        named_ids = find_ids(interactions, known)
     frames = check_frames(raw, named_ids, findings)
     share_id_types(frames)
     if interactions is None:

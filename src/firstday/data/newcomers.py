@@ -51,17 +51,11 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
     if isinstance(tables, Mapping):
         from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
 
-        return finish_newcomers("tables", read_frames(tables, findings), drop_bad_rows, findings)
-    folder = Path(tables)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: is no folder; give the folder of the cold users' tables.")
-    return finish_newcomers(folder.resolve().name, read_folder(folder, findings), drop_bad_rows, findings)
-
-
-def finish_newcomers(
-    name: str, raw: Mapping[str, RawTable | None], drop_bad_rows: float, findings: Findings
-) -> Dataset:
-    """Check tables of cold users that were found, and make a Dataset of them; see `load_newcomers`."""
+        name, raw = "tables", read_frames(tables, findings)
+    elif Path(tables).is_dir():
+        name, raw = Path(tables).resolve().name, read_folder(Path(tables), findings)
+    else:
+        raise DataError(f"{tables}: is no folder; give the folder of the cold users' tables.")
     check_newcomer_tables(name, raw, findings)
     dataset = read_newcomers(name, raw, findings)
     findings.settle(drop_bad_rows)

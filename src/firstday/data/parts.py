@@ -140,7 +140,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     home = "users" if "users" in whole.tables else "interactions"
     if interactions is not None and home == "interactions":
         known = whole.known if whole.drop else None  # only rows that are kept name users
-        named = find_ids(interactions, known, ("users",))
+        named["users"] = find_ids(interactions, known)["users"]
     elif home not in whole.unreadable:
         named["users"] = pl.Series([], dtype=pl.String)
     own = {name: table for name, table in raw.items() if name != MENTIONS}

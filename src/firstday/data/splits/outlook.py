@@ -110,7 +110,7 @@ def foresee(histories: Histories, config: Config) -> Outlook:
 def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterator[str]:
     """Describe who would be warm, who is left out, and whom an evaluation judges."""
     counts = outlook.counts
-    use = ""
+    use, n_segments = "", 0
     if not outlook.refusal:
         n_segments = config.segments.resolve(counts["learners"])
         how = f"for cross-fitting in {counts['folds']} folds" if counts["folds"] else "held out for validation"
@@ -127,7 +127,7 @@ def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterato
     )
     if any(n for n, _ in others):
         yield f"Not warm: {'; '.join(f'{n:,} {which}' for n, which in others if n)}."
-    if not outlook.refusal and config.segments.resolve(counts["learners"]) == 1:
+    if n_segments == 1:
         yield "With one segment, every list by segment is the list of the most popular items; bring more users."
     if n_once := counts.get("warm", 0) - counts.get("learners", 0):
         yield f"{n_once:,} of the warm users used a single item: they count for what is popular, and no more."
