@@ -92,14 +92,11 @@ def test_damaged_files_give_one_sentence(likes: str, edges: str, tmp_path: Path)
 
 def test_a_path_is_needed_and_has_to_hold_the_data(tmp_path: Path) -> None:
     assert fault(None) == ("deezer-europe: is not fetched by firstday; give the path of deezer_europe.zip (--path).")
-    assert fault(tmp_path / "no") == (
-        f"{tmp_path / 'no'}: does not exist; give the path of deezer_europe.zip or of the folder with its files."
-    )
-    assert fault(tmp_path) == (
-        f"{tmp_path}: holds neither deezer_europe_features.json, deezer_europe_edges.csv, deezer_europe_target.csv nor "
-        "deezer_europe.zip; "
-        "give the path of the zip or of its folder."
-    )
+    for place in (tmp_path / "no", tmp_path):
+        assert fault(place) == (
+            f"{place}: holds neither deezer_europe_features.json, deezer_europe_edges.csv, deezer_europe_target.csv "
+            "nor deezer_europe.zip; give the path of the zip or of its folder."
+        )
 
 
 def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
