@@ -208,9 +208,12 @@ def find_known(
         Of these tables.
     """
     users, items = (find_ids_of(frames, home) for home in ("users", "items"))
-    collections = frames.get("collections", pl.DataFrame())
-    is_readable = "collections" not in raw or set(TABLES["collections"].required) <= set(collections.columns)
-    entities = _find_entities(frames, items) if items is not None and is_readable else None
+    are_readable = all(
+        set(TABLES[table].required) <= set(frames.get(table, pl.DataFrame()).columns)
+        for table in ("items", "collections")
+        if table in raw
+    )
+    entities = _find_entities(frames, items or Ids.of([])) if are_readable else None
     return Known(users, items, entities, signals, faulty_entities(raw, findings), {"users", "items"} - set(tables))
 
 
@@ -222,8 +225,8 @@ def find_ids_of(frames: Frames, home: str) -> Ids | None:
 
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Return each entity other than items: its members are in its column of `items`, and in `collections`."""
-    table = frames["items"]
-    parts = [pl.DataFrame(schema={"entity": pl.String, "entity_id": pl.String, "item_id": items.values.dtype})]
+    table = frames.get("items", pl.DataFrame())
+    parts = [pl.DataFrame(schema={"entity": pl.String, "entity_id": pl.String, "item_id": pl.Null})]
     for column in set(table.columns) - set(TABLES["items"].kinds):
         entity = pl.lit(entity_of_column(column)).alias("entity")
         parts.append(table.select(entity, pl.col(column).alias("entity_id"), "item_id").explode("entity_id"))
@@ -231,10 +234,11 @@ def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
         columns = ("entity", pl.col("entity_id").cast(pl.String), "item_id")
         parts.append(frames["collections"].select(columns).remove(pl.col("entity") == ITEM))
     entities = {}
-    for (name,), members in pl.concat(parts).drop_nulls().sort("entity").group_by("entity", maintain_order=True):
+    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity")
+    for (name,), members in rows.group_by("entity", maintain_order=True):
         ids, at = Ids.of(members["entity_id"].unique().sort()), items.lookup(members["item_id"])
-        rows, is_item = ids.lookup(members["entity_id"]), at >= 0  # the other rows are a fault
-        cells = SparseRows.from_pairs(rows[is_item], at[is_item], None, len(ids), len(items))
+        member, is_item = ids.lookup(members["entity_id"]), at >= 0  # the other rows are a fault
+        cells = SparseRows.from_pairs(member[is_item], at[is_item], None, len(ids), len(items))
         entities[str(name)] = Entity(ids, cells.ones())
     return entities
 

@@ -249,26 +249,26 @@ def join_users(
     are_all
         Whether these are all users: a friend who is none of them was left out.
     """
-    shared: dict[str, list[pl.DataFrame]] = {}
-    own: list[tuple[Ids, Events, UserRows | None]] = []
+    tables: dict[str, list[pl.DataFrame]] = {}
+    waiting: list[tuple[Ids, Events, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
         for part in filter(lambda part: len(part.users), parts):
-            path = Path(folder) / f"{len(own):06}.parquet"  # rows wait on disk: the order of all users comes last
+            path = Path(folder) / f"{len(waiting):06}.parquet"  # events wait on disk: the order of users comes last
             part.events.rows.whole().write_parquet(path, compression="lz4")
-            own.append((part.users, replace(part.events, rows=UserRows((path,))), part.impressions))
+            waiting.append((part.users, replace(part.events, rows=UserRows((path,))), part.impressions))
             for table, frame in _write_frames(part).items():
-                shared.setdefault(table, []).append(frame)
-        frames = {table: pl.concat(of_parts, how="diagonal_relaxed") for table, of_parts in shared.items()}
+                tables.setdefault(table, []).append(frame)
+        frames = {table: pl.concat(of_parts, how="diagonal_relaxed") for table, of_parts in tables.items()}
         share_id_types(frames)
         users = Ids.of(frames["users"]["user_id"].sort())
-        events, shown = (RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES))
-        for of_part, did, seen in own:
-            place = users.lookup(of_part.values)
-            for writer, rows in ((events, did.frames()), (shown, () if seen is None else seen.frames())):
-                for frame in renumber_users(rows, place):
+        writers = [RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES)]
+        for ids, events, shown in waiting:
+            place = users.lookup(ids.values)
+            for writer, rows in zip(writers, (events.rows, shown), strict=True):
+                for frame in renumber_users(() if rows is None else rows.frames(), place):
                     writer.add(frame)
-        joined = Events.of_rows(own[0][1].pairs, events.finish(lambda rows: rows.sort(SORT_ORDER)))
-    impressions = shown.finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
+        joined = Events.of_rows(waiting[0][1].pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
+    impressions = writers[1].finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
     friends = frames.get("friends")
     if friends is not None:
         is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
