@@ -80,12 +80,6 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     return parts, findings
 
 
-def rows_of(dataset: Dataset) -> pl.DataFrame:
-    """All interactions with the caller's ids of users, in one order."""
-    rows = dataset.events.whole()
-    return rows.with_columns(user_id=dataset.users.take(rows["user_ix"].to_numpy()).cast(pl.String)).drop("user_ix")
-
-
 EXTRA: dict[str, Callable[[Tables, Tables], Tables]] = {
     "five users": lambda five_users, _: five_users,
     "with vectors": lambda five_users, vectors: {**five_users, **vectors},
@@ -106,7 +100,7 @@ def test_parts_hold_what_the_whole_holds(five_users: Tables, vectors: Tables, ex
     halves = [
         keep_users(part, np.flatnonzero(np.arange(len(part.users)) % 2 == odd)) for part in datasets for odd in (0, 1)
     ]
-    assert_equal(join_users(whole.name, halves, next(part for part in datasets if part.groups), 100), whole)
+    assert_equal(join_users(whole.name, halves, datasets[0], 100), whole)
 
 
 BREAKS: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
@@ -167,18 +161,7 @@ def test_parts_leave_out_what_the_whole_leaves_out(five_users: Tables, bad: str,
     assert set(findings.faults) == set(whole.faults) == set()
     assert isinstance(whole.dataset, Dataset)
     datasets = [part.dataset for part in parts if part.dataset is not None]
-    users = pl.concat([part.users.values for part in datasets])
-    assert users.sort().to_list() == whole.dataset.users.values.to_list()
-    order = ["user_id", "signal", "entity", "target_ix", "timestamp"]
-    assert pl.concat([rows_of(part) for part in datasets]).sort(order).equals(rows_of(whole.dataset).sort(order))
-    friends = [
-        part.friend_ids.take(part.friends.columns)
-        for part in datasets
-        if part.friends is not None and part.friend_ids is not None
-    ]
-    assert whole.dataset.friends is not None
-    n_known = sum((whole.dataset.users.lookup(ids) >= 0).sum() for ids in friends)  # others are nobody's features
-    assert n_known == whole.dataset.friends.n_entries
+    assert_equal(join_users("tables", datasets, datasets[0], 100, are_all=True), whole.dataset)
     assert set(findings.notes) == set(whole.notes)
     assert findings.left_out == whole.left_out
 
