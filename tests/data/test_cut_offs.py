@@ -19,6 +19,7 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.snapshot import find_first_seen, take_snapshot
 from firstday.data.user_rows import DAY_US, NEVER
 from firstday.errors import ConfigError, DataError
+from tests.data.same import assert_equal, assert_same
 from tests.data.test_splits_by_hand import LOG as BY_HAND
 from tests.data.test_splits_by_hand import REGISTERED, make_dataset, may, write_out
 from tests.timed import LOG, make_log
@@ -189,11 +190,8 @@ def test_what_comes_after_a_cut_off_is_not_in_its_snapshot() -> None:
     assert first.cut_off is not None
     changed = holdouts_of(change_future(log, first.cut_off))[0]
     assert changed.cut_off == first.cut_off
-    assert changed.dataset.events.whole().equals(first.dataset.events.whole())
-    for name in ("users", "items"):
-        assert getattr(changed.dataset, name).values.equals(getattr(first.dataset, name).values)
-    assert changed.split.warm.tolist() == first.split.warm.tolist()
-    assert changed.split.validation.truth.columns.tolist() == first.split.validation.truth.columns.tolist()
+    assert_equal(changed.dataset, first.dataset)
+    assert_same(changed.split, first.split)
 
 
 def test_each_newcomer_is_judged_once_by_the_cut_off_before_their_registration() -> None:

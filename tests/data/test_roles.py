@@ -13,12 +13,13 @@ import pytest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import Events
-from firstday.data.splits.histories import Histories, Log, Protocol, find_log, read_histories
+from firstday.data.splits.histories import Log, Protocol, find_log, read_histories
 from firstday.data.splits.holdout import log_of, split_for_training
 from firstday.data.splits.roles import ENOUGH_VALIDATION, MOST_VALIDATION, assign_roles, find_warm, refuse_too_few
-from firstday.data.splits.split import Actions, take_actions
+from firstday.data.splits.split import take_actions
 from firstday.data.user_rows import NEVER, UserRows
 from firstday.errors import ConfigError, DataError
+from tests.data.same import assert_same
 from tests.data.test_cut_offs import make_histories
 from tests.data.test_splits_by_hand import ACTS, EVERYTHING, LOG, REGISTERED, make_dataset, may, write_out
 from tests.engine.parts import divide
@@ -42,19 +43,6 @@ def some_vectors(dataset: Dataset) -> Dataset:
     users = np.ones((len(dataset.users), 2), np.float32)
     users[::2] = np.nan
     return replace(dataset, precomputed=PrecomputedVectors(users, np.ones((len(dataset.items), 2), np.float32)))
-
-
-def same_actions(one: Actions, other: Actions) -> None:
-    assert list(one) == list(other)
-    for pair, rows in one.items():
-        np.testing.assert_array_equal(rows.starts, other[pair].starts)
-        np.testing.assert_array_equal(rows.columns, other[pair].columns)
-        np.testing.assert_array_equal(rows.weights, other[pair].weights)
-
-
-def same_histories(one: Histories, other: Histories) -> None:
-    for name, value in vars(one).items():
-        np.testing.assert_array_equal(value, getattr(other, name), err_msg=name)
 
 
 def test_five_users_by_hand() -> None:
@@ -114,7 +102,7 @@ def test_warm_users_are_those_of_a_split_and_those_held_out(protocol: Protocol, 
     split = split_for_training(dataset, config, 5)
     rows = np.flatnonzero(np.isin(split.warm, warm))
     assert len(rows) == len(split.warm)
-    same_actions(take_actions(actions, split.warm), split.warm_actions)
+    assert_same(take_actions(actions, split.warm), split.warm_actions)
     others = set(warm.tolist()) - set(split.warm.tolist())
     assert others <= set(split.validation.users.tolist())
 
@@ -131,7 +119,7 @@ def test_parts_together_are_everyone(protocol: Protocol, n_parts: int) -> None:
     arrays: dict[str, Any] = {
         name: value[order] for name, value in vars(joined).items() if isinstance(value, np.ndarray)
     }
-    same_histories(replace(joined, **arrays), whole)
+    assert_same(replace(joined, **arrays), whole)
 
 
 def test_interactions_in_several_parts_are_counted_as_in_one() -> None:
@@ -140,7 +128,7 @@ def test_interactions_in_several_parts_are_counted_as_in_one() -> None:
     cut = int(np.searchsorted(frame["user_ix"].to_numpy(), 130))
     in_two = replace(dataset, events=replace(dataset.events, rows=UserRows((frame[:cut], frame[cut:]))))
     for log in (None, log_of(dataset, config)):
-        same_histories(read_histories(in_two, config, log), read_histories(dataset, config, log))
+        assert_same(read_histories(in_two, config, log), read_histories(dataset, config, log))
 
 
 def test_a_part_without_interactions_has_its_users() -> None:

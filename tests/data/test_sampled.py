@@ -10,10 +10,11 @@ from firstday.config import Config, SampledProtocolConfig, SignalConfig
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import ITEM, Events
 from firstday.data.splits.holdout import split_for_training
-from firstday.data.splits.split import Actions, Cohort, Split, take_actions
+from firstday.data.splits.split import Actions, Split, take_actions
 from firstday.embed.embeddings import select_uses
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
+from tests.data.same import assert_same
 
 PROTOCOL = SampledProtocolConfig(min_items=8)
 SIGNALS = SignalConfig()
@@ -183,23 +184,12 @@ def test_left_alone_small_data_gets_more_day_ones_of_each_user(n_warm: int, each
 def test_as_many_day_ones_are_drawn_as_are_set_and_no_other_draw_changes(world: Dataset) -> None:
     few, many = make(world, day_ones=2), make(world, day_ones=5)
     assert (len(few.warm_day_one), len(many.warm_day_one)) == (2, 5)
-    for a, b in zip(flat(few.cold) + flat(few.validation), flat(many.cold) + flat(many.validation), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def flat(cohort: Cohort) -> list[np.ndarray]:
-    parts = [cohort.users, cohort.truth.columns, cohort.day_one_size]
-    return parts + [rows.columns for rows in cohort.day_one.values()]
+    assert_same((few.cold, few.validation), (many.cold, many.validation))
 
 
 def test_the_same_seed_splits_in_the_same_way_and_another_does_not(world: Dataset) -> None:
     one, same, other = make(world, day_ones=2), make(world, day_ones=2), make(world, seed=1, day_ones=2)
-    np.testing.assert_array_equal(one.warm, same.warm)
-    for a, b in zip(flat(one.cold) + flat(one.validation), flat(same.cold) + flat(same.validation), strict=True):
-        np.testing.assert_array_equal(a, b)
-    for mine, theirs in zip(one.warm_day_one, same.warm_day_one, strict=True):
-        for pair in mine:
-            np.testing.assert_array_equal(mine[pair].columns, theirs[pair].columns)
+    assert_same(one, same)
     assert one.warm.tolist() != other.warm.tolist()
     assert cells(one.warm_day_one[0]["stream", ITEM]) != cells(one.warm_day_one[1]["stream", ITEM])
 
