@@ -258,6 +258,8 @@ def join_users(
             waiting.append((part.users, replace(part.events, rows=UserRows((path,))), part.impressions))
             for table, frame in _write_frames(part).items():
                 tables.setdefault(table, []).append(frame)
+        if not waiting:
+            return replace(catalogue, name=name)
         frames = {table: pl.concat(of_parts, how="diagonal_relaxed") for table, of_parts in tables.items()}
         share_id_types(frames)
         users = Ids.of(frames["users"]["user_id"].sort())

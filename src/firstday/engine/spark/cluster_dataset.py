@@ -19,6 +19,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.data.parts import Whole, join_users, unpack
+from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import LEAST_LEARNED, Histories, Log, read_histories
 from firstday.data.summary import Summary, summarise
 from firstday.engine.everyone import Everyone, Question, merge
@@ -183,6 +184,7 @@ class ClusterDataset:
         summary = self.summarise()
         log = summary.find_log(config)
         histories = self.read_histories(config, log)
+        choose_target_days(histories, config)  # refuses tables without times
         is_warm = histories.can_be_warm & (histories.n_used >= LEAST_LEARNED)
         up_to = find_threshold(histories.numbers, is_warm, config.training.most_users)
         packed = self.ask(take_learners, config.seed, up_to, n_jobs=MOST_JOBS)
