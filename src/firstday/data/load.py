@@ -306,7 +306,7 @@ def add_users(
     interactions
         What users did and what was shown to them, indexed with the ids of `frames` and of the catalogue.
     findings
-        Gets notes on what was decided; all its notes are kept in the Dataset.
+        Gets notes on what was decided.
     are_all
         Whether these are all users; else friends need not be among them.
     """
@@ -336,7 +336,6 @@ def add_users(
         precomputed=precomputed,
         impressions=interactions.impressions,
         assignments=_assignments(frames["assignments"], users) if "assignments" in frames else None,
-        notes=findings.notes,
     )
 
 

@@ -123,7 +123,7 @@ def load_whole(
     return Whole(tables, known, catalogue, now, findings.drop, unreadable)
 
 
-def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> Part:
+def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     """Check the rows of some users and make a Dataset of them.
 
     Parameters
@@ -132,8 +132,6 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         Their rows of `USER_TABLES`, and `MENTIONS`; a table of which they have no row is left out.
     whole
         What all parts share.
-    name
-        The dataset's name.
     """
     findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
     named: dict[str, pl.Series] = {}
@@ -160,7 +158,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
             check_vector_lengths(vectors["vector"], catalogue.precomputed.item_vectors.shape[1], findings)
     dataset = None
     if found is not None and findings.are_usable and users is not None and catalogue is not None:
-        dataset = add_users(name, catalogue, frames, found, findings, are_all=False)
+        dataset = add_users("part", catalogue, frames, found, findings, are_all=False)
     return Part(dataset, findings, None if first_users is None else first_users.head(3))
 
 

@@ -93,11 +93,11 @@ def find_first_seen(dataset: Dataset) -> np.ndarray:
 
     Microseconds since 1970 UTC; `NEVER` where neither has a time.
     """
-    first = np.full(len(dataset.items), NEVER)
     codes = [code for code, (_, kind) in enumerate(dataset.events.pairs) if kind == ITEM]
-    for frame in dataset.events.frames():
-        rows = frame.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
-        np.minimum.at(first, rows["target_ix"].to_numpy(), rows["timestamp"].to_physical().to_numpy())
+    rows = dataset.events.rows.lazy().filter(pl.col("pair").is_in(codes)).drop_nulls("timestamp")
+    of_item = rows.group_by("target_ix").agg(pl.col("timestamp").min().to_physical()).collect()
+    first = np.full(len(dataset.items), NEVER)
+    first[of_item["target_ix"].to_numpy()] = of_item["timestamp"].to_numpy()
     if dataset.added_at is not None:
-        first = np.where(dataset.added_at >= 0, np.minimum(first, dataset.added_at), first)
+        first = np.minimum(first, np.where(dataset.added_at >= 0, dataset.added_at, NEVER))
     return first
