@@ -105,17 +105,13 @@ def check_tables(
         There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
     """
     findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
-    if isinstance(tables, Mapping):
-        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
-
-        name, raw = "tables", read_frames(tables, findings)
-        for table, frame in raw.items():
-            raw[table] = frame if frame is None or table == STREAMED else frame.into_memory(findings)
-    elif str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
+    if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
         name, raw = str(tables), _built_in(str(tables), path, findings)
     else:
-        folder = _folder(tables, path)
-        name, raw = folder.resolve().name, read_folder(folder, findings)
+        names = f"{', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}"
+        if path is not None:
+            raise DataError(f"{tables}: a path is given beside a folder of tables; it is only for {names}.")
+        name, raw = open_tables(tables, findings, f"a folder of tables, or a built-in name: {names}")
     dataset = None
     try:
         check_presence(raw, findings, are_frames=are_frames)
@@ -148,18 +144,40 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
         raise DataError(f"{path}: is not {name} as published ({first_line(error)}); fetch it again.") from None
 
 
-def _folder(tables: str | Path, path: str | Path | None) -> Path:
-    """Return the folder of tables, or raise if it is no readable folder."""
-    folder, names = Path(tables), f"{', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}"
-    if path is not None:
-        raise DataError(f"{tables}: a path is given beside a folder of tables; it is only for {names}.")
-    if not folder.exists():
-        raise DataError(f"{tables}: does not exist; give a folder of tables, or a built-in name: {names}.")
+def open_tables(
+    tables: str | Path | Mapping[str, Any], findings: Findings, wanted: str
+) -> tuple[str, dict[str, RawTable | None]]:
+    """Open data frames, or the tables of a folder.
+
+    Parameters
+    ----------
+    tables
+        See `load`.
+    findings
+        Gets the faults and notes.
+    wanted
+        What to give in place of what is no folder.
+
+    Returns
+    -------
+    name : str
+        The folder's name.
+    raw : dict
+        The tables that are there, by name; None for one that cannot be read.
+    """
+    if isinstance(tables, Mapping):
+        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
+
+        raw = read_frames(tables, findings)
+        for table, frame in raw.items():
+            raw[table] = frame if frame is None or table == STREAMED else frame.into_memory(findings)
+        return "tables", raw
+    folder = Path(tables)
     if not folder.is_dir():
-        raise DataError(f"{tables}: is a file; give the folder that holds it, or a built-in name: {names}.")
+        raise DataError(f"{tables}: {'is a file' if folder.exists() else 'does not exist'}; give {wanted}.")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise DataError(f"{tables}: may not be read; allow reading it.")
-    return folder
+    return folder.resolve().name, read_folder(folder, findings)
 
 
 def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:

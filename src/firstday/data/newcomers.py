@@ -13,12 +13,11 @@ from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.ids import Ids
 from firstday.data.interactions import ABSENT, Known, check_interactions, index_interactions
-from firstday.data.load import add_users, assemble_catalogue, find_groups
+from firstday.data.load import add_users, assemble_catalogue, find_groups, open_tables
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
-from firstday.tables.read import read_folder
 from firstday.tables.rules import check_table, share_id_types
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
@@ -48,14 +47,7 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
         A table that cannot be read, with a sentence for each fault.
     """
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
-    if isinstance(tables, Mapping):
-        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
-
-        name, raw = "tables", read_frames(tables, findings)
-    elif Path(tables).is_dir():
-        name, raw = Path(tables).resolve().name, read_folder(Path(tables), findings)
-    else:
-        raise DataError(f"{tables}: is no folder; give the folder of the cold users' tables.")
+    name, raw = open_tables(tables, findings, "the folder of the cold users' tables")
     check_newcomer_tables(name, raw, findings)
     dataset = read_newcomers(name, raw, findings)
     findings.settle(drop_bad_rows)
