@@ -121,14 +121,6 @@ def test_faults_are_counted_over_batches(folder: Path, tiny_parts: None) -> None
     )
 
 
-def test_the_row_of_a_fault_is_its_row_in_the_table(folder: Path, tiny_parts: None) -> None:
-    rows = make_rows().with_row_index()
-    bad = rows.with_columns(signal=pl.when(pl.col("index") == 2345).then(None).otherwise("signal")).drop("index")
-    bad.write_parquet(folder / "interactions.parquet")
-    (fault,) = check_tables(folder).faults
-    assert fault.startswith("interactions.signal: 1 of 5,000 rows are empty (first: interactions.parquet row 2,346);")
-
-
 def test_repeats_count_once(folder: Path, tiny_parts: None) -> None:
     rows = make_rows()
     pl.concat([rows, rows[:700], rows[:200]]).sample(fraction=1, shuffle=True, seed=1).write_parquet(

@@ -126,7 +126,7 @@ def _print_summary(name: str, summary: Summary, notes: tuple[str, ...]) -> None:
         ("entities", "members", summary.entities),
         ("groups", "values", summary.groups),
     ):
-        for member, n in counts.items():
+        for member, n in sorted(counts.items()):
             table.add_row(f"{row_name}: {escape(member)}", f"{n:,} {unit}")
     if summary.impressions:
         lists = f" in {summary.lists:,} lists" if summary.lists else ""

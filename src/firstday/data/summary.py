@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from operator import add, or_
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,18 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import Log, find_log
 from firstday.data.user_rows import DAY_US
 
-SHARED = ("items", "entities", "groups", "dimensions", "without_vector")
-"""Counts that are the same in every part, and 0 in none."""
 
-ENDS: Mapping[str, Callable[..., int | None]] = {"first": min, "last": max}
+def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:
+    """Return the earliest or the latest moment; None without any."""
+    return choose((moment for moment in moments if moment is not None), default=None)
+
+
+MERGE: Mapping[str, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys(("items", "entities", "groups", "dimensions", "without_vector"), or_),
+    "first": partial(_choose_end, min),
+    "last": partial(_choose_end, max),
+}
+"""How counts that do not add up are merged: most are the same in every part, and 0 or empty in none."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +80,8 @@ class Summary:
     last: int | None = None
 
     def __add__(self, other: Summary) -> Summary:
-        added: dict[str, Any] = {}
-        for name, one in vars(self).items():
-            two = getattr(other, name)
-            if name in SHARED:
-                added[name] = one or two
-            elif isinstance(one, Counter):
-                added[name] = Counter(dict(sorted((one + two).items())))
-            elif name not in ENDS:
-                added[name] = one + two
-        for name, choose in ENDS.items():
-            moments = [getattr(part, name) for part in (self, other)]
-            added[name] = choose((moment for moment in moments if moment is not None), default=None)
-        return Summary(**added)
+        merged = {name: MERGE.get(name, add)(one, getattr(other, name)) for name, one in vars(self).items()}
+        return Summary(**merged)
 
     def find_log(self, config: Config) -> Log | None:
         """Return the log that the protocol `registration` divides; None under `sampled`."""
