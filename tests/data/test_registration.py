@@ -13,6 +13,7 @@ from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import Events
 from firstday.data.load import load
+from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import read_histories
 from firstday.data.splits.holdout import find_cut_offs, log_of, split_for_training
 from firstday.data.splits.registration import split_registration
@@ -243,7 +244,7 @@ def test_sizes_of_drawn_day_ones_are_not_those_of_validation_users() -> None:
     names = dataset.users.values.cast(pl.String)
     judged = np.flatnonzero(names.str.starts_with("judged"))
     roles = Roles(np.arange(len(names)), judged, judged[:0], (np.arange(len(judged)),))
-    histories = read_histories(dataset, settings(), log_of(dataset, settings()))
+    histories = choose_target_days(read_histories(dataset, settings(), log_of(dataset, settings())), settings())
     split = split_registration(dataset, settings(), histories, roles)
     (day_one,) = split.warm_day_one
     sizes = day_one["stream", "item"].lengths()

@@ -13,6 +13,7 @@ import pytest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import Events
+from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import Log, Protocol, find_log, read_histories
 from firstday.data.splits.holdout import log_of, split_for_training
 from firstday.data.splits.roles import ENOUGH_VALIDATION, MOST_VALIDATION, assign_roles, find_warm, refuse_too_few
@@ -71,8 +72,9 @@ def test_five_users_with_a_clock_by_hand() -> None:
     assert histories.n_used.tolist() == [4, 2, 6, 1, 2]
     returned = [may(4, 10), may(1), may(6, 6), may(7, 12), may(8, 1)]
     assert histories.returned_us.tolist() == [int(at.timestamp() * 1e6) for at in returned]
-    assert histories.returned_within(3).tolist() == [True, False, True, True, True]
-    assert histories.returned_within(2).tolist() == [False, False, True, True, True]
+    assert replace(histories, target_days=3).are_judged.tolist() == [True, False, True, True, True]
+    assert replace(histories, target_days=2).are_judged.tolist() == [False, False, True, True, True]
+    histories = choose_target_days(histories, BY_HAND)
     roles = assign_roles(histories, BY_HAND)
     assert (roles.warm.tolist(), roles.validation.tolist()) == ([0, 1, 2, 3, 4], [0, 2, 3, 4])
     assert sorted(np.concatenate(roles.folds).tolist()) == [0, 1, 2, 3]
@@ -87,7 +89,7 @@ def test_five_users_with_a_clock_by_hand() -> None:
 )
 def test_as_few_folds_as_bring_enough_users_or_a_tenth(n_judged: int, n_validation: int, n_folds: int) -> None:
     histories = make_histories(np.linspace(0, 100, n_judged), n_days=200)
-    roles = assign_roles(histories, configure())
+    roles = assign_roles(choose_target_days(histories, configure()), configure())
     assert (len(roles.validation), len(roles.folds)) == (n_validation, n_folds)
     assert len(roles.warm) == n_judged - (0 if n_folds else n_validation)
     assert n_judged < ENOUGH_VALIDATION or len(roles.validation) >= ENOUGH_VALIDATION
@@ -147,6 +149,7 @@ def test_who_is_validated_on_in_a_fold_is_not_there_to_learn_from() -> None:
     for n_warm, is_refused in ((2, True), (10, False)):
         few = replace(histories, n_used=np.where(np.arange(10) < n_warm, 2, 1))
         config = parse_config({"registration": {"target_days": 3}})
+        few = choose_target_days(few, config)
         roles = assign_roles(few, config)
         assert len(roles.warm) == 10
         assert len(roles.folds) == 5

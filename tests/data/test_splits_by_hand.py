@@ -13,6 +13,7 @@ from firstday.config import Config, SampledProtocolConfig, parse_config
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
+from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import read_histories
 from firstday.data.splits.holdout import log_of, split_for_training
 from firstday.data.splits.registration import collect_newcomers, split_registration
@@ -189,7 +190,7 @@ def test_the_registration_protocol_reads_day_ones_from_the_log(seed: int) -> Non
     )
     dataset, nobody = make_dataset(LOG, REGISTERED), np.zeros(0, dtype=np.int64)
     roles = Roles(warm=np.array([0, 1]), validation=np.array([2, 3, 4]), cold=nobody)
-    histories = read_histories(dataset, config, log_of(dataset, config))
+    histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
     split = split_registration(dataset, config, histories, roles)
     assert [write_out(split.warm_actions, row) for row in range(2)] == [
         "favorite i1, stream i0 x 2, stream i2, stream i3",

@@ -254,9 +254,9 @@ def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     entities = {}
     rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity")
     for (name,), members in rows.group_by("entity", maintain_order=True):
-        ids, at = Ids.of(members["entity_id"].unique().sort()), items.lookup(members["item_id"])
-        member, is_item = ids.lookup(members["entity_id"]), at >= 0  # the other rows are a fault
-        cells = SparseRows.from_pairs(member[is_item], at[is_item], None, len(ids), len(items))
+        ids, item_ix = Ids.of(members["entity_id"].unique().sort()), items.lookup(members["item_id"])
+        member, is_item = ids.lookup(members["entity_id"]), item_ix >= 0  # the other rows are a fault
+        cells = SparseRows.from_pairs(member[is_item], item_ix[is_item], None, len(ids), len(items))
         entities[str(name)] = Entity(ids, cells.ones())
     return entities
 

@@ -38,7 +38,7 @@ from firstday.data.sources.deezer_kdd21 import (
 )
 from firstday.data.splits.histories import read_histories
 from firstday.data.splits.holdout import log_of
-from firstday.data.splits.registration import collect_newcomers, split_registration, target_us
+from firstday.data.splits.registration import collect_newcomers, split_registration
 from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Actions, Split
 from firstday.embed.embeddings import compute_affinity
@@ -182,6 +182,7 @@ def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> 
     cut_off = int(protocol.cut_off.timestamp() * 1_000_000)
     log = log_of(dataset, config)
     histories = read_histories(dataset, config, log and replace(log, end=cut_off))
+    histories = replace(histories, target_days=TARGET_DAYS)
     nobody = np.zeros(0, dtype=np.int64)
     warm = np.flatnonzero(histories.n_used >= config.sampled.min_items)
     split = split_registration(dataset, config, histories, Roles(warm, nobody, nobody))
@@ -190,7 +191,7 @@ def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> 
     share = SHARES["validation"] / (SHARES["validation"] + SHARES["test"])
     order = rng.permutation(len(newcomers))
     validation, test = (newcomers.take(rows) for rows in np.split(order, [round(share * len(order))]))
-    end = histories.registered_us + target_us(config)
+    end = histories.target_end_us
     is_warm = np.isin(np.arange(len(end)), split.warm)
     end[is_warm] = np.minimum(end[is_warm], cut_off)
     (month,) = dataset.actions(Window(histories.day_end_us, end))

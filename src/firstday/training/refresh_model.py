@@ -276,12 +276,9 @@ class _Refresh:
 
 def choose_held_out(dataset: Dataset, config: Config) -> float:
     """Return the share of users to hold out, by how many could be judged."""
-    histories = read_histories(dataset, config, log_of(dataset, config))
-    target_days = choose_target_days(histories, config).registration.target_days
-    if histories.log is None or target_days is None:
-        is_judged = histories.n_used >= config.sampled.min_items
-    else:
-        is_judged = histories.returned_within(target_days)
+    histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
+    is_eligible = histories.n_used >= config.sampled.min_items
+    is_judged = is_eligible if histories.log is None else histories.are_judged
     n = max(1, int(is_judged.sum()))
     return min(MOST_SHARE, max(LEAST_SHARE, WANTED_USERS / n), MOST_USERS / n)
 

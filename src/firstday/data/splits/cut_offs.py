@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,13 +58,13 @@ class CutOffs:
         return [{"at": write_moment(at), "users": n} for at, n in zip(self.moments, self.users, strict=True)]
 
 
-def choose_target_days(histories: Histories, config: Config) -> Config:
-    """Set the length of the target window where it is not: to the shortest by which most newcomers can be judged.
+def choose_target_days(histories: Histories, config: Config) -> Histories:
+    """Set the length of the target window: as configured, or the shortest by which most newcomers can be judged.
 
     Parameters
     ----------
     histories, config
-        Everyone's histories, and settings; returned unchanged under `sampled`.
+        Everyone's histories, which are returned unchanged under `sampled`, and settings.
 
     Raises
     ------
@@ -72,20 +72,20 @@ def choose_target_days(histories: Histories, config: Config) -> Config:
         No interaction has a time.
     """
     if histories.log is None:
-        return config
+        return histories
     if not histories.log.end:
         raise DataError(NO_TIMES if histories.counts["interactions"] else NO_ROW_LEFT)
     if config.registration.target_days is not None:
-        return config
+        return replace(histories, target_days=config.registration.target_days)
 
     def count_judged(days: float) -> tuple[int, int]:
-        registered = _find_returned(histories, days)
-        return int((registered >= _find_first(histories, days)).sum()), len(registered)
+        first, registered = _find_first(replace(histories, target_days=days))
+        return int((registered >= first).sum()), len(registered)
 
     best = max(TARGET_DAYS, key=count_judged)
     if count_judged(best)[0] < FEWEST_IN_COHORT:
         best = max((best, *SHORT_TARGET_DAYS), key=count_judged)
-    return config.override("registration.target_days", best)
+    return replace(histories, target_days=best)
 
 
 def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
@@ -108,10 +108,10 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     ConfigError
         The configured cut-off is not in the log.
     """
-    target_days, log = choose_target_days(histories, config).registration.target_days, histories.log
-    assert target_days is not None
+    histories = choose_target_days(histories, config)
+    log, target_days = histories.log, histories.target_days
     assert log is not None
-    first, registered = _find_first(histories, target_days), _find_returned(histories, target_days)
+    first, registered = _find_first(histories)
     if config.registration.cut_off is not None:
         first = int(config.registration.cut_off.timestamp() * 1_000_000)
         if not log.start < first < log.end:
@@ -134,18 +134,14 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     return CutOffs(tuple(moments[users > 0].tolist()), end, target_days, tuple(users[users > 0].tolist()))
 
 
-def _find_returned(histories: Histories, target_days: float) -> np.ndarray:
-    """Return when the users registered who can be judged by a target window, int64, ascending."""
-    return np.sort(histories.registered_us[histories.returned_within(target_days)])
-
-
-def _find_first(histories: Histories, target_days: float) -> int:
-    """Return the first cut-off by a target window; see `choose_cut_offs`."""
+def _find_first(histories: Histories) -> tuple[int, np.ndarray]:
+    """Return the first cut-off, see `choose_cut_offs`, and when those registered who can be judged, ascending."""
     assert histories.log is not None
     first, dated = histories.log.start + 1, histories.registered_us[histories.registered_us >= 0]
     if len(dated):
         first = max(first, int(np.quantile(dated, LEAST_USERS)))
-    registered = _find_returned(histories, target_days)
-    if n_validation := min(ENOUGH_VALIDATION, len(registered) // 2):
-        first = max(first, int(registered[n_validation - 1]) + int(target_days * DAY_US))
-    return -(-first // DAY_US) * DAY_US
+    order = np.argsort(histories.registered_us, kind="stable")
+    order = order[histories.are_judged[order]]
+    if n_validation := min(ENOUGH_VALIDATION, len(order) // 2):
+        first = max(first, int(histories.target_end_us[order[n_validation - 1]]))
+    return -(-first // DAY_US) * DAY_US, histories.registered_us[order]

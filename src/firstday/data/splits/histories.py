@@ -78,6 +78,8 @@ class Histories:
         with a time either.
     log
         The ends of everyone's log; None under `sampled`.
+    target_days
+        Length of the target window after registration, once it is chosen.
     """
 
     numbers: np.ndarray
@@ -88,6 +90,7 @@ class Histories:
     returned_us: np.ndarray
     counts: Counter[str]
     log: Log | None = None
+    target_days: float = 0.0
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -113,13 +116,20 @@ class Histories:
         start_us = self.registered_us - int(protocol.early_hours * HOUR_US)
         return Window(start_us, np.where(self.registered_us >= 0, self.log.end, start_us))
 
-    def returned_within(self, days: float) -> np.ndarray:
-        """Tell who has a day one and a complete target window in the log and used something new in it, bool, (n,)."""
+    @property
+    def target_end_us(self) -> np.ndarray:
+        """When the target window of each user ends, int64, shape (n_users,)."""
+        end_us: np.ndarray = self.registered_us + int(self.target_days * DAY_US)
+        return end_us
+
+    @property
+    def are_judged(self) -> np.ndarray:
+        """Who has a day one and a complete target window in the log and used something new in it, bool, (n_users,)."""
         assert self.log is not None
-        end_us = self.registered_us + int(days * DAY_US)
+        end_us = self.target_end_us
         is_logged = (self.registered_us >= max(0, self.log.start)) & (end_us <= self.log.end)
-        returned: np.ndarray = is_logged & (self.returned_us < end_us)
-        return returned
+        judged: np.ndarray = is_logged & (self.returned_us < end_us)
+        return judged
 
 
 def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:

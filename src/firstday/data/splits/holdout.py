@@ -83,7 +83,7 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         yield Holdout(dataset, split, dataset, split.cold)
         return
     config = config.override({"protocol": "registration", "registration.target_days": cut_offs.target_days})
-    histories = read_histories(dataset, config, log_of(dataset, config))
+    histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
     registered_us = histories.registered_us
     is_judged = (registered_us >= cut_offs.moments[0]) & (registered_us < cut_offs.end)
     everyone = collect_newcomers(dataset, config, histories, np.flatnonzero(is_judged))
@@ -131,8 +131,7 @@ def split_for_training(
     log = log_of(dataset, config)
     if log is not None and end is not None:
         log = replace(log, end=end)
-    histories = read_histories(dataset, config, log)
-    config = choose_target_days(histories, config)
+    histories = choose_target_days(read_histories(dataset, config, log), config)
     roles = assign_roles(histories, config, with_cold=with_cold, held_out=held_out)
     refuse_too_few(roles, histories, config, with_cold=with_cold)
     split = split_sampled if log is None else split_registration

@@ -81,12 +81,12 @@ def foresee(histories: Histories, config: Config) -> Outlook:
     counts = {"users": len(histories), "used": int((histories.n_used > 0).sum())}
     cut_offs, n_cold = None, 0
     try:
-        settings = choose_target_days(histories, config)
-        roles = assign_roles(histories, settings)
+        histories = choose_target_days(histories, config)
+        roles = assign_roles(histories, config)
         n_learners = int((histories.n_used[roles.warm] >= LEAST_LEARNED).sum())
         counts |= {"warm": len(roles.warm), "learners": n_learners}
         counts |= {"validation": len(roles.validation), "folds": len(roles.folds)}
-        refuse_too_few(roles, histories, settings)
+        refuse_too_few(roles, histories, config)
     except DataError as error:
         refusal = str(error)
     try:

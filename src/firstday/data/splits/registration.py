@@ -15,7 +15,7 @@ from firstday.data.splits.roles import Roles
 from firstday.data.splits.sampled import draw_day_ones, unite_uses
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Actions, Cohort, Split, take_actions
-from firstday.data.user_rows import DAY_US, NEVER
+from firstday.data.user_rows import NEVER
 from firstday.errors import count_of
 from firstday.sparse import SparseRows, contains, stack_rows
 
@@ -29,9 +29,9 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
     Parameters
     ----------
     dataset, histories, roles
-        The data, its users' histories with the log, and who takes which part.
+        The data, its users' histories with log and target window, and who takes which part.
     config
-        Signals, protocols, and the seed of sampled day ones; `registration.target_days` is set.
+        Signals, protocols, and the seed of sampled day ones.
 
     Returns
     -------
@@ -45,8 +45,7 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
     def cohort(users: np.ndarray) -> Cohort:
         made = _make_cohort(users, day_actions, target_actions, histories, config.signals)
-        end_us = histories.registered_us[made.users] + target_us(config)
-        return replace(made, unborn=_find_unborn(first_seen, end_us))
+        return replace(made, unborn=_find_unborn(first_seen, histories.target_end_us[made.users]))
 
     warm_days, note = _warm_day_ones(roles, histories, life_actions, day_actions, config)
     assert histories.log is not None
@@ -55,7 +54,7 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
     told = (
         f"{count_of(len(roles.warm), n_dated, 'users')} are warm: they used an item before "
         f"{write_moment(histories.log.end)}. {len(roles.validation):,} past newcomers with a target window of "
-        f"{config.registration.target_days:g} days {held_out}."
+        f"{histories.target_days:g} days {held_out}."
     )
     return Split(
         warm=roles.warm,
@@ -85,12 +84,6 @@ def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, us
     return _make_cohort(users, day_actions, target_actions, histories, config.signals)
 
 
-def target_us(config: Config) -> int:
-    """Return the length of the target window in microseconds."""
-    assert config.registration.target_days is not None
-    return int(config.registration.target_days * DAY_US)
-
-
 def _find_unborn(first_seen: np.ndarray, end_us: np.ndarray) -> SparseRows:
     """Return which items did not exist before each of some moments, shape (n_moments, n_items)."""
     items = [np.flatnonzero(first_seen >= end) for end in end_us]
@@ -104,7 +97,7 @@ def _windows(histories: Histories, config: Config) -> tuple[Window, Window]:
     life, day_end_us = histories.life(config.registration), histories.day_end_us
     assert life is not None
     day = Window(life.start, np.minimum(day_end_us, life.end))
-    return day, Window(day_end_us, histories.registered_us + target_us(config))
+    return day, Window(day_end_us, histories.target_end_us)
 
 
 def _make_cohort(

@@ -59,7 +59,7 @@ def assign_roles(
     Parameters
     ----------
     histories, config
-        Everyone's histories, and settings; `registration.target_days` is set.
+        Everyone's histories, with the target window chosen, and settings.
     with_cold
         Under `sampled`: whether a share of the users is cold.
     held_out
@@ -77,8 +77,7 @@ def assign_roles(
         is_warm[order[n_warm:]] = False
         cold = cold if held_out is None else np.flatnonzero(is_eligible & held_out)
         return Roles(np.flatnonzero(is_warm), validation, cold)
-    assert config.registration.target_days is not None
-    is_judged = histories.returned_within(config.registration.target_days)
+    is_judged = histories.are_judged
     judged = np.flatnonzero(is_judged & is_free)
     judged = judged[np.argsort(histories.numbers[judged], kind="stable")]
     n_held_out, folds = min(MOST_VALIDATION, round(len(judged) / 10)), []
@@ -130,7 +129,7 @@ def refuse_too_few(roles: Roles, histories: Histories, config: Config, *, with_c
     else:
         what = (
             f"{len(roles.validation):,} registered in the log, used something new after day one and have a target "
-            f"window of {config.registration.target_days:g} days that ends before {until}"
+            f"window of {histories.target_days:g} days that ends before {until}"
         )
         advice = ", set a shorter registration.target_days"
     raise DataError(
