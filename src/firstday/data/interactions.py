@@ -96,36 +96,25 @@ class Known:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules for what interactions name."""
-        rules = [
-            reference_rule(column, home, ids.values, pl.col(index) < 0)
-            for column, home, index, ids in (
-                ("user_id", "users", USER_INDEX, self.users),
-                ("item_id", "items", ITEM_INDEX, self.items),
-            )
-            if ids is not None and home not in self.derived
-        ]
+        rules, signal, entity = [], pl.col("signal"), pl.col("entity")
         if self.signals is not None:
-            names, signal = (*self.signals.known, SHOWN), pl.col("signal")
-            is_unknown = signal.is_not_null() & ~signal.is_in(names)
-            rules.insert(0, Rule("have an unknown signal", is_unknown, self._describe_signals, "signal", signal))
-        if self.entities is None:
-            return tuple(rules)
-        names_text = f"known are {', '.join(self.entities)}" if self.entities else "there are none yet"
-        entity = pl.col("entity")
-        return (
-            *rules,
-            Rule(
-                "name an unknown entity",
-                entity.is_not_null() & ~entity.is_in([*self.entities, *self.faulty]),
-                f"{names_text}; add such a column to items, or collections of it, {OR_DROP}",
-                "entity",
-                entity,
-            ),
-            *(
-                reference_rule("entity_id", name, known.ids.values, pl.col(ENTITY_INDEX) < 0, entity == name)
-                for name, known in self.entities.items()
-            ),
-        )
+            is_unknown = ~signal.is_in((*self.signals.known, SHOWN))
+            rules.append(Rule("have an unknown signal", is_unknown, self._describe_signals, "signal", signal))
+        for column, home, index, ids in (
+            ("user_id", "users", USER_INDEX, self.users),
+            ("item_id", "items", ITEM_INDEX, self.items),
+        ):
+            if ids is not None and home not in self.derived:
+                rules.append(reference_rule(column, home, ids.values, pl.col(index) < 0))
+        if self.entities is not None:
+            names = f"known are {', '.join(self.entities)}" if self.entities else "there are none yet"
+            is_unknown = ~entity.is_in([*self.entities, *self.faulty])
+            advice = f"{names}; add such a column to items, or collections of it, {OR_DROP}"
+            rules.append(Rule("name an unknown entity", is_unknown, advice, "entity", entity))
+            for name, known in self.entities.items():
+                is_unknown = pl.col(ENTITY_INDEX) < 0
+                rules.append(reference_rule("entity_id", name, known.ids.values, is_unknown, entity == name))
+        return tuple(rules)
 
     def _describe_signals(self, signal: str) -> str:
         """Return what to do about an unknown signal."""
