@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,40 +95,37 @@ class RowWriter:
 
     def __init__(self, types: Mapping[str, pl.DataType], n_users: int, n_rows: int) -> None:
         self._types = types
-        n_parts = max(1, -(-n_rows // PART_ROWS))
-        self._users_per_part = max(1, -(-n_users // n_parts))
-        self._batches: list[list[pl.DataFrame | Path]] = [
-            [] for _ in range(max(1, -(-n_users // self._users_per_part)))
-        ]
-        self._spool = TemporaryDirectory(prefix="firstday-") if len(self._batches) > 1 else None
+        self._users_per_part = max(1, -(-n_users // max(1, -(-n_rows // PART_ROWS))))
+        self._n_parts = max(1, -(-n_users // self._users_per_part))
+        self._frames: list[pl.DataFrame] = []
+        self._spool = TemporaryDirectory(prefix="firstday-") if self._n_parts > 1 else None
+        self._n_batches = 0
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take a batch."""
         rows = rows.select(pl.col(name).cast(kind) for name, kind in self._types.items())
         if self._spool is None:
-            self._batches[0].append(rows)
+            self._frames.append(rows)
             return
-        for (number,), of_part in rows.group_by(pl.col("user_ix") // self._users_per_part, maintain_order=True):
-            batches = self._batches[int(number)]
-            path = Path(self._spool.name) / f"{number:05}-{len(batches):06}.arrow"
-            of_part.write_ipc(path, compression="lz4")
-            batches.append(path)
+        for (number,), of_part in rows.group_by(pl.col("user_ix") // self._users_per_part):
+            folder = Path(self._spool.name) / str(number)
+            folder.mkdir(exist_ok=True)
+            of_part.write_ipc(folder / f"{self._n_batches:06}.arrow", compression="lz4")
+        self._n_batches += 1
 
     def finish(self, clean: Callable[[pl.DataFrame], pl.DataFrame]) -> UserRows:
         """Return the rows, a function of the rows of each part."""
-        parts: list[pl.DataFrame | Path] = []
-        for number, batches in enumerate(self._batches):
-            frames = (batch if isinstance(batch, pl.DataFrame) else pl.read_ipc(batch) for batch in batches)
-            rows = clean(pl.concat([pl.DataFrame(schema=self._types), *frames]))
-            if self._spool is None:
-                return UserRows((rows,))
-            path = Path(self._spool.name) / f"{number:05}.parquet"
-            rows.write_parquet(path, compression="lz4")
-            for batch in batches:
-                assert isinstance(batch, Path)
-                batch.unlink()
-            parts.append(path)
-        return UserRows(tuple(parts), self._spool)
+        nothing = pl.DataFrame(schema=self._types)
+        if self._spool is None:
+            return UserRows((clean(pl.concat([nothing, *self._frames])),))
+        paths = []
+        for number in range(self._n_parts):
+            folder = Path(self._spool.name) / str(number)
+            batches = sorted(folder.glob("*.arrow"))
+            paths.append(folder.with_name(f"{number:05}.parquet"))
+            clean(pl.concat([nothing, *map(pl.read_ipc, batches)])).write_parquet(paths[-1], compression="lz4")
+            shutil.rmtree(folder, ignore_errors=True)
+        return UserRows(tuple(paths), self._spool)
 
 
 def note_future(findings: Findings, times: pl.Series, n_rows: int) -> None:
