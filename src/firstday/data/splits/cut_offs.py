@@ -21,7 +21,7 @@ LEAST_USERS = 1 / 3
 """Share of the users with a known registration who registered before the first cut-off."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CutOffs:
     """When evaluation trains, and how many newcomers it judges.
 
@@ -32,16 +32,21 @@ class CutOffs:
         before the next one.
     end
         Newcomers of the last cohort registered before this: the target windows of later ones are incomplete.
-    target_days
-        Length of the target window.
     users
         Newcomers of each cohort.
+    histories
+        Everyone's histories, with the target window chosen.
     """
 
     moments: tuple[int, ...]
     end: int
-    target_days: float
     users: tuple[int, ...]
+    histories: Histories
+
+    @property
+    def target_days(self) -> float:
+        """Length of the target window."""
+        return self.histories.target_days
 
     def describe(self) -> str:
         """Say when models are trained and whom they are judged on, as the end of a sentence."""
@@ -131,7 +136,7 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     moments = np.unique([first, *starts[starts > first]])
     users = np.diff(np.searchsorted(registered, moments), append=len(registered))
     end = log.end - int(target_days * DAY_US) + 1
-    return CutOffs(tuple(moments[users > 0].tolist()), end, target_days, tuple(users[users > 0].tolist()))
+    return CutOffs(tuple(moments[users > 0].tolist()), end, tuple(users[users > 0].tolist()), histories)
 
 
 def _find_first(histories: Histories) -> tuple[int, np.ndarray]:

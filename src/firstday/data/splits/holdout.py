@@ -83,10 +83,9 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         yield Holdout(dataset, split, dataset, split.cold)
         return
     config = config.override({"protocol": "registration", "registration.target_days": cut_offs.target_days})
-    histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
-    registered_us = histories.registered_us
+    registered_us = cut_offs.histories.registered_us
     is_judged = (registered_us >= cut_offs.moments[0]) & (registered_us < cut_offs.end)
-    everyone = collect_newcomers(dataset, config, histories, np.flatnonzero(is_judged))
+    everyone = collect_newcomers(dataset, config, cut_offs.histories, np.flatnonzero(is_judged))
     registered = registered_us[everyone.users]
     ends = (*cut_offs.moments[1:], cut_offs.end)
     for cut_off, end in zip(cut_offs.moments, ends, strict=True):
