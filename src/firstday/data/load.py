@@ -254,11 +254,16 @@ def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     entities = {}
     rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity")
     for (name,), members in rows.group_by("entity", maintain_order=True):
-        ids, item_ix = Ids.of(members["entity_id"].unique().sort()), items.lookup(members["item_id"])
-        member, is_item = ids.lookup(members["entity_id"]), item_ix >= 0  # the other rows are a fault
-        cells = SparseRows.from_pairs(member[is_item], item_ix[is_item], None, len(ids), len(items))
-        entities[str(name)] = Entity(ids, cells.ones())
+        ids = Ids.of(members["entity_id"].unique().sort())
+        entities[str(name)] = Entity(ids, _link(ids, members["entity_id"], items, members["item_id"]))
     return entities
+
+
+def _link(row_ids: Ids, rows: pl.Series, column_ids: Ids, columns: pl.Series) -> SparseRows:
+    """Index pairs of ids, each once, all weights 1; those of unknown ids are left out."""
+    pairs = np.stack([row_ids.lookup(rows), column_ids.lookup(columns)])
+    row_ix, column_ix = pairs[:, (pairs >= 0).all(axis=0)]
+    return SparseRows.from_pairs(row_ix, column_ix, None, len(row_ids), len(column_ids)).ones()
 
 
 def assemble_catalogue(
@@ -411,8 +416,7 @@ def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings:
     n_alone = int((~is_pair).sum())
     findings.note_rows("friends", n_alone, friends.height, "name a user as their own friend and were dropped")
     pairs = friends.filter(is_pair)
-    rows, columns = users.lookup(pairs["user_id"]), friend_ids.lookup(pairs["friend_id"])
-    return SparseRows.from_pairs(rows, columns, None, len(users), len(friend_ids)).ones()
+    return _link(users, pairs["user_id"], friend_ids, pairs["friend_id"])
 
 
 def _place(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:

@@ -269,11 +269,8 @@ def join_users(
                     writer.add(frame)
         joined = Events.of_rows(waiting[0][1].pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
     impressions = writers[1].finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
-    friends = frames.get("friends")
-    if friends is not None:
-        is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
-        are_all = are_all or is_user.all()
-        frames["friends"] = friends.filter(is_user) if are_all else friends
+    if "friends" in frames:
+        are_all = are_all or bool((users.lookup(frames["friends"]["friend_id"]) >= 0).all())
     return add_users(name, catalogue, frames, Interactions(joined, impressions), Findings(), are_all=are_all)
 
 
