@@ -26,9 +26,8 @@ from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missi
 
 ENTITY_INDEX = "firstday: index of entity_id"
 INDEXES = (USER_INDEX, ITEM_INDEX, ENTITY_INDEX)
-FIVE_STARS, MOST_STARS = 5, 10
-STARS = {FIVE_STARS: (1, 4), MOST_STARS: (2, 8)}
-"""Scales of ratings, by the highest: up to which a rating is low, and from which on it is high."""
+SCALES = ((5, 1, 4), (10, 2, 8))
+"""Scales of ratings: the highest, up to which a rating is low, and from which on it is high."""
 FEW_WEIGHTS = 20
 """So few weights are not enough to tell star ratings from counts."""
 _WEIGHT = pl.col("weight")
@@ -160,14 +159,14 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
 def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str, int]:
     """Count what is judged when all rows are read: uses of items, and weights that look like star ratings."""
     is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
-    is_star = _WEIGHT.is_between(0, MOST_STARS) & (2 * _WEIGHT % 1 == 0)
+    is_star = _WEIGHT.is_between(0, SCALES[-1][0]) & (2 * _WEIGHT % 1 == 0)
     stars = rows.filter(is_star)["weight"].value_counts().rows()
     return {
         "rows": rows.height,
         "uses": rows.select(is_use.sum()).item(),
         "weights": rows["weight"].count(),
         "weights of the default signal": rows.filter(pl.col("signal") == DEFAULT_SIGNAL)["weight"].count(),
-        **{f"weight {star:g}": n for star, n in stars},
+        **{f"star {star}": n for star, n in stars},
     }
 
 
@@ -309,10 +308,11 @@ def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
             f"interactions: no row says that an item is used (signals {', '.join(signals.use)}, weight above "
             "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
         )
-    stars = {half / 2: counts[f"weight {half / 2:g}"] for half in range(2 * MOST_STARS + 1)}
-    n, most = counts["weights"], MOST_STARS if any(stars[star] for star in stars if star > FIVE_STARS) else FIVE_STARS
-    n_low = sum(stars[star] for star in stars if star <= STARS[most][0])
-    n_high = sum(stars[star] for star in stars if star >= STARS[most][1])
+    stars = {float(name.removeprefix("star ")): n for name, n in counts.items() if name.startswith("star ")}
+    most, low, high = next(scale for scale in SCALES if scale[0] >= max(stars, default=0))
+    n_low = sum(n for star, n in stars.items() if star <= low)
+    n_high = sum(n for star, n in stars.items() if star >= high)
+    n = counts["weights"]
     look_like_stars = n >= FEW_WEIGHTS and n == sum(stars.values()) > n_low + n_high
     if look_like_stars and 2 * counts["weights of the default signal"] > n and n_high > n_low:
         findings.note(
