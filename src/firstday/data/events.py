@@ -180,11 +180,9 @@ class Events:
             For each window, and each pair that occurs anywhere, the added weights: shape (n_users, n_targets).
         """
         sums: list[list[pl.DataFrame]] = [[] for _ in windows]
-        key, weight = ("pair", "user_ix", "target_ix"), pl.col("weight").cast(pl.Float64).sum().cast(pl.Float32)
         for frame in self.frames():
             for window, parts in zip(windows, sums, strict=True):
-                selection = frame if window is None else window.select(frame)
-                parts.append(selection.group_by(key).agg(weight).sort(key))
+                parts.append(_add_up(frame if window is None else window.select(frame)))
         return [self._spread(pl.concat(parts), n_users, n_targets) for parts in sums]
 
     def _spread(self, cells: pl.DataFrame, n_users: int, n_targets: Mapping[str, int]) -> dict[Pair, SparseRows]:
@@ -196,3 +194,15 @@ class Events:
                 starts = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=n_users))])
                 matrices[pair] = SparseRows(starts, target.to_numpy(), weight.to_numpy(), n_targets[pair[1]])
         return matrices
+
+
+def _add_up(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add up the weights of equal pairs, users and targets, in a fixed order, so that sums are reproducible."""
+    key = ("pair", "user_ix", "target_ix")
+    ordered = rows.select(*key, "weight").sort(key, maintain_order=True)
+    is_new = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in key)
+    first = ordered.select(is_new.arg_true()).to_series()
+    if first.is_empty():
+        return ordered
+    sums = np.add.reduceat(ordered["weight"].to_numpy().astype(np.float64), first.to_numpy())
+    return ordered[first].with_columns(weight=sums.astype(np.float32))
