@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ LEAST_USERS = 1 / 3
 """Share of the users with a known registration who registered before the first cut-off."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class CutOffs:
     """When evaluation trains, and how many newcomers it judges.
 
@@ -41,7 +41,7 @@ class CutOffs:
     moments: tuple[int, ...]
     end: int
     users: tuple[int, ...]
-    histories: Histories
+    histories: Histories = field(compare=False, repr=False)
 
     @property
     def target_days(self) -> float:
