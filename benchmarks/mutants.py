@@ -32,6 +32,7 @@ SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
 LIST_TESTS = ("tests/recommend/test_lists.py", "tests/recommend")
 SQLITE, REDIS, STORE = "serve/store/sqlite.py", "serve/store/redis.py", "serve/store/base.py"
 SNAPSHOT, ROLES, REGISTRATION = "data/splits/snapshot.py", "data/splits/roles.py", "data/splits/registration.py"
+HISTORIES = "data/splits/histories.py"
 
 STORES = (
     (SQLITE, "us = excluded.us WHERE us < ?6", "us = excluded.us WHERE ?6 = ?6"),
@@ -66,10 +67,10 @@ LEAKAGE = (
     (SNAPSHOT, '(pl.col("timestamp") < now) & (pl.col("item_ix") >= 0)', 'pl.col("item_ix") >= 0', SPLIT_TESTS),
     (ROLES, "is_warm[validation] = False", "pass", SPLIT_TESTS),
     (ROLES, "is_warm[order[n_warm:]] = False", "pass", SPLIT_TESTS),
-    (ROLES, "(end_us <= log.end) & ", "", SPLIT_TESTS),
+    (HISTORIES, " & (end_us <= self.log.end)", "", SPLIT_TESTS),
     (REGISTRATION, "np.minimum(day_end_us, life.end)", "life.end", SPLIT_TESTS),
     (REGISTRATION, "after.keep(~contains(on_day, after))", "after", SPLIT_TESTS),
-    (REGISTRATION, "unborn=_find_unborn(first_seen, end_us)", "unborn=None", SPLIT_TESTS),
+    (REGISTRATION, "unborn=_find_unborn(first_seen, histories.target_end_us[made.users])", "unborn=None", SPLIT_TESTS),
     (REGISTRATION, ", roles.validation)\n", ", roles.validation[:0])\n", SPLIT_TESTS),
     ("training/fit.py", "learn(split.fold(rows),", "learn(split,", SPLIT_TESTS),
     ("ranking.py", "scores[closed.row_of_entry(), closed.columns] = -np.inf", "pass", LIST_TESTS),

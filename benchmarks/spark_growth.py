@@ -190,7 +190,6 @@ def add_up(pid: int, sizes: dict[int, int], children: dict[int, list[int]]) -> f
 def work(engine: str, tables: str, model: str, master: str) -> None:
     """Check and train, and say which stage begins."""
     from firstday.config import Config
-    from firstday.data.splits.roles import choose_protocol
     from firstday.engine import engines
     from firstday.training.fit import train
 
@@ -213,7 +212,8 @@ def work(engine: str, tables: str, model: str, master: str) -> None:
     print("STAGE read", flush=True)
     checked = engines.check(tables, config=config, engine=engine)  # type: ignore[arg-type]
     assert checked.dataset is not None, checked.faults
-    assert choose_protocol(config, is_dated=True, has_times=True) == "registration"
+    assert checked.outlook is not None
+    assert checked.outlook.protocol == "registration"
     shown = ""
 
     def report(stage: str, _done: int, _total: int) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits import holdout as holdouts
-from firstday.data.splits.roles import Histories, read_histories
+from firstday.data.splits.histories import Histories, read_histories
 from firstday.leaderboard.board import find_sets, open_set
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import open_progress

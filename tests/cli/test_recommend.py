@@ -183,7 +183,10 @@ def test_the_list_is_printed_for_people(run: Run, tiny_model: Path) -> None:
         ),
         ([], "recommend: give either --user or --batch"),
         (["--batch", "nowhere"], "recommend: --batch and --out go together"),
-        (["--batch", "nowhere", "--out", "x.parquet"], "nowhere: is no folder"),
+        (
+            ["--batch", "nowhere", "--out", "x.parquet"],
+            "nowhere: does not exist; give the folder of the cold users' tables.",
+        ),
         (["--batch", "nowhere", "--out", "x.xlsx"], "x.xlsx: says no form of lists; give a name that ends with one of"),
     ],
 )

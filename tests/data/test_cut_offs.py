@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +14,12 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.load import load
 from firstday.data.splits.cut_offs import FEWEST_IN_COHORT, choose_cut_offs, choose_target_days
+from firstday.data.splits.histories import Histories, Log
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
-from firstday.data.splits.registrations import DAY_US, Log, find_registrations
-from firstday.data.splits.roles import Histories
-from firstday.data.splits.snapshot import NEVER, find_first_seen, take_snapshot
+from firstday.data.splits.snapshot import find_first_seen, take_snapshot
+from firstday.data.user_rows import DAY_US, NEVER
 from firstday.errors import ConfigError, DataError
+from tests.data.same import assert_equal, assert_same
 from tests.data.test_splits_by_hand import LOG as BY_HAND
 from tests.data.test_splits_by_hand import REGISTERED, make_dataset, may, write_out
 from tests.timed import LOG, make_log
@@ -25,8 +27,10 @@ from tests.timed import LOG, make_log
 CONFIG = parse_config({"registration": {"target_days": 5, "cut_offs": 3}})
 
 
-def make_histories(registered_days: np.ndarray, returned_after: np.ndarray | None = None) -> Histories:
-    """Make users who registered on some days and used something new so many days later; NaN: never."""
+def make_histories(
+    registered_days: np.ndarray, returned_after: np.ndarray | None = None, *, n_days: float = 300
+) -> Histories:
+    """Make users who registered on some days of a log and used something new so many days later; NaN: never."""
     n = len(registered_days)
     registered_us = (registered_days * DAY_US).astype(np.int64)
     returned = np.full(n, NEVER)
@@ -40,8 +44,8 @@ def make_histories(registered_days: np.ndarray, returned_after: np.ndarray | Non
         registered_us=registered_us,
         day_end_us=registered_us + DAY_US,
         returned_us=returned,
-        interactions=20 * n,
-        uses=20 * n,
+        counts=Counter(interactions=20 * n, uses=20 * n),
+        log=Log(0, int(n_days * DAY_US)),
     )
 
 
@@ -52,7 +56,7 @@ def days(*moments: int) -> list[float]:
 def test_cohorts_are_of_equal_size_after_a_third_of_the_users() -> None:
     """900 users, three a day, who come back after two days; 810 have a complete window, half of them by day 165."""
     histories = make_histories(np.repeat(np.arange(300), 3) + 0.5)
-    cut_offs = choose_cut_offs(histories, Config(), Log(0, 300 * DAY_US))
+    cut_offs = choose_cut_offs(histories, Config())
     assert cut_offs.target_days == 30
     assert days(*cut_offs.moments) == [165, 182, 200, 217, 235, 252]
     assert cut_offs.users == (51, 54, 51, 54, 51, 54)
@@ -61,9 +65,9 @@ def test_cohorts_are_of_equal_size_after_a_third_of_the_users() -> None:
 
 def test_fewer_cut_offs_where_there_are_not_enough_newcomers() -> None:
     histories = make_histories(np.linspace(0, 299, 200))
-    cut_offs = choose_cut_offs(histories, Config(), Log(0, 300 * DAY_US))
+    cut_offs = choose_cut_offs(histories, Config())
     assert len(cut_offs.moments) == sum(cut_offs.users) // FEWEST_IN_COHORT
-    few = choose_cut_offs(make_histories(np.linspace(0, 299, 20)), Config(), Log(0, 300 * DAY_US))
+    few = choose_cut_offs(make_histories(np.linspace(0, 299, 20)), Config())
     assert len(few.moments) == 1
     assert sum(few.users) > 0
 
@@ -71,41 +75,42 @@ def test_fewer_cut_offs_where_there_are_not_enough_newcomers() -> None:
 def test_the_target_window_is_the_shortest_that_judges_most() -> None:
     """Everybody comes back after 40 days: 30 are too short, 60 are enough, 90 leave out more newcomers at the end."""
     day = np.repeat(np.arange(700), 2)
-    histories = make_histories(day, np.full(len(day), 40.0))
-    assert choose_cut_offs(histories, Config(), Log(0, 700 * DAY_US)).target_days == 60
+    histories = make_histories(day, np.full(len(day), 40.0), n_days=700)
+    assert choose_cut_offs(histories, Config()).target_days == 60
     short = parse_config({"registration": {"target_days": 41}})
-    assert choose_cut_offs(histories, short, Log(0, 700 * DAY_US)).target_days == 41
+    assert choose_cut_offs(histories, short).target_days == 41
 
 
 @pytest.mark.parametrize(("n_users", "n_days"), [(600, 3650), (5000, 730)])
 def test_long_and_sparse_logs_are_evaluated(n_users: int, n_days: int) -> None:
     rng = np.random.default_rng(0)
     after = np.where(rng.random(n_users) < 0.5, rng.exponential(60, n_users) + 1, np.nan)
-    histories = make_histories(np.sort(rng.uniform(0, n_days, n_users)), after)
-    cut_offs = choose_cut_offs(histories, Config(), Log(0, n_days * DAY_US))
+    histories = make_histories(np.sort(rng.uniform(0, n_days, n_users)), after, n_days=n_days)
+    cut_offs = choose_cut_offs(histories, Config())
     assert len(cut_offs.moments) >= 3
     assert min(cut_offs.users) >= FEWEST_IN_COHORT
 
 
 def test_nobody_to_judge_is_one_sentence() -> None:
-    histories = make_histories(np.arange(100.0), np.full(100, np.nan))
+    histories = make_histories(np.arange(100.0), np.full(100, np.nan), n_days=100)
     with pytest.raises(DataError, match=r"^users: nobody who registered after .* so that there is nobody to evaluate"):
-        choose_cut_offs(histories, Config(), Log(0, 100 * DAY_US))
+        choose_cut_offs(histories, Config())
 
 
 def test_a_cut_off_that_nobody_follows_is_left_out() -> None:
     histories = make_histories(np.concatenate([np.arange(100.0), np.full(70, 200.5)]))
-    chosen = choose_cut_offs(histories, Config(), Log(0, 300 * DAY_US))
+    chosen = choose_cut_offs(histories, Config())
     assert days(*chosen.moments) == [200]
     assert chosen.users == (70,)
 
 
 def test_training_asks_for_no_cut_off() -> None:
-    histories, log = make_histories(np.arange(300.0)), Log(0, 300 * DAY_US)
+    histories = make_histories(np.arange(300.0))
     late = parse_config({"registration": {"cut_off": "2024-05-01T00:00:00Z"}})
-    assert choose_target_days(histories, late, log) == choose_target_days(histories, Config(), log)
+    chosen = [choose_target_days(histories, config).target_days for config in (late, Config())]
+    assert chosen[0] == chosen[1] > 0
     with pytest.raises(ConfigError, match=r"^registration.cut_off: is 2024-05-01"):
-        choose_cut_offs(histories, late, log)
+        choose_cut_offs(histories, late)
 
 
 def test_the_configured_cut_off_is_the_first() -> None:
@@ -130,7 +135,8 @@ def test_a_snapshot_by_hand() -> None:
     """On 5 May two users had registered, and three items and one artist were there."""
     dataset = make_dataset(BY_HAND, REGISTERED)
     at = int(may(5).timestamp() * 1e6)
-    snapshot = take_snapshot(dataset, find_registrations(dataset, Config().registration).registered_us, at)
+    assert dataset.registered_at is not None
+    snapshot = take_snapshot(dataset, dataset.registered_at, at)
     assert snapshot.users.values.to_list() == ["u0", "u1"]
     assert snapshot.items.values.to_list() == ["i0", "i1", "i2"]
     assert snapshot.entities["artist"].ids.values.to_list() == ["a0"]
@@ -154,8 +160,8 @@ def test_impressions_in_a_snapshot_were_shown_and_used_before_it() -> None:
     users = pl.DataFrame({"user_id": ["u0"], "registered_at": [may(1)]})
     items = pl.DataFrame({"item_id": ["i0", "i1"], "added_at": [may(1)] * 2})
     dataset = load({"interactions": pl.DataFrame(rows, columns, orient="row"), "users": users, "items": items})
-    registered_us = find_registrations(dataset, Config().registration).registered_us
-    whole, then = dataset, take_snapshot(dataset, registered_us, int(may(5).timestamp() * 1e6))
+    assert dataset.registered_at is not None
+    whole, then = dataset, take_snapshot(dataset, dataset.registered_at, int(may(5).timestamp() * 1e6))
     assert whole.impressions is not None
     assert then.impressions is not None
     assert sorted(whole.impressions.whole()["is_used"]) == [False, True, True]
@@ -184,11 +190,8 @@ def test_what_comes_after_a_cut_off_is_not_in_its_snapshot() -> None:
     assert first.cut_off is not None
     changed = holdouts_of(change_future(log, first.cut_off))[0]
     assert changed.cut_off == first.cut_off
-    assert changed.dataset.events.whole().equals(first.dataset.events.whole())
-    for name in ("users", "items"):
-        assert getattr(changed.dataset, name).values.equals(getattr(first.dataset, name).values)
-    assert changed.split.warm.tolist() == first.split.warm.tolist()
-    assert changed.split.validation.truth.columns.tolist() == first.split.validation.truth.columns.tolist()
+    assert_equal(changed.dataset, first.dataset)
+    assert_same(changed.split, first.split)
 
 
 def test_each_newcomer_is_judged_once_by_the_cut_off_before_their_registration() -> None:

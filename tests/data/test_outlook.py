@@ -11,10 +11,9 @@ import pytest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
-from firstday.data.splits.holdout import find_cut_offs, hold_out, split_for_training
+from firstday.data.splits.histories import Protocol, read_histories
+from firstday.data.splits.holdout import find_cut_offs, hold_out, log_of, split_for_training
 from firstday.data.splits.outlook import Outlook, foresee
-from firstday.data.splits.registrations import DAY_US, Log
-from firstday.data.splits.roles import Protocol, read_histories
 from firstday.errors import DataError
 from tests.data.test_cut_offs import make_histories
 from tests.data.test_roles import some_vectors
@@ -25,12 +24,11 @@ from tests.timed import make_log
 def sampled(users: int, eligible: int, used: int | None = None, config: Config | None = None) -> Outlook:
     histories = make_histories(np.zeros(users))
     n_used = np.where(np.arange(users) < eligible, 20, np.where(np.arange(users) < (used or eligible), 3, 0))
-    return foresee(replace(histories, n_used=n_used), config or Config(), "sampled", None)
+    return foresee(replace(histories, n_used=n_used, log=None), config or Config())
 
 
-def look_at(dataset: Dataset, config: Config, protocol: Protocol) -> Outlook:
-    log = None if dataset.events.first is None else Log.of(dataset.events)
-    return foresee(read_histories(dataset, config, protocol, log), config, protocol, log)
+def look_at(dataset: Dataset, config: Config) -> Outlook:
+    return foresee(read_histories(dataset, config, log_of(dataset, config)), config)
 
 
 def test_5_of_202_users_are_too_few() -> None:
@@ -81,7 +79,7 @@ def test_one_segment_is_no_segment() -> None:
 def test_a_log_with_a_clock() -> None:
     """900 users, three a day, who come back after two days; see the test of cut-offs."""
     histories = make_histories(np.repeat(np.arange(300), 3) + 0.5)
-    outlook = foresee(histories, Config(), "registration", Log(0, 300 * DAY_US))
+    outlook = foresee(histories, Config())
     assert outlook.sentences == (
         "900 of 900 users used an item: 900 would be warm, in 30 segments, and 648 for cross-fitting in 4 folds.",
         "Evaluation would train at 6 cut-offs from 1970-06-15 to 1970-09-10 and judge 315 newcomers (51 to 54 each, "
@@ -95,8 +93,8 @@ def test_a_log_with_a_clock() -> None:
 
 
 def test_evaluation_may_be_refused_where_training_is_not() -> None:
-    histories = make_histories(np.linspace(0, 5, 60))
-    outlook = foresee(histories, Config(), "registration", Log(0, 50 * DAY_US + 1))
+    histories = make_histories(np.linspace(0, 5, 60), n_days=50 + 1e-9)
+    outlook = foresee(histories, Config())
     assert not outlook.refusal
     assert outlook.evaluation_refusal.startswith("users: nobody who registered after")
     assert outlook.sentences[-1] == f"Evaluation would be refused: {outlook.evaluation_refusal}"
@@ -117,7 +115,7 @@ def test_users_get_the_roles_that_were_foreseen(
         {"protocol": protocol, "registration": registration, "sampled": {"min_items": 12, "day_ones": 1}}
     )
     dataset = some_vectors(make_log()) if with_vectors else make_log()
-    outlook = look_at(dataset, config, protocol)
+    outlook = look_at(dataset, config)
     if outlook.refusal:
         with pytest.raises(DataError) as caught:
             split_for_training(dataset, config, config.seed)
@@ -144,11 +142,13 @@ def test_tables_without_what_is_needed_are_refused_as_a_split_refuses_them() -> 
         (timed, no_use, "registration", "interactions.signal: no interaction with an item is a use (hum); name the"),
         (timeless, Config(), "registration", "interactions.timestamp: no interaction has a time, which the protocol"),
         (empty, Config(), "sampled", "interactions: no row is left to learn from (rows in the future are left out);"),
+        (empty, Config(), "registration", "interactions: no row is left to learn from (rows in the future are left"),
     ]
     for dataset, config, protocol, sentence in cases:
-        outlook = look_at(dataset, config, protocol)
+        config = config.override("protocol", protocol)
+        outlook = look_at(dataset, config)
         assert outlook.refusal.startswith(sentence)
         with pytest.raises(DataError) as caught:
-            split_for_training(dataset, config.override("protocol", protocol), 0)
+            split_for_training(dataset, config, 0)
         assert str(caught.value) == outlook.refusal
         assert outlook.half_width is None

@@ -6,6 +6,8 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import reduce
+from operator import add
 
 import numpy as np
 import polars as pl
@@ -13,7 +15,7 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.load import check_tables, load
+from firstday.data.load import load
 from firstday.data.parts import (
     MENTIONS,
     USER_TABLES,
@@ -27,8 +29,11 @@ from firstday.data.parts import (
     unpack,
 )
 from firstday.data.summary import summarise
+from firstday.engine.engines import check as check_tables
 from firstday.tables.faults import FILE, ROW, Findings, Rule, SourceFile, find_faults
 from firstday.tables.raw_table import RawTable, add_place
+from tests.data.same import assert_equal
+from tests.data.test_impressions import make_assignments, with_shown
 
 Tables = dict[str, pl.DataFrame]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -75,29 +80,27 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     return parts, findings
 
 
-def rows_of(dataset: Dataset) -> pl.DataFrame:
-    """All interactions with the caller's ids of users, in one order."""
-    rows = dataset.events.whole()
-    return rows.with_columns(user_id=dataset.users.take(rows["user_ix"].to_numpy()).cast(pl.String)).drop("user_ix")
+EXTRA: dict[str, Callable[[Tables, Tables], Tables]] = {
+    "five users": lambda five_users, _: five_users,
+    "with vectors": lambda five_users, vectors: {**five_users, **vectors},
+    "with impressions": lambda five_users, _: with_shown({**five_users, "assignments": make_assignments()}),
+}
 
 
 @pytest.mark.parametrize("n_parts", [1, 2, 7])
-def test_parts_hold_what_the_whole_holds(five_users: Tables, n_parts: int) -> None:
-    whole = load(five_users)
-    parts, findings = read_in_parts(five_users, n_parts)
+@pytest.mark.parametrize("extra", EXTRA)
+def test_parts_hold_what_the_whole_holds(five_users: Tables, vectors: Tables, extra: str, n_parts: int) -> None:
+    tables = EXTRA[extra](five_users, vectors)
+    whole = load(tables)
+    parts, findings = read_in_parts(tables, n_parts)
     assert findings.faults == ()
+    assert set(findings.notes) == set(whole.notes)
     datasets = [part.dataset for part in parts if part.dataset is not None]
-    assert sum(len(part.users) for part in datasets) == len(whole.users)
-    order = ["user_id", "signal", "entity", "target_ix", "timestamp"]
-    assert pl.concat([rows_of(part) for part in datasets]).sort(order).equals(rows_of(whole).sort(order))
-    for part in datasets:
-        at = whole.users.lookup(part.users.values)
-        assert (at >= 0).all()
-        assert part.ages is None or whole.ages is None or np.array_equal(part.ages, whole.ages[at])
-        for name, group in part.groups.items():
-            assert group.values == whole.groups[name].values
-            assert np.array_equal(group.codes, whole.groups[name].codes[at])
-    assert sum(part.friends.n_entries for part in datasets if part.friends is not None) == 3
+    assert reduce(add, map(summarise, datasets)) == summarise(whole)
+    halves = [
+        keep_users(part, np.flatnonzero(np.arange(len(part.users)) % 2 == odd)) for part in datasets for odd in (0, 1)
+    ]
+    assert_equal(join_users(whole.name, halves, datasets[0], 100), whole)
 
 
 BREAKS: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
@@ -156,63 +159,18 @@ def test_parts_leave_out_what_the_whole_leaves_out(five_users: Tables, bad: str,
     parts, findings = read_in_parts(five_users, n_parts, drop=True)
     findings.settle(0.5)
     assert set(findings.faults) == set(whole.faults) == set()
-    assert whole.dataset is not None
+    assert isinstance(whole.dataset, Dataset)
     datasets = [part.dataset for part in parts if part.dataset is not None]
-    users = pl.concat([part.users.values for part in datasets])
-    assert users.sort().to_list() == whole.dataset.users.values.to_list()
-    order = ["user_id", "signal", "entity", "target_ix", "timestamp"]
-    assert pl.concat([rows_of(part) for part in datasets]).sort(order).equals(rows_of(whole.dataset).sort(order))
-    friends = [
-        part.friend_ids.take(part.friends.columns)
-        for part in datasets
-        if part.friends is not None and part.friend_ids is not None
-    ]
-    assert whole.dataset.friends is not None
-    n_known = sum((whole.dataset.users.lookup(ids) >= 0).sum() for ids in friends)  # others are nobody's features
-    assert n_known == whole.dataset.friends.n_entries
+    assert_equal(join_users("tables", datasets, datasets[0], 100, are_all=True), whole.dataset)
     assert set(findings.notes) == set(whole.notes)
     assert findings.left_out == whole.left_out
 
 
-@pytest.mark.parametrize("n_parts", [1, 2, 7])
-def test_the_users_of_all_parts_joined_are_the_whole(five_users: Tables, n_parts: int) -> None:
-    whole = load(five_users)
-    parts, _ = read_in_parts(five_users, n_parts)
-    datasets = [part.dataset for part in parts if part.dataset is not None]
-    halves = [
-        keep_users(part, np.flatnonzero(np.arange(len(part.users)) % 2 == odd)) for part in datasets for odd in (0, 1)
-    ]
-    joined = join_users(whole.name, halves, next(part for part in datasets if part.groups), 100)
-    assert joined.users.values.equals(whole.users.values)
-    assert joined.events.whole().equals(whole.events.whole())
-    assert np.array_equal(joined.events.counts, whole.events.counts)
-    for name, group in whole.groups.items():
-        assert joined.groups[name].values == group.values
-        assert np.array_equal(joined.groups[name].codes, group.codes)
-    assert whole.ages is not None
-    assert np.array_equal(joined.ages, whole.ages)  # type: ignore[arg-type]
-    assert np.array_equal(joined.registered_at, whole.registered_at)  # type: ignore[arg-type]
-    assert joined.friend_ids is None
-    assert joined.friends is not None
-    assert whole.friends is not None
-    assert np.array_equal(joined.friends.columns, whole.friends.columns)
-    assert np.array_equal(joined.friends.starts, whole.friends.starts)
-
-
-def test_a_part_without_vectors_or_without_anything_but_friends_is_a_dataset(
-    five_users: Tables, vectors: Tables
-) -> None:
-    tables = {**five_users, **vectors}
-    parts, findings = read_in_parts(tables, 7)
-    assert findings.faults == ()
-    datasets = [part.dataset for part in parts if part.dataset is not None]
-    assert len(datasets) == 7
-    assert all(part.precomputed is not None for part in datasets)
+def test_a_part_without_anything_but_friends_is_a_dataset(five_users: Tables) -> None:
     without = {name: frame for name, frame in five_users.items() if name != "users"}
     without["friends"] = pl.DataFrame({"user_id": ["u1"], "friend_id": ["nobody"]})
     _, findings = read_in_parts(without, 7)
-    assert set(findings.faults) == set(check_tables(without).faults)
-    assert findings.faults
+    assert set(findings.faults) == set(check_tables(without).faults) != set()
 
 
 @pytest.mark.parametrize("n_vectors", [0, 2])

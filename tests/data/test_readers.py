@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firstday.data.load import check_tables, load
+from firstday.data.load import load
+from firstday.engine.engines import check as check_tables
 from firstday.errors import DataError
 from firstday.tables.zstd import compress
 
@@ -212,7 +213,7 @@ def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
     place.write_text(INTERACTIONS)
     with pytest.raises(DataError) as a_file:
         load(place)
-    assert a_file.value.faults == (f"{place}: is a file; give the folder that holds it, or a built-in name: {names}.",)
+    assert a_file.value.faults == (f"{place}: is a file; give a folder of tables, or a built-in name: {names}.",)
     with pytest.raises(DataError) as with_path:
         load(tmp_path, path=place)
     assert with_path.value.faults == (

@@ -13,12 +13,14 @@ from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import Events
 from firstday.data.load import load
-from firstday.data.splits.holdout import find_cut_offs, split_for_training
+from firstday.data.splits.cut_offs import choose_target_days
+from firstday.data.splits.histories import read_histories
+from firstday.data.splits.holdout import find_cut_offs, log_of, split_for_training
 from firstday.data.splits.registration import split_registration
-from firstday.data.splits.registrations import Log
 from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, DataError
+from tests.data.same import assert_same
 from tests.timed import DAY, HOUR, LOG, make_log
 
 
@@ -208,11 +210,10 @@ def test_rows_without_a_time_are_left_out_and_counted() -> None:
 def test_seeds() -> None:
     log = make_log()
     one, same, other = divide(log, seed=1), divide(log, seed=1), divide(log, seed=2)
+    assert_same(one, same)
     folds, others = ([split.validation.users[rows].tolist() for rows in split.folds] for split in (one, other))
-    assert folds == [same.validation.users[rows].tolist() for rows in same.folds] != others
+    assert folds != others
     assert one.warm.tolist() == other.warm.tolist()
-    pair = ("stream", "item")
-    assert np.array_equal(one.warm_day_one[0][pair].columns, same.warm_day_one[0][pair].columns)
 
 
 def test_logs_that_are_too_short_or_without_times() -> None:
@@ -243,7 +244,8 @@ def test_sizes_of_drawn_day_ones_are_not_those_of_validation_users() -> None:
     names = dataset.users.values.cast(pl.String)
     judged = np.flatnonzero(names.str.starts_with("judged"))
     roles = Roles(np.arange(len(names)), judged, judged[:0], (np.arange(len(judged)),))
-    split = split_registration(dataset, settings(), roles, Log.of(dataset.events), seed=0)
+    histories = choose_target_days(read_histories(dataset, settings(), log_of(dataset, settings())), settings())
+    split = split_registration(dataset, settings(), histories, roles)
     (day_one,) = split.warm_day_one
     sizes = day_one["stream", "item"].lengths()
     assert set(sizes[np.flatnonzero(names.str.starts_with("old"))]) == {2}

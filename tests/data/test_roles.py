@@ -8,27 +8,19 @@ from operator import add
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import Events
-from firstday.data.splits.holdout import split_for_training
-from firstday.data.splits.registrations import DAY_US, Log
-from firstday.data.splits.roles import (
-    ENOUGH_VALIDATION,
-    MOST_VALIDATION,
-    Histories,
-    Protocol,
-    assign_roles,
-    find_warm,
-    read_histories,
-    refuse_too_few,
-)
-from firstday.data.splits.snapshot import NEVER
-from firstday.data.splits.split import Actions, take_actions
+from firstday.data.splits.cut_offs import choose_target_days
+from firstday.data.splits.histories import Log, Protocol, find_log, read_histories
+from firstday.data.splits.holdout import log_of, split_for_training
+from firstday.data.splits.roles import ENOUGH_VALIDATION, MOST_VALIDATION, assign_roles, find_warm, refuse_too_few
+from firstday.data.splits.split import take_actions
+from firstday.data.user_rows import NEVER, UserRows
 from firstday.errors import ConfigError, DataError
+from tests.data.same import assert_same
 from tests.data.test_cut_offs import make_histories
 from tests.data.test_splits_by_hand import ACTS, EVERYTHING, LOG, REGISTERED, make_dataset, may, write_out
 from tests.engine.parts import divide
@@ -54,33 +46,21 @@ def some_vectors(dataset: Dataset) -> Dataset:
     return replace(dataset, precomputed=PrecomputedVectors(users, np.ones((len(dataset.items), 2), np.float32)))
 
 
-def same_actions(one: Actions, other: Actions) -> None:
-    assert list(one) == list(other)
-    for pair, rows in one.items():
-        np.testing.assert_array_equal(rows.starts, other[pair].starts)
-        np.testing.assert_array_equal(rows.columns, other[pair].columns)
-        np.testing.assert_array_equal(rows.weights, other[pair].weights)
-
-
-def same_histories(one: Histories, other: Histories) -> None:
-    for name, value in vars(one).items():
-        np.testing.assert_array_equal(value, getattr(other, name), err_msg=name)
-
-
 def test_five_users_by_hand() -> None:
     dataset = make_dataset(ACTS)
-    warm, actions, window = find_warm(dataset, BY_HAND, "sampled", None)
+    warm, actions, window = find_warm(dataset, BY_HAND, None)
     assert {f"u{user}": write_out(actions, user) for user in warm} == EVERYTHING
     assert window is None
-    histories = read_histories(dataset, BY_HAND, "sampled", None)
-    assert (len(histories), histories.interactions, histories.uses) == (5, 17, 12)
+    histories = read_histories(dataset, BY_HAND, None)
+    assert (len(histories), *histories.counts.values()) == (5, 17, 12)
     assert histories.n_used.min() == 2
 
 
 def test_five_users_with_a_clock_by_hand() -> None:
     """The log is of 1 to 10 May. u1 registered before it begins and u3 used one item."""
-    dataset, log = make_dataset(LOG, REGISTERED), Log.of(make_dataset(LOG).events)
-    warm, actions, _ = find_warm(dataset, BY_HAND, "registration", log)
+    dataset = make_dataset(LOG, REGISTERED)
+    log = log_of(dataset, BY_HAND)
+    warm, actions, _ = find_warm(dataset, BY_HAND, log)
     assert {f"u{user}": write_out(actions, user) for user in warm} == {
         "u0": "favorite i1, stream i0 x 2, stream i2, stream i3",
         "u1": "stream i0, stream i1",
@@ -88,17 +68,18 @@ def test_five_users_with_a_clock_by_hand() -> None:
         "u3": "stream i2",
         "u4": "ban i3, stream a1, stream i0, stream i1",
     }
-    histories = read_histories(dataset, BY_HAND, "registration", log)
+    histories = read_histories(dataset, BY_HAND, log)
     assert histories.n_used.tolist() == [4, 2, 6, 1, 2]
     returned = [may(4, 10), may(1), may(6, 6), may(7, 12), may(8, 1)]
     assert histories.returned_us.tolist() == [int(at.timestamp() * 1e6) for at in returned]
-    assert histories.returned_within(3, log).tolist() == [True, False, True, True, True]
-    assert histories.returned_within(2, log).tolist() == [False, False, True, True, True]
-    roles = assign_roles(histories, BY_HAND, "registration", log, seed=0)
+    assert replace(histories, target_days=3).are_judged.tolist() == [True, False, True, True, True]
+    assert replace(histories, target_days=2).are_judged.tolist() == [False, False, True, True, True]
+    histories = choose_target_days(histories, BY_HAND)
+    roles = assign_roles(histories, BY_HAND)
     assert (roles.warm.tolist(), roles.validation.tolist()) == ([0, 1, 2, 3, 4], [0, 2, 3, 4])
     assert sorted(np.concatenate(roles.folds).tolist()) == [0, 1, 2, 3]
     out = np.array([False, False, True, False, False])
-    roles = assign_roles(histories, BY_HAND, "registration", log, seed=0, held_out=out)
+    roles = assign_roles(histories, BY_HAND, held_out=out)
     assert (roles.warm.tolist(), roles.validation.tolist(), roles.cold.tolist()) == ([0, 1, 3, 4], [0, 3, 4], [2])
 
 
@@ -107,9 +88,8 @@ def test_five_users_with_a_clock_by_hand() -> None:
     [(40, 40, 5), (700, 560, 4), (2_000, 800, 2), (4_900, 980, 1), (5_000, 500, 0), (90_000, MOST_VALIDATION, 0)],
 )
 def test_as_few_folds_as_bring_enough_users_or_a_tenth(n_judged: int, n_validation: int, n_folds: int) -> None:
-    histories = make_histories(np.linspace(0, 100, n_judged))
-    log = Log(0, 200 * 24 * 3_600_000_000)
-    roles = assign_roles(histories, configure(), "registration", log, seed=0)
+    histories = make_histories(np.linspace(0, 100, n_judged), n_days=200)
+    roles = assign_roles(choose_target_days(histories, configure()), configure())
     assert (len(roles.validation), len(roles.folds)) == (n_validation, n_folds)
     assert len(roles.warm) == n_judged - (0 if n_folds else n_validation)
     assert n_judged < ENOUGH_VALIDATION or len(roles.validation) >= ENOUGH_VALIDATION
@@ -120,11 +100,11 @@ def test_as_few_folds_as_bring_enough_users_or_a_tenth(n_judged: int, n_validati
 def test_warm_users_are_those_of_a_split_and_those_held_out(protocol: Protocol, *, with_vectors: bool) -> None:
     dataset = some_vectors(make_log()) if with_vectors else make_log()
     config = configure().override("protocol", protocol)
-    warm, actions, _ = find_warm(dataset, config, protocol, Log.of(dataset.events))
+    warm, actions, _ = find_warm(dataset, config, log_of(dataset, config))
     split = split_for_training(dataset, config, 5)
     rows = np.flatnonzero(np.isin(split.warm, warm))
     assert len(rows) == len(split.warm)
-    same_actions(take_actions(actions, split.warm), split.warm_actions)
+    assert_same(take_actions(actions, split.warm), split.warm_actions)
     others = set(warm.tolist()) - set(split.warm.tolist())
     assert others <= set(split.validation.users.tolist())
 
@@ -132,67 +112,61 @@ def test_warm_users_are_those_of_a_split_and_those_held_out(protocol: Protocol, 
 @pytest.mark.parametrize("protocol", ["sampled", "registration"])
 @pytest.mark.parametrize("n_parts", [1, 3, 7])
 def test_parts_together_are_everyone(protocol: Protocol, n_parts: int) -> None:
-    config, dataset = configure(), make_log()
-    log = Log.of(dataset.events)
-    whole = read_histories(dataset, config, protocol, log)
+    config, dataset = configure().override("protocol", protocol), make_log()
+    log = log_of(dataset, config)
+    whole = read_histories(dataset, config, log)
     parts, users = zip(*divide(dataset, n_parts), strict=True)
-    joined = reduce(add, [read_histories(part, config, protocol, log) for part in parts])
+    joined = reduce(add, [read_histories(part, config, log) for part in parts])
     order = np.argsort(np.concatenate(users))
     arrays: dict[str, Any] = {
         name: value[order] for name, value in vars(joined).items() if isinstance(value, np.ndarray)
     }
-    same_histories(replace(joined, **arrays), whole)
+    assert_same(replace(joined, **arrays), whole)
 
 
 def test_interactions_in_several_parts_are_counted_as_in_one() -> None:
     config, dataset = configure(), make_log()
-    log, frame = Log.of(dataset.events), dataset.events.parts[0]
-    assert isinstance(frame, pl.DataFrame)
+    frame = next(dataset.events.frames())
     cut = int(np.searchsorted(frame["user_ix"].to_numpy(), 130))
-    in_two = replace(dataset, events=replace(dataset.events, parts=(frame[:cut], frame[cut:])))
-    protocols: tuple[Protocol, ...] = ("sampled", "registration")
-    for protocol in protocols:
-        same_histories(read_histories(in_two, config, protocol, log), read_histories(dataset, config, protocol, log))
+    in_two = replace(dataset, events=replace(dataset.events, rows=UserRows((frame[:cut], frame[cut:]))))
+    for log in (None, log_of(dataset, config)):
+        assert_same(read_histories(in_two, config, log), read_histories(dataset, config, log))
 
 
 def test_a_part_without_interactions_has_its_users() -> None:
     dataset = make_dataset(LOG, REGISTERED)
-    log = Log.of(dataset.events)
+    log = log_of(dataset, BY_HAND)
     idle = replace(dataset, events=Events.of(dataset.events.whole().clear()))
-    histories = read_histories(idle, BY_HAND, "registration", log)
+    histories = read_histories(idle, BY_HAND, log)
     assert histories.n_used.tolist() == [0] * 5
     assert histories.returned_us.tolist() == [NEVER] * 5
-    assert find_warm(idle, BY_HAND, "registration", log)[0].tolist() == []
-    assert not read_histories(replace(idle, registered_at=None), BY_HAND, "registration", log).is_dated.any()
+    assert find_warm(idle, BY_HAND, log)[0].tolist() == []
+    assert read_histories(replace(idle, registered_at=None), BY_HAND, log).counts["undated"] == 5
 
 
 def test_who_is_validated_on_in_a_fold_is_not_there_to_learn_from() -> None:
-    histories, log = make_histories(np.arange(10.0)), Log(0, 300 * DAY_US)
+    histories = make_histories(np.arange(10.0))
     for n_warm, is_refused in ((2, True), (10, False)):
         few = replace(histories, n_used=np.where(np.arange(10) < n_warm, 2, 1))
         config = parse_config({"registration": {"target_days": 3}})
-        roles = assign_roles(few, config, "registration", log, seed=0)
+        few = choose_target_days(few, config)
+        roles = assign_roles(few, config)
         assert len(roles.warm) == 10
         assert len(roles.folds) == 5
         if is_refused:
             with pytest.raises(DataError, match=r"used at least 2 items until .*, apart from those validated on"):
-                refuse_too_few(roles, few, config, log)
+                refuse_too_few(roles, few, config)
         else:
-            refuse_too_few(roles, few, config, log)
+            refuse_too_few(roles, few, config)
 
 
 def test_a_log_has_two_ends() -> None:
-    dataset = make_dataset(LOG)
-    assert Log.of(dataset.events) == Log(dataset.events.first or 0, (dataset.events.last or 0) + 1)
-    with pytest.raises(DataError, match=r"^interactions.timestamp: no interaction has a time, which the protocol"):
-        Log.of(make_dataset(ACTS).events)
-    with pytest.raises(DataError, match=r"^interactions: no row is left to learn from \(rows in the future are left"):
-        Log.of(make_dataset([]).events)
+    config = configure().override("protocol", "registration")
+    assert find_log(config, is_dated=False, first=3, last=9) == Log(3, 10)
+    assert find_log(config, is_dated=True, first=None, last=None) == Log(0, 0)
 
 
 def test_a_time_zone_that_does_not_exist() -> None:
     dataset = make_log()
     with pytest.raises(ConfigError, match="no time zone"):
-        read_histories(
-            dataset, configure(day_one="calendar-day", time_zone="Mars"), "registration", Log.of(dataset.events)
-        )
+        read_histories(dataset, configure(day_one="calendar-day", time_zone="Mars"), log_of(dataset, configure()))

@@ -10,10 +10,11 @@ from firstday.config import Config, SampledProtocolConfig, SignalConfig
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import ITEM, Events
 from firstday.data.splits.holdout import split_for_training
-from firstday.data.splits.split import Actions, Cohort, Split
+from firstday.data.splits.split import Actions, Split, take_actions
 from firstday.embed.embeddings import select_uses
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
+from tests.data.same import assert_same
 
 PROTOCOL = SampledProtocolConfig(min_items=8)
 SIGNALS = SignalConfig()
@@ -32,7 +33,7 @@ def make(world: Dataset, protocol: SampledProtocolConfig = PROTOCOL, seed: int =
 
 
 def uses_of(world: Dataset, users: np.ndarray) -> SparseRows:
-    actions = {pair: rows.take(users) for pair, rows in world.all_actions().items()}
+    actions = take_actions(world.all_actions(), users)
     return select_uses(actions, SIGNALS, len(users), len(world.items))
 
 
@@ -50,19 +51,18 @@ def with_events(world: Dataset, rows: list[tuple[int, str, str, int]]) -> Datase
     )
 
 
-def test_users_fall_into_three_parts_of_the_configured_shares(world: Dataset) -> None:
-    split = make(world)
+@pytest.mark.parametrize(
+    ("shares", "with_cold", "sizes"),
+    [({}, True, [280, 40, 80]), ({"warm": 0.5, "validation": 0.25}, True, [200, 100, 100]), ({}, False, [360, 40, 0])],
+)
+def test_users_fall_into_parts_of_the_configured_shares(
+    world: Dataset, shares: dict[str, float], with_cold: bool, sizes: list[int]
+) -> None:
+    protocol = SampledProtocolConfig(min_items=8, **shares)
+    split = split_for_training(world, configure(SIGNALS, protocol), 0, with_cold=with_cold)
     parts = [split.warm, split.validation.users, split.cold.users]
-    assert [len(part) for part in parts] == [280, 40, 80]
+    assert [len(part) for part in parts] == sizes
     assert sorted(np.concatenate(parts).tolist()) == list(range(400))
-    other = make(world, SampledProtocolConfig(min_items=8, warm=0.5, validation=0.25))
-    assert [len(other.warm), len(other.validation), len(other.cold)] == [200, 100, 100]
-
-
-def test_without_cold_users_the_rest_is_warm(world: Dataset) -> None:
-    split = split_for_training(world, configure(SIGNALS), 0)
-    assert [len(split.warm), len(split.validation), len(split.cold)] == [360, 40, 0]
-    assert split.cold.truth.n_rows == 0
 
 
 def test_users_with_few_used_items_are_warm_and_never_drawn(world: Dataset) -> None:
@@ -76,15 +76,6 @@ def test_users_with_few_used_items_are_warm_and_never_drawn(world: Dataset) -> N
     assert split.warm.tolist() == np.setdiff1d(np.arange(400), drawn).tolist()
 
 
-def test_warm_users_keep_all_they_did(world: Dataset) -> None:
-    split = make(world)
-    assert set(split.warm_actions) == set(world.pairs())
-    for pair, rows in split.warm_actions.items():
-        expected = world.all_actions()[pair].take(split.warm)
-        np.testing.assert_array_equal(rows.columns, expected.columns)
-        np.testing.assert_array_equal(rows.weights, expected.weights)
-
-
 def cohorts(split: Split) -> list[tuple[np.ndarray, Actions]]:
     return [
         (split.warm, split.warm_day_one[0]),
@@ -93,11 +84,17 @@ def cohorts(split: Split) -> list[tuple[np.ndarray, Actions]]:
     ]
 
 
-def test_day_one_and_truth_part_the_used_items(world: Dataset) -> None:
-    split = make(world)
+@pytest.mark.parametrize("use", [SIGNALS.use, (*SIGNALS.use, "onboarding")])
+def test_day_one_and_truth_part_the_used_items(world: Dataset, use: tuple[str, ...]) -> None:
+    """An item that was named at registration is in no truth, even where naming it is use."""
+    signals = SignalConfig(use=use)
+    given = with_events(world, [(user, "onboarding", ITEM, int(item)) for user in range(400) for item in (3, 50, 90)])
+    split = split_for_training(given, configure(signals), 0, with_cold=True)
     for cohort in (split.validation, split.cold):
-        used = uses_of(world, cohort.users)
-        seen = select_uses(cohort.day_one, SIGNALS, len(cohort), len(world.items))
+        everything = take_actions(given.all_actions(), cohort.users)
+        used, seen = (
+            select_uses(actions, signals, len(cohort), len(given.items)) for actions in (everything, cohort.day_one)
+        )
         assert not cells(seen) & cells(cohort.truth)
         assert cells(seen) | cells(cohort.truth) == cells(used)
         assert (cohort.truth.weights == 1).all()
@@ -187,35 +184,12 @@ def test_left_alone_small_data_gets_more_day_ones_of_each_user(n_warm: int, each
 def test_as_many_day_ones_are_drawn_as_are_set_and_no_other_draw_changes(world: Dataset) -> None:
     few, many = make(world, day_ones=2), make(world, day_ones=5)
     assert (len(few.warm_day_one), len(many.warm_day_one)) == (2, 5)
-    for a, b in zip(flat(few.cold) + flat(few.validation), flat(many.cold) + flat(many.validation), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_an_item_named_at_registration_that_counts_as_use_is_no_truth(world: Dataset) -> None:
-    signals = SignalConfig(use=("stream", "favorite", "onboarding"))
-    given = with_events(world, [(user, "onboarding", ITEM, int(item)) for user in range(400) for item in (3, 50, 90)])
-    split = split_for_training(given, configure(signals), 0, with_cold=True)
-    seen = select_uses(split.cold.day_one, signals, len(split.cold), len(given.items))
-    assert not cells(seen) & cells(split.cold.truth)
-    all_used = {pair: rows.take(split.cold.users) for pair, rows in given.all_actions().items()}
-    used = select_uses(all_used, signals, len(split.cold), len(given.items))
-    assert cells(seen) | cells(split.cold.truth) == cells(used)
-    np.testing.assert_array_equal(seen.lengths(), split.cold.day_one_size)
-
-
-def flat(cohort: Cohort) -> list[np.ndarray]:
-    parts = [cohort.users, cohort.truth.columns, cohort.day_one_size]
-    return parts + [rows.columns for rows in cohort.day_one.values()]
+    assert_same((few.cold, few.validation), (many.cold, many.validation))
 
 
 def test_the_same_seed_splits_in_the_same_way_and_another_does_not(world: Dataset) -> None:
     one, same, other = make(world, day_ones=2), make(world, day_ones=2), make(world, seed=1, day_ones=2)
-    np.testing.assert_array_equal(one.warm, same.warm)
-    for a, b in zip(flat(one.cold) + flat(one.validation), flat(same.cold) + flat(same.validation), strict=True):
-        np.testing.assert_array_equal(a, b)
-    for mine, theirs in zip(one.warm_day_one, same.warm_day_one, strict=True):
-        for pair in mine:
-            np.testing.assert_array_equal(mine[pair].columns, theirs[pair].columns)
+    assert_same(one, same)
     assert one.warm.tolist() != other.warm.tolist()
     assert cells(one.warm_day_one[0]["stream", ITEM]) != cells(one.warm_day_one[1]["stream", ITEM])
 

@@ -13,9 +13,10 @@ from firstday.config import Config, SampledProtocolConfig, parse_config
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.splits.holdout import split_for_training
+from firstday.data.splits.cut_offs import choose_target_days
+from firstday.data.splits.histories import read_histories
+from firstday.data.splits.holdout import log_of, split_for_training
 from firstday.data.splits.registration import collect_newcomers, split_registration
-from firstday.data.splits.registrations import Log as TimeLog
 from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Actions, Cohort, Split
 from firstday.sparse import SparseRows
@@ -185,14 +186,12 @@ JUDGED = {
 @pytest.mark.parametrize("seed", range(6))
 def test_the_registration_protocol_reads_day_ones_from_the_log(seed: int) -> None:
     config = parse_config(
-        {
-            "registration": {"target_days": 3},
-            "sampled": {"sizes": [1], "probabilities": [1.0]},
-        }
+        {"seed": seed, "registration": {"target_days": 3}, "sampled": {"sizes": [1], "probabilities": [1.0]}}
     )
     dataset, nobody = make_dataset(LOG, REGISTERED), np.zeros(0, dtype=np.int64)
     roles = Roles(warm=np.array([0, 1]), validation=np.array([2, 3, 4]), cold=nobody)
-    split = split_registration(dataset, config, roles, TimeLog.of(dataset.events), seed=seed)
+    histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
+    split = split_registration(dataset, config, histories, roles)
     assert [write_out(split.warm_actions, row) for row in range(2)] == [
         "favorite i1, stream i0 x 2, stream i2, stream i3",
         "stream i0, stream i1",
@@ -211,6 +210,4 @@ def test_the_registration_protocol_reads_day_ones_from_the_log(seed: int) -> Non
         "interactions: 1 of 20 rows lie before their user's registration and were left out; another 1 lie up to 1 h "
         "before it and count as day one.",
     )
-    newcomers, registered_us = collect_newcomers(dataset, config, np.array([2, 3, 4]))
-    assert write_cohort(newcomers) == JUDGED
-    assert registered_us.tolist() == [int(at.timestamp() * 1e6) for at in REGISTERED[2:]]
+    assert write_cohort(collect_newcomers(dataset, config, histories, np.array([2, 3, 4]))) == JUDGED

@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data import event_writer
-from firstday.data.load import check_tables, load
+from firstday.data import user_rows
+from firstday.data.load import load
+from firstday.engine.engines import check as check_tables
 from firstday.tables import raw_table
+from tests.data.same import assert_equal
 
 BEGIN = datetime(2024, 5, 1, 1, tzinfo=UTC)
 Write = Callable[[pl.DataFrame], Path]
@@ -52,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make batches and parts so small that there are many."""
     monkeypatch.setattr(raw_table, "BATCH_ROWS", 300)
-    monkeypatch.setattr(event_writer, "PART_ROWS", 400)
+    monkeypatch.setattr(user_rows, "PART_ROWS", 400)
 
 
 def write_parts(folder: Path, rows: pl.DataFrame, ending: str, n_files: int) -> None:
@@ -79,28 +81,21 @@ def test_many_files_batches_and_parts_are_one_table(
     pl.read_parquet(folder / "items.parquet").write_parquet(whole / "items.parquet")
     rows.write_parquet(whole / "interactions.parquet")
     expected = load(whole)
-    assert len(expected.events.parts) == 1
+    assert len(expected.events.rows.parts) == 1
     request.getfixturevalue("tiny_parts")
     write_parts(folder, rows, ending, 4)
     found = load(folder)
-    assert len(found.events.parts) > 8
-    assert all(isinstance(part, Path) for part in found.events.parts)
-    assert found.users.values.equals(expected.users.values)
-    assert found.summary() == expected.summary()
-    assert found.events.whole().equals(expected.events.whole())
-    assert (found.events.first, found.events.last) == (expected.events.first, expected.events.last)
-    for pair, matrix in expected.all_actions().items():
-        other = found.all_actions()[pair]
-        for name in ("starts", "columns", "weights"):
-            assert np.array_equal(getattr(matrix, name), getattr(other, name)), (pair, name)
+    assert len(found.events.rows.parts) > 8
+    assert all(isinstance(part, Path) for part in found.events.rows.parts)
+    assert_equal(found, expected)
 
 
 def test_the_spool_goes_with_the_dataset(folder: Path, tiny_parts: None) -> None:
     make_rows().write_parquet(folder / "interactions.parquet")
     dataset = load(folder)
-    assert dataset.events.spool is not None
-    place = Path(dataset.events.spool.name)
-    assert sorted(place.iterdir()) == sorted(dataset.events.parts)
+    assert dataset.events.rows.spool is not None
+    place = Path(dataset.events.rows.spool.name)
+    assert sorted(place.iterdir()) == sorted(dataset.events.rows.parts)
     del dataset
     assert not place.exists()
 

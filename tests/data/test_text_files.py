@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstday.data.load import check_tables
+from firstday.data.dataset import Dataset
+from firstday.engine.engines import check as check_tables
 from firstday.tables.faults import ROW, Findings
 from firstday.tables.find import Packing, TableFile
 from firstday.tables.separated import find_header, scan_text
@@ -151,7 +152,7 @@ def test_rows_that_cannot_be_read_may_be_left_out(
     next(case for case in CASES if case.name == name).write(tmp_path)
     checked = check_tables(tmp_path, drop_bad_rows=0.05)
     assert checked.faults == ()
-    assert checked.dataset is not None
+    assert isinstance(checked.dataset, Dataset)
     assert len(checked.dataset.events) == n_kept
     assert [f'line {line}", ' in record for line, record in zip(lines, checked.left_out, strict=True)] == [True] * len(
         lines

@@ -70,9 +70,6 @@ def test_the_first_purchase_stands_for_the_registration(tmp_path: Path) -> None:
         assert [country.values[code] for code in country.codes] == ["France", "France"]
 
 
-FILM_LINES = "0001::Une \u00e9toile (1915)::Drama|War\n0002::B (1999)::\n"
-
-
 def test_films_are_split_at_double_colons(tmp_path: Path) -> None:
     (tmp_path / "ratings.dat").write_text("1::0002::8::1362062307\n2::0001::9::1362062400\n", encoding="utf-8")
     (tmp_path / "movies.dat").write_text(

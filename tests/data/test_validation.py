@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firstday.data.load import check_tables, load
+from firstday.data.load import load
+from firstday.engine.engines import check as check_tables
 from firstday.errors import DataError
 
 Tables = dict[str, pl.DataFrame]

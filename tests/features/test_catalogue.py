@@ -21,7 +21,7 @@ def little(items: list[str], artists: list[str], countries: tuple[str, ...], cod
         name="little",
         users=Ids.of(["u1", "u2", "u3"]),
         items=Ids.of(items),
-        events=Events((), np.zeros(0, dtype=np.int64), ()),
+        events=Events.empty(),
         entities={"artist": Entity(Ids.of(artists), SparseRows.empty(len(artists), len(items)))},
         groups={"country": Group(countries, np.array(codes, np.int32))},
         ages=np.array([20, -1, 40], np.int16),

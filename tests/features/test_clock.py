@@ -15,8 +15,9 @@ from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.impressions import IMPRESSION_TYPES, Impressions
+from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, protocol_of, split_for_training
+from firstday.data.user_rows import UserRows
 from firstday.evaluation.run import evaluate
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import cohort_query, fit, train
@@ -97,7 +98,7 @@ def show(log: Dataset, at: int) -> Dataset:
         pl.lit(at + 1).cast(UTC_MICROSECONDS).alias("used_at"),
     )
     typed = rows.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items())
-    return replace(log, impressions=Impressions((typed,), typed.height))
+    return replace(log, impressions=UserRows((typed,)))
 
 
 def cut_off_of(log: Dataset) -> int:

@@ -96,7 +96,7 @@ def test_what_is_no_impression_is_told(shown: Any, sentence: str) -> None:
 
 
 def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() -> None:
-    dataset = Dataset("little", Ids.of(["u1"]), Ids.of([81, 82, 83]), Events((), np.zeros(0, dtype=np.int64), ()))
+    dataset = Dataset("little", Ids.of(["u1"]), Ids.of([81, 82, 83]), Events.empty())
     catalogue = Catalogue.of(dataset, SignalConfig().known)
     user = Signals(
         interactions=[("stream", "item", "82")],
@@ -114,7 +114,7 @@ def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() 
 
 
 def test_ids_of_users_go_along() -> None:
-    dataset = Dataset("little", Ids(pl.Series(["u1", "u2"])), Ids.of([1]), Events((), np.zeros(0, dtype=np.int64), ()))
+    dataset = Dataset("little", Ids(pl.Series(["u1", "u2"])), Ids.of([1]), Events.empty())
     catalogue = Catalogue.of(dataset, SignalConfig().known)
     read, _ = catalogue.read([Signals(user_id="u2"), Signals()])
     translated, _ = catalogue.translate(dataset, np.array([1, 0]), {})

@@ -10,8 +10,9 @@ import polars as pl
 from firstday.data.dataset import Dataset
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.impressions import IMPRESSION_TYPES, Impressions
+from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.split import Cohort
+from firstday.data.user_rows import UserRows
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.query import Answer, Query
@@ -125,7 +126,7 @@ def test_a_cohort_is_asked_about_with_what_it_passed_over_until_the_end_of_day_o
                 }
             )
         ),
-        impressions=Impressions((impressions,), 3),
+        impressions=UserRows((impressions,)),
     )
     nothing = SparseRows.empty(1, tiny.model.n_items)
     cohort = Cohort(np.array([1]), {}, nothing, np.zeros(1, np.int64), np.array([day]))

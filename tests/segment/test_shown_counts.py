@@ -17,10 +17,11 @@ from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
 from firstday.data.ids import Ids
-from firstday.data.impressions import IMPRESSION_TYPES, Impressions
+from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.split import Split
+from firstday.data.user_rows import UserRows
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import value_type
@@ -154,7 +155,7 @@ def show_to_all(world: Dataset) -> Dataset:
         }
     ).with_columns(timestamp=None, list_id=pl.lit("a"), propensity=None, policy=None, used_at=None)
     typed = rows.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items())
-    return replace(world, impressions=Impressions((typed,), typed.height))
+    return replace(world, impressions=UserRows((typed,)))
 
 
 @pytest.mark.parametrize("settings", [brief_config(), configure()], ids=["all learned from", "some learned from"])

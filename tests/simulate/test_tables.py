@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.load import check_tables
+from firstday.data.dataset import Dataset
+from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError
 from firstday.simulate import tables
 from firstday.simulate.behavior import Interactions, simulate_block
@@ -44,7 +45,7 @@ def test_the_tables_have_no_faults_and_hold_what_was_asked_for(small: Path) -> N
     checked = check_tables(small)
     assert checked.faults == ()
     assert checked.notes == ()
-    assert checked.dataset is not None
+    assert isinstance(checked.dataset, Dataset)
     assert (len(checked.dataset.users), len(checked.dataset.items)) == (300, 200)
     assert set(checked.dataset.entities) == {"artist", "album", "playlist"}
     assert set(checked.dataset.groups) == {"country", "time_zone"}

@@ -17,7 +17,7 @@ from firstday.artifact.folder import MANIFEST
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
-from firstday.data.splits.registrations import Log
+from firstday.data.splits.holdout import log_of
 from firstday.data.splits.roles import find_warm
 from firstday.data.splits.split import take_actions
 from firstday.data.summary import summarise
@@ -205,10 +205,10 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     assert tables.summarise() == summarise(local)
     assert summarise(local).without_vector == 5
     items, users = np.nan_to_num(local.precomputed.item_vectors), local.precomputed.user_vectors
-    log = Log.of(local.events)
+    log = log_of(local, config)
     question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))
-    one = merge(tables.ask(describe_warm, config, "registration", log, question))
-    warm, actions, window = find_warm(local, config, "registration", log)
+    one = merge(tables.ask(describe_warm, config, log, question))
+    warm, actions, window = find_warm(local, config, log)
     other = describe_part(local, warm, take_actions(actions, warm), question, window)
     assert one.n_users == other.n_users > 100
     for counts, expected in (
@@ -266,8 +266,8 @@ def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
     count = tables.find_learners(settings).count_others
     assert count is not None
     one = count(model, held_out)
-    log = Log.of(local.dataset.events)
-    warm, actions, window = find_warm(local.dataset, settings, "registration", log)
+    log = log_of(local.dataset, settings)
+    warm, actions, window = find_warm(local.dataset, settings, log)
     other = count_shown_to_others(local.dataset, model, warm, actions, held_out, window)
     assert one is not None
     assert other is not None

@@ -92,7 +92,7 @@ def _print_json(checked: Check) -> None:
             "pairs": dict(summary.pairs),
             "entities": dict(summary.entities),
             "groups": dict(summary.groups),
-            "friends": summary.friends or 0,
+            "friends": summary.friends,
             "items_without_vector": summary.without_vector,
             "impressions": summary.impressions,
             "lists": summary.lists,
@@ -126,7 +126,7 @@ def _print_summary(name: str, summary: Summary, notes: tuple[str, ...]) -> None:
         ("entities", "members", summary.entities),
         ("groups", "values", summary.groups),
     ):
-        for member, n in counts.items():
+        for member, n in sorted(counts.items()):
             table.add_row(f"{row_name}: {escape(member)}", f"{n:,} {unit}")
     if summary.impressions:
         lists = f" in {summary.lists:,} lists" if summary.lists else ""
@@ -136,11 +136,11 @@ def _print_summary(name: str, summary: Summary, notes: tuple[str, ...]) -> None:
         table.add_row(f"experiment: {escape(experiment)}", f"{n:,} users")
     if summary.ages:
         table.add_row("users with an age", _share(summary.ages, summary.users))
-    if summary.dated is not None:
+    if summary.dated:
         table.add_row("users with a registration time", _share(summary.dated, summary.users))
     if summary.timed:
         table.add_row("users whose interactions all lie within 24 hours", _share(summary.one_day, summary.timed))
-    if summary.friends is not None:
+    if summary.friends:
         table.add_row("friends", f"{summary.friends:,}")
     if summary.dimensions:
         table.add_row("precomputed vectors", f"{summary.dimensions:,} numbers each")

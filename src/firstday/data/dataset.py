@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ import polars as pl
 
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events, Pair, Window
 from firstday.data.ids import Ids
-from firstday.data.impressions import Impressions
+from firstday.data.user_rows import UserRows
 from firstday.display import readable
 from firstday.sparse import SparseRows
 
@@ -117,8 +117,9 @@ class Dataset:
     left_out
         A line of JSON for each bad row that was left out while loading: its table, its place, the reasons, its values.
     impressions
-        What was shown to the users; None where nothing was. It is no interaction: training learns from it no more than
-        how often each segment used what it was shown.
+        What was shown to the users, columns as in `firstday.data.impressions.IMPRESSION_TYPES`, each part of the same
+        users as the interactions; None where nothing was shown. It is no interaction: training learns from it no more
+        than how often each segment used what it was shown.
     assignments
         Which user got which variant of which experiment, columns as in `ASSIGNMENT_TYPES`, in this order, one row for
         each user and experiment; `assigned_at` is null where unknown. None without the table. Nothing is learned of it.
@@ -139,30 +140,27 @@ class Dataset:
     friend_ids: Ids | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    impressions: Impressions | None = None
+    impressions: UserRows | None = None
     assignments: pl.DataFrame | None = None
 
     def pairs(self) -> tuple[Pair, ...]:
         """Return the (signal, entity) pairs in the data, items first."""
         return self.events.present_pairs()
 
-    def actions(self, *windows: Window) -> list[dict[Pair, SparseRows]]:
-        """Add up each user's interactions in each window.
+    def actions(self, *windows: Window | None) -> list[dict[Pair, SparseRows]]:
+        """Add up each user's interactions in each window; None: at all times.
 
         Returns
         -------
         list of dict
             For each window, by (signal, entity) pair: added weights, shape (n_users, n_targets).
         """
-        return self._collect(windows)
+        n_targets = {ITEM: len(self.items), **{name: len(entity.ids) for name, entity in self.entities.items()}}
+        return self.events.collect(len(self.users), n_targets, windows)
 
     def all_actions(self) -> dict[Pair, SparseRows]:
         """Add up all interactions of each user, by (signal, entity) pair: weights, shape (n_users, n_targets)."""
-        return self._collect((None,))[0]
-
-    def _collect(self, windows: Sequence[Window | None]) -> list[dict[Pair, SparseRows]]:
-        n_targets = {ITEM: len(self.items), **{name: len(entity.ids) for name, entity in self.entities.items()}}
-        return self.events.collect(len(self.users), n_targets, windows)
+        return self.actions(None)[0]
 
     def summary(self) -> dict[str, int | dict[str, int]]:
         """Return counts of users, items, interactions, pairs, entities, groups and friends."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 
+from firstday.data.user_rows import DAY_US, NEVER, UserRows, note_future
 from firstday.display import readable
 from firstday.sparse import SparseRows
+from firstday.tables.faults import Findings
 from firstday.tables.schema import ITEM as ITEM
 from firstday.tables.schema import UTC_MICROSECONDS as UTC_MICROSECONDS
 
@@ -27,6 +28,15 @@ EVENT_TYPES: dict[str, pl.DataType] = {
 }
 SORT_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
 """How the rows of a part are sorted."""
+_IS_REPEAT = (
+    pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in SORT_ORDER)
+    & (pl.col("timestamp").to_physical() % DAY_US != 0)
+).fill_null(value=False)
+"""Which sorted rows repeat the row before.
+
+Rows at exactly midnight, and rows without a time, are no repeats: they give the day at most, in which the same
+interaction may happen twice.
+"""
 
 
 def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
@@ -46,16 +56,19 @@ def _codes(pairs: Sequence[Pair]) -> pl.DataFrame:
     return pl.DataFrame(list(pairs), schema, orient="row").with_columns(pair=pl.int_range(pl.len(), dtype=pl.UInt16))
 
 
-def renumber_users(frames: Iterable[pl.DataFrame], place: np.ndarray) -> Iterator[pl.DataFrame]:
-    """Return the rows of frames with the new `user_ix` of each user, without those of -1."""
-    for frame in frames:
-        user_ix = pl.Series("user_ix", place[frame["user_ix"].to_numpy()], dtype=pl.Int32)
-        yield frame.with_columns(user_ix).filter(user_ix >= 0)
-
-
-def first_moment(times: pl.Series) -> str:
-    """Return the earliest of some times as text, "" where there is none."""
-    return next(iter(times.drop_nulls().sort().head(1).dt.strftime("%Y-%m-%dT%H:%M:%SZ")), "")
+def clean_events(rows: pl.DataFrame, now: datetime, findings: Findings) -> pl.DataFrame:
+    """Sort the interactions of a part, without repeats and those in the future, and note these."""
+    is_future = (rows["timestamp"] > now).fill_null(value=False)
+    kept = rows.filter(~is_future).sort(SORT_ORDER)
+    distinct = kept.filter(~_IS_REPEAT)
+    findings.note_rows(
+        "interactions",
+        kept.height - distinct.height,
+        rows.height,
+        "repeat another to the microsecond (same user, signal, target, time and weight); each is counted once",
+    )
+    note_future(findings, rows["timestamp"].filter(is_future), rows.height)
+    return distinct
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +87,8 @@ class Window:
 
     def select(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of a part that lie in the window."""
-        user, timestamp = frame["user_ix"].to_numpy(), frame["timestamp"].to_physical()
-        has_time, moment = timestamp.is_not_null().to_numpy(), timestamp.fill_null(0).to_numpy()
-        return frame.filter(pl.Series(has_time & (moment >= self.start[user]) & (moment < self.end[user])))
+        user, moment = frame["user_ix"].to_numpy(), frame["timestamp"].to_physical().fill_null(NEVER).to_numpy()
+        return frame.filter(pl.Series((moment >= self.start[user]) & (moment < self.end[user])))
 
 
 @readable
@@ -90,35 +102,38 @@ class Events:
         The (signal, entity) pairs, by their code.
     counts
         int64, shape (n_pairs,): interactions of each.
-    parts
-        Tables in memory, or Parquet files, in the order of users; columns as in `EVENT_TYPES`, where `pair` is the code
-        and `target_ix` the index among items or the entity's members; rows sorted by `SORT_ORDER`.
+    rows
+        Columns as in `EVENT_TYPES`, where `pair` is the code and `target_ix` the index among items or the entity's
+        members; each part sorted by `SORT_ORDER`.
     first, last
         Microseconds since 1970 UTC of the earliest and the latest interaction; None without times.
-    spool
-        The folder of the parts; it is removed with the last reference to it.
     """
 
     pairs: tuple[Pair, ...]
     counts: np.ndarray
-    parts: tuple[pl.DataFrame | Path, ...]
+    rows: UserRows
     first: int | None = None
     last: int | None = None
-    spool: TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def of_rows(cls, pairs: tuple[Pair, ...], rows: UserRows) -> Events:
+        """Make Events of rows with the code of each pair."""
+        moment = pl.col("timestamp").to_physical()
+        of_pair = rows.lazy().group_by("pair").agg(pl.len(), first=moment.min(), last=moment.max()).collect()
+        counts = np.zeros(len(pairs), dtype=np.int64)
+        counts[of_pair["pair"].to_numpy()] = of_pair["len"].to_numpy()
+        return cls(pairs, counts, rows, of_pair["first"].min(), of_pair["last"].max())  # type: ignore[arg-type]
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> Events:
         """Make Events of rows in memory: `user_ix`, `signal`, `entity`, `target_ix`, `timestamp`, `weight`."""
         pairs = sort_pairs(frame.select("signal", "entity").unique().rows())
-        part = code_pairs(frame, pairs).sort(SORT_ORDER)
-        counts = np.bincount(part["pair"].to_numpy(), minlength=len(pairs))
-        times = part["timestamp"].to_physical()
-        return cls(pairs, counts, (part,), times.min(), times.max())  # type: ignore[arg-type]
+        return cls.of_rows(pairs, UserRows((code_pairs(frame, pairs).sort(SORT_ORDER),)))
 
     @classmethod
-    def empty(cls, pairs: tuple[Pair, ...]) -> Events:
+    def empty(cls, pairs: tuple[Pair, ...] = ()) -> Events:
         """Make Events of nobody, or of users who did nothing."""
-        return cls(pairs, np.zeros(len(pairs), dtype=np.int64), (pl.DataFrame(schema=EVENT_TYPES),))
+        return cls.of_rows(pairs, UserRows((pl.DataFrame(schema=EVENT_TYPES),)))
 
     def __len__(self) -> int:
         return int(self.counts.sum())
@@ -128,28 +143,21 @@ class Events:
         return sort_pairs([pair for pair, n in zip(self.pairs, self.counts, strict=True) if n])
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Return the parts one after the other."""
-        for part in self.parts:
-            yield part if isinstance(part, pl.DataFrame) else pl.read_parquet(part, glob=False)
+        """Return the parts of the rows one after the other."""
+        return self.rows.frames()
 
     def spans(self, n_users: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the times of each user's first and last interaction, int64, shape (n_users,), -1 without times."""
-        first = np.full(n_users, -1, dtype=np.int64)
-        last = first.copy()
-        for frame in self.frames():
-            timed = frame.filter(pl.col("timestamp").is_not_null())
-            if timed.is_empty():
-                continue
-            user, moment = timed["user_ix"].to_numpy(), timed["timestamp"].to_physical().to_numpy()
-            starts = np.flatnonzero(np.diff(user, prepend=-1))  # a part is sorted by user, then time
-            first[user[starts]] = moment[starts]
-            last[user[starts]] = moment[np.append(starts[1:], len(user)) - 1]
-        return first, last
+        moment = pl.col("timestamp").to_physical()
+        of_user = self.rows.lazy().drop_nulls("timestamp").group_by("user_ix")
+        spans = of_user.agg(first=moment.min(), last=moment.max()).collect()
+        ends = np.full((2, n_users), -1, dtype=np.int64)
+        ends[:, spans["user_ix"].to_numpy()] = spans["first"].to_numpy(), spans["last"].to_numpy()
+        return ends[0], ends[1]
 
     def whole(self) -> pl.DataFrame:
         """Return all rows in memory, with the names of `signal` and `entity`; the inverse of `of`."""
-        frame = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *self.frames()])
-        rows = frame.join(_codes(self.pairs), on="pair", how="left", maintain_order="left")
+        rows = self.rows.whole().join(_codes(self.pairs), on="pair", how="left", maintain_order="left")
         return rows.select("user_ix", "signal", "entity", "target_ix", "timestamp", "weight")
 
     def collect(
@@ -171,49 +179,30 @@ class Events:
         list of dict
             For each window, and each pair that occurs anywhere, the added weights: shape (n_users, n_targets).
         """
-        window_cells: list[dict[Pair, list[_Cells]]] = [{pair: [] for pair in self.present_pairs()} for _ in windows]
+        sums: list[list[pl.DataFrame]] = [[] for _ in windows]
         for frame in self.frames():
-            for window, cells in zip(windows, window_cells, strict=True):
-                selection = frame if window is None else window.select(frame)
-                for code, new_cells in _add_up(selection):
-                    cells[self.pairs[code]].append(new_cells)
-        return [
-            {pair: _join(parts, n_users, n_targets[pair[1]]) for pair, parts in cells.items()} for cells in window_cells
-        ]
+            for window, parts in zip(windows, sums, strict=True):
+                parts.append(_add_up(frame if window is None else window.select(frame)))
+        return [self._spread(pl.concat(parts), n_users, n_targets) for parts in sums]
+
+    def _spread(self, cells: pl.DataFrame, n_users: int, n_targets: Mapping[str, int]) -> dict[Pair, SparseRows]:
+        """Make a matrix of the cells of each pair; these are in the order of users and targets."""
+        matrices = {}
+        for code, (pair, n) in enumerate(zip(self.pairs, self.counts, strict=True)):
+            if n:
+                user, target, weight = cells.filter(pl.col("pair") == code)["user_ix", "target_ix", "weight"]
+                starts = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=n_users))])
+                matrices[pair] = SparseRows(starts, target.to_numpy(), weight.to_numpy(), n_targets[pair[1]])
+        return matrices
 
 
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """Entries of a matrix, by user and then target: all of shape (n_entries,)."""
-
-    users: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
-
-
-def _add_up(frame: pl.DataFrame) -> Iterator[tuple[int, _Cells]]:
-    """Add up the weights of equal users and targets of each pair, in a fixed order, so that sums are reproducible."""
-    if frame.is_empty():
-        return
-    ordered = frame.select("pair", "user_ix", "target_ix", "weight").sort(
-        "pair", "user_ix", "target_ix", maintain_order=True
-    )
-    pair, user, target, weight = (ordered[name].to_numpy() for name in ordered.columns)
-    is_new = np.ones(len(pair), dtype=bool)
-    is_new[1:] = (pair[1:] != pair[:-1]) | (user[1:] != user[:-1]) | (target[1:] != target[:-1])
-    starts = np.flatnonzero(is_new)
-    sums = np.add.reduceat(weight.astype(np.float64), starts).astype(np.float32)
-    pair, user, target = pair[starts], user[starts], target[starts]
-    codes, code_starts = np.unique(pair, return_index=True)
-    for code, lo, hi in zip(codes, code_starts, [*code_starts[1:], len(pair)], strict=True):
-        yield int(code), _Cells(user[lo:hi], target[lo:hi], sums[lo:hi])
-
-
-def _join(parts: list[_Cells], n_users: int, n_targets: int) -> SparseRows:
-    """Join the cells of parts; the parts are in the order of users."""
-    if not parts:
-        return SparseRows.empty(n_users, n_targets)
-    users = np.concatenate([part.users for part in parts])
-    starts = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=n_users))]).astype(np.int64)
-    columns = np.concatenate([part.targets for part in parts]).astype(np.int32, copy=False)
-    return SparseRows(starts, columns, np.concatenate([part.weights for part in parts]), n_targets)
+def _add_up(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add up the weights of equal pairs, users and targets, in a fixed order, so that sums are reproducible."""
+    key = ("pair", "user_ix", "target_ix")
+    ordered = rows.select(*key, "weight").sort(key, maintain_order=True)
+    is_new = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in key)
+    first = ordered.select(is_new.arg_true()).to_series()
+    if first.is_empty():
+        return ordered
+    sums = np.add.reduceat(ordered["weight"].to_numpy().astype(np.float64), first.to_numpy())
+    return ordered[first].with_columns(weight=sums.astype(np.float32))

@@ -13,9 +13,6 @@ import polars as pl
 
 from firstday.display import readable
 
-INDEX = "firstday: index of "
-"""Begins the name of a column with the indexes of the ids in another one."""
-
 
 @readable
 @dataclass(frozen=True, eq=False)
@@ -33,7 +30,8 @@ class Ids:
     @classmethod
     def of(cls, values: Sequence[Any] | pl.Series) -> Ids:
         """Make Ids of distinct ids in the order given; whole numbers stay Int64, the rest become String."""
-        return cls(normalise_ids(values if isinstance(values, pl.Series) else pl.Series(list(values))))
+        series = values if isinstance(values, pl.Series) else pl.Series(list(values))
+        return cls(series.cast(pl.Int64 if series.dtype.is_integer() else pl.String))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -68,18 +66,6 @@ class Ids:
 
     def __getitem__(self, ix: int) -> Any:
         return self.values[int(ix)]
-
-
-def look_up(rows: pl.DataFrame, column: str, ids: Ids) -> pl.DataFrame:
-    """Add the index of each id in a column, -1 where unknown or null, as the column `INDEX` + its name."""
-    return rows.with_columns(pl.Series(INDEX + column, ids.lookup(rows[column]), dtype=pl.Int32))
-
-
-def normalise_ids(values: pl.Series) -> pl.Series:
-    """Bring an id column to Int64 (any integer type) or String (anything else)."""
-    if values.dtype.is_integer():
-        return values.cast(pl.Int64)
-    return values.cast(pl.String)
 
 
 def stable_numbers(ids: Ids, seed: int) -> np.ndarray:

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from firstday.config import SHOWN, SignalConfig
-from firstday.data.event_writer import EventWriter
-from firstday.data.events import Events, Pair, code_pairs, sort_pairs
-from firstday.data.ids import INDEX, Ids, look_up
-from firstday.data.impressions import Impressions, ImpressionWriter, take_impressions
+from firstday.data.dataset import Entity
+from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_pairs, sort_pairs
+from firstday.data.ids import Ids
+from firstday.data.impressions import ITEM_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
+from firstday.data.user_rows import RowWriter, UserRows
 from firstday.errors import count_of, hint_at
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import OR_DROP, RULES, empty_rules, reference_rule
-from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, TABLES, missing_column
+from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missing_column
 
-FIVE_STARS, MOST_STARS = 5, 10
-STARS = {FIVE_STARS: (1, 4), MOST_STARS: (2, 8)}
-"""Scales of ratings, by the highest: up to which a rating is low, and from which on it is high."""
+ENTITY_INDEX = "firstday: index of entity_id"
+INDEXES = (USER_INDEX, ITEM_INDEX, ENTITY_INDEX)
+SCALES = ((5, 1, 4), (10, 2, 8))
+"""Scales of ratings: the highest, up to which a rating is low, and from which on it is high."""
 FEW_WEIGHTS = 20
 """So few weights are not enough to tell star ratings from counts."""
 _WEIGHT = pl.col("weight")
+ABSENT: Mapping[str, pl.Expr] = {
+    **dict.fromkeys(("item_id", "entity", "entity_id", "list_id", "policy"), pl.lit(None, pl.String)),
+    **dict.fromkeys(("weight", "position", "propensity"), pl.lit(None, pl.Float64)),
+    "signal": pl.lit(DEFAULT_SIGNAL),
+    "timestamp": pl.lit(None, UTC_MICROSECONDS),
+}
+"""What columns of interactions hold where there is no such column."""
 
 
-def _target_rules(columns: Collection[str]) -> tuple[Rule, ...]:
-    """Return the rules for what interactions are about, which may be items alone or entities too."""
-    if "entity" not in columns:
-        return empty_rules("item_id")
-    item = pl.col("item_id").is_not_null() if "item_id" in columns else pl.lit(value=False)
-    entity, entity_id = pl.col("entity").is_not_null(), pl.col("entity_id").is_not_null()
-    return (
-        Rule("have both item_id and entity", item & (entity | entity_id), "keep one of them in each row"),
-        Rule("have neither item_id nor entity", ~item & ~entity & ~entity_id, f"fill in one of them {OR_DROP}"),
-        Rule("have only one of entity and entity_id", ~item & (entity != entity_id), f"fill in both {OR_DROP}"),
-    )
+_ITEM, _ENTITY, _ENTITY_ID = (pl.col(name).is_not_null() for name in ("item_id", "entity", "entity_id"))
+TARGET_RULES = (
+    Rule("have both item_id and entity", _ITEM & (_ENTITY | _ENTITY_ID), "keep one of them in each row"),
+    Rule("have neither item_id nor entity", ~_ITEM & ~_ENTITY & ~_ENTITY_ID, f"fill in one of them {OR_DROP}"),
+    Rule("have only one of entity and entity_id", ~_ITEM & (_ENTITY != _ENTITY_ID), f"fill in both {OR_DROP}"),
+)
+"""The rules for what interactions are about, where these may be entities too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,7 @@ class Known:
     users, items
         The ids; None where their table cannot be read.
     entities
-        The ids of each entity's members; None where items or collections cannot be read.
+        The entities other than items; None where items or collections cannot be read.
     signals
         Which signals are known and which mean use; None where any may come.
     faulty
@@ -64,7 +69,7 @@ class Known:
 
     users: Ids | None = None
     items: Ids | None = None
-    entities: Mapping[str, Ids] | None = None
+    entities: Mapping[str, Entity] | None = None
     signals: SignalConfig | None = None
     faulty: frozenset[str] = frozenset()
     derived: Collection[str] = field(default=())
@@ -76,48 +81,38 @@ class Known:
         return sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *(self.entities or ()))])
 
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add the indexes of users, items and members of entities, as far as they are known."""
-        for column, ids in (("user_id", self.users), ("item_id", self.items)):
+        """Add the indexes of users, items and members of entities, -1 where they are not known."""
+        indexes = np.full((3, rows.height), -1, dtype=np.int32)
+        for place, column, ids in ((0, "user_id", self.users), (1, "item_id", self.items)):
             if ids is not None and column in rows.columns:
-                rows = look_up(rows, column, ids)
-        if self.entities is None or not {"entity", "entity_id"} <= set(rows.columns):
-            return rows
-        indexes = np.full(rows.height, -1, dtype=np.int32)
-        for name, ids in self.entities.items():
+                indexes[place] = ids.lookup(rows[column])
+        for name, entity in (self.entities or {}).items():
             is_member = (rows["entity"] == name).fill_null(value=False)
-            indexes[is_member.to_numpy()] = ids.lookup(rows["entity_id"].filter(is_member))
-        return rows.with_columns(pl.Series(f"{INDEX}entity_id", indexes))
+            indexes[2, is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
+        return rows.with_columns(pl.Series(name, values) for name, values in zip(INDEXES, indexes, strict=True))
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules for what interactions name."""
-        rules = [
-            reference_rule(column, home, ids.values, pl.col(INDEX + column) < 0)
-            for column, home, ids in (("user_id", "users", self.users), ("item_id", "items", self.items))
-            if ids is not None and home not in self.derived
-        ]
+        rules, signal, entity = [], pl.col("signal"), pl.col("entity")
         if self.signals is not None:
-            names, signal = (*self.signals.known, SHOWN), pl.col("signal")
-            is_unknown = signal.is_not_null() & ~signal.is_in(names)
-            rules.insert(0, Rule("have an unknown signal", is_unknown, self._describe_signals, "signal", signal))
-        if self.entities is None:
-            return tuple(rules)
-        names_text = f"known are {', '.join(self.entities)}" if self.entities else "there are none yet"
-        entity = pl.col("entity")
-        return (
-            *rules,
-            Rule(
-                "name an unknown entity",
-                entity.is_not_null() & ~entity.is_in([*self.entities, *self.faulty]),
-                f"{names_text}; add such a column to items, or collections of it, {OR_DROP}",
-                "entity",
-                entity,
-            ),
-            *(
-                reference_rule("entity_id", name, ids.values, pl.col(f"{INDEX}entity_id") < 0, entity == name)
-                for name, ids in self.entities.items()
-            ),
-        )
+            is_unknown = ~signal.is_in((*self.signals.known, SHOWN))
+            rules.append(Rule("have an unknown signal", is_unknown, self._describe_signals, "signal", signal))
+        for column, home, index, ids in (
+            ("user_id", "users", USER_INDEX, self.users),
+            ("item_id", "items", ITEM_INDEX, self.items),
+        ):
+            if ids is not None and home not in self.derived:
+                rules.append(reference_rule(column, home, ids.values, pl.col(index) < 0))
+        if self.entities is not None:
+            names = f"known are {', '.join(self.entities)}" if self.entities else "there are none yet"
+            is_unknown = ~entity.is_in([*self.entities, *self.faulty])
+            advice = f"{names}; add such a column to items, or collections of it, {OR_DROP}"
+            rules.append(Rule("name an unknown entity", is_unknown, advice, "entity", entity))
+            for name, known in self.entities.items():
+                is_unknown = pl.col(ENTITY_INDEX) < 0
+                rules.append(reference_rule("entity_id", name, known.ids.values, is_unknown, entity == name))
+        return tuple(rules)
 
     def _describe_signals(self, signal: str) -> str:
         """Return what to do about an unknown signal."""
@@ -146,17 +141,15 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
     for column, counterpart in (("entity", "entity_id"), ("entity_id", "entity")):
         if column in targets and counterpart not in targets:
             findings.fault(f"interactions.{counterpart}: the column is missing beside {column}; add it.")
-    rows = known.index(rows)
-    rules = [*RULES["interactions"], *known.rules]
     has_targets = bool(targets) and targets <= set(rows.columns) and ("entity" in targets) == ("entity_id" in targets)
+    absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
+    rows = known.index(rows.with_columns(absent))
+    rules = [*RULES["interactions"], *known.rules]
     if has_targets:
-        rules[1:1] = _target_rules(targets | set(rows.columns))
+        rules[1:1] = TARGET_RULES if "entity" in targets else empty_rules("item_id")
     reasons |= find_faults("interactions", rows, rules, findings)
     if findings.drop:
         rows = rows.filter(findings.leave_out("interactions", raw, reasons))
-    absent = {name: pl.lit(None) for name in TABLES["interactions"].kinds if name not in rows.columns}
-    defaults = {"signal": pl.lit(DEFAULT_SIGNAL), "weight": pl.lit(None, pl.Float64)}
-    rows = rows.with_columns(**{name: defaults.get(name, value) for name, value in absent.items()})
     if known.signals is not None and has_targets:
         findings.tallies.update(_tally(rows, known.signals))
     return rows
@@ -165,23 +158,19 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
 def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str, int]:
     """Count what is judged when all rows are read: uses of items, and weights that look like star ratings."""
     is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
-    is_star = _WEIGHT.is_between(0, MOST_STARS) & ((2 * _WEIGHT).floor() == 2 * _WEIGHT)
-    return rows.select(
-        rows=pl.len(),
-        uses=is_use.sum(),
-        **{
-            "other weights": (_WEIGHT.is_not_null() & ~is_star).sum(),
-            "weights": _WEIGHT.count(),
-            "weights of the default signal": (_WEIGHT.is_not_null() & (pl.col("signal") == DEFAULT_SIGNAL)).sum(),
-            "weights above 5": (_WEIGHT > FIVE_STARS).sum(),
-            **{f"weights up to {low}": (low >= _WEIGHT).sum() for low, _ in STARS.values()},
-            **{f"weights from {high}": (high <= _WEIGHT).sum() for _, high in STARS.values()},
-        },
-    ).row(0, named=True)
+    is_star = _WEIGHT.is_between(0, SCALES[-1][0]) & (2 * _WEIGHT % 1 == 0)
+    stars = rows.filter(is_star)["weight"].value_counts().rows()
+    return {
+        "rows": rows.height,
+        "uses": rows.select(is_use.sum()).item(),
+        "weights": rows["weight"].count(),
+        "weights of the default signal": rows.filter(pl.col("signal") == DEFAULT_SIGNAL)["weight"].count(),
+        **{f"star {star}": n for star, n in stars},
+    }
 
 
-def find_ids(raw: RawTable, known: Known | None, homes: Iterable[str] = ("users", "items")) -> dict[str, pl.Series]:
-    """Return the distinct ids of users and items that interactions name, sorted.
+def find_ids(raw: RawTable, known: Known | None) -> dict[str, pl.Series]:
+    """Return the distinct ids of ``users`` and ``items`` that interactions name, sorted.
 
     Parameters
     ----------
@@ -189,22 +178,20 @@ def find_ids(raw: RawTable, known: Known | None, homes: Iterable[str] = ("users"
         The interactions.
     known
         Says which rows count, where bad rows are left out; all rows if None.
-    homes
-        Whose ids.
     """
-    sought = {"users": "user_id", "items": "item_id"}
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
-    ids: dict[str, list[pl.Series]] = {home: [] for home in homes}
+    users: list[pl.Series] = []
+    items: list[pl.Series] = []
     findings = Findings(drop=True)
     for batch in raw.batches(columns if known is None else None) if columns else ():
         if known is None:
             rows, _ = conform_interactions(batch, Findings(), is_text=raw.is_text)
         else:
             rows = check_interactions(batch, known, findings, is_text=raw.is_text)
-        for home in ids:
-            if sought[home] in rows.columns:
-                ids[home].append(rows[sought[home]].drop_nulls().unique())
-    return {home: unite_ids(parts) for home, parts in ids.items()}
+        for ids, column in ((users, "user_id"), (items, "item_id")):
+            if column in rows.columns:
+                ids.append(rows[column].drop_nulls().unique())
+    return {"users": unite_ids(users), "items": unite_ids(items)}
 
 
 def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
@@ -224,11 +211,11 @@ class Interactions:
     events
         What users did.
     impressions
-        What was shown to them; None where nothing was.
+        What was shown to them, columns as in `IMPRESSION_TYPES`; None where nothing was.
     """
 
     events: Events
-    impressions: Impressions | None = None
+    impressions: UserRows | None = None
 
 
 def read_interactions(
@@ -236,46 +223,56 @@ def read_interactions(
 ) -> Interactions | None:
     """Check and index the interactions of a table, or of a part of one; return None where there are faults."""
     findings.sources["interactions"] = raw.sources
-    n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
-    writer = InteractionWriter(known.pairs, n_users, raw.n_rows, use, now)
-    for batch in raw.batches():
-        rows = check_interactions(batch, known, findings, is_text=raw.is_text)
-        if findings.are_usable and known.users is not None and known.items is not None and known.entities is not None:
-            writer.add(rows, findings)
-    return writer.finish(findings) if findings.are_usable else None
+
+    def check() -> Iterator[pl.DataFrame]:
+        for batch in raw.batches():
+            rows = check_interactions(batch, known, findings, is_text=raw.is_text)
+            if findings.are_usable and None not in (known.users, known.items, known.entities):
+                yield rows
+
+    return index_interactions(check(), known, known.pairs, raw.n_rows, findings, now)
 
 
-class InteractionWriter:
-    """Takes batches of checked interactions with the indexes of what they name, and makes Interactions of them.
+def index_interactions(
+    batches: Iterable[pl.DataFrame],
+    known: Known,
+    pairs: tuple[Pair, ...],
+    n_rows: int,
+    findings: Findings,
+    now: datetime | None = None,
+) -> Interactions | None:
+    """Index batches of checked interactions; None where there are faults.
 
     Parameters
     ----------
-    pairs, n_users, n_rows, now
-        See `firstday.data.event_writer.EventWriter`.
-    use
-        Signals that mean use.
+    batches
+        From `check_interactions`, with the indexes of what they name.
+    known
+        Says how many users there are, and which signals mean use.
+    pairs
+        The (signal, entity) pairs, by their code.
+    n_rows
+        How many interactions to expect.
+    findings
+        Gets notes on what is left out.
+    now
+        The time of reading; default: the clock.
     """
-
-    def __init__(
-        self, pairs: Sequence[Pair], n_users: int, n_rows: int, use: Collection[str], now: datetime | None = None
-    ) -> None:
-        self._use, self._n_rows, self._n_weightless = use, n_rows, 0
-        self._events = EventWriter(pairs, n_users, n_rows, now)
-        self._impressions = ImpressionWriter(n_users, n_rows, now)
-        self._pairs = pairs
-
-    def add(self, rows: pl.DataFrame, findings: Findings) -> None:
-        """Take a batch."""
-        self._impressions.add(take_impressions(rows, self._use))
-        events = _code_events(rows, self._pairs, findings)
-        weighing = events.filter(_WEIGHT > 0)
-        self._n_weightless += events.height - weighing.height
-        self._events.add(weighing)
-
-    def finish(self, findings: Findings) -> Interactions:
-        """Return them, and note in the findings what was left out."""
-        findings.note_rows("interactions.weight", self._n_weightless, self._n_rows, "weigh 0 and were dropped")
-        return Interactions(self._events.finish(findings), self._impressions.finish(findings))
+    n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
+    now = now or datetime.now(UTC)
+    events, shown = RowWriter(EVENT_TYPES, n_users, n_rows), RowWriter(WRITTEN_TYPES, n_users, n_rows)
+    for rows in batches:
+        shown.add(take_impressions(rows, use))
+        coded = _code_events(rows, pairs, findings)
+        weighing = coded.filter(_WEIGHT > 0)
+        n_weightless = coded.height - weighing.height
+        findings.note_rows("interactions.weight", n_weightless, rows.height, "weigh 0 and were dropped")
+        events.add(weighing)
+    if not findings.are_usable:
+        return None
+    sorted_events = events.finish(lambda rows: clean_events(rows, now, findings))
+    impressions = shown.finish(lambda rows: clean_impressions(rows, now, findings))
+    return Interactions(Events.of_rows(pairs, sorted_events), impressions if len(impressions) else None)
 
 
 def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) -> pl.DataFrame:
@@ -284,8 +281,7 @@ def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) 
     Only items are shown: impressions of anything else are noted, and tell nothing.
     """
     is_shown = pl.col("signal") == SHOWN
-    indexes = {INDEX + name: pl.lit(-1) for name in ("item_id", "entity_id")}
-    item_ix, entity_ix = (pl.col(name) if name in rows.columns else absent for name, absent in indexes.items())
+    item_ix = pl.col(ITEM_INDEX)
     findings.note_rows(
         "interactions.entity",
         rows.select((is_shown & (item_ix < 0)).sum()).item(),
@@ -297,8 +293,8 @@ def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) 
         "signal",
         pl.col("entity").cast(pl.String).fill_null(ITEM),
         pl.col("weight").fill_null(1.0),
-        user_ix=pl.col(f"{INDEX}user_id"),
-        target_ix=pl.when(item_ix >= 0).then(item_ix).otherwise(entity_ix),
+        user_ix=USER_INDEX,
+        target_ix=pl.when(item_ix >= 0).then(item_ix).otherwise(ENTITY_INDEX),
     )
     return code_pairs(coded.filter(~is_shown), pairs)
 
@@ -311,10 +307,12 @@ def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
             f"interactions: no row says that an item is used (signals {', '.join(signals.use)}, weight above "
             "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
         )
+    stars = {float(name.removeprefix("star ")): n for name, n in counts.items() if name.startswith("star ")}
+    most, low, high = next(scale for scale in SCALES if scale[0] >= max(stars, default=0))
+    n_low = sum(n for star, n in stars.items() if star <= low)
+    n_high = sum(n for star, n in stars.items() if star >= high)
     n = counts["weights"]
-    most = MOST_STARS if counts["weights above 5"] else FIVE_STARS
-    n_low, n_high = (counts[text] for text in (f"weights up to {STARS[most][0]}", f"weights from {STARS[most][1]}"))
-    look_like_stars = n >= FEW_WEIGHTS and not counts["other weights"] and n > n_low + n_high
+    look_like_stars = n >= FEW_WEIGHTS and n == sum(stars.values()) > n_low + n_high
     if look_like_stars and 2 * counts["weights of the default signal"] > n and n_high > n_low:
         findings.note(
             f"interactions.weight: {count_of(n, counts['rows'], 'rows')} weigh up to {most}, and look like ratings: a "

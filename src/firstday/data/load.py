@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,15 +15,16 @@ import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import UTC_MICROSECONDS, Events, first_moment
+from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions
 from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
+from firstday.data.user_rows import first_moment
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
-from firstday.tables.raw_table import RawTable
+from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import STREAMED, read_folder
 from firstday.tables.schema import ITEM, TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, faulty_entities, known_ids, share_id_types
@@ -78,35 +79,10 @@ def load(
     >>> dataset = load("deezer-europe", path="deezer_europe.zip")  # doctest: +SKIP
     >>> dataset = load({"interactions": interactions, "users": users})  # doctest: +SKIP
     """
-    checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
-    if checked.dataset is None:
-        raise DataError(checked.faults, checked.hint)
-    return checked.dataset
-
-
-@dataclass(frozen=True)
-class CheckedTables:
-    """The result of checking tables.
-
-    Parameters
-    ----------
-    dataset
-        The Dataset, or None if there are faults.
-    faults
-        A sentence for each fault.
-    notes
-        A sentence for each thing that was ignored or decided.
-    left_out
-        A line of JSON for each bad row that was left out: its table, its place, the reasons and its values.
-    hint
-        See `Findings.hint`.
-    """
-
-    dataset: Dataset | None
-    faults: tuple[str, ...]
-    notes: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
-    hint: str = ""
+    dataset, findings = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
+    if dataset is None:
+        raise DataError(findings.faults, findings.hint)
+    return dataset
 
 
 def check_tables(
@@ -115,8 +91,8 @@ def check_tables(
     path: str | Path | None = None,
     config: Config | None = None,
     drop_bad_rows: float = 0.0,
-) -> CheckedTables:
-    """Check a dataset and return all faults and notes, without raising for faults in the tables.
+) -> tuple[Dataset | None, Findings]:
+    """Check a dataset, and return it, or None where there are faults, with all that was found.
 
     Parameters
     ----------
@@ -129,17 +105,13 @@ def check_tables(
         There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
     """
     findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
-    if isinstance(tables, Mapping):
-        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
-
-        name, raw = "tables", read_frames(tables, findings)
-        for table, frame in raw.items():
-            raw[table] = frame if frame is None or table == STREAMED else frame.into_memory(findings)
-    elif str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
+    if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
         name, raw = str(tables), _built_in(str(tables), path, findings)
     else:
-        folder = _folder(tables, path)
-        name, raw = folder.resolve().name, read_folder(folder, findings)
+        names = f"{', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}"
+        if path is not None:
+            raise DataError(f"{tables}: a path is given beside a folder of tables; it is only for {names}.")
+        name, raw = open_tables(tables, findings, f"a folder of tables, or a built-in name: {names}")
     dataset = None
     try:
         check_presence(raw, findings, are_frames=are_frames)
@@ -148,10 +120,9 @@ def check_tables(
         for sentence in error.faults:
             findings.fault(sentence)
     findings.settle(drop_bad_rows)
-    if dataset is not None and not findings.faults:
-        dataset = replace(dataset, notes=findings.notes, left_out=findings.left_out)
-        return CheckedTables(dataset, (), dataset.notes, findings.left_out)
-    return CheckedTables(None, findings.faults, findings.notes, findings.left_out, findings.hint)
+    if dataset is None or findings.faults:
+        return None, findings
+    return replace(dataset, notes=findings.notes, left_out=findings.left_out), findings
 
 
 def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[str, RawTable | None]:
@@ -165,21 +136,48 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
         online_retail.NAME: partial(online_retail.read_online_retail, findings=findings),
         movietweetings.NAME: movietweetings.read_movietweetings,
     }
-    return {table: RawTable.of(frame, table) for table, frame in read[name](path).items()}
+    try:
+        return {table: RawTable.of(frame, table) for table, frame in read[name](path).items()}
+    except DataError:
+        raise
+    except (ValueError, TypeError, AttributeError, *UNREADABLE) as error:
+        raise DataError(f"{path}: is not {name} as published ({first_line(error)}); fetch it again.") from None
 
 
-def _folder(tables: str | Path, path: str | Path | None) -> Path:
-    """Return the folder of tables, or raise if it is no readable folder."""
-    folder, names = Path(tables), f"{', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}"
-    if path is not None:
-        raise DataError(f"{tables}: a path is given beside a folder of tables; it is only for {names}.")
-    if not folder.exists():
-        raise DataError(f"{tables}: does not exist; give a folder of tables, or a built-in name: {names}.")
+def open_tables(
+    tables: str | Path | Mapping[str, Any], findings: Findings, wanted: str
+) -> tuple[str, dict[str, RawTable | None]]:
+    """Open data frames, or the tables of a folder.
+
+    Parameters
+    ----------
+    tables
+        See `load`.
+    findings
+        Gets the faults and notes.
+    wanted
+        What to give in place of what is no folder.
+
+    Returns
+    -------
+    name : str
+        The folder's name.
+    raw : dict
+        The tables that are there, by name; None for one that cannot be read.
+    """
+    if isinstance(tables, Mapping):
+        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
+
+        raw = read_frames(tables, findings)
+        for table, frame in raw.items():
+            raw[table] = frame if frame is None or table == STREAMED else frame.into_memory(findings)
+        return "tables", raw
+    folder = Path(tables)
     if not folder.is_dir():
-        raise DataError(f"{tables}: is a file; give the folder that holds it, or a built-in name: {names}.")
+        raise DataError(f"{tables}: {'is a file' if folder.exists() else 'does not exist'}; give {wanted}.")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise DataError(f"{tables}: may not be read; allow reading it.")
-    return folder
+    return folder.resolve().name, read_folder(folder, findings)
 
 
 def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
@@ -192,77 +190,84 @@ def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, 
             trial = Findings(drop=True)
             frames = check_frames(raw, {}, trial)
             share_id_types(frames)
-            known = replace(_known(raw, frames, signals, trial), items=None)
-        named_ids = find_ids(interactions, known, ("items",) if "users" in raw else ("users", "items"))
+            known = replace(find_known(raw, frames, raw, signals, trial), items=None)
+        named_ids = find_ids(interactions, known)
     frames = check_frames(raw, named_ids, findings)
     share_id_types(frames)
     if interactions is None:
         return None
-    found = read_interactions(interactions, _known(raw, frames, signals, findings), findings)
+    known = find_known(raw, frames, raw, signals, findings)
+    found = read_interactions(interactions, known, findings)
     judge_interactions(findings, signals)
     if findings.faults or found is None:
         return None
-    catalogue = assemble_catalogue(frames, find_groups(frames), findings)
+    catalogue = assemble_catalogue(frames, known, find_groups(frames), findings)
     return add_users(name, catalogue, frames, found, findings)
 
 
-def _known(raw: Mapping[str, RawTable | None], frames: Frames, signals: SignalConfig, findings: Findings) -> Known:
-    """Return what interactions may name, which is what the other tables have."""
-    return Known(
-        find_all_ids(frames, "users"),
-        find_all_ids(frames, "items"),
-        known_entities(raw, frames),
-        signals,
-        faulty_entities(raw, findings),
-        {"users", "items"} - set(raw),
-    )
+def find_known(
+    raw: Mapping[str, RawTable | None],
+    frames: Frames,
+    tables: Collection[str],
+    signals: SignalConfig,
+    findings: Findings,
+) -> Known:
+    """Return what interactions may name, which is what the other tables have.
 
-
-def all_ids(frames: Frames, home: str) -> Ids:
-    """Return every user's or every item's id, sorted."""
-    return Ids.of(frames[home][TABLES[home].required[0]].drop_nulls().unique().sort())
-
-
-def entity_members(frames: Frames) -> dict[str, pl.DataFrame]:
-    """Return the members of each entity other than items, by name: columns `entity_id` (String) and `item_id`.
-
-    They come from the entity columns of `items` and from `collections`; an entity that is in both gets all members.
+    Parameters
+    ----------
+    raw, frames
+        These tables as they were read, and as `firstday.tables.rules.check_frames` returns them.
+    tables
+        The names of all tables that there are.
+    signals
+        Which signals are known and which mean use.
+    findings
+        Of these tables.
     """
-    parts: dict[str, list[pl.DataFrame]] = {}
-    if "items" in frames:
-        items = frames["items"]
-        for column in items.columns:
-            if column not in TABLES["items"].kinds:
-                pairs = items.select(pl.col(column).alias("entity_id"), "item_id").explode("entity_id")
-                parts.setdefault(entity_of_column(column), []).append(pairs)
-    if "collections" in frames:
-        for (name,), rows in frames["collections"].group_by("entity"):
-            if name != ITEM:
-                pairs = rows.select(pl.col("entity_id").cast(pl.String), "item_id")
-                parts.setdefault(str(name), []).append(pairs)
-    return {name: pl.concat(parts[name]).drop_nulls().unique() for name in sorted(parts)}
+    users, items = (find_ids_of(frames, home) for home in ("users", "items"))
+    are_readable = all(
+        set(TABLES[table].required) <= set(frames.get(table, pl.DataFrame()).columns)
+        for table in ("items", "collections")
+        if table in raw
+    )
+    entities = _find_entities(frames, items or Ids.of([])) if are_readable else None
+    return Known(users, items, entities, signals, faulty_entities(raw, findings), {"users", "items"} - set(tables))
 
 
-def find_all_ids(frames: Frames, home: str) -> Ids | None:
+def find_ids_of(frames: Frames, home: str) -> Ids | None:
     """Return every user's or item's id, sorted; None where their table cannot be read."""
     ids = known_ids(frames, home)
     return None if ids is None else Ids.of(ids)
 
 
-def known_entities(raw: Mapping[str, RawTable | None], frames: Frames) -> dict[str, Ids] | None:
-    """Return the ids of each entity's members; None where `items` or `collections` cannot be read."""
-    for table in ("items", "collections"):
-        columns = frames.get(table, pl.DataFrame()).columns
-        if table in raw and not set(TABLES[table].required) <= set(columns):
-            return None
-    return {entity: entity_ids(members) for entity, members in entity_members(frames).items()}
+def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
+    """Return each entity other than items: its members are in its column of `items`, and in `collections`."""
+    table = frames.get("items", pl.DataFrame())
+    parts = [pl.DataFrame(schema={"entity": pl.String, "entity_id": pl.String, "item_id": pl.Null})]
+    for column in set(table.columns) - set(TABLES["items"].kinds):
+        entity = pl.lit(entity_of_column(column)).alias("entity")
+        parts.append(table.select(entity, pl.col(column).alias("entity_id"), "item_id").explode("entity_id"))
+    if "collections" in frames:
+        columns = ("entity", pl.col("entity_id").cast(pl.String), "item_id")
+        parts.append(frames["collections"].select(columns).remove(pl.col("entity") == ITEM))
+    entities = {}
+    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity")
+    for (name,), members in rows.group_by("entity", maintain_order=True):
+        ids = Ids.of(members["entity_id"].unique().sort())
+        entities[str(name)] = Entity(ids, _link(ids, members["entity_id"], items, members["item_id"]))
+    return entities
+
+
+def _link(row_ids: Ids, rows: pl.Series, column_ids: Ids, columns: pl.Series) -> SparseRows:
+    """Index pairs of ids, each once, all weights 1; those of unknown ids are left out."""
+    pairs = np.stack([row_ids.lookup(rows), column_ids.lookup(columns)])
+    row_ix, column_ix = pairs[:, (pairs >= 0).all(axis=0)]
+    return SparseRows.from_pairs(row_ix, column_ix, None, len(row_ids), len(column_ids)).ones()
 
 
 def assemble_catalogue(
-    frames: Frames,
-    groups: Mapping[str, tuple[str, ...]],
-    findings: Findings,
-    entities: Mapping[str, Entity] | None = None,
+    frames: Frames, known: Known, groups: Mapping[str, tuple[str, ...]], findings: Findings
 ) -> Dataset:
     """Make a Dataset without users of tables without faults: the items, entities, and the values of groups.
 
@@ -270,30 +275,28 @@ def assemble_catalogue(
     ----------
     frames
         Tables by name, as `firstday.tables.table_checks.check_frames` returns them.
+    known
+        Items and entities.
     groups
         The values of each column of `users` that makes groups, sorted.
     findings
         Gets notes on what was decided.
-    entities
-        Entities other than items; None takes them from the tables `items` and `collections`, their names from `names`.
     """
-    items, nobody = all_ids(frames, "items"), np.zeros(0, dtype=np.int32)
-    if entities is None:
-        entities = {entity: _entity(members, items) for entity, members in entity_members(frames).items()}
-        entities = _with_names(entities, frames, findings)
-    titles, precomputed = _in_order(frames, "items", "title", items), None
+    assert known.items is not None
+    assert known.entities is not None
+    table, precomputed, entities = frames["items"].sort("item_id"), None, known.entities
     if "embeddings/items" in frames:
-        item_vectors = _place(frames["embeddings/items"], "item_id", items)
-        precomputed = PrecomputedVectors(np.zeros((0, item_vectors.shape[1]), dtype=np.float32), item_vectors)
+        item_vectors = _place(frames["embeddings/items"], "item_id", known.items)
+        precomputed = PrecomputedVectors(item_vectors[:0], item_vectors)
     return Dataset(
         name="catalogue",
-        users=Ids(pl.Series([], dtype=pl.String)),
-        items=items,
-        events=Events.empty(()),
-        entities=entities,
-        groups={name: Group(values, nobody) for name, values in groups.items()},
-        titles=None if titles is None else tuple(titles.fill_null("").to_list()),
-        added_at=_microseconds(_in_order(frames, "items", "added_at", items)),
+        users=Ids.of([]),
+        items=known.items,
+        events=Events.empty(),
+        entities=_with_names(entities, frames["names"], findings) if "names" in frames else entities,
+        groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
+        titles=tuple(table["title"].fill_null("")) if "title" in table.columns else None,
+        added_at=_microseconds(table["added_at"]) if "added_at" in table.columns else None,
         precomputed=precomputed,
     )
 
@@ -310,7 +313,8 @@ def add_users(
     frames: Frames,
     interactions: Interactions,
     findings: Findings,
-    friend_ids: Ids | None = None,
+    *,
+    are_all: bool = True,
 ) -> Dataset:
     """Make a Dataset of a catalogue and the users of tables without faults; the order of rows does not matter.
 
@@ -325,105 +329,66 @@ def add_users(
     interactions
         What users did and what was shown to them, indexed with the ids of `frames` and of the catalogue.
     findings
-        Gets notes on what was decided; all its notes are kept in the Dataset.
-    friend_ids
-        Ids of the friends, where these need not be users.
+        Gets notes on what was decided.
+    are_all
+        Whether these are all users; else friends need not be among them.
     """
-    users, precomputed = all_ids(frames, "users"), catalogue.precomputed
+    table = frames["users"].sort("user_id")
+    users, precomputed = Ids.of(table["user_id"]), catalogue.precomputed
     if precomputed is not None:
         vectors = _place(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
         precomputed = replace(precomputed, user_vectors=vectors)
     groups = {}
     for column, group in catalogue.groups.items():
-        values = _in_order(frames, "users", column, users)
-        distinct = Ids(pl.Series(group.values, dtype=pl.String))
-        codes = np.full(len(users), -1, dtype=np.int32) if values is None else distinct.lookup(values)
-        groups[column] = Group(group.values, codes)
+        values = table.get_column(column, default=pl.repeat(None, len(users), dtype=pl.String, eager=True))
+        groups[column] = Group(group.values, Ids(pl.Series(group.values, dtype=pl.String)).lookup(values))
+    ages = table.get_column("age", default=pl.Series([]))
+    friends, friend_ids = frames.get("friends"), None
+    if friends is not None and not are_all:
+        friend_ids = Ids.of(friends["friend_id"].unique().sort())
     return replace(
         catalogue,
         name=name,
         users=users,
         events=interactions.events,
         groups=groups,
-        ages=_ages(frames, users),
-        registered_at=_registered_at(frames, users, findings),
-        friends=index_friends(frames["friends"], users, friend_ids or users, findings) if "friends" in frames else None,
+        ages=ages.fill_null(-1).cast(pl.Int16).to_numpy().copy() if ages.count() else None,
+        registered_at=_registered_at(table["registered_at"], findings) if "registered_at" in table.columns else None,
+        friends=None if friends is None else _index_friends(friends, users, friend_ids or users, findings),
         friend_ids=friend_ids,
         precomputed=precomputed,
         impressions=interactions.impressions,
-        assignments=_assignments(frames, users),
-        notes=findings.notes,
+        assignments=_assignments(frames["assignments"], users) if "assignments" in frames else None,
     )
 
 
-def find_friends(frames: Frames) -> Ids | None:
-    """Return the ids of friends; None without the table."""
-    return Ids.of(frames["friends"]["friend_id"].unique().sort()) if "friends" in frames else None
-
-
-def entity_ids(members: pl.DataFrame) -> Ids:
-    """Return the ids of an entity's members, sorted."""
-    return Ids.of(members["entity_id"].unique().sort())
-
-
-def _entity(members: pl.DataFrame, items: Ids) -> Entity:
-    """Index the members of one entity."""
-    ids = entity_ids(members)
-    rows, columns = ids.lookup(members["entity_id"]), items.lookup(members["item_id"])
-    return Entity(ids, SparseRows.from_pairs(rows, columns, None, len(ids), len(items)))
-
-
-def _with_names(entities: dict[str, Entity], frames: Frames, findings: Findings) -> dict[str, Entity]:
+def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: Findings) -> dict[str, Entity]:
     """Give entities' members their names; of several names of one, the first in the alphabet."""
-    if "names" not in frames:
-        return entities
-    by_id = frames["names"].drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
+    by_id = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
     rows = by_id.agg(pl.col("name").min(), n=pl.col("name").n_unique())
     n_torn = rows.select((pl.col("n") > 1).sum()).item()
     findings.note_rows("names", n_torn, rows.height, "have several names; the first in the alphabet counts", noun="ids")
     named, n_known = dict(entities), 0
     for name, entity in entities.items():
-        members = entity.ids.values.cast(pl.String).alias("entity_id").to_frame()
         of_entity = rows.filter(pl.col("entity") == name)
-        names = members.join(of_entity, on="entity_id", how="left", maintain_order="left")["name"]
+        place = Ids.of(of_entity["entity_id"]).lookup(entity.ids.values)
+        n_known += int((place >= 0).sum())
         if of_entity.height:
-            named[name] = replace(entity, names=tuple(names.fill_null("").to_list()))
-        n_known += names.count()
+            texts = ("", *of_entity["name"])
+            named[name] = replace(entity, names=tuple(texts[at + 1] for at in place.tolist()))
     unknown = "are of nothing that items or collections have and were ignored; items have titles"
     findings.note_rows("names", rows.height - n_known, rows.height, unknown, noun="ids")
     return named
 
 
-def _in_order(frames: Frames, table: str, column: str, ids: Ids) -> pl.Series | None:
-    """Return a column of `users` or `items` in index order, None where there is no such column."""
-    if table not in frames or column not in frames[table].columns:
-        return None
-    rows = frames[table]
-    order = np.argsort(ids.lookup(rows[TABLES[table].required[0]]))
-    return rows[column].gather(pl.Series(order.astype(np.uint32)))
-
-
-def _microseconds(times: pl.Series | None) -> np.ndarray | None:
+def _microseconds(times: pl.Series) -> np.ndarray:
     """Return times as int64, microseconds since 1970 UTC, -1 where missing."""
-    if times is None:
-        return None
     moments: np.ndarray = times.cast(UTC_MICROSECONDS).to_physical().fill_null(-1).to_numpy().copy()
     return moments
 
 
-def _ages(frames: Frames, users: Ids) -> np.ndarray | None:
-    """Return ages in index order; None where no age is known."""
-    ages = _in_order(frames, "users", "age", users)
-    if ages is None or ages.null_count() == len(ages):
-        return None
-    return ages.fill_null(-1).cast(pl.Int16).to_numpy().copy()
-
-
-def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray | None:
-    """Return registration times in index order; a time in the future is unknown."""
-    times = _in_order(frames, "users", "registered_at", users)
-    if times is None:
-        return None
+def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
+    """Return registration times; a time in the future is unknown."""
     future = (times > datetime.now(UTC)).fill_null(value=False)
     findings.note_rows(
         "users.registered_at",
@@ -437,30 +402,21 @@ def _registered_at(frames: Frames, users: Ids, findings: Findings) -> np.ndarray
     return _microseconds(times.set(future, None))
 
 
-def _assignments(frames: Frames, users: Ids) -> pl.DataFrame | None:
-    """Index who got which variant, in order; None without the table."""
-    if "assignments" not in frames:
-        return None
-    rows = frames["assignments"].with_columns(pl.Series("user_ix", users.lookup(frames["assignments"]["user_id"])))
-    if "assigned_at" not in rows.columns:
-        rows = rows.with_columns(assigned_at=pl.lit(None))
-    return sort_assignments(rows)
-
-
-def sort_assignments(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return assignments in order; see `Dataset.assignments`."""
+def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
+    """Index who got which variant, in order."""
+    rows = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
+    rows = rows if "assigned_at" in rows.columns else rows.with_columns(assigned_at=pl.lit(None))
     ordered = rows.select(pl.col(name).cast(kind) for name, kind in ASSIGNMENT_TYPES.items())
     return ordered.sort("user_ix", "experiment")
 
 
-def index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
+def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
     """Index friendships, each once, shape (n_users, n_friends); nobody is their own friend."""
     is_pair = friends["user_id"].cast(pl.String) != friends["friend_id"].cast(pl.String)
     n_alone = int((~is_pair).sum())
     findings.note_rows("friends", n_alone, friends.height, "name a user as their own friend and were dropped")
     pairs = friends.filter(is_pair)
-    rows, columns = users.lookup(pairs["user_id"]), friend_ids.lookup(pairs["friend_id"])
-    return SparseRows.from_pairs(rows, columns, None, len(users), len(friend_ids)).ones()
+    return _link(users, pairs["user_id"], friend_ids, pairs["friend_id"])
 
 
 def _place(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:

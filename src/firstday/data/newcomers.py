@@ -10,25 +10,20 @@ from typing import Any
 import polars as pl
 
 from firstday.data.dataset import Dataset, Entity
-from firstday.data.events import ITEM, UTC_MICROSECONDS, sort_pairs
+from firstday.data.events import ITEM, sort_pairs
 from firstday.data.ids import Ids
-from firstday.data.interactions import InteractionWriter, Known, check_interactions
-from firstday.data.load import add_users, all_ids, assemble_catalogue, find_friends, find_groups
+from firstday.data.interactions import ABSENT, Known, check_interactions, index_interactions
+from firstday.data.load import add_users, assemble_catalogue, find_groups, open_tables
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
-from firstday.tables.read import read_folder
-from firstday.tables.schema import TABLES
 from firstday.tables.table_checks import check_table, share_id_types
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """The tables that are read; users or interactions must be there."""
 FORGIVEN = frozenset({"users.age", "users.registered_at"})
 """Columns whose bad values are taken as unknown."""
-_NO_INTERACTIONS = pl.DataFrame(schema=dict.fromkeys(TABLES["interactions"].kinds, pl.String)).with_columns(
-    pl.col("weight").cast(pl.Float64), pl.col("timestamp").cast(UTC_MICROSECONDS)
-)
 
 
 def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: float = 0.0) -> Dataset:
@@ -52,20 +47,7 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
         A table that cannot be read, with a sentence for each fault.
     """
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
-    if isinstance(tables, Mapping):
-        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
-
-        return finish_newcomers("tables", read_frames(tables, findings), drop_bad_rows, findings)
-    folder = Path(tables)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: is no folder; give the folder of the cold users' tables.")
-    return finish_newcomers(folder.resolve().name, read_folder(folder, findings), drop_bad_rows, findings)
-
-
-def finish_newcomers(
-    name: str, raw: Mapping[str, RawTable | None], drop_bad_rows: float, findings: Findings
-) -> Dataset:
-    """Check tables of cold users that were found, and make a Dataset of them; see `load_newcomers`."""
+    name, raw = open_tables(tables, findings, "the folder of the cold users' tables")
     check_newcomer_tables(name, raw, findings)
     dataset = read_newcomers(name, raw, findings)
     findings.settle(drop_bad_rows)
@@ -94,57 +76,32 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     findings
         Gets the faults and notes; `FORGIVEN` columns are forgiven in it.
     """
-    frames = _check_tables(raw, findings)
+    frames: dict[str, pl.DataFrame] = {}
+    for table_name in NEWCOMER_TABLES:
+        table = raw.get(table_name)
+        if table is None or (table.whole.is_empty() and table_name != "users"):
+            continue
+        if table_name == "interactions":
+            findings.sources[table_name] = table.sources
+            frames[table_name] = check_interactions(table.whole, Known(), findings, is_text=table.is_text)
+        else:
+            frames[table_name] = check_table(table_name, table, {}, findings, are_all=False)
     if not findings.are_usable or not frames:
         return None
-    return _assemble(name, frames, findings)
-
-
-def _check_tables(raw: Mapping[str, RawTable | None], findings: Findings) -> dict[str, pl.DataFrame]:
-    """Convert the tables to their final types and find every fault in them."""
-    frames: dict[str, pl.DataFrame] = {}
-    for name in NEWCOMER_TABLES:
-        table = raw.get(name)
-        if table is None or (table.whole.is_empty() and name != "users"):
-            continue
-        if name == "interactions":
-            findings.sources[name] = table.sources
-            frames[name] = check_interactions(table.whole, Known(), findings, is_text=table.is_text)
-        else:
-            frames[name] = check_table(name, table, {}, findings, are_all=False)
-    return frames
-
-
-def _assemble(name: str, frames: dict[str, pl.DataFrame], findings: Findings) -> Dataset:
-    """Make a Dataset of tables without faults."""
     share_id_types(frames)
-    frames["users"] = _all_users(frames)
-    rows = frames.pop("interactions", _NO_INTERACTIONS)
-    frames["items"] = pl.DataFrame({"item_id": rows["item_id"].drop_nulls().unique()})
-    entities = _entities(rows)
-    users, items = all_ids(frames, "users"), all_ids(frames, "items")
-    rows = Known(users, items, {name: entity.ids for name, entity in entities.items()}).index(rows)
-    pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
-    writer = InteractionWriter(pairs, len(users), rows.height, use=())
-    writer.add(rows, findings)
-    catalogue = assemble_catalogue(frames, find_groups(frames), findings, entities)
-    return add_users(name, catalogue, frames, writer.finish(findings), findings, find_friends(frames))
-
-
-def _all_users(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return the users table, with a row without profile for each user who is only in another table."""
-    ids = [frames[table]["user_id"] for table in NEWCOMER_TABLES if table in frames]
-    users = pl.DataFrame({"user_id": pl.concat(ids).unique().sort()})
-    if "users" not in frames:
-        return users
-    return users.join(frames["users"], on="user_id", how="left", maintain_order="left")
-
-
-def _entities(interactions: pl.DataFrame) -> dict[str, Entity]:
-    """Return the entities and members in interactions; their items are in the model."""
-    rows = interactions.filter(pl.col("entity").cast(pl.String) != ITEM)
+    users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()
+    profiles = frames.get("users", users)
+    rows = frames.pop("interactions", pl.DataFrame({"user_id": []}).with_columns(**ABSENT))
+    frames["users"] = users.join(profiles, on="user_id", how="left", maintain_order="left")
+    frames["items"] = rows.select("item_id").drop_nulls().unique().sort("item_id")
     entities = {}
-    for (name,), part in rows.group_by("entity"):
+    for (entity,), part in rows.drop_nulls("entity").group_by(pl.col("entity").cast(pl.String)):
         ids = Ids.of(part["entity_id"].cast(pl.String).unique().sort())
-        entities[str(name)] = Entity(ids, SparseRows.empty(len(ids), 0))
-    return entities
+        entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))  # their items are in the model
+    known = Known(Ids.of(users["user_id"]), Ids.of(frames["items"]["item_id"]), entities)
+    rows = known.index(rows)
+    pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
+    interactions = index_interactions([rows], known, pairs, rows.height, findings)
+    assert interactions is not None
+    catalogue = assemble_catalogue(frames, known, find_groups(frames), findings)
+    return add_users(name, catalogue, frames, interactions, findings, are_all=False)

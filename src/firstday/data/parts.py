@@ -19,27 +19,12 @@ import polars as pl
 
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset, Group
-from firstday.data.event_writer import EventWriter
-from firstday.data.events import EVENT_TYPES, Events, renumber_users
+from firstday.data.events import EVENT_TYPES, SORT_ORDER, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.impressions import join_impressions
-from firstday.data.interactions import (
-    Interactions,
-    Known,
-    find_ids,
-    judge_interactions,
-    read_interactions,
-    unite_ids,
-)
-from firstday.data.load import (
-    add_users,
-    assemble_catalogue,
-    find_all_ids,
-    find_friends,
-    index_friends,
-    known_entities,
-    sort_assignments,
-)
+from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
+from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions, unite_ids
+from firstday.data.load import add_users, assemble_catalogue, find_ids_of, find_known
+from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users
 from firstday.tables import zstd
 from firstday.tables.faults import Findings, show_examples
 from firstday.tables.raw_table import RawTable
@@ -47,17 +32,15 @@ from firstday.tables.table_checks import (
     check_frames,
     check_named_users,
     check_vector_lengths,
-    faulty_entities,
     known_ids,
     share_id_types,
 )
 
 MENTIONS = "friends: who is named"
 """The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
-SHARED = ("items", "entities", "titles", "added_at")
-"""What a part shares with the whole, besides the vectors of items."""
+OWN = ("name", "users", "groups", "ages", "registered_at", "friends", "friend_ids", "assignments")
+"""What belongs to the users of a part, besides rows and vectors; the rest it shares with the whole."""
 NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
-_NOTHING = Dataset("nothing", Ids.of([]), Ids.of([]), Events.empty(()))
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
 """Tables whose rows belong to a user; the others belong to the whole."""
 
@@ -140,15 +123,13 @@ def load_whole(
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
     share_id_types(frames)
-    derived = {"users", "items"} - tables
-    entities, faulty = known_entities(raw, frames), faulty_entities(raw, findings)
-    known = Known(None, find_all_ids(frames, "items"), entities, signals, faulty, derived)
+    known = find_known(raw, frames, tables, signals, findings)
     is_usable = not findings.faults and known.items is not None
-    catalogue = assemble_catalogue(frames, groups, findings) if is_usable else None
+    catalogue = assemble_catalogue(frames, known, groups, findings) if is_usable else None
     return Whole(tables, known, catalogue, now, findings.drop, unreadable)
 
 
-def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> Part:
+def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     """Check the rows of some users and make a Dataset of them.
 
     Parameters
@@ -157,15 +138,14 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
         Their rows of `USER_TABLES`, and `MENTIONS`; a table of which they have no row is left out.
     whole
         What all parts share.
-    name
-        The dataset's name.
     """
     findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
     named: dict[str, pl.Series] = {}
-    if interactions is not None and "users" not in whole.tables:
+    home = "users" if "users" in whole.tables else "interactions"
+    if interactions is not None and home == "interactions":
         known = whole.known if whole.drop else None  # only rows that are kept name users
-        named = find_ids(interactions, known, ("users",))
-    elif not {"users", "users" if "users" in whole.tables else "interactions"} & whole.unreadable:
+        named["users"] = find_ids(interactions, known)["users"]
+    elif home not in whole.unreadable:
         named["users"] = pl.Series([], dtype=pl.String)
     own = {name: table for name, table in raw.items() if name != MENTIONS}
     frames = check_frames(own, named, findings, are_all=False)
@@ -173,7 +153,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
     if MENTIONS in raw:
         check_named_users("friends", raw[MENTIONS], "friend_id", frames, findings)
     share_id_types(frames)
-    users = find_all_ids(frames, "users")
+    users = find_ids_of(frames, "users")
     known = replace(whole.known, users=users)
     found: Interactions | None = Interactions(Events.empty(known.pairs))
     if interactions is not None:
@@ -184,7 +164,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole, name: str = "part") -> 
             check_vector_lengths(vectors["vector"], catalogue.precomputed.item_vectors.shape[1], findings)
     dataset = None
     if found is not None and findings.are_usable and users is not None and catalogue is not None:
-        dataset = add_users(name, catalogue, frames, found, findings, find_friends(frames))
+        dataset = add_users("part", catalogue, frames, found, findings, are_all=False)
     return Part(dataset, findings, None if first_users is None else first_users.head(3))
 
 
@@ -204,15 +184,11 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
 
 def pack(part: Dataset) -> bytes:
     """Write what belongs to a part's users as bytes; what it shares with the whole is left out."""
-    shown, precomputed = part.impressions, part.precomputed
-    own = replace(
-        part,
-        **{name: getattr(_NOTHING, name) for name in SHARED},
-        events=replace(part.events, parts=(pl.concat(part.events.frames()),), spool=None),
-        impressions=None if shown is None else replace(shown, parts=(shown.whole(),), spool=None),
-        precomputed=None if precomputed is None else replace(precomputed, item_vectors=precomputed.item_vectors[:0]),
-    )
-    return zstd.compress(pickle.dumps(own, protocol=5), level=1)
+    own = {name: getattr(part, name) for name in OWN}
+    own["events"] = replace(part.events, rows=UserRows((part.events.rows.whole(),)))
+    own["impressions"] = part.impressions and UserRows((part.impressions.whole(),))
+    vectors = None if part.precomputed is None else part.precomputed.user_vectors
+    return zstd.compress(pickle.dumps((own, vectors), protocol=5), level=1)
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
@@ -225,11 +201,9 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
     catalogue
         See `Whole`.
     """
-    own: Dataset = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
-    precomputed = own.precomputed
-    if precomputed is not None and catalogue.precomputed is not None:
-        precomputed = replace(precomputed, item_vectors=catalogue.precomputed.item_vectors)
-    return replace(own, precomputed=precomputed, **{name: getattr(catalogue, name) for name in SHARED})
+    own, vectors = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
+    precomputed = catalogue.precomputed and replace(catalogue.precomputed, user_vectors=vectors)
+    return replace(catalogue, **own, precomputed=precomputed)
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
@@ -242,37 +216,23 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     rows
         Their `user_ix`, ascending, shape (n,).
     """
-    place = np.full(len(dataset.users), -1, dtype=np.int32)
-    place[rows] = np.arange(len(rows), dtype=np.int32)
-    events = pl.concat([pl.DataFrame(schema=EVENT_TYPES), *renumber_users(dataset.events.frames(), place)])
-    counts = np.bincount(events["pair"].to_numpy(), minlength=len(dataset.events.pairs))
-    ages, registered_at, friends, precomputed = (
-        getattr(dataset, name) for name in ("ages", "registered_at", "friends", "precomputed")
-    )
+    place, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
+    assignments = dataset.assignments
+    if assignments is not None:
+        (assignments,) = renumber_users([assignments], place)
     return replace(
         dataset,
         users=Ids(dataset.users.take(rows)),
-        events=replace(dataset.events, counts=counts, parts=(events,), spool=None),
+        events=Events.of_rows(dataset.events.pairs, dataset.events.rows.keep_users(place)),
         groups={name: Group(group.values, group.codes[rows]) for name, group in dataset.groups.items()},
-        ages=None if ages is None else ages[rows],
-        registered_at=None if registered_at is None else registered_at[rows],
-        friends=None if friends is None else friends.take(rows),
-        friend_ids=dataset.friend_ids or (None if friends is None else dataset.users),
-        precomputed=None if precomputed is None else replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
-        impressions=None if dataset.impressions is None else dataset.impressions.keep_users(place),
-        assignments=_join_assignments([dataset.assignments], [place]),
+        ages=None if dataset.ages is None else dataset.ages[rows],
+        registered_at=None if dataset.registered_at is None else dataset.registered_at[rows],
+        friends=dataset.friends and dataset.friends.take(rows),
+        friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
+        precomputed=precomputed and replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
+        impressions=(impressions and impressions.keep_users(place)) or None,
+        assignments=assignments,
     )
-
-
-def _join_assignments(parts: Iterable[pl.DataFrame | None], places: Iterable[np.ndarray]) -> pl.DataFrame | None:
-    """Return the assignments of users by their new place, -1 for those who are left out; None without any table."""
-    frames = [
-        frame
-        for part, place in zip(parts, places, strict=True)
-        if part is not None
-        for frame in renumber_users([part], place)
-    ]
-    return sort_assignments(pl.concat(frames)) if frames else None
 
 
 def join_users(
@@ -293,71 +253,50 @@ def join_users(
     are_all
         Whether these are all users: a friend who is none of them was left out.
     """
+    tables: dict[str, list[pl.DataFrame]] = {}
+    waiting: list[tuple[Ids, Events, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
-        kept: list[Dataset] = []
-        for number, part in enumerate(parts):  # their events wait on disk: the order of all users comes last
-            path = Path(folder) / f"{number:06}.arrow"
-            pl.concat([pl.DataFrame(schema=EVENT_TYPES), *part.events.frames()]).write_ipc(path, compression="lz4")
-            kept.append(replace(part, events=replace(part.events, parts=(path,), spool=None)))
-        users = Ids(unite_ids([part.users.values for part in kept])) if kept else catalogue.users
-        places = [users.lookup(part.users.values) for part in kept]
-        writer = EventWriter(kept[0].events.pairs if kept else (), len(users), n_interactions)
-        for part, place in zip(kept, places, strict=True):
-            for frame in renumber_users(map(pl.read_ipc, part.events.parts), place):  # type: ignore[arg-type]
-                writer.add(frame)
-        events = writer.finish(Findings())
-    shown = (
-        frame
-        for part, place in zip(kept, places, strict=True)
-        if part.impressions is not None
-        for frame in renumber_users(part.impressions.frames(), place)
-    )
-    order = np.argsort(np.concatenate([np.empty(0, dtype=np.int32), *places]))
-    profiles = pl.concat([_profiles(catalogue).clear(), *map(_profiles, kept)], how="diagonal")[order].fill_null(-1)
-    columns = {name: profiles[name].to_numpy(writable=True) for name in profiles.columns}
-    precomputed = catalogue.precomputed
-    if precomputed is not None:
-        vectors = [part.precomputed.user_vectors for part in kept if part.precomputed is not None]
-        precomputed = replace(precomputed, user_vectors=np.concatenate([precomputed.user_vectors[:0], *vectors])[order])
-    dataset = replace(
-        catalogue,
-        name=name,
-        friends=None,
-        friend_ids=None,
-        users=users,
-        events=events,
-        groups={name: Group(group.values, columns[f"group {name}"]) for name, group in catalogue.groups.items()},
-        ages=columns.get("age"),
-        registered_at=columns.get("registered_at"),
-        precomputed=precomputed,
-        impressions=join_impressions(shown, len(users), n_interactions),
-        assignments=_join_assignments([part.assignments for part in kept], places),
-    )
-    pairs = [_list_friends(part) for part in kept if part.friends is not None and part.friend_ids is not None]
-    if not pairs:
-        return dataset
-    friends = pl.concat(pairs)
-    is_user = pl.Series(users.lookup(friends["friend_id"]) >= 0)
-    if are_all or is_user.all():
-        return replace(dataset, friends=index_friends(friends.filter(is_user), users, users, Findings()))
-    friend_ids = Ids.of(friends["friend_id"].unique().sort())
-    return replace(dataset, friends=index_friends(friends, users, friend_ids, Findings()), friend_ids=friend_ids)
+        for part in filter(lambda part: len(part.users), parts):
+            path = Path(folder) / f"{len(waiting):06}.parquet"  # events wait on disk: the order of users comes last
+            part.events.rows.whole().write_parquet(path, compression="lz4")
+            waiting.append((part.users, replace(part.events, rows=UserRows((path,))), part.impressions))
+            for table, frame in _write_frames(part).items():
+                tables.setdefault(table, []).append(frame)
+        if not waiting:
+            return replace(catalogue, name=name)
+        frames = {table: pl.concat(of_parts, how="diagonal_relaxed") for table, of_parts in tables.items()}
+        share_id_types(frames)
+        users = Ids.of(frames["users"]["user_id"].sort())
+        writers = [RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES)]
+        for ids, events, shown in waiting:
+            place = users.lookup(ids.values)
+            for writer, rows in zip(writers, (events.rows, shown), strict=True):
+                for frame in renumber_users(() if rows is None else rows.frames(), place):
+                    writer.add(frame)
+        joined = Events.of_rows(waiting[0][1].pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
+    impressions = writers[1].finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
+    if "friends" in frames:
+        are_all = are_all or bool((users.lookup(frames["friends"]["friend_id"]) >= 0).all())
+    return add_users(name, catalogue, frames, Interactions(joined, impressions), Findings(), are_all=are_all)
 
 
-def _profiles(part: Dataset) -> pl.DataFrame:
-    """Return what is known of each user, a row each; without columns of which the part knows nothing."""
-    columns = {"age": part.ages, "registered_at": part.registered_at}
-    columns |= {f"group {name}": group.codes for name, group in part.groups.items()}
-    return pl.DataFrame({name: values for name, values in columns.items() if values is not None})
-
-
-def _list_friends(part: Dataset) -> pl.DataFrame:
-    """Return the friendships of a part by the ids of both."""
-    assert part.friends is not None
-    assert part.friend_ids is not None
-    return pl.DataFrame(
-        {
-            "user_id": part.users.take(part.friends.row_of_entry()).cast(pl.String),
-            "friend_id": part.friend_ids.take(part.friends.columns).cast(pl.String),
-        }
-    )
+def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:
+    """Return what belongs to the users of a part, apart from rows of interactions, as tables."""
+    ids = part.users.values.alias("user_id")
+    users = ids.to_frame()
+    if part.ages is not None:
+        users = users.with_columns(age=part.ages)
+    if part.registered_at is not None:
+        users = users.with_columns(registered_at=pl.Series(part.registered_at).cast(UTC_MICROSECONDS))
+    for name, group in part.groups.items():
+        values = (*group.values, None)
+        users = users.with_columns(pl.Series(name, [values[code] for code in group.codes.tolist()], dtype=pl.String))
+    frames = {"users": users}
+    if part.friends is not None:
+        friend_ids = (part.friend_ids or part.users).take(part.friends.columns)
+        frames["friends"] = pl.DataFrame([ids.gather(part.friends.row_of_entry()), friend_ids.alias("friend_id")])
+    if part.assignments is not None:
+        frames["assignments"] = part.assignments.with_columns(ids.gather(part.assignments["user_ix"]))
+    if part.precomputed is not None:
+        frames["embeddings/users"] = pl.DataFrame([ids, pl.Series("vector", part.precomputed.user_vectors)])
+    return frames

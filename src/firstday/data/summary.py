@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from operator import add, or_
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.impressions import count_lists
-from firstday.data.splits.registrations import DAY_US, Log
-from firstday.data.splits.roles import Protocol, choose_protocol
+from firstday.data.splits.histories import Log, find_log
+from firstday.data.user_rows import DAY_US
 
-SHARED = ("items", "entities", "groups", "dimensions", "without_vector")
-"""Counts that are the same in every part, and 0 in none."""
+
+def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:
+    """Return the earliest or the latest moment; None without any."""
+    return choose((moment for moment in moments if moment is not None), default=None)
+
+
+MERGE: Mapping[str, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys(("items", "entities", "groups", "dimensions", "without_vector"), or_),
+    "first": partial(_choose_end, min),
+    "last": partial(_choose_end, max),
+}
+"""How counts that do not add up are merged: most are the same in every part, and 0 or empty in none."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class Summary:
 
     users: int = 0
     interactions: int = 0
-    friends: int | None = None
+    friends: int = 0
     pairs: Counter[str] = field(default_factory=Counter)
     items: int = 0
     entities: Mapping[str, int] = field(default_factory=dict)
@@ -57,7 +69,7 @@ class Summary:
     dimensions: int = 0
     without_vector: int = 0
     ages: int = 0
-    dated: int | None = None
+    dated: int = 0
     timed: int = 0
     one_day: int = 0
     impressions: int = 0
@@ -68,57 +80,37 @@ class Summary:
     last: int | None = None
 
     def __add__(self, other: Summary) -> Summary:
-        added: dict[str, Any] = {}
-        for name, one in vars(self).items():
-            two = getattr(other, name)
-            if one is None or two is None:
-                added[name] = two if one is None else one
-            elif name in SHARED:
-                added[name] = one or two
-            elif name in ("first", "last"):
-                added[name] = min(one, two) if name == "first" else max(one, two)
-            elif isinstance(one, Counter):
-                added[name] = Counter(dict(sorted((one + two).items())))
-            else:
-                added[name] = one + two
-        return Summary(**added)
+        merged = {name: MERGE.get(name, add)(one, getattr(other, name)) for name, one in vars(self).items()}
+        return Summary(**merged)
 
-    @property
-    def log(self) -> Log | None:
-        """The ends of everyone's log; None without times."""
-        return None if self.first is None or self.last is None else Log(self.first, self.last + 1)
-
-
-def suiting_protocol(config: Config, summary: Summary) -> Protocol:
-    """Return the protocol that suits tables; see `firstday.data.splits.roles.choose_protocol`."""
-    return choose_protocol(config, is_dated=bool(summary.dated), has_times=summary.first is not None)
+    def find_log(self, config: Config) -> Log | None:
+        """Return the log that the protocol `registration` divides; None under `sampled`."""
+        return find_log(config, is_dated=bool(self.dated), first=self.first, last=self.last)
 
 
 def summarise(part: Dataset) -> Summary:
     """Count what is in a dataset, or in a part of one."""
-    counts = part.summary()
+    counts: dict[str, Any] = part.summary()
     first, last = part.events.spans(len(part.users))
-    n_lists, n_shown = (0, 0) if part.impressions is None else count_lists(part.impressions)
-    variants = Counter([] if part.assignments is None else part.assignments["experiment"].to_list())
-    pairs, entities, groups = (dict(counts[name]) for name in ("pairs", "entities", "groups"))  # type: ignore[arg-type]
+    shown = (0, 0, 0)
+    if part.impressions is not None:
+        in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
+        counted = part.impressions.lazy().select(pl.len(), lists=in_list.n_unique(), users=pl.col("user_ix").n_unique())
+        shown = counted.collect().row(0)
+    nobody, precomputed = np.zeros(0), part.precomputed
     return Summary(
-        users=len(part.users),
-        interactions=len(part.events),
-        friends=None if part.friends is None else part.friends.n_entries,
-        pairs=Counter(pairs),
-        items=len(part.items),
-        entities=entities,
-        groups=groups,
-        dimensions=0 if part.precomputed is None else part.precomputed.item_vectors.shape[1],
-        without_vector=0 if part.precomputed is None else len(part.precomputed.items_without),
-        ages=0 if part.ages is None else int(np.count_nonzero(part.ages >= 0)),
-        dated=None if part.registered_at is None else int(np.count_nonzero(part.registered_at >= 0)),
+        **{name: counts[name] for name in ("users", "interactions", "friends", "items", "entities", "groups")},
+        pairs=Counter(counts["pairs"]),
+        dimensions=0 if precomputed is None else precomputed.item_vectors.shape[1],
+        without_vector=0 if precomputed is None else len(precomputed.items_without),
+        ages=int(((nobody if part.ages is None else part.ages) >= 0).sum()),
+        dated=int(((nobody if part.registered_at is None else part.registered_at) >= 0).sum()),
         timed=int((first >= 0).sum()),
         one_day=int(((first >= 0) & (last - first < DAY_US)).sum()),
-        impressions=0 if part.impressions is None else len(part.impressions),
-        lists=n_lists,
-        shown_users=n_shown,
-        experiments=variants,
+        impressions=shown[0],
+        lists=shown[1],
+        shown_users=shown[2],
+        experiments=Counter([] if part.assignments is None else part.assignments["experiment"]),
         first=part.events.first,
         last=part.events.last,
     )

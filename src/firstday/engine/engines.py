@@ -14,9 +14,9 @@ from firstday.data.frame_libraries import give_frame, library_of
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import check_tables
 from firstday.data.newcomers import load_newcomers
+from firstday.data.splits.histories import read_histories
 from firstday.data.splits.outlook import Outlook, foresee
-from firstday.data.splits.roles import read_histories
-from firstday.data.summary import Summary, suiting_protocol, summarise
+from firstday.data.summary import Summary, summarise
 from firstday.display import readable, shorten
 from firstday.engine.large import LargeDataset
 from firstday.errors import ConfigError, DataError, expect, needs_extra
@@ -148,10 +148,9 @@ def check(
     if dataset is None:
         return opened
     summary = summarise(dataset) if isinstance(dataset, Dataset) else dataset.summarise()
-    roles = (config, suiting_protocol(config, summary), summary.log)
+    roles = config, summary.find_log(config)
     histories = read_histories(dataset, *roles) if isinstance(dataset, Dataset) else dataset.read_histories(*roles)
-    outlook = foresee(histories, *roles)
-    return Check(dataset, (), opened.notes, opened.left_out, summary, outlook)
+    return Check(dataset, (), opened.notes, opened.left_out, summary, foresee(histories, config))
 
 
 def _open(
@@ -162,15 +161,16 @@ def _open(
     engine: Engine | None,
 ) -> Check:
     """Open tables by the engine that they need."""
+    dataset: Dataset | LargeDataset | None
     if _choose_engine(tables, engine) == "spark":
         if path is not None:
             raise DataError(f"{tables}: a built-in dataset is read on one machine; leave out --engine spark.")
         with needs_extra("the engine Spark", "spark"):
             from firstday.engine.spark.read_tables import open_tables
         dataset, findings = open_tables(tables, config, drop_bad_rows)
-        return Check(dataset, findings.faults, findings.notes, findings.left_out, hint=findings.hint)
-    checked = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
-    return Check(checked.dataset, checked.faults, checked.notes, checked.left_out, hint=checked.hint)
+    else:
+        dataset, findings = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
+    return Check(dataset, findings.faults, findings.notes, findings.left_out, hint=findings.hint)
 
 
 @dataclass(frozen=True)

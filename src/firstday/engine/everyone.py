@@ -17,7 +17,7 @@ from firstday.config import SegmentConfig, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
 from firstday.data.ids import Ids
-from firstday.data.splits.roles import LEAST_LEARNED
+from firstday.data.splits.histories import LEAST_LEARNED
 from firstday.data.splits.split import Actions, take_actions
 from firstday.embed.embeddings import FoldIn, compute_affinity, select_uses
 from firstday.features.encoder import N_AGES, Encoder, average_years, shrink_means

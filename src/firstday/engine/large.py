@@ -17,9 +17,8 @@ from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import keep_users, pack
-from firstday.data.splits.registrations import Log
-from firstday.data.splits.roles import LEAST_LEARNED, Histories, find_warm
-from firstday.data.splits.roles import Protocol as ProtocolName
+from firstday.data.splits.histories import LEAST_LEARNED, Histories, Log
+from firstday.data.splits.roles import find_warm
 from firstday.data.splits.split import take_actions
 from firstday.data.summary import Summary
 from firstday.display import readable
@@ -79,7 +78,7 @@ class LargeDataset(Protocol):
     def summarise(self) -> Summary:
         """Count what is in the tables."""
 
-    def read_histories(self, config: Config, protocol: ProtocolName, log: Log | None) -> Histories:
+    def read_histories(self, config: Config, log: Log | None) -> Histories:
         """Count what the roles of users depend on."""
 
     def find_learners(self, config: Config) -> Learners:
@@ -92,19 +91,15 @@ def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:
     return pack(keep_users(part, np.flatnonzero(numbers <= up_to)))
 
 
-def describe_warm(
-    part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, question: Question
-) -> Everyone:
+def describe_warm(part: Dataset, config: Config, log: Log | None, question: Question) -> Everyone:
     """Describe the warm users of a part."""
-    warm, actions, window = find_warm(part, config, protocol, log)
+    warm, actions, window = find_warm(part, config, log)
     return describe_part(part, warm, take_actions(actions, warm), question, window)
 
 
-def warm_affinity(
-    part: Dataset, config: Config, protocol: ProtocolName, log: Log | None, held_out: Ids, signals: SignalConfig
-) -> SparseRows:
+def warm_affinity(part: Dataset, config: Config, log: Log | None, held_out: Ids, signals: SignalConfig) -> SparseRows:
     """Return the affinities of a part's warm users for items, without those held out, shape (n_warm, n_items)."""
-    warm, actions, _ = find_warm(part, config, protocol, log)
+    warm, actions, _ = find_warm(part, config, log)
     of_warm = take_actions(actions, warm)
     affinity = compute_affinity(of_warm, signals, len(warm), len(part.items))
     n_used = select_uses(of_warm, signals, len(warm), len(part.items)).lengths()

@@ -12,8 +12,8 @@ import numpy as np
 
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
+from firstday.data.splits.histories import write_moment
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
-from firstday.data.splits.registrations import write_moment
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.evaluation.results import Results, Scores, make_figures, measure_lists, measure_novelty

@@ -10,7 +10,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import Epoch
-from firstday.data.splits.registrations import write_moment
+from firstday.data.splits.histories import write_moment
 from firstday.data.splits.split import Cohort
 from firstday.features.signals import SignalBatch
 from firstday.metrics import LEVEL, Interval, cluster_errors

@@ -36,9 +36,10 @@ from firstday.data.sources.deezer_kdd21 import (
     Space,
     name_features,
 )
-from firstday.data.splits.registration import collect_newcomers, split_registration, target_us
-from firstday.data.splits.registrations import Log, find_registrations
-from firstday.data.splits.roles import Roles, read_histories
+from firstday.data.splits.histories import read_histories
+from firstday.data.splits.holdout import log_of
+from firstday.data.splits.registration import collect_newcomers, split_registration
+from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Actions, Split
 from firstday.embed.embeddings import compute_affinity
 from firstday.embed.methods import WarmLogs, fit_embeddings
@@ -128,7 +129,7 @@ def simulate_released(
     protocol = RegistrationProtocolConfig(
         cut_off=settings.begin + timedelta(days=registering - cold_days), target_days=TARGET_DAYS
     )
-    config = Config(seed=settings.seed, registration=protocol, features=FEATURES)
+    config = Config(seed=settings.seed, protocol="registration", registration=protocol, features=FEATURES)
 
     sizes = _divide(settings.n_users)
 
@@ -179,21 +180,21 @@ def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> 
     protocol = config.registration
     assert protocol.cut_off is not None
     cut_off = int(protocol.cut_off.timestamp() * 1_000_000)
-    log = replace(Log.of(dataset.events), end=cut_off)
-    histories = read_histories(dataset, config, "registration", log)
+    log = log_of(dataset, config)
+    histories = read_histories(dataset, config, log and replace(log, end=cut_off))
+    histories = replace(histories, target_days=TARGET_DAYS)
     nobody = np.zeros(0, dtype=np.int64)
-    warm = np.flatnonzero(histories.is_dated & (histories.n_used >= config.sampled.min_items))
-    split = split_registration(dataset, config, Roles(warm, nobody, nobody), log, seed=config.seed)
-    newcomers, _ = collect_newcomers(dataset, config, np.flatnonzero(histories.registered_us >= cut_off))
+    warm = np.flatnonzero(histories.n_used >= config.sampled.min_items)
+    split = split_registration(dataset, config, histories, Roles(warm, nobody, nobody))
+    newcomers = collect_newcomers(dataset, config, histories, np.flatnonzero(histories.registered_us >= cut_off))
     rng = np.random.default_rng(config.seed)
     share = SHARES["validation"] / (SHARES["validation"] + SHARES["test"])
     order = rng.permutation(len(newcomers))
     validation, test = (newcomers.take(rows) for rows in np.split(order, [round(share * len(order))]))
-    registrations = find_registrations(dataset, protocol)
-    end = registrations.registered_us + target_us(config)
+    end = histories.target_end_us
     is_warm = np.isin(np.arange(len(end)), split.warm)
     end[is_warm] = np.minimum(end[is_warm], cut_off)
-    (month,) = dataset.actions(Window(registrations.day_end_us, end))
+    (month,) = dataset.actions(Window(histories.day_end_us, end))
     streams = month.get(("stream", ITEM), SparseRows.empty(len(end), len(dataset.items))).ones()
     users_by_part: dict[Part, tuple[np.ndarray, Actions]] = {
         "train": (split.warm, split.warm_day_one[0]),

@@ -13,8 +13,8 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
+from firstday.data.splits.histories import LEAST_LEARNED
 from firstday.data.splits.holdout import split_for_training
-from firstday.data.splits.roles import LEAST_LEARNED
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import select_uses
 from firstday.embed.kept_users import keep_warm_users

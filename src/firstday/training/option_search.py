@@ -16,8 +16,8 @@ from firstday.artifact.calibration import Calibration
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
-from firstday.data.splits.registrations import DAY_US
 from firstday.data.splits.split import Split, take_actions
+from firstday.data.user_rows import DAY_US
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError, needs_extra
 from firstday.progress import Progress

@@ -21,9 +21,8 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import stable_numbers
 from firstday.data.splits.cut_offs import choose_target_days
-from firstday.data.splits.holdout import protocol_of, split_for_training
-from firstday.data.splits.registrations import Log
-from firstday.data.splits.roles import read_histories
+from firstday.data.splits.histories import read_histories
+from firstday.data.splits.holdout import log_of, split_for_training
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
 from firstday.engine.engines import ModelPlace, load
@@ -266,13 +265,9 @@ def _replace_model(
 
 def choose_held_out(dataset: Dataset, config: Config) -> float:
     """Return the share of users to hold out, by how many could be judged."""
-    protocol = protocol_of(dataset, config)
-    log = None if protocol == "sampled" else Log.of(dataset.events)
-    histories = read_histories(dataset, config, protocol, log)
-    if log is None:
-        is_judged = histories.n_used >= config.sampled.min_items
-    else:
-        is_judged = histories.returned_within(choose_target_days(histories, config, log), log)
+    histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
+    is_eligible = histories.n_used >= config.sampled.min_items
+    is_judged = is_eligible if histories.log is None else histories.are_judged
     n = max(1, int(is_judged.sum()))
     return min(MOST_SHARE, max(LEAST_SHARE, WANTED_USERS / n), MOST_USERS / n)
 

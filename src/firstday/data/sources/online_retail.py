@@ -9,9 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.errors import DataError
 from firstday.tables.faults import Findings
-from firstday.tables.raw_table import UNREADABLE, first_line
 
 NAME = "online-retail"
 FILE = "online_retail_2009_2010.parquet"
@@ -28,24 +26,16 @@ def read_online_retail(path: str | Path, findings: Findings) -> dict[str, pl.Dat
         The Parquet file, or the folder that holds it.
     findings
         Gets notes on lines without a customer, on returns and on what is not a product.
-
-    Raises
-    ------
-    DataError
-        The file is missing or damaged.
     """
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
-    try:
-        lines = pl.read_parquet(file, glob=False).select(
-            user_id=pl.col("Customer ID").cast(pl.Int64),
-            item_id=pl.col("StockCode").str.to_uppercase(),
-            timestamp=pl.col("InvoiceDate").cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC"),
-            quantity="Quantity",
-            title=pl.col("Description").str.strip_chars(),
-            country="Country",
-        )
-    except UNREADABLE as error:
-        raise DataError(f"{file}: cannot be read as Online Retail II ({first_line(error)}); fetch it again.") from None
+    lines = pl.read_parquet(file, glob=False).select(
+        user_id=pl.col("Customer ID").cast(pl.Int64),
+        item_id=pl.col("StockCode").str.to_uppercase(),
+        timestamp=pl.col("InvoiceDate").cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC"),
+        quantity="Quantity",
+        title=pl.col("Description").str.strip_chars(),
+        country="Country",
+    )
     for noun, is_wrong in (
         ("name no customer and were left out", pl.col("user_id").is_null()),
         ("are returns and were left out", pl.col("quantity") <= 0),

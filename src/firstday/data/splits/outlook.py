@@ -8,8 +8,8 @@ from typing import Any
 
 from firstday.config import Config
 from firstday.data.splits.cut_offs import CutOffs, choose_cut_offs, choose_target_days
-from firstday.data.splits.registrations import NO_TIMES, Log
-from firstday.data.splits.roles import LEAST_LEARNED, Histories, Protocol, assign_roles, refuse_too_few
+from firstday.data.splits.histories import LEAST_LEARNED, Histories, Protocol
+from firstday.data.splits.roles import assign_roles, refuse_too_few
 from firstday.errors import ConfigError, DataError, count_of
 
 USER_DEVIATION = 22.0
@@ -69,52 +69,48 @@ class Outlook:
         }
 
 
-def foresee(histories: Histories, config: Config, protocol: Protocol, log: Log | None) -> Outlook:
+def foresee(histories: Histories, config: Config) -> Outlook:
     """Return what training and evaluation would make of users.
 
     Parameters
     ----------
-    histories, config, protocol, log
-        See `firstday.data.splits.roles.read_histories`; the log is None where no interaction has a time.
+    histories, config
+        Everyone's histories, and settings.
     """
-    log = log if protocol == "registration" else None
     refusal = evaluation_refusal = ""
     counts = {"users": len(histories), "used": int((histories.n_used > 0).sum())}
     cut_offs, n_cold = None, 0
     try:
-        if protocol == "registration":
-            if log is None:
-                raise DataError(NO_TIMES)
-            days = choose_target_days(histories, config, log)
-            config = config.override("registration.target_days", days)
-        roles = assign_roles(histories, config, protocol, log, seed=config.seed)
+        histories = choose_target_days(histories, config)
+        roles = assign_roles(histories, config)
         n_learners = int((histories.n_used[roles.warm] >= LEAST_LEARNED).sum())
         counts |= {"warm": len(roles.warm), "learners": n_learners}
         counts |= {"validation": len(roles.validation), "folds": len(roles.folds)}
-        refuse_too_few(roles, histories, config, log)
+        refuse_too_few(roles, histories, config)
     except DataError as error:
         refusal = str(error)
     try:
-        if log is not None:
-            cut_offs = choose_cut_offs(histories, config, log)
+        if histories.log is not None:
+            cut_offs = choose_cut_offs(histories, config)
             n_cold = sum(cut_offs.users)
-        elif not refusal:
-            roles = assign_roles(histories, config, protocol, log, seed=config.seed, with_cold=True)
-            refuse_too_few(roles, histories, config, log, with_cold=True)
+        else:
+            roles = assign_roles(histories, config, with_cold=True)
+            refuse_too_few(roles, histories, config, with_cold=True)
             n_cold = len(roles.cold)
     except (DataError, ConfigError) as error:
         evaluation_refusal = str(error)
     evaluation_refusal = evaluation_refusal or refusal
+    protocol: Protocol = "sampled" if histories.log is None else "registration"
     outlook = Outlook(protocol, counts, cut_offs, 0 if evaluation_refusal else n_cold, refusal, evaluation_refusal)
-    if not histories.uses:
+    if not histories.counts["uses"]:
         return outlook
     return replace(outlook, sentences=tuple(_describe(outlook, histories, config)))
 
 
 def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterator[str]:
     """Describe who would be warm, who is left out, and whom an evaluation judges."""
-    counts, protocol = outlook.counts, outlook.protocol
-    use = ""
+    counts = outlook.counts
+    use, n_segments = "", 0
     if not outlook.refusal:
         n_segments = config.segments.resolve(counts["learners"])
         how = f"for cross-fitting in {counts['folds']} folds" if counts["folds"] else "held out for validation"
@@ -123,7 +119,7 @@ def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterato
             f"{counts['validation']:,} {how}"
         )
     yield f"{count_of(counts['used'], counts['users'], 'users')} used an item{use}."
-    n_undated = int((~histories.is_dated).sum()) if protocol == "registration" else 0
+    n_undated = histories.counts["undated"]
     others = (
         (counts["users"] - counts["used"] - n_undated, "without an item"),
         (n_undated, "with neither a registration nor an interaction with a time"),
@@ -131,7 +127,7 @@ def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterato
     )
     if any(n for n, _ in others):
         yield f"Not warm: {'; '.join(f'{n:,} {which}' for n, which in others if n)}."
-    if not outlook.refusal and config.segments.resolve(counts["learners"]) == 1:
+    if n_segments == 1:
         yield "With one segment, every list by segment is the list of the most popular items; bring more users."
     if n_once := counts.get("warm", 0) - counts.get("learners", 0):
         yield f"{n_once:,} of the warm users used a single item: they count for what is popular, and no more."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,39 +10,28 @@ import numpy as np
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
-from firstday.data.splits.registrations import (
-    DAY_US,
-    Log,
-    Registrations,
-    find_registrations,
-    windows_until,
-    write_moment,
-)
-from firstday.data.splits.roles import LEAST_LEARNED, Roles
-from firstday.data.splits.sampled import DayOneDraw, item_uses, unite_uses
-from firstday.data.splits.snapshot import NEVER, find_first_seen
+from firstday.data.splits.histories import LEAST_LEARNED, Histories, write_moment
+from firstday.data.splits.roles import Roles
+from firstday.data.splits.sampled import draw_day_ones, unite_uses
+from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Actions, Cohort, Split, take_actions
+from firstday.data.user_rows import NEVER
 from firstday.errors import count_of
-from firstday.sparse import SparseRows, contains, stack_rows, union_rows
+from firstday.sparse import SparseRows, contains, stack_rows
 
 MIN_LOGGED_DAY_ONES = 100
 """With fewer day ones than this in the log, sizes of sampled ones come from the `sampled` protocol's settings."""
-CELLS_AT_ONCE = 2**24
 
 
-def split_registration(dataset: Dataset, config: Config, roles: Roles, log: Log, *, seed: int) -> Split:
+def split_registration(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
     """Collect what the users of some roles did, in a log that ends when training begins.
 
     Parameters
     ----------
-    dataset, roles
-        The data, with times, and who takes which part.
+    dataset, histories, roles
+        The data, its users' histories with log and target window, and who takes which part.
     config
-        Signals and protocols; `registration.target_days` is set.
-    log
-        The ends of the log.
-    seed
-        Seed of sampled day ones.
+        Signals, protocols, and the seed of sampled day ones.
 
     Returns
     -------
@@ -49,30 +39,22 @@ def split_registration(dataset: Dataset, config: Config, roles: Roles, log: Log,
         A warm user whose registration day is not in the log gets a day one drawn from all their items, with a size
         drawn from the logged day ones of the others.
     """
-    protocol = config.registration
-    registrations = find_registrations(dataset, protocol)
-    life = windows_until(log.end, registrations, protocol)
-    (life_actions,) = dataset.actions(life)
-    day_actions, target_actions = _collect_days(dataset, config, registrations, life)
+    life = histories.life(config.registration)
+    life_actions, day_actions, target_actions = dataset.actions(life, *_windows(histories, config))
     first_seen = find_first_seen(dataset)
 
     def cohort(users: np.ndarray) -> Cohort:
-        made = _make_cohort(users, day_actions, target_actions, registrations.day_end_us, config.signals)
-        end_us = registrations.registered_us[made.users] + target_us(config)
-        return replace(made, unborn=_find_unborn(first_seen, end_us))
+        made = _make_cohort(users, day_actions, target_actions, histories, config.signals)
+        return replace(made, unborn=_find_unborn(first_seen, histories.target_end_us[made.users]))
 
-    uses = unite_uses(life_actions, config.signals)
-    warm_days, note = _warm_day_ones(
-        roles, registrations, log, life_actions, day_actions, uses, config, np.random.default_rng(seed)
-    )
-    n_dated = int((registrations.registered_us >= 0).sum())
+    warm_days, note = _warm_day_ones(roles, histories, life_actions, day_actions, config)
+    assert histories.log is not None
+    n_dated = len(histories) - histories.counts["undated"]
     held_out = f"are validated on by cross-fitting, in {len(roles.folds)} folds" if roles.folds else "are held out"
-    notes = (
-        f"{count_of(len(roles.warm), n_dated, 'users')} are warm: they used an item before {write_moment(log.end)}. "
-        f"{len(roles.validation):,} past newcomers with a target window of "
-        f"{protocol.target_days:g} days {held_out}.",
-        *note,
-        *registrations.notes,
+    told = (
+        f"{count_of(len(roles.warm), n_dated, 'users')} are warm: they used an item before "
+        f"{write_moment(histories.log.end)}. {len(roles.validation):,} past newcomers with a target window of "
+        f"{histories.target_days:g} days {held_out}."
     )
     return Split(
         warm=roles.warm,
@@ -83,101 +65,97 @@ def split_registration(dataset: Dataset, config: Config, roles: Roles, log: Log,
         folds=roles.folds,
         protocol="registration",
         warm_window=life,
-        notes=notes,
+        notes=(told, *note, *_describe_log(histories, config)),
     )
 
 
-def collect_newcomers(dataset: Dataset, config: Config, users: np.ndarray) -> tuple[Cohort, np.ndarray]:
-    """Return the day ones of users and what they used afterwards, and when they registered, int64, shape (n,).
+def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, users: np.ndarray) -> Cohort:
+    """Return the day ones of users and what they used afterwards, whenever the log ends.
 
     Parameters
     ----------
-    dataset, config
+    dataset, config, histories
         See `split_registration`.
     users
         `user_ix` of users with a complete target window, shape (n,); those who used nothing new in it are left out.
     """
-    registrations = find_registrations(dataset, config.registration)
-    life = windows_until(NEVER, registrations, config.registration)
-    actions = _collect_days(dataset, config, registrations, life)
-    cohort = _make_cohort(users, *actions, registrations.day_end_us, config.signals)
-    return cohort, registrations.registered_us[cohort.users]
-
-
-def target_us(config: Config) -> int:
-    """Return the length of the target window in microseconds."""
-    assert config.registration.target_days is not None
-    return int(config.registration.target_days * DAY_US)
+    log = histories.log and replace(histories.log, end=NEVER)
+    day_actions, target_actions = dataset.actions(*_windows(replace(histories, log=log), config))
+    return _make_cohort(users, day_actions, target_actions, histories, config.signals)
 
 
 def _find_unborn(first_seen: np.ndarray, end_us: np.ndarray) -> SparseRows:
     """Return which items did not exist before each of some moments, shape (n_moments, n_items)."""
-    step = max(1, CELLS_AT_ONCE // max(1, len(first_seen)))
-    parts = []
-    for ends in np.split(end_us, range(step, len(end_us), step)):
-        rows, columns = np.nonzero(first_seen >= ends[:, None])
-        parts.append(SparseRows.from_pairs(rows, columns, None, len(ends), len(first_seen)))
-    return stack_rows(parts)
+    items = [np.flatnonzero(first_seen >= end) for end in end_us]
+    rows = np.repeat(np.arange(len(items)), [len(of_moment) for of_moment in items])
+    columns = np.concatenate([np.zeros(0, dtype=np.int64), *items])
+    return SparseRows.from_pairs(rows, columns, None, len(items), len(first_seen))
 
 
-def _collect_days(
-    dataset: Dataset, config: Config, registrations: Registrations, life: Window
-) -> tuple[Actions, Actions]:
-    """Return what each user did on day one, and in the target window after it."""
-    day_end_us = registrations.day_end_us
+def _windows(histories: Histories, config: Config) -> tuple[Window, Window]:
+    """Return the windows of each user's day one, and of the target after it."""
+    life, day_end_us = histories.life(config.registration), histories.day_end_us
+    assert life is not None
     day = Window(life.start, np.minimum(day_end_us, life.end))
-    target = Window(day_end_us, registrations.registered_us + target_us(config))
-    day_actions, target_actions = dataset.actions(day, target)
-    return day_actions, target_actions
+    return day, Window(day_end_us, histories.target_end_us)
 
 
 def _make_cohort(
-    users: np.ndarray, day_actions: Actions, target_actions: Actions, day_end_us: np.ndarray, signals: SignalConfig
+    users: np.ndarray, day_actions: Actions, target_actions: Actions, histories: Histories, signals: SignalConfig
 ) -> Cohort:
     """Make the cohort of those users who used something new in the target window."""
-    on_day = unite_uses(day_actions, signals).take(users)
-    after = unite_uses(target_actions, signals).take(users)
+    day_ones = take_actions(day_actions, users)
+    on_day = unite_uses(day_ones, signals)
+    after = unite_uses(take_actions(target_actions, users), signals)
     truth = after.keep(~contains(on_day, after))
-    rows = np.flatnonzero(truth.lengths() > 0)
-    return Cohort(
-        users[rows],
-        take_actions(day_actions, users[rows]),
-        truth.take(rows),
-        on_day.lengths()[rows],
-        day_end_us[users[rows]],
-    )
+    cohort = Cohort(users, day_ones, truth, on_day.lengths(), histories.day_end_us[users])
+    return cohort.take(np.flatnonzero(truth.lengths()))
 
 
 def _warm_day_ones(
-    roles: Roles,
-    registrations: Registrations,
-    log: Log,
-    life_actions: Actions,
-    day_actions: Actions,
-    uses: SparseRows,
-    config: Config,
-    rng: np.random.Generator,
+    roles: Roles, histories: Histories, life_actions: Actions, day_actions: Actions, config: Config
 ) -> tuple[Actions, tuple[str, ...]]:
     """Return warm users' day ones: from the log, or else drawn from all their interactions.
 
     Validation users take no part in the sizes of drawn day ones, so that no model that judges them depends on them.
     """
-    warm, signals, sampled = roles.warm, config.signals, config.sampled
-    is_logged = registrations.registered_us[warm] >= log.start
+    assert histories.log is not None
+    warm, sampled, start = roles.warm, config.sampled, histories.log.start
+    is_logged = histories.registered_us[warm] >= start
     logged, unlogged = warm[is_logged], warm[~is_logged]
     if not len(unlogged):
-        return {pair: rows.take(warm) for pair, rows in day_actions.items()}, ()
-    sizes, probabilities = np.asarray(sampled.sizes), np.asarray(sampled.probabilities, dtype=np.float64)
+        return take_actions(day_actions, warm), ()
+    sizes, probabilities = np.asarray(sampled.sizes), np.asarray(sampled.probabilities)
     model = "those of sampled.sizes"
-    others = np.setdiff1d(logged[uses.lengths()[logged] >= LEAST_LEARNED], roles.validation)
+    others = np.setdiff1d(logged[histories.n_used[logged] >= LEAST_LEARNED], roles.validation)
     if len(others) >= MIN_LOGGED_DAY_ONES:
-        logged_sizes = union_rows([rows.take(others) for rows in item_uses(day_actions, signals)]).ones().lengths()
-        sizes, counts = np.unique(logged_sizes, return_counts=True)
-        probabilities, model = counts.astype(np.float64), "those of the others"
-    drawn_days = DayOneDraw(life_actions, uses, signals, sizes, probabilities, rng).cohort(unlogged).day_one
-    order = np.argsort(np.concatenate([np.flatnonzero(is_logged), np.flatnonzero(~is_logged)]))
+        logged_sizes = unite_uses(take_actions(day_actions, others), config.signals).lengths()
+        sizes, probabilities = np.unique(logged_sizes, return_counts=True)
+        model = "those of the others"
+    rng = np.random.default_rng(config.seed)
+    drawn_days = draw_day_ones(life_actions, config.signals, sizes, probabilities, unlogged, rng).day_one
+    order = np.argsort(np.argsort(~is_logged, kind="stable"))
     days = {pair: stack_rows([rows.take(logged), drawn_days[pair]]).take(order) for pair, rows in day_actions.items()}
     return days, (
         f"day one of {count_of(len(unlogged), len(warm), 'warm users')} is not in the log, which begins "
-        f"{write_moment(log.start)}; it was drawn from all their items, with sizes like {model}.",
+        f"{write_moment(start)}; it was drawn from all their items, with sizes like {model}.",
     )
+
+
+def _describe_log(histories: Histories, config: Config) -> Iterator[str]:
+    """Say what is odd in the log."""
+    counts = histories.counts
+    total = counts["interactions"]
+    if counts["without_date"]:
+        yield (
+            f"users.registered_at: {count_of(counts['without_date'], len(histories), 'users')} have none; their first "
+            f"interaction counts as registration, and {counts['undated']:,} have neither and are left out."
+        )
+    if counts["early"] or counts["before"]:
+        yield (
+            f"interactions: {count_of(counts['before'], total, 'rows')} lie before their user's registration and were "
+            f"left out; another {counts['early']:,} lie up to {config.registration.early_hours:g} h before it and "
+            "count as day one."
+        )
+    if counts["timeless"]:
+        yield (f"interactions.timestamp: {count_of(counts['timeless'], total, 'rows')} have no time and were left out.")

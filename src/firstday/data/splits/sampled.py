@@ -2,121 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from firstday.config import SampledProtocolConfig, SignalConfig
+from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.splits.roles import LEAST_LEARNED, Roles, tell_no_use
+from firstday.data.splits.histories import LEAST_LEARNED, Histories
+from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Actions, Cohort, Split, take_actions
-from firstday.errors import DataError
 from firstday.sparse import SparseRows, contains, union_rows
 
 
-def split_sampled(
-    dataset: Dataset, signals: SignalConfig, protocol: SampledProtocolConfig, roles: Roles, *, seed: int
-) -> Split:
+def split_sampled(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
     """Draw a day one for each user of some roles.
 
     Parameters
     ----------
-    dataset, roles
-        The data, and who takes which part.
-    signals
-        Which signals are use, and which are given at registration.
-    protocol
-        Sizes, probabilities, and how many day ones are drawn of each warm user.
-    seed
-        Seed of every draw.
+    dataset, histories, roles
+        The data, its users' histories, and who takes which part.
+    config
+        Signals; sizes and probabilities of day ones, and how many are drawn of each warm user; the seed of every draw.
     """
-    actions = dataset.all_actions()
-    uses = unite_uses(actions, signals)
+    actions, protocol = dataset.all_actions(), config.sampled
+
+    def draw(users: np.ndarray, rng: np.random.Generator) -> Cohort:
+        sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
+        return draw_day_ones(actions, config.signals, sizes, probabilities, users, rng)
+
     # A random stream for each kind of user: a draw depends on neither the other kinds nor `day_ones`.
-    sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
-    warm_draw, validation_draw, cold_draw = (
-        DayOneDraw(actions, uses, signals, sizes, probabilities, rng) for rng in np.random.default_rng(seed).spawn(3)
-    )
-    n_day_ones = protocol.resolve_day_ones(int((uses.lengths()[roles.warm] >= LEAST_LEARNED).sum()))
+    of_warm, of_validation, of_cold = np.random.default_rng(config.seed).spawn(3)
+    n_day_ones = protocol.resolve_day_ones(int((histories.n_used[roles.warm] >= LEAST_LEARNED).sum()))
     return Split(
         warm=roles.warm,
         warm_actions=take_actions(actions, roles.warm),
-        warm_day_one=tuple(warm_draw.cohort(roles.warm).day_one for _ in range(n_day_ones)),
-        validation=validation_draw.cohort(roles.validation),
-        cold=cold_draw.cohort(roles.cold),
+        warm_day_one=tuple(draw(roles.warm, of_warm).day_one for _ in range(n_day_ones)),
+        validation=draw(roles.validation, of_validation),
+        cold=draw(roles.cold, of_cold),
     )
 
 
-def item_uses(actions: Actions, signals: SignalConfig) -> list[SparseRows]:
-    """Return the actions that are use of items, each of shape (n_users, n_items)."""
-    return [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
-
-
 def unite_uses(actions: Actions, signals: SignalConfig) -> SparseRows:
-    """Return which items each user uses, all weights 1, shape (n_users, n_items).
-
-    Raises
-    ------
-    DataError
-        No interaction with an item is a use.
-    """
-    parts = item_uses(actions, signals)
-    if not parts:
-        raise DataError(tell_no_use(len(actions), signals))
-    return union_rows(parts).ones()
+    """Return which items each user uses, all weights 1, shape (n_users, n_items); there is a pair that is use."""
+    uses = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
+    return union_rows(uses).ones()
 
 
-@dataclass(frozen=True, eq=False)
-class DayOneDraw:
-    """Draws day ones: some used items with all interactions on them, and the same share of all other interactions.
+def draw_day_ones(
+    actions: Actions,
+    signals: SignalConfig,
+    sizes: np.ndarray,
+    probabilities: np.ndarray,
+    users: np.ndarray,
+    rng: np.random.Generator,
+) -> Cohort:
+    """Draw a day one for each user: some used items with all interactions on them, and the same share of all others.
 
     Parameters
     ----------
     actions
         All interactions, by pair, rows by `user_ix`.
-    uses
-        Items that each user uses, rows by `user_ix`.
     signals
-        Which signals are given at registration.
+        Which signals are use, and which are given at registration.
     sizes, probabilities
-        Day-one sizes in items, and how likely each is; at most half of a user's items are drawn.
+        Day-one sizes in items, and how likely each is, up to a factor; at most half of a user's items are drawn.
+    users
+        `user_ix`, shape (n,).
     rng
         Randomness.
     """
-
-    actions: Actions
-    uses: SparseRows
-    signals: SignalConfig
-    sizes: np.ndarray
-    probabilities: np.ndarray
-    rng: np.random.Generator
-
-    def cohort(self, users: np.ndarray) -> Cohort:
-        """Draw one day one for each user."""
-        uses = self.uses.take(users)
-        lengths = uses.lengths()
-        sizes = self.rng.choice(self.sizes, size=len(users), p=self.probabilities / self.probabilities.sum())
-        sizes = np.minimum(sizes, lengths // 2)
-        is_day_one = uses.draw(sizes, self.rng) | self._registration_uses(users, uses)
-        share = sizes / np.maximum(lengths, 1)
-        day_one_uses = uses.keep(is_day_one)
-        day_one = {}
-        for (signal, entity), rows in self.actions.items():
-            user_rows = rows.take(users)
-            if signal in self.signals.at_registration:
-                day_one[signal, entity] = user_rows.ones()
-                continue
-            is_kept = self.rng.random(user_rows.n_entries) < np.repeat(share, user_rows.lengths())
+    actions = take_actions(actions, users)
+    uses = unite_uses(actions, signals)
+    lengths = uses.lengths()
+    drawn = np.minimum(rng.choice(sizes, size=len(users), p=probabilities / probabilities.sum()), lengths // 2)
+    is_day_one = uses.draw(drawn, rng)
+    for (signal, entity), rows in actions.items():
+        if entity == ITEM and signal in signals.at_registration and signal in signals.use:
+            is_day_one |= contains(rows, uses)
+    share = drawn / np.maximum(lengths, 1)
+    day_one_uses = uses.keep(is_day_one)
+    day_one = {}
+    for (signal, entity), rows in actions.items():
+        kept = rows
+        if signal not in signals.at_registration:
+            is_kept = rng.random(rows.n_entries) < np.repeat(share, rows.lengths())
             if entity == ITEM:
-                is_kept = np.where(contains(uses, user_rows), contains(day_one_uses, user_rows), is_kept)
-            day_one[signal, entity] = user_rows.keep(is_kept).ones()  # counts hold later days too
-        return Cohort(users, day_one, uses.keep(~is_day_one), day_one_uses.lengths())
-
-    def _registration_uses(self, users: np.ndarray, uses: SparseRows) -> np.ndarray:
-        """Tell which used items were used at registration, bool, shape (n_entries of `uses`,)."""
-        registration_uses = np.zeros(uses.n_entries, dtype=bool)
-        for (signal, entity), rows in self.actions.items():
-            if entity == ITEM and signal in self.signals.at_registration and signal in self.signals.use:
-                registration_uses |= contains(rows.take(users), uses)
-        return registration_uses
+                is_kept = np.where(contains(uses, rows), contains(day_one_uses, rows), is_kept)
+            kept = rows.keep(is_kept)
+        day_one[signal, entity] = kept.ones()  # counts hold later days too
+    return Cohort(users, day_one, uses.keep(~is_day_one), day_one_uses.lengths())

@@ -8,12 +8,10 @@ import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset, Entity, Group
-from firstday.data.events import ITEM, UTC_MICROSECONDS
+from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.impressions import Impressions
 from firstday.data.parts import keep_users
-
-NEVER = np.iinfo(np.int64).max
+from firstday.data.user_rows import NEVER, UserRows, renumber
 
 
 def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> Dataset:
@@ -37,47 +35,41 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     items = np.flatnonzero(find_first_seen(dataset) < moment)
     now = pl.lit(moment).cast(UTC_MICROSECONDS)
     dataset = keep_users(dataset, np.flatnonzero((registered_us >= 0) & (registered_us < moment)))
-    events = dataset.events
-    (rows,) = events.frames()
+    (rows,) = dataset.events.frames()
     rows = rows.filter(pl.col("timestamp") < now)
-    pair, target_ix = rows["pair"].to_numpy(), rows["target_ix"].to_numpy().copy()
+    pairs, pair, target_ix = dataset.events.pairs, rows["pair"].to_numpy(), rows["target_ix"].to_numpy().copy()
 
-    places = {ITEM: _places(items, len(dataset.items))}
+    places = {ITEM: renumber(items, len(dataset.items))}
     entities = {}
     for name, entity in dataset.entities.items():
         of_members = entity.items.keep_columns(items)
-        codes = [code for code, (_, kind) in enumerate(events.pairs) if kind == name]
+        codes = [code for code, (_, kind) in enumerate(pairs) if kind == name]
         members = np.union1d(np.flatnonzero(of_members.lengths()), target_ix[np.isin(pair, codes)])
-        places[name] = _places(members, len(entity.ids))
-        names = None if entity.names is None else tuple(entity.names[member] for member in members.tolist())
+        places[name] = renumber(members, len(entity.ids))
+        names = entity.names and tuple(entity.names[member] for member in members.tolist())
         entities[name] = Entity(Ids(entity.ids.take(members)), of_members.take(members), names)
-    for code, (_, kind) in enumerate(events.pairs):
+    for code, (_, kind) in enumerate(pairs):
         target_ix[pair == code] = places[kind][target_ix[pair == code]]
-    rows = rows.with_columns(pl.Series("target_ix", target_ix))
-    first, last = rows.select(
-        pl.col("timestamp").min().to_physical(), last=pl.col("timestamp").max().to_physical()
-    ).row(0)
 
-    friends, precomputed = dataset.friends, dataset.precomputed
+    friends, precomputed, impressions = dataset.friends, dataset.precomputed, dataset.impressions
     if friends is not None and dataset.friend_ids is not None:
         friends = friends.keep_columns(dataset.friend_ids.lookup(dataset.users.values))
-    counts = np.bincount(pair, minlength=len(events.pairs))
     return replace(
         dataset,
         items=Ids(dataset.items.take(items)),
-        events=replace(events, counts=counts, parts=(rows,), first=first, last=last),
+        events=Events.of_rows(pairs, UserRows((rows.with_columns(pl.Series("target_ix", target_ix)),))),
         entities=entities,
         groups={name: _present(group) for name, group in dataset.groups.items()},
         friends=friends,
         friend_ids=None,
-        titles=None if dataset.titles is None else tuple(dataset.titles[item] for item in items.tolist()),
+        titles=dataset.titles and tuple(dataset.titles[item] for item in items.tolist()),
         added_at=None if dataset.added_at is None else dataset.added_at[items],
         precomputed=precomputed and replace(precomputed, item_vectors=precomputed.item_vectors[items]),
-        impressions=dataset.impressions and _shown_before(dataset.impressions, now, places[ITEM]),
+        impressions=impressions and _shown_before(impressions, now, places[ITEM]),
     )
 
 
-def _shown_before(impressions: Impressions, now: pl.Expr, place: np.ndarray) -> Impressions | None:
+def _shown_before(impressions: UserRows, now: pl.Expr, place: np.ndarray) -> UserRows | None:
     """Return the impressions before a moment, and whether they were used until then, by the new place of items."""
     rows = impressions.whole()
     used_before = pl.col("used_at") < now
@@ -86,20 +78,13 @@ def _shown_before(impressions: Impressions, now: pl.Expr, place: np.ndarray) -> 
         is_used=pl.col("is_used") & used_before.fill_null(value=False),
         used_at=pl.when(used_before).then("used_at"),
     ).filter((pl.col("timestamp") < now) & (pl.col("item_ix") >= 0))
-    return replace(impressions, parts=(rows,), n_rows=rows.height, spool=None) if rows.height else None
-
-
-def _places(kept: np.ndarray, n: int) -> np.ndarray:
-    """Return the new index of each of `n` things of which some are kept, int32, -1 for the others."""
-    place = np.full(n, -1, dtype=np.int32)
-    place[kept] = np.arange(len(kept), dtype=np.int32)
-    return place
+    return UserRows((rows,)) if rows.height else None
 
 
 def _present(group: Group) -> Group:
     """Return a group with only the values that somebody has."""
     codes = np.unique(group.codes[group.codes >= 0])
-    place = np.append(_places(codes, len(group.values)), -1).astype(np.int32)
+    place = np.append(renumber(codes, len(group.values)), np.int32(-1))
     return Group(tuple(group.values[code] for code in codes.tolist()), place[group.codes])
 
 
@@ -108,11 +93,11 @@ def find_first_seen(dataset: Dataset) -> np.ndarray:
 
     Microseconds since 1970 UTC; `NEVER` where neither has a time.
     """
-    first = np.full(len(dataset.items), NEVER)
     codes = [code for code, (_, kind) in enumerate(dataset.events.pairs) if kind == ITEM]
-    for frame in dataset.events.frames():
-        rows = frame.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
-        np.minimum.at(first, rows["target_ix"].to_numpy(), rows["timestamp"].to_physical().to_numpy())
+    rows = dataset.events.rows.lazy().filter(pl.col("pair").is_in(codes)).drop_nulls("timestamp")
+    of_item = rows.group_by("target_ix").agg(pl.col("timestamp").min().to_physical()).collect()
+    first = np.full(len(dataset.items), NEVER)
+    first[of_item["target_ix"].to_numpy()] = of_item["timestamp"].to_numpy()
     if dataset.added_at is not None:
-        first = np.where(dataset.added_at >= 0, np.minimum(first, dataset.added_at), first)
+        first = np.minimum(first, np.where(dataset.added_at >= 0, dataset.added_at, NEVER))
     return first

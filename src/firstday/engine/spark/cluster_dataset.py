@@ -19,9 +19,9 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.data.parts import Whole, join_users, unpack
-from firstday.data.splits.registrations import NO_TIMES, Log
-from firstday.data.splits.roles import LEAST_LEARNED, Histories, Protocol, can_be_warm, read_histories
-from firstday.data.summary import Summary, suiting_protocol, summarise
+from firstday.data.splits.cut_offs import choose_target_days
+from firstday.data.splits.histories import LEAST_LEARNED, Histories, Log, read_histories
+from firstday.data.summary import Summary, summarise
 from firstday.engine.everyone import Everyone, Question, merge
 from firstday.engine.large import (
     LARGEST,
@@ -41,7 +41,6 @@ from firstday.engine.spark.work import (
     pack_model,
     unpack_answer,
 )
-from firstday.errors import DataError
 from firstday.recommend.recommender import Recommender
 from firstday.segment.shown_counts import ShownCounts, add_shown
 
@@ -175,57 +174,50 @@ class ClusterDataset:
     def _summary(self) -> Summary:
         return reduce(add, self.ask(summarise), Summary())
 
-    def read_histories(self, config: Config, protocol: Protocol, log: Log | None) -> Histories:
+    def read_histories(self, config: Config, log: Log | None) -> Histories:
         """Count what the roles of users depend on, part after part."""
-        histories: Histories = reduce(add, self.ask(read_histories, config, protocol, log))
+        histories: Histories = reduce(add, self.ask(read_histories, config, log))
         return histories
 
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to learn from, and bring them here; see `firstday.engine.large.LargeDataset`."""
         summary = self.summarise()
-        protocol = suiting_protocol(config, summary)
-        log = summary.log
-        if protocol == "registration" and log is None:
-            raise DataError(NO_TIMES)
-        roles = (config, protocol, log)
-        histories = self.read_histories(*roles)
-        is_warm = can_be_warm(histories, protocol) & (histories.n_used >= LEAST_LEARNED)
+        log = summary.find_log(config)
+        histories = self.read_histories(config, log)
+        choose_target_days(histories, config)  # refuses tables without times
+        is_warm = histories.can_be_warm & (histories.n_used >= LEAST_LEARNED)
         up_to = find_threshold(histories.numbers, is_warm, config.training.most_users)
         packed = self.ask(take_learners, config.seed, up_to, n_jobs=MOST_JOBS)
         catalogue = self.whole.catalogue
         assert catalogue is not None
         share = min(1.0, config.training.most_users / max(1, int(is_warm.sum())))
-        n_interactions = int(share * histories.interactions) + 1
+        n_interactions = int(share * histories.counts["interactions"]) + 1
         parts = (unpack(part, catalogue) for part in packed)
         learners = join_users(self.name, parts, catalogue, n_interactions, are_all=up_to == LARGEST)
         events = replace(learners.events, first=summary.first, last=summary.last)
         learners = replace(learners, events=events, notes=self.notes)
-        factorise = partial(self._factorise, config, protocol, log)
+        factorise = partial(self._factorise, config, log)
         if up_to == LARGEST:
             return Learners(learners, learners.summary(), None, factorise)
-        facts = {**learners.summary(), "users": len(histories), "interactions": histories.interactions}
-        count_shown = partial(self._count_others, *roles) if summary.impressions else None
-        return Learners(learners, facts, lambda question: self._describe(question, *roles), factorise, count_shown)
+        facts = {**learners.summary(), "users": len(histories), "interactions": histories.counts["interactions"]}
+        count_shown = partial(self._count_others, config, log) if summary.impressions else None
+        return Learners(learners, facts, lambda question: self._describe(question, config, log), factorise, count_shown)
 
-    def _describe(self, question: Question, config: Config, protocol: Protocol, log: Log | None) -> Everyone:
+    def _describe(self, question: Question, config: Config, log: Log | None) -> Everyone:
         """Count and add up all warm users."""
-        everyone: Everyone = self.add_up(describe_warm, config, protocol, log, question, merge=merge)
+        everyone: Everyone = self.add_up(describe_warm, config, log, question, merge=merge)
         return everyone
 
-    def _count_others(
-        self, config: Config, protocol: Protocol, log: Log | None, model: TrainedModel, held_out: Ids
-    ) -> ShownCounts | None:
+    def _count_others(self, config: Config, log: Log | None, model: TrainedModel, held_out: Ids) -> ShownCounts | None:
         """Count what was shown to everyone who is neither warm nor held out."""
         archive = pack_model(Recommender(replace(model, learned={})))  # of methods that executors may not know
-        arguments = (config, protocol, log, held_out, secrets.token_hex(8), archive)
+        arguments = (config, log, held_out, secrets.token_hex(8), archive)
         counts: ShownCounts | None = self.add_up(count_others, *arguments, merge=add_shown)
         return counts
 
-    def _factorise(
-        self, config: Config, protocol: Protocol, log: Log | None, held_out: Ids, dimensions: int
-    ) -> np.ndarray:
+    def _factorise(self, config: Config, log: Log | None, held_out: Ids, dimensions: int) -> np.ndarray:
         """Make vectors of items by MLlib's alternating least squares on every warm user but those held out."""
-        arguments = (config, protocol, log, held_out, config.signals)
+        arguments = (config, log, held_out, config.signals)
         rows, sent = self._map(list_ratings, RATINGS_DDL, warm_affinity, arguments)
         assert self.whole.known.items is not None
         with self._parts_one_by_one():

@@ -209,7 +209,7 @@ def _find_items(interactions: ClusterTable, signals: SignalConfig, *, drop: bool
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             raw = make_raw(to_polars(pa.Table.from_batches([batch])), names)
-            ids = find_ids(raw, Known(signals=signals) if drop else None, ("items",))["items"]
+            ids = find_ids(raw, Known(signals=signals) if drop else None)["items"]
             text = ids.cast(pl.String).to_arrow().cast(pa.string())
             flags = pa.array([ids.dtype == pl.Int64] * len(ids), pa.bool_())
             yield pa.RecordBatch.from_arrays([text, flags], names=["id", "is_whole"])

@@ -26,8 +26,8 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Whole, load_part, pack, unpack
-from firstday.data.splits.registrations import Log
-from firstday.data.splits.roles import Protocol, find_warm
+from firstday.data.splits.histories import Log
+from firstday.data.splits.roles import find_warm
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.batch import BatchCounts, list_users
 from firstday.recommend.recommender import Recommender, open_model
@@ -288,7 +288,6 @@ def pack_model(recommender: Recommender) -> bytes:
 def count_others(
     part: Dataset,
     config: Config,
-    protocol: Protocol,
     log: Log | None,
     held_out: Ids,
     model: str,
@@ -297,7 +296,7 @@ def count_others(
     """Count what was shown to the users of a part who are not warm; see `Request` for `model` and `archive`."""
     if part.impressions is None:
         return None
-    warm, actions, window = find_warm(part, config, protocol, log)
+    warm, actions, window = find_warm(part, config, log)
     trained = open_shared(model, archive, ()).model
     return count_shown_to_others(part, trained, warm, actions, held_out, window)
 
