@@ -56,7 +56,7 @@ def with_events(world: Dataset, rows: list[tuple[int, str, str, int]]) -> Datase
     [({}, True, [280, 40, 80]), ({"warm": 0.5, "validation": 0.25}, True, [200, 100, 100]), ({}, False, [360, 40, 0])],
 )
 def test_users_fall_into_parts_of_the_configured_shares(
-    world: Dataset, shares: dict[str, float], with_cold: bool, sizes: list[int]
+    world: Dataset, shares: dict[str, Any], with_cold: bool, sizes: list[int]
 ) -> None:
     protocol = SampledProtocolConfig(min_items=8, **shares)
     split = split_for_training(world, configure(SIGNALS, protocol), 0, with_cold=with_cold)
