@@ -43,6 +43,12 @@ def test_a_setting_that_cannot_be_is_told_before_training(
     assert not (tmp_path / "model").exists()
 
 
+def test_a_setting_of_the_command_line_is_checked_like_one_of_a_file(run: Run, tables: Path) -> None:
+    assert "seed is 5000000000" in said(run, "check", tables, "--set", "seed=5000000000")
+    assert "sed is not a setting" in said(run, "evaluate", tables, "--set", "sed=5")
+    assert "--set: is 'seed'; write each once" in said(run, "refresh", tables, "--out", "model", "--set", "seed")
+
+
 def test_places_that_cannot_be_written_are_told_before_the_work(run: Run, tables: Path, tmp_path: Path) -> None:
     assert "its folder does not exist; make" in said(run, "evaluate", tables, "--report", tmp_path / "no" / "x.html")
     assert "is a folder; give the name of a file" in said(run, "evaluate", tables, "--json", tmp_path)

@@ -31,7 +31,7 @@ from firstday.engine.spark.recommend_on_spark import check_lists_target, write_l
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ConfigError, DataError
 from firstday.ranking import unit_rows
-from firstday.recommend.list_files import find_list_form, read_list_file
+from firstday.recommend.list_files import read_list_file
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.fit import train
@@ -400,7 +400,7 @@ def test_lists_of_a_cluster_have_the_form_of_their_ending(spark: SparkSession, t
     lists = pl.DataFrame({"user_id": users, "rank": range(1, 8), "item_id": [f"i{user}" for user in users]})
     out = f"file://{tmp_path / f'lists{ending}'}"
     for _ in range(2):  # older lists are replaced
-        write_lists(spark.createDataFrame(lists.to_arrow()).coalesce(1), out, find_list_form(out))
+        write_lists(spark.createDataFrame(lists.to_arrow()).coalesce(1), out)
     (part,) = (tmp_path / f"lists{ending}").glob("part-*")
     whole = part.rename(tmp_path / f"one{ending}")
     written = read_list_file(whole)

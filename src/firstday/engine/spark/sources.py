@@ -120,21 +120,17 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
     of_users: dict[str, ClusterTable | None] = {}
     shared: dict[str, RawTable | None] = {}
     for name, files in find_tables(sorted(listing), findings).items():
-        table = None
-        if files is not None and name in USER_TABLES and files.form == "Parquet" and storage.local is None:
+        if files is not None and name in USER_TABLES and files.form == "Parquet":
             of_users[name] = _scan_parquet(session, files, stored, findings)
             continue
+        table = None
         if files is not None:
             places = {file.name: _bring(storage, stored[file.name], scratch) for file in files.files}
             table = open_table(files, places, findings)
-        if name not in USER_TABLES:
-            shared[name] = None if table is None else table.into_memory(findings)
-        elif table is None or files is None:
-            of_users[name] = None
-        elif files.form == "Parquet":
-            of_users[name] = _scan_parquet(session, files, stored, findings)
+        if name in USER_TABLES:
+            of_users[name] = None if table is None else _stage(session, storage, name, table, scratch)
         else:
-            of_users[name] = _stage(session, storage, name, table, scratch)
+            shared[name] = None if table is None else table.into_memory(findings)
     return RawTables(storage.name, of_users, shared)
 
 
@@ -156,7 +152,7 @@ def _scan_parquet(
     uris = [stored[file.name].uri for file in files.files]
     for number, (file, uri) in enumerate(zip(files.files, uris, strict=True)):
         try:
-            schemas.setdefault(_read_schema(session, uri), []).append(number)
+            schemas.setdefault(session.read.parquet(uri).schema.json(), []).append(number)
         except Exception as error:
             findings.fault(f"{file.name}: cannot be read as Parquet ({name_cause(error)}); write the file again.")
     if sum(map(len, schemas.values())) < len(uris):
@@ -189,19 +185,6 @@ def _without_dots(frame: DataFrame) -> tuple[DataFrame, tuple[tuple[str, str], .
     dotted = tuple((f"firstday: column {n}", name) for n, name in enumerate(frame.columns) if "." in name)
     hidden = {name: new for new, name in dotted}
     return (frame.toDF(*(hidden.get(name, name) for name in frame.columns)) if dotted else frame), dotted
-
-
-def _read_schema(session: SparkSession, uri: str) -> str:
-    """Return the schema in a Parquet file's footer, as text."""
-    jvm: Any = session._jvm
-    jsc: Any = session._jsc
-    hadoop = jsc.hadoopConfiguration()
-    file = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(jvm.org.apache.hadoop.fs.Path(uri), hadoop)
-    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(file)
-    try:
-        return str(reader.getFooter().getFileMetaData().getSchema().toString())
-    finally:
-        reader.close()
 
 
 def _scan_files(session: SparkSession, uris: list[str], numbers: list[int], files: TableFiles) -> DataFrame:

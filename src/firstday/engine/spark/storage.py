@@ -104,42 +104,20 @@ class Storage:
                 file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
                 beside.put(file)
 
-    def replace(self, target: Storage) -> None:
-        """Put this folder in the place of another, which is moved aside and deleted when this one is there.
+    def make(self) -> None:
+        """Make the folder, where it is not there; hours of work may follow.
 
         Raises
         ------
         FirstdayError
-            The file system refuses; the other folder is then where it was.
+            It cannot be made.
         """
-        system = self._file_system()
-        before = Storage(self.session, f"{target.whole_uri.rstrip('/')}.{secrets.token_hex(4)}.before")
-        system.mkdirs(target._path().getParent())
-        had = target.exists()
-        if had and not system.rename(target._path(), before._path()):
-            raise FirstdayError(f"{target.uri}: cannot be replaced; allow the cluster to write there.")
-        if not system.rename(self._path(), target._path()):
-            if had:
-                system.rename(before._path(), target._path())
-            raise FirstdayError(f"{target.uri}: cannot be written; allow the cluster to write there.")
-        before.remove()
-
-    def check_writable(self) -> None:
-        """Find out whether the folder can be written to, before hours of work.
-
-        Raises
-        ------
-        FirstdayError
-            It cannot.
-        """
-        probe = Storage(self.session, f"{self.whole_uri.rstrip('/')}.{secrets.token_hex(4)}.probe")
         try:
-            made = probe._file_system().mkdirs(probe._path())
-            probe.remove()
+            made, reason = self._file_system().mkdirs(self._path()), "the file system refuses"
         except Exception as error:
-            raise FirstdayError(f"{self.uri}: cannot be written ({name_cause(error)}); choose another place.") from None
+            made, reason = False, name_cause(error)
         if not made:
-            raise FirstdayError(f"{self.uri}: cannot be written; choose another place.")
+            raise FirstdayError(f"{self.uri}: cannot be written ({reason}); choose another place.")
 
     def remove(self, relative: str = "") -> None:
         """Delete the folder, or what is in it, if it is there."""
