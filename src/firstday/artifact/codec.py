@@ -101,7 +101,7 @@ def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:
             return files[part[STRINGS]].to_list()
         if SHAPE in part:
             return np.broadcast_to(files[part[FILE]], part[SHAPE])
-        return files[part[FILE]] if FILE in part else {name: read(value) for name, value in part.items()}
+        return files.get(part[FILE]) if FILE in part else {name: read(value) for name, value in part.items()}
 
     return validate(cls, read(json))
 

@@ -43,6 +43,7 @@ KEEP = 3
 """How many versions stay in a model's folder, the one in place among them."""
 MANIFEST = "manifest.json"
 VERSION = "[0-9a-f]{16}"
+BLANK = "0" * 64
 STAGING = ".staging-"
 """How folders begin that hold what is not yet published."""
 FACTS = ("data", "metrics")
@@ -318,10 +319,16 @@ def _sha256(path: Path) -> str:
 
 
 def _sealed(manifest: Mapping[str, Any]) -> bytes:
-    """Serialise a manifest, with the checksum of its text without the checksum at the end."""
-    values = {name: value for name, value in manifest.items() if name != "sha256"}
-    digest = hashlib.sha256(json.dumps(values).encode()).hexdigest()
-    return f"{json.dumps({**values, 'sha256': digest}, indent=1, ensure_ascii=False)}\n".encode()
+    """Serialise a manifest with the checksum of its text."""
+    text = json.dumps({**manifest, "sha256": BLANK}, indent=1, ensure_ascii=False) + "\n"
+    head, _, tail = text.rpartition(BLANK)
+    return f"{head}{_checksum(text, BLANK)}{tail}".encode()
+
+
+def _checksum(text: str, present: str) -> str:
+    """Return the checksum of a manifest's text, taken with zeros in place of the checksum that is present."""
+    head, _, tail = text.rpartition(present)
+    return hashlib.sha256(f"{head}{BLANK}{tail}".encode()).hexdigest()
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
@@ -335,12 +342,11 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     file = Path(path) / MANIFEST
     if not file.is_file():
         raise ArtifactError(f"{path}: holds no model ({MANIFEST} is missing); train one with: firstday train.")
-    manifest: dict[str, Any] = {}
     try:
-        content = file.read_bytes()
-        manifest = json.loads(content)
-        intact = _sealed(manifest) == content
-    except (ValueError, AttributeError, RecursionError):
+        text = file.read_bytes().decode()
+        manifest: dict[str, Any] = json.loads(text)
+        intact = _checksum(text, manifest["sha256"]) == manifest["sha256"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         intact = False
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read ({error.strerror}); check its permissions.") from None
