@@ -62,7 +62,7 @@ def check(
     if left_out is not None and not drop_bad_rows:
         raise ConfigError("check: --left-out goes with --drop-bad-rows; give both.")
     check_outputs(left_out)
-    settings = read_settings(tables, config, overrides, protocol=protocol)
+    settings = read_settings(tables, config, overrides, protocol=protocol, device="cpu")  # nothing is trained here
     try:
         engine_name = start_engine(engine, spark_master, spark_conf)
         checked = check_tables(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
