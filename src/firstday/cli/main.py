@@ -74,7 +74,7 @@ def main() -> None:
     except FirstdayError as error:
         _fail(str(error), hint=getattr(error, "hint", ""))
     except _UsageError as error:
-        message = str(getattr(error, "format_message", error.__str__)())
+        message = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
         message = re.sub(r"Input should be greater than or equal to (\S+)", r"give \1 or more", message)
         if len(sys.argv) == 1:  # a bare call: the message is the help
             typer.echo(message)
