@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -156,11 +156,7 @@ def check_lists_target(target: Storage) -> None:
 
 def _unpack(parts: DataFrame, tables: Mapping[str, ClusterTable], recommender: Recommender) -> DataFrame:
     """Return lists with a row for each place, ids in the caller's types."""
-
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return spread_lists(batches)
-
-    rows = parts.select("content").mapInArrow(work, LISTS_DDL)
+    rows = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
     item_type = "long" if recommender.model.catalogue.items.are_integers else "string"
     user_type = "long" if all(_has_whole_ids(table) for table in tables.values()) else "string"
     user_id, item_id = fn.col("user_id").cast(user_type), fn.col("item_id").cast(item_type)
