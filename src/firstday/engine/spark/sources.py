@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
-from pyspark.sql.types import IntegralType, NumericType
+from pyspark.sql.types import NumericType
 
 from firstday.data.parts import USER_TABLES
 from firstday.engine.spark.session import name_cause
@@ -146,7 +146,7 @@ def _scan_parquet(
 ) -> ClusterTable | None:
     """Let Spark read Parquet files where they are; None, with a fault, where their columns do not go together.
 
-    Files of one schema are read together. Numbers of several types become the widest, as on one machine.
+    Files of one schema are read together. Spark widens numbers of several types, as one machine does.
     """
     schemas: dict[str, list[int]] = {}
     uris = [stored[file.name].uri for file in files.files]
@@ -165,16 +165,11 @@ def _scan_parquet(
             findings.fault(describe_other_columns(files, files.files[numbers[0]].name, present, columns))
             return None
     for column in columns:
-        kinds = {part.schema[column].dataType.simpleString() for part in parts}
-        if len(kinds) == 1:
-            continue
-        if not all(isinstance(part.schema[column].dataType, NumericType) for part in parts):
-            findings.fault(describe_other_types(files, f"{' and '.join(sorted(kinds))} in column {column}"))
+        kinds = {part.schema[column].dataType for part in parts}
+        if len(kinds) > 1 and not all(isinstance(kind, NumericType) for kind in kinds):
+            names = sorted(kind.simpleString() for kind in kinds)
+            findings.fault(describe_other_types(files, f"{' and '.join(names)} in column {column}"))
             return None
-        are_whole = all(isinstance(part.schema[column].dataType, IntegralType) for part in parts)
-        parts = [
-            part.withColumn(column, fn.col(f"`{column}`").cast("long" if are_whole else "double")) for part in parts
-        ]
     frame, dotted = _without_dots(reduce(lambda one, other: one.unionByName(other), parts))
     sources = tuple(SourceFile(file.name) for file in files.files)
     return ClusterTable(frame, TableNames(are_files=True, dotted=dotted), sources)
