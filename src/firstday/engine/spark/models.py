@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from firstday.artifact.folder import MANIFEST, VERSION, read_manifest
+from firstday.artifact.folder import MANIFEST, STAGING, VERSION, read_manifest
 from firstday.engine.spark.session import open_session
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError, DataError
@@ -50,8 +50,9 @@ def save_on_cluster(recommender: Recommender, uri: str, left_out: tuple[str, ...
     with TemporaryDirectory(prefix="firstday-") as scratch:
         model = recommender.save(Path(scratch) / "model")
         storage.publish(model, MANIFEST)
+        ours = re.compile(f"{VERSION}|{re.escape(STAGING)}.*")  # of who was killed
         for name in {file.path.partition("/")[0] for file in storage.list_files()}:
-            if re.fullmatch(VERSION, name) and name != read_manifest(model)["version"]:
+            if ours.fullmatch(name) and name != read_manifest(model)["version"]:
                 storage.remove(name)
     storage.write_beside("left-out.jsonl", left_out)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from firstday.artifact.folder import STAGING
 from firstday.engine.spark.session import name_cause
 from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.tables.find import split_ending
@@ -167,19 +168,18 @@ class Storage:
 
         Whoever reads `last` first sees all of the old content or all of the new; what was killed halfway left the old.
         """
-        system = self._file_system()
         jvm: Any = self.session._jvm
-        system.mkdirs(self._path())
-        for file in sorted(folder.rglob("*")):
-            relative = file.relative_to(folder).as_posix()
-            if file.is_file() and relative != last:
-                system.mkdirs(self._path(relative).getParent())
-                system.copyFromLocalFile(False, True, self._here(file), self._path(relative))
-        staged = f".{last}.{secrets.token_hex(4)}"
-        system.copyFromLocalFile(False, True, self._here(folder / last), self._path(staged))
-        context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._path().toUri(), system.getConf())
+        system = self._file_system()
+        self.make()
+        staged = f"{STAGING}{secrets.token_hex(4)}"
+        system.copyFromLocalFile(False, True, self._here(folder), self._path(staged))
+        for entry in folder.iterdir():
+            if entry.name != last and not self.exists(entry.name):
+                system.rename(self._path(f"{staged}/{entry.name}"), self._path(entry.name))
         gateway: Any = self.session.sparkContext._gateway
         rename = jvm.org.apache.hadoop.fs.Options.Rename
         options = gateway.new_array(rename, 1)
         options[0] = rename.OVERWRITE
-        context.rename(self._path(staged), self._path(last), options)
+        context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._path().toUri(), system.getConf())
+        context.rename(self._path(f"{staged}/{last}"), self._path(last), options)
+        self.remove(staged)
