@@ -154,13 +154,13 @@ def test_saving_twice_gives_the_same_bytes_but_for_the_time(recommender: Recomme
     assert kept[0] == kept[1]
 
 
-def test_a_changed_byte_in_any_file_is_refused_by_name(copy: Path) -> None:
+def test_a_changed_cut_or_missing_file_is_refused_by_name(copy: Path) -> None:
     for path in files_of(copy):
         intact = path.read_bytes()
-        for position in sorted({0, len(intact) // 3, len(intact) // 2, len(intact) - 1}):
-            changed = bytearray(intact)
-            changed[position] ^= 1
-            path.write_bytes(changed)
+        middles = sorted({0, len(intact) // 3, len(intact) // 2, len(intact) - 1})
+        changed = [intact[:at] + bytes([intact[at] ^ 1]) + intact[at + 1 :] for at in middles]
+        for content in (*changed, intact[:-1], None):
+            path.write_bytes(content) if content else path.unlink()
             with pytest.raises(ArtifactError, match=path.name):
                 load_model(copy, types=value_type)
         path.write_bytes(intact)
@@ -176,18 +176,6 @@ def test_every_byte_of_the_manifest_counts(copy: Path) -> None:
         path.write_bytes(changed)
         with pytest.raises(ArtifactError, match=r"manifest\.json: was changed after it was written"):
             read_manifest(copy)
-
-
-def test_a_missing_or_cut_file_is_refused_by_name(copy: Path) -> None:
-    for path in files_of(copy):
-        content = path.read_bytes()
-        path.write_bytes(content[:-1])
-        with pytest.raises(ArtifactError, match=path.name):
-            load_model(copy, types=value_type)
-        path.unlink()
-        with pytest.raises(ArtifactError, match=path.name):
-            load_model(copy, types=value_type)
-        path.write_bytes(content)
 
 
 def test_another_format_is_refused(copy: Path) -> None:
