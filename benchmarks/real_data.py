@@ -72,7 +72,7 @@ def judge(name: str, copy: Path | None, arguments: argparse.Namespace) -> None:
         )
     seconds, processor = perf_counter() - began, process_time() - used
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print_results(results, Console(width=100))
+    print_results(results)
     Console().print(f"{seconds:.0f} s, {processor:.0f} s of processor time, {peak_mib:,.0f} MiB at the most so far.\n")
     if arguments.without_search:
         return

@@ -19,10 +19,10 @@ INTRODUCTION = """\
 
 <!-- Written by docs/write_configuration.py from src/firstday/config.py; run `make docs` instead of editing. -->
 
-Every setting has a default. A TOML file given as `--config FILE.toml` changes some of them; a setting that does not
-exist, or cannot have its value, is refused by name. In Python the same settings are `firstday.Config` and its sections.
-`config.override("recommend.k", 5)` and `config.override({"recommend.k": 5, "seed": 3})` return a copy with other
-values, checked in the same way.
+Every setting has a default. A TOML file given as `--config FILE.toml` changes some of them, and `--set recommend.k=5`
+one more; a setting that does not exist, or cannot have its value, is refused by name. In Python the same settings are
+`firstday.Config` and its sections. `config.override("recommend.k", 5)` and `config.override({"recommend.k": 5, "seed":
+3})` return a copy with other values, checked in the same way.
 
 ```toml
 seed = 1

@@ -20,12 +20,14 @@ from typing import Any
 
 from firstday.artifact.folder import (
     MANIFEST,
+    STAGING,
     _check_files,
     list_versions,
     load_model,
     read_manifest,
     rollback,
     save_model,
+    version_in,
 )
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.registry import value_type
@@ -95,20 +97,19 @@ def main() -> None:
     number, came_so_far = 0, True
     while came_so_far:
         number += 1
-        if not model.exists() or names_in(model) != names_in(source):
+        if version_in(model) != version_in(source) or names_in(model) != names_in(source):
             shutil.rmtree(model, ignore_errors=True)
             shutil.copytree(source, model)
         came_so_far = kill_at(number, work)
         assert fork(look) == 0, f"after a kill at operation {number}"
-    assert names_in(folder) == {"model", "source"}  # the last one, which was not killed, swept up after the others
+    # the last one, which was not killed, swept up after the others
+    assert not list(model.glob(f"{STAGING}*"))
 
 
 def names_in(folder: Path) -> set[str]:
-    """Return the paths below a folder, without what a model's versions hold but their manifests."""
-    return {str(path.relative_to(folder)) for path in (*folder.glob("*"), *folder.glob(f"*/{MANIFEST}"))} - {
-        f"model/{MANIFEST}",
-        f"source/{MANIFEST}",
-    }
+    """Return the paths in a model's folder, and of the manifests of its versions, without what is staged."""
+    paths = {str(path.relative_to(folder)) for path in (*folder.glob("*"), *folder.glob(f"*/{MANIFEST}"))}
+    return {path for path in paths if not path.startswith(STAGING)}
 
 
 if __name__ == "__main__":

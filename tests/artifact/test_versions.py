@@ -42,7 +42,6 @@ def test_the_last_versions_are_kept(tmp_path: Path) -> None:
     assert names_of(path) == [d, c, b]
     assert [kept.in_place for kept in list_versions(path)] == [True, False, False]
     assert sorted(entry.name for entry in path.iterdir()) == sorted([MANIFEST, b, c, d])
-    assert not (path / d / MANIFEST).exists()  # the one in place has it at the top
     publish(path, "e", keep=2)
     assert names_of(path)[1:] == [d]
     with pytest.raises(ConfigError, match="keep: is 0; keep at least 1"):
@@ -55,7 +54,7 @@ def test_going_back_and_on_again(tmp_path: Path) -> None:
     assert rollback(path) == b
     assert dataset_of(path) == "b"
     assert rollback(path) == a  # further back, and not on to c again
-    with pytest.raises(ArtifactError, match=f"keeps no older version, but {b}, {c}; to go forward: .* --to {b}"):
+    with pytest.raises(ArtifactError, match=f"keeps no older version; .* --to VERSION, of those kept: {b}, {c}"):
         rollback(path)
     assert rollback(path, c) == c
     assert (dataset_of(path), names_of(path)) == ("c", [c, a, b])
@@ -64,7 +63,7 @@ def test_going_back_and_on_again(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="keeps no version 0000"):
         rollback(path, "0000")
     publish(tmp_path / "single", "a")
-    with pytest.raises(ArtifactError, match="keeps no older version; the one in place is all that it keeps"):
+    with pytest.raises(ArtifactError, match=r"keeps no older version; .*: none"):
         rollback(tmp_path / "single")
     with pytest.raises(ArtifactError, match="nowhere: holds no model"):
         rollback(tmp_path / "nowhere")

@@ -20,9 +20,8 @@ from tests.cli.conftest import Run
 SHOW_PAGE = """
 import sys
 from pathlib import Path
-from rich.console import Console
 from firstday.cli.demo import show_page
-show_page(Path(sys.argv[1]), Path(sys.argv[2]), Console())
+show_page(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 

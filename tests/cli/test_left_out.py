@@ -135,13 +135,6 @@ def test_a_wrong_age_costs_nobody_a_list(run: Run, tiny_model: Path, tmp_path: P
         assert note in done.stdout.splitlines()
 
 
-def test_ages_that_are_no_numbers_are_unknown(run: Run, tiny_model: Path, tmp_path: Path) -> None:
-    pl.DataFrame({"user_id": ["a", "b"], "age": ["20", "old"]}).write_parquet(tmp_path / "users.parquet")
-    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.parquet")
-    assert done.returncode == 0, done.stderr
-    assert "Note: users.age: 1 of 2 rows are not numbers (first: 'old', users.parquet row 2); taken" in done.stdout
-
-
 def test_bad_rows_of_newcomers_are_left_out(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text("user_id,item_id\na,i1\nb,\nc,i2\n")
     out, listed = tmp_path / "lists.parquet", tmp_path / "lists.left-out.jsonl"

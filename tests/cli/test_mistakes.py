@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import typer
 
+from firstday.cli.main import app
 from tests.cli.conftest import Run
 
 
@@ -41,6 +43,18 @@ def test_a_setting_that_cannot_be_is_told_before_training(
     (tmp_path / "c.toml").write_text(setting)
     assert sentence in said(run, "train", tables, "--out", tmp_path / "model", "--config", tmp_path / "c.toml")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_setting_of_the_command_line_is_checked_like_one_of_a_file(run: Run, tables: Path) -> None:
+    assert "seed is 5000000000" in said(run, "check", tables, "--set", "seed=5000000000")
+    assert "sed is not a setting" in said(run, "evaluate", tables, "--set", "sed=5")
+    assert "--set: is 'seed'; write each once" in said(run, "refresh", tables, "--out", "model", "--set", "seed")
+
+
+def test_every_command_that_takes_a_file_of_settings_takes_single_ones() -> None:
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert ("--set" in options) == ("--config" in options), name
 
 
 def test_places_that_cannot_be_written_are_told_before_the_work(run: Run, tables: Path, tmp_path: Path) -> None:

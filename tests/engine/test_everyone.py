@@ -172,15 +172,15 @@ def question(request: pytest.FixtureRequest, world: Dataset) -> Question:
     return Question.of(world, FoldIn(items, request.param, 15.0, 1.0), centroids, SignalConfig(), np.arange(7))
 
 
-def assert_equal(one: Everyone, other: Everyone) -> None:
+def assert_equal(one: Everyone, other: Everyone, rtol: float = 1e-12) -> None:
     """Check that counts are equal, and sums but for the last bits of float64."""
     for counts, expected in [(one.segments, other.segments), (one.items, other.items)]:
         same_counts(counts, expected)
     for name, counts in other.groups.items():
         same_counts(one.groups[name], counts)
-        np.testing.assert_allclose(one.vector_sums[name], other.vector_sums[name], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(one.squared_distances, other.squared_distances, rtol=1e-12)
+        np.testing.assert_allclose(one.vector_sums[name], other.vector_sums[name], rtol=rtol, atol=1e-12)
+    np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=rtol, atol=1e-12)
+    np.testing.assert_allclose(one.squared_distances, other.squared_distances, rtol=rtol)
     assert (one.shown is None) == (other.shown is None)
     if one.shown is not None and other.shown is not None:
         for name in ("shown", "used"):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from firstday.artifact.folder import read_manifest
 from firstday.cli.printing import print_results
@@ -238,7 +236,7 @@ def test_of_vectors_brought_along_it_is_said_that_nobody_knows_what_they_have_se
     assert brought.endswith(f"is in anything that was trained here. {UNKNOWN_VECTORS}")
 
 
-def test_a_report_and_its_json_say_that_vectors_were_brought_along() -> None:
+def test_a_report_and_its_json_say_that_vectors_were_brought_along(capsys: pytest.CaptureFixture[str]) -> None:
     shown = replace(full_results(), precomputed=True)
     assert UNKNOWN_VECTORS in " ".join(text_of(shown).split())
     assert UNKNOWN_VECTORS not in " ".join(text_of().split())
@@ -246,6 +244,5 @@ def test_a_report_and_its_json_say_that_vectors_were_brought_along() -> None:
     told = replace(measured, precomputed=True)
     assert (measured.to_json()["vectors"], measured.to_json()["vectors_note"]) == ("learned from warm users", None)
     assert (told.to_json()["vectors"], told.to_json()["vectors_note"]) == ("precomputed", UNKNOWN_VECTORS)
-    text = StringIO()
-    print_results(told, Console(file=text, width=200))
-    assert UNKNOWN_VECTORS in " ".join(text.getvalue().split())
+    print_results(told)
+    assert UNKNOWN_VECTORS in " ".join(capsys.readouterr().out.split())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from firstday.cli.experiment import print_experiment
 from firstday.config import ExperimentConfig
@@ -76,11 +74,14 @@ def test_a_window_that_has_not_ended_is_replaced_by_the_nearest() -> None:
     assert results.decides[1] == 1
 
 
-def test_no_number_is_cut_in_a_terminal_of_80_columns(many: ExperimentResults) -> None:
-    printed = io.StringIO()
-    print_experiment(many, Console(file=printed, width=80, soft_wrap=True))
-    words = set(printed.getvalue().replace("[", " ").replace("]", " ").split())
-    assert "…" not in printed.getvalue()
+def test_no_number_is_cut_in_a_terminal_of_80_columns(
+    many: ExperimentResults, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    print_experiment(many)
+    printed = capsys.readouterr().out
+    words = set(printed.replace("[", " ").replace("]", " ").split())
+    assert "…" not in printed
     for row in many.of_everyone():
         comparison = row.comparison
         ends = comparison.ratio or comparison.difference

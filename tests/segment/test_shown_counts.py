@@ -24,7 +24,6 @@ from firstday.data.splits.split import Split
 from firstday.data.user_rows import UserRows
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import value_type
 from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
@@ -208,10 +207,10 @@ def test_items_that_nobody_uses_are_known_as_new(world: Dataset, split: Split) -
 def test_a_model_without_counts_opens(tiny: Recommender) -> None:
     encoded = encode(tiny.model)
     older: Any = {name: value for name, value in encoded.json.items() if name != "shown_counts"}
-    assert decode(TrainedModel, older, encoded.files, value_type).shown_counts is None
+    assert decode(TrainedModel, older, encoded.files).shown_counts is None
     counts = ShownCounts(SparseRows.from_lists([[0, 5], [5, 5]], 6), SparseRows.from_lists([[], [5]], 6))
     encoded = encode(replace(tiny.model, shown_counts=counts))
-    read = decode(TrainedModel, encoded.json, encoded.files, value_type).shown_counts
+    read = decode(TrainedModel, encoded.json, encoded.files).shown_counts
     assert read is not None
     assert dense(read.shown) == [[1, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 2]]
     assert dense(read.used) == [[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]

@@ -474,7 +474,8 @@ def test_mistakes_on_the_command_line_are_one_sentence(tmp_path: Path, capsys: p
     status, text = run_export(["none.sqlite", "--out", str(tmp_path / "t"), "--since", "monday"], capsys)
     assert (status, text) == (
         2,
-        "error: since: 'monday' is no time; give one such as 2026-01-31 or 2026-01-31T12:00:00Z.\n",
+        "error: Invalid value for '--since': 'monday' does not match the formats '%Y-%m-%d', '%Y-%m-%dT%H:%M:%S%z'; "
+        "see --help.\n",
     )
     (tmp_path / "file").write_text("")
     status, text = run_export(["none.sqlite", "--out", str(tmp_path / "file")], capsys)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
-from spark_cluster import SparkCluster, wait_for
+from spark_cluster import SparkCluster
 
 import firstday
 
@@ -31,25 +31,10 @@ def describe_executor(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBa
     yield pa.RecordBatch.from_pylist([row])
 
 
-def run_job(spark: SparkSession) -> list[dict[str, object]]:
-    rows = spark.range(0, 1_000, numPartitions=2).mapInArrow(describe_executor, SCHEMA)
-    return [row.asDict() for row in rows.collect()]
-
-
 def test_a_job_runs_on_two_executors_that_import_the_same_package(spark: SparkSession, cluster: SparkCluster) -> None:
-    rows = run_job(spark)
+    rows = spark.range(0, 1_000, numPartitions=2).mapInArrow(describe_executor, SCHEMA).collect()
     assert {row["version"] for row in rows} == {firstday.__version__}
     assert {row["place"] for row in rows} == {firstday.__file__}
     app_id = spark.sparkContext.applicationId
     assert {row["executor"] for row in rows} == set(cluster.executor_pids(app_id))
     assert len(rows) == len(cluster.worker_pids) == 2
-
-
-def test_a_killed_executor_is_replaced(spark: SparkSession, cluster: SparkCluster) -> None:
-    app_id = spark.sparkContext.applicationId
-    run_job(spark)
-    killed = cluster.kill_executor(app_id)
-    assert len(run_job(spark)) == 2
-    pids = wait_for(lambda: len(now := cluster.executor_pids(app_id)) == 2 and now, "a new executor", cluster.folder)
-    assert pids
-    assert killed not in pids

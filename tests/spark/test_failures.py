@@ -15,10 +15,10 @@ import pytest
 from pyspark.sql import SparkSession
 from spark_cluster import HOST, SparkCluster, spark_environment
 
-from firstday.artifact.folder import MANIFEST
+from firstday.artifact.folder import MANIFEST, STAGING
 from firstday.config import Config
 from firstday.engine import engines
-from firstday.engine.spark.recommend_on_spark import recommend_tables_on_spark
+from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError
 from firstday.recommend.recommender import open_model
@@ -82,7 +82,7 @@ def test_a_killed_driver_leaves_the_old_model(
     command += ["--spark-conf", "spark.cores.max=1", "--spark-conf", "spark.executor.memory=700m"]
     environment = spark_environment(tmp_path)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        while process.poll() is None and not list(tmp_path.glob(".model.*")):
+        while process.poll() is None and not list(model.glob(f"{STAGING}*")):
             time.sleep(0.001)
         killed = process.poll() is None
         if killed:  # while it writes the new model
@@ -115,7 +115,8 @@ def test_models_and_lists_in_another_file_system(service: Path, config: Config, 
     assert "day-one.left-out.jsonl" in files
     out = f"{lake}/lists.parquet"
     for _ in range(2):  # an older list is replaced
-        summary = recommend_tables_on_spark(opened, f"{lake}/tables", out, 5)
+        lists, summary, _ = recommend_on_spark(opened, f"{lake}/tables", 5)
+        write_lists(lists, out)
     rows = spark.read.parquet(out)
     assert rows.count() == summary.n_rows == 5 * summary.n_users
     assert summary.n_users == pl.read_parquet(service / "users.parquet").height

@@ -198,7 +198,7 @@ class TrainedModel:
     facts: Mapping[str, Any] = field(default_factory=dict)
     segment_smoothing: float = 0.0
     mixing: Mixing = field(default_factory=Mixing)
-    learned: Mapping[str, Any] = field(default_factory=dict, metadata={"codec": "registry"})
+    learned: Mapping[str, Any] = field(default_factory=dict)
     ranker: Ranker | None = None
     warm: WarmUsers | None = None
     neighborhood: Neighborhood = field(default_factory=Neighborhood)

@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import webbrowser
-from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
@@ -59,23 +58,19 @@ def demo(
     Example: firstday demo
     """
     began = perf_counter()
-    console = Console(highlight=False)
     check_target(out / "model")
     out.mkdir(parents=True, exist_ok=True)
 
     dataset, config = open_tables(DATASET, path, None)
     summary = dataset.summary()
-    console.print(
+    typer.echo(
         f"1. {DATASET}: {summary['users']:,} people, {summary['items']:,} films, {summary['interactions']:,} ratings, "
-        "no faults.",
-        markup=False,
+        "no faults."
     )
     protocol = protocol_of(dataset, config)
     runs: list[Run] = []
     for seed in range(config.seed, config.seed + seeds):
-        console.print(
-            f"2. Training on four in five people; the fifth is kept out, to judge by (seed {seed}) ...", markup=False
-        )
+        typer.echo(f"2. Training on four in five people; the fifth is kept out, to judge by (seed {seed}) ...")
         with open_progress() as progress:
             split = split_for_training(dataset, config, seed, with_cold=True)
             fit_began = perf_counter()
@@ -83,17 +78,15 @@ def demo(
             fit_seconds = perf_counter() - fit_began
         query = cohort_query(recommender, dataset, split.cold, config.recommend.k)
         if not runs:
-            _print_first_look(recommender, console)
+            _print_first_look(recommender)
             quick = judge_run(query, split.cold, FIRST_JUDGED, seed=seed, n_warm=len(split.warm), fit_seconds=0.0)
             gain = join_runs(DATASET, [quick], protocol=protocol, against=("popular",)).get("auto", f"{RATIO}popular")
-            assert gain.low is not None
-            assert gain.high is not None
-            low, mean, high = (f"{100 * (ratio - 1):.0f}" for ratio in (gain.low, gain.mean, gain.high))
-            console.print(
+            low, mean, high = (f"{100 * (ratio or 0) - 100:.0f}" for ratio in (gain.low, gain.mean, gain.high))
+            Console(highlight=False).print(
                 f"[bold]Such lists (auto) beat popularity by {mean} % \\[{low}, {high}], on {gain.n} people kept out "
                 f"of training.[/bold] {perf_counter() - began:.0f} s so far."
             )
-            console.print("3. Judging every strategy on them ...", markup=False)
+            typer.echo("3. Judging every strategy on them ...")
         with open_progress() as progress:
             runs.append(
                 judge_run(
@@ -109,9 +102,9 @@ def demo(
                 )
             )
     results = join_runs(dataset.name, runs, protocol=protocol)
-    print_results(results, console)
+    print_results(results)
 
-    console.print("4. Training the model to keep, on nine in ten; the tenth decides when to stop ...", markup=False)
+    typer.echo("4. Training the model to keep, on nine in ten; the tenth decides when to stop ...")
     with open_progress() as progress:
         recommender = run_training(dataset, config, progress=progress)
     recommender.save(out / "model")
@@ -126,22 +119,28 @@ def demo(
         command=f"firstday demo --seeds {seeds}",
     )
     write_report(content, report)
-    console.print(f"Done in {perf_counter() - began:.0f} s. Report with the picture: {report}", markup=False)
-    command = _command()
-    for line in _next_steps(command, out / "model", recommender.model.catalogue.items[0]):
-        console.print(line, markup=False, soft_wrap=True)
+    command = "firstday" if shutil.which("firstday") else os.path.relpath(Path(sys.prefix) / "bin" / "firstday")
+    user = f'{{"age": 61, "interactions": [["stream", "item", {recommender.model.catalogue.items[0]}]]}}'
+    typer.echo(
+        f"Done in {perf_counter() - began:.0f} s. Report with the picture: {report}\n"
+        "Next:\n"
+        f"  {command} inspect {out / 'model'}\n"
+        f"  {command} recommend {out / 'model'} --user '{user}' -k 10\n"
+        f"  {command} check TABLES            your own folder of tables; see docs/tables.md\n"
+        f"  {command} train TABLES --out model"
+    )
     if sys.stdout.isatty() if open_page is None else open_page:
-        show_page(out / "model", out / "users.sqlite", console)
+        show_page(out / "model", out / "users.sqlite")
     else:
-        console.print(f"The page to try it on: {command} serve {out / 'model'}", markup=False, soft_wrap=True)
+        typer.echo(f"The page to try it on: {command} serve {out / 'model'}")
 
 
-def show_page(model: Path, store: Path, console: Console) -> None:
+def show_page(model: Path, store: Path) -> None:
     """Serve a model with a store of its own until interrupted, and open its page where there is a browser."""
     from firstday.serve.server import run_server
 
     def open_browser(url: str) -> None:
-        console.print(f"The page is at {url}/ (Ctrl+C ends it)", markup=False, soft_wrap=True)
+        typer.echo(f"The page is at {url}/ (Ctrl+C ends it)")
         # without a display Python may start a browser of text in this very terminal
         if sys.platform != "linux" or {"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
             Thread(target=webbrowser.open, args=(f"{url}/",), daemon=True).start()  # some return only when closed
@@ -178,42 +177,20 @@ def _meet_newcomer(recommender: Recommender) -> tuple[Recommendation, WorkedExam
     )
 
 
-def _print_first_look(recommender: Recommender, console: Console) -> None:
+def _print_first_look(recommender: Recommender) -> None:
     """Print who arrives, the segment they belong to, and their list."""
     answer, example = _meet_newcomer(recommender)
-    for line in (
-        f"Somebody new arrives: {example.profile}; watched {', '.join(example.liked)}",
+    typer.echo(
+        f"Somebody new arrives: {example.profile}; watched {', '.join(example.liked)}\n"
         f"predicted segment {example.segment} of {len(recommender.model.segments):,}, {example.segment_size:,} people; "
-        f"most of them watch: {', '.join(example.segment_likes)}",
-    ):
-        console.print(line, markup=False, soft_wrap=True)
-    print_answer(answer, console)
+        f"most of them watch: {', '.join(example.segment_likes)}"
+    )
+    print_answer(answer)
 
 
 def _find_film(recommender: Recommender, start: str) -> int:
     """Return the index of the film whose title begins with `start`."""
-    titles = recommender.model.catalogue.titles or ()
-    for ix, title in enumerate(titles):
+    for ix, title in enumerate(recommender.model.catalogue.titles or ()):
         if title.startswith(start):
             return ix
     raise DataError(f"{DATASET}: has no film {start!r}; give an intact copy as --path.")
-
-
-def _command() -> str:
-    """Return how to call this command from here."""
-    command = "firstday" if shutil.which("firstday") else f"{Path(sys.prefix) / 'bin' / 'firstday'}"
-    with suppress(ValueError):
-        command = str(Path(command).relative_to(Path.cwd()))
-    return command
-
-
-def _next_steps(command: str, model: Path, film: object) -> tuple[str, ...]:
-    """Return the commands to run next."""
-    user = f'{{"age": 61, "interactions": [["stream", "item", {film}]]}}'
-    return (
-        "Next:",
-        f"  {command} inspect {model}",
-        f"  {command} recommend {model} --user '{user}' -k 10",
-        f"  {command} check TABLES            your own folder of tables; see docs/tables.md",
-        f"  {command} train TABLES --out model",
-    )

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from firstday.cli.options import (
     ConfigOption,
     DeviceOption,
     DropOption,
+    JsonOption,
     KOption,
     PluginOption,
-    Protocol,
     ProtocolOption,
     ReportOption,
     SeedOption,
+    SetOption,
     check_outputs,
+    command_line,
     load_plugins,
     open_tables,
     print_notes,
@@ -40,11 +39,10 @@ from firstday.errors import ConfigError
 from firstday.evaluation.plots import plot_replay, standalone
 from firstday.evaluation.replay import ReplaySettings, replay_policies
 from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import check_report_path, write_reports
+from firstday.evaluation.report.render import write_reports
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.evaluation.slices import REFERENCE
-from firstday.metrics import PrecisionRule
 from firstday.progress import open_progress
 from firstday.recommend.registry import check_judged, strategy_names, with_methods
 from firstday.recommend.spec import PAPER_SEGMENT
@@ -62,6 +60,7 @@ def evaluate(
         typer.Option(help="For a built-in name: the local copy, a zip or a folder; beside other datasets NAME=PATH."),
     ] = None,
     config: ConfigOption = None,
+    overrides: SetOption = None,
     strategy: Annotated[
         list[str] | None,
         typer.Option(
@@ -105,10 +104,7 @@ def evaluate(
     divide_by_k: Annotated[
         bool, typer.Option(help="Precision as hits / K instead of the paper's hits / min(K, relevant).")
     ] = False,
-    json_out: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
-    ] = None,
+    json_out: JsonOption = None,
     report: ReportOption = None,
     rounds: Annotated[
         int | None,
@@ -145,17 +141,20 @@ def evaluate(
 
     Example: firstday evaluate movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
     """
-    if cut_offs is not None and protocol is Protocol.SAMPLED:
+    if cut_offs is not None and protocol == "sampled":
         raise ConfigError("--cut-offs: needs registration times, which the protocol sampled ignores; leave one out.")
     learners = load_plugins(plugin)
     for name in tables:
-        read_settings(name, config, seed, protocol, device)
+        read_settings(name, config, overrides, seed, protocol, device)
         if name not in BUILT_IN and not Path(name).is_dir():
             load(name)  # which says why that is no folder, before hours are spent on the others
     copies = _name_copies(tables, path or ())
+    check_outputs(json_out, picture, report=report)
 
     def read(name: str) -> tuple[Dataset, Config]:
-        dataset, settings = open_tables(name, copies.get(name), config, seed, protocol, drop_bad_rows, device)
+        dataset, settings = open_tables(
+            name, copies.get(name), config, overrides, seed, protocol, drop_bad_rows, device
+        )
         if cut_offs is not None:
             settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
         return dataset, settings if strategy else with_methods(settings, learners)
@@ -166,7 +165,6 @@ def evaluate(
         for name, value in unused.items():
             if value:
                 raise ConfigError(f"{name}: has no meaning beside --rounds; leave it out.")
-        check_outputs(json_out, picture)
         dataset, settings = read(tables[0])
         with open_progress() as progress:
             replayed = replay_policies(
@@ -179,19 +177,14 @@ def evaluate(
                 progress=progress,
             )
         if not write_json(replayed.to_json(), json_out):
-            print_replay(replayed, Console())
-            if json_out is not None:
-                write_left_out(left_out_beside(json_out), dataset.left_out)
+            print_replay(replayed)
+        _write_left_out(json_out, dataset.left_out)
         if picture is not None:
             write_file(picture, standalone(plot_replay(replayed)))
         return
     if picture is not None:
         raise ConfigError("--picture: has no meaning without --rounds; --report has pictures of an evaluation.")
     check_judged((*(strategy or ()), *(against or ())))
-    check_outputs(json_out, report)
-    if report is not None:
-        check_report_path(report)
-    divide_by: PrecisionRule = "k" if divide_by_k else "min"
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
     all_results: list[Results] = []
     contents: list[dict[str, Any]] = []
@@ -211,7 +204,7 @@ def evaluate(
                 tune_once=tune_once,
                 n_seeds=seeds,
                 k=k,
-                divide_by=divide_by,
+                divide_by="k" if divide_by_k else "min",
                 against=references,
                 progress=progress,
             )
@@ -220,9 +213,8 @@ def evaluate(
             results = replace(results, dataset=f"{results.dataset} ({n_before + 1})")
         all_results.append(results)
         if report is not None:
-            command = shlex.join(["firstday", *sys.argv[1:]])
             contents.append(
-                gather_evaluation(results, dataset_summary=dataset.summary(), config=settings, command=command)
+                gather_evaluation(results, dataset_summary=dataset.summary(), config=settings, command=command_line())
             )
         left_out += dataset.left_out
     values = [results.to_json() for results in all_results]
@@ -230,14 +222,19 @@ def evaluate(
         for results in all_results:
             print_notes(results.notes)
         if len(all_results) == 1:
-            print_results(all_results[0], Console(), references[0])
+            print_results(all_results[0], references[0])
         else:
-            print_datasets(all_results, Console(), references[0])
-        if json_out is not None:
-            write_left_out(left_out_beside(json_out), left_out)
+            print_datasets(all_results, references[0])
+    _write_left_out(json_out, left_out)
     if report is not None:
         write_reports(contents, report)
         typer.echo(f"Wrote {report}.", err=True)
+
+
+def _write_left_out(json_out: Path | None, lines: Sequence[str]) -> None:
+    """Write the rows that were left out beside the file of results."""
+    if json_out is not None and str(json_out) != "-":
+        write_left_out(left_out_beside(json_out), lines)
 
 
 def _name_copies(tables: Sequence[str], paths: Sequence[str]) -> dict[str, Path]:

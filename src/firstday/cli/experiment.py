@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import polars as pl
 import typer
-from rich.console import Console
 
 from firstday.cli.options import (
     ConfigOption,
     DropOption,
+    JsonOption,
     ReportOption,
+    SetOption,
     check_outputs,
+    command_line,
     need_libraries,
     open_tables,
     print_notes,
+    split_pairs,
     write_json,
 )
-from firstday.cli.printing import print_table
+from firstday.cli.printing import print_error, print_table
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
-from firstday.evaluation.report.render import check_report_path
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_report import tabulate_changes, write_experiment_report
 from firstday.experiment.experiment_results import ExperimentResults
@@ -66,11 +65,9 @@ def experiment(
         bool, typer.Option("--anyway", help="Compare although users are not divided as they should be.")
     ] = False,
     config: ConfigOption = None,
+    overrides: SetOption = None,
     drop_bad_rows: DropOption = 0.0,
-    json_out: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
-    ] = None,
+    json_out: JsonOption = None,
     report: ReportOption = None,
 ) -> None:
     """Compare the variants of an experiment: outcomes 1, 7 and 30 days after the assignment, by registration cohort.
@@ -80,12 +77,10 @@ def experiment(
 
     Example: firstday experiment tables/ --name onboarding-2026 --json results.json --report report.html
     """
-    check_outputs(json_out, report)
-    if report is not None:
-        check_report_path(report)
+    check_outputs(json_out, report=report)
     wanted = None if weights is None else parse_weights(weights)
     need_libraries("an experiment's report", "experiment", "tea_tasting")
-    dataset, settings = open_tables(tables, None, config, drop_bad_rows=drop_bad_rows)
+    dataset, settings = open_tables(tables, None, config, overrides, drop_bad_rows=drop_bad_rows)
     chosen = settings.experiment
     if planned_users is not None:
         chosen = chosen.override("planned_users", planned_users)
@@ -94,21 +89,20 @@ def experiment(
         chosen,
         control=control,
         weights=wanted,
-        lists={title: read_lists(path, dataset) for title, path in _name_lists(lists or ())},
+        lists={
+            title: read_lists(Path(path), dataset)
+            for title, path in split_pairs("--lists", lists, "blend=lists.parquet").items()
+        },
         anyway=anyway,
     )
     is_printed = write_json(results.to_json(), json_out)
     if report is not None:
-        command = shlex.join(["firstday", *sys.argv[1:]])
-        write_experiment_report(results, report, config=chosen, command=command)
+        write_experiment_report(results, report, config=chosen, command=command_line())
     if not is_printed:
-        print_experiment(results, Console(highlight=False, soft_wrap=True))
+        print_experiment(results)
     if results.sample_ratio.is_broken:
         advice = "" if anyway else "; find the cause, or give --anyway to see numbers that cannot be trusted"
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        sentence = f"{name}: users are not divided as they should be: {results.sample_ratio.sentence()}{advice}."
-        console.print("[bold red]error:[/bold red]", end=" ")
-        console.print(sentence, markup=False)
+        print_error(f"{name}: users are not divided as they should be: {results.sample_ratio.sentence()}{advice}.")
         raise typer.Exit(BROKEN)
 
 
@@ -120,29 +114,12 @@ def parse_weights(text: str) -> dict[str, float]:
     ConfigError
         It is not of this form.
     """
-    weights: dict[str, float] = {}
-    for part in text.split(","):
-        variant, equals, weight = (word.strip() for word in part.partition("="))
-        try:
-            if not (variant and equals) or variant in weights:
-                raise ValueError
-            weights[variant] = float(weight)
-        except ValueError:
-            raise ConfigError(
-                f"--weights: is {text!r}; write each variant once, such as 'control=50, treatment=50'."
-            ) from None
-    return weights
-
-
-def _name_lists(pairs: Sequence[str]) -> list[tuple[str, Path]]:
-    """Split ``NAME=FILE``."""
-    named = []
-    for pair in pairs:
-        title, equals, path = pair.partition("=")
-        if not (title and equals and path):
-            raise ConfigError(f"--lists: is {pair!r}; write NAME=FILE, such as blend=lists.parquet.")
-        named.append((title, Path(path)))
-    return named
+    example = "'control=50, treatment=50'"
+    pairs = split_pairs("--weights", text.split(","), example)
+    try:
+        return {name: float(weight) for name, weight in pairs.items()}
+    except ValueError:
+        raise ConfigError(f"--weights: is {text!r}; write numbers, such as {example}.") from None
 
 
 def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
@@ -179,20 +156,20 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
     return indexed.filter((pl.col("user_ix") >= 0) & (pl.col("item_ix") >= 0) & (pl.col("position") >= 1))
 
 
-def print_experiment(results: ExperimentResults, console: Console) -> None:
+def print_experiment(results: ExperimentResults) -> None:
     """Print what was found, as sentences and a table of everyone's outcomes."""
     if results.sample_ratio.is_broken and not results.rows:
         return
     print_notes(results.notes)
     if not results.sample_ratio.is_broken:
-        console.print(f"Users are divided as asked for: {results.sample_ratio.sentence()}.", markup=False)
+        typer.echo(f"Users are divided as asked for: {results.sample_ratio.sentence()}.")
     if results.rows:
         title = f"Everyone whose window has ended, intervals of {100 * results.level:g} %"
         table = tabulate_changes(results, results.of_everyone(), title)
         names = ("outcome", "variant") if "variant" in table.columns else ("outcome",)
-        print_table(table.select(*names, "control", "treatment", "change"), console)
-        print_table(table.select(*names, "at every look", "p"), console)
+        print_table(table.select(*names, "control", "treatment", "change"))
+        print_table(table.select(*names, "at every look", "p"))
     for sentence in results.sentences() or (results.say_waiting(),):
-        console.print(sentence, markup=False)
+        typer.echo(sentence)
     for estimate in results.lists:
-        console.print(estimate.sentence(), markup=False)
+        typer.echo(estimate.sentence())

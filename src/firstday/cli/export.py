@@ -19,8 +19,11 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="The folder of tables: made, or one of an earlier export, which grows.")],
     since: Annotated[
-        str | None,
-        typer.Option(help="Leave out what was taken before, such as 2026-01-31, where the folder is new."),
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"],
+            help="Leave out what was taken before, such as 2026-01-31, where the folder is new.",
+        ),
     ] = None,
     redis_prefix: Annotated[str, typer.Option(help="What every key in Redis begins with.")] = "firstday",
 ) -> None:
@@ -32,7 +35,7 @@ def export(
     from firstday.serve.export import export as export_store
     from firstday.serve.store.open import open_readable
 
-    begin = _read_time(since)
+    begin = since and since.replace(tzinfo=since.tzinfo or UTC)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; give a folder.")
 
@@ -50,13 +53,3 @@ def export(
     )
     if done.superseded:
         typer.echo(f"{done.superseded:,} recorded impressions of earlier runs gave way to what was really seen")
-
-
-def _read_time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"since: {text!r} is no time; give one such as 2026-01-31 or 2026-01-31T12:00:00Z.") from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from firstday.artifact.folder import list_versions, read_manifest
 from firstday.artifact.trained_model import KNOTS, TrainedModel
@@ -21,15 +16,17 @@ from firstday.cli.options import (
     ModelArgument,
     PluginOption,
     ReportOption,
-    check_file_target,
+    check_outputs,
+    command_line,
     load_plugins,
+    print_json,
     write_file,
 )
-from firstday.cli.printing import print_table
+from firstday.cli.printing import print_rows, print_table
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import compare_classes
 from firstday.evaluation.report.content import gather_model
-from firstday.evaluation.report.render import check_report_path, render_report, write_report
+from firstday.evaluation.report.render import render_report, write_report
 from firstday.recommend.model_card import method_of_vectors, write_markdown
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
@@ -61,16 +58,12 @@ def inspect(
     Example: firstday inspect model --card card.html
     """
     load_plugins(plugin)
-    if card is not None and str(card) != "-":
-        check_file_target(card)
-        if card.suffix.lower() not in (".md", ".html"):
-            raise ConfigError(f"{card}: says no form of a card; give a name that ends with .md or .html.")
-    if report is not None:
-        check_file_target(report)
-        check_report_path(report)
+    check_outputs(card, report=report)
+    if card is not None and str(card) != "-" and card.suffix.lower() not in (".md", ".html"):
+        raise ConfigError(f"{card}: says no form of a card; give a name that ends with .md or .html.")
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
-        write_report(gather_model(trained_model, manifest, shlex.join(["firstday", *sys.argv[1:]])), report)
+        write_report(gather_model(trained_model, manifest, command_line()), report)
         typer.echo(f"Wrote {report}.", err=True)
     if card is not None:
         if card.suffix.lower() == ".html":
@@ -87,26 +80,20 @@ def inspect(
         facts = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}
         rows = _rows(trained_model, len(trained_model.segments), items)
         versions = [asdict(kept) for kept in list_versions(model)]
-        values = {**facts, "versions": versions, **_values(trained_model), "segments": rows}
-        typer.echo(json.dumps(values, ensure_ascii=False, indent=1))
+        print_json({**facts, "versions": versions, **_values(trained_model, manifest), "segments": rows})
         return
     _print(model, manifest, trained_model, segments, items)
 
 
-def _values(model: TrainedModel) -> dict[str, Any]:
+def _values(model: TrainedModel, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the small parts of a model as JSON values."""
-    encoder, ranker = model.encoder, model.ranker
-    methods = {
-        name: {**_numbers(value), "history": [asdict(epoch) for epoch in getattr(value, "history", ())]}
-        for name, value in model.learned.items()
-    }
+    encoder, stored = model.encoder, manifest["model"]
     return {
         "similarity": model.similarity,
-        "fold_in": _numbers(encoder.fold_in),
+        "fold_in": _numbers(stored["fold_in"]),
         "features": {
-            "blocks": list(encoder.blocks()),
-            "n_inputs": encoder.n_inputs,
-            "pairs": [list(pair) for pair in encoder.pairs],
+            **manifest["features"],
+            "pairs": encoder.pairs,
             "targets": list(encoder.target_vectors),
             "groups": list(encoder.group_means),
             "through_items": list(encoder.members_of_items),
@@ -115,20 +102,22 @@ def _values(model: TrainedModel) -> dict[str, Any]:
             "age_scale": encoder.age_scale,
         },
         "profile_groups": list(model.profile_groups),
-        "mixing": asdict(model.mixing),
-        "neighborhood": asdict(model.neighborhood),
-        "blending": {str(knot): dict(of) for knot, of in zip(KNOTS, model.blending.weights, strict=True)},
+        "mixing": stored["mixing"],
+        "neighborhood": stored["neighborhood"],
+        "blending": dict(zip(map(str, KNOTS), stored["blending"]["weights"], strict=True)),
         "selection": describe_selection(model),
-        "history": [asdict(epoch) for epoch in model.cold.history],
-        "ranker": None if ranker is None else {"history": [asdict(epoch) for epoch in ranker.history]},
-        "methods": methods,
+        "history": stored["cold"]["history"],
+        "ranker": stored["ranker"] and {"history": stored["ranker"]["body"]["history"]},
+        "methods": {
+            name: {**_numbers(stored["learned"][name]), "history": list(map(asdict, getattr(value, "history", ())))}
+            for name, value in model.learned.items()
+        },
     }
 
 
-def _numbers(value: Any) -> dict[str, Any]:
-    """Return the settings of a dataclass: its numbers and words."""
-    parts = {field.name: getattr(value, field.name) for field in fields(value)}
-    return {name: part for name, part in parts.items() if isinstance(part, int | float | str)}
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers and words among JSON values."""
+    return {name: value for name, value in values.items() if isinstance(value, int | float | str)}
 
 
 def _rows(model: TrainedModel, n_segments: int, n_items: int) -> list[dict[str, Any]]:
@@ -148,7 +137,6 @@ def _rows(model: TrainedModel, n_segments: int, n_items: int) -> list[dict[str, 
 
 def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments: int, n_items: int) -> None:
     """Print the model as text."""
-    console = Console(highlight=False)
     data, metrics, features = manifest["data"], manifest["metrics"], manifest["features"]
     precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics["precision"].items())
     curve = [epoch.precision for epoch in model.cold.history if epoch.precision is not None]
@@ -164,27 +152,26 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
         f"P@{metrics['k']} on {data['validation_users']:,} validation users: {precision}",
         f"training: {len(model.cold.history)} epochs, stopped by P@{metrics['k']} of {stopped_by}{stopped_at}",
     ]
-    for line in [*lines, *_tell_versions(path)]:
-        console.print(line, markup=False, soft_wrap=True)
-    if model.selection.classes:
-        print_table(compare_classes(model), console)
-    n_shown = min(n_segments, len(model.segments))
-    console.print(f"{n_shown} of {len(model.segments):,} segments, largest first:", markup=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("segment", "users", "spread"):
-        table.add_column(name, justify="right")
-    table.add_column("most used items (share of the segment's users)")
-    for row in _rows(model, n_segments, n_items):
-        items = ", ".join(f"{item['title'] or item['item_id']} ({item['share']:.0%})" for item in row["top_items"])
-        table.add_row(str(row["segment"]), f"{row['users']:,}", f"{row['spread']:.2f}", items.replace("[", r"\["))
-    console.print(table)
-    console.print("Spread: mean squared distance of a segment's users to its centroid; vectors have length 1.")
-
-
-def _tell_versions(path: Path) -> list[str]:
-    """Say which other versions the folder keeps; nothing where it keeps none."""
     others = [f"{kept.version} ({kept.created_at})" for kept in list_versions(path) if not kept.in_place]
-    return [f"kept versions, see firstday rollback: {', '.join(others)}"] if others else []
+    if others:
+        lines.append(f"kept versions, see firstday rollback: {', '.join(others)}")
+    typer.echo("\n".join(lines))
+    if model.selection.classes:
+        print_table(compare_classes(model))
+    n_shown = min(n_segments, len(model.segments))
+    rows = [
+        (
+            str(row["segment"]),
+            f"{row['users']:,}",
+            f"{row['spread']:.2f}",
+            ", ".join(f"{item['title'] or item['item_id']} ({item['share']:.0%})" for item in row["top_items"]),
+        )
+        for row in _rows(model, n_segments, n_items)
+    ]
+    likes = "most used items (share of the segment's users)"
+    typer.echo(f"{n_shown} of {len(model.segments):,} segments, largest first:")
+    print_rows("", ("segment", "users", "spread", likes), rows, likes)
+    typer.echo("Spread: mean squared distance of a segment's users to its centroid; vectors have length 1.")
 
 
 def _sparkline(values: list[float]) -> str:

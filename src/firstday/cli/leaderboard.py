@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from firstday.cli.options import (
     DropOption,
     PluginOption,
-    check_file_target,
+    check_outputs,
     load_plugins,
     print_notes,
     write_file,
@@ -19,7 +18,6 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_line, print_table
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.splits.holdout import protocol_of
-from firstday.evaluation.report.render import check_report_path
 from firstday.leaderboard.board import (
     Leaderboard,
     Standings,
@@ -84,11 +82,7 @@ def leaderboard(
     Example: firstday leaderboard movielens-100k --plugin my_methods --strategy tamed --published --json mine.json
     """
     load_plugins(plugin)
-    for target in (json_out, page):
-        if target is not None:
-            check_file_target(target)
-    if page is not None:
-        check_report_path(page)
+    check_outputs(json_out, report=page)
     board = read_leaderboard(json_out) if json_out is not None and json_out.exists() else Leaderboard()
     others = [(path.name, read_leaderboard(path)) for path in add or ()]
     places = {} if (others or published) and not sets else find_sets(sets or (), data or ())
@@ -123,15 +117,14 @@ def leaderboard(
     if page is not None:
         write_leaderboard(board, page)
     for name in names or board.sets:
-        _print_standings(name, board.sets[name], Console())
+        _print_standings(name, board.sets[name])
 
 
-def _print_standings(name: str, standings: Standings, console: Console) -> None:
+def _print_standings(name: str, standings: Standings) -> None:
     """Print the standings of a set, best first; the page and the file have more."""
     table = tabulate_standings(name, standings)
-    print_table(table.select(*table.columns[:5]), console)
+    print_table(table.select(*table.columns[:5]))
     print_line(
         f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users of each of {len(standings.seeds)} seed(s), "
-        f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval.",
-        console,
+        f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval."
     )

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 import firstday
 from firstday.cli.check import check
@@ -20,6 +19,7 @@ from firstday.cli.inspect import inspect
 from firstday.cli.leaderboard import leaderboard
 from firstday.cli.onboarding import onboarding
 from firstday.cli.options import CardToStdout, JsonToStdout
+from firstday.cli.printing import print_error
 from firstday.cli.recommend import recommend
 from firstday.cli.refresh import refresh
 from firstday.cli.reproduce import reproduce
@@ -74,7 +74,7 @@ def main() -> None:
     except FirstdayError as error:
         _fail(str(error), hint=getattr(error, "hint", ""))
     except _UsageError as error:
-        message = str(getattr(error, "format_message", error.__str__)())
+        message = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
         message = re.sub(r"Input should be greater than or equal to (\S+)", r"give \1 or more", message)
         if len(sys.argv) == 1:  # a bare call: the message is the help
             typer.echo(message)
@@ -95,10 +95,8 @@ def main() -> None:
 
 def _fail(sentences: str, status: int = 2, hint: str = "") -> NoReturn:
     """Print each sentence on a line, then how to go on in spite of them, and exit."""
-    console = Console(stderr=True)
     for sentence in sentences.splitlines():
-        console.print("[bold red]error:[/bold red]", end=" ")
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        print_error(sentence)
     if hint:
         typer.echo(hint, err=True)
     sys.exit(status)

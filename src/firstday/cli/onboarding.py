@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cli.options import JsonFlag, KOption, ModelArgument
+from firstday.cli.options import JsonFlag, KOption, ModelArgument, print_json
 from firstday.cli.recommend import print_answer
 from firstday.data.events import ITEM
 from firstday.errors import DataError
@@ -61,16 +59,15 @@ def onboarding(
         find_strategy(strategy)
     recommender = open_model(model)
     questionnaire = Questionnaire.of(recommender.model, entity)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     if answers is None and not as_json and sys.stdin.isatty():
-        given = _ask(recommender.model, questionnaire, questions, console)
-        print_answer(recommend_after_questions(recommender, questionnaire, given, k, strategy), Console())
+        given = _ask(recommender.model, questionnaire, questions)
+        print_answer(recommend_after_questions(recommender, questionnaire, given, k, strategy))
     elif answers is None:
         plan = _plan(recommender.model, questionnaire, Answers(), min(questions, MOST_PLANNED))
         if as_json:
-            typer.echo(json.dumps({"entity": entity, "plan": plan}, ensure_ascii=False, indent=1))
+            print_json({"entity": entity, "plan": plan})
         else:
-            _print_plan(plan, console)
+            _print_plan(plan)
     else:
         given = read_answers(recommender.model, entity, answers)
         answer = recommend_after_questions(recommender, questionnaire, given, k, strategy)
@@ -79,11 +76,11 @@ def onboarding(
         if as_json:
             signals = [list(triple) for triple in signals_of(recommender.model, entity, given).interactions]
             content = {"entity": entity, "answered": len(given), "next": following, "interactions": signals}
-            typer.echo(json.dumps({**content, "list": answer.to_json()}, ensure_ascii=False, indent=1))
+            print_json({**content, "list": answer.to_json()})
             return
         if following is not None:
-            console.print(f"next question: {_name(following)}")
-        print_answer(answer, Console())
+            typer.echo(f"next question: {_name(following)}")
+        print_answer(answer)
 
 
 def read_answers(model: TrainedModel, entity: str, text: str) -> Answers:
@@ -108,9 +105,9 @@ def read_answers(model: TrainedModel, entity: str, text: str) -> Answers:
     return answers
 
 
-def _ask(model: TrainedModel, questionnaire: Questionnaire, questions: int, console: Console) -> Answers:
+def _ask(model: TrainedModel, questionnaire: Questionnaire, questions: int) -> Answers:
     """Ask on the terminal."""
-    console.print("Do you like it? y = yes, n = no or do not know it, s = skip.")
+    typer.echo("Do you like it? y = yes, n = no or do not know it, s = skip.")
     answers = Answers()
     for number in range(1, questions + 1):
         question = questionnaire.next_question(answers)
@@ -159,10 +156,10 @@ def _name(question: dict[str, Any]) -> str:
     return f"{question['title']} ({question['id']})" if question["title"] else str(question["id"])
 
 
-def _print_plan(plan: dict[str, Any] | None, console: Console, before: str = "", depth: int = 0) -> None:
+def _print_plan(plan: dict[str, Any] | None, before: str = "", depth: int = 0) -> None:
     """Print a plan, a question a line, what follows indented."""
     if plan is None:
         return
-    console.print(f"{'   ' * depth}{before}{_name(plan)} (yes: {100 * plan['likely_yes']:.0f} %)")
+    typer.echo(f"{'   ' * depth}{before}{_name(plan)} (yes: {100 * plan['likely_yes']:.0f} %)")
     for word in ("yes", "no"):
-        _print_plan(plan[word], console, f"{word}: ", depth + 1)
+        _print_plan(plan[word], f"{word}: ", depth + 1)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from firstday.config import MAX_SEED, Config, load_config, suit_config
+from firstday.config import MAX_SEED, Config, DeviceName, load_config, suit_config
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
+from firstday.data.splits.histories import Protocol
+from firstday.engine.engines import Engine
 from firstday.errors import ConfigError, needs_extra
+from firstday.evaluation.report.render import check_report_path
 from firstday.recommend.registry import is_learner, load_plugin
 from firstday.training.networks import check_device
 
@@ -27,6 +32,10 @@ ModelArgument = Annotated[Path, typer.Argument(help="A trained model's folder.")
 PathOption = Annotated[Path | None, typer.Option(help="For a built-in name: the local copy, a zip or a folder.")]
 ConfigOption = Annotated[
     Path | None, typer.Option(help="A TOML file of settings (default: the built-in name's preset, else defaults).")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting, over those of --config; repeatable."),
 ]
 SeedOption = Annotated[
     int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random (default: the setting, 0).")
@@ -74,14 +83,11 @@ KeepOption = Annotated[
     typer.Option(min=1, help="How many versions the model's folder keeps for firstday rollback, this one included."),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
+JsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
+]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a report there: one .html file that opens offline.")]
-
-
-class Protocol(StrEnum):
-    """How cold users and day ones are made."""
-
-    SAMPLED = "sampled"
-    REGISTRATION = "registration"
 
 
 ProtocolOption = Annotated[
@@ -91,32 +97,12 @@ ProtocolOption = Annotated[
         "registration times and times of interactions are known)."
     ),
 ]
-
-
-class Device(StrEnum):
-    """Where networks are trained."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-    MPS = "mps"
-
-
 DeviceOption = Annotated[
-    Device | None,
+    DeviceName | None,
     typer.Option(
         help="Where networks are trained (default: the setting, auto: the first of cuda, mps and cpu that is there)."
     ),
 ]
-
-
-class Engine(StrEnum):
-    """Where work on everyone runs."""
-
-    LOCAL = "local"
-    SPARK = "spark"
-
-
 EngineOption = Annotated[
     Engine | None,
     typer.Option(
@@ -136,7 +122,24 @@ SparkConfOption = Annotated[
 ]
 
 
-def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] | None) -> Literal["local", "spark"]:
+def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[str, str]:
+    """Split texts of the form ``NAME=VALUE``.
+
+    Raises
+    ------
+    ConfigError
+        One has another form, or a name comes twice.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        name, _, value = map(str.strip, text.partition("="))
+        if not (name and value) or name in pairs:
+            raise ConfigError(f"{option}: is {text!r}; write each once, such as {example}.")
+        pairs[name] = value
+    return pairs
+
+
+def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] | None) -> Engine:
     """Start what an engine needs and return its name.
 
     Raises
@@ -146,16 +149,11 @@ def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] 
     MissingExtraError
         PySpark is not installed.
     """
-    if engine is not Engine.SPARK:
+    if engine != "spark":
         if master is not None or conf:
             raise ConfigError("--spark-master and --spark-conf go with --engine spark; give it, or leave them out.")
         return "local"
-    settings = {}
-    for text in conf or ():
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise ConfigError(f"--spark-conf: is {text!r}; write KEY=VALUE, such as spark.executor.memory=2g.")
-        settings[name] = value
+    settings = split_pairs("--spark-conf", conf, "spark.executor.memory=2g")
     with needs_extra("the engine Spark", "spark"):
         from firstday.engine.spark.session import open_session
     open_session(master, settings)
@@ -199,14 +197,21 @@ def load_plugins(modules: Sequence[str] | None) -> tuple[str, ...]:
 def read_settings(
     tables: str,
     config: Path | None,
+    overrides: Sequence[str] | None = None,
     seed: int | None = None,
     protocol: Protocol | None = None,
-    device: Device | None = None,
+    device: DeviceName | None = None,
 ) -> Config:
-    """Return the settings to train on some tables: of a file, or of their preset."""
-    settings = suit_config(tables) if config is None else load_config(config)
-    overrides = {"seed": seed, "protocol": protocol and protocol.value, "device": device and device.value}
-    settings = settings.override({name: value for name, value in overrides.items() if value is not None})
+    """Return the settings to train on some tables: of a file, or of their preset, with those of the command line."""
+    values: dict[str, Any] = {}
+    for name, text in split_pairs("--set", overrides, "--set cold_model.epochs=5").items():
+        try:
+            values[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name] = text
+    options = {"seed": seed, "protocol": protocol, "device": device}
+    values |= {name: value for name, value in options.items() if value is not None}
+    settings = (suit_config(tables) if config is None else load_config(config)).override(values)
     check_device(settings)
     return settings
 
@@ -215,13 +220,14 @@ def open_tables(
     tables: str,
     path: Path | None,
     config: Path | None,
+    overrides: Sequence[str] | None = None,
     seed: int | None = None,
     protocol: Protocol | None = None,
     drop_bad_rows: float = 0.0,
-    device: Device | None = None,
+    device: DeviceName | None = None,
 ) -> tuple[Dataset, Config]:
     """Load a dataset on this machine, and the settings for it."""
-    settings = read_settings(tables, config, seed, protocol, device)
+    settings = read_settings(tables, config, overrides, seed, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
     print_notes(dataset.notes)
     return dataset, settings
@@ -233,38 +239,45 @@ def print_notes(notes: Iterable[str]) -> None:
         typer.echo(f"note: {note}", err=True)
 
 
-def check_file_target(path: Path) -> None:
-    """Raise if no file can be written at a path.
+def check_outputs(*targets: Path | None, report: Path | None = None) -> None:
+    """Raise if a file cannot be written where one is asked for; `-` is standard output.
 
     Raises
     ------
     ConfigError
-        The path is a folder, or its folder does not exist or may not be written to.
+        A path is a folder, its folder does not exist or may not be written to, or a report is not named as HTML.
     """
-    folder = path.resolve().parent
-    if path.is_dir():
-        raise ConfigError(f"{path}: is a folder; give the name of a file.")
-    if not folder.is_dir():
-        raise ConfigError(f"{path}: its folder does not exist; make {folder} first.")
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(f"{path}: its folder may not be written to; choose another place.")
+    for target in (*targets, report):
+        if target is None or str(target) == "-":
+            continue
+        folder = target.resolve().parent
+        if target.is_dir():
+            raise ConfigError(f"{target}: is a folder; give the name of a file.")
+        if not folder.is_dir():
+            raise ConfigError(f"{target}: its folder does not exist; make {folder} first.")
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(f"{target}: its folder may not be written to; choose another place.")
+    if report is not None:
+        check_report_path(report)
 
 
-def check_outputs(*targets: Path | None) -> None:
-    """Raise if a file cannot be written where one is asked for; `-` is standard output."""
-    for target in targets:
-        if target is not None and str(target) != "-":
-            check_file_target(target)
+def command_line() -> str:
+    """Return the command that was called, for reports."""
+    return shlex.join(["firstday", *sys.argv[1:]])
+
+
+def print_json(values: Any) -> None:
+    """Print JSON on standard output."""
+    typer.echo(json.dumps(values, indent=1, ensure_ascii=False))
 
 
 def write_json(values: Any, target: Path | None) -> bool:
     """Write JSON to a file, or to standard output for `-`; tell whether it went there, where people read no more."""
-    text = json.dumps(values, indent=1, ensure_ascii=False)
     is_printed = str(target) == "-"
     if is_printed:
-        typer.echo(text)
+        print_json(values)
     elif target is not None:
-        write_file(target, text + "\n")
+        write_file(target, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
     return is_printed
 
 

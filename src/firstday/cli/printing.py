@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import rich.table
@@ -27,65 +27,67 @@ from firstday.evaluation.slices import REFERENCE
 from firstday.reproduce.table import Reproduction
 
 
-def print_table(table: Table, console: Console) -> None:
+def print_table(table: Table) -> None:
     """Print a table with the highlighted row in bold; on a narrow terminal cells wrap."""
     grid = rich.table.Table(
-        title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+        title=escape(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for number, name in enumerate(table.columns):
         justify: Literal["left", "right"] = "right" if number and name not in table.words else "left"
         grid.add_column(name, justify=justify, overflow="fold", no_wrap=not number)
     for row, texts in zip(table.rows, table.write_cells(), strict=True):
         grid.add_row(*map(escape, texts), style="bold" if row[0][0] == table.accented else None)
-    console.print(grid)
+    Console().print(grid)
 
 
-def print_line(line: str, console: Console) -> None:
-    """Print a line without highlighting or markup."""
-    console.print(line, highlight=False, markup=False)
+def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *words: str) -> None:
+    """Print a table of plain cells; `words` are the columns of text."""
+    cells = tuple(tuple((text,) for text in row) for row in rows)
+    print_table(Table(title, tuple(columns), cells, words=words))
 
 
-def print_results(results: Results, console: Console, against: str = REFERENCE) -> None:
-    """Print strategies side by side, best precision first, and how to read them.
+def print_error(sentence: str) -> None:
+    """Print a sentence on standard error."""
+    console = Console(stderr=True)
+    console.print("[bold red]error:[/bold red]", end=" ")
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
-    Parameters
-    ----------
-    results
-        What to print.
-    console
-        Where to print.
-    against
-        The strategy with which the others are compared, one of those that the evaluation was asked for.
-    """
-    print_table(compare_strategies(results, against, narrow=True), console)
-    print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision", narrow=True), console)
-    print_table(describe_lists(results, against), console)
+
+def print_line(line: str) -> None:
+    """Print a line, wrapped, without highlighting or markup."""
+    Console().print(line, highlight=False, markup=False)
+
+
+def print_results(results: Results, against: str = REFERENCE) -> None:
+    """Print strategies side by side, best precision first, and how to read them."""
+    print_table(compare_strategies(results, against, narrow=True))
+    print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision", narrow=True))
+    print_table(describe_lists(results, against))
     for sentence in describe_tunings(results):
-        print_line(sentence, console)
+        print_line(sentence)
     rule = f"min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"{results.k}"
     print_line(
         f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}, or who "
-        "answers (nearly) everybody; differences are user by user.",
-        console,
+        "answers (nearly) everybody; differences are user by user."
     )
     if results.precomputed:
-        print_line(UNKNOWN_VECTORS, console)
+        print_line(UNKNOWN_VECTORS)
 
 
-def print_datasets(all_results: Sequence[Results], console: Console, against: str = REFERENCE) -> None:
+def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> None:
     """Print strategies side by side on several datasets: a row for each strategy, a column for each dataset."""
     for table in compare_datasets(all_results, against):
-        print_table(table, console)
+        print_table(table)
     for results in all_results:
-        print_line(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.", console)
-    print_line("Brackets: 95 % interval. Recall, NDCG, groups and more: --json and --report.", console)
+        print_line(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")
+    print_line("Brackets: 95 % interval. Recall, NDCG, groups and more: --json and --report.")
 
 
-def print_replay(results: ReplayResults, console: Console) -> None:
+def print_replay(results: ReplayResults) -> None:
     """Print policies side by side, most hits first, and how to read them."""
     settings = results.settings
-    print_table(compare_policies(results), console)
-    print_table(compare_by_knowledge(results), console)
+    print_table(compare_policies(results))
+    print_table(compare_by_knowledge(results))
     sees = "all of it" if settings.visible is None else f"{settings.visible} places, and each further one with"
     sees += "" if settings.visible is None else f" the probability {settings.persistence:g}"
     late = f" News of what was used comes {settings.delay} round(s) late." if settings.delay else ""
@@ -93,20 +95,18 @@ def print_replay(results: ReplayResults, console: Console) -> None:
     print_line(
         f"{settings.rounds} round(s) of {settings.slate} items, of which a user sees {sees}.{late} "
         f"{len(results.users):,} users of {len(results.seeds)} seed(s); by what was known: {counts}. "
-        "Brackets: 95 % interval over users.",
-        console,
+        "Brackets: 95 % interval over users."
     )
 
 
-def print_comparison(reproduction: Reproduction, console: Console) -> None:
+def print_comparison(reproduction: Reproduction) -> None:
     """Print our figures, the paper's and the difference of each strategy, and how to read them."""
     results, summary = reproduction.results, reproduction.summary
-    print_table(compare_with_paper(results, reproduction.space), console)
+    print_table(compare_with_paper(results, reproduction.space))
     took = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in reproduction.seconds.items())
     print_line(
         f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
         f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
-        "relevant). ±: standard deviation over random fifths of the test users, as in the paper.",
-        console,
+        "relevant). ±: standard deviation over random fifths of the test users, as in the paper."
     )
-    print_line(f"Seconds: {took}; in all {sum(reproduction.seconds.values()):.0f}.", console)
+    print_line(f"Seconds: {took}; in all {sum(reproduction.seconds.values()):.0f}.")

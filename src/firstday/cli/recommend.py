@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from firstday.cli.options import (
     DropOption,
-    Engine,
     EngineOption,
     JsonFlag,
     KOption,
     PluginOption,
     SparkConfOption,
     SparkMasterOption,
-    check_file_target,
+    check_outputs,
     load_plugins,
+    print_json,
     start_engine,
 )
+from firstday.cli.printing import print_rows
 from firstday.engine.engines import ModelPlace
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
@@ -74,54 +71,51 @@ def recommend(
         raise ConfigError("recommend: --batch and --out go together; give both.")
     if user is not None and drop_bad_rows:
         raise ConfigError("recommend: --drop-bad-rows is about tables; give it with --batch.")
-    if user is not None and engine is Engine.SPARK:
+    if user is not None and engine == "spark":
         raise ConfigError("recommend: --engine spark is for many users; give it with --batch.")
     load_plugins(plugin)
     if strategy is not None:
         find_strategy(strategy)
     if out is not None:
         find_list_form(out)
-        if engine is not Engine.SPARK:
-            check_file_target(Path(out))
+        if engine != "spark":
+            check_outputs(Path(out))
     on_cluster = start_engine(engine, spark_master, spark_conf) == "spark"
     recommender = ModelPlace(model, on_cluster=on_cluster).open()
     if user is not None:
         user_json = _read_stdin() if user == "-" else user
         answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used)
         if as_json:
-            typer.echo(json.dumps(answer.to_json(), ensure_ascii=False, indent=1))
+            print_json(answer.to_json())
         else:
-            print_answer(answer, Console())
+            print_answer(answer)
         return
     assert batch is not None
     assert out is not None
     if on_cluster:
-        from firstday.engine.spark.recommend_on_spark import recommend_tables_on_spark
+        from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
 
-        batch_result = recommend_tables_on_spark(
+        lists, batch_result, left_out = recommend_on_spark(
             recommender,
             batch,
-            out,
             k,
             strategy,
             keep_used=keep_used,
             drop_bad_rows=drop_bad_rows,
             plugins=tuple(plugin or ()),
         )
+        write_lists(lists, out, left_out)
     else:
         batch_result = recommend_tables(
             recommender, Path(batch), Path(out), k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows
         )
     if as_json:
-        typer.echo(json.dumps(batch_result.to_json(), ensure_ascii=False, indent=1))
+        print_json(batch_result.to_json())
         return
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{batch_result.n_users:,} users, {batch_result.n_rows:,} rows in {out}.")
-    console.print(
-        "Routes: " + ", ".join(f"{route} {n:,}" for route, n in Counter(batch_result.routes).most_common()) + "."
-    )
+    routes = ", ".join(f"{route} {n:,}" for route, n in Counter(batch_result.routes).most_common())
+    typer.echo(f"{batch_result.n_users:,} users, {batch_result.n_rows:,} rows in {out}.\nRoutes: {routes}.")
     for note in batch_result.notes:
-        console.print(f"Note: {note}")
+        typer.echo(f"Note: {note}")
 
 
 def _read_stdin() -> str:
@@ -132,24 +126,25 @@ def _read_stdin() -> str:
         raise DataError(f"user: is not UTF-8 (byte {error.start + 1} of standard input); write UTF-8.") from None
 
 
-def print_answer(answer: Recommendation, console: Console) -> None:
+def print_answer(answer: Recommendation) -> None:
     """Print one user's list."""
     segment_text = ""
     if answer.segment is not None and answer.route == "segment":
         segment_text = f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
-    heading = f"strategy {answer.strategy}, route {answer.route}{segment_text}"
-    console.print(heading, markup=False, highlight=False, soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    titled = any(item.title for item in answer.items)
+    typer.echo(f"strategy {answer.strategy}, route {answer.route}{segment_text}")
     scale, form = answer.score_scale, ".1%" if is_part(answer.score_scale) else ".3f"
-    for name in ("rank", "item_id", *(["title"] if titled else []), scale):
-        table.add_column(name, justify="right" if name in ("rank", scale) else "left")
-    for rank, item in enumerate(answer.items, 1):
-        title = [item.title] if titled else []
-        score = f"{item.score:{form}}" if rank <= answer.n_ranked else FILLS_UP
-        table.add_row(str(rank), *(cell.replace("[", r"\[") for cell in (str(item.item_id), *title)), score)
-    console.print(table)
+    titled = any(item.title for item in answer.items)
+    rows = [
+        (
+            str(rank),
+            str(item.item_id),
+            *([item.title] if titled else []),
+            f"{item.score:{form}}" if rank <= answer.n_ranked else FILLS_UP,
+        )
+        for rank, item in enumerate(answer.items, 1)
+    ]
+    print_rows("", ("rank", "item_id", *(["title"] if titled else []), scale), rows, "item_id", "title")
     for sentence in answer.ignored:
-        console.print(f"Note: {sentence}; it was ignored.", markup=False, highlight=False)
+        typer.echo(f"Note: {sentence}; it was ignored.")
     for sentence in answer.notes:
-        console.print(f"Note: {sentence}.", markup=False, highlight=False)
+        typer.echo(f"Note: {sentence}.")

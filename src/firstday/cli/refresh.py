@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from firstday.artifact.folder import KEEP, check_target
 from firstday.cli.options import (
@@ -20,11 +18,14 @@ from firstday.cli.options import (
     PluginOption,
     ProtocolOption,
     SeedOption,
+    SetOption,
     TablesArgument,
     load_plugins,
     need_libraries,
     open_tables,
+    print_json,
 )
+from firstday.cli.printing import print_error
 from firstday.errors import BusyError, DataError
 from firstday.progress import open_progress
 from firstday.recommend.registry import with_methods
@@ -58,6 +59,7 @@ def refresh(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another refresh of the same model.")] = 0,
     path: PathOption = None,
     config: ConfigOption = None,
+    overrides: SetOption = None,
     seed: SeedOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
@@ -76,7 +78,7 @@ def refresh(
     check_target(out)
     need_libraries("refreshing a model", "train", "filelock", "torch")
     try:
-        dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows, device)
+        dataset, settings = open_tables(tables, path, config, overrides, seed, protocol, drop_bad_rows, device)
         with open_progress() as progress:
             result = run_refresh(
                 dataset,
@@ -90,15 +92,14 @@ def refresh(
             )
     except DataError as error:
         if as_json:
-            faults = {"published": False, "reason": "faults", "errors": error.faults}
-            typer.echo(json.dumps(faults, ensure_ascii=False, indent=1))
+            print_json({"published": False, "reason": "faults", "errors": error.faults})
         raise
     except BusyError as error:
-        typer.echo(f"error: {error}", err=True)
+        print_error(str(error))
         raise typer.Exit(BUSY) from None
     if as_json:
-        typer.echo(json.dumps(result.to_json(), ensure_ascii=False, indent=1))
+        print_json(result.to_json())
     else:
-        Console(highlight=False, soft_wrap=True, stderr=not result.published).print(result.sentence, markup=False)
+        typer.echo(result.sentence, err=not result.published)
     if not result.published:
         raise typer.Exit(REFUSED)

@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from firstday.cli.options import (
     ConfigOption,
     DeviceOption,
+    JsonOption,
     KOption,
     ReportOption,
     SeedOption,
+    SetOption,
     check_outputs,
+    command_line,
     print_notes,
     read_settings,
     write_json,
 )
 from firstday.cli.printing import print_comparison
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
+from firstday.evaluation.paper_figures import Space
 from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import check_report_path, write_report
+from firstday.evaluation.report.render import write_report
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
 
 
-class SpaceName(StrEnum):
-    """Which of the released spaces."""
-
-    SVD = "svd"
-    MF = "mf"
-
-
 def reproduce(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the paper's released files.")],
-    space: Annotated[SpaceName, typer.Option(help="TT-SVD or UT-ALS.")] = SpaceName.SVD,
+    space: Annotated[Space, typer.Option(help="TT-SVD or UT-ALS.")] = "svd",
     segments: Annotated[
         int | None, typer.Option(min=1, help="Segments (default: training users / 70, at most 1,000).")
     ] = None,
@@ -63,14 +56,12 @@ def reproduce(
         ),
     ] = False,
     config: ConfigOption = None,
+    overrides: SetOption = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to cluster, train and judge.")] = 1,
     seed: SeedOption = None,
     k: KOption = None,
     device: DeviceOption = None,
-    json_out: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
-    ] = None,
+    json_out: JsonOption = None,
     report: ReportOption = None,
 ) -> None:
     """Train on the paper's released data and print our Table 1 beside the paper's.
@@ -80,13 +71,11 @@ def reproduce(
     began = perf_counter()
     for name in strategy or ():
         find_strategy(name)
-    check_outputs(json_out, report)
-    if report is not None:
-        check_report_path(report)
-    settings = read_settings(NAME, config, seed, device=device)
+    check_outputs(json_out, report=report)
+    settings = read_settings(NAME, config, overrides, seed, device=device)
     settings = settings if k is None else settings.override("recommend.k", k)
     with open_progress() as progress:
-        data = read_paper_data(folder, space.value, progress=progress)
+        data = read_paper_data(folder, space, progress=progress)
         reading_s = perf_counter() - began
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
         strategies = choose_strategies(strategy or (), with_baselines=not without_baselines)
@@ -94,13 +83,13 @@ def reproduce(
     table = table.after_reading(reading_s)
     if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
-        print_comparison(table, Console())
+        print_comparison(table)
     if report is not None:
         content = gather_evaluation(
             table.results,
             dataset_summary={"users": table.n_users, "items": table.summary["items"]},
             config=table.config,
-            command=shlex.join(["firstday", *sys.argv[1:]]),
+            command=command_line(),
             space=table.space,
         )
         write_report(content, report)

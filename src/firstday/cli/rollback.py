@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from firstday.artifact.folder import list_versions
 from firstday.artifact.folder import rollback as put_back
-from firstday.cli.options import JsonFlag, ModelArgument
+from firstday.cli.options import JsonFlag, ModelArgument, print_json
 
 
 def rollback(
@@ -31,7 +30,7 @@ def rollback(
     before = next((kept.version for kept in list_versions(model) if kept.in_place), None)
     version = put_back(model, to)
     if as_json:
-        typer.echo(json.dumps({"model": str(model), "version": version, "before": before}, indent=1))
+        print_json({"model": str(model), "version": version, "before": before})
         return
     made_at = next(kept.created_at for kept in list_versions(model) if kept.version == version)
     typer.echo(f"{model}: version {version}, made {made_at}, is in place again; before it was {before or 'damaged'}.")

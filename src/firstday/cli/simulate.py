@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from firstday.cli.options import JsonFlag
+from firstday.cli.options import JsonFlag, print_json
 from firstday.config import MAX_SEED
 from firstday.progress import open_progress
 from firstday.simulate.simulation_settings import (
@@ -44,34 +42,19 @@ def simulate(
     """
     began = perf_counter()
     settings = SimulationSettings(users, items, days=days, seed=seed)
-    if layout is Layout.DEEZER_KDD21:
-        _simulate_released(settings, out, began, as_json=as_json)
-        return
+    content: dict[str, Any] = {"seed": seed, "days": days}
     with open_progress() as progress:
-        counts = write_simulation(settings, out, progress=progress)
-    seconds = perf_counter() - began
+        if layout is Layout.DEEZER_KDD21:
+            from firstday.simulate.released import simulate_released  # it loads the training libraries
+
+            content |= {"folder": str(out), "rows": simulate_released(settings, out, progress=progress)}
+            following = f"firstday reproduce {out} --space svd"
+        else:
+            counts = write_simulation(settings, out, progress=progress)
+            content |= {"tables": str(out), "rows": counts.rows, "signals": counts.signals}
+            following = f"firstday evaluate {out} --strategy popular --strategy segment"
     if as_json:
-        summary = {"tables": str(out), "seed": seed, "days": days, "rows": counts.rows, "signals": counts.signals}
-        typer.echo(json.dumps(summary, ensure_ascii=False, indent=1))
+        print_json(content)
         return
-    console = Console(highlight=False, soft_wrap=True)
-    rows = ", ".join(f"{n:,} {name}" for name, n in counts.rows.items())
-    console.print(f"Wrote {out} in {seconds:.0f} s: {rows}.", markup=False)
-    console.print(f"Next: firstday evaluate {out} --strategy popular --strategy segment", markup=False)
-
-
-def _simulate_released(settings: SimulationSettings, out: Path, began: float, *, as_json: bool) -> None:
-    """Write the layout of the paper's released data and print the numbers of rows."""
-    from firstday.simulate.released import simulate_released  # it loads the training libraries
-
-    with open_progress() as progress:
-        rows = simulate_released(settings, out, progress=progress)
-    seconds = perf_counter() - began
-    if as_json:
-        summary = {"folder": str(out), "seed": settings.seed, "days": settings.days, "rows": rows}
-        typer.echo(json.dumps(summary, ensure_ascii=False, indent=1))
-        return
-    console = Console(highlight=False, soft_wrap=True)
-    row_text = ", ".join(f"{n:,} {name}" for name, n in rows.items())
-    console.print(f"Wrote {out} in {seconds:.0f} s: {row_text}.", markup=False)
-    console.print(f"Next: firstday reproduce {out} --space svd", markup=False)
+    rows = ", ".join(f"{n:,} {name}" for name, n in content["rows"].items())
+    typer.echo(f"Wrote {out} in {perf_counter() - began:.0f} s: {rows}.\nNext: {following}")

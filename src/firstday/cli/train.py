@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from firstday.artifact.folder import KEEP
 from firstday.cli.options import (
@@ -20,10 +18,12 @@ from firstday.cli.options import (
     PluginOption,
     ProtocolOption,
     SeedOption,
+    SetOption,
     SparkConfOption,
     SparkMasterOption,
     TablesArgument,
     load_plugins,
+    print_json,
     print_notes,
     read_settings,
     start_engine,
@@ -49,6 +49,7 @@ def train(
     ],
     path: PathOption = None,
     config: ConfigOption = None,
+    overrides: SetOption = None,
     seed: SeedOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
@@ -68,7 +69,7 @@ def train(
     engine_name = start_engine(engine, spark_master, spark_conf)
     place = ModelPlace(out, on_cluster=engine_name == "spark")
     place.check()
-    settings = read_settings(tables, config, seed, protocol, device)
+    settings = read_settings(tables, config, overrides, seed, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
     print_notes(dataset.notes)
     with open_progress() as progress:
@@ -76,33 +77,28 @@ def train(
     place.save(recommender, dataset.left_out, keep=keep)
     facts = recommender.model.facts
     if as_json:
-        content = {"model": str(out), **facts, "selection": describe_selection(recommender.model)}
-        typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
+        print_json({"model": str(out), **facts, "selection": describe_selection(recommender.model)})
         return
-    print_notes(facts["data"]["notes"])
-    precision = facts["metrics"]["precision"]
-    is_given = facts["data"]["vectors"] == "precomputed"
+    data, precision = facts["data"], facts["metrics"]["precision"]
+    print_notes(data["notes"])
+    is_given = data["vectors"] == "precomputed"
     vectors = f", with your own vectors, {recommender.model.dimensions:,} numbers" if is_given else ""
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(
-        f"Trained on {facts['data']['warm_users']:,} warm users and {facts['data']['items']:,} items "
-        f"of {dataset.name}, {facts['data']['segments']:,} segments{vectors}.",
-        markup=False,
+    typer.echo(
+        f"Trained on {data['warm_users']:,} warm users and {data['items']:,} items "
+        f"of {dataset.name}, {data['segments']:,} segments{vectors}."
     )
-    console.print(
-        f"P@{facts['metrics']['k']} on {facts['data']['validation_users']:,} held-out users, who also chose weights "
+    typer.echo(
+        f"P@{facts['metrics']['k']} on {data['validation_users']:,} held-out users, who also chose weights "
         f"and when to stop: auto {precision['auto']:.1f} %, segment {precision['segment']:.1f} %, "
-        f"popular {precision['popular']:.1f} %.",
-        markup=False,
+        f"popular {precision['popular']:.1f} %."
     )
-    if "impressions" in facts["data"]:
-        console.print(
-            f"What was shown: {facts['data']['impressions']:,} impressions counted by segment, "
-            f"{facts['data']['impressions_used']:,} of them used.",
-            markup=False,
+    if "impressions" in data:
+        typer.echo(
+            f"What was shown: {data['impressions']:,} impressions counted by segment, "
+            f"{data['impressions_used']:,} of them used."
         )
-    print_table(compare_classes(recommender.model), console)
+    print_table(compare_classes(recommender.model))
     strategy = recommender.model.config.recommend.strategy
     if strategy != "auto":
-        console.print(f"note: recommend.strategy is {strategy}, so lists are made by it and not by auto.", markup=False)
-    console.print(f"Model: {out}   Next: firstday inspect {out}", markup=False)
+        typer.echo(f"note: recommend.strategy is {strategy}, so lists are made by it and not by auto.")
+    typer.echo(f"Model: {out}   Next: firstday inspect {out}")

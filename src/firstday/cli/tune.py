@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import shlex
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from firstday.cli.options import (
     ConfigOption,
@@ -20,8 +17,10 @@ from firstday.cli.options import (
     PluginOption,
     ProtocolOption,
     SeedOption,
+    SetOption,
     TablesArgument,
     check_outputs,
+    command_line,
     load_plugins,
     open_tables,
     print_notes,
@@ -29,11 +28,10 @@ from firstday.cli.options import (
     write_file,
     write_json,
 )
-from firstday.cli.printing import print_table
+from firstday.cli.printing import print_rows
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError, needs_extra
-from firstday.evaluation.comparison_tables import Table
 from firstday.evaluation.plots import standalone
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
@@ -59,6 +57,7 @@ def tune(
     ] = None,
     path: PathOption = None,
     config: ConfigOption = None,
+    overrides: SetOption = None,
     strategy: Annotated[
         str | None, typer.Option(help="Whose lists are to be good (default: the setting recommend.strategy).")
     ] = None,
@@ -99,7 +98,7 @@ def tune(
     if picture.resolve() == out.resolve():
         raise ConfigError(f"{out}: settings and picture cannot be one file; give a name that ends in .toml.")
     render_settings(Config(), ())  # what writes settings is there
-    dataset, settings = open_tables(tables, path, config, seed, protocol, drop_bad_rows)
+    dataset, settings = open_tables(tables, path, config, overrides, seed, protocol, drop_bad_rows)
     minutes = MINUTES if minutes is None and trials is None else minutes
     budget = Budget(math.inf if minutes is None else 60 * minutes, trials or math.inf, seeds, began)
     with open_progress() as progress:
@@ -112,33 +111,34 @@ def tune(
             progress=progress,
             say=lambda sentence: typer.echo(sentence, err=True),
         )
-    base = read_settings(tables, config)  # what else the command line says is of this search alone
+    base = read_settings(tables, config, overrides)  # what else the command line says is of this search alone
     start = str(config) if config is not None else "the defaults" if base == Config() else f"the preset of {tables}"
     chosen = base.override(search.best.settings) if search.is_gain else base
-    command = shlex.join(["firstday", *sys.argv[1:]])
     sentences = tell_search(search, dataset.name, start)
-    comments = (f"Written by: {command}", *sentences, tell_result(search, start))
+    comments = (f"Written by: {command_line()}", *sentences, tell_result(search, start))
     write_file(out, render_settings(chosen, comments))
     write_file(picture, standalone(plot_search(search)))
     write_left_out(left_out_beside(out), dataset.left_out)
     if write_json({"dataset": dataset.name, **search.to_json()}, json_out):
         return
     print_notes(search.notes)
-    console = Console(highlight=False, soft_wrap=True)
-    for sentence in sentences:
-        console.print(sentence, markup=False)
-    if search.best.settings:
-        print_table(_tabulate(search, start), console)
-    console.print(tell_result(search, start), markup=False)
+    typer.echo("\n".join(sentences))
+    if best := search.best.settings:
+        rows = [
+            (choice.name, write_value(choice.values[choice.start]), write_value(best[choice.name]))
+            for choice in search.choices
+            if choice.name in best
+        ]
+        print_rows("Settings of the best trial", ("setting", start, "best"), rows)
+    typer.echo(tell_result(search, start))
     if search.is_gain and search.at_edge:
-        console.print(
+        typer.echo(
             f"At the edge of what was tried: {', '.join(search.at_edge)}. Another search with --config {out} goes on "
-            "from there.",
-            markup=False,
+            "from there."
         )
-    console.print(f"Settings: {out}   What was tried: {picture}", markup=False)
+    typer.echo(f"Settings: {out}   What was tried: {picture}")
     if search.is_gain:
-        console.print(f"Next: firstday train {tables} --config {out} --out model", markup=False)
+        typer.echo(f"Next: firstday train {tables} --config {out} --out model")
 
 
 def render_settings(config: Config, comments: Iterable[str]) -> str:
@@ -203,14 +203,3 @@ def tell_result(search: Search, start: str) -> str:
     if search.is_gain:
         return f"{figures}: a gain beyond chance."
     return f"{figures}: no gain beyond chance; keep {start}."
-
-
-def _tabulate(search: Search, start: str) -> Table:
-    """Make a table of the settings of the best trial that differ from the start."""
-    best = search.best.settings
-    rows = tuple(
-        ((choice.name,), (write_value(choice.values[choice.start]),), (write_value(best[choice.name]),))
-        for choice in search.choices
-        if choice.name in best
-    )
-    return Table("Settings of the best trial", ("setting", start, "best"), rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -188,6 +189,17 @@ class ModelPlace:
     place: str
     on_cluster: bool = False
 
+    @cached_property
+    def _local(self) -> Path | None:
+        """The folder on this machine; None where it is in another file system of the cluster."""
+        if self.on_cluster:
+            from firstday.engine.spark.models import find_local
+
+            return find_local(self.place)
+        if "://" in self.place:
+            raise ConfigError(f"{self.place}: is an address that a cluster knows; give --engine spark, or a path.")
+        return Path(self.place)
+
     def check(self) -> None:
         """Refuse a place that holds something other than a model, before hours are spent on training.
 
@@ -196,24 +208,24 @@ class ModelPlace:
         ArtifactError
             The folder holds something else.
         """
-        if self.on_cluster:
+        if self._local is None:
             from firstday.engine.spark.models import check_place
 
             check_place(self.place)
         else:
-            check_target(Path(self._local()))
+            check_target(self._local)
 
     def save(self, recommender: Recommender, left_out: tuple[str, ...] = (), *, keep: int = KEEP) -> None:
         """Write a model in one step, and beside it the rows that were left out of its tables.
 
         In a file system of the cluster, the version before is removed; else the last ones are kept.
         """
-        if self.on_cluster:
+        if self._local is None:
             from firstday.engine.spark.models import save_on_cluster
 
-            save_on_cluster(recommender, self.place, left_out, keep=keep)
+            save_on_cluster(recommender, self.place, left_out)
             return
-        path = recommender.save(self._local(), keep=keep)
+        path = recommender.save(self._local, keep=keep)
         put_card(recommender.model, path)
         write_left_out(left_out_beside(path), left_out)
 
@@ -225,17 +237,11 @@ class ModelPlace:
         ArtifactError
             There is no model, or it is damaged.
         """
-        if self.on_cluster:
+        if self._local is None:
             from firstday.engine.spark.models import open_on_cluster
 
             return open_on_cluster(self.place)
-        return open_model(self._local())
-
-    def _local(self) -> str:
-        """Return the path on this machine."""
-        if "://" in self.place:
-            raise ConfigError(f"{self.place}: is an address that a cluster knows; give --engine spark, or a path.")
-        return self.place
+        return open_model(self._local)
 
 
 def recommend_batch(

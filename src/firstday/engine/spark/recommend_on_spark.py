@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -24,7 +24,7 @@ from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, pack_model, spread_lists
 from firstday.errors import ConfigError, DataError
 from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
-from firstday.recommend.list_files import ListForm, find_list_form
+from firstday.recommend.list_files import find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_strategy, refuse_without
 from firstday.tables.faults import Findings
@@ -116,55 +116,27 @@ def recommend_on_spark(
     return _unpack(parts, present, recommender), summary, findings.left_out
 
 
-def recommend_tables_on_spark(
-    recommender: Recommender,
-    folder: str,
-    out: str,
-    k: int | None = None,
-    strategy: str | None = None,
-    *,
-    keep_used: bool = False,
-    drop_bad_rows: float = 0.0,
-    plugins: tuple[str, ...] = (),
-) -> BatchSummary:
-    """Recommend to all users of a folder of the cluster, and write their lists to another.
+def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> None:
+    """Write lists as a folder of files; Spark puts `_SUCCESS` there when all are complete.
 
     Parameters
     ----------
-    recommender, k, strategy, keep_used, drop_bad_rows, plugins
-        See `recommend_on_spark`.
-    folder
-        Tables of cold users.
+    lists
+        From `recommend_on_spark`.
     out
-        The folder of files to write, in one step, in the form that its ending says; rows that were left out are listed
-        beside it.
+        The folder; its ending says the form of the files.
+    left_out
+        Lines about the rows that were left out, for a file beside it.
     """
-    form = find_list_form(out)
-    lists, summary, left_out = recommend_on_spark(
-        recommender, folder, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows, plugins=plugins
-    )
-    with named_errors(out):
-        write_lists(lists, out, form)
-    lists.sparkSession.catalog.clearCache()
-    Storage(lists.sparkSession, out).write_beside("left-out.jsonl", left_out)
-    return summary
-
-
-def write_lists(lists: DataFrame, out: str, form: ListForm) -> None:
-    """Write lists as a folder of files, put in place in one step."""
-    session = lists.sparkSession
-    target = Storage(session, out)
+    form, target = find_list_form(out), Storage(lists.sparkSession, out)
     check_lists_target(target)
-    staged = Storage(session, f"{target.whole_uri}.{secrets.token_hex(4)}.part")
-    try:
-        writer = lists.write.format(form.format)
-        if form.format == "csv":  # as other programs read it: quotes are doubled, and blanks are part of an id
-            writer = writer.options(header=True, sep=form.separator, escape='"')
-            writer = writer.options(ignoreLeadingWhiteSpace=False, ignoreTrailingWhiteSpace=False)
-        (writer.option("compression", "gzip") if form.packed else writer).save(staged.whole_uri)
-        staged.replace(target)
-    finally:
-        staged.remove()
+    writer = lists.write.mode("overwrite").format(form.format)
+    if form.format == "csv":  # as other programs read it: quotes are doubled, and blanks are part of an id
+        writer = writer.options(header=True, sep=form.separator, escape='"')
+        writer = writer.options(ignoreLeadingWhiteSpace=False, ignoreTrailingWhiteSpace=False)
+    with named_errors(out):
+        (writer.option("compression", "gzip") if form.packed else writer).save(out)
+    target.write_beside("left-out.jsonl", left_out)
 
 
 def check_lists_target(target: Storage) -> None:
@@ -184,11 +156,7 @@ def check_lists_target(target: Storage) -> None:
 
 def _unpack(parts: DataFrame, tables: Mapping[str, ClusterTable], recommender: Recommender) -> DataFrame:
     """Return lists with a row for each place, ids in the caller's types."""
-
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return spread_lists(batches)
-
-    rows = parts.select("content").mapInArrow(work, LISTS_DDL)
+    rows = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
     item_type = "long" if recommender.model.catalogue.items.are_integers else "string"
     user_type = "long" if all(_has_whole_ids(table) for table in tables.values()) else "string"
     user_id, item_id = fn.col("user_id").cast(user_type), fn.col("item_id").cast(item_type)

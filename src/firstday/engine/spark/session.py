@@ -54,17 +54,14 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         raise ConfigError("spark: there is no Java; install Java 17 or newer, and set JAVA_HOME if it is in no path.")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.appName("firstday")
-    settings = {
+    settings: dict[str, Any] = {
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.adaptive.enabled": "true",
         # Pieces of rows are large: up to so many parts they go to files as they come, and are not sorted in memory.
         "spark.shuffle.sort.bypassMergeThreshold": "1000",
         **(conf or {}),
     }
-    for name, value in settings.items():
-        builder = builder.config(name, value)
+    builder = SparkSession.builder.appName("firstday").config(map=settings)
     if master is not None:
         builder = builder.master(master)
     elif "PYSPARK_GATEWAY_PORT" not in os.environ and "spark.master" not in settings and not os.environ.get("MASTER"):

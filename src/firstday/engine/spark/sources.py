@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
-from pyspark.sql.types import IntegralType, NumericType
+from pyspark.sql.types import NumericType
 
 from firstday.data.parts import USER_TABLES
 from firstday.engine.spark.session import name_cause
@@ -119,21 +119,17 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
     of_users: dict[str, ClusterTable | None] = {}
     shared: dict[str, RawTable | None] = {}
     for name, files in find_tables([*folders, *stored], findings).items():
-        table = None
-        if files is not None and name in USER_TABLES and files.format == "Parquet" and storage.local is None:
+        if files is not None and name in USER_TABLES and files.format == "Parquet":
             of_users[name] = _scan_parquet(session, files, stored, findings)
             continue
+        table = None
         if files is not None:
             places = {file.name: _bring(storage, stored[file.name], scratch) for file in files.files}
             table = open_table(files, places, findings)
-        if name not in USER_TABLES:
-            shared[name] = None if table is None else table.into_memory(findings)
-        elif table is None or files is None:
-            of_users[name] = None
-        elif files.format == "Parquet":
-            of_users[name] = _scan_parquet(session, files, stored, findings)
+        if name in USER_TABLES:
+            of_users[name] = None if table is None else _stage(session, storage, name, table, scratch)
         else:
-            of_users[name] = _stage(session, storage, name, table, scratch)
+            shared[name] = None if table is None else table.into_memory(findings)
     return RawTables(storage.name, of_users, shared)
 
 
@@ -149,13 +145,13 @@ def _scan_parquet(
 ) -> ClusterTable | None:
     """Let Spark read Parquet files where they are; None, with a fault, where their columns do not go together.
 
-    Files of one schema are read together. Numbers of several types become the widest, as on one machine.
+    Files of one schema are read together. Spark widens numbers of several types, as one machine does.
     """
     schemas: dict[str, list[int]] = {}
     uris = [stored[file.name].uri for file in files.files]
     for number, (file, uri) in enumerate(zip(files.files, uris, strict=True)):
         try:
-            schemas.setdefault(_read_schema(session, uri), []).append(number)
+            schemas.setdefault(session.read.parquet(uri).schema.json(), []).append(number)
         except Exception as error:
             findings.fault(f"{file.name}: cannot be read as Parquet ({name_cause(error)}); write the file again.")
     if sum(map(len, schemas.values())) < len(uris):
@@ -168,16 +164,11 @@ def _scan_parquet(
             findings.fault(describe_other_columns(files, files.files[numbers[0]].name, present, columns))
             return None
     for column in columns:
-        kinds = {part.schema[column].dataType.simpleString() for part in parts}
-        if len(kinds) == 1:
-            continue
-        if not all(isinstance(part.schema[column].dataType, NumericType) for part in parts):
-            findings.fault(describe_other_types(files, f"{' and '.join(sorted(kinds))} in column {column}"))
+        kinds = {part.schema[column].dataType for part in parts}
+        if len(kinds) > 1 and not all(isinstance(kind, NumericType) for kind in kinds):
+            names = sorted(kind.simpleString() for kind in kinds)
+            findings.fault(describe_other_types(files, f"{' and '.join(names)} in column {column}"))
             return None
-        are_whole = all(isinstance(part.schema[column].dataType, IntegralType) for part in parts)
-        parts = [
-            part.withColumn(column, fn.col(f"`{column}`").cast("long" if are_whole else "double")) for part in parts
-        ]
     frame, dotted = _without_dots(reduce(lambda one, other: one.unionByName(other), parts))
     sources = tuple(SourceFile(file.name) for file in files.files)
     return ClusterTable(frame, TableNames(are_files=True, dotted=dotted), sources)
@@ -188,19 +179,6 @@ def _without_dots(frame: DataFrame) -> tuple[DataFrame, tuple[tuple[str, str], .
     dotted = tuple((f"firstday: column {n}", name) for n, name in enumerate(frame.columns) if "." in name)
     hidden = {name: new for new, name in dotted}
     return (frame.toDF(*(hidden.get(name, name) for name in frame.columns)) if dotted else frame), dotted
-
-
-def _read_schema(session: SparkSession, uri: str) -> str:
-    """Return the schema in a Parquet file's footer, as text."""
-    jvm: Any = session._jvm
-    jsc: Any = session._jsc
-    hadoop = jsc.hadoopConfiguration()
-    file = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(jvm.org.apache.hadoop.fs.Path(uri), hadoop)
-    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(file)
-    try:
-        return str(reader.getFooter().getFileMetaData().getSchema().toString())
-    finally:
-        reader.close()
 
 
 def _scan_files(session: SparkSession, uris: list[str], numbers: list[int], files: TableFiles) -> DataFrame:

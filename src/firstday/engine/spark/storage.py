@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from firstday.artifact.folder import STAGING
 from firstday.engine.spark.session import name_cause
 from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.tables.find import split_ending
@@ -104,42 +105,20 @@ class Storage:
                 file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
                 beside.put(file)
 
-    def replace(self, target: Storage) -> None:
-        """Put this folder in the place of another, which is moved aside and deleted when this one is there.
+    def make(self) -> None:
+        """Make the folder, where it is not there; hours of work may follow.
 
         Raises
         ------
         FirstdayError
-            The file system refuses; the other folder is then where it was.
+            It cannot be made.
         """
-        system = self._file_system()
-        before = Storage(self.session, f"{target.whole_uri.rstrip('/')}.{secrets.token_hex(4)}.before")
-        system.mkdirs(target._path().getParent())
-        had = target.exists()
-        if had and not system.rename(target._path(), before._path()):
-            raise FirstdayError(f"{target.uri}: cannot be replaced; allow the cluster to write there.")
-        if not system.rename(self._path(), target._path()):
-            if had:
-                system.rename(before._path(), target._path())
-            raise FirstdayError(f"{target.uri}: cannot be written; allow the cluster to write there.")
-        before.remove()
-
-    def check_writable(self) -> None:
-        """Find out whether the folder can be written to, before hours of work.
-
-        Raises
-        ------
-        FirstdayError
-            It cannot.
-        """
-        probe = Storage(self.session, f"{self.whole_uri.rstrip('/')}.{secrets.token_hex(4)}.probe")
         try:
-            made = probe._file_system().mkdirs(probe._path())
-            probe.remove()
+            made, reason = self._file_system().mkdirs(self._path()), "the file system refuses"
         except Exception as error:
-            raise FirstdayError(f"{self.uri}: cannot be written ({name_cause(error)}); choose another place.") from None
+            made, reason = False, name_cause(error)
         if not made:
-            raise FirstdayError(f"{self.uri}: cannot be written; choose another place.")
+            raise FirstdayError(f"{self.uri}: cannot be written ({reason}); choose another place.")
 
     def remove(self, relative: str = "") -> None:
         """Delete the folder, or what is in it, if it is there."""
@@ -189,19 +168,18 @@ class Storage:
 
         Whoever reads `last` first sees all of the old content or all of the new; what was killed halfway left the old.
         """
-        system = self._file_system()
         jvm: Any = self.session._jvm
-        system.mkdirs(self._path())
-        for file in sorted(folder.rglob("*")):
-            relative = file.relative_to(folder).as_posix()
-            if file.is_file() and relative != last:
-                system.mkdirs(self._path(relative).getParent())
-                system.copyFromLocalFile(False, True, self._here(file), self._path(relative))
-        staged = f".{last}.{secrets.token_hex(4)}"
-        system.copyFromLocalFile(False, True, self._here(folder / last), self._path(staged))
-        context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._path().toUri(), system.getConf())
+        system = self._file_system()
+        self.make()
+        staged = f"{STAGING}{secrets.token_hex(4)}"
+        system.copyFromLocalFile(False, True, self._here(folder), self._path(staged))
+        for entry in folder.iterdir():
+            if entry.name != last and not self.exists(entry.name):
+                system.rename(self._path(f"{staged}/{entry.name}"), self._path(entry.name))
         gateway: Any = self.session.sparkContext._gateway
         rename = jvm.org.apache.hadoop.fs.Options.Rename
         options = gateway.new_array(rename, 1)
         options[0] = rename.OVERWRITE
-        context.rename(self._path(staged), self._path(last), options)
+        context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._path().toUri(), system.getConf())
+        context.rename(self._path(f"{staged}/{last}"), self._path(last), options)
+        self.remove(staged)
