@@ -60,10 +60,9 @@ def run(
             seed=seed,
             n_warm=len(split.warm),
             fit_seconds=0.0,
-            describe_model=number == 0,
             divide_by=divide_by,
         )
-        for number, (seed, split) in enumerate(splits.items())
+        for seed, split in splits.items()
     ]
     return join_runs(world.name, runs, protocol="sampled", divide_by=divide_by, against=("segment",))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluation.results import Results, measure_groups
+from firstday.evaluation.figures import measure_groups
+from firstday.evaluation.results import Results
 from firstday.evaluation.slices import MIN_USERS, UNKNOWN, group_slice, label_profiles, name_bands, slice_by_profile
 from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean

@@ -104,7 +104,6 @@ def demo(
                     n_warm=len(split.warm),
                     fit_seconds=fit_seconds,
                     notes=split.notes,
-                    describe_model=not runs,
                     progress=progress,
                 )
             )

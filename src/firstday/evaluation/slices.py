@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.cold_model import Epoch
-from firstday.data.splits.registrations import write_moment
-from firstday.data.splits.split import Cohort
 from firstday.features.signals import SignalBatch
-from firstday.metrics import LEVEL, Interval, cluster_errors
-from firstday.recommend.query import Query
-from firstday.recommend.segment_description import SegmentRow, describe_segments
 
 ALL, NOTHING_DONE, FRIENDS_ONLY = "all", "nothing_done", "friends_only"
 MOST_ITEMS = 2**31
@@ -45,16 +37,6 @@ TENTH = "places_by_popularity:"
 def size_slice(size: str) -> str:
     """Return the name of the slice of a class of day-one size."""
     return f"day_one_size={size}"
-
-
-def seed_slice(seed: int) -> str:
-    """Return the name of the slice of a seed's cold users."""
-    return f"seed={seed}"
-
-
-def cut_off_slice(cut_off: int) -> str:
-    """Return the name of the slice of the newcomers of a cut-off, microseconds since 1970 UTC."""
-    return f"cut_off={write_moment(cut_off)}"
 
 
 def group_slice(column: str, label: str) -> str:
@@ -158,8 +140,8 @@ def _divide(column: str, labels: np.ndarray, users: np.ndarray) -> dict[str, np.
 def _join_bands(labels: np.ndarray, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Join neighbouring bands of ages until each has enough users."""
     names = name_bands()
-    runs: list[list[int]] = []
-    filled = MIN_USERS
+    runs: list[list[int]] = [[]]
+    filled = 0
     for band, name in enumerate(names):
         if filled >= MIN_USERS:
             runs.append([])
@@ -170,42 +152,6 @@ def _join_bands(labels: np.ndarray, sizes: Mapping[str, int]) -> dict[str, np.nd
         runs[-2:] = [runs[-2] + runs[-1]]
     groups = {_name_band(run[0], run[-1]): np.isin(labels, [names[band] for band in run]) for run in runs}
     return {label: members for label, members in groups.items() if members.any()}
-
-
-def is_comparable(members: np.ndarray, users: np.ndarray) -> bool:
-    """Tell whether a group and the users outside it are enough to compare."""
-    return min(len(np.unique(users[members])), len(np.unique(users[~members]))) >= MIN_USERS
-
-
-def compare_with_others(
-    values: np.ndarray, users: np.ndarray, members: np.ndarray, n_compared: int
-) -> list[tuple[Interval, float]]:
-    """Compare a group with all other users, users being the units.
-
-    Parameters
-    ----------
-    values
-        One row for each user and seed, shape (n, n_columns).
-    users
-        Whose each row is, integers, shape (n,).
-    members
-        Whether each row is of the group, bool, shape (n,).
-    n_compared
-        How many groups are compared in all.
-
-    Returns
-    -------
-    list of (Interval, float)
-        For each column the group's mean minus that of the others, with an interval that holds for all groups at once
-        (Bonferroni), and the mean of the others.
-    """
-    (means, errors), (others, other_errors) = (
-        cluster_errors(values[rows], np.ones(int(rows.sum())), users[rows]) for rows in (members, ~members)
-    )
-    difference = means - others
-    reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
-    ends = zip(difference.tolist(), (difference - reach).tolist(), (difference + reach).tolist(), strict=True)
-    return [(Interval(*end), other) for end, other in zip(ends, others.tolist(), strict=True)]
 
 
 N_TENTHS = 10
@@ -250,53 +196,3 @@ def count_by_part(items: np.ndarray, part: np.ndarray) -> np.ndarray:
 def to_shares(counts: np.ndarray) -> tuple[float, ...]:
     """Return counts as shares of their sum, in %."""
     return tuple((100 * counts / max(1, counts.sum())).tolist())
-
-
-@dataclass(frozen=True, eq=False)
-class SeedFacts:
-    """What is kept of one seed's model and cold users, so that the model can go.
-
-    Parameters
-    ----------
-    profiles
-        From `label_profiles`.
-    used
-        What cold users went on to use by popularity, int64, shape (`N_TENTHS`,).
-    n_items
-        Items of each part, int64, shape (`N_TENTHS`,).
-    segments, history
-        Segments, largest first, and training of the cold model; empty but for the first seed.
-    """
-
-    profiles: Mapping[str, np.ndarray]
-    used: np.ndarray
-    n_items: np.ndarray
-    segments: tuple[SegmentRow, ...] = ()
-    history: tuple[Epoch, ...] = ()
-
-
-def look_at_seed(query: Query, cohort: Cohort, *, is_first: bool) -> SeedFacts:
-    """Keep what a report needs of one seed.
-
-    Parameters
-    ----------
-    query
-        The cold users, asking the model.
-    cohort
-        What they went on to use.
-    is_first
-        Whether this seed's model is the one to describe.
-    """
-    part = divide_by_use(query.model)
-    return SeedFacts(
-        label_profiles(query.signals, query.model.catalogue.groups),
-        count_by_part(cohort.truth.columns, part),
-        np.bincount(part, minlength=N_TENTHS),
-        describe_segments(query.model) if is_first else (),
-        query.model.cold.history if is_first else (),
-    )
-
-
-def join_profiles(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Put the profiles of several seeds one after another."""
-    return {column: np.concatenate([part[column] for part in parts]) for column in (parts[0] if parts else {})}

@@ -197,12 +197,10 @@ def reproduce_table(
             seed=seed,
             n_warm=len(data.train),
             fit_seconds=perf_counter() - began,
-            did_nothing=idle,
             notes=(*_warnings(data), *data.notes),
-            describe_model=number == 0,
             progress=clock.progress,
         )
-        runs.append(run)
+        runs.append(replace(run, did_nothing=idle))
     clock.progress("done", n_seeds, n_seeds)
     results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, protocol=PROTOCOL)
     summary = {
