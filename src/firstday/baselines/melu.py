@@ -100,9 +100,7 @@ def fit_melu(data: LearningData, validate: JudgeVectors, progress: Progress = no
     """Train MeLU; see `firstday.baselines.train_melu.train_melu`."""
     from firstday.baselines.train_melu import train_melu
 
-    body, weights, bias, gram, scale = train_melu(data, validate, progress)
-    settings = data.config.melu
-    return Melu(body, weights, bias, gram, scale, settings.inner_steps, settings.inner_rate, settings.negative_weight)
+    return train_melu(data, validate, progress)
 
 
 MELU = ColdModelSpec(

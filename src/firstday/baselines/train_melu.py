@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import grad, vmap
 
-from firstday.cold.cold_model import ColdModel
+from firstday.baselines.melu import Melu
 from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import UnitScale, export_network, run_epochs
@@ -66,9 +66,7 @@ class MeluNetwork(nn.Module):
         return vectors
 
 
-def train_melu(
-    data: LearningData, validate: JudgeVectors, progress: Progress
-) -> tuple[ColdModel, np.ndarray, np.ndarray, np.ndarray, float]:
+def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -> Melu:
     """Meta-train on warm users: adapt to the items of day one, judge on the items that they used apart from these.
 
     Support and query set have the loss of `firstday.baselines.melu.Melu`; gradients flow through the adaptation.
@@ -89,9 +87,8 @@ def train_melu(
 
     Returns
     -------
-    body, weights, bias, gram, scale
-        See `firstday.baselines.melu.Melu`; the body is exported and checked against PyTorch, and has the history of
-        training.
+    Melu
+        Its body is exported and checked against PyTorch, and has the history of training.
 
     References
     ----------
@@ -145,7 +142,16 @@ def train_melu(
         progress=lambda done, total: progress("melu", done, total),
     )
     body = export_network(network.body, data.validation_features, history)
-    return body, to_numpy(network.head.weight), to_numpy(network.head.bias), gram.numpy(), scale
+    return Melu(
+        body,
+        to_numpy(network.head.weight),
+        to_numpy(network.head.bias),
+        gram.numpy(),
+        scale,
+        settings.inner_steps,
+        settings.inner_rate,
+        settings.negative_weight,
+    )
 
 
 def _without(rows: SparseRows, other: SparseRows) -> SparseRows:

@@ -187,4 +187,4 @@ def train_ranker(
 
 def _last_layer(network: RankerNetwork) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights and the bias of the last layer as it is, in NumPy."""
-    return to_numpy(network.last.weight).copy(), to_numpy(network.last.bias).copy()
+    return to_numpy(network.last.weight), to_numpy(network.last.bias)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -47,10 +47,17 @@ def compute_affinity(
     return total.keep(total.weights > 0)
 
 
+def select_items(
+    actions: Mapping[Pair, SparseRows], signals: Collection[str], n_users: int, n_items: int
+) -> SparseRows:
+    """Return the items to which each user did any of some signals, shape (n_users, n_items)."""
+    parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals]
+    return union_rows(parts) if parts else SparseRows.empty(n_users, n_items)
+
+
 def select_uses(actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
     """Return the items that each user uses (`signals.use`), all weights 1, shape (n_users, n_items)."""
-    parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in config.use]
-    return union_rows(parts).ones() if parts else SparseRows.empty(n_users, n_items)
+    return select_items(actions, config.use, n_users, n_items).ones()
 
 
 MAX_PADDED_ROWS = 64
