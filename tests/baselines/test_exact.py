@@ -81,13 +81,6 @@ def test_item_item(
     np.testing.assert_allclose(fitted.score(rows_of(asked)), np.where(expected > 0, expected, -np.inf), rtol=1e-5)
 
 
-def test_item_item_is_the_cosine(training: UseData, warm: np.ndarray) -> None:
-    fitted = prepare_item_item(training)(shrinkage=0.0, asymmetry=0.5, neighbors=N_ITEMS)
-    unit = warm / np.maximum(np.linalg.norm(warm, axis=0), 1)
-    cosine = unit.T @ unit - np.diag(warm.any(axis=0))
-    np.testing.assert_allclose(fitted.nearness.at(np.tile(np.arange(N_ITEMS), (N_ITEMS, 1))), cosine, atol=1e-6)
-
-
 @pytest.mark.parametrize(("rarity", "neighbors", "shrinkage", "power"), [(0.0, 40, 0.0, 1.0), (0.5, 7, 3.0, 2.0)])
 def test_user_user(
     training: UseData,

@@ -14,7 +14,7 @@ from firstday.cold.training_loop import UnitScale, export_network, run_epochs
 from firstday.config import MeluConfig
 from firstday.progress import Progress
 from firstday.recommend.spec import JudgeVectors, LearningData
-from firstday.sparse import SparseRows, stack_rows, union_rows
+from firstday.sparse import SparseRows, contains, stack_rows
 
 SUPPORT_ITEMS = 50
 """Items of one day-one sample that training adapts to, at most; more are drawn from. Serving takes all."""
@@ -123,7 +123,8 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
         vectors = adapted(read_rows(rows), support[rows])  # (batch, d)
-        queries = _without(data.uses.take(rows % data.uses.n_rows), known.take(rows))
+        used = data.uses.take(rows % data.uses.n_rows)
+        queries = used.keep(~contains(known.take(rows), used))
         later = torch.from_numpy(_drawn(queries, settings.query_items, draws)).to(place)  # (batch, query_items)
         losses: torch.Tensor = vmap(network.user_loss)(vectors, items[later], (later >= 0).float())
         return losses.mean()
@@ -152,13 +153,6 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
         settings.inner_rate,
         settings.negative_weight,
     )
-
-
-def _without(rows: SparseRows, other: SparseRows) -> SparseRows:
-    """Return the entries that another matrix does not have."""
-    less = SparseRows(other.starts, other.columns, -np.ones_like(other.weights), other.n_columns)
-    both = union_rows([rows.ones(), less])
-    return both.keep(both.weights > 0)
 
 
 def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:

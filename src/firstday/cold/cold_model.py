@@ -156,8 +156,7 @@ def find_parts(features: np.ndarray) -> list[tuple[np.ndarray | None, slice]]:
     filled[:, :n_whole] = features[:, : n_whole * COLUMNS_AT_ONCE].reshape(n, n_whole, COLUMNS_AT_ONCE).any(axis=2)
     n_filled = filled.sum(axis=0)
     filled[:, n_filled > MOSTLY * n] = True
-    is_other = (filled[:, 1:] != filled[:, :-1]).any(axis=0)
-    starts = [0, *(np.flatnonzero(is_other) + 1).tolist()]
+    starts = np.flatnonzero(np.append(True, (filled[:, 1:] != filled[:, :-1]).any(axis=0))).tolist()
     parts: list[tuple[np.ndarray | None, slice]] = []
     for start, end in zip(starts, [*starts[1:], n_whole + 1], strict=True):
         if n_filled[start]:
