@@ -106,7 +106,6 @@ def make_figures(
     users: np.ndarray,
     cohorts: np.ndarray,
     *,
-    parts: Mapping[str, np.ndarray],
     slices: Mapping[str, np.ndarray],
     groups: Mapping[str, Mapping[str, np.ndarray]],
     against: Sequence[str] = (REFERENCE,),
@@ -121,10 +120,8 @@ def make_figures(
         Whose each row is, of all trainings one after the other, integers, shape (n,).
     cohorts
         The cohort of each row, integers, shape (n,): intervals are over these where there are enough.
-    parts
-        Whether each row is in a slice that gets no interval, such as that of a seed, bool, shape (n,), by name.
     slices
-        Whether each row is in a slice, bool, shape (n,), by name: from `slice_by_day_one`.
+        Whether each row is in a slice, bool, shape (n,), by name.
     groups
         The same by profile column and label: from `slice_by_profile`.
     against
@@ -157,11 +154,6 @@ def make_figures(
         *(figure for name, members in slices.items() for figure in measure_slice(by_size, name, members)),
         *measure_groups(precision, users, groups),
         *_measure_fifths(scores),
-        *(
-            Figure(name, "precision", part, float(column[rows].mean()), n=int(rows.sum()))
-            for name, column in precision.items()
-            for part, rows in parts.items()
-        ),
         *(figure for name in names for figure in _describe_lists(name, scores[name])),
     ]
     return tuple(sorted(figures, key=lambda figure: names.index(figure.strategy)))

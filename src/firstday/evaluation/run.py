@@ -386,13 +386,15 @@ def join_runs(
         {name: [run.scores[name] for run in runs] for name in first.scores},
         users,
         cohorts,
-        parts={f"seed={seed}": seed_of_row == seed for seed in seeds}
-        | {f"cut_off={text}": cohorts == moment for moment, text in moments.items()},
-        slices=slice_by_day_one(
-            join(lambda run: run.cohort.day_one_size),
-            join(lambda run: run.did_nothing),
-            join(lambda run: run.has_friends),
-        ),
+        slices={
+            **slice_by_day_one(
+                join(lambda run: run.cohort.day_one_size),
+                join(lambda run: run.did_nothing),
+                join(lambda run: run.has_friends),
+            ),
+            **{f"seed={seed}": seed_of_row == seed for seed in seeds},
+            **{f"cut_off={text}": cohorts == moment for moment, text in moments.items()},
+        },
         groups=groups,
         against=against,
     )
