@@ -7,10 +7,8 @@ from time import sleep
 import numpy as np
 import pytest
 
-from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import ENOUGH_SECONDS, MOST_PASSES, Run, evaluate, join_runs, judge_run, score_strategy
@@ -25,11 +23,6 @@ from tests.synthetic import SEED, brief_config
 STRATEGIES = ("popular", "segment", "day_one")
 SEEDS = (SEED, SEED + 1)
 K = 15
-
-
-@pytest.fixture(scope="module")
-def split(world: Dataset, config: Config) -> Split:
-    return split_for_training(world, config, SEED, with_cold=True)
 
 
 @pytest.fixture(scope="module")

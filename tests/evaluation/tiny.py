@@ -23,7 +23,7 @@ DAY_ONE_SIZE = np.array([0, 0, 2, 3, 5])
 DID_NOTHING = np.array([True, True, False, False, False])
 HAS_FRIENDS = np.array([True, False, True, False, False])
 PROFILES = {
-    "age": np.array(["under 18", "25 to 34", "not known", "25 to 34", "not known"], dtype=object),
+    "age": np.array([10, 30, -1, 30, -1]),
     "country": np.array(["FR", "FR", "FR", "not known", "not known"], dtype=object),
     "plan": np.array(["free", "paid", "free", "free", "paid"], dtype=object),
 }

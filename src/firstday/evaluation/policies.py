@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from firstday.ranking import NO_ITEM
+from firstday.ranking import first_allowed
 from firstday.recommend.explore import seed_of
 from firstday.recommend.query import Answer, Query
 
@@ -57,27 +57,20 @@ def _recommend(
     route: str, choose: Callable[[np.ndarray, np.ndarray, np.random.Generator], int], query: Query
 ) -> Answer:
     """Fill each user's list with the best items left of one segment."""
-    model = query.model
-    segments = model.segments
-    shape = (query.n_users, query.k)
-    items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
-    shares = model.believed_shares
-    n_arms = min(N_ARMS, len(segments))
+    segments, shares = query.model.segments, query.model.believed_shares
     nearness = np.where(query.known[:, None], segments.closeness(query.predicted), segments.items.sizes)
-    nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :n_arms]
-    for row in range(query.n_users):
-        arms = nearest[row]
+    nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :N_ARMS]
+    chosen = np.empty(query.n_users, dtype=np.int64)
+    for row, arms in enumerate(nearest):
         tops = segments.top_items[arms][:, :N_OF_ARM]
-        liked, passed_over = query.liked.row(row), query.passed_over.row(row)
-        used = np.isin(tops, liked).sum(axis=1)
-        seen = used + np.isin(tops, passed_over).sum(axis=1)
+        used = np.isin(tops, query.liked.row(row)).sum(axis=1)
+        seen = used + np.isin(tops, query.passed_over.row(row)).sum(axis=1)
         prior = shares[arms][:, : query.k].mean(axis=1)
         rng = np.random.default_rng(seed_of(query, row))
-        arm = choose(used + PRIOR_IMPRESSIONS * prior, seen + PRIOR_IMPRESSIONS, rng)
-        listed = segments.top_items[arms[arm]]
-        is_left = (listed >= 0) & ~np.isin(listed, query.excluded.row(row))
-        chosen = np.flatnonzero(is_left)[: query.k]
-        items[row, : len(chosen)], scores[row, : len(chosen)] = listed[chosen], shares[arms[arm], chosen]
+        chosen[row] = arms[choose(used + PRIOR_IMPRESSIONS * prior, seen + PRIOR_IMPRESSIONS, rng)]
+    listed = segments.top_items[chosen]
+    allowed = (listed >= 0) & (query.excluded.at(listed) == 0)
+    items, scores = first_allowed(listed, shares[chosen], allowed, query.k)
     return Answer.where(np.ones(query.n_users, dtype=bool), route, items, scores)
 
 

@@ -22,7 +22,7 @@ from firstday.evaluation.slices import (
     REFERENCE,
     count_by_part,
     divide_by_use,
-    label_profiles,
+    read_profiles,
     slice_by_day_one,
     slice_by_profile,
     to_shares,
@@ -74,7 +74,7 @@ class Run:
     fit_seconds
         Time to train.
     profiles
-        From `label_profiles`.
+        From `read_profiles`.
     used
         What cold users went on to use by popularity, int64, shape (`N_TENTHS`,).
     n_items
@@ -229,7 +229,7 @@ def evaluate(
                     divide_by=divide_by,
                     progress=report,
                 )
-                judged = {name: tuning for name, tuning in tunings.items() if name in names}
+                judged = {name: tunings[name] for name in names if name in tunings}
                 runs.append(replace(run, cut_off=holdout.cut_off, tunings=judged))
                 del recommender, published  # a model less in memory while the next is trained
         report("done", n_runs, n_runs)
@@ -335,7 +335,7 @@ def judge_run(
         n_warm=n_warm,
         k=query.k,
         fit_seconds=fit_seconds,
-        profiles=label_profiles(query.signals, model.catalogue.groups),
+        profiles=read_profiles(query.signals, model.catalogue.groups),
         used=count_by_part(cohort.truth.columns, part),
         n_items=np.bincount(part, minlength=N_TENTHS),
         segments=describe_segments(model),

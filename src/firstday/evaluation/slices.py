@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,6 +26,8 @@ MIN_USERS = 30
 AGE = "age"
 AGE_BANDS = (18, 25, 35, 45, 55, 65)
 """Where a new band of ages begins, in years."""
+OLDEST = 999
+"""Where the last band ends."""
 UNKNOWN = "not known"
 REFERENCE = "segment"
 """The strategy that the others are compared with, user by user."""
@@ -66,8 +69,8 @@ def slice_by_day_one(size: np.ndarray, did_nothing: np.ndarray, has_friends: np.
     return {name: members for name, members in slices.items() if members.any()}
 
 
-def label_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
-    """Return the profile value of each user, as text, by column; ages as bands.
+def read_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    """Return what is known of each user by profile column: ages, -1 where missing, and values as text.
 
     Parameters
     ----------
@@ -79,27 +82,11 @@ def label_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) ->
     Returns
     -------
     dict
-        Arrays of str, shape (n_users,), `UNKNOWN` where missing.
+        Arrays of integers or of str, shape (n_users,), `UNKNOWN` where a value is missing.
     """
-    labels = {}
-    if signals.ages is not None:
-        bands = np.array([*name_bands(), UNKNOWN], dtype=object)
-        labels[AGE] = bands[np.where(signals.ages < 0, -1, np.searchsorted(AGE_BANDS, signals.ages, side="right"))]
-    for column, codes in signals.groups.items():
-        labels[column] = np.array([*values[column], UNKNOWN], dtype=object)[codes]
-    return labels
-
-
-def name_bands() -> list[str]:
-    """Return the names of the bands of ages, youngest first."""
-    return [_name_band(band, band) for band in range(len(AGE_BANDS) + 1)]
-
-
-def _name_band(first: int, last: int) -> str:
-    """Name a run of bands of ages."""
-    if first == 0:
-        return f"under {AGE_BANDS[last]}" if last < len(AGE_BANDS) else "any age"
-    return f"{AGE_BANDS[first - 1]} " + (f"to {AGE_BANDS[last] - 1}" if last < len(AGE_BANDS) else "and over")
+    ages = {} if signals.ages is None else {AGE: signals.ages}
+    groups = {name: np.array([*values[name], UNKNOWN], dtype=object)[codes] for name, codes in signals.groups.items()}
+    return ages | groups
 
 
 def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
@@ -108,7 +95,7 @@ def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> d
     Parameters
     ----------
     profiles
-        From `label_profiles`, one row for each user and seed, shape (n,).
+        From `read_profiles`, one row for each user and seed, shape (n,).
     users
         Whose each row is, integers, shape (n,).
 
@@ -118,40 +105,50 @@ def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> d
         Whether each row is in a group, bool, shape (n,), by column and label: bands of ages in order, joined until
         each has `MIN_USERS` users; other values by size, then rarer ones together; unknown values last.
     """
-    groups = {column: _divide(column, labels.astype(str), users) for column, labels in profiles.items()}
+    groups = {
+        column: _divide_ages(values, users) if column == AGE else _divide_values(values.astype(str), users)
+        for column, values in profiles.items()
+    }
     return {column: parts for column, parts in groups.items() if len(parts) > 1}
 
 
-def _divide(column: str, labels: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the members of each group of one column, by label."""
-    members = {label: labels == label for label in np.unique(labels).tolist()}
-    sizes = {label: len(np.unique(users[inside])) for label, inside in members.items()}
-    unknown = {UNKNOWN: members.pop(UNKNOWN)} if UNKNOWN in members else {}
-    if column == AGE:
-        return _join_bands(labels, sizes) | unknown
-    known = sorted(members, key=lambda label: (-sizes[label], label))
-    rare = [label for label in known if sizes[label] < MIN_USERS]
-    if len(rare) < 2:
-        return {label: members[label] for label in known} | unknown
-    frequent = {label: members[label] for label in known if label not in rare}
-    return frequent | {f"{len(rare)} rarer values": np.isin(labels, rare)} | unknown
-
-
-def _join_bands(labels: np.ndarray, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Join neighbouring bands of ages until each has enough users."""
-    names = name_bands()
-    runs: list[list[int]] = [[]]
-    filled = 0
-    for band, name in enumerate(names):
-        if filled >= MIN_USERS:
-            runs.append([])
-            filled = 0
-        runs[-1].append(band)
-        filled += sizes.get(name, 0)
-    if filled < MIN_USERS and len(runs) > 1:
-        runs[-2:] = [runs[-2] + runs[-1]]
-    groups = {_name_band(run[0], run[-1]): np.isin(labels, [names[band] for band in run]) for run in runs}
+def _divide_ages(ages: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the members of each band of ages, by label; neighbouring bands are joined until each has enough users."""
+    runs: list[list[int]] = []
+    edges = [0, *AGE_BANDS, OLDEST]
+    for first, end in pairwise(edges):
+        if not runs or _count_users((ages >= runs[-1][0]) & (ages < runs[-1][1]), users) >= MIN_USERS:
+            runs.append([first, end])
+        runs[-1][1] = end
+    if len(runs) > 1 and _count_users(ages >= runs[-1][0], users) < MIN_USERS:
+        runs[-2:] = [[runs[-2][0], OLDEST]]
+    groups = {_name_band(first, end): (ages >= first) & (ages < end) for first, end in runs} | {UNKNOWN: ages < 0}
     return {label: members for label, members in groups.items() if members.any()}
+
+
+def _name_band(first: int, end: int) -> str:
+    """Name the ages from the first to before the end."""
+    if first == 0:
+        return "any age" if end == OLDEST else f"under {end}"
+    return f"{first} and over" if end == OLDEST else f"{first} to {end - 1}"
+
+
+def _divide_values(values: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the members of each value, by value; those of fewer than `MIN_USERS` users are put together."""
+    members = {value: values == value for value in np.unique(values).tolist()}
+    unknown = {UNKNOWN: members.pop(UNKNOWN)} if UNKNOWN in members else {}
+    sizes = {value: _count_users(inside, users) for value, inside in members.items()}
+    known = sorted(members, key=lambda value: (-sizes[value], value))
+    rare = [value for value in known if sizes[value] < MIN_USERS]
+    if len(rare) < 2:
+        rare = []
+    together = {f"{len(rare)} rarer values": np.isin(values, rare)} if rare else {}
+    return {value: members[value] for value in known if value not in rare} | together | unknown
+
+
+def _count_users(members: np.ndarray, users: np.ndarray) -> int:
+    """Count the users of some rows."""
+    return len(np.unique(users[members]))
 
 
 N_TENTHS = 10

@@ -188,15 +188,14 @@ def collect_passed_over(
     used_cells = uses.row_of_entry() * n_items + uses.columns
     parts = []
     for frame in dataset.impressions.frames():
-        rows = row_of_user[frame["user_ix"].to_numpy()]
-        counts = rows >= 0
+        chosen = frame.with_columns(row=row_of_user[frame["user_ix"].to_numpy()]).filter(pl.col("row") >= 0)
         if until is not None:
-            moment = frame["timestamp"].to_physical()
-            counts &= moment.is_not_null().to_numpy() & (moment.fill_null(0).to_numpy() < until[rows])
-        lists = frame["list_id"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
-        items, positions = frame["item_ix"].to_numpy().astype(np.int64), frame["position"].to_numpy().astype(np.int64)
-        rows, lists, items, positions = rows[counts], lists[counts], items[counts], positions[counts]
+            end = pl.Series(until[chosen["row"].to_numpy()])
+            chosen = chosen.filter(pl.col("timestamp").to_physical() < end)
+        lists = pl.col("list_id").rank("dense").cast(pl.Int64).fill_null(-1)
+        columns = chosen.select("row", lists, "item_ix", "position").cast(pl.Int64)
+        rows, of_lists, items, positions = (column.to_numpy() for column in columns)
         is_used = np.isin(rows * n_items + items, used_cells)
-        parts.append(weigh_rows(rows, lists, items, positions, is_used, config.persistence))
+        parts.append(weigh_rows(rows, of_lists, items, positions, is_used, config.persistence))
     rows, items, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
     return SparseRows.from_pairs(rows, items, weights.astype(np.float32), len(users), n_items)

@@ -103,7 +103,7 @@ def count_shown(
     segment_of_user[users] = segments
     codes = [code for code, (signal, of) in enumerate(dataset.events.pairs) if of == ITEM and signal in config.use]
     within = timedelta(days=config.response_days)
-    shown_cells, used_cells = [], []
+    shown_pairs, used_pairs = [], []
     for frame, events in zip(dataset.impressions.frames(), dataset.events.frames(), strict=True):
         shown = frame.filter(pl.Series(segment_of_user[frame["user_ix"].to_numpy()] >= 0))
         uses = events.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
@@ -115,12 +115,13 @@ def count_shown(
                 pl.col("is_used") & (pl.col("used_at").to_physical() < end).fill_null(value=False)
             )
         is_used = find_used(shown, uses.rename({"target_ix": "item_ix"}).select(OF_USE), within)
-        cells = segment_of_user[shown["user_ix"].to_numpy()] * n_items + shown["item_ix"].to_numpy()
-        shown_cells.append(cells)
-        used_cells.append(cells[is_used])
+        pairs = np.stack([segment_of_user[shown["user_ix"].to_numpy()], shown["item_ix"].to_numpy()])
+        shown_pairs.append(pairs)
+        used_pairs.append(pairs[:, is_used])
     counts = []
-    for cells in (np.concatenate(shown_cells), np.concatenate(used_cells)):
-        counts.append(SparseRows.from_pairs(cells // n_items, cells % n_items, None, n_segments, n_items))
+    for parts in (shown_pairs, used_pairs):
+        rows, columns = np.concatenate(parts, axis=1)
+        counts.append(SparseRows.from_pairs(rows, columns, None, n_segments, n_items))
     return ShownCounts(*counts)
 
 
