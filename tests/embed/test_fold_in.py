@@ -1,17 +1,17 @@
-"""Users solved together, filled up to the longest, have the vectors that each has alone, and that the formula gives."""
+"""Users solved together have the vectors that each has alone, and that the formula gives."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from firstday.embed.embeddings import MAX_PADDED_ROWS, FoldIn
+from firstday.embed.embeddings import FoldIn
 from firstday.sparse import SparseRows
 
 N_ITEMS, D = 60, 16
 
 
-@pytest.mark.parametrize("n_users", [1, 7, MAX_PADDED_ROWS, MAX_PADDED_ROWS + 1, 200])
+@pytest.mark.parametrize("n_users", [1, 7, 200])
 @pytest.mark.parametrize("longest", [1, D, D + 3, N_ITEMS])
 @pytest.mark.parametrize("alpha", [0.5, 15.0])
 def test_least_squares_of_many_users_is_the_formula_for_each(n_users: int, longest: int, alpha: float) -> None:
@@ -31,4 +31,4 @@ def test_least_squares_of_many_users_is_the_formula_for_each(n_users: int, longe
         system = y.T @ y + np.eye(D) + y[own].T @ ((c - 1)[:, None] * y[own])
         expected = np.linalg.solve(system, y[own].T @ c) if own else np.zeros(D)
         np.testing.assert_allclose(found[user], expected, rtol=2e-4, atol=2e-5)
-        np.testing.assert_allclose(found[user], fold_in.solve(affinity.take(np.array([user])))[0], rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(found[user], fold_in.solve(affinity.take(np.array([user])))[0])

@@ -107,7 +107,7 @@ def test_profile_groups_stand_for_everyone(world: Dataset, split: Split, sampled
     """With item vectors that no longer move, a group's mean follows from the vectors of all of its warm users."""
     encoder = sampled.encoder
     batch, _ = sampled.catalogue.translate(world, split.warm, split.warm_actions)
-    solved = encoder.fold_in.solve_each(batch.affinity(encoder.signals)).astype(np.float64)
+    solved = encoder.fold_in.solve(batch.affinity(encoder.signals)).astype(np.float64)
     vectors = solved / np.linalg.norm(solved, axis=1, keepdims=True)
     codes, n_added = world.groups["country"].codes[split.warm], encoder.config.group_shrinkage
     for code in range(4):
