@@ -152,7 +152,7 @@ def h1(html: str) -> str:
 
 
 def full_page() -> str:
-    return render(results(), history=HISTORY, example=EXAMPLE, command="firstday evaluate 'a & b'")
+    return render(results(history=HISTORY), example=EXAMPLE, command="firstday evaluate 'a & b'")
 
 
 def test_report_says_the_main_finding() -> None:
@@ -204,7 +204,7 @@ def test_report_needs_nothing_from_outside_and_no_script() -> None:
 
 def test_same_input_gives_same_bytes_and_replaces_in_one_step(tmp_path: Path) -> None:
     for name in ("a.html", "b.html"):
-        write_report(gather(results(), history=HISTORY), tmp_path / name)
+        write_report(gather(results(history=HISTORY)), tmp_path / name)
     first = (tmp_path / "a.html").read_bytes()
     assert first == (tmp_path / "b.html").read_bytes()
     write_report(gather(results(SEGMENT)), tmp_path / "a.html")

@@ -193,7 +193,7 @@ def test_many_groups_are_drawn_largest_first_and_all_in_the_table() -> None:
 
 
 def test_the_model_to_keep_is_shown_instead_of_the_first_seeds() -> None:
-    page = text_of(history=HISTORY, segments=[segment(77, 123)])
+    page = text_of(replace(full_results(), segments=(segment(77, 123),)), described="the model that is kept")
     assert "One segment of the model that is kept holds all 123 warm users" in page
     assert "cold model of the model that is kept" in page
     assert "10 segments of the run with seed 0" in text_of()

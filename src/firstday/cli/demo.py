@@ -7,6 +7,7 @@ import shutil
 import sys
 import webbrowser
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
@@ -116,11 +117,10 @@ def demo(
     recommender.save(out / "model")
     report = out / "report.html"
     content = gather_evaluation(
-        results,
+        replace(results, history=recommender.model.cold.history, segments=describe_segments(recommender.model)),
         dataset_summary=summary,
         config=config,
-        history=recommender.model.cold.history,
-        segments=describe_segments(recommender.model),
+        described="the model that is kept",
         example=_meet_newcomer(recommender)[1],
         command=f"firstday demo --seeds {seeds}",
     )
