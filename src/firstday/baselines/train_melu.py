@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import nn
@@ -140,7 +142,7 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
         config.override("cold_model.learning_rate", settings.learning_rate).cold_model,
         seed=config.seed,
         device=place,
-        progress=lambda done, total: progress("melu", done, total),
+        progress=partial(progress, "melu"),
     )
     body = export_network(network.body, data.validation_features, history)
     return Melu(
