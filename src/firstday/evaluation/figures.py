@@ -205,8 +205,8 @@ def measure_groups(
     n_compared = sum(min(n) >= MIN_USERS for n in n_of.values())
     for of_slice, members in parts.items():
         n_users, n_others = n_of[of_slice]
-        for name, mean in zip(precision, bootstrap_means(values[members], users[members]), strict=True):
-            yield Figure(name, "precision", of_slice, n=n_users, **asdict(mean))
+        for name, interval in zip(precision, bootstrap_means(values[members], users[members]), strict=True):
+            yield Figure(name, "precision", of_slice, n=n_users, **asdict(interval))
         if min(n_users, n_others) < MIN_USERS:
             continue
         (means, errors), (others, other_errors) = (

@@ -179,7 +179,7 @@ def _as_list(name: str, value: Iterable[Any] | None, content: str) -> list[Any]:
     """Return a part of a user's signals as a list; None is an empty one."""
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable | None):
         raise DataError(f"{name}: is {value!r}; give a list of {content}.")
-    return list(value or ())
+    return [] if value is None else list(value)
 
 
 def _in_order(entry: Any, parts: Mapping[str, str | None], name: str, number: int) -> Sequence[Any]:
@@ -473,9 +473,8 @@ class Catalogue:
         for name, group in dataset.groups.items():
             if name in self.groups:
                 known = [self._codes[name].get(value, -1) for value in group.values]
-                codes[name] = np.array([*known, -1], dtype=np.int32)[
-                    group.codes[users]
-                ]  # a missing code is -1: the last
+                code_of = np.array([*known, -1], dtype=np.int32)  # a missing code is -1: the last
+                codes[name] = code_of[group.codes[users]]
                 unknown[name] += int(((codes[name] < 0) & (group.codes[users] >= 0)).sum())
             else:
                 unknown[f"{UNKNOWN_COLUMN}{name}"] += int((group.codes[users] >= 0).sum())
