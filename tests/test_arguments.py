@@ -94,7 +94,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "recommend to somebody of age x": (lambda: TINY.recommend({"age": "x"}), "whole years"),
     "recommend with interactions of two": (
         lambda: TINY.recommend({"interactions": [("stream", "x")]}),
-        "signal, entity, id",
+        "signal, entity, entity_id",
     ),
     "recommend with one interaction alone": (lambda: TINY.recommend({"interactions": "stream"}), "interactions"),
     "recommend with a friend alone": (lambda: TINY.recommend({"friends": "u1"}), "friends"),

@@ -78,7 +78,7 @@ class Signals:
     def __init__(
         self,
         /,
-        *,
+        *values: Any,
         age: int | None = None,
         interactions: Iterable[Any] | None = (),
         friends: Iterable[Any] | None = (),
@@ -86,6 +86,9 @@ class Signals:
         user_id: Any = None,
         **groups: str | None,
     ) -> None:
+        if values:
+            kind = type(values[0]).__name__
+            raise DataError(f"Signals: takes no {kind}; give Signals(age=24, ...) or Signals(**VALUES).")
         triples: list[tuple[str, str, Any]] = []
         impressions: list[Impression] = []
         for number, entry in enumerate(_as_list("interactions", interactions, "[signal, entity, id]")):
