@@ -25,6 +25,7 @@ from firstday.cold.train_ranker import train_ranker
 from firstday.cold.training_loop import run_epochs
 from firstday.config import ColdModelConfig, Config, DeviceName, RankerConfig
 from firstday.errors import ConfigError
+from firstday.recommend.spec import UseData
 from tests.networks import network_bytes
 from tests.obvious import CONFIG, make_data, no_opinion
 
@@ -51,7 +52,8 @@ def fit_all(config: Config) -> dict[str, Any]:
         RankerConfig(hidden=(8,), epochs=2, batch_size=32, schedule="flat"),
         **seeds,
     )
-    layers = train_autoencoder(data.uses, steps=1, width=4, dropout=0.5, weight_decay=0.01, **seeds)
+    training = UseData(data.uses, data.uses, **seeds)
+    layers = train_autoencoder(data.uses, training, steps=1, width=4, dropout=0.5, weight_decay=0.01)
     melu = fit_melu(data, no_opinion)
     return {
         "cold_model": (network_bytes(cold), cold.history),

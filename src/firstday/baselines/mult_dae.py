@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -58,8 +57,7 @@ def prepare_mult_dae(training: UseData) -> Callable[..., MultDae]:
     items = most_used_items(training.uses)
     kept = training.uses.keep_columns(items)
     uses = kept.take(np.flatnonzero(kept.lengths()))
-    train = partial(train_autoencoder, uses, seed=training.seed, threads=training.threads, device=training.device)
-    return lambda **options: MultDae(items, *train(**options))
+    return lambda **options: MultDae(items, *train_autoencoder(uses, training, **options))
 
 
 MULT_DAE = score_items(

@@ -122,24 +122,19 @@ def weigh_rows(
     The cascade with a constant chance to go on: N. Craswell et al., "An experimental comparison of click
     position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.
     """
-    if not len(users):
-        return users, items, np.zeros(0)
-    place = np.maximum(positions, 1) - 1
-    order = np.lexsort((place, items, lists, users))
-    users, lists, items, place, is_used = users[order], lists[order], items[order], place[order], is_used[order] != 0
-    is_again = ~_begins(users, lists, items) & (lists >= 0)
-    if is_again.any():
-        users, lists, items, place, is_used = (of[~is_again] for of in (users, lists, items, place, is_used))
+    if is_used.all():  # or nothing was shown
+        return users[:0], items[:0], np.zeros(0)
+    rows = np.stack([users, lists, items, np.maximum(positions, 1) - 1, is_used])
+    rows = rows[:, np.lexsort(rows[3::-1])]
+    rows = rows[:, _begins(*rows[:3]) | (rows[1] < 0)]  # a list shows an item once
+    users, lists, items, place, used = rows
     is_first = _begins(users, lists)
-    reached = np.maximum.reduceat(np.where(is_used & (lists >= 0), place, 0), np.flatnonzero(is_first))
+    reached = np.maximum.reduceat(np.where((used > 0) & (lists >= 0), place, 0), np.flatnonzero(is_first))
     beyond = np.maximum(place - reached[np.cumsum(is_first) - 1], 0)
-    users, items, beyond = users[~is_used], items[~is_used], beyond[~is_used]
-    if not len(users):
-        return users, items, np.zeros(0)
-    order = np.lexsort((beyond, items, users))
-    users, items, unseen = users[order], items[order], 1 - np.power(float(persistence), beyond[order])
+    passed = np.stack([users, items, beyond])[:, used == 0]
+    users, items, beyond = passed[:, np.lexsort(passed[::-1])]
     starts = np.flatnonzero(_begins(users, items))
-    left = np.multiply.reduceat(unseen, starts)
+    left = np.multiply.reduceat(1 - np.power(float(persistence), beyond), starts)
     kept = left < 1
     return users[starts][kept], items[starts][kept], 1 - left[kept]
 

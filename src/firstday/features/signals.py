@@ -360,12 +360,11 @@ class Catalogue:
         cells_by_pair: dict[Pair, list[tuple[int, int]]] = {}
         for row, user in enumerate(users):
             for signal, entity, identity in user.interactions:
-                ids = self._ids_of(entity)
-                target = -1 if ids is None or signal not in self.signals else ids.index_of(identity)
-                if target >= 0:
-                    cells_by_pair.setdefault((signal, entity), []).append((row, target))
-                elif (unknown := self.find_unknown(signal, entity, identity)) is not None:
+                if unknown := self.find_unknown(signal, entity, identity):
                     ignored[row].append(unknown)
+                else:
+                    cell = row, self.ids_of(entity).index_of(identity)
+                    cells_by_pair.setdefault((signal, entity), []).append(cell)
         actions = {
             pair: _count_cells(cells, len(users), len(self.ids_of(pair[1]))) for pair, cells in cells_by_pair.items()
         }
