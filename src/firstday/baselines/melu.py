@@ -13,7 +13,7 @@ from firstday.ranking import unit_rows
 from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
 from firstday.sparse import SparseRows
 
-USERS_AT_ONCE = 1024
+ADAPTED_AT_ONCE = 1024
 """Users whose items' vectors are gathered at once: bounds memory."""
 
 
@@ -68,8 +68,8 @@ class Melu:
         hidden = self.body.predict(features)
         vectors = hidden @ self.weights.T + self.bias  # (n, d)
         reach = self.rate * (1 + np.square(hidden).mean(axis=1))  # (n,)
-        for start in range(0, len(vectors), USERS_AT_ONCE):
-            rows = np.arange(start, min(start + USERS_AT_ONCE, len(vectors)))
+        for start in range(0, len(vectors), ADAPTED_AT_ONCE):
+            rows = np.arange(start, min(start + ADAPTED_AT_ONCE, len(vectors)))
             vectors[rows] = self._adapt(vectors[rows], reach[rows], liked.take(rows), item_vectors)
         return unit_rows(vectors)
 
