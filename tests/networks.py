@@ -1,4 +1,4 @@
-"""Networks as bytes, to compare them."""
+"""What models have learned as bytes, to compare them."""
 
 from __future__ import annotations
 
@@ -19,3 +19,11 @@ def networks_of(model: TrainedModel) -> dict[str, Any]:
     """Return the arrays of every network of a model as bytes, by their files' names."""
     files = encode(model).files
     return {name: bytes(content.tobytes()) for name, content in files.items() if ".layers." in name}  # type: ignore[union-attr]
+
+
+def statistics_of(model: TrainedModel) -> dict[str, Any]:
+    """Return what else training made of data: arrays as bytes by their files' names, and all that is no array."""
+    encoded = encode(model)
+    parts = ("signal_encoder", "fold_in", "segments", "input_clusters", "everyone", "profile_groups")
+    files = {name: bytes(content.tobytes()) for name, content in encoded.files.items() if name.startswith(parts)}  # type: ignore[union-attr]
+    return files | {part: encoded.json[part] for part in parts}

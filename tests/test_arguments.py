@@ -58,7 +58,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "recommend to text": (lambda: TINY.recommend('{"age": 25}'), "fd.Signals"),
     "recommend to a list": (lambda: TINY.recommend([{"age": 25}]), "fd.Signals"),
     "recommend to somebody of age x": (lambda: TINY.recommend({"age": "x"}), "whole years"),
-    "recommend with interactions of two": (lambda: TINY.recommend({"interactions": [("stream", "x")]}), "entity, id"),
+    "recommend with interactions of two": (
+        lambda: TINY.recommend({"interactions": [("stream", "x")]}),
+        "signal, entity, entity_id",
+    ),
     "recommend with one interaction alone": (lambda: TINY.recommend({"interactions": "stream"}), "interactions"),
     "recommend with a friend alone": (lambda: TINY.recommend({"friends": "u1"}), "friends"),
     "recommend with a column that is a list": (lambda: TINY.recommend({"country": ["FR"]}), "country"),

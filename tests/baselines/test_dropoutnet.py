@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from firstday.baselines.dropoutnet import DropoutNet, fit_dropoutnet, preference_of
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
-from tests.networks import network_bytes
-from tests.obvious import CONFIG, D, Rising, make_data, mean_cosine, no_opinion
+from tests.obvious import CONFIG, Rising, make_data, mean_cosine
 
 
 def train(**settings: object) -> DropoutNet:
@@ -70,16 +68,3 @@ def test_the_mean_of_day_one_items_may_stand_for_the_preference() -> None:
     assert (moved[has_items] > 1e-3).all()
     np.testing.assert_allclose(moved[~has_items], 0, atol=1e-6)
     assert cosine(model) > 0.85
-
-
-def test_the_same_seed_gives_the_same_bytes_and_another_does_not(half: DropoutNet) -> None:
-    torch.manual_seed(9)
-    expected = torch.rand(3)
-    torch.manual_seed(9)
-    same = train(preference_dropout=0.5)
-    assert torch.equal(torch.rand(3), expected)  # the caller's random numbers are left alone
-    other = fit_dropoutnet(make_data(CONFIG.override("seed", CONFIG.seed + 1))[0], no_opinion)
-    assert network_bytes(half.network) == network_bytes(same.network)
-    assert half.history == same.history
-    assert network_bytes(half.network) != network_bytes(other.network)
-    assert half.network.predict(np.zeros((0, D + 10), np.float32)).shape == (0, D)

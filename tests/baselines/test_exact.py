@@ -14,7 +14,7 @@ from scipy import sparse
 from firstday.baselines import ease as ease_module
 from firstday.baselines import matrices
 from firstday.baselines.als_fold_in import ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
-from firstday.baselines.ease import REGULARIZATION, learn_item_weights, prepare_ease
+from firstday.baselines.ease import REGULARIZATION, Ease, fit_ease, learn_item_weights
 from firstday.baselines.item_item import prepare_item_item
 from firstday.baselines.matrices import place_in_rows
 from firstday.baselines.mult_dae import MultDae, prepare_mult_dae
@@ -36,6 +36,10 @@ def draw(seed: int, n: int) -> np.ndarray:
     matrix = (np.random.default_rng(seed).random((n, N_ITEMS)) < np.linspace(0.6, 0.1, N_ITEMS)).astype(np.float32)
     matrix[:, UNUSED] = 0
     return matrix
+
+
+def ease_of(data: UseData, **options: float) -> Ease:
+    return fit_ease(data.uses, matrices.most_used_items(data.uses), **options)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +79,6 @@ def test_item_item(
     expected = asked @ near
     fitted = prepare_item_item(training)(shrinkage=shrinkage, asymmetry=asymmetry, neighbors=neighbors)
     np.testing.assert_allclose(fitted.score(rows_of(asked)), np.where(expected > 0, expected, -np.inf), rtol=1e-5)
-
-
-def test_item_item_is_the_cosine(training: UseData, warm: np.ndarray) -> None:
-    fitted = prepare_item_item(training)(shrinkage=0.0, asymmetry=0.5, neighbors=N_ITEMS)
-    unit = warm / np.maximum(np.linalg.norm(warm, axis=0), 1)
-    cosine = unit.T @ unit - np.diag(warm.any(axis=0))
-    np.testing.assert_allclose(fitted.nearness.at(np.tile(np.arange(N_ITEMS), (N_ITEMS, 1))), cosine, atol=1e-6)
 
 
 @pytest.mark.parametrize(("rarity", "neighbors", "shrinkage", "power"), [(0.0, 40, 0.0, 1.0), (0.5, 7, 3.0, 2.0)])
@@ -128,7 +125,7 @@ def test_ease(training: UseData, warm: np.ndarray, asked: np.ndarray, regulariza
     expected = asked @ weights
     expected[:, UNUSED] = -np.inf
     expected[:2] = -np.inf
-    fitted = prepare_ease(training)(regularization=regularization, dropout=dropout)
+    fitted = ease_of(training, regularization=regularization, dropout=dropout)
     np.testing.assert_allclose(fitted.score(rows_of(asked)), expected, atol=1e-5)
 
 
@@ -136,7 +133,7 @@ def test_ease_of_a_large_catalogue_ranks_the_most_used_items(
     training: UseData, warm: np.ndarray, asked: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(matrices, "MOST_ITEMS", 5)
-    fitted = prepare_ease(training)(regularization=1.0, dropout=0.0)
+    fitted = ease_of(training, regularization=1.0, dropout=0.0)
     kept = sorted(sorted(range(N_ITEMS), key=lambda item: (-warm[:, item].sum(), item))[:5])
     assert fitted.items.tolist() == kept
     scores = fitted.score(rows_of(asked))
@@ -186,7 +183,7 @@ def test_edlae_is_the_mean_over_all_ways_to_hide_items() -> None:
         np.testing.assert_allclose(off_diagonal, (USES.T @ USES)[np.ix_(others, others)] * (1 - np.eye(4)))
         expected[others, target] = np.linalg.solve(left, right)
     data = UseData(rows_of(USES), rows_of(USES), threads=1)
-    fitted = prepare_ease(data)(regularization=regularization, dropout=dropout)
+    fitted = ease_of(data, regularization=regularization, dropout=dropout)
     np.testing.assert_allclose(fitted.weights, expected, atol=1e-6)
 
 
@@ -274,7 +271,7 @@ def test_item_weights_are_those_of_edlae_with_what_day_ones_hide(
 ) -> None:
     first = warm * (np.arange(N_ITEMS) % 3 == 0)
     hidden = 1 - first.sum() / warm.sum()
-    expected = prepare_ease(training)(regularization=REGULARIZATION, dropout=hidden)
+    expected = ease_of(training, regularization=REGULARIZATION, dropout=hidden)
     found = learn_item_weights(rows_of(warm), [rows_of(first), rows_of(first)])
     dense = np.zeros((N_ITEMS, N_ITEMS), np.float32)
     dense[found.row_of_entry(), found.columns] = found.weights

@@ -12,7 +12,6 @@ from firstday.cold.train_cold_model import ColdNetwork, train_cold_model
 from firstday.cold.training_loop import export_network
 from firstday.config import ColdModelConfig
 from firstday.features.encoder import hold_features
-from tests.networks import network_bytes
 
 N_INPUTS, D = 10, 6
 SMALL = ColdModelConfig(hidden=(16, 8), epochs=6, batch_size=32, patience=100)
@@ -110,21 +109,6 @@ def test_only_the_direction_of_a_target_counts() -> None:
     )
     assert other.history == train().history
     assert told == [(number, 6) for number in range(1, 7)]
-
-
-def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
-    one, same, other = train(), train(), train(seed=1)
-    assert network_bytes(one) == network_bytes(same)
-    assert one.history == same.history
-    assert network_bytes(one) != network_bytes(other)
-
-
-def test_training_leaves_the_callers_random_numbers_alone() -> None:
-    torch.manual_seed(9)
-    expected = torch.rand(3)
-    torch.manual_seed(9)
-    train(ColdModelConfig(hidden=(8,), epochs=1))
-    assert torch.equal(torch.rand(3), expected)
 
 
 class Judge:

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from firstday.cold.cold_model import COLUMNS_AT_ONCE, Layer, find_parts
-from firstday.cold.first_layer import FirstLayer
+from firstday.cold.first_layer import COLUMNS_AT_ONCE, FirstLayer, find_parts
 
 N = 40
 SHAPES = {
@@ -69,18 +68,3 @@ def test_one_seed_gives_the_weights_of_a_linear_layer() -> None:
         torch.manual_seed(2)
         weights.append(kind(5, 3).weight)
     assert torch.equal(*weights)
-
-
-@pytest.mark.parametrize("n_last", [0, 19])
-@pytest.mark.parametrize("shares", SHAPES.values(), ids=SHAPES.keys())
-def test_without_torch_it_is_a_linear_layer_too(
-    shares: list[float], n_last: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("firstday.cold.cold_model.WIDE", 1)
-    features = make_features(shares, n_last)
-    linear = nn.Linear(features.shape[1], 7)
-    weights, bias = linear.weight.detach().numpy(), linear.bias.detach().numpy()
-    layer = Layer(np.ascontiguousarray(weights.T), bias)
-    expected = linear(features).detach().numpy()
-    for rows in (slice(None), slice(0, 1), slice(N - 1, N), slice(0, 0)):
-        np.testing.assert_allclose(layer.apply(features[rows].numpy()), expected[rows], atol=1e-5, rtol=1e-5)

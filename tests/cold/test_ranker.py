@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.cold.ranker import Ranker
-from firstday.cold.train_ranker import choose_items, train_ranker
+from firstday.cold.train_ranker import LaterItems, train_ranker
 from firstday.config import RankerConfig
 from firstday.sparse import SparseRows
-from tests.networks import network_bytes
 from tests.obvious import ITEMS_OF_TASTE, N_TASTES, Rising, make_data
 
 CONFIG = RankerConfig(hidden=(16,), epochs=15, batch_size=32, patience=100)
@@ -42,18 +41,11 @@ def test_items_of_the_own_taste_come_first() -> None:
     assert losses[-1] < np.log(N_TASTES * ITEMS_OF_TASTE)  # better than chance, in nats for each item
 
 
-def test_one_seed_one_ranker() -> None:
-    one, other, third = train()[0], train()[0], train(seed=1)[0]
-    np.testing.assert_array_equal(one.weights, other.weights)
-    assert network_bytes(one.body) == network_bytes(other.body)
-    assert not np.array_equal(one.weights, third.weights)
-
-
 def test_only_the_most_used_items_are_ranked() -> None:
     uses = SparseRows.from_lists([[0, 2], [2, 3], [2, 3], [5]], 6)
-    items, shares = choose_items(uses, 3)
-    assert items.tolist() == [0, 2, 3]  # of 0 and 5, used as often, the lower
-    np.testing.assert_allclose(shares, [0.25, 0.75, 0.5])
+    later = LaterItems(uses, [], 3)
+    assert later.items.tolist() == [0, 2, 3]  # of 0 and 5, used as often, the lower
+    np.testing.assert_allclose(later.shares, [0.25, 0.75, 0.5])
     ranker, features, _ = train(CONFIG.override({"most_items": 7, "epochs": 2}))
     assert len(ranker.items) == 7
     assert ranker.score(ranker.predict(features)).shape == (len(features), 7)

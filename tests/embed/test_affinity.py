@@ -38,11 +38,6 @@ def test_log_damping_counts_the_first_interaction_one() -> None:
     assert affinity.weights.dtype == np.float32
 
 
-def test_no_damping_counts_every_interaction() -> None:
-    affinity = compute_affinity(ACTIONS, SignalConfig(damping="none", affinity={"favorite": 0.5, "ban": -4}), 3, 4)
-    assert cells_of(affinity) == {(0, 0): 1, (0, 1): 3.5, (1, 0): 0.5, (1, 2): 3}
-
-
 def test_signals_of_weight_zero_or_without_weight_do_not_count() -> None:
     config = SignalConfig(affinity={"stream": 0, "ban": 0})
     actions = {**ACTIONS, ("download", ITEM): rows_of({(2, 2): 1})}

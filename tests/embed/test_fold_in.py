@@ -1,19 +1,20 @@
-"""Users solved together, filled up to the longest, have the vectors that each has alone, and that the formula gives."""
+"""Users solved together have the vectors that each has alone, and that the formula gives."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from firstday.embed.embeddings import MAX_PADDED_ROWS, FoldIn
+from firstday.embed.embeddings import FoldIn
 from firstday.sparse import SparseRows
 
 N_ITEMS, D = 60, 16
 
 
-@pytest.mark.parametrize("n_users", [1, 7, MAX_PADDED_ROWS, MAX_PADDED_ROWS + 1, 200])
-@pytest.mark.parametrize("longest", [1, D, D + 3])
-def test_least_squares_of_many_users_is_the_formula_for_each(n_users: int, longest: int) -> None:
+@pytest.mark.parametrize("n_users", [1, 7, 200])
+@pytest.mark.parametrize("longest", [1, D, D + 3, N_ITEMS])
+@pytest.mark.parametrize("alpha", [0.5, 15.0])
+def test_least_squares_of_many_users_is_the_formula_for_each(n_users: int, longest: int, alpha: float) -> None:
     rng = np.random.default_rng(n_users + longest)
     items = rng.normal(size=(N_ITEMS, D)).astype(np.float32)
     lengths = rng.integers(0, longest + 1, n_users)
@@ -22,12 +23,12 @@ def test_least_squares_of_many_users_is_the_formula_for_each(n_users: int, longe
     plain = SparseRows.from_lists(lists, N_ITEMS)
     weights = rng.uniform(0.2, 4, plain.n_entries).astype(np.float32)
     affinity = SparseRows(plain.starts, plain.columns, weights, N_ITEMS)
-    fold_in = FoldIn(items, "least-squares", confidence=15.0, regularization=1.0)
+    fold_in = FoldIn(items, "least-squares", confidence=alpha, regularization=1.0)
     found = fold_in.solve(affinity)
     y = items.astype(np.float64)
     for user, own in enumerate(lists):
-        c = 15.0 * affinity.row_weights(user).astype(np.float64)
+        c = alpha * affinity.row_weights(user).astype(np.float64)
         system = y.T @ y + np.eye(D) + y[own].T @ ((c - 1)[:, None] * y[own])
         expected = np.linalg.solve(system, y[own].T @ c) if own else np.zeros(D)
         np.testing.assert_allclose(found[user], expected, rtol=2e-4, atol=2e-5)
-        np.testing.assert_allclose(found[user], fold_in.solve(affinity.take(np.array([user])))[0], rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(found[user], fold_in.solve(affinity.take(np.array([user])))[0])

@@ -15,34 +15,6 @@ from firstday.errors import ConfigError
 from firstday.sparse import SparseRows
 
 
-def dense_solve(items: np.ndarray, columns: np.ndarray, confidence: np.ndarray, regularization: float) -> np.ndarray:
-    """Solve the normal equations of one user as the article writes them, in float64."""
-    y = items.astype(np.float64)
-    own = y[columns]
-    a = y.T @ y + own.T @ np.diag(confidence - 1) @ own + regularization * np.eye(y.shape[1])
-    solution: np.ndarray = np.linalg.solve(a, own.T @ confidence)
-    return solution
-
-
-@pytest.mark.parametrize("alpha", [0.5, 1.0, 15.0, 40.0])
-@pytest.mark.parametrize("regularization", [0.01, 1.0])
-def test_the_least_squares_fold_in_solves_the_normal_equations(alpha: float, regularization: float) -> None:
-    rng = np.random.default_rng(3)
-    d, n_items = 16, 300
-    items = rng.normal(0, 0.3, (n_items, d)).astype(np.float32)
-    lengths = [0, 1, 1, 2, 5, d - 1, d, d + 1, 40, 200, n_items, 3]
-    rows = SparseRows.from_lists([rng.choice(n_items, length, replace=False).tolist() for length in lengths], n_items)
-    affinity = SparseRows(rows.starts, rows.columns, rng.uniform(0.1, 6, rows.n_entries).astype(np.float32), n_items)
-    folded = FoldIn(items, "least-squares", alpha, regularization).solve(affinity)
-    for user, length in enumerate(lengths):
-        if length:
-            confidence = alpha * affinity.row_weights(user).astype(np.float64)
-            expected = dense_solve(items, affinity.row(user), confidence, regularization)
-            np.testing.assert_allclose(folded[user], expected, atol=1e-4 * np.abs(expected).max())
-        else:
-            np.testing.assert_array_equal(folded[user], 0)
-
-
 def test_users_of_als_solve_the_same_equations_as_the_fold_in() -> None:
     """After the last sweep items have moved a little; with many sweeps they stand still."""
     rng = np.random.default_rng(0)

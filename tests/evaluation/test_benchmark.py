@@ -7,16 +7,13 @@ from time import sleep
 import numpy as np
 import pytest
 
-from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.splits.holdout import split_for_training
-from firstday.data.splits.split import Cohort, Split
+from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.evaluation.results import Figure, Results
-from firstday.evaluation.run import ENOUGH_SECONDS, MOST_PASSES, evaluate, join_runs, judge_run, score_strategy
-from firstday.evaluation.slices import DAY_ONE_SIZES, DISJOINT_SIZES
-from firstday.metrics import Interval, PrecisionRule, bootstrap_mean, measure
+from firstday.evaluation.run import ENOUGH_SECONDS, MOST_PASSES, Run, evaluate, join_runs, judge_run, score_strategy
+from firstday.evaluation.slices import DISJOINT_SIZES
+from firstday.metrics import PrecisionRule, measure
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.strategies.popularity import POPULAR
@@ -29,60 +26,52 @@ K = 15
 
 
 @pytest.fixture(scope="module")
-def splits(world: Dataset, config: Config) -> dict[int, Split]:
-    return {seed: split_for_training(world, config, seed, with_cold=True) for seed in SEEDS}
+def lists(world: Dataset, split: Split, recommender: Recommender) -> dict[str, np.ndarray]:
+    """Return every strategy's lists for the cold users, asked for one by one."""
+    signals = cohort_query(recommender, world, split.cold, K).signals
+    return {name: recommender.answer_batch(signals, K, name).items for name in STRATEGIES}
 
 
-@pytest.fixture(scope="module")
-def lists(world: Dataset, splits: dict[int, Split], recommender: Recommender) -> dict[str, list[np.ndarray]]:
-    """Return every strategy's lists for the cold users of each seed, asked for one by one."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in STRATEGIES}
-    for seed in SEEDS:
-        query = cohort_query(recommender, world, splits[seed].cold, K)
-        for name in STRATEGIES:
-            found[name].append(recommender.answer_batch(query.signals, K, name).items)
-    return found
-
-
-def run(
+def judge(
     world: Dataset,
-    splits: dict[int, Split],
+    split: Split,
     recommender: Recommender,
     strategies: Sequence[str] = STRATEGIES,
     divide_by: PrecisionRule = "min",
-) -> Results:
-    """Judge one trained model on two splits; training is not what is tested here."""
-    runs = [
-        judge_run(
-            cohort_query(recommender, world, split.cold, K),
-            split.cold,
-            strategies,
-            seed=seed,
-            n_warm=len(split.warm),
-            fit_seconds=0.0,
-            describe_model=number == 0,
-            divide_by=divide_by,
-        )
-        for number, (seed, split) in enumerate(splits.items())
-    ]
-    return join_runs(world.name, runs, protocol="sampled", divide_by=divide_by, against=("segment",))
+) -> Run:
+    """Judge a trained model; training is not what is tested here."""
+    query = cohort_query(recommender, world, split.cold, K)
+    return judge_run(
+        query, split.cold, strategies, seed=SEED, n_warm=len(split.warm), fit_seconds=0.0, divide_by=divide_by
+    )
 
 
-@pytest.fixture(scope="module")
-def results(world: Dataset, splits: dict[int, Split], recommender: Recommender) -> Results:
-    return run(world, splits, recommender)
+@pytest.mark.parametrize("divide_by", ["min", "k"])
+def test_what_is_measured_is_the_lists_that_anyone_gets(
+    world: Dataset, split: Split, recommender: Recommender, lists: dict[str, np.ndarray], divide_by: PrecisionRule
+) -> None:
+    run = judge(world, split, recommender, divide_by=divide_by)
+    for name, scores in run.scores.items():
+        expected = measure(lists[name], split.cold.truth, divide_by=divide_by)
+        for metric in ("precision", "recall", "ndcg"):
+            np.testing.assert_allclose(scores.metrics[metric], 100 * getattr(expected, metric))
+        head = measure(lists[name][:, :10], split.cold.truth, divide_by=divide_by)
+        np.testing.assert_allclose(scores.metrics["precision_at_10"], 100 * head.precision)
+    idle = np.sum([rows.lengths() for rows in split.cold.day_one.values()], axis=0) == 0
+    np.testing.assert_array_equal(run.did_nothing, idle)
+    assert 0 < idle.sum() <= (split.cold.day_one_size == 0).sum()
+    assert set(run.scores["day_one"].routes) <= {"day_one", "group", "popular"}
+    assert (run.scores["day_one"].routes[split.cold.day_one_size > 0] == "day_one").all()
 
 
-def cold(splits: dict[int, Split]) -> list[Cohort]:
-    return [splits[seed].cold for seed in SEEDS]
-
-
-def test_json_has_the_keys_of_the_contract(results: Results) -> None:
+def test_json_has_the_keys_of_the_contract(world: Dataset, split: Split, recommender: Recommender) -> None:
+    runs = [judge(world, split, recommender, divide_by="k")]
+    results = join_runs(world.name, runs, protocol="sampled", divide_by="k", against=("segment",))
     values = json.loads(json.dumps(results.to_json()))
     assert {"dataset", "k", "seeds", "results"} <= set(values)
-    assert (values["dataset"], values["k"], values["seeds"]) == ("synthetic", K, [*SEEDS])
+    assert (values["dataset"], values["k"], values["seeds"]) == ("synthetic", K, [SEED])
     assert (values["protocol"], values["n_warm"], values["n_cold"]) == ("sampled", 280, 80)
-    assert values["precision_convention"] == "hits / min(K, relevant)"
+    assert values["precision_convention"] == "hits / K"
     assert [row["strategy"] for row in values["results"]] == list(STRATEGIES)
     for row in values["results"]:
         assert {"strategy", "precision", "recall", "ndcg", "precision_ci", "by_day_one_size"} <= set(row)
@@ -90,112 +79,27 @@ def test_json_has_the_keys_of_the_contract(results: Results) -> None:
             low, high = row[f"{metric}_ci"]
             assert 0 <= low <= row[metric] <= high <= 100
         assert list(row["by_day_one_size"]) == ["0", "1-3", "4+", "4-9", "10+"]
-        assert sum(row["n_by_day_one_size"][size] for size in DISJOINT_SIZES) == 160
+        assert sum(row["n_by_day_one_size"][size] for size in DISJOINT_SIZES) == 80
         assert sum(row["routes"].values()) == pytest.approx(1, abs=1e-3)
         assert row["ms_per_user"] >= 0
 
 
-def test_figures_are_means_over_all_cold_users_of_all_seeds_in_percent(
-    results: Results, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
-) -> None:
-    for name in results.strategies:
-        measured = [measure(of, cohort.truth) for of, cohort in zip(lists[name], cold(splits), strict=True)]
-        for metric in ("precision", "recall", "ndcg"):
-            values = 100 * np.concatenate([getattr(of_seed, metric) for of_seed in measured])
-            assert results.get(name, metric).mean == pytest.approx(values.mean())
-        for seed, of_seed in zip(SEEDS, measured, strict=True):
-            assert results.get(name, "precision", f"seed={seed}").mean == pytest.approx(100 * of_seed.precision.mean())
+def test_a_strategy_named_twice_is_judged_once(world: Dataset, split: Split, recommender: Recommender) -> None:
+    assert list(judge(world, split, recommender, ("popular", "day_one", "popular")).scores) == ["popular", "day_one"]
 
 
-def near(figure: Figure, interval: Interval) -> bool:
-    """Tell whether intervals are the same but for the order in which numbers were added."""
-    assert figure.low is not None
-    assert figure.high is not None
-    return np.allclose([figure.mean, figure.low, figure.high], [interval.mean, interval.low, interval.high])
-
-
-def test_figures_by_day_one_size_and_intervals_over_users(
-    results: Results, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
-) -> None:
-    users = np.concatenate([cohort.users for cohort in cold(splits)])
-    sizes = np.concatenate([cohort.day_one_size for cohort in cold(splits)])
-    assert len(np.unique(users)) < len(users)  # some users are cold in both seeds
-    precision = 100 * np.concatenate(
-        [measure(mine, cohort.truth).precision for mine, cohort in zip(lists["segment"], cold(splits), strict=True)]
-    )
-    assert near(results.get("segment", "precision"), bootstrap_mean(precision, users))
-    for label, chosen in {"0": sizes == 0, "1-3": (sizes >= 1) & (sizes <= 3), "4+": sizes >= 4}.items():
-        figure = results.get("segment", "precision", f"day_one_size={label}")
-        assert figure.n == chosen.sum()
-        assert near(figure, bootstrap_mean(precision[chosen], users[chosen]))
-    assert list(DAY_ONE_SIZES) == ["0", "1-3", "4+", "4-9", "10+"]
-    idle = np.concatenate([sum(rows.lengths() for rows in cohort.day_one.values()) == 0 for cohort in cold(splits)])
-    assert 0 < idle.sum() <= (sizes == 0).sum()
-    figure = results.get("segment", "precision", "nothing_done")
-    assert figure.n == idle.sum()
-    assert near(figure, bootstrap_mean(precision[idle], users[idle]))
-
-
-def test_strategies_are_compared_with_segment_user_by_user(
-    results: Results, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
-) -> None:
-    users = np.concatenate([cohort.users for cohort in cold(splits)])
-    precision = {
-        name: 100
-        * np.concatenate(
-            [measure(mine, cohort.truth).precision for mine, cohort in zip(lists[name], cold(splits), strict=True)]
-        )
-        for name in STRATEGIES
-    }
-    expected = bootstrap_mean(precision["popular"] - precision["segment"], users)
-    assert near(results.get("popular", "precision_minus:segment"), expected)
-    as_json = {row["strategy"]: row for row in results.to_json()["results"]}
-    assert "minus_segment" not in as_json["segment"]
-    assert "minus_segment" in as_json["popular"]
-
-
-def test_routes_are_shares_of_users(results: Results, splits: dict[int, Split]) -> None:
-    assert results.get("popular", "route:popular").mean == 100
-    assert set(results.split_metric("day_one", "route:")) <= {"day_one", "group"}
-    sizes = np.concatenate([cohort.day_one_size for cohort in cold(splits)])
-    # Without a used item there may still be an onboarded or searched one.
-    assert results.get("day_one", "route:day_one").mean >= 100 * (sizes > 0).mean()
-
-
-def test_the_other_convention_of_precision(world: Dataset, splits: dict[int, Split], recommender: Recommender) -> None:
-    results = run(world, splits, recommender, ("popular",), "k")
-    assert results.to_json()["precision_convention"] == "hits / K"
-    hits = [
-        measure(recommender.answer_batch(cohort_query(recommender, world, c, K).signals, K, "popular").items, c.truth)
-        for c in cold(splits)
-    ]
-    relevant = np.concatenate([c.truth.lengths() for c in cold(splits)])
-    expected = 100 * (np.concatenate([found.recall for found in hits]) * relevant / K).mean()
-    assert results.get("popular", "precision").mean == pytest.approx(expected)
-    assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
-
-
-def test_a_strategy_named_twice_is_judged_once(
-    world: Dataset, splits: dict[int, Split], recommender: Recommender
-) -> None:
-    results = run(world, splits, recommender, ("popular", "day_one", "popular"))
-    assert results.strategies == ("popular", "day_one")
-
-
-def test_scoring_starts_from_nothing_for_each_strategy(
-    world: Dataset, splits: dict[int, Split], recommender: Recommender
-) -> None:
-    query = cohort_query(recommender, world, splits[SEED].cold, K)
-    score_strategy(query, splits[SEED].cold, "segment", "min")
+def test_scoring_starts_from_nothing_for_each_strategy(world: Dataset, split: Split, recommender: Recommender) -> None:
+    query = cohort_query(recommender, world, split.cold, K)
+    score_strategy(query, split.cold, "segment", "min")
     assert "features" not in vars(query)
     assert "predicted" not in vars(query)
 
 
 @pytest.mark.parametrize(("first_wait", "is_repeated"), [(ENOUGH_SECONDS / 2, True), (ENOUGH_SECONDS, False)])
 def test_short_passes_are_repeated_and_the_quickest_is_the_time(
-    world: Dataset, splits: dict[int, Split], recommender: Recommender, first_wait: float, is_repeated: bool
+    world: Dataset, split: Split, recommender: Recommender, first_wait: float, is_repeated: bool
 ) -> None:
-    cohort = splits[SEED].cold
+    cohort = split.cold
     passes: list[Query] = []
 
     def wait_once(query: Query) -> Answer:
@@ -236,12 +140,8 @@ def test_evaluate_refuses_unknown_strategies_before_training(world: Dataset) -> 
         evaluate(world, strategies=("segment", "magic"))
 
 
-def test_cold_users_lists_hold_nothing_of_their_day_one(
-    world: Dataset, splits: dict[int, Split], lists: dict[str, list[np.ndarray]]
-) -> None:
-    for number, cohort in enumerate(cold(splits)):
-        for name in STRATEGIES:
-            for row in range(len(cohort)):
-                for signal in ("stream", "favorite", "ban"):
-                    done = cohort.day_one[signal, ITEM].row(row)
-                    assert not set(done.tolist()) & set(lists[name][number][row].tolist())
+def test_cold_users_lists_hold_nothing_of_their_day_one(split: Split, lists: dict[str, np.ndarray]) -> None:
+    for of_strategy in lists.values():
+        for row in range(len(split.cold)):
+            for signal in ("stream", "favorite", "ban"):
+                assert not set(split.cold.day_one[signal, ITEM].row(row)) & set(of_strategy[row])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluation.results import Results, measure_groups
-from firstday.evaluation.slices import MIN_USERS, UNKNOWN, group_slice, label_profiles, name_bands, slice_by_profile
+from firstday.evaluation.figures import measure_groups
+from firstday.evaluation.results import Results
+from firstday.evaluation.slices import MIN_USERS, UNKNOWN, group_slice, read_profiles, slice_by_profile
 from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean
 from tests.evaluation.test_report import results
@@ -109,16 +110,12 @@ def test_a_column_that_is_named_as_another_slice_does_not_take_its_place() -> No
 
 
 def test_neighbouring_bands_of_ages_are_joined_until_each_has_enough() -> None:
-    names = name_bands()
-    assert names[0] == "under 18"
-    assert names[-1] == "65 and over"
-
-    def labels(*counts: int) -> list[str]:
-        filled = [name for name, n in zip(names, counts, strict=True) for _ in range(n)]
-        return filled + [UNKNOWN] * (N - len(filled))
-
     def joined(*counts: int) -> list[tuple[str, int]]:
-        return sizes(judge({"age": labels(*counts)}, noise()), "age")
+        """Return the groups of so many users of each band, and of others whose age is not known."""
+        ages = np.full(N, -1)
+        ages[: sum(counts)] = np.repeat([0, 18, 25, 35, 54, 64, 65], counts)
+        groups = slice_by_profile({"age": ages}, USERS)["age"]
+        return [(label, int(members.sum())) for label, members in groups.items()]
 
     assert joined(5, 100, 80, 20, 40, 10, 5) == [
         ("under 25", 105),
@@ -126,13 +123,14 @@ def test_neighbouring_bands_of_ages_are_joined_until_each_has_enough() -> None:
         ("35 and over", 75),
         (UNKNOWN, 140),
     ]
+    names = ("under 18", "18 to 24", "25 to 34", "35 to 44", "45 to 54", "55 to 64", "65 and over")
     assert joined(60, 60, 60, 60, 60, 60, 40) == [*zip(names, (60, 60, 60, 60, 60, 60, 40), strict=True)]
     assert joined(0, 3, 2, 0, 0, 0, 1) == [("any age", 6), (UNKNOWN, 394)]
 
 
-def test_profiles_are_labelled_in_words() -> None:
+def test_profiles_are_read_in_words() -> None:
     codes = {"country": np.array([0, 1, -1], dtype=np.int32)}
     batch = SignalBatch(3, 7, groups=codes, ages=np.array([17, 18, -1], dtype=np.int16))
-    labels = label_profiles(batch, {"country": ("DE", "FR")})
-    assert labels["age"].tolist() == ["under 18", "18 to 24", UNKNOWN]
-    assert labels["country"].tolist() == ["DE", "FR", UNKNOWN]
+    profiles = read_profiles(batch, {"country": ("DE", "FR")})
+    assert profiles["age"].tolist() == [17, 18, -1]
+    assert profiles["country"].tolist() == ["DE", "FR", UNKNOWN]

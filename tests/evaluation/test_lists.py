@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluation.results import measure_novelty, measure_user_coverage
+from firstday.evaluation.figures import measure_novelty
 from firstday.metrics import bootstrap_mean, bootstrap_ratios
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
@@ -23,13 +23,6 @@ def test_novelty_is_the_mean_self_information_of_a_list() -> None:
     everyone = count_items(np.zeros(4, dtype=np.int64), uses, 1)
     novelty = measure_novelty(np.array([[0, 1], [1, 2], [2, -1], [3, 2], [-1, -1]]), everyone)
     np.testing.assert_allclose(novelty, [0.5, 1.5, 2, 2, 0])  # the item of nobody counts as one of a single user
-
-
-def test_users_are_covered_whose_list_no_fallback_made() -> None:
-    assert measure_user_coverage("day_one", {"day_one": 6, "group": 3, "popular": 1}) == 0.6
-    assert measure_user_coverage("group", {"group": 3, "popular": 1}) == 0.75
-    assert measure_user_coverage("popular", {"popular": 9}) == 1
-    assert measure_user_coverage("day_one", {}) == 0
 
 
 def test_figures_are_those_of_the_lists() -> None:

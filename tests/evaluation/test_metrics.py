@@ -25,24 +25,6 @@ def test_five_users_by_hand() -> None:
     np.testing.assert_allclose(found.ndcg, ndcg)
 
 
-def test_the_other_convention_divides_by_the_length_of_the_list() -> None:
-    lists = np.array([[0, 1, 2], [3, 4, 0], [2, -1, -1], [0, 1, 2]])
-    truth = SparseRows.from_lists([[0, 2], [0, 1, 2, 4, 5], [2], []], 6)
-    found = measure(lists, truth, divide_by="k")
-    np.testing.assert_allclose(found.precision, [2 / 3, 2 / 3, 1 / 3, 0])
-    np.testing.assert_allclose(found.recall, measure(lists, truth).recall)
-    np.testing.assert_allclose(found.ndcg, measure(lists, truth).ndcg)
-
-
-def test_a_perfect_list_scores_one_whatever_the_number_of_relevant_items() -> None:
-    truth = SparseRows.from_lists([[4], [0, 3, 5], [0, 1, 2, 3, 4, 5]], 6)
-    lists = np.array([[4, 0, 1], [5, 0, 3], [3, 1, 0]])
-    found = measure(lists, truth)
-    np.testing.assert_allclose(found.precision, 1)
-    np.testing.assert_allclose(found.ndcg, 1)
-    np.testing.assert_allclose(found.recall, [1, 1, 0.5])
-
-
 def test_an_empty_place_is_no_item_of_the_user_before() -> None:
     truth = SparseRows.from_lists([[5], [0]], 6)  # -1 in the second row would be item 5 of the first
     np.testing.assert_array_equal(measure(np.array([[0], [-1]]), truth).recall, [0, 0])

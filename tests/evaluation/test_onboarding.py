@@ -10,7 +10,6 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Split
-from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Answers, Questionnaire, QuestionSettings, rank_by_answers
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
@@ -86,23 +85,6 @@ def test_precision_is_that_of_plain_computation(
             )
 
 
-def test_lists_of_a_strategy_take_the_yeses_as_used(
-    interviews: dict[str, Interview], recommender: Recommender, split: Split, used: SparseRows
-) -> None:
-    trial = try_questions(recommender, split.cold.users, used, n_questions=(3,), lists=("blend",), seed=4)
-    popular, model = interviews["popular"], recommender.model
-    for user in range(0, used.n_rows, 11):
-        targets, yes = popular.targets[user].tolist(), popular.yes[user].tolist()
-        picks = [model.catalogue.items[item] for item, is_yes in zip(targets, yes, strict=True) if is_yes]
-        signals = Signals(interactions=[("onboarding", "item", item) for item in picks])
-        listed = recommender.recommend(signals, model.n_items, "blend", keep_used=True).items
-        items = [model.catalogue.items.index_of(item.item_id) for item in listed]
-        relevant = set(used.row(user).tolist()) - set(targets)
-        hits = relevant.intersection([item for item in items if item not in targets][:20])
-        expected = 100 * len(hits) / max(1, min(20, len(relevant)))
-        assert trial.precision["blend", "popular", 3, "own"][user] == pytest.approx(expected)
-
-
 def test_a_run_splits_trains_and_judges_each_seed(world: Dataset, split: Split) -> None:
     config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1}, ranker={"enabled": False})
     results = run_onboarding(
@@ -129,14 +111,3 @@ def test_a_run_splits_trains_and_judges_each_seed(world: Dataset, split: Split) 
         ("default", ["3"]),
         ("popular questions", ["3"]),
     ]
-
-
-def test_artists_are_judged_too(recommender: Recommender, split: Split, used: SparseRows) -> None:
-    trial = try_questions(
-        recommender, split.cold.users, used, entity="artist", n_questions=(0, 2), lists=("answers", "blend")
-    )
-    assert {arm for _, arm, _, _ in trial.precision} == set(ARMS)
-    for name in ("answers", "blend"):  # no item was asked about, so none is left out
-        np.testing.assert_array_equal(
-            trial.precision[name, "segments", 2, "own"], trial.precision[name, "segments", 2, "common"]
-        )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.data.splits.split import Cohort
-from firstday.evaluation.results import Results, Scores, measure_lists, measure_novelty
+from firstday.evaluation.figures import Scores, measure_lists, measure_novelty
+from firstday.evaluation.results import Results
 from firstday.evaluation.run import Run, join_runs
-from firstday.evaluation.slices import SeedFacts, count_by_part
+from firstday.evaluation.slices import count_by_part
 from firstday.recommend.segment_description import SegmentRow
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
@@ -23,7 +23,7 @@ DAY_ONE_SIZE = np.array([0, 0, 2, 3, 5])
 DID_NOTHING = np.array([True, True, False, False, False])
 HAS_FRIENDS = np.array([True, False, True, False, False])
 PROFILES = {
-    "age": np.array(["under 18", "25 to 34", "not known", "25 to 34", "not known"], dtype=object),
+    "age": np.array([10, 30, -1, 30, -1]),
     "country": np.array(["FR", "FR", "FR", "not known", "not known"], dtype=object),
     "plan": np.array(["free", "paid", "free", "free", "paid"], dtype=object),
 }
@@ -61,14 +61,12 @@ def evaluate_tiny(
             lists = np.array(LISTS[name][seed] * copies)
             scores[name] = Scores(
                 measure_lists(lists, cohort.truth),
-                Counter(ROUTES[name][seed] * copies),
+                np.array(ROUTES[name][seed] * copies),
                 SECONDS[name],
                 measure_novelty(lists, everyone),
                 len(np.unique(lists[lists >= 0])) / N_ITEMS,
                 count_by_part(lists, TENTH_OF_ITEM),
             )
-        profiles = {name: np.tile(values, copies) for name, values in PROFILES.items()}
-        used = count_by_part(cohort.truth.columns, TENTH_OF_ITEM)
         run = Run(
             seed=seed,
             scores=scores,
@@ -78,13 +76,11 @@ def evaluate_tiny(
             n_warm=4,
             k=3,
             fit_seconds=1.5 + seed,
-            facts=SeedFacts(
-                profiles,
-                used,
-                np.bincount(TENTH_OF_ITEM, minlength=10),
-                (SegmentRow(seed, 4, 0.25, (), ()),),
-                (Epoch(1, 0.5 + seed, 1e-3, 40.0),),
-            ),
+            profiles={name: np.tile(values, copies) for name, values in PROFILES.items()},
+            used=count_by_part(cohort.truth.columns, TENTH_OF_ITEM),
+            n_items=np.bincount(TENTH_OF_ITEM, minlength=10),
+            segments=(SegmentRow(seed, 4, 0.25, (), ()),),
+            history=(Epoch(1, 0.5 + seed, 1e-3, 40.0),),
             notes=("2 users were left out.",),
             tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},
         )

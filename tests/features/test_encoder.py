@@ -75,11 +75,6 @@ def test_the_papers_features_of_five_users() -> None:
     np.testing.assert_allclose(features, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_vectors_of_an_entity_are_the_means_of_its_items() -> None:
-    np.testing.assert_allclose(fit().target_vectors["artist"], [[1, 2], [3, 4], [0, 0]])
-    np.testing.assert_array_equal(fit().target_vectors[ITEM], ITEM_VECTORS)
-
-
 def test_group_means_shrink_towards_everyone() -> None:
     means = fit(FeatureConfig(group_shrinkage=2, age_users=0)).group_means["country"]
     expected = [[(1 + 0.24) / 4, (1 + 0.32) / 4], [(0.6 + 0.24) / 4, (-0.2 + 0.32) / 4], OVERALL, OVERALL]

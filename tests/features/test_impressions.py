@@ -12,15 +12,18 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.errors import DataError
-from firstday.features.impressions import Impression, weigh_impressions
+from firstday.features.impressions import Impression
 from firstday.features.signals import Catalogue, Signals
 
 
 def weigh_passed_over(shown: list[Impression], used: Collection[str], persistence: float) -> dict[str, float]:
     """Return the weights of one user by item."""
-    rows = [(0, impression, impression.item_id in used) for impression in shown]
-    _, items, weights = weigh_impressions(rows, persistence)
-    return dict(zip(items, weights.tolist(), strict=True))
+    dataset = Dataset("tiny", Ids.of(["u1"]), Ids.of([*"xyzwvu"]), Events.empty(()))
+    user = Signals(interactions=[("stream", "item", item) for item in used], shown=shown)
+    batch, _ = Catalogue.of(dataset, SignalConfig().known).read([user], SignalConfig(persistence=persistence))
+    assert batch.passed_over is not None
+    names = [dataset.items[ix] for ix in batch.passed_over.row(0)]
+    return dict(zip(names, batch.passed_over.row_weights(0).tolist(), strict=True))
 
 
 def a_list(*items: str, list_id: str = "a") -> list[Impression]:
@@ -87,6 +90,7 @@ def test_signals_take_impressions_in_every_form() -> None:
         ([{"position": 1}], "shown[0]: has no item_id"),
         ([{"item_id": "i1", "place": 1}], "shown[0]: has an unknown 'place'"),
         ([None], "shown[0]: item_id is None"),
+        (7, "shown: is 7; give a list"),
     ],
 )
 def test_what_is_no_impression_is_told(shown: Any, sentence: str) -> None:

@@ -115,7 +115,7 @@ def test_a_vector_is_solved_of_likes_and_of_what_was_passed_over(n_items: int) -
     np.testing.assert_allclose(solved[0], expected, rtol=1e-3, atol=1e-5)
     assert not solved[1].any()
     nothing = SparseRows.empty(2, 12)
-    np.testing.assert_allclose(fold_in.solve_evidence(liked, nothing), fold_in.solve_each(liked), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(fold_in.solve_evidence(liked, nothing), fold_in.solve(liked), rtol=1e-4, atol=1e-6)
     assert not fold_in.solve_evidence(nothing, passed_over).any()
 
 

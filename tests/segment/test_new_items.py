@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firstday.segment.new_items import ELSEWHERE, N_DRAWS, PRIOR_IGNORED, PRIOR_USED, NewItems
-from firstday.segment.shown_counts import ShownCounts, add_shown
+from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 N_ITEMS = 60
@@ -31,17 +31,6 @@ def test_a_rate_is_the_mean_of_prior_and_impressions() -> None:
     there = (PRIOR_USED + ELSEWHERE * 20) / (PRIOR_SHOWN + ELSEWHERE * 40 + 10)
     np.testing.assert_allclose(items.rates_of(4), [here, there])
     np.testing.assert_allclose(items.rates_of(5), PRIOR_USED / PRIOR_SHOWN)
-
-
-def test_counts_of_parts_add_up() -> None:
-    parts = [count({(0, 4): 3}, {(0, 4): 1}), None, count({(0, 4): 2, (1, 5): 4}, {})]
-    added = add_shown(parts)
-    assert added is not None
-    shown, used = added.of_items(np.array([4, 5]))
-    assert shown.tolist() == [[5, 0], [0, 4]]
-    assert used.tolist() == [[1, 0], [0, 0]]
-    assert add_shown([None]) is None
-    assert added.keep_segments(np.array([1])).shown.row(0).tolist() == [5]
 
 
 def test_an_item_that_is_always_used_is_drawn_and_one_that_never_is_is_not() -> None:

@@ -94,11 +94,6 @@ def test_top_items_follow_the_tie_rule(blobs: np.ndarray) -> None:
         np.testing.assert_allclose(segments.top_shares[segment], shares + [0] * (25 - len(ranked)), rtol=1e-6)
 
 
-def test_top_lists_are_no_longer_than_the_catalogue(blobs: np.ndarray) -> None:
-    uses = random_uses(np.random.default_rng(5), len(blobs), 7)
-    assert fit(blobs, 3, uses, top_items=300).top_items.shape == (3, 7)
-
-
 def test_ties_in_every_respect_go_to_the_lower_index() -> None:
     counted = ItemCounts(SparseRows.from_lists([[0, 1, 2, 3, 3], [2]], 5), np.array([2, 1]))
     popularity = np.array([1, 4, 1, 2, 0])
@@ -137,19 +132,6 @@ def test_many_copies_of_few_vectors_beside_many_that_differ() -> None:
     assert len(segments) == 43
     assert segments.items.sizes.min() >= 1
     assert segments.items.sizes.sum() == 640
-
-
-def test_all_users_in_one_place_make_one_segment() -> None:
-    segments = fit(np.ones((30, 4)), 10)
-    assert len(segments) == 1
-    np.testing.assert_array_equal(segments.centroids, np.ones((1, 4)))
-    assert segments.items.sizes.tolist() == [30]
-
-
-def test_as_many_segments_as_users_is_one_each() -> None:
-    vectors = np.random.default_rng(7).normal(size=(25, 4)).astype(np.float32)
-    segments = fit(vectors, 25)
-    assert sorted(segments.assign(vectors).tolist()) == list(range(25))
 
 
 def test_more_segments_than_users_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -102,49 +103,6 @@ class AlsFoldIn:
         return vector
 
 
-class AlsFoldInFit:
-    """Fits `AlsFoldIn`."""
-
-    def __init__(self, training: UseData) -> None:
-        self.training = training
-        self.affinity = to_matrix(training.affinity)
-
-    def __call__(self, *, dimensions: int, confidence: float, regularization: float, frequency: float) -> AlsFoldIn:
-        """Factorise warm users' affinities.
-
-        Parameters
-        ----------
-        dimensions, confidence
-            As in `firstday.config.EmbeddingConfig`.
-        regularization, frequency
-            Weight of the L2 penalty, and how much it follows the number of a user's items and of an item's users; see
-            `Penalty`.
-        """
-        from implicit.cpu.als import AlternatingLeastSquares
-        from threadpoolctl import threadpool_limits
-
-        by_user, by_item = self.affinity, self.affinity.T.tocsr()
-        of_users, of_items = (
-            Penalty.on_rows(matrix, confidence, regularization, frequency) for matrix in (by_user, by_item)
-        )
-        with threadpool_limits(1, "blas"):  # implicit runs its own threads, and warns where BLAS would run more
-            model = AlternatingLeastSquares(
-                factors=dimensions,
-                alpha=confidence,
-                iterations=0,
-                num_threads=self.training.threads,
-                random_state=self.training.seed,
-            )
-            model.fit(by_user, show_progress=False)  # draws the vectors to start from
-            users, items = divide_rows(confidence * by_user, of_users), divide_rows(confidence * by_item, of_items)
-            for _ in range(ITERATIONS):
-                _solve(model, users, model.user_factors, model.item_factors)
-                _solve(model, items, model.item_factors, model.user_factors)
-        vectors = np.asarray(model.item_factors, dtype=np.float64)
-        diagonal, axes = np.linalg.eigh(vectors.T @ vectors)
-        return AlsFoldIn(vectors @ axes, diagonal, confidence, of_users)
-
-
 Part = tuple[np.ndarray, "csr_matrix", float]
 """Rows of a matrix, their entries, and their weight of the penalty."""
 
@@ -183,15 +141,52 @@ def _solve(model: AlternatingLeastSquares, parts: list[Part], vectors: np.ndarra
         vectors[rows] = moved
 
 
-def prepare_als_fold_in(training: UseData) -> AlsFoldInFit:
-    """Take warm users' affinities.
+def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
+    """Return a function that factorises warm users' affinities.
 
     References
     ----------
     Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. The penalty that
     follows how often users and items occur: `Penalty`.
     """
-    return AlsFoldInFit(training)
+    from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
+
+    by_user = to_matrix(training.affinity)
+    by_item = by_user.T.tocsr()
+
+    def fit(*, dimensions: int, confidence: float, regularization: float, frequency: float) -> AlsFoldIn:
+        """Factorise.
+
+        Parameters
+        ----------
+        dimensions, confidence
+            As in `firstday.config.EmbeddingConfig`.
+        regularization, frequency
+            Weight of the L2 penalty, and how much it follows the number of a user's items and of an item's users; see
+            `Penalty`.
+        """
+        of_users, of_items = (
+            Penalty.on_rows(matrix, confidence, regularization, frequency) for matrix in (by_user, by_item)
+        )
+        with threadpool_limits(1, "blas"):  # implicit runs its own threads, and warns where BLAS would run more
+            model = AlternatingLeastSquares(
+                factors=dimensions,
+                alpha=confidence,
+                iterations=0,
+                num_threads=training.threads,
+                random_state=training.seed,
+            )
+            model.fit(by_user, show_progress=False)  # draws the vectors to start from
+            users, items = divide_rows(confidence * by_user, of_users), divide_rows(confidence * by_item, of_items)
+            for _ in range(ITERATIONS):
+                _solve(model, users, model.user_factors, model.item_factors)
+                _solve(model, items, model.item_factors, model.user_factors)
+        vectors = np.asarray(model.item_factors, dtype=np.float64)
+        diagonal, axes = np.linalg.eigh(vectors.T @ vectors)
+        return AlsFoldIn(vectors @ axes, diagonal, confidence, of_users)
+
+    return fit
 
 
 ALS_FOLD_IN = score_items(

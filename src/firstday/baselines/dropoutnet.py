@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -141,7 +142,7 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
         config.override("cold_model.learning_rate", settings.learning_rate).cold_model,
         seed=config.seed,
         device=place,
-        progress=lambda done, total: progress("dropoutnet", done, total),
+        progress=partial(progress, "dropoutnet"),
     )
     return DropoutNet(export_network(network, held_out, history), settings.transform)
 

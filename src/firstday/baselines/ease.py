@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from firstday.baselines.matrices import most_used_items, score_items, spread_known, to_matrix
 from firstday.errors import ConfigError
 from firstday.ranking import greatest, most_used
-from firstday.recommend.spec import OptionSearch, UseData
+from firstday.recommend.spec import OptionSearch
 from firstday.sparse import SparseRows
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,48 +42,52 @@ class Ease:
         return spread_known(scores, self.items, n_liked > 0, liked.n_columns)
 
 
-class EaseFit:
-    """Fits `Ease` to some most used items, in the space of users where these are fewer."""
+def fit_ease(of_users: SparseRows, items: np.ndarray, *, regularization: float, dropout: float) -> Ease:
+    """Solve for the weights of some items, in the space of users where these are fewer.
 
-    def __init__(self, of_users: SparseRows, items: np.ndarray) -> None:
-        self.items = items
-        uses = to_matrix(of_users)[:, self.items].astype(np.float64)
-        self.uses = uses[np.diff(uses.indptr) > 0]
-        self.n_users = np.asarray(uses.sum(axis=0)).ravel()
+    Parameters
+    ----------
+    of_users
+        Items that each user uses.
+    items
+        Indexes of the items to keep, ascending, shape (n_kept,).
+    regularization
+        Weight of the L2 penalty.
+    dropout
+        Share of a user's items hidden from the input, on average over all ways to hide them; 0 is EASE, more is EDLAE.
 
-    def __call__(self, *, regularization: float, dropout: float) -> Ease:
-        """Solve for the weights.
+    References
+    ----------
+    H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. With dropout, EDLAE: H. Steck,
+    "Autoencoders that don't overfit towards the Identity", NeurIPS 2020: hidden items are an L2 penalty of
+    p / (1 - p) times the number of an item's users.
+    """
+    uses = to_matrix(of_users)[:, items].astype(np.float64)
+    penalty = regularization + dropout / (1 - dropout) * np.asarray(uses.sum(axis=0)).ravel()
+    uses = uses[np.diff(uses.indptr) > 0]
+    inverse = _by_users(uses, penalty) if uses.shape[0] < len(items) else _by_items(uses, penalty)
+    weights = (inverse / -inverse.diagonal()).astype(np.float32)
+    np.fill_diagonal(weights, 0)
+    return Ease(items, weights)
 
-        Parameters
-        ----------
-        regularization
-            Weight of the L2 penalty.
-        dropout
-            Share of a user's items hidden from the input, on average over all ways to hide them; 0 is EASE, more is
-            EDLAE.
-        """
-        penalty = regularization + dropout / (1 - dropout) * self.n_users
-        inverse = self._by_users(penalty) if self.uses.shape[0] < len(self.items) else self._by_items(penalty)
-        weights = (inverse / -inverse.diagonal()).astype(np.float32)
-        np.fill_diagonal(weights, 0)
-        return Ease(self.items, weights)
 
-    def _by_items(self, penalty: np.ndarray) -> np.ndarray:
-        """Invert the penalised Gram matrix of items."""
-        gram = (self.uses.T @ self.uses).toarray(order="F")
-        gram[np.diag_indices_from(gram)] += penalty
-        return invert(gram)
+def _by_items(uses: csr_matrix, penalty: np.ndarray) -> np.ndarray:
+    """Invert the penalised Gram matrix of items."""
+    gram = (uses.T @ uses).toarray(order="F")
+    gram[np.diag_indices_from(gram)] += penalty
+    return invert(gram)
 
-    def _by_users(self, penalty: np.ndarray) -> np.ndarray:
-        """Return the same inverse by that of a matrix of users (Woodbury)."""
-        from scipy.sparse import diags  # where models are trained alone
 
-        scaled = (self.uses @ diags(1 / penalty)).tocsr()
-        small = (scaled @ self.uses.T).toarray(order="F")
-        small[np.diag_indices_from(small)] += 1
-        inverse: np.ndarray = scaled.T @ -(scaled.T @ invert(small)).T
-        inverse[np.diag_indices_from(inverse)] += 1 / penalty
-        return inverse
+def _by_users(uses: csr_matrix, penalty: np.ndarray) -> np.ndarray:
+    """Return the same inverse by that of a matrix of users (Woodbury)."""
+    from scipy.sparse import diags  # where models are trained alone
+
+    scaled = (uses @ diags(1 / penalty)).tocsr()
+    small = (scaled @ uses.T).toarray(order="F")
+    small[np.diag_indices_from(small)] += 1
+    inverse: np.ndarray = scaled.T @ -(scaled.T @ invert(small)).T
+    inverse[np.diag_indices_from(inverse)] += 1 / penalty
+    return inverse
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
@@ -97,18 +106,6 @@ def invert(matrix: np.ndarray) -> np.ndarray:
         raise ConfigError("regularization: is too small to solve for items; give a larger one.")
     symmetric: np.ndarray = np.tril(inverse) + np.tril(inverse, -1).T
     return symmetric
-
-
-def prepare_ease(training: UseData) -> EaseFit:
-    """Keep what users use of the most used items.
-
-    References
-    ----------
-    H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. With dropout, EDLAE: H. Steck,
-    "Autoencoders that don't overfit towards the Identity", NeurIPS 2020: hidden items are an L2 penalty of
-    p / (1 - p) times the number of an item's users.
-    """
-    return EaseFit(training.uses, most_used_items(training.uses))
 
 
 REGULARIZATION = 300.0
@@ -135,7 +132,7 @@ def learn_item_weights(uses: SparseRows, day_ones: Sequence[SparseRows]) -> Spar
     n_on_day = sum(day.n_entries for day in day_ones) / max(1, len(day_ones))
     hidden = min(MOST_HIDDEN, max(0.0, 1 - n_on_day / max(1, uses.n_entries)))
     items = most_used(uses.column_sums(), MOST_ITEMS)
-    weights = EaseFit(uses, items)(regularization=REGULARIZATION, dropout=hidden).weights
+    weights = fit_ease(uses, items, regularization=REGULARIZATION, dropout=hidden).weights
     n_kept = min(ENTRIES, len(items))
     kept = greatest(np.abs(weights), n_kept)
     rows = np.repeat(items, n_kept)
@@ -154,6 +151,6 @@ EASE = score_items(
             "dropout": (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995),
         },
         start={"regularization": (1000.0, 10_000.0), "dropout": (0.0, 0.98)},
-        prepare=prepare_ease,
+        prepare=lambda training: partial(fit_ease, training.uses, most_used_items(training.uses)),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -23,20 +24,31 @@ class ItemItem:
         return only_positive(liked.ones().times(self.nearness))
 
 
-class ItemItemFit:
-    """Fits `ItemItem`, see `prepare_item_item`; how often items are used together is counted once."""
+def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
+    """Count how many warm users use each pair of items: nearness is count / (norm of both + shrinkage).
 
-    def __init__(self, training: UseData) -> None:
-        uses = to_matrix(training.uses)
-        together = (uses.T @ uses).tocsr()
-        together.setdiag(0)
-        together.eliminate_zeros()
-        together.sort_indices()
-        self.together = SparseRows(together.indptr, together.indices, together.data, together.shape[1])
-        self.n_users = training.uses.column_sums()
-        self._weigh = lru_cache(maxsize=1)(self._weigh_pairs)
+    References
+    ----------
+    B. Sarwar, G. Karypis, J. Konstan, J. Riedl, "Item-Based Collaborative Filtering Recommendation Algorithms", WWW
+    2001. The asymmetric norm: F. Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets",
+    RecSys 2013.
+    """
+    uses = to_matrix(training.uses)
+    matrix = (uses.T @ uses).tocsr()
+    matrix.setdiag(0)
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    together = SparseRows(matrix.indptr, matrix.indices, matrix.data, matrix.shape[1])
+    n_users = training.uses.column_sums()
 
-    def __call__(self, *, shrinkage: float, asymmetry: float, neighbors: int) -> ItemItem:
+    @lru_cache(maxsize=1)
+    def weigh_pairs(shrinkage: float, asymmetry: float) -> tuple[SparseRows, np.ndarray]:
+        """Return how near items are, and the place of each among those near an item."""
+        below = n_users[together.row_of_entry()] ** (1 - asymmetry) * n_users[together.columns] ** asymmetry + shrinkage
+        nearness = replace(together, weights=(together.weights / below).astype(np.float32))
+        return nearness, place_in_rows(nearness)
+
+    def fit(*, shrinkage: float, asymmetry: float, neighbors: int) -> ItemItem:
         """Weigh what is used together.
 
         Parameters
@@ -48,27 +60,10 @@ class ItemItemFit:
         neighbors
             Items kept near each item.
         """
-        nearness, place = self._weigh(shrinkage, asymmetry)
+        nearness, place = weigh_pairs(shrinkage, asymmetry)
         return ItemItem(nearness.keep(place < neighbors))
 
-    def _weigh_pairs(self, shrinkage: float, asymmetry: float) -> tuple[SparseRows, np.ndarray]:
-        """Return how near items are, and the place of each among those near an item."""
-        together, n_users = self.together, self.n_users
-        below = n_users[together.row_of_entry()] ** (1 - asymmetry) * n_users[together.columns] ** asymmetry + shrinkage
-        nearness = replace(together, weights=(together.weights / below).astype(np.float32))
-        return nearness, place_in_rows(nearness)
-
-
-def prepare_item_item(training: UseData) -> ItemItemFit:
-    """Count how many warm users use each pair of items: nearness is count / (norm of both + shrinkage).
-
-    References
-    ----------
-    B. Sarwar, G. Karypis, J. Konstan, J. Riedl, "Item-Based Collaborative Filtering Recommendation Algorithms", WWW
-    2001. The asymmetric norm: F. Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets",
-    RecSys 2013.
-    """
-    return ItemItemFit(training)
+    return fit
 
 
 ITEM_ITEM = score_items(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,10 +31,8 @@ def most_used_items(uses: SparseRows) -> np.ndarray:
 
 def place_in_rows(matrix: SparseRows) -> np.ndarray:
     """Return the place of each entry in its row, int32, the largest first, ties by the lower column."""
-    place = np.empty(matrix.n_entries, dtype=np.int32)
-    for start, end in pairwise(matrix.starts.tolist()):
-        order = np.argsort(-matrix.weights[start:end], kind="stable")
-        place[start + order] = np.arange(end - start, dtype=np.int32)
+    row, place = matrix.row_of_entry(), np.empty(matrix.n_entries, dtype=np.int32)
+    place[np.lexsort((-matrix.weights, row))] = np.arange(matrix.n_entries) - matrix.starts[row]
     return place
 
 

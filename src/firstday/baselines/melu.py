@@ -13,8 +13,8 @@ from firstday.ranking import unit_rows
 from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
 from firstday.sparse import SparseRows
 
-NUMBERS_AT_ONCE = 2**22
-"""How many numbers of items' vectors are gathered at once, about: bounds memory."""
+ADAPTED_AT_ONCE = 1024
+"""Users whose items' vectors are gathered at once: bounds memory."""
 
 
 @readable
@@ -68,41 +68,36 @@ class Melu:
         hidden = self.body.predict(features)
         vectors = hidden @ self.weights.T + self.bias  # (n, d)
         reach = self.rate * (1 + np.square(hidden).mean(axis=1))  # (n,)
-        # Users in parts of about so many numbers of items' vectors; a user's items stay together.
-        entries = max(1, NUMBERS_AT_ONCE // max(1, vectors.shape[1]))
-        bounds = np.unique(np.searchsorted(liked.starts, np.arange(0, liked.n_entries, entries)))
-        for rows in np.split(np.arange(len(vectors)), bounds[(bounds > 0) & (bounds < len(vectors))]):
-            self._adapt(vectors, reach, rows, liked.take(rows), item_vectors)
+        for start in range(0, len(vectors), ADAPTED_AT_ONCE):
+            rows = np.arange(start, min(start + ADAPTED_AT_ONCE, len(vectors)))
+            vectors[rows] = self._adapt(vectors[rows], reach[rows], liked.take(rows), item_vectors)
         return unit_rows(vectors)
 
-    def _adapt(
-        self, vectors: np.ndarray, reach: np.ndarray, rows: np.ndarray, liked: SparseRows, item_vectors: np.ndarray
-    ) -> None:
-        """Take the gradient steps of some users, in place."""
+    def _adapt(self, vectors: np.ndarray, reach: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
+        """Return the vectors of some users after their gradient steps."""
         used = item_vectors[liked.columns]  # (entries, d)
         known = used.any(axis=1)
         liked, used = liked.keep(known), used[known] / np.float32(self.scale)
         lengths = liked.lengths()
         filled = np.flatnonzero(lengths)
         if not len(filled):
-            return
+            return vectors
         row = np.repeat(np.arange(len(filled)), lengths[filled])
-        adapted = vectors[rows[filled]]
+        adapted = vectors[filled]
         for _ in range(self.steps):
             miss = 1 - np.einsum("ed,ed->e", used, adapted[row])
             pull = np.add.reduceat(miss[:, None] * used, liked.starts[filled], axis=0) / lengths[filled, None]
             slope = 2 * (self.negative_weight * adapted @ self.gram - pull)
-            adapted = adapted - reach[rows[filled], None] * slope
-        vectors[rows[filled]] = adapted
+            adapted = adapted - reach[filled, None] * slope
+        vectors[filled] = adapted
+        return vectors
 
 
 def fit_melu(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> Melu:
     """Train MeLU; see `firstday.baselines.train_melu.train_melu`."""
     from firstday.baselines.train_melu import train_melu
 
-    body, weights, bias, gram, scale = train_melu(data, validate, progress)
-    settings = data.config.melu
-    return Melu(body, weights, bias, gram, scale, settings.inner_steps, settings.inner_rate, settings.negative_weight)
+    return train_melu(data, validate, progress)
 
 
 MELU = ColdModelSpec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,40 +41,7 @@ class MultDae:
         return spread_known(logits, self.items, n_liked > 0, liked.n_columns)
 
 
-class MultDaeFit:
-    """Trains `MultDae`."""
-
-    def __init__(self, training: UseData) -> None:
-        self.training = training
-        self.items = most_used_items(training.uses)
-        kept = training.uses.keep_columns(self.items)
-        self.uses = kept.take(np.flatnonzero(kept.lengths()))
-
-    def __call__(self, *, steps: int, width: int, dropout: float, weight_decay: float) -> MultDae:
-        """Train.
-
-        Parameters
-        ----------
-        steps, width, dropout, weight_decay
-            See `firstday.baselines.train_mult_dae.train_autoencoder`.
-        """
-        from firstday.baselines.train_mult_dae import train_autoencoder
-
-        training = self.training
-        layers = train_autoencoder(
-            self.uses,
-            steps=steps,
-            width=width,
-            dropout=dropout,
-            weight_decay=weight_decay,
-            seed=training.seed,
-            threads=training.threads,
-            device=training.device,
-        )
-        return MultDae(self.items, *layers)
-
-
-def prepare_mult_dae(training: UseData) -> MultDaeFit:
+def prepare_mult_dae(training: UseData) -> Callable[..., MultDae]:
     """Take warm users' most used items.
 
     As in the article: one tanh layer, multinomial likelihood over items, items hidden from the input at random. Other
@@ -84,7 +52,12 @@ def prepare_mult_dae(training: UseData) -> MultDaeFit:
     ----------
     D. Liang, R. Krishnan, M. Hoffman, T. Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018.
     """
-    return MultDaeFit(training)
+    from firstday.baselines.train_mult_dae import train_autoencoder
+
+    items = most_used_items(training.uses)
+    kept = training.uses.keep_columns(items)
+    uses = kept.take(np.flatnonzero(kept.lengths()))
+    return lambda **options: MultDae(items, *train_autoencoder(uses, training, **options))
 
 
 MULT_DAE = score_items(

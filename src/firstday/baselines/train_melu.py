@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import nn
 from torch.func import grad, vmap
 
-from firstday.cold.cold_model import ColdModel
+from firstday.baselines.melu import Melu
 from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import UnitScale, export_network, run_epochs
 from firstday.config import MeluConfig
 from firstday.progress import Progress
 from firstday.recommend.spec import JudgeVectors, LearningData
-from firstday.sparse import SparseRows, stack_rows, union_rows
+from firstday.sparse import SparseRows, contains, stack_rows
 
 SUPPORT_ITEMS = 50
 """Items of one day-one sample that training adapts to, at most; more are drawn from. Serving takes all."""
@@ -66,9 +68,7 @@ class MeluNetwork(nn.Module):
         return vectors
 
 
-def train_melu(
-    data: LearningData, validate: JudgeVectors, progress: Progress
-) -> tuple[ColdModel, np.ndarray, np.ndarray, np.ndarray, float]:
+def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -> Melu:
     """Meta-train on warm users: adapt to the items of day one, judge on the items that they used apart from these.
 
     Support and query set have the loss of `firstday.baselines.melu.Melu`; gradients flow through the adaptation.
@@ -89,9 +89,8 @@ def train_melu(
 
     Returns
     -------
-    body, weights, bias, gram, scale
-        See `firstday.baselines.melu.Melu`; the body is exported and checked against PyTorch, and has the history of
-        training.
+    Melu
+        Its body is exported and checked against PyTorch, and has the history of training.
 
     References
     ----------
@@ -126,7 +125,8 @@ def train_melu(
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
         vectors = adapted(read_rows(rows), support[rows])  # (batch, d)
-        queries = _without(data.uses.take(rows % data.uses.n_rows), known.take(rows))
+        used = data.uses.take(rows % data.uses.n_rows)
+        queries = used.keep(~contains(known.take(rows), used))
         later = torch.from_numpy(_drawn(queries, settings.query_items, draws)).to(place)  # (batch, query_items)
         losses: torch.Tensor = vmap(network.user_loss)(vectors, items[later], (later >= 0).float())
         return losses.mean()
@@ -142,17 +142,19 @@ def train_melu(
         config.override("cold_model.learning_rate", settings.learning_rate).cold_model,
         seed=config.seed,
         device=place,
-        progress=lambda done, total: progress("melu", done, total),
+        progress=partial(progress, "melu"),
     )
     body = export_network(network.body, data.validation_features, history)
-    return body, to_numpy(network.head.weight), to_numpy(network.head.bias), gram.numpy(), scale
-
-
-def _without(rows: SparseRows, other: SparseRows) -> SparseRows:
-    """Return the entries that another matrix does not have."""
-    less = SparseRows(other.starts, other.columns, -np.ones_like(other.weights), other.n_columns)
-    both = union_rows([rows.ones(), less])
-    return both.keep(both.weights > 0)
+    return Melu(
+        body,
+        to_numpy(network.head.weight),
+        to_numpy(network.head.bias),
+        gram.numpy(),
+        scale,
+        settings.inner_steps,
+        settings.inner_rate,
+        settings.negative_weight,
+    )
 
 
 def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:

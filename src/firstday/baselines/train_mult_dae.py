@@ -10,7 +10,8 @@ from torch import nn
 
 from firstday.cold.device import choose_device, seeded, to_numpy
 from firstday.cold.training_loop import run_epochs
-from firstday.config import ColdModelConfig, DeviceName
+from firstday.config import ColdModelConfig
+from firstday.recommend.spec import UseData
 from firstday.sparse import SparseRows
 
 BATCH = 128
@@ -48,15 +49,7 @@ class Autoencoder(nn.Module):
 
 
 def train_autoencoder(
-    uses: SparseRows,
-    *,
-    steps: int,
-    width: int,
-    dropout: float,
-    weight_decay: float,
-    seed: int,
-    threads: int = 0,
-    device: DeviceName = "auto",
+    uses: SparseRows, training: UseData, *, steps: int, width: int, dropout: float, weight_decay: float
 ) -> tuple[np.ndarray, ...]:
     """Train for some steps, and return the weights; see `Autoencoder.freeze`.
 
@@ -64,6 +57,8 @@ def train_autoencoder(
     ----------
     uses
         Items of the users, none without any, shape (n_users, n_items).
+    training
+        Its seed, of the weights, of what is hidden and of the order of users; threads and device, see `choose_device`.
     steps
         Of `BATCH` users each, about.
     width
@@ -72,12 +67,8 @@ def train_autoencoder(
         Share of a user's items hidden from the input, drawn anew at every step.
     weight_decay
         Decoupled weight decay of AdamW.
-    seed
-        Seed of the weights, of what is hidden and of the order of users.
-    threads, device
-        See `choose_device`.
     """
-    place = choose_device(device, threads)
+    seed, place = training.seed, choose_device(training.device, training.threads)
     with seeded(seed, place):
         network = Autoencoder(uses.n_columns, width)
     rng = np.random.default_rng(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,14 +63,18 @@ class UserUser:
         return np.bincount(speaking.columns, weights, minlength=self.uses.n_columns)
 
 
-class UserUserFit:
-    """Makes `UserUser`: there is nothing to fit."""
+def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
+    """Keep warm users' items by user and by item.
 
-    def __init__(self, training: UseData) -> None:
-        self.uses, self.by_item = training.uses, training.uses.transpose()
-        self.n_users = training.uses.column_sums()
+    References
+    ----------
+    J. Herlocker, J. Konstan, A. Borchers, J. Riedl, "An Algorithmic Framework for Performing Collaborative
+    Filtering", SIGIR 1999.
+    """
+    uses, by_item = training.uses, training.uses.transpose()
+    n_users = uses.column_sums()
 
-    def __call__(self, *, rarity: float, neighbors: int, shrinkage: float, power: float) -> UserUser:
+    def fit(*, rarity: float, neighbors: int, shrinkage: float, power: float) -> UserUser:
         """Weigh items and users.
 
         Parameters
@@ -80,22 +85,13 @@ class UserUserFit:
         neighbors, shrinkage, power
             See `UserUser`.
         """
-        weights = np.maximum(self.n_users, 1) ** -rarity
-        weights = (weights / (weights[self.uses.columns].mean() if self.uses.n_entries else 1)).astype(np.float32)
-        lengths = np.bincount(self.uses.row_of_entry(), weights[self.uses.columns], minlength=self.uses.n_rows)
-        by_item = replace(self.by_item, weights=weights[self.by_item.row_of_entry()])
-        return UserUser(self.uses, by_item, weights, lengths.astype(np.float32), neighbors, shrinkage, power)
+        weights = np.maximum(n_users, 1) ** -rarity
+        weights = (weights / (weights[uses.columns].mean() if uses.n_entries else 1)).astype(np.float32)
+        lengths = np.bincount(uses.row_of_entry(), weights[uses.columns], minlength=uses.n_rows).astype(np.float32)
+        weighted = replace(by_item, weights=weights[by_item.row_of_entry()])
+        return UserUser(uses, weighted, weights, lengths, neighbors, shrinkage, power)
 
-
-def prepare_user_user(training: UseData) -> UserUserFit:
-    """Keep warm users' items by user and by item.
-
-    References
-    ----------
-    J. Herlocker, J. Konstan, A. Borchers, J. Riedl, "An Algorithmic Framework for Performing Collaborative
-    Filtering", SIGIR 1999.
-    """
-    return UserUserFit(training)
+    return fit
 
 
 USER_USER = score_items(

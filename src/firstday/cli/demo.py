@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
@@ -97,7 +98,6 @@ def demo(
                     n_warm=len(split.warm),
                     fit_seconds=fit_seconds,
                     notes=split.notes,
-                    describe_model=not runs,
                     progress=progress,
                 )
             )
@@ -110,11 +110,10 @@ def demo(
     recommender.save(out / "model")
     report = out / "report.html"
     content = gather_evaluation(
-        results,
+        replace(results, history=recommender.model.cold.history, segments=describe_segments(recommender.model)),
         dataset_summary=summary,
         config=config,
-        history=recommender.model.cold.history,
-        segments=describe_segments(recommender.model),
+        described="the model that is kept",
         example=_meet_newcomer(recommender)[1],
         command=f"firstday demo --seeds {seeds}",
     )

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from firstday.cold.cold_model import WIDE, find_parts
+WIDE = 1024
+"""Inputs from which on zeros are looked for: fewer are multiplied sooner than looked at."""
+COLUMNS_AT_ONCE = 64
+"""Columns that are looked at together."""
+MOSTLY = 0.75
+"""Share of rows with numbers from which on columns count as full."""
 
 
 class FirstLayer(nn.Linear):
@@ -47,3 +53,31 @@ class _Product(torch.autograd.Function):
         for rows, columns, part in ctx.parts:
             of_weight[:, columns] = (slope if rows is None else slope.index_select(0, rows)).t() @ part
         return None, of_weight, slope.sum(dim=0)
+
+
+def find_parts(features: np.ndarray) -> list[tuple[np.ndarray | None, slice]]:
+    """Find where features are not zero: runs of columns, each with the rows that have a number there.
+
+    Parameters
+    ----------
+    features
+        float32, shape (n, n_inputs).
+
+    Returns
+    -------
+    list
+        Rows, int64, None for all of them, and columns. Every number of the features that is not zero is in one part.
+    """
+    n, width = features.shape
+    n_whole = width // COLUMNS_AT_ONCE
+    filled = np.ones((n, n_whole + 1), dtype=bool)  # the last columns count as full
+    filled[:, :n_whole] = features[:, : n_whole * COLUMNS_AT_ONCE].reshape(n, n_whole, COLUMNS_AT_ONCE).any(axis=2)
+    n_filled = filled.sum(axis=0)
+    filled[:, n_filled > MOSTLY * n] = True
+    starts = np.flatnonzero(np.append(True, (filled[:, 1:] != filled[:, :-1]).any(axis=0))).tolist()
+    parts: list[tuple[np.ndarray | None, slice]] = []
+    for start, end in zip(starts, [*starts[1:], n_whole + 1], strict=True):
+        if n_filled[start]:
+            rows = None if n_filled[start] > MOSTLY * n else np.flatnonzero(filled[:, start])
+            parts.append((rows, slice(start * COLUMNS_AT_ONCE, min(end * COLUMNS_AT_ONCE, width))))
+    return parts

@@ -19,7 +19,9 @@ from firstday.sparse import SparseRows, contains, stack_rows
 
 
 class LaterItems:
-    """The most used items, and which of them each warm user uses, in all and after each day one.
+    """The most used items, the share of users who use each, and which of them each uses, in all and after each day one.
+
+    Of items that are used as often the lower comes first; those that nobody uses are none.
 
     Parameters
     ----------
@@ -28,11 +30,13 @@ class LaterItems:
     day_ones
         Items used on day one in each sample, each of shape (n_warm, n_items); none where they are not known.
     most
-        How many items, at most; see `choose_items`.
+        How many items, at most.
     """
 
     def __init__(self, uses: SparseRows, day_ones: Sequence[SparseRows], most: int) -> None:
-        self.items, self.shares = choose_items(uses, most)
+        counts = uses.ones().column_sums()
+        chosen = most_used(counts, most)
+        self.items, self.shares = chosen.astype(np.int32), counts[chosen] / max(1, uses.n_rows)
         self.n_users = uses.n_rows
         self._used = uses.keep_columns(self.items)
         known = [day_one.keep_columns(self.items) for day_one in day_ones]
@@ -48,28 +52,6 @@ class LaterItems:
         """
         used = self._used.take(rows % self.n_users)
         return used if self._known is None else used.keep(~contains(self._known.take(rows), used))
-
-
-def choose_items(uses: SparseRows, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the most used items, ascending, and the share of users who use each; among equals the lower index.
-
-    Parameters
-    ----------
-    uses
-        Items that each warm user uses, shape (n_warm, n_items).
-    most
-        How many, at most; items that nobody uses are none.
-
-    Returns
-    -------
-    items : numpy.ndarray
-        int32, shape (n_kept,).
-    shares : numpy.ndarray
-        float64, shape (n_kept,).
-    """
-    counts = uses.ones().column_sums()
-    chosen = most_used(counts, most)
-    return chosen.astype(np.int32), counts[chosen] / max(1, uses.n_rows)
 
 
 SMALL_WEIGHTS = 0.3
@@ -187,4 +169,4 @@ def train_ranker(
 
 def _last_layer(network: RankerNetwork) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights and the bias of the last layer as it is, in NumPy."""
-    return to_numpy(network.last.weight).copy(), to_numpy(network.last.bias).copy()
+    return to_numpy(network.last.weight), to_numpy(network.last.bias)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from firstday.cold.cold_model import ColdModel, Epoch, Layer
-from firstday.cold.device import same_result
+from firstday.cold.device import same_result, to_numpy
 from firstday.config import TrainingConfig
 from firstday.errors import FirstdayError
 
@@ -163,13 +163,13 @@ def export_network(network: nn.Sequential, sample: np.ndarray, history: tuple[Ep
     length: float | None = None
     for module in network.modules():
         if isinstance(module, nn.Linear):
-            layers.append(Layer(np.ascontiguousarray(_to_array(module.weight).T), _to_array(module.bias)))
+            layers.append(Layer(np.ascontiguousarray(to_numpy(module.weight).T), to_numpy(module.bias)))
         elif isinstance(module, nn.BatchNorm1d):
             mean, variance = module.running_mean, module.running_var
             assert mean is not None
             assert variance is not None
             scale = module.weight / torch.sqrt(variance + module.eps)
-            scaled = {"scale": _to_array(scale), "shift": _to_array(module.bias - mean * scale)}
+            scaled = {"scale": to_numpy(scale), "shift": to_numpy(module.bias - mean * scale)}
             layers[-1] = replace(layers[-1], **scaled)
         elif isinstance(module, (UnitLength, UnitScale)):
             length = 1.0 if isinstance(module, UnitLength) else float(len(layers[-1].bias)) ** 0.5
@@ -182,9 +182,3 @@ def export_network(network: nn.Sequential, sample: np.ndarray, history: tuple[Ep
     if difference > TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0))):
         raise FirstdayError(f"cold model: NumPy differs from PyTorch by {difference:.1e}; please report this.")
     return model
-
-
-def _to_array(tensor: torch.Tensor) -> np.ndarray:
-    """Return a tensor of the CPU as an array of its own."""
-    array: np.ndarray = tensor.detach().numpy().copy()
-    return array

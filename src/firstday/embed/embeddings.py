@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -47,14 +47,17 @@ def compute_affinity(
     return total.keep(total.weights > 0)
 
 
+def select_items(
+    actions: Mapping[Pair, SparseRows], signals: Collection[str], n_users: int, n_items: int
+) -> SparseRows:
+    """Return the items to which each user did any of some signals, shape (n_users, n_items)."""
+    parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals]
+    return union_rows(parts) if parts else SparseRows.empty(n_users, n_items)
+
+
 def select_uses(actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
     """Return the items that each user uses (`signals.use`), all weights 1, shape (n_users, n_items)."""
-    parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in config.use]
-    return union_rows(parts).ones() if parts else SparseRows.empty(n_users, n_items)
-
-
-MAX_PADDED_ROWS = 64
-"""Up to that many users are solved in one system, padded to the longest list; more are solved length by length."""
+    return select_items(actions, config.use, n_users, n_items).ones()
 
 
 PASSED_OVER = 10.0
@@ -102,6 +105,8 @@ class FoldIn:
     def solve(self, affinity: SparseRows) -> np.ndarray:
         """Return a vector for each row of affinities, zeros for rows without entries.
 
+        A user's vector is the same to the last bit, whoever else is solved beside them.
+
         Parameters
         ----------
         affinity
@@ -112,17 +117,6 @@ class FoldIn:
         numpy.ndarray
             float32, shape (n_users, d).
         """
-        longest = int(affinity.lengths().max(initial=0))
-        d = self.item_vectors.shape[1]
-        if self.rule == "mean" or affinity.n_rows > MAX_PADDED_ROWS or not 0 < longest <= d:
-            return self.solve_each(affinity)
-        vectors = np.zeros((affinity.n_rows, d), dtype=np.float32)
-        rows = np.flatnonzero(affinity.lengths())
-        vectors[rows] = self._solve_padded(affinity, rows, longest)
-        return vectors
-
-    def solve_each(self, affinity: SparseRows) -> np.ndarray:
-        """Return what `solve` does; a user's vector is the same to the last bit, whoever else is solved beside them."""
         if self.rule == "mean":
             return affinity.mean_vectors(self.item_vectors, weighted=True)
         confidence = self.confidence * affinity.weights.astype(np.float64)
@@ -159,37 +153,23 @@ class FoldIn:
         d = self.item_vectors.shape[1]
         vectors = np.zeros((entries.n_rows, d), dtype=np.float32)
         lengths = entries.lengths()
-        for length in np.unique(lengths[lengths > 0]).tolist():
+        for length in set(lengths.tolist()) - {0}:
             solve = self._solve_short if length <= d else self._solve_long
             rows = np.flatnonzero(lengths == length)
             step = max(1, 2**24 // (length * d + min(length, d) ** 2))
-            for part in np.split(rows, range(step, len(rows), step)):
+            for start in range(0, len(rows), step):
+                part = rows[start : start + step]
                 at = entries.starts[part][:, None] + np.arange(length)
                 vectors[part] = solve(entries.columns[at], confidence[at], targets[at])
         return vectors
 
-    def _solve_padded(self, affinity: SparseRows, rows: np.ndarray, longest: int) -> np.ndarray:
-        """Solve a few rows of any lengths at once, padded with items of confidence 0.
-
-        The vectors of these items are set to zero, so that they do not change the solution.
-        """
-        position = np.arange(longest)
-        is_item = position < affinity.lengths()[rows][:, None]  # (n, longest)
-        entries = np.where(is_item, affinity.starts[rows][:, None] + position, 0)
-        confidence = np.where(is_item, self.confidence * affinity.weights[entries].astype(np.float64), 0)
-        return self._solve_short(affinity.columns[entries], confidence, confidence, is_item)
-
-    def _solve_short(
-        self, items: np.ndarray, c: np.ndarray, b: np.ndarray, is_item: np.ndarray | None = None
-    ) -> np.ndarray:
+    def _solve_short(self, items: np.ndarray, c: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Solve rows that have the same small number of items: all arguments of shape (n, length).
 
         With P = Y_u G^-1 (`solved_vectors`), the solution of (G + Y_u' D Y_u) x = Y_u' b, D = C - I, is
         P' (I + D P Y_u')^-1 b: a system of the user's list length instead of d x d.
         """
         solved_vectors = self._solved_items[items]  # (n, length, d)
-        if is_item is not None:
-            solved_vectors *= is_item[:, :, None]
         kernel = np.matmul(solved_vectors, np.swapaxes(self.item_vectors[items], 1, 2)).astype(np.float64)
         system = np.eye(items.shape[1]) + (c - 1)[:, :, None] * kernel  # (n, length, length)
         weights = np.linalg.solve(system, b[:, :, None])[:, :, 0]

@@ -104,28 +104,22 @@ def fold_in_users(affinity: SparseRows, item_vectors: np.ndarray, config: Embedd
 
 def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]]:
     """Return each warm user's used items, oldest first; without times, in the order of their indexes."""
-    warm_row = np.full(len(dataset.users), -1, dtype=np.int64)
-    warm_row[split.warm] = np.arange(len(split.warm))
-    use_codes = [
+    codes = [
         code
         for code, (signal, entity) in enumerate(dataset.events.pairs)
         if entity == ITEM and signal in config.signals.use
     ]
-    sequences: list[list[int]] = [[] for _ in split.warm]
+    warm = pl.Series("user_ix", split.warm, dtype=pl.Int32)
+    parts: list[pl.DataFrame] = []
     for frame in dataset.events.frames():
-        selection = frame if split.warm_window is None else split.warm_window.select(frame)
-        selection = selection.filter(pl.col("pair").is_in(use_codes)).sort(
+        rows = frame if split.warm_window is None else split.warm_window.select(frame)
+        rows = rows.filter(pl.col("pair").is_in(codes), pl.col("user_ix").is_in(warm.implode())).sort(
             "user_ix", "timestamp", "target_ix", nulls_last=True, maintain_order=True
         )
-        rows = warm_row[selection["user_ix"].to_numpy()]
-        warm_entries = np.flatnonzero(rows >= 0)
-        entries_by_user = (
-            np.split(warm_entries, np.flatnonzero(np.diff(rows[warm_entries])) + 1) if len(warm_entries) else []
-        )
-        targets = selection["target_ix"].to_numpy()
-        for entries in entries_by_user:
-            sequences[rows[entries[0]]] = targets[entries].tolist()
-    return [sequence for sequence in sequences if sequence]
+        parts.append(rows.group_by("user_ix").agg("target_ix"))
+    sequences = warm.to_frame().join(pl.concat(parts), on="user_ix", maintain_order="left")
+    items: list[list[int]] = sequences["target_ix"].to_list()
+    return items
 
 
 def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Embeddings:

@@ -221,7 +221,7 @@ def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Ques
     if part.precomputed is not None:
         mature = part.precomputed.user_vectors[users]
     else:
-        mature = question.fold_in.solve_each(compute_affinity(actions, question.signals, len(users), n_items))
+        mature = question.fold_in.solve(compute_affinity(actions, question.signals, len(users), n_items))
     vectors, centroids = unit_rows(mature).astype(np.float64), question.centroids.astype(np.float64)
     # In float64, the order of additions, which depends on how many users there are, decides nothing but exact ties.
     nearest = np.argmax(vectors @ centroids.T - (centroids**2).sum(axis=1) / 2, axis=1)

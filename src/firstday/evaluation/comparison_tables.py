@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.evaluation.paper_figures import TABLE, Space, in_paper_order, subtract_paper, title_of
+from firstday.evaluation.paper_figures import TABLE, PaperRow, Space, in_paper_order, subtract_paper, title_of
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results, best_on_all, mean_fit_seconds
 from firstday.evaluation.slices import (
@@ -88,22 +88,15 @@ def write_share(percent: float) -> str:
     return f"{text}\N{NO-BREAK SPACE}%"
 
 
-def _tabulate(results: Results, title: str, columns: Mapping[str, Callable[[str], Cell]], *words: str) -> Table:
-    """Build a table with one row per strategy, best first, and one column per function of its name."""
-    rows = tuple(((name,), *(write(name) for write in columns.values())) for name in results.best_first)
-    return Table(title, ("strategy", *columns), rows, results.leader, words)
+def _tabulate(results: Results, title: str, write_row: Callable[[str], Mapping[str, Cell]], *words: str) -> Table:
+    """Build a table with one row per strategy, best first, given a function from its name to cells by heading."""
+    rows = [{"strategy": (name,), **write_row(name)} for name in results.best_first]
+    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows), results.leader, words)
 
 
-def _column(
-    results: Results, metric: str, of_slice: str = ALL, digits: int = 1, *, has_ends: bool = True
-) -> Callable[[str], Cell]:
-    """Return a function that formats one metric of a strategy."""
-
-    def write(name: str) -> Cell:
-        cell = write_mean(results.find(name, metric, of_slice), digits, is_signed=metric.startswith(MINUS))
-        return cell if has_ends else cell[:1]
-
-    return write
+def _cell(results: Results, name: str, metric: str, of_slice: str = ALL, digits: int = 1) -> Cell:
+    """Format one metric of a strategy."""
+    return write_mean(results.find(name, metric, of_slice), digits, is_signed=metric.startswith(MINUS))
 
 
 def compare_strategies(results: Results, against: str = REFERENCE, *, narrow: bool = False) -> Table:
@@ -116,26 +109,19 @@ def compare_strategies(results: Results, against: str = REFERENCE, *, narrow: bo
     difference = f"{MINUS}{against}"
     if against in results.strategies:
         headings[difference] = f"P@{results.k} - {against}'s"
-    columns = {
-        heading: _column(results, metric, has_ends=not narrow or metric in ("precision", difference))
-        for metric, heading in headings.items()
-    }
 
-    def write_routes(name: str) -> Cell:
+    def write_row(name: str) -> dict[str, Cell]:
+        cells = {metric: _cell(results, name, metric) for metric in headings}
         routes = sorted(results.split_metric(name, ROUTE).items(), key=lambda route: -route[1].mean)
-        return (", ".join(f"{route} {write_share(share.mean)}" for route, share in routes),)
+        if narrow:
+            other = [f"= {route}" for route, share in routes if route != name and share.mean >= MOST_OF_ALL]
+            cells = {metric: cells[metric][: 3 if metric in ("precision", difference) else 1] for metric in cells}
+            return {"strategy": (name, *other)} | {headings[metric]: cell for metric, cell in cells.items()}
+        answered = ", ".join(f"{route} {write_share(share.mean)}" for route, share in routes)
+        return {headings[metric]: cell for metric, cell in cells.items()} | {"answered by": (answered,)}
 
     title = f"{results.dataset}: means over cold users in %, with 95 % intervals over {results.units}"
-    if not narrow:
-        return _tabulate(results, title, {**columns, "answered by": write_routes}, "answered by")
-    table = _tabulate(results, title, columns)
-    return replace(table, rows=tuple((_name_row(results, name), *cells) for (name,), *cells in table.rows))
-
-
-def _name_row(results: Results, name: str) -> Cell:
-    """Return a strategy name, with the route that answers nearly all users if it is a different one."""
-    routes = results.split_metric(name, ROUTE).items()
-    return (name, *(f"= {route}" for route, share in routes if route != name and share.mean >= MOST_OF_ALL))
+    return _tabulate(results, title, write_row, "answered by")
 
 
 def compare_sizes(results: Results, metric: str = "precision", *, narrow: bool = False) -> Table:
@@ -144,27 +130,34 @@ def compare_sizes(results: Results, metric: str = "precision", *, narrow: bool =
     for title, name in (("profile only", NOTHING_DONE), ("friends only", FRIENDS_ONLY)):
         if figure := results.find(results.leader, metric, name):
             slices[f"{title} ({figure.n:,})"] = name
-    columns = {title: _column(results, metric, name, has_ends=not narrow) for title, name in slices.items()}
-    k = results.k if metric == "precision" else HEAD
-    return _tabulate(results, f"P@{k} by items used on day one (users), in %", columns)
+    return _tabulate(
+        results,
+        f"P@{results.k if metric == 'precision' else HEAD} by items used on day one (users), in %",
+        lambda name: {
+            title: _cell(results, name, metric, of_slice)[: 1 if narrow else 3] for title, of_slice in slices.items()
+        },
+    )
 
 
 def describe_lists(results: Results, against: str = REFERENCE) -> Table:
     """Summarise coverage, novelty and run time."""
-    columns = {
-        "users": _column(results, "user_coverage"),
-        "items": _column(results, "catalogue_coverage"),
-        "novelty": _column(results, "novelty_bits", digits=2),
-        "ms a user": _column(results, "ms_per_user", digits=2),
-    }
-    if any(results.find(name, f"{RATIO}{against}") for name in results.strategies):
-        columns = {f"P / P of {against}": _column(results, f"{RATIO}{against}", digits=2), **columns}
-    if fitted := {name: (f"{mean_fit_seconds(tunings):.2f}",) for name, tunings in results.tunings.items()}:
-        columns["fit, s"] = lambda name: fitted.get(name, NOTHING)
+    has_ratio = any(results.find(name, f"{RATIO}{against}") for name in results.strategies)
+    fitted = {name: (f"{mean_fit_seconds(tunings):.2f}",) for name, tunings in results.tunings.items()}
+
+    def write_row(name: str) -> dict[str, Cell]:
+        return {
+            **({f"P / P of {against}": _cell(results, name, f"{RATIO}{against}", digits=2)} if has_ratio else {}),
+            "users": _cell(results, name, "user_coverage"),
+            "items": _cell(results, name, "catalogue_coverage"),
+            "novelty": _cell(results, name, "novelty_bits", digits=2),
+            "ms a user": _cell(results, name, "ms_per_user", digits=2),
+            **({"fit, s": fitted.get(name, NOTHING)} if fitted else {}),
+        }
+
     title = (
         "Coverage of users (lists that no fallback made) and of items (in at least one list), in %; novelty, in bits"
     )
-    return _tabulate(results, title, columns)
+    return _tabulate(results, title, write_row)
 
 
 def describe_tunings(results: Results) -> list[str]:
@@ -189,11 +182,12 @@ def compare_groups(results: Results, column: str) -> Table:
 
 def compare_popularity(results: Results) -> Table:
     """Compare the popularity of recommended items, by tenths of total use."""
-    columns = {
-        f"{tenth}: {n:,}": _column(results, f"{TENTH}{tenth}") for tenth, n in enumerate(results.items_by_popularity, 1)
-    }
-    title = f"Share of places in lists of {results.k}, in %, by tenths of all use: number of items"
-    table = _tabulate(results, title, columns)
+    n_items = dict(enumerate(results.items_by_popularity, 1))
+    table = _tabulate(
+        results,
+        f"Share of places in lists of {results.k}, in %, by tenths of all use: number of items",
+        lambda name: {f"{tenth}: {n:,}": _cell(results, name, f"{TENTH}{tenth}") for tenth, n in n_items.items()},
+    )
     used = (("used afterwards",), *((f"{share:.1f}",) for share in results.used_by_popularity))
     return replace(table, rows=(used, *table.rows))
 
@@ -206,14 +200,12 @@ def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -
         "precision": f"Cold users, precision of lists of {k}, in %",
         f"{MINUS}{against}": f"Difference to {against}, user by user, in points",
     }
+    names = best_on_all(all_results)
     return [
         Table(
             title,
             columns,
-            tuple(
-                ((name,), *(_column(results, metric)(name) for results in all_results))
-                for name in best_on_all(all_results)
-            ),
+            tuple(((name,), *(_cell(results, name, metric) for results in all_results)) for name in names),
             against,
         )
         for metric, title in titles.items()
@@ -223,24 +215,23 @@ def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -
 def compare_with_paper(results: Results, space: Space) -> Table:
     """Compare strategies with the paper's Table 1: three rows each (ours, the paper's, the difference)."""
     rows: list[tuple[Cell, ...]] = []
-    keys = [(metric, f"{metric}_deviation") for metric in METRICS]
     for name in in_paper_order(results.strategies):
-        ours = [(results.get(name, metric).mean, results.get(name, spread).mean) for metric, spread in keys]
-        rows.append(((title_of(name),), ("ours",), *(_write_deviation(*of) for of in ours)))
-        paper, minus = TABLE[space].get(name), subtract_paper(results, name, space)
-        below = (f"  {name}" if title_of(name) != name else "",)
-        if paper is None or minus is None:
-            rows.append((below, ("paper",), *[("-",)] * len(METRICS)))
-            continue
-        rows.append((below, ("paper",), *(_write_deviation(paper[metric], paper[spread]) for metric, spread in keys)))
-        rows.append((NOTHING, ("minus",), *((f"{points:+.2f}",) for points in minus.values())))
+        title, paper, minus = title_of(name), TABLE[space].get(name), subtract_paper(results, name, space)
+        ours = {key: results.get(name, key).mean for metric in METRICS for key in (metric, f"{metric}_deviation")}
+        rows.append(((title,), ("ours",), *_write_deviations(ours)))
+        theirs = [("-",)] * len(METRICS) if paper is None else _write_deviations(paper)
+        rows.append((((f"  {name}" if title != name else ""),), ("paper",), *theirs))
+        if minus is not None:
+            rows.append((NOTHING, ("minus",), *((f"{points:+.2f}",) for points in minus.values())))
     columns = ("method", "whose", *(f"{SHORT[metric]}@{results.k}" for metric in METRICS))
     title = f"{results.dataset}: the paper's Table 1 ({space}), in %, ± the deviation over random fifths of the users"
     return Table(title, columns, tuple(rows), title_of(REFERENCE))
 
 
-def _write_deviation(mean: float | None, deviation: float | None) -> Cell:
-    return (f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}"),)
+def _write_deviations(row: PaperRow) -> list[Cell]:
+    """Format the mean of each metric, with its deviation where there is one."""
+    spreads = {metric: row[f"{metric}_deviation"] for metric in METRICS}
+    return [(f"{row[at]:.2f}" + ("" if spread is None else f" ± {spread:.2f}"),) for at, spread in spreads.items()]
 
 
 def compare_policies(results: ReplayResults) -> Table:
@@ -262,11 +253,11 @@ def compare_policies(results: ReplayResults) -> Table:
 
 def compare_by_knowledge(results: ReplayResults) -> Table:
     """Compare policies by what was initially known of the users."""
+    by_class = {known: results.of_class(known) for known in results.classes}
     rows = [
-        ((name,), *(write_mean(results.sum_up(name, known))[:1] for known in results.classes))
-        for name in results.best_first
+        ((name,), *(write_mean(part.sum_up(name))[:1] for part in by_class.values())) for name in results.best_first
     ]
-    columns = ("policy", *results.classes)
+    columns = ("policy", *by_class)
     return Table("The same in all, by what was known at first", columns, tuple(rows), results.against)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from firstday.ranking import NO_ITEM
+from firstday.ranking import first_allowed
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.strategies.explore import seed_of
 
@@ -23,80 +23,63 @@ ALPHA = 0.5
 """Width of the bound of `ucb`."""
 
 
-@dataclass(frozen=True, eq=False)
-class Arms:
-    """What is known of one user's arms.
+def choose_greedily(used: np.ndarray, seen: np.ndarray, rng: np.random.Generator, epsilon: float = EPSILON) -> int:
+    """Return the arm with the largest share of use, or with the probability `epsilon` any.
 
     Parameters
     ----------
-    rewards
+    used
         Items of each arm that were used, shape (n_arms,).
-    pulls
-        Items of each arm that were used or seen and passed over, shape (n_arms,).
+    seen
+        Items of each arm that were used or seen and passed over, above 0, shape (n_arms,).
+    rng
+        Draws.
+    epsilon
+        How often any arm is drawn.
     """
-
-    rewards: np.ndarray
-    pulls: np.ndarray
-
-    @property
-    def means(self) -> np.ndarray:
-        """Share of each arm's items that were used, shape (n_arms,), 0 where none was shown."""
-        means: np.ndarray = self.rewards / np.maximum(self.pulls, 1e-12)
-        return means
-
-    def choose_greedily(self, rng: np.random.Generator, epsilon: float) -> int:
-        """Return the arm with the best mean, or with the probability `epsilon` any."""
-        if rng.random() < epsilon:
-            return int(rng.integers(len(self.means)))
-        return int(self.means.argmax())
-
-    def bounds(self, alpha: float) -> np.ndarray:
-        """Return upper confidence bounds, shape (n_arms,); infinite where an arm was never pulled.
-
-        References
-        ----------
-        UCB1: P. Auer, N. Cesa-Bianchi, P. Fischer, "Finite-time analysis of the multiarmed bandit problem", 2002.
-        """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            widths = np.sqrt(2 * np.log(max(1.0, float(self.pulls.sum()))) / self.pulls)
-        return np.where(self.pulls > 0, self.means + alpha * widths, np.inf)
+    if rng.random() < epsilon:
+        return int(rng.integers(len(used)))
+    return int((used / seen).argmax())
 
 
-def recommend_epsilon(query: Query) -> Answer:
-    """Answer by the segment whose items were used most often so far, now and then by any of the near ones."""
-    return _recommend(query, "epsilon", lambda arms, rng: arms.choose_greedily(rng, EPSILON))
+def bound_shares(used: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return upper confidence bounds of the share of use of each arm, shape (n_arms,); see `choose_greedily`.
+
+    References
+    ----------
+    UCB1: P. Auer, N. Cesa-Bianchi, P. Fischer, "Finite-time analysis of the multiarmed bandit problem", 2002.
+    """
+    bounds: np.ndarray = used / seen + ALPHA * np.sqrt(2 * np.log(seen.sum()) / seen)
+    return bounds
 
 
-def recommend_ucb(query: Query) -> Answer:
-    """Answer by the segment that may be the best one, as far as so few impressions can tell."""
-    return _recommend(query, "ucb", lambda arms, _: int(arms.bounds(ALPHA).argmax()))
-
-
-POLICIES: Mapping[str, Callable[[Query], Answer]] = {"epsilon": recommend_epsilon, "ucb": recommend_ucb}
-"""Policies that replay knows beside the strategies."""
-
-
-def _recommend(query: Query, route: str, choose: Callable[[Arms, np.random.Generator], int]) -> Answer:
+def _recommend(
+    route: str, choose: Callable[[np.ndarray, np.ndarray, np.random.Generator], int], query: Query
+) -> Answer:
     """Fill each user's list with the best items left of one segment."""
-    model = query.model
-    segments = model.segments
-    shape = (query.n_users, query.k)
-    items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
-    shares = model.believed_shares
-    n_arms = min(N_ARMS, len(segments))
+    segments, shares = query.model.segments, query.model.believed_shares
     nearness = np.where(query.known[:, None], segments.closeness(query.predicted), segments.items.sizes)
-    nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :n_arms]
-    for row in range(query.n_users):
-        arms = nearest[row]
+    nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :N_ARMS]
+    chosen = np.empty(query.n_users, dtype=np.int64)
+    for row, arms in enumerate(nearest):
         tops = segments.top_items[arms][:, :N_OF_ARM]
-        liked, passed_over = query.liked.row(row), query.passed_over.row(row)
-        rewards = np.isin(tops, liked).sum(axis=1).astype(np.float64)
-        pulls = rewards + np.isin(tops, passed_over).sum(axis=1)
+        used = np.isin(tops, query.liked.row(row)).sum(axis=1)
+        seen = used + np.isin(tops, query.passed_over.row(row)).sum(axis=1)
         prior = shares[arms][:, : query.k].mean(axis=1)
-        known = Arms(rewards + PRIOR_IMPRESSIONS * prior, pulls + PRIOR_IMPRESSIONS)
-        arm = choose(known, np.random.default_rng(seed_of(query, row)))
-        listed = segments.top_items[arms[arm]]
-        is_left = (listed >= 0) & ~np.isin(listed, query.excluded.row(row))
-        chosen = np.flatnonzero(is_left)[: query.k]
-        items[row, : len(chosen)], scores[row, : len(chosen)] = listed[chosen], shares[arms[arm], chosen]
+        rng = np.random.default_rng(seed_of(query, row))
+        chosen[row] = arms[choose(used + PRIOR_IMPRESSIONS * prior, seen + PRIOR_IMPRESSIONS, rng)]
+    listed = segments.top_items[chosen]
+    allowed = (listed >= 0) & (query.excluded.at(listed) == 0)
+    items, scores = first_allowed(listed, shares[chosen], allowed, query.k)
     return Answer.where(np.ones(query.n_users, dtype=bool), route, items, scores)
+
+
+POLICIES: Mapping[str, Callable[[Query], Answer]] = {
+    "epsilon": partial(_recommend, "epsilon", choose_greedily),
+    "ucb": partial(_recommend, "ucb", lambda used, seen, _: int(bound_shares(used, seen).argmax())),
+}
+"""Policies that replay knows beside the strategies.
+
+A list is of the segment whose items were used most often so far, and now and then of any near one; or of the segment
+that may be the best, as far as so few impressions can tell.
+"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,6 @@ ONCE = "@once"
 """After a strategy's name: its one long list is shown slate by slate."""
 USES = "@uses"
 """After a strategy's name: it is asked again, but told only what was used; what was passed over rests, and no more."""
-USERS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,6 @@ class ReplaySettings:
     visible: int | None = None
     persistence: float = 0.8
     delay: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (("rounds", 1), ("slate", 1), ("visible", 1), ("delay", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"{name}: is {value}; give a whole number from {least}.")
-        if not 0 <= self.persistence <= 1:
-            raise ConfigError(f"persistence: is {self.persistence}; give a number from 0 to 1.")
 
 
 Slate = tuple[np.ndarray, np.ndarray]
@@ -108,39 +99,28 @@ def replay(
     depths
         How many places of each slate each sees (`draw_depths`).
     """
-    parts = [np.arange(at, min(at + USERS_AT_ONCE, query.n_users)) for at in range(0, query.n_users, USERS_AT_ONCE)]
-    played = [_replay(query.take(rows), truth.take(rows), policy, settings, depths[rows]) for rows in parts]
-    return np.concatenate(played) if played else np.zeros((0, settings.rounds), dtype=np.int64)
-
-
-def _replay(
-    query: Query, truth: SparseRows, policy: str | Strategy, settings: ReplaySettings, depths: np.ndarray
-) -> np.ndarray:
-    once, uses_alone = (isinstance(policy, str) and policy.endswith(suffix) for suffix in (ONCE, USES))
-    name = name_of(policy) if isinstance(policy, str) else policy
-    name = POLICIES.get(name, name) if isinstance(name, str) else name
-    long_list = None
-    if once:
-        k = min(settings.rounds * settings.slate, query.model.n_items)
-        long_list = answer_all(replace(query, k=k), name).items
-    n_users, n_items = query.n_users, query.model.n_items
-    users = np.arange(n_users)[:, None]
+    n_users, n_items, n_places = query.n_users, query.model.n_items, settings.slate
+    name = policy if isinstance(policy, str) else ""
+    strategy = POLICIES.get(name) or name_of(name) or policy
+    long_list = np.zeros((n_users, 0), dtype=np.int32)
+    if name.endswith(ONCE):
+        long_list = answer_all(replace(query, k=min(settings.rounds * n_places, n_items)), strategy).items
     wanted = truth.row_of_entry() * n_items + truth.columns
     hits = np.zeros((n_users, settings.rounds), dtype=np.int64)
     history: list[Slate] = []
     for number in range(settings.rounds):
-        if long_list is None:
+        if name.endswith(ONCE):
+            items = long_list[:, number * n_places : (number + 1) * n_places]
+        else:
             at = max(0, number - settings.delay)
             slates = [*history[:at], *((shown, np.zeros_like(used)) for shown, used in history[at:])]
             config, knows_seen = query.model.config.signals, settings.visible is None
             signals = add_history(query.signals, slates, config, knows_seen=knows_seen)
-            later = replace(query, signals=signals, k=min(settings.slate, n_items))
-            if uses_alone:
+            later = replace(query, signals=signals, k=min(n_places, n_items))
+            if name.endswith(USES):
                 later = replace(later.without_impressions, closed=later.excluded)
-            items = answer_all(later, name).items
-        else:
-            items = long_list[:, number * settings.slate : (number + 1) * settings.slate]
-        cells = users * n_items + items
+            items = answer_all(later, strategy).items
+        cells = np.arange(n_users)[:, None] * n_items + items
         is_seen = (np.arange(items.shape[1]) < depths[:, number, None]) & (items >= 0)
         is_wanted = is_seen & (np.append(wanted, -1)[np.searchsorted(wanted, cells)] == cells)
         hits[:, number] = is_wanted.sum(axis=1)
@@ -167,24 +147,17 @@ def add_history(
     """
     if not slates:
         return signals
-    n_users, n_items = signals.n_users, signals.n_items
-    items = np.concatenate([shown for shown, _ in slates], axis=1)
-    is_used = np.concatenate([used for _, used in slates], axis=1)
-    widths = [shown.shape[1] for shown, _ in slates]
-    places = np.concatenate([np.arange(1, width + 1) for width in widths])
-    lists, positions = np.repeat(np.arange(len(slates)), widths), np.zeros_like(places) if knows_seen else places
-
-    def flat(column: np.ndarray) -> np.ndarray:
-        """Return a column of the impressions of all users, int64."""
-        return np.broadcast_to(column, items.shape)[items >= 0].astype(np.int64)
-
-    users = flat(np.arange(n_users)[:, None])
-    seen = weigh_rows(users, flat(lists), flat(items), flat(positions), flat(is_used), config.persistence)
-    passed_over = SparseRows.from_pairs(*seen, n_users, n_items)
+    shape = signals.n_users, signals.n_items
+    items, is_used = (np.stack(parts, axis=1) for parts in zip(*slates, strict=True))  # (n_users, n_lists, n_places)
+    users, lists, places = np.nonzero(items >= 0)
+    shown, done = items[users, lists, places].astype(np.int64), is_used[users, lists, places]
+    positions = np.zeros_like(places) if knows_seen else places + 1
+    seen = weigh_rows(users, lists, shown, positions, done, config.persistence)
+    passed_over = SparseRows.from_pairs(*seen, *shape)
     if signals.passed_over is not None:
         passed_over = _join_chances(signals.passed_over, passed_over)
     pair = (config.use[0], ITEM)
-    used = SparseRows.from_pairs(users[flat(is_used) > 0], items[is_used], None, n_users, n_items)
+    used = SparseRows.from_pairs(users[done], shown[done], None, *shape)
     before = [signals.actions[pair]] if pair in signals.actions else []
     actions = {**signals.actions, pair: union_rows([*before, used])}
     return replace(signals, actions=actions, passed_over=passed_over.keep(~contains(used, passed_over)))
@@ -241,23 +214,22 @@ class ReplayResults:
         """The policies, most hits first."""
         return sorted(self.hits, key=lambda name: -float(self.hits[name].sum()))
 
-    def sum_up(self, policy: str, known: str | None = None) -> Interval:
-        """Return the mean hits of a user over all rounds, with its interval; of one class of `KNOWLEDGE` alone."""
-        rows = self._rows_of(known)
-        return bootstrap_mean(self.hits[policy].sum(axis=1)[rows], self.users[rows])
+    def sum_up(self, policy: str) -> Interval:
+        """Return the mean hits of a user over all rounds, with its interval."""
+        return bootstrap_mean(self.hits[policy].sum(axis=1), self.users)
 
-    def compare(self, policy: str, known: str | None = None) -> Interval:
+    def compare(self, policy: str) -> Interval:
         """Return the hits of a policy divided by those of `against`, user by user paired; 1 where it has none."""
-        rows = self._rows_of(known)
-        values = self.hits[policy].sum(axis=1)[rows].astype(np.float64)
-        denominators = self.hits[self.against].sum(axis=1)[rows].astype(np.float64)
+        values, denominators = (self.hits[name].sum(axis=1).astype(np.float64) for name in (policy, self.against))
         if not denominators.any():
             return Interval(1.0, 1.0, 1.0)
-        return bootstrap_ratios(values[:, None], denominators, self.users[rows])[0]
+        return bootstrap_ratios(values[:, None], denominators, self.users)[0]
 
-    def _rows_of(self, known: str | None) -> np.ndarray:
-        """Return which rows are of a class of `KNOWLEDGE`, or all, bool, shape (n,)."""
-        return np.ones(len(self.users), dtype=bool) if known is None else self.knowledge == KNOWLEDGE.index(known)
+    def of_class(self, known: str) -> ReplayResults:
+        """Return the results of the users of one class of `KNOWLEDGE`."""
+        rows = self.knowledge == KNOWLEDGE.index(known)
+        hits = {name: of_policy[rows] for name, of_policy in self.hits.items()}
+        return replace(self, users=self.users[rows], knowledge=self.knowledge[rows], hits=hits)
 
     @property
     def classes(self) -> dict[str, int]:
@@ -267,30 +239,33 @@ class ReplayResults:
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values; hits are means per user."""
+        by_class = {known: self.of_class(known) for known in self.classes}
         return {
             "dataset": self.dataset,
             **asdict(self.settings),
             "seeds": list(self.seeds),
             "n_users": len(self.users),
             "against": self.against,
-            "results": [self._describe(name) for name in self.best_first],
+            "results": [
+                {
+                    "policy": name,
+                    "hits_by_round": np.round(self.hits[name].mean(axis=0), 4).tolist(),
+                    **self._describe(name),
+                    "by_known": {
+                        known: {"n_users": len(part.users), **part._describe(name)} for known, part in by_class.items()
+                    },
+                }
+                for name in self.best_first
+            ],
         }
 
     def _describe(self, policy: str) -> dict[str, Any]:
-        def describe(known: str | None = None) -> dict[str, Any]:
-            hits, ratio = self.sum_up(policy, known), self.compare(policy, known)
-            return _describe_interval("hits", hits) | _describe_interval("ratio", ratio)
-
-        return {
-            "policy": policy,
-            "hits_by_round": np.round(self.hits[policy].mean(axis=0), 4).tolist(),
-            **describe(),
-            "by_known": {known: {"n_users": n_users, **describe(known)} for known, n_users in self.classes.items()},
-        }
-
-
-def _describe_interval(name: str, interval: Interval) -> dict[str, Any]:
-    return {name: round(interval.mean, 4), f"{name}_ci": [round(interval.low, 4), round(interval.high, 4)]}
+        """Return the hits of a policy in all, and beside those of `against`."""
+        values: dict[str, Any] = {}
+        for key, interval in (("hits", self.sum_up(policy)), ("ratio", self.compare(policy))):
+            mean, *ends = (round(value, 4) for value in astuple(interval))
+            values |= {key: mean, f"{key}_ci": ends}
+        return values
 
 
 def replay_policies(

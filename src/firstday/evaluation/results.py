@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from firstday.cold.cold_model import Epoch
 from firstday.data.frame_libraries import Library, give_frame
 from firstday.display import readable, write_table
-from firstday.errors import ArgumentError, MissingExtraError, hint_at
+from firstday.errors import ArgumentError, MissingExtraError
 from firstday.evaluation.slices import (
     ALL,
     DAY_ONE_SIZES,
@@ -23,29 +21,12 @@ from firstday.evaluation.slices import (
     NOTHING_DONE,
     REFERENCE,
     TENTH,
-    compare_with_others,
     group_slice,
-    is_comparable,
-    seed_slice,
     size_slice,
-    to_shares,
 )
-from firstday.metrics import (
-    FEWEST_COHORTS,
-    HEAD,
-    METRICS,
-    PrecisionRule,
-    bootstrap_means,
-    deviations_of_fifths,
-    mean_intervals,
-    measure,
-    ratio_intervals,
-)
+from firstday.metrics import FEWEST_COHORTS, HEAD, METRICS, PrecisionRule
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
-from firstday.recommend.spec import FALLBACKS
-from firstday.segment.segments import ItemCounts
-from firstday.sparse import SparseRows
 from firstday.training.option_search import Tuning
 
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
@@ -236,14 +217,12 @@ class Results:
         ArgumentError
             It was not measured.
         """
-        key = (strategy, metric, slice)
-        if key not in self._by_key:
-            for place, part in enumerate(key):  # the first that nothing has together with those before it
-                known = list(dict.fromkeys(of[place] for of in self._by_key if of[:place] == key[:place]))
-                if part not in known:
-                    hint = hint_at(part, tuple(known))
-                    raise ArgumentError(f"get: nothing was measured of {part!r}{hint}; give one of {', '.join(known)}.")
-        return self._by_key[key]
+        figure = self.find(strategy, metric, slice)
+        if figure is None:
+            raise ArgumentError(
+                f"get: {metric!r} of {slice!r} was not measured for {strategy!r}; to_frame() has what was."
+            )
+        return figure
 
     def to_frame(self, library: Library = "polars") -> Any:
         """Return the table as a data frame with the columns of `Figure`, null where there is no interval.
@@ -311,14 +290,14 @@ class Results:
             if figure.strategy == strategy and figure.metric.startswith(start)
         }
 
-    def group_slices(self) -> list[tuple[str, str, str]]:
-        """Return column, label and slice of each profile group."""
-        return [(column, label, group_slice(column, label)) for column in self.groups for label in self.groups[column]]
-
     def compared_groups(self, strategy: str) -> dict[tuple[str, str], Figure]:
         """Return the difference of each profile group to all others, by column and label; too small ones left out."""
-        figures = {(column, label): self.find(strategy, MINUS_OTHERS, of) for column, label, of in self.group_slices()}
-        return {group: figure for group, figure in figures.items() if figure}
+        return {
+            (column, label): figure
+            for column, labels in self.groups.items()
+            for label in labels
+            if (figure := self.find(strategy, MINUS_OTHERS, group_slice(column, label)))
+        }
 
     def largest_gap(self, strategy: str) -> tuple[str, str] | None:
         """Return column and label of the group whose difference to all others is the largest beyond noise, or None."""
@@ -358,7 +337,7 @@ class Results:
             values |= _with_ends(metric, at(metric)) | {f"{metric}_deviation": _mean(at(f"{metric}_deviation"))}
         for metric in HEAD_METRICS if self.has_head else ():
             values |= _with_ends(metric, at(metric))
-        values["precision_by_seed"] = [_mean(at("precision", seed_slice(seed))) for seed in self.seeds]
+        values["precision_by_seed"] = [_mean(at("precision", f"seed={seed}")) for seed in self.seeds]
         by_size = {size: at("precision", size_slice(size)) for size in DAY_ONE_SIZES}
         values["by_day_one_size"] = {size: _mean(figure) for size, figure in by_size.items()}
         values["by_day_one_size_ci"] = {size: _ends(figure) for size, figure in by_size.items()}
@@ -366,8 +345,7 @@ class Results:
             values["by_day_one_size_at_10"] = {size: _mean(at(HEAD_METRICS[0], size_slice(size))) for size in by_size}
         values["n_by_day_one_size"] = {size: figure.n if figure else 0 for size, figure in by_size.items()}
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
-            figure = at("precision", of_slice)
-            values |= _with_ends(key, figure) | {f"n_{key}": figure.n if figure else 0}
+            values |= _with_ends(key, at("precision", of_slice), f"n_{key}")
         if difference := at(f"{MINUS}{REFERENCE}"):
             values |= _with_ends(f"minus_{REFERENCE}", difference)
         values["against"] = {
@@ -380,11 +358,13 @@ class Results:
         routes = sorted(self.split_metric(name, ROUTE).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
         values["ms_per_user"] = _mean(at("ms_per_user"))
-        by_group: dict[str, dict[str, Any]] = {}
-        for column, label, of_slice in self.group_slices():
-            figure = self.get(name, "precision", of_slice)
-            by_group.setdefault(column, {})[label] = _with_ends("precision", figure) | {"n_users": figure.n}
-        values["by_group"] = by_group
+        values["by_group"] = {
+            column: {
+                label: _with_ends("precision", at("precision", group_slice(column, label)), "n_users")
+                for label in labels
+            }
+            for column, labels in self.groups.items()
+        }
         values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
         return values
 
@@ -393,14 +373,14 @@ class Results:
         group = self.largest_gap(self.leader)
         if group is None:
             return None
-        of_slice = group_slice(*group)
+        at = partial(self.get, self.leader, slice=group_slice(*group))
         return {
             "strategy": self.leader,
             "column": group[0],
             "group": group[1],
-            "precision": _mean(self.get(self.leader, "precision", of_slice)),
-            "others": _mean(self.get(self.leader, OF_OTHERS, of_slice)),
-            **_with_ends("difference", self.get(self.leader, MINUS_OTHERS, of_slice)),
+            "precision": _mean(at("precision")),
+            "others": _mean(at(OF_OTHERS)),
+            **_with_ends("difference", at(MINUS_OTHERS)),
             "n_compared": len(self.compared_groups(self.leader)),
         }
 
@@ -437,238 +417,12 @@ def _ends(figure: Figure | None) -> list[float] | None:
     return [round(figure.low, 4), round(figure.high, 4)]
 
 
-def _with_ends(key: str, figure: Figure | None) -> dict[str, Any]:
-    """Return a figure and the ends of its interval under a key and `key_ci`."""
-    return {key: _mean(figure), f"{key}_ci": _ends(figure)}
+def _with_ends(key: str, figure: Figure | None, n: str | None = None) -> dict[str, Any]:
+    """Return a figure, the ends of its interval under `key_ci`, and its users under the key `n`."""
+    values: dict[str, Any] = {key: _mean(figure), f"{key}_ci": _ends(figure)}
+    return values if n is None else {**values, n: figure.n if figure else 0}
 
 
 def mean_fit_seconds(tunings: Sequence[Tuning]) -> float:
     """Return the time to fit a baseline with the options chosen, mean over seeds."""
     return sum(tuning.fit_seconds for tuning in tunings) / len(tunings)
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """One strategy on the cold users of one seed.
-
-    Parameters
-    ----------
-    metrics
-        By name: of each user, in %, shape (n_users,); those of the head only where lists are longer.
-    routes
-        How many users each route answered.
-    seconds
-        Time to make the lists, features and prediction included.
-    novelty
-        Mean of each user's list, bits, shape (n_users,).
-    catalogue_coverage
-        Distinct items in the lists, as a share of the catalogue.
-    places
-        Places of the lists by popularity of their items, int64, shape (`N_TENTHS`,).
-    """
-
-    metrics: Mapping[str, np.ndarray]
-    routes: Mapping[str, int]
-    seconds: float
-    novelty: np.ndarray
-    catalogue_coverage: float
-    places: np.ndarray
-
-
-def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:
-    """Return the metrics of each user's list in %, and of its head if it is longer; see `firstday.metrics.measure`."""
-    whole = measure(lists, truth, divide_by=divide_by)
-    metrics = {metric: 100 * getattr(whole, metric) for metric in METRICS}
-    if lists.shape[1] > HEAD:
-        head = measure(lists[:, :HEAD], truth, divide_by=divide_by)
-        metrics |= dict(zip(HEAD_METRICS, (100 * head.precision, 100 * head.ndcg), strict=True))
-    return metrics
-
-
-def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
-    """Return the mean self-information of each list's items: -log2 of the share of warm users who use them.
-
-    Parameters
-    ----------
-    lists
-        Item indexes, -1 for an empty place, shape (n_users, K).
-    everyone
-        How many warm users use each item, one row.
-
-    Returns
-    -------
-    numpy.ndarray
-        Bits, float64, shape (n_users,); 0 for an empty list. An item that nobody uses counts as one that one user uses.
-
-    References
-    ----------
-    S. Vargas, P. Castells, "Rank and Relevance in Novelty and Diversity Metrics for Recommender Systems", RecSys 2011.
-    """
-    n_users = np.maximum(everyone.counts.column_sums(), 1)
-    bits = np.append(np.log2(max(1, int(everyone.sizes[0])) / n_users), 0.0)  # the last stands for an empty place
-    mean: np.ndarray = bits[lists].sum(axis=1) / np.maximum((lists >= 0).sum(axis=1), 1)
-    return mean
-
-
-def measure_user_coverage(strategy: str, routes: Mapping[str, int]) -> float:
-    """Return the share of users whose list is a strategy's own, not a fallback's, given users by route."""
-    n_own = sum(n for route, n in routes.items() if route == strategy or route not in FALLBACKS)
-    return n_own / max(1, sum(routes.values()))
-
-
-def make_figures(
-    scores: Mapping[str, Sequence[Scores]],
-    users: np.ndarray,
-    cohorts: np.ndarray,
-    *,
-    parts: Mapping[str, np.ndarray],
-    slices: Mapping[str, np.ndarray],
-    groups: Mapping[str, Mapping[str, np.ndarray]],
-    against: Sequence[str] = (REFERENCE,),
-) -> tuple[Figure, ...]:
-    """Measure all strategies; the intervals of a slice all come from the same resamples of users.
-
-    Parameters
-    ----------
-    scores
-        Scores of each strategy, one for each seed.
-    users
-        Whose each row is, of all seeds one after the other, integers, shape (n,).
-    cohorts
-        The cohort of each row, integers, shape (n,): intervals are over these where there are enough.
-    parts
-        Whether each row is in a slice that gets no interval, such as that of a seed, bool, shape (n,), by name.
-    slices
-        Whether each row is in a slice, bool, shape (n,), by name: from `slice_by_day_one`.
-    groups
-        The same by profile column and label: from `slice_by_profile`.
-    against
-        Strategies with which the others are compared by difference and ratio; those that were not judged are passed
-        over. The difference to `segment` is always there, and that of a plug-in to every other.
-
-    Returns
-    -------
-    tuple of Figure
-        Strategy by strategy.
-    """
-    names = tuple(scores)
-    columns = {
-        (name, metric): np.concatenate([score.metrics[metric] for score in of_runs])
-        for name, of_runs in scores.items()
-        for metric in of_runs[0].metrics
-    }
-    compared = {**columns, **_subtract_references(columns, names, against)}
-    by_size = {key: column for key, column in columns.items() if key[1] in ("precision", HEAD_METRICS[0])}
-    everyone = np.ones(len(users), dtype=bool)
-    figures = [
-        *_measure(compared, ALL, everyone, users, cohorts),
-        *_divide_by_references(columns, names, users, cohorts, against),
-        *(of for name, members in slices.items() for of in _measure(by_size, name, members, users, cohorts)),
-        *measure_groups({name: columns[name, "precision"] for name in names}, users, groups),
-        *_measure_fifths(scores),
-        *(
-            Figure(name, "precision", part, float(columns[name, "precision"][rows].mean()), n=int(rows.sum()))
-            for name in names
-            for part, rows in parts.items()
-        ),
-        *(figure for name in names for figure in _describe_lists(name, scores[name])),
-    ]
-    return tuple(sorted(figures, key=lambda figure: names.index(figure.strategy)))
-
-
-Columns = Mapping[tuple[str, str], np.ndarray]
-"""By strategy and metric: in %, one row for each user of each run, shape (n,)."""
-
-
-def _measure(
-    columns: Columns, of_slice: str, members: np.ndarray, users: np.ndarray, cohorts: np.ndarray
-) -> Iterator[Figure]:
-    """Measure the means of a slice, given whether each row is in it."""
-    values = np.stack([column[members] for column in columns.values()], axis=1)
-    for (name, metric), mean in zip(columns, mean_intervals(values, users[members], cohorts[members]), strict=True):
-        yield Figure(name, metric, of_slice, mean.mean, mean.low, mean.high, int(members.sum()))
-
-
-def _subtract_references(columns: Columns, names: Sequence[str], against: Sequence[str]) -> Columns:
-    """Return the differences to the references, user by user; those of a plug-in to every other strategy."""
-    return {
-        (name, f"{start}{reference}"): columns[name, metric] - columns[reference, metric]
-        for name in names
-        for reference in dict.fromkeys((REFERENCE, *against, *(names if is_plugin(name) else ())))
-        for start, metric in ((MINUS, "precision"), (HEAD_MINUS, HEAD_METRICS[0]))
-        if reference != name and (reference, metric) in columns
-    }
-
-
-def _divide_by_references(
-    columns: Columns, names: Sequence[str], users: np.ndarray, cohorts: np.ndarray, against: Sequence[str]
-) -> Iterator[Figure]:
-    """Measure the ratios of precision to the references."""
-    precision = np.stack([columns[name, "precision"] for name in names], axis=1)
-    for reference in dict.fromkeys(against):
-        below = columns.get((reference, "precision"))
-        if below is None or not below.any():  # nothing is a multiple of no hit at all
-            continue
-        for name, ratio in zip(names, ratio_intervals(precision, below, users, cohorts), strict=True):
-            if name != reference:
-                yield Figure(name, f"{RATIO}{reference}", ALL, ratio.mean, ratio.low, ratio.high, len(users))
-
-
-def measure_groups(
-    precision: Mapping[str, np.ndarray], users: np.ndarray, groups: Mapping[str, Mapping[str, np.ndarray]]
-) -> Iterator[Figure]:
-    """Measure the precision of profile groups, and compare those that are large enough with all other users.
-
-    Parameters
-    ----------
-    precision
-        By strategy: in %, one row for each user and seed, shape (n,).
-    users, groups
-        See `make_figures`.
-    """
-    values = np.stack(list(precision.values()), axis=1)
-    parts = {group_slice(column, label): group for column, labels in groups.items() for label, group in labels.items()}
-    n_compared = sum(is_comparable(members, users) for members in parts.values())
-    for of_slice, members in parts.items():
-        n_users = len(np.unique(users[members]))
-        for name, mean in zip(precision, bootstrap_means(values[members], users[members]), strict=True):
-            yield Figure(name, "precision", of_slice, mean.mean, mean.low, mean.high, n_users)
-        if is_comparable(members, users):
-            n_others = len(np.unique(users[~members]))
-            compared = compare_with_others(values, users, members, n_compared)
-            for name, (difference, others) in zip(precision, compared, strict=True):
-                ends = difference.mean, difference.low, difference.high
-                yield Figure(name, MINUS_OTHERS, of_slice, *ends, n_users)
-                yield Figure(name, OF_OTHERS, of_slice, others, n=n_others)
-
-
-def _measure_fifths(scores: Mapping[str, Sequence[Scores]]) -> Iterator[Figure]:
-    """Measure the standard deviation of means over fifths of the users, mean over seeds."""
-    by_seed = []
-    for of_seed in zip(*scores.values(), strict=True):
-        columns = [score.metrics[metric] for score in of_seed for metric in METRICS]
-        by_seed.append(deviations_of_fifths(np.stack(columns, axis=1)))
-    n = sum(len(score.novelty) for score in next(iter(scores.values())))
-    keys = [(name, f"{metric}_deviation") for name in scores for metric in METRICS]
-    for (name, metric), deviation in zip(keys, np.mean(by_seed, axis=0).tolist(), strict=True):
-        yield Figure(name, metric, ALL, deviation, n=n)
-
-
-def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
-    """Measure what has no interval: what the lists hold, who answered, and how long it took."""
-    novelty = np.concatenate([score.novelty for score in scores])
-    n = len(novelty)
-    routes: Counter[str] = Counter()
-    for score in scores:
-        routes.update(score.routes)
-    places = to_shares(np.sum([score.places for score in scores], axis=0))
-    values = {
-        "user_coverage": 100 * measure_user_coverage(strategy, routes),
-        "catalogue_coverage": 100 * float(np.mean([score.catalogue_coverage for score in scores])),
-        "novelty_bits": float(novelty.mean()),
-        "ms_per_user": 1000 * sum(score.seconds for score in scores) / n,
-        **{f"{ROUTE}{route}": 100 * count / n for route, count in routes.items()},
-        **{f"{TENTH}{tenth}": share for tenth, share in enumerate(places, 1)},
-    }
-    for metric, value in values.items():
-        yield Figure(strategy, metric, ALL, value, n=n)

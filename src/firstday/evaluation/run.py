@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import get_args
 
 import numpy as np
 
+from firstday.cold.cold_model import Epoch
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import write_moment
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import LOADED, ConfigError, DataError, expect
-from firstday.evaluation.results import Results, Scores, make_figures, measure_lists, measure_novelty
+from firstday.evaluation.figures import Scores, make_figures, measure_lists, measure_novelty
+from firstday.evaluation.results import Results
 from firstday.evaluation.slices import (
+    N_TENTHS,
     REFERENCE,
-    SeedFacts,
     count_by_part,
-    cut_off_slice,
     divide_by_use,
-    join_profiles,
-    look_at_seed,
-    seed_slice,
+    read_profiles,
     slice_by_day_one,
     slice_by_profile,
     to_shares,
@@ -42,6 +40,7 @@ from firstday.recommend.registry import (
     strategies_with,
     with_methods_of,
 )
+from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, names_of_both_ways
 from firstday.recommend.strategies.blend import have_friends
 from firstday.recommend.strategies.people import FRIENDS
@@ -75,8 +74,14 @@ class Run:
         Length of the lists.
     fit_seconds
         Time to train.
-    facts
-        What a report tells of the model and the users.
+    profiles
+        From `read_profiles`.
+    used
+        What cold users went on to use by popularity, int64, shape (`N_TENTHS`,).
+    n_items
+        Items of each part, int64, shape (`N_TENTHS`,).
+    segments, history
+        Segments, largest first, and training of the cold model.
     notes
         What was decided about the data.
     tunings
@@ -91,7 +96,11 @@ class Run:
     n_warm: int
     k: int
     fit_seconds: float
-    facts: SeedFacts
+    profiles: Mapping[str, np.ndarray]
+    used: np.ndarray
+    n_items: np.ndarray
+    segments: tuple[SegmentRow, ...]
+    history: tuple[Epoch, ...]
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
     cut_off: int | None = None
@@ -103,7 +112,7 @@ def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divid
     reached = len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items
     return Scores(
         measure_lists(answer.items, cohort.truth, divide_by),
-        Counter(answer.routes.tolist()),
+        answer.routes,
         seconds,
         measure_novelty(answer.items, query.model.everyone),
         reached,
@@ -219,17 +228,15 @@ def evaluate(
                     holdout.cold,
                     names,
                     seed=seed,
-                    cut_off=holdout.cut_off,
                     n_warm=len(holdout.split.warm),
                     fit_seconds=fit_seconds,
                     notes=holdout.split.notes,
                     published=published,
-                    tunings=tunings,
-                    describe_model=not runs,
                     divide_by=divide_by,
                     progress=report,
                 )
-                runs.append(run)
+                judged = {name: tunings[name] for name in names if name in tunings}
+                runs.append(replace(run, cut_off=holdout.cut_off, tunings=judged))
                 del recommender, published  # a model less in memory while the next is trained
         report("done", n_runs, n_runs)
     if not runs:
@@ -293,12 +300,8 @@ def judge_run(
     seed: int,
     n_warm: int,
     fit_seconds: float,
-    cut_off: int | None = None,
-    did_nothing: np.ndarray | None = None,
     notes: tuple[str, ...] = (),
     published: Strategy | None = None,
-    tunings: Mapping[str, Tuning] | None = None,
-    describe_model: bool = False,
     divide_by: PrecisionRule = "min",
     progress: Progress = no_progress,
 ) -> Run:
@@ -312,16 +315,10 @@ def judge_run(
         Who they are, and what they used afterwards.
     strategies
         Names of strategies, or `PAPER_SEGMENT` for `published`; a name given twice counts once.
-    seed, cut_off, n_warm, fit_seconds, notes
+    seed, n_warm, fit_seconds, notes
         See `Run`.
-    did_nothing
-        As in `Run`; what the cohort says if left out.
     published
         The paper's own system, trained for this seed.
-    tunings
-        See `Run`.
-    describe_model
-        Whether this seed's model is the one that a report describes.
     divide_by
         See `firstday.metrics.measure`.
     progress
@@ -334,19 +331,22 @@ def judge_run(
         strategy = published if name == PAPER_SEGMENT and published is not None else name
         scores[name] = score_strategy(query, cohort, strategy, divide_by)
     progress("lists", len(names), len(names))
+    model, part = query.model, divide_by_use(query.model)
     return Run(
         seed=seed,
-        cut_off=cut_off,
         scores=scores,
         cohort=cohort,
-        did_nothing=cohort.did_nothing if did_nothing is None else did_nothing,
+        did_nothing=cohort.did_nothing,
         has_friends=have_friends(query),
         n_warm=n_warm,
         k=query.k,
         fit_seconds=fit_seconds,
-        facts=look_at_seed(query, cohort, is_first=describe_model),
+        profiles=read_profiles(query.signals, model.catalogue.groups),
+        used=count_by_part(cohort.truth.columns, part),
+        n_items=np.bincount(part, minlength=N_TENTHS),
+        segments=describe_segments(model),
+        history=model.cold.history,
         notes=notes,
-        tunings={name: tunings[name] for name in names if name in tunings} if tunings else {},
     )
 
 
@@ -377,25 +377,30 @@ def join_runs(
     precomputed, target_days
         Whether vectors were brought along, and the length of the target window, for the record.
     """
-    users, sizes = np.concatenate([run.cohort.users for run in runs]), [len(run.cohort.users) for run in runs]
-    seeds, facts = tuple(dict.fromkeys(run.seed for run in runs)), [run.facts for run in runs]
-    moments = sorted({run.cut_off for run in runs if run.cut_off is not None})
-    seed_of_row = np.repeat([run.seed for run in runs], sizes)
-    firsts = [next(run for run in runs if run.seed == seed) for seed in seeds]
-    cohorts = np.repeat([-1 if run.cut_off is None else run.cut_off for run in runs], sizes)
-    parts = {seed_slice(seed): seed_of_row == seed for seed in seeds}
-    parts |= {cut_off_slice(moment): cohorts == moment for moment in moments}
-    groups = slice_by_profile(join_profiles([of_seed.profiles for of_seed in facts]), users)
+
+    def join(column: Callable[[Run], np.ndarray]) -> np.ndarray:
+        return np.concatenate([column(run) for run in runs])
+
+    users, seed_of_row = join(lambda run: run.cohort.users), join(lambda run: np.full(len(run.cohort), run.seed))
+    cohorts = join(lambda run: np.full(len(run.cohort), -1 if run.cut_off is None else run.cut_off))
+    seeds = tuple(dict.fromkeys(run.seed for run in runs))
+    moments = {moment: write_moment(moment) for moment in sorted(set(cohorts.tolist()) - {-1})}
+    first, firsts = runs[0], [next(run for run in runs if run.seed == seed) for seed in seeds]
+    profiles = {name: np.concatenate([run.profiles[name] for run in runs]) for name in first.profiles}
+    groups = slice_by_profile(profiles, users)
     figures = make_figures(
-        {name: [run.scores[name] for run in runs] for name in runs[0].scores},
+        {name: [run.scores[name] for run in runs] for name in first.scores},
         users,
         cohorts,
-        parts=parts,
-        slices=slice_by_day_one(
-            np.concatenate([run.cohort.day_one_size for run in runs]),
-            np.concatenate([run.did_nothing for run in runs]),
-            np.concatenate([run.has_friends for run in runs]),
-        ),
+        slices={
+            **slice_by_day_one(
+                join(lambda run: run.cohort.day_one_size),
+                join(lambda run: run.did_nothing),
+                join(lambda run: run.has_friends),
+            ),
+            **{f"seed={seed}": seed_of_row == seed for seed in seeds},
+            **{f"cut_off={text}": cohorts == moment for moment, text in moments.items()},
+        },
         groups=groups,
         against=against,
     )
@@ -409,17 +414,17 @@ def join_runs(
         n_cold=int((seed_of_row == seeds[0]).sum()),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=figures,
-        notes=runs[0].notes,
-        tunings={name: tuple(run.tunings[name] for run in firsts) for name in runs[0].tunings},
+        notes=first.notes,
+        tunings={name: tuple(run.tunings[name] for run in firsts) for name in first.tunings},
         groups={column: tuple(labels) for column, labels in groups.items()},
-        items_by_popularity=tuple(facts[0].n_items.tolist()),
-        used_by_popularity=to_shares(np.sum([of_seed.used for of_seed in facts], axis=0)),
-        segments=facts[0].segments,
-        history=facts[0].history,
+        items_by_popularity=tuple(first.n_items.tolist()),
+        used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
+        segments=first.segments,
+        history=first.history,
         precomputed=precomputed,
         cut_offs=tuple(
-            {"at": write_moment(moment), "users": int(((cohorts == moment) & (seed_of_row == seeds[0])).sum())}
-            for moment in moments
+            {"at": text, "users": int(((cohorts == moment) & (seed_of_row == seeds[0])).sum())}
+            for moment, text in moments.items()
         ),
         target_days=target_days,
     )

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from itertools import pairwise
 
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.cold_model import Epoch
-from firstday.data.splits.histories import write_moment
-from firstday.data.splits.split import Cohort
 from firstday.features.signals import SignalBatch
-from firstday.metrics import LEVEL, Interval, cluster_errors
-from firstday.recommend.query import Query
-from firstday.recommend.segment_description import SegmentRow, describe_segments
 
 ALL, NOTHING_DONE, FRIENDS_ONLY = "all", "nothing_done", "friends_only"
 MOST_ITEMS = 2**31
@@ -33,6 +26,8 @@ MIN_USERS = 30
 AGE = "age"
 AGE_BANDS = (18, 25, 35, 45, 55, 65)
 """Where a new band of ages begins, in years."""
+OLDEST = 999
+"""Where the last band ends."""
 UNKNOWN = "not known"
 REFERENCE = "segment"
 """The strategy that the others are compared with, user by user."""
@@ -45,16 +40,6 @@ TENTH = "places_by_popularity:"
 def size_slice(size: str) -> str:
     """Return the name of the slice of a class of day-one size."""
     return f"day_one_size={size}"
-
-
-def seed_slice(seed: int) -> str:
-    """Return the name of the slice of a seed's cold users."""
-    return f"seed={seed}"
-
-
-def cut_off_slice(cut_off: int) -> str:
-    """Return the name of the slice of the newcomers of a cut-off, microseconds since 1970 UTC."""
-    return f"cut_off={write_moment(cut_off)}"
 
 
 def group_slice(column: str, label: str) -> str:
@@ -84,8 +69,8 @@ def slice_by_day_one(size: np.ndarray, did_nothing: np.ndarray, has_friends: np.
     return {name: members for name, members in slices.items() if members.any()}
 
 
-def label_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
-    """Return the profile value of each user, as text, by column; ages as bands.
+def read_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    """Return what is known of each user by profile column: ages, -1 where missing, and values as text.
 
     Parameters
     ----------
@@ -97,27 +82,11 @@ def label_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) ->
     Returns
     -------
     dict
-        Arrays of str, shape (n_users,), `UNKNOWN` where missing.
+        Arrays of integers or of str, shape (n_users,), `UNKNOWN` where a value is missing.
     """
-    labels = {}
-    if signals.ages is not None:
-        bands = np.array([*name_bands(), UNKNOWN], dtype=object)
-        labels[AGE] = bands[np.where(signals.ages < 0, -1, np.searchsorted(AGE_BANDS, signals.ages, side="right"))]
-    for column, codes in signals.groups.items():
-        labels[column] = np.array([*values[column], UNKNOWN], dtype=object)[codes]
-    return labels
-
-
-def name_bands() -> list[str]:
-    """Return the names of the bands of ages, youngest first."""
-    return [_name_band(band, band) for band in range(len(AGE_BANDS) + 1)]
-
-
-def _name_band(first: int, last: int) -> str:
-    """Name a run of bands of ages."""
-    if first == 0:
-        return f"under {AGE_BANDS[last]}" if last < len(AGE_BANDS) else "any age"
-    return f"{AGE_BANDS[first - 1]} " + (f"to {AGE_BANDS[last] - 1}" if last < len(AGE_BANDS) else "and over")
+    ages = {} if signals.ages is None else {AGE: signals.ages}
+    groups = {name: np.array([*values[name], UNKNOWN], dtype=object)[codes] for name, codes in signals.groups.items()}
+    return ages | groups
 
 
 def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
@@ -126,7 +95,7 @@ def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> d
     Parameters
     ----------
     profiles
-        From `label_profiles`, one row for each user and seed, shape (n,).
+        From `read_profiles`, one row for each user and seed, shape (n,).
     users
         Whose each row is, integers, shape (n,).
 
@@ -136,76 +105,50 @@ def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> d
         Whether each row is in a group, bool, shape (n,), by column and label: bands of ages in order, joined until
         each has `MIN_USERS` users; other values by size, then rarer ones together; unknown values last.
     """
-    groups = {column: _divide(column, labels.astype(str), users) for column, labels in profiles.items()}
+    groups = {
+        column: _divide_ages(values, users) if column == AGE else _divide_values(values.astype(str), users)
+        for column, values in profiles.items()
+    }
     return {column: parts for column, parts in groups.items() if len(parts) > 1}
 
 
-def _divide(column: str, labels: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the members of each group of one column, by label."""
-    members = {label: labels == label for label in np.unique(labels).tolist()}
-    sizes = {label: len(np.unique(users[inside])) for label, inside in members.items()}
-    unknown = {UNKNOWN: members.pop(UNKNOWN)} if UNKNOWN in members else {}
-    if column == AGE:
-        return _join_bands(labels, sizes) | unknown
-    known = sorted(members, key=lambda label: (-sizes[label], label))
-    rare = [label for label in known if sizes[label] < MIN_USERS]
-    if len(rare) < 2:
-        return {label: members[label] for label in known} | unknown
-    frequent = {label: members[label] for label in known if label not in rare}
-    return frequent | {f"{len(rare)} rarer values": np.isin(labels, rare)} | unknown
-
-
-def _join_bands(labels: np.ndarray, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Join neighbouring bands of ages until each has enough users."""
-    names = name_bands()
+def _divide_ages(ages: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the members of each band of ages, by label; neighbouring bands are joined until each has enough users."""
     runs: list[list[int]] = []
-    filled = MIN_USERS
-    for band, name in enumerate(names):
-        if filled >= MIN_USERS:
-            runs.append([])
-            filled = 0
-        runs[-1].append(band)
-        filled += sizes.get(name, 0)
-    if filled < MIN_USERS and len(runs) > 1:
-        runs[-2:] = [runs[-2] + runs[-1]]
-    groups = {_name_band(run[0], run[-1]): np.isin(labels, [names[band] for band in run]) for run in runs}
+    edges = [0, *AGE_BANDS, OLDEST]
+    for first, end in pairwise(edges):
+        if not runs or _count_users((ages >= runs[-1][0]) & (ages < runs[-1][1]), users) >= MIN_USERS:
+            runs.append([first, end])
+        runs[-1][1] = end
+    if len(runs) > 1 and _count_users(ages >= runs[-1][0], users) < MIN_USERS:
+        runs[-2:] = [[runs[-2][0], OLDEST]]
+    groups = {_name_band(first, end): (ages >= first) & (ages < end) for first, end in runs} | {UNKNOWN: ages < 0}
     return {label: members for label, members in groups.items() if members.any()}
 
 
-def is_comparable(members: np.ndarray, users: np.ndarray) -> bool:
-    """Tell whether a group and the users outside it are enough to compare."""
-    return min(len(np.unique(users[members])), len(np.unique(users[~members]))) >= MIN_USERS
+def _name_band(first: int, end: int) -> str:
+    """Name the ages from the first to before the end."""
+    if first == 0:
+        return "any age" if end == OLDEST else f"under {end}"
+    return f"{first} and over" if end == OLDEST else f"{first} to {end - 1}"
 
 
-def compare_with_others(
-    values: np.ndarray, users: np.ndarray, members: np.ndarray, n_compared: int
-) -> list[tuple[Interval, float]]:
-    """Compare a group with all other users, users being the units.
+def _divide_values(values: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the members of each value, by value; those of fewer than `MIN_USERS` users are put together."""
+    members = {value: values == value for value in np.unique(values).tolist()}
+    unknown = {UNKNOWN: members.pop(UNKNOWN)} if UNKNOWN in members else {}
+    sizes = {value: _count_users(inside, users) for value, inside in members.items()}
+    known = sorted(members, key=lambda value: (-sizes[value], value))
+    rare = [value for value in known if sizes[value] < MIN_USERS]
+    if len(rare) < 2:
+        rare = []
+    together = {f"{len(rare)} rarer values": np.isin(values, rare)} if rare else {}
+    return {value: members[value] for value in known if value not in rare} | together | unknown
 
-    Parameters
-    ----------
-    values
-        One row for each user and seed, shape (n, n_columns).
-    users
-        Whose each row is, integers, shape (n,).
-    members
-        Whether each row is of the group, bool, shape (n,).
-    n_compared
-        How many groups are compared in all.
 
-    Returns
-    -------
-    list of (Interval, float)
-        For each column the group's mean minus that of the others, with an interval that holds for all groups at once
-        (Bonferroni), and the mean of the others.
-    """
-    (means, errors), (others, other_errors) = (
-        cluster_errors(values[rows], np.ones(int(rows.sum())), users[rows]) for rows in (members, ~members)
-    )
-    difference = means - others
-    reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
-    ends = zip(difference.tolist(), (difference - reach).tolist(), (difference + reach).tolist(), strict=True)
-    return [(Interval(*end), other) for end, other in zip(ends, others.tolist(), strict=True)]
+def _count_users(members: np.ndarray, users: np.ndarray) -> int:
+    """Count the users of some rows."""
+    return len(np.unique(users[members]))
 
 
 N_TENTHS = 10
@@ -250,53 +193,3 @@ def count_by_part(items: np.ndarray, part: np.ndarray) -> np.ndarray:
 def to_shares(counts: np.ndarray) -> tuple[float, ...]:
     """Return counts as shares of their sum, in %."""
     return tuple((100 * counts / max(1, counts.sum())).tolist())
-
-
-@dataclass(frozen=True, eq=False)
-class SeedFacts:
-    """What is kept of one seed's model and cold users, so that the model can go.
-
-    Parameters
-    ----------
-    profiles
-        From `label_profiles`.
-    used
-        What cold users went on to use by popularity, int64, shape (`N_TENTHS`,).
-    n_items
-        Items of each part, int64, shape (`N_TENTHS`,).
-    segments, history
-        Segments, largest first, and training of the cold model; empty but for the first seed.
-    """
-
-    profiles: Mapping[str, np.ndarray]
-    used: np.ndarray
-    n_items: np.ndarray
-    segments: tuple[SegmentRow, ...] = ()
-    history: tuple[Epoch, ...] = ()
-
-
-def look_at_seed(query: Query, cohort: Cohort, *, is_first: bool) -> SeedFacts:
-    """Keep what a report needs of one seed.
-
-    Parameters
-    ----------
-    query
-        The cold users, asking the model.
-    cohort
-        What they went on to use.
-    is_first
-        Whether this seed's model is the one to describe.
-    """
-    part = divide_by_use(query.model)
-    return SeedFacts(
-        label_profiles(query.signals, query.model.catalogue.groups),
-        count_by_part(cohort.truth.columns, part),
-        np.bincount(part, minlength=N_TENTHS),
-        describe_segments(query.model) if is_first else (),
-        query.model.cold.history if is_first else (),
-    )
-
-
-def join_profiles(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Put the profiles of several seeds one after another."""
-    return {column: np.concatenate([part[column] for part in parts]) for column in (parts[0] if parts else {})}

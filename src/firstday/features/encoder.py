@@ -16,12 +16,9 @@ from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.ages import choose_widths, weigh_years
 from firstday.features.signals import PICK_SIGNAL, SignalBatch, Signals
 from firstday.ranking import unit_rows
-from firstday.sparse import SparseRows, stack_rows, union_rows
+from firstday.sparse import SparseRows, union_rows
 
 N_AGES = 121
-FEW_ENTRIES = 4096
-"""Up to so many interactions, vectors are averaged in one NumPy call."""
-
 MEMORY_SHARE = 3
 """Features may take this part of the machine's memory: one third."""
 MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
@@ -129,18 +126,10 @@ class Encoder:
             codes = batch.groups.get(name)
             next(blocks)[:] = means[codes] if codes is not None else means[-1]
         counts = features[:, len(self.blocks()) * d :]
-        blocks_by_entity: dict[str, list[tuple[int, np.ndarray, SparseRows]]] = {}
         for number, pair in enumerate(self.pairs):
             block, rows = next(blocks), self._actions(batch, pair)
-            if rows is not None and rows.n_entries:  # else the zeros that are there
-                blocks_by_entity.setdefault(pair[1], []).append((number, block, rows))
-        for entity, pair_blocks in blocks_by_entity.items():
-            stacked = stack_rows([rows for _, _, rows in pair_blocks])
-            lengths = stacked.lengths()
-            means = _mean_vectors(stacked, lengths, self.target_vectors[entity])
-            for start, (number, block, _) in enumerate(pair_blocks):
-                users = slice(start * batch.n_users, (start + 1) * batch.n_users)
-                block[:], counts[:, number] = means[users], lengths[users]
+            if rows is not None:
+                block[:], counts[:, number] = rows.mean_vectors(self.target_vectors[pair[1]]), rows.lengths()
         if self.friend_vectors is not None:
             block = next(blocks)
             if batch.friends is not None and batch.friends.n_entries:
@@ -257,17 +246,6 @@ def fit_encoder(
         friend_vectors,
         age_widths,
     )
-
-
-def _mean_vectors(rows: SparseRows, lengths: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return the same as `rows.mean_vectors`, faster for the few entries of a request."""
-    if not 0 < rows.n_entries <= FEW_ENTRIES:
-        return rows.mean_vectors(vectors)
-    nonempty = np.flatnonzero(lengths)
-    means = np.zeros((rows.n_rows, vectors.shape[1]), dtype=np.float32)
-    sums = np.add.reduceat(vectors[rows.columns], rows.starts[nonempty], axis=0)
-    means[nonempty] = sums / lengths[nonempty, None].astype(np.float32)
-    return means
 
 
 def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple[np.ndarray, np.ndarray]:

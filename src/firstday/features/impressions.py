@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
@@ -12,11 +12,10 @@ import polars as pl
 
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset
-from firstday.data.events import ITEM, Pair
+from firstday.data.events import Pair
+from firstday.embed.embeddings import select_uses
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
-
-NOTHING = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +52,15 @@ class Impression:
         DataError
             It is none of these, or a part of it cannot be; `where` begins the sentence.
         """
-        if type(value) is cls:
+        if isinstance(value, cls):
             read = value
-            place, chance = read.position, read.propensity
-            if (  # as a store gives them, which is nearly always: checked in the fewest steps
-                type(read.item_id) in (str, int)
-                and (place is None or (type(place) is int and place >= 1))
-                and (chance is None or (type(chance) is float and 0 < chance <= 1))
-            ):
-                return read
         elif isinstance(value, Mapping):
-            names = [field.name for field in fields(cls)]
-            unknown = [name for name in value if name not in names]
-            if unknown or value.get("item_id") is None:
-                what = f"has an unknown {unknown[0]!r}" if unknown else "has no item_id"
-                raise DataError(f"{where}: {what}; give an object of {', '.join(names)}.")
+            check_names(value, [field.name for field in fields(cls)], "item_id", where)
             read = cls(**value)
-        elif isinstance(value, list | tuple):
-            if len(value) != 2:
-                raise DataError(
-                    f'{where}: is {value!r}; give an item\'s id or [item_id, position], such as ["i81", 1].'
-                )
-            read = cls(*value)
+        elif isinstance(value, list | tuple) and len(value) != 2:
+            raise DataError(f'{where}: is {value!r}; give an item\'s id or [item_id, position], such as ["i81", 1].')
         else:
-            read = cls(value)
+            read = cls(*value) if isinstance(value, list | tuple) else cls(value)
         if read.item_id is None or isinstance(read.item_id, Mapping | list | tuple):
             raise DataError(f"{where}: item_id is {read.item_id!r}; give an item's id.")
         position, propensity = read.position, read.propensity
@@ -91,43 +75,12 @@ class Impression:
         return read
 
 
-def weigh_impressions(
-    rows: Sequence[tuple[int, Impression, bool]], persistence: float
-) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """Return how likely users saw each item and passed it over; see `weigh_rows`.
-
-    Parameters
-    ----------
-    rows
-        For each impression: the number of the user, the impression, and whether the user uses the item.
-    persistence
-        See `weigh_rows`.
-
-    Returns
-    -------
-    users : numpy.ndarray
-        int64, shape (n,), ascending.
-    items : list of str
-        Ids as text.
-    weights : numpy.ndarray
-        float64, shape (n,).
-    """
-    lists: dict[str, int] = {}
-    items: dict[str, int] = {}
-    numbers = [
-        (
-            user,
-            -1 if entry.list_id is None else lists.setdefault(str(entry.list_id), len(lists)),
-            items.setdefault(str(entry.item_id), len(items)),
-            entry.position or 1,
-            is_used,
-        )
-        for user, entry, is_used in rows
-    ]
-    user_rows, list_codes, codes, positions, is_used = np.array(numbers, dtype=np.int64).reshape(-1, 5).T
-    users, item_codes, weights = weigh_rows(user_rows, list_codes, codes, positions, is_used, persistence)
-    names = list(items)
-    return users, [names[code] for code in item_codes.tolist()], weights
+def check_names(entry: Mapping[str, Any], names: Collection[str], required: str, where: str) -> None:
+    """Refuse an object that has other parts than these, or not the required one."""
+    unknown = [name for name in entry if name not in names]
+    if unknown or entry.get(required) is None:
+        what = f"has an unknown {unknown[0]!r}" if unknown else f"has no {required}"
+        raise DataError(f"{where}: {what}; give an object of {', '.join(names)}.")
 
 
 def weigh_rows(
@@ -169,24 +122,19 @@ def weigh_rows(
     The cascade with a constant chance to go on: N. Craswell et al., "An experimental comparison of click
     position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.
     """
-    if not len(users):
-        return users, items, np.zeros(0)
-    place = np.maximum(positions, 1) - 1
-    order = np.lexsort((place, items, lists, users))
-    users, lists, items, place, is_used = users[order], lists[order], items[order], place[order], is_used[order] != 0
-    is_again = ~_begins(users, lists, items) & (lists >= 0)
-    if is_again.any():
-        users, lists, items, place, is_used = (of[~is_again] for of in (users, lists, items, place, is_used))
+    if is_used.all():  # or nothing was shown
+        return users[:0], items[:0], np.zeros(0)
+    rows = np.stack([users, lists, items, np.maximum(positions, 1) - 1, is_used])
+    rows = rows[:, np.lexsort(rows[3::-1])]
+    rows = rows[:, _begins(*rows[:3]) | (rows[1] < 0)]  # a list shows an item once
+    users, lists, items, place, used = rows
     is_first = _begins(users, lists)
-    reached = np.maximum.reduceat(np.where(is_used & (lists >= 0), place, 0), np.flatnonzero(is_first))
+    reached = np.maximum.reduceat(np.where((used > 0) & (lists >= 0), place, 0), np.flatnonzero(is_first))
     beyond = np.maximum(place - reached[np.cumsum(is_first) - 1], 0)
-    users, items, beyond = users[~is_used], items[~is_used], beyond[~is_used]
-    if not len(users):
-        return users, items, np.zeros(0)
-    order = np.lexsort((beyond, items, users))
-    users, items, unseen = users[order], items[order], 1 - np.power(float(persistence), beyond[order])
+    passed = np.stack([users, items, beyond])[:, used == 0]
+    users, items, beyond = passed[:, np.lexsort(passed[::-1])]
     starts = np.flatnonzero(_begins(users, items))
-    left = np.multiply.reduceat(unseen, starts)
+    left = np.multiply.reduceat(1 - np.power(float(persistence), beyond), starts)
     kept = left < 1
     return users[starts][kept], items[starts][kept], 1 - left[kept]
 
@@ -231,19 +179,18 @@ def collect_passed_over(
     row_of_user = np.full(len(dataset.users), -1, dtype=np.int64)
     row_of_user[users] = np.arange(len(users))
     n_items = len(dataset.items)
-    uses = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in config.use]
-    used_cells = np.concatenate([rows.row_of_entry() * n_items + rows.columns for rows in uses] or [NOTHING])
+    uses = select_uses(actions, config, len(users), n_items)
+    used_cells = uses.row_of_entry() * n_items + uses.columns
     parts = []
     for frame in dataset.impressions.frames():
-        rows = row_of_user[frame["user_ix"].to_numpy()]
-        counts = rows >= 0
+        chosen = frame.with_columns(row=row_of_user[frame["user_ix"].to_numpy()]).filter(pl.col("row") >= 0)
         if until is not None:
-            moment = frame["timestamp"].to_physical()
-            counts &= moment.is_not_null().to_numpy() & (moment.fill_null(0).to_numpy() < until[rows])
-        lists = frame["list_id"].rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
-        items, positions = frame["item_ix"].to_numpy().astype(np.int64), frame["position"].to_numpy().astype(np.int64)
-        rows, lists, items, positions = rows[counts], lists[counts], items[counts], positions[counts]
+            end = pl.Series(until[chosen["row"].to_numpy()])
+            chosen = chosen.filter(pl.col("timestamp").to_physical() < end)
+        lists = pl.col("list_id").rank("dense").cast(pl.Int64).fill_null(-1)
+        columns = chosen.select("row", lists, "item_ix", "position").cast(pl.Int64)
+        rows, of_lists, items, positions = (column.to_numpy() for column in columns)
         is_used = np.isin(rows * n_items + items, used_cells)
-        parts.append(weigh_rows(rows, lists, items, positions, is_used, config.persistence))
+        parts.append(weigh_rows(rows, of_lists, items, positions, is_used, config.persistence))
     rows, items, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
     return SparseRows.from_pairs(rows, items, weights.astype(np.float32), len(users), n_items)

@@ -17,10 +17,10 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
 from firstday.display import readable
-from firstday.embed.embeddings import compute_affinity
+from firstday.embed.embeddings import compute_affinity, select_items
 from firstday.errors import DataError, hint_at
-from firstday.features.impressions import Impression, weigh_impressions
-from firstday.sparse import SparseRows, union_rows
+from firstday.features.impressions import Impression, check_names, weigh_rows
+from firstday.sparse import SparseRows
 
 PICK_SIGNAL = "onboarding"
 """The signal that a yes or a pick while registering becomes, where the model knows it."""
@@ -32,7 +32,7 @@ RESERVED = ("age", "interactions", "friends", "shown", "user_id")
 
 PICK: Mapping[str, str | None] = {"entity": ITEM, "entity_id": None}
 INTERACTION: Mapping[str, str | None] = {"signal": "stream", **PICK}
-"""Parts of a pick and of an interaction, with what they are where they are left out; None: they must be there."""
+"""Parts of a pick and of an interaction, with what they are where they are left out; the id must be there."""
 
 
 UNKNOWN_COLUMN = "profile column "
@@ -79,9 +79,9 @@ class Signals:
         /,
         *values: Any,
         age: int | None = None,
-        interactions: Iterable[Sequence[Any]] = (),
-        friends: Iterable[Any] = (),
-        shown: Iterable[Any] = (),
+        interactions: Iterable[Any] | None = (),
+        friends: Iterable[Any] | None = (),
+        shown: Iterable[Any] | None = (),
         user_id: Any = None,
         **groups: str | None,
     ) -> None:
@@ -90,31 +90,26 @@ class Signals:
             raise DataError(f"Signals: takes no {kind}; give Signals(age=24, ...) or Signals(**VALUES).")
         triples: list[tuple[str, str, Any]] = []
         impressions: list[Impression] = []
-        if isinstance(interactions, str) or not isinstance(interactions, Iterable):
-            raise DataError(f"interactions: is {interactions!r}; give a list of [signal, entity, id].")
-        for number, entry in enumerate(interactions):
-            is_sequence = isinstance(entry, tuple | list) or (
-                isinstance(entry, Sequence) and not isinstance(entry, str)
-            )
-            if not is_sequence or len(entry) != 3:
-                raise DataError(
-                    f"interactions[{number}]: is {entry!r}; give [signal, entity, id], such as "
-                    '["favorite", "item", "i81"].'
-                )
-            if entry[0] == SHOWN and entry[1] == ITEM:
-                impressions.append(Impression.read(entry[2], f"interactions[{number}]"))
+        for number, entry in enumerate(_as_list("interactions", interactions, "[signal, entity, id]")):
+            signal, entity, identity = _in_order(entry, INTERACTION, "interactions", number)
+            if signal == SHOWN and entity == ITEM:
+                impressions.append(Impression.read(identity, f"interactions[{number}]"))
             else:
-                triples.append((str(entry[0]), str(entry[1]), entry[2]))
-        if isinstance(friends, str) or not isinstance(friends, Iterable):
-            raise DataError(f"friends: is {friends!r}; give a list of user ids.")
-        if isinstance(shown, str | Mapping) or not isinstance(shown, Iterable):
-            raise DataError(f"shown: is {shown!r}; give a list of items' ids or of [item_id, position].")
-        impressions += [Impression.read(entry, f"shown[{number}]") for number, entry in enumerate(shown)]
+                triples.append((str(signal), str(entity), identity))
+        people = _as_list("friends", friends, "user ids")
+        for number, friend in enumerate(people):
+            if friend is None or isinstance(friend, list | dict):
+                raise DataError(f"friends[{number}]: is {friend!r}; give the id of a user.")
+        seen = _as_list("shown", shown, "items' ids or of [item_id, position]")
+        impressions += [Impression.read(entry, f"shown[{number}]") for number, entry in enumerate(seen)]
         if age is not None and (isinstance(age, bool) or not isinstance(age, Real) or not 0 <= age <= 120):
             raise DataError(f"age: is {age!r}; give whole years from 0 to 120, or leave it out.")
+        for name, value in groups.items():
+            if isinstance(value, list | tuple | dict):
+                raise DataError(f"{name}: is a {type(value).__name__}; give one value.")
         object.__setattr__(self, "age", None if age is None else int(age))
         object.__setattr__(self, "interactions", tuple(triples))
-        object.__setattr__(self, "friends", tuple(friends))
+        object.__setattr__(self, "friends", tuple(people))
         object.__setattr__(self, "shown", tuple(impressions))
         object.__setattr__(self, "user_id", user_id)
         object.__setattr__(self, "groups", {k: str(v) for k, v in groups.items() if v is not None})
@@ -173,42 +168,30 @@ class Signals:
             )
         values = dict(user)
         profile = values.pop("profile") if isinstance(values.get("profile"), Mapping) else {}
-        picks = values.pop("picks") if isinstance(values.get("picks"), list | tuple) else ()
-        parts = {name: values.pop(name, None) for name in ("interactions", "friends", "shown")}
-        interactions = () if parts["interactions"] is None else parts["interactions"]
-        if not isinstance(interactions, list | tuple) or any(
-            not isinstance(entry, list | tuple | Mapping) for entry in interactions
-        ):
-            raise DataError('interactions: is no list of lists; give [["favorite", "item", "i81"], ...].')
-        friends = () if parts["friends"] is None else parts["friends"]
-        if not isinstance(friends, list | tuple) or any(
-            isinstance(friend, list | dict) or friend is None for friend in friends
-        ):
-            raise DataError('friends: is no list of ids; give ["u7", ...].')
-        values |= {name: value for name, value in profile.items() if name not in RESERVED}
         if reserved := [name for name in profile if name in RESERVED]:
             raise DataError(f"profile: {reserved[0]} cannot be the name of a profile column; give it beside profile.")
-        if wrong := [name for name, value in values.items() if isinstance(value, list | tuple | dict)]:
-            raise DataError(f"{wrong[0]}: is a {type(values[wrong[0]]).__name__}; give one value.")
-        chosen = [(PICK_SIGNAL, *_in_order(pick, PICK, f"picks[{ix}]")) for ix, pick in enumerate(picks)]
-        done = [_in_order(entry, INTERACTION, f"interactions[{ix}]") for ix, entry in enumerate(interactions)]
-        shown = () if parts["shown"] is None else parts["shown"]
-        age = values.pop("age", None)
-        return cls(age=age, interactions=[*chosen, *done], friends=friends, shown=shown, **values)
+        if isinstance(values.get("picks"), list | tuple):
+            picks = [_in_order(pick, PICK, "picks", number) for number, pick in enumerate(values.pop("picks"))]
+            done = _as_list("interactions", values.get("interactions"), "[signal, entity, id]")
+            values["interactions"] = [*([PICK_SIGNAL, *pick] for pick in picks), *done]
+        return cls(**{**values, **profile})
 
 
-def _in_order(entry: Any, parts: Mapping[str, str | None], where: str) -> Sequence[Any]:
-    """Return what an interaction or a pick says in the order of its parts, where it is written as an object."""
+def _as_list(name: str, value: Iterable[Any] | None, content: str) -> list[Any]:
+    """Return a part of a user's signals as a list; None is an empty one."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable | None):
+        raise DataError(f"{name}: is {value!r}; give a list of {content}.")
+    return [] if value is None else list(value)
+
+
+def _in_order(entry: Any, parts: Mapping[str, str | None], name: str, number: int) -> Sequence[Any]:
+    """Return what an interaction or a pick says, in the order of its parts."""
+    if isinstance(entry, list | tuple) and len(entry) == len(parts):
+        return entry
     if not isinstance(entry, Mapping):
-        if len(parts) == len(PICK) and not (isinstance(entry, list | tuple) and len(entry) == len(PICK)):
-            raise DataError(f"{where}: is {entry!r}; give [entity, id], such as ['artist', 'a7'].")
-        return entry  # type: ignore[no-any-return]
-    unknown = [name for name in entry if name not in parts]
-    missing = [name for name, default in parts.items() if default is None and entry.get(name) is None]
-    if unknown or missing:
-        what = f"has an unknown {unknown[0]!r}" if unknown else f"has no {missing[0]}"
-        raise DataError(f"{where}: {what}; give an object of {', '.join(parts)}.")
-    return [entry.get(name, default) for name, default in parts.items()]
+        raise DataError(f"{name}[{number}]: is {entry!r}; give [{', '.join(parts)}].")
+    check_names(entry, parts, "entity_id", f"{name}[{number}]")
+    return [entry.get(part, default) for part, default in parts.items()]
 
 
 @readable
@@ -252,9 +235,7 @@ class SignalBatch:
 
     def closed_items(self, config: SignalConfig) -> SparseRows:
         """Return items to leave out of lists: used ones and those never to be recommended, (n_users, n_items)."""
-        left_out = (*config.use, *config.never_recommend)
-        parts = [rows for (signal, entity), rows in self.actions.items() if entity == ITEM and signal in left_out]
-        return union_rows(parts) if parts else SparseRows.empty(self.n_users, self.n_items)
+        return select_items(self.actions, (*config.use, *config.never_recommend), self.n_users, self.n_items)
 
     def take(self, rows: np.ndarray) -> SignalBatch:
         """Return the batch of the given users, in the order given."""
@@ -378,16 +359,14 @@ class Catalogue:
         cells_by_pair: dict[Pair, list[tuple[int, int]]] = {}
         for row, user in enumerate(users):
             for signal, entity, identity in user.interactions:
-                ids = self._ids_of(entity)
-                target = -1 if ids is None or signal not in self.signals else ids.index_of(identity)
-                if target >= 0:
-                    cells_by_pair.setdefault((signal, entity), []).append((row, target))
-                elif (unknown := self.find_unknown(signal, entity, identity)) is not None:
+                if unknown := self.find_unknown(signal, entity, identity):
                     ignored[row].append(unknown)
-        actions = {}
-        for pair, cells in cells_by_pair.items():
-            ids = self._ids_of(pair[1])
-            actions[pair] = _count_cells(cells, len(users), 0 if ids is None else len(ids))
+                else:
+                    cell = row, self.ids_of(entity).index_of(identity)
+                    cells_by_pair.setdefault((signal, entity), []).append(cell)
+        actions = {
+            pair: _count_cells(cells, len(users), len(self.ids_of(pair[1]))) for pair, cells in cells_by_pair.items()
+        }
         codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
         for row, user in enumerate(users):
             for name, value in user.groups.items():
@@ -400,18 +379,14 @@ class Catalogue:
             if user.age is not None and not self.has_ages:
                 ignored[row].append("age is not used by this model")
         ages = np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
-        friends = self._read_friends(users, ignored)
-        passed_over = (
-            self._read_passed_over(users, config or SignalConfig()) if any(user.shown for user in users) else None
-        )
         batch = SignalBatch(
             len(users),
             len(self.items),
             actions,
             codes,
             ages if self.has_ages else None,
-            friends,
-            passed_over,
+            self._read_friends(users, ignored),
+            self._read_passed_over(users, config or SignalConfig()) if any(user.shown for user in users) else None,
             np.array([user.user_id for user in users], dtype=object),
         )
         return batch, [tuple(sentences) for sentences in ignored]
@@ -435,16 +410,24 @@ class Catalogue:
 
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
         """Return how likely each user passed over what was shown; items that the model does not know tell nothing."""
-        impressions = []
+        n_items = len(self.items)
+        lists: dict[str, int] = {}
+        unknown: dict[str, int] = {}  # the use of one still tells that what stands above it was seen
+        rows = []
         for row, user in enumerate(users):
             actions = user.interactions if user.shown else ()
             used = {str(identity) for signal, entity, identity in actions if entity == ITEM and signal in config.use}
-            impressions += [(row, entry, str(entry.item_id) in used) for entry in user.shown]
-        rows, names, weights = weigh_impressions(impressions, config.persistence)
-        items = np.array([self.items.index_of(name) for name in names], dtype=np.int64)
-        known = items >= 0
+            for entry in user.shown:
+                name = str(entry.item_id)
+                item = self.items.index_of(name)
+                item = item if item >= 0 else n_items + unknown.setdefault(name, len(unknown))
+                of_list = -1 if entry.list_id is None else lists.setdefault(str(entry.list_id), len(lists))
+                rows.append((row, of_list, item, entry.position or 1, name in used))
+        owners, of_lists, shown, positions, is_used = np.array(rows, dtype=np.int64).T
+        owners, items, weights = weigh_rows(owners, of_lists, shown, positions, is_used, config.persistence)
+        known = items < n_items
         return SparseRows.from_pairs(
-            rows[known], items[known], weights[known].astype(np.float32), len(users), len(self.items)
+            owners[known], items[known], weights[known].astype(np.float32), len(users), n_items
         )
 
     def translate(
@@ -476,61 +459,55 @@ class Catalogue:
             Numbers of unknown interactions by entity, or by ``signal NAME`` where the signal is unknown; of unknown
             profile values by column, and of all values of an unknown ``profile column NAME``.
         """
-        unknown: dict[str, int] = {}
+        unknown: Counter[str] = Counter()
         translated = {}
         for (signal, entity), rows in actions.items():
             ids = self._ids_of(entity)
-            dataset_ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
-            if ids is dataset_ids:  # trained on this very dataset
-                translated[signal, entity] = rows
-                continue
-            is_known = ids is not None and signal in self.signals
-            mapping = ids.lookup(dataset_ids.values) if ids is not None and is_known else np.full(len(dataset_ids), -1)
-            target = mapping[rows.columns]
-            has_target = target >= 0
-            if not has_target.all():
-                name = entity if signal in self.signals else f"signal {signal}"
-                unknown[name] = unknown.get(name, 0) + int((~has_target).sum())
-            if ids is not None and is_known:
-                translated[signal, entity] = SparseRows.from_pairs(
-                    rows.row_of_entry()[has_target], target[has_target], rows.weights[has_target], len(users), len(ids)
-                )
+            theirs = dataset.items if entity == ITEM else dataset.entities[entity].ids
+            is_known = signal in self.signals or ids is theirs
+            found = _renumber(rows, theirs, ids) if is_known and ids is not None else None
+            if n_missing := rows.n_entries - (0 if found is None else found.n_entries):
+                unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
+            if found is not None:
+                translated[signal, entity] = found
         codes = {}
-        for name in self.groups:
-            codes[name] = np.full(len(users), -1, dtype=np.int32)
-            if name in dataset.groups:
-                dataset_codes = dataset.groups[name].codes[users]
-                values = [self._codes[name].get(value, -1) for value in dataset.groups[name].values]
-                mapping = np.array([*values, -1], dtype=np.int32)  # a missing code is -1: the last
-                codes[name] = mapping[dataset_codes]
-                unseen = int(((codes[name] < 0) & (dataset_codes >= 0)).sum())
-                if unseen:
-                    unknown[name] = unseen
         for name, group in dataset.groups.items():
-            n_values = 0 if name in self.groups else int((group.codes[users] >= 0).sum())
-            if n_values:
-                unknown[f"{UNKNOWN_COLUMN}{name}"] = n_values
+            if name in self.groups:
+                known = [self._codes[name].get(value, -1) for value in group.values]
+                code_of = np.array([*known, -1], dtype=np.int32)  # a missing code is -1: the last
+                codes[name] = code_of[group.codes[users]]
+                unknown[name] += int(((codes[name] < 0) & (group.codes[users] >= 0)).sum())
+            else:
+                unknown[f"{UNKNOWN_COLUMN}{name}"] += int((group.codes[users] >= 0).sum())
+        absent = np.full(len(users), -1, dtype=np.int32)
         ages = None
         if self.has_ages:
-            ages = np.full(len(users), -1, np.int16) if dataset.ages is None else dataset.ages[users]
+            ages = absent.astype(np.int16) if dataset.ages is None else dataset.ages[users]
         friends = None
         if self.people is not None and dataset.friends is not None:
-            dataset_friends = dataset.friends.take(users)
-            friend_ix = self.people.lookup((dataset.friend_ids or dataset.users).values)[dataset_friends.columns]
-            is_kept = friend_ix >= 0
-            friends = SparseRows.from_pairs(
-                dataset_friends.row_of_entry()[is_kept], friend_ix[is_kept], None, len(users), len(self.people)
-            )
-        user_ids = dataset.users.values.gather(users).to_numpy().astype(object)
-        if passed_over is not None and self.items is not dataset.items:
-            items = self.items.lookup(dataset.items.values)[passed_over.columns]
-            is_known = items >= 0
-            rows, weights = passed_over.row_of_entry()[is_known], passed_over.weights[is_known]
-            passed_over = SparseRows.from_pairs(rows, items[is_known], weights, len(users), len(self.items))
+            friends = _renumber(dataset.friends.take(users), dataset.friend_ids or dataset.users, self.people).ones()
         batch = SignalBatch(
-            len(users), len(self.items), translated, codes, ages, friends, passed_over, user_ids=user_ids
+            len(users),
+            len(self.items),
+            translated,
+            {name: codes.get(name, absent) for name in self.groups},
+            ages,
+            friends,
+            None if passed_over is None else _renumber(passed_over, dataset.items, self.items),
+            dataset.users.values.gather(users).to_numpy().astype(object),
         )
-        return batch, unknown
+        return batch, dict(+unknown)
+
+
+def _renumber(rows: SparseRows, theirs: Ids, ours: Ids) -> SparseRows:
+    """Return a matrix whose columns stand for their ids with columns for ours; what we do not know is left out."""
+    if ours is theirs:  # trained on this very dataset
+        return rows
+    columns = ours.lookup(theirs.values)[rows.columns]
+    known = columns >= 0
+    return SparseRows.from_pairs(
+        rows.row_of_entry()[known], columns[known], rows.weights[known], rows.n_rows, len(ours)
+    )
 
 
 def _count_cells(cells: Sequence[tuple[int, int]], n_rows: int, n_columns: int) -> SparseRows:

@@ -11,7 +11,7 @@ import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config
-from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, PaperUsers, Space
+from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, Space
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
 from firstday.evaluation.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
@@ -178,7 +178,9 @@ def reproduce_table(
     """
     config = _with_needs_of(config, strategies)
     clock = _Clock(progress)
-    cold, idle = _as_cohort(data.test), data.test.counts().sum(axis=1) == 0
+    counts = data.test.counts()
+    n_streamed = counts[:, COUNTED_BLOCKS.index(DAY_ONE_BLOCK)]
+    cold = Cohort(np.arange(len(data.test)), {}, data.test.songs, n_streamed)
     histories: list[tuple[Epoch, ...]] = []
 
     runs = []
@@ -197,12 +199,10 @@ def reproduce_table(
             seed=seed,
             n_warm=len(data.train),
             fit_seconds=perf_counter() - began,
-            did_nothing=idle,
-            notes=(*_warnings(data), *data.notes),
-            describe_model=number == 0,
+            notes=(*((SIMULATED,) if data.simulated else ()), *data.notes),
             progress=clock.progress,
         )
-        runs.append(run)
+        runs.append(replace(run, did_nothing=counts.sum(axis=1) == 0))
     clock.progress("done", n_seeds, n_seeds)
     results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, protocol=PROTOCOL)
     summary = {
@@ -212,16 +212,6 @@ def reproduce_table(
         "n_validation": len(data.validation),
     }
     return Reproduction(results, data.space, data.simulated, config, summary, histories[-1], clock.seconds)
-
-
-def _warnings(data: PaperData) -> tuple[str, ...]:
-    """Say that data is simulated, where it is."""
-    return (SIMULATED,) if data.simulated else ()
-
-
-def _as_cohort(users: PaperUsers) -> Cohort:
-    """Return the users to judge; the size of day one is the number of songs streamed."""
-    return Cohort(np.arange(len(users)), {}, users.songs, users.counts()[:, COUNTED_BLOCKS.index(DAY_ONE_BLOCK)])
 
 
 class _Clock:

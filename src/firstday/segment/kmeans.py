@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from firstday.config import SegmentConfig
+from firstday.embed.kept_users import draw_rows
 from firstday.errors import ConfigError, needs_extra
 from firstday.segment.segments import Segments, count_items, rank_items
 from firstday.sparse import SparseRows
@@ -74,9 +75,7 @@ def fit_segments_by_parts(
         raise ConfigError(
             f"segments.n_segments: is {n_segments:,}, with {n_users:,} warm users; set at most that many."
         )
-    sample = np.arange(n_users)
-    if max_vectors is not None and n_users > max_vectors:
-        sample = np.sort(np.random.default_rng(seed).choice(n_users, max_vectors, replace=False))
+    sample = draw_rows(n_users, n_users if max_vectors is None else max_vectors, seed=seed)
     centroids, assigned, distance = _cluster(read_vectors(sample), n_segments, config, seed)
     if len(sample) < n_users:
         assigned, distance = np.empty(n_users, dtype=np.int64), np.empty(n_users, dtype=np.float32)

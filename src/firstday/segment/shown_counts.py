@@ -51,8 +51,8 @@ class ShownCounts:
         shown, used : numpy.ndarray
             float32, shape (n_segments, n).
         """
-        shown, used = (_fill(counts.keep_columns(items)) for counts in (self.shown, self.used))
-        return shown, used
+        columns = np.tile(items, (self.shown.n_rows, 1))
+        return self.shown.at(columns), self.used.at(columns)
 
 
 def add_shown(parts: Iterable[ShownCounts | None]) -> ShownCounts | None:
@@ -103,7 +103,7 @@ def count_shown(
     segment_of_user[users] = segments
     codes = [code for code, (signal, of) in enumerate(dataset.events.pairs) if of == ITEM and signal in config.use]
     within = timedelta(days=config.response_days)
-    shown_cells, used_cells = [], []
+    shown_pairs, used_pairs = [], []
     for frame, events in zip(dataset.impressions.frames(), dataset.events.frames(), strict=True):
         shown = frame.filter(pl.Series(segment_of_user[frame["user_ix"].to_numpy()] >= 0))
         uses = events.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
@@ -115,12 +115,13 @@ def count_shown(
                 pl.col("is_used") & (pl.col("used_at").to_physical() < end).fill_null(value=False)
             )
         is_used = find_used(shown, uses.rename({"target_ix": "item_ix"}).select(OF_USE), within)
-        cells = segment_of_user[shown["user_ix"].to_numpy()] * n_items + shown["item_ix"].to_numpy()
-        shown_cells.append(cells)
-        used_cells.append(cells[is_used])
+        pairs = np.stack([segment_of_user[shown["user_ix"].to_numpy()], shown["item_ix"].to_numpy()])
+        shown_pairs.append(pairs)
+        used_pairs.append(pairs[:, is_used])
     counts = []
-    for cells in (np.concatenate(shown_cells), np.concatenate(used_cells)):
-        counts.append(SparseRows.from_pairs(cells // n_items, cells % n_items, None, n_segments, n_items))
+    for parts in (shown_pairs, used_pairs):
+        rows, columns = np.concatenate(parts, axis=1)
+        counts.append(SparseRows.from_pairs(rows, columns, None, n_segments, n_items))
     return ShownCounts(*counts)
 
 
@@ -141,36 +142,12 @@ def find_used(shown: pl.DataFrame, uses: pl.DataFrame, within: timedelta) -> np.
     numpy.ndarray
         bool, shape (n_rows,).
     """
-    by_list = shown["is_used"]
-    is_used = by_list.to_numpy().copy()
-    of_lists = shown.filter(by_list).select("user_ix", "item_ix", pl.col("used_at").alias("timestamp"))
-    others = uses.join(of_lists, on=OF_USE, how="anti", maintain_order="left")
-    timed = np.flatnonzero(shown["timestamp"].is_not_null().to_numpy())
-    before = _find_last(shown[timed], others, within)
-    is_used[timed[before[before >= 0]]] = True
-    return is_used
-
-
-def _find_last(shown: pl.DataFrame, uses: pl.DataFrame, within: timedelta) -> np.ndarray:
-    """Return the last impression of each use's item at or before it, as a row, int64, shape (n_uses,); -1 for none."""
-    user, item, moment = (
-        np.concatenate([frame[name].to_physical().to_numpy().astype(np.int64) for frame in (shown, uses)])
-        for name in OF_USE
+    is_used = shown["is_used"].to_numpy().copy()
+    of_lists = shown.filter("is_used").select("user_ix", "item_ix", timestamp="used_at")
+    others = uses.join(of_lists, on=OF_USE, how="anti").sort("timestamp")
+    timed = shown.select(*OF_USE).with_row_index("row").drop_nulls("timestamp").sort("timestamp", maintain_order=True)
+    answers = others.join_asof(  # to the last time when the item was shown before
+        timed, on="timestamp", by=["user_ix", "item_ix"], tolerance=within, check_sortedness=False
     )
-    is_use = np.arange(len(user)) >= shown.height
-    order = np.lexsort((is_use, moment, item, user))
-    last = np.maximum.accumulate(np.where(is_use[order], -1, np.arange(len(order))))
-    at_use = is_use[order]
-    use, row = order[at_use], np.where(last[at_use] >= 0, order[last[at_use]], -1)
-    is_answer = (row >= 0) & (user[row] == user[use]) & (item[row] == item[use])
-    is_answer &= moment[use] - moment[row] <= within // timedelta(microseconds=1)
-    before = np.full(uses.height, -1, dtype=np.int64)
-    before[use - shown.height] = np.where(is_answer, row, -1)
-    return before
-
-
-def _fill(counts: SparseRows) -> np.ndarray:
-    """Return a sparse matrix with its zeros, float32."""
-    dense = np.zeros((counts.n_rows, counts.n_columns), dtype=np.float32)
-    dense[counts.row_of_entry(), counts.columns] = counts.weights
-    return dense
+    is_used[answers["row"].drop_nulls().to_numpy()] = True
+    return is_used

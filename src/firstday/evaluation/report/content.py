@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.evaluation.comparison_tables import (
     compare_groups,
@@ -64,8 +63,7 @@ def gather_evaluation(
     *,
     dataset_summary: Mapping[str, Any],
     config: Config,
-    history: Sequence[Epoch] = (),
-    segments: Sequence[SegmentRow] = (),
+    described: str | None = None,
     example: WorkedExample | None = None,
     command: str | None = None,
     space: Space | None = None,
@@ -78,14 +76,14 @@ def gather_evaluation(
         From `evaluate`, with at least one strategy.
     dataset_summary, config
         From `Dataset.summary`, and the configuration that was evaluated.
-    history, segments
-        How training the cold model went, and the segments, of the model to keep; those of the first seed if left out.
+    described
+        The model whose training and segments the results have; that of the first seed if left out.
     example, command
         One new user to show, and what to run to get the same results.
     space
         Of the paper's own data, whose figures then stand beside ours.
     """
-    leader, first = results.leader, f"the run with seed {results.seeds[0]}"
+    leader = results.leader
     return {
         "results": results,
         "leader": leader,
@@ -107,11 +105,10 @@ def gather_evaluation(
         "most_groups": MOST_GROUPS,
         "popularity": compare_popularity(results) if results.items_by_popularity else None,
         "tenths": [share.mean for share in results.split_metric(leader, TENTH).values()],
-        "history": tuple(history) or results.history,
-        "history_of": "the model that is kept" if history else first,
+        "history": results.history,
+        "described": described or f"the run with seed {results.seeds[0]}",
         "stopped_by": config.cold_model.stopped_by,
-        "segments": summarise_segments(segments or results.segments),
-        "segments_of": "the model that is kept" if segments else first,
+        "segments": summarise_segments(results.segments),
         "data": list(describe_data({"dataset": results.dataset, **dataset_summary})),
         "example": example,
         "settings": [line for name, value in config._repr_facts_().items() for line in _write_setting(name, value)],
@@ -216,10 +213,9 @@ def gather_model(
         "title": title,
         "sections": sections,
         "history": () if is_card else model.cold.history,
-        "history_of": "this model",
+        "described": "this model",
         "stopped_by": model.config.cold_model.stopped_by,
         "segments": None if is_card else summarise_segments(describe_segments(model)),
-        "segments_of": "this model",
         "k": model.config.recommend.k,
         "command": command,
     }
