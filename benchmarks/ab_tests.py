@@ -1,6 +1,6 @@
 """Whether reports of experiments can be believed: simulated A/A tests, a planted effect, broken assignments.
 
-python benchmarks/ab_tests.py --out docs/results/ab-tests.json [--experiments 1000] [--only aa|planted|broken]
+python benchmarks/ab_tests.py [--experiments 1000] [--only aa|planted|broken]
 
 Users are simulated as counts with heavy tails: how much a user comes back is lognormal, how much of what is shown they
 use is drawn from a beta distribution whose mean depends on their profile. They arrive over 30 days, and are divided by
@@ -9,15 +9,14 @@ the product's own `Experiment.assign`. Each experiment has a random generator of
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import typer
+from result_files import RESULTS, read_results, write_results
 from scipy.stats import binom
 
 from firstday.config import ExperimentConfig
@@ -149,23 +148,13 @@ def binomial_interval(n: int, p: float) -> list[float]:
     return [100 * float(low) / n, 100 * float(high) / n]
 
 
-def main() -> None:
+def main(experiments: int = 1000, seed: int = 0, only: str | None = None) -> None:
     """Run all or one part, and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="a part is added to what is there")
-    parser.add_argument("--experiments", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=("aa", "planted", "broken"))
-    options = parser.parse_args()
-    parts = {"aa": judge_aa, "planted": judge_planted, "broken": judge_broken}
-    for name, judge in parts.items():
-        if options.only in (None, name):
-            found = {"experiments": options.experiments, "seed": options.seed}
-            found |= judge(options.seed, options.experiments)
-            content = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
-            content |= {name: found, "tea_tasting": version("tea-tasting")}
-            options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            print(json.dumps({name: found}, indent=1), flush=True)
+    path = RESULTS / "ab-tests.json"
+    for name, judge in {"aa": judge_aa, "planted": judge_planted, "broken": judge_broken}.items():
+        if only in (None, name):
+            found = {"experiments": experiments, "seed": seed, **judge(seed, experiments)}
+            write_results({**read_results(path), name: found, "tea_tasting": version("tea-tasting")}, path)
 
 
 def judge_aa(seed: int, n: int) -> dict[str, Any]:
@@ -202,4 +191,4 @@ def judge_broken(seed: int, n: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

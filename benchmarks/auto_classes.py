@@ -12,15 +12,13 @@ single strategy that `auto` is compared with is the best one on these very test 
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+import typer
+from result_files import RESULTS, to_json, write_results
 
 from firstday.artifact.trained_model import KNOWLEDGE, Selection
 from firstday.cli.options import open_tables
@@ -36,26 +34,19 @@ from firstday.training.fit import cohort_query, fit
 from firstday.training.selection import take_class
 from firstday.training.validation import Fold
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 K = 50
 Lists = dict[str, dict[str, list[np.ndarray]]]
 """Precision of users by class and strategy."""
 
 
-def main() -> None:
-    """Judge, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables")
-    parser.add_argument("--path", type=Path)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--defaults", action="store_true", help="leave the dataset's preset out")
-    arguments = parser.parse_args()
-    dataset, preset = open_tables(arguments.tables, arguments.path, None)
-    config = Config() if arguments.defaults else preset
+def main(tables: str, path: Path | None = None, seeds: int = 5, *, defaults: bool = False) -> None:
+    """Judge `auto` and single strategies, and write the figures."""
+    dataset, preset = open_tables(tables, path, None)
+    config = Config() if defaults else preset
     precision: Lists = {known: {} for known in ("all", *KNOWLEDGE)}
     users: dict[str, list[np.ndarray]] = {known: [] for known in precision}
     chosen: list[list[str]] = []
-    for seed in range(arguments.seeds):
+    for seed in range(seeds):
         seeded = config.override("seed", seed)
         for part in hold_out(dataset, seeded, seed, find_cut_offs(dataset, seeded)):
             recommender = fit(part.dataset, part.split, seeded)
@@ -71,10 +62,9 @@ def main() -> None:
                 users[known].append(cold.users[: asked.n_users] if number == 0 else np.arange(asked.n_users))
             print(f"seed {seed}: {chosen[-1]}", flush=True)
     rows = [describe(known, of, users[known]) for known, of in precision.items() if sum(map(len, of["auto"]))]
-    name = f"auto-{dataset.name}{'-defaults' if arguments.defaults else ''}"
-    content = {"dataset": dataset.name, "k": K, "seeds": list(range(arguments.seeds)), "chosen": chosen, "rows": rows}
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    show(name, rows)
+    name = f"auto-{dataset.name}{'-defaults' if defaults else ''}"
+    content = {"dataset": dataset.name, "k": K, "seeds": list(range(seeds)), "chosen": chosen, "rows": rows}
+    write_results(content, RESULTS / f"{name}.json")
 
 
 def ask_class(query: Query, truth: SparseRows, number: int) -> tuple[Query, SparseRows]:
@@ -104,23 +94,9 @@ def describe(known: str, of: dict[str, list[np.ndarray]], users: list[np.ndarray
     row["precision"] = {name: round(float(values.mean()), 2) for name, values in joined.items()}
     for name, other in (("best", best), ("popular", "popular"), ("segment", "segment")):
         difference = bootstrap_mean(joined["auto"] - joined[other], people)
-        row[f"minus_{name}"] = round(difference.mean, 2)
-        row[f"minus_{name}_ci"] = [round(difference.low, 2), round(difference.high, 2)]
+        row |= to_json(f"minus_{name}", difference)
     return row
 
 
-def show(name: str, rows: list[dict[str, Any]]) -> None:
-    """Print the rows."""
-    table = Table("known", "n", "auto", "best single", "auto - best", "auto - popular", "auto - segment", title=name)
-    for row in rows:
-        cells = [
-            f"{row[f'minus_{other}']:+.1f} [{row[f'minus_{other}_ci'][0]:+.1f}, {row[f'minus_{other}_ci'][1]:+.1f}]"
-            for other in ("best", "popular", "segment")
-        ]
-        best = f"{row['precision'][row['best']]:.1f} {row['best']}"
-        table.add_row(row["known"], f"{row['n']:,}", f"{row['precision']['auto']:.1f}", best, *cells)
-    Console(width=130).print(table)
-
-
 if __name__ == "__main__":
-    main()
+    typer.run(main)

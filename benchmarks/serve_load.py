@@ -1,7 +1,7 @@
 """How much one server process on one core can take, at the paper's size; needs Linux and two cores.
 
-    python benchmarks/serve_load.py --model MODEL --seconds 10 [--rounds 3] [--only-ratio] [--json OUT]
-    python benchmarks/serve_load.py --model MODEL --only-record [--strategy STRATEGY] [--redis] [--json OUT]
+    python benchmarks/serve_load.py MODEL [--seconds 10] [--rounds 3] [--only-ratio] [--out OUT]
+    python benchmarks/serve_load.py MODEL --only-record [--strategy STRATEGY] [--redis] [--out OUT]
 
 The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. Measured are lists
 of 50 by `auto`, the default, for stored users of 10 events: as many as the server takes with all connections busy, then
@@ -19,7 +19,6 @@ in the store, which they have to read; how many lists a second there were before
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import json
@@ -36,7 +35,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 from redis_process import RedisProcess
+from result_files import write_results
 from serve_process import Connection, ServerProcess, cpu_seconds, write_request
 
 SERVER_CORE, CLIENT_CORE = 0, 1
@@ -269,11 +270,8 @@ def compare_recordings(
     try:
         for strategy in strategies:
             store = {} if redis is None else {"store": redis.url, "redis_prefix": strategy}
-            server = ServerProcess(model, folder / strategy, {**store}, core=SERVER_CORE)
-            try:
+            with ServerProcess(model, folder / strategy, store, core=SERVER_CORE) as server:
                 compared.append(asyncio.run(compare_recording(server, strategy, seconds, rounds)))
-            finally:
-                server.stop()
     finally:
         if redis is not None:
             redis.stop()
@@ -341,40 +339,30 @@ async def measure(
     return results
 
 
-def main() -> None:
+def main(
+    model: Path,
+    seconds: float = 10,
+    rounds: int = 3,
+    strategy: list[str] = [],
+    *,
+    only_ratio: bool = False,
+    only_record: bool = False,
+    redis: bool = False,
+    out: Path | None = None,
+) -> None:
     """Start a server, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of the server and the bare application")
-    parser.add_argument("--only-ratio", action="store_true", help="compare with the bare application, nothing else")
-    parser.add_argument("--only-record", action="store_true", help="compare with and without record=true, nothing else")
-    parser.add_argument("--redis", action="store_true", help="with --only-record: keep users in a Redis of its own")
-    parser.add_argument("--strategy", action="append", default=[], help="also measure this one; may be repeated")
-    parser.add_argument("--json", type=Path, help="write the results here")
-    arguments = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     gc.disable()  # its pauses would count as the server's
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        seconds, rounds, strategies = arguments.seconds, arguments.rounds, arguments.strategy
-        if arguments.only_record:
-            strategies = strategies or [STRATEGY]
-            results = compare_recordings(
-                arguments.model, folder, seconds, rounds, strategies, with_redis=arguments.redis
-            )
+        if only_record:
+            strategies = strategy or [STRATEGY]
+            results = compare_recordings(model, folder, seconds, rounds, strategies, with_redis=redis)
         else:
-            server = ServerProcess(arguments.model, folder, {}, core=SERVER_CORE)
-            only_ratio = arguments.only_ratio
-            try:
-                results = asyncio.run(measure(server, folder, seconds, rounds, strategies, only_ratio=only_ratio))
-            finally:
-                server.stop()
-    text = json.dumps(results, indent=1)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    print(text)
+            with ServerProcess(model, folder, {}, core=SERVER_CORE) as server:
+                results = asyncio.run(measure(server, folder, seconds, rounds, strategy, only_ratio=only_ratio))
+    write_results(results, out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
