@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from firstday.cli.experiment import print_experiment
 from firstday.config import ExperimentConfig
 from firstday.errors import ConfigError, DataError
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_report import render_experiment
-from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, write_ends, write_value
+from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults
 from tests.experiment.made import five_users, make_assigned, many_users
 from tests.experiment.test_off_policy import make_lists
 
@@ -82,11 +83,7 @@ def test_no_number_is_cut_in_a_terminal_of_80_columns(many: ExperimentResults) -
     words = set(printed.getvalue().replace("[", " ").replace("]", " ").split())
     assert "…" not in printed.getvalue()
     for row in many.of_everyone():
-        comparison = row.comparison
-        ends = comparison.ratio or comparison.difference
-        text = write_ends(row.outcome, ends, is_ratio=comparison.ratio is not None)
-        shown = [write_value(row.outcome, comparison.control), write_value(row.outcome, comparison.treatment)]
-        assert {*shown, *text.split()} <= words
+        assert {*row.write_values(), *row.write_change()[1].split()} <= words
 
 
 def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:
@@ -105,7 +102,8 @@ def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:
     assert {row.column for row in many.groups()} == {"country", "age"}
     judged = [row for row in many.groups() if not math.isnan(row.comparison.p_value)]  # nobody comes back
     assert {row.outcome.name for row in many.groups()} - {row.outcome.name for row in judged} == {"came_back"}
-    assert all(row.comparison.p_value <= row.p_corrected <= 1 for row in judged)
+    corrected = stats.false_discovery_control([row.comparison.p_value for row in judged])
+    assert [row.p_corrected for row in judged] == pytest.approx(corrected)
 
 
 def test_json_has_no_number_that_json_lacks(many: ExperimentResults) -> None:
@@ -191,11 +189,11 @@ def test_lists_are_judged_by_the_last_impression_before_each_use() -> None:
     tables = many_users()
     lists = make_lists([(user, 3, 1) for user in range(1200)])
     (estimate,) = analyse(tables, lists={"third": lists}).lists
-    assert estimate.n_users == 1200
-    assert estimate.share_used is not None
+    assert estimate.users == 1200
+    assert estimate.used_of_lists is not None
     assert estimate.mean_weight == pytest.approx(1)  # ten items in the first place, each with the propensity 0.1
-    assert estimate.share_used.mean == pytest.approx(0.15)
-    assert estimate.share_used.mean == pytest.approx(estimate.shown_used)
+    assert estimate.used_of_lists.mean == pytest.approx(0.15)
+    assert estimate.used_of_lists.mean == pytest.approx(estimate.used_of_shown)
     with pytest.raises(DataError, match="nothing was shown to these users, so that no lists can be judged"):
         analyse(five_users(shown=False), SMALL, lists={"third": lists})
 

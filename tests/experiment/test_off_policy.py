@@ -57,12 +57,12 @@ def test_weights_by_hand() -> None:
         ]
     )
     estimate = estimate_lists("top", shown, make_lists([(user, 7, 1) for user in range(5)]), least_users=1, level=LEVEL)
-    assert (estimate.n_users, estimate.n_matches) == (4, 2)
-    assert estimate.share_used is not None
-    assert estimate.share_used.mean == pytest.approx(2 / 6)
+    assert (estimate.users, estimate.matches) == (4, 2)
+    assert estimate.used_of_lists is not None
+    assert estimate.used_of_lists.mean == pytest.approx(2 / 6)
     assert estimate.effective_users == pytest.approx(6**2 / (2**2 + 4**2))
     assert estimate.mean_weight == pytest.approx(6 / 4)
-    assert estimate.shown_used == pytest.approx(2 / 4)
+    assert estimate.used_of_shown == pytest.approx(2 / 4)
     assert estimate.sentence().startswith("lists top: 33.33 % of what they show would have been used (")
 
 
@@ -71,9 +71,9 @@ def test_lists_that_were_shown_do_as_they_did() -> None:
     estimate = estimate_lists(
         "same", shown, make_lists([(user, 7, 1) for user in range(200)]), least_users=100, level=LEVEL
     )
-    assert estimate.share_used is not None
-    assert estimate.share_used.mean == pytest.approx(0.25)
-    assert estimate.shown_used == pytest.approx(0.25)
+    assert estimate.used_of_lists is not None
+    assert estimate.used_of_lists.mean == pytest.approx(0.25)
+    assert estimate.used_of_shown == pytest.approx(0.25)
     assert estimate.effective_users == pytest.approx(200)
 
 
@@ -86,10 +86,10 @@ def test_an_estimate_is_near_the_truth_of_a_simulation() -> None:
     estimate = estimate_lists(
         "best", shown, make_lists([(user, 3, 1) for user in range(n)]), least_users=100, level=LEVEL
     )
-    assert estimate.share_used is not None
+    assert estimate.used_of_lists is not None
     error = (0.4 * 0.6 / (n / 4)) ** 0.5
-    assert estimate.share_used.mean == pytest.approx(0.4, abs=5 * error)
-    assert (estimate.share_used.high - estimate.share_used.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
+    assert estimate.used_of_lists.mean == pytest.approx(0.4, abs=5 * error)
+    assert (estimate.used_of_lists.high - estimate.used_of_lists.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
 
 
 class Given:
@@ -152,9 +152,9 @@ def test_lists_are_judged_exactly_where_every_slate_is_shown_as_often_as_explore
         truth = np.mean([count_used_of_ten(slate, place) / 10 for place in range(k)])
         judged = make_lists([(user, item, place + 1) for user in range(n) for place, item in enumerate(slate)])
         estimate = estimate_lists("one", shown, judged, least_users=1, level=LEVEL)
-        assert estimate.share_used is not None
-        assert estimate.n_places == k
-        assert estimate.share_used.mean == pytest.approx(truth, rel=1e-5)  # propensities are float32
+        assert estimate.used_of_lists is not None
+        assert estimate.places == k
+        assert estimate.used_of_lists.mean == pytest.approx(truth, rel=1e-5)  # propensities are float32
         assert estimate.mean_weight == pytest.approx(1, rel=1e-5)
         assert estimate.effective_users == pytest.approx(n * likely, rel=1e-5)
 
@@ -170,12 +170,12 @@ def test_the_estimate_is_of_as_many_places_as_enough_users_tell_of() -> None:
     places = {}
     for least in (20, 60, 200, 500):
         estimate = estimate_lists("long", make_shown(rows), lists, least_users=least, level=LEVEL)
-        places[least] = estimate.n_places
+        places[least] = estimate.places
         if least == 60:
-            assert estimate.share_used is not None
-            assert estimate.share_used.mean == pytest.approx((0.5 + 0.5) / 2)
-            assert estimate.shown_used == pytest.approx((200 + 50) / 800)
-            assert estimate.n_matches == 400 + 100
+            assert estimate.used_of_lists is not None
+            assert estimate.used_of_lists.mean == pytest.approx((0.5 + 0.5) / 2)
+            assert estimate.used_of_shown == pytest.approx((200 + 50) / 800)
+            assert estimate.matches == 400 + 100
             assert estimate.sentence().startswith(
                 "lists long: 50.00 % of what they show in the first 2 of 3 places would have been used ("
             )
@@ -200,7 +200,7 @@ def test_a_place_counts_where_all_above_it_is_known() -> None:
     lists = make_lists([(user, place, place) for user in range(4) for place in (1, 2)])
     shown = make_shown(rows, ["a", "a", "a", "a", "a", "a", None])
     estimate = estimate_lists("top", shown, lists, least_users=1, level=LEVEL)
-    assert (estimate.n_users, estimate.n_places, estimate.n_matches) == (1, 2, 2)
+    assert (estimate.users, estimate.places, estimate.matches) == (1, 2, 2)
     assert estimate.mean_weight == pytest.approx(4)
 
 
@@ -211,12 +211,12 @@ def test_users_of_a_policy_that_never_draws_are_left_out() -> None:
     shown = pl.concat([fixed.with_columns(policy=pl.lit("segment")), drawn.with_columns(policy=pl.lit("explore"))])
     lists = make_lists([(user, 1, 1) for user in range(800)])
     estimate = estimate_lists("one", shown, lists, least_users=100, level=LEVEL)
-    assert estimate.share_used is not None
-    assert estimate.n_users == 400
+    assert estimate.used_of_lists is not None
+    assert estimate.users == 400
     assert estimate.effective_users == pytest.approx(200)
     assert estimate.mean_weight == pytest.approx(1)
-    assert estimate.share_used.mean == pytest.approx(1 / 4)
-    assert estimate.shown_used == pytest.approx(1 / 8)
+    assert estimate.used_of_lists.mean == pytest.approx(1 / 4)
+    assert estimate.used_of_shown == pytest.approx(1 / 8)
 
 
 def test_the_level_is_that_of_the_settings() -> None:
@@ -224,7 +224,7 @@ def test_the_level_is_that_of_the_settings() -> None:
     lists = make_lists([(user, 7, 1) for user in range(200)])
     widths = []
     for level in (0.95, 0.8):
-        share = estimate_lists("same", shown, lists, least_users=100, level=level).share_used
+        share = estimate_lists("same", shown, lists, least_users=100, level=level).used_of_lists
         assert share is not None
         widths.append(share.high - share.low)
     assert widths[1] / widths[0] == pytest.approx(NormalDist().inv_cdf(0.9) / NormalDist().inv_cdf(0.975))
@@ -244,6 +244,6 @@ def test_the_level_is_that_of_the_settings() -> None:
 def test_what_cannot_be_told_is_refused(rows: list[ShownRow], reason: str) -> None:
     lists = make_lists([(row[0], 1 if row[1] < 2 else 7, 1) for row in rows])
     estimate = estimate_lists("top", make_shown(rows), lists, least_users=100, level=LEVEL)
-    assert estimate.share_used is None
+    assert estimate.used_of_lists is None
     assert estimate.sentence().startswith(f"lists top: no estimate: {reason}")
     assert estimate.sentence().count(". ") == 0

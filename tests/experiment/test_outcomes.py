@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstday.errors import DataError
 from firstday.experiment.outcomes import OUTCOMES, name_days, outcomes_of, write_days
 from tests.experiment.made import SHOWN, USES, VARIANTS, at, make_assigned, make_shown, make_uses
 
@@ -49,12 +47,6 @@ def test_without_impressions_there_are_no_shares_of_them() -> None:
     table = outcomes_of(make_uses(USES), None, make_assigned(VARIANTS), days=(1,), until=at(100), margin_days=0)
     assert not [name for name in table.columns if "shown" in name]
     assert table["items_used_1"].to_list() == [1, 1, 0, 0, 0]
-
-
-def test_a_user_in_two_rows_is_refused() -> None:
-    twice = pl.concat([make_assigned(VARIANTS), make_assigned(["treatment"])])
-    with pytest.raises(DataError, match=r"assignments: 2 rows are of users with another row; keep one row"):
-        outcomes_of(make_uses(USES), None, twice, days=(1,), until=at(1), margin_days=0)
 
 
 def test_days_are_written_for_people_and_for_columns() -> None:

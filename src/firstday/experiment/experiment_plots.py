@@ -7,16 +7,14 @@ from collections.abc import Container, Mapping
 
 from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw_rows, drawing, name_rows
 from firstday.experiment.experiment_results import ExperimentResults, Row
-from firstday.experiment.outcomes import write_days
 from firstday.metrics import Interval
 
 
 def plot_outcomes(results: ExperimentResults, treatment: str) -> str | None:
     """Draw the change of each outcome in % of the control: thick for one look, thin for every look."""
     rows = [row for row in results.of_everyone() if row.variant == treatment]
-    named = {f"{row.outcome.title}, {write_days(row.days)}": row for row in rows}
-    deciding = [name for name, row in named.items() if (row.outcome, row.days) == results.decides]
-    return _plot_changes(f"outcomes-{treatment}", named, deciding)
+    deciding = [row.title for row in rows if (row.outcome, row.days) == results.decides]
+    return _plot_changes(f"outcomes-{treatment}", {row.title: row for row in rows}, deciding)
 
 
 def plot_cohorts(results: ExperimentResults, treatment: str) -> str | None:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from firstday.errors import DataError
 from firstday.tables.columns import DAY_US
 
 
@@ -90,19 +89,11 @@ def outcomes_of(
           within the window, when or after they were first shown in it
         - `items_used_D`: distinct items used; `days_active_D`: days, counted from `assigned_at`, with a use
         - `came_back_D`: 1 for a use more than a day after `assigned_at`, else 0
-
-    Raises
-    ------
-    DataError
-        A user is in `assigned` twice.
     """
     users = assigned.select("user_ix", "variant", "assigned_at").sort("user_ix")
-    if users["user_ix"].is_duplicated().any():
-        n = users["user_ix"].is_duplicated().sum()
-        raise DataError(f"assignments: {n:,} rows are of users with another row; keep one row for each user.")
     starts = users.select("user_ix", "assigned_at")
     after = pl.col("timestamp") - pl.col("assigned_at")
-    done = uses.filter(pl.col("timestamp").is_not_null()).join(starts, on="user_ix").with_columns(after=after)
+    done = uses.join(starts, on="user_ix").with_columns(after=after)
     use = done.filter("is_use")
     before = (
         use.filter(pl.col("after") < -timedelta(days=margin_days))
