@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,62 +16,10 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.metrics import Interval
 from firstday.tuning import search_settings as module
-from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
-from firstday.tuning.search import Comparison, Search, Trial, best_of, is_beyond_chance
-from firstday.tuning.search_settings import compare_users, propose_first, reduce_holdout, search_settings
+from firstday.tuning.search import Comparison, Search, Trial
+from firstday.tuning.search_settings import Budget, compare_users, propose_first, reduce_holdout, search_settings
 from firstday.tuning.settings_to_try import Choice
 from tests.synthetic import SEED, brief_config
-
-
-def tried(*precision: float) -> list[Trial]:
-    return [Trial(number, {}, value, 10.0 * number, 10.0) for number, value in enumerate(precision)]
-
-
-def test_a_trial_begins_only_if_it_and_the_comparison_would_end_in_time() -> None:
-    assert has_time(100, 50, [10, 30], 30)
-    assert not has_time(100, 51, [10, 30], 30)  # by the mean of the trials before
-    assert not has_time(100, 50, [10, 30], 31)
-    assert has_time(math.inf, 1e9, [1e6], 1e6)
-
-
-def test_a_trial_is_given_up_where_it_could_no_longer_be_compared() -> None:
-    assert not is_too_late(100, 60, 25, 15)
-    assert is_too_late(100, 61, 26, 15)
-    assert not is_too_late(math.inf, 1e9, 1e6, 15)
-
-
-def test_time_for_further_seeds_of_the_comparison_is_a_third_at_most() -> None:
-    assert plan_comparison(600, 10) == 30
-    assert plan_comparison(60, 10) == 20
-    assert plan_comparison(60, 50) == 50  # one seed, whatever it takes
-    assert plan_comparison(600, 10, most_seeds=1) == 10
-    assert plan_comparison(math.inf, 10) == 30
-
-
-def test_the_number_of_trials_is_told_by_the_mean_before() -> None:
-    assert expect_trials(100, 40, [10, 30]) == 5
-    assert expect_trials(100, 40, [10, 30], 4) == 4
-    assert expect_trials(100, 120, [60, 60]) == 2
-    assert expect_trials(math.inf, 40, [10, 30], 7) == 7
-    assert expect_trials(100, 0, []) == 1
-
-
-def test_the_best_trial_is_the_first_of_equals() -> None:
-    assert best_of(tried(30, 31, 31)).number == 1
-    assert best_of(tried(31, 31)).number == 0
-
-
-@pytest.mark.parametrize(
-    ("gain", "is_gain"),
-    [
-        (Interval(1.0, 0.2, 1.8), True),
-        (Interval(1.0, -0.2, 2.2), False),
-        (Interval(1.0, 0.0, 2.0), False),
-        (Interval(-1.0, -2.0, -0.1), False),
-    ],
-)
-def test_a_gain_is_one_whose_interval_lies_above_nothing(gain: Interval, is_gain: bool) -> None:
-    assert is_beyond_chance(gain) == is_gain
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -124,8 +71,8 @@ class Judge:
     ) -> Any:
         who, cohort = ("cold", task.cold) if on_cold else ("validation", task.split.validation)
         self.asked.append((settings, seed, who))
-        progress("embeddings", 0, 1)
-        return np.full(len(cohort), float(self.worth(settings, who))), 0.0
+        self.progress = progress
+        return np.full(len(cohort), float(self.worth(settings, who)))
 
 
 def search(world: Dataset, judge: Judge, monkeypatch: pytest.MonkeyPatch, **budget: Any) -> Search:
@@ -234,6 +181,31 @@ def test_a_missing_library_is_told_with_its_extra(world: Dataset, monkeypatch: p
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"run: pip install 'firstday\[tune\]'"):
         search(world, Judge(others_are_better), monkeypatch, trials=2)
+
+
+def test_trials_end_with_the_time(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = search(world, Judge(others_are_better), monkeypatch, seconds=2, seeds=1)
+    assert found.ended_by == "time"
+    assert found.comparison is not None
+
+
+def test_a_trial_that_leaves_no_time_to_compare_it_is_given_up(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 50 of 80 s of training with other dimensions, another such training would not end within 100 s."""
+    clock = 0.0
+
+    def take_time(settings: Mapping[str, Any], _who: str) -> float:
+        nonlocal clock
+        clock = 30.0 + (50 if "embedding.dimensions" in settings else 10)
+        judge.progress("cold model", 1, 2)
+        clock = 30.0
+        return 30
+
+    judge = Judge(take_time)
+    monkeypatch.setattr(module, "perf_counter", lambda: clock)
+    found = search(world, judge, monkeypatch, seconds=100, trials=6, began=0)
+    assert found.ended_by == "trials"
+    assert any("embedding.dimensions" in settings for settings, _, _ in judge.asked)
+    assert not any("embedding.dimensions" in trial.settings for trial in found.trials)
 
 
 def test_edges_are_named(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
