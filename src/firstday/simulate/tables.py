@@ -17,7 +17,7 @@ import polars as pl
 
 from firstday.errors import ConfigError
 from firstday.progress import Progress, no_progress
-from firstday.simulate.behavior import ENTITIES, ITEM, PLAYLIST, SIGNALS, Interactions, simulate_block
+from firstday.simulate.behavior import ENTITIES, ITEM, PLAYLIST, SIGNALS, simulate_block
 from firstday.simulate.music import MusicCatalogue, invent_artists, invent_playlists, invent_titles, make_catalogue
 from firstday.simulate.people import People, draw_friends, make_people
 from firstday.simulate.simulation_settings import SimulationSettings
@@ -239,7 +239,7 @@ def _write_interactions(
         events = simulate_block(settings, catalogue, part, np.random.default_rng(seeds[block]))
         frame = _interactions_table(settings, events, first)
         frame.write_parquet(folder / f"part-{block:05}.parquet", compression="zstd")
-        return Counter(dict(zip(SIGNALS, np.bincount(events.signal, minlength=len(SIGNALS)).tolist(), strict=True)))
+        return Counter(dict(zip(SIGNALS, np.bincount(events["signal"], minlength=len(SIGNALS)).tolist(), strict=True)))
 
     total: Counter[str] = Counter()
     progress("blocks of users", 0, settings.n_blocks)
@@ -255,17 +255,17 @@ def _write_interactions(
     return {signal: total[signal] for signal in SIGNALS}
 
 
-def _interactions_table(settings: SimulationSettings, events: Interactions, first_user: int) -> pl.DataFrame:
+def _interactions_table(settings: SimulationSettings, events: np.ndarray, first_user: int) -> pl.DataFrame:
     """Make the table of a block's interactions."""
-    target = _ids(events.target)
-    is_item = pl.Series(events.entity == ITEM)
+    target = _ids(events["target"])
+    is_item = pl.Series(events["entity"] == ITEM)
     return pl.DataFrame(
         {
-            "user_id": _ids(events.user + first_user),
+            "user_id": _ids(events["user"] + first_user),
             "item_id": target.set(~is_item, None),
-            "entity": _words(ENTITIES, events.entity).set(is_item, None),
+            "entity": _words(ENTITIES, events["entity"]).set(is_item, None),
             "entity_id": target.set(is_item, None),
-            "signal": _words(SIGNALS, events.signal),
-            "timestamp": _moments(settings, events.time_s),
+            "signal": _words(SIGNALS, events["signal"]),
+            "timestamp": _moments(settings, events["time_s"]),
         }
     )
