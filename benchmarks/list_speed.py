@@ -101,14 +101,12 @@ def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -
     """Return shares of places of the quick lists, in %: with the same item as in the full list, or with any of it."""
     with full_computation():
         full = recommender.answer_users(users, K, strategy).answer.items
-    shares: dict[str, float] = {}
-    for name, together in (("one", 1), ("together", TOGETHER)):
-        parts = [users[at : at + together] for at in range(0, len(users), together)]
-        quick = np.concatenate([recommender.answer_users(part, K, strategy).answer.items for part in parts])
-        shares[f"{name}_same_place"] = round(100 * float((quick == full).mean()), 3)
-        among = [np.isin(a, b).mean() for a, b in zip(quick, full, strict=True)]
-        shares[f"{name}_in_list"] = round(100 * float(np.mean(among)), 3)
-    return shares
+    quick = np.concatenate([recommender.answer_users([user], K, strategy).answer.items for user in users])
+    among = [np.isin(a, b).mean() for a, b in zip(quick, full, strict=True)]
+    return {
+        "one_same_place": round(100 * float((quick == full).mean()), 3),
+        "one_in_list": round(100 * float(np.mean(among)), 3),
+    }
 
 
 def time_strategies(recommender: Recommender, users: Sequence[Signals], n_rounds: int) -> dict[str, dict[str, float]]:
