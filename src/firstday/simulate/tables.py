@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +16,14 @@ import polars as pl
 from firstday.errors import ConfigError
 from firstday.progress import Progress, no_progress
 from firstday.simulate.behavior import ENTITIES, ITEM, PLAYLIST, SIGNALS, simulate_block
-from firstday.simulate.music import MusicCatalogue, invent_artists, invent_playlists, invent_titles, make_catalogue
+from firstday.simulate.music import (
+    TITLES,
+    MusicCatalogue,
+    invent_artists,
+    invent_names,
+    invent_playlists,
+    make_catalogue,
+)
 from firstday.simulate.people import People, draw_friends, make_people
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.world import AGES, COUNTRIES, ZONES, World, make_world
@@ -103,26 +108,6 @@ def make_world_and_catalogue(settings: SimulationSettings) -> tuple[World, Music
     return world, make_catalogue(settings, world, np.random.default_rng(catalogue_seed))
 
 
-def check_new_folder(path: Path) -> None:
-    """Raise if no new folder can be made at a path.
-
-    Raises
-    ------
-    ConfigError
-        It is a file, it is not empty, or the folder above may not be written to.
-    """
-    if path.is_dir():
-        if any(path.iterdir()):
-            raise ConfigError(f"{path}: is not empty; give a new folder.")
-    elif path.exists() or path.is_symlink():
-        raise ConfigError(f"{path}: is a file; give a new folder.")
-    parent = path.resolve().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise ConfigError(f"{path}: cannot be made, since {parent} may not be written to; give another folder.")
-
-
 def fill_folder(out: Path, fill: Callable[[Path], Result]) -> Result:
     """Fill a temporary folder and rename it to `out`, so that `out` is complete or absent.
 
@@ -138,19 +123,20 @@ def fill_folder(out: Path, fill: Callable[[Path], Result]) -> Result:
     ConfigError
         The folder is not empty or cannot be written.
     """
-    check_new_folder(out)
+    if out.is_dir() and any(out.iterdir()):
+        raise ConfigError(f"{out}: is not empty; give a new folder.")
+    if not out.is_dir() and (out.exists() or out.is_symlink()):
+        raise ConfigError(f"{out}: is a file; give a new folder.")
     try:
-        out.resolve().parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.resolve().parent))
-        try:
-            folder = staging / "filled"
+        parent = out.resolve().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=parent) as staging:
+            folder = Path(staging) / "filled"
             folder.mkdir()
             result = fill(folder)
             if out.is_dir():
                 out.rmdir()
             folder.rename(out)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise ConfigError(f"{out}: cannot be written ({reason}); choose another place or make room.") from error
@@ -197,14 +183,14 @@ def _catalogue_tables(catalogue: MusicCatalogue, n_scenes: int, rng: np.random.G
     """Make the tables of items and of playlists, and the names of everything but items."""
     artist_rng, album_rng, item_rng, playlist_rng = rng.spawn(4)
     names = {
-        "artist": invent_artists(catalogue.n_artists, artist_rng),
-        "album": invent_titles(catalogue.n_albums, album_rng),
+        "artist": invent_artists(len(catalogue.artist_scene), artist_rng),
+        "album": invent_names(TITLES, int(catalogue.album.max()) + 1, album_rng),
         "playlist": invent_playlists(catalogue.playlist_scene, n_scenes, playlist_rng),
     }
     items = pl.DataFrame(
         {
             "item_id": _ids(np.arange(len(catalogue.scene))),
-            "title": invent_titles(len(catalogue.scene), item_rng),
+            "title": invent_names(TITLES, len(catalogue.scene), item_rng),
             "artist_id": _ids(catalogue.artist),
             "album_id": _ids(catalogue.album),
         }
