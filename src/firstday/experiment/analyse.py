@@ -171,11 +171,11 @@ def _compare_all(
     holm = partial(adjust_fwer, arbitrary_dependence=True, method="bonferroni")
     rows = list(rows_of(measured, EVERYONE))
     decides = _choose_deciding(rows, config)
-    deciding = [row for row in rows if (row.outcome, row.days) == decides]
-    others = [row for row in rows if (row.outcome, row.days) != decides]
+    deciding = [row for row in rows if row.window == decides]
+    others = [row for row in rows if row.window != decides]
     corrected = _correct(deciding, holm) + _correct(others, adjust_fdr)
     order = list(measured)
-    rows = sorted(corrected, key=lambda row: (order.index((row.outcome, row.days)), row.variant))
+    rows = sorted(corrected, key=lambda row: (order.index(row.window), row.variant))
     parts = [(name, value) for name, values in slices.items() for value in values.unique().sort().to_list()]
     for cohort in (part for part in parts if part[0] == COHORT):
         rows += rows_of(measured, *cohort)
@@ -207,8 +207,7 @@ def _choose_deciding(rows: Sequence[Row], config: ExperimentConfig) -> Window | 
     names = [config.outcome] if config.outcome != "auto" else ["used_of_shown", "items_used"]
     chosen = [row for name in names for row in rows if row.outcome.name == name] or list(rows)
     chosen = [row for row in chosen if row.outcome == chosen[0].outcome]
-    nearest = min(chosen, key=lambda row: (abs(row.days - config.outcome_days), row.days))
-    return nearest.outcome, nearest.days
+    return min(chosen, key=lambda row: (abs(row.days - config.outcome_days), row.days)).window
 
 
 def _correct(rows: Sequence[Row], adjust: Callable[[Any], Any]) -> list[Row]:

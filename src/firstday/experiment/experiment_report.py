@@ -9,7 +9,7 @@ from pathlib import Path
 from firstday.config import ExperimentConfig
 from firstday.evaluation.comparison_tables import Cell, Table
 from firstday.evaluation.report.render import fill_template, write_page
-from firstday.experiment.experiment_plots import plot_cohorts, plot_outcomes
+from firstday.experiment.experiment_plots import plot_changes
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.experiment.outcomes import write_days
 
@@ -46,8 +46,12 @@ def render_experiment(
     """Return the page; see `write_experiment_report`."""
     plots = {}
     for treatment in results.treatments:
-        plots[f"outcomes {treatment}"] = plot_outcomes(results, treatment)
-        plots[f"cohorts {treatment}"] = plot_cohorts(results, treatment)
+        rows = [row for row in results.rows if row.variant == treatment]
+        changes = {row.title: row for row in rows if row.column == EVERYONE}
+        deciding = next((title for title, row in changes.items() if row.window == results.decides), "")
+        plots[f"outcomes {treatment}"] = plot_changes(f"outcomes-{treatment}", changes, deciding)
+        weeks = {row.value: row for row in rows if row.column == COHORT and row.window == results.decides}
+        plots[f"cohorts {treatment}"] = plot_changes(f"cohorts-{treatment}", weeks)
     content = {
         "results": results,
         "config": config or ExperimentConfig(),
@@ -67,7 +71,7 @@ def render_experiment(
 
 def tabulate_changes(results: ExperimentResults, rows: Sequence[Row], title: str) -> Table:
     """Tabulate comparisons with their intervals; that of the outcome that decides is accented."""
-    deciding = next((row.title for row in rows if (row.outcome, row.days) == results.decides), "")
+    deciding = next((row.title for row in rows if row.window == results.decides), "")
     cells = [_write_row(row) for row in rows]
     hidden = {"variant"} if len(results.treatments) == 1 else set()
     hidden |= set() if any(row.comparison.power for row in rows) else {"smallest change", "power"}

@@ -46,6 +46,11 @@ class Row:
     p_corrected: float = math.nan
 
     @property
+    def window(self) -> tuple[Outcome, float]:
+        """What was counted, and the days within which it was."""
+        return self.outcome, self.days
+
+    @property
     def title(self) -> str:
         """What was counted, and within how many days."""
         return f"{self.outcome.title}, {write_days(self.days)}"
@@ -135,7 +140,7 @@ class ExperimentResults:
 
     def deciding(self) -> tuple[Row, ...]:
         """Return the rows that decide, one for each treatment."""
-        return tuple(row for row in self.of_everyone() if (row.outcome, row.days) == self.decides)
+        return tuple(row for row in self.of_everyone() if row.window == self.decides)
 
     def cohorts(self) -> tuple[Row, ...]:
         """Return the rows of registration cohorts."""
