@@ -60,9 +60,8 @@ def kill_under_load(
     """Kill a server at random moments while it writes; check after each start that nothing acknowledged is lost."""
     rng = random.Random(seed)
     ledger = Ledger()
-    server = ServerProcess(model, folder, {**SETTINGS, **(settings or {})})
-    starts = [server.ready_s]
-    try:
+    with ServerProcess(model, folder, {**SETTINGS, **(settings or {})}) as server:
+        starts = [server.ready_s]
         for number in range(n_kills):
             this = Ledger()
 
@@ -77,8 +76,6 @@ def kill_under_load(
             this.compare(read_events(server.url, this.users()))
             ledger.batches += this.batches
         counted = ledger.compare(read_events(server.url, ledger.users()))
-    finally:
-        server.stop()
     if settings is None:
         with sqlite3.connect(folder / "users.sqlite") as connection:
             check(connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), "the file is damaged")
@@ -188,10 +185,11 @@ def _break_and_mend(server: ServerProcess, mend: Any, ledger: Ledger) -> dict[st
 
 def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = False) -> dict[str, Any]:
     """Take Redis away for a while; check that lists come without it and say so, that writes fail, and all recovers."""
-    redis = RedisProcess(folder / "redis")
-    server = ServerProcess(model, folder, {**SETTINGS, "store": redis.url, "store_timeout_s": 0.5})
     ask = write_request("GET", "/v1/users/u/recommendations")
-    try:
+    with (
+        RedisProcess(folder / "redis") as redis,
+        ServerProcess(model, folder, {**SETTINGS, "store": redis.url, "store_timeout_s": 0.5}) as server,
+    ):
         ((_, popular),) = send(server.url, write_request("GET", "/v1/items?limit=1"))
         ((status, _),) = send(server.url, write_events("u", ["e1", "e2"], popular["items"][0]["item_id"]))
         check(status == 200, f"a write gave {status}")
@@ -226,10 +224,6 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
         # A write that timed out may have reached Redis after all; it was not acknowledged, and may be sent again.
         kept = read_events(server.url, {"u"})["u"]
         check({"e1", "e2", "e4"} <= kept <= {"e1", "e2", "e3", "e4"}, f"kept: {kept}")
-    finally:
-        redis.thaw()
-        server.stop()
-        redis.stop()
     return {
         "gone_s": seconds,
         "lists_meanwhile": len(times),
@@ -251,12 +245,9 @@ def main(model: Path, kills: int = 50, redis_gone_s: float = 10, out: Path | Non
         if RedisProcess.is_installed():
             results["redis_gone"] = redis_gone(model, folder / "gone", redis_gone_s)
             results["redis_frozen"] = redis_gone(model, folder / "frozen", redis_gone_s, frozen=True)
-            redis = RedisProcess(folder / "redis")
-            try:
+            with RedisProcess(folder / "redis") as redis:
                 settings = {"store": redis.url}
                 results["kill_with_redis"] = kill_under_load(model, folder / "k", max(1, kills // 5), settings=settings)
-            finally:
-                redis.stop()
     write_results(results, out)
 
 

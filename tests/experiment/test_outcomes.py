@@ -73,7 +73,7 @@ def test_what_holds_for_any_log(uses: list, shown: list, random: object) -> None
         assert (table[f"liked_of_shown_{days}"] <= table[f"shown_{days}"]).all()
         assert (table[f"days_active_{days}"] <= int(days)).all()
     for outcome in OUTCOMES:  # a longer window has no less of anything
-        assert (table[f"{outcome.numerator}_1"] <= table[f"{outcome.numerator}_7"]).all()
+        assert (table[f"{outcome.name}_1"] <= table[f"{outcome.name}_7"]).all()
     random.shuffle(rows)  # type: ignore[attr-defined]
     random.shuffle(shown)  # type: ignore[attr-defined]
     other = outcomes_of(

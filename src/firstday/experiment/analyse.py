@@ -148,7 +148,7 @@ def _compare_all(
         (outcome, days): _measure(users, outcome, days, known, folds)
         for days in config.days
         for outcome in OUTCOMES
-        if days >= outcome.least_days and not (tables.shown is None and outcome.of_shown)
+        if days >= outcome.least_days and not (tables.shown is None and outcome.denominator)
     }
 
     def rows_of(windows: Iterable[Window], column: str, value: str = "") -> Iterator[Row]:
@@ -191,7 +191,7 @@ def _measure(users: pl.DataFrame, outcome: Outcome, days: float, known: np.ndarr
     name = name_days(days)
     whole = users[f"is_whole_{name}"].to_numpy()
     measured = users.filter(whole)
-    labels = {"numerator": outcome.numerator, "denominator": outcome.denominator}
+    labels = {"numerator": outcome.name, "denominator": outcome.denominator}
     values = {part: measured[f"{label}_{name}"].cast(pl.Float64) for part, label in labels.items() if label is not None}
     measured = measured.with_columns(**values)
     predicted = {part: predict_outcome(known[whole], of.to_numpy(), folds[whole]) for part, of in values.items()}

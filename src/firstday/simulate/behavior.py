@@ -94,8 +94,6 @@ class Visits:
 
     Parameters
     ----------
-    first_day
-        int8, shape (n_users,): NOTHING, LOOKS, STREAMS or BEFORE.
     answers
         bool, shape (n_users,): whether the user answers the questionnaire.
     user
@@ -106,7 +104,6 @@ class Visits:
         int64, shape (n_sessions,): items played; 0 where the user only looks around.
     """
 
-    first_day: np.ndarray
     answers: np.ndarray
     user: np.ndarray
     start_s: np.ndarray
@@ -144,7 +141,7 @@ def draw_visits(settings: SimulationSettings, people: People, rng: np.random.Gen
     start_s = np.concatenate([start_s, later_start])
     n_streams = np.concatenate([np.zeros(len(lookers), dtype=np.int64), n_streams])
     in_log = start_s < settings.end_s
-    return Visits(first_day, answers, user[in_log], start_s[in_log], n_streams[in_log])
+    return Visits(answers, user[in_log], start_s[in_log], n_streams[in_log])
 
 
 def _draw_first_days(settings: SimulationSettings, people: People, rng: np.random.Generator) -> np.ndarray:
