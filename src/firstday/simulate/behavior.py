@@ -237,11 +237,16 @@ def _draw_favorite_artists(block: Block) -> np.ndarray:
     return block.catalogue.artists_by_scene.draw(scene, block.rng).reshape(-1, FAVORITE_ARTISTS)
 
 
+def _spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the index of each count as often as it says, and the places from 0 on within it."""
+    index = np.repeat(np.arange(len(counts)), counts)
+    return index, np.arange(len(index)) - (np.cumsum(counts) - counts)[index]
+
+
 def _play(block: Block, visits: Visits, favorites: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Draw the streams and skips of every session, and tell which are the first of their session."""
     settings, rng = block.settings, block.rng
-    session = np.repeat(np.arange(len(visits.user)), visits.n_streams)
-    place = np.arange(len(session)) - (np.cumsum(visits.n_streams) - visits.n_streams)[session]
+    session, place = _spread(visits.n_streams)
     user = visits.user[session]
     # The first item begins at least 30 s after the session: a search may come before it.
     pace_s = rng.integers(*PLAY_S, len(visits.user))[session]
@@ -312,7 +317,7 @@ def _searches(block: Block, opening: np.ndarray) -> list[np.ndarray]:
 def _look_around(block: Block, user: np.ndarray, start_s: np.ndarray) -> list[np.ndarray]:
     """Draw searches and favorites in sessions without streams."""
     n_acts = 1 + block.rng.poisson(0.7, len(user))
-    act = np.repeat(np.arange(len(user)), n_acts)
+    act, _ = _spread(n_acts)
     user, time_s = user[act], start_s[act] + block.rng.integers(600, size=len(act))
     item = block.catalogue.by_scene.draw(block.scenes_of(user, time_s), block.rng)
     kind = block.rng.choice(list(SEARCHED), size=len(act), p=list(SEARCHED.values()))
@@ -330,8 +335,8 @@ def _answer(block: Block, visits: Visits, favorites: np.ndarray) -> np.ndarray:
     answering = np.flatnonzero(visits.answers)
     low, high = ONBOARDING_ARTISTS
     n_artists = block.rng.integers(low, high + 1, len(answering))
-    user = np.repeat(answering, n_artists)
-    place = np.arange(len(user)) - np.repeat(np.cumsum(n_artists) - n_artists, n_artists)
+    row, place = _spread(n_artists)
+    user = answering[row]
     registered_s = block.people.registered_s[user]
     other_artists = block.catalogue.artists_by_scene.draw(block.scenes_of(user, registered_s), block.rng)
     favorite_artists = favorites[user, place.clip(max=FAVORITE_ARTISTS - 1)]
