@@ -136,9 +136,11 @@ def compare(
         from tea_tasting.metrics import RatioOfMeans
     columns = {option: column for option, column in COLUMNS.items() if column in users.columns}
     metrics = [RatioOfMeans(**columns, confidence_level=level, use_t=use_t) for use_t in (True, False)]
-    sums = read_aggregates(users, "variant", **metrics[0].aggr_cols._asdict())
-    both = [sums[name] for name in (control, treatment) if name in sums]
-    if len(both) < 2 or any(of.count() < 2 or of.mean(columns.get("denom")) <= 0 for of in both):
+    parts = (
+        users.filter(pl.col("variant") == name) for name in (control, treatment)
+    )  # Polars adds groups in any order
+    both = [read_aggregates(part, None, **metrics[0].aggr_cols._asdict()) for part in parts]
+    if any(of.count() < 2 or of.mean(columns.get("denom")) <= 0 for of in both):
         return None
     with np.errstate(invalid="ignore", divide="ignore"):  # nobody may differ
         welch, normal = (metric.analyze_aggregates(*both) for metric in metrics)
