@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +59,9 @@ def test_at_most_so_many_users_are_learned_from_and_judge(
         assert (cohort.day_one_size == whole.day_one_size[at]).all()
 
 
+Run = Callable[..., Search]
+
+
 class Judge:
     """Judges settings without training: what they are worth is written down, and who was judged."""
 
@@ -75,20 +78,22 @@ class Judge:
         return np.full(len(cohort), float(self.worth(settings, who)))
 
 
-def search(world: Dataset, judge: Judge, monkeypatch: pytest.MonkeyPatch, **budget: Any) -> Search:
-    monkeypatch.setattr(module.Task, "judge", lambda *given, **named: judge(*given, **named))
-    return search_settings(world, brief_config(), budget=Budget(**budget), strategy="segment")
+@pytest.fixture
+def search(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> Run:
+    def run(judge: Judge, say: Any = lambda _sentence: None, **budget: Any) -> Search:
+        monkeypatch.setattr(module.Task, "judge", lambda *given, **named: judge(*given, **named))
+        return search_settings(world, brief_config(), budget=Budget(**budget), strategy="segment", say=say)
+
+    return run
 
 
 def others_are_better(settings: Mapping[str, Any], _who: str) -> float:
     return 30 + len(settings)
 
 
-def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(
-    world: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(search: Run) -> None:
     judge = Judge(others_are_better)
-    found = search(world, judge, monkeypatch, trials=20, seeds=2)
+    found = search(judge, trials=20, seeds=2)
     assert judge.asked[0] == ({}, SEED, "validation")
     assert [who for _, _, who in judge.asked] == ["validation"] * 20 + ["cold"] * 4
     assert {seed for _, seed, who in judge.asked if who == "validation"} == {SEED}
@@ -102,41 +107,36 @@ def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(
     assert found.comparison.gain.mean == pytest.approx(found.best.precision - 30)
 
 
-def test_the_same_seed_and_number_of_trials_give_the_same_search(
-    world: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, again = (search(world, Judge(others_are_better), monkeypatch, trials=15, seeds=1) for _ in range(2))
+def test_the_same_seed_and_number_of_trials_give_the_same_search(search: Run) -> None:
+    first, again = (search(Judge(others_are_better), trials=15, seeds=1) for _ in range(2))
     assert [trial.settings for trial in first.trials] == [trial.settings for trial in again.trials]
     assert len({tuple(sorted(trial.settings.items())) for trial in first.trials}) == 15  # nothing is tried twice
 
 
-def test_a_start_that_is_best_is_compared_with_nothing(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_is_best_is_compared_with_nothing(search: Run) -> None:
     judge = Judge(lambda settings, _who: 30 - len(settings))
-    found = search(world, judge, monkeypatch, trials=4)
+    found = search(judge, trials=4)
     assert found.best.number == 0
     assert (found.comparison, found.is_gain, found.at_edge) == (None, False, ())
     assert {who for _, _, who in judge.asked} == {"validation"}
 
 
-def test_a_gain_for_those_who_judged_alone_is_none(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gain_for_those_who_judged_alone_is_none(search: Run) -> None:
     judge = Judge(lambda settings, who: 30 + (len(settings) if who == "validation" else 0))
-    found = search(world, judge, monkeypatch, trials=4)
+    found = search(judge, trials=4)
     assert found.best.number > 0
     assert not found.is_gain
     assert found.to_json()["result"] == "keep"
 
 
-def test_a_trial_that_cannot_be_trained_counts_as_nothing(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_cannot_be_trained_counts_as_nothing(search: Run) -> None:
     def fail_elsewhere(settings: Mapping[str, Any], _who: str) -> float:
         if settings:
             raise ConfigError("embedding.dimensions: are too many.")
         return 30
 
     said: list[str] = []
-    monkeypatch.setattr(module.Task, "judge", lambda *given, **named: Judge(fail_elsewhere)(*given, **named))
-    found = search_settings(
-        world, brief_config(), budget=Budget(trials=3), strategy="segment", say=lambda sentence: said.append(sentence)
-    )
+    found = search(Judge(fail_elsewhere), said.append, trials=3)
     assert [trial.precision for trial in found.trials] == [30, 0, 0]
     assert said[0] == "Trial 1 counts as 0 %: embedding.dimensions: are too many."
 
@@ -151,45 +151,45 @@ def interrupt_at(call: int, worth: Any) -> Judge:
     return judge
 
 
-def test_an_interruption_compares_what_was_found(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_compares_what_was_found(search: Run) -> None:
     judge = interrupt_at(4, others_are_better)
-    found = search(world, judge, monkeypatch, trials=9, seeds=3)
+    found = search(judge, trials=9, seeds=3)
     assert (found.ended_by, len(found.trials)) == ("interruption", 3)
     assert found.comparison is not None
     assert found.comparison.seeds == (SEED + 1,)
 
 
-def test_a_second_interruption_keeps_the_seeds_that_are_done(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = search(world, interrupt_at(3 + 4, others_are_better), monkeypatch, trials=3, seeds=3)
+def test_a_second_interruption_keeps_the_seeds_that_are_done(search: Run) -> None:
+    found = search(interrupt_at(3 + 4, others_are_better), trials=3, seeds=3)
     assert found.comparison is not None
     assert found.comparison.seeds == (SEED + 1,)
     with pytest.raises(KeyboardInterrupt):
-        search(world, interrupt_at(3 + 2, others_are_better), monkeypatch, trials=3, seeds=3)
+        search(interrupt_at(3 + 2, others_are_better), trials=3, seeds=3)
     with pytest.raises(KeyboardInterrupt):  # nothing to choose from
-        search(world, interrupt_at(2, others_are_better), monkeypatch, trials=3)
+        search(interrupt_at(2, others_are_better), trials=3)
 
 
-def test_a_search_without_end_or_without_time_is_refused(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_without_end_or_without_time_is_refused(search: Run) -> None:
     judge = Judge(others_are_better)
     with pytest.raises(ConfigError, match="neither a time nor a number of trials"):
-        search(world, judge, monkeypatch)
+        search(judge)
     with pytest.raises(ConfigError, match=r"one training takes .* or more, so that .* minutes are too few"):
-        search(world, judge, monkeypatch, seconds=1e-6)
+        search(judge, seconds=1e-6)
 
 
-def test_a_missing_library_is_told_with_its_extra(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_told_with_its_extra(search: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"run: pip install 'firstday\[tune\]'"):
-        search(world, Judge(others_are_better), monkeypatch, trials=2)
+        search(Judge(others_are_better), trials=2)
 
 
-def test_trials_end_with_the_time(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = search(world, Judge(others_are_better), monkeypatch, seconds=2, seeds=1)
+def test_trials_end_with_the_time(search: Run) -> None:
+    found = search(Judge(others_are_better), seconds=2, seeds=1)
     assert found.ended_by == "time"
     assert found.comparison is not None
 
 
-def test_a_trial_that_leaves_no_time_to_compare_it_is_given_up(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_leaves_no_time_to_compare_it_is_given_up(search: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """After 50 of 80 s of training with other dimensions, another such training would not end within 100 s."""
     clock = 0.0
 
@@ -202,14 +202,14 @@ def test_a_trial_that_leaves_no_time_to_compare_it_is_given_up(world: Dataset, m
 
     judge = Judge(take_time)
     monkeypatch.setattr(module, "perf_counter", lambda: clock)
-    found = search(world, judge, monkeypatch, seconds=100, trials=6, began=0)
+    found = search(judge, seconds=100, trials=6, began=0)
     assert found.ended_by == "trials"
     assert any("embedding.dimensions" in settings for settings, _, _ in judge.asked)
     assert not any("embedding.dimensions" in trial.settings for trial in found.trials)
 
 
-def test_edges_are_named(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = search(world, Judge(others_are_better), monkeypatch, trials=2)
+def test_edges_are_named(search: Run) -> None:
+    found = search(Judge(others_are_better), trials=2)
     settings = {"embedding.dimensions": 24, "embedding.als_confidence": 7.5}
     moved = replace(found, trials=(found.trials[0], Trial(1, settings, 99.0, 0.0, 1.0)))
     assert moved.at_edge == ("embedding.dimensions",)
