@@ -196,7 +196,7 @@ def _open_study(seed: int) -> optuna.Study:
     """Open a study of Optuna's, in memory."""
     with needs_extra("tuning", "tune"):
         import optuna
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are told here, and once
     return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
 
