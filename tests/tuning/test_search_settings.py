@@ -159,7 +159,7 @@ def test_an_interruption_compares_what_was_found(search: Run) -> None:
     assert found.comparison.seeds == (SEED + 1,)
 
 
-def test_a_second_interruption_keeps_the_seeds_that_are_done(search: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_interruption_keeps_the_seeds_that_are_done(search: Run, capfd: pytest.CaptureFixture[str]) -> None:
     found = search(interrupt_at(3 + 4, others_are_better), trials=3, seeds=3)
     assert found.comparison is not None
     assert found.comparison.seeds == (SEED + 1,)
@@ -167,7 +167,7 @@ def test_a_second_interruption_keeps_the_seeds_that_are_done(search: Run, capsys
         search(interrupt_at(3 + 2, others_are_better), trials=3, seeds=3)
     with pytest.raises(KeyboardInterrupt):  # nothing to choose from
         search(interrupt_at(2, others_are_better), trials=3)
-    assert capsys.readouterr().err == ""
+    assert capfd.readouterr().err == ""
 
 
 def test_a_search_without_end_or_without_time_is_refused(search: Run) -> None:
