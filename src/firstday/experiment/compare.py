@@ -79,11 +79,6 @@ class Comparison:
     power: Power | None = None
 
     @property
-    def is_clear(self) -> bool:
-        """Whether the interval for one look excludes no difference."""
-        return self.difference.low > 0 or self.difference.high < 0
-
-    @property
     def is_always_clear(self) -> bool:
         """Whether the interval for every look excludes no difference."""
         always = self.difference_always
