@@ -112,7 +112,7 @@ def test_before_a_window_has_ended_it_is_said_when_the_first_one_ends(tmp_path: 
     printed = io.StringIO()
     print_experiment(early, Console(file=printed, width=200))
     assert expected in printed.getvalue()
-    assert expected[:-1] in render_experiment(early)
+    assert expected[:-1] in render_experiment(early, Config().experiment)
     assert results.say_waiting() == "No window has ended for enough users yet."
 
 

@@ -118,7 +118,7 @@ def test_a_broken_assignment_stops_the_reader() -> None:
     assert stopped.sample_ratio.is_broken
     assert stopped.rows == ()
     assert stopped.decides is None
-    page = render_experiment(stopped)
+    page = render_experiment(stopped, SMALL)
     assert "no outcome can be trusted" in page
     assert "shown items used" not in page
     assert "By week" not in page
@@ -126,7 +126,7 @@ def test_a_broken_assignment_stops_the_reader() -> None:
     assert page.count("2026-W02") == 1
     anyway = analyse(tables, anyway=True)
     assert anyway.rows
-    page = render_experiment(anyway)
+    page = render_experiment(anyway, SMALL)
     assert "no outcome can be trusted" in page
     assert "shown items used" in page
     assert not analyse(tables, weights={"control": 40, "treatment": 60}).sample_ratio.is_broken
@@ -140,7 +140,7 @@ def test_a_variant_that_lost_everyone_stops_the_reader(lost: str) -> None:
     assert results.sample_ratio.counts == {"control": 1200, "treatment": 1200} | {lost: 0}
     assert f"{lost} 0 (0.0 %, asked for 50.0 %)" in results.sample_ratio.sentence()
     assert results.rows == ()
-    assert lost in render_experiment(results)
+    assert lost in render_experiment(results, SMALL)
     assert analyse(tables, weights={"control": 50, "treatment": 50}, anyway=True).rows == ()
     with pytest.raises(DataError, match=r"has one variant .*; two are compared\. If another one lost all"):
         analyse(tables)
@@ -154,19 +154,19 @@ def test_a_third_variant_that_lost_everyone_is_seen_by_its_weight() -> None:
     assert not analyse(tables).sample_ratio.is_broken
     anyway = analyse(tables, weights=weights, anyway=True)
     assert {row.variant for row in anyway.rows} == {"treatment"}
-    assert "newer" in render_experiment(anyway)
+    assert "newer" in render_experiment(anyway, SMALL)
 
 
 def test_the_report_shows_all_parts_and_escapes_names(many: ExperimentResults) -> None:
     tables = many_users(400)
     tables = replace(tables, name="<b>", groups=tables.groups.rename({"country": "<i>"}))
-    page = render_experiment(analyse(tables, SMALL), command="firstday experiment '<b>'")
+    page = render_experiment(analyse(tables, SMALL), SMALL, "firstday experiment '<b>'")
     assert "<b>" not in page
     assert "<i>" not in page
-    page = render_experiment(many)
+    page = render_experiment(many, SMALL)
     for part in ("Outcomes", "By week of registration", "By group of users", "Get these results again", "<svg"):
         assert part in page
-    assert page == render_experiment(many)
+    assert page == render_experiment(many, SMALL)
 
 
 def test_three_variants_are_each_compared_with_the_control() -> None:
@@ -182,7 +182,7 @@ def test_three_variants_are_each_compared_with_the_control() -> None:
     assert best[1] == pytest.approx(min(1, 2 * best[0]))  # Holm: the least counts twice, the other once
     assert worst[1] == pytest.approx(max(worst[0], best[1]))
     assert analyse(tables).control == "new"  # the first by name, where none is called control
-    assert "<bdi>newer</bdi>" in render_experiment(results)
+    assert "<bdi>newer</bdi>" in render_experiment(results, SMALL)
 
 
 def test_lists_are_judged_by_the_last_impression_before_each_use() -> None:

@@ -25,9 +25,9 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_table
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
-from firstday.evaluation.report.render import check_report_path
+from firstday.evaluation.report.render import check_report_path, write_page
 from firstday.experiment.analyse import analyse
-from firstday.experiment.experiment_report import tabulate_changes, write_experiment_report
+from firstday.experiment.experiment_report import render_experiment, tabulate_changes
 from firstday.experiment.experiment_results import ExperimentResults
 from firstday.experiment.experiment_tables import take_experiment
 from firstday.recommend.list_files import read_list_file
@@ -100,7 +100,7 @@ def experiment(
     is_printed = write_json(results.to_json(), json_out)
     if report is not None:
         command = shlex.join(["firstday", *sys.argv[1:]])
-        write_experiment_report(results, report, config=chosen, command=command)
+        write_page(report, render_experiment(results, chosen, command))
     if not is_printed:
         print_experiment(results, Console(highlight=False, soft_wrap=True))
     if results.sample_ratio.is_broken:

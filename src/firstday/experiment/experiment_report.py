@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from firstday.config import ExperimentConfig
 from firstday.evaluation.comparison_tables import Cell, Table
-from firstday.evaluation.report.render import fill_template, write_page
+from firstday.evaluation.report.render import fill_template
 from firstday.experiment.experiment_plots import plot_changes
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.experiment.outcomes import write_days
 
 
-def write_experiment_report(
-    results: ExperimentResults, path: str | Path, *, config: ExperimentConfig | None = None, command: str | None = None
-) -> None:
-    """Write the report; where users are not divided as they should be, it says that and no more, unless there are rows.
+def render_experiment(results: ExperimentResults, config: ExperimentConfig, command: str | None = None) -> str:
+    """Return the page; where users are not divided as they should be, it says that and no more, unless there are rows.
 
     Parameters
     ----------
     results
         From `firstday.experiment.analyse.analyse`.
-    path
-        The file, ``.html``; a file that is there is replaced in one step.
     config
-        The settings; the defaults if None.
+        The settings.
     command
         What was run.
 
@@ -34,16 +29,7 @@ def write_experiment_report(
     ------
     MissingExtraError
         Jinja2 or Matplotlib is not installed.
-    ConfigError
-        The file cannot be written.
     """
-    write_page(Path(path), render_experiment(results, config=config, command=command))
-
-
-def render_experiment(
-    results: ExperimentResults, *, config: ExperimentConfig | None = None, command: str | None = None
-) -> str:
-    """Return the page; see `write_experiment_report`."""
     plots = {}
     for treatment in results.treatments:
         rows = [row for row in results.rows if row.variant == treatment]
@@ -54,7 +40,7 @@ def render_experiment(
         plots[f"cohorts {treatment}"] = plot_changes(f"cohorts-{treatment}", weeks)
     content = {
         "results": results,
-        "config": config or ExperimentConfig(),
+        "config": config,
         "command": command,
         "sentences": results.sentences(),
         "deciding": [

@@ -81,9 +81,10 @@ def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress
     progress("users and items", 0, 1)
     world, catalogue = make_world_and_catalogue(settings)
     people = make_people(settings, world, np.random.default_rng(people_seed))
+    friends = draw_friends(people, np.random.default_rng(friends_seed))
     tables = {
         "users": _users_table(settings, people),
-        "friends": _friends_table(people, np.random.default_rng(friends_seed)),
+        "friends": pl.DataFrame({"user_id": _ids(friends[:, 0]), "friend_id": _ids(friends[:, 1])}),
         **_catalogue_tables(catalogue, world.n_scenes, np.random.default_rng(names_seed)),
     }
     rows = {}
@@ -171,12 +172,6 @@ def _users_table(settings: SimulationSettings, people: People) -> pl.DataFrame:
             "time_zone": _words(tuple(name for name, _, _ in ZONES), people.zone),
         }
     )
-
-
-def _friends_table(people: People, rng: np.random.Generator) -> pl.DataFrame:
-    """Make the table of friends, each friendship in both directions."""
-    pairs = draw_friends(people, rng)
-    return pl.DataFrame({"user_id": _ids(pairs[:, 0]), "friend_id": _ids(pairs[:, 1])})
 
 
 def _catalogue_tables(catalogue: MusicCatalogue, n_scenes: int, rng: np.random.Generator) -> dict[str, pl.DataFrame]:
