@@ -22,7 +22,7 @@ from result_files import RESULTS, to_json, write_results
 from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.holdout import split_for_training
+from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.evaluation.run import score_strategy
 from firstday.metrics import bootstrap_mean
 from firstday.recommend.registry import strategies_with
@@ -86,9 +86,10 @@ def judge(
     dataset: Dataset, config: Config, seed: int, strategies: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the validation users of a seed and their precision in %, by strategy."""
-    split = split_for_training(dataset, config, seed, with_cold=True)
-    recommender = fit(dataset, split, config.override("seed", seed))
-    query = cohort_query(recommender, dataset, split.validation, config.recommend.k)
+    config = config.override({"seed": seed, "registration.cut_offs": 1})
+    (part,) = hold_out(dataset, config, seed, find_cut_offs(dataset, config))
+    split = part.split.fold(part.split.folds[0]) if part.split.folds else part.split
+    query = cohort_query(fit(part.dataset, split, config), part.dataset, split.validation, config.recommend.k)
     scores = {name: score_strategy(query, split.validation, name, "min") for name in strategies}
     return split.validation.users, {name: found.metrics["precision"] for name, found in scores.items()}
 
