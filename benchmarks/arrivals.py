@@ -169,11 +169,11 @@ def describe(runs: list[Run]) -> dict[str, Any]:
         ]
 
     hits, first = join(lambda _, course: course.hits), join(lacking_at_first)
-    cohorts = [
+    cohorts: list[dict[str, Any]] = [
         {"day": int(cohort), "first_day_regret": dict(zip(names, means(first, day == cohort), strict=True))}
         for cohort in np.unique(day)
     ]
-    found = {
+    found: dict[str, Any] = {
         "hits": dict(zip(names, means(hits), strict=True)),
         "regret": dict(zip(names, means(join(lacking)), strict=True)),
         "cohorts": cohorts,

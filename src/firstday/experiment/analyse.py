@@ -161,8 +161,10 @@ def _compare_all(
                 if both.height < USERS_FOR_COVARIATE:
                     both = both.drop(COVARIATES.values(), strict=False)
                 effect = config.effect if column == EVERYONE else None
-                options = {"level": config.level, "planned_users": config.planned_users, "effect": effect}
-                found = compare(both, control, treatment, **options)
+                planned_users = config.planned_users
+                found = compare(
+                    both, control, treatment, level=config.level, planned_users=planned_users, effect=effect
+                )
                 if found and (column == EVERYONE or min(found.n_control, found.n_treatment) >= config.least_users):
                     yield Row(*window, treatment, column, value, found)
 

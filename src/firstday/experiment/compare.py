@@ -129,12 +129,12 @@ def compare(
     with needs_extra("an experiment's report", "experiment"):
         from tea_tasting.aggr import read_aggregates
         from tea_tasting.metrics import RatioOfMeans
-    columns = {option: column for option, column in COLUMNS.items() if column in users.columns}
-    metrics = [RatioOfMeans(**columns, confidence_level=level, use_t=use_t) for use_t in (True, False)]
+    columns: dict[str, Any] = {option: column for option, column in COLUMNS.items() if column in users.columns}
+    metrics: list[Any] = [RatioOfMeans(**columns, confidence_level=level, use_t=use_t) for use_t in (True, False)]
     parts = (
         users.filter(pl.col("variant") == name) for name in (control, treatment)
     )  # Polars adds groups in any order
-    both = [read_aggregates(part, None, **metrics[0].aggr_cols._asdict()) for part in parts]
+    both: list[Any] = [read_aggregates(part, None, **metrics[0].aggr_cols._asdict()) for part in parts]
     if any(of.count() < 2 or of.mean(columns.get("denom")) <= 0 for of in both):
         return None
     with np.errstate(invalid="ignore", divide="ignore"):  # nobody may differ
@@ -160,7 +160,7 @@ def compare(
         comparison = _add_every_look(comparison, normal, level, planned_users)
     if "numer_covariate" in columns:
         plain = compare(users.drop(COVARIATES.values(), strict=False), control, treatment, level=level)
-        comparison = replace(comparison, unadjusted=plain and plain.difference)
+        comparison = replace(comparison, unadjusted=None if plain is None else plain.difference)
     return comparison
 
 
@@ -178,7 +178,7 @@ def _add_every_look(comparison: Comparison, normal: Any, level: float, planned_u
 
 
 def _solve_power(
-    control: Aggregates, treatment: Aggregates, columns: dict[str, str], level: float, effect: float
+    control: Aggregates, treatment: Aggregates, columns: dict[str, Any], level: float, effect: float
 ) -> Power | None:
     """Return the power of a comparison of these users; None where nobody differs."""
     from tea_tasting.metrics import RatioOfMeans
@@ -187,7 +187,7 @@ def _solve_power(
     mean = control.mean("numerator") / control.mean(columns.get("denom"))
     if not (mean > 0 and total.var("numerator") > 0):
         return None
-    metric = RatioOfMeans(
+    metric: Any = RatioOfMeans(
         **columns,
         effect_size=effect * mean,
         alpha=1 - level,

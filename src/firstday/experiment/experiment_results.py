@@ -219,13 +219,13 @@ def _ends(interval: Interval | None) -> list[float | None] | None:
 def _row_to_json(row: Row) -> dict[str, Any]:
     found, power = row.comparison, row.comparison.power
     intervals = {"difference": found.difference, "ratio": found.ratio, "unadjusted_difference": found.unadjusted}
-    numbers = {
+    numbers: dict[str, float | None] = {
         "control": found.control,
         "value_of_variant": found.treatment,
         "p_value": found.p_value,
         "p_corrected": row.p_corrected,
-        **{name: interval and interval.mean for name, interval in intervals.items()},
-        **{name: power and getattr(power, name) for name in ("effect", "power", "smallest_effect")},
+        **{name: interval.mean if interval else None for name, interval in intervals.items()},
+        **{name: getattr(power, name, None) for name in ("effect", "power", "smallest_effect")},
     }
     ends = {**intervals, "difference_always": found.difference_always, "ratio_always": found.ratio_always}
     return {

@@ -85,7 +85,9 @@ def simulate_block(
     ]
     events = np.concatenate(parts)
     events = events[events["time_s"] < settings.end_s]
-    return events[np.argsort(events["user"] * (2 * settings.end_s) + events["time_s"], kind="stable")]
+    order = np.argsort(events["user"] * (2 * settings.end_s) + events["time_s"], kind="stable")
+    in_order: np.ndarray = events[order]
+    return in_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +300,8 @@ def _after_streams(block: Block, played: np.ndarray) -> list[np.ndarray]:
 def _keep_first(events: np.ndarray) -> np.ndarray:
     """Keep a user's first event with each target."""
     ordered = events[np.argsort(events["time_s"], kind="stable")]
-    return ordered[np.unique(ordered["user"] * 2**31 + ordered["target"], return_index=True)[1]]
+    first: np.ndarray = ordered[np.unique(ordered["user"] * 2**31 + ordered["target"], return_index=True)[1]]
+    return first
 
 
 def _searches(block: Block, opening: np.ndarray) -> list[np.ndarray]:

@@ -86,7 +86,8 @@ class Task:
         config = self.start.override({**settings, "seed": seed})
         recommender = fit(self.dataset, self.split, config, progress=progress)
         query = cohort_query(recommender, users, cohort, config.recommend.k)
-        return 100 * measure(answer_all(query, self.strategy).items, cohort.truth).precision
+        precision: np.ndarray = 100 * measure(answer_all(query, self.strategy).items, cohort.truth).precision
+        return precision
 
     def settings_of(self, places: Mapping[str, int]) -> dict[str, Any]:
         """Return the settings that differ from the start, by the places of their values."""
