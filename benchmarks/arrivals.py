@@ -157,10 +157,11 @@ def describe(runs: list[Run]) -> dict[str, Any]:
         ).astype(np.float64)
 
     def lacking(run: Run, course: Course) -> np.ndarray:
-        return run.courses[ORACLE].expected - course.expected
+        regret: np.ndarray = run.courses[ORACLE].expected - course.expected
+        return regret
 
     def lacking_at_first(run: Run, course: Course) -> np.ndarray:
-        return lacking(run, course) * (np.arange(len(course.hits))[:, None] == run.day)
+        return np.where(np.arange(len(course.hits))[:, None] == run.day, lacking(run, course), 0)
 
     def means(table: np.ndarray, rows: np.ndarray | slice = slice(None)) -> list[list[float]]:
         return [

@@ -154,7 +154,7 @@ def compare(
         difference_always=None,
         ratio_always=None,
         p_value=welch.pvalue,
-        power=None if effect is None else _solve_power(*both, columns, level, effect),
+        power=None if effect is None else _solve_power(both[0], both[1], columns, level, effect),
     )
     if min(of.count() for of in both) >= USERS_FOR_EVERY_LOOK and not math.isnan(difference.low):
         comparison = _add_every_look(comparison, normal, level, planned_users)
