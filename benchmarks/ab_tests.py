@@ -1,6 +1,6 @@
 """Whether reports of experiments can be believed: simulated A/A tests, a planted effect, broken assignments.
 
-python benchmarks/ab_tests.py --out docs/results/ab-tests.json [--experiments 1000] [--only aa|planted|broken]
+python benchmarks/ab_tests.py [--experiments 1000] [--only aa|planted|broken]
 
 Users are simulated as counts with heavy tails: how much a user comes back is lognormal, how much of what is shown they
 use is drawn from a beta distribution whose mean depends on their profile. They arrive over 30 days, and are divided by
@@ -9,19 +9,18 @@ the product's own `Experiment.assign`. Each experiment has a random generator of
 
 from __future__ import annotations
 
-import argparse
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import typer
+from result_files import RESULTS, read_results, write_results
 from scipy.stats import binom
 
 from firstday.config import ExperimentConfig
-from firstday.experiment.compare import UserSums, compare, solve_power
+from firstday.experiment.compare import Comparison, compare
 from firstday.experiment.covariate import N_FOLDS, encode_known, predict_outcome
 from firstday.experiment.sample_ratio import check_sample_ratio
 from firstday.recommend.variants import Experiment
@@ -31,28 +30,25 @@ SLATE = 12
 N_USERS, N_USERS_PLANTED, N_USERS_BROKEN = 6_000, 20_000, 20_000
 EFFECT = 0.03
 COUNTRIES = np.array(["FR", "DE", "BR", "JP"])
+VARIANTS = np.array(["control", "treatment"])
 CONFIG = ExperimentConfig()
 
 
-@dataclass(frozen=True, eq=False)
-class People:
-    """Simulated users in order of arrival, each array of shape (n_users,)."""
-
-    shown: np.ndarray
-    used_of_shown: np.ndarray
-    items_used: np.ndarray
-    country: np.ndarray
-
-
-def draw_people(rng: np.random.Generator, n: int, gains: np.ndarray) -> People:
-    """Draw users; `gains` multiplies how much of what is shown each of them uses, shape (n,)."""
+def draw_people(rng: np.random.Generator, treated: np.ndarray, gain: float = 1.0) -> pl.DataFrame:
+    """Draw users in order of arrival; treated ones use `gain` times as much of what is shown."""
+    n = len(treated)
     country = rng.integers(len(COUNTRIES), size=n)
     activity = rng.lognormal(0.0, 1.0, n)
     shown = SLATE * (1 + rng.poisson(activity))
-    rate = rng.beta(3.0, 12.0, n) * (0.8 + 0.4 * country / (len(COUNTRIES) - 1)) * gains
+    rate = rng.beta(3.0, 12.0, n) * (0.8 + 0.4 * country / (len(COUNTRIES) - 1)) * np.where(treated, gain, 1.0)
     used = rng.binomial(shown, np.minimum(rate, 1.0))
     elsewhere = rng.poisson(5 * activity * rng.gamma(1.0, 1.0, n))
-    return People(shown.astype(float), used.astype(float), (used + elsewhere).astype(float), COUNTRIES[country])
+    outcomes = {
+        "shown": shown.astype(float),
+        "used": used.astype(float),
+        "items_used": (used + elsewhere).astype(float),
+    }
+    return pl.DataFrame({"variant": VARIANTS[treated.astype(int)], **outcomes, "country": COUNTRIES[country]})
 
 
 def assign(experiment: Experiment, first: int, n: int) -> np.ndarray:
@@ -61,20 +57,29 @@ def assign(experiment: Experiment, first: int, n: int) -> np.ndarray:
     return np.array([variant is not None and variant.name == "treatment" for variant in variants])
 
 
-def sums_of(people: People) -> dict[str, UserSums]:
-    """Return the outcomes that are judged."""
-    return {
-        "used_of_shown": UserSums(people.used_of_shown, people.shown),
-        "items_used": UserSums(people.items_used),
-    }
+SHARE = {"numerator": "used", "denominator": "shown"}
+JUDGED = {"used_of_shown": SHARE, "items_used": {"numerator": "items_used"}}
+"""The outcomes that are judged, by columns of `draw_people`."""
 
 
-def with_covariate(people: People) -> UserSums:
-    """Return the share of shown items that were used, with what the country predicts of it."""
-    known = encode_known(pl.DataFrame({"country": people.country}))
-    folds = np.arange(len(people.shown)) % N_FOLDS
-    covariate = predict_outcome(known, people.used_of_shown, folds)
-    return UserSums(people.used_of_shown, people.shown, covariate, predict_outcome(known, people.shown, folds))
+def judge(people: pl.DataFrame, columns: Mapping[str, str], **options: Any) -> Comparison:
+    """Compare an outcome of both variants."""
+    found = compare(people.select("variant", **columns), *VARIANTS.tolist(), level=CONFIG.level, **options)
+    assert found is not None
+    return found
+
+
+def is_clear(found: Comparison) -> bool:
+    """Tell whether the interval for one look excludes no difference."""
+    return found.p_value < 1 - CONFIG.level
+
+
+def add_covariates(people: pl.DataFrame) -> pl.DataFrame:
+    """Add what the country predicts of how much was used and shown."""
+    known = encode_known(people.select("country"))
+    folds = np.arange(people.height) % N_FOLDS
+    predicted = {name: predict_outcome(known, people[name].to_numpy(), folds) for name in ("used", "shown")}
+    return people.with_columns(pl.Series(f"{name}_covariate", of) for name, of in predicted.items())
 
 
 def run_aa(seed: int, number: int) -> dict[str, bool]:
@@ -82,28 +87,19 @@ def run_aa(seed: int, number: int) -> dict[str, bool]:
     rng = np.random.default_rng([seed, 1, number])
     experiment = Experiment.parse(f"aa-{number}: control=segment*50, treatment=segment*50")
     treated = assign(experiment, number * N_USERS, N_USERS)
-    people = draw_people(rng, N_USERS, np.ones(N_USERS))
+    people = draw_people(rng, treated)
     alarms: dict[str, bool] = {}
-    for name, sums in sums_of(people).items():
-        fixed_any = always_any = False
-        for day in range(1, DAYS + 1):
-            here = np.arange(N_USERS) < N_USERS * day // DAYS
-            found = compare(
-                sums.take(here & ~treated),
-                sums.take(here & treated),
-                level=CONFIG.level,
-                planned_users=CONFIG.planned_users,
-            )
-            assert found is not None
-            fixed_any |= found.is_clear
-            always_any |= found.is_always_clear
-            alarms[f"{name}: fixed, on the last day"] = found.is_clear
-        alarms[f"{name}: fixed, on any of {DAYS} days"] = fixed_any
-        alarms[f"{name}: always valid, on any of {DAYS} days"] = always_any
-    sums = with_covariate(people)
-    found = compare(sums.take(~treated), sums.take(treated), level=CONFIG.level)
-    assert found is not None
-    alarms["used_of_shown with a covariate: fixed, on the last day"] = found.is_clear
+    for name, columns in JUDGED.items():
+        by_day = [
+            judge(people.head(N_USERS * day // DAYS), columns, planned_users=CONFIG.planned_users)
+            for day in range(1, DAYS + 1)
+        ]
+        alarms[f"{name}: fixed, on the last day"] = is_clear(by_day[-1])
+        alarms[f"{name}: fixed, on any of {DAYS} days"] = any(map(is_clear, by_day))
+        alarms[f"{name}: always valid, on any of {DAYS} days"] = any(found.is_always_clear for found in by_day)
+    covariates = {f"{part}_covariate": f"{name}_covariate" for part, name in SHARE.items()}
+    found = judge(add_covariates(people), {**SHARE, **covariates})
+    alarms["used_of_shown with a covariate: fixed, on the last day"] = is_clear(found)
     return alarms
 
 
@@ -112,14 +108,10 @@ def run_planted(seed: int, number: int) -> tuple[bool, bool, float]:
     rng = np.random.default_rng([seed, 2, number])
     experiment = Experiment.parse(f"planted-{number}: control=segment*50, treatment=auto*50")
     treated = assign(experiment, number * N_USERS_PLANTED, N_USERS_PLANTED)
-    people = draw_people(rng, N_USERS_PLANTED, np.where(treated, 1 + EFFECT, 1.0))
-    sums = sums_of(people)["used_of_shown"]
-    both = sums.take(~treated), sums.take(treated)
-    found = compare(*both, level=CONFIG.level, planned_users=N_USERS_PLANTED)
-    power = solve_power(*both, level=CONFIG.level, effect=EFFECT)
-    assert found is not None
-    assert power is not None
-    return found.difference.low > 0, found.is_always_clear and found.difference.mean > 0, power.power
+    people = draw_people(rng, treated, 1 + EFFECT)
+    found = judge(people, SHARE, planned_users=N_USERS_PLANTED, effect=EFFECT)
+    assert found.power is not None
+    return found.difference.low > 0, found.is_always_clear and found.difference.mean > 0, found.power.power
 
 
 def run_broken(seed: int, number: int) -> dict[str, bool]:
@@ -149,23 +141,13 @@ def binomial_interval(n: int, p: float) -> list[float]:
     return [100 * float(low) / n, 100 * float(high) / n]
 
 
-def main() -> None:
+def main(experiments: int = 1000, seed: int = 0, only: str | None = None) -> None:
     """Run all or one part, and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="a part is added to what is there")
-    parser.add_argument("--experiments", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=("aa", "planted", "broken"))
-    options = parser.parse_args()
-    parts = {"aa": judge_aa, "planted": judge_planted, "broken": judge_broken}
-    for name, judge in parts.items():
-        if options.only in (None, name):
-            found = {"experiments": options.experiments, "seed": options.seed}
-            found |= judge(options.seed, options.experiments)
-            content = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
-            content |= {name: found, "tea_tasting": version("tea-tasting")}
-            options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            print(json.dumps({name: found}, indent=1), flush=True)
+    path = RESULTS / "ab-tests.json"
+    for name, judge in {"aa": judge_aa, "planted": judge_planted, "broken": judge_broken}.items():
+        if only in (None, name):
+            found = {"experiments": experiments, "seed": seed, **judge(seed, experiments)}
+            write_results({**read_results(path), name: found, "tea_tasting": version("tea-tasting")}, path)
 
 
 def judge_aa(seed: int, n: int) -> dict[str, Any]:
@@ -202,4 +184,4 @@ def judge_broken(seed: int, n: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -13,7 +13,6 @@ nothing. Differences are user by user over the same users and day ones, with a 9
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -22,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+import typer
+from result_files import RESULTS, to_json
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import open_tables
@@ -35,7 +35,6 @@ from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean
 from firstday.training.fit import cohort_query, fit
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 LEARNED = ("segment", "blend")
 NO_NETWORKS: Mapping[str, Any] = {
     "sampled.day_ones": 1,
@@ -80,27 +79,21 @@ KNOWN: Mapping[str, Callable[[SignalBatch], SignalBatch]] = {
 }
 
 
-def main() -> None:
-    """Train with every form, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables")
-    parser.add_argument("--path", type=Path)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only-group", action="store_true", help="train next to nothing and judge `group` alone")
-    parser.add_argument("--out", type=Path, help="where the figures go; docs/results if left out")
-    arguments = parser.parse_args()
-    dataset, preset = open_tables(arguments.tables, arguments.path, None)
-    out = arguments.out or RESULTS / f"ages-{dataset.name}.json"
-    default = preset.features.age_users
+def main(
+    tables: str, path: Path | None = None, seeds: int = 5, *, only_group: bool = False, out: Path | None = None
+) -> None:
+    """Train with every form (next to nothing, to judge `group` alone), and write the figures."""
+    dataset, preset = open_tables(tables, path, None)
     rows: list[dict[str, Any]] = []
     for form in FORMS:
         judged = Judged()
-        for seed in range(arguments.seeds):
-            judge_seed(judged, dataset, form, preset.override("seed", seed), only_group=arguments.only_group)
-            Console(stderr=True).print(f"{form}, seed {seed}: done")
+        for seed in range(seeds):
+            judge_seed(judged, dataset, form, preset.override("seed", seed), only_group=only_group)
+            print(f"{form}, seed {seed}: done", flush=True)
         rows += [{"ages": form, **row} for row in compare(judged)]
-        head = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": arguments.seeds, "default": default}
-        out.write_text(write_rows(head, rows), encoding="utf-8")
+        default = preset.features.age_users
+        head = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": seeds, "default": default}
+        (out or RESULTS / f"ages-{dataset.name}.json").write_text(write_rows(head, rows), encoding="utf-8")
 
 
 def write_rows(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
@@ -174,12 +167,11 @@ def compare(judged: Judged) -> list[dict[str, Any]]:
                     "strategy": strategy,
                     "age_users": number,
                     "precision": round(float(precision[members].mean()), 2),
-                    "minus_plain": round(difference.mean, 2),
-                    "minus_plain_ci": [round(difference.low, 2), round(difference.high, 2)],
+                    **to_json("minus_plain", difference),
                 }
             )
     return rows
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,8 +1,8 @@
 """A simulated service with arriving users and new items: regret by registration day; writes docs/results/arrivals.json.
 
-python benchmarks/arrivals.py [--seeds 3] [--keep FOLDER]        about a quarter of an hour on one thread
+python benchmarks/arrivals.py [--seeds 3]        about a quarter of an hour on one thread
 
-With a folder, what was run before is taken from there. A picture is written, too: docs/images/arrivals-regret.svg.
+A picture is written, too: docs/images/arrivals-regret.svg.
 
 For each seed a world is simulated and a model is trained on its warm users, who know nothing of the items that are to
 come. Then newcomers arrive for ten days (`simulated_arrivals`), and every policy meets the same of them. Regret
@@ -12,12 +12,8 @@ intervals by bootstrap over users.
 
 from __future__ import annotations
 
-import argparse
-import json
-import pickle
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import typer
+from result_files import RESULTS, write_results
 from simulated_arrivals import (
     ORACLE,
     ArrivalSettings,
@@ -46,11 +44,11 @@ from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import make_world_and_catalogue, simulate
 from firstday.training.fit import train
 
-DOCS = Path(__file__).parents[1] / "docs"
 N_USERS, N_ITEMS, LOG_DAYS = 3_000, 1_800, 60
-POLICIES = (ORACLE, "segment@once", "segment", "blend", "auto", "explore", "explore+new")
+COUNTING = "explore+new"
+POLICIES = (ORACLE, "segment@once", "segment", "blend", "auto", "explore", COUNTING)
 WITHOUT_NEW = (ORACLE, "segment@once", "segment", "blend", "explore")
-OF_NEW = (ORACLE, "explore", "explore+new")
+OF_NEW = (ORACLE, "explore", COUNTING)
 KINDS: Mapping[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "service": (POLICIES, {}),
     "still": (WITHOUT_NEW, {"drift": 0.0}),
@@ -62,19 +60,16 @@ KINDS: Mapping[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 seen what new items bring; their policies and changed settings."""
 
 
-def main() -> None:
+def main(seeds: int = 3) -> None:
     """Simulate, train, let users arrive, and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--keep", type=Path)
-    arguments = parser.parse_args()
-    content: dict[str, Any] = {"seeds": arguments.seeds, "warm_users": N_USERS, "items": N_ITEMS, **describe_settings()}
+    settings = {name: value for name, value in vars(ArrivalSettings()).items() if name != "seed"}
+    settings["meeting"] = vars(settings["meeting"])
+    content: dict[str, Any] = {"seeds": seeds, "warm_users": N_USERS, "items": N_ITEMS, "settings": settings}
     for kind in KINDS:
-        runs = [keep_run(seed, kind, arguments.keep) for seed in range(arguments.seeds)]
-        content[kind] = {**KINDS[kind][1], **describe(runs)}
-    (DOCS / "results" / "arrivals.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        content[kind] = {**KINDS[kind][1], **describe([run_kind(seed, kind) for seed in range(seeds)])}
+    write_results(content, RESULTS / "arrivals.json")
     picture = standalone(plot_arrivals(content["service"]["cohorts"]))
-    (DOCS / "images" / "arrivals-regret.svg").write_text(picture, encoding="utf-8")
+    (RESULTS.parent / "images" / "arrivals-regret.svg").write_text(picture, encoding="utf-8")
 
 
 def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
@@ -101,7 +96,7 @@ class Run:
 
     Parameters
     ----------
-    day, visits, new_since
+    day, new_since
         See `Arrivals`.
     appeal
         How likely users use each item that is seen on the last day, on average, shape (n_items,).
@@ -110,27 +105,13 @@ class Run:
     """
 
     day: np.ndarray
-    visits: np.ndarray
     new_since: np.ndarray
     appeal: np.ndarray
-    courses: dict[str, Course]
-
-
-def keep_run(seed: int, kind: str, folder: Path | None) -> Run:
-    """Run a service, or read what became of it from a folder."""
-    path = None if folder is None else folder / f"arrivals-{kind}-{seed}.pickle"
-    if path is not None and path.exists():
-        kept: Run = pickle.loads(path.read_bytes())  # noqa: S301 - written by this script
-        return kept
-    run = run_kind(seed, kind)
-    if path is not None:
-        path.write_bytes(pickle.dumps(run))
-    return run
+    courses: Mapping[str, Course]
 
 
 def run_kind(seed: int, kind: str) -> Run:
     """Simulate a world, train, and let users arrive in a service."""
-    begun = time.perf_counter()
     policies, changes = KINDS[kind]
     settings = ArrivalSettings(**changes, seed=seed)
     simulation = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed)
@@ -139,19 +120,11 @@ def run_kind(seed: int, kind: str) -> Run:
     model = train_on_old_items(seed, settings.days)
     tastes = TrueTastes.of(arrivals, catalogue, simulation, settings)
     signals = describe_arrivals(arrivals, model, simulation, seed)
-    courses: dict[str, Course] = {}
-    for policy in policies:
-        courses.update(run_service(model, signals, tastes, [policy]))
-        print(f"{kind}, seed {seed}, {policy}: {time.perf_counter() - begun:.0f} s", flush=True)
+    courses = run_service(model, signals, tastes, policies)
+    print(f"{kind}, seed {seed}: done", flush=True)
     some = np.arange(min(1_000, len(arrivals.day)))
     appeal = tastes.of_day(some, settings.days - 1).mean(axis=0)
-    return Run(arrivals.day, arrivals.visits, arrivals.new_since, appeal, courses)
-
-
-def describe_settings() -> dict[str, Any]:
-    """Return the settings of the arrivals."""
-    values = {name: value for name, value in vars(ArrivalSettings()).items() if name != "seed"}
-    return {"settings": {**values, "meeting": vars(values["meeting"])}}
+    return Run(arrivals.day, arrivals.new_since, appeal, courses)
 
 
 @lru_cache(maxsize=8)
@@ -172,97 +145,72 @@ def train_on_old_items(seed: int, days: int) -> TrainedModel:
 
 
 def describe(runs: list[Run]) -> dict[str, Any]:
-    """Return hits and regret by policy and by cohort, and what was found of new items."""
+    """Return hits and regret by policy, regret of the first day by cohort, and what was found of new items."""
     names = list(runs[0].courses)
-    hits: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    expected, regret, first_regret, later_regret = ({name: list(of) for name, of in hits.items()} for _ in range(4))
-    for run in runs:
-        is_first = np.arange(len(run.visits))[:, None] == run.day
-        for name, course in run.courses.items():
-            lacking = run.courses[ORACLE].expected - course.expected
-            hits[name].append(course.hits.sum(axis=0))
-            expected[name].append(course.expected.sum(axis=0))
-            regret[name].append(lacking.sum(axis=0))
-            first_regret[name].append((lacking * is_first).sum(axis=0))
-            later_regret[name].append((lacking * ~is_first).sum(axis=0))
-    days = [run.day for run in runs]
-    users = [number * len(run.day) + np.arange(len(run.day)) for number, run in enumerate(runs)]
-    n_lists = [run.visits.sum(axis=0) for run in runs]
-    day, user = np.concatenate(days), np.concatenate(users)
+    day = np.concatenate([run.day for run in runs])
+    user = np.arange(len(day))
 
-    def means(of: Mapping[str, list[np.ndarray]], rows: np.ndarray | None = None) -> dict[str, Any]:
-        table = np.stack([np.concatenate(of[name]) for name in names], axis=1).astype(np.float64)
-        chosen = slice(None) if rows is None else rows
-        return dict(zip(names, map(write, bootstrap_means(table[chosen], user[chosen])), strict=True))
+    def join(values_of: Callable[[Run, Course], np.ndarray]) -> np.ndarray:
+        """Return the sum over days of each user by policy, given values of shape (days, n_users)."""
+        return np.column_stack(
+            [np.concatenate([values_of(run, run.courses[name]).sum(axis=0) for run in runs]) for name in names]
+        ).astype(np.float64)
 
-    hit_table = {name: np.concatenate(hits[name]).astype(np.float64) for name in names}
-    pairs = [(a, b) for a in names for b in names if a != b and ORACLE not in (a, b)]
-    differences = np.stack([hit_table[a] - hit_table[b] for a, b in pairs], axis=1)
-    compared = {f"{a} - {b}": write(of) for (a, b), of in zip(pairs, bootstrap_means(differences, user), strict=True)}
-    gains: dict[int, list[float]] = {}
-    if "explore+new" in names:
-        gain = np.concatenate(first_regret["explore"]) - np.concatenate(first_regret["explore+new"])
-        gains = {int(of): write(bootstrap_means(gain[day == of][:, None], user[day == of])[0]) for of in np.unique(day)}
-    cohorts = [
-        {
-            "day": int(cohort),
-            "users": int((day == cohort).sum()),
-            "lists": round(float(np.concatenate(n_lists)[day == cohort].mean()), 3),
-            "hits": means(hits, day == cohort),
-            "regret": means(regret, day == cohort),
-            "first_day_regret": means(first_regret, day == cohort),
-            "later_regret": means(later_regret, day == cohort),
-            "gain_of_new": gains.get(int(cohort)),
-        }
+    def lacking(run: Run, course: Course) -> np.ndarray:
+        regret: np.ndarray = run.courses[ORACLE].expected - course.expected
+        return regret
+
+    def lacking_at_first(run: Run, course: Course) -> np.ndarray:
+        return np.where(np.arange(len(course.hits))[:, None] == run.day, lacking(run, course), 0)
+
+    def means(table: np.ndarray, rows: np.ndarray | slice = slice(None)) -> list[list[float]]:
+        return [
+            [round(float(number), 4) for number in (of.mean, of.low, of.high)]
+            for of in bootstrap_means(table[rows], user[rows])
+        ]
+
+    hits, first = join(lambda _, course: course.hits), join(lacking_at_first)
+    cohorts: list[dict[str, Any]] = [
+        {"day": int(cohort), "first_day_regret": dict(zip(names, means(first, day == cohort), strict=True))}
         for cohort in np.unique(day)
     ]
-    return {
-        "users": len(user),
-        "lists": round(float(np.concatenate(n_lists).mean()), 3),
-        "hits": means(hits),
-        "expected": means(expected),
-        "regret": means(regret),
-        "hits_compared": compared,
+    found: dict[str, Any] = {
+        "hits": dict(zip(names, means(hits), strict=True)),
+        "regret": dict(zip(names, means(join(lacking)), strict=True)),
         "cohorts": cohorts,
-        "new_items": {name: describe_new(runs, name) for name in names},
     }
+    if COUNTING in names:
+        counting, others = names.index(COUNTING), [name for name in ("explore", "blend") if name in names]
+        gained = hits[:, [counting]] - hits[:, [names.index(name) for name in others]]
+        pairs = [f"{COUNTING} - {name}" for name in others]
+        found |= {"hits_compared": dict(zip(pairs, means(gained), strict=True)), "new_items": describe_new(runs)}
+        gain = first[:, [names.index("explore")]] - first[:, [counting]]
+        for cohort in cohorts:
+            (cohort["gain_of_new"],) = means(gain, day == cohort["day"])
+    return found
 
 
-def describe_new(runs: list[Run], name: str) -> dict[str, Any]:
-    """Return what a policy showed of new items, and how many of the best tenth it knows after the last day."""
-    n_new = n_best = n_found = n_tried = 0
-    shown, used, old = [], [], []
+def describe_new(runs: list[Run]) -> dict[str, Any]:
+    """Return what counting showed of new items, and how many of the best tenth it knows after the last day."""
+    n_best = n_found = n_tried = 0
+    by_day: dict[str, list[np.ndarray]] = {}
     for run in runs:
-        course, is_new = run.courses[name], run.new_since >= 0
+        course, is_new = run.courses[COUNTING], run.new_since >= 0
         appeal = run.appeal[is_new]
-        total_shown, total_used = course.shown.sum(axis=0)[is_new], course.used.sum(axis=0)[is_new]
+        shown, used = course.shown.sum(axis=0)[is_new], course.used.sum(axis=0)[is_new]
         best = max(1, len(appeal) // 10)
         truly = np.argsort(-appeal, kind="stable")[:best]
-        rates = (PRIOR_USED + total_used) / (PRIOR_USED + PRIOR_IGNORED + total_shown)
+        rates = (PRIOR_USED + used) / (PRIOR_USED + PRIOR_IGNORED + shown)
         believed = np.argsort(-rates, kind="stable")[:best]
-        n_new, n_best = n_new + len(appeal), n_best + best
-        n_tried += int((total_used[truly] > 0).sum())
-        n_found += len(np.intersect1d(truly, believed)) if total_used.any() else 0
-        shown.append(course.shown[:, is_new].sum(axis=1))
-        used.append(course.used[:, is_new].sum(axis=1))
-        old.append((course.used[:, ~is_new].sum(axis=1), course.shown[:, ~is_new].sum(axis=1)))
-    old_used, old_shown = np.array(old).sum(axis=0)
-    return {
-        "items": n_new,
-        "best": n_best,
-        "best_used": n_tried,
-        "best_found": n_found,
-        "shown": np.sum(shown, axis=0).tolist(),
-        "used": np.sum(used, axis=0).tolist(),
-        "old_shown": old_shown.tolist(),
-        "old_used": old_used.tolist(),
-    }
-
-
-def write(value: Interval) -> list[float]:
-    """Return a mean and the ends of its interval."""
-    return [round(float(number), 4) for number in (value.mean, value.low, value.high)]
+        n_best += best
+        n_tried += int((used[truly] > 0).sum())
+        n_found += len(np.intersect1d(truly, believed)) if used.any() else 0
+        for name, table in (("shown", course.shown), ("used", course.used)):
+            by_day.setdefault(name, []).append(table[:, is_new].sum(axis=1))
+            by_day.setdefault(f"old_{name}", []).append(table[:, ~is_new].sum(axis=1))
+    sums = {name: np.sum(of_runs, axis=0).tolist() for name, of_runs in by_day.items()}
+    return {"best": n_best, "best_used": n_tried, "best_found": n_found, **sums}
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -11,16 +11,13 @@ isotonic regression on the strategy's score, and on the place alone. Results go 
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+import typer
+from result_files import RESULTS, write_results
 
 from firstday.cli.options import open_tables
 from firstday.config import Config
@@ -33,33 +30,21 @@ from firstday.recommend.registry import find_strategy
 from firstday.training.calibrate import MOST_USERS
 from firstday.training.fit import cohort_query, fit
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 N_PARTS = 10
 WAYS = ("logistic", "isotonic on scores", "isotonic on places")
 
 
-def main() -> None:
-    """Train for every seed, and print how well calibrated each strategy is."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables")
-    parser.add_argument("--path", type=Path)
-    parser.add_argument("--seeds", type=int, default=5)
-    arguments = parser.parse_args()
-    dataset, preset = open_tables(arguments.tables, arguments.path, None)
-    by_seed = [judge_seed(dataset, preset, seed) for seed in range(arguments.seeds)]
+def main(tables: str, path: Path | None = None, seeds: int = 5) -> None:
+    """Train for every seed, and write how well calibrated each strategy is, means over seeds."""
+    dataset, preset = open_tables(tables, path, None)
+    by_seed = [judge_seed(dataset, preset, seed) for seed in range(seeds)]
     rows = [
-        {"strategy": name, **{key: mean_of([of_seed[name][key] for of_seed in by_seed]) for key in by_seed[0][name]}}
+        {"strategy": name}
+        | {key: round(float(np.mean([of_seed[name][key] for of_seed in by_seed])), 4) for key in by_seed[0][name]}
         for name in by_seed[0]
     ]
-    content = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": arguments.seeds, "rows": rows}
-    out = RESULTS / f"calibration-{dataset.name}.json"
-    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    show(dataset.name, rows)
-
-
-def mean_of(values: list[float]) -> float:
-    """Return the mean over seeds, rounded."""
-    return round(float(np.mean(values)), 4)
+    content = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": seeds, "rows": rows}
+    write_results(content, RESULTS / f"calibration-{dataset.name}.json")
 
 
 def judge_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[str, float]]:
@@ -124,16 +109,5 @@ def log_loss(likely: np.ndarray, used: np.ndarray) -> float:
     return -float(np.mean(used * np.log(likely) + (1 - used) * np.log(1 - likely)))
 
 
-def show(dataset: str, rows: list[dict[str, Any]]) -> None:
-    """Print a line for each strategy."""
-    table = Table(title=f"{dataset}: used of what was listed, calibration error (points) and log loss")
-    for column in ("strategy", "used, %", *WAYS):
-        table.add_column(column, justify="left" if column == "strategy" else "right")
-    for row in rows:
-        cells = [f"{row[f'{way}: error']:.1f}, {row[f'{way}: log loss']:.3f}" for way in WAYS]
-        table.add_row(row["strategy"], f"{row['used']:.1f}", *cells)
-    Console().print(table)
-
-
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,7 +1,7 @@
 """What each component of `blend` earns, and what its defaults would be if they were chosen without a set.
 
 python benchmarks/components.py --data ../shared/data                          all sets
-python benchmarks/components.py --data ../shared/data --only online-retail movielens-100k
+python benchmarks/components.py --data ../shared/data --only online-retail --only movielens-100k
 
 Renews docs/results/components.json and blend-defaults.json. Networks are trained once for each cut-off or seed; the
 weights of `blend` are fitted anew without each component in turn, and with other values of each default. Prints P@10
@@ -12,8 +12,6 @@ for keep their rows.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +20,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import typer
+from result_files import RESULTS, read_results, write_results
 
 from firstday.baselines import ease
 from firstday.config import Config
@@ -37,8 +37,6 @@ from firstday.training import fit as training
 from firstday.training import trend, weights
 from firstday.training.validation import Fold
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "components.json"
-CHOSEN = RESULTS.parent / "blend-defaults.json"
 LENGTHS = (10, 50)
 DEFAULTS: dict[str, tuple[ModuleType, str, tuple[float, ...]]] = {
     "ridge": (weights, "RIDGE", (0.01, 0.05, 0.25)),
@@ -51,21 +49,14 @@ DEFAULTS: dict[str, tuple[ModuleType, str, tuple[float, ...]]] = {
 """Where each default stands, and the values to try, today's among them."""
 
 
-def main() -> None:
-    """Measure sets, and join them to what was measured before."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders with local copies")
-    parser.add_argument("--only", nargs="*", default=[], help="names of sets; all that are there if left out")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds of sets without a clock")
-    arguments = parser.parse_args()
-    content = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    for name, copy in find_sets(arguments.only, arguments.data).items():
-        content[name] = measure_set(name, copy, arguments.seeds)
-        print(name, json.dumps(content[name], indent=1))
-        RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    chosen = choose_without(content)
-    print(json.dumps(chosen, indent=1))
-    CHOSEN.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+def main(data: list[Path] = [], only: list[str] = [], seeds: int = 3) -> None:
+    """Measure sets, all that `data` has if none is named, and join them to what was measured before."""
+    path = RESULTS / "components.json"
+    content = read_results(path)
+    for name, copy in find_sets(only, data).items():
+        content[name] = measure_set(name, copy, seeds)
+        write_results(content, path)
+    write_results(choose_without(content), RESULTS / "blend-defaults.json")
 
 
 def choose_without(content: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
@@ -187,4 +178,4 @@ def changed(module: ModuleType, name: str, value: Any) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

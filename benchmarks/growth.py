@@ -3,15 +3,12 @@
 python benchmarks/growth.py                                  10,000 and 100,000 users, and more interactions a user
 python benchmarks/growth.py --users 1000000 --no-events      takes most of an hour on 2 cores, and up to 24 GiB
 
-python benchmarks/growth.py --engine spark --users 100000    both engines, stage by stage: see spark_growth.py
-
 What is not measured now (sizes, or stages of a size) stays as it is. Every stage is a process of its own; peak memory
 is what the operating system says of it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -23,40 +20,37 @@ from time import perf_counter
 from typing import Any
 
 import polars as pl
+import typer
+from result_files import RESULTS, read_results, write_results
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "growth.json"
 REPEATS = (1, 4, 16)
 REPEATED_USERS = 20_000
 
 
-def main() -> None:
-    """Run everything and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--items", type=int, default=50_000)
-    parser.add_argument("--train-up-to", type=int, default=10**9, help="train on services of up to so many users")
-    parser.add_argument("--judge-up-to", type=int, default=100_000, help="evaluate services of up to so many users")
-    parser.add_argument("--folder", type=Path, help="where to put tables and models meanwhile (default: the system's)")
-    parser.add_argument("--no-events", action="store_true", help="leave out the rows in which only events grow")
-    parser.add_argument("--engine", choices=("local", "spark", "spark-only"), default="local", help="spark: both")
-    arguments = parser.parse_args()
-    if arguments.engine != "local":
-        from spark_growth import grow
+def main(
+    users: list[int] = [10_000, 100_000],
+    items: int = 50_000,
+    train_up_to: int = 10**9,
+    judge_up_to: int = 100_000,
+    folder: Path | None = None,
+    *,
+    events: bool = True,
+) -> None:
+    """Train on and evaluate services of up to so many users, and write the figures.
 
-        engines = ("spark",) if arguments.engine == "spark-only" else ("local", "spark")
-        grow(arguments.users, arguments.items, arguments.folder, engines)
-        return
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        if not arguments.no_events:
-            found["by_events"] = grow_events(Path(folder), arguments.items)
-        for n_users in arguments.users:
-            upto = arguments.train_up_to, arguments.judge_up_to
-            row = grow_users(Path(folder), n_users, arguments.items, *upto)
+    Tables and models are in `folder` meanwhile; without `events`, the rows in which only events grow are left out.
+    """
+    path = RESULTS / "growth.json"
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        found = read_results(path)
+        if events:
+            found["by_events"] = grow_events(Path(scratch), items)
+        for n_users in users:
+            row = grow_users(Path(scratch), n_users, items, train_up_to, judge_up_to)
             rows = {other["users"]: other for other in found.get("by_users", [])}
             rows[n_users] = {**rows.get(n_users, {}), **row}
             found["by_users"] = [rows[size] for size in sorted(rows)]
-            RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            write_results(found, path)
 
 
 def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, judge_up_to: int) -> dict[str, Any]:
@@ -120,4 +114,4 @@ def run(*arguments: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
+from result_files import to_json
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
@@ -312,7 +313,6 @@ def summarise(trials: Sequence[Trial]) -> list[dict[str, Any]]:
             elif popular.any():
                 (intervals["_ratio"],) = bootstrap_ratios(values[:, None], popular, user)
             for of, interval in intervals.items():
-                row[f"{word}{of}"] = round(interval.mean, 4)
-                row[f"{word}{of}_ci"] = [round(interval.low, 4), round(interval.high, 4)]
+                row |= to_json(f"{word}{of}", interval, 4)
         rows.append(row)
     return rows

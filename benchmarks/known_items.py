@@ -8,44 +8,33 @@ on the warm ones and judges the cold ones. Writes docs/results/known-items-NAME.
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
-from rich.console import Console
+import typer
+from result_files import RESULTS, write_results
 
 from firstday.cli.options import open_tables
 from firstday.evaluation.run import evaluate
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SIZES = (0, 1, 3, 5, 10, 20, 40)
 STRATEGIES = ("popular", "segment", "direct", "blend", "user_user")
 
 
-def main() -> None:
+def main(tables: str, path: Path | None = None, seeds: int = 3) -> None:
     """Evaluate with every size, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables")
-    parser.add_argument("--path", type=Path)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="where the figures go; docs/results if left out")
-    arguments = parser.parse_args()
-    dataset, preset = open_tables(arguments.tables, arguments.path, None)
+    dataset, preset = open_tables(tables, path, None)
     rows = []
-    for size in arguments.sizes:
+    for size in SIZES:
         config = preset.override({"protocol": "sampled", "sampled.sizes": (size,), "sampled.probabilities": (1.0,)})
-        results = evaluate(dataset, config, strategies=STRATEGIES, tune_once=True, n_seeds=arguments.seeds).to_json()
+        results = evaluate(dataset, config, strategies=STRATEGIES, tune_once=True, n_seeds=seeds).to_json()
         row = {"known": size} | {
             found["strategy"]: {key: found[key] for key in ("precision", "precision_ci")}
             for found in results["results"]
         }
         rows.append(row)
-        Console(stderr=True).print(row)
-        content = {"dataset": dataset.name, "seeds": arguments.seeds, "rows": rows}
-        out = arguments.out or RESULTS / f"known-items-{dataset.name}.json"
-        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        content = {"dataset": dataset.name, "seeds": seeds, "rows": rows}
+        write_results(content, RESULTS / f"known-items-{dataset.name}.json")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,6 +1,6 @@
 """A first ten days of a service that is killed again and again: all that was acknowledged must be there, and once.
 
-    python benchmarks/lifecycle.py --model MODEL [--users 2000] [--days 10] [--kills 20] [--tables OUT] [--json OUT]
+    python benchmarks/lifecycle.py MODEL [--users 2000] [--days 10] [--kills 20] [--tables OUT] [--out OUT]
 
 Newcomers come on each day, tell their profile, get lists that are recorded, use some of what they see, and come back on
 later days; every third client says what was really seen of a list. Meanwhile the server is killed at random moments
@@ -15,7 +15,6 @@ of each store in that form.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
@@ -30,7 +29,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import typer
 from redis_process import RedisProcess
+from result_files import write_results
 from serve_ledger import check
 from serve_process import Connection, ServerProcess, write_request
 from serve_reload import relabel
@@ -409,17 +410,16 @@ def run(
     }
 
 
-def main() -> None:
-    """Run the days with SQLite, then with Redis, and print what was counted."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--users", type=int, default=2000)
-    parser.add_argument("--days", type=int, default=10)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tables", type=Path, help="keep the tables here, in a folder for each store")
-    parser.add_argument("--json", type=Path, help="write the results here")
-    arguments = parser.parse_args()
+def main(
+    model: Path,
+    users: int = 2000,
+    days: int = 10,
+    kills: int = 20,
+    seed: int = 0,
+    tables: Path | None = None,
+    out: Path | None = None,
+) -> None:
+    """Run the days with SQLite, then with Redis; keep the tables of each store in a folder of `tables`."""
     results = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -427,18 +427,14 @@ def main() -> None:
         try:
             for store in (None, redis) if redis else (None,):
                 place_of = folder / ("with-redis" if store else "with-sqlite")
-                sizes = (arguments.users, arguments.days, arguments.kills)
-                results.append(run(arguments.model, place_of, *sizes, arguments.seed, store))
-                if arguments.tables:
-                    shutil.copytree(place_of / "stretched", arguments.tables / results[-1]["store"], dirs_exist_ok=True)
+                results.append(run(model, place_of, users, days, kills, seed, store))
+                if tables:
+                    shutil.copytree(place_of / "stretched", tables / results[-1]["store"], dirs_exist_ok=True)
         finally:
             if redis is not None:
                 redis.stop()
-    text = json.dumps(results, indent=1)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    print(text)
+    write_results(results, out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -12,8 +12,6 @@ every item for a candidate; so is `neighbors`, which then looks at every kept us
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,29 +24,22 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402  threads first
 import polars as pl  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+import typer  # noqa: E402
+from result_files import RESULTS, write_results  # noqa: E402
 
 from firstday.data.events import ITEM  # noqa: E402
 from firstday.features.signals import Signals  # noqa: E402
 from firstday.recommend.recommender import Recommender, open_model  # noqa: E402
 from firstday.recommend.strategies import blend, people  # noqa: E402
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "list-speed.json"
 STRATEGIES = ("segment", "popular", "personal", "soft_segments", "direct", "neighbors", "blend", "auto")
 K, TOGETHER = 50, 32
 
 
-def main() -> None:
+def main(tables: Path, model_folder: Path, n_users: int = 1024, rounds: int = 5) -> None:
     """Measure and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", type=Path)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--users", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    recommender = open_model(arguments.model, verify=False)
-    users = read_newcomers(arguments.tables, arguments.users)
+    recommender = open_model(model_folder, verify=False)
+    users = read_newcomers(tables, n_users)
     model = recommender.model
     content: dict[str, Any] = {
         "items": model.n_items,
@@ -59,10 +50,9 @@ def main() -> None:
         "blending": [dict(weights) for weights in model.blending.weights],
         "auto": [evidence.best for evidence in model.selection.classes],
         "equal": {name: compare(recommender, users, name) for name in ("blend", "neighbors", "auto")},
-        "milliseconds": time_strategies(recommender, users, arguments.rounds),
+        "milliseconds": time_strategies(recommender, users, rounds),
     }
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    show(content)
+    write_results(content, RESULTS / "list-speed.json")
 
 
 def read_newcomers(tables: Path, n_users: int) -> list[Signals]:
@@ -111,14 +101,12 @@ def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -
     """Return shares of places of the quick lists, in %: with the same item as in the full list, or with any of it."""
     with full_computation():
         full = recommender.answer_users(users, K, strategy).answer.items
-    shares: dict[str, float] = {}
-    for name, together in (("one", 1), ("together", TOGETHER)):
-        parts = [users[at : at + together] for at in range(0, len(users), together)]
-        quick = np.concatenate([recommender.answer_users(part, K, strategy).answer.items for part in parts])
-        shares[f"{name}_same_place"] = round(100 * float((quick == full).mean()), 3)
-        among = [np.isin(a, b).mean() for a, b in zip(quick, full, strict=True)]
-        shares[f"{name}_in_list"] = round(100 * float(np.mean(among)), 3)
-    return shares
+    quick = np.concatenate([recommender.answer_users([user], K, strategy).answer.items for user in users])
+    among = [np.isin(a, b).mean() for a, b in zip(quick, full, strict=True)]
+    return {
+        "one_same_place": round(100 * float((quick == full).mean()), 3),
+        "one_in_list": round(100 * float(np.mean(among)), 3),
+    }
 
 
 def time_strategies(recommender: Recommender, users: Sequence[Signals], n_rounds: int) -> dict[str, dict[str, float]]:
@@ -140,18 +128,5 @@ def time_strategies(recommender: Recommender, users: Sequence[Signals], n_rounds
     }
 
 
-def show(content: dict[str, Any]) -> None:
-    """Print times and equality."""
-    table = Table("strategy", "one user, ms", "x segment", f"of {TOGETHER} at once, ms", "x segment")
-    base = content["milliseconds"]["segment"]
-    for strategy, of in content["milliseconds"].items():
-        cells = [f"{of['one']:.2f}", f"{of['one'] / base['one']:.1f}"]
-        cells += [f"{of['together']:.3f}", f"{of['together'] / base['together']:.1f}"]
-        table.add_row(strategy, *cells)
-    console = Console(width=100)
-    console.print(table)
-    console.print(content["equal"])
-
-
 if __name__ == "__main__":
-    main()
+    typer.run(main)

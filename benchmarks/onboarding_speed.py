@@ -5,43 +5,33 @@ OPENBLAS_NUM_THREADS=1 python benchmarks/onboarding_speed.py          1,000 segm
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
-from pathlib import Path
 from time import process_time
 
 import numpy as np
+import typer
+from result_files import RESULTS, write_results
 
 from firstday.recommend.questionnaire import AnsweringUsers, Answers, Questionnaire, QuestionSettings, rank_by_answers
 from firstday.sparse import SparseRows
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "onboarding-speed.json"
 ITEMS_EACH = 80
 
 
-def main() -> None:
+def main(segments: int = 1_000, people: int = 70_000, items: int = 50_000, rounds: int = 100) -> None:
     """Ask random people, whose uses follow a long tail; nothing is learned from them, they only take their time."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--segments", type=int, default=1_000)
-    parser.add_argument("--people", type=int, default=70_000)
-    parser.add_argument("--items", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=100)
-    arguments = parser.parse_args()
     rng = np.random.default_rng(0)
-    questionnaire = make_questionnaire(arguments.segments, arguments.people, arguments.items, rng)
-    questionnaire.next_question(Answers())
-    drawn = [draw_answers(questionnaire, rng) for _ in range(arguments.rounds)]
+    questionnaire = make_questionnaire(segments, people, items, rng)
+    drawn = [draw_answers(questionnaire, rng) for _ in range(rounds)]
     results = {
-        "segments": arguments.segments,
-        "people": arguments.people,
-        "items": arguments.items,
+        "segments": segments,
+        "people": people,
+        "items": items,
         "candidates": len(questionnaire.candidates),
         "question_cpu_ms": time_each(lambda answers: questionnaire.next_question(answers), drawn),
         "list_cpu_ms": time_each(lambda answers: rank_by_answers(questionnaire, answers, 50), drawn),
     }
-    print(json.dumps(results, indent=1))
-    OUT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_results(results, RESULTS / "onboarding-speed.json")
 
 
 def make_questionnaire(n_segments: int, n_people: int, n_items: int, rng: np.random.Generator) -> Questionnaire:
@@ -74,4 +64,4 @@ def time_each(work: Callable[[Answers], object], drawn: list[Answers]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -10,16 +10,16 @@ own, from files on disk to the table; the clock of a process includes loading li
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import typer
 from growth import run  # beside this file
+from result_files import RESULTS, write_results
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "paper-scale.json"
 N_USERS, N_SONGS = 100_000, 50_000
 AUTHORS_S = {"data": 5084, "training": 9, "full evaluation": 1418, "clustering": 14672, "semi evaluation": 991}
 """Seconds that the authors' script states for TT-SVD on "a standard machine", training on a GPU."""
@@ -32,23 +32,22 @@ SCHEDULES = {
 """What `--training` compares: settings of [cold_model], or None for `--as-published`."""
 
 
-def main() -> None:
-    """Simulate and reproduce at each size, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scales", type=float, nargs="+", default=[0.1, 1 / 3, 1.0])
-    parser.add_argument("--folder", type=Path, help="where to put the data meanwhile (default: the system's)")
-    parser.add_argument("--released", type=Path, help="the full size's data, if it is there already")
-    parser.add_argument("--training", action="store_true", help="compare lengths of training at the full size")
-    arguments = parser.parse_args()
-    if arguments.training:
-        compare_training(arguments.folder, arguments.released)
+def main(
+    scales: list[float] = [0.1, 1 / 3, 1.0],
+    folder: Path | None = None,
+    released: Path | None = None,
+    *,
+    training: bool = False,
+) -> None:
+    """Simulate in `folder` and reproduce at each size; `released` has the full size's data, if it is there already."""
+    if training:
+        compare_training(folder, released)
         return
     found: dict[str, Any] = {"cores": os.cpu_count(), "authors_seconds": AUTHORS_S, "scales": []}
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        for scale in arguments.scales:
-            given = arguments.released if scale == 1 else None
-            found["scales"].append(measure(Path(folder), scale, given))
-            RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        for scale in scales:
+            found["scales"].append(measure(Path(scratch), scale, released if scale == 1 else None))
+            write_results(found, RESULTS / "paper-scale.json")
 
 
 def measure(folder: Path, scale: float, given: Path | None) -> dict[str, Any]:
@@ -98,8 +97,8 @@ def compare_training(place: Path | None, given: Path | None) -> None:
                 file.write_text(f"[segments]\nrestarts = 1\n[cold_model]\n{settings}\n", encoding="utf-8")
                 options = ["--config", str(file)]
             rows.append({"name": name, **reproduce(Path(folder), released, *few, *options)})
-            RESULTS.with_name("paper-training.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            write_results(rows, RESULTS / "paper-training.json")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

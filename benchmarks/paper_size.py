@@ -8,11 +8,11 @@ random weights. What such a model recommends means nothing; what a list costs is
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import typer
 
 from firstday.artifact.folder import save_model
 from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
@@ -214,16 +214,10 @@ def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> R
     return Ranker(export_network(network.body, sample, HISTORY), items, weights.copy(), bias.copy())
 
 
-def main() -> None:
-    """Write the model."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="folder to write")
-    parser.add_argument("--items", type=int, default=50_000)
-    parser.add_argument("--segments", type=int, default=1_000)
-    parser.add_argument("--dimensions", type=int, default=128)
-    arguments = parser.parse_args()
-    save_model(make_model(arguments.items, arguments.segments, arguments.dimensions), arguments.model)
+def main(model: Path, items: int = 50_000, segments: int = 1_000, dimensions: int = 128) -> None:
+    """Write the model into a folder."""
+    save_model(make_model(items, segments, dimensions), model)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

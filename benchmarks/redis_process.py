@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Self
 
 START_TIMEOUT_S = 10.0
 
@@ -69,3 +70,11 @@ class RedisProcess:
         """End it at once."""
         self.process.kill()
         self.process.wait()
+
+    def __enter__(self) -> Self:
+        """Return itself, to be stopped at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self.stop()

@@ -8,51 +8,45 @@ Cold users are the same throughout; differences to 100 % are paired by cold user
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+import typer
+from result_files import RESULTS, read_results, to_json, write_results
 
 from firstday.config import Config
 from firstday.data.load import load
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.embed.embeddings import compute_affinity
 from firstday.engine.large import Learners
-from firstday.metrics import measure
+from firstday.metrics import bootstrap_mean, measure
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.fit import cohort_query, fit
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "sample-cost.json"
 SHARES = (100, 30, 10, 3)
 STRATEGIES = ("segment", "blend")
-RESAMPLES = 2_000
 
 
-def main() -> None:
-    """Measure, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--mllib", action="store_true", help="compare with MLlib's ALS, by Spark on this machine")
-    arguments = parser.parse_args()
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+def main(users: int = 100_000, items: int = 20_000, *, mllib: bool = False) -> None:
+    """Measure, and write the figures; compare with MLlib's ALS by Spark on this machine."""
+    path = RESULTS / "sample-cost.json"
+    results = read_results(path)
     with tempfile.TemporaryDirectory() as folder:
-        simulate(SimulationSettings(n_users=arguments.users, n_items=arguments.items), Path(folder) / "tables")
+        simulate(SimulationSettings(n_users=users, n_items=items), Path(folder) / "tables")
         dataset = load(Path(folder) / "tables")
         config = Config().override("registration.cut_offs", 1)
         (part,) = hold_out(dataset, config, config.seed, find_cut_offs(dataset, config))
-        if arguments.mllib:
+        if mllib:
             results["mllib"] = compare_mllib(part, config)
         else:
-            results |= {"users": arguments.users, "cold": len(part.cold), "seeds": 1, "warm": len(part.split.warm)}
+            results |= {"users": users, "cold": len(part.cold), "seeds": 1, "warm": len(part.split.warm)}
             results["rows"] = compare_shares(part, config)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_results(results, path)
 
 
 def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
@@ -68,7 +62,6 @@ def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
             whole.setdefault(strategy, precision)
             row = {"share": share, "learned_from": most_users, "strategy": strategy, "seconds": round(seconds, 1)}
             rows.append(row | describe(precision, whole[strategy]))
-            print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
@@ -106,7 +99,6 @@ def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
     content: dict[str, Any] = {"users": len(part.newcomers.users), "cold": len(part.cold), "warm": len(split.warm)}
     content |= {"ratings": affinity.n_entries, "dimensions": dimensions, "als_seconds": round(seconds, 1)}
     content["rows"] = [{"strategy": name, **describe(other[name], plain[name])} for name in STRATEGIES]
-    print(json.dumps(content), flush=True)
     return content
 
 
@@ -117,18 +109,11 @@ def judge(recommender: Recommender, part: Holdout) -> dict[str, np.ndarray]:
 
 
 def describe(precision: np.ndarray, compared: np.ndarray) -> dict[str, Any]:
-    """Return means and 95 % intervals in %, by resampling cold users, of the precision and the paired difference."""
-    rng = np.random.default_rng(0)
-    users = rng.integers(0, len(precision), (RESAMPLES, len(precision)))
-    difference = precision - compared
-    means, differences = precision[users].mean(axis=1), difference[users].mean(axis=1)
-    return {
-        "precision": round(100 * float(precision.mean()), 2),
-        "precision_ci": [round(100 * float(value), 2) for value in np.percentile(means, [2.5, 97.5])],
-        "difference": round(100 * float(difference.mean()), 2),
-        "difference_ci": [round(100 * float(value), 2) for value in np.percentile(differences, [2.5, 97.5])],
-    }
+    """Return the mean precision and the paired difference in %, with intervals over cold users."""
+    users = np.arange(len(precision))
+    difference = bootstrap_mean(100 * (precision - compared), users)
+    return {**to_json("precision", bootstrap_mean(100 * precision, users)), **to_json("difference", difference)}
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

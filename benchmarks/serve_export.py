@@ -1,6 +1,6 @@
 """What an export costs a service that goes on: the copy of its SQLite store, and the tables made of the copy.
 
-    python benchmarks/serve_export.py --model MODEL [--users 50000] [--json OUT]
+    python benchmarks/serve_export.py MODEL [--users 50000] [--out OUT]
 
 A store is filled with users, each with a profile, 10 events and 5 recorded lists of 12. Lists are asked for at random
 moments, 50 a second: while nothing else is done, while copies are made one after the other, and while the copy is
@@ -10,9 +10,7 @@ service it would be taken from lists.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import random
 import resource
@@ -23,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
+from result_files import write_results
 from serve_load import expect_ok, quantiles, time_at_rate
 from serve_process import Connection, ServerProcess, write_request
 
@@ -97,37 +97,18 @@ async def measure(server: ServerProcess, copy: Path, out: Path, n_users: int, se
     }
 
 
-def main() -> None:
+def main(model: Path, users: int = 50_000, seconds: float = 10, out: Path | None = None) -> None:
     """Fill a store, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--users", type=int, default=50_000)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--json", type=Path, help="write the results here")
-    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store, copy = folder / "users.sqlite", folder / "copy.sqlite"
-        asyncio.run(fill(store, arguments.users, [f"item-{number:05}" for number in range(1000)]))
+        asyncio.run(fill(store, users, [f"item-{number:05}" for number in range(1000)]))
         settings = {"log_requests": "false", "backup_file": copy, "store": f"sqlite:///{store}"}
-        server = ServerProcess(arguments.model, folder, settings)
-        try:
-            measured = asyncio.run(measure(server, copy, folder / "tables", arguments.users, arguments.seconds))
-        finally:
-            server.stop()
-    results = {
-        "users": arguments.users,
-        "events": arguments.users * N_EVENTS,
-        "impressions": arguments.users * N_LISTS * SLATE,
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg()[0],
-        **measured,
-    }
-    text = json.dumps(results, indent=1)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    print(text)
+        with ServerProcess(model, folder, settings) as server:
+            measured = asyncio.run(measure(server, copy, folder / "tables", users, seconds))
+    counts = {"users": users, "events": users * N_EVENTS, "impressions": users * N_LISTS * SLATE}
+    write_results({**counts, "cores": os.cpu_count(), "load_average": os.getloadavg()[0], **measured}, out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

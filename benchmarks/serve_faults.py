@@ -1,6 +1,6 @@
 """What happens when things break: killed processes, full and read-only disks, a store that is gone.
 
-    python benchmarks/serve_faults.py --model MODEL [--kills 50] [--redis-gone-s 10] [--json OUT]
+    python benchmarks/serve_faults.py MODEL [--kills 50] [--redis-gone-s 10] [--out OUT]
 
 Each runs a real server process, and says what went wrong by failing. MODEL is made by benchmarks/paper_size.py, or is
 any other model. The full disk needs to be root for a small file system of its own; without that the size of files is
@@ -9,9 +9,7 @@ limited instead. The read-only disk needs root and a file system that knows `cha
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import random
 import resource
@@ -25,7 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import typer
 from redis_process import RedisProcess
+from result_files import write_results
 from serve_ledger import Ledger, check, read_events, send, write_events
 from serve_process import Connection, ServerProcess, write_request
 
@@ -60,9 +60,8 @@ def kill_under_load(
     """Kill a server at random moments while it writes; check after each start that nothing acknowledged is lost."""
     rng = random.Random(seed)
     ledger = Ledger()
-    server = ServerProcess(model, folder, {**SETTINGS, **(settings or {})})
-    starts = [server.ready_s]
-    try:
+    with ServerProcess(model, folder, {**SETTINGS, **(settings or {})}) as server:
+        starts = [server.ready_s]
         for number in range(n_kills):
             this = Ledger()
 
@@ -77,8 +76,6 @@ def kill_under_load(
             this.compare(read_events(server.url, this.users()))
             ledger.batches += this.batches
         counted = ledger.compare(read_events(server.url, ledger.users()))
-    finally:
-        server.stop()
     if settings is None:
         with sqlite3.connect(folder / "users.sqlite") as connection:
             check(connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), "the file is damaged")
@@ -188,10 +185,11 @@ def _break_and_mend(server: ServerProcess, mend: Any, ledger: Ledger) -> dict[st
 
 def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = False) -> dict[str, Any]:
     """Take Redis away for a while; check that lists come without it and say so, that writes fail, and all recovers."""
-    redis = RedisProcess(folder / "redis")
-    server = ServerProcess(model, folder, {**SETTINGS, "store": redis.url, "store_timeout_s": 0.5})
     ask = write_request("GET", "/v1/users/u/recommendations")
-    try:
+    with (
+        RedisProcess(folder / "redis") as redis,
+        ServerProcess(model, folder, {**SETTINGS, "store": redis.url, "store_timeout_s": 0.5}) as server,
+    ):
         ((_, popular),) = send(server.url, write_request("GET", "/v1/items?limit=1"))
         ((status, _),) = send(server.url, write_events("u", ["e1", "e2"], popular["items"][0]["item_id"]))
         check(status == 200, f"a write gave {status}")
@@ -226,10 +224,6 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
         # A write that timed out may have reached Redis after all; it was not acknowledged, and may be sent again.
         kept = read_events(server.url, {"u"})["u"]
         check({"e1", "e2", "e4"} <= kept <= {"e1", "e2", "e3", "e4"}, f"kept: {kept}")
-    finally:
-        redis.thaw()
-        server.stop()
-        redis.stop()
     return {
         "gone_s": seconds,
         "lists_meanwhile": len(times),
@@ -240,34 +234,22 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
     }
 
 
-def main() -> None:
+def main(model: Path, kills: int = 50, redis_gone_s: float = 10, out: Path | None = None) -> None:
     """Break things, one after the other, and print what happened."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--redis-gone-s", type=float, default=10)
-    parser.add_argument("--json", type=Path, help="write the results here")
-    arguments = parser.parse_args()
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
-        folder, model = Path(name), arguments.model
-        results["kill"] = kill_under_load(model, folder / "kill", arguments.kills)
+        folder = Path(name)
+        results["kill"] = kill_under_load(model, folder / "kill", kills)
         results["full_disk"] = full_disk(model, folder / "full")
         results["read_only_disk"] = read_only_disk(model, folder / "read_only")
         if RedisProcess.is_installed():
-            results["redis_gone"] = redis_gone(model, folder / "gone", arguments.redis_gone_s)
-            results["redis_frozen"] = redis_gone(model, folder / "frozen", arguments.redis_gone_s, frozen=True)
-            redis = RedisProcess(folder / "redis")
-            try:
-                kills = max(1, arguments.kills // 5)
-                results["kill_with_redis"] = kill_under_load(model, folder / "k", kills, settings={"store": redis.url})
-            finally:
-                redis.stop()
-    text = json.dumps(results, indent=1)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    print(text)
+            results["redis_gone"] = redis_gone(model, folder / "gone", redis_gone_s)
+            results["redis_frozen"] = redis_gone(model, folder / "frozen", redis_gone_s, frozen=True)
+            with RedisProcess(folder / "redis") as redis:
+                settings = {"store": redis.url}
+                results["kill_with_redis"] = kill_under_load(model, folder / "k", max(1, kills // 5), settings=settings)
+    write_results(results, out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,11 +1,10 @@
 """Thousands of made requests, right and wrong, by schemathesis: no 5xx, and every answer as the OpenAPI document says.
 
-python benchmarks/serve_fuzz.py --model MODEL [--cases 5000] [--json OUT]
+python benchmarks/serve_fuzz.py MODEL [--cases 5000] [--out OUT]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -15,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import typer
+from result_files import write_results
 from serve_process import ServerProcess
 
 N_OPERATIONS = 19
@@ -54,19 +55,11 @@ def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> di
     return {"cases": done, "rounds": rounds}
 
 
-def main() -> None:
+def main(model: Path, cases: int = 5000, out: Path | None = None) -> None:
     """Fuzz and print how many cases there were."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--cases", type=int, default=5000)
-    parser.add_argument("--json", type=Path, help="write the results here")
-    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        text = json.dumps(fuzz(arguments.model, Path(folder), arguments.cases), indent=1)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    print(text)
+        write_results(fuzz(model, Path(folder), cases), out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,7 +1,7 @@
 """How much one server process on one core can take, at the paper's size; needs Linux and two cores.
 
-    python benchmarks/serve_load.py --model MODEL --seconds 10 [--rounds 3] [--only-ratio] [--json OUT]
-    python benchmarks/serve_load.py --model MODEL --only-record [--strategy STRATEGY] [--redis] [--json OUT]
+    python benchmarks/serve_load.py MODEL [--seconds 10] [--rounds 3] [--only-ratio] [--out OUT]
+    python benchmarks/serve_load.py MODEL --only-record [--strategy STRATEGY] [--redis] [--out OUT]
 
 The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. Measured are lists
 of 50 by `auto`, the default, for stored users of 10 events: as many as the server takes with all connections busy, then
@@ -19,7 +19,6 @@ in the store, which they have to read; how many lists a second there were before
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import json
@@ -29,14 +28,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 from redis_process import RedisProcess
+from result_files import write_results
 from serve_process import Connection, ServerProcess, cpu_seconds, write_request
 
 SERVER_CORE, CLIENT_CORE = 0, 1
@@ -69,8 +71,10 @@ def describe_user(rng: random.Random, user: int, catalogue: dict[str, int]) -> t
     return {"age": rng.randrange(16, 60), "profile": {"country": f"C{rng.randrange(50):02}"}}, events
 
 
-async def fill(url: str, catalogue: dict[str, int]) -> None:
-    """Put the users in the store."""
+async def fill(url: str) -> dict[str, Any]:
+    """Put the users in the store; return what the service says of its model."""
+    facts: dict[str, Any] = json.loads(await expect_ok(await Connection.open(url), write_request("GET", "/v1/model")))
+    catalogue = {"item": facts["items"], "artist": facts["items"] // 5, "album": facts["items"] // 3}
     rng = random.Random(1)
     connections = [await Connection.open(url) for _ in range(8)]
 
@@ -87,6 +91,7 @@ async def fill(url: str, catalogue: dict[str, int]) -> None:
     await asyncio.gather(*(put(c, range(at, N_USERS, len(connections))) for at, c in enumerate(connections)))
     for connection in connections:
         connection.close()
+    return facts
 
 
 async def expect_ok(connection: Connection, request: bytes) -> bytes:
@@ -148,6 +153,27 @@ async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds
     return np.array(latencies)
 
 
+@dataclass
+class Turns:
+    """What sides take that are loaded in turns: requests a second, and processor time of one, µs, of each turn."""
+
+    rates: dict[str, list[float]]
+    costs: dict[str, list[float]]
+
+
+async def take_turns(sides: Mapping[str, tuple[str, int, Callable[[], bytes]]], seconds: float, rounds: int) -> Turns:
+    """Load sides in turns, with all connections busy; each has a URL, a process and what makes its requests."""
+    turns = Turns({side: [] for side in sides}, {side: [] for side in sides})
+    for number in range(rounds):
+        for side in sorted(sides, reverse=bool(number % 2)):
+            url, process, ask = sides[side]
+            cpu_s = cpu_seconds(process)
+            rate = await saturate(url, ask, seconds)
+            turns.rates[side].append(rate)
+            turns.costs[side].append(1e6 * (cpu_seconds(process) - cpu_s) / (rate * seconds))
+    return turns
+
+
 @contextmanager
 def bare_server(answer: bytes, folder: Path, core: int) -> Iterator[tuple[str, int]]:
     """Run a bare FastAPI application that always gives the same answer; give its URL and its process id."""
@@ -183,30 +209,23 @@ async def compare(
     answer = await expect_ok(connection, ask())
     connection.close()
     with bare_server(answer, folder, core) as (url, pid):
-        sides = {"firstday": (server.url, server.process.pid), "bare": (url, pid)}
-        rates: dict[str, list[float]] = {side: [] for side in sides}
-        costs: dict[str, list[float]] = {side: [] for side in sides}
+        sides = {"firstday": (server.url, server.process.pid, ask), "bare": (url, pid, ask)}
         await saturate(url, ask, min(1, seconds))
-        for _ in range(rounds):
-            for side, (address, process) in sides.items():
-                cpu_s = cpu_seconds(process)
-                rates[side].append(await saturate(address, ask, seconds))
-                costs[side].append(1e6 * (cpu_seconds(process) - cpu_s) / (rates[side][-1] * seconds))
+        turns = await take_turns(sides, seconds, rounds)
+        medians = {side: float(np.median(turns.rates[side])) for side in sides}
         at_70_percent = {
-            side: quantiles(await time_at_rate(address, ask, 0.7 * float(np.median(rates[side])), seconds))
-            for side, (address, _) in sides.items()
+            side: quantiles(await time_at_rate(address, ask, 0.7 * medians[side], seconds))
+            for side, (address, _, _) in sides.items()
         }
-    ratios = np.array(rates["firstday"]) / np.array(rates["bare"])
-    cost_ratios = np.array(costs["bare"]) / np.array(costs["firstday"])
+    ratios = np.array(turns.rates["firstday"]) / np.array(turns.rates["bare"])
     return {
         "ratio": float(np.median(ratios)),
         "ratios": ratios.tolist(),
-        "ratio_of_processor_time": float(np.median(cost_ratios)),
         "bytes": len(answer),
         **{
             side: {
-                "per_s": float(np.median(rates[side])),
-                "cpu_us": float(np.median(costs[side])),
+                "per_s": medians[side],
+                "cpu_us": float(np.median(turns.costs[side])),
                 "at_70_percent": at_70_percent[side],
             }
             for side in sides
@@ -223,23 +242,17 @@ async def compare_recording(server: ServerProcess, strategy: str, seconds: float
         A list that was to be recorded was not.
     """
     rng = random.Random(4)
-    facts = json.loads(await expect_ok(await Connection.open(server.url), write_request("GET", "/v1/model")))
-    await fill(server.url, {"item": facts["items"], "artist": facts["items"] // 5, "album": facts["items"] // 3})
+    facts = await fill(server.url)
     paths = [f"/v1/users/u{user}/recommendations?strategy={strategy}&k={K}" for user in range(N_USERS)]
-    asks = {
-        name: [write_request("GET", path + more) for path in paths]
-        for name, more in (("plain", "&record=false"), ("recorded", "&record=true"))
-    }
-    results: dict[str, Any] = {"strategy": strategy, "items": facts["items"], "k": K, "users": N_USERS}
-    await saturate(server.url, partial(rng.choice, asks["plain"]), 1)
-    results["plain_before_any_list_per_s"] = await saturate(server.url, partial(rng.choice, asks["plain"]), seconds)
-    rates: dict[str, list[float]] = {name: [] for name in asks}
-    costs: dict[str, list[float]] = {name: [] for name in asks}
-    for number in range(rounds):
-        for name in sorted(asks, reverse=bool(number % 2)):
-            cpu_s = server.cpu_s()
-            rates[name].append(await saturate(server.url, partial(rng.choice, asks[name]), seconds))
-            costs[name].append(1e6 * (server.cpu_s() - cpu_s) / (rates[name][-1] * seconds))
+
+    def ask_with(option: str) -> Callable[[], bytes]:
+        return partial(rng.choice, [write_request("GET", path + option) for path in paths])
+
+    asks = {"plain": ask_with("&record=false"), "recorded": ask_with("&record=true")}
+    await saturate(server.url, asks["plain"], 1)
+    plain_per_s = await saturate(server.url, asks["plain"], seconds)
+    sides = {name: (server.url, server.process.pid, ask) for name, ask in asks.items()}
+    turns = await take_turns(sides, seconds, rounds)
     text = (await expect_ok(await Connection.open(server.url), write_request("GET", "/metrics"))).decode()
     outcomes = {
         outcome: sum(
@@ -249,14 +262,18 @@ async def compare_recording(server: ServerProcess, strategy: str, seconds: float
     }
     if outcomes["failed"] or not outcomes["recorded"]:
         raise RuntimeError(f"lists recorded, or not: {outcomes}")
-    ratios = np.array(rates["recorded"]) / np.array(rates["plain"])
+    ratios = np.array(turns.rates["recorded"]) / np.array(turns.rates["plain"])
     return {
-        **results,
+        "strategy": strategy,
+        "items": facts["items"],
+        "k": K,
+        "users": N_USERS,
+        "plain_before_any_list_per_s": plain_per_s,
         "lists_recorded": int(outcomes["recorded"]),
         "ratio": float(np.median(ratios)),
         "ratios": ratios.tolist(),
-        **{f"{name}_per_s": float(np.median(rates[name])) for name in rates},
-        **{f"{name}_cpu_us": float(np.median(costs[name])) for name in costs},
+        **{f"{name}_per_s": float(np.median(of)) for name, of in turns.rates.items()},
+        **{f"{name}_cpu_us": float(np.median(of)) for name, of in turns.costs.items()},
     }
 
 
@@ -269,11 +286,8 @@ def compare_recordings(
     try:
         for strategy in strategies:
             store = {} if redis is None else {"store": redis.url, "redis_prefix": strategy}
-            server = ServerProcess(model, folder / strategy, {**store}, core=SERVER_CORE)
-            try:
+            with ServerProcess(model, folder / strategy, store, core=SERVER_CORE) as server:
                 compared.append(asyncio.run(compare_recording(server, strategy, seconds, rounds)))
-            finally:
-                server.stop()
     finally:
         if redis is not None:
             redis.stop()
@@ -285,9 +299,7 @@ async def measure(
 ) -> dict[str, Any]:
     """Run all measurements."""
     rng = random.Random(3)
-    facts = json.loads(await expect_ok(await Connection.open(server.url), write_request("GET", "/v1/model")))
-    catalogue = {"item": facts["items"], "artist": facts["items"] // 5, "album": facts["items"] // 3}
-    await fill(server.url, catalogue)
+    facts = await fill(server.url)
     requests = [
         write_request("GET", f"/v1/users/u{user}/recommendations?strategy={STRATEGY}&k={K}")
         for user in rng.sample(range(N_USERS), N_USERS)
@@ -313,12 +325,7 @@ async def measure(
     results["server_cpu_us_per_recommendation"] = 1e6 * (server.cpu_s() - cpu_s) / (rate * seconds)
     for name, per_s in (("at_70_percent", 0.7 * rate), ("at_steady_rate", STEADY_RATE)):
         latencies = await time_at_rate(server.url, ask, per_s, seconds)
-        results[name] = {
-            "requests_per_s": per_s,
-            "requests": len(latencies),
-            **quantiles(latencies),
-            "max_ms": float(latencies.max()),
-        }
+        results[name] = {"requests_per_s": per_s, **quantiles(latencies)}
     number = 0
 
     def tell() -> bytes:
@@ -341,40 +348,30 @@ async def measure(
     return results
 
 
-def main() -> None:
+def main(
+    model: Path,
+    seconds: float = 10,
+    rounds: int = 3,
+    strategy: list[str] = [],
+    *,
+    only_ratio: bool = False,
+    only_record: bool = False,
+    redis: bool = False,
+    out: Path | None = None,
+) -> None:
     """Start a server, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of the server and the bare application")
-    parser.add_argument("--only-ratio", action="store_true", help="compare with the bare application, nothing else")
-    parser.add_argument("--only-record", action="store_true", help="compare with and without record=true, nothing else")
-    parser.add_argument("--redis", action="store_true", help="with --only-record: keep users in a Redis of its own")
-    parser.add_argument("--strategy", action="append", default=[], help="also measure this one; may be repeated")
-    parser.add_argument("--json", type=Path, help="write the results here")
-    arguments = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     gc.disable()  # its pauses would count as the server's
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        seconds, rounds, strategies = arguments.seconds, arguments.rounds, arguments.strategy
-        if arguments.only_record:
-            strategies = strategies or [STRATEGY]
-            results = compare_recordings(
-                arguments.model, folder, seconds, rounds, strategies, with_redis=arguments.redis
-            )
+        if only_record:
+            strategies = strategy or [STRATEGY]
+            results = compare_recordings(model, folder, seconds, rounds, strategies, with_redis=redis)
         else:
-            server = ServerProcess(arguments.model, folder, {}, core=SERVER_CORE)
-            only_ratio = arguments.only_ratio
-            try:
-                results = asyncio.run(measure(server, folder, seconds, rounds, strategies, only_ratio=only_ratio))
-            finally:
-                server.stop()
-    text = json.dumps(results, indent=1)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    print(text)
+            with ServerProcess(model, folder, {}, core=SERVER_CORE) as server:
+                results = asyncio.run(measure(server, folder, seconds, rounds, strategy, only_ratio=only_ratio))
+    write_results(results, out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 START_TIMEOUT_S = 60.0
@@ -94,6 +94,14 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+    def __enter__(self) -> Self:
+        """Return itself, to be stopped at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self.stop()
 
 
 def cpu_seconds(pid: int) -> float:

@@ -1,6 +1,6 @@
 """Models swapped under load: no request fails, and each answer is made by the one model that it names.
 
-    python benchmarks/serve_reload.py --model MODEL [--reloads 20] [--json OUT]
+    python benchmarks/serve_reload.py MODEL [--reloads 20] [--out OUT]
 
 Two versions of a model take turns, by `rollback`; they differ in their titles, so that an answer made by both would
 show. Now and then the folder holds a damaged model, which must be refused while the old one goes on answering.
@@ -8,7 +8,6 @@ show. Now and then the folder holds a damaged model, which must be refused while
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import tempfile
@@ -18,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import typer
+from result_files import write_results
 from serve_ledger import check
 from serve_process import Connection, ServerProcess, write_request
 
@@ -144,19 +145,11 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
     }
 
 
-def main() -> None:
+def main(model: Path, reloads: int = 20, out: Path | None = None) -> None:
     """Swap, and print what clients saw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--reloads", type=int, default=20)
-    parser.add_argument("--json", type=Path, help="write the results here")
-    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        text = json.dumps(reload_under_load(arguments.model, Path(folder), arguments.reloads), indent=1)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    print(text)
+        write_results(reload_under_load(model, Path(folder), reloads), out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

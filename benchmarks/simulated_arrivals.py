@@ -17,10 +17,7 @@ import numpy as np
 import polars as pl
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.config import MAX_SEED
 from firstday.data.events import ITEM, Pair
-from firstday.display import readable
-from firstday.errors import ConfigError
 from firstday.evaluation.replay import ONCE, ReplaySettings, draw_depths
 from firstday.features.signals import PICK_SIGNAL, SignalBatch
 from firstday.ranking import NO_ITEM
@@ -78,23 +75,7 @@ class ArrivalSettings:
     meeting: ReplaySettings = field(default_factory=lambda: ReplaySettings(visible=3))
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("days", 1, 1_000),
-            ("newcomers", 1, 1_000_000),
-            ("lists_on_day_one", 1, 100),
-            ("return_share", 0, 1),
-            ("drift", 0, 1),
-            ("new_share", 0, 1),
-            ("appetite", 0, 1e9),
-            ("seed", 0, MAX_SEED),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"{name}: is {value}; give a number from {low} to {high:,}.")
 
-
-@readable
 @dataclass(frozen=True, eq=False)
 class Arrivals:
     """Who comes when, with which tastes; the same for every policy.
@@ -288,7 +269,7 @@ def describe_arrivals(
     return SignalBatch(n, model.n_items, actions, groups, ages if known.has_ages else None, user_ids=ids)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Course:
     """What became of a policy.
 
@@ -335,7 +316,7 @@ def run_service(
         hidden = np.union1d(model.unlisted, np.flatnonzero(~released)).astype(np.int32)
         tonight = replace(model, unlisted=hidden)
         models = {
-            name: replace(tonight, shown_counts=party.counts) if party.counts is not None else tonight
+            name: replace(tonight, shown_counts=party.course.counts) if party.course.counts is not None else tonight
             for name, party in parties.items()
         }
         for visit in range(int(arrivals.visits[day].max(initial=0))):
@@ -345,10 +326,7 @@ def run_service(
                 party.show(models[name], users, likely, released, day)
         for party in parties.values():
             party.add_up_counts(model)
-    return {
-        name: Course(party.hits, party.expected, party.shown, party.used, party.counts)
-        for name, party in parties.items()
-    }
+    return {name: party.course for name, party in parties.items()}
 
 
 @dataclass(eq=False)
@@ -359,8 +337,8 @@ class _Party:
     ----------
     policy, signals, tastes
         See `run_service`.
-    counts
-        What was shown until the night before, by segment; None where nothing is counted.
+    course
+        What became of the policy.
     is_used
         Whether each user used each item, bool, shape (n_users, n_items).
     unseen
@@ -369,8 +347,6 @@ class _Party:
         The highest probability of use at which each user passed each item over, float32; 0 where it was not seen.
     n_lists
         How many lists each user was shown, int64, shape (n_users,).
-    hits, expected, shown, used
-        See `Course`.
     long_lists
         The lists that are shown part by part, by user.
     cells
@@ -380,15 +356,11 @@ class _Party:
     policy: str
     signals: SignalBatch
     tastes: TrueTastes
-    counts: ShownCounts | None
+    course: Course
     is_used: np.ndarray
     unseen: np.ndarray
     passed_by: np.ndarray
     n_lists: np.ndarray
-    hits: np.ndarray
-    expected: np.ndarray
-    shown: np.ndarray
-    used: np.ndarray
     long_lists: dict[int, np.ndarray] = field(default_factory=dict)
     cells: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
 
@@ -401,15 +373,17 @@ class _Party:
             policy,
             signals,
             tastes,
-            ShownCounts(nothing, nothing) if policy.endswith(WITH_NEW) else None,
+            Course(
+                hits=np.zeros((days, n_users), dtype=np.int64),
+                expected=np.zeros((days, n_users)),
+                shown=np.zeros((days, n_items), dtype=np.int64),
+                used=np.zeros((days, n_items), dtype=np.int64),
+                counts=ShownCounts(nothing, nothing) if policy.endswith(WITH_NEW) else None,
+            ),
             is_used=np.zeros((n_users, n_items), dtype=bool),
             unseen=np.zeros((n_users, n_items), dtype=np.float32),
             passed_by=np.zeros((n_users, n_items), dtype=np.float32),
             n_lists=np.zeros(n_users, dtype=np.int64),
-            hits=np.zeros((days, n_users), dtype=np.int64),
-            expected=np.zeros((days, n_users)),
-            shown=np.zeros((days, n_items), dtype=np.int64),
-            used=np.zeros((days, n_items), dtype=np.int64),
         )
 
     def show(self, model: TrainedModel, users: np.ndarray, likely: np.ndarray, released: np.ndarray, day: int) -> None:
@@ -428,7 +402,7 @@ class _Party:
             items = self._ask(model, users)
         rows, place = np.arange(len(users))[:, None], np.arange(items.shape[1])
         chances = np.where(items >= 0, left[rows, items], 0)
-        self.expected[day, users] += chances @ chance_of_seeing(meeting)[: items.shape[1]]
+        self.course.expected[day, users] += chances @ chance_of_seeing(meeting)[: items.shape[1]]
         depth = self.tastes.arrivals.depths[users, self.n_lists[users]]
         is_seen = (place < depth[:, None]) & (items >= 0)
         is_used = is_seen & (chances > 0) & (self.tastes.arrivals.luck[users[:, None], items] < likely[rows, items])
@@ -447,9 +421,9 @@ class _Party:
         meeting = self.tastes.settings.meeting
         place = np.arange(items.shape[1])
         self.n_lists[users] += 1
-        self.hits[day, users] += is_used.sum(axis=1)
-        np.add.at(self.shown[day], items[items >= 0], 1)
-        np.add.at(self.used[day], items[is_used], 1)
+        self.course.hits[day, users] += is_used.sum(axis=1)
+        np.add.at(self.course.shown[day], items[items >= 0], 1)
+        np.add.at(self.course.used[day], items[is_used], 1)
         whose, at = np.nonzero(is_used)
         self.is_used[users[whose], items[whose, at]] = True
         whose, at = np.nonzero(is_seen & ~is_used)
@@ -460,7 +434,7 @@ class _Party:
         seen = meeting.persistence ** np.maximum(0, place + 1 - reached[:, None])
         whose, at = np.nonzero((items >= 0) & ~is_used)
         self.unseen[users[whose], items[whose, at]] += np.log(np.maximum(1 - seen[whose, at], LEAST_UNSEEN))
-        if self.counts is not None:
+        if self.course.counts is not None:
             whose, at = np.nonzero(items >= 0)
             self.cells.append((users[whose], items[whose, at], is_used[whose, at]))
 
@@ -495,7 +469,7 @@ class _Party:
 
     def add_up_counts(self, model: TrainedModel) -> None:
         """Add the day's impressions to the counts, by the segments that users are predicted to be of."""
-        if self.counts is None or not self.cells:
+        if not self.cells:
             return
         users, items, is_used = (np.concatenate(column) for column in zip(*self.cells, strict=True))
         self.cells.clear()
@@ -507,7 +481,8 @@ class _Party:
         shown = SparseRows.from_pairs(segments[counted], items[counted], None, *shape)
         counted &= is_used
         used = SparseRows.from_pairs(segments[counted], items[counted], None, *shape)
-        self.counts = add_shown([self.counts, ShownCounts(shown, used)])
+        assert self.course.counts is not None
+        self.course.counts = add_shown([self.course.counts, ShownCounts(shown, used)])
 
 
 def chance_of_seeing(meeting: ReplaySettings) -> np.ndarray:

@@ -6,20 +6,19 @@ python benchmarks/simulated_statistics.py --tables DIR     of tables that are th
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import typer
+from result_files import RESULTS, write_results
 
 from firstday.progress import open_progress
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "simulated.json"
 SETTINGS = SimulationSettings(20_000, 10_000)
 DAY, TARGET = pl.duration(days=1), pl.duration(days=30)
 K = 50
@@ -30,21 +29,16 @@ LEAST_GROUP = 50
 """Users whom a profile group needs to have a list of its own."""
 
 
-def main() -> None:
+def main(tables: Path | None = None) -> None:
     """Simulate, measure, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", type=Path, help="tables to measure instead")
-    tables = parser.parse_args().tables
     if tables:
-        print(json.dumps(measure_tables(tables), indent=1))
+        write_results(measure_tables(tables), None)
         return
     with tempfile.TemporaryDirectory() as folder, open_progress() as progress:
         out = Path(folder) / "tables"
         simulate(SETTINGS, out, progress=progress)
         found = {"days": SETTINGS.days, "seed": SETTINGS.seed, **measure_tables(out)}
-    text = json.dumps(found, indent=1)
-    RESULTS.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    write_results(found, RESULTS / "simulated.json")
 
 
 def measure_tables(folder: Path) -> dict[str, Any]:
@@ -176,4 +170,4 @@ def _friends(friends: pl.DataFrame, users: pl.DataFrame, streams: pl.DataFrame) 
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

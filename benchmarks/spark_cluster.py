@@ -46,20 +46,14 @@ class SparkCluster:
     ----------
     url
         The master, ``spark://127.0.0.1:PORT``.
-    web_url
-        Where the master tells its state as JSON, ``http://127.0.0.1:PORT/json/``.
     folder
         Logs of the master and the workers; `work` in it has those of executors.
-    master_pid
-        The process of the master.
     worker_pids
         The processes of the workers.
     """
 
     url: str
-    web_url: str
     folder: str
-    master_pid: int
     worker_pids: tuple[int, ...]
 
     def executor_pids(self, app_id: str | None = None) -> list[int]:
@@ -82,11 +76,6 @@ class SparkCluster:
         pids = wait_for(lambda: self.executor_pids(app_id), "a running executor", self.folder)
         os.kill(pids[0], signal.SIGKILL)
         return pids[0]
-
-    def kill_worker(self, number: int = 0) -> int:
-        """Kill a worker at once, with whose executors end too; return its process id."""
-        os.kill(self.worker_pids[number], signal.SIGKILL)
-        return self.worker_pids[number]
 
 
 def has_java() -> bool:
@@ -164,8 +153,8 @@ def spark_cluster(
         ports = ("--host", HOST, "--port", "0", "--webui-port", "0")
         for number in range(n_workers):
             start(f"worker-{number}", f"{DEPLOY}.worker.Worker", *ports, *lent, url)
-        master, *workers = (process.pid for process in processes)
-        cluster = SparkCluster(url, web_url, str(folder), master, tuple(workers))
+        _, *workers = (process.pid for process in processes)
+        cluster = SparkCluster(url, str(folder), tuple(workers))
         wait(lambda: count_workers(web_url) >= n_workers, f"{n_workers} workers")
         yield cluster
     finally:

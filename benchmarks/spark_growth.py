@@ -1,7 +1,7 @@
 """Time and memory of both engines on the same growing services: writes docs/results/spark-growth.json.
 
-python benchmarks/growth.py --engine spark --users 100000 300000 1000000
-python benchmarks/spark_growth.py bytes                                         what a row and an item weigh
+python benchmarks/spark_growth.py grow 100000 300000 1000000
+python benchmarks/spark_growth.py weigh                          what a row and an item weigh
 
 Spark is a standalone master and two workers on this machine, of one core each. The driver may take 4 GiB, each executor
 2 GiB: the Java heap is 1.1 GiB of that, the rest is for Python. Both engines learn from 50,000 users at most, with few
@@ -26,10 +26,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from growth import run
+import typer
+from growth import count, run
+from result_files import RESULTS, read_results, write_results
 from spark_cluster import HOST, SparkCluster, spark_cluster, spark_environment
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "spark-growth.json"
+RESULTS_FILE = RESULTS / "spark-growth.json"
 MOST_USERS = 50_000
 DRIVER_GIB, EXECUTOR_GIB = 4, 2
 SETTINGS = {
@@ -41,29 +43,22 @@ SETTINGS = {
 }
 
 
-def grow(sizes: list[int], n_items: int, folder: Path | None, engines: tuple[str, ...] = ("local", "spark")) -> None:
+def grow(sizes: list[int], items: int = 50_000, folder: Path | None = None) -> None:
     """Measure both engines on services of some sizes, and write the figures after each."""
-    before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"rows": []}
-    rows: list[dict[str, Any]] = [
-        row for row in before["rows"] if row["users"] not in sizes or row["engine"] not in engines
-    ]
+    before = read_results(RESULTS_FILE)
+    rows: list[dict[str, Any]] = [row for row in before.get("rows", []) if row["users"] not in sizes]
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for n_users in sizes:
             tables = Path(scratch) / "tables"
-            run("simulate", str(tables), "--users", str(n_users), "--items", str(n_items))
-            n = pl.scan_parquet(tables / "interactions" / "*.parquet").select(pl.len()).collect().item()
-            for engine in engines:
-                row = {"users": n_users, "interactions": n, "engine": engine, **measure(tables, engine, Path(scratch))}
-                print(json.dumps(row), flush=True)
-                rows.append(row)
+            run("simulate", str(tables), "--users", str(n_users), "--items", str(items))
+            service = {"users": n_users, "interactions": count(tables)}
+            rows += [
+                {**service, "engine": engine, **measure(tables, engine, Path(scratch))} for engine in ("local", "spark")
+            ]
             shutil.rmtree(tables)
             settings = {"n_workers": 2, "cores": 1, "driver_gib": DRIVER_GIB, "executor_gib": EXECUTOR_GIB, **SETTINGS}
-            content = {
-                **before,
-                "settings": settings,
-                "rows": sorted(rows, key=lambda row: (row["users"], row["engine"])),
-            }
-            RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            rows.sort(key=lambda row: (row["users"], row["engine"]))
+            write_results({**before, "settings": settings, "rows": rows}, RESULTS_FILE)
 
 
 def measure(tables: Path, engine: str, scratch: Path) -> dict[str, Any]:
@@ -72,7 +67,7 @@ def measure(tables: Path, engine: str, scratch: Path) -> dict[str, Any]:
     with spark_cluster(scratch / "spark", 2, 1, "2g") if on_spark else nullcontext() as cluster:
         environment = spark_environment(scratch / "spark") if cluster else dict(os.environ)
         master = cluster.url if cluster else ""
-        command = [sys.executable, __file__, engine, str(tables), str(scratch / "model"), master]
+        command = [sys.executable, __file__, "work", engine, str(tables), str(scratch / "model"), master]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         watch = Watch(process.pid, cluster)
         assert process.stdout is not None
@@ -148,7 +143,7 @@ def weigh() -> None:
         pieces = placed.with_columns(part=pl.col("user_id") % 5).partition_by("part")
         moved = sum(len(piece.write_ipc(None, compression="lz4").getvalue()) for piece in pieces)
         part = keep_users(dataset, np.arange(4_000))
-        content = json.loads(RESULTS.read_text(encoding="utf-8"))
+        content = read_results(RESULTS_FILE)
         content["bytes"] = {
             "row_in_shuffle": round(moved / placed.height, 1),
             "row_in_part": round(len(pack(part)) / len(part.events), 1),
@@ -156,8 +151,7 @@ def weigh() -> None:
                 len(pickle.dumps((dataset.items, dataset.titles, dataset.entities))) / len(dataset.items)
             ),
         }
-    print(json.dumps(content["bytes"]))
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_results(content, RESULTS_FILE)
 
 
 def read_processes() -> tuple[dict[int, int], dict[int, list[int]]]:
@@ -230,4 +224,7 @@ def work(engine: str, tables: str, model: str, master: str) -> None:
 
 
 if __name__ == "__main__":
-    weigh() if sys.argv[1:] == ["bytes"] else work(*sys.argv[1:])
+    commands = typer.Typer()
+    for command in (grow, weigh, work):
+        commands.command()(command)
+    commands()

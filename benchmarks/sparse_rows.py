@@ -8,28 +8,24 @@ median of many rounds; a ratio is the median over rounds of SciPy's time divided
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from pathlib import Path
 from time import process_time
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+import typer
+from result_files import RESULTS, write_results
 from scipy.sparse import csr_array
 
 from firstday.config import SignalConfig
 from firstday.embed.embeddings import compute_affinity
 from firstday.sparse import SparseRows, union_rows
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "sparse-rows.json"
 N_ITEMS, N_ARTISTS, DIMENSIONS, ITEMS_EACH = 50_000, 5_000, 128, 10
 SIGNALS = ("stream", "favorite", "skip")
 LOADS = ("scipy.sparse", "firstday.recommend.recommender")
@@ -188,30 +184,19 @@ def time_loading(rounds: int) -> dict[str, float]:
     return {name: round(float(np.median(values)), 1) for name, values in times.items()}
 
 
-def main() -> None:
-    """Time all, print a table and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=40)
-    arguments = parser.parse_args()
+def main(rounds: int = 40) -> None:
+    """Time all, and write the figures."""
     rng = np.random.default_rng(0)
-    by_users = {str(n_users): compare(n_users, arguments.rounds, rng) for n_users in (1, 32)}
-    loading_ms = time_loading(max(3, arguments.rounds // 4))
-    table = Table(
-        "work", *(f"{n} users: {what}" for n in by_users for what in ("SparseRows, us", "csr_array, us", "ratio"))
-    )
-    for name in by_users["1"]:
-        table.add_row(name, *(str(value) for rows in by_users.values() for value in rows[name].values()))
-    Console(width=140).print(table, loading_ms)
     found = {
         "items": N_ITEMS,
         "artists": N_ARTISTS,
         "dimensions": DIMENSIONS,
         "items_each": ITEMS_EACH,
-        "by_users": by_users,
-        "loading_cpu_ms": loading_ms,
+        "by_users": {str(n_users): compare(n_users, rounds, rng) for n_users in (1, 32)},
+        "loading_cpu_ms": time_loading(max(3, rounds // 4)),
     }
-    OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_results(found, RESULTS / "sparse-rows.json")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

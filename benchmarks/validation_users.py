@@ -1,18 +1,18 @@
 """Which past newcomers to validate on: drawn from all times, or the newest; on logs with registration times.
 
-python benchmarks/validation_users.py --data ../shared/data --only movietweetings online-retail --cut-offs 3
+python benchmarks/validation_users.py --data ../shared/data --only movietweetings --only online-retail
 
 Prints the precision of `auto` and `blend` by both, and the difference user by user with its interval.
 """
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
@@ -50,16 +50,15 @@ def judge(dataset: Dataset, config: Config, *, newest: bool) -> dict[str, np.nda
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def main() -> None:
+def main(
+    data: list[Path] = [],
+    only: list[str] = ["movietweetings", "online-retail"],
+    cut_offs: int = 3,
+) -> None:
     """Run both ways on each set."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders with local copies")
-    parser.add_argument("--only", nargs="*", default=["movietweetings", "online-retail"])
-    parser.add_argument("--cut-offs", type=int, default=3)
-    arguments = parser.parse_args()
-    for name, copy in find_sets(arguments.only, arguments.data).items():
+    for name, copy in find_sets(only, data).items():
         dataset, config = open_set(name, copy)
-        config = config.override("registration.cut_offs", arguments.cut_offs)
+        config = config.override("registration.cut_offs", cut_offs)
         drawn, newest = (judge(dataset, config, newest=way) for way in (False, True))
         for figure, values in drawn.items():
             (difference,) = bootstrap_means((newest[figure] - values)[:, None], np.arange(len(values)))
@@ -70,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

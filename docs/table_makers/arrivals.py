@@ -56,7 +56,7 @@ def new_items() -> list[str]:
     ]
     for kind in OF_NEW:
         of = {**found["settings"], **found[kind]}
-        new = of["new_items"]["explore+new"]
+        new = of["new_items"]
         shown, used = sum(new["shown"]), sum(new["used"])
         ends = slice(N_ENDS), slice(-N_ENDS, None)
         rates = [_share(sum(new["used"][part]), sum(new["shown"][part])) for part in ends]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firstday.leaderboard.board import read_published, write_split
+from firstday.leaderboard.board import read_published
 
 
 def leaderboard_sets() -> list[str]:
@@ -16,7 +16,7 @@ def leaderboard_sets() -> list[str]:
         versions = ", ".join(f"{of} {version}" for of, version in run.versions.items() if of != "settings")
         cells = [
             f"`{name}`",
-            f"`{write_split(standings.split)}`",
+            f"`{standings.split[:12]}`",
             str(len(standings.seeds)),
             f"`{standings.protocol}`",
             f"{standings.n_users:,}, {standings.n_items:,}",

@@ -111,7 +111,7 @@ def test_before_a_window_has_ended_it_is_said_when_the_first_one_ends(
     assert early.say_waiting() == expected
     print_experiment(early)
     assert expected in capsys.readouterr().out
-    assert expected[:-1] in render_experiment(early)
+    assert expected[:-1] in render_experiment(early, Config().experiment)
     assert results.say_waiting() == "No window has ended for enough users yet."
 
 

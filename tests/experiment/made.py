@@ -104,8 +104,13 @@ def many_users(n: int = 1200, share_of_control: float = 0.5) -> ExperimentTables
     return ExperimentTables(
         name="onboarding",
         dataset="made",
-        assigned=make_assigned(variants, hours).with_columns(age=pl.Series([15 + user % 50 for user in range(n)])),
-        groups=pl.DataFrame({"country": ["FR" if user // 3 % 2 else "DE" for user in range(n)]}),
+        assigned=make_assigned(variants, hours),
+        groups=pl.DataFrame(
+            {
+                "country": ["FR" if user // 3 % 2 else "DE" for user in range(n)],
+                "age": [15 + user % 50 for user in range(n)],
+            }
+        ),
         uses=make_uses(uses),
         shown=make_shown(shown, 0.1),
         until=at(24 * 40),

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from firstday.cli.experiment import print_experiment
 from firstday.config import ExperimentConfig
 from firstday.errors import ConfigError, DataError
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_report import render_experiment
-from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, write_ends, write_value
+from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults
 from tests.experiment.made import five_users, make_assigned, many_users
 from tests.experiment.test_off_policy import make_lists
 
@@ -83,11 +84,7 @@ def test_no_number_is_cut_in_a_terminal_of_80_columns(
     words = set(printed.replace("[", " ").replace("]", " ").split())
     assert "…" not in printed
     for row in many.of_everyone():
-        comparison = row.comparison
-        ends = comparison.ratio or comparison.difference
-        text = write_ends(row.outcome, ends, is_ratio=comparison.ratio is not None)
-        shown = [write_value(row.outcome, comparison.control), write_value(row.outcome, comparison.treatment)]
-        assert {*shown, *text.split()} <= words
+        assert {*row.write_values(), *row.write_change()[1].split()} <= words
 
 
 def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:
@@ -106,7 +103,8 @@ def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:
     assert {row.column for row in many.groups()} == {"country", "age"}
     judged = [row for row in many.groups() if not math.isnan(row.comparison.p_value)]  # nobody comes back
     assert {row.outcome.name for row in many.groups()} - {row.outcome.name for row in judged} == {"came_back"}
-    assert all(row.comparison.p_value <= row.p_corrected <= 1 for row in judged)
+    corrected = stats.false_discovery_control([row.comparison.p_value for row in judged])
+    assert [row.p_corrected for row in judged] == pytest.approx(corrected)
 
 
 def test_json_has_no_number_that_json_lacks(many: ExperimentResults) -> None:
@@ -121,7 +119,7 @@ def test_a_broken_assignment_stops_the_reader() -> None:
     assert stopped.sample_ratio.is_broken
     assert stopped.rows == ()
     assert stopped.decides is None
-    page = render_experiment(stopped)
+    page = render_experiment(stopped, SMALL)
     assert "no outcome can be trusted" in page
     assert "shown items used" not in page
     assert "By week" not in page
@@ -129,7 +127,7 @@ def test_a_broken_assignment_stops_the_reader() -> None:
     assert page.count("2026-W02") == 1
     anyway = analyse(tables, anyway=True)
     assert anyway.rows
-    page = render_experiment(anyway)
+    page = render_experiment(anyway, SMALL)
     assert "no outcome can be trusted" in page
     assert "shown items used" in page
     assert not analyse(tables, weights={"control": 40, "treatment": 60}).sample_ratio.is_broken
@@ -143,7 +141,7 @@ def test_a_variant_that_lost_everyone_stops_the_reader(lost: str) -> None:
     assert results.sample_ratio.counts == {"control": 1200, "treatment": 1200} | {lost: 0}
     assert f"{lost} 0 (0.0 %, asked for 50.0 %)" in results.sample_ratio.sentence()
     assert results.rows == ()
-    assert lost in render_experiment(results)
+    assert lost in render_experiment(results, SMALL)
     assert analyse(tables, weights={"control": 50, "treatment": 50}, anyway=True).rows == ()
     with pytest.raises(DataError, match=r"has one variant .*; two are compared\. If another one lost all"):
         analyse(tables)
@@ -157,19 +155,19 @@ def test_a_third_variant_that_lost_everyone_is_seen_by_its_weight() -> None:
     assert not analyse(tables).sample_ratio.is_broken
     anyway = analyse(tables, weights=weights, anyway=True)
     assert {row.variant for row in anyway.rows} == {"treatment"}
-    assert "newer" in render_experiment(anyway)
+    assert "newer" in render_experiment(anyway, SMALL)
 
 
 def test_the_report_shows_all_parts_and_escapes_names(many: ExperimentResults) -> None:
     tables = many_users(400)
     tables = replace(tables, name="<b>", groups=tables.groups.rename({"country": "<i>"}))
-    page = render_experiment(analyse(tables, SMALL), command="firstday experiment '<b>'")
+    page = render_experiment(analyse(tables, SMALL), SMALL, "firstday experiment '<b>'")
     assert "<b>" not in page
     assert "<i>" not in page
-    page = render_experiment(many)
+    page = render_experiment(many, SMALL)
     for part in ("Outcomes", "By week of registration", "By group of users", "Get these results again", "<svg"):
         assert part in page
-    assert page == render_experiment(many)
+    assert page == render_experiment(many, SMALL)
 
 
 def test_three_variants_are_each_compared_with_the_control() -> None:
@@ -185,18 +183,18 @@ def test_three_variants_are_each_compared_with_the_control() -> None:
     assert best[1] == pytest.approx(min(1, 2 * best[0]))  # Holm: the least counts twice, the other once
     assert worst[1] == pytest.approx(max(worst[0], best[1]))
     assert analyse(tables).control == "new"  # the first by name, where none is called control
-    assert "<bdi>newer</bdi>" in render_experiment(results)
+    assert "<bdi>newer</bdi>" in render_experiment(results, SMALL)
 
 
 def test_lists_are_judged_by_the_last_impression_before_each_use() -> None:
     tables = many_users()
     lists = make_lists([(user, 3, 1) for user in range(1200)])
     (estimate,) = analyse(tables, lists={"third": lists}).lists
-    assert estimate.n_users == 1200
-    assert estimate.share_used is not None
+    assert estimate.users == 1200
+    assert estimate.used_of_lists is not None
     assert estimate.mean_weight == pytest.approx(1)  # ten items in the first place, each with the propensity 0.1
-    assert estimate.share_used.mean == pytest.approx(0.15)
-    assert estimate.share_used.mean == pytest.approx(estimate.shown_used)
+    assert estimate.used_of_lists.mean == pytest.approx(0.15)
+    assert estimate.used_of_lists.mean == pytest.approx(estimate.used_of_shown)
     with pytest.raises(DataError, match="nothing was shown to these users, so that no lists can be judged"):
         analyse(five_users(shown=False), SMALL, lists={"third": lists})
 

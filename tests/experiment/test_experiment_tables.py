@@ -80,9 +80,9 @@ def test_lists_are_judged_by_uses_that_carry_their_id() -> None:
     items = [dataset.items.index_of(f"i{place}") for place in range(3)]
     rows = [(user, item, place + 1) for user in tables.assigned["user_ix"] for place, item in enumerate(items)]
     (estimate,) = analyse(tables, lists={"same": make_lists(rows)}).lists
-    assert estimate.share_used is not None
-    assert estimate.n_places == 3
-    assert estimate.share_used.mean == pytest.approx(1 / 3)
+    assert estimate.used_of_lists is not None
+    assert estimate.places == 3
+    assert estimate.used_of_lists.mean == pytest.approx(1 / 3)
 
 
 def test_a_use_is_as_late_as_the_list_whose_id_it_carries() -> None:

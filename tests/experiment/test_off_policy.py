@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.experiment.off_policy import estimate_lists
+from firstday.experiment.off_policy import ListsEstimate, estimate_lists
+from firstday.metrics import Interval
 from firstday.recommend.strategies.explore import draw_slate
 
-LEVEL = 0.95
 Slate = tuple[int, ...]
 ShownRow = tuple[int, int, int | None, float | None, bool]
 
@@ -41,6 +41,17 @@ def make_lists(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=types, orient="row")
 
 
+def judge(
+    shown: pl.DataFrame, lists: list[tuple[int, int, int]], least_users: float = 100, level: float = 0.95
+) -> ListsEstimate:
+    return estimate_lists("top", shown, make_lists(lists), least_users=least_users, level=level)
+
+
+def share_of(estimate: ListsEstimate) -> Interval:
+    assert estimate.used_of_lists is not None
+    return estimate.used_of_lists
+
+
 def test_weights_by_hand() -> None:
     """Two users match, with weights 2 and 4, and the first used the item: 2 of 6."""
     shown = make_shown(
@@ -56,25 +67,13 @@ def test_weights_by_hand() -> None:
             (0, 9, 2, 0.5, True),  # deeper than the list
         ]
     )
-    estimate = estimate_lists("top", shown, make_lists([(user, 7, 1) for user in range(5)]), least_users=1, level=LEVEL)
-    assert (estimate.n_users, estimate.n_matches) == (4, 2)
-    assert estimate.share_used is not None
-    assert estimate.share_used.mean == pytest.approx(2 / 6)
+    estimate = judge(shown, [(user, 7, 1) for user in range(5)], least_users=1)
+    assert (estimate.users, estimate.matches) == (4, 2)
+    assert share_of(estimate).mean == pytest.approx(2 / 6)
     assert estimate.effective_users == pytest.approx(6**2 / (2**2 + 4**2))
     assert estimate.mean_weight == pytest.approx(6 / 4)
-    assert estimate.shown_used == pytest.approx(2 / 4)
+    assert estimate.used_of_shown == pytest.approx(2 / 4)
     assert estimate.sentence().startswith("lists top: 33.33 % of what they show would have been used (")
-
-
-def test_lists_that_were_shown_do_as_they_did() -> None:
-    shown = make_shown([(user, 7, 1, 1.0, user % 4 == 0) for user in range(200)])
-    estimate = estimate_lists(
-        "same", shown, make_lists([(user, 7, 1) for user in range(200)]), least_users=100, level=LEVEL
-    )
-    assert estimate.share_used is not None
-    assert estimate.share_used.mean == pytest.approx(0.25)
-    assert estimate.shown_used == pytest.approx(0.25)
-    assert estimate.effective_users == pytest.approx(200)
 
 
 def test_an_estimate_is_near_the_truth_of_a_simulation() -> None:
@@ -83,13 +82,10 @@ def test_an_estimate_is_near_the_truth_of_a_simulation() -> None:
     item, used = rng.integers(0, 4, n), rng.random(n)
     rates = np.array([0.1, 0.2, 0.3, 0.4])
     shown = make_shown([(user, int(item[user]), 1, 0.25, bool(used[user] < rates[item[user]])) for user in range(n)])
-    estimate = estimate_lists(
-        "best", shown, make_lists([(user, 3, 1) for user in range(n)]), least_users=100, level=LEVEL
-    )
-    assert estimate.share_used is not None
+    share = share_of(judge(shown, [(user, 3, 1) for user in range(n)]))
     error = (0.4 * 0.6 / (n / 4)) ** 0.5
-    assert estimate.share_used.mean == pytest.approx(0.4, abs=5 * error)
-    assert (estimate.share_used.high - estimate.share_used.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
+    assert share.mean == pytest.approx(0.4, abs=5 * error)
+    assert (share.high - share.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
 
 
 class Given:
@@ -150,11 +146,10 @@ def test_lists_are_judged_exactly_where_every_slate_is_shown_as_often_as_explore
     shown = make_shown(rows)
     for slate, (likely, _) in slates.items():
         truth = np.mean([count_used_of_ten(slate, place) / 10 for place in range(k)])
-        judged = make_lists([(user, item, place + 1) for user in range(n) for place, item in enumerate(slate)])
-        estimate = estimate_lists("one", shown, judged, least_users=1, level=LEVEL)
-        assert estimate.share_used is not None
-        assert estimate.n_places == k
-        assert estimate.share_used.mean == pytest.approx(truth, rel=1e-5)  # propensities are float32
+        judged = [(user, item, place + 1) for user in range(n) for place, item in enumerate(slate)]
+        estimate = judge(shown, judged, least_users=1)
+        assert estimate.places == k
+        assert share_of(estimate).mean == pytest.approx(truth, rel=1e-5)  # propensities are float32
         assert estimate.mean_weight == pytest.approx(1, rel=1e-5)
         assert estimate.effective_users == pytest.approx(n * likely, rel=1e-5)
 
@@ -166,24 +161,19 @@ def test_the_estimate_is_of_as_many_places_as_enough_users_tell_of() -> None:
         rows.append((user, 1, 1, 1.0, user % 2 == 0))
         rows.append((user, 2 if user < 100 else 7, 2, 0.25 if user < 100 else 0.75, user < 50))
         rows.append((user, 3 if user % 4 == 0 else 8, 3, 0.25 if user % 4 == 0 else 0.75, False))
-    lists = make_lists([(user, place, place) for user in range(400) for place in (1, 2, 3)])
-    places = {}
-    for least in (20, 60, 200, 500):
-        estimate = estimate_lists("long", make_shown(rows), lists, least_users=least, level=LEVEL)
-        places[least] = estimate.n_places
-        if least == 60:
-            assert estimate.share_used is not None
-            assert estimate.share_used.mean == pytest.approx((0.5 + 0.5) / 2)
-            assert estimate.shown_used == pytest.approx((200 + 50) / 800)
-            assert estimate.n_matches == 400 + 100
-            assert estimate.sentence().startswith(
-                "lists long: 50.00 % of what they show in the first 2 of 3 places would have been used ("
-            )
-            assert estimate.sentence().endswith(
-                "of what was shown to these users there, 31.25 %. Of further places nothing is told: 25 effective "
-                "users tell too little; 60 are needed."
-            )
-    assert places == {20: 3, 60: 2, 200: 1, 500: 0}
+    lists = [(user, place, place) for user in range(400) for place in (1, 2, 3)]
+    estimates = {least: judge(make_shown(rows), lists, least) for least in (20, 60, 200, 500)}
+    assert {least: estimate.places for least, estimate in estimates.items()} == {20: 3, 60: 2, 200: 1, 500: 0}
+    estimate = estimates[60]
+    assert share_of(estimate).mean == pytest.approx((0.5 + 0.5) / 2)
+    assert estimate.used_of_shown == pytest.approx((200 + 50) / 800)
+    assert estimate.matches == 400 + 100
+    sentence = estimate.sentence()
+    assert sentence.startswith("lists top: 50.00 % of what they show in the first 2 of 3 places would have been used (")
+    assert sentence.endswith(
+        "of what was shown to these users there, 31.25 %. Of further places nothing is told: 25 effective users tell "
+        "too little; 60 are needed."
+    )
 
 
 def test_a_place_counts_where_all_above_it_is_known() -> None:
@@ -197,10 +187,9 @@ def test_a_place_counts_where_all_above_it_is_known() -> None:
         (2, 2, 2, 0.5, True),
         (3, 2, 2, 0.5, True),
     ]
-    lists = make_lists([(user, place, place) for user in range(4) for place in (1, 2)])
     shown = make_shown(rows, ["a", "a", "a", "a", "a", "a", None])
-    estimate = estimate_lists("top", shown, lists, least_users=1, level=LEVEL)
-    assert (estimate.n_users, estimate.n_places, estimate.n_matches) == (1, 2, 2)
+    estimate = judge(shown, [(user, place, place) for user in range(4) for place in (1, 2)], least_users=1)
+    assert (estimate.users, estimate.places, estimate.matches) == (1, 2, 2)
     assert estimate.mean_weight == pytest.approx(4)
 
 
@@ -209,25 +198,20 @@ def test_users_of_a_policy_that_never_draws_are_left_out() -> None:
     fixed = make_shown([(user, 9, 1, 1.0, True) for user in range(400)])
     drawn = make_shown([(user, user % 2, 1, 0.5, user % 8 == 1) for user in range(400, 800)])
     shown = pl.concat([fixed.with_columns(policy=pl.lit("segment")), drawn.with_columns(policy=pl.lit("explore"))])
-    lists = make_lists([(user, 1, 1) for user in range(800)])
-    estimate = estimate_lists("one", shown, lists, least_users=100, level=LEVEL)
-    assert estimate.share_used is not None
-    assert estimate.n_users == 400
+    estimate = judge(shown, [(user, 1, 1) for user in range(800)])
+    assert estimate.users == 400
     assert estimate.effective_users == pytest.approx(200)
     assert estimate.mean_weight == pytest.approx(1)
-    assert estimate.share_used.mean == pytest.approx(1 / 4)
-    assert estimate.shown_used == pytest.approx(1 / 8)
+    assert share_of(estimate).mean == pytest.approx(1 / 4)
+    assert estimate.used_of_shown == pytest.approx(1 / 8)
 
 
-def test_the_level_is_that_of_the_settings() -> None:
+def test_lists_that_were_shown_do_as_they_did_at_any_level() -> None:
     shown = make_shown([(user, 7, 1, 1.0, user % 4 == 0) for user in range(200)])
-    lists = make_lists([(user, 7, 1) for user in range(200)])
-    widths = []
-    for level in (0.95, 0.8):
-        share = estimate_lists("same", shown, lists, least_users=100, level=level).share_used
-        assert share is not None
-        widths.append(share.high - share.low)
-    assert widths[1] / widths[0] == pytest.approx(NormalDist().inv_cdf(0.9) / NormalDist().inv_cdf(0.975))
+    shares = [share_of(judge(shown, [(user, 7, 1) for user in range(200)], level=level)) for level in (0.95, 0.8)]
+    assert [share.mean for share in shares] == pytest.approx([0.25, 0.25])
+    wide, narrow = (share.high - share.low for share in shares)
+    assert narrow / wide == pytest.approx(NormalDist().inv_cdf(0.9) / NormalDist().inv_cdf(0.975))
 
 
 @pytest.mark.parametrize(
@@ -242,8 +226,7 @@ def test_the_level_is_that_of_the_settings() -> None:
     ],
 )
 def test_what_cannot_be_told_is_refused(rows: list[ShownRow], reason: str) -> None:
-    lists = make_lists([(row[0], 1 if row[1] < 2 else 7, 1) for row in rows])
-    estimate = estimate_lists("top", make_shown(rows), lists, least_users=100, level=LEVEL)
-    assert estimate.share_used is None
+    estimate = judge(make_shown(rows), [(row[0], 1 if row[1] < 2 else 7, 1) for row in rows])
+    assert estimate.used_of_lists is None
     assert estimate.sentence().startswith(f"lists top: no estimate: {reason}")
     assert estimate.sentence().count(". ") == 0

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstday.errors import DataError
 from firstday.experiment.outcomes import OUTCOMES, name_days, outcomes_of, write_days
 from tests.experiment.made import SHOWN, USES, VARIANTS, at, make_assigned, make_shown, make_uses
 
@@ -51,12 +49,6 @@ def test_without_impressions_there_are_no_shares_of_them() -> None:
     assert table["items_used_1"].to_list() == [1, 1, 0, 0, 0]
 
 
-def test_a_user_in_two_rows_is_refused() -> None:
-    twice = pl.concat([make_assigned(VARIANTS), make_assigned(["treatment"])])
-    with pytest.raises(DataError, match=r"assignments: 2 rows are of users with another row; keep one row"):
-        outcomes_of(make_uses(USES), None, twice, days=(1,), until=at(1), margin_days=0)
-
-
 def test_days_are_written_for_people_and_for_columns() -> None:
     assert [write_days(length) for length in (1, 7, 0.5)] == ["1 day", "7 days", "0.5 days"]
     assert name_days(30.0) == "30"
@@ -81,7 +73,7 @@ def test_what_holds_for_any_log(uses: list, shown: list, random: object) -> None
         assert (table[f"liked_of_shown_{days}"] <= table[f"shown_{days}"]).all()
         assert (table[f"days_active_{days}"] <= int(days)).all()
     for outcome in OUTCOMES:  # a longer window has no less of anything
-        assert (table[f"{outcome.numerator}_1"] <= table[f"{outcome.numerator}_7"]).all()
+        assert (table[f"{outcome.name}_1"] <= table[f"{outcome.name}_7"]).all()
     random.shuffle(rows)  # type: ignore[attr-defined]
     random.shuffle(shown)  # type: ignore[attr-defined]
     other = outcomes_of(

@@ -209,14 +209,13 @@ def test_the_published_standings_stand_beside_a_method_of_one_s_own(tmp_path: Pa
     theirs = published.sets["movielens-100k"]
     mine = theirs.model_copy(update={"rows": (theirs.rows[0], theirs.rows[1].model_copy(update={"strategy": "near"}))})
     board = Leaderboard(sets={"movielens-100k": mine})
-    both, (note,) = add_leaderboard(board, published.only(["movielens-100k"]), "the published ones")
+    both, (note,) = add_leaderboard(board, read_published("movielens-100k"), "the published ones")
     assert list(both.sets) == ["movielens-100k"]
     assert len(both.sets["movielens-100k"].rows) == len(theirs.rows) + 1 == 25
     assert f"added of the published ones; there segment has {theirs.runs[0].precision:.2f} %" in note
-    assert published.only([]) == published
     write_leaderboard(both, tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<bdi>near</bdi>") >= 1
-    assert published.only(["world"]) == Leaderboard()
+    assert read_published("world") == Leaderboard()
 
 
 def test_the_simulated_set_still_has_the_published_users() -> None:

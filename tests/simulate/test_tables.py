@@ -14,7 +14,7 @@ from firstday.data.dataset import Dataset
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError
 from firstday.simulate import tables
-from firstday.simulate.behavior import Interactions, simulate_block
+from firstday.simulate.behavior import simulate_block
 from firstday.simulate.music import MusicCatalogue
 from firstday.simulate.people import People
 from firstday.simulate.simulation_settings import SimulationSettings
@@ -142,7 +142,7 @@ def test_when_writing_fails_nothing_is_left(tmp_path: Path, monkeypatch: pytest.
 
     def until_the_disk_is_full(
         settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
-    ) -> Interactions:
+    ) -> np.ndarray:
         if next(blocks) == 1:
             raise OSError(28, "No space left on device")
         return simulate_block(settings, catalogue, people, rng)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,62 +16,10 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.metrics import Interval
 from firstday.tuning import search_settings as module
-from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
-from firstday.tuning.search import Comparison, Search, Trial, best_of, is_beyond_chance
-from firstday.tuning.search_settings import compare_users, propose_first, reduce_holdout, search_settings
+from firstday.tuning.search import Comparison, Search, Trial
+from firstday.tuning.search_settings import Budget, compare_users, propose_first, reduce_holdout, search_settings
 from firstday.tuning.settings_to_try import Choice
 from tests.synthetic import SEED, brief_config
-
-
-def tried(*precision: float) -> list[Trial]:
-    return [Trial(number, {}, value, 10.0 * number, 10.0) for number, value in enumerate(precision)]
-
-
-def test_a_trial_begins_only_if_it_and_the_comparison_would_end_in_time() -> None:
-    assert has_time(100, 50, [10, 30], 30)
-    assert not has_time(100, 51, [10, 30], 30)  # by the mean of the trials before
-    assert not has_time(100, 50, [10, 30], 31)
-    assert has_time(math.inf, 1e9, [1e6], 1e6)
-
-
-def test_a_trial_is_given_up_where_it_could_no_longer_be_compared() -> None:
-    assert not is_too_late(100, 60, 25, 15)
-    assert is_too_late(100, 61, 26, 15)
-    assert not is_too_late(math.inf, 1e9, 1e6, 15)
-
-
-def test_time_for_further_seeds_of_the_comparison_is_a_third_at_most() -> None:
-    assert plan_comparison(600, 10) == 30
-    assert plan_comparison(60, 10) == 20
-    assert plan_comparison(60, 50) == 50  # one seed, whatever it takes
-    assert plan_comparison(600, 10, most_seeds=1) == 10
-    assert plan_comparison(math.inf, 10) == 30
-
-
-def test_the_number_of_trials_is_told_by_the_mean_before() -> None:
-    assert expect_trials(100, 40, [10, 30]) == 5
-    assert expect_trials(100, 40, [10, 30], 4) == 4
-    assert expect_trials(100, 120, [60, 60]) == 2
-    assert expect_trials(math.inf, 40, [10, 30], 7) == 7
-    assert expect_trials(100, 0, []) == 1
-
-
-def test_the_best_trial_is_the_first_of_equals() -> None:
-    assert best_of(tried(30, 31, 31)).number == 1
-    assert best_of(tried(31, 31)).number == 0
-
-
-@pytest.mark.parametrize(
-    ("gain", "is_gain"),
-    [
-        (Interval(1.0, 0.2, 1.8), True),
-        (Interval(1.0, -0.2, 2.2), False),
-        (Interval(1.0, 0.0, 2.0), False),
-        (Interval(-1.0, -2.0, -0.1), False),
-    ],
-)
-def test_a_gain_is_one_whose_interval_lies_above_nothing(gain: Interval, is_gain: bool) -> None:
-    assert is_beyond_chance(gain) == is_gain
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -112,6 +59,9 @@ def test_at_most_so_many_users_are_learned_from_and_judge(
         assert (cohort.day_one_size == whole.day_one_size[at]).all()
 
 
+Run = Callable[..., Search]
+
+
 class Judge:
     """Judges settings without training: what they are worth is written down, and who was judged."""
 
@@ -124,24 +74,26 @@ class Judge:
     ) -> Any:
         who, cohort = ("cold", task.cold) if on_cold else ("validation", task.split.validation)
         self.asked.append((settings, seed, who))
-        progress("embeddings", 0, 1)
-        return np.full(len(cohort), float(self.worth(settings, who))), 0.0
+        self.progress = progress
+        return np.full(len(cohort), float(self.worth(settings, who)))
 
 
-def search(world: Dataset, judge: Judge, monkeypatch: pytest.MonkeyPatch, **budget: Any) -> Search:
-    monkeypatch.setattr(module.Task, "judge", lambda *given, **named: judge(*given, **named))
-    return search_settings(world, brief_config(), budget=Budget(**budget), strategy="segment")
+@pytest.fixture
+def search(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> Run:
+    def run(judge: Judge, say: Any = lambda _sentence: None, **budget: Any) -> Search:
+        monkeypatch.setattr(module.Task, "judge", lambda *given, **named: judge(*given, **named))
+        return search_settings(world, brief_config(), budget=Budget(**budget), strategy="segment", say=say)
+
+    return run
 
 
 def others_are_better(settings: Mapping[str, Any], _who: str) -> float:
     return 30 + len(settings)
 
 
-def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(
-    world: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(search: Run) -> None:
     judge = Judge(others_are_better)
-    found = search(world, judge, monkeypatch, trials=20, seeds=2)
+    found = search(judge, trials=20, seeds=2)
     assert judge.asked[0] == ({}, SEED, "validation")
     assert [who for _, _, who in judge.asked] == ["validation"] * 20 + ["cold"] * 4
     assert {seed for _, seed, who in judge.asked if who == "validation"} == {SEED}
@@ -155,41 +107,36 @@ def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(
     assert found.comparison.gain.mean == pytest.approx(found.best.precision - 30)
 
 
-def test_the_same_seed_and_number_of_trials_give_the_same_search(
-    world: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, again = (search(world, Judge(others_are_better), monkeypatch, trials=15, seeds=1) for _ in range(2))
+def test_the_same_seed_and_number_of_trials_give_the_same_search(search: Run) -> None:
+    first, again = (search(Judge(others_are_better), trials=15, seeds=1) for _ in range(2))
     assert [trial.settings for trial in first.trials] == [trial.settings for trial in again.trials]
     assert len({tuple(sorted(trial.settings.items())) for trial in first.trials}) == 15  # nothing is tried twice
 
 
-def test_a_start_that_is_best_is_compared_with_nothing(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_is_best_is_compared_with_nothing(search: Run) -> None:
     judge = Judge(lambda settings, _who: 30 - len(settings))
-    found = search(world, judge, monkeypatch, trials=4)
+    found = search(judge, trials=4)
     assert found.best.number == 0
     assert (found.comparison, found.is_gain, found.at_edge) == (None, False, ())
     assert {who for _, _, who in judge.asked} == {"validation"}
 
 
-def test_a_gain_for_those_who_judged_alone_is_none(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gain_for_those_who_judged_alone_is_none(search: Run) -> None:
     judge = Judge(lambda settings, who: 30 + (len(settings) if who == "validation" else 0))
-    found = search(world, judge, monkeypatch, trials=4)
+    found = search(judge, trials=4)
     assert found.best.number > 0
     assert not found.is_gain
     assert found.to_json()["result"] == "keep"
 
 
-def test_a_trial_that_cannot_be_trained_counts_as_nothing(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_cannot_be_trained_counts_as_nothing(search: Run) -> None:
     def fail_elsewhere(settings: Mapping[str, Any], _who: str) -> float:
         if settings:
             raise ConfigError("embedding.dimensions: are too many.")
         return 30
 
     said: list[str] = []
-    monkeypatch.setattr(module.Task, "judge", lambda *given, **named: Judge(fail_elsewhere)(*given, **named))
-    found = search_settings(
-        world, brief_config(), budget=Budget(trials=3), strategy="segment", say=lambda sentence: said.append(sentence)
-    )
+    found = search(Judge(fail_elsewhere), said.append, trials=3)
     assert [trial.precision for trial in found.trials] == [30, 0, 0]
     assert said[0] == "Trial 1 counts as 0 %: embedding.dimensions: are too many."
 
@@ -204,40 +151,66 @@ def interrupt_at(call: int, worth: Any) -> Judge:
     return judge
 
 
-def test_an_interruption_compares_what_was_found(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_compares_what_was_found(search: Run) -> None:
     judge = interrupt_at(4, others_are_better)
-    found = search(world, judge, monkeypatch, trials=9, seeds=3)
+    found = search(judge, trials=9, seeds=3)
     assert (found.ended_by, len(found.trials)) == ("interruption", 3)
     assert found.comparison is not None
     assert found.comparison.seeds == (SEED + 1,)
 
 
-def test_a_second_interruption_keeps_the_seeds_that_are_done(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = search(world, interrupt_at(3 + 4, others_are_better), monkeypatch, trials=3, seeds=3)
+def test_a_second_interruption_keeps_the_seeds_that_are_done(search: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    found = search(interrupt_at(3 + 4, others_are_better), trials=3, seeds=3)
     assert found.comparison is not None
     assert found.comparison.seeds == (SEED + 1,)
     with pytest.raises(KeyboardInterrupt):
-        search(world, interrupt_at(3 + 2, others_are_better), monkeypatch, trials=3, seeds=3)
+        search(interrupt_at(3 + 2, others_are_better), trials=3, seeds=3)
     with pytest.raises(KeyboardInterrupt):  # nothing to choose from
-        search(world, interrupt_at(2, others_are_better), monkeypatch, trials=3)
+        search(interrupt_at(2, others_are_better), trials=3)
+    assert capfd.readouterr().err == ""
 
 
-def test_a_search_without_end_or_without_time_is_refused(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_without_end_or_without_time_is_refused(search: Run) -> None:
     judge = Judge(others_are_better)
     with pytest.raises(ConfigError, match="neither a time nor a number of trials"):
-        search(world, judge, monkeypatch)
+        search(judge)
     with pytest.raises(ConfigError, match=r"one training takes .* or more, so that .* minutes are too few"):
-        search(world, judge, monkeypatch, seconds=1e-6)
+        search(judge, seconds=1e-6)
 
 
-def test_a_missing_library_is_told_with_its_extra(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_told_with_its_extra(search: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"run: pip install 'firstday\[tune\]'"):
-        search(world, Judge(others_are_better), monkeypatch, trials=2)
+        search(Judge(others_are_better), trials=2)
 
 
-def test_edges_are_named(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = search(world, Judge(others_are_better), monkeypatch, trials=2)
+def test_trials_end_with_the_time(search: Run) -> None:
+    found = search(Judge(others_are_better), seconds=2, seeds=1)
+    assert found.ended_by == "time"
+    assert found.comparison is not None
+
+
+def test_a_trial_that_leaves_no_time_to_compare_it_is_given_up(search: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 50 of 80 s of training with other dimensions, another such training would not end within 100 s."""
+    clock = 0.0
+
+    def take_time(settings: Mapping[str, Any], _who: str) -> float:
+        nonlocal clock
+        clock = 30.0 + (50 if "embedding.dimensions" in settings else 10)
+        judge.progress("cold model", 1, 2)
+        clock = 30.0
+        return 30
+
+    judge = Judge(take_time)
+    monkeypatch.setattr(module, "perf_counter", lambda: clock)
+    found = search(judge, seconds=100, trials=6, began=0)
+    assert found.ended_by == "trials"
+    assert any("embedding.dimensions" in settings for settings, _, _ in judge.asked)
+    assert not any("embedding.dimensions" in trial.settings for trial in found.trials)
+
+
+def test_edges_are_named(search: Run) -> None:
+    found = search(Judge(others_are_better), trials=2)
     settings = {"embedding.dimensions": 24, "embedding.als_confidence": 7.5}
     moved = replace(found, trials=(found.trials[0], Trial(1, settings, 99.0, 0.0, 1.0)))
     assert moved.at_edge == ("embedding.dimensions",)

@@ -30,7 +30,6 @@ from firstday.leaderboard.board import (
     read_published,
     tabulate_standings,
     write_leaderboard,
-    write_split,
 )
 from firstday.progress import open_progress
 
@@ -101,7 +100,7 @@ def leaderboard(
                 n_seeds=seeds or (len(present.seeds) if present else SEEDS[protocol_of(dataset, config)]),
                 progress=progress,
             )
-        board = board.with_set(dataset.name, standings)
+        board = Leaderboard(sets={**board.sets, dataset.name: standings})
         names.append(dataset.name)
         if json_out is not None:  # after each set, so that nothing is lost
             write_file(json_out, board.model_dump_json(indent=1) + "\n")
@@ -110,7 +109,7 @@ def leaderboard(
         board, notes = add_leaderboard(board, theirs, origin)
         print_notes(notes)
     if published:
-        board, notes = add_leaderboard(board, read_published().only(names), "the published ones")
+        board, notes = add_leaderboard(board, read_published(*names), "the published ones")
         print_notes(notes if names else ())
     if json_out is not None:
         write_file(json_out, board.model_dump_json(indent=1) + "\n")
@@ -126,5 +125,5 @@ def _print_standings(name: str, standings: Standings) -> None:
     print_table(table.select(*table.columns[:5]))
     print_line(
         f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users of each of {len(standings.seeds)} seed(s), "
-        f"protocol {standings.protocol}, split {write_split(standings.split)}. Brackets: 95 % interval."
+        f"protocol {standings.protocol}, split {standings.split[:12]}. Brackets: 95 % interval."
     )

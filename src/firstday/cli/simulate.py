@@ -9,27 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from firstday.cli.options import JsonFlag, print_json
-from firstday.config import MAX_SEED
 from firstday.progress import open_progress
-from firstday.simulate.simulation_settings import (
-    MAX_DAYS,
-    MAX_ITEMS,
-    MAX_USERS,
-    MIN_DAYS,
-    MIN_ITEMS,
-    MIN_USERS,
-    Layout,
-    SimulationSettings,
-)
+from firstday.simulate.simulation_settings import Layout, SimulationSettings
 from firstday.simulate.tables import simulate as write_simulation
 
 
 def simulate(
     out: Annotated[Path, typer.Argument(help="A new folder for the tables.")],
-    users: Annotated[int, typer.Option(min=MIN_USERS, max=MAX_USERS, help="Number of users.")],
-    items: Annotated[int, typer.Option(min=MIN_ITEMS, max=MAX_ITEMS, help="Number of items.")],
-    days: Annotated[int, typer.Option(min=MIN_DAYS, max=MAX_DAYS, help="Length of the log, days.")] = 90,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same files.")] = 0,
+    users: Annotated[int, typer.Option(help="Number of users, at least 20.")],
+    items: Annotated[int, typer.Option(help="Number of items, at least 20.")],
+    days: Annotated[int, typer.Option(help="Length of the log, days.")] = 90,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
     layout: Annotated[
         Layout,
         typer.Option(help="What is written: tables that firstday reads, or the paper's released data in both spaces."),

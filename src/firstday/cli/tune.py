@@ -35,10 +35,9 @@ from firstday.errors import ConfigError, needs_extra
 from firstday.evaluation.plots import standalone
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
-from firstday.tuning.budget import MOST_SEEDS, Budget
 from firstday.tuning.search import Search
 from firstday.tuning.search_plot import plot_search, write_value
-from firstday.tuning.search_settings import MOST_USERS, search_settings
+from firstday.tuning.search_settings import MOST_USERS, Budget, search_settings
 
 MINUTES = 10.0
 """Where neither a time nor a number of trials is given."""
@@ -69,7 +68,7 @@ def tune(
     ] = MOST_USERS,
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Trainings of each of the two in the comparison, at most.")
-    ] = MOST_SEEDS,
+    ] = Budget.seeds,
     seed: SeedOption = None,
     picture: Annotated[
         Path | None,
@@ -100,7 +99,7 @@ def tune(
     render_settings(Config(), ())  # what writes settings is there
     dataset, settings = open_tables(tables, path, config, overrides, seed, protocol, drop_bad_rows)
     minutes = MINUTES if minutes is None and trials is None else minutes
-    budget = Budget(math.inf if minutes is None else 60 * minutes, trials or math.inf, seeds, began)
+    budget = Budget(math.inf if minutes is None else 60 * minutes, trials, seeds, began)
     with open_progress() as progress:
         search = search_settings(
             dataset,

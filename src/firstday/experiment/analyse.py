@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from firstday.config import ExperimentConfig
-from firstday.errors import ConfigError, DataError
-from firstday.experiment.compare import UserSums, compare, correct_for_many, solve_power
+from firstday.errors import ConfigError, DataError, needs_extra
+from firstday.experiment.compare import COVARIATES, compare
 from firstday.experiment.covariate import USERS_FOR_COVARIATE, encode_known, fold_of, predict_outcome
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.experiment.experiment_tables import ExperimentTables, age_bands
@@ -22,6 +26,8 @@ from firstday.segment.shown_counts import OF_USE, find_used
 
 CONTROL = "control"
 UNKNOWN = "unknown"
+Window = tuple[Outcome, float]
+"""An outcome, and the days within which it is counted."""
 
 
 def analyse(
@@ -54,7 +60,7 @@ def analyse(
     Raises
     ------
     DataError
-        There is only one variant, or a user is in two.
+        There is only one variant.
     ConfigError
         There is no such control, or weights are of other variants.
     MissingExtraError
@@ -62,9 +68,8 @@ def analyse(
     """
     config = config or ExperimentConfig()
     assigned = tables.assigned
-    counts = {str(name): int(n) for name, n in assigned.group_by("variant").len().sort("variant").rows()}
-    if weights is not None:  # a variant that lost all of its users is broken, too
-        counts = {name: counts.get(name, 0) for name in sorted({*counts, *weights})}
+    n_of = Counter(assigned["variant"].to_list())
+    counts = {name: n_of[name] for name in sorted({*n_of, *(weights or {})})}  # one that lost all users is broken, too
     if len(counts) < 2:
         raise DataError(
             f"assignments: {tables.name} has one variant ({next(iter(counts))}); two are compared. If another one lost "
@@ -84,179 +89,140 @@ def analyse(
         until=tables.until,
         margin_days=config.covariate_margin_days,
     )
-    if users.height:  # columns of `assigned` stand in the order of `users`
-        users = users.with_columns(assigned.select("cohort", "user_id"))
-    notes = [*tables.notes, *_tell_unended(users, config.days)]
+    n_whole = {days: Counter(users.filter(f"is_whole_{name_days(days)}")["variant"].to_list()) for days in config.days}
+    notes = [
+        *tables.notes,
+        *(
+            f"{users.height - n.total():,} of {users.height:,} users take no part in the outcomes of "
+            f"{write_days(days)}: their window has not ended."
+            for days, n in n_whole.items()
+            if n.total() < users.height
+        ),
+    ]
     if weights is None:
         notes.append(
             f"weights: none are given, so that equal shares are expected of the variants found ({', '.join(counts)}); "
             "give weights to notice one that lost all of its users."
         )
-    outcomes = tuple(outcome for outcome in OUTCOMES if tables.shown is not None or not outcome.of_shown)
     if tables.shown is None:
         notes.append(
             "interactions: nothing was shown to these users (no rows with the signal shown and a time), so that shares "
             "of shown items are left out."
         )
-    rows: list[Row] = []
-    decides = None
-    if not ratio.is_broken or anyway:
-        rows, decides = _compare_all(users, tables, outcomes, control, treatments, config)
+    is_told = anyway or not ratio.is_broken
+    rows, decides = _compare_all(users, tables, control, treatments, config) if is_told else ([], None)
+    first, last = assigned.select(pl.min("assigned_at"), last=pl.max("assigned_at")).row(0)
+    by_cohort = Counter(assigned.select("cohort", "variant").iter_rows())
     return ExperimentResults(
         experiment=tables.name,
         dataset=tables.dataset,
         control=control,
         treatments=treatments,
-        first=_moment(assigned["assigned_at"].min()),
-        last=_moment(assigned["assigned_at"].max()),
+        first=first,
+        last=last,
         until=tables.until,
         sample_ratio=ratio,
-        n_by_cohort=_count_cohorts(assigned, counts),
-        n_whole={days: _count_whole(users, days, counts) for days in config.days},
+        n_by_cohort={cohort: {name: by_cohort[cohort, name] for name in counts} for cohort, _ in sorted(by_cohort)},
+        n_whole={days: {name: n[name] for name in counts} for days, n in n_whole.items()},
         decides=decides,
         rows=tuple(rows),
-        lists=_judge_lists(tables, lists or {}, config) if not ratio.is_broken or anyway else (),
+        lists=_judge_lists(tables, lists or {}, config) if is_told else (),
         level=config.level,
         planned_users=config.planned_users,
         notes=tuple(notes),
     )
 
 
-def _moment(value: object) -> datetime:
-    assert isinstance(value, datetime)
-    return value
-
-
-def _count_cohorts(assigned: pl.DataFrame, variants: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Count the users of each variant by week of registration."""
-    table = assigned.group_by("cohort", "variant").len().sort("cohort").rows()
-    cohorts: dict[str, dict[str, int]] = {str(cohort): dict.fromkeys(variants, 0) for cohort, _, _ in table}
-    for cohort, variant, n in table:
-        cohorts[str(cohort)][str(variant)] = int(n)
-    return cohorts
-
-
-def _count_whole(users: pl.DataFrame, days: float, variants: Mapping[str, int]) -> dict[str, int]:
-    """Count the users of each variant whose window has ended."""
-    whole = users.filter(f"is_whole_{name_days(days)}").group_by("variant").len()
-    n_of = dict(whole.rows())
-    return {name: int(n_of.get(name, 0)) for name in variants}
-
-
-def _tell_unended(users: pl.DataFrame, days: Sequence[float]) -> Iterator[str]:
-    """Say how many users take no part in each window since it has not ended."""
-    for length in days:
-        n = users.height - int(users[f"is_whole_{name_days(length)}"].sum())
-        if n:
-            yield (
-                f"{n:,} of {users.height:,} users take no part in the outcomes of {write_days(length)}: their "
-                "window has not ended."
-            )
-
-
 def _compare_all(
-    users: pl.DataFrame,
-    tables: ExperimentTables,
-    outcomes: Sequence[Outcome],
-    control: str,
-    treatments: Sequence[str],
-    config: ExperimentConfig,
-) -> tuple[list[Row], tuple[Outcome, float] | None]:
+    users: pl.DataFrame, tables: ExperimentTables, control: str, treatments: Sequence[str], config: ExperimentConfig
+) -> tuple[list[Row], Window | None]:
     """Compare everyone, then cohorts, then groups in the window that decides; return what decides, too."""
-    known = users.select("known_before").with_columns(tables.groups.get_columns())
-    slices = {column: tables.groups[column].fill_null(UNKNOWN) for column in tables.groups.columns}
-    if "age" in tables.assigned.columns:
-        known = known.with_columns(tables.assigned["age"])
-        slices["age"] = age_bands(tables.assigned["age"]).fill_null(UNKNOWN)
-    matrix, folds = encode_known(known), fold_of(users["user_id"])
-    variant = users["variant"].to_numpy()
-    sums = {
-        (outcome, days): _sum_users(users, outcome, days, matrix, folds)
+    slices = {COHORT: tables.assigned["cohort"]} | {
+        name: (age_bands(values) if name == "age" else values).fill_null(UNKNOWN)
+        for name, values in tables.groups.to_dict().items()
+    }
+    known = encode_known(users.select("known_before").with_columns(tables.groups.get_columns()))
+    folds = fold_of(tables.assigned["user_id"])
+    users = users.with_columns(values.alias(f"of {name}") for name, values in slices.items())
+    measured = {
+        (outcome, days): _measure(users, outcome, days, known, folds)
         for days in config.days
-        for outcome in outcomes
-        if days >= outcome.least_days
+        for outcome in OUTCOMES
+        if days >= outcome.least_days and not (tables.shown is None and outcome.denominator)
     }
 
-    def rows_of(key: tuple[Outcome, float], chosen: np.ndarray, column: str, value: str) -> Iterator[Row]:
-        values, whole = sums[key]
-        chosen = chosen & whole
-        for treatment in treatments:
-            both = [values.take(chosen & (variant == name)) for name in (control, treatment)]
-            sizes = [len(part.numerator) for part in both]
-            if column != EVERYONE and min(sizes) < config.least_users:
-                continue
-            if sum(sizes) < USERS_FOR_COVARIATE:
-                both = [part.without_covariate() for part in both]
-            comparison = compare(*both, level=config.level, planned_users=config.planned_users)
-            if comparison is not None:
-                power = solve_power(*both, level=config.level, effect=config.effect) if column == EVERYONE else None
-                yield Row(*key, treatment, column, value, comparison, power=power)
+    def rows_of(windows: Iterable[Window], column: str, value: str = "") -> Iterator[Row]:
+        for window in windows:
+            chosen = measured[window]
+            if column != EVERYONE:
+                chosen = chosen.filter(pl.col(f"of {column}") == value)
+            for treatment in treatments:
+                both = chosen.filter(pl.col("variant").is_in([control, treatment]))
+                if both.height < USERS_FOR_COVARIATE:
+                    both = both.drop(COVARIATES.values(), strict=False)
+                effect = config.effect if column == EVERYONE else None
+                planned_users = config.planned_users
+                found = compare(
+                    both, control, treatment, level=config.level, planned_users=planned_users, effect=effect
+                )
+                if found and (column == EVERYONE or min(found.n_control, found.n_treatment) >= config.least_users):
+                    yield Row(*window, treatment, column, value, found)
 
-    everyone = np.ones(users.height, dtype=bool)
-    rows = [row for key in sums for row in rows_of(key, everyone, EVERYONE, "")]
+    with needs_extra("an experiment's report", "experiment"):
+        from tea_tasting.multiplicity import adjust_fdr, adjust_fwer
+    holm = partial(adjust_fwer, arbitrary_dependence=True, method="bonferroni")
+    rows = list(rows_of(measured, EVERYONE))
     decides = _choose_deciding(rows, config)
-    deciding = [row for row in rows if (row.outcome, row.days) == decides]
-    others = [row for row in rows if (row.outcome, row.days) != decides]
-    rows = [*_correct(deciding, "fwer"), *_correct(others, "fdr")]
-    order = list(sums)
-    rows.sort(key=lambda row: (order.index((row.outcome, row.days)), row.variant))
-    for cohort in users["cohort"].unique().sort().to_list():
-        chosen = (users["cohort"] == cohort).to_numpy()
-        rows += [row for key in sums for row in rows_of(key, chosen, COHORT, cohort)]
+    deciding = [row for row in rows if row.window == decides]
+    others = [row for row in rows if row.window != decides]
+    corrected = _correct(deciding, holm) + _correct(others, adjust_fdr)
+    order = list(measured)
+    rows = sorted(corrected, key=lambda row: (order.index(row.window), row.variant))
+    parts = [(name, value) for name, values in slices.items() for value in values.unique().sort().to_list()]
+    for cohort in (part for part in parts if part[0] == COHORT):
+        rows += rows_of(measured, *cohort)
     if decides is not None:
-        groups = [
-            row
-            for column, values in slices.items()
-            for value in values.unique().sort().to_list()
-            for key in sums
-            if key[1] == decides[1]
-            for row in rows_of(key, (values == value).to_numpy(), column, value)
-        ]
-        rows += _correct(groups, "fdr")
+        windows = [window for window in measured if window[1] == decides[1]]
+        groups = [row for part in parts if part[0] != COHORT for row in rows_of(windows, *part)]
+        rows += _correct(groups, adjust_fdr)
     return rows, decides
 
 
-def _sum_users(
-    users: pl.DataFrame, outcome: Outcome, days: float, matrix: np.ndarray, folds: np.ndarray
-) -> tuple[UserSums, np.ndarray]:
-    """Return what is added up of each user with what was predicted of it, and whose window has ended."""
+def _measure(users: pl.DataFrame, outcome: Outcome, days: float, known: np.ndarray, folds: np.ndarray) -> pl.DataFrame:
+    """Return the users whose window has ended with what is added up of each, and what was predicted of it."""
     name = name_days(days)
     whole = users[f"is_whole_{name}"].to_numpy()
-
-    def column(label: str) -> np.ndarray:
-        return users[f"{label}_{name}"].to_numpy().astype(np.float64)
-
-    def predict(values: np.ndarray) -> np.ndarray | None:
-        predicted = predict_outcome(matrix[whole], values[whole], folds[whole])
-        if predicted is None:
-            return None
-        everyone = np.zeros(len(values))
-        everyone[whole] = predicted
-        return everyone
-
-    numerator = column(outcome.numerator)
-    denominator = None if outcome.denominator is None else column(outcome.denominator)
-    covariate = predict(numerator)
-    if covariate is None:
-        return UserSums(numerator, denominator), whole
-    return UserSums(numerator, denominator, covariate, None if denominator is None else predict(denominator)), whole
+    measured = users.filter(whole)
+    labels = {"numerator": outcome.name, "denominator": outcome.denominator}
+    values = {part: measured[f"{label}_{name}"].cast(pl.Float64) for part, label in labels.items() if label is not None}
+    measured = measured.with_columns(**values)
+    predicted = {part: predict_outcome(known[whole], of.to_numpy(), folds[whole]) for part, of in values.items()}
+    if predicted["numerator"] is None:
+        return measured
+    return measured.with_columns(pl.Series(f"{part}_covariate", of) for part, of in predicted.items() if of is not None)
 
 
-def _choose_deciding(rows: Sequence[Row], config: ExperimentConfig) -> tuple[Outcome, float] | None:
+def _choose_deciding(rows: Sequence[Row], config: ExperimentConfig) -> Window | None:
     """Return the outcome and window that decide: those of the settings, or the nearest that there is."""
     if not rows:
         return None
     names = [config.outcome] if config.outcome != "auto" else ["used_of_shown", "items_used"]
     chosen = [row for name in names for row in rows if row.outcome.name == name] or list(rows)
     chosen = [row for row in chosen if row.outcome == chosen[0].outcome]
-    nearest = min(chosen, key=lambda row: (abs(row.days - config.outcome_days), row.days))
-    return nearest.outcome, nearest.days
+    return min(chosen, key=lambda row: (abs(row.days - config.outcome_days), row.days)).window
 
 
-def _correct(rows: Sequence[Row], rule: str) -> list[Row]:
-    """Return rows with p-values that hold for all of them at once."""
-    corrected = correct_for_many([row.comparison.p_value for row in rows], "fwer" if rule == "fwer" else "fdr")
-    return [replace(row, p_corrected=p) for row, p in zip(rows, corrected, strict=True)]
+def _correct(rows: Sequence[Row], adjust: Callable[[Any], Any]) -> list[Row]:
+    """Return rows with p-values that hold for all of them at once; NaN stays, and counts as none."""
+    from tea_tasting.experiment import ExperimentResult
+
+    values = {number: row.comparison.p_value for number, row in enumerate(rows)}
+    results = {number: ExperimentResult({"p": {"pvalue": p}}) for number, p in values.items() if not math.isnan(p)}
+    adjusted = adjust(results) if results else {}
+    return [
+        replace(row, p_corrected=min(1.0, adjusted[number]["p"]["pvalue_adj"])) if number in adjusted else row
+        for number, row in enumerate(rows)
+    ]
 
 
 def _judge_lists(
@@ -268,8 +234,8 @@ def _judge_lists(
     if tables.shown is None:
         raise DataError("interactions: nothing was shown to these users, so that no lists can be judged by it.")
     window = timedelta(days=config.outcome_days)
-    starts = tables.assigned.select("user_ix", "assigned_at").filter(pl.col("assigned_at") + window <= tables.until)
     ended = pl.col("assigned_at") + window
+    starts = tables.assigned.select("user_ix", "assigned_at").filter(ended <= tables.until)
     shown = tables.shown.join(starts, on="user_ix").filter(
         (pl.col("timestamp") >= pl.col("assigned_at")) & (pl.col("timestamp") < ended)
     )

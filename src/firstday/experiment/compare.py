@@ -1,14 +1,14 @@
-"""One outcome of two variants side by side: difference and ratio with intervals by user, and power."""
+"""One outcome of two variants side by side by tea-tasting: difference and ratio with intervals by user, and power."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from firstday.errors import needs_extra
 from firstday.experiment.always_valid import USERS_FOR_EVERY_LOOK, count_errors
@@ -18,49 +18,28 @@ if TYPE_CHECKING:
     from tea_tasting.aggr import Aggregates
 
 USUAL_POWER = 0.8
+COVARIATES = {"numer_covariate": "numerator_covariate", "denom_covariate": "denominator_covariate"}
+COLUMNS = {"numer": "numerator", "denom": "denominator", **COVARIATES}
+"""Columns of users by the names of tea-tasting's options."""
 
 
-@dataclass(frozen=True, eq=False)
-class UserSums:
-    """What is added up of each user of one variant; the outcome is the sum of `numerator` over that of `denominator`.
+@dataclass(frozen=True)
+class Power:
+    """What an experiment of so many users can find at one look.
 
     Parameters
     ----------
-    numerator
-        float64, shape (n_users,).
-    denominator
-        float64, shape (n_users,); None: the outcome is a mean over users.
-    numerator_covariate, denominator_covariate
-        float64, shape (n_users,), what was known or predicted of both before the assignment; None: nothing.
+    effect
+        A relative change, as a fraction of 1.
+    power
+        How likely it would be found if it were there.
+    smallest_effect
+        The relative change that would be found four times in five.
     """
 
-    numerator: np.ndarray
-    denominator: np.ndarray | None = None
-    numerator_covariate: np.ndarray | None = None
-    denominator_covariate: np.ndarray | None = None
-
-    def take(self, chosen: np.ndarray) -> UserSums:
-        """Return the sums of some users."""
-        columns = (self.numerator, self.denominator, self.numerator_covariate, self.denominator_covariate)
-        numerator, *others = (None if column is None else column[chosen] for column in columns)
-        assert numerator is not None
-        return UserSums(numerator, *others)
-
-    def without_covariate(self) -> UserSums:
-        """Return the same without covariates."""
-        return UserSums(self.numerator, self.denominator)
-
-    def _columns(self) -> dict[str, np.ndarray]:
-        columns = {
-            "numerator": self.numerator,
-            "denominator": self.denominator,
-            "numerator_covariate": self.numerator_covariate,
-            "denominator_covariate": self.denominator_covariate,
-        }
-        return {name: column for name, column in columns.items() if column is not None}
-
-    def _can_compare(self) -> bool:
-        return len(self.numerator) > 1 and (self.denominator is None or self.denominator.sum() > 0)
+    effect: float
+    power: float
+    smallest_effect: float
 
 
 @dataclass(frozen=True)
@@ -83,6 +62,8 @@ class Comparison:
         Of no difference, for one look; NaN where nobody differs.
     unadjusted
         The difference without the covariate; None where there is no covariate.
+    power
+        None where it was not asked for, and where nobody differs.
     """
 
     n_control: int
@@ -95,11 +76,7 @@ class Comparison:
     ratio_always: Interval | None
     p_value: float
     unadjusted: Interval | None = None
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval for one look excludes no difference."""
-        return self.difference.low > 0 or self.difference.high < 0
+    power: Power | None = None
 
     @property
     def is_always_clear(self) -> bool:
@@ -109,18 +86,30 @@ class Comparison:
 
 
 def compare(
-    control: UserSums, treatment: UserSums, *, level: float = 0.95, planned_users: int = 10_000
+    users: pl.DataFrame,
+    control: str,
+    treatment: str,
+    *,
+    level: float = 0.95,
+    planned_users: int = 10_000,
+    effect: float | None = None,
 ) -> Comparison | None:
     """Compare two variants by tea-tasting: Welch's test, ratios by the delta method, CUPED where there is a covariate.
 
     Parameters
     ----------
+    users
+        A row each: `variant` and `numerator`; `denominator` where the outcome is a sum over a sum and not a mean over
+        users; `numerator_covariate` and `denominator_covariate`, what was known or predicted of both before the
+        assignment.
     control, treatment
-        Their users; both with the same columns.
+        Two of the variants.
     level
         Of confidence.
     planned_users
         At how many users of both variants always-valid intervals are narrowest; chosen before the start.
+    effect
+        The change whose power is told, as a fraction of what the control has.
 
     Returns
     -------
@@ -137,154 +126,74 @@ def compare(
     A. Deng, U. Knoblich, J. Lu, "Applying the delta method in metric analytics", KDD 2018; A. Deng, Y. Xu, R. Kohavi,
     T. Walker, "Improving the sensitivity of online controlled experiments by utilizing pre-experiment data", WSDM 2013.
     """
-    if not (control._can_compare() and treatment._can_compare()):
-        return None
     with needs_extra("an experiment's report", "experiment"):
+        from tea_tasting.aggr import read_aggregates
         from tea_tasting.metrics import RatioOfMeans
-    both = _aggregate(control), _aggregate(treatment)
-    options = _name_columns(control) | {"confidence_level": level}
+    columns: dict[str, Any] = {option: column for option, column in COLUMNS.items() if column in users.columns}
+    metrics: list[Any] = [RatioOfMeans(**columns, confidence_level=level, use_t=use_t) for use_t in (True, False)]
+    parts = (
+        users.filter(pl.col("variant") == name) for name in (control, treatment)
+    )  # Polars adds groups in any order
+    both: list[Any] = [read_aggregates(part, None, **metrics[0].aggr_cols._asdict()) for part in parts]
+    if any(of.count() < 2 or of.mean(columns.get("denom")) <= 0 for of in both):
+        return None
     with np.errstate(invalid="ignore", divide="ignore"):  # nobody may differ
-        welch = RatioOfMeans(**options, use_t=True).analyze_aggregates(*both)
-        normal = RatioOfMeans(**options, use_t=False).analyze_aggregates(*both)
-    difference = Interval(
-        float(welch.effect_size), float(welch.effect_size_ci_lower), float(welch.effect_size_ci_upper)
-    )
-    ratio = difference_always = ratio_always = None
+        welch, normal = (metric.analyze_aggregates(*both) for metric in metrics)
+    difference = Interval(welch.effect_size, welch.effect_size_ci_lower, welch.effect_size_ci_upper)
+    ratio = None
     if welch.control > 0 and welch.treatment > 0:
-        ends = welch.rel_effect_size_ci_lower, welch.rel_effect_size_ci_upper
-        ratio = Interval(1 + float(welch.rel_effect_size), 1 + float(ends[0]), 1 + float(ends[1]))
-    n_control, n_treatment = len(control.numerator), len(treatment.numerator)
-    if min(n_control, n_treatment) >= USERS_FOR_EVERY_LOOK and not math.isnan(difference.low):
-        wider = count_errors(n_control + n_treatment, planned_users, level) / NormalDist().inv_cdf((1 + level) / 2)
-        half = wider * (normal.effect_size_ci_upper - normal.effect_size_ci_lower) / 2
-        difference_always = Interval(difference.mean, difference.mean - half, difference.mean + half)
-        if ratio is not None:
-            times = ((1 + normal.rel_effect_size_ci_upper) / ratio.mean) ** wider
-            ratio_always = Interval(ratio.mean, ratio.mean / times, ratio.mean * times)
-    unadjusted = None
-    if control.numerator_covariate is not None:
-        plain = compare(control.without_covariate(), treatment.without_covariate(), level=level)
-        unadjusted = None if plain is None else plain.difference
-    return Comparison(
-        n_control=n_control,
-        n_treatment=n_treatment,
-        control=float(welch.control),
-        treatment=float(welch.treatment),
+        found = welch.rel_effect_size, welch.rel_effect_size_ci_lower, welch.rel_effect_size_ci_upper
+        ratio = Interval(*(1 + value for value in found))
+    comparison = Comparison(
+        n_control=both[0].count(),
+        n_treatment=both[1].count(),
+        control=welch.control,
+        treatment=welch.treatment,
         difference=difference,
         ratio=ratio,
-        difference_always=difference_always,
-        ratio_always=ratio_always,
-        p_value=float(welch.pvalue),
-        unadjusted=unadjusted,
+        difference_always=None,
+        ratio_always=None,
+        p_value=welch.pvalue,
+        power=None if effect is None else _solve_power(both[0], both[1], columns, level, effect),
     )
+    if min(of.count() for of in both) >= USERS_FOR_EVERY_LOOK and not math.isnan(difference.low):
+        comparison = _add_every_look(comparison, normal, level, planned_users)
+    if "numer_covariate" in columns:
+        plain = compare(users.drop(COVARIATES.values(), strict=False), control, treatment, level=level)
+        comparison = replace(comparison, unadjusted=None if plain is None else plain.difference)
+    return comparison
 
 
-@dataclass(frozen=True)
-class Power:
-    """What an experiment of so many users can find at one look.
-
-    Parameters
-    ----------
-    effect
-        A relative change, as a fraction of 1.
-    power
-        How likely it would be found if it were there.
-    smallest_effect
-        The relative change that would be found four times in five.
-    """
-
-    effect: float
-    power: float
-    smallest_effect: float
+def _add_every_look(comparison: Comparison, normal: Any, level: float, planned_users: int) -> Comparison:
+    """Return the comparison with always-valid intervals, which are wider than those of the normal distribution."""
+    n_users = comparison.n_control + comparison.n_treatment
+    wider = count_errors(n_users, planned_users, level) / NormalDist().inv_cdf((1 + level) / 2)
+    half = wider * (normal.effect_size_ci_upper - normal.effect_size_ci_lower) / 2
+    mean, ratio = comparison.difference.mean, comparison.ratio
+    difference_always, ratio_always = Interval(mean, mean - half, mean + half), None
+    if ratio is not None:
+        times = ((1 + normal.rel_effect_size_ci_upper) / ratio.mean) ** wider
+        ratio_always = Interval(ratio.mean, ratio.mean / times, ratio.mean * times)
+    return replace(comparison, difference_always=difference_always, ratio_always=ratio_always)
 
 
-def solve_power(control: UserSums, treatment: UserSums, *, level: float = 0.95, effect: float = 0.03) -> Power | None:
-    """Return the power of a comparison with these users, by tea-tasting; None where nobody differs.
+def _solve_power(
+    control: Aggregates, treatment: Aggregates, columns: dict[str, Any], level: float, effect: float
+) -> Power | None:
+    """Return the power of a comparison of these users; None where nobody differs."""
+    from tea_tasting.metrics import RatioOfMeans
 
-    Parameters
-    ----------
-    control, treatment
-        Their users; both with the same columns.
-    level
-        Of confidence.
-    effect
-        The change whose power is told, as a fraction of what the control has.
-    """
-    if not (control._can_compare() and treatment._can_compare()):
+    total = control + treatment
+    mean = control.mean("numerator") / control.mean(columns.get("denom"))
+    if not (mean > 0 and total.var("numerator") > 0):
         return None
-    with needs_extra("an experiment's report", "experiment"):
-        from tea_tasting.metrics import RatioOfMeans
-    control_sums, treatment_sums = _aggregate(control), _aggregate(treatment)
-    total = control_sums + treatment_sums
-    if not (control_sums.mean("numerator") > 0 and total.var("numerator") > 0):
-        return None
-    names = _name_columns(control)
-    mean = control_sums.mean("numerator") / control_sums.mean(names["denom"])
-    metric = RatioOfMeans(
-        **names,
+    metric: Any = RatioOfMeans(
+        **columns,
         effect_size=effect * mean,
         alpha=1 - level,
         power=USUAL_POWER,
         use_t=False,  # of few users, the other has no number
-        ratio=len(treatment.numerator) / len(control.numerator),
+        ratio=treatment.count() / control.count(),
     )
-    power = metric.solve_power_from_aggregates(total, "power")[0].power
-    smallest = metric.solve_power_from_aggregates(total, "effect_size")[0].effect_size
-    return Power(effect, float(power), float(smallest) / mean)
-
-
-def _name_columns(sums: UserSums) -> dict[str, Any]:
-    """Name the columns of users' sums as tea-tasting wants them."""
-    names = sums._columns()
-    return {
-        "numer": "numerator",
-        "denom": "denominator" if "denominator" in names else None,
-        "numer_covariate": "numerator_covariate" if "numerator_covariate" in names else None,
-        "denom_covariate": "denominator_covariate" if "denominator_covariate" in names else None,
-        "alternative": "two-sided",
-        "equal_var": False,
-    }
-
-
-def _aggregate(sums: UserSums) -> Aggregates:
-    """Return means, variances and covariances of the columns."""
-    from tea_tasting.aggr import Aggregates
-
-    columns = sums._columns()
-    names, values = list(columns), np.stack([column.astype(np.float64) for column in columns.values()])
-    moments = np.atleast_2d(np.cov(values, ddof=1))
-    pairs = [(i, j) for i in range(len(names)) for j in range(i)]
-    return Aggregates(
-        count_=values.shape[1],
-        mean_={name: float(mean) for name, mean in zip(names, values.mean(axis=1), strict=True)},
-        var_={name: float(moments[i, i]) for i, name in enumerate(names)},
-        cov_={(names[i], names[j]): float(moments[i, j]) for i, j in pairs},
-    )
-
-
-def correct_for_many(p_values: Sequence[float], rule: Literal["fdr", "fwer"]) -> list[float]:
-    """Return p-values that say the same after a look at all of them; NaN stays, and counts as none.
-
-    Parameters
-    ----------
-    p_values
-        Of one family of questions.
-    rule
-        ``fdr``: of what is called a difference, few are none (Benjamini and Hochberg 1995); ``fwer``: not even one is
-        (Holm 1979).
-    """
-    with needs_extra("an experiment's report", "experiment"):
-        from tea_tasting.experiment import ExperimentResult
-        from tea_tasting.multiplicity import adjust_fdr, adjust_fwer
-    known = [(place, p) for place, p in enumerate(p_values) if not math.isnan(p)]
-    corrected = [math.nan] * len(p_values)
-    if not known:
-        return corrected
-    results: dict[object, Any] = {place: ExperimentResult({"p": {"pvalue": p}}) for place, p in known}
-    if rule == "fdr":
-        adjusted = adjust_fdr(results)
-    else:
-        adjusted = adjust_fwer(results, arbitrary_dependence=True, method="bonferroni")
-    for place, result in adjusted.items():
-        corrected[int(place)] = min(1.0, float(result["p"]["pvalue_adj"]))
-    return corrected
+    power, smallest = (metric.solve_power_from_aggregates(total, what)[0] for what in ("power", "effect_size"))
+    return Power(effect, power.power, smallest.effect_size / mean)

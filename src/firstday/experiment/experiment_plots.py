@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 
 from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw_rows, drawing, name_rows
-from firstday.experiment.experiment_results import ExperimentResults, Row
-from firstday.experiment.outcomes import write_days
+from firstday.experiment.experiment_results import Row
 from firstday.metrics import Interval
 
 
-def plot_outcomes(results: ExperimentResults, treatment: str) -> str | None:
-    """Draw the change of each outcome in % of the control: thick for one look, thin for every look."""
-    rows = [row for row in results.of_everyone() if row.variant == treatment]
-    named = {f"{row.outcome.title}, {write_days(row.days)}": row for row in rows}
-    deciding = [name for name, row in named.items() if (row.outcome, row.days) == results.decides]
-    return _plot_changes(f"outcomes-{treatment}", named, deciding)
-
-
-def plot_cohorts(results: ExperimentResults, treatment: str) -> str | None:
-    """Draw the change of the deciding outcome in each registration cohort, in % of the control."""
-    rows = [row for row in results.cohorts() if row.variant == treatment and (row.outcome, row.days) == results.decides]
-    return _plot_changes(f"cohorts-{treatment}", {row.value: row for row in rows}, ())
-
-
-def _plot_changes(name: str, rows: Mapping[str, Row], accented: Container[str]) -> str | None:
-    """Draw ratios with their intervals, one below the other; None where none has a ratio."""
+def plot_changes(name: str, rows: Mapping[str, Row], accented: str = "") -> str | None:
+    """Draw ratios in % of the control, one below the other: thick for one look, thin for every look; None without."""
     ratios = {
         label: _to_percent(ratio)
         for label, row in rows.items()
@@ -38,11 +23,11 @@ def _plot_changes(name: str, rows: Mapping[str, Row], accented: Container[str]) 
         axes = figure.add_subplot()
         axes.axvline(0, color=LINE, lw=1.4)
         for place, (label, ratio) in enumerate(ratios.items()):
-            color = ACCENT if label in accented else MUTED
+            color = ACCENT if label == accented else MUTED
             if (always := rows[label].comparison.ratio_always) is not None:
                 axes.hlines(place, _to_percent(always).low, _to_percent(always).high, color=color, lw=1)
             draw_rows(axes, [place], [ratio], color)
-        name_rows(axes, list(ratios), [label in accented for label in ratios])
+        name_rows(axes, list(ratios), [label == accented for label in ratios])
         axes.set_xlabel("change, %")
     return out[0]
 

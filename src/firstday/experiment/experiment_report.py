@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from firstday.config import ExperimentConfig
 from firstday.evaluation.comparison_tables import Cell, Table
-from firstday.evaluation.report.render import fill_template, write_page
-from firstday.experiment.experiment_plots import plot_cohorts, plot_outcomes
-from firstday.experiment.experiment_results import (
-    COHORT,
-    EVERYONE,
-    ExperimentResults,
-    Row,
-    write_change,
-    write_ends,
-    write_value,
-)
+from firstday.evaluation.report.render import fill_template
+from firstday.experiment.experiment_plots import plot_changes
+from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.experiment.outcomes import write_days
 
 
-def write_experiment_report(
-    results: ExperimentResults, path: str | Path, *, config: ExperimentConfig | None = None, command: str | None = None
-) -> None:
-    """Write the report; where users are not divided as they should be, it says that and no more, unless there are rows.
+def render_experiment(results: ExperimentResults, config: ExperimentConfig, command: str | None = None) -> str:
+    """Return the page; where users are not divided as they should be, it says that and no more, unless there are rows.
 
     Parameters
     ----------
     results
         From `firstday.experiment.analyse.analyse`.
-    path
-        The file, ``.html``; a file that is there is replaced in one step.
     config
-        The settings; the defaults if None.
+        The settings.
     command
         What was run.
 
@@ -42,33 +29,22 @@ def write_experiment_report(
     ------
     MissingExtraError
         Jinja2 or Matplotlib is not installed.
-    ConfigError
-        The file cannot be written.
     """
-    write_page(Path(path), render_experiment(results, config=config, command=command))
-
-
-def render_experiment(
-    results: ExperimentResults, *, config: ExperimentConfig | None = None, command: str | None = None
-) -> str:
-    """Return the page; see `write_experiment_report`."""
     plots = {}
     for treatment in results.treatments:
-        plots[f"outcomes {treatment}"] = plot_outcomes(results, treatment)
-        plots[f"cohorts {treatment}"] = plot_cohorts(results, treatment)
+        rows = [row for row in results.rows if row.variant == treatment]
+        changes = {row.title: row for row in rows if row.column == EVERYONE}
+        deciding = next((title for title, row in changes.items() if row.window == results.decides), "")
+        plots[f"outcomes {treatment}"] = plot_changes(f"outcomes-{treatment}", changes, deciding)
+        weeks = {row.value: row for row in rows if row.column == COHORT and row.window == results.decides}
+        plots[f"cohorts {treatment}"] = plot_changes(f"cohorts-{treatment}", weeks)
     content = {
         "results": results,
-        "config": config or ExperimentConfig(),
+        "config": config,
         "command": command,
         "sentences": results.sentences(),
         "deciding": [
-            (
-                row.variant,
-                write_change(row.outcome, row.comparison.difference, row.comparison.ratio),
-                row.outcome.title,
-                write_days(row.days),
-            )
-            for row in results.deciding()
+            (row.variant, row.write_change()[0], row.outcome.title, write_days(row.days)) for row in results.deciding()
         ],
         "everyone": tabulate_changes(results, results.of_everyone(), "Everyone whose window has ended"),
         "cohorts": tabulate_changes(results, results.cohorts(), "By week of registration"),
@@ -81,36 +57,30 @@ def render_experiment(
 
 def tabulate_changes(results: ExperimentResults, rows: Sequence[Row], title: str) -> Table:
     """Tabulate comparisons with their intervals; that of the outcome that decides is accented."""
-    names = [f"{row.outcome.title}, {write_days(row.days)}" for row in rows]
-    deciding = [name for name, row in zip(names, rows, strict=True) if (row.outcome, row.days) == results.decides]
-    cells = [_write_row(row, name) for row, name in zip(rows, names, strict=True)]
+    deciding = next((row.title for row in rows if row.window == results.decides), "")
+    cells = [_write_row(row) for row in rows]
     hidden = {"variant"} if len(results.treatments) == 1 else set()
-    hidden |= set() if any(row.power for row in rows) else {"smallest change", "power"}
+    hidden |= set() if any(row.comparison.power for row in rows) else {"smallest change", "power"}
     columns = tuple(heading for heading in (cells[0] if cells else ()) if heading not in hidden)
-    shown = tuple(tuple(row[heading] for heading in columns) for row in cells)
-    return Table(title, columns, shown, deciding[0] if deciding else "", ("variant",))
+    return Table(title, columns, tuple(tuple(row[name] for name in columns) for row in cells), deciding, ("variant",))
 
 
-def _write_row(row: Row, name: str) -> dict[str, Cell]:
-    comparison, outcome, power = row.comparison, row.outcome, row.power
-    difference, ratio, is_ratio = comparison.difference, comparison.ratio, comparison.ratio is not None
-    always = comparison.ratio_always if is_ratio else comparison.difference_always
+def _write_row(row: Row) -> dict[str, Cell]:
+    comparison, power = row.comparison, row.comparison.power
     of_whom = row.value if row.column in (EVERYONE, COHORT) else f"{row.column}: {row.value}"
+    control, treatment = row.write_values()
     return {
-        "outcome": (of_whom, name) if of_whom else (name,),
+        "outcome": (of_whom, row.title) if of_whom else (row.title,),
         "variant": (row.variant,),
         "users": (f"{comparison.n_control:,}", f"{comparison.n_treatment:,}"),
-        "control": (write_value(outcome, comparison.control),),
-        "treatment": (write_value(outcome, comparison.treatment),),
-        "difference": (write_change(outcome, difference, None), write_ends(outcome, difference, is_ratio=False)),
-        "change": (
-            write_change(outcome, difference, ratio),
-            write_ends(outcome, ratio or difference, is_ratio=is_ratio),
-        ),
-        "at every look": ("-" if always is None else write_ends(outcome, always, is_ratio=is_ratio),),
+        "control": (control,),
+        "treatment": (treatment,),
+        "difference": row.write_effect(comparison.difference, is_ratio=False),
+        "change": row.write_change(),
+        "at every look": (row.write_always(),),
         "p": (write_p(comparison.p_value), f"corrected {write_p(row.p_corrected)}"),
-        "smallest change": ("-" if power is None else f"{100 * power.smallest_effect:.1f} %",),
-        "power": ("-" if power is None else f"{100 * power.power:.0f} %",),
+        "smallest change": (f"{100 * power.smallest_effect:.1f} %" if power else "-",),
+        "power": (f"{100 * power.power:.0f} %" if power else "-",),
     }
 
 

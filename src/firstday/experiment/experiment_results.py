@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from firstday.display import readable
-from firstday.experiment.compare import Comparison, Power
+from firstday.experiment.compare import Comparison
 from firstday.experiment.off_policy import ListsEstimate
 from firstday.experiment.outcomes import Outcome, write_days
 from firstday.experiment.sample_ratio import SampleRatio
@@ -35,8 +35,6 @@ class Row:
         Of these users with an ended window.
     p_corrected
         The p-value after a look at all of its family; NaN where nothing was corrected.
-    power
-        Of everyone alone; None for some users, and where nobody differs.
     """
 
     outcome: Outcome
@@ -46,7 +44,41 @@ class Row:
     value: str
     comparison: Comparison
     p_corrected: float = math.nan
-    power: Power | None = None
+
+    @property
+    def window(self) -> tuple[Outcome, float]:
+        """What was counted, and the days within which it was."""
+        return self.outcome, self.days
+
+    @property
+    def title(self) -> str:
+        """What was counted, and within how many days."""
+        return f"{self.outcome.title}, {write_days(self.days)}"
+
+    def write_values(self) -> tuple[str, str]:
+        """Write the outcome of the control and of the treatment with its unit."""
+        form = "{:.2%}" if self.outcome.is_share else "{:.3g}"
+        return form.format(self.comparison.control), form.format(self.comparison.treatment)
+
+    def write_effect(self, interval: Interval, *, is_ratio: bool) -> tuple[str, str]:
+        """Write a difference, or a ratio as a change in %, and the ends of its interval."""
+        times, same, form, unit = (100, 0, "+.2f", " points") if self.outcome.is_share else (1, 0, "+.3g", "")
+        if is_ratio:
+            times, same, form, unit = 100, 1, "+.1f", "%"
+        mean, low, high = (f"{times * (value - same):{form}}" for value in (interval.mean, interval.low, interval.high))
+        return f"{mean}{unit}", "-" if math.isnan(interval.low) else f"{low} to {high}{'%' if is_ratio else ''}"
+
+    def write_change(self) -> tuple[str, str]:
+        """Write how much more or less the treatment has: in % of the control where there is a ratio."""
+        ratio = self.comparison.ratio
+        return self.write_effect(ratio or self.comparison.difference, is_ratio=ratio is not None)
+
+    def write_always(self) -> str:
+        """Write the ends of the same change that hold at every look."""
+        ratio, always = self.comparison.ratio_always, self.comparison.difference_always
+        if always is None:
+            return "-"
+        return self.write_effect(ratio or always, is_ratio=ratio is not None)[1]
 
 
 @readable
@@ -108,7 +140,7 @@ class ExperimentResults:
 
     def deciding(self) -> tuple[Row, ...]:
         """Return the rows that decide, one for each treatment."""
-        return tuple(row for row in self.of_everyone() if (row.outcome, row.days) == self.decides)
+        return tuple(row for row in self.of_everyone() if row.window == self.decides)
 
     def cohorts(self) -> tuple[Row, ...]:
         """Return the rows of registration cohorts."""
@@ -161,47 +193,19 @@ class ExperimentResults:
 def say_row(row: Row, results: ExperimentResults) -> str:
     """Say what a comparison found."""
     comparison = row.comparison
-    treatment, control = (write_value(row.outcome, value) for value in (comparison.treatment, comparison.control))
-    title = f"{row.outcome.title[:1].upper()}{row.outcome.title[1:]}, {write_days(row.days)}"
-    start = f"{title}: {row.variant} {treatment}, {results.control} {control}"
+    control, treatment = row.write_values()
+    start = f"{row.title[:1].upper()}{row.title[1:]}: {row.variant} {treatment}, {results.control} {control}"
     if math.isnan(comparison.difference.low):
         return f"{start}: nobody differs."
     percent = f"{100 * results.level:g}% interval"
-    interval = comparison.difference if comparison.ratio is None else comparison.ratio
-    change = write_change(row.outcome, comparison.difference, comparison.ratio)
-    always = comparison.difference_always if comparison.ratio is None else comparison.ratio_always
-    if comparison.is_always_clear and always is not None:
-        ends = write_ends(row.outcome, always, is_ratio=comparison.ratio is not None)
-        return f"{start}: {change} ({ends}, {percent} at every look): a difference, whenever you look."
-    ends = write_ends(row.outcome, interval, is_ratio=comparison.ratio is not None)
+    change, ends = row.write_change()
+    if comparison.is_always_clear:
+        return f"{start}: {change} ({row.write_always()}, {percent} at every look): a difference, whenever you look."
     corrected = comparison.p_value if math.isnan(row.p_corrected) else row.p_corrected
+    verdict = "may be chance"
     if corrected < 1 - results.level:
-        return (
-            f"{start}: {change} ({ends}, {percent}): a difference if this is the day that was chosen before the start."
-        )
-    return f"{start}: {change} ({ends}, {percent}): may be chance."
-
-
-def write_value(outcome: Outcome, value: float) -> str:
-    """Write an outcome with its unit."""
-    return f"{100 * value:.2f}%" if outcome.is_share else f"{value:.3g}"
-
-
-def write_change(outcome: Outcome, difference: Interval, ratio: Interval | None) -> str:
-    """Write how much more or less a treatment has: in % of the control where there is a ratio."""
-    if ratio is not None:
-        return f"{100 * (ratio.mean - 1):+.1f}%"
-    return f"{100 * difference.mean:+.2f} points" if outcome.is_share else f"{difference.mean:+.3g}"
-
-
-def write_ends(outcome: Outcome, interval: Interval, *, is_ratio: bool) -> str:
-    """Write the ends of an interval of a change."""
-    if math.isnan(interval.low):
-        return "-"
-    if is_ratio:
-        return f"{100 * (interval.low - 1):+.1f} to {100 * (interval.high - 1):+.1f}%"
-    times, digits = (100, ".2f") if outcome.is_share else (1, ".3g")
-    return f"{times * interval.low:+{digits}} to {times * interval.high:+{digits}}"
+        verdict = "a difference if this is the day that was chosen before the start"
+    return f"{start}: {change} ({ends}, {percent}): {verdict}."
 
 
 def _number(value: float | None) -> float | None:
@@ -213,45 +217,35 @@ def _ends(interval: Interval | None) -> list[float | None] | None:
 
 
 def _row_to_json(row: Row) -> dict[str, Any]:
-    comparison = row.comparison
+    found, power = row.comparison, row.comparison.power
+    intervals = {"difference": found.difference, "ratio": found.ratio, "unadjusted_difference": found.unadjusted}
+    numbers: dict[str, float | None] = {
+        "control": found.control,
+        "value_of_variant": found.treatment,
+        "p_value": found.p_value,
+        "p_corrected": row.p_corrected,
+        **{name: interval.mean if interval else None for name, interval in intervals.items()},
+        **{name: getattr(power, name, None) for name in ("effect", "power", "smallest_effect")},
+    }
+    ends = {**intervals, "difference_always": found.difference_always, "ratio_always": found.ratio_always}
     return {
         "outcome": row.outcome.name,
         "days": row.days,
         "variant": row.variant,
         "column": row.column,
         "value": row.value,
-        "users_control": comparison.n_control,
-        "users_variant": comparison.n_treatment,
-        "control": _number(comparison.control),
-        "value_of_variant": _number(comparison.treatment),
-        "difference": _number(comparison.difference.mean),
-        "difference_ci": _ends(comparison.difference),
-        "difference_always_ci": _ends(comparison.difference_always),
-        "ratio": None if comparison.ratio is None else _number(comparison.ratio.mean),
-        "ratio_ci": _ends(comparison.ratio),
-        "ratio_always_ci": _ends(comparison.ratio_always),
-        "p_value": _number(comparison.p_value),
-        "p_corrected": _number(row.p_corrected),
-        "unadjusted_difference": None if comparison.unadjusted is None else _number(comparison.unadjusted.mean),
-        "unadjusted_difference_ci": _ends(comparison.unadjusted),
-        "effect": None if row.power is None else row.power.effect,
-        "power": None if row.power is None else _number(row.power.power),
-        "smallest_effect": None if row.power is None else _number(row.power.smallest_effect),
+        "users_control": found.n_control,
+        "users_variant": found.n_treatment,
+        **{name: _number(value) for name, value in numbers.items()},
+        **{f"{name}_ci": _ends(interval) for name, interval in ends.items()},
     }
 
 
 def _lists_to_json(estimate: ListsEstimate) -> dict[str, Any]:
-    share = estimate.share_used
+    share = estimate.used_of_lists
     return {
-        "name": estimate.name,
-        "users": estimate.n_users,
-        "places": estimate.n_places,
-        "places_of_lists": estimate.n_places_of_lists,
-        "matches": estimate.n_matches,
-        "effective_users": estimate.effective_users,
-        "mean_weight": estimate.mean_weight,
-        "used_of_lists": None if share is None else share.mean,
+        **vars(estimate),
+        "used_of_lists": share and share.mean,
         "used_of_lists_ci": _ends(share),
-        "used_of_shown": _number(estimate.shown_used),
-        "refusal": estimate.refusal or None,
+        "used_of_shown": _number(estimate.used_of_shown),
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.errors import DataError
 from firstday.experiment.experiment_results import COHORT, EVERYONE
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AGE_BANDS = (18, 25, 35, 45, 55)
 """The first year of each band but the first."""
 TAKEN_NAMES = (EVERYONE, COHORT, "age", "known_before")
@@ -33,9 +34,9 @@ class ExperimentTables:
         The name of the tables.
     assigned
         A row for each user, in order of `user_ix`: `user_ix`, `user_id` (text), `variant`, `assigned_at`, `cohort` (the
-        week of registration, such as ``2026-W07``; that of the assignment where unknown), `age` (null where unknown).
+        week of registration, such as ``2026-W07``; that of the assignment where unknown).
     groups
-        Further columns, text, null where unknown, in the same order; the values of the profile.
+        Further columns in the same order, null where unknown: the values of the profile as text, and `age` in years.
     uses, shown
         As `firstday.experiment.outcomes.outcomes_of` takes them, of these users alone, from `place_uses`; `shown` has
         `list_id`, `position`, `propensity`, `policy`, `is_used` and `used_at`, too, as
@@ -73,136 +74,110 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     DataError
         There are no assignments, or none of this experiment, or no times; one sentence.
     """
-    assignments: pl.DataFrame | None = dataset.assignments
-    if assignments is None or not assignments.height:
-        raise DataError(
-            "assignments: the table is missing; add user_id, experiment, variant and assigned_at, as a service exports."
-        )
-    assigned = assignments.filter(pl.col("experiment") == name)
-    n_assigned = assigned.height
-    if not n_assigned:
-        names = ", ".join(assignments["experiment"].unique().sort().to_list())
-        raise DataError(f"assignments: have no experiment {name!r}; choose of {names}.")
     if dataset.events.last is None:
         raise DataError("interactions.timestamp: no interaction has a time; add when each was done.")
-    notes: list[str] = []
-    registered_at = _registered_at(dataset, assigned)
-    assigned = assigned.with_columns(registered_at=registered_at)
-    n_unknown = assigned["assigned_at"].null_count()
-    assigned = assigned.with_columns(assigned_at=pl.coalesce("assigned_at", "registered_at")).filter(
-        pl.col("assigned_at").is_not_null()
-    )
-    if not assigned.height:
-        raise DataError(
-            f"assignments.assigned_at: none of the {n_assigned:,} users of {name} has a time, nor users.registered_at; "
-            "add when each was assigned."
-        )
-    if n_unknown:
-        notes.append(
-            f"assignments.assigned_at: {n_unknown:,} users have none; their registration stands for it, and "
-            f"{n_assigned - assigned.height:,} without either are left out."
-        )
-    n_old = assigned.filter(pl.col("assigned_at") - pl.col("registered_at") > timedelta(days=1)).height
-    if n_old:
-        notes.append(
-            f"assignments.assigned_at: {n_old:,} users were assigned more than a day after they registered; they are "
-            "not new, and assigning at registration keeps them out."
-        )
-    assigned = assigned.sort("user_ix").with_columns(
-        cohort=pl.coalesce("registered_at", "assigned_at").dt.strftime("%G-W%V"),
-        user_id=pl.Series([str(dataset.users[ix]) for ix in assigned["user_ix"].sort().to_list()], dtype=pl.String),
-    )
+    assigned, notes = _take_assigned(dataset, name)
     user_ix = assigned["user_ix"]
-    if dataset.ages is not None:
-        ages = pl.Series("age", dataset.ages[user_ix.to_numpy()])
-        assigned = assigned.with_columns(age=ages.set(ages < 0, None))
-    groups = pl.DataFrame(
-        {
-            f"users.{column}" if column in TAKEN_NAMES else column: pl.Series(
-                [group.values[code] if code >= 0 else None for code in group.codes[user_ix.to_numpy()]], dtype=pl.String
-            )
-            for column, group in dataset.groups.items()
-        }
-    )
-    uses, n_timeless = _take_uses(dataset, user_ix, use, like)
-    if n_timeless:
-        notes.append(f"interactions.timestamp: {n_timeless:,} uses of these users have no time and are left out.")
-    shown, n_timeless = _take_shown(dataset, user_ix)
-    if n_timeless:
-        notes.append(f"interactions.timestamp: {n_timeless:,} rows of what was shown have no time and are left out.")
+    signals = [
+        {"pair": code, "is_use": signal in use, "is_like": signal in like}
+        for code, (signal, entity) in enumerate(dataset.events.pairs)
+        if entity == ITEM and (signal in use or signal in like)
+    ]
+    kinds = pl.DataFrame(signals, schema={"pair": pl.UInt16, "is_use": pl.Boolean, "is_like": pl.Boolean})
+    columns = ("user_ix", "timestamp", "is_use", "is_like")
+    of_items = (frame.join(kinds, on="pair").select(*columns, item_ix="target_ix") for frame in dataset.events.frames())
+    uses = _take_timed(of_items, user_ix, "uses of these users", notes)
+    shown = None
+    if dataset.impressions is not None:
+        rows = _take_timed(dataset.impressions.frames(), user_ix, "rows of what was shown", notes)
+        shown = rows if rows.height else None
+    until = EPOCH + timedelta(microseconds=dataset.events.last)
     if shown is not None:
+        shown = shown.with_columns(
+            position=pl.when(pl.col("position") > 0).then("position"), propensity=pl.col("propensity").fill_nan(None)
+        )
+        until = max(until, shown.select(pl.max("timestamp")).item())
         uses, shown, n_placed = place_uses(uses, shown)
         if n_placed:
             notes.append(
                 f"interactions.timestamp: {n_placed:,} uses of these users carry the list_id of what was shown after "
                 "them, since clients' clocks are slow; the time of the list stands for theirs."
             )
-    until = datetime_of(dataset.events.last)
-    last_shown = None if shown is None else shown["timestamp"].max()
-    if isinstance(last_shown, datetime):
-        until = max(until, last_shown)
-    n_later = assigned.filter(pl.col("assigned_at") > until).height
+    n_later = (assigned["assigned_at"] > until).sum()
     if n_later:
         notes.append(
             f"assignments.assigned_at: {n_later:,} users were assigned after the last interaction "
             f"({until:%Y-%m-%d %H:%M} UTC), so that nothing is known of what they did."
         )
-    return ExperimentTables(
-        name, dataset.name, assigned.drop("experiment", "registered_at"), groups, uses, shown, until, tuple(notes)
-    )
+    groups = _take_groups(dataset, user_ix.to_numpy())
+    return ExperimentTables(name, dataset.name, assigned, groups, uses, shown, until, tuple(notes))
 
 
-def datetime_of(microseconds: int) -> datetime:
-    """Return a moment in microseconds since 1970 UTC as a time with its zone."""
-    moment = pl.Series([microseconds], dtype=pl.Int64).cast(UTC_MICROSECONDS).item()
-    assert isinstance(moment, datetime)
-    return moment
+def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]]:
+    """Return who was assigned, and sentences on times that are unknown or late."""
+    assignments: pl.DataFrame | None = dataset.assignments
+    if assignments is None or not assignments.height:
+        raise DataError(
+            "assignments: the table is missing; add user_id, experiment, variant and assigned_at, as a service exports."
+        )
+    assigned = assignments.filter(pl.col("experiment") == name).sort("user_ix")
+    n_assigned = assigned.height
+    if not n_assigned:
+        names = ", ".join(assignments["experiment"].unique().sort().to_list())
+        raise DataError(f"assignments: have no experiment {name!r}; choose of {names}.")
+    user_ix = assigned["user_ix"]
+    registered_us = np.full(n_assigned, -1)
+    if dataset.registered_at is not None:
+        registered_us = dataset.registered_at[user_ix.to_numpy()]
+    registered_at = pl.Series(registered_us).set(pl.Series(registered_us < 0), None).cast(UTC_MICROSECONDS)
+    n_unknown = assigned["assigned_at"].null_count()
+    assigned = assigned.with_columns(
+        user_id=pl.Series([str(dataset.users[ix]) for ix in user_ix.to_list()], dtype=pl.String),
+        assigned_at=pl.coalesce("assigned_at", registered_at),
+        cohort=pl.coalesce(registered_at, "assigned_at").dt.strftime("%G-W%V"),
+        is_old=pl.col("assigned_at") - registered_at > timedelta(days=1),
+    ).filter(pl.col("assigned_at").is_not_null())
+    if not assigned.height:
+        raise DataError(
+            f"assignments.assigned_at: none of the {n_assigned:,} users of {name} has a time, nor users.registered_at; "
+            "add when each was assigned."
+        )
+    notes = []
+    if n_unknown:
+        notes.append(
+            f"assignments.assigned_at: {n_unknown:,} users have none; their registration stands for it, and "
+            f"{n_assigned - assigned.height:,} without either are left out."
+        )
+    n_old = assigned["is_old"].sum()
+    if n_old:
+        notes.append(
+            f"assignments.assigned_at: {n_old:,} users were assigned more than a day after they registered; they are "
+            "not new, and assigning at registration keeps them out."
+        )
+    return assigned.drop("experiment", "is_old"), notes
 
 
-def _registered_at(dataset: Dataset, assigned: pl.DataFrame) -> pl.Series:
-    """Return the registration of each assigned user, null where unknown."""
-    if dataset.registered_at is None:
-        return pl.Series("registered_at", [None] * assigned.height, dtype=UTC_MICROSECONDS)
-    times = pl.Series("registered_at", dataset.registered_at[assigned["user_ix"].to_numpy()])
-    return times.set(times < 0, None).cast(UTC_MICROSECONDS)
-
-
-def _take_uses(
-    dataset: Dataset, user_ix: pl.Series, use: Collection[str], like: Collection[str]
-) -> tuple[pl.DataFrame, int]:
-    """Return what some users did to items, and how many such rows have no time."""
-    signals = {
-        code: (signal in use, signal in like)
-        for code, (signal, entity) in enumerate(dataset.events.pairs)
-        if entity == ITEM and (signal in use or signal in like)
+def _take_groups(dataset: Dataset, user_ix: np.ndarray) -> pl.DataFrame:
+    """Return the profiles of some users."""
+    groups = {
+        f"users.{name}" if name in TAKEN_NAMES else name: pl.Series(
+            [group.values[code] if code >= 0 else None for code in group.codes[user_ix]], dtype=pl.String
+        )
+        for name, group in dataset.groups.items()
     }
-    kinds = pl.DataFrame(
-        [(code, *flags) for code, flags in signals.items()],
-        schema={"pair": pl.UInt16, "is_use": pl.Boolean, "is_like": pl.Boolean},
-        orient="row",
-    )
-    parts = [
-        frame.filter(pl.col("user_ix").is_in(user_ix.implode()))
-        .join(kinds, on="pair")
-        .select("user_ix", pl.col("target_ix").alias("item_ix"), "timestamp", "is_use", "is_like")
-        for frame in dataset.events.frames()
-    ]
-    rows = pl.concat(parts)
-    timed = rows.filter(pl.col("timestamp").is_not_null())
-    return timed, rows.height - timed.height
+    if dataset.ages is not None:
+        ages = pl.Series(dataset.ages[user_ix])
+        groups["age"] = ages.set(ages < 0, None)
+    return pl.DataFrame(groups)
 
 
-def _take_shown(dataset: Dataset, user_ix: pl.Series) -> tuple[pl.DataFrame | None, int]:
-    """Return what was shown to some users and when, None where nothing was, and how many such rows have no time."""
-    impressions = dataset.impressions
-    if impressions is None:
-        return None, 0
-    parts = [frame.filter(pl.col("user_ix").is_in(user_ix.implode())) for frame in impressions.frames()]
-    rows = pl.concat(parts).with_columns(
-        position=pl.when(pl.col("position") > 0).then("position"), propensity=pl.col("propensity").fill_nan(None)
-    )
+def _take_timed(frames: Iterable[pl.DataFrame], user_ix: pl.Series, what: str, notes: list[str]) -> pl.DataFrame:
+    """Return the rows of some users that have a time, and note how many do not."""
+    rows = pl.concat([frame.filter(pl.col("user_ix").is_in(user_ix.implode())) for frame in frames])
     timed = rows.filter(pl.col("timestamp").is_not_null())
-    return timed if timed.height else None, rows.height - timed.height
+    if timed.height < rows.height:
+        notes.append(f"interactions.timestamp: {rows.height - timed.height:,} {what} have no time and are left out.")
+    return timed
 
 
 def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:

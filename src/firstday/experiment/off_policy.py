@@ -22,11 +22,11 @@ class ListsEstimate:
     ----------
     name
         Of the lists.
-    n_users
+    users
         Users with lists who were shown something in the first place with a known propensity, by a policy that draws.
-    n_places, n_places_of_lists
+    places, places_of_lists
         How many first places the estimate is of, 0 where it is refused, and how many the longest list has.
-    n_matches
+    matches
         Impressions in these places, or in the first where it is refused, that have what the lists have there and in all
         places above.
     effective_users
@@ -34,37 +34,37 @@ class ListsEstimate:
         same weight.
     mean_weight
         In the same place; 1 is expected.
-    share_used
+    used_of_lists
         Share of what the lists would have shown in these places that would have been used, with an interval by user;
         None where it is refused.
-    shown_used
+    used_of_shown
         The same share of what was shown in these places (the first where it is refused), for the same users.
     refusal
-        Why there is no estimate, or none of further places; "" where it is of all places.
+        Why there is no estimate, or none of further places; None where it is of all places.
     """
 
     name: str
-    n_users: int
-    n_places: int
-    n_places_of_lists: int
-    n_matches: int
+    users: int
+    places: int
+    places_of_lists: int
+    matches: int
     effective_users: float
     mean_weight: float
-    share_used: Interval | None
-    shown_used: float
-    refusal: str = ""
+    used_of_lists: Interval | None
+    used_of_shown: float
+    refusal: str | None
 
     def sentence(self) -> str:
         """Say what the lists would have done, or why that cannot be told."""
-        share = self.share_used
+        share = self.used_of_lists
         if share is None:
             return f"lists {self.name}: no estimate: {self.refusal}."
-        places = f" in the first {self.n_places} of {self.n_places_of_lists} places" if self.refusal else ""
+        places = f" in the first {self.places} of {self.places_of_lists} places" if self.refusal else ""
         further = f" Of further places nothing is told: {self.refusal}." if self.refusal else ""
         return (
             f"lists {self.name}: {100 * share.mean:.2f} % of what they show{places} would have been used "
             f"({100 * share.low:.2f} to {100 * share.high:.2f}); of what was shown to these users"
-            f"{' there' if places else ''}, {100 * self.shown_used:.2f} %.{further}"
+            f"{' there' if places else ''}, {100 * self.used_of_shown:.2f} %.{further}"
         )
 
 
@@ -106,7 +106,7 @@ def estimate_lists(
     users = sums["user_ix"].unique().sort()
     influence = np.zeros(len(users))  # of each user on the sum of all places
     n_all = used_all = gain_all = 0.0
-    n_places, n_matches, refusal, last = 0, 0, "", (0.0, 0.0, float("nan"))
+    n_places, n_matches, refusal, last = 0, 0, None, (0.0, 0.0, float("nan"))
     deepest = lists["position"].max()
     n_places_of_lists = int(deepest) if isinstance(deepest, int) else 0
     for place in range(1, n_places_of_lists + 1):
@@ -141,14 +141,14 @@ def estimate_lists(
         interval, shown_used = Interval(mean, mean - errors * error, mean + errors * error), float(used_all / n_all)
     return ListsEstimate(
         name,
-        n_users=len(users),
-        n_places=n_places,
-        n_places_of_lists=n_places_of_lists,
-        n_matches=n_matches,
+        users=len(users),
+        places=n_places,
+        places_of_lists=n_places_of_lists,
+        matches=n_matches,
         effective_users=effective,
         mean_weight=mean_weight,
-        share_used=interval,
-        shown_used=shown_used,
+        used_of_lists=interval,
+        used_of_shown=shown_used,
         refusal=refusal,
     )
 

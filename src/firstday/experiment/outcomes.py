@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from firstday.errors import DataError
 from firstday.tables.schema import DAY_US
 
 
@@ -19,13 +18,11 @@ class Outcome:
     Parameters
     ----------
     name
-        For scripts.
+        For scripts; the column of `outcomes_of` that is added up, without the number of days.
     title
         For people.
-    numerator, denominator
-        Columns of `outcomes_of` without the number of days; without a denominator, the outcome is a mean over users.
-    of_shown
-        Whether it needs impressions.
+    denominator
+        The column whose sum it is divided by, for which impressions are needed; None: the outcome is a mean over users.
     least_days
         The shortest window in which it means anything.
     is_share
@@ -34,19 +31,17 @@ class Outcome:
 
     name: str
     title: str
-    numerator: str
     denominator: str | None = None
-    of_shown: bool = False
     least_days: float = 0
     is_share: bool = False
 
 
 OUTCOMES = (
-    Outcome("used_of_shown", "shown items used", "used_of_shown", "shown", of_shown=True, is_share=True),
-    Outcome("liked_of_shown", "shown items liked", "liked_of_shown", "shown", of_shown=True, is_share=True),
-    Outcome("items_used", "items used", "items_used"),
-    Outcome("days_active", "days active", "days_active"),
-    Outcome("came_back", "users who came back", "came_back", least_days=1.01, is_share=True),
+    Outcome("used_of_shown", "shown items used", "shown", is_share=True),
+    Outcome("liked_of_shown", "shown items liked", "shown", is_share=True),
+    Outcome("items_used", "items used"),
+    Outcome("days_active", "days active"),
+    Outcome("came_back", "users who came back", least_days=1.01, is_share=True),
 )
 """In the order of reports. The first two are the paper's display-to-stream and display-to-favourite."""
 
@@ -90,19 +85,11 @@ def outcomes_of(
           within the window, when or after they were first shown in it
         - `items_used_D`: distinct items used; `days_active_D`: days, counted from `assigned_at`, with a use
         - `came_back_D`: 1 for a use more than a day after `assigned_at`, else 0
-
-    Raises
-    ------
-    DataError
-        A user is in `assigned` twice.
     """
     users = assigned.select("user_ix", "variant", "assigned_at").sort("user_ix")
-    if users["user_ix"].is_duplicated().any():
-        n = users["user_ix"].is_duplicated().sum()
-        raise DataError(f"assignments: {n:,} rows are of users with another row; keep one row for each user.")
     starts = users.select("user_ix", "assigned_at")
     after = pl.col("timestamp") - pl.col("assigned_at")
-    done = uses.filter(pl.col("timestamp").is_not_null()).join(starts, on="user_ix").with_columns(after=after)
+    done = uses.join(starts, on="user_ix").with_columns(after=after)
     use = done.filter("is_use")
     before = (
         use.filter(pl.col("after") < -timedelta(days=margin_days))

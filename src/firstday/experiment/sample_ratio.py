@@ -39,17 +39,12 @@ class SampleRatio:
         """Whether chance does not explain the counts."""
         return self.p_value < self.least_p
 
-    @property
-    def shares(self) -> dict[str, tuple[float, float]]:
-        """The share that each variant has and the one that it should have, fractions of 1."""
-        n, total = sum(self.counts.values()), sum(self.weights.values())
-        return {name: (count / n, self.weights[name] / total) for name, count in self.counts.items()}
-
     def sentence(self) -> str:
         """Say what was found."""
+        n, total = sum(self.counts.values()), sum(self.weights.values())
         parts = ", ".join(
-            f"{name} {self.counts[name]:,} ({100 * share:.1f} %, asked for {100 * wanted:.1f} %)"
-            for name, (share, wanted) in self.shares.items()
+            f"{name} {count:,} ({100 * count / n:.1f} %, asked for {100 * self.weights[name] / total:.1f} %)"
+            for name, count in self.counts.items()
         )
         if self.p_value < UNLIKELY:
             return f"{parts}; a working assignment is so far off with the probability {self.p_value:.2g}"

@@ -9,6 +9,7 @@ import os
 import platform
 import tempfile
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import metadata, resources
@@ -189,14 +190,6 @@ class Leaderboard(_Value):
 
     sets: dict[str, Standings] = {}
 
-    def with_set(self, name: str, standings: Standings) -> Leaderboard:
-        """Return the leaderboard with the standings of a set."""
-        return Leaderboard(sets={**self.sets, name: standings})
-
-    def only(self, names: Sequence[str]) -> Leaderboard:
-        """Return the leaderboard with these of its sets; with all of them where none is named."""
-        return Leaderboard(sets={name: self.sets[name] for name in names or self.sets if name in self.sets})
-
 
 def read_leaderboard(path: Path) -> Leaderboard:
     """Read a leaderboard's file.
@@ -222,9 +215,11 @@ def read_leaderboard(path: Path) -> Leaderboard:
     return board
 
 
-def read_published() -> Leaderboard:
-    """Return the standings that firstday publishes, which come with it."""
-    return Leaderboard.model_validate_json((resources.files("firstday.leaderboard") / "published.json").read_bytes())
+def read_published(*names: str) -> Leaderboard:
+    """Return the standings that firstday publishes, which come with it; those of some sets where they are named."""
+    content = (resources.files("firstday.leaderboard") / "published.json").read_bytes()
+    sets = Leaderboard.model_validate_json(content).sets
+    return Leaderboard(sets={name: standings for name, standings in sets.items() if name in names or not names})
 
 
 def write_multiple(multiple: float | None) -> str:
@@ -232,11 +227,6 @@ def write_multiple(multiple: float | None) -> str:
     if multiple is None:
         return "\N{EN DASH}"
     return "<0.01" if multiple < 0.01 else f"{float(f'{multiple:.2g}'):g}"
-
-
-def write_split(split: str) -> str:
-    """Write the checksum of a split short."""
-    return split[:12]
 
 
 def check_split(name: str, ours: Standings, split: str, seeds: tuple[int, ...], where: str) -> None:
@@ -249,8 +239,8 @@ def check_split(name: str, ours: Standings, split: str, seeds: tuple[int, ...], 
     """
     if split != ours.split:
         raise ConfigError(
-            f"{where}: {name}: the users are others (split {write_split(split)} of {len(seeds)} seeds, in the "
-            f"leaderboard {write_split(ours.split)} of {len(ours.seeds)}); take the same data, --seeds "
+            f"{where}: {name}: the users are others (split {split[:12]} of {len(seeds)} seeds, in the "
+            f"leaderboard {ours.split[:12]} of {len(ours.seeds)}); take the same data, --seeds "
             f"{len(ours.seeds)} and -k {ours.k}, or write another file."
         )
 
@@ -291,7 +281,7 @@ def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tup
                 f"{name}: {', '.join(row.strategy for row in rows)} added of {origin}; there segment has "
                 f"{run.precision:.2f} %, in the first run here {ours.runs[0].precision:.2f} %."
             )
-        board = board.with_set(name, ours)
+        board = Leaderboard(sets={**board.sets, name: ours})
     return board, tuple(notes) or (f"{origin}: has no method that the leaderboard lacks; nothing was added.",)
 
 
@@ -325,9 +315,13 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
     for folder in data:
         if not folder.exists():
             raise ConfigError(f"--data: {folder} does not exist; give a folder with local copies.")
-    copies = {name: place for name in MARKS if (place := _find_copy(name, data)) is not None}
-    if not names:
-        return {name: copies.get(name) for name in (*FETCHED[:1], SIMULATED, *copies)}
+    copies = {
+        name: folder
+        for name, marks in MARKS.items()
+        for folder in reversed(data)
+        if any((folder / mark).exists() for mark in marks)
+    }
+    names = names or (*FETCHED[:1], SIMULATED, *copies)
     for name in names:
         if name in MARKS and name not in copies:
             raise ConfigError(
@@ -338,11 +332,6 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
                 f"{name}: is no set; choose of {', '.join(BUILT_IN)} and {SIMULATED}, or give a folder of tables."
             )
     return {name: copies.get(name) for name in names}
-
-
-def _find_copy(name: str, data: Sequence[Path]) -> Path | None:
-    """Return the first folder that holds a copy of a built-in dataset."""
-    return next((folder for folder in data if any((folder / mark).exists() for mark in MARKS[name])), None)
 
 
 def open_set(name: str, copy: Path | None, *, drop_bad_rows: float = 0.0) -> tuple[Dataset, Config]:
@@ -431,16 +420,21 @@ def judge_methods(
         return standings
     record = _options_on_record().get(name, {})
     chosen = {row.strategy: row.options for row in unchanged if row.options}
-    clock = _MethodClock(progress)
+    taken: dict[str, float] = defaultdict(float)
+
+    def watch(stage: str, done: int, total: int) -> None:
+        if stage.startswith(METHOD):  # a method begins and ends with a call
+            taken[stage.removeprefix(METHOD)] += (perf_counter() if done else -perf_counter()) / n_seeds
+        progress(stage, done, total)
+
     results = evaluate(
         dataset,
         with_options(config, {**chosen, **record}),
         strategies=list(dict.fromkeys([REFERENCE, *missing_names])),
         tune_once=True,
         n_seeds=n_seeds,
-        progress=clock.progress,
+        progress=watch,
     )
-    taken = {method: seconds / n_seeds for method, seconds in clock.seconds.items()}
     model_seconds = results.fit_seconds - sum(taken.values())
     run = Run(
         versions=versions,
@@ -530,24 +524,6 @@ def _make_row(
             "options_from": ("record" if name in record else "first seed") if is_tuned else None,
         }
     )
-
-
-class _MethodClock:
-    """Adds up how long each method takes to learn, while passing progress on."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._report, self._began = progress, 0.0
-        self.seconds: dict[str, float] = {}
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Note when a method begins and ends."""
-        if stage.startswith(METHOD):
-            name = stage.removeprefix(METHOD)
-            if done == 0:
-                self._began = perf_counter()
-            else:
-                self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - self._began
-        self._report(stage, done, total)
 
 
 @cache

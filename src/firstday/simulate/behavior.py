@@ -50,60 +50,27 @@ PLAY_S = (150, 280)
 """Shortest and longest time from one stream to the next, seconds."""
 
 
-@dataclass(frozen=True, eq=False)
-class Interactions:
-    """Interactions, one row each, in the order of users and then time.
-
-    Parameters
-    ----------
-    user
-        int64, shape (n,): index within the block.
-    time_s
-        int64, shape (n,): seconds from the log's beginning.
-    signal, entity
-        int8, shape (n,): indexes into `SIGNALS`, `ENTITIES`.
-    target
-        int32, shape (n,): index of the item, artist, album or playlist.
-    """
-
-    user: np.ndarray
-    time_s: np.ndarray
-    signal: np.ndarray
-    entity: np.ndarray
-    target: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-    def take(self, rows: np.ndarray) -> Interactions:
-        """Return some of the rows, by index or mask."""
-        return Interactions(*(values[rows] for values in vars(self).values()))
+EVENT = np.dtype(
+    [("user", np.int64), ("time_s", np.int64), ("signal", np.int8), ("entity", np.int8), ("target", np.int32)]
+)
+"""An interaction: the user's index within the block, seconds from the log's beginning, indexes into `SIGNALS` and
+`ENTITIES`, and the index of the item, artist, album or playlist."""
 
 
-def make_interactions(
-    user: np.ndarray, time_s: np.ndarray, signal: int | np.ndarray, entity: int | np.ndarray, target: np.ndarray
-) -> Interactions:
-    """Make interactions; a single signal or entity is for all of them."""
-    signals, entities = (np.broadcast_to(np.asarray(code, dtype=np.int8), len(user)) for code in (signal, entity))
-    return Interactions(user.astype(np.int64), time_s.astype(np.int64), signals, entities, target.astype(np.int32))
+def make_events(
+    user: np.ndarray, time_s: np.ndarray, signal: int | np.ndarray, entity: int, target: np.ndarray
+) -> np.ndarray:
+    """Make interactions of the type `EVENT`; a single signal is for all of them."""
+    events = np.empty(len(user), dtype=EVENT)
+    for name, values in zip(EVENT.names or (), (user, time_s, signal, entity, target), strict=True):
+        events[name] = values
+    return events
 
 
 def simulate_block(
     settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
-) -> Interactions:
-    """Draw all interactions of a block of users, in the order of users and then time.
-
-    Parameters
-    ----------
-    settings
-        How people behave.
-    catalogue
-        The items.
-    people
-        The block's users.
-    rng
-        The block's source of randomness.
-    """
+) -> np.ndarray:
+    """Draw all interactions of a block of users, as `EVENT`, in the order of users and then time."""
     block = Block(settings, catalogue, people, rng)
     visits = draw_visits(settings, people, rng)
     favorites = _draw_favorite_artists(block)
@@ -112,15 +79,15 @@ def simulate_block(
     parts = [
         played,
         *_after_streams(block, played),
-        *_searches(block, played.take(opens)),
+        *_searches(block, played[opens]),
         *_look_around(block, visits.user[~streaming], visits.start_s[~streaming]),
         _answer(block, visits, favorites),
     ]
-    events = Interactions(
-        *(np.concatenate(column) for column in zip(*(vars(part).values() for part in parts), strict=True))
-    )
-    events = events.take(events.time_s < settings.end_s)
-    return events.take(np.argsort(events.user * (2 * settings.end_s) + events.time_s, kind="stable"))
+    events = np.concatenate(parts)
+    events = events[events["time_s"] < settings.end_s]
+    order = np.argsort(events["user"] * (2 * settings.end_s) + events["time_s"], kind="stable")
+    in_order: np.ndarray = events[order]
+    return in_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +96,6 @@ class Visits:
 
     Parameters
     ----------
-    first_day
-        int8, shape (n_users,): NOTHING, LOOKS, STREAMS or BEFORE.
     answers
         bool, shape (n_users,): whether the user answers the questionnaire.
     user
@@ -141,7 +106,6 @@ class Visits:
         int64, shape (n_sessions,): items played; 0 where the user only looks around.
     """
 
-    first_day: np.ndarray
     answers: np.ndarray
     user: np.ndarray
     start_s: np.ndarray
@@ -179,7 +143,7 @@ def draw_visits(settings: SimulationSettings, people: People, rng: np.random.Gen
     start_s = np.concatenate([start_s, later_start])
     n_streams = np.concatenate([np.zeros(len(lookers), dtype=np.int64), n_streams])
     in_log = start_s < settings.end_s
-    return Visits(first_day, answers, user[in_log], start_s[in_log], n_streams[in_log])
+    return Visits(answers, user[in_log], start_s[in_log], n_streams[in_log])
 
 
 def _draw_first_days(settings: SimulationSettings, people: People, rng: np.random.Generator) -> np.ndarray:
@@ -275,11 +239,16 @@ def _draw_favorite_artists(block: Block) -> np.ndarray:
     return block.catalogue.artists_by_scene.draw(scene, block.rng).reshape(-1, FAVORITE_ARTISTS)
 
 
-def _play(block: Block, visits: Visits, favorites: np.ndarray) -> tuple[Interactions, np.ndarray]:
+def _spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the index of each count as often as it says, and the places from 0 on within it."""
+    index = np.repeat(np.arange(len(counts)), counts)
+    return index, np.arange(len(index)) - (np.cumsum(counts) - counts)[index]
+
+
+def _play(block: Block, visits: Visits, favorites: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Draw the streams and skips of every session, and tell which are the first of their session."""
     settings, rng = block.settings, block.rng
-    session = np.repeat(np.arange(len(visits.user)), visits.n_streams)
-    place = np.arange(len(session)) - (np.cumsum(visits.n_streams) - visits.n_streams)[session]
+    session, place = _spread(visits.n_streams)
     user = visits.user[session]
     # The first item begins at least 30 s after the session: a search may come before it.
     pace_s = rng.integers(*PLAY_S, len(visits.user))[session]
@@ -310,51 +279,48 @@ def _play(block: Block, visits: Visits, favorites: np.ndarray) -> tuple[Interact
     item[repeats] = block.catalogue.by_artist.draw(block.catalogue.artist[item[repeats]].astype(np.int64), rng)
     skipped = block.happens(len(user), np.where(block.likes(user, item), SKIP_LIKED, SKIP_STRANGE))
     skipped &= place > 0  # the first item of a session was chosen by the user
-    return make_interactions(user, time_s, np.where(skipped, SKIP, STREAM), ITEM, item), place == 0
+    return make_events(user, time_s, np.where(skipped, SKIP, STREAM), ITEM, item), place == 0
 
 
-def _after_streams(block: Block, played: Interactions) -> list[Interactions]:
+def _after_streams(block: Block, played: np.ndarray) -> list[np.ndarray]:
     """Draw favorites after streams of liked items and bans after skips of other items, each target once for a user."""
-    is_liked = block.likes(played.user, played.target)
-    liked_streams = played.take((played.signal == STREAM) & is_liked)
-    strange_skips = played.take((played.signal == SKIP) & ~is_liked)
+    is_liked = block.likes(played["user"], played["target"])
+    liked_streams = played[(played["signal"] == STREAM) & is_liked]
+    strange_skips = played[(played["signal"] == SKIP) & ~is_liked]
     parts = []
     for signal, source, chances in ((FAVORITE, liked_streams, FAVORITES), (BAN, strange_skips, BANS)):
         for entity, probability in chances.items():
-            causes = source.take(block.happens(len(source), probability))
-            target = block.belonging(entity, causes.target)
-            delay_s = block.rng.integers(5, 120, len(causes))
-            parts.append(_keep_first(make_interactions(causes.user, causes.time_s + delay_s, signal, entity, target)))
+            causes = source[block.happens(len(source), probability)]
+            target = block.belonging(entity, causes["target"])
+            time_s = causes["time_s"] + block.rng.integers(5, 120, len(causes))
+            parts.append(_keep_first(make_events(causes["user"], time_s, signal, entity, target)))
     return parts
 
 
-def _keep_first(events: Interactions) -> Interactions:
+def _keep_first(events: np.ndarray) -> np.ndarray:
     """Keep a user's first event with each target."""
-    ordered = events.take(np.argsort(events.time_s, kind="stable"))
-    _, first = np.unique(ordered.user * 2**31 + ordered.target, return_index=True)
-    return ordered.take(first)
+    ordered = events[np.argsort(events["time_s"], kind="stable")]
+    first: np.ndarray = ordered[np.unique(ordered["user"] * 2**31 + ordered["target"], return_index=True)[1]]
+    return first
 
 
-def _searches(block: Block, opening: Interactions) -> list[Interactions]:
+def _searches(block: Block, opening: np.ndarray) -> list[np.ndarray]:
     """Draw searches for the first item of a session, or for its artist, album or playlist."""
-    search_openings = opening.take((opening.signal == STREAM) & block.happens(len(opening), SEARCH_SHARE))
-    kind = block.rng.choice(list(SEARCHED), size=len(search_openings), p=list(SEARCHED.values()))
+    opening = opening[(opening["signal"] == STREAM) & block.happens(len(opening), SEARCH_SHARE)]
+    kind = block.rng.choice(list(SEARCHED), size=len(opening), p=list(SEARCHED.values()))
     parts = []
     for entity in SEARCHED:
-        opened = search_openings.take(kind == entity)
-        before_s = block.rng.integers(5, 30, len(opened))
-        parts.append(
-            make_interactions(
-                opened.user, opened.time_s - before_s, SEARCH, entity, block.belonging(entity, opened.target)
-            )
-        )
+        opened = opening[kind == entity]
+        time_s = opened["time_s"] - block.rng.integers(5, 30, len(opened))
+        target = block.belonging(entity, opened["target"])
+        parts.append(make_events(opened["user"], time_s, SEARCH, entity, target))
     return parts
 
 
-def _look_around(block: Block, user: np.ndarray, start_s: np.ndarray) -> list[Interactions]:
+def _look_around(block: Block, user: np.ndarray, start_s: np.ndarray) -> list[np.ndarray]:
     """Draw searches and favorites in sessions without streams."""
     n_acts = 1 + block.rng.poisson(0.7, len(user))
-    act = np.repeat(np.arange(len(user)), n_acts)
+    act, _ = _spread(n_acts)
     user, time_s = user[act], start_s[act] + block.rng.integers(600, size=len(act))
     item = block.catalogue.by_scene.draw(block.scenes_of(user, time_s), block.rng)
     kind = block.rng.choice(list(SEARCHED), size=len(act), p=list(SEARCHED.values()))
@@ -362,21 +328,21 @@ def _look_around(block: Block, user: np.ndarray, start_s: np.ndarray) -> list[In
     parts = []
     for entity in SEARCHED:
         rows = kind == entity
-        events = make_interactions(user[rows], time_s[rows], signal[rows], entity, block.belonging(entity, item[rows]))
-        parts.append(_keep_first(events))
+        target = block.belonging(entity, item[rows])
+        parts.append(_keep_first(make_events(user[rows], time_s[rows], signal[rows], entity, target)))
     return parts
 
 
-def _answer(block: Block, visits: Visits, favorites: np.ndarray) -> Interactions:
+def _answer(block: Block, visits: Visits, favorites: np.ndarray) -> np.ndarray:
     """Draw the artists of questionnaire answers: first favorites, then others of the taste's scenes."""
     answering = np.flatnonzero(visits.answers)
     low, high = ONBOARDING_ARTISTS
     n_artists = block.rng.integers(low, high + 1, len(answering))
-    user = np.repeat(answering, n_artists)
-    place = np.arange(len(user)) - np.repeat(np.cumsum(n_artists) - n_artists, n_artists)
+    row, place = _spread(n_artists)
+    user = answering[row]
     registered_s = block.people.registered_s[user]
     other_artists = block.catalogue.artists_by_scene.draw(block.scenes_of(user, registered_s), block.rng)
     favorite_artists = favorites[user, place.clip(max=FAVORITE_ARTISTS - 1)]
     artist = np.where(place < FAVORITE_ARTISTS // 2, favorite_artists, other_artists)
     time_s = registered_s + 15 + place * block.rng.integers(2, 9, len(user))
-    return _keep_first(make_interactions(user, time_s, ONBOARDING, ARTIST, artist))
+    return _keep_first(make_events(user, time_s, ONBOARDING, ARTIST, artist))

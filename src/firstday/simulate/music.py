@@ -92,21 +92,6 @@ class MusicCatalogue:
     artists_by_scene: Choices
     playlists_by_scene: Choices
 
-    @property
-    def n_artists(self) -> int:
-        """Number of artists."""
-        return len(self.artist_scene)
-
-    @property
-    def n_albums(self) -> int:
-        """Number of albums."""
-        return int(self.album.max()) + 1
-
-    @property
-    def n_playlists(self) -> int:
-        """Number of playlists."""
-        return len(self.playlist_scene)
-
 
 def make_catalogue(settings: SimulationSettings, world: World, rng: np.random.Generator) -> MusicCatalogue:
     """Make artists of every scene with their items, albums and playlists.
@@ -210,12 +195,7 @@ def _make_playlists(
 
 def invent_artists(n: int, rng: np.random.Generator) -> list[str]:
     """Invent n names of artists, all different."""
-    return _without_repeats(lambda size: _fill(ARTISTS, size, rng), n)
-
-
-def invent_titles(n: int, rng: np.random.Generator) -> list[str]:
-    """Invent n titles of items or albums; some occur twice, as in real catalogues."""
-    return _fill(TITLES, n, rng)
+    return _without_repeats(lambda size: invent_names(ARTISTS, size, rng), n)
 
 
 def invent_playlists(scene: np.ndarray, n_scenes: int, rng: np.random.Generator) -> list[str]:
@@ -230,7 +210,7 @@ def invent_playlists(scene: np.ndarray, n_scenes: int, rng: np.random.Generator)
     rng
         Source of randomness.
     """
-    scenes = _without_repeats(lambda size: _fill(SCENES, size, rng), n_scenes)
+    scenes = _without_repeats(lambda size: invent_names(SCENES, size, rng), n_scenes)
     forms = [f"{{}} {word}" for word in WORDS["qualities"]] + [f"{word} {{}}" for word in WORDS["occasions"]]
     form_of_playlist = rng.integers(len(forms), size=len(scene))
     return _numbered(
@@ -238,8 +218,8 @@ def invent_playlists(scene: np.ndarray, n_scenes: int, rng: np.random.Generator)
     )
 
 
-def _fill(patterns: Sequence[Pattern], n: int, rng: np.random.Generator) -> list[str]:
-    """Fill n random patterns with random words."""
+def invent_names(patterns: Sequence[Pattern], n: int, rng: np.random.Generator) -> list[str]:
+    """Fill n random patterns with random words; some names occur twice, as titles do in real catalogues."""
     shares = np.array([share for _, _, share in patterns])
     pattern_of_name = rng.choice(len(patterns), size=n, p=shares / shares.sum())
     names = np.empty(n, dtype=object)

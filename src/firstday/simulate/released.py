@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -41,7 +41,7 @@ from firstday.data.splits.holdout import log_of
 from firstday.data.splits.registration import collect_newcomers, split_registration
 from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Actions, Split
-from firstday.embed.embeddings import compute_affinity
+from firstday.embed.embeddings import Embeddings, compute_affinity
 from firstday.embed.methods import WarmLogs, fit_embeddings
 from firstday.errors import ConfigError
 from firstday.features.encoder import Encoder, fit_encoder
@@ -196,24 +196,22 @@ def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> 
     end[is_warm] = np.minimum(end[is_warm], cut_off)
     (month,) = dataset.actions(Window(histories.day_end_us, end))
     streams = month.get(("stream", ITEM), SparseRows.empty(len(end), len(dataset.items))).ones()
-    users_by_part: dict[Part, tuple[np.ndarray, Actions]] = {
-        "train": (split.warm, split.warm_day_one[0]),
-        "validation": (validation.users, validation.day_one),
-        "test": (test.users, test.day_one),
-    }
-    parts: dict[Part, _Users] = {}
-    warm_rows = np.zeros(0, dtype=np.int64)
-    for part, n in sizes.items():
-        users, day_one = users_by_part[part]
+    drawn: dict[Part, tuple[np.ndarray, _Users]] = {}
+    for (part, n), users, day_one in zip(
+        sizes.items(),
+        (split.warm, validation.users, test.users),
+        (split.warm_day_one[0], validation.day_one, test.day_one),
+        strict=True,
+    ):
         active = np.flatnonzero(streams.lengths()[users] > 0)
         if len(active) < n:
             return None
         rows = np.sort(rng.choice(active, n, replace=False))
-        if part == "train":
-            warm_rows = rows
-        parts[part] = _Users(users, day_one, streams.take(users)).take(rows)
-    actions = {pair: user_rows.take(warm_rows) for pair, user_rows in split.warm_actions.items()}
-    return parts, replace(split, warm=split.warm[warm_rows], warm_actions=actions)
+        drawn[part] = rows, _Users(users, day_one, streams.take(users)).take(rows)
+    rows, _ = drawn["train"]
+    actions = {pair: user_rows.take(rows) for pair, user_rows in split.warm_actions.items()}
+    parts = {part: users for part, (_, users) in drawn.items()}
+    return parts, replace(split, warm=split.warm[rows], warm_actions=actions)
 
 
 def _write_spaces(
@@ -235,7 +233,7 @@ def _write_spaces(
     item_sets = [dataset.entities[name].items for name in COLLECTIONS]
     item_sets += [rows for pair, rows in split.warm_actions.items() if pair == ("favorite", ITEM)]
     logs = WarmLogs(affinity, stack_rows(item_sets), [])
-    songs = []
+    spaces: dict[Space, Embeddings] = {}
     for space, method in METHODS.items():
         progress(f"vectors ({space})", 0, 1)
         d = min(dimensions[space], len(dataset.items) // 2)
@@ -255,11 +253,10 @@ def _write_spaces(
             for start in range(0, len(features), ROWS_AT_ONCE):
                 rows = np.arange(start, min(start + ROWS_AT_ONCE, len(features)))
                 features[rows] = encoder.encode(batches[part].take(rows))
-            files.write_features(part, space, features, encoder, batches[part].ages, part_users.users, part_users.songs)
-            del features
+            files.write_features(name_features(part, space), part_users, encoder, features, batches[part].ages)
         progress(f"features ({space})", len(parts), len(parts))
-        songs.append((space, embeddings.item_vectors, embeddings.user_vectors))
-    files.write_vectors(parts["train"].users, songs)
+        spaces[space] = embeddings
+    files.write_vectors(parts["train"].users, spaces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,65 +299,57 @@ class FileWriter:
         songs, users = (rng.permutation(ID_SPREAD * len(ids))[: len(ids)] for ids in (dataset.items, dataset.users))
         return cls(folder, songs, users, rng)
 
-    def write_vectors(self, users: np.ndarray, spaces: Sequence[tuple[Space, np.ndarray, np.ndarray]]) -> None:
+    def write_vectors(self, users: np.ndarray, spaces: Mapping[Space, Embeddings]) -> None:
         """Write the vectors of items and of the given users, a column for each space."""
-        songs = {SONG: pl.Series(self.song_ids)}
-        owners = {USER: pl.Series(self.user_ids[users])}
-        for space, item_vectors, user_vectors in spaces:
-            songs[f"features_{space}"] = _lists(item_vectors)
-            owners[f"{space}_embeddings"] = _lists(user_vectors)
-        self._write_file(SONGS, pl.DataFrame(songs))
-        self._write_file(USERS, pl.DataFrame(owners))
+        songs = {f"features_{space}": of.item_vectors for space, of in spaces.items()}
+        owners = {f"{space}_embeddings": of.user_vectors for space, of in spaces.items()}
+        for file, id_name, ids, vectors in (
+            (SONGS, SONG, self.song_ids, songs),
+            (USERS, USER, self.user_ids[users], owners),
+        ):
+            columns = {name: pl.Series(of).cast(pl.List(pl.Float32)) for name, of in vectors.items()}
+            self._write_file(file, pl.DataFrame({id_name: ids, **columns}))
 
     def write_features(
-        self,
-        part: Part,
-        space: Space,
-        features: np.ndarray,
-        encoder: Encoder,
-        ages: np.ndarray | None,
-        users: np.ndarray,
-        songs: SparseRows,
+        self, name: str, users: _Users, encoder: Encoder, features: np.ndarray, ages: np.ndarray | None
     ) -> None:
         """Write the features of a part of the users.
 
         Parameters
         ----------
-        features
-            From the encoder, float32, shape (n_users, n_inputs).
+        name
+            Of the file.
+        users
+            The part.
+        encoder, features
+            The encoder, and what it made, float32, shape (n_users, n_inputs).
         ages
             shape (n_users,), years, -1 where unknown.
-        users
-            Their index in the dataset, shape (n_users,).
-        songs
-            Songs that they streamed in the 30 days, shape (n_users, n_items).
         """
         n, d = len(features), encoder.dimensions
-        first_column = {_name_block(name): number * d for number, name in enumerate(encoder.blocks())}
-        first_count = len(first_column) * d
+        blocks, n_vectors = encoder.blocks(), len(encoder.blocks()) * d
+        vectors = dict(
+            zip(map(_name_block, blocks), np.split(features[:, :n_vectors], len(blocks), axis=1), strict=True)
+        )
         counts = {
-            _name_block(f"{signal} x {entity}"): features[:, first_count + number]
+            _name_block(f"{signal} x {entity}"): features[:, n_vectors + number]
             for number, (signal, entity) in enumerate(encoder.pairs)
         }
-        nothing = np.zeros(n, dtype=np.float32)
-        has_no_age = np.ones(n, dtype=bool) if ages is None else ages < 0
-        frames = [pl.DataFrame({USER: self.user_ids[users], SONGS_OF_USER: _song_lists(self.song_ids, songs)})]
-        profile = {"age": has_no_age, "country": np.zeros(n, dtype=bool)}
+        years = np.full(n, -1) if ages is None else ages
+        profile = {"age": years < 0, "country": np.zeros(n, dtype=bool)}
+        nothing = np.zeros((n, d), dtype=np.float32)
+        songs = _song_lists(self.song_ids, users.songs)
+        frames = [pl.DataFrame({USER: self.user_ids[users.users], SONGS_OF_USER: songs})]
         for block in BLOCKS:
-            values = (
-                features[:, first_column[block] : first_column[block] + d]
-                if block in first_column
-                else np.zeros((n, d), dtype=np.float32)
-            )
-            is_missing = profile[block] if block in profile else counts.get(block, nothing) == 0
+            is_missing = profile[block] if block in profile else counts.get(block, nothing[:, 0]) == 0
             stem = f"{block}_embedding" if block in profile else f"{block}_"
-            frame = pl.DataFrame(np.asfortranarray(values), schema=[f"{stem}{number}" for number in range(d)])
+            frame = pl.DataFrame(vectors.get(block, nothing), schema=[f"{stem}{number}" for number in range(d)])
             frames.append(_with_nulls(frame, is_missing))
-        single_columns = {COUNT_PREFIX + block: counts.get(block, nothing) for block in COUNTED_BLOCKS}
-        frames += [_with_nulls(pl.DataFrame({name: values}), values == 0) for name, values in single_columns.items()]
-        years = np.zeros(n, dtype=np.float32) if ages is None else ages.astype(np.float32)
-        frames.append(_with_nulls(pl.DataFrame({AGE_VALUE: years}), has_no_age))
-        self._write_file(name_features(part, space), pl.concat(frames, how="horizontal"))
+        for block in COUNTED_BLOCKS:
+            values = counts.get(block, nothing[:, 0])
+            frames.append(_with_nulls(pl.DataFrame({COUNT_PREFIX + block: values}), values == 0))
+        frames.append(_with_nulls(pl.DataFrame({AGE_VALUE: years.astype(np.float32)}), years < 0))
+        self._write_file(name, pl.concat(frames, how="horizontal"))
 
     def _write_file(self, name: str, frame: pl.DataFrame) -> None:
         """Write a file, its rows in random order."""
@@ -378,11 +367,6 @@ def _name_block(name: str) -> str:
     """Return the released files' name of one of the encoder's blocks."""
     signal, times, entity = name.partition(" x ")
     return f"{SIGNAL_NAMES[signal]}_{ENTITY_NAMES[entity]}" if times else name
-
-
-def _lists(vectors: np.ndarray) -> pl.Series:
-    """Return vectors as lists."""
-    return pl.Series(vectors).cast(pl.List(pl.Float32))
 
 
 def _song_lists(song_ids: np.ndarray, songs: SparseRows) -> pl.Series:

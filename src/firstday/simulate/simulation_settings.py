@@ -11,9 +11,6 @@ from firstday.display import readable
 from firstday.errors import ConfigError
 
 DAY_S = 86_400
-MIN_USERS, MAX_USERS = 20, 2**31 - 2
-MIN_ITEMS, MAX_ITEMS = 20, 2_000_000
-MIN_DAYS, MAX_DAYS = 2, 3_650
 
 
 class Layout(StrEnum):
@@ -108,9 +105,9 @@ class SimulationSettings:
             A size is too small or too large.
         """
         for name, value, low, high in (
-            ("users", self.n_users, MIN_USERS, MAX_USERS),
-            ("items", self.n_items, MIN_ITEMS, MAX_ITEMS),
-            ("days", self.days, MIN_DAYS, MAX_DAYS),
+            ("users", self.n_users, 20, 2**31 - 2),
+            ("items", self.n_items, 20, 2_000_000),
+            ("days", self.days, 2, 3_650),
             ("seed", self.seed, 0, MAX_SEED),
         ):
             if not low <= value <= high:

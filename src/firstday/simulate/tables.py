@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -17,8 +15,15 @@ import polars as pl
 
 from firstday.errors import ConfigError
 from firstday.progress import Progress, no_progress
-from firstday.simulate.behavior import ENTITIES, ITEM, PLAYLIST, SIGNALS, Interactions, simulate_block
-from firstday.simulate.music import MusicCatalogue, invent_artists, invent_playlists, invent_titles, make_catalogue
+from firstday.simulate.behavior import ENTITIES, ITEM, PLAYLIST, SIGNALS, simulate_block
+from firstday.simulate.music import (
+    TITLES,
+    MusicCatalogue,
+    invent_artists,
+    invent_names,
+    invent_playlists,
+    make_catalogue,
+)
 from firstday.simulate.people import People, draw_friends, make_people
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.world import AGES, COUNTRIES, ZONES, World, make_world
@@ -76,9 +81,10 @@ def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress
     progress("users and items", 0, 1)
     world, catalogue = make_world_and_catalogue(settings)
     people = make_people(settings, world, np.random.default_rng(people_seed))
+    friends = draw_friends(people, np.random.default_rng(friends_seed))
     tables = {
         "users": _users_table(settings, people),
-        "friends": _friends_table(people, np.random.default_rng(friends_seed)),
+        "friends": pl.DataFrame({"user_id": _ids(friends[:, 0]), "friend_id": _ids(friends[:, 1])}),
         **_catalogue_tables(catalogue, world.n_scenes, np.random.default_rng(names_seed)),
     }
     rows = {}
@@ -103,26 +109,6 @@ def make_world_and_catalogue(settings: SimulationSettings) -> tuple[World, Music
     return world, make_catalogue(settings, world, np.random.default_rng(catalogue_seed))
 
 
-def check_new_folder(path: Path) -> None:
-    """Raise if no new folder can be made at a path.
-
-    Raises
-    ------
-    ConfigError
-        It is a file, it is not empty, or the folder above may not be written to.
-    """
-    if path.is_dir():
-        if any(path.iterdir()):
-            raise ConfigError(f"{path}: is not empty; give a new folder.")
-    elif path.exists() or path.is_symlink():
-        raise ConfigError(f"{path}: is a file; give a new folder.")
-    parent = path.resolve().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise ConfigError(f"{path}: cannot be made, since {parent} may not be written to; give another folder.")
-
-
 def fill_folder(out: Path, fill: Callable[[Path], Result]) -> Result:
     """Fill a temporary folder and rename it to `out`, so that `out` is complete or absent.
 
@@ -138,19 +124,20 @@ def fill_folder(out: Path, fill: Callable[[Path], Result]) -> Result:
     ConfigError
         The folder is not empty or cannot be written.
     """
-    check_new_folder(out)
+    if out.is_dir() and any(out.iterdir()):
+        raise ConfigError(f"{out}: is not empty; give a new folder.")
+    if not out.is_dir() and (out.exists() or out.is_symlink()):
+        raise ConfigError(f"{out}: is a file; give a new folder.")
     try:
-        out.resolve().parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.resolve().parent))
-        try:
-            folder = staging / "filled"
+        parent = out.resolve().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=parent) as staging:
+            folder = Path(staging) / "filled"
             folder.mkdir()
             result = fill(folder)
             if out.is_dir():
                 out.rmdir()
             folder.rename(out)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise ConfigError(f"{out}: cannot be written ({reason}); choose another place or make room.") from error
@@ -187,24 +174,18 @@ def _users_table(settings: SimulationSettings, people: People) -> pl.DataFrame:
     )
 
 
-def _friends_table(people: People, rng: np.random.Generator) -> pl.DataFrame:
-    """Make the table of friends, each friendship in both directions."""
-    pairs = draw_friends(people, rng)
-    return pl.DataFrame({"user_id": _ids(pairs[:, 0]), "friend_id": _ids(pairs[:, 1])})
-
-
 def _catalogue_tables(catalogue: MusicCatalogue, n_scenes: int, rng: np.random.Generator) -> dict[str, pl.DataFrame]:
     """Make the tables of items and of playlists, and the names of everything but items."""
     artist_rng, album_rng, item_rng, playlist_rng = rng.spawn(4)
     names = {
-        "artist": invent_artists(catalogue.n_artists, artist_rng),
-        "album": invent_titles(catalogue.n_albums, album_rng),
+        "artist": invent_artists(len(catalogue.artist_scene), artist_rng),
+        "album": invent_names(TITLES, int(catalogue.album.max()) + 1, album_rng),
         "playlist": invent_playlists(catalogue.playlist_scene, n_scenes, playlist_rng),
     }
     items = pl.DataFrame(
         {
             "item_id": _ids(np.arange(len(catalogue.scene))),
-            "title": invent_titles(len(catalogue.scene), item_rng),
+            "title": invent_names(TITLES, len(catalogue.scene), item_rng),
             "artist_id": _ids(catalogue.artist),
             "album_id": _ids(catalogue.album),
         }
@@ -239,7 +220,7 @@ def _write_interactions(
         events = simulate_block(settings, catalogue, part, np.random.default_rng(seeds[block]))
         frame = _interactions_table(settings, events, first)
         frame.write_parquet(folder / f"part-{block:05}.parquet", compression="zstd")
-        return Counter(dict(zip(SIGNALS, np.bincount(events.signal, minlength=len(SIGNALS)).tolist(), strict=True)))
+        return Counter(dict(zip(SIGNALS, np.bincount(events["signal"], minlength=len(SIGNALS)).tolist(), strict=True)))
 
     total: Counter[str] = Counter()
     progress("blocks of users", 0, settings.n_blocks)
@@ -255,17 +236,17 @@ def _write_interactions(
     return {signal: total[signal] for signal in SIGNALS}
 
 
-def _interactions_table(settings: SimulationSettings, events: Interactions, first_user: int) -> pl.DataFrame:
+def _interactions_table(settings: SimulationSettings, events: np.ndarray, first_user: int) -> pl.DataFrame:
     """Make the table of a block's interactions."""
-    target = _ids(events.target)
-    is_item = pl.Series(events.entity == ITEM)
+    target = _ids(events["target"])
+    is_item = pl.Series(events["entity"] == ITEM)
     return pl.DataFrame(
         {
-            "user_id": _ids(events.user + first_user),
+            "user_id": _ids(events["user"] + first_user),
             "item_id": target.set(~is_item, None),
-            "entity": _words(ENTITIES, events.entity).set(is_item, None),
+            "entity": _words(ENTITIES, events["entity"]).set(is_item, None),
             "entity_id": target.set(is_item, None),
-            "signal": _words(SIGNALS, events.signal),
-            "timestamp": _moments(settings, events.time_s),
+            "signal": _words(SIGNALS, events["signal"]),
+            "timestamp": _moments(settings, events["time_s"]),
         }
     )

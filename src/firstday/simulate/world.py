@@ -78,12 +78,8 @@ class World:
     ----------
     family
         int16, shape (n_scenes,): the family (a wide genre) of each scene.
-    home
-        int16, shape (n_scenes,): the country of each scene, -1 for none.
-    liking
-        float64, shape (n_countries, n_ages, n_scenes): probability of each scene as a user's first.
     audience
-        float64, shape (n_countries, n_scenes): the same, averaged over a country's ages.
+        float64, shape (n_countries, n_scenes): probability of each scene as a user's first, over a country's ages.
     by_profile
         Draws a scene from a row `country * n_ages + age_ix`.
     by_family
@@ -91,8 +87,6 @@ class World:
     """
 
     family: np.ndarray
-    home: np.ndarray
-    liking: np.ndarray
     audience: np.ndarray
     by_profile: Choices
     by_family: Choices
@@ -155,8 +149,6 @@ def make_world(settings: SimulationSettings, rng: np.random.Generator) -> World:
     within = np.where(np.arange(family.max() + 1)[:, None] == family, audience[:, None, :], 0.0)
     return World(
         family,
-        home,
-        liking,
         audience,
         Choices.of_table(liking.reshape(-1, n_scenes)),
         Choices.of_table(within.reshape(-1, n_scenes)),

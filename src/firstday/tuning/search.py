@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -105,12 +105,12 @@ class Search:
     @property
     def best(self) -> Trial:
         """The best trial for validation users; among equals the first."""
-        return best_of(self.trials)
+        return max(self.trials, key=lambda trial: trial.precision)
 
     @property
     def is_gain(self) -> bool:
         """Whether the best settings gain beyond chance on users who took no part."""
-        return self.comparison is not None and is_beyond_chance(self.comparison.gain)
+        return self.comparison is not None and self.comparison.gain.low > 0
 
     @property
     def at_edge(self) -> tuple[str, ...]:
@@ -138,9 +138,8 @@ class Search:
             "best": dict(self.best.settings),
             "at_edge": list(self.at_edge),
             "validation": {"start": round(self.trials[0].precision, 4), "best": round(self.best.precision, 4)},
-            "comparison": None
-            if compared is None
-            else {
+            "comparison": compared
+            and {
                 "seeds": list(compared.seeds),
                 "n_users": compared.n_users,
                 **{name: _round_interval(getattr(compared, name)) for name in ("start", "best", "gain")},
@@ -161,13 +160,3 @@ class Search:
 
 def _round_interval(interval: Interval) -> dict[str, Any]:
     return {"mean": round(interval.mean, 4), "ci": [round(interval.low, 4), round(interval.high, 4)]}
-
-
-def best_of(trials: Sequence[Trial]) -> Trial:
-    """Return the trial with the highest precision; among equals the first."""
-    return max(trials, key=lambda trial: trial.precision)
-
-
-def is_beyond_chance(gain: Interval) -> bool:
-    """Tell whether a gain's 95 % interval lies above 0."""
-    return gain.low > 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,47 +23,36 @@ def plot_search(search: Search) -> str:
     edge.
     """
     precision = np.array([trial.precision for trial in search.trials])
-    low = min(float(np.quantile(precision, LOWEST_SHOWN)), precision[0])
+    shown = np.maximum(precision, min(np.quantile(precision, LOWEST_SHOWN), precision[0]))
+    marks = (
+        (slice(None), {"marker": "o", "color": MUTED, "ms": 4, "alpha": 0.45}),
+        (0, {"marker": "s", "color": INK, "ms": 6}),
+        (search.best.number, {"marker": "o", "color": ACCENT, "ms": 8}),
+    )
+    minutes = np.array([trial.began + trial.seconds for trial in search.trials]) / 60
     n_rows = -(-len(search.choices) // COLUMNS)
     with drawing("search", HEAD_IN + PANEL_IN * n_rows) as (figure, out):
         grid = figure.add_gridspec(1 + n_rows, COLUMNS, height_ratios=[HEAD_IN / PANEL_IN, *[1.0] * n_rows])
-        axes = figure.add_subplot(grid[0, :])
-        minutes = [(trial.began + trial.seconds) / 60 for trial in search.trials]
-        _draw(axes, minutes, search, low)
-        axes.step(minutes, np.maximum.accumulate(precision), where="post", color=ACCENT, zorder=1)
-        axes.axhline(precision[0], color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
-        axes.set_title("square: the start; large dot: the best; at the lower edge: far below")
-        axes.set_xlabel("minutes")
-        axes.set_ylabel(f"validation\nP@{search.start.recommend.k}, %")
+        head = figure.add_subplot(grid[0, :])
+        head.step(minutes, np.maximum.accumulate(precision), where="post", color=ACCENT, zorder=1)
+        head.axhline(precision[0], color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
+        head.set_title("square: the start; large dot: the best; at the lower edge: far below")
+        head.set_xlabel("minutes")
+        head.set_ylabel(f"validation\nP@{search.start.recommend.k}, %")
+        parts = [(head, minutes)]
         for number, choice in enumerate(search.choices):
-            panel = figure.add_subplot(grid[1 + number // COLUMNS, number % COLUMNS], sharey=axes)
+            panel = figure.add_subplot(grid[1 + number // COLUMNS, number % COLUMNS], sharey=head)
             values = [trial.settings.get(choice.name, choice.values[choice.start]) for trial in search.trials]
-            _draw(panel, [choice.values.index(value) for value in values], search, low)
             panel.set_xticks(range(len(choice.values)), [write_value(value) for value in choice.values])
             panel.set_xlim(-0.5, len(choice.values) - 0.5)
             panel.tick_params(labelsize=7, labelleft=number % COLUMNS == 0)
             panel.set_title(choice.name.replace(".", "\n", 1))
+            parts.append((panel, np.array([choice.values.index(value) for value in values])))
+        for axes, places in parts:
+            axes.grid(axis="y")
+            for which, mark in marks:
+                axes.plot(places[which], shown[which], ls="", clip_on=False, **mark)
     return out[0]
-
-
-def _draw(axes: Any, places: Sequence[float], search: Search, low: float) -> None:
-    """Draw a mark for each trial; those below `low` stand there."""
-    for place, trial in zip(places, search.trials, strict=True):
-        marker, color, size = "o", MUTED, 4
-        if trial.number == 0:
-            marker, color, size = "s", INK, 6
-        if trial is search.best:
-            marker, color, size = "o", ACCENT, 8
-        axes.plot(
-            place,
-            max(trial.precision, low),
-            marker,
-            color=color,
-            ms=size,
-            alpha=0.45 if size == 4 else 1,
-            clip_on=False,
-        )
-    axes.grid(axis="y")
 
 
 def write_value(value: Any) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,9 +20,11 @@ from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
 from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, use_of_warm
-from firstday.tuning.budget import Budget, expect_trials, has_time, is_too_late, plan_comparison
-from firstday.tuning.search import Comparison, EndedBy, Search, Trial, best_of
+from firstday.tuning.search import Comparison, EndedBy, Search, Trial
 from firstday.tuning.settings_to_try import Choice, list_choices
+
+if TYPE_CHECKING:
+    import optuna
 
 MOST_USERS = 50_000
 """Warm users whom trials learn from, at most, where nothing else is asked for."""
@@ -35,6 +37,35 @@ MOST_REPEATS = 100
 """Settings tried before that are proposed in a row: so many end the search."""
 LEAST_TRIALS = 2
 """With fewer there is nothing to choose from."""
+TRIALS_SHARE = 2 / 3
+"""Share of the time in which trials begin; the rest is for the comparison."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may take.
+
+    Parameters
+    ----------
+    seconds
+        Time in all, from `began` on.
+    trials
+        Trials at most, the start among them.
+    seeds
+        Trainings of the start and of the best in the comparison, at most; fewer where time is short.
+    began
+        The beginning, by `time.perf_counter`; now if left out.
+    """
+
+    seconds: float = math.inf
+    trials: int | None = None
+    seeds: int = 3
+    began: float = field(default_factory=perf_counter)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return perf_counter() - self.began
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,24 +80,22 @@ class Task:
     strategy: str
     choices: tuple[Choice, ...]
 
-    def judge(
-        self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False
-    ) -> tuple[np.ndarray, float]:
-        """Train with some settings; return the precision of each user's list in %, and the seconds that lists took.
-
-        The users are those for validation, or cold ones.
-        """
+    def judge(self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False) -> np.ndarray:
+        """Train with some settings; return the precision of each user's list in %, of those for validation or cold."""
         users, cohort = (self.newcomers, self.cold) if on_cold else (self.dataset, self.split.validation)
         config = self.start.override({**settings, "seed": seed})
         recommender = fit(self.dataset, self.split, config, progress=progress)
-        began = perf_counter()
         query = cohort_query(recommender, users, cohort, config.recommend.k)
-        lists = answer_all(query, self.strategy).items
-        return 100 * measure(lists, cohort.truth).precision, perf_counter() - began
+        precision: np.ndarray = 100 * measure(answer_all(query, self.strategy).items, cohort.truth).precision
+        return precision
 
-
-class _OutOfTimeError(Exception):
-    """A trial took longer than it might."""
+    def settings_of(self, places: Mapping[str, int]) -> dict[str, Any]:
+        """Return the settings that differ from the start, by the places of their values."""
+        return {
+            choice.name: choice.values[place]
+            for choice in self.choices
+            if (place := places[choice.name]) != choice.start
+        }
 
 
 def search_settings(
@@ -90,8 +119,8 @@ def search_settings(
     dataset, config
         The data, and the settings to start from; the defaults if left out.
     budget
-        Time and trials. No trial begins that, by the mean of those before, would leave no time for the comparison, and
-        one that takes longer than it may is given up.
+        Time and trials. Trials begin in the first two thirds of the time; one that leaves no time to compare it is
+        given up.
     strategy
         Whose lists are to be good; ``recommend.strategy`` if left out.
     most_users
@@ -122,7 +151,7 @@ def search_settings(
     T. Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019; J. Bergstra et al.,
     "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011 (tree-structured Parzen estimators).
     """
-    if math.isinf(min(budget.seconds, budget.trials)):
+    if math.isinf(budget.seconds) and budget.trials is None:
         raise ConfigError("tune: has neither a time nor a number of trials; give one of them.")
     config = config or Config()
     strategy = strategy or config.recommend.strategy
@@ -136,9 +165,13 @@ def search_settings(
     n_items, is_precomputed = len(holdout.dataset.items), dataset.precomputed is not None
     choices = list_choices(start, n_learners, n_days, n_items, is_precomputed=is_precomputed)
     task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices)
-    trials, ended_by = _try(task, study, budget, progress, say)
+    ended_by = _try(task, study, budget, progress, say)
+    trials = tuple(
+        Trial(number, task.settings_of(of.params), of.value, of.user_attrs["began"], of.duration.total_seconds())
+        for number, of in enumerate(_completed(study))
+    )
     progress("trials", len(trials), len(trials))
-    best, comparison = best_of(trials), None
+    best, comparison = max(trials, key=lambda trial: trial.precision), None
     if best.number:
         if ended_by == "interruption":
             budget = replace(budget, seeds=1)
@@ -148,7 +181,7 @@ def search_settings(
         start=config,
         strategy=strategy,
         choices=choices,
-        trials=tuple(trials),
+        trials=trials,
         comparison=comparison,
         ended_by=ended_by,
         n_warm=min(n_learners, start.training.most_users),
@@ -160,12 +193,19 @@ def search_settings(
     )
 
 
-def _open_study(seed: int) -> Any:
+def _open_study(seed: int) -> optuna.Study:
     """Open a study of Optuna's, in memory."""
     with needs_extra("tuning", "tune"):
         import optuna
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are told here, and once
     return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+
+
+def _completed(study: optuna.Study) -> list[Any]:
+    """Return the trials that were judged, in order."""
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
@@ -213,95 +253,81 @@ def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
     return replace(split, validation=validation), cold
 
 
-def _try(
-    task: Task, study: Any, budget: Budget, progress: Progress, say: Callable[[str], None]
-) -> tuple[list[Trial], EndedBy]:
-    """Try settings until time, trials or new proposals run out."""
-    for first in propose_first(task.choices, task.start.seed):
-        study.enqueue_trial(first)
-    trials: list[Trial] = []
-    known: dict[tuple[int, ...], float] = {}
-    kept, start_again, repeats = 0.0, 0.0, 0
-    while len(trials) < budget.trials:
-        seconds = [trial.seconds for trial in trials]
-        if trials and not has_time(budget.seconds, budget.elapsed, seconds, kept):
-            return _end(trials, budget), "time"
-        progress("trials", len(trials), expect_trials(budget.seconds - kept, budget.elapsed, seconds, budget.trials))
-        proposal = study.ask()
-        places = tuple(proposal.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices)
-        if places in known:
-            study.tell(proposal, known[places])
-            repeats += 1
-            if repeats == MOST_REPEATS:
-                return trials, "repeats"
-            continue
-        repeats = 0
-        settings = {
-            choice.name: choice.values[place]
-            for choice, place in zip(task.choices, places, strict=True)
-            if place != choice.start
-        }
-        began = budget.elapsed
-        try:
-            precision, listing = _judge_trial(task, settings, budget, start_again, progress)
-        except KeyboardInterrupt:
-            if len(trials) < LEAST_TRIALS:
-                raise
-            return trials, "interruption"
-        except _OutOfTimeError:
-            return _end(trials, budget), "time"
-        except (FirstdayError, MemoryError) as error:
-            if not trials:
-                raise
-            say(f"Trial {len(trials)} counts as 0 %: {error or 'out of memory'}")
-            precision = 0.0
-        trials.append(Trial(len(trials), settings, precision, began, budget.elapsed - began))
-        study.tell(proposal, precision)
-        known[places] = precision
-        if len(trials) == 1:
-            lists_of_cold = listing * len(task.cold) / len(task.split.validation)
-            start_again = trials[0].seconds + 2 * lists_of_cold
-        elif best_of(trials) is trials[-1]:
-            say(f"Trial {len(trials) - 1}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
-        mean = sum(trial.seconds for trial in trials) / len(trials)
-        kept = start_again + mean
-        if best_of(trials).number:  # while the start is best, there is nothing to compare
-            kept = max(kept, plan_comparison(budget.seconds, start_again + best_of(trials).seconds, budget.seeds))
-    return trials, "trials"
-
-
-def _judge_trial(
-    task: Task, settings: Mapping[str, Any], budget: Budget, start_again: float, progress: Progress
-) -> tuple[float, float]:
-    """Return the mean precision for validation users in %, and the seconds that their lists took."""
-    began = budget.elapsed
-
-    def watch(stage: str, n_done: int, n_total: int) -> None:
-        elapsed = budget.elapsed
-        if is_too_late(budget.seconds, elapsed, elapsed - began, start_again):
-            raise _OutOfTimeError
-        progress(stage, n_done, n_total)
-
-    precision, listing = task.judge(settings, task.start.seed, watch)
-    return float(precision.mean()), listing
-
-
-def _end(trials: list[Trial], budget: Budget) -> list[Trial]:
-    """Return the trials that time has ended.
+def _try(task: Task, study: optuna.Study, budget: Budget, progress: Progress, say: Callable[[str], None]) -> EndedBy:
+    """Try settings until time, trials or new proposals run out.
 
     Raises
     ------
     ConfigError
-        They are too few to choose from.
+        Time ended before there was anything to choose from.
     """
-    if len(trials) >= LEAST_TRIALS:
-        return trials
-    seconds = trials[0].seconds if trials else budget.elapsed
+    for first in propose_first(task.choices, task.start.seed):
+        study.enqueue_trial(first)
+
+    def count_repeats() -> int:
+        numbers = [trial.number for trial in _completed(study)]
+        return len(study.get_trials(deepcopy=False)) - 1 - max(numbers, default=-1)
+
+    def stop(*_: Any) -> None:
+        n_judged = len(_completed(study))
+        if not n_judged or n_judged == budget.trials or count_repeats() == MOST_REPEATS:
+            study.stop()
+
+    try:
+        study.optimize(
+            lambda trial: _judge_trial(task, trial, budget, progress, say),
+            timeout=None if math.isinf(budget.seconds) else TRIALS_SHARE * budget.seconds - budget.elapsed,
+            callbacks=[stop],
+        )
+    except KeyboardInterrupt:
+        if len(_completed(study)) < LEAST_TRIALS:
+            raise
+        return "interruption"
+    done = _completed(study)
+    if len(done) == budget.trials:
+        return "trials"
+    if count_repeats() >= MOST_REPEATS:
+        return "repeats"
+    if len(done) >= LEAST_TRIALS:
+        return "time"
+    seconds = done[0].duration.total_seconds() if done else budget.elapsed
     needed = math.ceil((budget.elapsed + LEAST_TRIALS * LEAST_TRIALS * seconds) / 60)
     raise ConfigError(
         f"tune: one training takes {seconds:.0f} s or more, so that {budget.seconds / 60:g} minutes are too few to try "
         f"others and to compare; give at least {needed} minutes, or fewer users to learn from."
     )
+
+
+def _judge_trial(
+    task: Task, trial: optuna.Trial, budget: Budget, progress: Progress, say: Callable[[str], None]
+) -> float:
+    """Return the mean precision for validation users in %; prune what was tried before or leaves no time to compare."""
+    from optuna import TrialPruned
+
+    done, began = _completed(trial.study), budget.elapsed
+    progress("trials", len(done), budget.trials or len(done) + 1)
+    trial.set_user_attr("began", began)
+    places = {choice.name: trial.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices}
+    if any(other.params == places for other in done):
+        raise TrialPruned
+    start_again = done[0].duration.total_seconds() if done else 0.0
+
+    def watch(stage: str, n_done: int, n_total: int) -> None:
+        elapsed = budget.elapsed
+        if elapsed + (elapsed - began) + start_again > budget.seconds:
+            raise TrialPruned
+        progress(stage, n_done, n_total)
+
+    try:
+        precision = float(task.judge(task.settings_of(places), task.start.seed, watch).mean())
+    except (FirstdayError, MemoryError) as error:
+        if not done:
+            raise
+        say(f"Trial {len(done)} counts as 0 %: {error or 'out of memory'}")
+        return 0.0
+    if done and precision > max(other.value for other in done):
+        say(f"Trial {len(done)}: {precision:.2f} % on validation users; start {done[0].value:.2f} %.")
+    return precision
 
 
 def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Comparison:
@@ -318,7 +344,7 @@ def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Com
         try:
             for settings in ({}, best.settings):
                 progress("comparison", 2 * number + len(pair), 2 * budget.seeds)
-                pair.append(task.judge(settings, seed, progress, on_cold=True)[0])
+                pair.append(task.judge(settings, seed, progress, on_cold=True))
         except KeyboardInterrupt:
             if not judged:
                 raise
