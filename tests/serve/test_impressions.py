@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import numpy as np
@@ -13,11 +13,7 @@ import pytest
 from redis_process import RedisProcess
 
 from firstday.features.impressions import Impression
-from firstday.features.signals import Signals
-from firstday.recommend.query import Answer
-from firstday.recommend.recommendation import UserAnswers
-from firstday.serve.batching import Ask, Reply
-from firstday.serve.models import ServedModel
+from firstday.serve.batching import Ask, Reply, shorten
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, assert_error
 from tests.serve.in_process import RunningApp, running_app
@@ -231,17 +227,11 @@ def test_without_redis_there_is_a_list_that_is_not_recorded(start_app: StartApp,
 
 
 def test_propensities_are_kept_to_the_last_bit() -> None:
-    def keep(chances: np.ndarray) -> tuple[float, ...] | None:
-        items = np.arange(len(chances))[None]
-        answer = Answer(items, chances[None], np.array(["explore"], dtype=object), propensities=chances[None])
-        answers = UserAnswers("explore", answer, np.array([-1]), [()], [()])
-        return Reply(cast("ServedModel", None), Signals(), "request", None, answers, 0).propensities
-
     chances = np.array([1, 0.1, 1 / 3, 1], np.float32)
-    kept = keep(chances)
+    kept = shorten(chances)
     assert kept == (1.0, 0.1, 0.33333334, 1.0)
     np.testing.assert_array_equal(np.array(kept, np.float32), chances)
-    assert keep(np.ones(4, np.float32)) is None
+    assert shorten(np.ones(4, np.float32)) is None
 
 
 def test_many_recorded_lists_at_once_are_all_there(start_app: StartApp) -> None:

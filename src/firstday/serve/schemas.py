@@ -438,35 +438,41 @@ class _Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Item(_Answer):
+class _Named(_Answer):
+    item_id: ItemId
+    title: str
+
+
+class Item(_Named):
     """One place of a list."""
 
-    item_id: ItemId
     title: str
     """Empty where the items have none."""
     score: float
     """On the scale that score_scale names; 0 for items that only fill the list up."""
 
 
-class SegmentItem(_Answer):
+class SegmentItem(_Named):
     """What people of a segment use."""
 
-    item_id: ItemId
-    title: str
     share: float
     """Share of the segment's people who use it."""
-    share_of_everyone: float
+    share_of_everyone: float = Field(validation_alias="everyone")
 
 
-class SegmentAnswer(_Answer):
+class _Segment(_Answer):
+    segment: int = Field(validation_alias="number")
+    users: int = Field(validation_alias="n_users")
+
+
+class SegmentAnswer(_Segment):
     """A segment: people of similar taste."""
 
-    segment: int
-    users: int
+    users: int = Field(validation_alias="n_users")
     """How many warm users it has."""
     spread: float
     """Mean squared distance of its people to its centre."""
-    top_items: list[SegmentItem]
+    top_items: list[SegmentItem] = Field(validation_alias="top")
     """What they use most, best first."""
 
 
@@ -504,11 +510,9 @@ class MovedBy(_Answer):
     """The predicted segment without it; null: nothing would be known."""
 
 
-class NearSignal(_Answer):
+class NearSignal(_Named):
     """What the user likes that is most like an item."""
 
-    item_id: ItemId
-    title: str
     similarity: float
     """Cosine of the two items' vectors."""
 
@@ -696,11 +700,9 @@ class PutAnswer(_Answer):
     """A sentence for each part that the model does not understand. It is kept."""
 
 
-class FoundItem(_Answer):
+class FoundItem(_Named):
     """An item."""
 
-    item_id: ItemId
-    title: str
     share_of_everyone: float
     """Share of warm users who use it."""
 
@@ -851,23 +853,19 @@ class Place(_Answer):
     y: float
 
 
-class ApartItem(_Answer):
+class ApartItem(_Named):
     """An item that sets a segment apart."""
 
-    item_id: ItemId
-    title: str
     lift: float
     """Share of the segment's people who use it, smoothed as soft_segments does, by everyone's share."""
 
 
-class SegmentDot(Place):
+class SegmentDot(_Segment, Place):
     """A segment on the map."""
 
-    segment: int
-    users: int
     radius: float
     """Of its dot, in the map's units: the area follows the users."""
-    apart: list[ApartItem]
+    apart: list[ApartItem] = Field(validation_alias="distinctive")
     """What tells its people best from everyone, best first: its name."""
 
 
@@ -890,14 +888,12 @@ class ListedItem(SegmentItem):
     """The liked item that is nearest to it."""
 
 
-class SpeakingSegment(_Answer):
+class SpeakingSegment(_Segment):
     """A segment near to a user's predicted taste, with its list."""
 
-    segment: int
-    users: int
     weight: float
     """Its part in the list of soft_segments, from 0 to 1."""
-    apart: list[ApartItem]
+    apart: list[ApartItem] = Field(validation_alias="distinctive")
     """What tells its people best from everyone, best first."""
     items: list[ListedItem]
     """What its people use most, without what the user has used or banned."""

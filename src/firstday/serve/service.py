@@ -41,15 +41,15 @@ class Service:
         self.settings, self.metrics, self.keys = settings, Metrics(), Keys(settings)
         self.holder = ModelHolder(model, self.metrics, settings.strategy, needed)
         self.store = open_store(settings)
-        self.enrolment = Enrolment(experiment, self.store, self.metrics) if experiment else None
+        self.store.watch = self.metrics.store_call
+        self.enrolment = Enrolment(experiment, self.store) if experiment else None
         self.lists = Lists(self.holder, self.store, self.metrics, self.enrolment)
         self.is_draining = False
         """Whether the process is about to end."""
 
     async def purge(self) -> None:
         """Remove what has expired."""
-        with self.metrics.store_call("purge"):
-            removed = await self.store.purge()
+        removed = await self.store.purge()
         if removed:
             _log.info("removed what has expired", extra={"fields": {"rows": removed}})
 

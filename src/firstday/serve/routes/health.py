@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from firstday.serve.http_errors import ApiError
 from firstday.serve.middleware import service_of
@@ -53,4 +53,4 @@ async def is_ready(request: Request) -> ReadyAnswer:
 @counting.get("/metrics", summary="Counters for Prometheus", response_class=Response, responses=_TEXT)
 async def render_metrics(request: Request) -> Response:
     """Return every counter."""
-    return Response(service_of(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(service_of(request).metrics.registry), media_type=CONTENT_TYPE_LATEST)

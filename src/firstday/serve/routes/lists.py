@@ -61,7 +61,8 @@ async def _recommend_quickly(request: Request) -> Response:
     return await recommend_to_user(request, user_id, validated(_PARAMETERS, values, "query"))
 
 
-quick_route = Route(f"/v1{PATH}", _recommend_quickly, methods=["GET"])
+quick_route = Route(f"/v1{PATH}", _recommend_quickly)
+quick_route.methods = {"GET"}
 """Answers what the service is asked for most, past FastAPI's own steps, in place of the router's endpoint of that path,
 which describes it in the OpenAPI document; docs/operations.md has what that saves."""
 
@@ -86,16 +87,14 @@ async def _answer(request: Request, ask: Ask, *, explain: bool) -> Response:
     if service.enrolment is not None and reply.variant is not None:
         experiment = service.enrolment.experiment.name
         request.scope["firstday.logged"] = {"variant": f"{experiment}/{reply.variant.name}"}
-    served, answers, row, segment = reply.model, reply.answers, reply.row, reply.segment
-    ids, titles = served.item_ids, served.titles
-    ignored = list(answers.ignored[row])
+    served, segment, ignored = reply.model, reply.segment, list(reply.ignored)
     if len(ignored) > MAX_IGNORED:
         ignored[MAX_IGNORED:] = [f"and {len(ignored) - MAX_IGNORED:,} more"]
     return json_response(
         {
             "model": served.version,
             "user_id": ask.user_id,
-            "strategy": answers.strategy,
+            "strategy": reply.strategy,
             "route": reply.route,
             "signals_from": reply.source,
             "segment": segment,
@@ -103,11 +102,11 @@ async def _answer(request: Request, ask: Ask, *, explain: bool) -> Response:
             "score_scale": reply.score_scale,
             "n_ranked": reply.n_ranked,
             "items": [
-                {"item_id": ids[item], "title": titles[item], "score": score}
+                {**served.name_item(item), "score": score}
                 for item, score in zip(reply.items, reply.scores, strict=True)
             ],
             "ignored": ignored,
-            "notes": answers.notes[row],
+            "notes": reply.notes,
             "list_id": reply.list_id,
             "not_recorded": reply.not_recorded,
             "experiment": experiment,

@@ -10,7 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import INTERACTION, PICK
@@ -48,8 +49,7 @@ async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query
     """
     service = service_of(request)
     profile = body.to_profile()
-    with service.metrics.store_call("put"):
-        await service.store.put(user_id, profile)
+    await service.store.put(user_id, profile)
     served = service.holder.current
     signals = understand_picks(served.trained.encoder, StoredUser(profile).to_signals())
     _, ignored = served.trained.read_signals([signals])
@@ -114,14 +114,21 @@ async def _add_stream(request: Request) -> Response:
     return json_response({name: value for name, value in vars(counts).items() if name != "n_lines"})
 
 
-stream_route = Route(EVENTS_PATH, _add_stream, methods=["POST"])
+class _StreamRoute(Route):
+    """A route of streams alone."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Tell whether it takes a request."""
+        return super().matches(scope) if scope.get("firstday.is_stream") else (Match.NONE, {})
+
+
+stream_route = _StreamRoute(EVENTS_PATH, _add_stream, methods=["POST"])
 """Takes what `add_events` takes as a stream; `add_events` describes it in the OpenAPI document."""
 
 
 async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
     """Make events durable; return how many were new, and a sentence for each that names what is unknown."""
-    with service.metrics.store_call("add"):
-        accepted = await service.store.add(events)
+    accepted = await service.store.add(events)
     catalogue = service.holder.current.trained.catalogue
     told = [
         catalogue.find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
@@ -139,8 +146,7 @@ async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[
 async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> UserAnswer:
     """Return profile, picks, friends, events and what was shown; 404 where nothing is known."""
     service = service_of(request)
-    with service.metrics.store_call("read"):
-        (user,) = await service.store.read([user_id])
+    (user,) = await service.store.read([user_id])
     if not user.is_known:
         raise ApiError(404, "not_found", "Nothing is known of this user.")
     profile = user.profile or Profile()
@@ -172,7 +178,5 @@ async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> U
 @writing.delete("/users/{user_id}", status_code=204, summary="Forget a user")
 async def delete_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> Response:
     """Remove everything known of a user; the answer is the same where nothing was."""
-    service = service_of(request)
-    with service.metrics.store_call("delete"):
-        await service.store.delete(user_id)
+    await service_of(request).store.delete(user_id)
     return Response(status_code=204)
