@@ -102,11 +102,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if service.enrolment is not None:
         with suppress(StoreError):  # it is counted, and tried again with the next list
             await service.enrolment.start()
-    tasks = [asyncio.create_task(repeat(service.purge, settings.purge_every_s))]
-    if settings.backup_file:
-        tasks.append(asyncio.create_task(repeat(service.back_up, settings.backup_every_s)))
-    if settings.model_poll_s:
-        tasks.append(asyncio.create_task(repeat(service.holder.follow, settings.model_poll_s)))
+    works = (
+        (service.purge, settings.purge_every_s),
+        (service.back_up, settings.backup_file and settings.backup_every_s),
+        (service.holder.follow, settings.model_poll_s),
+    )
+    tasks = [asyncio.create_task(repeat(work, float(every_s))) for work, every_s in works if every_s]
     try:
         yield
     finally:

@@ -26,9 +26,9 @@ LIST_ID_BYTES = 15
 """Random bytes of a recorded list's id, 20 characters of text."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Ask:
-    """One request for a list.
+    """One request for a list, on its way to its reply.
 
     Parameters
     ----------
@@ -42,6 +42,12 @@ class Ask:
         Whether to keep that the user is shown the list.
     enrol
         Whether to keep the user's variant where there is none yet.
+    user, source
+        What the store knows of the user, and whether it was asked and answered.
+    variant
+        By which the request is answered, where the user takes part in an experiment.
+    result
+        The reply, or why there is none.
     """
 
     user_id: str | None = None
@@ -51,6 +57,10 @@ class Ask:
     keep_used: bool = False
     record: bool = False
     enrol: bool = False
+    user: StoredUser = field(default_factory=StoredUser, init=False)
+    source: Source = field(default="request", init=False)
+    variant: Variant | None = field(default=None, init=False)
+    result: Reply | Exception | None = field(default=None, init=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +71,10 @@ class Reply:
     ----------
     model
         What answered.
+    ask
+        The request.
     signals
         What it was made from.
-    source
-        Where the signals came from; ``store_unavailable``: nowhere, since the store did not answer.
-    variant
-        By which it was answered, where the user takes part in an experiment.
     strategy, route, segment, score_scale, n_ranked, ignored, notes
         See `firstday.recommend.recommendation.Recommendation`.
     items, scores
@@ -80,9 +88,8 @@ class Reply:
     """
 
     model: ServedModel
+    ask: Ask
     signals: Signals
-    source: Source
-    variant: Variant | None
     strategy: str
     route: str
     segment: int | None
@@ -95,17 +102,6 @@ class Reply:
     propensities: tuple[float, ...] | None
     list_id: str | None = None
     not_recorded: str | None = None
-
-
-@dataclass(eq=False)
-class _Work:
-    """A request on its way to its reply."""
-
-    ask: Ask
-    user: StoredUser = field(default_factory=StoredUser)
-    source: Source = "request"
-    variant: Variant | None = None
-    result: Reply | Exception | None = None
 
 
 class Enrolment:
@@ -140,30 +136,28 @@ class Enrolment:
             self._started_us = await self._store.start_experiment(self.experiment.name)
         return self._started_us
 
-    async def enrol(self, works: Iterable[_Work]) -> None:
+    async def enrol(self, asks: Iterable[Ask]) -> None:
         """Set the variant of each user who takes part, and keep new ones where the request may write."""
         name = self.experiment.name
-        new: list[tuple[_Work, tuple[str, Assignment]]] = []
+        new: list[tuple[Ask, tuple[str, Assignment]]] = []
         with suppress(StoreError):  # it is counted
             started_us = await self.start()
-            for work in works:
-                user_id, user = work.ask.user_id, work.user
-                # Who asks for a strategy by its name, or sends signals, is not answered by a variant.
-                if user_id is None or work.ask.strategy is not None:
+            for ask in asks:
+                if ask.user_id is None or ask.strategy is not None:  # who asks for one by its name has no variant
                     continue
-                before = [given.variant for given in user.assignments if given.experiment == name]
+                before = [given.variant for given in ask.user.assignments if given.experiment == name]
                 if before:
-                    work.variant = self._variants.get(before[0])
-                elif user.first_us is None or user.first_us >= started_us:
-                    variant = self.experiment.assign(user_id)
-                    if variant is not None and work.ask.enrol:
-                        new.append((work, (user_id, Assignment(name, variant.name))))
+                    ask.variant = self._variants.get(before[0])
+                elif ask.user.first_us is None or ask.user.first_us >= started_us:
+                    variant = self.experiment.assign(ask.user_id)
+                    if variant is not None and ask.enrol:
+                        new.append((ask, (ask.user_id, Assignment(name, variant.name))))
                     else:
-                        work.variant = variant
+                        ask.variant = variant
             if new:
                 given = await self._store.assign([assignment for _, assignment in new])
-                for (work, _), assignment in zip(new, given, strict=True):
-                    work.variant = self._variants.get(assignment.variant)
+                for (ask, _), assignment in zip(new, given, strict=True):
+                    ask.variant = self._variants.get(assignment.variant)
 
 
 class Lists:
@@ -186,7 +180,7 @@ class Lists:
 
     def __init__(self, holder: ModelHolder, store: Store, metrics: Metrics, enrolment: Enrolment | None = None) -> None:
         self._holder, self._store, self._metrics, self._enrolment = holder, store, metrics, enrolment
-        self._waiting: list[_Work] = []
+        self._waiting: list[Ask] = []
         self._pass: asyncio.Task[None]
 
     async def make(self, ask: Ask) -> Reply:
@@ -197,16 +191,15 @@ class Lists:
         ConfigError
             The model cannot answer by this strategy.
         """
-        work = _Work(ask)
         if len(self._waiting) % BATCH_SIZE == 0:
             self._waiting = []
             self._pass = asyncio.create_task(self._answer(self._waiting))
-        self._waiting.append(work)
+        self._waiting.append(ask)
         await asyncio.shield(self._pass)
-        if isinstance(work.result, Reply):
-            return await self._record(ask.user_id, work.result) if ask.record and ask.user_id else work.result
-        assert work.result is not None
-        raise work.result
+        if isinstance(ask.result, Reply):
+            return await self._record(ask.user_id, ask.result) if ask.record and ask.user_id else ask.result
+        assert ask.result is not None
+        raise ask.result
 
     async def read_signals(self, user_id: str) -> tuple[Signals, Source]:
         """Return what the store knows of a user; nothing, and that it is unavailable, where it does not answer."""
@@ -219,51 +212,46 @@ class Lists:
         except StoreError:
             return [StoredUser()] * len(user_ids), "store_unavailable"
 
-    async def _answer(self, works: list[_Work]) -> None:
+    async def _answer(self, asks: list[Ask]) -> None:
         """Answer requests in one pass for each strategy, by one model; each gets its reply or its error."""
-        if works is self._waiting:
+        if asks is self._waiting:
             self._waiting = []
-        user_ids = [work.ask.user_id for work in works if work.ask.user_id is not None]
-        if user_ids:
-            users, source = await self._read_users(user_ids)
-            known = dict(zip(user_ids, users, strict=True))
-            for work in works:
-                if work.ask.user_id is not None:
-                    work.user, work.source = known[work.ask.user_id], source
+        stored = {ask: ask.user_id for ask in asks if ask.user_id is not None}
+        if stored:
+            users, source = await self._read_users([*stored.values()])
+            for ask, user in zip(stored, users, strict=True):
+                ask.user, ask.source = user, source
             if self._enrolment is not None and source == "store":
-                await self._enrolment.enrol(works)
+                await self._enrolment.enrol(stored)
         model = self._holder.current
-        groups: defaultdict[tuple[int | None, str | None, bool], list[tuple[_Work, Signals]]] = defaultdict(list)
-        for work in works:
-            ask = work.ask
-            strategy = work.variant.strategy if work.variant else ask.strategy
+        groups: defaultdict[tuple[int | None, str | None, bool], list[tuple[Ask, Signals]]] = defaultdict(list)
+        for ask in asks:
+            strategy = ask.variant.strategy if ask.variant else ask.strategy
             try:
-                signals = ask.signals or work.user.to_signals(ask.user_id)
-                signals = understand_picks(model.trained.encoder, signals)
-                groups[ask.k, strategy, ask.keep_used].append((work, signals))
+                signals = understand_picks(model.trained.encoder, ask.signals or ask.user.to_signals(ask.user_id))
+                groups[ask.k, strategy, ask.keep_used].append((ask, signals))
             except Exception as error:  # it costs nobody else the list
-                work.result = error
+                ask.result = error
         for (k, strategy, keep_used), group in groups.items():
             self._metrics.batch_users.observe(len(group))
+            signals_of_group = [signals for _, signals in group]
             try:
-                signals_of_group = [signals for _, signals in group]
                 answers = model.recommender.answer_users(signals_of_group, k, strategy, keep_used=keep_used)
-                for row, (work, signals) in enumerate(group):
-                    work.result = self._make_reply(model, work, signals, answers, row)
+                for row, (ask, signals) in enumerate(group):
+                    ask.result = self._make_reply(model, ask, signals, answers, row)
             except Exception as error:
-                for work, _ in group:
-                    work.result = error
+                for ask, _ in group:
+                    ask.result = error
 
-    def _make_reply(self, model: ServedModel, work: _Work, signals: Signals, answers: UserAnswers, row: int) -> Reply:
+    def _make_reply(self, model: ServedModel, ask: Ask, signals: Signals, answers: UserAnswers, row: int) -> Reply:
         """Take a request's list out of the answers, and count it."""
         answer, segment = answers.answer, int(answers.segments[row])
         assert answer.scales is not None
         items = [item for item in answer.items[row].tolist() if item >= 0]
         reply = Reply(
             model,
+            ask,
             signals,
-            work.source,
-            work.variant,
             answers.strategy,
             str(answer.routes[row]),
             segment if segment >= 0 else None,
@@ -276,8 +264,8 @@ class Lists:
             None if answer.propensities is None else shorten(answer.propensities[row, : len(items)]),
         )
         self._metrics.lists.labels(reply.strategy, reply.route).inc()
-        if self._enrolment is not None and work.variant is not None:
-            names = (self._enrolment.experiment.name, work.variant.name, reply.route)
+        if self._enrolment is not None and ask.variant is not None:
+            names = (self._enrolment.experiment.name, ask.variant.name, reply.route)
             self._metrics.of_variants.labels(*names).inc()
         return reply
 

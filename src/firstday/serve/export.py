@@ -163,7 +163,7 @@ class _Run:
             _show(user_id, impression, shown.received_us)
             for shown in user.find_recorded()
             if self.is_new(shown.received_us)
-            for impression in shown.to_impressions()
+            for impression in shown.impressions
         ]
         seen = [event for event in user.find_seen() if self.is_new(event.received_us)]
         uses = [

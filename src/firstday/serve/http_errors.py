@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
-from starlette.types import Scope
 
 from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.serve.store.base import StoreError
@@ -163,19 +162,14 @@ def describe_fault(fault: Mapping[str, object]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
-    """Return the methods that a path takes; the framework names those of its first route alone."""
-    routes = app.router.routes
-    return [name for name in METHODS if any(r.matches({**scope, "method": name})[0] is Match.FULL for r in routes)]
-
-
 def add_error_handlers(app: FastAPI) -> None:
     """Let an application answer every error with the one body; what nobody expected also reaches `Gate`, which logs."""
 
     async def answer(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
-        if failure.status_code == 405:
-            failure.headers = {"Allow": ", ".join(_methods_of(app, request.scope))}
+        if failure.status_code == 405:  # the framework names the methods of a path's first route alone
+            tried = {name: (r.matches({**request.scope, "method": name})[0] for r in app.routes) for name in METHODS}
+            failure.headers = {"Allow": ", ".join(name for name, matches in tried.items() if Match.FULL in matches)}
         return error_response(failure)
 
     for kind in (HTTPException, RequestValidationError, FirstdayError, Exception):

@@ -84,10 +84,11 @@ async def _answer(request: Request, ask: Ask, *, explain: bool) -> Response:
     service = service_of(request)
     reply = await service.lists.make(ask)
     experiment = None
-    if service.enrolment is not None and reply.variant is not None:
+    if service.enrolment is not None and ask.variant is not None:
         experiment = service.enrolment.experiment.name
-        request.scope["firstday.logged"] = {"variant": f"{experiment}/{reply.variant.name}"}
+        request.scope["firstday.logged"] = {"variant": f"{experiment}/{ask.variant.name}"}
     served, segment, ignored = reply.model, reply.segment, list(reply.ignored)
+    ids, titles = served.item_ids, served.titles
     if len(ignored) > MAX_IGNORED:
         ignored[MAX_IGNORED:] = [f"and {len(ignored) - MAX_IGNORED:,} more"]
     return json_response(
@@ -96,13 +97,13 @@ async def _answer(request: Request, ask: Ask, *, explain: bool) -> Response:
             "user_id": ask.user_id,
             "strategy": reply.strategy,
             "route": reply.route,
-            "signals_from": reply.source,
+            "signals_from": ask.source,
             "segment": segment,
             "segment_size": None if segment is None else int(served.trained.segments.items.sizes[segment]),
             "score_scale": reply.score_scale,
             "n_ranked": reply.n_ranked,
             "items": [
-                {**served.name_item(item), "score": score}
+                {"item_id": ids[item], "title": titles[item], "score": score}
                 for item, score in zip(reply.items, reply.scores, strict=True)
             ],
             "ignored": ignored,
@@ -110,7 +111,7 @@ async def _answer(request: Request, ask: Ask, *, explain: bool) -> Response:
             "list_id": reply.list_id,
             "not_recorded": reply.not_recorded,
             "experiment": experiment,
-            "variant": reply.variant.name if reply.variant else None,
+            "variant": ask.variant and ask.variant.name,
             **({"explanation": explain_list(reply)} if explain else {}),
         }
     )

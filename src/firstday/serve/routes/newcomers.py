@@ -53,7 +53,7 @@ def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict
 async def read_map(request: Request, _query: NoQuery) -> dict[str, Any]:
     """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
     served = service_of(request).holder.current
-    drawn = await asyncio.to_thread(served.draw_map)
+    drawn = await asyncio.to_thread(lambda: served.segment_map)
     segments = [
         {**vars(row), **_place(drawn.places[row.number]), "radius": drawn.radii[row.number]}
         for row in describe_segments(served.trained, N_TITLES)
@@ -72,7 +72,7 @@ async def read_near_segments(
     service = service_of(request)
     signals, source = await service.lists.read_signals(user_id)
     served = service.holder.current
-    drawn = await asyncio.to_thread(served.draw_map)
+    drawn = await asyncio.to_thread(lambda: served.segment_map)
     model = served.trained
     query = ModelQuery(model, model.read_signals([signals])[0], k=1)
     place, segments = drawn.everyone, []

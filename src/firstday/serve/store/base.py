@@ -141,8 +141,9 @@ class ShownList:
     received_us: Time = 0
     is_told: bool = False
 
-    def to_impressions(self) -> list[Impression]:
-        """Return an impression for each item."""
+    @property
+    def impressions(self) -> list[Impression]:
+        """An impression for each item."""
         return [
             Impression(item, position, self.list_id, self._propensity_at(position), self.policy)
             for position, item in enumerate(self.items, 1)
@@ -267,7 +268,7 @@ class StoredUser:
         A caller who sends `shown` knows better what was seen: where such events name a list, they count, and the list
         as it was recorded does not.
         """
-        dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.to_impressions()]
+        dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.impressions]
         dated += [(event.received_us, event.to_impression()) for event in self.find_seen()]
         return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
 
