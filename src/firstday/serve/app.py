@@ -84,14 +84,13 @@ def make_app(service: Service) -> Gate:
         lifespan=_lifespan,
     )
     app.state.service = service
-    app.router.routes += [lists.quick_route, users.stream_route]
     for router, right in ROUTERS:
         key = need(right) if right is not None and service.keys.any else []
         app.include_router(router, dependencies=[*key, Depends(parse_parameters)])
     if service.settings.page:
         app.include_router(page.make_router(needs_keys=service.keys.any), dependencies=[Depends(parse_parameters)])
     add_error_handlers(app)
-    return Gate(app, service.settings, service.keys, service.metrics)
+    return Gate(app, service.settings, service.keys, service.metrics, (lists.quick_route, users.stream_route))
 
 
 @asynccontextmanager

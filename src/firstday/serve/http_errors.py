@@ -168,8 +168,9 @@ def add_error_handlers(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
         if failure.status_code == 405:  # the framework names the methods of a path's first route alone
-            tried = {name: (r.matches({**request.scope, "method": name})[0] for r in app.routes) for name in METHODS}
-            failure.headers = {"Allow": ", ".join(name for name, matches in tried.items() if Match.FULL in matches)}
+            scopes = [{**request.scope, "method": name} for name in METHODS]
+            taken = [of["method"] for of in scopes if any(r.matches(of)[0] is Match.FULL for r in app.routes)]
+            failure.headers = {"Allow": ", ".join(taken)}
         return error_response(failure)
 
     for kind in (HTTPException, RequestValidationError, FirstdayError, Exception):

@@ -8,13 +8,16 @@ import logging
 import random
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import Headers
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response
@@ -117,13 +120,14 @@ async def parse_parameters(request: Request) -> dict[str, str]:
     RequestValidationError
         One is given more than once and has one value: which one counts would be a guess.
     """
-    parameters = request.query_params
-    repeats = [name for name in parameters if len(parameters.getlist(name)) > 1 and name not in REPEATABLE]
+    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    names = [name for name, _ in pairs]
+    repeats = [name for name in dict.fromkeys(names) if names.count(name) > 1 and name not in REPEATABLE]
     if repeats:
         raise RequestValidationError(
             [{"type": "repeated", "loc": ("query", name), "msg": "Given more than once"} for name in repeats]
         )
-    return dict(parameters)
+    return dict(pairs)
 
 
 def service_of(request: Request) -> Service:
@@ -172,11 +176,16 @@ class Gate:
         Who may do what.
     metrics
         Where requests are counted.
+    plain
+        Routes that are tried first, past the layers of `app`.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics) -> None:
-        self.app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
+    def __init__(
+        self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, plain: Sequence[Route] = ()
+    ) -> None:
+        self.app, self._settings, self._keys, self._metrics, self._plain = app, settings, keys, metrics, plain
         self._in_work = 0
+        metrics.in_work.set_function(lambda: self._in_work)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -198,9 +207,8 @@ class Gate:
             await send(message)
 
         self._in_work += 1
-        self._metrics.in_work.inc()
         try:
-            await self.app(scope, self._admit(scope, headers, receive), send_with_headers)
+            await self._pass_on(scope, self._admit(scope, headers, receive), send_with_headers)
         except Exception as error:
             failure = as_api_error(error)
             if status or failure.code == INTERNAL:  # with a status its headers were sent, and no answer can tell
@@ -209,8 +217,17 @@ class Gate:
                 await error_response(failure)(scope, receive, send_with_headers)
         finally:
             self._in_work -= 1
-            self._metrics.in_work.dec()
             self._note(scope, request_id, status, time.perf_counter() - began)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to the plain route that it is for, else to the application."""
+        for route in self._plain:
+            match, child_scope = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(child_scope, app=self.app)
+                await route.handle(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         """Count and log a request. Nothing of it is the client's own text but the id, which is checked."""
