@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,8 @@ from firstday.features.impressions import Impression
 from firstday.serve.batching import Ask, Reply, shorten
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, assert_error
-from tests.serve.in_process import RunningApp, running_app
+from tests.serve.in_process import RunningApp
 from tests.serve.test_access import READ, WRITE
-
-
-@pytest.fixture(scope="module", params=["sqlite", "redis"])
-def kept(request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    settings: dict[str, Any] = {}
-    if request.param == "redis":
-        redis: RedisProcess = request.getfixturevalue("redis")
-        settings = {"store": redis.url, "redis_prefix": "impressions"}
-    with running_app(model, tmp_path_factory.mktemp("impressions"), max_lists_per_user=3, **settings) as running:
-        yield running
-
-
-@pytest.fixture
-def http(kept: RunningApp) -> Iterator[httpx.Client]:
-    with kept.open_client() as client:
-        yield client
 
 
 def ask(http: httpx.Client, user: str, **parameters: Any) -> dict[str, Any]:
@@ -51,13 +34,13 @@ def tell(http: httpx.Client, user: str, *events: dict[str, Any]) -> dict[str, An
     return values
 
 
-def shown_to(kept: RunningApp, user: str) -> tuple[Impression, ...]:
-    signals, _ = kept.run(kept.service.lists.read_signals(user))
+def shown_to(app: RunningApp, user: str) -> tuple[Impression, ...]:
+    signals, _ = app.run(app.service.lists.read_signals(user))
     assert signals.user_id == user
     return signals.shown
 
 
-def test_a_recorded_list_is_what_the_answer_has(kept: RunningApp, http: httpx.Client) -> None:
+def test_a_recorded_list_is_what_the_answer_has(app: RunningApp, http: httpx.Client) -> None:
     first, second = ask(http, "anna", record=True), ask(http, "anna", record=True)
     assert first["list_id"] != second["list_id"]
     assert first["not_recorded"] is None
@@ -70,7 +53,7 @@ def test_a_recorded_list_is_what_the_answer_has(kept: RunningApp, http: httpx.Cl
         {"item_id": item, "position": position, "propensity": 1.0} for position, item in enumerate(items, 1)
     ]
     assert told["first_seen_at"] <= told["lists"][0]["recorded_at"] < told["lists"][1]["recorded_at"]
-    assert shown_to(kept, "anna")[:4] == tuple(
+    assert shown_to(app, "anna")[:4] == tuple(
         Impression(item, position, first["list_id"], 1.0, "popular") for position, item in enumerate(items, 1)
     )
 
@@ -84,7 +67,7 @@ def test_without_being_asked_nothing_is_recorded(http: httpx.Client) -> None:
     assert_error(http.post("/v1/recommendations", json={"record": True}), 422, "invalid", "record")
 
 
-def test_what_was_shown_is_no_use(kept: RunningApp, http: httpx.Client) -> None:
+def test_what_was_shown_is_no_use(app: RunningApp, http: httpx.Client) -> None:
     """Shown items are not taken for signals: the next list is one for a stranger, without what was passed over."""
     first = ask(http, "clara", record=True)
     item = str(first["items"][0]["item_id"])
@@ -97,10 +80,10 @@ def test_what_was_shown_is_no_use(kept: RunningApp, http: httpx.Client) -> None:
     again = ask(http, "clara")
     assert (again["route"], again["ignored"], again["segment"]) == ("popular", [], None)
     assert item not in [str(one["item_id"]) for one in again["items"]]
-    signals, _ = kept.run(kept.service.lists.read_signals("clara"))
+    signals, _ = app.run(app.service.lists.read_signals("clara"))
     assert signals.interactions == ()
     assert len(signals.shown) == 5
-    batch, ignored = kept.service.holder.current.trained.read_signals([signals])
+    batch, ignored = app.service.holder.current.trained.read_signals([signals])
     assert not batch.actions
     assert ignored == [()]
     assert batch.passed_over is not None
@@ -114,25 +97,6 @@ def test_a_use_says_which_list_it_came_from(http: httpx.Client) -> None:
     (event,) = http.get("/v1/users/dora").json()["events"]
     assert (event["entity_id"], event["list_id"], event["position"]) == (item, given["list_id"], 2)
     assert item not in [str(one["item_id"]) for one in ask(http, "dora")["items"]]  # used, so left out
-
-
-def test_what_the_caller_saw_counts_in_place_of_the_record(kept: RunningApp, http: httpx.Client) -> None:
-    given = ask(http, "emma", record=True)
-    items, list_id = [str(item["item_id"]) for item in given["items"]], given["list_id"]
-    seen = [{"signal": "shown", "entity_id": item, "list_id": list_id} for item in items[:2]]
-    assert tell(http, "emma", *seen)["accepted"] == 2
-    assert tell(http, "emma", *seen)["duplicates"] == 2
-    assert shown_to(kept, "emma") == tuple(Impression(item, None, list_id, 1.0, "popular") for item in items[:2])
-    told = http.get("/v1/users/emma").json()  # all that is kept is told
-    assert ([entry["is_told"] for entry in told["lists"]], len(told["events"])) == ([True], 2)
-
-
-def test_the_newest_lists_of_a_user_are_kept_and_forgotten_with_them(kept: RunningApp, http: httpx.Client) -> None:
-    ids = [ask(http, "fred", record=True)["list_id"] for _ in range(5)]
-    assert [entry["list_id"] for entry in http.get("/v1/users/fred").json()["lists"]] == ids[-3:]
-    assert http.delete("/v1/users/fred").status_code == 204
-    assert http.get("/v1/users/fred").status_code == 404
-    assert shown_to(kept, "fred") == ()
 
 
 def test_lists_are_counted(http: httpx.Client) -> None:
@@ -150,28 +114,6 @@ def test_lists_are_counted(http: httpx.Client) -> None:
         ('firstday_impressions_total{source="events"}', 1),
     ):
         assert after[name] - before.get(name, 0) == more
-
-
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"position": 0}, "position"),
-        ({"position": 1.5}, "position"),
-        ({"position": True}, "position"),
-        ({"position": 100_001}, "position"),
-        ({"propensity": 0}, "propensity"),
-        ({"propensity": 1.01}, "propensity"),
-        ({"propensity": "much"}, "propensity"),
-        ({"policy": ""}, "policy"),
-        ({"policy": "a b"}, "policy"),
-        ({"list_id": ""}, "list_id"),
-        ({"list_id": "a\nb"}, "list_id"),
-    ],
-)
-def test_every_wrong_field_of_an_impression_is_named(http: httpx.Client, change: dict[str, Any], field: str) -> None:
-    event = {"event_id": "e", "user_id": "wrong", "signal": "shown", "entity_id": "i001", **change}
-    assert_error(http.post("/v1/events", json={"events": [event]}), 422, "invalid", f"events[0].{field}")
-    assert http.get("/v1/users/wrong").status_code == 404
 
 
 def test_recording_needs_both_rights(start_app: StartApp) -> None:
