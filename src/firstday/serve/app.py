@@ -85,7 +85,7 @@ def make_app(service: Service) -> Gate:
     )
     app.state.service = service
     for router, right in ROUTERS:
-        key = need(right) if right is not None and service.keys.any else []
+        key = need(service.keys, right) if right is not None and service.keys.any else []
         app.include_router(router, dependencies=[*key, Depends(parse_parameters)])
     if service.settings.page:
         app.include_router(page.make_router(needs_keys=service.keys.any), dependencies=[Depends(parse_parameters)])

@@ -16,7 +16,7 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.impressions import Impression
-from firstday.serve.store.base import ReadableLog, StoredUser, scan, to_time, to_us
+from firstday.serve.store.base import Log, StoredUser, scan, to_time, to_us
 
 STATE = ".export.json"
 """Beside the tables: up to when they hold what the store took. It is written last."""
@@ -66,7 +66,7 @@ class Exported:
     superseded: int = 0
 
 
-async def export(log: ReadableLog, out: Path, since: datetime | None = None) -> Exported:
+async def export(log: Log, out: Path, since: datetime | None = None) -> Exported:
     """Write what a store took since the last run, or all of it, as tables.
 
     A run that ends early has changed nothing that the next one does not write again: files are staged, put in place at

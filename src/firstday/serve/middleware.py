@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
@@ -23,9 +23,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response
 from firstday.serve.settings import ServeSettings, is_loopback
 from firstday.serve.telemetry import Metrics
-
-if TYPE_CHECKING:
-    from firstday.serve.service import Service
 
 T = TypeVar("T")
 Right = Literal["read", "write", "admin"]
@@ -103,11 +100,11 @@ def unauthorized(key: str, headers: Headers) -> ApiError:
     )
 
 
-def need(right: Right) -> list[Any]:
+def need(keys: Keys, right: Right) -> list[Any]:
     """Return the dependencies of endpoints that need a key: what checks it, and what describes it in the document."""
 
     async def check(request: Request) -> None:
-        service_of(request).keys.check(request, right)
+        keys.check(request, right)
 
     return [Depends(HTTPBearer(scheme_name=right, description=f"A {right} key.", auto_error=False)), Depends(check)]
 
@@ -128,11 +125,6 @@ async def parse_parameters(request: Request) -> dict[str, str]:
             [{"type": "repeated", "loc": ("query", name), "msg": "Given more than once"} for name in repeats]
         )
     return dict(pairs)
-
-
-def service_of(request: Request) -> Service:
-    """Return the service that a request came to."""
-    return cast("Service", request.app.state.service)
 
 
 def validated(adapter: TypeAdapter[T], value: object, *place: str) -> T:

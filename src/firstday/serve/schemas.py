@@ -398,6 +398,10 @@ class _Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
+class _ByModel(_Answer):
+    model: str
+
+
 class _Named(_Answer):
     item_id: ItemId
     title: str
@@ -436,18 +440,15 @@ class SegmentAnswer(_Segment):
     """What they use most, best first."""
 
 
-class SegmentsAnswer(_Answer):
+class SegmentsAnswer(_ByModel):
     """Segments, largest first."""
 
-    model: str
     total: int
     segments: list[SegmentAnswer]
 
 
-class OneSegmentAnswer(SegmentAnswer):
+class OneSegmentAnswer(_ByModel, SegmentAnswer):
     """One segment."""
-
-    model: str
 
 
 class NearSegment(SegmentAnswer):
@@ -657,11 +658,10 @@ class UserAnswer(_Answer):
     """Experiments that the user takes or took part in."""
 
 
-class PutAnswer(_Answer):
+class PutAnswer(_ByModel):
     """What became of a profile."""
 
     user_id: str
-    model: str
     ignored: list[str]
     """A sentence for each part that the model does not understand. It is kept."""
 
@@ -673,10 +673,9 @@ class FoundItem(_Named):
     """Share of warm users who use it."""
 
 
-class ItemsAnswer(_Answer):
+class ItemsAnswer(_ByModel):
     """Items found, most used first."""
 
-    model: str
     items: list[FoundItem]
 
 
@@ -697,10 +696,9 @@ class QuestionAnswer(_Answer):
     """How much the answer tells of the segment, on average."""
 
 
-class OnboardingAnswer(_Answer):
+class OnboardingAnswer(_ByModel):
     """The state of the questionnaire."""
 
-    model: str
     answered: int
     """Answers that were taken into account."""
     ignored: list[str]
@@ -722,10 +720,9 @@ class OnboardingAnswer(_Answer):
     """Only where k was given: a list by yeses and noes, without these items, best first."""
 
 
-class ModelAnswer(_Answer):
+class ModelAnswer(_ByModel):
     """The model that answers now."""
 
-    model: str
     firstday: str
     """Version of firstday that trained it."""
     created_at: str
@@ -805,10 +802,9 @@ class ProfileColumn(_Answer):
     """How many rarer values are not listed."""
 
 
-class ProfileAnswer(_Answer):
+class ProfileAnswer(_ByModel):
     """What a newcomer may say of themselves."""
 
-    model: str
     age: AgeRange | None
     """null: the model knows no ages."""
     columns: list[ProfileColumn]
@@ -837,10 +833,9 @@ class SegmentDot(_Segment, Place):
     """What tells its people best from everyone, best first: its name."""
 
 
-class MapAnswer(_Answer):
+class MapAnswer(_ByModel):
     """All segments in two dimensions."""
 
-    model: str
     everyone: Place
     """Where somebody is of whom nothing is known."""
     kept: float
@@ -867,10 +862,9 @@ class SpeakingSegment(_Segment):
     """What its people use most, without what the user has used or banned."""
 
 
-class NearAnswer(_Answer):
+class NearAnswer(_ByModel):
     """The segments near to a user."""
 
-    model: str
     user_id: str
     signals_from: Source
     place: Place

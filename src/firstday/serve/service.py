@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from firstday.recommend.variants import Experiment
 from firstday.serve.batching import Enrolment, Lists
 from firstday.serve.middleware import Keys
-from firstday.serve.models import ModelHolder
+from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.settings import ServeSettings
 from firstday.serve.store.base import StoreError
 from firstday.serve.store.open import open_store
@@ -64,3 +67,19 @@ class Service:
             raise
         self.metrics.backups.labels("done").inc()
         return target.stat().st_size
+
+
+async def service_of(request: Request) -> Service:
+    """Return the service that a request came to."""
+    service: Service = request.app.state.service
+    return service
+
+
+async def model_of(request: Request) -> ServedModel:
+    """Return the model that answers a request."""
+    return (await service_of(request)).holder.current
+
+
+TheService = Annotated[Service, Depends(service_of)]
+TheModel = Annotated[ServedModel, Depends(model_of)]
+"""Types of what endpoints are given of the service."""

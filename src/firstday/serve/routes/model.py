@@ -5,14 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
 from firstday.recommend.registry import strategies_of
 from firstday.recommend.segment_description import describe_segment, describe_segments
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import service_of
 from firstday.serve.schemas import (
     ItemsAnswer,
     ItemsParameters,
@@ -24,6 +23,7 @@ from firstday.serve.schemas import (
     SegmentsAnswer,
     SegmentsParameters,
 )
+from firstday.serve.service import TheModel, TheService
 
 reading = APIRouter(prefix="/v1", tags=["model"])
 admin = APIRouter(prefix="/v1", tags=["model"])
@@ -31,11 +31,10 @@ admin = APIRouter(prefix="/v1", tags=["model"])
 
 @reading.get("/segments", response_model=SegmentsAnswer, summary="List the segments, largest first")
 async def list_segments(
-    request: Request,
+    served: TheModel,
     parameters: Annotated[SegmentsParameters, Query()],
 ) -> dict[str, Any]:
     """Return segments with their size and what their people use."""
-    served = service_of(request).holder.current
     rows = describe_segments(served.trained, parameters.items, parameters.offset + parameters.limit)
     return {
         "model": served.version,
@@ -46,21 +45,19 @@ async def list_segments(
 
 @reading.get("/segments/{segment}", response_model=OneSegmentAnswer, summary="Read one segment")
 async def read_segment(
-    request: Request,
+    served: TheModel,
     segment: Annotated[int, Path(ge=0, le=2**31, description="Its number.", examples=[0])],
     parameters: Annotated[SegmentParameters, Query()],
 ) -> dict[str, Any]:
     """Return a segment's size and what its people use."""
-    served = service_of(request).holder.current
     if segment >= len(served.trained.segments):
         raise ApiError(404, "not_found", f"The model has {len(served.trained.segments):,} segments, from 0.")
     return {"model": served.version, **vars(describe_segment(served.trained, segment, parameters.items))}
 
 
 @reading.get("/items", response_model=ItemsAnswer, summary="Find items by title")
-async def find_items(request: Request, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
+async def find_items(served: TheModel, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
     """Return the item of that id, then those whose titles hold the text, most used first."""
-    served = service_of(request).holder.current
     items = [
         {**served.name_item(item), "share_of_everyone": served.trained.popularity[item]}
         for item in islice(served.find_items(parameters.query), parameters.limit)
@@ -69,9 +66,8 @@ async def find_items(request: Request, parameters: Annotated[ItemsParameters, Qu
 
 
 @reading.get("/model", response_model=ModelAnswer, summary="Describe the model")
-async def describe_model(request: Request, _query: NoQuery) -> dict[str, Any]:
+async def describe_model(served: TheModel, _query: NoQuery) -> dict[str, Any]:
     """Return what the model is, what it knows and how well it did."""
-    served = service_of(request).holder.current
     model = served.trained
     return {
         "model": served.version,
@@ -94,12 +90,11 @@ async def describe_model(request: Request, _query: NoQuery) -> dict[str, Any]:
 
 
 @admin.post("/model/reload", summary="Load the model's folder again")
-async def reload_model(request: Request, _query: NoQuery) -> ReloadAnswer:
+async def reload_model(service: TheService, _query: NoQuery) -> ReloadAnswer:
     """Verify and warm what the folder holds now, then swap it in; requests in work finish on the old one.
 
     Where it cannot be used the answer is 409 and says why, and the old one goes on answering.
     """
-    service = service_of(request)
     before = service.holder.current.version
     try:
         changed = await service.holder.reload()

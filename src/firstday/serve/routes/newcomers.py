@@ -8,16 +8,16 @@ from operator import itemgetter
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
 from firstday.recommend.query import Query as ModelQuery
 from firstday.recommend.segment_description import describe_segment, describe_segments
 from firstday.segment.segments import weigh_segments
 from firstday.serve.explain import N_TITLES, nearest_liked
-from firstday.serve.middleware import service_of
 from firstday.serve.models import ServedModel
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import MapAnswer, NearAnswer, NearParameters, NoQuery, ProfileAnswer
+from firstday.serve.service import TheModel, TheService
 
 MAX_VALUES = 500
 """Values of one profile column in an answer, at most: the most frequent."""
@@ -26,9 +26,8 @@ router = APIRouter(prefix="/v1", tags=["newcomers"])
 
 
 @router.get("/profile", response_model=ProfileAnswer, summary="What a newcomer may say of themselves")
-async def read_profile(request: Request, _query: NoQuery) -> dict[str, Any]:
+async def read_profile(served: TheModel, _query: NoQuery) -> dict[str, Any]:
     """Return the profile columns that the model knows, with the values of warm users."""
-    served = service_of(request).holder.current
     groups, known = served.trained.profile_groups, served.trained.catalogue.groups
     ages = np.flatnonzero(groups["age"].sizes if "age" in groups else ())
     return {
@@ -50,9 +49,8 @@ def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict
 
 
 @router.get("/map", response_model=MapAnswer, summary="All segments in two dimensions")
-async def read_map(request: Request, _query: NoQuery) -> dict[str, Any]:
+async def read_map(served: TheModel, _query: NoQuery) -> dict[str, Any]:
     """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
-    served = service_of(request).holder.current
     drawn = await asyncio.to_thread(lambda: served.segment_map)
     segments = [
         {**vars(row), **_place(drawn.places[row.number]), "radius": drawn.radii[row.number]}
@@ -63,13 +61,12 @@ async def read_map(request: Request, _query: NoQuery) -> dict[str, Any]:
 
 @router.get("/users/{user_id}/segments", response_model=NearAnswer, summary="The segments near to a user")
 async def read_near_segments(
-    request: Request, user_id: UserIdPath, parameters: Annotated[NearParameters, Query()]
+    service: TheService, user_id: UserIdPath, parameters: Annotated[NearParameters, Query()]
 ) -> dict[str, Any]:
     """Return the segments that speak for a user, each with its weight and its list, and the user's place on the map.
 
     Weights are those of `soft_segments`. Where nothing is known of the user there are none.
     """
-    service = service_of(request)
     signals, source = await service.lists.read_signals(user_id)
     served = service.holder.current
     drawn = await asyncio.to_thread(lambda: served.segment_map)

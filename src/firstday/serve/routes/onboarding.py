@@ -6,20 +6,20 @@ import asyncio
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
 from firstday.data.events import ITEM
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.questionnaire import Answers, recommend_after_questions
-from firstday.serve.middleware import service_of
 from firstday.serve.models import ServedModel
 from firstday.serve.schemas import OnboardingAnswer, OnboardingParameters
+from firstday.serve.service import TheService
 
 router = APIRouter(prefix="/v1", tags=["model"])
 
 
 @router.get("/onboarding", response_model=OnboardingAnswer, summary="Ask the next question of the questionnaire")
-async def next_question(request: Request, parameters: Annotated[OnboardingParameters, Query()]) -> dict[str, Any]:
+async def next_question(service: TheService, parameters: Annotated[OnboardingParameters, Query()]) -> dict[str, Any]:
     """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
 
     Questions are about the most used items, or the members of another `entity`, such as artists, by their names. With
@@ -28,7 +28,6 @@ async def next_question(request: Request, parameters: Annotated[OnboardingParame
     it among the user's picks, or as an event with the signal onboarding. Where the store does not answer, only the
     answers in the request count, and `signals_from` says so.
     """
-    service = service_of(request)
     served = service.holder.current
     entity, catalogue = parameters.entity, served.trained.catalogue
     questionnaire = await asyncio.to_thread(served.questionnaire_of, entity)

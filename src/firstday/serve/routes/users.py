@@ -14,7 +14,7 @@ from starlette.types import Scope
 from firstday.features.encoder import understand_picks
 from firstday.serve.event_stream import read_stream
 from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
-from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters, service_of, validated
+from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters, validated
 from firstday.serve.schemas import (
     MOST_IGNORED,
     EventsAnswer,
@@ -28,7 +28,7 @@ from firstday.serve.schemas import (
     UserIdText,
     json_response,
 )
-from firstday.serve.service import Service
+from firstday.serve.service import Service, TheService, service_of
 from firstday.serve.store.base import Event, Profile, StoredUser, StoreError
 
 reading = APIRouter(prefix="/v1", tags=["users"])
@@ -38,13 +38,12 @@ UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user
 
 
 @writing.put("/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)])
-async def put_user(request: Request, user_id: UserIdPath, body: SignalsBody, _query: NoQuery) -> PutAnswer:
+async def put_user(service: TheService, user_id: UserIdPath, body: SignalsBody, _query: NoQuery) -> PutAnswer:
     """Replace what the user said while registering; their events stay. Durable when answered.
 
     The form is that of `POST /v1/recommendations`. Interactions and what was shown count as if they were put again each
     time; events are the better form for what has a time.
     """
-    service = service_of(request)
     profile = body.to_profile()
     await service.store.put(user_id, profile)
     served = service.holder.current
@@ -70,7 +69,7 @@ _STREAM_BODY = {
     dependencies=[Depends(need_json)],
     openapi_extra={"requestBody": {"content": {"application/x-ndjson": _STREAM_BODY}}},
 )
-async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Response:
+async def add_events(service: TheService, body: EventsBody, _query: NoQuery) -> Response:
     """Take a batch of events, all or none; send it again where the answer did not arrive.
 
     An event is known by its `event_id` together with its `user_id`: one that the user has already is left as it is.
@@ -80,7 +79,7 @@ async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Res
     by itself, with its number, and all others are kept, a thousand at a time.
     """
     events = [event.to_event() for event in body.events]
-    accepted, unknown = await _keep(service_of(request), events)
+    accepted, unknown = await _keep(service, events)
     counts = {"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": len(unknown)}
     return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MOST_IGNORED]))})
 
@@ -88,7 +87,7 @@ async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Res
 async def _add_stream(request: Request) -> Response:
     """Take events as they arrive; those of a stream that breaks off are kept as far as the answer says."""
     request.scope["route"] = stream_route
-    service, n_lines = service_of(request), 0
+    service, n_lines = await service_of(request), 0
     service.keys.check(request, "write")
     validated(TypeAdapter(NoParameters), await parse_parameters(request), "query")
     counts = StreamAnswer(accepted=0, duplicates=0, not_understood=0, refused=0, errors=[])
@@ -143,16 +142,16 @@ async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[
 
 
 @reading.get("/users/{user_id}", response_model=UserAnswer, summary="Read everything known of a user")
-async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> dict[str, Any]:
+async def read_user(service: TheService, user_id: UserIdPath, _query: NoQuery) -> dict[str, Any]:
     """Return profile, picks, friends, events and what was shown; 404 where nothing is known."""
-    (user,) = await service_of(request).store.read([user_id])
+    (user,) = await service.store.read([user_id])
     if not user.is_known:
         raise ApiError(404, "not_found", "Nothing is known of this user.")
     return {"user_id": user_id, **vars(user.profile or Profile()), **vars(user)}
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Forget a user")
-async def delete_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> Response:
+async def delete_user(service: TheService, user_id: UserIdPath, _query: NoQuery) -> Response:
     """Remove everything known of a user; the answer is the same where nothing was."""
-    await service_of(request).store.delete(user_id)
+    await service.store.delete(user_id)
     return Response(status_code=204)

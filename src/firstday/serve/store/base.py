@@ -49,10 +49,6 @@ def to_us(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
-def _ms_to_time(ms: int) -> datetime:
-    return to_time(1000 * ms)
-
-
 Time = Annotated[int, PlainSerializer(to_time), Field(validation_alias="us")]
 """When the log took a record, microseconds since 1970: the entry's time, not a part of its body."""
 
@@ -89,7 +85,7 @@ class Event:
     entity: str
     entity_id: str
     timestamp_ms: Annotated[
-        Annotated[int, PlainSerializer(_ms_to_time)] | None,
+        Annotated[int, PlainSerializer(lambda ms: to_time(1000 * ms), return_type=datetime)] | None,
         Field(serialization_alias="timestamp", description="When it happened, as the caller said."),
     ] = None
     received_us: Annotated[Time, Field(serialization_alias="received_at")] = 0
@@ -379,31 +375,18 @@ class StoredEntry(NamedTuple):
     body: str
 
 
-class ReadableLog(Protocol):
-    """A log that can be scanned while others write to it."""
+class Log(Protocol):
+    """A log, which can be scanned while others write to it.
+
+    A call that returns is durable; one that raises `StoreError` changed nothing.
+    """
+
+    rules: Rules
+    clock: Clock
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """Return the entries of each owner, ordered by time; some may have expired."""
         ...
-
-    async def find_facts(self) -> tuple[int, int]:
-        """Return the time up to which all entries can be read now (0: there are none), and the retention, in us."""
-        ...
-
-    def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
-        """Yield the users with entries since a time, perhaps others too, in parts, each user once."""
-        ...
-
-    async def close(self) -> None:
-        """Finish pending calls and close."""
-        ...
-
-
-class Log(ReadableLog, Protocol):
-    """A log that is written to. A call that returns is durable; one that raises `StoreError` changed nothing."""
-
-    rules: Rules
-    clock: Clock
 
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
         """Append all entries or none, apply the caps, and return which are new; before `oldest_us` all has expired."""
@@ -419,6 +402,18 @@ class Log(ReadableLog, Protocol):
 
     async def back_up(self, target: Path) -> None:
         """Copy the log to a file, in one step, without blocking reads and writes."""
+        ...
+
+    async def find_facts(self) -> tuple[int, int]:
+        """Return the time up to which all entries can be read now (0: there are none), and the retention, in us."""
+        ...
+
+    def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
+        """Yield the users with entries since a time, perhaps others too, in parts, each user once."""
+        ...
+
+    async def close(self) -> None:
+        """Finish pending calls and close."""
         ...
 
 
@@ -559,7 +554,7 @@ def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
     return _READER.validate_json(f"{{{','.join(values)}}}")
 
 
-async def scan(log: ReadableLog, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
+async def scan(log: Log, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
     """Yield the users with entries since a time, perhaps others too, in parts, each user once.
 
     Expired entries are left out, by the retention of the service that wrote to the log last.

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import DAY_US, ReadableLog, Rules, Store
+from firstday.serve.store.base import DAY_US, Log, Rules, Store
 from firstday.serve.store.sqlite import SqliteLog, SqliteStore
 
 
@@ -60,7 +60,7 @@ def open_store(settings: ServeSettings) -> Store:
     )
 
 
-def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: float = 10.0) -> ReadableLog:
+def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: float = 10.0) -> Log:
     """Open a log to read it from one end to the other.
 
     Parameters

@@ -168,7 +168,7 @@ class RedisLog:
             raise StoreError(f"{self._name} refused ({error}); see its log.") from error
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """See `ReadableLog.read`."""
+        """See `Log.read`."""
         pipe = self._redis.pipeline(transaction=False)
         for owner in owners:
             pipe.hgetall(self._keys(owner)[0])
@@ -196,7 +196,7 @@ class RedisLog:
         return [new == 1 for new in is_new]
 
     async def find_facts(self) -> tuple[int, int]:
-        """See `ReadableLog.find_facts`."""
+        """See `Log.find_facts`."""
         latest_us, retention_ms = await self._call(lambda: self._redis.mget(self._facts))
         return int(latest_us or 0), 1000 * int(retention_ms or 0)
 

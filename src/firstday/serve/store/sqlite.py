@@ -174,19 +174,19 @@ class SqliteLog:
         return connection
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """See `ReadableLog.read`."""
+        """See `Log.read`."""
         try:
             return [[StoredEntry(*row) for row in self._reader.execute(READ, (owner,))] for owner in owners]
         except sqlite3.Error as error:
             raise StoreError(f"store: cannot be read now ({error}); try again.") from error
 
     async def find_facts(self) -> tuple[int, int]:
-        """See `ReadableLog.find_facts`."""
+        """See `Log.find_facts`."""
         latest, retention = (self._reader.execute(FACT, (name,)).fetchone() for name in ("latest", "retention"))
         return latest[0], retention[0]
 
     async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
-        """See `ReadableLog.find_owners`."""
+        """See `Log.find_owners`."""
         changed = self._reader.execute(CHANGED, (since_us,))
         while rows := changed.fetchmany(SCANNED_AT_ONCE):
             yield [owner for (owner,) in rows]
