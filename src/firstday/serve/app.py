@@ -57,10 +57,9 @@ class Application(FastAPI):
         document = super().openapi()
         model = self.state.service.holder.current.trained
         document["components"]["schemas"]["StrategyName"]["enum"] = list(strategies_of(model))
-        asked_about = [ITEM, *(model.members_of_items if model.warm is not None else ())]
-        for parameter in document["paths"]["/v1/onboarding"]["get"]["parameters"]:
-            if parameter["name"] == "entity":
-                parameter["schema"]["enum"] = asked_about
+        parameters = document["paths"]["/v1/onboarding"]["get"]["parameters"]
+        entity = next(parameter for parameter in parameters if parameter["name"] == "entity")
+        entity["schema"]["enum"] = [ITEM, *(model.members_of_items if model.warm is not None else ())]
         return document
 
 

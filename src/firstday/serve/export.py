@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from firstday.serve.store.base import Log, StoredUser, scan, to_time, to_us
 STATE = ".export.json"
 """Beside the tables: up to when they hold what the store took. It is written last."""
 TABLES = ("interactions", "users", "friends", "assignments")
-ROWS_AT_ONCE = 1_000_000
+ROWS_AT_ONCE = 400_000
 """Rows of a file, about: memory follows them."""
 
 TIME = pl.Datetime("us", "UTC")
@@ -134,7 +134,7 @@ class _Run:
 
     def __init__(self, out: Path, since_us: int, until_us: int) -> None:
         self.out, self.since_us, self.until_us = out, since_us, until_us
-        self.rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in ROWS}
+        self.rows: dict[str, list[Any]] = {name: [] for name in ROWS}
         self.profiles: list[dict[str, Any]] = []
         self.staged: dict[Path, Path] = {}  # where each file goes in the end, and where it is until then
         self.done = Exported(to_time(until_us))
@@ -150,7 +150,7 @@ class _Run:
             known = {"user_id": user_id, "registered_at": user.first_us, "age": profile.age}
             self.profiles.append({**known, **profile.columns, **known})
             rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(profile.friends)]
-            rows["picks"] += [_row(user_id, *action, profile.put_us) for action in profile.actions]
+            rows["picks"] += [_use(user_id, *action, profile.put_us) for action in profile.actions]
             rows["picks"] += [_show(user_id, one, profile.put_us) for one in profile.shown]
         elif user.first_us is not None:
             rows["strangers"].append((user_id, user.first_us, None))
@@ -167,7 +167,10 @@ class _Run:
         ]
         seen = [event for event in user.find_seen() if self.is_new(event.received_us)]
         uses = [
-            _row(user_id, event.signal, event.entity, event.entity_id, event.time_us, event.list_id)
+            {
+                **_use(user_id, event.signal, event.entity, event.entity_id, event.time_us),
+                "list_id": event.list_id,
+            }
             for event in user.events
             if self.is_new(event.received_us) and not event.is_impression
         ]
@@ -244,17 +247,15 @@ class _Run:
                 self._stage(table.sort("user_id", maintain_order=True), path)
 
 
-def _row(
-    user_id: str, signal: str, entity: str, identity: str, time_us: int, list_id: str | None = None, *how: Any
-) -> tuple[Any, ...]:
+def _use(user_id: str, signal: str, entity: str, identity: str, time_us: int) -> dict[str, Any]:
     """Return a row of interactions: an item's id has a column of its own."""
-    columns = (identity, None, None) if entity == ITEM else (None, entity, identity)
-    return (user_id, *columns, signal, time_us, list_id, *(how or (None, None, None)))
+    what = {"item_id": identity} if entity == ITEM else {"entity": entity, "entity_id": identity}
+    return {"user_id": user_id, "signal": signal, "timestamp": time_us, **what}
 
 
-def _show(user_id: str, one: Impression, time_us: int) -> tuple[Any, ...]:
+def _show(user_id: str, one: Impression, time_us: int) -> dict[str, Any]:
     """Return an impression's row."""
-    return _row(user_id, SHOWN, ITEM, one.item_id, time_us, one.list_id, one.position, one.propensity, one.policy)
+    return {"user_id": user_id, "signal": SHOWN, "timestamp": time_us, **asdict(one)}
 
 
 def _read(path: Path, schema: Mapping[str, Any]) -> pl.DataFrame:

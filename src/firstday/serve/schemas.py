@@ -824,7 +824,7 @@ class ApartItem(_Named):
     """Share of the segment's people who use it, smoothed as soft_segments does, by everyone's share."""
 
 
-class SegmentDot(_Segment, Place):
+class SegmentDot(Place, _Segment):
     """A segment on the map."""
 
     radius: float
