@@ -147,18 +147,17 @@ def name_field(place: Sequence[str | int]) -> str:
     return text or (str(place[0]) if place else "")
 
 
+_SENTENCES = {
+    "json_invalid": "The body is not JSON",
+    "extra_forbidden": "There is no such field",
+    **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Has characters that are not allowed here"),
+}
+"""What takes the place of sentences that speak of Python."""
+
+
 def describe_fault(fault: Mapping[str, object]) -> str:
-    """Say what is wrong, in the words of pydantic but for those that speak of Python."""
-    kind = fault["type"]
-    if kind == "json_invalid":
-        return "The body is not JSON"
-    if kind == "extra_forbidden":
-        return "There is no such field"
-    if kind in ("string_pattern_mismatch", "string_unicode"):
-        return "Has characters that are not allowed here"
-    text = str(fault["msg"])
-    if kind == "value_error":  # one of our own sentences
-        text = text.removeprefix("Value error, ")
+    """Say what is wrong, in our words or in those of pydantic."""
+    text = _SENTENCES.get(str(fault["type"]), str(fault["msg"]).removeprefix("Value error, "))
     return text[:1].upper() + text[1:]
 
 
