@@ -7,7 +7,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class Ask:
     result: Reply | Exception | None = field(default=None, init=False)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Reply:
     """The list for one request.
 
@@ -196,10 +196,12 @@ class Lists:
             self._pass = asyncio.create_task(self._answer(self._waiting))
         self._waiting.append(ask)
         await asyncio.shield(self._pass)
-        if isinstance(ask.result, Reply):
-            return await self._record(ask.user_id, ask.result) if ask.record and ask.user_id else ask.result
         assert ask.result is not None
-        raise ask.result
+        if isinstance(ask.result, Exception):
+            raise ask.result
+        if ask.record and ask.user_id is not None:
+            await self._record(ask.user_id, ask.result)
+        return ask.result
 
     async def read_signals(self, user_id: str) -> tuple[Signals, Source]:
         """Return what the store knows of a user; nothing, and that it is unavailable, where it does not answer."""
@@ -269,7 +271,7 @@ class Lists:
             self._metrics.of_variants.labels(*names).inc()
         return reply
 
-    async def _record(self, user_id: str, reply: Reply) -> Reply:
+    async def _record(self, user_id: str, reply: Reply) -> None:
         """Record a list; where the store fails, the reply says so."""
         items = tuple(str(reply.model.item_ids[item]) for item in reply.items)
         shown = ShownList(secrets.token_urlsafe(LIST_ID_BYTES), reply.route, items, reply.propensities)
@@ -277,10 +279,11 @@ class Lists:
             await self._store.record([(user_id, shown)])
         except StoreError as error:
             self._metrics.lists_recorded.labels("failed").inc()
-            return replace(reply, not_recorded=f"{error} The list is not recorded.")
+            reply.not_recorded = f"{error} The list is not recorded."
+            return
         self._metrics.lists_recorded.labels("recorded").inc()
         self._metrics.impressions.labels("lists").inc(len(items))
-        return replace(reply, list_id=shown.list_id)
+        reply.list_id = shown.list_id
 
 
 def shorten(chances: np.ndarray) -> tuple[float, ...] | None:

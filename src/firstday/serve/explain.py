@@ -55,7 +55,7 @@ def explain(reply: Reply) -> dict[str, Any]:
     n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
     variants = list(islice(_leave_each_out(signals, model.catalogue), n_tried))
-    query = Query(model, model.read_signals([signals, *(without for _, without in variants)])[0], k=1)
+    query = Query(model, model.read_signals([signals, *(signals.copy(**change) for _, change in variants)])[0], k=1)
     spec = find_strategy(reply.route)
     route = spec.explain or spec.describe
     if reply.route != strategy:
@@ -78,19 +78,19 @@ def explain(reply: Reply) -> dict[str, Any]:
     return Explanation.model_validate(explanation, from_attributes=True).model_dump(exclude_unset=True)
 
 
-def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, Signals]]:
-    """Give what each signal is called and the user without it: profile and friends, then interactions, newest first."""
+def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give what each signal is called and what leaves it out: profile and friends, then interactions, newest first."""
     if signals.age is not None:
-        yield f"age {signals.age}", signals.copy(age=None)
+        yield f"age {signals.age}", {"age": None}
     for name, value in signals.groups.items():
-        yield f"{name} {value}", signals.copy(**{name: None})
+        yield f"{name} {value}", {name: None}
     if signals.friends:
-        yield f"{len(signals.friends):,} friends", signals.copy(friends=())
+        yield f"{len(signals.friends):,} friends", {"friends": ()}
     for action in dict.fromkeys(reversed(signals.interactions)):
-        others = [other for other in signals.interactions if other != action]
         _, entity, identity = action
         name = catalogue.find_name(entity, identity) if entity != ITEM else ""
-        yield " ".join(map(str, action)) + (name and f" ({name})"), signals.copy(interactions=others)
+        others = [other for other in signals.interactions if other != action]
+        yield " ".join(map(str, action)) + (name and f" ({name})"), {"interactions": others}
 
 
 def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:

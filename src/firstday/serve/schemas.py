@@ -121,7 +121,7 @@ class Interaction(_Request):
     entity_id: EntityId
 
 
-class _Place(_Request):
+class _Placement(_Request):
     list_id: ListId | None = None
     """The list that it came from."""
     position: Position | None = None
@@ -134,7 +134,7 @@ class _Place(_Request):
     """What made the list; empty: that of the recorded list, if there is one. Lists do not depend on it."""
 
 
-class ShownItem(_Place):
+class ShownItem(_Placement):
     """An item that was shown to the user; those without a list were shown alone."""
 
     item_id: EntityId
@@ -228,7 +228,7 @@ class SignalsBody(_Request):
         )
 
 
-class EventBody(Interaction, _Place):
+class EventBody(Interaction, _Placement):
     """Something that a user did, to keep.
 
     Where events of the signal shown name a list, they say what was seen of it, and the list as the service recorded it

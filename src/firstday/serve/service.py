@@ -80,6 +80,6 @@ async def model_of(request: Request) -> ServedModel:
     return (await service_of(request)).holder.current
 
 
-TheService = Annotated[Service, Depends(service_of)]
-TheModel = Annotated[ServedModel, Depends(model_of)]
+ServiceDep = Annotated[Service, Depends(service_of)]
+ModelDep = Annotated[ServedModel, Depends(model_of)]
 """Types of what endpoints are given of the service."""

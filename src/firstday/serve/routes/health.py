@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from firstday.serve.http_errors import ApiError
 from firstday.serve.schemas import HealthAnswer, ReadyAnswer
-from firstday.serve.service import TheService
+from firstday.serve.service import ServiceDep
 from firstday.serve.store.base import StoreError
 
 PING_TIMEOUT_S = 1.0
@@ -33,7 +33,7 @@ async def is_alive() -> HealthAnswer:
 
 
 @watching.get("/readyz", summary="Should requests be sent here")
-async def is_ready(service: TheService) -> ReadyAnswer:
+async def is_ready(service: ServiceDep) -> ReadyAnswer:
     """Answer 200 while the model answers, 503 once the process is about to end; needs no key.
 
     A store that cannot be reached does not make it unready, since lists are still given; it is named.
@@ -50,6 +50,6 @@ async def is_ready(service: TheService) -> ReadyAnswer:
 
 
 @counting.get("/metrics", summary="Counters for Prometheus", response_class=Response, responses=_TEXT)
-async def render_metrics(service: TheService) -> Response:
+async def render_metrics(service: ServiceDep) -> Response:
     """Return every counter."""
     return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -14,7 +14,7 @@ from firstday.serve.http_errors import ApiError
 from firstday.serve.middleware import need_json, parse_parameters, validated
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody, UserIdText, json_response
-from firstday.serve.service import Service, TheService, service_of
+from firstday.serve.service import Service, ServiceDep, service_of
 from firstday.serve.store.base import StoredUser
 
 MAX_IGNORED = 20
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1", tags=["lists"])
 
 @router.get(PATH, response_model=ListAnswer, summary="Recommend to a user")
 async def recommend_to_user(
-    service: TheService,
+    service: ServiceDep,
     request: Request,
     user_id: UserIdPath,
     parameters: Annotated[ListParameters, Query()],
@@ -76,7 +76,7 @@ which describes it in the OpenAPI document; docs/operations.md has what that sav
     summary="Recommend to someone described in the request",
     dependencies=[Depends(need_json)],
 )
-async def recommend_to_signals(service: TheService, request: Request, body: RecommendBody, _query: NoQuery) -> Response:
+async def recommend_to_signals(service: ServiceDep, request: Request, body: RecommendBody, _query: NoQuery) -> Response:
     """Return a list from the signals in the body; nothing is read from the store or kept."""
     signals = StoredUser(body.signals.to_profile()).to_signals()
     return await _answer(

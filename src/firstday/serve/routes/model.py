@@ -23,7 +23,7 @@ from firstday.serve.schemas import (
     SegmentsAnswer,
     SegmentsParameters,
 )
-from firstday.serve.service import TheModel, TheService
+from firstday.serve.service import ModelDep, ServiceDep
 
 reading = APIRouter(prefix="/v1", tags=["model"])
 admin = APIRouter(prefix="/v1", tags=["model"])
@@ -31,7 +31,7 @@ admin = APIRouter(prefix="/v1", tags=["model"])
 
 @reading.get("/segments", response_model=SegmentsAnswer, summary="List the segments, largest first")
 async def list_segments(
-    served: TheModel,
+    served: ModelDep,
     parameters: Annotated[SegmentsParameters, Query()],
 ) -> dict[str, Any]:
     """Return segments with their size and what their people use."""
@@ -45,7 +45,7 @@ async def list_segments(
 
 @reading.get("/segments/{segment}", response_model=OneSegmentAnswer, summary="Read one segment")
 async def read_segment(
-    served: TheModel,
+    served: ModelDep,
     segment: Annotated[int, Path(ge=0, le=2**31, description="Its number.", examples=[0])],
     parameters: Annotated[SegmentParameters, Query()],
 ) -> dict[str, Any]:
@@ -56,7 +56,7 @@ async def read_segment(
 
 
 @reading.get("/items", response_model=ItemsAnswer, summary="Find items by title")
-async def find_items(served: TheModel, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
+async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
     """Return the item of that id, then those whose titles hold the text, most used first."""
     items = [
         {**served.name_item(item), "share_of_everyone": served.trained.popularity[item]}
@@ -66,7 +66,7 @@ async def find_items(served: TheModel, parameters: Annotated[ItemsParameters, Qu
 
 
 @reading.get("/model", response_model=ModelAnswer, summary="Describe the model")
-async def describe_model(served: TheModel, _query: NoQuery) -> dict[str, Any]:
+async def describe_model(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
     """Return what the model is, what it knows and how well it did."""
     model = served.trained
     return {
@@ -90,7 +90,7 @@ async def describe_model(served: TheModel, _query: NoQuery) -> dict[str, Any]:
 
 
 @admin.post("/model/reload", summary="Load the model's folder again")
-async def reload_model(service: TheService, _query: NoQuery) -> ReloadAnswer:
+async def reload_model(service: ServiceDep, _query: NoQuery) -> ReloadAnswer:
     """Verify and warm what the folder holds now, then swap it in; requests in work finish on the old one.
 
     Where it cannot be used the answer is 409 and says why, and the old one goes on answering.

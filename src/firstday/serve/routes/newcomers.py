@@ -17,7 +17,7 @@ from firstday.serve.explain import N_TITLES, nearest_liked
 from firstday.serve.models import ServedModel
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import MapAnswer, NearAnswer, NearParameters, NoQuery, ProfileAnswer
-from firstday.serve.service import TheModel, TheService
+from firstday.serve.service import ModelDep, ServiceDep
 
 MAX_VALUES = 500
 """Values of one profile column in an answer, at most: the most frequent."""
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1", tags=["newcomers"])
 
 
 @router.get("/profile", response_model=ProfileAnswer, summary="What a newcomer may say of themselves")
-async def read_profile(served: TheModel, _query: NoQuery) -> dict[str, Any]:
+async def read_profile(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
     """Return the profile columns that the model knows, with the values of warm users."""
     groups, known = served.trained.profile_groups, served.trained.catalogue.groups
     ages = np.flatnonzero(groups["age"].sizes if "age" in groups else ())
@@ -49,7 +49,7 @@ def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict
 
 
 @router.get("/map", response_model=MapAnswer, summary="All segments in two dimensions")
-async def read_map(served: TheModel, _query: NoQuery) -> dict[str, Any]:
+async def read_map(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
     """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
     drawn = await asyncio.to_thread(lambda: served.segment_map)
     segments = [
@@ -61,7 +61,7 @@ async def read_map(served: TheModel, _query: NoQuery) -> dict[str, Any]:
 
 @router.get("/users/{user_id}/segments", response_model=NearAnswer, summary="The segments near to a user")
 async def read_near_segments(
-    service: TheService, user_id: UserIdPath, parameters: Annotated[NearParameters, Query()]
+    service: ServiceDep, user_id: UserIdPath, parameters: Annotated[NearParameters, Query()]
 ) -> dict[str, Any]:
     """Return the segments that speak for a user, each with its weight and its list, and the user's place on the map.
 

@@ -13,13 +13,13 @@ from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.questionnaire import Answers, recommend_after_questions
 from firstday.serve.models import ServedModel
 from firstday.serve.schemas import OnboardingAnswer, OnboardingParameters
-from firstday.serve.service import TheService
+from firstday.serve.service import ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["model"])
 
 
 @router.get("/onboarding", response_model=OnboardingAnswer, summary="Ask the next question of the questionnaire")
-async def next_question(service: TheService, parameters: Annotated[OnboardingParameters, Query()]) -> dict[str, Any]:
+async def next_question(service: ServiceDep, parameters: Annotated[OnboardingParameters, Query()]) -> dict[str, Any]:
     """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
 
     Questions are about the most used items, or the members of another `entity`, such as artists, by their names. With

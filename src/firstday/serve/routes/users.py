@@ -28,7 +28,7 @@ from firstday.serve.schemas import (
     UserIdText,
     json_response,
 )
-from firstday.serve.service import Service, TheService, service_of
+from firstday.serve.service import Service, ServiceDep, service_of
 from firstday.serve.store.base import Event, Profile, StoredUser, StoreError
 
 reading = APIRouter(prefix="/v1", tags=["users"])
@@ -38,7 +38,7 @@ UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user
 
 
 @writing.put("/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)])
-async def put_user(service: TheService, user_id: UserIdPath, body: SignalsBody, _query: NoQuery) -> PutAnswer:
+async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody, _query: NoQuery) -> PutAnswer:
     """Replace what the user said while registering; their events stay. Durable when answered.
 
     The form is that of `POST /v1/recommendations`. Interactions and what was shown count as if they were put again each
@@ -69,7 +69,7 @@ _STREAM_BODY = {
     dependencies=[Depends(need_json)],
     openapi_extra={"requestBody": {"content": {"application/x-ndjson": _STREAM_BODY}}},
 )
-async def add_events(service: TheService, body: EventsBody, _query: NoQuery) -> Response:
+async def add_events(service: ServiceDep, body: EventsBody, _query: NoQuery) -> Response:
     """Take a batch of events, all or none; send it again where the answer did not arrive.
 
     An event is known by its `event_id` together with its `user_id`: one that the user has already is left as it is.
@@ -142,7 +142,7 @@ async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[
 
 
 @reading.get("/users/{user_id}", response_model=UserAnswer, summary="Read everything known of a user")
-async def read_user(service: TheService, user_id: UserIdPath, _query: NoQuery) -> dict[str, Any]:
+async def read_user(service: ServiceDep, user_id: UserIdPath, _query: NoQuery) -> dict[str, Any]:
     """Return profile, picks, friends, events and what was shown; 404 where nothing is known."""
     (user,) = await service.store.read([user_id])
     if not user.is_known:
@@ -151,7 +151,7 @@ async def read_user(service: TheService, user_id: UserIdPath, _query: NoQuery) -
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Forget a user")
-async def delete_user(service: TheService, user_id: UserIdPath, _query: NoQuery) -> Response:
+async def delete_user(service: ServiceDep, user_id: UserIdPath, _query: NoQuery) -> Response:
     """Remove everything known of a user; the answer is the same where nothing was."""
     await service.store.delete(user_id)
     return Response(status_code=204)
