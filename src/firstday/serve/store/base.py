@@ -367,12 +367,8 @@ FIELDS = {
 """Where each kind of entry goes in `StoredUser`."""
 
 
-class StoredEntry(NamedTuple):
-    """An entry that was read."""
-
-    kind: str
-    us: int
-    body: str
+StoredEntry = tuple[str, int, str]
+"""An entry that was read: kind, time, body."""
 
 
 class Log(Protocol):
@@ -480,7 +476,7 @@ class Store:
         start = Assignment(experiment, "")
         await self._append([(SERVICE, start)])
         (entries,) = await self._read([SERVICE])
-        return next(entry.us for entry in entries if entry.body == _dump(start))
+        return next(us for _, us, body in entries if body == _dump(start))
 
     async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
         """Give users variants, all or none; return what each has now: the first that was given for an experiment."""

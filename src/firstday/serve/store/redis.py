@@ -7,7 +7,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from operator import attrgetter
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -175,8 +175,8 @@ class RedisLog:
         logs: list[list[StoredEntry]] = []
         for fields in await self._call(pipe.execute):
             parts = (text.split(" ", 2) for text in fields.values())
-            entries = (StoredEntry(kind, int(us), body) for us, kind, body in parts)
-            logs.append(sorted(entries, key=attrgetter("us")))
+            entries = ((kind, int(us), body) for us, kind, body in parts)
+            logs.append(sorted(entries, key=itemgetter(1)))
         return logs
 
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:

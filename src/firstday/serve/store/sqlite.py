@@ -176,7 +176,7 @@ class SqliteLog:
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         try:
-            return [[StoredEntry(*row) for row in self._reader.execute(READ, (owner,))] for owner in owners]
+            return [self._reader.execute(READ, (owner,)).fetchall() for owner in owners]
         except sqlite3.Error as error:
             raise StoreError(f"store: cannot be read now ({error}); try again.") from error
 
