@@ -251,19 +251,19 @@ class Lists:
         assert answer.scales is not None
         items = [item for item in answer.items[row].tolist() if item >= 0]
         reply = Reply(
-            model,
-            ask,
-            signals,
-            answers.strategy,
-            str(answer.routes[row]),
-            segment if segment >= 0 else None,
-            str(answer.scales[row]),
-            int(answer.count_ranked()[row]),
-            answers.ignored[row],
-            answers.notes[row],
-            items,
-            answer.scores[row, : len(items)].tolist(),
-            None if answer.propensities is None else shorten(answer.propensities[row, : len(items)]),
+            model=model,
+            ask=ask,
+            signals=signals,
+            strategy=answers.strategy,
+            route=str(answer.routes[row]),
+            segment=segment if segment >= 0 else None,
+            score_scale=str(answer.scales[row]),
+            n_ranked=int(answer.count_ranked()[row]),
+            ignored=answers.ignored[row],
+            notes=answers.notes[row],
+            items=items,
+            scores=answer.scores[row, : len(items)].tolist(),
+            propensities=None if answer.propensities is None else shorten(answer.propensities[row, : len(items)]),
         )
         self._metrics.lists.labels(reply.strategy, reply.route).inc()
         if self._enrolment is not None and ask.variant is not None:
