@@ -41,11 +41,11 @@ def shown_to(app: RunningApp, user: str) -> tuple[Impression, ...]:
 
 
 def test_a_recorded_list_is_what_the_answer_has(app: RunningApp, http: httpx.Client) -> None:
-    first, second = ask(http, "anna", record=True), ask(http, "anna", record=True)
+    first, second = ask(http, "seen-anna", record=True), ask(http, "seen-anna", record=True)
     assert first["list_id"] != second["list_id"]
     assert first["not_recorded"] is None
     assert http.get(f"/v1/users/{first['list_id']}").status_code == 404  # it can be part of a path
-    told = http.get("/v1/users/anna").json()
+    told = http.get("/v1/users/seen-anna").json()
     assert [entry["list_id"] for entry in told["lists"]] == [first["list_id"], second["list_id"]]
     assert [entry["policy"] for entry in told["lists"]] == ["popular", "popular"]
     items = [str(item["item_id"]) for item in first["items"]]
@@ -53,15 +53,15 @@ def test_a_recorded_list_is_what_the_answer_has(app: RunningApp, http: httpx.Cli
         {"item_id": item, "position": position, "propensity": 1.0} for position, item in enumerate(items, 1)
     ]
     assert told["first_seen_at"] <= told["lists"][0]["recorded_at"] < told["lists"][1]["recorded_at"]
-    assert shown_to(app, "anna")[:4] == tuple(
+    assert shown_to(app, "seen-anna")[:4] == tuple(
         Impression(item, position, first["list_id"], 1.0, "popular") for position, item in enumerate(items, 1)
     )
 
 
 def test_without_being_asked_nothing_is_recorded(http: httpx.Client) -> None:
-    assert ask(http, "berta")["list_id"] is None
-    assert ask(http, "berta", record=False)["not_recorded"] is None
-    assert http.get("/v1/users/berta").status_code == 404
+    assert ask(http, "seen-berta")["list_id"] is None
+    assert ask(http, "seen-berta", record=False)["not_recorded"] is None
+    assert http.get("/v1/users/seen-berta").status_code == 404
     given = http.post("/v1/recommendations", json={"signals": {}, "k": 4}).json()
     assert given["list_id"] is None
     assert_error(http.post("/v1/recommendations", json={"record": True}), 422, "invalid", "record")
@@ -69,18 +69,18 @@ def test_without_being_asked_nothing_is_recorded(http: httpx.Client) -> None:
 
 def test_what_was_shown_is_no_use(app: RunningApp, http: httpx.Client) -> None:
     """Shown items are not taken for signals: the next list is one for a stranger, without what was passed over."""
-    first = ask(http, "clara", record=True)
+    first = ask(http, "seen-clara", record=True)
     item = str(first["items"][0]["item_id"])
-    assert tell(http, "clara", {"signal": "shown", "entity_id": item}) == {
+    assert tell(http, "seen-clara", {"signal": "shown", "entity_id": item}) == {
         "accepted": 1,
         "duplicates": 0,
         "not_understood": 0,
         "ignored": [],
     }
-    again = ask(http, "clara")
+    again = ask(http, "seen-clara")
     assert (again["route"], again["ignored"], again["segment"]) == ("popular", [], None)
     assert item not in [str(one["item_id"]) for one in again["items"]]
-    signals, _ = app.run(app.service.lists.read_signals("clara"))
+    signals, _ = app.run(app.service.lists.read_signals("seen-clara"))
     assert signals.interactions == ()
     assert len(signals.shown) == 5
     batch, ignored = app.service.holder.current.trained.read_signals([signals])
@@ -91,12 +91,12 @@ def test_what_was_shown_is_no_use(app: RunningApp, http: httpx.Client) -> None:
 
 
 def test_a_use_says_which_list_it_came_from(http: httpx.Client) -> None:
-    given = ask(http, "dora", record=True)
+    given = ask(http, "seen-dora", record=True)
     item = str(given["items"][1]["item_id"])
-    tell(http, "dora", {"entity_id": item, "list_id": given["list_id"], "position": 2})
-    (event,) = http.get("/v1/users/dora").json()["events"]
+    tell(http, "seen-dora", {"entity_id": item, "list_id": given["list_id"], "position": 2})
+    (event,) = http.get("/v1/users/seen-dora").json()["events"]
     assert (event["entity_id"], event["list_id"], event["position"]) == (item, given["list_id"], 2)
-    assert item not in [str(one["item_id"]) for one in ask(http, "dora")["items"]]  # used, so left out
+    assert item not in [str(one["item_id"]) for one in ask(http, "seen-dora")["items"]]  # used, so left out
 
 
 def test_lists_are_counted(http: httpx.Client) -> None:
@@ -105,8 +105,8 @@ def test_lists_are_counted(http: httpx.Client) -> None:
         return {name: float(value) for name, value in lines}
 
     before = count()
-    ask(http, "gina", record=True)
-    tell(http, "gina", {"signal": "shown", "entity_id": "i001"}, {"entity_id": "i001"})
+    ask(http, "seen-gina", record=True)
+    tell(http, "seen-gina", {"signal": "shown", "entity_id": "i001"}, {"entity_id": "i001"})
     after = count()
     for name, more in (
         ('firstday_lists_recorded_total{outcome="recorded"}', 1),
