@@ -105,7 +105,7 @@ async def _add_stream(request: Request) -> Response:
             ApiError(400, "cut_off", "The stream broke off.") if isinstance(error, ClientDisconnect) else error
         )
         failure.detail += f" The events of its first {n_lines:,} lines are kept; sent again they count once."
-        raise failure from error
+        raise failure from None
     if not counts.accepted + counts.duplicates:
         wrong = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in counts.errors]
         first = ": ".join([*wrong, ("body", "There is none")][0])
@@ -127,7 +127,7 @@ stream_route = _StreamRoute(EVENTS_PATH, _add_stream, methods=["POST"])
 
 async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
     """Make events durable; return how many were new, and a sentence for each that names what is unknown."""
-    accepted = await service.store.add(events)
+    accepted = await service.store.add(events) if events else 0
     find_unknown = service.holder.current.trained.catalogue.find_unknown
     told = (
         find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
