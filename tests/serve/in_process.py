@@ -48,7 +48,7 @@ class RunningApp:
     folder
         Where its store is.
     settings
-        By name, such as ``read_keys``; without a limit of rates unless it is given.
+        By name, such as ``read_keys``.
     """
 
     def __init__(self, model: Path, folder: Path, **settings: Any) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 
 from firstday.artifact.folder import read_manifest
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import strategy_names
-from tests.serve.conftest import assert_error
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +64,3 @@ def test_the_model_says_what_it_is(http: httpx.Client, model: Path, opened: Reco
     assert (told["default_strategy"], told["default_k"]) == ("segment", 20)
     assert told["data"] == manifest["data"]
     assert told["metrics"] == manifest["metrics"]
-
-
-def test_numbers_of_segments(http: httpx.Client, opened: Recommender) -> None:
-    assert_error(http.get(f"/v1/segments/{len(opened.model.segments)}"), 404, "not_found")
-    assert_error(http.get("/v1/segments/-1"), 422, "invalid", "segment")
-    assert np.isfinite(http.get("/v1/segments/0").json()["spread"])

@@ -6,7 +6,8 @@ import asyncio
 import json
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +19,8 @@ from hypothesis import strategies as st
 from redis_process import RedisProcess
 from serve_process import ServerProcess
 
-from firstday.serve.event_stream import MAX_LINE_BYTES, StreamCounts, keep_stream
-from firstday.serve.schemas import MAX_EVENTS, StreamAnswer
+from firstday.serve.event_stream import MAX_LINE_BYTES, read_stream
+from firstday.serve.schemas import MAX_EVENTS, LineError, StreamAnswer
 from firstday.serve.store.base import Event, StoreError
 from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, wait_for
 
@@ -90,64 +91,57 @@ def test_it_does_not_matter_where_a_stream_is_cut(cuts: list[int]) -> None:
     for cut in cuts:
         parts.append(rest[:cut])
         rest = rest[cut:]
-    kept, counts = read([*parts, rest])
-    assert [event.event_id for _, event in kept] == ["e0", "e1", "e2", "e3"]
-    assert (counts.refused, counts.errors, counts.n_lines) == (
-        1,
-        [{"line": 7, "field": "", "message": "The line is not JSON"}],
-        7,
-    )
+    events, refused = read([*parts, rest])
+    assert [event.event_id for _, event in events] == ["e0", "e1", "e2", "e3"]
+    assert refused == [LineError(line=7, field="", message="The line is not JSON")]
 
 
-def read(parts: Sequence[bytes], fail_after: int | None = None) -> tuple[list[tuple[str, Event]], StreamCounts]:
-    """Read a stream; return what was kept, and the counts."""
-    kept: list[tuple[str, Event]] = []
-    counts = StreamCounts()
-
-    async def keep(events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
-        assert 0 < len(events) <= MAX_EVENTS
-        if fail_after is not None and len(kept) >= fail_after:
-            raise StoreError("store: is away; try again.")
-        kept.extend(events)
-        return len(events), []
+def read(parts: Iterable[bytes]) -> tuple[list[tuple[str, Event]], list[LineError]]:
+    """Read a stream; return its events, and the lines that are none."""
+    events: list[tuple[str, Event]] = []
+    refused: list[LineError] = []
 
     async def send() -> AsyncIterator[bytes]:
         for part in parts:
             yield part
 
-    try:
-        asyncio.run(keep_stream(send(), keep, counts))
-    except StoreError:
-        assert fail_after is not None
-    return kept, counts
+    async def collect() -> None:
+        async for _, some, others in read_stream(send()):
+            events.extend(some)
+            refused.extend(others)
+
+    asyncio.run(collect())
+    return events, refused
 
 
-def test_counts_say_how_far_it_came_where_the_store_fails() -> None:
-    kept, counts = read([b"x\n", *(write_event(number) for number in range(2 * MAX_EVENTS))], fail_after=MAX_EVENTS)
-    assert len(kept) == counts.accepted == MAX_EVENTS
-    assert counts.n_lines == MAX_EVENTS + 1
+def test_the_answer_says_how_far_it_came_where_the_store_fails(start_app: StartApp) -> None:
+    app = start_app()
+    add, kept = app.service.store.add, list[int]()
+
+    async def fail_later(events: Sequence[tuple[str, Event]]) -> int:
+        if kept:
+            raise StoreError("store: is away; try again.")
+        kept.append(await add(events))
+        return kept[0]
+
+    app.service.store.add = fail_later  # type: ignore[method-assign]
+    with app.open_client() as http:
+        content = b"x\n" + b"".join(write_event(number) for number in range(2 * MAX_EVENTS))
+        body = assert_error(post(http, content), 503, "store_unavailable")
+    assert kept == [MAX_EVENTS - 1]
+    assert body["message"].endswith("The events of its first 1,000 lines are kept; sent again they count once.")
 
 
 def test_a_line_without_an_end_is_not_held() -> None:
-    part = b"x" * 10_000
-
-    async def send() -> AsyncIterator[bytes]:
-        for _ in range(2_000):  # 20 MB
-            yield part
-        yield b"\n" + write_event(2)
-
-    async def keep(events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
-        return len(events), []
-
-    counts = StreamCounts()
+    parts = chain(repeat(b"x" * 10_000, 2_000), [b"\n" + write_event(2)])  # 20 MB
     tracemalloc.start()
     try:
-        asyncio.run(keep_stream(send(), keep, counts))
+        events, refused = read(parts)
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
-    assert (counts.accepted, counts.refused) == (1, 1)
-    assert counts.errors[0]["message"] == "The line has more than 65,536 bytes"
+    assert len(events) == 1
+    assert refused == [LineError(line=1, field="", message="The line has more than 65,536 bytes")]
 
 
 @pytest.mark.parametrize("store", ["sqlite", "redis"])

@@ -102,8 +102,8 @@ def test_together_with_others_each_gets_their_own(start_app: StartApp, settings:
         return await asyncio.gather(*(app.service.lists.make(one) for one in asks))
 
     replies = app.run(ask_together())
-    assert replies.pop(5).variant is None
-    assert [reply.variant and reply.variant.name for reply in replies] == [
+    assert replies.pop(5).ask.variant is None
+    assert [reply.ask.variant and reply.ask.variant.name for reply in replies] == [
         (one, None)[n % 2] for n, one in enumerate(by_hash())
     ]
     users = app.run(app.service.store.read(USERS))

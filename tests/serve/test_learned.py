@@ -16,8 +16,7 @@ from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import open_model
 from firstday.serve.explain import N_CHANGED
-from firstday.serve.schemas import MAX_INTERACTIONS, SignalsBody
-from tests.serve.conftest import assert_error
+from firstday.serve.schemas import SignalsBody
 from tests.serve.in_process import running_app
 from tests.tiny import make_recommender
 
@@ -143,32 +142,3 @@ def test_an_item_that_was_shown_has_three_forms() -> None:
     assert SignalsBody.model_validate({"shown": [whole]}).to_profile().shown == (
         Impression("i4", 2, "a", 1.0, "explore"),
     )
-
-
-@pytest.mark.parametrize(
-    ("shown", "fields"),
-    [
-        ("i1", ["signals.shown"]),
-        (["i1", 1.5], ["signals.shown[1].item_id"]),
-        ([["i1"]], ["signals.shown[0]"]),
-        ([["i1", None]], ["signals.shown[0]"]),
-        ([["i1", 0]], ["signals.shown[0].position"]),
-        ([{"item_id": "i1", "propensity": 0}], ["signals.shown[0].propensity"]),
-        ([{"id": "i1"}], ["signals.shown[0].item_id", "signals.shown[0].id"]),
-        ([None], ["signals.shown[0].item_id"]),
-        (["i1"] * (MAX_INTERACTIONS + 1), ["signals.shown"]),
-    ],
-)
-def test_what_was_shown_is_checked(tiny: httpx.Client, shown: Any, fields: list[str]) -> None:
-    answer = tiny.post("/v1/recommendations", json={"signals": {"shown": shown}})
-    assert_error(answer, 422, "invalid", *fields)
-
-
-def test_the_document_has_all_forms_and_what_was_learned(tiny: httpx.Client) -> None:
-    schemas = tiny.get("/v1/openapi.json").json()["components"]["schemas"]
-    identity, pair, whole = schemas["SignalsBody"]["properties"]["shown"]["items"]["anyOf"]
-    assert [kind["type"] for kind in identity["anyOf"]] == ["string", "integer"]
-    assert (pair["type"], pair["minItems"], pair["maxItems"]) == ("array", 2, 2)
-    assert whole == {"$ref": "#/components/schemas/ShownItem"}
-    assert schemas["ShownItem"]["required"] == ["item_id"]
-    assert schemas["Learned"]["required"] == ["n_passed_over", "n_used", "risen", "fallen"]

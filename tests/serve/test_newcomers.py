@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
@@ -16,7 +15,6 @@ from firstday.recommend.recommender import open_model
 from firstday.segment.segments import ItemCounts, weigh_segments
 from firstday.serve.segment_map import HALF_HEIGHT, HALF_WIDTH, SegmentMap, make_segment_map
 from firstday.sparse import SparseRows
-from tests.serve.conftest import assert_error
 from tests.synthetic import cluster_of_items
 
 LIKED = ("i001", "i005", "i009")  # of one cluster
@@ -113,13 +111,6 @@ def test_somebody_unknown_is_in_the_middle_and_no_segment_speaks(http: httpx.Cli
     assert answer["place"] == http.get("/v1/map").json()["everyone"]
 
 
-def test_wrong_questions_are_refused(http: httpx.Client) -> None:
-    assert_error(http.get("/v1/users/u/segments", params={"limit": 33}), 422, "invalid", "limit")
-    assert_error(http.get("/v1/users/u/segments", params={"items": -1}), 422, "invalid", "items")
-    assert_error(http.get("/v1/map", params={"k": 1}), 422, "invalid", "k")
-    assert_error(http.get("/v1/profile", params={"k": 1}), 422, "invalid", "k")
-
-
 def lay_out(trained: TrainedModel, centroids: np.ndarray, sizes: np.ndarray) -> SegmentMap:
     """Make the map of segments with these centroids and sizes, which use nothing."""
     n = len(centroids)
@@ -174,11 +165,3 @@ def test_many_segments_are_laid_out_in_time(trained: TrainedModel) -> None:
     drawn = lay_out(trained, centroids, sizes)
     assert time.process_time() - began < 10
     assert len(drawn.places) == 1000
-
-
-def test_each_answer_names_the_model(http: httpx.Client) -> None:
-    version = http.get("/v1/model").json()["model"]
-    answers: list[dict[str, Any]] = [
-        http.get(path).json() for path in ("/v1/map", "/v1/profile", "/v1/users/u/segments")
-    ]
-    assert [answer["model"] for answer in answers] == [version] * 3

@@ -119,26 +119,6 @@ def test_a_list_by_all_answers(http: httpx.Client, opened: Recommender, by_taste
     assert without["question"] == answer["question"]
 
 
-def test_noes_alone_make_a_list_too(http: httpx.Client, opened: Recommender, by_taste: dict[int, list[str]]) -> None:
-    model = opened.model
-    questionnaire = Questionnaire.of(model)
-    for passed in by_taste.values():
-        answer = ask(http, passed=passed, k=K)
-        noes = tuple(model.catalogue.items.index_of(item) for item in passed)
-        expected = recommend_by_answers(model, questionnaire, Answers((), noes), K)
-        assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
-        assert [item["score"] for item in answer["items"]] == pytest.approx([item.score for item in expected.items])
-        assert not {item["item_id"] for item in answer["items"]} & set(passed)
-
-
-def test_stored_picks_count_in_the_list(http: httpx.Client, by_taste: dict[int, list[str]]) -> None:
-    http.put("/v1/users/picked", json={"picks": [{"entity_id": item} for item in by_taste[3][:2]]})
-    stored, given = ask(http, user_id="picked", k=K), ask(http, liked=by_taste[3][:2], k=K)
-    assert stored.pop("signals_from") == "store"
-    assert given.pop("signals_from") == "request"
-    assert stored == given
-
-
 def test_what_a_named_user_used_or_banned_is_not_in_the_list(
     http: httpx.Client, by_taste: dict[int, list[str]]
 ) -> None:

@@ -47,7 +47,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "users.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(ConfigError, match="is of version 7, not 2; give another file"):
+    with pytest.raises(ConfigError, match=r"it is of version 7, not 2\); give another file"):
         SqliteStore(path, RULES)
 
 
@@ -61,7 +61,7 @@ def test_a_store_in_use_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path / "users.sqlite")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     asyncio.run(store.close())
-    assert "is in use by another process; stop that one, or give several workers Redis." in done.stdout
+    assert "is in use by another process; stop that one, give several workers Redis, or export" in done.stdout
 
 
 def test_writes_that_wait_are_committed_together(tmp_path: Path) -> None:

@@ -73,27 +73,6 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
     assert http.delete("/v1/users/anna").status_code == 204
 
 
-def test_a_put_replaces_what_was_said_and_leaves_what_was_done(http: httpx.Client) -> None:
-    http.post("/v1/events", json={"events": [{"event_id": "e", "user_id": "ben", "entity_id": "i001"}]})
-    assert http.get("/v1/users/ben").json()["put_at"] is None
-    http.put("/v1/users/ben", json={"age": 30, "profile": {"country": "FR"}})
-    http.put("/v1/users/ben", json={"profile": {"gender": "f"}})
-    known = http.get("/v1/users/ben").json()
-    assert (known["age"], known["profile"], len(known["events"])) == (None, {"gender": "f"}, 1)
-
-
-def test_an_event_counts_once_by_its_id_and_its_user(http: httpx.Client) -> None:
-    def add(*events: tuple[str, str, str]) -> tuple[int, int]:
-        bodies = [{"event_id": e, "user_id": u, "entity_id": i} for e, u, i in events]
-        answer = http.post("/v1/events", json={"events": bodies}).json()
-        return answer["accepted"], answer["duplicates"]
-
-    assert add(("e1", "c1", "i001"), ("e1", "c1", "i002"), ("e2", "c1", "i003")) == (2, 1)
-    assert add(("e1", "c1", "i004"), ("e1", "c2", "i005")) == (1, 1)
-    assert [event["entity_id"] for event in http.get("/v1/users/c1").json()["events"]] == ["i001", "i003"]
-    assert [event["entity_id"] for event in http.get("/v1/users/c2").json()["events"]] == ["i005"]
-
-
 def test_a_batch_is_taken_whole_or_not_at_all(http: httpx.Client) -> None:
     events = [{"event_id": f"e{n}", "user_id": "dora", "entity_id": "i001"} for n in range(3)]
     events[2]["user_id"] = "a/b"

@@ -57,10 +57,9 @@ class Application(FastAPI):
         document = super().openapi()
         model = self.state.service.holder.current.trained
         document["components"]["schemas"]["StrategyName"]["enum"] = list(strategies_of(model))
-        asked_about = [ITEM, *(model.members_of_items if model.warm is not None else ())]
-        for parameter in document["paths"]["/v1/onboarding"]["get"]["parameters"]:
-            if parameter["name"] == "entity":
-                parameter["schema"]["enum"] = asked_about
+        parameters = document["paths"]["/v1/onboarding"]["get"]["parameters"]
+        entity = next(parameter for parameter in parameters if parameter["name"] == "entity")
+        entity["schema"]["enum"] = [ITEM, *(model.members_of_items if model.warm is not None else ())]
         return document
 
 
@@ -85,12 +84,12 @@ def make_app(service: Service) -> Gate:
     )
     app.state.service = service
     for router, right in ROUTERS:
-        key = need(right) if right is not None and service.keys.any else []
+        key = need(service.keys, right) if right is not None and service.keys.any else []
         app.include_router(router, dependencies=[*key, Depends(parse_parameters)])
     if service.settings.page:
         app.include_router(page.make_router(needs_keys=service.keys.any), dependencies=[Depends(parse_parameters)])
     add_error_handlers(app)
-    return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route, users.stream_route)
+    return Gate(app, service.settings, service.keys, service.metrics, (lists.quick_route, users.stream_route))
 
 
 @asynccontextmanager
@@ -101,11 +100,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if service.enrolment is not None:
         with suppress(StoreError):  # it is counted, and tried again with the next list
             await service.enrolment.start()
-    tasks = [asyncio.create_task(repeat(service.purge, settings.purge_every_s))]
-    if settings.backup_file:
-        tasks.append(asyncio.create_task(repeat(service.back_up, settings.backup_every_s)))
-    if settings.model_poll_s:
-        tasks.append(asyncio.create_task(repeat(service.holder.follow, settings.model_poll_s)))
+    works = (
+        (service.purge, settings.purge_every_s),
+        (service.back_up, settings.backup_file and settings.backup_every_s),
+        (service.holder.follow, settings.model_poll_s),
+    )
+    tasks = [asyncio.create_task(repeat(work, float(every_s))) for work, every_s in works if every_s]
     try:
         yield
     finally:

@@ -7,8 +7,9 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
@@ -25,9 +26,9 @@ LIST_ID_BYTES = 15
 """Random bytes of a recorded list's id, 20 characters of text."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Ask:
-    """One request for a list.
+    """One request for a list, on its way to its reply.
 
     Parameters
     ----------
@@ -41,6 +42,12 @@ class Ask:
         Whether to keep that the user is shown the list.
     enrol
         Whether to keep the user's variant where there is none yet.
+    user, source
+        What the store knows of the user, and whether it was asked and answered.
+    variant
+        By which the request is answered, where the user takes part in an experiment.
+    result
+        The reply, or why there is none.
     """
 
     user_id: str | None = None
@@ -50,9 +57,13 @@ class Ask:
     keep_used: bool = False
     record: bool = False
     enrol: bool = False
+    user: StoredUser = field(default_factory=StoredUser, init=False)
+    source: Source = field(default="request", init=False)
+    variant: Variant | None = field(default=None, init=False)
+    result: Reply | Exception | None = field(default=None, init=False)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Reply:
     """The list for one request.
 
@@ -60,14 +71,16 @@ class Reply:
     ----------
     model
         What answered.
+    ask
+        The request.
     signals
         What it was made from.
-    source
-        Where the signals came from; ``store_unavailable``: nowhere, since the store did not answer.
-    variant
-        By which it was answered, where the user takes part in an experiment.
-    answers, row
-        The answers of one pass, and which of them this is.
+    strategy, route, segment, score_scale, n_ranked, ignored, notes
+        See `firstday.recommend.recommendation.Recommendation`.
+    items, scores
+        Indexes, best first, and the score of each.
+    propensities
+        How likely each item was to be there; None: each was certain.
     list_id
         The recorded list's; None where it is not recorded.
     not_recorded
@@ -75,75 +88,20 @@ class Reply:
     """
 
     model: ServedModel
+    ask: Ask
     signals: Signals
-    source: Source
-    variant: Variant | None
-    answers: UserAnswers
-    row: int
+    strategy: str
+    route: str
+    segment: int | None
+    score_scale: str
+    n_ranked: int
+    ignored: tuple[str, ...]
+    notes: tuple[str, ...]
+    items: list[int]
+    scores: list[float]
+    propensities: tuple[float, ...] | None
     list_id: str | None = None
     not_recorded: str | None = None
-
-    @property
-    def route(self) -> str:
-        """What answered."""
-        return str(self.answers.answer.routes[self.row])
-
-    @property
-    def segment(self) -> int | None:
-        """The predicted segment; None where nothing is known."""
-        segment = int(self.answers.segments[self.row])
-        return segment if segment >= 0 else None
-
-    @cached_property
-    def items(self) -> list[int]:
-        """Indexes, best first."""
-        return [item for item in self.answers.answer.items[self.row].tolist() if item >= 0]
-
-    @property
-    def scores(self) -> list[float]:
-        """Beside the items."""
-        scores: list[float] = self.answers.answer.scores[self.row].tolist()
-        return scores[: len(self.items)]
-
-    @property
-    def score_scale(self) -> str:
-        """What the scores are."""
-        scales = self.answers.answer.scales
-        assert scales is not None
-        return str(scales[self.row])
-
-    @property
-    def n_ranked(self) -> int:
-        """How many of the items were ranked: the others fill the list up."""
-        return int(self.answers.answer.count_ranked()[self.row])
-
-    @property
-    def propensities(self) -> tuple[float, ...] | None:
-        """How likely each item was to be there, each as short as float32 allows; None: each was certain."""
-        all_rows = self.answers.answer.propensities
-        if all_rows is None or (all_rows[self.row] == 1).all():
-            return None
-        return tuple(float(str(value)) for value in all_rows[self.row][: len(self.items)])
-
-
-@dataclass(eq=False)
-class _Work:
-    """A request on its way to its reply."""
-
-    ask: Ask
-    reply: asyncio.Future[Reply]
-    user: StoredUser = field(default_factory=StoredUser)
-    source: Source = "request"
-    variant: Variant | None = None
-
-    def settle(self, result: Reply | Exception) -> None:
-        """Hand the reply or the error over, unless nobody waits any more."""
-        if self.reply.done():
-            return
-        if isinstance(result, Exception):
-            self.reply.set_exception(result)
-        else:
-            self.reply.set_result(result)
 
 
 class Enrolment:
@@ -159,12 +117,10 @@ class Enrolment:
         Its variants.
     store
         Keeps its start and who has which variant.
-    metrics
-        Where failures are counted.
     """
 
-    def __init__(self, experiment: Experiment, store: Store, metrics: Metrics) -> None:
-        self.experiment, self._store, self._metrics = experiment, store, metrics
+    def __init__(self, experiment: Experiment, store: Store) -> None:
+        self.experiment, self._store = experiment, store
         self._variants = {variant.name: variant for variant in experiment.variants}
         self._started_us: int | None = None
 
@@ -177,34 +133,31 @@ class Enrolment:
             The store does not answer.
         """
         if self._started_us is None:
-            with self._metrics.store_call("start_experiment"):
-                self._started_us = await self._store.start_experiment(self.experiment.name)
+            self._started_us = await self._store.start_experiment(self.experiment.name)
         return self._started_us
 
-    async def enrol(self, works: Iterable[_Work]) -> None:
+    async def enrol(self, asks: Iterable[Ask]) -> None:
         """Set the variant of each user who takes part, and keep new ones where the request may write."""
         name = self.experiment.name
-        new: list[tuple[_Work, Assignment]] = []
+        new: list[tuple[Ask, tuple[str, Assignment]]] = []
         with suppress(StoreError):  # it is counted
             started_us = await self.start()
-            for work in works:
-                if work.ask.strategy is not None:  # who asks for one by its name is not answered by a variant
+            for ask in asks:
+                if ask.user_id is None or ask.strategy is not None:  # who asks for one by its name has no variant
                     continue
-                user_id, user = work.ask.user_id or "", work.user
-                before = [given.variant for given in user.assignments if given.experiment == name]
+                before = [given.variant for given in ask.user.assignments if given.experiment == name]
                 if before:
-                    work.variant = self._variants.get(before[0])
-                elif user.first_us is None or user.first_us >= started_us:
-                    variant = self.experiment.assign(user_id)
-                    if variant is not None and work.ask.enrol:
-                        new.append((work, Assignment(name, variant.name)))
+                    ask.variant = self._variants.get(before[0])
+                elif ask.user.first_us is None or ask.user.first_us >= started_us:
+                    variant = self.experiment.assign(ask.user_id)
+                    if variant is not None and ask.enrol:
+                        new.append((ask, (ask.user_id, Assignment(name, variant.name))))
                     else:
-                        work.variant = variant
+                        ask.variant = variant
             if new:
-                with self._metrics.store_call("assign"):
-                    given = await self._store.assign([(work.ask.user_id or "", wanted) for work, wanted in new])
-                for (work, _), assignment in zip(new, given, strict=True):
-                    work.variant = self._variants.get(assignment.variant)
+                given = await self._store.assign([assignment for _, assignment in new])
+                for (ask, _), assignment in zip(new, given, strict=True):
+                    ask.variant = self._variants.get(assignment.variant)
 
 
 class Lists:
@@ -227,8 +180,8 @@ class Lists:
 
     def __init__(self, holder: ModelHolder, store: Store, metrics: Metrics, enrolment: Enrolment | None = None) -> None:
         self._holder, self._store, self._metrics, self._enrolment = holder, store, metrics, enrolment
-        self._waiting: list[_Work] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: list[Ask] = []
+        self._pass: asyncio.Task[None]
 
     async def make(self, ask: Ask) -> Reply:
         """Return the list for a request.
@@ -238,21 +191,17 @@ class Lists:
         ConfigError
             The model cannot answer by this strategy.
         """
-        loop = asyncio.get_running_loop()
-        work = _Work(ask, loop.create_future())
-        if not self._waiting:
-            loop.call_soon(self._begin)
-        self._waiting.append(work)
-        reply = await work.reply
-        return await self._record(ask.user_id or "", reply) if ask.record else reply
-
-    def _begin(self) -> None:
-        """Take what waits, in parts."""
-        waiting, self._waiting = self._waiting, []
-        for at in range(0, len(waiting), BATCH_SIZE):
-            task = asyncio.create_task(self._answer(waiting[at : at + BATCH_SIZE]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if len(self._waiting) % BATCH_SIZE == 0:
+            self._waiting = []
+            self._pass = asyncio.create_task(self._answer(self._waiting))
+        self._waiting.append(ask)
+        await asyncio.shield(self._pass)
+        assert ask.result is not None
+        if isinstance(ask.result, Exception):
+            raise ask.result
+        if ask.record and ask.user_id is not None:
+            await self._record(ask.user_id, ask.result)
+        return ask.result
 
     async def read_signals(self, user_id: str) -> tuple[Signals, Source]:
         """Return what the store knows of a user; nothing, and that it is unavailable, where it does not answer."""
@@ -261,71 +210,82 @@ class Lists:
 
     async def _read_users(self, user_ids: Sequence[str]) -> tuple[list[StoredUser], Source]:
         try:
-            with self._metrics.store_call("read"):
-                return await self._store.read(user_ids), "store"
+            return await self._store.read(user_ids), "store"
         except StoreError:
             return [StoredUser()] * len(user_ids), "store_unavailable"
 
-    async def _answer(self, works: Sequence[_Work]) -> None:
-        """Answer requests; each gets its reply or its error."""
-        try:
-            await self._read(works)
-            self._recommend(works)
-        except Exception as error:
-            for work in works:
-                work.settle(error)
-
-    async def _read(self, works: Sequence[_Work]) -> None:
-        """Read the users whom requests name, and find their variants."""
-        stored = [work for work in works if work.ask.user_id is not None]
-        if not stored:
-            return
-        users, source = await self._read_users([work.ask.user_id or "" for work in stored])
-        for work, user in zip(stored, users, strict=True):
-            work.user, work.source = user, source
-        if self._enrolment is not None and source == "store":
-            await self._enrolment.enrol(stored)
-
-    def _recommend(self, works: Sequence[_Work]) -> None:
-        """Answer requests in one pass for each strategy, by one model, whatever is swapped in meanwhile."""
+    async def _answer(self, asks: list[Ask]) -> None:
+        """Answer requests in one pass for each strategy, by one model; each gets its reply or its error."""
+        if asks is self._waiting:
+            self._waiting = []
+        stored = {ask: ask.user_id for ask in asks if ask.user_id is not None}
+        if stored:
+            users, source = await self._read_users([*stored.values()])
+            for ask, user in zip(stored, users, strict=True):
+                ask.user, ask.source = user, source
+            if self._enrolment is not None and source == "store":
+                await self._enrolment.enrol(stored)
         model = self._holder.current
-        groups: defaultdict[tuple[int | None, str | None, bool], list[tuple[_Work, Signals]]] = defaultdict(list)
-        for work in works:
-            ask = work.ask
-            strategy = work.variant.strategy if work.variant else ask.strategy
+        groups: defaultdict[tuple[int | None, str | None, bool], list[tuple[Ask, Signals]]] = defaultdict(list)
+        for ask in asks:
+            strategy = ask.variant.strategy if ask.variant else ask.strategy
             try:
-                signals = ask.signals or work.user.to_signals(ask.user_id)
-                signals = understand_picks(model.trained.encoder, signals)
-                groups[ask.k, strategy, ask.keep_used].append((work, signals))
+                signals = understand_picks(model.trained.encoder, ask.signals or ask.user.to_signals(ask.user_id))
+                groups[ask.k, strategy, ask.keep_used].append((ask, signals))
             except Exception as error:  # it costs nobody else the list
-                work.settle(error)
+                ask.result = error
         for (k, strategy, keep_used), group in groups.items():
             self._metrics.batch_users.observe(len(group))
-            users = [signals for _, signals in group]
+            signals_of_group = [signals for _, signals in group]
             try:
-                answers = model.recommender.answer_users(users, k, strategy, keep_used=keep_used)
+                answers = model.recommender.answer_users(signals_of_group, k, strategy, keep_used=keep_used)
+                for row, (ask, signals) in enumerate(group):
+                    ask.result = self._make_reply(model, ask, signals, answers, row)
             except Exception as error:
-                for work, _ in group:
-                    work.settle(error)
-                continue
-            for row, (work, signals) in enumerate(group):
-                reply = Reply(model, signals, work.source, work.variant, answers, row)
-                self._metrics.lists.labels(answers.strategy, reply.route).inc()
-                if self._enrolment is not None and work.variant is not None:
-                    names = (self._enrolment.experiment.name, work.variant.name, reply.route)
-                    self._metrics.of_variants.labels(*names).inc()
-                work.settle(reply)
+                for ask, _ in group:
+                    ask.result = error
 
-    async def _record(self, user_id: str, reply: Reply) -> Reply:
+    def _make_reply(self, model: ServedModel, ask: Ask, signals: Signals, answers: UserAnswers, row: int) -> Reply:
+        """Take a request's list out of the answers, and count it."""
+        answer, segment = answers.answer, int(answers.segments[row])
+        assert answer.scales is not None
+        items = [item for item in answer.items[row].tolist() if item >= 0]
+        reply = Reply(
+            model=model,
+            ask=ask,
+            signals=signals,
+            strategy=answers.strategy,
+            route=str(answer.routes[row]),
+            segment=segment if segment >= 0 else None,
+            score_scale=str(answer.scales[row]),
+            n_ranked=int(answer.count_ranked()[row]),
+            ignored=answers.ignored[row],
+            notes=answers.notes[row],
+            items=items,
+            scores=answer.scores[row, : len(items)].tolist(),
+            propensities=None if answer.propensities is None else shorten(answer.propensities[row, : len(items)]),
+        )
+        self._metrics.lists.labels(reply.strategy, reply.route).inc()
+        if self._enrolment is not None and ask.variant is not None:
+            names = (self._enrolment.experiment.name, ask.variant.name, reply.route)
+            self._metrics.of_variants.labels(*names).inc()
+        return reply
+
+    async def _record(self, user_id: str, reply: Reply) -> None:
         """Record a list; where the store fails, the reply says so."""
         items = tuple(str(reply.model.item_ids[item]) for item in reply.items)
         shown = ShownList(secrets.token_urlsafe(LIST_ID_BYTES), reply.route, items, reply.propensities)
         try:
-            with self._metrics.store_call("record"):
-                await self._store.record([(user_id, shown)])
+            await self._store.record([(user_id, shown)])
         except StoreError as error:
             self._metrics.lists_recorded.labels("failed").inc()
-            return replace(reply, not_recorded=f"{error} The list is not recorded.")
+            reply.not_recorded = f"{error} The list is not recorded."
+            return
         self._metrics.lists_recorded.labels("recorded").inc()
         self._metrics.impressions.labels("lists").inc(len(items))
-        return replace(reply, list_id=shown.list_id)
+        reply.list_id = shown.list_id
+
+
+def shorten(chances: np.ndarray) -> tuple[float, ...] | None:
+    """Return propensities, float32, as the shortest numbers that mean them; None where all are 1."""
+    return None if (chances == 1).all() else tuple(float(str(chance)) for chance in chances)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -20,6 +20,7 @@ from firstday.recommend.spec import Reason
 from firstday.segment.segments import weigh_segments
 from firstday.serve.batching import Reply
 from firstday.serve.models import ServedModel
+from firstday.serve.schemas import Explanation
 
 N_SEGMENTS = 3
 N_SEGMENT_ITEMS = 5
@@ -31,16 +32,6 @@ N_TRIED = 50
 """Signals left out one by one, at most; the newest."""
 INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
 """For very active users fewer signals are tried, so that nobody waits for them."""
-
-
-def segment_values(model: TrainedModel, segment: int, n_items: int) -> dict[str, Any]:
-    """Return a segment's size and what its people use most, as the values of `SegmentAnswer`."""
-    row = describe_segment(model, segment, n_items)
-    top = [
-        {"item_id": item.item_id, "title": item.title, "share": item.share, "share_of_everyone": item.everyone}
-        for item in row.top
-    ]
-    return {"segment": row.number, "users": row.n_users, "spread": row.spread, "top_items": top}
 
 
 def explain(reply: Reply) -> dict[str, Any]:
@@ -58,14 +49,13 @@ def explain(reply: Reply) -> dict[str, Any]:
     Returns
     -------
     dict of str to Any
-        The values of `firstday.serve.schemas.Explanation`.
+        An `Explanation` as JSON values.
     """
-    model, signals, strategy = reply.model.trained, reply.signals, reply.answers.strategy
-    n_signals = (signals.age is not None) + len(signals.groups) + len(set(signals.interactions))
-    n_signals += bool(signals.friends)
+    model, signals, strategy = reply.model.trained, reply.signals, reply.strategy
+    n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
     variants = list(islice(_leave_each_out(signals, model.catalogue), n_tried))
-    query = Query(model, model.read_signals([signals, *(without for _, without in variants)])[0], k=1)
+    query = Query(model, model.read_signals([signals, *(signals.copy(**change) for _, change in variants)])[0], k=1)
     spec = find_strategy(reply.route)
     route = spec.explain or spec.describe
     if reply.route != strategy:
@@ -76,30 +66,31 @@ def explain(reply: Reply) -> dict[str, Any]:
             else f"The strategy {strategy} has nothing to go on. "
         ) + route
     is_known = bool(query.known[0])
-    learned = tell_learned(model, signals)
-    return {
+    explanation = {
         "route": route,
         "segments": _near_segments(reply, query) if is_known else [],
         "moved_by": _moved_by(query, [name for name, _ in variants]) if is_known else [],
         "signals_left_out": n_signals - len(variants),
         "items": _reasons(reply, query),
-        **({"learned": learned} if learned else {}),
     }
+    if signals.shown and (learned := tell_learned(model, signals)):
+        explanation["learned"] = learned
+    return Explanation.model_validate(explanation, from_attributes=True).model_dump(exclude_unset=True)
 
 
-def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, Signals]]:
-    """Give what each signal is called and the user without it: profile and friends, then interactions, newest first."""
+def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give what each signal is called and what leaves it out: profile and friends, then interactions, newest first."""
     if signals.age is not None:
-        yield f"age {signals.age}", signals.copy(age=None)
+        yield f"age {signals.age}", {"age": None}
     for name, value in signals.groups.items():
-        yield f"{name} {value}", signals.copy(**{name: None})
+        yield f"{name} {value}", {name: None}
     if signals.friends:
-        yield f"{len(signals.friends):,} friends", signals.copy(friends=())
+        yield f"{len(signals.friends):,} friends", {"friends": ()}
     for action in dict.fromkeys(reversed(signals.interactions)):
-        others = [other for other in signals.interactions if other != action]
         _, entity, identity = action
         name = catalogue.find_name(entity, identity) if entity != ITEM else ""
-        yield " ".join(map(str, action)) + (name and f" ({name})"), signals.copy(interactions=others)
+        others = [other for other in signals.interactions if other != action]
+        yield " ".join(map(str, action)) + (name and f" ({name})"), {"interactions": others}
 
 
 def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
@@ -114,9 +105,9 @@ def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
         weights[near[0]] = shares[0]
     return [
         {
-            **segment_values(query.model, segment, N_SEGMENT_ITEMS),
-            "weight": float(weights[segment]),
-            "distance": float(distances[segment]),
+            **vars(describe_segment(query.model, segment, N_SEGMENT_ITEMS)),
+            "weight": weights[segment],
+            "distance": distances[segment],
         }
         for segment in np.argsort(distances, kind="stable")[:N_SEGMENTS].tolist()
     ]
@@ -125,13 +116,10 @@ def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
 def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
     """Compare the prediction with those that lack a signal."""
     moved = 1 - query.predicted[1:] @ query.predicted[0]
-    segments = np.where(query.known, query.nearest_segments, -1)[1:].tolist()
+    without = zip(query.known[1:], query.nearest_segments[1:], strict=True)
+    segments = [nearest if is_known else None for is_known, nearest in without]
     return [
-        {
-            "signal": names[at],
-            "moved": max(0.0, float(moved[at])),
-            "segment_without": segments[at] if segments[at] >= 0 else None,
-        }
+        {"signal": names[at], "moved": max(0.0, moved[at]), "segment_without": segments[at]}
         for at in np.argsort(-moved, kind="stable").tolist()
     ]
 
@@ -149,14 +137,14 @@ def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
     for place, (item, like) in enumerate(zip(reply.items, nearest_liked(reply.model, query, reply.items), strict=True)):
         share, of_all = None if segment is None else float(shares[item]), float(model.popularity[item])
         name = str(like["title"] or like["item_id"]) if like else None
-        everyone = f"{of_all:.1%} of everyone use it."
         why = say and say(Reason(reply.scores[place], segment, share, of_all, name))
-        if place >= reply.n_ranked:
-            why = f"Fills the list up: {everyone}"
+        if place >= reply.n_ranked or not why:
+            begin = f"Ranked by {reply.route};" if place < reply.n_ranked else "Fills the list up:"
+            why = f"{begin} {of_all:.1%} of everyone use it."
         reasons.append(
             {
                 "item_id": reply.model.item_ids[item],
-                "why": why or f"Ranked by {reply.route}; {everyone}",
+                "why": why,
                 "share_of_segment": share,
                 "share_of_everyone": of_all,
                 "most_like": like,
@@ -165,18 +153,14 @@ def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
     return reasons
 
 
-def nearest_liked(served: ServedModel, query: Query, items: list[int]) -> list[dict[str, Any] | None]:
+def nearest_liked(served: ServedModel, query: Query, items: Sequence[int]) -> list[dict[str, Any] | None]:
     """Return for each item the liked item whose vector is nearest; None where no liked item has one."""
-    vectors = query.model.fold_in.item_vectors
-    liked = query.liked.row(0)
+    vectors, liked = query.model.fold_in.item_vectors, query.liked.row(0)
     liked = liked[vectors[liked].any(axis=1)]
     if not len(liked):
         return [None] * len(items)
     similarity = unit_rows(vectors[items]) @ unit_rows(vectors[liked]).T
-    best = similarity.argmax(axis=1).tolist()
-    return [
-        {**served.name_item(liked[at]), "similarity": float(row[at])} for row, at in zip(similarity, best, strict=True)
-    ]
+    return [{**served.name_item(liked[row.argmax()]), "similarity": row.max()} for row in similarity]
 
 
 def tell_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None:
@@ -190,8 +174,6 @@ def tell_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None
         The values of `firstday.serve.schemas.Learned`: segments that rose and fell most, those that changed more first,
         and of equal ones the lower number. None where nothing was passed over.
     """
-    if not signals.shown:
-        return None
     shown = {str(impression.item_id) for impression in signals.shown}
     others = [action for action in signals.interactions if action[1] != ITEM or str(action[2]) not in shown]
     unshown = signals.copy(shown=(), interactions=others)
@@ -200,29 +182,22 @@ def tell_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None
     if not n_passed_over:
         return None
     after, before = believe_segments(query, np.arange(2))
-    change = after - before
 
-    def tell(segments: np.ndarray) -> list[dict[str, Any]]:
+    def tell(change: np.ndarray) -> list[dict[str, Any]]:
         return [
             {
                 "segment": segment,
-                "before": float(before[segment]),
-                "after": float(after[segment]),
-                "titles": [
-                    item.title.strip() or str(item.item_id)
-                    for item in describe_segment(model, segment, N_TITLES).distinctive
-                ],
+                "before": before[segment],
+                "after": after[segment],
+                "titles": [item.name for item in describe_segment(model, segment, N_TITLES).distinctive],
             }
-            for segment in segments.tolist()
+            for segment in np.argsort(-change, kind="stable")[:N_CHANGED].tolist()
+            if change[segment] > 0
         ]
 
-    order = np.argsort(change, kind="stable")
-    risen = np.argsort(-change, kind="stable")
     return {
         "n_passed_over": n_passed_over,
-        "n_used": len(
-            {model.catalogue.items.index_of(item) for item in shown}.intersection(query.liked.row(0).tolist())
-        ),
-        "risen": tell(risen[change[risen] > 0][:N_CHANGED]),
-        "fallen": tell(order[change[order] < 0][:N_CHANGED]),
+        "n_used": len({model.catalogue.items.index_of(item) for item in shown}.intersection(query.liked.row(0))),
+        "risen": tell(after - before),
+        "fallen": tell(before - after),
     }

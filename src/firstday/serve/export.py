@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,16 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.impressions import Impression
-from firstday.serve.store.base import Profile, ReadableLog, StoredUser, scan, to_time, to_us
+from firstday.serve.store.base import Log, StoredUser, scan, to_time, to_us
 
 STATE = ".export.json"
 """Beside the tables: up to when they hold what the store took. It is written last."""
 TABLES = ("interactions", "users", "friends", "assignments")
-ROWS_AT_ONCE = 1_000_000
+ROWS_AT_ONCE = 400_000
 """Rows of a file, about: memory follows them."""
 
 TIME = pl.Datetime("us", "UTC")
-INTERACTIONS: Mapping[str, Any] = {
+INTERACTIONS = {
     **dict.fromkeys(("user_id", "item_id", "entity", "entity_id", "signal"), pl.String),
     "timestamp": TIME,
     "list_id": pl.String,
@@ -32,10 +33,15 @@ INTERACTIONS: Mapping[str, Any] = {
     "propensity": pl.Float64,
     "policy": pl.String,
 }
-FRIENDS: Mapping[str, Any] = dict.fromkeys(("user_id", "friend_id"), pl.String)
-ASSIGNMENTS: Mapping[str, Any] = {**dict.fromkeys(("user_id", "experiment", "variant"), pl.String), "assigned_at": TIME}
 USERS: Mapping[str, Any] = {"user_id": pl.String, "registered_at": TIME, "age": pl.Int64}
-SEEN: Mapping[str, Any] = dict.fromkeys(("user_id", "list_id"), pl.String)
+ROWS: Mapping[str, Mapping[str, Any]] = {
+    **dict.fromkeys(("events", "lists", "picks"), INTERACTIONS),
+    "strangers": USERS,
+    "friends": dict.fromkeys(("user_id", "friend_id"), pl.String),
+    "assignments": {**dict.fromkeys(("user_id", "experiment", "variant"), pl.String), "assigned_at": TIME},
+    "told": dict.fromkeys(("user_id", "list_id"), pl.String),
+}
+"""What a run collects. Strangers have no new profile; of what is told the caller has said what was seen."""
 
 
 @dataclass
@@ -60,7 +66,7 @@ class Exported:
     superseded: int = 0
 
 
-async def export(log: ReadableLog, out: Path, since: datetime | None = None) -> Exported:
+async def export(log: Log, out: Path, since: datetime | None = None) -> Exported:
     """Write what a store took since the last run, or all of it, as tables.
 
     A run that ends early has changed nothing that the next one does not write again: files are staged, put in place at
@@ -123,59 +129,61 @@ def _write_state(out: Path, until_us: int) -> None:
     staged.replace(out / STATE)
 
 
-@dataclass
 class _Run:
     """Rows of one run, and the files that they go to."""
 
-    out: Path
-    since_us: int
-    until_us: int
-    rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {"events": [], "lists": []})
-    users: dict[str, tuple[int, Profile]] = field(default_factory=dict)
-    """When each was first seen, and the profile, empty where none is new."""
-    assignments: list[tuple[Any, ...]] = field(default_factory=list)
-    seen: list[tuple[Any, ...]] = field(default_factory=list)
-    """User and id of each earlier list whose impressions the caller has reported since."""
-    staged: dict[Path, Path] = field(default_factory=dict)
-    """Where each file goes in the end, and where it is until then."""
+    def __init__(self, out: Path, since_us: int, until_us: int) -> None:
+        self.out, self.since_us, self.until_us = out, since_us, until_us
+        self.rows: dict[str, list[Any]] = {name: [] for name in ROWS}
+        self.profiles: list[dict[str, Any]] = []
+        self.staged: dict[Path, Path] = {}  # where each file goes in the end, and where it is until then
+        self.done = Exported(to_time(until_us))
 
-    def __post_init__(self) -> None:
-        self.done = Exported(to_time(self.until_us))
+    def is_new(self, us: int) -> bool:
+        """Tell whether this run is the one to write what the store took then."""
+        return self.since_us < us <= self.until_us
 
     def take(self, user_id: str, user: StoredUser) -> None:
         """Take what is new of a user."""
-
-        def is_new(us: int) -> bool:
-            return self.since_us < us <= self.until_us
-
-        if user.first_us is not None and user.first_us <= self.until_us:
-            has_news = user.profile is not None and is_new(user.profile.put_us)
-            self.users[user_id] = user.first_us, user.profile if user.profile and has_news else Profile()
-        self.assignments += [
+        rows, profile = self.rows, user.profile
+        if profile is not None and self.is_new(profile.put_us):
+            known = {"user_id": user_id, "registered_at": user.first_us, "age": profile.age}
+            self.profiles.append({**known, **profile.columns, **known})
+            rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(profile.friends)]
+            rows["picks"] += [_use(user_id, *action, profile.put_us) for action in profile.actions]
+            rows["picks"] += [_show(user_id, one, profile.put_us) for one in profile.shown]
+        elif user.first_us is not None:
+            rows["strangers"].append((user_id, user.first_us, None))
+        rows["assignments"] += [
             (user_id, given.experiment, given.variant, given.assigned_us)
             for given in user.assignments
-            if is_new(given.assigned_us)
+            if self.is_new(given.assigned_us)
         ]
         lists = [
             _show(user_id, impression, shown.received_us)
             for shown in user.find_recorded()
-            if is_new(shown.received_us)
-            for impression in shown.to_impressions()
+            if self.is_new(shown.received_us)
+            for impression in shown.impressions
         ]
-        seen = [event for event in user.find_seen() if is_new(event.received_us)]
-        uses = [event for event in user.events if is_new(event.received_us) and not event.is_impression]
+        seen = [event for event in user.find_seen() if self.is_new(event.received_us)]
+        uses = [
+            {
+                **_use(user_id, event.signal, event.entity, event.entity_id, event.time_us),
+                "list_id": event.list_id,
+            }
+            for event in user.events
+            if self.is_new(event.received_us) and not event.is_impression
+        ]
+        rows["lists"] += lists
+        rows["events"] += uses + [_show(user_id, event.to_impression(), event.time_us) for event in seen]
+        told = [shown.list_id for shown in user.lists if shown.is_told]
+        rows["told"] += [(user_id, list_id) for list_id in (*told, *(event.list_id for event in seen)) if list_id]
         self.done.uses += len(uses)
         self.done.impressions += len(lists) + len(seen)
-        self.rows["lists"] += lists
-        self.rows["events"] += [_show(user_id, event.to_impression(), event.time_us) for event in seen]
-        self.rows["events"] += [
-            _row(user_id, one.signal, one.entity, one.entity_id, one.time_us, one.list_id) for one in uses
-        ]
-        kept = {shown.list_id for shown in user.lists}
-        told = [shown.list_id for shown in user.lists if shown.is_told and shown.received_us <= self.since_us]
-        told += [one.list_id for one in seen if one.list_id is not None and one.list_id not in kept]
-        self.seen += [(user_id, list_id) for list_id in told]
-        self._write_rows(ROWS_AT_ONCE)
+        self._write_interactions(ROWS_AT_ONCE)
+
+    def _frame(self, name: str) -> pl.DataFrame:
+        return pl.DataFrame(self.rows[name], ROWS[name], orient="row")
 
     def _stage(self, frame: pl.DataFrame, path: Path) -> None:
         """Write a table under a hidden name beside its place."""
@@ -183,27 +191,31 @@ class _Run:
         path.parent.mkdir(exist_ok=True)
         frame.write_parquet(self.staged[path])
 
-    def _write_rows(self, at_least: int) -> None:
+    def _write_interactions(self, at_least: int) -> None:
         """Stage a file of each kind of rows of which there are so many."""
-        for name, rows in self.rows.items():
-            if len(rows) >= at_least:
+        for name in ("events", "lists"):
+            if len(self.rows[name]) >= at_least:
                 path = self.out / "interactions" / f"{name}-{self.since_us:016}-{len(self.staged):04}.parquet"
-                self._stage(pl.DataFrame(rows, INTERACTIONS, orient="row"), path)
-                rows.clear()
+                self._stage(self._frame(name), path)
+                self.rows[name].clear()
 
     def publish(self) -> Exported:
         """Put everything in place, and then say so."""
-        self._write_rows(1)
+        self._write_interactions(1)
         folder = self.out / "interactions"
         new = {*folder.glob(f"*-{self.since_us:016}-*.parquet")}
-        if self.seen:
-            self._remove_superseded({*folder.glob("lists-*.parquet")} - new)
-        if self.users:
-            self._write_users()
-        if self.assignments:
+        for path in {*folder.glob("lists-*.parquet")} - new if self.rows["told"] else ():
+            table = pl.read_parquet(path)
+            kept = table.join(self._frame("told"), on=["user_id", "list_id"], how="anti", maintain_order="left")
+            if kept.height < table.height:
+                self.done.superseded += table.height - kept.height
+                self._stage(kept, path)
+        self._write_users()
+        if self.rows["assignments"]:
             path = self.out / "assignments.parquet"
-            old, added = _read(path, ASSIGNMENTS), pl.DataFrame(self.assignments, ASSIGNMENTS, orient="row")
-            table = pl.concat([old, added]).unique(["user_id", "experiment"], keep="first", maintain_order=True)
+            old = _read(path, ROWS["assignments"])
+            table = pl.concat([old, self._frame("assignments")])
+            table = table.unique(["user_id", "experiment"], keep="first", maintain_order=True)
             self.done.assignments = table.height - old.height
             self._stage(table.sort("assigned_at", "user_id"), path)
         # What a run that ended early has left.
@@ -215,71 +227,35 @@ class _Run:
         _write_state(self.out, max(self.until_us, self.since_us))
         return self.done
 
-    def _remove_superseded(self, paths: set[Path]) -> None:
-        """Remove recorded lists from earlier files whose impressions the caller has reported since."""
-        seen = pl.DataFrame(self.seen, SEEN, orient="row")
-        for path in paths:
-            table = pl.read_parquet(path)
-            kept = table.join(seen, on=list(SEEN), how="anti", maintain_order="left")
-            if kept.height < table.height:
-                self.done.superseded += table.height - kept.height
-                self._stage(kept, path)
-
     def _write_users(self) -> None:
         """Add new users, and replace profiles, picks and friends of users with a new profile."""
-        profiles = {user_id: profile for user_id, (_, profile) in self.users.items() if profile.put_us}
-        columns = sorted({name for profile in profiles.values() for name in profile.columns} - set(USERS))
-        rows = [
-            (user_id, first_us, profile.age, *map(profile.columns.get, columns))
-            for user_id, (first_us, profile) in self.users.items()
-        ]
-        new = pl.DataFrame(rows, {**USERS, **dict.fromkeys(columns, pl.String)}, orient="row")
         path = self.out / "users.parquet"
-        # A new profile replaces the old row; who has none and was there before stays as before.
-        is_replaced = pl.col("user_id").is_in(list(profiles))
-        old = _read(path, USERS)
-        kept = old.filter(~is_replaced)
-        added = new.join(kept, on="user_id", how="anti")
-        times = pl.concat([frame.select("user_id", "registered_at") for frame in (old, new)])
-        times = times.group_by("user_id").agg(pl.col("registered_at").min())
-        table = pl.concat([kept, added], how="diagonal").update(times, on="user_id")
-        self.done.users = added.height
-        self._stage(table.sort("user_id"), path)
-        friends = [
-            (user_id, friend) for user_id, profile in profiles.items() for friend in dict.fromkeys(profile.friends)
-        ]
-        picks = [
-            _row(user_id, *action, profile.put_us)
-            for user_id, profile in profiles.items()
-            for action in [*dict.fromkeys(profile.pick_actions), *profile.interactions]
-        ]
-        picks += [
-            _show(user_id, impression, profile.put_us)
-            for user_id, profile in profiles.items()
-            for impression in profile.shown
-        ]
-        for path, schema, replacing in (
-            (self.out / "friends.parquet", FRIENDS, friends),
-            (self.out / "interactions" / "picks.parquet", INTERACTIONS, picks),
-        ):
-            old = _read(path, schema)
-            table = pl.concat([old.filter(~is_replaced), pl.DataFrame(replacing, schema, orient="row")])
-            if table.height or old.height:
+        columns: dict[str, Any] = dict.fromkeys(chain(USERS, *self.profiles), pl.String)
+        old, new = _read(path, USERS), pl.DataFrame(self.profiles, {**columns, **USERS})
+        is_replaced = pl.col("user_id").is_in(new["user_id"].to_list())
+        # The last row of a user counts: a new profile before an old one, anything before a stranger's.
+        rows = pl.concat([self._frame("strangers"), old, new], how="diagonal").group_by("user_id")
+        table = rows.agg(pl.col("registered_at").min(), pl.exclude("user_id", "registered_at").last())
+        self.done.users = table.height - old.filter(~is_replaced).height
+        if self.done.users:
+            self._stage(table.sort("user_id"), path)
+        for name, path in (("friends", self.out), ("picks", self.out / "interactions")):
+            path /= f"{name}.parquet"
+            old = _read(path, ROWS[name])
+            table = pl.concat([old.filter(~is_replaced), self._frame(name)])
+            if new.height and (table.height or old.height):
                 self._stage(table.sort("user_id", maintain_order=True), path)
 
 
-def _row(
-    user_id: str, signal: str, entity: str, identity: str, time_us: int, list_id: str | None = None
-) -> tuple[Any, ...]:
+def _use(user_id: str, signal: str, entity: str, identity: str, time_us: int) -> dict[str, Any]:
     """Return a row of interactions: an item's id has a column of its own."""
-    columns = (identity, None, None) if entity == ITEM else (None, entity, identity)
-    return (user_id, *columns, signal, time_us, list_id, None, None, None)
+    what = {"item_id": identity} if entity == ITEM else {"entity": entity, "entity_id": identity}
+    return {"user_id": user_id, "signal": signal, "timestamp": time_us, **what}
 
 
-def _show(user_id: str, one: Impression, time_us: int) -> tuple[Any, ...]:
+def _show(user_id: str, one: Impression, time_us: int) -> dict[str, Any]:
     """Return an impression's row."""
-    row = _row(user_id, SHOWN, ITEM, one.item_id, time_us, one.list_id)
-    return (*row[:-3], one.position, one.propensity, one.policy)
+    return {"user_id": user_id, "signal": SHOWN, "timestamp": time_us, **asdict(one)}
 
 
 def _read(path: Path, schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
-from starlette.types import Scope
 
 from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.serve.store.base import StoreError
@@ -148,25 +147,18 @@ def name_field(place: Sequence[str | int]) -> str:
     return text or (str(place[0]) if place else "")
 
 
+_SENTENCES = {
+    "json_invalid": "The body is not JSON",
+    "extra_forbidden": "There is no such field",
+    **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Has characters that are not allowed here"),
+}
+"""What takes the place of sentences that speak of Python."""
+
+
 def describe_fault(fault: Mapping[str, object]) -> str:
-    """Say what is wrong, in the words of pydantic but for those that speak of Python."""
-    kind = fault["type"]
-    if kind == "json_invalid":
-        return "The body is not JSON"
-    if kind == "extra_forbidden":
-        return "There is no such field"
-    if kind in ("string_pattern_mismatch", "string_unicode"):
-        return "Has characters that are not allowed here"
-    text = str(fault["msg"])
-    if kind == "value_error":  # one of our own sentences
-        text = text.removeprefix("Value error, ")
+    """Say what is wrong, in our words or in those of pydantic."""
+    text = _SENTENCES.get(str(fault["type"]), str(fault["msg"]).removeprefix("Value error, "))
     return text[:1].upper() + text[1:]
-
-
-def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
-    """Return the methods that a path takes; the framework names those of its first route alone."""
-    routes = app.router.routes
-    return [name for name in METHODS if any(r.matches({**scope, "method": name})[0] is Match.FULL for r in routes)]
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -174,8 +166,10 @@ def add_error_handlers(app: FastAPI) -> None:
 
     async def answer(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
-        if failure.status_code == 405:
-            failure.headers = {"Allow": ", ".join(_methods_of(app, request.scope))}
+        if failure.status_code == 405:  # the framework names the methods of a path's first route alone
+            scopes = [{**request.scope, "method": name} for name in METHODS]
+            taken = [of["method"] for of in scopes if any(r.matches(of)[0] is Match.FULL for r in app.routes)]
+            failure.headers = {"Allow": ", ".join(taken)}
         return error_response(failure)
 
     for kind in (HTTPException, RequestValidationError, FirstdayError, Exception):

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
-import ipaddress
 import logging
 import random
 import re
 import time
-from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from pydantic import TypeAdapter, ValidationError
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response
-from firstday.serve.settings import ServeSettings
+from firstday.serve.settings import ServeSettings, is_loopback
 from firstday.serve.telemetry import Metrics
-
-if TYPE_CHECKING:
-    from firstday.serve.service import Service
 
 T = TypeVar("T")
 Right = Literal["read", "write", "admin"]
 
-LISTS = ("liked", "passed")
+REPEATABLE = ("liked", "passed")
 """Parameters that may be given more than once."""
 EVENTS_PATH = "/v1/events"
 STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
@@ -43,12 +38,12 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 READ_AWAY = 32
 """How many times the largest body is read and thrown away, beyond what is allowed, before a too large one is refused,
 so that the client has stopped sending and can read why."""
-HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-}
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 """Headers of each answer unless a route sets them otherwise."""
 
 _log = logging.getLogger("firstday.serve")
@@ -56,7 +51,7 @@ _requests = logging.getLogger("firstday.serve.requests")
 
 
 class Keys:
-    """The keys of each right, as digests, compared in constant time.
+    """The keys of each right, compared in constant time.
 
     Parameters
     ----------
@@ -66,23 +61,14 @@ class Keys:
 
     def __init__(self, settings: ServeSettings) -> None:
         self.any = settings.has_keys
-        by_right: dict[Right, Any] = {
-            "read": settings.read_keys,
-            "write": settings.write_keys,
-            "admin": settings.admin_keys,
-        }
-        self._digests = [
-            (right, _digest(key.get_secret_value().encode())) for right, keys in by_right.items() for key in keys
-        ]
+        by_right = zip(get_args(Right), (settings.read_keys, settings.write_keys, settings.admin_keys), strict=True)
+        self._keys = [(right, key.get_secret_value().encode()) for right, keys in by_right for key in keys]
 
     def rights_of(self, authorization: str) -> frozenset[Right]:
         """Return what the key in an Authorization header opens; every key is compared, whatever matched before."""
         scheme, _, key = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            return frozenset()
-        digest = _digest(key.strip().encode("latin-1"))
-        compared = [(right, hmac.compare_digest(digest, other)) for right, other in self._digests]
-        return frozenset(right for right, same in compared if same)
+        sent = key.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
+        return frozenset(right for right, known in self._keys if hmac.compare_digest(sent, known))
 
     def opens(self, request: Request, right: Right) -> bool:
         """Tell whether a request has a right: by its key, or since there are no keys."""
@@ -103,10 +89,6 @@ class Keys:
         raise unauthorized(f"a {right} key", request.headers)
 
 
-def _digest(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()
-
-
 def unauthorized(key: str, headers: Headers) -> ApiError:
     """Return the error of a request without a key that is known; `key` says which one is needed."""
     return ApiError(
@@ -118,11 +100,11 @@ def unauthorized(key: str, headers: Headers) -> ApiError:
     )
 
 
-def need(right: Right) -> list[Any]:
+def need(keys: Keys, right: Right) -> list[Any]:
     """Return the dependencies of endpoints that need a key: what checks it, and what describes it in the document."""
 
     async def check(request: Request) -> None:
-        service_of(request).keys.check(request, right)
+        keys.check(request, right)
 
     return [Depends(HTTPBearer(scheme_name=right, description=f"A {right} key.", auto_error=False)), Depends(check)]
 
@@ -136,17 +118,13 @@ async def parse_parameters(request: Request) -> dict[str, str]:
         One is given more than once and has one value: which one counts would be a guess.
     """
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    repeats = [name for name, n in Counter(name for name, _ in pairs).items() if n > 1 and name not in LISTS]
+    names = [name for name, _ in pairs]
+    repeats = [name for name in dict.fromkeys(names) if names.count(name) > 1 and name not in REPEATABLE]
     if repeats:
         raise RequestValidationError(
             [{"type": "repeated", "loc": ("query", name), "msg": "Given more than once"} for name in repeats]
         )
     return dict(pairs)
-
-
-def service_of(request: Request) -> Service:
-    """Return the service that a request came to."""
-    return cast("Service", request.app.state.service)
 
 
 def validated(adapter: TypeAdapter[T], value: object, *place: str) -> T:
@@ -190,51 +168,39 @@ class Gate:
         Who may do what.
     metrics
         Where requests are counted.
-    first
-        A route that is asked for most: it is tried first, past the layers of `app`.
-    stream
-        A route that takes events as they arrive; those layers would read them whole.
+    plain
+        Routes that are tried first, past the layers of `app`.
     """
 
     def __init__(
-        self,
-        app: ASGIApp,
-        settings: ServeSettings,
-        keys: Keys,
-        metrics: Metrics,
-        first: Route | None = None,
-        stream: Route | None = None,
+        self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, plain: Sequence[Route] = ()
     ) -> None:
-        self.app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
-        self._first, self._stream = first, stream
+        self.app, self._settings, self._keys, self._metrics, self._plain = app, settings, keys, metrics, plain
         self._in_work = 0
+        metrics.in_work.set_function(lambda: self._in_work)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began = time.perf_counter()
-        request_id = Headers(scope=scope).get("x-request-id", "")
+        began, headers, status = time.perf_counter(), Headers(scope=scope), 0
+        request_id = headers.get("x-request-id", "")
         if not REQUEST_ID.fullmatch(request_id):
             request_id = f"{random.getrandbits(64):016x}"
-        status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                given = dict(message["headers"])
+                missing = [header for header in HEADERS if header[0] not in given]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *missing]
             await send(message)
 
         self._in_work += 1
-        self._metrics.in_work.inc()
         try:
-            receive = await self._admit(scope, receive)
-            await self._pass_on(scope, receive, send_with_headers)
+            await self._pass_on(scope, self._admit(scope, headers, receive), send_with_headers)
         except Exception as error:
             failure = as_api_error(error)
             if status or failure.code == INTERNAL:  # with a status its headers were sent, and no answer can tell
@@ -243,8 +209,17 @@ class Gate:
                 await error_response(failure)(scope, receive, send_with_headers)
         finally:
             self._in_work -= 1
-            self._metrics.in_work.dec()
             self._note(scope, request_id, status, time.perf_counter() - began)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to the plain route that it is for, else to the application."""
+        for route in self._plain:
+            match, child_scope = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(child_scope, app=self.app)
+                await route.handle(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         """Count and log a request. Nothing of it is the client's own text but the id, which is checked."""
@@ -263,18 +238,7 @@ class Gate:
             }
             _requests.info("request", extra={"fields": fields})
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request to the first route, or to that of streams, if it is for that, else to the application."""
-        route = self._first if scope["method"] == "GET" else self._stream if scope.get("firstday.is_stream") else None
-        if route is not None:
-            match, child_scope = route.matches(scope)
-            if match is Match.FULL:
-                scope.update(child_scope, app=self.app)
-                await route.handle(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-    async def _admit(self, scope: Scope, receive: Receive) -> Receive:
+    def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """Check what can be checked before the path is known; return what hands over the body.
 
         Raises
@@ -282,10 +246,8 @@ class Gate:
         ApiError
             The request is refused.
         """
-        headers = Headers(scope=scope)
-        scope["firstday.rights"] = self._keys.rights_of(headers.get("authorization", ""))
+        scope["firstday.rights"] = rights = self._keys.rights_of(headers.get("authorization", ""))
         if not self._keys.any and not _is_local(headers.get("host", "")):
-            self._metrics.refused.labels("host").inc()
             raise ApiError(
                 403,
                 "host_not_allowed",
@@ -294,27 +256,21 @@ class Gate:
         if scope["path"] in PROBES:
             return receive
         if self._in_work > self._settings.max_concurrent:
-            self._metrics.refused.labels("overload").inc()
             raise ApiError(
                 503, "overloaded", "Too many requests are in work; try again in a second.", headers={"Retry-After": "1"}
             )
         if "content-length" not in headers and "transfer-encoding" not in headers:
             return receive
-        if self._keys.any and not scope["firstday.rights"]:
+        if self._keys.any and not rights:
 
             async def refuse() -> Message:
                 # Nothing is read from who has no key: FastAPI reads a body before its dependencies check keys.
                 raise unauthorized("a write or read key", headers)
 
-            receive = refuse
-        is_stream = (
-            scope["path"] == EVENTS_PATH and scope["method"] == "POST" and _content_type(headers) in STREAM_TYPES
-        )
+            return refuse
+        is_stream = scope["path"] == EVENTS_PATH and _content_type(headers) in STREAM_TYPES
         scope["firstday.is_stream"] = is_stream
-        body = _Body(receive, self._settings, self._metrics, is_stream=is_stream)
-        if int(headers.get("content-length", "0")) > body.max_bytes:
-            await body.refuse()
-        return body
+        return _Body(receive, headers, self._settings, is_stream=is_stream)
 
 
 class _Body:
@@ -323,17 +279,26 @@ class _Body:
     A stream may be larger, and take any time as long as it is never silent for too long.
     """
 
-    def __init__(self, receive: Receive, settings: ServeSettings, metrics: Metrics, *, is_stream: bool) -> None:
-        self._receive, self._settings, self._metrics, self._is_stream = receive, settings, metrics, is_stream
-        self.max_bytes = settings.max_stream_bytes if is_stream else settings.max_body_bytes
+    def __init__(self, receive: Receive, headers: Headers, settings: ServeSettings, *, is_stream: bool) -> None:
+        self._receive, self._settings, self._is_stream = receive, settings, is_stream
+        self._max_bytes = settings.max_stream_bytes if is_stream else settings.max_body_bytes
+        self._is_too_large = int(headers.get("content-length", "0")) > self._max_bytes
         self._n_bytes = 0
         self._until = asyncio.get_running_loop().time() + settings.body_timeout_s
 
     async def __call__(self) -> Message:
         message = await self._next()
-        if self._n_bytes > self.max_bytes:
-            await self.refuse(more=bool(message.get("more_body")))
-        return message
+        if not self._is_too_large and self._n_bytes <= self._max_bytes:
+            return message
+        # What is left is read and thrown away, so that the client has stopped sending and can read why.
+        while message.get("more_body") and self._n_bytes < self._max_bytes + READ_AWAY * self._settings.max_body_bytes:
+            message = await self._next()
+        raise ApiError(
+            413,
+            "body_too_large",
+            f"The body has more than {self._max_bytes:,} bytes; send less at once.",
+            headers={"Connection": "close"},
+        )
 
     async def _next(self) -> Message:
         timeout_s = self._settings.body_timeout_s
@@ -353,24 +318,7 @@ class _Body:
         self._n_bytes += len(message.get("body", b""))
         return message
 
-    async def refuse(self, *, more: bool = True) -> None:
-        """Read the rest away, then say that it was too much."""
-        while more and self._n_bytes < self.max_bytes + READ_AWAY * self._settings.max_body_bytes:
-            message = await self._next()
-            more = bool(message.get("more_body"))
-        self._metrics.refused.labels("body").inc()
-        raise ApiError(
-            413,
-            "body_too_large",
-            f"The body has more than {self.max_bytes:,} bytes; send less at once.",
-            headers={"Connection": "close"},
-        )
-
 
 def _is_local(host: str) -> bool:
     """Tell whether a Host header names this machine: another name means that a web page was tricked into asking."""
-    name = re.sub(r":\d+$", "", host).strip("[]").lower()
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(re.sub(r":\d+$", "", host).strip("[]").lower())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,6 @@ from firstday.serve.segment_map import SegmentMap, make_segment_map
 from firstday.serve.telemetry import Metrics
 
 _log = logging.getLogger("firstday.serve")
-_DRAWING = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +85,9 @@ class ServedModel:
         return self._questionnaires[entity]
 
     @cached_property
-    def _segment_map(self) -> SegmentMap:
+    def segment_map(self) -> SegmentMap:
+        """The segments in two dimensions; made when first asked for, since only the page needs it."""
         return make_segment_map(self.trained)
-
-    def draw_map(self) -> SegmentMap:
-        """Return the segments in two dimensions; made once, when first asked for, since only the page needs it."""
-        with _DRAWING:
-            return self._segment_map
 
     @cached_property
     def _searched(self) -> list[tuple[str, int]]:

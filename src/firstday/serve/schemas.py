@@ -11,13 +11,21 @@ from typing import Annotated, Any, Literal
 
 import pydantic_core
 from fastapi import Query, Response
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    WithJsonSchema,
+    field_validator,
+)
 
-from firstday.config import SHOWN, RecommendConfig
 from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.registry import strategy_names
-from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, to_us
+from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, to_time, to_us
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
@@ -53,11 +61,10 @@ def _text_of_whole_number(value: Any) -> Any:
     return str(value) if is_whole else value
 
 
-def _as_text(pattern: str, **more: Any) -> WithJsonSchema:
+def _or_number(text: Any) -> WithJsonSchema:
     """Return the schema of a text, or of a whole number that stands for its text."""
-    text = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH, "pattern": pattern}
     whole = {"type": "integer", "minimum": -_LARGEST, "maximum": _LARGEST}
-    return WithJsonSchema({"anyOf": [text, whole], **more})
+    return WithJsonSchema({"anyOf": [TypeAdapter(text).json_schema(), whole]})
 
 
 UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
@@ -65,25 +72,17 @@ IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_ID)]
 UserId = Annotated[
     UserIdText,
     BeforeValidator(_text_of_whole_number),
-    _as_text(_USER_ID, description="The caller's id of a user: no slash, no control characters, not dots alone."),
+    _or_number(UserIdText),
+    Field(description="The caller's id of a user: no slash, no control characters, not dots alone."),
 ]
-EventId = Annotated[
-    IdText,
-    BeforeValidator(_text_of_whole_number),
-    _as_text(_ID, description="The caller's id of an event, unique for its user."),
-]
-EntityId = Annotated[
-    IdText,
-    BeforeValidator(_text_of_whole_number),
-    _as_text(_ID, description="The caller's id of an item, or of a member of another entity."),
-]
-ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number), _as_text(_ID)]
-Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
+ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number), _or_number(IdText)]
+EventId = Annotated[ColumnValue, Field(description="The caller's id of an event, unique for its user.")]
+EntityId = Annotated[ColumnValue, Field(description="The caller's id of an item, or of a member of another entity.")]
 ListId = Annotated[
-    IdText,
-    BeforeValidator(_text_of_whole_number),
-    _as_text(_ID, description="The id of a list: the service's, where it recorded the list, or the caller's."),
+    ColumnValue,
+    Field(description="The id of a list: the service's, where it recorded the list, or the caller's."),
 ]
+Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
 Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(_whole_number)]
 Propensity = Annotated[float, Field(gt=0, le=1, strict=False)]
 Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_whole_number)]
@@ -93,10 +92,14 @@ StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()}
 """Names of strategies, as the registry has them."""
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", strict=True, allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
-    )
+class _Parameters(BaseModel):
+    """Parameters of a path's query: text, which is read as what it stands for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class _Request(_Parameters):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class Pick(_Request):
@@ -110,28 +113,31 @@ class Pick(_Request):
 class Interaction(_Request):
     """Something that a user did."""
 
-    signal: Name = Field(
-        default="stream",
-        description=f"What was done: stream, favorite, skip, ban, search, ...; or {SHOWN}, where an item was shown, "
-        "which never counts as use.",
-    )
+    signal: Name = "stream"
+    """What was done: stream, favorite, skip, ban, search, ...; or shown, where an item was shown, which never counts as
+    use."""
     entity: Name = "item"
     """To what: item, or another entity of the model."""
     entity_id: EntityId
 
 
-class ShownItem(_Request):
-    """An item that was shown to the user."""
+class _Placement(_Request):
+    list_id: ListId | None = None
+    """The list that it came from."""
+    position: Position | None = None
+    """The item's place in the list, from 1. Of an item that was shown, leave it out where the user saw it for
+    certain."""
+    propensity: Propensity | None = None
+    """How likely the policy was to show the item there; empty: that of the recorded list, if there is one. Lists do not
+    depend on it."""
+    policy: Name | None = None
+    """What made the list; empty: that of the recorded list, if there is one. Lists do not depend on it."""
+
+
+class ShownItem(_Placement):
+    """An item that was shown to the user; those without a list were shown alone."""
 
     item_id: EntityId
-    position: Position | None = None
-    """Its place in the list, from 1; leave it out where the user saw the item for certain."""
-    list_id: ListId | None = None
-    """The list; items without one were shown alone."""
-    propensity: Propensity | None = None
-    """How likely the policy was to show the item there. Lists do not depend on it."""
-    policy: Name | None = None
-    """What made the list. Lists do not depend on it."""
 
 
 def _whole_form(value: Any) -> Any:
@@ -152,7 +158,7 @@ Shown = Annotated[
 
 def _as_object(parts: Iterable[str], value: Any) -> Any:
     """Write a list of all parts, in their order, as the object that it stands for."""
-    if not isinstance(value, list):
+    if not isinstance(value, list | tuple):
         return value
     names = list(parts)
     if len(value) != len(names):
@@ -171,6 +177,12 @@ InteractionForm = Annotated[
 
 class SignalsBody(_Request):
     """All that is known of a user, in the form that every command and call takes (`Signals.of`)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]], "friends": ["u-12"]}]
+        }
+    )
 
     age: Age | None = None
     """Years."""
@@ -216,25 +228,12 @@ class SignalsBody(_Request):
         )
 
 
-class UserBody(SignalsBody):
-    """What is known of a user beside events: profile, picks, friends; what is left out is forgotten."""
+class EventBody(Interaction, _Placement):
+    """Something that a user did, to keep.
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "age": 24,
-                    "profile": {"country": "FR"},
-                    "picks": [{"entity": "artist", "entity_id": "a7"}],
-                    "friends": ["u-12"],
-                }
-            ]
-        }
-    )
-
-
-class EventBody(Interaction):
-    """Something that a user did, to keep."""
+    Where events of the signal shown name a list, they say what was seen of it, and the list as the service recorded it
+    no longer does.
+    """
 
     event_id: EventId
     user_id: UserId
@@ -242,20 +241,6 @@ class EventBody(Interaction):
         default=None, strict=False, json_schema_extra={"pattern": _YEARS}, examples=["2026-01-31T12:00:00Z"]
     )
     """When it happened, from 1971 to tomorrow, with its offset from UTC. Kept for you; lists do not depend on it."""
-    list_id: ListId | None = Field(
-        default=None,
-        description=f"The list that it came from. Where events of the signal {SHOWN} name a list, they say what was "
-        "seen of it, and the list as the service recorded it no longer does.",
-    )
-    position: Position | None = Field(
-        default=None,
-        description=f"The item's place in the list, from 1. With {SHOWN}, leave it out where the user saw the item for "
-        "certain.",
-    )
-    propensity: Propensity | None = None
-    """How likely the policy was to show the item there; empty: that of the recorded list, if there is one."""
-    policy: Name | None = None
-    """What made the list; empty: that of the recorded list, if there is one."""
 
     @field_validator("timestamp", mode="before")
     @classmethod
@@ -273,9 +258,9 @@ class EventBody(Interaction):
 
     def to_event(self) -> tuple[str, Event]:
         """Return the user's id and what the store keeps."""
-        time_ms = None if self.timestamp is None else to_us(self.timestamp) // 1000
-        what = (self.event_id, self.signal, self.entity, self.entity_id, time_ms)
-        return self.user_id, Event(*what, 0, self.list_id, self.position, self.propensity, self.policy)
+        values = dict(self)
+        user_id, time = values.pop("user_id"), values.pop("timestamp")
+        return user_id, Event(**values, timestamp_ms=time and to_us(time) // 1000)
 
 
 class EventsBody(_Request):
@@ -287,14 +272,7 @@ class EventsBody(_Request):
                 {
                     "events": [
                         {"event_id": "e-1", "user_id": "u-4711", "signal": "stream", "entity_id": "i81"},
-                        {
-                            "event_id": "e-2",
-                            "user_id": "u-4711",
-                            "signal": "favorite",
-                            "entity": "artist",
-                            "entity_id": "a7",
-                            "timestamp": "2026-01-31T12:00:00Z",
-                        },
+                        {"event_id": "e-2", "user_id": "u-12", "entity": "artist", "entity_id": "a7"},
                     ]
                 }
             ]
@@ -309,16 +287,11 @@ MAX_PER_ANSWER = 200
 AtMost = Annotated[int, Field(ge=1, le=MAX_PER_ANSWER)]
 
 
-class ListOptions(BaseModel):
+class ListOptions(_Parameters):
     """What list is wanted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    k: Length | None = Field(
-        default=None,
-        description=f"Length of the list; empty: the model's setting ({RecommendConfig().k} if it was left alone).",
-        examples=[10],
-    )
+    k: Length | None = Field(default=None, examples=[10])
+    """Length of the list; empty: the model's setting."""
     strategy: StrategyName | None = Field(default=None, strict=False, examples=["segment"])
     """How the list is made; empty: the model's setting."""
     explain: bool = False
@@ -347,12 +320,6 @@ class RecommendBody(ListOptions, _Request):
     )
 
     signals: SignalsBody = SignalsBody()
-
-
-class _Parameters(BaseModel):
-    """Parameters of a path's query: text, which is read as what it stands for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ListParameters(ListOptions):
@@ -427,61 +394,61 @@ Source = Literal["store", "request", "store_unavailable"]
 """Where a user's signals came from."""
 
 
-SCORE_SCALE = (
-    "What the scores are: share of ... (of whom, from 0 to 1), probability of use (as validation users used what was "
-    "listed for them), or score, which means nothing but the order."
-)
-N_RANKED = "How many of the items, the first ones, the route ranked; the others only fill the list up."
-
-
 class _Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Item(_Answer):
+class _ByModel(_Answer):
+    model: str
+
+
+class _Named(_Answer):
+    item_id: ItemId
+    title: str
+
+
+class Item(_Named):
     """One place of a list."""
 
-    item_id: ItemId
     title: str
     """Empty where the items have none."""
     score: float
     """On the scale that score_scale names; 0 for items that only fill the list up."""
 
 
-class SegmentItem(_Answer):
+class SegmentItem(_Named):
     """What people of a segment use."""
 
-    item_id: ItemId
-    title: str
     share: float
     """Share of the segment's people who use it."""
-    share_of_everyone: float
+    share_of_everyone: float = Field(validation_alias="everyone")
 
 
-class SegmentAnswer(_Answer):
+class _Segment(_Answer):
+    segment: int = Field(validation_alias="number")
+    users: int = Field(validation_alias="n_users")
+
+
+class SegmentAnswer(_Segment):
     """A segment: people of similar taste."""
 
-    segment: int
-    users: int
+    users: int = Field(validation_alias="n_users")
     """How many warm users it has."""
     spread: float
     """Mean squared distance of its people to its centre."""
-    top_items: list[SegmentItem]
+    top_items: list[SegmentItem] = Field(validation_alias="top")
     """What they use most, best first."""
 
 
-class SegmentsAnswer(_Answer):
+class SegmentsAnswer(_ByModel):
     """Segments, largest first."""
 
-    model: str
     total: int
     segments: list[SegmentAnswer]
 
 
-class OneSegmentAnswer(SegmentAnswer):
+class OneSegmentAnswer(_ByModel, SegmentAnswer):
     """One segment."""
-
-    model: str
 
 
 class NearSegment(SegmentAnswer):
@@ -504,11 +471,9 @@ class MovedBy(_Answer):
     """The predicted segment without it; null: nothing would be known."""
 
 
-class NearSignal(_Answer):
+class NearSignal(_Named):
     """What the user likes that is most like an item."""
 
-    item_id: ItemId
-    title: str
     similarity: float
     """Cosine of the two items' vectors."""
 
@@ -584,8 +549,11 @@ class ListAnswer(_Answer):
     """The predicted segment; null where nothing is known of the user."""
     segment_size: int | None
     """How many warm users it has."""
-    score_scale: str = Field(description=SCORE_SCALE)
-    n_ranked: int = Field(description=N_RANKED)
+    score_scale: str
+    """What the scores are: share of ... (of whom, from 0 to 1), probability of use (as validation users used what was
+    listed for them), or score, which means nothing but the order."""
+    n_ranked: int
+    """How many of the items, the first ones, the route ranked; the others only fill the list up."""
     items: list[Item]
     """Best first."""
     ignored: list[str]
@@ -619,7 +587,8 @@ class _KeptEvents(_Answer):
 class EventsAnswer(_KeptEvents):
     """What became of a batch of events."""
 
-    ignored: list[str] = Field(description=f"Sentences on the first {MOST_IGNORED} of them.")
+    ignored: list[str]
+    """Sentences on the first of them."""
 
 
 class LineError(_Answer):
@@ -650,17 +619,19 @@ class RecordedItem(_Answer):
     propensity: float
 
 
+_ReadTime = BeforeValidator(lambda us: to_time(us) if us else None)
+
+
 class RecordedList(_Answer):
     """A list that was shown."""
 
     list_id: str
     policy: str
     """What made it."""
-    recorded_at: datetime
-    is_told: bool = Field(
-        description=f"Whether events of the signal {SHOWN} said what was seen of it; then the list no longer does."
-    )
-    items: list[RecordedItem]
+    recorded_at: Annotated[datetime, _ReadTime, Field(validation_alias="received_us")]
+    is_told: bool
+    """Whether events of the signal shown said what was seen of it; then the list no longer does."""
+    items: list[RecordedItem] = Field(validation_alias="impressions")
 
 
 class UserAnswer(_Answer):
@@ -668,16 +639,16 @@ class UserAnswer(_Answer):
 
     user_id: str
     age: int | None
-    profile: dict[str, str]
-    picks: list[Pick]
+    profile: dict[str, str] = Field(validation_alias="columns")
+    picks: list[PickForm]
     friends: list[str]
-    interactions: list[Interaction] = []
+    interactions: list[InteractionForm] = []
     """What was put as done, beside the events."""
     shown: list[ShownItem] = []
     """What was put as shown, beside the lists."""
-    put_at: datetime | None
+    put_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="put_us")]
     """When profile, picks and friends were put."""
-    first_seen_at: datetime | None
+    first_seen_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="first_us")]
     """When something of the user was first kept."""
     events: list[Event]
     """In the order of receipt."""
@@ -687,28 +658,24 @@ class UserAnswer(_Answer):
     """Experiments that the user takes or took part in."""
 
 
-class PutAnswer(_Answer):
+class PutAnswer(_ByModel):
     """What became of a profile."""
 
     user_id: str
-    model: str
     ignored: list[str]
     """A sentence for each part that the model does not understand. It is kept."""
 
 
-class FoundItem(_Answer):
+class FoundItem(_Named):
     """An item."""
 
-    item_id: ItemId
-    title: str
     share_of_everyone: float
     """Share of warm users who use it."""
 
 
-class ItemsAnswer(_Answer):
+class ItemsAnswer(_ByModel):
     """Items found, most used first."""
 
-    model: str
     items: list[FoundItem]
 
 
@@ -729,10 +696,9 @@ class QuestionAnswer(_Answer):
     """How much the answer tells of the segment, on average."""
 
 
-class OnboardingAnswer(_Answer):
+class OnboardingAnswer(_ByModel):
     """The state of the questionnaire."""
 
-    model: str
     answered: int
     """Answers that were taken into account."""
     ignored: list[str]
@@ -746,16 +712,17 @@ class OnboardingAnswer(_Answer):
     route: str | None = None
     """Only where k was given. answers: what warm users who would have answered alike use. Where the model keeps none:
     the strategy, or fallback, that answered from the yeses."""
-    score_scale: str | None = Field(default=None, description=f"Only where k was given. {SCORE_SCALE}")
-    n_ranked: int | None = Field(default=None, description=f"Only where k was given. {N_RANKED}")
+    score_scale: str | None = None
+    """Only where k was given: what the scores are, as in any list."""
+    n_ranked: int | None = None
+    """Only where k was given: how many of the items, the first ones, the route ranked."""
     items: list[Item] | None = None
     """Only where k was given: a list by yeses and noes, without these items, best first."""
 
 
-class ModelAnswer(_Answer):
+class ModelAnswer(_ByModel):
     """The model that answers now."""
 
-    model: str
     firstday: str
     """Version of firstday that trained it."""
     created_at: str
@@ -835,10 +802,9 @@ class ProfileColumn(_Answer):
     """How many rarer values are not listed."""
 
 
-class ProfileAnswer(_Answer):
+class ProfileAnswer(_ByModel):
     """What a newcomer may say of themselves."""
 
-    model: str
     age: AgeRange | None
     """null: the model knows no ages."""
     columns: list[ProfileColumn]
@@ -851,30 +817,25 @@ class Place(_Answer):
     y: float
 
 
-class ApartItem(_Answer):
+class ApartItem(_Named):
     """An item that sets a segment apart."""
 
-    item_id: ItemId
-    title: str
     lift: float
     """Share of the segment's people who use it, smoothed as soft_segments does, by everyone's share."""
 
 
-class SegmentDot(Place):
+class SegmentDot(Place, _Segment):
     """A segment on the map."""
 
-    segment: int
-    users: int
     radius: float
     """Of its dot, in the map's units: the area follows the users."""
-    apart: list[ApartItem]
+    apart: list[ApartItem] = Field(validation_alias="distinctive")
     """What tells its people best from everyone, best first: its name."""
 
 
-class MapAnswer(_Answer):
+class MapAnswer(_ByModel):
     """All segments in two dimensions."""
 
-    model: str
     everyone: Place
     """Where somebody is of whom nothing is known."""
     kept: float
@@ -890,23 +851,20 @@ class ListedItem(SegmentItem):
     """The liked item that is nearest to it."""
 
 
-class SpeakingSegment(_Answer):
+class SpeakingSegment(_Segment):
     """A segment near to a user's predicted taste, with its list."""
 
-    segment: int
-    users: int
     weight: float
     """Its part in the list of soft_segments, from 0 to 1."""
-    apart: list[ApartItem]
+    apart: list[ApartItem] = Field(validation_alias="distinctive")
     """What tells its people best from everyone, best first."""
     items: list[ListedItem]
     """What its people use most, without what the user has used or banned."""
 
 
-class NearAnswer(_Answer):
+class NearAnswer(_ByModel):
     """The segments near to a user."""
 
-    model: str
     user_id: str
     signals_from: Source
     place: Place

@@ -106,11 +106,10 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
 
 def _listen(host: str, port: int) -> socket.socket:
     """Take the address before the model is loaded."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
+        listening.bind((host, port))
     except OSError as error:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
         raise ConfigError(f"{host}:{port}: {reason}; give another with --port or --host.") from None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from firstday.recommend.variants import Experiment
 from firstday.serve.batching import Enrolment, Lists
 from firstday.serve.middleware import Keys
-from firstday.serve.models import ModelHolder
+from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.settings import ServeSettings
 from firstday.serve.store.base import StoreError
 from firstday.serve.store.open import open_store
@@ -41,15 +44,15 @@ class Service:
         self.settings, self.metrics, self.keys = settings, Metrics(), Keys(settings)
         self.holder = ModelHolder(model, self.metrics, settings.strategy, needed)
         self.store = open_store(settings)
-        self.enrolment = Enrolment(experiment, self.store, self.metrics) if experiment else None
+        self.store.watch = self.metrics.store_call
+        self.enrolment = Enrolment(experiment, self.store) if experiment else None
         self.lists = Lists(self.holder, self.store, self.metrics, self.enrolment)
         self.is_draining = False
         """Whether the process is about to end."""
 
     async def purge(self) -> None:
         """Remove what has expired."""
-        with self.metrics.store_call("purge"):
-            removed = await self.store.purge()
+        removed = await self.store.purge()
         if removed:
             _log.info("removed what has expired", extra={"fields": {"rows": removed}})
 
@@ -64,3 +67,19 @@ class Service:
             raise
         self.metrics.backups.labels("done").inc()
         return target.stat().st_size
+
+
+async def service_of(request: Request) -> Service:
+    """Return the service that a request came to."""
+    service: Service = request.app.state.service
+    return service
+
+
+async def model_of(request: Request) -> ServedModel:
+    """Return the model that answers a request."""
+    return (await service_of(request)).holder.current
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+ModelDep = Annotated[ServedModel, Depends(model_of)]
+"""Types of what endpoints are given of the service."""

@@ -123,22 +123,21 @@ class ServeSettings(BaseSettings):
     """Serve at / the page on which people try the model. It has no data in it and needs no key; what it asks the
     service for does."""
 
-    @field_validator("read_keys", "write_keys", "admin_keys", mode="before")
+    @field_validator("read_keys", "write_keys", "admin_keys", "trusted_proxies", mode="before")
     @classmethod
-    def _split_keys(cls, value: Any) -> Any:
-        keys = _split(value)
-        if any(len(key) < KEY_LENGTH for key in keys if isinstance(key, str)):
+    def _split(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("read_keys", "write_keys", "admin_keys")
+    @classmethod
+    def _need_long_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key) < KEY_LENGTH for key in keys):
             raise ValueError(f"a key is shorter than {KEY_LENGTH} characters; make a longer one")
         return keys
 
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _split_addresses(cls, value: Any) -> Any:
-        return _split(value)
-
     @model_validator(mode="after")
     def _open_only_with_keys(self) -> ServeSettings:
-        if not self.is_loopback and not self.has_keys:
+        if not is_loopback(self.host) and not self.has_keys:
             raise ValueError(
                 f"host {self.host} can be reached from other machines and no key is set; set {PREFIX}READ_KEYS, "
                 f"{PREFIX}WRITE_KEYS and {PREFIX}ADMIN_KEYS, or listen on 127.0.0.1"
@@ -151,14 +150,6 @@ class ServeSettings(BaseSettings):
         return bool(self.read_keys or self.write_keys or self.admin_keys)
 
     @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach the address."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-    @property
     def store_url(self) -> str:
         """The store's URL, the default filled in."""
         return (
@@ -167,9 +158,12 @@ class ServeSettings(BaseSettings):
         )
 
 
-def _split(value: Any) -> Any:
-    """Cut a text at its commas; leave anything else."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a host."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> ServeSettings:
@@ -191,9 +185,9 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> ServeSettings:
     try:
         settings = ServeSettings(**{name: value for name, value in (overrides or {}).items() if value is not None})
     except ValidationError as error:
-        for fault in error.errors(include_input=False):
+        for fault in error.errors():
             name = PREFIX + str(fault["loc"][0]).upper() if fault["loc"] else "serve"
-            text = str(fault["ctx"]["error"]) if fault["type"] == "value_error" else fault["msg"]
+            text = fault["msg"].removeprefix("Value error, ")
             faults.append(f"{name}: {text[:1].lower()}{text[1:]}.")
     if faults:
         raise ConfigError("\n".join(faults))

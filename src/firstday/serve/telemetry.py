@@ -20,7 +20,6 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    generate_latest,
 )
 
 from firstday.serve.store.base import StoreError
@@ -28,8 +27,11 @@ from firstday.serve.store.base import StoreError
 _log = logging.getLogger("firstday.serve")
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+
+
 class Lines(logging.Formatter):
-    """Time, level, event, and the fields that belong to it: a JSON object a line, or text for people.
+    """Time, level, event, and the fields that belong to it: a JSON object a line, or NAME=VALUE for people.
 
     Parameters
     ----------
@@ -43,14 +45,15 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record."""
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        level, event, fields = record.levelname.lower(), record.getMessage(), getattr(record, "fields", {})
-        traceback = self.formatException(record.exc_info) if record.exc_info else None
-        if self._is_text:
-            line = " ".join([time, level, event, *(f"{name}={value}" for name, value in fields.items())])
-            return f"{line}\n{traceback}" if traceback else line
-        line_of = {"time": time, "level": level, "event": event, **fields}
-        return json.dumps(line_of | ({"traceback": traceback} if traceback else {}), ensure_ascii=False, default=str)
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return " ".join(f"{name}={value}" for name, value in line.items()) if self._is_text else _ENCODER.encode(line)
 
 
 def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
@@ -101,7 +104,6 @@ class Metrics:
         self.events_not_understood = Counter(
             "events_not_understood", "Events that name something the model does not know.", **naming
         )
-        self.refused = Counter("refused", "Requests refused before they were looked at.", ["why"], **naming)
         self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **naming)
         self._store_up = Gauge("store_up", "1 if the last call to the store succeeded.", **naming)
         self._note_store(is_up=True)
@@ -138,7 +140,3 @@ class Metrics:
         """Name the model that answers from now on."""
         self._model.info({"version": version})
         self._model_loaded.set(loaded_at_s)
-
-    def render(self) -> bytes:
-        """Return all of it as Prometheus reads it."""
-        return generate_latest(self.registry)

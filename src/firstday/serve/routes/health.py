@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import service_of
 from firstday.serve.schemas import HealthAnswer, ReadyAnswer
+from firstday.serve.service import ServiceDep
 from firstday.serve.store.base import StoreError
 
 PING_TIMEOUT_S = 1.0
@@ -33,12 +33,11 @@ async def is_alive() -> HealthAnswer:
 
 
 @watching.get("/readyz", summary="Should requests be sent here")
-async def is_ready(request: Request) -> ReadyAnswer:
+async def is_ready(service: ServiceDep) -> ReadyAnswer:
     """Answer 200 while the model answers, 503 once the process is about to end; needs no key.
 
     A store that cannot be reached does not make it unready, since lists are still given; it is named.
     """
-    service = service_of(request)
     if service.is_draining:
         raise ApiError(503, "draining", "The process is about to end; send requests elsewhere.")
     try:
@@ -51,6 +50,6 @@ async def is_ready(request: Request) -> ReadyAnswer:
 
 
 @counting.get("/metrics", summary="Counters for Prometheus", response_class=Response, responses=_TEXT)
-async def render_metrics(request: Request) -> Response:
+async def render_metrics(service: ServiceDep) -> Response:
     """Return every counter."""
-    return Response(service_of(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)

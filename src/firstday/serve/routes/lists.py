@@ -11,9 +11,10 @@ from starlette.routing import Route
 from firstday.serve.batching import Ask
 from firstday.serve.explain import explain as explain_list
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import need_json, parse_parameters, service_of, validated
+from firstday.serve.middleware import need_json, parse_parameters, validated
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody, UserIdText, json_response
+from firstday.serve.service import Service, ServiceDep, service_of
 from firstday.serve.store.base import StoredUser
 
 MAX_IGNORED = 20
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/v1", tags=["lists"])
 
 @router.get(PATH, response_model=ListAnswer, summary="Recommend to a user")
 async def recommend_to_user(
+    service: ServiceDep,
     request: Request,
     user_id: UserIdPath,
     parameters: Annotated[ListParameters, Query()],
@@ -34,7 +36,6 @@ async def recommend_to_user(
     Where the store does not answer, the list rests on nothing of the user, and `signals_from` says so. With `record` it
     is kept that the user is shown the list; where it could not be kept, there is the list without a `list_id`.
     """
-    service = service_of(request)
     # Whether a browser asks for a page that is not the service's own.
     is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
     if parameters.record:
@@ -43,6 +44,7 @@ async def recommend_to_user(
             raise ApiError(403, "forbidden", "A page of another site may not record lists; ask from a server of yours.")
     enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
     return await _answer(
+        service,
         request,
         Ask(user_id, None, parameters.k, parameters.strategy, parameters.keep_used, parameters.record, enrol),
         explain=parameters.explain,
@@ -55,13 +57,15 @@ _USER_ID, _PARAMETERS = TypeAdapter(UserIdText), TypeAdapter(ListParameters)
 async def _recommend_quickly(request: Request) -> Response:
     """Answer as `recommend_to_user` does, with the same checks and types, each in one call."""
     request.scope["route"] = quick_route
-    service_of(request).keys.check(request, "read")
+    service = await service_of(request)
+    service.keys.check(request, "read")
     values = await parse_parameters(request)
     user_id = validated(_USER_ID, request.path_params["user_id"], "path", "user_id")
-    return await recommend_to_user(request, user_id, validated(_PARAMETERS, values, "query"))
+    return await recommend_to_user(service, request, user_id, validated(_PARAMETERS, values, "query"))
 
 
-quick_route = Route(f"/v1{PATH}", _recommend_quickly, methods=["GET"])
+quick_route = Route(f"/v1{PATH}", _recommend_quickly)
+quick_route.methods = {"GET"}
 """Answers what the service is asked for most, past FastAPI's own steps, in place of the router's endpoint of that path,
 which describes it in the OpenAPI document; docs/operations.md has what that saves."""
 
@@ -72,32 +76,32 @@ which describes it in the OpenAPI document; docs/operations.md has what that sav
     summary="Recommend to someone described in the request",
     dependencies=[Depends(need_json)],
 )
-async def recommend_to_signals(request: Request, body: RecommendBody, _query: NoQuery) -> Response:
+async def recommend_to_signals(service: ServiceDep, request: Request, body: RecommendBody, _query: NoQuery) -> Response:
     """Return a list from the signals in the body; nothing is read from the store or kept."""
     signals = StoredUser(body.signals.to_profile()).to_signals()
-    return await _answer(request, Ask(None, signals, body.k, body.strategy, body.keep_used), explain=body.explain)
+    return await _answer(
+        service, request, Ask(None, signals, body.k, body.strategy, body.keep_used), explain=body.explain
+    )
 
 
-async def _answer(request: Request, ask: Ask, *, explain: bool) -> Response:
+async def _answer(service: Service, request: Request, ask: Ask, *, explain: bool) -> Response:
     """Make a list and answer with it, as `ListAnswer` says."""
-    service = service_of(request)
     reply = await service.lists.make(ask)
     experiment = None
-    if service.enrolment is not None and reply.variant is not None:
+    if service.enrolment is not None and ask.variant is not None:
         experiment = service.enrolment.experiment.name
-        request.scope["firstday.logged"] = {"variant": f"{experiment}/{reply.variant.name}"}
-    served, answers, row, segment = reply.model, reply.answers, reply.row, reply.segment
+        request.scope["firstday.logged"] = {"variant": f"{experiment}/{ask.variant.name}"}
+    served, segment, ignored = reply.model, reply.segment, list(reply.ignored)
     ids, titles = served.item_ids, served.titles
-    ignored = list(answers.ignored[row])
     if len(ignored) > MAX_IGNORED:
         ignored[MAX_IGNORED:] = [f"and {len(ignored) - MAX_IGNORED:,} more"]
     return json_response(
         {
             "model": served.version,
             "user_id": ask.user_id,
-            "strategy": answers.strategy,
+            "strategy": reply.strategy,
             "route": reply.route,
-            "signals_from": reply.source,
+            "signals_from": ask.source,
             "segment": segment,
             "segment_size": None if segment is None else int(served.trained.segments.items.sizes[segment]),
             "score_scale": reply.score_scale,
@@ -107,11 +111,11 @@ async def _answer(request: Request, ask: Ask, *, explain: bool) -> Response:
                 for item, score in zip(reply.items, reply.scores, strict=True)
             ],
             "ignored": ignored,
-            "notes": answers.notes[row],
+            "notes": reply.notes,
             "list_id": reply.list_id,
             "not_recorded": reply.not_recorded,
             "experiment": experiment,
-            "variant": reply.variant.name if reply.variant else None,
+            "variant": ask.variant and ask.variant.name,
             **({"explanation": explain_list(reply)} if explain else {}),
         }
     )

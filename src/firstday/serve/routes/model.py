@@ -3,106 +3,98 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
 from firstday.recommend.registry import strategies_of
-from firstday.serve.explain import segment_values
+from firstday.recommend.segment_description import describe_segment, describe_segments
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import service_of
 from firstday.serve.schemas import (
-    FoundItem,
     ItemsAnswer,
     ItemsParameters,
     ModelAnswer,
     NoQuery,
     OneSegmentAnswer,
     ReloadAnswer,
-    SegmentAnswer,
     SegmentParameters,
     SegmentsAnswer,
     SegmentsParameters,
 )
+from firstday.serve.service import ModelDep, ServiceDep
 
 reading = APIRouter(prefix="/v1", tags=["model"])
 admin = APIRouter(prefix="/v1", tags=["model"])
 
 
-@reading.get("/segments", summary="List the segments, largest first")
+@reading.get("/segments", response_model=SegmentsAnswer, summary="List the segments, largest first")
 async def list_segments(
-    request: Request,
+    served: ModelDep,
     parameters: Annotated[SegmentsParameters, Query()],
-) -> SegmentsAnswer:
+) -> dict[str, Any]:
     """Return segments with their size and what their people use."""
-    served = service_of(request).holder.current
-    order = np.argsort(-served.trained.segments.items.sizes, kind="stable")
-    segments = [
-        SegmentAnswer.model_validate(segment_values(served.trained, segment, parameters.items))
-        for segment in order[parameters.offset : parameters.offset + parameters.limit].tolist()
-    ]
-    return SegmentsAnswer(model=served.version, total=len(order), segments=segments)
+    rows = describe_segments(served.trained, parameters.items, parameters.offset + parameters.limit)
+    return {
+        "model": served.version,
+        "total": len(served.trained.segments),
+        "segments": rows[parameters.offset :],
+    }
 
 
-@reading.get("/segments/{segment}", summary="Read one segment")
+@reading.get("/segments/{segment}", response_model=OneSegmentAnswer, summary="Read one segment")
 async def read_segment(
-    request: Request,
+    served: ModelDep,
     segment: Annotated[int, Path(ge=0, le=2**31, description="Its number.", examples=[0])],
     parameters: Annotated[SegmentParameters, Query()],
-) -> OneSegmentAnswer:
+) -> dict[str, Any]:
     """Return a segment's size and what its people use."""
-    served = service_of(request).holder.current
     if segment >= len(served.trained.segments):
         raise ApiError(404, "not_found", f"The model has {len(served.trained.segments):,} segments, from 0.")
-    return OneSegmentAnswer(model=served.version, **segment_values(served.trained, segment, parameters.items))
+    return {"model": served.version, **vars(describe_segment(served.trained, segment, parameters.items))}
 
 
-@reading.get("/items", summary="Find items by title")
-async def find_items(request: Request, parameters: Annotated[ItemsParameters, Query()]) -> ItemsAnswer:
+@reading.get("/items", response_model=ItemsAnswer, summary="Find items by title")
+async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
     """Return the item of that id, then those whose titles hold the text, most used first."""
-    served = service_of(request).holder.current
     items = [
-        FoundItem(item_id=served.item_ids[ix], title=served.titles[ix], share_of_everyone=served.trained.popularity[ix])
-        for ix in islice(served.find_items(parameters.query), parameters.limit)
+        {**served.name_item(item), "share_of_everyone": served.trained.popularity[item]}
+        for item in islice(served.find_items(parameters.query), parameters.limit)
     ]
-    return ItemsAnswer(model=served.version, items=items)
+    return {"model": served.version, "items": items}
 
 
-@reading.get("/model", summary="Describe the model")
-async def describe_model(request: Request, _query: NoQuery) -> ModelAnswer:
+@reading.get("/model", response_model=ModelAnswer, summary="Describe the model")
+async def describe_model(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
     """Return what the model is, what it knows and how well it did."""
-    served = service_of(request).holder.current
     model = served.trained
-    return ModelAnswer(
-        model=served.version,
-        firstday=served.manifest["firstday"],
-        created_at=served.manifest["created_at"],
-        loaded_at=served.loaded_at,
-        dimensions=model.dimensions,
-        segments=len(model.segments),
-        items=model.n_items,
-        signals=list(model.catalogue.signals),
-        entities=[ITEM, *model.catalogue.entities],
-        profile_columns=[*(["age"] if model.catalogue.has_ages else []), *model.catalogue.groups],
-        features=list(model.encoder.blocks()),
-        strategies=list(strategies_of(model)),
-        default_strategy=model.config.recommend.strategy,
-        default_k=model.config.recommend.k,
-        data=dict(model.facts.get("data", {})),
-        metrics=dict(model.facts.get("metrics", {})),
-    )
+    return {
+        "model": served.version,
+        "firstday": served.manifest["firstday"],
+        "created_at": served.manifest["created_at"],
+        "loaded_at": served.loaded_at,
+        "dimensions": model.dimensions,
+        "segments": len(model.segments),
+        "items": model.n_items,
+        "signals": model.catalogue.signals,
+        "entities": [ITEM, *model.catalogue.entities],
+        "profile_columns": [*["age"] * model.catalogue.has_ages, *model.catalogue.groups],
+        "features": list(model.encoder.blocks()),
+        "strategies": list(strategies_of(model)),
+        "default_strategy": model.config.recommend.strategy,
+        "default_k": model.config.recommend.k,
+        "data": model.facts.get("data", {}),
+        "metrics": model.facts.get("metrics", {}),
+    }
 
 
 @admin.post("/model/reload", summary="Load the model's folder again")
-async def reload_model(request: Request, _query: NoQuery) -> ReloadAnswer:
+async def reload_model(service: ServiceDep, _query: NoQuery) -> ReloadAnswer:
     """Verify and warm what the folder holds now, then swap it in; requests in work finish on the old one.
 
     Where it cannot be used the answer is 409 and says why, and the old one goes on answering.
     """
-    service = service_of(request)
     before = service.holder.current.version
     try:
         changed = await service.holder.reload()

@@ -6,20 +6,20 @@ import asyncio
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
 from firstday.data.events import ITEM
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.recommend.questionnaire import Answers, recommend_after_questions
-from firstday.serve.middleware import service_of
 from firstday.serve.models import ServedModel
-from firstday.serve.schemas import OnboardingAnswer, OnboardingParameters, Source
+from firstday.serve.schemas import OnboardingAnswer, OnboardingParameters
+from firstday.serve.service import ServiceDep
 
 router = APIRouter(prefix="/v1", tags=["model"])
 
 
-@router.get("/onboarding", summary="Ask the next question of the questionnaire")
-async def next_question(request: Request, parameters: Annotated[OnboardingParameters, Query()]) -> OnboardingAnswer:
+@router.get("/onboarding", response_model=OnboardingAnswer, summary="Ask the next question of the questionnaire")
+async def next_question(service: ServiceDep, parameters: Annotated[OnboardingParameters, Query()]) -> dict[str, Any]:
     """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
 
     Questions are about the most used items, or the members of another `entity`, such as artists, by their names. With
@@ -28,30 +28,30 @@ async def next_question(request: Request, parameters: Annotated[OnboardingParame
     it among the user's picks, or as an event with the signal onboarding. Where the store does not answer, only the
     answers in the request count, and `signals_from` says so.
     """
-    service = service_of(request)
     served = service.holder.current
     entity, catalogue = parameters.entity, served.trained.catalogue
     questionnaire = await asyncio.to_thread(served.questionnaire_of, entity)
-    read: tuple[Signals, Source] = (Signals(), "request")
+    signals, source = Signals(), "request"
     if parameters.user_id is not None:
-        read = await service.lists.read_signals(parameters.user_id)
-    signals, source = read
+        signals, source = await service.lists.read_signals(parameters.user_id)
     answers, ignored = _collect(served, parameters, signals)
     batch, _ = served.trained.read_signals([signals])
     excluded = batch.closed_items(served.trained.config.signals).columns.tolist()
     question = questionnaire.next_question(answers, excluded if entity == ITEM else ())
-    values: dict[str, Any] = {"question": None}
+    values: dict[str, Any] = {
+        "model": served.version,
+        "signals_from": source,
+        "answered": len(answers),
+        "ignored": ignored,
+        "question": None,
+        "likely_segments": np.argsort(-questionnaire.believe(answers), kind="stable")[:3],
+    }
     if question is not None:
         identity, name = catalogue.ids_of(entity)[question.target], catalogue.name_of(entity, question.target)
-        item_id, title = (identity, name) if entity == ITEM else (None, None)
-        values["question"] = {
-            "entity": entity,
-            "entity_id": identity,
-            "name": name,
-            "item_id": item_id,
-            "title": title,
-            "gain_bits": question.gain_bits,
-        }
+        values["question"] = {"entity": entity, "entity_id": identity, "name": name, "gain_bits": question.gain_bits}
+        values["question"] |= (
+            {"item_id": identity, "title": name} if entity == ITEM else {"item_id": None, "title": None}
+        )
     if parameters.k is not None:
         answer = await asyncio.to_thread(
             recommend_after_questions,
@@ -62,18 +62,8 @@ async def next_question(request: Request, parameters: Annotated[OnboardingParame
             excluded=excluded,
         )
         service.metrics.lists.labels(answer.strategy, answer.route).inc()
-        values |= {name: getattr(answer, name) for name in ("route", "score_scale", "n_ranked")}
-        values["items"] = [vars(item) for item in answer.items]
-    return OnboardingAnswer.model_validate(
-        {
-            "model": served.version,
-            "signals_from": source,
-            "answered": len(answers),
-            "ignored": ignored,
-            "likely_segments": np.argsort(-questionnaire.believe(answers), kind="stable")[:3].tolist(),
-            **values,
-        }
-    )
+        values |= {name: getattr(answer, name) for name in ("route", "score_scale", "n_ranked", "items")}
+    return values
 
 
 def _collect(served: ServedModel, parameters: OnboardingParameters, signals: Signals) -> tuple[Answers, list[str]]:
@@ -81,10 +71,8 @@ def _collect(served: ServedModel, parameters: OnboardingParameters, signals: Sig
     entity = parameters.entity
     ids = served.trained.catalogue.ids_of(entity)
     picks = [str(identity) for signal, of, identity in signals.interactions if (signal, of) == (PICK_SIGNAL, entity)]
-    liked, passed = (
-        {identity: ids.index_of(identity) for identity in of} for of in ([*parameters.liked, *picks], parameters.passed)
-    )
-    ignored = [f"{entity} {name!r} is unknown" for of in (liked, passed) for name, ix in of.items() if ix < 0]
-    yes, no = ({index for index in of.values() if index >= 0} for of in (liked, passed))
+    given = dict.fromkeys([*parameters.liked, *picks]), dict.fromkeys(parameters.passed)
+    ignored = [f"{entity} {name!r} is unknown" for names in given for name in names if ids.index_of(name) < 0]
+    yes, no = ({ids.index_of(name) for name in names} - {-1} for names in given)
     ignored += [f"{entity} {str(ids[ix])!r} is answered with yes and no; yes counts" for ix in sorted(yes & no)]
     return Answers(tuple(sorted(yes)), tuple(sorted(no - yes))), ignored

@@ -7,10 +7,6 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response
 
-from firstday.serve.http_errors import ApiError
-
-FOLDER = "page"
-INDEX = "index.html"
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -33,7 +29,6 @@ _KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_KEYS_UNKNOWN, _KEYS_NEEDED = b'data-keys="none"', b'data-keys="needed"'
 
 
 def make_router(*, needs_keys: bool) -> APIRouter:
@@ -44,31 +39,25 @@ def make_router(*, needs_keys: bool) -> APIRouter:
     needs_keys
         Whether the service has keys: the page then asks for one before it asks the service for anything.
     """
-    contents = {place.name: place.read_bytes() for place in (files("firstday.serve") / FOLDER).iterdir()}
-    if needs_keys:
-        contents[INDEX] = contents[INDEX].replace(_KEYS_UNKNOWN, _KEYS_NEEDED, 1)
-    tags = {name: f'"{hashlib.sha256(content).hexdigest()[:32]}"' for name, content in contents.items()}
     router = APIRouter(include_in_schema=False)
-
-    def send(name: str, request: Request) -> Response:
-        """Send a file, or say that the browser's copy is still the same."""
-        is_same = request.headers.get("if-none-match") == tags[name]
-        headers = {
-            "Content-Type": _KINDS[name[name.rindex(".") :]],
-            "ETag": tags[name],
-            "Cache-Control": "no-cache",
-            "Content-Security-Policy": POLICY,
-        }
-        return Response(b"" if is_same else contents[name], 304 if is_same else 200, headers)
-
-    @router.get("/")
-    async def read_page(request: Request) -> Response:
-        return send(INDEX, request)
-
-    @router.get("/page/{name}")
-    async def read_part(request: Request, name: str) -> Response:
-        if name == INDEX or name not in contents:
-            raise ApiError(404, "not_found", "The page has no such file.")
-        return send(name, request)
-
+    for file in (files("firstday.serve") / "page").iterdir():
+        content = file.read_bytes()
+        if needs_keys:
+            content = content.replace(b'data-keys="none"', b'data-keys="needed"')
+        _add_file(router, file.name, content)
     return router
+
+
+def _add_file(router: APIRouter, name: str, content: bytes) -> None:
+    """Let a file be read, and say where the browser's copy is still the same."""
+    headers = {
+        "Content-Type": _KINDS[name[name.rindex(".") :]],
+        "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": POLICY,
+    }
+
+    @router.get("/" if name == "index.html" else f"/page/{name}")
+    async def read_file(request: Request) -> Response:
+        is_same = request.headers.get("if-none-match") == headers["ETag"]
+        return Response(b"" if is_same else content, 304 if is_same else 200, headers)

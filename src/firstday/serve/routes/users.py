@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from firstday.features.encoder import understand_picks
-from firstday.features.signals import INTERACTION, PICK
-from firstday.serve.event_stream import StreamCounts, keep_stream
-from firstday.serve.http_errors import ApiError, as_api_error
-from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters, service_of, validated
+from firstday.serve.event_stream import read_stream
+from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
+from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters, validated
 from firstday.serve.schemas import (
     MOST_IGNORED,
     EventsAnswer,
@@ -24,14 +22,14 @@ from firstday.serve.schemas import (
     NoParameters,
     NoQuery,
     PutAnswer,
+    SignalsBody,
     StreamAnswer,
     UserAnswer,
-    UserBody,
     UserIdText,
     json_response,
 )
-from firstday.serve.service import Service
-from firstday.serve.store.base import Event, Profile, StoredUser, StoreError, to_time
+from firstday.serve.service import Service, ServiceDep, service_of
+from firstday.serve.store.base import Event, Profile, StoredUser, StoreError
 
 reading = APIRouter(prefix="/v1", tags=["users"])
 writing = APIRouter(prefix="/v1", tags=["users"])
@@ -40,16 +38,14 @@ UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user
 
 
 @writing.put("/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)])
-async def put_user(request: Request, user_id: UserIdPath, body: UserBody, _query: NoQuery) -> PutAnswer:
+async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody, _query: NoQuery) -> PutAnswer:
     """Replace what the user said while registering; their events stay. Durable when answered.
 
     The form is that of `POST /v1/recommendations`. Interactions and what was shown count as if they were put again each
     time; events are the better form for what has a time.
     """
-    service = service_of(request)
     profile = body.to_profile()
-    with service.metrics.store_call("put"):
-        await service.store.put(user_id, profile)
+    await service.store.put(user_id, profile)
     served = service.holder.current
     signals = understand_picks(served.trained.encoder, StoredUser(profile).to_signals())
     _, ignored = served.trained.read_signals([signals])
@@ -73,7 +69,7 @@ _STREAM_BODY = {
     dependencies=[Depends(need_json)],
     openapi_extra={"requestBody": {"content": {"application/x-ndjson": _STREAM_BODY}}},
 )
-async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Response:
+async def add_events(service: ServiceDep, body: EventsBody, _query: NoQuery) -> Response:
     """Take a batch of events, all or none; send it again where the answer did not arrive.
 
     An event is known by its `event_id` together with its `user_id`: one that the user has already is left as it is.
@@ -83,7 +79,7 @@ async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Res
     by itself, with its number, and all others are kept, a thousand at a time.
     """
     events = [event.to_event() for event in body.events]
-    accepted, unknown = await _keep(service_of(request), events)
+    accepted, unknown = await _keep(service, events)
     counts = {"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": len(unknown)}
     return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MOST_IGNORED]))})
 
@@ -91,43 +87,53 @@ async def add_events(request: Request, body: EventsBody, _query: NoQuery) -> Res
 async def _add_stream(request: Request) -> Response:
     """Take events as they arrive; those of a stream that breaks off are kept as far as the answer says."""
     request.scope["route"] = stream_route
-    service, counts = service_of(request), StreamCounts()
+    service, n_lines = await service_of(request), 0
     service.keys.check(request, "write")
     validated(TypeAdapter(NoParameters), await parse_parameters(request), "query")
+    counts = StreamAnswer(accepted=0, duplicates=0, not_understood=0, refused=0, errors=[])
     try:
-        await keep_stream(request.stream(), partial(_keep, service), counts)
+        async for n_read, events, faults in read_stream(request.stream()):
+            accepted, unknown = await _keep(service, events)
+            counts.accepted += accepted
+            counts.duplicates += len(events) - accepted
+            counts.not_understood += len(unknown)
+            counts.refused += len({fault.line for fault in faults})
+            counts.errors += faults[: MAX_ERRORS - len(counts.errors)]
+            n_lines = n_read
     except (ApiError, StoreError, ClientDisconnect) as error:
         failure = as_api_error(
             ApiError(400, "cut_off", "The stream broke off.") if isinstance(error, ClientDisconnect) else error
         )
-        kept = f"The events of its first {counts.n_lines:,} lines are kept; sent again they count once."
-        raise ApiError(
-            failure.status_code, failure.code, f"{failure.detail} {kept}", headers=failure.headers
-        ) from error
+        failure.detail += f" The events of its first {n_lines:,} lines are kept; sent again they count once."
+        raise failure from None
     if not counts.accepted + counts.duplicates:
-        faults = [
-            (f"line {fault['line']}{fault['field'] and ', '}{fault['field']}", fault["message"])
-            for fault in counts.errors
-        ]
-        first = f"{faults[0][0]}: {faults[0][1]}" if faults else "body: There is none"
-        raise ApiError(422, "invalid", f"No line of the stream is an event, first {first}.", faults)
-    return json_response({name: value for name, value in vars(counts).items() if name != "n_lines"})
+        wrong = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in counts.errors]
+        first = ": ".join([*wrong, ("body", "There is none")][0])
+        raise ApiError(422, "invalid", f"No line of the stream is an event, first {first}.", wrong)
+    return json_response(counts)
 
 
-stream_route = Route(EVENTS_PATH, _add_stream, methods=["POST"])
+class _StreamRoute(Route):
+    """A route of streams alone."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Tell whether it takes a request."""
+        return super().matches(scope) if scope.get("firstday.is_stream") else (Match.NONE, {})
+
+
+stream_route = _StreamRoute(EVENTS_PATH, _add_stream, methods=["POST"])
 """Takes what `add_events` takes as a stream; `add_events` describes it in the OpenAPI document."""
 
 
 async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
     """Make events durable; return how many were new, and a sentence for each that names what is unknown."""
-    with service.metrics.store_call("add"):
-        accepted = await service.store.add(events)
-    catalogue = service.holder.current.trained.catalogue
-    told = [
-        catalogue.find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
+    accepted = await service.store.add(events) if events else 0
+    find_unknown = service.holder.current.trained.catalogue.find_unknown
+    told = (
+        find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
         for _, event in events
-    ]
-    unknown = [sentence for sentence in told if sentence is not None]
+    )
+    unknown = [sentence for sentence in told if sentence]
     service.metrics.events.labels("accepted").inc(accepted)
     service.metrics.events.labels("duplicate").inc(len(events) - accepted)
     service.metrics.events_not_understood.inc(len(unknown))
@@ -135,44 +141,17 @@ async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[
     return accepted, unknown
 
 
-@reading.get("/users/{user_id}", summary="Read everything known of a user")
-async def read_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> UserAnswer:
+@reading.get("/users/{user_id}", response_model=UserAnswer, summary="Read everything known of a user")
+async def read_user(service: ServiceDep, user_id: UserIdPath, _query: NoQuery) -> dict[str, Any]:
     """Return profile, picks, friends, events and what was shown; 404 where nothing is known."""
-    service = service_of(request)
-    with service.metrics.store_call("read"):
-        (user,) = await service.store.read([user_id])
+    (user,) = await service.store.read([user_id])
     if not user.is_known:
         raise ApiError(404, "not_found", "Nothing is known of this user.")
-    profile = user.profile or Profile()
-    return UserAnswer.model_validate(
-        {
-            "user_id": user_id,
-            "age": profile.age,
-            "profile": profile.columns,
-            "picks": [dict(zip(PICK, pick, strict=True)) for pick in profile.picks],
-            "friends": profile.friends,
-            "interactions": [dict(zip(INTERACTION, done, strict=True)) for done in profile.interactions],
-            "shown": [asdict(one) for one in profile.shown],
-            "put_at": to_time(profile.put_us) if user.profile else None,
-            "first_seen_at": None if user.first_us is None else to_time(user.first_us),
-            "events": user.events,
-            "lists": [
-                {
-                    **asdict(shown),
-                    "recorded_at": to_time(shown.received_us),
-                    "items": [asdict(one) for one in shown.to_impressions()],
-                }
-                for shown in user.lists
-            ],
-            "assignments": user.assignments,
-        }
-    )
+    return {"user_id": user_id, **vars(user.profile or Profile()), **vars(user)}
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Forget a user")
-async def delete_user(request: Request, user_id: UserIdPath, _query: NoQuery) -> Response:
+async def delete_user(service: ServiceDep, user_id: UserIdPath, _query: NoQuery) -> Response:
     """Remove everything known of a user; the answer is the same where nothing was."""
-    service = service_of(request)
-    with service.metrics.store_call("delete"):
-        await service.store.delete(user_id)
+    await service.store.delete(user_id)
     return Response(status_code=204)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
@@ -48,8 +49,8 @@ def to_us(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
-def _ms_to_time(ms: int) -> datetime:
-    return to_time(1000 * ms)
+Time = Annotated[int, PlainSerializer(to_time), Field(validation_alias="us")]
+"""When the log took a record, microseconds since 1970: the entry's time, not a part of its body."""
 
 
 def _answered_as(description: str) -> ConfigDict:
@@ -84,10 +85,10 @@ class Event:
     entity: str
     entity_id: str
     timestamp_ms: Annotated[
-        Annotated[int, PlainSerializer(_ms_to_time)] | None,
+        Annotated[int, PlainSerializer(lambda ms: to_time(1000 * ms), return_type=datetime)] | None,
         Field(serialization_alias="timestamp", description="When it happened, as the caller said."),
     ] = None
-    received_us: Annotated[int, PlainSerializer(to_time), Field(serialization_alias="received_at")] = 0
+    received_us: Annotated[Time, Field(serialization_alias="received_at")] = 0
     list_id: str | None = None
     position: int | None = None
     propensity: float | None = None
@@ -133,11 +134,12 @@ class ShownList:
     policy: str
     items: tuple[str, ...]
     propensities: tuple[float, ...] | None = None
-    received_us: int = 0
+    received_us: Time = 0
     is_told: bool = False
 
-    def to_impressions(self) -> list[Impression]:
-        """Return an impression for each item."""
+    @property
+    def impressions(self) -> list[Impression]:
+        """An impression for each item."""
         return [
             Impression(item, position, self.list_id, self._propensity_at(position), self.policy)
             for position, item in enumerate(self.items, 1)
@@ -171,7 +173,7 @@ class Assignment:
 
     experiment: str
     variant: str
-    assigned_us: Annotated[int, PlainSerializer(to_time), Field(serialization_alias="assigned_at")] = 0
+    assigned_us: Annotated[Time, Field(serialization_alias="assigned_at")] = 0
 
 
 @dataclass(frozen=True)
@@ -200,14 +202,17 @@ class Profile:
     columns: Mapping[str, str] = field(default_factory=dict)
     picks: tuple[tuple[str, str], ...] = ()
     friends: tuple[str, ...] = ()
-    put_us: int = 0
+    put_us: Time = 0
     interactions: tuple[tuple[str, str, str], ...] = ()
     shown: tuple[Impression, ...] = ()
 
     @property
-    def pick_actions(self) -> list[tuple[str, str, str]]:
-        """The picks as interactions (signal, entity, id)."""
-        return [(PICK_SIGNAL, entity, identity) for entity, identity in self.picks]
+    def actions(self) -> list[tuple[str, str, str]]:
+        """Picks and interactions, as (signal, entity, id)."""
+        return [*((PICK_SIGNAL, *pick) for pick in self.picks), *self.interactions]
+
+
+Record = Profile | Event | ShownList | Assignment
 
 
 @dataclass(frozen=True)
@@ -259,7 +264,7 @@ class StoredUser:
         A caller who sends `shown` knows better what was seen: where such events name a list, they count, and the list
         as it was recorded does not.
         """
-        dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.to_impressions()]
+        dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.impressions]
         dated += [(event.received_us, event.to_impression()) for event in self.find_seen()]
         return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
 
@@ -269,7 +274,7 @@ class StoredUser:
         actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
         return Signals(
             age=profile.age,
-            interactions=[*profile.pick_actions, *profile.interactions, *actions],
+            interactions=[*profile.actions, *actions],
             friends=profile.friends,
             shown=[*profile.shown, *self.find_impressions()],
             user_id=user_id,
@@ -318,10 +323,6 @@ class Clock:
         """Return the time."""
         return time.time_ns() // 1000
 
-    def start_after(self, us: int) -> None:
-        """Tell only later times from now on, also where the machine's clock was put back."""
-        self.last_us = max(self.last_us, us)
-
     def next_us(self) -> int:
         """Return the time, later than the one returned before, so that entries have an order."""
         self.last_us = max(self.last_us + 1, self.now_us())
@@ -331,9 +332,9 @@ class Clock:
 class Entry(NamedTuple):
     """An entry to append.
 
-    Kinds are ``use`` and ``shown`` (events), ``list``, ``profile``, ``assignment``, all of a user, and ``experiment``,
-    of the service. A log itself keeps an entry ``user`` of each user: its time is about that of the last write, its
-    body is the time of the first. Assignments live as long as the user.
+    Kinds are ``use`` and ``shown`` (events), ``list``, ``profile`` and ``assignment``; an assignment of the service is
+    the start of an experiment. A log itself keeps an entry ``user`` of each user: its time is about that of the last
+    write, its body is the time of the first. Assignments live as long as the user.
 
     Parameters
     ----------
@@ -350,46 +351,38 @@ class Entry(NamedTuple):
     id: str
     body: str
     known_since_us: int
-    tells: str | None
+    tells: str | None = None
 
 
-class StoredEntry(NamedTuple):
-    """An entry that was read."""
+EXPIRING = ("use", "shown", "list", "profile")
+"""Kinds of entries that expire each by its own time."""
+FIELDS = {
+    "use": "events",
+    "shown": "events",
+    "list": "lists",
+    "profile": "profile",
+    "assignment": "assignments",
+    "user": "first_us",
+}
+"""Where each kind of entry goes in `StoredUser`."""
 
-    kind: str
-    us: int
-    body: str
+
+StoredEntry = tuple[str, int, str]
+"""An entry that was read: kind, time, body."""
 
 
-class Entries(Protocol):
-    """Entries by owner."""
+class Log(Protocol):
+    """A log, which can be scanned while others write to it.
+
+    A call that returns is durable; one that raises `StoreError` changed nothing.
+    """
+
+    rules: Rules
+    clock: Clock
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """Return the entries of each owner, ordered by time; some may have expired."""
         ...
-
-    async def close(self) -> None:
-        """Finish pending calls and close."""
-        ...
-
-
-class ReadableLog(Entries, Protocol):
-    """A log that can be scanned while others write to it."""
-
-    async def find_facts(self) -> tuple[int, int]:
-        """Return the time up to which all entries can be read now (0: there are none), and the retention, in us."""
-        ...
-
-    def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
-        """Yield the users with entries since a time, perhaps others too, in parts, each user once."""
-        ...
-
-
-class Log(Entries, Protocol):
-    """A log that is written to. A call that returns is durable; one that raises `StoreError` changed nothing."""
-
-    rules: Rules
-    clock: Clock
 
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
         """Append all entries or none, apply the caps, and return which are new; before `oldest_us` all has expired."""
@@ -407,6 +400,18 @@ class Log(Entries, Protocol):
         """Copy the log to a file, in one step, without blocking reads and writes."""
         ...
 
+    async def find_facts(self) -> tuple[int, int]:
+        """Return the time up to which all entries can be read now (0: there are none), and the retention, in us."""
+        ...
+
+    def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
+        """Yield the users with entries since a time, perhaps others too, in parts, each user once."""
+        ...
+
+    async def close(self) -> None:
+        """Finish pending calls and close."""
+        ...
+
 
 class Store:
     """Keeps users' signals. Every method raises `StoreError` where the store fails, and then has acknowledged nothing.
@@ -422,118 +427,130 @@ class Store:
         What it keeps its log in.
     log
         Keeps the entries.
+
+    Attributes
+    ----------
+    watch
+        Makes the context in which each call to the log is done, from the call's name.
     """
+
+    watch: Callable[[str], AbstractContextManager[Any]] = nullcontext
 
     def __init__(self, name: str, log: Log) -> None:
         self.name, self.log = name, log
-        self.delete, self.back_up, self.close = log.delete, log.back_up, log.close
+        self.back_up, self.close = log.back_up, log.close
 
     def _oldest_us(self) -> int:
         return self.log.rules.oldest_us(self.log.clock.now_us())
 
-    async def _append(self, entries: Iterable[tuple[str, str, str, str, str | None]]) -> list[bool]:
-        """Append entries: owner, kind, id within the kind, body, and the list whose impressions it reports."""
+    async def _append(self, records: Iterable[tuple[str, Record]]) -> list[bool]:
+        """Append records of owners, all or none; return which are new."""
         oldest_us = self._oldest_us()
-        since = {"profile": 2**53, "assignment": 0, "experiment": 0}
-        made = [
-            Entry(owner, kind, _id_of(kind, name), body, since.get(kind, oldest_us), tells and _id_of("list", tells))
-            for owner, kind, name, body, tells in entries
-        ]
-        return await self.log.append(made, oldest_us)
+        entries = [_to_entry(owner, record, oldest_us) for owner, record in records]
+        with self.watch("append"):
+            return await self.log.append(entries, oldest_us)
+
+    async def _read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+        with self.watch("read"):
+            return await self.log.read(owners)
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is known of each user."""
         oldest_us = self._oldest_us()
-        return [assemble(entries, oldest_us) for entries in await self.log.read(user_ids)]
+        return [assemble(entries, oldest_us) for entries in await self._read(user_ids)]
 
     async def put(self, user_id: str, profile: Profile) -> None:
         """Replace a user's profile, picks and friends."""
-        await self._append([(user_id, "profile", "", _dump(profile), None)])
+        await self._append([(user_id, profile)])
 
     async def add(self, events: Sequence[tuple[str, Event]]) -> int:
         """Add events of users, all or none; return how many were new."""
-        new = await self._append(
-            (user_id, "shown", event.event_id, _dump(event), event.list_id)
-            if event.is_impression
-            else (user_id, "use", event.event_id, _dump(event), None)
-            for user_id, event in events
-        )
-        return sum(new)
+        return sum(await self._append(events))
 
     async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
         """Add lists that are shown to users, all or none."""
-        await self._append((user_id, "list", shown.list_id, _dump(shown), None) for user_id, shown in lists)
+        await self._append(lists)
 
     async def start_experiment(self, experiment: str) -> int:
         """Return when the store first saw an experiment's name, microseconds since 1970: now, if it never has."""
-        await self._append([(SERVICE, "experiment", experiment, experiment, None)])
-        (entries,) = await self.log.read([SERVICE])
-        return next(entry.us for entry in entries if entry.kind == "experiment" and entry.body == experiment)
+        start = Assignment(experiment, "")
+        await self._append([(SERVICE, start)])
+        (entries,) = await self._read([SERVICE])
+        return next(us for _, us, body in entries if body == _dump(start))
 
     async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
         """Give users variants, all or none; return what each has now: the first that was given for an experiment."""
-        await self._append((user_id, "assignment", given.experiment, _dump(given), None) for user_id, given in users)
+        await self._append(users)
         found = await self.read([user_id for user_id, _ in users])
         return [
             next((given for given in user.assignments if given.experiment == new.experiment), new)
             for (_, new), user in zip(users, found, strict=True)
         ]
 
+    async def delete(self, user_id: str) -> None:
+        """Forget a user."""
+        with self.watch("delete"):
+            await self.log.delete(user_id)
+
     async def purge(self) -> int:
         """Remove expired entries; return their number."""
-        return await self.log.purge(self._oldest_us())
+        with self.watch("purge"):
+            return await self.log.purge(self._oldest_us())
 
     async def ping(self) -> None:
         """Find out whether the store can be reached."""
-        await self.log.read([SERVICE])
+        await self._read([SERVICE])
 
 
-def _id_of(kind: str, identity: str) -> str:
-    """Return an entry's id; both kinds of events share one namespace."""
-    return f"{'event' if kind in ('use', 'shown') else kind} {identity}"
+def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
+    """Return a record as an entry: a profile replaces the one before, what was assigned stays."""
+    body = _dump(record)
+    match record:
+        case Profile():
+            return Entry(owner, "profile", "profile", body, 2**53)
+        case Assignment():
+            return Entry(owner, "assignment", f"assignment {record.experiment}", body, 0)
+        case ShownList():
+            return Entry(owner, "list", _list_key(record.list_id), body, oldest_us)
+        case Event() if record.is_impression:
+            tells = record.list_id and _list_key(record.list_id)
+            return Entry(owner, "shown", f"event {record.event_id}", body, oldest_us, tells)
+        case Event():
+            return Entry(owner, "use", f"event {record.event_id}", body, oldest_us)
 
 
-_TIMES = {Event: "received_us", ShownList: "received_us", Assignment: "assigned_us", Profile: "put_us"}
-"""The field of each record that the log's time fills."""
-_FIELDS = {kind: [field.name for field in fields(kind) if field.name != time] for kind, time in _TIMES.items()}
-_READERS: dict[type, TypeAdapter[list[Any]]] = {
-    kind: TypeAdapter(list[kind])  # type: ignore[valid-type]
-    for kind in _TIMES
-}
+def _list_key(list_id: str) -> str:
+    return f"list {list_id}"
 
 
-def _dump(record: Any) -> str:
-    """Write a record as JSON, without the time and without what is None."""
-    values = {name: getattr(record, name) for name in _FIELDS[type(record)]}
-    return pydantic_core.to_json({name: value for name, value in values.items() if value is not None}).decode()
+def _dump(record: Record) -> str:
+    """Write a record as JSON, without its time and without what is None."""
+    values = asdict(record).items()
+    body = {name: value for name, value in values if value is not None and not name.endswith("_us")}
+    return pydantic_core.to_json(body).decode()
 
 
-def _load(kind: type, entries: Iterable[StoredEntry]) -> tuple[Any, ...]:
-    """Read records of one kind."""
-    texts = (f'{{"{_TIMES[kind]}":{entry.us},{entry.body[1:]}' for entry in entries)
-    return tuple(_READERS[kind].validate_json(f"[{','.join(texts)}]"))
+_READER = TypeAdapter(StoredUser)
 
 
 def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
     """Build a user from entries, without those that have expired."""
-    of_kind: defaultdict[str, list[StoredEntry]] = defaultdict(list)
+    texts: defaultdict[str, list[str]] = defaultdict(list)
     is_alive = False
-    for entry in entries:
-        is_alive |= entry.us >= oldest_us
-        if entry.us >= oldest_us or entry.kind in ("assignment", "user"):
-            of_kind["use" if entry.kind == "shown" else entry.kind].append(entry)
-    if not is_alive or "user" not in of_kind:
+    for kind, us, body in entries:
+        is_alive |= us >= oldest_us
+        if us >= oldest_us or kind not in EXPIRING:
+            texts[FIELDS.get(kind, kind)].append(body if kind == "user" else f'{{"us":{us},{body[1:]}')
+    if not is_alive or "first_us" not in texts:
         return StoredUser()
-    return StoredUser(
-        next(iter(_load(Profile, of_kind["profile"])), None),
-        _load(Event, of_kind["use"]),
-        _load(ShownList, of_kind["list"]),
-        _load(Assignment, of_kind["assignment"]),
-        int(of_kind["user"][0].body),
-    )
+    values = []
+    for name, parts in texts.items():
+        text = ",".join(parts)
+        values.append(f'"{name}":{text}' if name in ("profile", "first_us") else f'"{name}":[{text}]')
+    return _READER.validate_json(f"{{{','.join(values)}}}")
 
 
-async def scan(log: ReadableLog, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
+async def scan(log: Log, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
     """Yield the users with entries since a time, perhaps others too, in parts, each user once.
 
     Expired entries are left out, by the retention of the service that wrote to the log last.

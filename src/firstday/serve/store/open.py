@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import DAY_US, Clock, ReadableLog, Rules, Store
-
-_NO_STORE = "store: its URL begins with neither sqlite:/// nor redis:// nor rediss://; give one that does."
+from firstday.serve.store.base import DAY_US, Log, Rules, Store
+from firstday.serve.store.sqlite import SqliteLog, SqliteStore
 
 
 def _read_url(url: str) -> tuple[bool, str]:
@@ -23,7 +22,9 @@ def _read_url(url: str) -> tuple[bool, str]:
     scheme, _, rest = url.partition("://")
     is_redis = scheme in ("redis", "rediss") and bool(urlsplit(url).hostname)
     if not is_redis and (scheme != "sqlite" or len(rest) < 2 or rest[0] != "/"):
-        raise ConfigError(_NO_STORE)
+        raise ConfigError(
+            "store: its URL begins with neither sqlite:/// nor redis:// nor rediss://; give one that does."
+        )
     return is_redis, rest[1:]
 
 
@@ -45,8 +46,6 @@ def open_store(settings: ServeSettings) -> Store:
     )
     is_redis, path = _read_url(settings.store_url)
     if not is_redis:
-        from firstday.serve.store.sqlite import SqliteStore
-
         return SqliteStore(path, rules, synchronous=settings.sqlite_synchronous)
     if settings.backup_file:
         raise ConfigError("backup_file: is for a SQLite store; let Redis keep copies of its own.")
@@ -61,7 +60,7 @@ def open_store(settings: ServeSettings) -> Store:
     )
 
 
-def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: float = 10.0) -> ReadableLog:
+def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: float = 10.0) -> Log:
     """Open a log to read it from one end to the other.
 
     Parameters
@@ -84,9 +83,7 @@ def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: floa
     if is_redis:
         from firstday.serve.store.redis import RedisLog
 
-        return RedisLog(store, Rules(1, 0), redis_prefix, timeout_s, 0, Clock())
+        return RedisLog(store, Rules(1, 0), redis_prefix, timeout_s, 0)
     if not Path(path).is_file():
         raise ConfigError(f"store: {path} is no file; give a store's file, a copy of one, or a URL.")
-    from firstday.serve.store.sqlite import SqliteFile
-
-    return SqliteFile(Path(path))
+    return SqliteLog(Path(path), Rules(1, 0), is_copy=True)

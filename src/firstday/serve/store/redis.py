@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
@@ -32,6 +34,7 @@ SCANNED_AT_ONCE = 500
 APPEND = """
 -- KEYS: clock, retention; of each owner the log (hash: ID to 'TIME KIND BODY') and ids by time of each capped kind
 -- ARGV: time, retention in ms, oldest time that has not expired, capped kinds, caps; of each owner (is a user, entries)
+-- An entry: its place among all, kind, ID, body, since when it is known, the list that it tells of
 local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
 local oldest, kinds, caps = tonumber(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local result = {}
@@ -63,7 +66,7 @@ for number, owner in ipairs(cjson.decode(ARGV[6])) do
     forget(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', '(' .. ARGV[3]))
   end
   for _, entry in ipairs(owner[2]) do
-    local kind, id, body, since, list = unpack(entry)
+    local place, kind, id, body, since, list = unpack(entry)
     local is_new = (time_of(id) or -1) < since
     if is_new then
       local us = next_us()
@@ -75,7 +78,7 @@ for number, owner in ipairs(cjson.decode(ARGV[6])) do
         redis.call('HSET', log, list, told)
       end
     end
-    table.insert(result, is_new and 1 or 0)
+    result[place] = is_new and 1 or 0
   end
   for at, kind in ipairs(kinds) do
     local over = redis.call('ZCARD', sets[kind]) - caps[at]
@@ -95,7 +98,15 @@ before it, whichever worker wrote them. The retention serves readers without the
 class RedisStore(Store):
     """Signals in Redis: what it has acknowledged outlives this process, and itself as far as its own settings go.
 
-    After a call that did not reach it, it is left alone for a while, so that nobody waits for it.
+    See `RedisLog`.
+    """
+
+    def __init__(self, url: str, rules: Rules, **options: Any) -> None:
+        super().__init__("redis", RedisLog(url, rules, **options))
+
+
+class RedisLog:
+    """A log in Redis. After a call that did not reach it, it is left alone for a while, so that nobody waits for it.
 
     Parameters
     ----------
@@ -117,23 +128,15 @@ class RedisStore(Store):
         self,
         url: str,
         rules: Rules,
-        *,
         prefix: str = "firstday",
         timeout_s: float = 1.0,
         retry_s: float = 1.0,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__("redis", RedisLog(url, rules, prefix, timeout_s, retry_s, clock or Clock()))
-
-
-class RedisLog:
-    """A log in Redis. For its parameters see `RedisStore`."""
-
-    def __init__(self, url: str, rules: Rules, prefix: str, timeout_s: float, retry_s: float, clock: Clock) -> None:
-        self.rules, self.clock = rules, clock
+        self.rules, self.clock = rules, clock or Clock()
         self._prefix, self._retry_s = prefix, retry_s
         self._facts = (f"{prefix}:clock", f"{prefix}:retention")
-        self._where = urlsplit(url).netloc.rpartition("@")[2]
+        self._name = f"store: Redis at {urlsplit(url).netloc.rpartition('@')[2]}"
         self._redis: Redis = Redis.from_url(
             url,
             decode_responses=True,
@@ -153,57 +156,47 @@ class RedisLog:
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call Redis, unless it failed a moment ago."""
         if time.monotonic() < self._alone_until:
-            raise StoreError(f"store: Redis at {self._where} could not be reached a moment ago; try again in a second.")
+            raise StoreError(f"{self._name} could not be reached a moment ago; try again in a second.")
         try:
             return await call()
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             self._alone_until = time.monotonic() + self._retry_s
             raise StoreError(
-                f"store: Redis at {self._where} cannot be reached ({type(error).__name__}); try again in a second."
+                f"{self._name} cannot be reached ({type(error).__name__}); try again in a second."
             ) from error
         except RedisError as error:
-            raise StoreError(f"store: Redis at {self._where} refused ({error}); see its log.") from error
+            raise StoreError(f"{self._name} refused ({error}); see its log.") from error
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """See `Entries.read`."""
-
-        async def call() -> list[dict[str, str]]:
-            pipe = self._redis.pipeline(transaction=False)
-            for owner in owners:
-                pipe.hgetall(self._keys(owner)[0])
-            return await pipe.execute()
-
-        logs = []
-        for fields in await self._call(call):
+        """See `Log.read`."""
+        pipe = self._redis.pipeline(transaction=False)
+        for owner in owners:
+            pipe.hgetall(self._keys(owner)[0])
+        logs: list[list[StoredEntry]] = []
+        for fields in await self._call(pipe.execute):
             parts = (text.split(" ", 2) for text in fields.values())
-            entries = [StoredEntry(kind, int(us), body) for us, kind, body in parts]
-            logs.append(sorted(entries, key=lambda entry: entry.us))
+            entries = ((kind, int(us), body) for us, kind, body in parts)
+            logs.append(sorted(entries, key=itemgetter(1)))
         return logs
 
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
         """See `Log.append`."""
-        by_owner: dict[str, list[int]] = {}
-        for at, entry in enumerate(entries):
-            by_owner.setdefault(entry.owner, []).append(at)
-        keys, values = [*self._facts], []
-        for owner, places in by_owner.items():
-            keys += self._keys(owner)
+        by_owner: defaultdict[str, list[Any]] = defaultdict(list)
+        for place, entry in enumerate(entries, 1):
             # In Lua cjson.null is true, so a missing `tells`, the last value, is left out.
-            told = [[value for value in entries[at][1:] if value is not None] for at in places]
-            values.append((bool(owner), told))
+            by_owner[entry.owner].append([place, *(value for value in entry[1:] if value is not None)])
         caps = self.rules.caps
-        arguments = [
-            str(self.clock.now_us()),
-            str(self.rules.retention_us // 1000),
-            str(oldest_us),
-            *(json.dumps(value) for value in (list(caps), list(caps.values()), values)),
-        ]
-        is_new = await self._call(lambda: self._append(keys=keys, args=arguments))
-        order = [at for places in by_owner.values() for at in places]
-        return [bool(new) for _, new in sorted(zip(order, is_new, strict=True))]
+        values = (list(caps), list(caps.values()), [(owner != SERVICE, told) for owner, told in by_owner.items()])
+        is_new = await self._call(
+            lambda: self._append(
+                keys=[*self._facts, *(key for owner in by_owner for key in self._keys(owner))],
+                args=[self.clock.now_us(), self.rules.retention_us // 1000, oldest_us, *map(json.dumps, values)],
+            )
+        )
+        return [new == 1 for new in is_new]
 
     async def find_facts(self) -> tuple[int, int]:
-        """See `ReadableLog.find_facts`."""
+        """See `Log.find_facts`."""
         latest_us, retention_ms = await self._call(lambda: self._redis.mget(self._facts))
         return int(latest_us or 0), 1000 * int(retention_ms or 0)
 
@@ -230,7 +223,7 @@ class RedisLog:
 
     async def back_up(self, target: Path) -> None:
         """Refuse: Redis keeps copies of its own."""
-        raise StoreError(f"store: Redis at {self._where} is not copied to {target}; let it keep copies of its own.")
+        raise StoreError(f"{self._name} is not copied to {target}; let it keep copies of its own.")
 
     async def close(self) -> None:
         """Close all connections."""

@@ -7,31 +7,35 @@ import logging
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from firstday.errors import ConfigError
-from firstday.serve.store.base import DAY_US, SERVICE, Clock, Entry, Rules, Store, StoredEntry, StoreError
+from firstday.serve.store.base import DAY_US, EXPIRING, SERVICE, Clock, Entry, Rules, Store, StoredEntry, StoreError
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
 VERSION = 2
 BUSY_TIMEOUT_S = 5.0
-GROUP_SIZE = 256
-"""Calls that are committed together, at most."""
 PURGED_AT_ONCE = 5_000
 """Entries removed in one transaction, so that others' writes need not wait long."""
 SCANNED_AT_ONCE = 500
 """Users in a part of a scan."""
 
+OPEN = """PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA secure_delete = ON;
+PRAGMA journal_size_limit = 67108864"""
+"""What was deleted is overwritten, not just unlinked."""
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS log (owner TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, us INTEGER NOT NULL, "
     "body TEXT NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID, STRICT",
     "CREATE INDEX IF NOT EXISTS log_by_time ON log (kind, us)",
+    f"PRAGMA user_version = {VERSION}",
 )
 NOTE = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?1, ?1, ?2, '')"
 """The service notes the last time that was told for anything that is or was here (`latest`), and how long things are
@@ -60,20 +64,30 @@ KEEP_NEWEST = (
 )
 """The plus keeps SQLite off the index by time, which has the entries of all owners."""
 PURGE = (
-    "DELETE FROM log WHERE (owner, id) IN (SELECT owner, id FROM log "
-    "WHERE kind IN ('use', 'shown', 'list', 'profile') AND us < ? LIMIT ?)",
+    f"DELETE FROM log WHERE (owner, id) IN (SELECT owner, id FROM log WHERE kind IN {EXPIRING} AND us < ? LIMIT ?)",  # noqa: S608
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
 )
-CHANGED = (
-    "SELECT DISTINCT owner FROM log WHERE us > ? "
-    "AND kind IN ('use', 'shown', 'list', 'profile', 'assignment') ORDER BY owner"
-)
+CHANGED = f"""SELECT DISTINCT owner FROM log
+WHERE us > ? AND kind IN {(*EXPIRING, "assignment")} AND owner != '' ORDER BY owner"""  # noqa: S608
 
 _log = logging.getLogger("firstday.serve")
 
 
 class SqliteStore(Store):
-    """Signals in one file, which belongs to this process alone.
+    """Signals in one file, which belongs to this process alone; see `SqliteLog`."""
+
+    def __init__(self, path: str | Path, rules: Rules, **options: Any) -> None:
+        super().__init__("sqlite", SqliteLog(Path(path), rules, **options))
+
+
+class SqliteLog:
+    """A log in WAL mode: readers never wait for the writer.
+
+    SQLite keeps the index of its own log in memory, not in a mapped file as for several processes: there a disk that
+    turns read-only would end the process by a signal.
+
+    Reads run where they are called, since a look into the file's cached pages costs less than handing it to a
+    thread. Writes go to one thread, which commits all that came in meanwhile at once and only then lets callers go on.
 
     Parameters
     ----------
@@ -85,51 +99,44 @@ class SqliteStore(Store):
         ``full``: a commit waits for the disk; ``normal``: it survives a killed process, not a power cut.
     clock
         Tells the time.
+    is_copy
+        Whether it is only read, from one end to the other, as it is now: a copy, or the file of no running service.
 
     Raises
     ------
     ConfigError
-        The file cannot be opened, is no database of ours, or may not be written to.
+        The file cannot be opened, is no log of this version, is in use, or may not be written to.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        path: Path,
         rules: Rules,
-        *,
         synchronous: Literal["full", "normal"] = "full",
         clock: Clock | None = None,
+        *,
+        is_copy: bool = False,
     ) -> None:
-        super().__init__("sqlite", SqliteLog(Path(path), rules, synchronous, clock or Clock()))
-
-
-class SqliteLog:
-    """A log in WAL mode: readers never wait for the writer. For its parameters see `SqliteStore`.
-
-    SQLite keeps the index of its own log in memory, not in a mapped file as for several processes: there a disk that
-    turns read-only would end the process by a signal.
-
-    Reads run where they are called, since a look into the file's cached pages costs less than handing it to a
-    thread. Writes go to one thread, which commits all that came in meanwhile at once and only then lets callers go on.
-    """
-
-    def __init__(self, path: Path, rules: Rules, synchronous: str, clock: Clock) -> None:
-        self.rules, self.clock = rules, clock
-        self._path, self._synchronous = path, synchronous
+        self.rules, self.clock = rules, clock or Clock()
+        self._path, self._synchronous, self._is_copy = path, synchronous, is_copy
         try:
-            self._prepare()
+            if not is_copy:
+                self._prepare()
             self._reader = self._connect()
-        except (sqlite3.Error, OSError) as error:
+            if is_copy:
+                self._reader.execute("BEGIN")
+                self._reader.execute(FACT, ("latest",)).fetchone()  # from here on nothing changes
+        except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
-                    f"store: {self._path} is in use by another process; stop that one, or give several workers Redis."
+                    f"store: {path} is in use by another process; stop that one, give several workers Redis, or export "
+                    "the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
                 ) from None
             reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"store: {self._path} cannot be opened ({reason}); give another file.") from None
+            raise ConfigError(f"store: {path} cannot be opened ({reason}); give another file.") from None
         self._writer: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "store")
-        self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
-        self._committing: asyncio.Task[None] | None = None
+        self._waiting: deque[tuple[Work, Future[Any]]] = deque()
         self._copying = threading.Lock()
 
     def _prepare(self) -> None:
@@ -137,41 +144,52 @@ class SqliteLog:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         with closing(self._connect()) as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, VERSION):
-                raise ConfigError(f"store: {self._path} is of version {version}, not {VERSION}; give another file.")
             connection.execute("BEGIN IMMEDIATE")
             for statement in SCHEMA:
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-            for (latest_us,) in connection.execute(FACT, ("latest",)).fetchall():
-                self.clock.start_after(latest_us)
+            for (latest_us,) in connection.execute(FACT, ("latest",)):
+                self.clock.last_us = max(self.clock.last_us, latest_us)
             connection.execute(NOTE, ("latest", self.clock.last_us))
             connection.execute(NOTE, ("retention", self.rules.retention_us))
             connection.execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
+        way = "?mode=ro" if self._is_copy else "?vfs=unix-excl" if os.name == "posix" else ""
         connection = sqlite3.connect(
-            self._path.absolute().as_uri() + ("?vfs=unix-excl" if os.name == "posix" else ""),
+            self._path.absolute().as_uri() + way,
             uri=True,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,
             check_same_thread=False,
-            cached_statements=64,
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-            connection.execute("PRAGMA secure_delete = ON")  # what was deleted is overwritten, not just unlinked
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-        except sqlite3.Error:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in (0, VERSION):
+                raise ValueError(f"it is of version {version}, not {VERSION}")
+            if not self._is_copy:
+                connection.executescript(OPEN.format(self._synchronous))
+        except (sqlite3.Error, ValueError):
             connection.close()
             raise
         return connection
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """See `Entries.read`."""
-        return _read(self._reader, owners)
+        """See `Log.read`."""
+        try:
+            return [self._reader.execute(READ, (owner,)).fetchall() for owner in owners]
+        except sqlite3.Error as error:
+            raise StoreError(f"store: cannot be read now ({error}); try again.") from error
+
+    async def find_facts(self) -> tuple[int, int]:
+        """See `Log.find_facts`."""
+        latest, retention = (self._reader.execute(FACT, (name,)).fetchone() for name in ("latest", "retention"))
+        return latest[0], retention[0]
+
+    async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
+        """See `Log.find_owners`."""
+        changed = self._reader.execute(CHANGED, (since_us,))
+        while rows := changed.fetchmany(SCANNED_AT_ONCE):
+            yield [owner for (owner,) in rows]
 
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
         """See `Log.append`."""
@@ -187,9 +205,8 @@ class SqliteLog:
                 is_new.append(execute(APPEND, (*entry[:4], next_us(), entry.known_since_us)).rowcount == 1)
                 if is_new[-1] and entry.tells:
                     execute(TELL, (entry.owner, entry.tells))
-            for owner, kind in dict.fromkeys((entry.owner, entry.kind) for entry in entries):
-                if kind in caps:
-                    execute(KEEP_NEWEST, (owner, kind, caps[kind]))
+            for owner, kind in dict.fromkeys((entry.owner, entry.kind) for entry in entries if entry.kind in caps):
+                execute(KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
 
         return await self._write(work)
@@ -202,12 +219,8 @@ class SqliteLog:
         """See `Log.purge`."""
         removed = 0
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
-            values = (until_us, PURGED_AT_ONCE)
-
-            def work(connection: sqlite3.Connection, statement: str = statement, values: Any = values) -> int:
-                return connection.execute(statement, values).rowcount
-
-            while n_rows := await self._write(work):
+            work = methodcaller("execute", statement, (until_us, PURGED_AT_ONCE))
+            while n_rows := (await self._write(work)).rowcount:
                 removed += n_rows
         return removed
 
@@ -215,11 +228,10 @@ class SqliteLog:
         """See `Log.back_up`."""
 
         def work() -> None:
-            with self._copying:  # another copy may be under way
+            with self._copying, closing(self._connect()) as connection:  # another copy may be under way
                 staged = target.with_name(f".{target.name}.new")
                 staged.unlink(missing_ok=True)
-                with closing(self._connect()) as connection:
-                    connection.execute("VACUUM INTO ?", (str(staged),))
+                connection.execute("VACUUM INTO ?", (str(staged),))
                 staged.chmod(0o600)
                 staged.replace(target)
 
@@ -230,32 +242,25 @@ class SqliteLog:
 
     async def close(self) -> None:
         """Commit what waits and close the file."""
-        if self._committing is not None:
-            await self._committing
-        self._thread.shutdown()
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
+        await asyncio.to_thread(self._thread.shutdown)
+        for connection in filter(None, (self._reader, self._writer)):
+            connection.close()
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Hand work to the writing thread and wait until it is committed."""
-        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, result))
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_waiting())
-        return await result
+        done: Future[T] = Future()
+        self._waiting.append((work, done))
+        self._thread.submit(self._commit_waiting)
+        return await asyncio.wrap_future(done)
 
-    async def _commit_waiting(self) -> None:
-        """Commit what waits, group by group, and tell the callers who still wait."""
-        while self._waiting:
-            group, self._waiting = self._waiting[:GROUP_SIZE], self._waiting[GROUP_SIZE:]
-            results = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._commit, [work for work, _ in group]
-            )
-            for (_, future), result in zip(group, results, strict=True):
-                if not future.done():
-                    future.set_exception(result) if isinstance(result, StoreError) else future.set_result(result)
-        self._committing = None
+    def _commit_waiting(self) -> None:
+        """Commit what waits at once, and tell the callers who still wait."""
+        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        group = [(work, done) for work, done in group if done.set_running_or_notify_cancel()]
+        if group:
+            results = self._commit([work for work, _ in group])
+            for (_, done), result in zip(group, results, strict=True):
+                done.set_exception(result) if isinstance(result, StoreError) else done.set_result(result)
 
     def _commit(self, works: Sequence[Work]) -> list[Any]:
         """Do all works in one transaction; return their results, or for each the error."""
@@ -271,67 +276,6 @@ class SqliteLog:
             if self._writer is not None:
                 self._writer.close()  # that rolls back
                 self._writer = None
-            return [StoreError(f"store: cannot be written now ({error}); nothing was kept, send it again.")] * len(
-                works
-            )
+            failed = StoreError(f"store: cannot be written now ({error}); nothing was kept, send it again.")
+            return [failed] * len(works)
         return results
-
-
-def _read(connection: sqlite3.Connection, owners: Sequence[str]) -> list[list[StoredEntry]]:
-    """Return the entries of each owner."""
-    try:
-        return [[StoredEntry(*row) for row in connection.execute(READ, (owner,))] for owner in owners]
-    except sqlite3.Error as error:
-        raise StoreError(f"store: cannot be read now ({error}); try again.") from error
-
-
-class SqliteFile:
-    """A log's file that no service has open, or a copy, to be read from one end to the other; nothing is changed.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Raises
-    ------
-    ConfigError
-        It is no log of this version, or a service has it open.
-    """
-
-    def __init__(self, path: Path) -> None:
-        try:
-            uri = f"{path.absolute().as_uri()}?mode=ro"
-            self._reader = sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)
-            self._reader.execute("BEGIN")
-            version = self._reader.execute("PRAGMA user_version").fetchone()[0]
-            self._reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # from here on nothing changes
-            facts = (self._reader.execute(FACT, (name,)).fetchone() for name in ("latest", "retention"))
-            self._facts = [us for (us,) in facts] if version == VERSION else []
-        except sqlite3.Error as error:
-            if "locked" in str(error):
-                raise ConfigError(
-                    f"store: {path} is in use by a service; give the copy that it writes to FIRSTDAY_SERVE_BACKUP_FILE."
-                ) from None
-            raise ConfigError(f"store: {path} cannot be read ({error}); give the file of a store.") from None
-        if version != VERSION:
-            raise ConfigError(f"store: {path} is of version {version}, not {VERSION}; give the file of a store.")
-
-    async def find_facts(self) -> tuple[int, int]:
-        """See `ReadableLog.find_facts`."""
-        latest_us, retention_us = self._facts
-        return latest_us, retention_us
-
-    async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
-        """See `ReadableLog.find_owners`."""
-        changed = self._reader.execute(CHANGED, (since_us,))
-        while rows := changed.fetchmany(SCANNED_AT_ONCE):
-            yield [owner for (owner,) in rows]
-
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """See `Entries.read`."""
-        return _read(self._reader, owners)
-
-    async def close(self) -> None:
-        """See `Entries.close`."""
-        self._reader.close()
