@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-import write_tables
 
 from tests.docs.test_pages import DOCS
 
@@ -40,9 +39,3 @@ def test_the_lookahead_was_not_worth_its_time(name: str) -> None:
         json.loads((RESULTS / f"onboarding-{file}.json").read_text()) for file in ("lookahead-speed", "speed")
     )
     assert before["question_cpu_ms"] > 10 * now["question_cpu_ms"]
-
-
-def test_tables_are_what_was_measured() -> None:
-    page = (DOCS / "onboarding.md").read_text(encoding="utf-8")
-    assert "<!-- table: onboarding movielens-100k answers -->" in page
-    assert write_tables.render(page) == page, "run make docs"
