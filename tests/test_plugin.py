@@ -105,7 +105,7 @@ def test_a_strangers_package_goes_all_the_way(place: Path) -> None:
     )  # fmt: skip
     results = {row["strategy"]: row for row in json.loads(evaluated)["results"]}
     assert list(results) == ["popular", "tamed", "linear_personal", "linear_segment"]
-    assert results["tamed"]["routes"]["tamed"] > 0
+    assert all(results[name]["routes"][name] > 0 for name in ("tamed", "linear_personal", "linear_segment"))
 
     run(place, "firstday", "train", "tables", "--config", "settings.toml", "--out", "model")
     looked = json.loads(run(place, "python", "-c", LOOK))
@@ -118,7 +118,6 @@ def test_a_strangers_package_goes_all_the_way(place: Path) -> None:
     listed = json.loads(run(place, *command, "tamed"))
     assert listed["route"] == "tamed"
     assert len(listed["items"]) == 5
-    assert json.loads(run(place, *command, "linear_segment"))["route"] == "linear_segment"
 
     server_command = [str(place / "env" / "bin" / "firstday"), "serve", "model", "--port", "0"]
     store = {"FIRSTDAY_SERVE_STORE": f"sqlite:///{place / 'users.sqlite'}", "FIRSTDAY_SERVE_LOG_FORMAT": "json"}
