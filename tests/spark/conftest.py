@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from pyspark.sql import SparkSession
-from spark_cluster import HOST, QUICK_START, SparkCluster, has_java, shared_cluster, spark_environment
+from spark_cluster import HOST, QUICK_START, SparkCluster, has_java, spark_cluster, spark_environment
 
 from firstday.artifact.folder import MANIFEST
 from firstday.config import Config
@@ -31,19 +31,12 @@ LAKE = "lake"
 
 @pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
-    """Return the cluster that the processes of pytest-xdist share: two workers, each with room for all of them.
-
-    One core more of each is for the drivers that tests start as processes.
-    """
+    """Return a cluster of two workers, each with room for an executor of the session and one of another driver."""
     if not has_java():
         if "CI" in os.environ:
             pytest.fail("no Java is installed; .ci/run installs it")
         pytest.skip("no Java is installed; apt-get install default-jre-headless")
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # which the processes share
-    n_processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    with shared_cluster(folder / "spark", cores=n_processes + 1, worker_memory=f"{2 * n_processes + 1}g") as running:
+    with spark_cluster(tmp_path_factory.mktemp("spark"), cores=2, worker_memory="3g") as running:
         yield running
 
 
