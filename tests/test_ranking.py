@@ -39,6 +39,19 @@ def test_top_k_is_a_stable_sort(scores: np.ndarray, k: int) -> None:
     np.testing.assert_array_equal(scores, before)
 
 
+def test_top_k_of_many_equal_scores_takes_the_lowest_indexes() -> None:
+    items, values = top_k(np.ones((2, 1000), np.float32), 3)
+    assert items.tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert values.tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_top_k_of_distinct_scores_is_the_full_sort() -> None:
+    scores = np.random.default_rng(0).permuted(np.tile(np.arange(500, dtype=np.float32), (20, 1)), axis=1)
+    items, values = top_k(scores, 50)
+    np.testing.assert_array_equal(items, np.argsort(-scores, axis=1)[:, :50])
+    np.testing.assert_array_equal(values, np.tile(np.arange(499, 449, -1), (20, 1)))
+
+
 @given(st.data())
 def test_first_allowed_keeps_order_and_drops_the_rest(data: st.DataObject) -> None:
     n, m, k = data.draw(st.integers(0, 4)), data.draw(st.integers(0, 7)), data.draw(st.integers(1, 9))

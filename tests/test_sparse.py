@@ -93,6 +93,30 @@ def test_mean_vectors_are_the_dense_means(case: tuple[SparseRows, np.ndarray], w
     np.testing.assert_allclose(means, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_mean_vectors_over_many_chunks(rng: np.random.Generator) -> None:
+    n_rows, n_columns, d = 3_000, 500, 512  # 8,192 entries at once, of some 180,000
+    dense = rng.random((n_rows, n_columns)) < rng.random((n_rows, 1)) * 0.25
+    dense[::7] = False
+    dense[[0, 1, 2, -1, -2]] = False
+    dense[1500] = True
+    rows, columns = np.nonzero(dense)
+    matrix = SparseRows.from_pairs(rows, columns, None, n_rows, n_columns)
+    vectors = rng.normal(size=(n_columns, d)).astype(np.float32)
+    expected = (dense @ vectors.astype(np.float64)) / np.maximum(dense.sum(axis=1, keepdims=True), 1)
+    np.testing.assert_allclose(matrix.mean_vectors(vectors), expected, atol=1e-5)
+
+
+def test_one_row_longer_than_a_chunk_at_the_end() -> None:
+    matrix = SparseRows.from_lists([[0], list(range(40)), []], 40)
+    vectors = np.repeat(np.arange(40, dtype=np.float32)[:, None], 2**18, axis=1)  # 16 entries at once
+    np.testing.assert_allclose(matrix.mean_vectors(vectors)[:, 0], [0, 19.5, 0])
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
 def test_a_matrix_without_entries_works_everywhere() -> None:
     matrix = SparseRows.empty(3, 4)
     assert matrix.n_entries == 0
