@@ -53,6 +53,8 @@ install: $(VENV)/.dev
 demo: $(VENV)/.train
 	$(BIN)/firstday demo
 
+# There is a process of the tests for each core.
+test lowest: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 

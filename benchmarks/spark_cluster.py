@@ -1,8 +1,4 @@
-"""A real Spark cluster on this machine: a master and workers, each a process, and executors, which they start.
-
-`spark_cluster` starts and stops one. `shared_cluster` is for a fixture: the processes of pytest-xdist share one, which
-a keeper, a process of its own (this file, run as a program), stops when the last of them has left or has died.
-"""
+"""A real Spark cluster on this machine: a master and workers, each a process, and executors, which they start."""
 
 from __future__ import annotations
 
@@ -17,12 +13,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pyspark
-from filelock import FileLock
 
 import firstday
 
@@ -196,70 +191,3 @@ def count_workers(web_url: str) -> int:
     with contextlib.suppress(OSError), urllib.request.urlopen(web_url, timeout=10) as answer:  # noqa: S310  loopback
         return int(json.load(answer)["aliveworkers"])
     return 0
-
-
-@contextlib.contextmanager
-def shared_cluster(folder: Path, cores: int = 1, worker_memory: str = "2g") -> Iterator[SparkCluster]:
-    """Share one cluster of two workers among the processes that name the same folder.
-
-    Parameters
-    ----------
-    folder
-        Made by the first process.
-    cores, worker_memory
-        As for `spark_cluster`; those of the first process count.
-    """
-    users, state, lock = folder / "users", folder / "cluster.json", FileLock(f"{folder}.lock")
-    keeper: subprocess.Popen[bytes] | None = None
-    with lock:
-        users.mkdir(parents=True, exist_ok=True)
-        user = users / str(os.getpid())
-        user.touch()
-        if not state.exists():
-            command = [sys.executable, __file__, str(folder), str(cores), worker_memory]
-            with (folder / "keeper.log").open("wb") as output:
-                keeper = subprocess.Popen(
-                    command,
-                    cwd=ROOT,
-                    env=spark_environment(folder),
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            starting = keeper
-            wait_for(state.exists, "a cluster", folder, are_alive=lambda: starting.poll() is None)
-    values = json.loads(state.read_text(encoding="utf-8"))
-    try:
-        yield SparkCluster(**{**values, "worker_pids": tuple(values["worker_pids"])})
-    finally:
-        with lock:
-            user.unlink()
-            if not any(users.iterdir()):  # the last one leaves nothing running
-                wait_for(lambda: not state.exists(), "the end of the cluster", folder)
-        if keeper is not None:
-            keeper.poll()
-
-
-def keep(folder: Path, cores: int, worker_memory: str) -> None:
-    """Run a cluster until no process that uses it is left."""
-    state = folder / "cluster.json"
-    with spark_cluster(folder, cores=cores, worker_memory=worker_memory) as cluster:
-        draft = state.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(cluster)), encoding="utf-8")
-        draft.replace(state)
-        while any(is_running(int(user.name)) for user in (folder / "users").iterdir()):
-            time.sleep(0.2)
-    state.unlink()
-
-
-def is_running(pid: int) -> bool:
-    """Tell whether there is such a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-if __name__ == "__main__":
-    keep(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -84,6 +84,11 @@ def as_it_was() -> Iterator[None]:
     registry._registries.cache_clear()
 
 
+LONG = ("spark", "test_examples.py", "test_notebooks.py", "test_bare_environment.py", "test_plugin.py", "test_demo.py")
+"""Files and folders of tests that take long. What comes first is run by one process: only that one starts Spark."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take minutes, so that none of them is left for the end."""
-    items.sort(key=lambda item: item.path.name != "test_examples.py")
+    """Begin with the tests that take long, so that none of them is left for the end."""
+    ranks = {name: rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: min(ranks.get(name, len(LONG)) for name in item.path.parts[-2:]))

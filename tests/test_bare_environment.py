@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 import urllib.request
-import venv
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from firstday.errors import MissingExtraError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
+from tests.environments import ROOT, make_environment, pip
 
-ROOT = Path(__file__).parents[1]
 TRAINING = (
     *("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxruntime", "gensim", "matplotlib", "jinja2"),
     *("pyspark", "pyarrow", "pandas", "optuna", "tomli_w", "tea_tasting"),
@@ -47,10 +46,8 @@ except fd.MissingExtraError as error:
 @pytest.mark.slow
 def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: Path) -> None:
     model = tiny.save(tmp_path / "model")
-    venv.create(tmp_path / "bare", with_pip=True)
-    python = tmp_path / "bare" / "bin" / "python"
     locked = ["--constraint", str(ROOT / "requirements.lock")] if Path(sys.prefix, ".locked").exists() else []
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *locked, str(ROOT)], check=True, timeout=600)
+    python = make_environment(tmp_path / "bare", *locked)
 
     names = list(strategy_names())
     arguments = [str(python), "-c", RECOMMEND, str(model), json.dumps(TRAINING), json.dumps(names)]
@@ -79,7 +76,7 @@ def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: 
     # the line that an error names where an extra is missing works before firstday is on any index
     line = re.search("pip (install .*)$", str(MissingExtraError("the Redis store", "redis")))
     assert line is not None
-    subprocess.run([python, "-m", "pip", *shlex.split(line[1]), *locked], check=True, timeout=600, capture_output=True)
+    pip("--python", python, *shlex.split(line[1]), *locked)
     subprocess.run([python, "-c", "import redis"], check=True)
 
 

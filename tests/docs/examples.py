@@ -18,7 +18,7 @@ from firstday.cli.main import app
 ROOT = Path(__file__).parents[2]
 LANGUAGES = {"sh", "python", "sql", "text"}
 """Every block says what it is; `sh` and `python` are run."""
-SMALLER = {"--users": "600", "--items": "300", "--seeds": "1", "--cut-offs": "2"}
+SMALLER = {"--users": "400", "--items": "250", "--seeds": "1", "--cut-offs": "2"}
 
 
 @dataclass

@@ -15,7 +15,7 @@ from firstday.data.splits import roles
 from firstday.recommend.recommender import Recommender
 from tests.docs.examples import LANGUAGES, ROOT, SMALLER, Reader, ask, read_commands, read_examples
 
-ENOUGH_VALIDATION = 30
+ENOUGH_VALIDATION = 12
 """With as many validation users, models of these small tables are trained once, not once for each fold."""
 PAGES = (ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "tutorial.md")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import write_tables
-
 from tests.docs.test_pages import DOCS
 
 RESULTS = DOCS / "results"
@@ -26,9 +24,3 @@ def test_five_questions_beat_five_popular_ones_by_a_tenth() -> None:
     assert five["precision_common"] >= 1.1 * popular["precision_common"]
     for arm in ("segments", "popular", "random"):  # noes count: lists by all answers are the better ones
         assert rows["answers", arm, 5]["precision"] > rows["blend", arm, 5]["precision"]
-
-
-def test_tables_are_what_was_measured() -> None:
-    page = (DOCS / "onboarding.md").read_text(encoding="utf-8")
-    assert "<!-- table: onboarding movielens-100k answers -->" in page
-    assert write_tables.render(page) == page, "run make docs"

@@ -16,6 +16,8 @@ from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
 from firstday.serve.settings import PREFIX, ServeSettings
+from firstday.serve.telemetry import Metrics
+from tests.serve.in_process import running_app
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
@@ -36,13 +38,8 @@ def test_every_setting_that_is_named_exists(path: Path) -> None:
 
 
 def test_every_endpoint_is_on_the_page(tiny: Recommender, tmp_path: Path) -> None:
-    import httpx
-
-    server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path)
-    try:
-        paths = httpx.get(f"{server.url}/v1/openapi.json").json()["paths"]
-    finally:
-        server.stop()
+    with running_app(tiny.save(tmp_path / "model"), tmp_path) as app, app.open_client() as http:
+        paths = http.get("/v1/openapi.json").json()["paths"]
     page = PAGE.read_text(encoding="utf-8").replace("{id}", "{user_id}").replace("{n}", "{segment}")
     for path, methods in paths.items():
         assert path in page
@@ -50,9 +47,7 @@ def test_every_endpoint_is_on_the_page(tiny: Recommender, tmp_path: Path) -> Non
             assert re.search(rf"`{method.upper()} [^|]*{re.escape(path)}", page), (method, path)
 
 
-def test_every_counter_that_is_named_is_counted(tiny: Recommender, tmp_path: Path) -> None:
-    from firstday.serve.telemetry import Metrics
-
+def test_every_counter_that_is_named_is_counted() -> None:
     metrics = Metrics()
     named = set(re.findall(r"firstday_\w+", PAGE.read_text(encoding="utf-8").partition("## What to alert on")[2]))
     counted = {sample.name for family in metrics.registry.collect() for sample in family.samples}

@@ -46,12 +46,12 @@ def many_strategies() -> tuple[Any, ...]:
     return (POPULAR, SEGMENT, FOLD_IN, *(row(name, 47 + n / 3, around(-1)) for n, name in enumerate(names)))
 
 
-CITIES = {f"the town of number {n} by the sea": (500 - n, 40 + n / 10) for n in range(90)}
+CITIES = {f"the town of number {n} by the sea": (500 - n, 40 + n / 10) for n in range(40)}
 GROUPS = {"age": AGES, "country": COUNTRIES}
 CLOSE = [row(name, 50 + n / 100, around(-1), half=0.1) for n, name in enumerate(("popular", "segment", "fold_in"))]
 REPORTS = {
     "ten segments": full_results(10),
-    "a thousand segments": full_results(1000, groups=GROUPS | {"city": CITIES}),
+    "three hundred segments": full_results(300, groups=GROUPS | {"city": CITIES}),
     "one segment, no profiles": full_results(1, SEGMENT, groups={}),
     "figures close to each other": full_results(2, *CLOSE, groups={}),
 }

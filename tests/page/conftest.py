@@ -16,9 +16,11 @@ from firstday.data.load import load
 from firstday.errors import FirstdayError
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import train
+from tests.page.visitor import wait_until_calm
 from tests.training_once import train_once
 
 OpenPage = Callable[..., Page]
+StartServer = Callable[..., ServerProcess]
 
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -44,7 +46,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
             dataset = load("movielens-100k")
         except FirstdayError as error:
             pytest.skip(f"MovieLens 100K cannot be had: {error}")
-        return train(dataset, load_preset("movielens-100k"))
+        few = {"sampled.day_ones": 1, "cold_model.epochs": 3, "ranker.epochs": 1}
+        return train(dataset, load_preset("movielens-100k").override(few))
 
     return train_once("films", tmp_path_factory, train_on_films)
 
@@ -57,8 +60,25 @@ def server(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 
 @pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers of other models or with settings of their own."""
+    started: list[ServerProcess] = []
+
+    def start(model: Path, **settings: Any) -> ServerProcess:
+        started.append(ServerProcess(model, tmp_path / "server", settings))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.kill()
+
+
+@pytest.fixture
 def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
-    """Open the page as somebody new; at the end the console must be empty, and no request may have left the host."""
+    """Open the page as somebody new, and wait for the lists.
+
+    At the end the console must be empty, and no request may have left the host.
+    """
     contexts: list[BrowserContext] = []
     faults: list[str] = []
 
@@ -68,6 +88,7 @@ def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
         allowed: str | None = None,
         path: str = "/",
         pass_on: Callable[[Route], None] | None = None,
+        calm: bool = True,
         **settings: Any,
     ) -> Page:
         home = url or server.url
@@ -95,9 +116,16 @@ def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
         if pass_on is not None:
             page.route(f"{home}{path}**", pass_on)
         page.goto(f"{home}{path}")
+        if calm:
+            wait_until_calm(page)
         return page
 
     yield start
     for context in contexts:
         context.close()
     assert faults == []
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    return open_page()

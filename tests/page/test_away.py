@@ -13,7 +13,7 @@ from serve_process import ServerProcess
 
 from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
-from tests.page.conftest import OpenPage
+from tests.page.conftest import OpenPage, StartServer
 from tests.page.visitor import begin_rounds, button_of, do, items_in, titles_in, visitor_id, wait_until_calm
 from tests.serve.in_process import running_app
 
@@ -21,42 +21,39 @@ READ, WRITE = "read-key-of-sixteen", "write-key-of-sixteen"
 
 
 def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
-    open_page: OpenPage, films: Path, tmp_path: Path
+    start_server: StartServer, open_page: OpenPage, films: Path
 ) -> None:
-    server = ServerProcess(films, tmp_path)
+    server = start_server(films)
     server.environment["FIRSTDAY_SERVE_PORT"] = server.url.rpartition(":")[2]  # to come back there
-    try:
-        page = open_page(server.url, allowed="ERR_CONNECTION_REFUSED")
-        wait_until_calm(page)
-        before = items_in(page)
-        server.stop()
-        button_of(page, "like").click()
-        notice = page.locator("#notice")
-        expect(notice).to_contain_text("The service does not answer.")
-        expect(notice).to_contain_text("What you did is kept and will be sent.")
-        assert items_in(page)[:19] == before[1:]  # the act shows at once, and the lists stay
-        button_of(page, "ban").click()
-        expect(notice).to_contain_text("2 things you did", timeout=5000)
-        server.start()
-        expect(notice).to_contain_text("The service answers again.", timeout=10_000)
-        wait_until_calm(page)
-        page.wait_for_selector("#speaking .list")
-        events = httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]
-        assert [(event["signal"], event["entity_id"]) for event in events] == [
-            ("stream", before[0]),
-            ("ban", before[1]),
-        ]
-    finally:
-        server.kill()
+    page = open_page(server.url, allowed="ERR_CONNECTION_REFUSED")
+    before = items_in(page)
+    server.stop()
+    button_of(page, "like").click()
+    notice = page.locator("#notice")
+    expect(notice).to_contain_text("The service does not answer.")
+    expect(notice).to_contain_text("What you did is kept and will be sent.")
+    assert items_in(page)[:19] == before[1:]  # the act shows at once, and the lists stay
+    button_of(page, "ban").click()
+    expect(notice).to_contain_text("2 things you did", timeout=5000)
+    server.start()
+    expect(notice).to_contain_text("The service answers again.", timeout=10_000)
+    wait_until_calm(page)
+    page.wait_for_selector("#speaking .list")
+    events = httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]
+    assert [(event["signal"], event["entity_id"]) for event in events] == [
+        ("stream", before[0]),
+        ("ban", before[1]),
+    ]
 
 
 @pytest.mark.skipif(not RedisProcess.is_installed(), reason="redis-server is not installed")
-def test_what_the_store_does_not_take_is_sent_once_it_does(open_page: OpenPage, films: Path, tmp_path: Path) -> None:
+def test_what_the_store_does_not_take_is_sent_once_it_does(
+    start_server: StartServer, open_page: OpenPage, films: Path, tmp_path: Path
+) -> None:
     redis = RedisProcess(tmp_path / "redis")
-    server = ServerProcess(films, tmp_path / "server", {"store": redis.url})
+    server = start_server(films, store=redis.url)
     try:
         page = open_page(server.url, allowed="503 (Service Unavailable)")
-        wait_until_calm(page)
         redis.stop()
         page.click("#answer-yes")
         expect(page.locator("#notice")).to_contain_text("What you did is kept and will be sent.")
@@ -67,57 +64,51 @@ def test_what_the_store_does_not_take_is_sent_once_it_does(open_page: OpenPage, 
         page.wait_for_selector("#speaking .list")
         assert len(httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]) == 1
     finally:
-        server.stop()
         redis.stop()
 
 
-def test_the_page_follows_a_new_model(open_page: OpenPage, recommender: Recommender, tmp_path: Path) -> None:
+def test_the_page_follows_a_new_model(
+    start_server: StartServer, open_page: OpenPage, recommender: Recommender, tmp_path: Path
+) -> None:
     path = recommender.save(tmp_path / "model")
-    server = ServerProcess(path, tmp_path)
-    try:
-        page = open_page(server.url)
-        wait_until_calm(page)
-        before = page.locator("#facts").text_content() or ""
-        model = recommender.model
-        titles = tuple(f"New {ix}" for ix in range(model.n_items))
-        save_model(replace(model, catalogue=replace(model.catalogue, titles=titles)), path)
-        version = httpx.post(f"{server.url}/v1/model/reload").json()["model"]
-        assert version[:8] not in before
-        do(page, page.locator("#answer-yes").click)
-        expect(page.locator("#facts")).to_contain_text(version[:8])
-        assert all(title.startswith("New ") for title in titles_in(page))
-        expect(page.locator("#look option").nth(1)).to_contain_text("New ")
-    finally:
-        server.stop()
+    server = start_server(path)
+    page = open_page(server.url)
+    before = page.locator("#facts").text_content() or ""
+    model = recommender.model
+    titles = tuple(f"New {ix}" for ix in range(model.n_items))
+    save_model(replace(model, catalogue=replace(model.catalogue, titles=titles)), path)
+    version = httpx.post(f"{server.url}/v1/model/reload").json()["model"]
+    assert version[:8] not in before
+    do(page, page.locator("#answer-yes").click)
+    expect(page.locator("#facts")).to_contain_text(version[:8])
+    assert all(title.startswith("New ") for title in titles_in(page))
+    expect(page.locator("#look option").nth(1)).to_contain_text("New ")
 
 
-def test_keys_are_asked_for_and_kept_for_the_tab(open_page: OpenPage, films: Path, tmp_path: Path) -> None:
-    server = ServerProcess(films, tmp_path, {"read_keys": READ, "write_keys": WRITE})
-    try:
-        page = open_page(server.url, allowed="401 (Unauthorized)")
-        expect(page.locator("#keys")).to_be_visible()
-        page.fill("#key-read", "no-key-of-this-place")
-        page.keyboard.press("Enter")
-        expect(page.locator("#keys-why")).to_contain_text("The key is not known")
-        page.fill("#key-read", READ)
-        page.fill("#key-write", WRITE)
-        page.get_by_role("button", name="Open").click()
-        wait_until_calm(page)
-        page.click("#answer-yes")
-        page.wait_for_selector("#speaking .list")
-        page.reload()
-        wait_until_calm(page)
-        expect(page.locator("#keys")).to_be_hidden()
-        expect(page.locator("#told-count")).to_have_text("1 liked")
-        assert READ not in page.evaluate("JSON.stringify(localStorage)")
-        page.click("#panel-toggle")
-        curl = page.locator("#panel-curl").text_content() or ""
-        assert "$KEY" in curl
-        assert READ not in curl
-        page.click("#panel-close")
-        begin_rounds(page)  # what is only read is asked for with the key that reads
-    finally:
-        server.stop()
+def test_keys_are_asked_for_and_kept_for_the_tab(start_server: StartServer, open_page: OpenPage, films: Path) -> None:
+    server = start_server(films, read_keys=READ, write_keys=WRITE)
+    page = open_page(server.url, allowed="401 (Unauthorized)", calm=False)
+    expect(page.locator("#keys")).to_be_visible()
+    page.fill("#key-read", "no-key-of-this-place")
+    page.keyboard.press("Enter")
+    expect(page.locator("#keys-why")).to_contain_text("The key is not known")
+    page.fill("#key-read", READ)
+    page.fill("#key-write", WRITE)
+    page.get_by_role("button", name="Open").click()
+    wait_until_calm(page)
+    page.click("#answer-yes")
+    page.wait_for_selector("#speaking .list")
+    page.reload()
+    wait_until_calm(page)
+    expect(page.locator("#keys")).to_be_hidden()
+    expect(page.locator("#told-count")).to_have_text("1 liked")
+    assert READ not in page.evaluate("JSON.stringify(localStorage)")
+    page.click("#panel-toggle")
+    curl = page.locator("#panel-curl").text_content() or ""
+    assert "$KEY" in curl
+    assert READ not in curl
+    page.click("#panel-close")
+    begin_rounds(page)  # what is only read is asked for with the key that reads
 
 
 def test_the_page_works_below_a_path(open_page: OpenPage, server: ServerProcess) -> None:

@@ -12,7 +12,7 @@ from serve_process import ServerProcess
 
 from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
-from tests.page.conftest import PHONE, WIDE, OpenPage
+from tests.page.conftest import PHONE, WIDE, OpenPage, StartServer
 from tests.page.visitor import begin_rounds, button_of, do, items_in, titles_in, wait_for_round, wait_until_calm
 
 ODD = (
@@ -57,7 +57,6 @@ def look_at_everything(page: Page) -> None:
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_odd_titles_are_text(open_page: OpenPage, odd: ServerProcess, viewport: dict[str, int]) -> None:
     page = open_page(odd.url, viewport)
-    wait_until_calm(page)
     ids, shown = items_in(page), titles_in(page)
     places = [ODD.index(text) for text in shown if text in ODD]
     assert set(places) == set(range(len(ODD)))
@@ -90,7 +89,6 @@ def test_odd_titles_are_text(open_page: OpenPage, odd: ServerProcess, viewport: 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_odd_titles_are_text_in_rounds(open_page: OpenPage, odd: ServerProcess, viewport: dict[str, int]) -> None:
     page = open_page(odd.url, viewport)
-    wait_until_calm(page)
     begin_rounds(page)
     page.locator("#slate .pick").first.click()
     page.click("#round-next")
@@ -108,7 +106,6 @@ def test_odd_titles_are_text_in_rounds(open_page: OpenPage, odd: ServerProcess, 
 
 def test_a_long_title_can_be_read_whole_without_a_mouse(open_page: OpenPage, odd: ServerProcess) -> None:
     page = open_page(odd.url, PHONE)
-    wait_until_calm(page)
     tile = page.locator("#mixed .tile", has_text="A title that goes on and on").first
     title = tile.locator(".title")
     is_cut = "one => one.scrollHeight > one.clientHeight + 2"
@@ -118,15 +115,14 @@ def test_a_long_title_can_be_read_whole_without_a_mouse(open_page: OpenPage, odd
     assert title.text_content() == ODD[4]
 
 
-def test_a_model_without_titles_shows_ids(open_page: OpenPage, recommender: Recommender, tmp_path: Path) -> None:
+def test_a_model_without_titles_shows_ids(
+    start_server: StartServer, open_page: OpenPage, recommender: Recommender, tmp_path: Path
+) -> None:
     model = recommender.model
     path = save_model(replace(model, catalogue=replace(model.catalogue, titles=None)), tmp_path / "model")
-    server = ServerProcess(path, tmp_path)
-    try:
-        page = open_page(server.url)
-        look_at_everything(page)
-        assert titles_in(page) == items_in(page)
-        assert all(text.startswith("i") for text in titles_in(page))
-        assert (page.locator("#asked").text_content() or "").startswith("i")
-    finally:
-        server.stop()
+    server = start_server(path)
+    page = open_page(server.url)
+    look_at_everything(page)
+    assert titles_in(page) == items_in(page)
+    assert all(text.startswith("i") for text in titles_in(page))
+    assert (page.locator("#asked").text_content() or "").startswith("i")

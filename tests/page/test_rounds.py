@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
-from tests.page.conftest import OpenPage
-from tests.page.visitor import begin_rounds, do, items_in, titles_in, visitor_id, wait_for_round, wait_until_calm
+from tests.page.conftest import OpenPage, StartServer
+from tests.page.visitor import begin_rounds, do, items_in, titles_in, visitor_id, wait_for_round
 
 PICKS = "#slate .pick"
 NARROW = {"width": 360, "height": 740}
@@ -53,7 +53,6 @@ def write_chance(share: float) -> str:
 )
 def test_three_rounds(open_page: OpenPage, server: ServerProcess, viewport: dict[str, int], size: int) -> None:
     page = open_page(viewport=viewport)
-    wait_until_calm(page)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
     begin_rounds(page)
@@ -125,7 +124,6 @@ def test_the_round_is_asked_for_anew_by_another_strategy_and_by_who_one_is(
     open_page: OpenPage, server: ServerProcess
 ) -> None:
     page = open_page(viewport={"width": 1280, "height": 800})
-    wait_until_calm(page)
     begin_rounds(page)
     shown, used = items_in(page, PICKS), use(page, 3)
     go_on(page, 2)
@@ -145,9 +143,7 @@ def test_the_round_is_asked_for_anew_by_another_strategy_and_by_who_one_is(
     assert items_in(page, PICKS) == [str(item["item_id"]) for item in answer["items"]]
 
 
-def test_what_was_said_before_counts_and_forgetting_begins_again(open_page: OpenPage, server: ServerProcess) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_what_was_said_before_counts_and_forgetting_begins_again(page: Page, server: ServerProcess) -> None:
     page.fill("#search-text", "toy story")
     do(page, page.locator("#found button").first.click)
     liked = httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"][0]["entity_id"]
@@ -163,7 +159,6 @@ def test_what_was_said_before_counts_and_forgetting_begins_again(open_page: Open
 
 def test_next_waits_for_a_service_that_is_away(open_page: OpenPage) -> None:
     page = open_page(allowed="ERR_FAILED")
-    wait_until_calm(page)
     begin_rounds(page)
     first = items_in(page, PICKS)
     page.route("**/v1/recommendations", lambda route: route.abort())
@@ -177,27 +172,25 @@ def test_next_waits_for_a_service_that_is_away(open_page: OpenPage) -> None:
     assert not set(items_in(page, PICKS)) & set(first)
 
 
-def test_rounds_end_where_everything_was_shown(open_page: OpenPage, recommender: Recommender, tmp_path: Path) -> None:
-    server = ServerProcess(recommender.save(tmp_path / "model"), tmp_path)
-    try:
-        page = open_page(server.url)
-        wait_until_calm(page)
-        begin_rounds(page)
-        shown: list[str] = []
-        n_listed = recommender.model.n_items - len(recommender.model.unlisted)
-        for number in range(2, n_listed // 12 + 3):
-            shown += items_in(page, PICKS)
-            page.click("#round-next")
-            expect(page.locator("#round-name")).to_have_text(f"Round {number}")
+def test_rounds_end_where_everything_was_shown(
+    start_server: StartServer, open_page: OpenPage, recommender: Recommender, tmp_path: Path
+) -> None:
+    server = start_server(recommender.save(tmp_path / "model"))
+    page = open_page(server.url)
+    begin_rounds(page)
+    shown: list[str] = []
+    n_listed = recommender.model.n_items - len(recommender.model.unlisted)
+    for number in range(2, n_listed // 12 + 3):
         shown += items_in(page, PICKS)
-        assert len(shown) == len(set(shown)) == n_listed
-        while items_in(page, PICKS):
-            number += 1
-            page.click("#round-next")
-            expect(page.locator("#round-name")).to_have_text(f"Round {number}")
-        expect(page.locator("#round-about")).to_have_text("That was everything there is.")
-        expect(page.locator("#round-next")).to_be_disabled()
-        page.click("#round-back")
-        wait_for_round(page, number - 1)
-    finally:
-        server.stop()
+        page.click("#round-next")
+        expect(page.locator("#round-name")).to_have_text(f"Round {number}")
+    shown += items_in(page, PICKS)
+    assert len(shown) == len(set(shown)) == n_listed
+    while items_in(page, PICKS):
+        number += 1
+        page.click("#round-next")
+        expect(page.locator("#round-name")).to_have_text(f"Round {number}")
+    expect(page.locator("#round-about")).to_have_text("That was everything there is.")
+    expect(page.locator("#round-next")).to_be_disabled()
+    page.click("#round-back")
+    wait_for_round(page, number - 1)

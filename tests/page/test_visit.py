@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 
 import httpx
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 from serve_process import ServerProcess
 
-from tests.page.conftest import OpenPage
 from tests.page.visitor import button_of, do, items_in, place_on_map, titles_in, visitor_id, wait_until_calm
 
 
-def test_three_titles_change_the_list_and_move_the_visitor(open_page: OpenPage) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_three_titles_change_the_list_and_move_the_visitor(page: Page) -> None:
     before, start = items_in(page), place_on_map(page)
     assert len(before) == 20
     expect(page.locator("#mixed .about")).to_contain_text("Nothing is known of you yet")
@@ -35,9 +32,7 @@ def test_three_titles_change_the_list_and_move_the_visitor(open_page: OpenPage) 
     assert page.locator("#map .dot").count() >= 30
 
 
-def test_a_map_that_comes_last_shows_where_the_visitor_is(open_page: OpenPage) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_a_map_that_comes_last_shows_where_the_visitor_is(page: Page) -> None:
     do(page, page.locator("#answer-yes").click)
     place = place_on_map(page)
     held: list[Route] = []
@@ -52,9 +47,7 @@ def test_a_map_that_comes_last_shows_where_the_visitor_is(open_page: OpenPage) -
     assert page.locator("#map .number").count() == 5
 
 
-def test_the_page_shows_what_the_service_answers(open_page: OpenPage, server: ServerProcess) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_the_page_shows_what_the_service_answers(page: Page, server: ServerProcess) -> None:
     do(page, lambda: page.locator("#strategy").select_option("soft_segments"))
     for _ in range(2):
         do(page, page.locator("#answer-yes").click)
@@ -71,9 +64,7 @@ def test_the_page_shows_what_the_service_answers(open_page: OpenPage, server: Se
     assert all(re.search(r"\d+% of people near you", reason) for reason in reasons), reasons
 
 
-def test_a_banned_title_never_comes_back(open_page: OpenPage, server: ServerProcess) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_a_banned_title_never_comes_back(page: Page, server: ServerProcess) -> None:
     do(page, page.locator("#answer-yes").click)
     banned, title = items_in(page)[0], titles_in(page)[0]
     do(page, button_of(page, "ban").click)
@@ -96,9 +87,7 @@ def test_a_banned_title_never_comes_back(open_page: OpenPage, server: ServerProc
     assert banned not in [str(item["item_id"]) for item in whole]
 
 
-def test_a_skipped_title_is_set_aside(open_page: OpenPage) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_a_skipped_title_is_set_aside(page: Page) -> None:
     skipped = items_in(page)[0]
     do(page, button_of(page, "skip").click)
     page.reload()
@@ -107,9 +96,7 @@ def test_a_skipped_title_is_set_aside(open_page: OpenPage) -> None:
     expect(page.locator("#told-count")).to_have_text("1 skipped")
 
 
-def test_a_profile_changes_the_list_and_a_reload_keeps_the_user(open_page: OpenPage, server: ServerProcess) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_a_profile_changes_the_list_and_a_reload_keeps_the_user(page: Page, server: ServerProcess) -> None:
     first = items_in(page)
     do(page, lambda: page.select_option("#profile select[name=occupation]", "student"))
     second = items_in(page)
@@ -138,9 +125,7 @@ def test_a_profile_changes_the_list_and_a_reload_keeps_the_user(open_page: OpenP
     assert page.locator("#profile-said").text_content() == "19, student"
 
 
-def test_forgetting_deletes_everything(open_page: OpenPage, server: ServerProcess) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_forgetting_deletes_everything(page: Page, server: ServerProcess) -> None:
     first = items_in(page)
     for _ in range(2):
         do(page, page.locator("#answer-yes").click)
@@ -161,9 +146,7 @@ def test_forgetting_deletes_everything(open_page: OpenPage, server: ServerProces
     assert items_in(page) == first
 
 
-def test_two_strategies_are_compared(open_page: OpenPage, server: ServerProcess) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_two_strategies_are_compared(page: Page, server: ServerProcess) -> None:
     for _ in range(2):
         do(page, page.locator("#answer-yes").click)
     page.click("#compare")
@@ -183,9 +166,7 @@ def test_two_strategies_are_compared(open_page: OpenPage, server: ServerProcess)
     assert len(items_in(page)) == 20
 
 
-def test_the_panel_shows_a_request_that_can_be_repeated(open_page: OpenPage) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_the_panel_shows_a_request_that_can_be_repeated(page: Page) -> None:
     do(page, page.locator("#answer-yes").click)
     page.click("#panel-toggle")
     curl = page.locator("#panel-curl").text_content() or ""
@@ -207,9 +188,7 @@ def test_the_panel_shows_a_request_that_can_be_repeated(open_page: OpenPage) -> 
     }
 
 
-def test_a_no_moves_the_list_of_answers(open_page: OpenPage, server: ServerProcess) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_a_no_moves_the_list_of_answers(page: Page, server: ServerProcess) -> None:
     expect(page.locator("#by-answers")).to_be_hidden()
     seen = []
     for n_noes in (1, 2, 3):
@@ -243,9 +222,7 @@ def test_a_no_moves_the_list_of_answers(open_page: OpenPage, server: ServerProce
     expect(page.locator("#by-answers")).to_be_hidden()
 
 
-def test_a_slow_answer_does_not_bring_an_answered_question_back(open_page: OpenPage) -> None:
-    page = open_page()
-    wait_until_calm(page)
+def test_a_slow_answer_does_not_bring_an_answered_question_back(page: Page) -> None:
     held: list[Route] = []
 
     def hold_until(n: int) -> None:

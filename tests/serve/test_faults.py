@@ -19,7 +19,7 @@ needs_redis = pytest.mark.skipif(not RedisProcess.is_installed(), reason="redis-
 
 
 def test_no_acknowledged_event_is_lost_by_a_killed_process(model: Path, tmp_path: Path) -> None:
-    done = kill_under_load(model, tmp_path, 3, seed=1)
+    done = kill_under_load(model, tmp_path, 2, seed=1)
     assert done["acknowledged"] > 100
 
 

@@ -1,75 +1,187 @@
-"""A Spark cluster and a session on it, for all tests of this folder."""
+"""A Spark cluster, a session on it, and a service on both engines, for all tests of this folder."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 from pyspark.sql import SparkSession
-from spark_cluster import HOST, QUICK_START, SparkCluster, has_java, shared_cluster, spark_environment
+from spark_cluster import HOST, QUICK_START, SparkCluster, has_java, spark_cluster, spark_environment
+
+from firstday.artifact.folder import MANIFEST
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.splits import roles
+from firstday.engine import engines
+from firstday.engine.spark import work
+from firstday.recommend.recommender import Recommender
+from firstday.simulate.simulation_settings import SimulationSettings
+from firstday.simulate.tables import simulate
+from firstday.training.fit import train
+from tests.synthetic import brief_config
 
 N_EXECUTORS = 2
 LAKE = "lake"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
-    """Return the cluster that the processes of pytest-xdist share: two workers, each with room for all of them.
-
-    One core more of each is for the drivers that tests start as processes.
-    """
+    """Return a cluster of two workers, each with room for an executor of the session and one of another driver."""
     if not has_java():
         if "CI" in os.environ:
             pytest.fail("no Java is installed; .ci/run installs it")
         pytest.skip("no Java is installed; apt-get install default-jre-headless")
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # which the processes share
-    n_processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    with shared_cluster(folder / "spark", cores=n_processes + 1, worker_memory=f"{2 * n_processes + 1}g") as running:
+    with spark_cluster(tmp_path_factory.mktemp("spark"), cores=2, worker_memory="3g") as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def spark(cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Return a session with two executors, one on each worker."""
+    """Return a session with two executors, one on each worker; a job waits until both are there.
+
+    It knows a file system besides that of this machine: ``viewfs://lake/data``, one of Hadoop's own.
+    """
     folder = tmp_path_factory.mktemp("spark-driver")
+    (folder / "lake").mkdir()
+    settings: dict[str, Any] = {
+        "spark.cores.max": N_EXECUTORS,
+        "spark.executor.memory": "1g",
+        "spark.scheduler.minRegisteredResourcesRatio": 1.0,
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        f"spark.hadoop.fs.viewfs.mounttable.{LAKE}.link./data": (folder / "lake").as_uri(),
+    }
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in spark_environment(folder).items():
+        for name, value in driver_environment(folder).items():
             if name != "PYTHONPATH":
                 patch.setenv(name, value)
-        session = build_session(cluster, folder)
+        session = SparkSession.builder.config(map=settings).master(cluster.url).appName("tests").getOrCreate()
         yield session
         session.stop()
 
 
-def build_session(cluster: SparkCluster, folder: Path) -> SparkSession:
-    """Start a driver; a job waits until both executors are there.
-
-    It knows a file system besides that of this machine: ``viewfs://lake/data``, one of Hadoop's own.
-    """
-    (folder / "lake").mkdir()
+def driver_environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a driver. Plans run once, on few rows: they are neither compiled nor changed."""
     settings = {
         "spark.driver.host": HOST,
         "spark.driver.bindAddress": HOST,
         "spark.driver.extraJavaOptions": QUICK_START,
         "spark.executor.extraJavaOptions": QUICK_START,
-        "spark.cores.max": N_EXECUTORS,
         "spark.executor.cores": 1,
-        "spark.executor.memory": "1g",
-        "spark.scheduler.minRegisteredResourcesRatio": 1.0,
-        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
-        "spark.sql.shuffle.partitions": 4,
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        f"spark.hadoop.fs.viewfs.mounttable.{LAKE}.link./data": (folder / "lake").as_uri(),
+        "spark.locality.wait": "0s",
         "spark.log.level": "ERROR",
-        "spark.ui.enabled": False,
-        "spark.ui.showConsoleProgress": False,
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": 2,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
     }
-    builder = SparkSession.builder.master(cluster.url).appName("firstday tests")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    return builder.getOrCreate()
+    lines = [f"{name} {value}\n" for name, value in settings.items()]
+    (folder / "spark-defaults.conf").write_text("".join(lines))
+    return spark_environment(folder)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def few() -> Iterator[None]:
+    """Train on two folds of validation users, not on five, and read tables in five parts, not in eight."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roles, "MOST_FOLDS", 2)
+        patch.setattr(work, "FEWEST_PARTS", 5)
+        yield
+
+
+@pytest.fixture(scope="package")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated service of 600 users with all tables: to half of its users lists were shown, in an experiment."""
+    folder = tmp_path_factory.mktemp("service") / "tables"
+    simulate(SimulationSettings(n_users=600, n_items=300, seed=5), folder)
+    add_lists(folder)
+    return folder
+
+
+def add_lists(folder: Path) -> None:
+    """Show users what they and others used, a list for each day on which they used anything."""
+    (path,) = (folder / "interactions").rglob("*.parquet")
+    part = pl.read_parquet(path)
+    rows = part.filter(pl.col("item_id").is_not_null(), pl.col("user_id") % 2 == 0)
+    shown = rows.sort("user_id", "timestamp", "item_id").with_columns(
+        signal=pl.lit("shown"),
+        item_id=pl.when(pl.int_range(pl.len()) % 3 == 0).then("item_id").otherwise(pl.col("item_id").shift(40)),
+        list_id=pl.col("timestamp").dt.strftime("%j"),
+        timestamp=pl.col("timestamp").dt.offset_by("-1h"),
+        position=pl.int_range(pl.len()).over("user_id", pl.col("timestamp").dt.truncate("1d")) + 1,
+        propensity=pl.lit(0.25),
+        policy=pl.lit("some"),
+    )
+    pl.concat([part, shown.drop_nulls("item_id")], how="diagonal").write_parquet(path)
+    users = pl.read_parquet(folder / "users.parquet").select("user_id", experiment=pl.lit("first"))
+    variant = pl.when(pl.col("user_id") % 4 == 0).then(pl.lit("lists")).otherwise(pl.lit("none"))
+    users.with_columns(variant=variant).write_parquet(folder / "assignments.parquet")
+
+
+@pytest.fixture(scope="package")
+def config() -> Config:
+    return brief_config()
+
+
+@pytest.fixture(scope="package")
+def local(service: Path, config: Config) -> engines.Check:
+    return engines.check(service, config=config)
+
+
+@pytest.fixture(scope="package")
+def trained(local: engines.Check, config: Config) -> Recommender:
+    """The model that this machine learns from all users."""
+    assert isinstance(local.dataset, Dataset)
+    return train(local.dataset, config)
+
+
+@pytest.fixture(scope="package")
+def sample_config() -> Config:
+    """Settings that learn from 150 users, and count all."""
+    return brief_config(training={"most_users": 150})
+
+
+@pytest.fixture(scope="package")
+def sample(service: Path, sample_config: Config, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that Spark learns from some users."""
+    tables = engines.load(f"file://{service}", config=sample_config, engine="spark")
+    return train(tables, sample_config).save(tmp_path_factory.mktemp("sample") / "model")
+
+
+def checksums(model: Path) -> dict[str, str]:
+    """The checksum of each file of a model."""
+    return {name: file["sha256"] for name, file in json.loads((model / MANIFEST).read_text())["files"].items()}
+
+
+def arrays_of(dataset: Dataset) -> dict[str, Any]:
+    """Everything of a dataset that can be compared."""
+    friends = dataset.friends
+    return {
+        "users": dataset.users.values,
+        "items": dataset.items.values,
+        "events": dataset.events.whole(),
+        "groups": {name: (group.values, group.codes.tolist()) for name, group in dataset.groups.items()},
+        "ages": None if dataset.ages is None else dataset.ages.tolist(),
+        "registered_at": None if dataset.registered_at is None else dataset.registered_at.tolist(),
+        "friends": None if friends is None else (friends.starts.tolist(), friends.columns.tolist()),
+        "titles": dataset.titles,
+        "names": {name: entity.names for name, entity in dataset.entities.items()},
+        "ends": (dataset.events.first, dataset.events.last),
+        "impressions": pl.DataFrame() if dataset.impressions is None else dataset.impressions.whole(),
+        "assignments": pl.DataFrame() if dataset.assignments is None else dataset.assignments,
+    }
+
+
+def assert_same(one: Dataset, other: Dataset) -> None:
+    expected = arrays_of(other)
+    for name, value in arrays_of(one).items():
+        same = value.equals(expected[name]) if isinstance(value, pl.Series | pl.DataFrame) else value == expected[name]
+        assert same, name

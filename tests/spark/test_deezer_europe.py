@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,14 +12,28 @@ from pyspark.sql import SparkSession
 from firstday.config import Config, load_preset
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
-from firstday.data.sources.deezer_europe import NAME
+from firstday.data.sources.deezer_europe import NAME, read_deezer_europe
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort
 from firstday.engine import engines
+from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.training.fit import fit
 from tests.data.test_deezer_europe import COPY, needs_copy
+from tests.spark.conftest import assert_same
 
 pytestmark = [needs_copy, pytest.mark.usefixtures("spark"), pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tables of a tenth of the users."""
+    folder = tmp_path_factory.mktemp("tables")
+    tables = read_deezer_europe(COPY)
+    users = tables["users"]["user_id"].sort().gather_every(10).to_list()
+    for name, frame in tables.items():
+        ids = pl.col(*(column for column in ("user_id", "friend_id") if column in frame))
+        frame.filter(pl.all_horizontal(ids.is_in(users))).write_parquet(folder / f"{name}.parquet")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +73,14 @@ def newcomers_of(dataset: Dataset, cohort: Cohort) -> dict[str, pl.DataFrame]:
     }
 
 
-def test_lists_of_its_cold_users_are_the_same(config: Config, spark: SparkSession) -> None:
-    dataset = load(NAME, path=COPY, config=config)
+def test_dataset_and_lists_of_its_cold_users_are_the_same(folder: Path, config: Config, spark: SparkSession) -> None:
+    dataset = load(folder, config=config)
+    on_spark = engines.load(f"file://{folder}", config=config, engine="spark")
+    assert isinstance(on_spark, ClusterDataset)
+    assert_same(on_spark.find_learners(config).dataset, dataset)
     split = split_for_training(dataset, config, config.seed, with_cold=True)
     n_cold = len(split.cold)
-    assert n_cold > 2_400
+    assert n_cold > 200
     recommender = fit(dataset, split, config, weigh=False)
     newcomers = newcomers_of(dataset, split.cold)
     frames = {name: spark.createDataFrame(frame.to_arrow()) for name, frame in newcomers.items()}

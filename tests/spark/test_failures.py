@@ -4,83 +4,96 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import polars as pl
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
-from spark_cluster import HOST, SparkCluster, spark_environment
+from spark_cluster import SparkCluster
 
+import firstday
 from firstday.artifact.folder import MANIFEST, STAGING
 from firstday.config import Config
 from firstday.engine import engines
 from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError
-from firstday.recommend.recommender import open_model
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import simulate
+from firstday.recommend.recommender import Recommender, open_model
 from firstday.training.fit import train
-from tests.synthetic import brief_config
+from tests.data.dirty_tables import N_ITEMS, N_USERS, write_tables
+from tests.spark.conftest import checksums, driver_environment
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated service of 600 users."""
-    folder = tmp_path_factory.mktemp("service") / "tables"
-    simulate(SimulationSettings(n_users=600, n_items=300, seed=8), folder)
-    return folder
+def describe_executor(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Return where the executor has firstday, and its process."""
+    daemon = Path(f"/proc/{os.getppid()}/status").read_text()
+    (executor,) = re.findall(r"^PPid:\s+(\d+)$", daemon, re.MULTILINE)
+    for batch in batches:
+        assert batch.num_rows
+    yield pa.RecordBatch.from_pylist([{"place": firstday.__file__, "executor": int(executor)}])
 
 
-@pytest.fixture(scope="module")
-def config() -> Config:
-    return brief_config(training={"most_users": 150})
+def test_a_job_runs_on_two_executors_that_import_the_same_package(spark: SparkSession, cluster: SparkCluster) -> None:
+    rows = spark.range(0, 1_000, numPartitions=2).mapInArrow(describe_executor, "place string, executor long").collect()
+    assert {row["place"] for row in rows} == {firstday.__file__}
+    assert {row["executor"] for row in rows} == set(cluster.executor_pids(spark.sparkContext.applicationId))
+    assert len(rows) == len(cluster.worker_pids) == 2
 
 
-def checksums(model: Path) -> dict[str, str]:
-    """The checksum of each file of a model."""
-    return {name: file["sha256"] for name, file in json.loads((model / MANIFEST).read_text())["files"].items()}
-
-
-def test_a_killed_executor_changes_nothing(
-    service: Path, config: Config, spark: SparkSession, cluster: SparkCluster, tmp_path: Path
+def test_a_killed_executor_and_other_partitions_change_nothing(
+    service: Path, sample: Path, sample_config: Config, spark: SparkSession, cluster: SparkCluster, tmp_path: Path
 ) -> None:
     """It is killed with the parts that it kept, just before everyone is asked; its parts are read anew."""
-    tables = engines.load(f"file://{service}", config=config, engine="spark")
-    train(tables, config).save(tmp_path / "undisturbed")
+    settings = {
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.files.maxPartitionBytes": "100KB",
+        "spark.sql.shuffle.partitions": "9",
+    }
+    before = {name: str(spark.conf.get(name)) for name in settings}
     killed: list[int] = []
 
     def kill_one(stage: str, done: int, _total: int) -> None:
         if stage == "segments" and not done and not killed:
             killed.append(cluster.kill_executor(spark.sparkContext.applicationId))
 
-    again = engines.load(f"file://{service}", config=config, engine="spark")
-    train(again, config, progress=kill_one).save(tmp_path / "disturbed")
+    set_all(spark, settings)
+    try:
+        tables = engines.load(f"file://{service}", config=sample_config, engine="spark")
+        train(tables, sample_config, progress=kill_one).save(tmp_path / "disturbed")
+    finally:
+        set_all(spark, before)
     assert killed
-    assert checksums(tmp_path / "disturbed") == checksums(tmp_path / "undisturbed")
+    assert checksums(tmp_path / "disturbed") == checksums(sample)
 
 
-def test_a_killed_driver_leaves_the_old_model(
-    service: Path, config: Config, cluster: SparkCluster, tmp_path: Path
-) -> None:
-    model = tmp_path / "model"
-    dataset = engines.load(service, config=config)
-    train(dataset, config).save(model)
+def set_all(spark: SparkSession, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+
+
+def test_a_killed_driver_leaves_the_old_model(tiny: Recommender, cluster: SparkCluster, tmp_path: Path) -> None:
+    model = tiny.save(tmp_path / "model")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    write_tables(tables, "parquet", {})
     before = json.loads((model / MANIFEST).read_text())["version"]
     settings = tmp_path / "settings.toml"
-    settings.write_text("seed = 7\n[cold_model]\nepochs = 1\nhidden = [8]\n[ranker]\nenabled = false\n")
-    command = [sys.executable, "-m", "firstday", "train", f"file://{service}", "--out", str(model)]
+    settings.write_text(
+        'protocol = "sampled"\n[cold_model]\nepochs = 1\nhidden = [8]\n[ranker]\nenabled = false\n'
+        "[sampled]\nday_ones = 1\nmin_items = 5\n"
+    )
+    command = [sys.executable, "-m", "firstday", "train", f"file://{tables}", "--out", str(model)]
     command += ["--config", str(settings), "--engine", "spark", "--spark-master", cluster.url]
-    for conf in (f"spark.driver.host={HOST}", f"spark.driver.bindAddress={HOST}", "spark.ui.enabled=false"):
-        command += ["--spark-conf", conf]
     command += ["--spark-conf", "spark.cores.max=1", "--spark-conf", "spark.executor.memory=700m"]
-    environment = spark_environment(tmp_path)
+    environment = driver_environment(tmp_path)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         while process.poll() is None and not list(model.glob(f"{STAGING}*")):
             time.sleep(0.001)
@@ -90,25 +103,25 @@ def test_a_killed_driver_leaves_the_old_model(
         output = process.stdout.read().decode() if process.stdout else ""
     assert killed, output
     opened = open_model(model)  # whole, the old one or the new one: every checksum is compared
-    assert opened.model.n_items == 300
+    assert opened.model.n_items in (tiny.model.n_items, N_ITEMS)
     after = json.loads((model / MANIFEST).read_text())["version"]
     assert after == before or (model / after).is_dir()
 
 
-def test_models_and_lists_in_another_file_system(service: Path, config: Config, spark: SparkSession) -> None:
+def test_models_and_lists_in_another_file_system(
+    trained: Recommender, tiny: Recommender, spark: SparkSession, tmp_path: Path
+) -> None:
     """All goes through Hadoop's classes: tables are read there, models and lists are written there, in one step."""
     lake = "viewfs://lake/data"
-    Storage(spark, f"{lake}/tables").put(service)
-    tables = engines.load(f"{lake}/tables", config=config, engine="spark")
-    local = engines.check(service, config=config)
-    assert tables.summarise() == local.summary  # type: ignore[union-attr]
+    write_tables(tmp_path, "parquet", {})
+    Storage(spark, f"{lake}/tables").put(tmp_path)
+    assert engines.check(f"{lake}/tables", engine="spark").summary == engines.check(tmp_path).summary
     place = engines.ModelPlace(f"{lake}/models/day-one", on_cluster=True)
     place.check()
-    first = train(tables, config)
-    place.save(first)
+    place.save(tiny)
+    place.save(trained, ("{}",))
     opened = place.open()
-    assert opened.model.facts == first.model.facts
-    place.save(train(tables, config.override("seed", 3)), ("{}",))
+    assert opened.model.facts == trained.model.facts
     files = [file.path for file in Storage(spark, f"{lake}/models").list_files()]
     assert files.count(f"day-one/{MANIFEST}") == 1
     assert len({file.split("/")[1] for file in files if file.startswith("day-one/")}) == 2  # the manifest, one version
@@ -119,6 +132,6 @@ def test_models_and_lists_in_another_file_system(service: Path, config: Config, 
         write_lists(lists, out)
     rows = spark.read.parquet(out)
     assert rows.count() == summary.n_rows == 5 * summary.n_users
-    assert summary.n_users == pl.read_parquet(service / "users.parquet").height
+    assert summary.n_users == N_USERS
     with pytest.raises(ArtifactError):
         engines.ModelPlace(f"{lake}/tables", on_cluster=True).check()

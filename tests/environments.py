@@ -1,0 +1,26 @@
+"""Virtual environments in which firstday is installed as users install it."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def pip(*arguments: str | Path) -> None:
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, arguments)]
+    subprocess.run(command, check=True, timeout=600)
+
+
+def make_environment(folder: Path, *options: str, sources: tuple[Path, ...] = (ROOT,)) -> Path:
+    """Make an environment, install what source folders hold by options of pip, and return its Python."""
+    venv.create(folder)
+    python = folder / "bin" / "python"
+    isolation = [] if importlib.util.find_spec("hatch_fancy_pypi_readme") is None else ["--no-build-isolation"]
+    pip("wheel", "--no-deps", *isolation, "--wheel-dir", folder / "wheels", *sources)
+    pip("--python", python, "install", "--no-compile", *options, *(folder / "wheels").glob("*.whl"))
+    return python
