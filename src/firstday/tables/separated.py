@@ -205,7 +205,8 @@ def _read_rows(lines: Iterator[str], header: Header) -> Iterator[Record]:
             )
         if fields and (is_header or not fault):
             is_header = False
-            kept = header.separator.join(value and '"' + value.replace('"', '""') + '"' for value in fields)
-            yield list(taken), f"{kept}\n", None
+            quoted = (value and '"' + value.replace('"', '""') + '"' for value in fields)
+            is_plain = whole.endswith("\n") and '"' not in whole
+            yield list(taken), whole if is_plain else f"{header.separator.join(quoted)}\n", None
         else:
             yield list(taken), "", fault
