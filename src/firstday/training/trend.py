@@ -7,9 +7,9 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
-from firstday.data.splits.registrations import DAY_US
 from firstday.data.splits.split import Split, take_actions
 from firstday.embed.embeddings import select_uses
+from firstday.tables.schema import DAY_US
 
 TREND_DAYS = 7
 """Days before the end of the log whose uses are compared with all."""
