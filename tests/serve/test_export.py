@@ -420,7 +420,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other.sqlite") as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(ConfigError, match="is of version 7, not 2"):
+    with pytest.raises(ConfigError, match="is of version 7, not 3"):
         open_readable(str(tmp_path / "other.sqlite"))
 
 

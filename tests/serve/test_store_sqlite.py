@@ -47,7 +47,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "users.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(ConfigError, match=r"it is of version 7, not 2\); give another file"):
+    with pytest.raises(ConfigError, match=r"it is of version 7, not 3\); give another file"):
         SqliteStore(path, RULES)
 
 

@@ -21,7 +21,7 @@ from firstday.serve.store.base import DAY_US, EXPIRING, SERVICE, Clock, Entry, R
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 2
+VERSION = 3
 BUSY_TIMEOUT_S = 5.0
 PURGED_AT_ONCE = 5_000
 """Entries removed in one transaction, so that others' writes need not wait long."""
