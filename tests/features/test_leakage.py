@@ -148,7 +148,7 @@ def test_what_warm_users_do_changes_the_statistics(world: Dataset, split: Split,
     theirs = statistics_of(fit(other_world, split_of(other_world, STATISTICS), STATISTICS, weigh=False).model)
     same = [name for name in mine if name.endswith(".npy") and mine[name] == theirs.get(name)]
     counted = ("sizes.npy", "starts.npy", "columns.npy")  # who counts where need not change
-    assert [name for name in same if not name.endswith(counted)] == []
+    assert [name for name in same if not name.endswith(counted) and "members_of_items" not in name] == []
 
 
 def test_features_of_warm_users_come_from_day_one_alone(world: Dataset, split: Split, trained: TrainedModel) -> None:

@@ -77,7 +77,7 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
             otherwise = KEEPS_OUT if pair[1] == ITEM and pair[0] in closing else NOTHING
             does = np.where(_moves(query, pair, rows, is_read), MOVES, otherwise)
             yield Effect("pair", " x ".join(pair), rows.row_of_entry(), does)
-    if signals.friends is not None and encoder.friend_vectors is None:
+    if signals.friends is not None and signals.friends.n_entries and encoder.friend_vectors is None:
         users = signals.friends.row_of_entry()
         yield Effect("friends", "friends", users, np.where(is_read("friends")[users], MOVES, NOTHING))
     ages = {} if signals.ages is None else {"age": signals.ages}
