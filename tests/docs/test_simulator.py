@@ -47,14 +47,13 @@ A = ArrivalSettings()
         f"{100 * behavior.SEARCH_SHARE:.0f} % of sessions open with a search",
         "names {} to {} artists".format(*behavior.ONBOARDING_ARTISTS),
         f"one file for each {S.block_users:,} users",
-        f"On each of {A.days} days {A.newcomers} newcomers register. Each is shown {A.lists_on_day_one} lists of "
-        f"{A.meeting.slate} on the first day, and comes back for one list on each later day with the probability "
-        f"{A.return_share}.",
-        f"A user sees the first {A.meeting.visible} places, and goes on after each further one with the probability "
+        f"On each of {A.days} days {A.newcomers} newcomers register, see {A.lists_on_day_one} lists of "
+        f"{A.meeting.slate} on the first day, and return for one list on each later day with probability {A.return_share}.",
+        f"A user sees the first {A.meeting.visible} ranks, and each further one with probability "
         f"{A.meeting.persistence}.",
-        f"as it is among {A.appetite:.0f} streams of the user",
-        f"each of its {people.TASTE_SCENES} scenes gives way to another with the probability {A.drift} on each day",
-        f"{100 * A.new_share:.0f} % of those that warm users know",
+        f"among {A.appetite:.0f} streams of the user",
+        f"Each of the {people.TASTE_SCENES} scenes of a taste gives way to another with probability {A.drift} a day.",
+        f"Each day {100 * A.new_share:.0f} % new items appear",
     ],
 )
 def test_the_page_says_what_the_code_does(phrase: str) -> None:

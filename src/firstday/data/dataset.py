@@ -117,7 +117,7 @@ class Dataset:
     left_out
         A line of JSON for each bad row that was left out while loading: its table, its place, the reasons, its values.
     impressions
-        What was shown to the users, columns as in `firstday.data.impressions.IMPRESSION_TYPES`, each part of the same
+        What was shown to the users, columns as in `interactions`, indexed, each part of the same
         users as the interactions; None where nothing was shown. It is no interaction: training learns from it no more
         than how often each segment used what it was shown.
     assignments
