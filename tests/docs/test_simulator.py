@@ -48,7 +48,8 @@ A = ArrivalSettings()
         "names {} to {} artists".format(*behavior.ONBOARDING_ARTISTS),
         f"one file for each {S.block_users:,} users",
         f"On each of {A.days} days {A.newcomers} newcomers register, see {A.lists_on_day_one} lists of "
-        f"{A.meeting.slate} on the first day, and return for one list on each later day with probability {A.return_share}.",
+        f"{A.meeting.slate} on the first day, and return for one list on each later day with probability "
+        f"{A.return_share}.",
         f"A user sees the first {A.meeting.visible} ranks, and each further one with probability "
         f"{A.meeting.persistence}.",
         f"among {A.appetite:.0f} streams of the user",
