@@ -1,4 +1,4 @@
-"""Lists for a folder of cold users, written to a file."""
+"""Recommend to a folder of cold users, and write the lists to a file."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ USERS_AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What was written.
+    """Summary of a batch.
 
     Parameters
     ----------
     n_users, n_rows
-        Users answered and rows written.
+        Number of users answered and of rows written.
     routes
-        How many users each route answered.
+        Number of users per route.
     unknown
-        How many interactions, by entity or by signal, and profile values, by column, the model does not know.
+        Number of values unknown to the model: interactions per entity or signal, profile values per column.
     without_effect, only_kept_out
-        How many interactions, by ``signal x entity``, friends, and profile values, by column, the model knows and yet
-        had no use for, and how many interactions did no more than keep items out of lists.
+        Number of known values without effect (interactions per ``signal x entity``, friends, profile values per
+        column), and number of interactions that only excluded items.
     notes
-        What was decided while reading, and all of this in sentences.
+        Decisions made while reading, and all of the above in sentences.
     """
 
     n_users: int
@@ -78,21 +78,21 @@ def recommend_tables(
     folder
         Tables of cold users, see `firstday.data.newcomers.load_newcomers`.
     out
-        The file to write, in one step, in the form that its ending says: `user_id`, `rank` (from 1), `item_id`,
-        `title`, `score`, `route`, `scale` (what the score is, see `Recommendation.score_scale`, or ``fills the list
-        up``).
+        Output file, written atomically; its extension selects the format. Columns: `user_id`, `rank` (from 1),
+        `item_id`, `title`, `score`, `route`, `scale` (see `Recommendation.score_scale`; ``fills the list up`` for
+        fill-up items).
     k, strategy, keep_used
         See `Recommender.recommend`.
     drop_bad_rows
-        Share of a table's rows, from 0 to 1, that may be bad; they are left out and listed beside `out`, in
-        ``NAME.left-out.jsonl``.
+        Maximum share of bad rows per table, from 0 to 1. Bad rows are left out and listed in ``NAME.left-out.jsonl``
+        next to `out`.
 
     Raises
     ------
     DataError
-        The tables cannot be read, or the place to write to does not exist.
+        The tables cannot be read, or the output folder does not exist.
     ConfigError
-        The ending of `out` says no form.
+        The extension of `out` is not supported.
     """
     form = find_list_form(str(out))
     if not out.resolve().parent.is_dir():
@@ -109,16 +109,16 @@ def recommend_tables(
 
 @dataclass(frozen=True)
 class BatchCounts:
-    """How many users were answered and how; counts of parts of the users add up.
+    """Counts of a batch; the counts of parts of the users can be added.
 
     Parameters
     ----------
     n_users, n_rows
-        Users answered, and places of their lists.
+        Number of users answered, and of ranked items.
     routes, unknown
         See `BatchSummary`.
     weak
-        What the model knows and had no use for, see `firstday.recommend.effects.count_weak`.
+        Known signals without an effect on the ranking, see `firstday.recommend.effects.count_weak`.
     """
 
     n_users: int = 0
@@ -140,16 +140,9 @@ class BatchCounts:
 def list_users(
     recommender: Recommender, dataset: Dataset, k: int | None, strategy: str | None, *, keep_used: bool
 ) -> tuple[pl.DataFrame, BatchCounts]:
-    """Return the lists of all users of a dataset, a row for each place, and how they were answered.
+    """Return the lists of all users of a dataset, one row per ranked item, and the counts.
 
-    Parameters
-    ----------
-    recommender
-        The model.
-    dataset
-        Cold users, from `firstday.data.newcomers`.
-    k, strategy, keep_used
-        See `Recommender.recommend`.
+    For `k`, `strategy` and `keep_used` see `Recommender.recommend`.
     """
     catalogue, config = recommender.model.catalogue, recommender.model.config.signals
     users, actions = np.arange(len(dataset.users)), dataset.all_actions()
@@ -171,7 +164,7 @@ def list_users(
 
 
 def summarise_batch(counts: BatchCounts, catalogue: Catalogue, notes: Sequence[str]) -> BatchSummary:
-    """Return what was answered, with notes on what the model does not know."""
+    """Return the summary of a batch, with notes on unknown values."""
     unknown = dict(counts.unknown)
     by_effect = {
         does: {name: n for (_, name, what), n in sorted(counts.weak.items()) if what == does}
@@ -190,7 +183,6 @@ def summarise_batch(counts: BatchCounts, catalogue: Catalogue, notes: Sequence[s
 
 
 def _describe_unknown(unknown: Mapping[str, int], catalogue: Catalogue) -> list[str]:
-    """Say what the model does not know."""
     sentences = []
     for name, n in sorted(unknown.items()):
         known = ""

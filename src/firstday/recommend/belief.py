@@ -1,9 +1,10 @@
-"""Belief: whom a user is like, from every kind of evidence: answers, what was used, what was seen and passed over.
+"""Bayesian belief about which segments and warm users a user resembles.
 
-The prior comes from the predicted vector: the nearer a segment, or a kept warm user, the likelier. Each piece of
-evidence multiplies it by how likely that piece is (Bayes' rule): somebody like a warm user does what that one would do
-with the probability 1 - `DOUBT`, and otherwise what everyone does. Evidence of one user is not independent, so that
-what follows from uses and impressions is tempered (docs/bandit.md).
+The prior follows from the predicted vector: the closer a segment or a kept warm user, the higher its prior. The
+evidence is questionnaire answers, items used, and items seen but passed over. Each piece multiplies the prior by its
+likelihood: with probability 1 - `DOUBT`, a user behaves like the warm user they resemble, and otherwise like the
+average user. A user's pieces of evidence are not independent, so the likelihood of uses and impressions is tempered
+(docs/bandit.md).
 """
 
 from __future__ import annotations
@@ -19,56 +20,43 @@ from firstday.recommend.strategies.people import find_members
 from firstday.segment.segments import BELIEF_SMOOTHING
 
 DOUBT = 0.3
-"""How far people do what everyone does, whoever they are like."""
+"""Probability that a user behaves like the average user, whoever they resemble."""
 NEARNESS = 0.1
-"""Difference in cosine to the predicted vector at which a kept user is believed in less by e."""
+"""Temperature of the prior: difference in cosine to the predicted vector that reduces it by a factor of e."""
 TEMPERING = 0.2
-"""Power of what uses and impressions tell, beside the prior."""
+"""Exponent of the likelihood of uses and impressions, with the prior over warm users."""
 SEGMENT_TEMPERING = 0.5
-"""The same beside the prior over segments."""
+"""Exponent of that likelihood, with the prior over segments."""
 SMOOTHING = 0.02
-"""Weight of everyone's habits beside those of the people believed in."""
+"""Weight of the item popularity, relative to a total weight of 1 for the warm users."""
 N_BELIEVED = 800
-"""Kept warm users whom a user may be like: those nearest to the predicted vector, by whole segments."""
+"""Number of candidate warm users, at least: whole segments are added, nearest to the predicted vector first."""
 
 
 def gain_of_yes(shares: np.ndarray, doubt: float = DOUBT) -> np.ndarray:
-    """Return by how much a yes makes its fans likelier than others, as a logarithm, of the shape of `shares`.
-
-    Parameters
-    ----------
-    shares
-        Share of everyone who would say yes, strictly within 0 and 1.
-    doubt
-        See `DOUBT`.
-    """
+    """Return the log-likelihood ratio of a yes, fans versus non-fans, given shares of users who say yes, in (0, 1)."""
     gain: np.ndarray = np.log(doubt * shares + (1 - doubt)) - np.log(doubt * shares)
     return gain
 
 
 def gain_of_no(shares: np.ndarray, doubt: float = DOUBT, seen: np.ndarray | float = 1.0) -> np.ndarray:
-    """Return by how much a no makes fans likelier than others, as a logarithm: below 0.
+    """Return the log-likelihood ratio of a no, fans versus non-fans; negative.
 
-    Parameters
-    ----------
-    shares, doubt
-        See `gain_of_yes`.
-    seen
-        How likely what was passed over was seen at all, above 0 and at most 1, of the shape of `shares`.
+    `seen` is the probability that the item was seen at all, in (0, 1]; see `gain_of_yes`.
     """
     gain: np.ndarray = np.log1p(-seen * (doubt * shares + (1 - doubt))) - np.log1p(-seen * doubt * shares)
     return gain
 
 
 def normalise(logs: np.ndarray) -> np.ndarray:
-    """Return beliefs, sums 1 along the last axis, from logarithms that lack a common number; of the same shape."""
+    """Return the probabilities, summing to 1 along the last axis, of unnormalised log-probabilities."""
     belief = np.exp(logs - logs.max(axis=-1, keepdims=True))
     normalised: np.ndarray = belief / belief.sum(axis=-1, keepdims=True)
     return normalised
 
 
 def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
-    """Return the share of warm users who use each of some items, strictly within 0 and 1, float64, shape (n,)."""
+    """Return the share of warm users who use each item, clipped to the open interval (0, 1), float64, shape (n,)."""
     least = 0.5 / (float(model.everyone.sizes[0]) + 1)
     shares: np.ndarray = np.clip(model.popularity[items].astype(np.float64), least, 1 - least)
     return shares
@@ -77,16 +65,16 @@ def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
 @readable
 @dataclass(frozen=True, eq=False)
 class PeopleBelief:
-    """How far one user is believed to be like each of some kept warm users: the fine form of a belief.
+    """Posterior over the kept warm users whom one user may resemble (the fine-grained belief).
 
     Parameters
     ----------
     members
-        Their positions among the kept users, int64, shape (n,).
+        Their rows among the kept users, int64, shape (n,).
     belief
-        float32, shape (n,); it adds up to 1.
+        Posterior, float32, shape (n,), sum 1.
     items, n_used
-        What each uses, one after the other, int32, shape (n_entries,), and how many items these are, shape (n,).
+        Concatenated items of each, int32, shape (n_entries,), and number of items per user, shape (n,).
     """
 
     members: np.ndarray
@@ -95,7 +83,7 @@ class PeopleBelief:
     n_used: np.ndarray
 
     def shares(self, popularity: np.ndarray) -> np.ndarray:
-        """Return the share of the people believed in who use each item, leaning on everyone's, float32, (n_items,)."""
+        """Return the posterior share of users of each item, smoothed towards popularity, float32, shape (n_items,)."""
         weights = np.repeat(self.belief, self.n_used)
         added = np.bincount(self.items, weights, minlength=len(popularity)).astype(np.float32)
         added += np.float32(SMOOTHING) * popularity
@@ -104,15 +92,7 @@ class PeopleBelief:
 
 
 def believe_people(query: Query, row: int) -> PeopleBelief:
-    """Return whom of the kept warm users one user is like, after all evidence; the model must keep some.
-
-    Parameters
-    ----------
-    query
-        The users.
-    row
-        The user's position.
-    """
+    """Return the posterior over kept warm users for one row of the query; the model must keep warm users."""
     model = query.model
     assert model.warm is not None
     members, closeness = _find_near(query, row)
@@ -132,9 +112,9 @@ def believe_people(query: Query, row: int) -> PeopleBelief:
 
 
 def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions of the kept warm users of the segments nearest to the prediction, and their cosines to it.
+    """Return the rows of the candidate warm users and their cosines to the predicted vector.
 
-    Of somebody of whom nothing is known, everyone is as near: then these are users at equal distances in the model.
+    If nothing is known about the user, the candidates are evenly spaced rows, with cosine 0.
     """
     model = query.model
     assert model.warm is not None
@@ -150,20 +130,7 @@ def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return how likely each user belongs to each segment, after all evidence: the coarse form, which every model has.
-
-    Parameters
-    ----------
-    query
-        The users.
-    rows
-        Positions of those who are asked for.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64, shape (n_rows, n_segments); each row adds up to 1.
-    """
+    """Return the posterior over segments (the coarse belief, in every model), float64, shape (n_rows, n_segments)."""
     model = query.model
     segments, mixing = model.segments, model.mixing
     sizes = segments.items.sizes.astype(np.float64)
@@ -182,7 +149,7 @@ def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
 
 
 def _shares_of_segments(model: TrainedModel, items: np.ndarray) -> np.ndarray:
-    """Return the share of each segment's users who use some items, leaning on everyone's, (n_segments, n_given)."""
+    """Return smoothed shares of each segment's users who use each item, float64, shape (n_segments, len(items))."""
     segments = model.segments
     counts = np.zeros((len(segments), len(items)))
     users = segments.counts_by_item.take(items)

@@ -1,4 +1,4 @@
-"""What of a user's signals changes nothing: it neither enters the features nor is read by the strategy."""
+"""Signals without effect on a user's list: neither the features nor the strategy use them."""
 
 from __future__ import annotations
 
@@ -17,29 +17,28 @@ from firstday.recommend.spec import Part
 from firstday.sparse import SparseRows, contains, union_rows
 
 MOVES, KEEPS_OUT, NOTHING = 2, 1, 0
-"""What a thing does, the strongest first: it enters the features, or what answers reads it beside them; it only keeps
-items out of the list; nothing."""
+"""Effect of a signal, strongest first: it enters the features or a strategy reads it; it only excludes items; none."""
 LEARNS_NOTHING = "the strategy learns nothing from that"
 
 IsRead = Callable[[Part], np.ndarray]
-"""Given a part, returns whether what was asked or what answered reads it, bool, shape (n_users,)."""
+"""Given a part, return whether the requested strategy or the route reads it, bool, shape (n_users,)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What things of one kind do, such as all of ``favorite x item``.
+    """Effects of all signals of one kind, such as ``favorite x item``.
 
     Parameters
     ----------
     kind, name
-        What they are: a pair by ``signal x entity``, a profile column (``age`` among them), friends, or items that
-        were shown and passed over.
+        The kind, and its name: a pair as ``signal x entity``, a profile column (including ``age``), friends, or items
+        shown and passed over.
     users
-        Whose each is, integers, shape (n,).
+        User row of each signal, integers, shape (n,).
     does
         `MOVES`, `KEEPS_OUT` or `NOTHING`, shape (n,).
     codes
-        The code of each value of a profile column, the years of each age; None elsewhere.
+        Codes of a profile column, or ages in years; None for other kinds.
     """
 
     kind: Literal["pair", "column", "friends", "shown"]
@@ -50,19 +49,19 @@ class Effect:
 
 
 def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Effect]:
-    """Say what each thing that a model understands did for the lists of some users, but for kinds that always move.
+    """Yield the effects of all signals the model knows, except kinds that always enter the features.
 
-    This follows `Encoder.encode`, `Query.known` and what strategies say they read (`StrategySpec.reads`). Where it is
-    in doubt it says more: what has no effect by chance, such as a liked item without a vector, is said to move.
+    This mirrors `Encoder.encode`, `Query.known` and the declared `StrategySpec.reads`. It errs on the side of an
+    effect: a signal without one by coincidence, such as a liked item without a vector, counts as `MOVES`.
 
     Parameters
     ----------
     query
-        The users, asking a model, as they asked for the lists.
+        The query the lists were made for.
     strategy
-        What was asked for.
+        The requested strategy.
     routes
-        What answered each, shape (n_users,).
+        The route of each user, shape (n_users,).
     """
 
     @cache
@@ -87,7 +86,7 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         if not heeded[users].all():
             moves = heeded | is_read("anything")
             if name == "age" and encoder.age_means is not None:
-                moves |= query.known  # where there is a prediction, the number counts in any case
+                moves |= query.known  # the age enters every prediction
             yield Effect("column", name, users, np.where(moves[users], MOVES, NOTHING), codes[users])
     if query.passed_over.n_entries:
         users = query.passed_over.row_of_entry()
@@ -97,22 +96,23 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
 
 
 def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: IsRead) -> np.ndarray:
-    """Tell which interactions of a pair without a block move anything, bool, shape (n_entries,)."""
+    """Return the mask of interactions with an effect, for a pair without a feature block, bool, shape (n_entries,)."""
     encoder, users = query.model.encoder, rows.row_of_entry()
     moves: np.ndarray = is_read("anything")[users]
     if pair[1] == ITEM:
         is_liked = _is_in_affinity(query, pair[0], rows)
         moves |= is_liked & (is_read("liked")[users] | encoder.config.fold_in)
-        for signal, entity in encoder.config.derived_pairs:  # a block by what the items belong to
+        for signal, entity in encoder.config.derived_pairs:  # feature block of the items' entity members
             if signal == pair[0] and (signal, entity) in encoder.pairs and entity in encoder.members_of_items:
                 moves |= encoder.members_of_items[entity].lengths()[rows.columns] > 0
     return moves
 
 
 def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
-    """Tell which interactions with items count in affinities, bool, shape (n_entries,).
+    """Return the mask of item interactions that count in affinities, bool, shape (n_entries,).
 
-    All do by which the item is liked. Others take from that: they count where the user also likes the item.
+    Signals with a positive weight always count. Signals with a negative weight count only where the user also likes the
+    item.
     """
     weights = query.model.config.signals.affinity
     weight = weights.get(signal, 0)
@@ -123,7 +123,7 @@ def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
 
 
 def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
-    """Say for each user what of the known was ignored, and what only keeps items out of the list.
+    """Describe, for each user, the signals that were ignored and those that only exclude items.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
     Returns
     -------
     ignored, kept_out : list of list of str
-        Sentences without an end, one list for each user.
+        Sentences without a final full stop, one list per user.
     """
     ignored: list[list[str]] = [[] for _ in range(query.n_users)]
     kept_out: list[list[str]] = [[] for _ in range(query.n_users)]
@@ -145,7 +145,7 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
 
 
 def _tell(query: Query, effect: Effect, of_user: np.ndarray, does: int) -> str:
-    """Say what things of one user and one kind did so."""
+    """Describe the signals of one user and one kind that had the effect `does`."""
     name, n, n_all = effect.name, int((effect.does[of_user] == does).sum()), int(of_user.sum())
     if effect.codes is not None:
         code = int(effect.codes[of_user][0])
@@ -163,12 +163,9 @@ def _tell(query: Query, effect: Effect, of_user: np.ndarray, does: int) -> str:
 
 
 def count_weak(query: Query, strategy: str, routes: np.ndarray) -> Counter[tuple[str, str, int]]:
-    """Count what did nothing, or only kept items out, by `Effect.kind`, name and what it did.
+    """Count signals that had no effect or only excluded items, by `Effect.kind`, name and effect.
 
-    Parameters
-    ----------
-    query, strategy, routes
-        See `find_effects`.
+    See `find_effects` for the parameters.
     """
     counts: Counter[tuple[str, str, int]] = Counter()
     for effect in find_effects(query, strategy, routes):
@@ -177,7 +174,7 @@ def count_weak(query: Query, strategy: str, routes: np.ndarray) -> Counter[tuple
 
 
 def tell_counts(counts: Counter[tuple[str, str, int]]) -> list[str]:
-    """Say of many users what did nothing, and what only kept items out of lists, in whole sentences."""
+    """Describe the counts of `count_weak` in full sentences."""
     sentences = []
     for (kind, name, does), n in sorted(counts.items()):
         things, why = {

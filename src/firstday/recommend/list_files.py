@@ -1,4 +1,4 @@
-"""Files of lists, in the form that the ending of their name says."""
+"""Files of recommended lists; the file extension selects the format."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from firstday.errors import ConfigError
 from firstday.tables.find import ENDINGS, split_ending
 
 LIST_ENDINGS = tuple(ending for ending, (_, packing) in ENDINGS.items() if packing != "zstd")
-"""The endings of files of lists: those of tables, without the packing that Python cannot write by itself."""
+"""Supported extensions: those of tables, except Zstandard, which the standard library cannot write."""
 
 
 @dataclass(frozen=True)
 class ListForm:
-    """How lists are written.
+    """File format of lists.
 
     Parameters
     ----------
     format
-        As Spark names it.
+        Name of the format in Spark.
     separator
-        Between the values of a line of CSV.
+        Separator of CSV values.
     packed
-        Whether by gzip.
+        Whether the file is compressed with gzip.
     """
 
     format: Literal["parquet", "csv", "json"]
@@ -36,13 +36,7 @@ class ListForm:
 
 
 def find_list_form(name: str) -> ListForm:
-    """Return what the ending of a file's name says of its form.
-
-    Raises
-    ------
-    ConfigError
-        The ending is none of `LIST_ENDINGS`.
-    """
+    """Return the format for a file name; raise ConfigError if its extension is not in `LIST_ENDINGS`."""
     ending = split_ending(name)[1].lower()
     if ending not in LIST_ENDINGS:
         raise ConfigError(
@@ -54,7 +48,7 @@ def find_list_form(name: str) -> ListForm:
 
 
 def write_list_file(lists: pl.DataFrame, path: Path, form: ListForm) -> None:
-    """Write lists, a row for each place."""
+    """Write lists, one row per ranked item."""
     with cast("IO[bytes]", gzip.open(path, "wb")) if form.packed else path.open("wb") as file:
         if form.format == "parquet":
             lists.write_parquet(file)
@@ -65,13 +59,7 @@ def write_list_file(lists: pl.DataFrame, path: Path, form: ListForm) -> None:
 
 
 def read_list_file(path: Path) -> pl.DataFrame:
-    """Read lists; in a file without types, ids are text.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be read, or its name says no form.
-    """
+    """Read lists, with ids as strings if the format has no types; raise ConfigError if the file cannot be read."""
     form = find_list_form(str(path))
     try:
         if form.format == "parquet":

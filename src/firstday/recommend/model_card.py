@@ -1,4 +1,4 @@
-"""The card of a model: what it was trained on, how good it is for whom, what it is for and not for, what it holds."""
+"""Model card: training data, quality per user class, intended use, limits and personal data of a model."""
 
 from __future__ import annotations
 
@@ -12,28 +12,20 @@ from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.strategies.auto import tabulate_selection
 
 CARD = "card.md"
-"""What the card is called that `firstday train` puts beside the files of a version; nothing reads it."""
+"""File name of the card that `firstday train` writes next to the files of a version; never read back."""
 FEW = 10
-"""A count of fewer people may tell something about one of them."""
+"""Counts below this may reveal something about an individual."""
 
 
 Table = tuple[tuple[str, ...], ...]
-"""Rows, the first of them the head; that of a table of names and values is empty."""
+"""Rows, header first; tables of names and values have an empty header."""
 Part = str | list[str] | Table
 """A paragraph, a list or a table."""
 FACTS = ("", "")
 
 
 def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, dict[str, tuple[Part, ...]]]:
-    """Return the title of a model's card, and its parts by section.
-
-    Parameters
-    ----------
-    model
-        The model.
-    manifest
-        From `firstday.artifact.folder.read_manifest`.
-    """
+    """Return the title of a model's card and its parts by section; `manifest` is that of the model's folder."""
     data = manifest.get("data", {})
     version = (
         f"Version {manifest['version']}, made {manifest['created_at']} by firstday {manifest['firstday']}. It makes "
@@ -63,12 +55,11 @@ MEANT_FOR = (
 
 
 def method_of_vectors(model: TrainedModel, data: Mapping[str, Any]) -> str:
-    """Return what made the vectors; given the data facts of the manifest, if they tell what was really used."""
+    """Return the embedding method: the one the manifest's data facts record, else the configured one."""
     return str(data.get("vectors", model.config.embedding.method))
 
 
 def _describe_making(model: TrainedModel, manifest: Mapping[str, Any]) -> Table:
-    """Say how the model came about."""
     method = method_of_vectors(model, manifest.get("data", {}))
     given = "brought along" if method == "precomputed" else f"by {method}"
     features = manifest["features"]
@@ -101,7 +92,7 @@ DATA_ROWS = {
 
 
 def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Count what was learned from, given the summary of a dataset or the data facts of a manifest."""
+    """Return counts of the training data, given a dataset's summary or the data facts of a manifest."""
     yield "Dataset", str(data.get("dataset", "unknown"))
     for name, title in DATA_ROWS.items():
         if value := data.get(name):
@@ -111,7 +102,6 @@ def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterator[Part]:
-    """Say how good the lists are, by what is known of the user."""
     metrics = manifest.get("metrics", {})
     k = metrics.get("k", model.config.recommend.k)
     head = ("known", "auto answers by", f"P@{k}", "popular", "judged on")
@@ -132,7 +122,7 @@ def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Itera
 
 
 def _with_interval(row: Mapping[str, Any], strategy: str) -> str:
-    """Write the precision of a strategy for a class."""
+    """Format a strategy's precision for a user class, with its interval."""
     if strategy not in row["precision"]:
         return ""
     ends = row["precision_ci"].get(strategy)
@@ -144,7 +134,6 @@ def _strategies(model: TrainedModel) -> list[str]:
 
 
 def _limits(model: TrainedModel, data: Mapping[str, Any]) -> list[str]:
-    """Say what the model cannot do."""
     until = f" Nothing after {data['last_interaction']} is in it." if "last_interaction" in data else ""
     limits = [
         "Decisions about people: it ranks items by what people alike used, and knows nothing else of anybody.",
@@ -162,7 +151,6 @@ def _limits(model: TrainedModel, data: Mapping[str, Any]) -> list[str]:
 
 
 def _personal_data(model: TrainedModel) -> list[str]:
-    """Say what the model holds of people."""
     kept, groups = model.warm, model.profile_groups
     small = {name: int(((of.sizes > 0) & (of.sizes < FEW)).sum()) for name, of in groups.items()}
     columns = ", ".join(f"{name} ({n:,} values of fewer than {FEW} people)" for name, n in small.items())
@@ -196,13 +184,13 @@ def write_markdown(model: TrainedModel, manifest: Mapping[str, Any]) -> str:
 
 
 def _words(text: str) -> str:
-    """Return a text on one line, without what Markdown would take for its own."""
+    """Return a text on one line, with Markdown characters escaped."""
     for mark in ("\\", "|", "<", "*", "_", "`"):
         text = text.replace(mark, f"\\{mark}")
     return " ".join(text.split())
 
 
 def put_card(model: TrainedModel, folder: Path) -> None:
-    """Write the card beside the files of the version that is in place; it is no part of what is loaded."""
+    """Write the card next to the files of the current version; loading ignores it."""
     manifest = read_manifest(folder)
     (folder / manifest["version"] / CARD).write_text(write_markdown(model, manifest), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What methods that are not ours raise, and what they return that no list can be, is told in one sentence."""
+"""Checks on methods from outside firstday: exceptions and invalid results become one-sentence errors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from firstday.recommend.spec import Method, StrategySpec
 
 M = TypeVar("M", bound=Method)
 OURS = str(Path(__file__).parents[1])
-"""The folder of our own code."""
+"""Folder of the firstday package."""
 
 
 def guard(spec: M) -> M:
-    """Return a method whose functions are called by `call_stranger`, and what they return is checked."""
+    """Return the method with its functions wrapped by `call_stranger` and their results checked."""
 
     def guarded(step: str, function: Callable[..., Any], check: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -31,7 +31,7 @@ def guard(spec: M) -> M:
         return call
 
     def check_value(value: Any, *_: Any) -> Any:
-        if not isinstance(value, spec.value):  # type: ignore[arg-type]  # who learns has one
+        if not isinstance(value, spec.value):  # type: ignore[arg-type]  # set for methods that learn
             raise FirstdayError(f"{spec.label}: its fit returned a {type(value).__name__}; return its value.")
         return value
 
@@ -47,13 +47,7 @@ def guard(spec: M) -> M:
 
 
 def call_stranger(method: str, step: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call a function of a method, such as ``strategy 'near'``; an error in it is told with the line that raised it.
-
-    Raises
-    ------
-    FirstdayError
-        The function raised an error, which is the cause of this one.
-    """
+    """Call a function of a method, such as ``strategy 'near'``; exceptions become a FirstdayError with the line."""
     try:
         return function(*arguments, **options)
     except (FirstdayError, MemoryError):
@@ -67,13 +61,10 @@ def call_stranger(method: str, step: str, function: Callable[..., Any], *argumen
 
 
 def check_answer(method: str, answer: Answer, query: Query) -> Answer:
-    """Return an answer to a query; refuse one whose lists cannot be shown.
+    """Return the answer to a query, or raise FirstdayError if it is invalid.
 
-    Raises
-    ------
-    FirstdayError
-        It is no `Answer`; an array is of another shape or type; or the list of a user who has a route holds an item
-        twice, one that does not exist, one that the user has used or banned, or one behind an empty place.
+    It is invalid if it is not an `Answer`; if an array has the wrong shape or type; or if the list of a user with a
+    route contains a duplicate, an item that does not exist, an excluded item, or an item behind an empty rank.
     """
     if not isinstance(answer, Answer):
         raise FirstdayError(f"{method}: its recommend returned a {type(answer).__name__}; return a firstday.Answer.")

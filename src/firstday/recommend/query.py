@@ -1,4 +1,4 @@
-"""What a strategy is asked, and what it answers."""
+"""`Query` and `Answer`: input and output of a strategy."""
 
 from __future__ import annotations
 
@@ -18,49 +18,50 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.sparse import SparseRows, contains, union_rows
 
 RESTING = 0.5
-"""How likely a user saw an item and passed it over, from which on it is left out of the user's lists."""
+"""Probability of having been seen and passed over above which an item is excluded from the user's lists."""
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class ComputedDays:
-    """Day ones of which only numbers are known, no single interaction, as in the paper's released data.
+    """Day ones available only as features and mean vectors, without interactions, as in the paper's released data.
 
     Parameters
     ----------
     features
-        The network's input, float32, shape (n_users, n_inputs).
+        Input of the network, float32, shape (n_users, n_inputs).
     means
-        Mean vector of the items used on day one, float32, shape (n_users, d), zeros where there were none.
+        Mean vector of the items used on day one, float32, shape (n_users, d), zeros without items.
     """
 
     features: np.ndarray
     means: np.ndarray
 
     def stand_in(self, similarity: Literal["dot", "cosine"]) -> tuple[SparseRows, np.ndarray]:
-        """Return each mean as if it were one liked item: rows of shape (n_users, n_users), and the items' vectors."""
+        """Treat each mean as a single liked item: return rows, shape (n_users, n_users), and item vectors."""
         liked = np.asarray(self.means.any(axis=1))
         rows = np.flatnonzero(liked)
         vectors = unit_rows(self.means) if similarity == "cosine" else self.means
         return SparseRows.from_pairs(rows, rows, None, len(liked), len(liked)), vectors
 
     def take(self, rows: np.ndarray) -> ComputedDays:
-        """Return the day ones of some of the users."""
+        """Return the day ones of some rows."""
         return ComputedDays(self.features[rows], self.means[rows])
 
 
 class LearnedScores(Protocol):
-    """What a method learned that scores items for liked items."""
+    """Learned value of a method that scores items from liked items."""
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Return scores that may be overwritten, float32, shape (n_users, n_items).
+        """Return scores, float32, shape (n_users, n_items); the caller may overwrite them.
 
-        Minus infinity stands for items that it does not rank, and fills the row of a user of whom it knows nothing.
+        Items that the method does not rank score minus infinity, as do all items of a user without a liked item that it
+        knows.
 
         Parameters
         ----------
         liked
-            Items that the users like so far, shape (n_users, n_items).
+            Items the users have liked so far, shape (n_users, n_items).
         """
         ...
 
@@ -68,22 +69,22 @@ class LearnedScores(Protocol):
 @readable
 @dataclass(frozen=True, eq=False)
 class Query:
-    """Some users, asking a model for lists; what several strategies need is computed once.
+    """A batch of users who ask a model for lists; what several strategies share is computed once and cached.
 
     Parameters
     ----------
     model
         The trained model.
     signals
-        What is known of the users.
+        The users' signals.
     k
         Length of the lists.
     keep_used
-        Whether items that a user has already used, or banned, may be in the list.
+        Whether lists may contain items that the user has used or banned.
     computed
-        Features and mean vectors where they are not to be made of the signals.
+        Precomputed features and mean vectors, in place of those derived from the signals.
     closed
-        Items that may not be in each user's list, shape (n_users, n_items), where they do not follow from the signals.
+        Items to exclude per user, shape (n_users, n_items), in place of those derived from the signals.
     """
 
     model: TrainedModel
@@ -95,12 +96,12 @@ class Query:
 
     @property
     def n_users(self) -> int:
-        """How many users ask."""
+        """Number of users."""
         return self.signals.n_users
 
     @cached_property
     def excluded(self) -> SparseRows:
-        """Items that may not be in each user's list, shape (n_users, n_items)."""
+        """Items excluded from each user's list, shape (n_users, n_items)."""
         if self.keep_used:
             return SparseRows.empty(self.n_users, self.model.n_items)
         if self.closed is not None:
@@ -110,14 +111,15 @@ class Query:
 
     @cached_property
     def resting(self) -> SparseRows:
-        """Items that each user more likely than not saw and passed over, shape (n_users, n_items)."""
+        """Items that each user probably saw and passed over, shape (n_users, n_items)."""
         return self.passed_over.keep(self.passed_over.weights > RESTING)
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Whether the features tell anything of each user, bool, shape (n_users,).
+        """Mask of users with informative features, bool, shape (n_users,).
 
-        True for any interaction that has a block, for a profile value that warm users have, for an age near theirs.
+        True for any interaction that has a feature block, a profile value that warm users have, an age near theirs, or
+        a friend who enters the features.
         """
         if self.computed is not None:
             return np.asarray(self.computed.features.any(axis=1))
@@ -130,7 +132,7 @@ class Query:
 
     @cached_property
     def _has_signal(self) -> np.ndarray:
-        """Whether each user did anything that has a block among the features, bool, shape (n_users,)."""
+        """Mask of users with an interaction that has a feature block, bool, shape (n_users,)."""
         has_signal = np.zeros(self.n_users, dtype=bool)
         for pair, rows in self.signals.actions.items():
             if pair in self.model.pairs:
@@ -139,13 +141,13 @@ class Query:
 
     @cached_property
     def _has_friends(self) -> np.ndarray:
-        """Whether each user has a friend who enters the features, bool, shape (n_users,)."""
+        """Mask of users with a friend who enters the features, bool, shape (n_users,)."""
         friends = self.signals.friends if self.model.knows_friends else None
         return np.zeros(self.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
 
     @cached_property
     def passed_over(self) -> SparseRows:
-        """How likely each user saw an item and passed it over, without what they like, shape (n_users, n_items)."""
+        """Probability that each user saw an item and passed it over, liked items excepted, shape (n_users, n_items)."""
         passed_over = self.signals.passed_over
         if passed_over is None:
             return SparseRows.empty(self.n_users, self.model.n_items)
@@ -153,10 +155,10 @@ class Query:
 
     @cached_property
     def n_known(self) -> np.ndarray:
-        """How many things each user did, int64, shape (n_users,).
+        """Number of items and entity members each user interacted with, int64, shape (n_users,).
 
-        Items count that the user likes, and members of other entities with a block among the features; who only
-        skipped items, say, counts as having done one thing, and a computed day one as `FEW` of them.
+        Counts liked items, and members of other entities that have a feature block. It is at least 1 for a user with
+        any interaction that has a block, such as a skip, and `FEW` for a precomputed day one.
         """
         if self.computed is not None:
             return np.where(self.known, FEW, 0)
@@ -169,13 +171,13 @@ class Query:
 
     @cached_property
     def knowledge(self) -> np.ndarray:
-        """How much is known of each user, as a position in `KNOWLEDGE`, int64, shape (n_users,)."""
+        """Class of each user by how much is known, as an index into `KNOWLEDGE`, int64, shape (n_users,)."""
         names = np.where(self.n_known >= FEW, 4, np.where(self.n_known > 0, 3, np.where(self._has_friends, 2, 1)))
         return np.where(self.known, names, 0)
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
-        """Codes of each profile column, ages as ``age``, -1 where no warm user has the value, or is near to the age."""
+        """Codes per profile column, with ages as ``age``; -1 where no warm user has the value, or is near the age."""
         groups = self.model.shared_groups
         columns = {name: self.signals.groups[name] for name in groups if name in self.signals.groups}
         if self.signals.ages is not None and "age" in groups:
@@ -185,24 +187,24 @@ class Query:
 
     @cached_property
     def features(self) -> np.ndarray:
-        """The users' features, float32, shape (n_users, n_inputs)."""
+        """Features, float32, shape (n_users, n_inputs)."""
         if self.computed is not None:
             return self.computed.features
         return self.model.encoder.encode(self.signals, self.liked)
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The users' predicted mature vectors, float32, shape (n_users, d), length 1."""
+        """Predicted mature vectors, float32, shape (n_users, d), unit length."""
         return self.model.cold.predict(self.features)
 
     @cached_property
     def ranker_hidden(self) -> np.ndarray:
-        """The ranker's hidden numbers of the users, float32, shape (n_users, width); the model must have a ranker."""
+        """Hidden activations of the ranker, float32, shape (n_users, width); requires a model with a ranker."""
         assert self.model.ranker is not None
         return self.model.ranker.predict(self.features)
 
     def predicted_by(self, method: str) -> np.ndarray:
-        """Return the vectors that another cold model predicts, as `predicted`; the model must have learned it."""
+        """Return the vectors predicted by another cold model, as in `predicted`; the model must have learned it."""
         liked, vectors = self.liked, self.model.scoring_vectors
         if self.computed is not None:
             liked, vectors = self.computed.stand_in(self.model.similarity)
@@ -212,33 +214,33 @@ class Query:
 
     @cached_property
     def nearest_segments(self) -> np.ndarray:
-        """The segment nearest to each predicted vector, int64, shape (n_users,)."""
+        """Segment nearest to each predicted vector, int64, shape (n_users,)."""
         return np.asarray(self.closeness.argmax(axis=1))
 
     @cached_property
     def closeness(self) -> np.ndarray:
-        """How near each segment is to the predicted vectors, shape (n_users, n_segments); `Segments.closeness`."""
+        """Closeness of each segment to the predicted vectors, shape (n_users, n_segments); see `Segments.closeness`."""
         return self.model.segments.closeness(self.predicted)
 
     @cached_property
     def liked(self) -> SparseRows:
-        """The users' positive affinities, shape (n_users, n_items)."""
+        """Positive affinities, shape (n_users, n_items)."""
         return self.signals.affinity(self.model.config.signals)
 
     @cached_property
     def liked_means(self) -> np.ndarray:
-        """Mean vectors of the items that the users like, float32, shape (n_users, d), zeros where there are none."""
+        """Mean vectors of the liked items, float32, shape (n_users, d), zeros without liked items."""
         if self.computed is not None:
             return self.computed.means
         return self.liked.mean_vectors(self.model.fold_in.item_vectors)
 
     def learned(self, name: str) -> Any:
-        """Return what a method learned in training: the value that its `fit` returned.
+        """Return the learned value of a method: what its `fit` returned in training.
 
         Raises
         ------
         ConfigError
-            The model holds nothing of that method.
+            The model holds no value of that method.
         """
         if name not in self.model.learned:
             raise ConfigError(f"learned: this model holds nothing of {name!r}; give that method a fit, and train it.")
@@ -256,9 +258,9 @@ class Query:
         return Answer.where(answered, route, *rank_scores(score_listed, self.excluded, self.k))
 
     def rank_learned(self, method: str) -> Answer:
-        """Rank items by the scores that what a method learned gives them for liked items; see `LearnedScores`.
+        """Rank items by a method's learned value, which must implement `LearnedScores`.
 
-        Whoever has no liked item that it knows is not answered.
+        Users without a liked item that the value knows are left unanswered.
         """
         value: LearnedScores = self.learned(method)
         everyone = np.ones(self.n_users, dtype=bool)
@@ -266,25 +268,25 @@ class Query:
         return Answer.where(answer.items[:, 0] >= 0, method, answer.items, answer.scores)
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
-        """Rank items by the dot product of their vectors with users', shape (n_users, d); see `Answer.where`."""
+        """Rank items by dot product with the users' vectors, shape (n_users, d); see `Answer.where`."""
         items, absent = self.model.scoring_vectors, self.model.without_vector
         return self.rank_scores(lambda rows: score_by_vectors(vectors[rows], items, absent), route, answered)
 
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray
     ) -> Answer:
-        """Give each user the list that `choice` names of `lists`, shape (n_lists, m), less what is left out."""
+        """Give each user the list at index `choice` of `lists`, shape (n_lists, m), without excluded items."""
         return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k))
 
     @cached_property
     def without_impressions(self) -> Query:
-        """The same users as if nothing had been shown to them."""
+        """The same query without impressions."""
         if self.signals.passed_over is None:
             return self
         return replace(self, signals=replace(self.signals, passed_over=None))
 
     def take(self, rows: np.ndarray) -> Query:
-        """Return the query of some of the users; what follows from their features is not computed again."""
+        """Return the query for some rows; cached results of the features are kept."""
         computed = None if self.computed is None else self.computed.take(rows)
         closed = None if self.closed is None else self.closed.take(rows)
         query = replace(self, signals=self.signals.take(rows), computed=computed, closed=closed)
@@ -297,25 +299,24 @@ class Query:
 @readable
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A strategy's lists.
+    """The lists of a strategy.
 
     Parameters
     ----------
     items
-        int32, shape (n_users, k), best first, -1 where the strategy has no more.
+        int32, shape (n_users, k), best first, -1 behind the last item of a shorter list.
     scores
         float32, shape (n_users, k).
     routes
-        How each list came about, shape (n_users,), such as ``segment``; "" where the strategy has nothing to go on.
+        Name of what made each list, such as ``segment``, shape (n_users,); "" where the strategy has nothing to go on.
     n_ranked
-        How many places of each list that route ranked, integers, shape (n_users,): the others fill the list up, with
-        score 0. None: all that hold an item.
+        Number of ranks per list that the route filled, integers, shape (n_users,); the remaining items fill the list
+        up, with score 0. None: all ranks that hold an item.
     scales
-        What the scores of each list are, shape (n_users,), such as ``share of the segment``; None: they are on the
-        strategy's own scale.
+        Scale of each list's scores, such as ``share of the segment``, shape (n_users,). None: the strategy's own scale.
     propensities
-        How likely the strategy was to show each place's item there, given the places above it, float32, shape
-        (n_users, k); None: nothing was left to chance, and each is 1.
+        Probability that the strategy shows each item at its rank, given the ranks above, float32, shape (n_users, k).
+        None: the strategy is deterministic, all are 1.
     """
 
     items: np.ndarray
@@ -326,23 +327,17 @@ class Answer:
     propensities: np.ndarray | None = None
 
     def count_ranked(self) -> np.ndarray:
-        """Return `n_ranked`, counted where it is None."""
+        """Return `n_ranked`, counted if None."""
         return (self.items >= 0).sum(axis=1) if self.n_ranked is None else self.n_ranked
 
     @classmethod
     def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:
-        """Make an answer whose route is `route` for users who are `answered`, bool, shape (n_users,), else ""."""
+        """Return an answer with route `route` where the mask `answered`, bool, shape (n_users,), is True, else ""."""
         return cls(items, scores, np.where(answered, route, "").astype(object))
 
 
 def check_numbers(what: str, numbers: Any, shape: tuple[int, ...]) -> None:
-    """Refuse what is no array of numbers of a shape, or has NaN.
-
-    Raises
-    ------
-    FirstdayError
-        It is not.
-    """
+    """Raise FirstdayError unless a value is a numeric array of the given shape, without NaN."""
     is_array = isinstance(numbers, np.ndarray)
     if not is_array or numbers.shape != shape or numbers.dtype.kind not in "fiu":
         given = f"{numbers.dtype} of the shape {numbers.shape}" if is_array else f"a {type(numbers).__name__}"

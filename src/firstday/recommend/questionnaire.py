@@ -1,4 +1,4 @@
-"""The questionnaire: what to ask a newcomer next, and the list that follows from the answers."""
+"""Onboarding questionnaire: choose the next question, and recommend from the answers."""
 
 from __future__ import annotations
 
@@ -28,25 +28,27 @@ from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts
 from firstday.sparse import SparseRows
 
 ROUTE = "answers"
-"""The route of lists by all answers."""
+"""Route of lists ranked by all answers."""
 SCALE = "share of people who would answer alike"
-"""What the scores of such lists are."""
+"""Scale of the scores of these lists."""
 
 
 @dataclass(frozen=True)
 class QuestionSettings:
-    """How questions are chosen and lists made of the answers; chosen on validation users (docs/onboarding.md).
+    """Settings for choosing questions and ranking by the answers; tuned on validation users (docs/onboarding.md).
 
     Parameters
     ----------
     n_candidates
-        How much may be asked about: the most used, since people must know what they are asked about.
+        Number of candidate targets: the most used, because people must recognise what they are asked about.
     segment_smoothing
-        Users with everyone's habits added to each segment, so that no answer rules a segment out.
+        Pseudo-users with average behaviour added to each segment, so that no answer rules a segment out.
     doubt
-        How far an answer is what everyone would say, whoever one is like; 0 would rule out all who would not say it.
+        Probability that an answer is the average user's, whoever the newcomer resembles. At 0, a single answer would
+        rule out every warm user who would not give it.
     smoothing
-        Weight of everyone's habits beside all warm users who answer alike; it orders items that none of those uses.
+        Weight of popularity, relative to a total weight of 1 for the warm users; ranks the items that none of them
+        uses.
     """
 
     n_candidates: int = 300
@@ -57,14 +59,14 @@ class QuestionSettings:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a newcomer answered, by the indexes of what the questions were about.
+    """A newcomer's answers, as target indices.
 
     Parameters
     ----------
     yes, no
-        Answered so.
+        Targets answered yes and no.
     skipped
-        Not answered: tells nothing, and is not asked again.
+        Targets skipped: no evidence, but not asked again.
     """
 
     yes: tuple[int, ...] = ()
@@ -76,7 +78,7 @@ class Answers:
 
     @property
     def targets(self) -> list[int]:
-        """All that questions were about."""
+        """All targets asked so far."""
         return [*self.yes, *self.no, *self.skipped]
 
     def add(self, target: int, answer: str) -> Answers:
@@ -87,16 +89,16 @@ class Answers:
 
 @dataclass(frozen=True)
 class Question:
-    """What to ask next.
+    """The next question.
 
     Parameters
     ----------
     target
         Index of the item, or of the member of another entity.
     gain_bits
-        How much the answer tells of the segment, on average: between 0 and 1 bit.
+        Expected information about the segment, from 0 to 1 bit.
     likely_yes
-        How likely a yes is, between 0 and 1.
+        Probability of a yes.
     """
 
     target: int
@@ -106,18 +108,18 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class AnsweringUsers:
-    """Warm users that a model keeps, by what they would answer: the fine form of a belief.
+    """Kept warm users and what they would answer (the fine-grained belief).
 
-    A warm user would say yes to what they use (for another entity than items: to what any item of theirs belongs to).
-    Someone like a warm user says what that one would say with probability 1 - `doubt`, and otherwise what everyone
-    says.
+    A warm user would say yes to the items they use or, for another entity, to every member that one of their items
+    belongs to. A newcomer answers like the warm user they resemble with probability 1 - `doubt`, and like the average
+    user otherwise.
 
     Parameters
     ----------
     users_of_items
-        Who uses each item, shape (n_items, n_users).
+        Users of each item, shape (n_items, n_users).
     fans
-        Who would say yes to each target, shape (n_targets, n_users).
+        Users who would say yes to each target, shape (n_targets, n_users).
     popularity
         Share of all warm users who use each item, float32, shape (n_items,).
     doubt, smoothing
@@ -132,24 +134,21 @@ class AnsweringUsers:
 
     @property
     def n_users(self) -> int:
-        """How many there are."""
+        """Number of kept warm users."""
         return self.fans.n_columns
 
     @cached_property
     def shares(self) -> np.ndarray:
-        """Share of them who would say yes to each target, strictly within 0 and 1, float64, shape (n_targets,)."""
+        """Share of users who would say yes to each target, in the open interval (0, 1), float64, shape (n_targets,)."""
         return (self.fans.lengths() + 0.5) / (self.n_users + 1)
 
     @cached_property
     def n_used(self) -> np.ndarray:
-        """How many items each uses, integers, shape (n_users,)."""
+        """Number of items each user uses, integers, shape (n_users,)."""
         return np.bincount(self.users_of_items.columns, minlength=self.n_users)
 
     def believe(self, answers: Answers) -> np.ndarray:
-        """Return how far the newcomer is believed to be like each of them, float64, shape (n_users,), sum 1.
-
-        It is in proportion to the probability of the answers.
-        """
+        """Return the posterior over the warm users, with a uniform prior, float64, shape (n_users,), sum 1."""
         logs = np.zeros(self.n_users)
         for targets, gain_of in ((answers.yes, gain_of_yes), (answers.no, gain_of_no)):
             for target in targets:
@@ -157,7 +156,7 @@ class AnsweringUsers:
         return normalise(logs)
 
     def score(self, answers: Answers) -> np.ndarray:
-        """Return the share of those believed to be alike who use each item, leaning on everyone's, (n_items,)."""
+        """Return the posterior share of users of each item, plus weighted popularity, shape (n_items,)."""
         users = self.users_of_items
         belief = self.believe(answers).astype(np.float32)[users.columns]
         scores = np.float32(self.smoothing) * self.popularity
@@ -170,26 +169,26 @@ class AnsweringUsers:
 @readable
 @dataclass(frozen=True, eq=False)
 class Questionnaire:
-    """What a newcomer can be asked, and what the answers tell.
+    """Questions for a newcomer, and the belief that follows from the answers.
 
-    The newcomer is believed to be in each segment as often as warm users are: the coarse form of a belief, which every
-    model has. A yes makes a segment more likely by the share of its users who would say yes, a no by the share of those
-    who would not. The next question is the one whose answer says most, on average, about the segment: the mutual
-    information of answer and segment. Lists are made by comparing with single warm users, where the model keeps any.
+    The prior over segments is their share of warm users (the coarse belief, available in every model). A yes multiplies
+    it by the share of the segment's users who would say yes, a no by the share who would say no. The next question
+    maximises the mutual information of answer and segment. Ranking compares the newcomer with individual warm users, if
+    the model keeps any.
 
     Parameters
     ----------
     entity
-        What the questions are about: ``item``, or another entity of the model.
+        The entity asked about: ``item``, or another entity of the model.
     candidates
-        What may be asked about, by index, most used first, integers, shape (n,).
+        Target indices, most used first, integers, shape (n,).
     shares
-        Share of each segment's users who would say yes to each candidate, strictly within 0 and 1, float64, shape
+        Share of each segment's users who would say yes to each candidate, in the open interval (0, 1), float64, shape
         (n_segments, n).
     prior
         Share of warm users in each segment, float64, shape (n_segments,).
     warm
-        Warm users to compare with; None where the model keeps none.
+        Warm users to compare with; None if the model keeps none.
     """
 
     entity: str
@@ -200,13 +199,13 @@ class Questionnaire:
 
     @classmethod
     def of(cls, model: TrainedModel, entity: str = ITEM, settings: QuestionSettings | None = None) -> Questionnaire:
-        """Make the questionnaire of a model.
+        """Build the questionnaire of a model.
 
         Raises
         ------
         ConfigError
-            The model does not know which items belong to the members of the entity, or, for another entity than items,
-            keeps no warm users of whom to count who would say yes.
+            The model does not know the items of the entity's members; or the entity is not ``item`` and the model keeps
+            no warm users to count fans from.
         """
         settings = settings or QuestionSettings()
         members = None if entity == ITEM else model.members_of_items.get(entity)
@@ -216,7 +215,7 @@ class Questionnaire:
                 f"entity: the model cannot ask about {entity!r}, whose items it does not know; choose of {known}."
             )
         warm = None
-        if model.warm is not None:  # what they use, turned into what they would say yes to
+        if model.warm is not None:  # convert uses to yeses
             users_of_items = model.warm.uses.ones().transpose()
             fans = users_of_items if members is None else model.warm.uses.through(members).ones().transpose()
             warm = AnsweringUsers(users_of_items, fans, model.popularity, settings.doubt, settings.smoothing)
@@ -245,12 +244,9 @@ class Questionnaire:
         return _entropy(self.shares)
 
     def believe(self, answers: Answers) -> np.ndarray:
-        """Return how likely each segment is after some answers, float64, shape (n_segments,), sum 1.
+        """Return the posterior over segments, float64, shape (n_segments,), sum 1.
 
-        Parameters
-        ----------
-        answers
-            Those so far, in any order; what is no candidate tells nothing.
+        The order of the answers is irrelevant; targets that are not candidates are no evidence.
         """
         yes, no = (np.isin(self.candidates, targets) for targets in (answers.yes, answers.no))
         with np.errstate(divide="ignore"):
@@ -258,15 +254,7 @@ class Questionnaire:
         return normalise(logs + np.log(self.shares[:, yes]).sum(axis=1) + np.log1p(-self.shares[:, no]).sum(axis=1))
 
     def next_question(self, answers: Answers, excluded: Sequence[int] = ()) -> Question | None:
-        """Return what to ask next, None where everything was asked.
-
-        Parameters
-        ----------
-        answers
-            Those so far, in any order.
-        excluded
-            Further targets that are not to be asked about.
-        """
+        """Return the next question, or None if no candidate is left; `excluded` are targets not to ask about."""
         belief = self.believe(answers)
         likely_yes = belief @ self.shares
         gains = _entropy(likely_yes) - belief @ self._entropies
@@ -278,31 +266,29 @@ class Questionnaire:
 
 
 def _entropy(p: np.ndarray) -> np.ndarray:
-    """Return the entropy of yes with probability p and no otherwise, in bits."""
+    """Return the entropy of a Bernoulli variable, in bits."""
     result: np.ndarray = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
     return result
 
 
 def answered_items(entity: str, answers: Answers) -> list[int]:
-    """Return the items that have no place in the list that follows: those answered with yes or no."""
+    """Return the items to exclude from the list: those answered yes or no."""
     return [*answers.yes, *answers.no] if entity == ITEM else []
 
 
 def rank_by_answers(
     questionnaire: Questionnaire, answers: Answers, k: int, excluded: Sequence[int] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank items by how much those who would have answered alike use them.
+    """Rank items by their use among warm users who would answer alike; items answered yes or no are excluded.
 
     Parameters
     ----------
-    questionnaire
-        Of the model.
-    answers
-        A newcomer's; yeses and noes both count. Items that were answered have no place in the list.
+    questionnaire, answers
+        The model's questionnaire, and the newcomer's answers: both yeses and noes are evidence.
     k
         Length of the list.
     excluded
-        Indexes of further items that have no place in it, such as those used or banned.
+        Indices of further items to exclude, such as used or banned ones.
 
     Returns
     -------
@@ -326,24 +312,10 @@ def rank_by_answers(
 
 
 def expect_precision(questionnaire: Questionnaire, answers: Answers, question: Question, k: int) -> float | None:
-    """Return the precision that the list is expected to have after a question's answer, between 0 and 1.
+    """Return the expected precision, from 0 to 1, of the list after the next answer; None without warm users.
 
-    The list that would follow a yes, and the one that would follow a no, are compared with what the warm users believed
-    in use, and weighed by how likely the answer is.
-
-    Parameters
-    ----------
-    questionnaire, answers
-        Of the model, and those before the question.
-    question
-        The next one.
-    k
-        Length of the list; precision is hits / min(k, used).
-
-    Returns
-    -------
-    float or None
-        None where the model keeps no warm users.
+    Precision is hits / min(k, used). The lists after a yes and after a no are each evaluated on the posterior over warm
+    users, and averaged by the probability of the answer.
     """
     warm = questionnaire.warm
     if warm is None:
@@ -364,7 +336,7 @@ def recommend_by_answers(
     k: int | None = None,
     excluded: Sequence[int] = (),
 ) -> Recommendation:
-    """Return a newcomer's list by all of their answers; see `recommend_after_questions`."""
+    """Recommend by all answers; see `recommend_after_questions`."""
     closed = (*excluded, *model.unlisted.tolist())
     items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), closed)
     assert questionnaire.warm is not None
@@ -380,9 +352,9 @@ def recommend_by_yeses(
     strategy: str | None = None,
     excluded: Sequence[int] = (),
 ) -> Recommendation:
-    """Return a strategy's list from the yeses, as if they were what was done on day one; see below.
+    """Recommend by a strategy that treats the yeses as day-one signals; see `recommend_after_questions`.
 
-    Items that were answered, with yes or with no, have no place in the list.
+    Items answered yes or no are excluded.
     """
     model = recommender.model
     length = check_length(model, k)
@@ -401,24 +373,24 @@ def recommend_after_questions(
     strategy: str | None = None,
     excluded: Sequence[int] = (),
 ) -> Recommendation:
-    """Return a newcomer's list: by all answers, or by a strategy from the yeses.
+    """Recommend to a newcomer, either by all answers or by a strategy that uses the yeses.
 
     Parameters
     ----------
     recommender, questionnaire, answers
-        The model, what was asked, and what a newcomer answered.
+        The model, its questionnaire, and the newcomer's answers.
     k
-        Length of the list; the configured length if left out.
+        Length of the list; defaults to the configured length.
     strategy
-        ``answers``, or a strategy's name. If left out: by all answers, or, where the model keeps no warm users, by the
-        model's own strategy.
+        ``answers``, or the name of a strategy. Defaults to ``answers`` if the model keeps warm users, and to the
+        model's own strategy otherwise.
     excluded
         See `rank_by_answers`.
 
     Raises
     ------
     ConfigError
-        k is below 1, the model cannot answer by this strategy, or it keeps no warm users for a list by all answers.
+        k is below 1; the model lacks what the strategy needs; or it keeps no warm users to rank by all answers.
     """
     if strategy == ROUTE or (strategy is None and questionnaire.warm is not None):
         return recommend_by_answers(recommender.model, questionnaire, answers, k, excluded)
@@ -426,16 +398,9 @@ def recommend_after_questions(
 
 
 def signals_of(model: TrainedModel, entity: str, answers: Answers) -> Signals:
-    """Return the yeses as what was done on day one; noes have no signal that the encoder understands.
+    """Return the yeses as day-one signals, using `firstday.features.encoder.pick_signal`.
 
-    Parameters
-    ----------
-    model
-        Its ids and signals, see `firstday.features.encoder.pick_signal`.
-    entity
-        What the questions were about.
-    answers
-        A newcomer's.
+    The encoder has no signal for a no.
     """
     signal, ids = pick_signal(model.encoder, entity), model.catalogue.ids_of(entity)
     return Signals(interactions=[(signal, entity, ids[target]) for target in answers.yes])

@@ -1,4 +1,4 @@
-"""What people get: the list of one user, and the lists of many, by the caller's ids."""
+"""Recommendations for one user or many, in the caller's ids."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from firstday.recommend.scales import FILLS_UP, is_part
 from firstday.recommend.spec import OWN_SCALE
 
 FIRST_SHOWN = 5
-"""Items of each list in a notebook's table of many users."""
+"""Number of items shown per list in the notebook table of many users."""
 
 
 @dataclass(frozen=True)
 class RecommendedItem:
-    """One place of a list.
+    """One ranked item.
 
     Parameters
     ----------
     item_id
         The caller's id.
     title
-        "" where the items have none.
+        Empty if the items have no titles.
     score
-        On the scale that the answer names; 0 for items that only fill the list up.
+        On the scale named by the recommendation; 0 for fill-up items.
     propensity
-        How likely the strategy was to show it there, given the places above it: below 1 where `explore` drew it.
+        Probability that the strategy shows the item at this rank, given the ranks above; below 1 if drawn by `explore`.
     """
 
     item_id: Any
@@ -50,32 +50,32 @@ class RecommendedItem:
 @readable
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer for one user: it has a length, and iterating goes through its items.
+    """The list recommended to one user; supports ``len``, indexing and iteration over its items.
 
     Parameters
     ----------
     items
-        The list, best first.
+        Ranked items, best first.
     strategy
-        What was asked for.
+        The requested strategy.
     route
-        What answered: the strategy, or a fallback (`group`, `popular`).
+        The strategy that answered: the requested one or a fallback (`group`, `popular`).
     segment
-        The number of the predicted segment; None where nothing is known of the user.
+        Number of the predicted segment; None if nothing is known about the user.
     segment_size
-        How many warm users the segment has.
+        Number of warm users in the segment.
     ignored
-        A sentence for each thing known of the user that has no effect: the model does not understand it, or nothing in
-        the model rests on it.
+        One sentence per ignored signal: either the model does not know it, or neither the features nor the strategy use
+        it.
     notes
-        Why a fallback answers, and a sentence for each signal that only keeps items out of the list.
+        The reason for a fallback, and one sentence per signal that only excludes items.
     score_scale
-        What the scores are: ``share of ...``, from 0 to 1, of whom; ``probability of use``, as validation users used
-        what they were listed; or ``score``, which means nothing but the order.
+        Scale of the scores: ``share of ...`` (from 0 to 1, of the people it names), ``probability of use`` (calibrated
+        on validation users), or ``score`` (only the order is meaningful).
     n_ranked
-        How many places, the first ones, the route ranked; the others only fill the list up.
+        Number of leading ranks filled by the route; the remaining items fill the list up.
     user_id
-        The caller's id of the user; None where none was given.
+        The caller's user id, or None.
     """
 
     items: tuple[RecommendedItem, ...]
@@ -90,11 +90,11 @@ class Recommendation:
     user_id: Any = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the answer as JSON values."""
+        """Return the recommendation as JSON values."""
         return asdict(self)
 
     def to_frame(self, library: Library = "polars") -> Any:
-        """Return the list as a data frame; see `Recommendations.to_frame`. No `user_id` where none was given."""
+        """Return the list as a data frame; see `Recommendations.to_frame`. Without a user id, it has no `user_id`."""
         n = len(self.items)
         frame = pl.DataFrame(
             {
@@ -142,18 +142,18 @@ class Recommendation:
 @readable
 @dataclass(frozen=True, eq=False)
 class UserAnswers:
-    """The answers for several users, as arrays.
+    """Recommendations for several users, as arrays.
 
     Parameters
     ----------
     strategy
-        What was asked for.
+        The requested strategy.
     answer
-        Lists and routes; every row has k distinct items, unless the catalogue has no more.
+        Lists and routes; each row has k distinct items, or the whole catalogue if it is smaller.
     segments
-        Predicted segments, int64, shape (n_users,), -1 where nothing is known of the user.
+        Predicted segments, int64, shape (n_users,), -1 if nothing is known about the user.
     ignored, notes
-        For each user, the sentences of `Recommendation`.
+        Per user, see `Recommendation`.
     """
 
     strategy: str
@@ -163,7 +163,7 @@ class UserAnswers:
     notes: list[tuple[str, ...]]
 
     def tell(self, model: TrainedModel, row: int, user_id: Any) -> Recommendation:
-        """Return the answer for one of them, in the caller's ids."""
+        """Return one user's recommendation, in the caller's ids."""
         answer = self.answer
         propensities = None if answer.propensities is None else answer.propensities[row]
         segment = int(self.segments[row]) if self.segments[row] >= 0 else None
@@ -183,16 +183,16 @@ class UserAnswers:
 
 @readable
 class Recommendations(Mapping[Any, Recommendation]):
-    """The answers for several users: a mapping from the caller's ids, in the order given, to `Recommendation`.
+    """Recommendations for several users: a mapping from the caller's user ids, in input order, to `Recommendation`.
 
     Parameters
     ----------
     model
-        What answered.
+        The model that answered.
     answers
-        The answers, as arrays.
+        Its answers, as arrays.
     user_ids
-        The caller's ids, all different, one for each row of the arrays.
+        The caller's user ids, unique, one per row of the arrays.
     """
 
     def __init__(self, model: TrainedModel, answers: UserAnswers, user_ids: Sequence[Any]) -> None:
@@ -217,7 +217,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         Parameters
         ----------
         library
-            Whose data frame: ``polars``, ``pandas`` or ``pyarrow``.
+            Data frame library: ``polars``, ``pandas`` or ``pyarrow``.
         """
         user_ids = list(self._rows)
         if not all(isinstance(user_id, int) for user_id in user_ids):  # a column has one type
@@ -240,16 +240,9 @@ class Recommendations(Mapping[Any, Recommendation]):
 
 
 def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:
-    """Return lists as a data frame, a row for each place; see `Recommendations.to_frame`.
+    """Return lists as a data frame with one row per ranked item; see `Recommendations.to_frame`.
 
-    Parameters
-    ----------
-    catalogue
-        The names that the model understands.
-    user_ids
-        The caller's ids of the users, one for each list.
-    answer
-        The lists, with their scales.
+    `user_ids` has one id per list; `answer` must have scales.
     """
     row, place = np.nonzero(answer.items >= 0)
     assert answer.scales is not None
@@ -270,7 +263,7 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
 def name_items(
     model: TrainedModel, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray | None = None
 ) -> tuple[RecommendedItem, ...]:
-    """Return a list by the caller's ids and titles; arrays of shape (k,), -1 for an empty place."""
+    """Return a list in the caller's ids and titles, given arrays of shape (k,); item -1 marks an empty rank."""
     catalogue = model.catalogue
     chances = np.ones(len(items)) if propensities is None else propensities
     return tuple(

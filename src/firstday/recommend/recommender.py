@@ -1,4 +1,4 @@
-"""Recommender: a trained model that answers for one user or for many, by any strategy."""
+"""`Recommender`: a trained model that recommends to one or many users by any strategy."""
 
 from __future__ import annotations
 
@@ -27,26 +27,16 @@ from firstday.recommend.strategies.popularity import POPULAR
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer for every user: by the strategy, where it has nothing to go on by a fallback, then fill lists up.
+    """Answer all users by a strategy, given by name or as a function; then by fallbacks; then fill up short lists.
 
-    Parameters
-    ----------
-    query
-        The users, asking a model.
-    strategy
-        Its name, or the function itself.
-
-    Returns
-    -------
-    Answer
-        Every user has a route, and k distinct items unless the catalogue has no more.
+    Every user gets a route and k distinct items, or the whole catalogue if it is smaller.
 
     Raises
     ------
     ConfigError
-        There is no strategy of that name, or the model lacks what it needs.
+        There is no such strategy, or the model lacks what it needs.
     FirstdayError
-        A strategy that is not ours raised an error, or made lists that cannot be shown.
+        A third-party strategy raised an exception or returned invalid lists.
     """
     if isinstance(strategy, str):
         spec = find_strategy(strategy)
@@ -68,24 +58,24 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             propensities = first_allowed(items, propensities, listed, query.k)[1]
         items, scores = first_allowed(items, scores, listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
-    for allowed in dict.fromkeys((query, query.without_impressions)):  # what was passed over comes last
+    for allowed in dict.fromkeys((query, query.without_impressions)):  # items passed over come last
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
             items[short], scores[short] = _fill_up(items[short], scores[short], allowed.take(short))
-    if propensities is not None:  # what fills a list up is not left to chance
+    if propensities is not None:  # fill-up items are deterministic
         propensities = np.where(np.arange(query.k) < n_ranked[:, None], propensities, np.float32(1))
     return Answer(items, scores, routes, n_ranked, propensities=propensities)
 
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
-    """Complete short lists with popular items that they do not have, with score 0."""
-    popular = POPULAR.recommend(query).items  # k of them suffice: each one repeated is an item more in the list
+    """Fill up short lists with popular items, with score 0."""
+    popular = POPULAR.recommend(query).items  # k suffice: each duplicate is already in the list
     both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
     return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
 
 def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
-    """Return a sentence on why another strategy answers a user than the one asked for; nothing where none does."""
+    """Explain in one sentence why a fallback answered a user; empty if none did."""
     if route == strategy or route not in FALLBACKS:
         return ()
     if strategy == "auto":
@@ -96,13 +86,7 @@ def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[s
 
 
 def check_length(model: TrainedModel, k: int | None) -> int:
-    """Return the length of a list: as asked or configured, and no more than there are items.
-
-    Raises
-    ------
-    ConfigError
-        k is no whole number from 1.
-    """
+    """Return `k` or the configured length, at most the number of items; raise ConfigError if `k` is invalid."""
     length = model.config.recommend.k if k is None else k
     if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
         raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
@@ -117,7 +101,7 @@ class Recommender:
     Parameters
     ----------
     model
-        The model.
+        The trained model.
     """
 
     model: TrainedModel
@@ -133,24 +117,24 @@ class Recommender:
         *,
         keep_used: bool = False,
     ) -> Recommendation:
-        """Return a list for one user, whatever is known of them.
+        """Recommend to one user, however much is known about them.
 
         Parameters
         ----------
         user
-            What is known, as `Signals` or as a dictionary of the same form; what the model does not understand is named
-            in the answer, and is no error.
+            What is known, as `Signals` or an equivalent dictionary. Values unknown to the model are no error; the
+            answer lists them as ignored.
         k
-            Length of the list; the configured length (50) if left out. Shorter only if the catalogue is.
+            Length of the list; defaults to the configured length (50). Shorter only if the catalogue is smaller.
         strategy
-            The name of a strategy; the configured one (`auto`) if left out.
+            Name of a strategy; defaults to the configured one (`auto`).
         keep_used
-            Allow items that the user has already used or banned.
+            Whether the list may contain items that the user has used or banned.
 
         Raises
         ------
         ConfigError
-            The strategy is unknown or needs what the model does not have, or k is below 1.
+            The strategy is unknown, the model lacks what it needs, or k is below 1.
         """
         read = self._understand(Signals.of(user))
         return self.answer_users([read], k, strategy, keep_used=keep_used).tell(self.model, 0, read.user_id)
@@ -163,27 +147,27 @@ class Recommender:
         *,
         keep_used: bool = False,
     ) -> Recommendations:
-        """Return lists for several users at once: what `recommend` answers, at a part of its cost each.
+        """Recommend to several users: same results as `recommend`, at a fraction of the cost per user.
 
         Parameters
         ----------
         users
-            What is known of each, by the caller's id of the user. In a sequence, a user's id is the `user_id` of its
-            signals, or else its place there, from 0.
+            What is known about each user, by user id. In a sequence, the id is the `user_id` of the signals, or else
+            the index, from 0.
         k, strategy, keep_used
             See `recommend`.
 
         Returns
         -------
         Recommendations
-            By the caller's ids, in the order given.
+            By the caller's ids, in input order.
 
         Raises
         ------
         ConfigError
-            The strategy is unknown, or k is below 1.
+            The strategy is unknown, the model lacks what it needs, or k is below 1.
         DataError
-            A user stands there twice, or something is no signals.
+            A user id is repeated, or a value is not valid signals.
 
         Examples
         --------
@@ -208,12 +192,12 @@ class Recommender:
     def answer_users(
         self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
     ) -> UserAnswers:
-        """Return lists for several users in the model's indexes, as arrays: what `recommend_users` stands on."""
+        """Recommend to several users, as arrays in model indices; `recommend_users` wraps this."""
         batch, ignored = self.model.read_signals(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
         strategy = strategy or self.model.config.recommend.strategy
         segments = np.full(query.n_users, -1, dtype=np.int64)
-        if query.known.any():  # first, so that strategies that answer a part of the users predict none again
+        if query.known.any():  # cached first, so that strategies need not predict for parts of the query
             segments = np.where(query.known, query.nearest_segments, -1)
         answer = scale_answer(query, answer_all(query, strategy))
         unused, kept_out = tell_each(query, strategy, answer.routes)
@@ -225,14 +209,15 @@ class Recommender:
     def answer_batch(
         self, signals: SignalBatch, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
     ) -> Answer:
-        """Return lists for many users whose signals and lists are in the model's indexes.
+        """Recommend to many users whose signals are in model indices; the lists are, too.
 
-        `firstday.recommend_batch` has the caller's ids.
+        `firstday.recommend_batch` works with the caller's ids.
 
         Returns
         -------
         Answer
-            Every row has k distinct items, unless the catalogue has no more, a route, and the scale of its scores.
+            Every row has a route, the scale of its scores, and k distinct items, or the whole catalogue if it is
+            smaller.
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
         return scale_answer(query, answer_all(query, strategy or self.model.config.recommend.strategy))
@@ -241,14 +226,14 @@ class Recommender:
         return self.model._repr_facts_()
 
     def save(self, path: str | Path, *, keep: int = KEEP) -> Path:
-        """Write the model to a folder; who reads it meanwhile sees the old model or the new one, never half.
+        """Write the model to a folder, atomically: a concurrent reader sees either the old or the new model.
 
         Parameters
         ----------
         path
             The folder: new, empty, or holding an older model, which is replaced.
         keep
-            How many versions the folder has afterwards, this one among them, for `rollback`; older ones are removed.
+            Number of versions to keep for `rollback`, including this one; older ones are removed.
 
         Raises
         ------
@@ -259,18 +244,18 @@ class Recommender:
 
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
-    """Open a model's folder, ready to recommend; its arrays are read when they are needed.
+    """Open a model folder, ready to recommend; arrays are read lazily.
 
     Parameters
     ----------
     path
         The folder.
     verify
-        Whether every file is compared with its checksum first; else its size alone is.
+        Whether to verify the checksum of every file; otherwise only the sizes are compared.
 
     Raises
     ------
     ArtifactError
-        The folder holds no model, or a file is missing or was changed; its name is in the message.
+        The folder holds no model, or a file is missing or has changed; the message names it.
     """
     return Recommender(load_model(path, verify=verify, types=value_type))

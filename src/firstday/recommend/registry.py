@@ -1,11 +1,10 @@
-"""Where all methods are found: ours, those of installed packages, and those of plugins.
+"""Registry of methods: built-in, from installed packages, and from plugins.
 
-A package offers some by entry points, in its pyproject.toml::
+Packages declare methods as entry points in the groups ``firstday.strategies`` and ``firstday.cold_models``, in
+pyproject.toml::
 
     [project.entry-points."firstday.strategies"]
     my_strategy = "my_package.my_module:MY_STRATEGY"
-
-with the groups ``firstday.strategies`` and ``firstday.cold_models``.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ M = TypeVar("M", bound=Method)
 
 @cache
 def _registries() -> dict[str, dict[str, Method | str]]:
-    """Return the methods of each kind by name, or where they are: ours, then what installed packages offer."""
+    """Return methods or their import paths, by kind and name: built-in first, then entry points."""
     registries: dict[str, dict[str, Method | str]] = {kind: dict(places) for kind, places in BUILT_IN.items()}
     for kind, methods in registries.items():
         for entry in entry_points(group=f"firstday.{kind}"):
@@ -52,7 +51,7 @@ def _registries() -> dict[str, dict[str, Method | str]]:
 
 
 def _refuse_taken(name: str, kind: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
-    """Refuse a name that one of ours has, or a method of another kind."""
+    """Refuse the name of a built-in method or of a method of another kind."""
     if name == PAPER_SEGMENT or any(name in places for places in BUILT_IN.values()):
         raise ConfigError(f"{kind}: {name} is the name of one of firstday's own methods; give yours another.")
     if any(name in methods for other, methods in registries.items() if other != kind):
@@ -60,34 +59,27 @@ def _refuse_taken(name: str, kind: str, registries: Mapping[str, Mapping[str, Me
 
 
 def register(*specs: Method) -> None:
-    """Make methods known by their names; one of the same name that is no method of ours is replaced.
+    """Register methods by name, replacing methods from outside firstday that have the same name.
 
     Raises
     ------
     ConfigError
-        The name is taken by one of firstday's own methods, or by a method of another kind.
+        The name belongs to a built-in method or to a method of another kind.
     """
     for spec in specs:
         if not isinstance(spec, StrategySpec | ColdModelSpec):
             raise ConfigError(f"method: is a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
         if _find(type(spec), spec.name) is spec:
-            continue  # one of ours, which a plugin has imported
+            continue  # a built-in method, imported by a plugin
         _refuse_taken(spec.name, spec.group, _registries())
         _registries()[spec.group][spec.name] = guard(spec)
 
 
 def load_plugin(module: str) -> tuple[str, ...]:
-    """Import a module, register every method that stands in it, and return their names.
+    """Import a module, register every method defined at its top level, and return their names.
 
-    Parameters
-    ----------
-    module
-        Its dotted name; it is also looked for in the current folder.
-
-    Raises
-    ------
-    ConfigError
-        It is a file, cannot be imported, or holds no method.
+    `module` is a dotted name; the current folder is also searched. Raise ConfigError if it is a file name, cannot be
+    imported, or defines no method.
     """
     if module.endswith(".py"):
         raise ConfigError(f"plugin: {module} is a file; give {module.removesuffix('.py').replace('/', '.')}.")
@@ -106,7 +98,7 @@ def load_plugin(module: str) -> tuple[str, ...]:
 
 
 def _find(cls: type[M], name: str) -> M | None:
-    """Return a method by class and name, imported where it was not yet; None where there is none."""
+    """Return a method by class and name, importing it if needed; None if there is none."""
     kind = cls.group
     methods = _registries()[kind]
     found = methods.get(name)
@@ -116,7 +108,7 @@ def _find(cls: type[M], name: str) -> M | None:
             spec = resolve_name(found)
         except Exception as error:
             if isinstance(error, ModuleNotFoundError) and is_ours:
-                raise  # ours lacks an extra, which is told where it is asked for
+                raise  # a missing extra, reported where the method is requested
             raise ConfigError(f"{kind}: {name} cannot be loaded from {found} ({error}).") from error
         if not isinstance(spec, cls) or spec.name != name:
             raise ConfigError(f"{kind}: {found} is no {cls.__name__} named {name}.")
@@ -125,34 +117,28 @@ def _find(cls: type[M], name: str) -> M | None:
 
 
 def strategy_names() -> tuple[str, ...]:
-    """Return the names of all strategies: ours, two for each cold model, then others."""
+    """Return the names of all strategies: built-in, two per cold model, then others."""
     of_cold_models = [name for cold_model in cold_model_names() for name in names_of_both_ways(cold_model)]
     return tuple(dict.fromkeys((*BUILT_IN["strategies"], *of_cold_models, *_registries()["strategies"])))
 
 
 def baseline_names() -> tuple[str, ...]:
-    """Return the names of all strategies with options to search."""
+    """Return the names of all strategies with a hyperparameter search."""
     return tuple(spec.name for spec in _specs() if spec.search is not None)
 
 
 def is_plugin(name: str) -> bool:
-    """Tell whether a strategy is known and comes from outside firstday."""
+    """Return whether a strategy is registered and not built in."""
     return name not in our_names() and name in strategy_names()
 
 
 def cold_model_names() -> tuple[str, ...]:
-    """Return the names of all cold models beside our own."""
+    """Return the names of all alternative cold models."""
     return tuple(_registries()["cold_models"])
 
 
 def find_strategy(name: str) -> StrategySpec:
-    """Return a strategy by name.
-
-    Raises
-    ------
-    ConfigError
-        There is none of that name.
-    """
+    """Return a strategy by name; raise ConfigError if there is none."""
     if spec := _find(StrategySpec, name):
         return spec
     cold_model, _, way = name.rpartition("_")
@@ -167,13 +153,7 @@ def find_strategy(name: str) -> StrategySpec:
 
 
 def check_judged(names: Iterable[str]) -> None:
-    """Refuse a name that `evaluate` cannot judge.
-
-    Raises
-    ------
-    ConfigError
-        There is none of that name.
-    """
+    """Raise ConfigError for a name that `evaluate` cannot evaluate."""
     known = (*strategy_names(), PAPER_SEGMENT)
     for name in names:
         if name not in known:
@@ -186,37 +166,31 @@ def _unknown(name: str, names: tuple[str, ...]) -> ConfigError:
 
 
 def spec_of_route(route: str) -> StrategySpec | None:
-    """Return the strategy that a route names; None where a stranger's strategy calls its route as it likes."""
+    """Return the strategy a route names; None for a route name made up by a third-party strategy."""
     return find_strategy(route) if route in strategy_names() else None
 
 
 def parts_read(route: str, model: TrainedModel) -> tuple[Part, ...]:
-    """Return what the strategy that a route names reads beside the features; everything where nobody says."""
+    """Return the parts read by the strategy a route names; everything if there is no such strategy."""
     spec = spec_of_route(route)
     return EVERYTHING if spec is None else spec.reads(model)
 
 
 @cache
 def _both_ways(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
-    """Return the two strategies that use a cold model's vectors, by name."""
+    """Return the two strategies of a cold model, by name."""
     both = {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
     return both if cold_model.is_ours else {name: guard(spec) for name, spec in both.items()}
 
 
 def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
-    """Return a method that learns something which a model holds; None where there is none of that name."""
+    """Return a method with a learned value, or None if there is none of that name."""
     found = _find(ColdModelSpec, name) or _find(StrategySpec, name)
     return found if found is not None and found.learns else None
 
 
 def find_learner(name: str) -> ColdModelSpec | StrategySpec:
-    """Return a method that learns something which a model holds: a cold model, or a strategy that learns.
-
-    Raises
-    ------
-    ConfigError
-        There is none of that name.
-    """
+    """Return a method with a learned value, a cold model or a strategy; raise ConfigError if there is none."""
     if learner := _learner(name):
         return learner
     choices = ", ".join(cold_model_names())
@@ -226,22 +200,16 @@ def find_learner(name: str) -> ColdModelSpec | StrategySpec:
 
 
 def is_learner(name: str) -> bool:
-    """Tell whether a name is that of a method that learns something which a model holds."""
+    """Return whether a name is that of a method with a learned value."""
     return _learner(name) is not None
 
 
 def value_type(name: str) -> type:
-    """Return the class of what a method learned, for a model that is read.
-
-    Raises
-    ------
-    KeyError
-        The method is unknown here.
-    """
+    """Return the class of a method's learned value, for loading a model; raise KeyError if there is no such method."""
     learner = _learner(name)
     if learner is None:
         raise KeyError(name)
-    assert learner.value is not None  # it has a fit
+    assert learner.value is not None  # set for methods that learn
     return learner.value
 
 
@@ -250,35 +218,23 @@ def _specs() -> Iterator[StrategySpec]:
 
 
 def strategies_of(model: TrainedModel) -> tuple[str, ...]:
-    """Return the strategies that a model can answer by."""
+    """Return the names of the strategies that a model supports."""
     return tuple(spec.name for spec in _specs() if spec.lacks(model) is None)
 
 
 def strategies_with(config: Config) -> tuple[str, ...]:
-    """Return the strategies that a model of this configuration can answer by."""
+    """Return the names of the strategies that a model with this configuration will support."""
     return tuple(spec.name for spec in _specs() if spec.lacks_with(config) is None)
 
 
 def check_strategies(strategies: Collection[str], config: Config) -> None:
-    """Refuse a strategy that a model of this configuration cannot answer by.
-
-    Raises
-    ------
-    ConfigError
-        One sentence with the setting that the first such strategy needs.
-    """
+    """Raise ConfigError, naming the missing setting, if a model with this configuration will not support a strategy."""
     for name in strategies:
         refuse_without(name, find_strategy(name).lacks_with(config))
 
 
 def refuse_without(strategy: str, setting: str | None) -> None:
-    """Refuse a strategy that lacks what a setting gives.
-
-    Raises
-    ------
-    ConfigError
-        It lacks something.
-    """
+    """Raise ConfigError if a strategy lacks what a setting provides; None if it lacks nothing."""
     if setting is not None:
         raise ConfigError(
             f"strategy: {strategy} needs a model trained with {setting}; train one, or choose another strategy."
@@ -286,18 +242,12 @@ def refuse_without(strategy: str, setting: str | None) -> None:
 
 
 def with_methods(config: Config, methods: Iterable[str]) -> Config:
-    """Return the configuration that also trains some methods, each once."""
+    """Return the configuration that also trains the given methods, without duplicates."""
     missing = [name for name in dict.fromkeys(methods) if name not in config.methods]
     return config.override("methods", (*config.methods, *missing)) if missing else config
 
 
 def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
-    """Return the configuration that also trains the methods that some strategies need.
-
-    Raises
-    ------
-    ConfigError
-        There is no strategy of one of the names.
-    """
+    """Return the configuration that also trains the methods the strategies need."""
     needed = {method for name in strategies if (method := find_strategy(name).learns_by) is not None}
     return with_methods(config, sorted(needed))

@@ -1,4 +1,4 @@
-"""Scales: what the scores beside a list are, as shares and probabilities that people can read."""
+"""Scales of scores: shares and probabilities that people can read."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from firstday.recommend.registry import parts_read, spec_of_route
 from firstday.recommend.spec import OWN_SCALE, PROBABILITY
 
 SHARE = "share of "
-"""The names of scales that are shares begin so."""
+"""Prefix of the scales that are shares."""
 FILLS_UP = "fills the list up"
-"""The scale of items that a strategy did not rank, whose score is 0."""
+"""Scale of fill-up items, which the strategy did not rank; their score is 0."""
 
 
 def scale_answer(query: Query, answer: Answer) -> Answer:
-    """Return an answer to a query with its scores on scales that people can read, and the names of these.
+    """Return the answer with readable scores and the names of their scales.
 
-    A share of people stays what it is. Other scores become the probability that the user will use the item, as
-    validation users did (`firstday.training.calibrate`); where nothing is known of that, they stay as they are. No list
-    changes its order, though scores may become equal. Places that fill lists up have the score 0.
+    Shares are kept. Other scores are calibrated to the probability that the user will use the item, estimated on
+    validation users (`firstday.training.calibrate`); without a calibration, they are kept. The order of a list never
+    changes, but scores may become equal. Fill-up items score 0.
 
-    Validation users were shown nothing: where a strategy learned from what a user passed over, nothing is known of how
-    likely its items are, and its scores stay as they are.
+    Validation users have no impressions. Scores that a strategy learned from items passed over are therefore not
+    calibrated.
     """
     model, n_ranked, was_shown = query.model, answer.count_ranked(), query.passed_over.lengths() > 0
     scores, scales = answer.scores.copy(), np.full(len(answer.routes), OWN_SCALE, dtype=object)
@@ -40,7 +40,7 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
 
 
 def _scale(model: TrainedModel, route: str, scores: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return the scale of what answered, and its scores on it."""
+    """Return the scale of a route, and its scores on that scale."""
     spec = spec_of_route(route)
     if spec is None:
         return OWN_SCALE, scores
@@ -53,5 +53,5 @@ def _scale(model: TrainedModel, route: str, scores: np.ndarray) -> tuple[str, np
 
 
 def is_part(scale: str) -> bool:
-    """Tell whether a scale goes from 0 to 1, so that its scores may be written in %."""
+    """Return whether a scale ranges from 0 to 1, so that scores can be written in %."""
     return scale == PROBABILITY or scale.startswith(SHARE)

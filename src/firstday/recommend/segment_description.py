@@ -1,4 +1,4 @@
-"""Segments in words: size, spread, what their users use most, and what sets them apart from everyone."""
+"""Descriptions of segments: size, spread, most used and most distinctive items."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ class SegmentItem:
     item_id
         The caller's id.
     title
-        "" where it has none.
+        Empty if the item has none.
     share, everyone
-        Share of the segment's users, and of all warm users, who use it, fractions of 1.
+        Share of the segment's users, and of all warm users, who use it, from 0 to 1.
     lift
-        How many times as many use it in the segment as do in all; the segment's share is smoothed towards everyone's
-        as in `soft_segments`.
+        Ratio of the two shares; the segment's share is smoothed towards everyone's as in `soft_segments`.
     """
 
     item_id: int | str
@@ -35,7 +34,7 @@ class SegmentItem:
 
     @property
     def name(self) -> str:
-        """The title, or the id where there is none."""
+        """The title, or the id if there is none."""
         return self.title or str(self.item_id)
 
 
@@ -48,14 +47,14 @@ class SegmentRow:
     number
         Its number in the model.
     n_users
-        Warm users in it.
+        Number of warm users in it.
     spread
-        Mean squared distance of its users to the centroid; vectors have length 1.
+        Mean squared distance of its users to the centroid; vectors are unit vectors.
     top
         Most used items, best first.
     distinctive
-        Of the items that the model keeps for it, those that set it apart most, best first: by the share of its users
-        times the logarithm of the lift, so that what a single person uses names no segment.
+        Most distinctive of the segment's stored items, best first, by smoothed share times log lift. The share keeps
+        items of a single user from ranking high.
     """
 
     number: int
@@ -66,33 +65,13 @@ class SegmentRow:
 
 
 def describe_segments(model: TrainedModel, n_items: int = 5, n_segments: int | None = None) -> tuple[SegmentRow, ...]:
-    """Describe a model's segments, largest first.
-
-    Parameters
-    ----------
-    model
-        The model.
-    n_items
-        How many items of each.
-    n_segments
-        How many segments; None for all.
-    """
+    """Describe the `n_segments` largest segments, largest first (all if None), by `n_items` items each."""
     largest = np.argsort(-model.segments.items.sizes, kind="stable")[:n_segments].tolist()
     return tuple(describe_segment(model, segment, n_items) for segment in largest)
 
 
 def describe_segment(model: TrainedModel, segment: int, n_items: int = 5) -> SegmentRow:
-    """Describe one segment.
-
-    Parameters
-    ----------
-    model
-        The model.
-    segment
-        Its number.
-    n_items
-        How many of its items.
-    """
+    """Describe one segment by `n_items` items."""
     segments, catalogue = model.segments, model.catalogue
     items = segments.top_items[segment]
     items = items[items >= 0]

@@ -1,4 +1,4 @@
-"""What a method is: a `StrategySpec` or a `ColdModelSpec`."""
+"""Definitions of methods: `StrategySpec` and `ColdModelSpec`."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from firstday.sparse import SparseRows
 @readable
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LearningData:
-    """What methods learn from: warm users' first days and all that they used, and validation users' first days.
+    """Training data of methods: warm users' day ones and full histories, and validation users' day ones.
 
     Parameters
     ----------
     config
-        The configuration of the training, with its seed.
+        The training configuration, including the seed.
     features
         One or more day-one samples of the warm users.
     liked
-        Items liked in each of these samples, each of shape (n_warm, n_items + n_stand_ins).
+        Liked items of each sample, each of shape (n_warm, n_items + n_stand_ins).
     uses
-        All that each warm user used, shape (n_warm, n_items + n_stand_ins), no entry being a stand-in.
+        Full history of each warm user, shape (n_warm, n_items + n_stand_ins); the stand-in columns are empty.
     embeddings
-        Mature vectors of the warm users, and the items' vectors.
+        Mature vectors of the warm users, and item vectors.
     validation_features, validation_liked
-        Features and liked items of validation users' day one.
+        Features and liked items of the validation users' day ones.
     stand_ins
-        float32, shape (n_stand_ins, d): vectors that stand in for liked items of which only the mean vector is known,
-        scaled as items' scoring vectors are; no lists are made of them.
+        Vectors that replace liked items where only their mean vector is known, float32, shape (n_stand_ins, d), scaled
+        like the items' scoring vectors. They are never recommended.
     profile
-        Codes of each profile column of the warm users, ages as ``age``, shape (n_warm,), -1 where missing: those of
+        Codes per profile column of the warm users, with ages as ``age``, shape (n_warm,), -1 if missing; same codes as
         `Query.profile`.
     """
 
@@ -60,26 +60,26 @@ class LearningData:
 
     @cached_property
     def liked_vectors(self) -> np.ndarray:
-        """Vectors of what `liked` has for columns, float32, shape (n_items + n_stand_ins, d)."""
+        """Vectors of the columns of `liked`, float32, shape (n_items + n_stand_ins, d)."""
         items = self.embeddings.scoring_vectors
         return items if self.stand_ins is None else np.concatenate([items, self.stand_ins])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """What strategies and cold models have in common.
+    """Base class of strategies and cold models.
 
     Parameters
     ----------
     name
-        By which it is asked for: small letters, digits and underscores.
+        Name used to request it: lowercase letters, digits and underscores.
     describe
-        One sentence for people.
+        One-sentence description.
     settings
-        A pydantic model of its settings, read from ``[plugins.NAME]`` of the configuration; None: it has none.
+        Pydantic model of its settings, read from ``[plugins.NAME]`` in the configuration; None if it has no settings.
     fit, value
-        Where it learns something: a function that learns it, and the frozen dataclass of arrays, numbers and texts that
-        it returns.
+        For methods that learn: the training function, and the frozen dataclass of arrays, numbers and strings it
+        returns.
     """
 
     name: str
@@ -101,26 +101,26 @@ class Method:
 
     @property
     def label(self) -> str:
-        """What it is called in sentences, such as ``strategy 'near'``."""
+        """Name used in messages, such as ``strategy 'near'``."""
         return f"{self.kind} {self.name!r}"
 
     @property
     def is_ours(self) -> bool:
-        """Whether it came with firstday."""
+        """Whether it is part of firstday."""
         return self.name in our_names()
 
     @property
     def learns(self) -> bool:
-        """Whether it learns something of its own, which a model holds."""
+        """Whether it has a learned value, stored in the model."""
         return self.fit is not None
 
     def settings_in(self, config: Config) -> Any:
-        """Return its settings in a configuration, defaults where there are none.
+        """Return its settings from a configuration, with defaults for those not set.
 
         Raises
         ------
         ConfigError
-            It has no settings, or one of them cannot have its value.
+            It has no settings, or a value is invalid.
         """
         values = config.plugins.get(self.name, {})
         if self.settings is None:
@@ -132,16 +132,16 @@ class Method:
 
 @dataclass(frozen=True)
 class Need:
-    """Something that a strategy needs of a model.
+    """A requirement of a strategy on the model.
 
     Parameters
     ----------
     is_in
-        Whether a model has it.
+        Whether a model meets it.
     comes_with
-        Whether a model of a configuration will have it.
+        Whether a model trained with a configuration will meet it.
     setting
-        What gives it, such as ``ranker.enabled = true``.
+        The setting that provides it, such as ``ranker.enabled = true``.
     """
 
     is_in: Callable[[TrainedModel], bool]
@@ -157,26 +157,31 @@ KEPT_USERS = Need(
 )
 
 JudgeLists = Callable[[np.ndarray], float]
-"""Given lists of validation users, int, shape (n_validation, k), returns their precision in %."""
+"""Given lists for the validation users, int, shape (n_validation, k), return their precision in %."""
 JudgeVectors = Callable[[np.ndarray], float]
-"""Given predicted vectors of validation users, float32, shape (n_validation, d), returns the precision in % of their
-lists, of nearest segments and of nearest items alike."""
+"""Given predicted vectors of the validation users, float32, shape (n_validation, d), return the precision in %.
+
+Precision is averaged over lists of the nearest segments and lists of the nearest items.
+"""
 Strategy = Callable[[Query], Answer]
 
 OWN_SCALE = "score"
-"""The scale of scores that mean nothing but their order."""
+"""Scale of scores of which only the order is meaningful."""
 PROBABILITY = "probability of use"
-"""The scale of scores that become the probability that the user will use the item, by `TrainedModel.calibrations`."""
+"""Scale of scores calibrated to the probability that the user will use the item (`TrainedModel.calibrations`)."""
 
 Part = Literal["liked", "profile", "friends", "shown", "anything"]
-"""What a strategy may read of a user beside the features: items that they like so far, profile values that warm users
-have, friends whom the model keeps, what was shown and passed over; or anything that is in a `SignalBatch`."""
+"""Signals that a strategy may read in addition to the features.
+
+Liked items; profile values that warm users have; friends kept by the model; items shown and passed over; or anything in
+a `SignalBatch`.
+"""
 EVERYTHING: tuple[Part, ...] = ("liked", "profile", "friends", "shown", "anything")
 Reads = Callable[[TrainedModel], tuple[Part, ...]]
 
 
 def reading(*parts: Part) -> Reads:
-    """Return what says of a strategy that it reads these parts, whatever the model."""
+    """Return a `StrategySpec.reads` function that returns these parts for every model."""
     return lambda _: parts
 
 
@@ -186,18 +191,18 @@ read_anything = reading(*EVERYTHING)
 @readable
 @dataclass(frozen=True, eq=False)
 class UseData:
-    """What methods with options learn from: who used what, of everybody before the cut-off.
+    """Training data of methods with options: the interactions of all users before the cut-off.
 
-    Users with few items, and old interactions, are left out as far as the options `min_items` and `window_days` say.
+    The options `min_items` and `window_days` exclude users with few items and old interactions.
 
     Parameters
     ----------
     uses
-        Items that each user uses, all weights 1, shape (n_users, n_items).
+        Items each user uses, all weights 1, shape (n_users, n_items).
     affinity
-        Their positive affinities, shape (n_users, n_items).
+        Positive affinities, shape (n_users, n_items).
     seed, threads, device
-        Of the configuration.
+        From the configuration.
     """
 
     uses: SparseRows
@@ -210,18 +215,18 @@ class UseData:
 @readable
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OptionSearch:
-    """How a method is fitted with some options, and the options to try: training keeps the best for validation users.
+    """Hyperparameter search: training keeps the options with the best precision for validation users.
 
     Parameters
     ----------
     grid
-        Values of each option, in order.
+        Candidate values per option, in order.
     prepare
-        Computes what all fits share, and returns the function that fits with some options.
+        Computes what all fits share, and returns a function that fits with given options.
     start
-        Values of some options to begin with, all of the grid for the others: every combination is tried, then the best
-        moves along the grid, one place of one option at a time, until no such move gains more than chance would easily
-        give (0.05 points of precision). None: every combination of the grid is tried.
+        Initial values of some options; the others start from their whole grid. Every such combination is tried. The
+        best one then moves one step of one option at a time along the grid, until no move gains more than 0.05 points
+        of precision (smaller gains are noise). None: exhaustive grid search.
     """
 
     grid: Mapping[str, tuple[Any, ...]]
@@ -238,34 +243,34 @@ class OptionSearch:
 @readable
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec(Method):
-    """A way to make lists.
+    """A strategy, which recommends lists.
 
     Parameters
     ----------
     recommend
-        Answers a query; it leaves the route empty for users of whom it knows nothing that it can use.
+        Answers a query. Leaves the route empty for users about whom it knows nothing that it can use.
     explain
-        One sentence on what a list rests on, for people; `describe` if left out.
+        One sentence for end users about the basis of a list; defaults to `describe`.
     reason
-        Says why an item is in a list, given a `Reason`, or None for what is said of every strategy.
+        Given a `Reason`, returns why an item is in a list, or None for the general explanation.
     needs
-        What it needs of a model.
+        Requirements on the model.
     fit, value
-        Where it learns something of its own: a function that learns it, and the frozen dataclass of arrays, numbers and
-        texts that it returns. A model holds it, `Query.learned` gives it back.
+        For strategies that learn: the training function, and the frozen dataclass of arrays, numbers and strings it
+        returns. The model stores the value; `Query.learned` returns it.
     search
-        In place of `fit`, where what it learns has options that are chosen on validation users.
+        Replaces `fit` if the options are chosen on validation users.
     method
-        The method whose learned value it needs; itself if it learns something.
+        The method whose learned value it needs; itself if it learns.
     reads
-        Given a model, what it reads of a user beside the features and the items to leave out, so that what was ignored
-        can be told; anything, if left out.
+        Given a model, returns the signals it reads in addition to the features and excluded items; used to report
+        ignored signals. Defaults to anything.
     scale
-        What its scores are, for people: ``share of ...`` for shares of some people, from 0 to 1; `PROBABILITY` for
-        scores of any kind that training turns into the probability that the user will use the item; any other name is
-        told as it is.
+        Scale of its scores. ``share of ...``: share of the people it names, from 0 to 1. `PROBABILITY`: scores of any
+        kind, calibrated in training to the probability that the user will use the item. Any other name is reported as
+        it is.
     rescale
-        Given a model and scores, float32, shape (n_users, k), returns them on this scale, in the same order.
+        Given a model and scores, float32, shape (n_users, k), returns the scores on this scale, in the same order.
     """
 
     recommend: Strategy
@@ -283,20 +288,20 @@ class StrategySpec(Method):
 
     @property
     def learns(self) -> bool:
-        """Whether it learns something of its own, which a model holds."""
+        """Whether it has a learned value, stored in the model."""
         return self.fit is not None or self.search is not None
 
     @property
     def learns_by(self) -> str | None:
-        """The method that must have been trained for it, if any."""
+        """The method that must have been trained, or None."""
         return self.name if self.learns else self.method
 
     def lacks(self, model: TrainedModel) -> str | None:
-        """Return the setting that gives what a model lacks for it; None where it lacks nothing."""
+        """Return the setting that provides what the model lacks for this strategy, or None."""
         return self._first_setting([need.is_in(model) for need in self.needs], tuple(model.learned))
 
     def lacks_with(self, config: Config) -> str | None:
-        """Return the setting that gives what a model of a configuration will lack for it; None for nothing."""
+        """Return the setting that provides what a model with this configuration will lack, or None."""
         return self._first_setting([need.comes_with(config) for need in self.needs], config.methods)
 
     def _first_setting(self, met: Sequence[bool], methods: Sequence[str]) -> str | None:
@@ -307,20 +312,20 @@ class StrategySpec(Method):
 
 @dataclass(frozen=True)
 class Reason:
-    """What may be said for an item of a list.
+    """Facts from which to explain an item of a list.
 
     Parameters
     ----------
     score
-        In the list, on the scale of what answered.
+        Score in the list, on the scale of the route.
     segment
-        The user's predicted segment; None where nothing is known.
+        The user's predicted segment; None if nothing is known about the user.
     share_of_segment
-        Share of its users who use the item; None without a segment.
+        Share of the segment's users who use the item; None without a segment.
     share_of_everyone
         Share of warm users who use it.
     most_like
-        Title or id of the item that the user likes and that is most like it; None without one.
+        Title or id of the most similar item that the user likes; None without one.
     """
 
     score: float
@@ -331,37 +336,38 @@ class Reason:
 
 
 def times_everyone(share: float, reason: Reason) -> str:
-    """Say how many times as often as everyone a share is, where that has a number."""
+    """Return the phrase that compares a share with everyone's, or "" if nobody uses the item."""
     everyone = reason.share_of_everyone
     return f", {share / everyone:.1f} times as many as of everyone" if everyone > 0 else ""
 
 
 def near_taste(reason: Reason) -> str | None:
-    """Say that an item is near to the user's taste, and which liked item it is most like."""
+    """Explain an item by the user's taste and the most similar liked item."""
     if reason.most_like is None:
         return None
     return f"Near to the user's taste; of what they like, most like {reason.most_like}."
 
 
 def used_by_alike(reason: Reason) -> str:
-    """Say that people like the user use an item."""
+    """Explain an item by its use among similar people."""
     return f"Used often by people like them; {reason.share_of_everyone:.1%} of everyone use it."
 
 
 class ColdModelValue(Protocol):
-    """What a cold model learned."""
+    """Learned value of a cold model."""
 
     def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
-        """Return predicted mature vectors, float32, shape (n, d), each of length 1.
+        """Return predicted mature vectors, float32, shape (n, d), unit length.
 
         Parameters
         ----------
         features
-            float32, shape (n, n_inputs), from the encoder.
+            Features from the encoder, float32, shape (n, n_inputs).
         liked
-            Items that the users like so far, shape (n, n_items).
+            Items the users have liked so far, shape (n, n_items).
         item_vectors
-            What a user's vector is multiplied with to score items, float32, shape (n_items, d).
+            Scoring vectors of the items, float32, shape (n_items, d); their dot products with a user's vector are the
+            scores.
         """
         ...
 
@@ -369,19 +375,20 @@ class ColdModelValue(Protocol):
 @readable
 @dataclass(frozen=True, kw_only=True)
 class ColdModelSpec(Method):
-    """A way to predict a cold user's mature vector, beside ours.
+    """An alternative cold model: predicts the mature vector of a cold user.
 
-    It gives two strategies: ``NAME_personal`` (nearest items) and ``NAME_segment`` (nearest segment), the two ways in
-    which the paper uses a predicted vector.
+    It defines two strategies, which correspond to the paper's two uses of a predicted vector: ``NAME_personal``
+    (nearest items) and ``NAME_segment`` (nearest segment).
 
     Parameters
     ----------
     title
-        As people write it.
+        Display name.
     fit
-        Learns it; is given a judge of predicted vectors, by which to stop.
+        The training function; it receives a function that evaluates predicted vectors, for early stopping.
     value
-        What `fit` returns: a frozen dataclass of arrays, numbers, texts and bytes with `ColdModelValue.predict`.
+        Return type of `fit`: a frozen dataclass of arrays, numbers, strings and bytes that implements
+        `ColdModelValue.predict`.
     """
 
     title: str
@@ -391,10 +398,10 @@ class ColdModelSpec(Method):
 
 
 PAPER_SEGMENT = "paper_segment"
-"""`segment` with the features, the network's training and nothing else but what the paper states; `evaluate` alone."""
+"""`segment` with only the features and training stated in the paper; available in `evaluate` alone."""
 
 FALLBACKS = ("group", "popular")
-"""What answers where a strategy has nothing to go on, in this order; the last answers for everyone."""
+"""Fallbacks for users a strategy cannot answer, in order; the last one answers everyone."""
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "strategies": {
@@ -423,16 +430,16 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "melu": "firstday.baselines.melu:MELU",
     },
 }
-"""Where each of our methods is; it is imported when it is first asked for."""
+"""Import paths of the built-in methods, which are imported on first use."""
 
 
 def names_of_both_ways(cold_model: str) -> tuple[str, str]:
-    """Return the names of the two strategies that use a cold model's vectors: nearest items, and nearest segment."""
+    """Return the names of a cold model's two strategies: nearest items and nearest segment."""
     return f"{cold_model}_personal", f"{cold_model}_segment"
 
 
 @cache
 def our_names() -> frozenset[str]:
-    """Return the names of all methods that came with firstday."""
+    """Return the names of all built-in methods."""
     both_ways = (name for cold_model in BUILT_IN["cold_models"] for name in names_of_both_ways(cold_model))
     return frozenset([*(name for places in BUILT_IN.values() for name in places), *both_ways])

@@ -1,4 +1,4 @@
-"""Experiments: which variant a user is in, by their id alone."""
+"""Experiments: assign users to variants by their id alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from firstday.errors import ConfigError
 from firstday.recommend.registry import find_strategy
 
 N_SLOTS = 1_000_000
-"""Users are spread over so many slots, each 0.0001 % of all users."""
+"""Number of slots that users are hashed to; each holds 0.0001 % of the users."""
 SLOTS_IN_PERCENT = N_SLOTS // 100
 
 _NAME = re.compile(r"\w[\w.-]*")
@@ -24,16 +24,16 @@ _FORM = "write it as 'onboarding-2026: control=segment*50, treatment=auto*50'"
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the ways that an experiment compares.
+    """One variant of an experiment.
 
     Parameters
     ----------
     name
         Letters, digits, ``_``, ``.`` and ``-``.
     strategy
-        By which its users are answered.
+        Strategy that answers its users.
     weight
-        Its share of all users, in percent, in steps of 0.0001.
+        Share of all users, in percent, in steps of 0.0001.
     """
 
     name: str
@@ -42,35 +42,35 @@ class Variant:
 
     @property
     def n_slots(self) -> int:
-        """How many of the `N_SLOTS` slots are its own."""
+        """Number of its slots, out of `N_SLOTS`."""
         return round(self.weight * SLOTS_IN_PERCENT)
 
 
 @readable
 @dataclass(frozen=True)
 class Experiment:
-    """Variants that are compared, each with its share of the users.
+    """Variants to compare, each with a share of the users.
 
-    Who is in which variant follows from the experiment's name, the names of the variants, their weights and the user's
-    id. It is the same in every process and on every machine; the order in which variants are written does not matter.
+    The assignment depends only on the name of the experiment, the names and weights of its variants, and the user's id.
+    It is the same in every process and on every machine, and independent of the order of the variants.
 
-    **Weights that grow move nobody.** A user's slot is a hash of the experiment's name and the user's id. Two variants
-    take slots from the two ends, so that each may grow until they meet. Three and more own a part of the slots each,
-    all parts equally large, and take slots from the beginning of their own part; no rule by weights alone could let
-    three variants grow as they like and move nobody. So a variant's weight is at most 100 divided by the number of
-    variants where there are more than two.
+    **Increasing a weight moves no user between variants.** A user's slot is a hash of the experiment's name and the
+    user's id. Two variants take slots from opposite ends, so that each can grow until they meet. With three or more,
+    the slots are split into equal parts, one per variant, and each variant takes slots from the start of its part: no
+    rule based on weights alone could let three variants grow freely without moving users. With more than two variants,
+    a weight is therefore limited to 100 divided by the number of variants.
 
     Parameters
     ----------
     name
-        Letters, digits, ``_``, ``.`` and ``-``; it salts the hash, so that two experiments divide users independently.
+        Letters, digits, ``_``, ``.`` and ``-``. It salts the hash, so that two experiments split users independently.
     variants
         At least two, with different names.
 
     Raises
     ------
     ConfigError
-        Names, strategies or weights that cannot be; one sentence.
+        A name, strategy or weight is invalid; the message is one sentence.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Experiment:
             raise ConfigError(f"experiment {self.name}: {fault}.")
 
     def _find_faults(self) -> Iterator[str]:
-        """Say what cannot be."""
+        """Yield what is invalid."""
         n = len(self.variants)
         if n < 2:
             yield f"has {n} variant(s); give at least two to compare"
@@ -111,7 +111,7 @@ class Experiment:
 
     @classmethod
     def parse(cls, text: str) -> Experiment:
-        """Read an experiment from text.
+        """Parse an experiment.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class Experiment:
         Raises
         ------
         ConfigError
-            It is not of this form, or `Experiment` refuses it; one sentence.
+            The text does not have this form, or `Experiment` refuses it; the message is one sentence.
         """
         name, colon, rest = text.partition(":")
         if not colon:
@@ -129,7 +129,7 @@ class Experiment:
         return cls(name.strip(), tuple(_parse_variant(part, name.strip()) for part in rest.split(",") if part.strip()))
 
     def assign(self, user_id: object) -> Variant | None:
-        """Return the variant that a user is in; None for who takes no part.
+        """Return a user's variant, or None if the user is not in the experiment.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class Experiment:
     def _variant_at(self, slot: int) -> Variant | None:
         variants = sorted(self.variants, key=attrgetter("name"))
         n_each = N_SLOTS // len(variants)
-        if len(variants) == 2 and slot >= N_SLOTS - variants[1].n_slots:  # from the end, so that both may grow
+        if len(variants) == 2 and slot >= N_SLOTS - variants[1].n_slots:  # from the end, so that both can grow
             return variants[1]
         if len(variants) == 2:
             n_each = N_SLOTS
@@ -155,14 +155,9 @@ class Experiment:
 
 
 def slot_of(salt: str, user_id: object) -> int:
-    """Return a user's slot, from 0 to `N_SLOTS` - 1: a hash of a salt and the id's text.
+    """Return a user's slot, from 0 to `N_SLOTS` - 1: a hash of the salt and the id as text.
 
-    Parameters
-    ----------
-    salt
-        The experiment's name: other names give independent slots.
-    user_id
-        The caller's id.
+    The salt is the experiment's name; different salts give independent slots.
     """
     text = str(user_id).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, key=_key_of(salt), digest_size=8).digest(), "big") % N_SLOTS
@@ -170,12 +165,12 @@ def slot_of(salt: str, user_id: object) -> int:
 
 @lru_cache(maxsize=128)
 def _key_of(salt: str) -> bytes:
-    """Return the hash's key: the salt, itself hashed, since a key has 64 bytes at most."""
+    """Return the hash key: a digest of the salt, because keys are limited to 64 bytes."""
     return hashlib.blake2b(salt.encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
 
 def _parse_variant(part: str, experiment: str) -> Variant:
-    """Read ``VARIANT=STRATEGY*PERCENT``."""
+    """Parse ``VARIANT=STRATEGY*PERCENT``."""
     match = re.fullmatch(r"\s*([^=*]+?)\s*=\s*([^=*]+?)\s*\*\s*([^=*]+?)\s*%?\s*", part)
     if match is None:
         raise ConfigError(f"experiment {experiment}: {part.strip()!r} is no variant; {_FORM}.")

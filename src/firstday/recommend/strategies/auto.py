@@ -1,4 +1,4 @@
-"""`auto`: for each user the strategy that was best for validation users of whom as much was known."""
+"""`auto`: answer each user by the best strategy for their class of knowledge, selected on validation users."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ AWAY = "validation users, what they did taken away"
 
 
 AFTER_IMPRESSIONS = "blend"
-"""What answers whom who passed something over: it learns from that, and was best in replay (docs/bandit.md)."""
+"""Strategy for users with items passed over: it learns from them, and was best in replay (docs/bandit.md)."""
 
 
 def recommend_auto(query: Query) -> Answer:
-    """Answer each class of users by the strategy that the model has selected for it; the routes name it.
+    """Answer each class of users by its selected strategy, which is the route.
 
-    Users who passed over something that was shown are answered by `AFTER_IMPRESSIONS`.
+    Users with items passed over are answered by `AFTER_IMPRESSIONS`. A class without validation users has the selection
+    of the nearest class that has some; its lists are interleaved with the fallback's, and the route is `auto`.
     """
     selection = query.model.selection
     names = np.array([selection.best_of(number) for number in range(len(KNOWLEDGE))], dtype=object)[query.knowledge]
@@ -39,7 +40,7 @@ def recommend_auto(query: Query) -> Answer:
 
 
 def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
-    """Return an answer in which another one's items alternate with those of the lists of some rows."""
+    """Return the answer with the lists of some rows interleaved with those of another answer."""
     k = answer.items.shape[1]
     in_turn = np.stack([answer.items[rows], other.items], axis=2).reshape(len(rows), 2 * k)
     falling = np.broadcast_to(np.linspace(1, 0, 2 * k, endpoint=False, dtype=np.float32), in_turn.shape)
@@ -50,7 +51,7 @@ def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:
-    """Answer each user by a strategy of their own, given its name, shape (n_users,)."""
+    """Answer each user by the strategy named in `strategies`, shape (n_users,)."""
     names = np.unique(strategies).tolist()
     if len(names) == 1:
         return find_strategy(names[0]).recommend(query)
@@ -67,9 +68,9 @@ def answer_each(query: Query, strategies: np.ndarray) -> Answer:
 
 
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
-    """Return what `auto` answers each class of users by, and what that rests on, as JSON values.
+    """Return the selected strategy of each user class and its evidence, as JSON values; empty without a selection.
 
-    It is empty where nothing was chosen. Precision is that of the strategies' own lists for validation users, in %.
+    Precision is that of the strategies' own lists for validation users, in %.
     """
     return [
         {
@@ -86,7 +87,7 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
 
 
 def tabulate_selection(model: TrainedModel) -> list[tuple[dict[str, Any], str]]:
-    """Return the rows of `describe_selection` that the data can have, each with whom it was judged on, for people."""
+    """Return the rows of `describe_selection` for classes the data can have, each with a description of its users."""
     data = model.facts.get("data", {})
     absent = {"profile"} if not model.profile_groups else set()
     absent |= {"friends"} if "friends" in data and not data["friends"] else set()
@@ -95,7 +96,7 @@ def tabulate_selection(model: TrainedModel) -> list[tuple[dict[str, Any], str]]:
 
 
 def _describe_judges(row: Mapping[str, Any]) -> str:
-    """Say in words whom a row of `describe_selection` was judged on."""
+    """Describe the users that a row of `describe_selection` was evaluated on."""
     if not row["n_users"]:
         return "nobody; half of the list is the fallback's" if row["users"] == "nobody" else "nobody"
     hidden = "all but 1 to 3 of day one hidden" if row["known"] == "1-3" else "their day one hidden"
@@ -103,7 +104,7 @@ def _describe_judges(row: Mapping[str, Any]) -> str:
 
 
 def _reads(model: TrainedModel) -> tuple[Part, ...]:
-    """Return what the strategies read that answer."""
+    """Return the parts read by any strategy that may answer."""
     names = {AFTER_IMPRESSIONS, *(model.selection.best_of(number) for number in range(len(KNOWLEDGE)))}
     names |= {evidence.fallback for evidence in model.selection.classes if evidence.users == "neighbor"}
     return tuple({"liked", *(part for name in names for part in parts_read(name, model))})

@@ -1,4 +1,4 @@
-"""`blend`: several strategies at once, weighted by how much is known of the user (not in the paper)."""
+"""`blend`: weighted combination of several strategies; weights depend on how much is known (not in the paper)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from firstday.recommend.strategies.segments import score_soft_segments
 from firstday.sparse import SparseRows
 
 LEAST_LOG = -20.0
-"""What the ranker gives an item at least, and one that it does not rank, beside 0 for the most likely one."""
+"""Lower bound of the ranker's log-probability relative to the most likely item; also for items it does not cover."""
 N_CANDIDATES = 600
-"""Items that are scored for a user: what people near to the user, or all, use most, and what goes with their items."""
+"""Number of candidates per user: items used most by similar people or overall, or similar to the user's items."""
 COMPONENTS = ("direct", "personal", "soft_segments", "popular", "ease")
-"""The strategies that may be weighed: dot products and `ease` in standard deviations, shares by their logarithm."""
+"""Strategies to combine. Dot products and `ease` count in standard deviations, shares in logarithms."""
 MOST_PROMISING = 60.0
-"""Standard deviations above which an item that goes with the user's items is as promising as any."""
+"""Cap of the `ease` score in choosing candidates, in standard deviations; keeps the exponential finite."""
 CLOSED = np.float32(-1)
-"""The promise of an item that may not be in the list."""
+"""Candidate score of an excluded item."""
 USERS_AT_ONCE = 8
 
 
 def recommend_blend(query: Query) -> Answer:
-    """Rank items by a weighted sum of other strategies' scores; needs a signal, a profile value, or something shown."""
+    """Rank items by a weighted sum of strategies' scores; needs a signal, a profile value or an item passed over."""
     answered = query.known | (query.passed_over.lengths() > 0)
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     scores = np.zeros((query.n_users, query.k), dtype=np.float32)
@@ -42,14 +42,14 @@ def recommend_blend(query: Query) -> Answer:
 
 
 def batches(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Cut positions of users into parts of `USERS_AT_ONCE` at most."""
+    """Split rows into batches of at most `USERS_AT_ONCE`."""
     return (rows[start : start + USERS_AT_ONCE] for start in range(0, len(rows), USERS_AT_ONCE))
 
 
 def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each user's candidates, ascending, and the weighted sums of their scores, shape (n_rows, n_candidates).
+    """Return each user's candidates, ascending, and weighted scores, shape (n_rows, n_candidates).
 
-    Minus infinity stands for what may not be in the list.
+    Excluded items score minus infinity.
     """
     weights = query.model.blending.at(query.n_known[rows])
     chosen, components, shown = score_components(query, rows, tuple(weights))
@@ -60,25 +60,16 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def score_components(
     query: Query, rows: np.ndarray, names: tuple[str, ...]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Choose `N_CANDIDATES` for each user, whatever the length of the list, and score them by each component.
-
-    Parameters
-    ----------
-    query
-        The users.
-    rows
-        Positions of some of them.
-    names
-        Components, of `components_of`.
+    """Choose `N_CANDIDATES` per user, regardless of the length of the list, and score them by each component.
 
     Returns
     -------
     chosen : numpy.ndarray
-        Items, ascending, int64, shape (n_rows, n_chosen).
+        Candidates, ascending, int64, shape (n_rows, n_chosen).
     components : dict
-        Scores by name, float32, of the same shape.
+        Scores by component, a subset of `components_of`, float32, same shape.
     shown : numpy.ndarray
-        What is added for what was passed over, and minus infinity for what may not be in the list, of the same shape.
+        Term for items passed over; minus infinity for excluded items. Same shape.
     """
     model, n_items = query.model, query.model.n_items
     shares = score_soft_segments(query, rows)
@@ -113,13 +104,13 @@ def score_components(
 
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:
-    """Return the strategies that a model's `blend` may weigh."""
+    """Return the components that a model supports."""
     lacking = {"direct": model.ranker is None, "ease": model.item_weights is None}
     return tuple(name for name in COMPONENTS if not lacking.get(name))
 
 
 def _score_direct(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return by how much each item is less likely than the most likely one by the ranker, as a logarithm."""
+    """Return the ranker's log-probabilities relative to the most likely item."""
     ranker = query.model.ranker
     assert ranker is not None
     places = query.model.place_of_ranked[chosen]
@@ -132,7 +123,7 @@ def _score_direct(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.ndar
 
 
 def _score_personal(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return scores of the predicted vector, in standard deviations over all items."""
+    """Return scores by the predicted vector, in standard deviations over all items."""
     vectors = query.predicted[rows]
     variance = ((vectors @ query.model.vector_covariance) * vectors).sum(axis=1)
     deviation = np.sqrt(np.maximum(variance, np.float32(1e-18)))
@@ -140,7 +131,7 @@ def _score_personal(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.nd
 
 
 def _score_ease(query: Query, rows: np.ndarray) -> SparseRows:
-    """Return how well items go with the user's items, in standard deviations over all items, (n_rows, n_items)."""
+    """Return `ease` scores, in standard deviations over all items, shape (n_rows, n_items)."""
     assert query.model.item_weights is not None
     scores = query.liked.take(rows).ones().through(query.model.item_weights)
     row, n_items = scores.row_of_entry(), query.model.n_items
@@ -152,7 +143,7 @@ def _score_ease(query: Query, rows: np.ndarray) -> SparseRows:
 
 
 def have_friends(query: Query) -> np.ndarray:
-    """Tell who has a friend whom the model keeps, bool, shape (n_users,)."""
+    """Return the mask of users with a friend kept by the model, bool, shape (n_users,)."""
     friends = query.signals.friends
     return np.zeros(query.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
 

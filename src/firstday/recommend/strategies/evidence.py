@@ -1,8 +1,8 @@
-"""Evidence in `blend`: what a user passed over, and used beside it, of what was shown.
+"""Evidence in `blend`: items that the user was shown and passed over, together with the items used.
 
-Two components join the others for users who passed something over: what people use whom the user is believed to be like
-(`firstday.recommend.belief`), and how near items are to the vector that is solved of all evidence
-(`firstday.embed.embeddings.FoldIn.solve_evidence`). Their weights were chosen on validation users (docs/bandit.md).
+Users with items passed over get two further components: shares among the warm users they probably resemble
+(`firstday.recommend.belief`), and scores by the vector solved from all evidence
+(`firstday.embed.embeddings.FoldIn.solve_evidence`). The weights were chosen on validation users (docs/bandit.md).
 """
 
 from __future__ import annotations
@@ -15,24 +15,17 @@ from firstday.recommend.query import Query
 from firstday.recommend.strategies.segments import score_soft_segments
 
 BELIEF, VECTOR = 1.0, 1.0
-"""Weights of the logarithm of the shares, and of the solved vector's scores in standard deviations over all items."""
+"""Weights of the log shares, and of the solved vector's scores in standard deviations over all items."""
 HALFWAY = 30
-"""Items used or passed over after which the vector has half its weight: of few items it tells little."""
+"""Number of items used or passed over at which the vector has half its weight, as it is unreliable on few items."""
 LEAST_SHARE = 1e-6
-"""What an item has that nobody of those asked, or believed in, uses."""
+"""Added to shares before taking logarithms, so that items nobody uses have a finite score."""
 
 
 def share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return the share of the people believed in who use each item, float32, shape (n_rows, n_items).
+    """Return the posterior share of users of each item, float32, shape (n_rows, n_items).
 
-    A model that keeps no warm users has near segments instead, which know nothing of what was passed over.
-
-    Parameters
-    ----------
-    query
-        The users.
-    rows
-        Positions of users who passed something over.
+    Without kept warm users, return the shares in near segments, which do not reflect items passed over.
     """
     model = query.model
     if model.warm is None:
@@ -41,18 +34,10 @@ def share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:
 
 
 def score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return what is added to the scores of `blend`, float32, shape (n_rows, n_chosen).
+    """Return the evidence term of the `blend` scores, float32, shape (n_rows, n_chosen).
 
-    Parameters
-    ----------
-    query
-        The users.
-    rows
-        Positions of users who passed something over.
-    chosen
-        The items to score for each, integers, shape (n_rows, n_chosen).
-    shares
-        What `share_by_belief` gives for these items, shape (n_rows, n_chosen).
+    `rows` are users with items passed over; `chosen` are their candidates, and `shares` the `share_by_belief` of these,
+    both of shape (n_rows, n_chosen).
     """
     model = query.model
     liked, passed_over = query.liked.take(rows), query.passed_over.take(rows)

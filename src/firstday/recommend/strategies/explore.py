@@ -1,7 +1,7 @@
-"""`explore`: a bandit over segments (Thompson sampling), which learns from what was used and passed over.
+"""`explore`: Thompson sampling over segments, learning from items used and passed over.
 
-Now and then a place goes to a new item, which no warm user uses, by what impressions tell of it
-(`firstday.segment.new_items`): so far as the model has counted any, and only then can it learn from them.
+Some ranks go to new items, which no warm user uses, at rates estimated from impressions (`firstday.segment.new_items`).
+This needs a model that has counted impressions.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from firstday.recommend.spec import StrategySpec, reading
 from firstday.segment.new_items import N_DRAWS, NewItems
 
 LEAST_BELIEF = 1e-3
-"""Segments less likely than that are not drawn."""
+"""Segments below this probability are not drawn."""
 NEW_SHARE = 0.05
-"""How often a place is offered to a new item."""
+"""Probability of offering a rank to a new item."""
 Offer = tuple[int, float, float]
-"""A new item, its expected rate among people like the user, and how likely it was to be drawn."""
+"""A new item, its expected rate among people like the user, and its propensity."""
 
 
 def recommend_explore(query: Query) -> Answer:
-    """Fill each place by the best item left of a segment that is drawn by how likely the user belongs to it.
+    """Fill each rank with the best remaining item of a segment drawn from the user's posterior over segments.
 
-    With the probability `NEW_SHARE` a place is offered to a new item, which is drawn for such a segment. Where the user
-    may not be shown it, or it stands in the list already, the place stays as it was. Without new items, or where
-    nothing that was shown has been counted, lists are the same as if there were no such rule.
+    With probability `NEW_SHARE`, a rank is offered to a new item drawn for such a segment. The offer lapses if the item
+    is excluded or already in the list. Without new items or counted impressions, lists are the same as without this
+    rule.
 
-    A list is in the order in which it was drawn: scores need not fall.
+    Lists are in drawing order, so scores need not decrease.
 
-    Nothing of it needs to be known of a user: then segments are as likely as they are large. Chance is decided by the
-    user's id and by what is known of the user, so that the same request gets the same list until something is learned.
+    Any user can be answered: if nothing is known, segments are drawn in proportion to their size. The random seed
+    depends on the user's id and signals, so that repeated requests return the same list until something new is learned.
 
     References
     ----------
@@ -80,25 +80,21 @@ def recommend_explore(query: Query) -> Answer:
 def draw_slate(
     lists: Sequence[np.ndarray], belief: np.ndarray, k: int, rng: np.random.Generator
 ) -> Iterator[tuple[int, int, float]]:
-    """Fill places one after the other: draw a group by its belief, and take the best item of its list that is left.
+    """Fill up to k ranks one by one: draw a group from the belief, and take the best remaining item of its list.
 
     Parameters
     ----------
     lists
         Items of each group, best first.
     belief
-        How likely each group is, in any unit, shape (n_groups,).
-    k
-        Places to fill, at most.
-    rng
-        Decides.
+        Unnormalised probabilities of the groups, shape (n_groups,).
 
     Yields
     ------
     group, number, propensity
-        The group that was drawn, the item's place in its list, and how likely this item was, given those before it.
+        The group drawn, the item's position in its list, and the item's probability, given those before it.
     """
-    heads = [0] * len(lists)  # where each list's best item left stands
+    heads = [0] * len(lists)  # position of each list's best remaining item
     best = np.array([items[0] if len(items) else NO_ITEM for items in lists], dtype=np.int64)
     weights = np.where(best >= 0, belief, 0)
     taken: set[int] = set()
@@ -125,23 +121,19 @@ def draw_slate(
 def draw_offers(
     new_items: NewItems, segments: np.ndarray, belief: np.ndarray, excluded: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[Offer | None, float]]:
-    """Offer places to new items, one after the other, each item once.
+    """Offer ranks to new items, one by one, each item at most once.
 
     Parameters
     ----------
-    new_items
-        What is known of new items.
     segments, belief
-        Segments that the user may belong to, and how likely each is, in any unit, shape (n_likely,).
+        Candidate segments and their unnormalised probabilities, shape (n_likely,).
     excluded
-        Items that may not be in the list.
-    rng
-        Decides.
+        Items excluded from the list.
 
     Yields
     ------
     offer, chance
-        What the next place goes to; None: it stays as it is. And how likely it was to go to any new item.
+        The offer for the next rank or None, and the probability that any new item was offered.
     """
     belief = belief / belief.sum()
     drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
@@ -160,7 +152,7 @@ def draw_offers(
 
 
 def seed_of(query: Query, row: int) -> int:
-    """Return the seed of what is left to chance for one user: of the user's id and of what is known."""
+    """Return the random seed of one user, a hash of the user's id, liked items and items passed over."""
     user_ids = query.signals.user_ids
     known = hashlib.blake2b(digest_size=8)
     known.update(b"" if user_ids is None else str(user_ids[row]).encode())

@@ -1,7 +1,7 @@
-"""Items near to a vector of the user: `day_one` and `fold_in`, `personal` and other cold models, and `direct`.
+"""Items near a vector of the user: `day_one`, `fold_in`, `personal` and other cold models; and `direct`.
 
-The vector is made of the day's items alone, or predicted (PAPER: full-personalised). `direct` goes from features to
-items by a network, without a vector or a segment in between (not in the paper).
+The vector is computed from the day-one items alone, or predicted (PAPER: full-personalised). `direct` maps features to
+items by a network, without a vector or segment in between (not in the paper).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from firstday.recommend.spec import PROBABILITY, RANKER, ColdModelSpec, Strategy
 
 
 def recommend_day_one(query: Query) -> Answer:
-    """Rank items by the mean vector of the items that the user likes so far; needs one that warm users have too."""
+    """Rank items by the mean vector of the liked items; needs one that warm users have used."""
     means = query.liked_means
     return query.rank_by_vectors(means, "day_one", np.asarray(means.any(axis=1)))
 
 
 def recommend_fold_in(query: Query) -> Answer:
-    """Rank items by the folded-in vector; needs a liked item that warm users have too."""
+    """Rank items by the folded-in vector; needs a liked item that warm users have used."""
     vectors = query.model.fold_in.solve(query.liked)
     return query.rank_by_vectors(vectors, "fold_in", np.asarray(vectors.any(axis=1)))
 
@@ -62,7 +62,7 @@ PERSONAL = StrategySpec(
 
 
 def by_items_of(cold_model: ColdModelSpec) -> StrategySpec:
-    """Make the strategy that ranks items by the vector that another cold model predicts."""
+    """Return the strategy that ranks items by the vector of another cold model."""
     name = f"{cold_model.name}_personal"
     return StrategySpec(
         name=name,
@@ -81,7 +81,7 @@ def recommend_direct(query: Query) -> Answer:
 
 
 def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return log-probabilities, minus infinity for items that are not ranked, float32, shape (n_rows, n_items)."""
+    """Return log-probabilities, float32, shape (n_rows, n_items); minus infinity for items outside the ranker."""
     ranker = query.model.ranker
     assert ranker is not None
     return spread_scores(ranker.score(query.ranker_hidden[rows]), ranker.items, query.model.n_items)

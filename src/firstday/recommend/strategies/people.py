@@ -1,4 +1,4 @@
-"""`neighbors` and `friends`: what established people near to the user, or known to them, use."""
+"""`neighbors` and `friends`: items used by the nearest warm users, and by friends."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from firstday.recommend.strategies.segments import mix_segments
 from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
-"""Warm users who speak for one cold user, at most."""
+"""Maximum number of neighbours per cold user."""
 N_SEARCHED = 2_500
-"""Kept warm users among whom they are sought: all of the nearest segments until there are so many."""
+"""Number of warm users to search, at least: whole segments are added, nearest first."""
 
 
 def recommend_neighbors(query: Query) -> Answer:
-    """Rank items by how many of the nearest warm users use them, the nearer the more; needs a signal or a profile."""
+    """Rank items by their weighted share of the nearest warm users; needs a signal or a profile value."""
     return query.rank_scores(lambda rows: score_neighbors(query, rows), "neighbors", query.known)
 
 
 def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | None = None) -> np.ndarray:
-    """Return the share of neighbours who use each item, leaning on everyone's, float32, shape (n_rows, n_items).
+    """Return the share of neighbours who use each item, smoothed towards popularity, float32, shape (n_rows, n_items).
 
-    The weight of a neighbour falls by e for every `temperature` of the cosine to the predicted vector. The
-    share with everyone counts as `smoothing` of the neighbours' weight.
+    A neighbour's weight falls by a factor of e per `temperature` of cosine distance to the predicted vector. Popularity
+    has the weight `smoothing`, relative to a total of 1 for the neighbours.
     """
     model, warm = query.model, query.model.warm
     assert warm is not None
@@ -42,27 +42,27 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
 def find_neighbors(
     model: TrainedModel, vectors: np.ndarray, temperature: float, closeness: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the warm users nearest to each vector, and their weights.
+    """Return the warm users nearest to each vector, and their weights; the model must keep warm users.
 
-    Where a model keeps many, only those of the segments nearest to the vector are looked at (`N_SEARCHED`).
+    In large models, only users in the segments nearest to the vector are searched (`N_SEARCHED`).
 
     Parameters
     ----------
     model
-        It must keep warm users.
+        The model.
     vectors
-        Of length 1, float32, shape (n, d).
+        Unit vectors, float32, shape (n, d).
     temperature
-        Of the weights; see `firstday.ranking.weigh_nearest`.
+        Temperature of the weights; see `firstday.ranking.weigh_nearest`.
     closeness
-        How near each segment is to the vectors, `Segments.closeness`.
+        Closeness of each segment to the vectors, see `Segments.closeness`.
 
     Returns
     -------
     nearest : numpy.ndarray
-        Positions of the kept users, int64, shape (n, m), m at most `N_NEIGHBORS`; unsorted.
+        Rows of the kept users, unsorted, int64, shape (n, m), m at most `N_NEIGHBORS`.
     weights : numpy.ndarray
-        float32, shape (n, m); they add up to 1.
+        float32, shape (n, m); each row sums to 1.
 
     References
     ----------
@@ -83,14 +83,14 @@ def find_neighbors(
 
 
 def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np.ndarray:
-    """Return the positions of the kept users of the nearest segments, whole ones, until they are `n_users` or more."""
+    """Return the rows of at least `n_users` kept users, by whole segments, nearest first."""
     kept, nearest = model.kept_by_segment, np.argsort(-closeness)
     n_segments = int(np.searchsorted(kept.lengths()[nearest].cumsum(), n_users)) + 1
     return kept.take(nearest[:n_segments]).columns
 
 
 def recommend_friends(query: Query) -> Answer:
-    """Rank items by the share of friends who use them; needs a friend whom the model keeps."""
+    """Rank items by the share of friends who use them; needs a friend kept by the model."""
     friends = query.signals.friends
     if friends is None or query.model.warm is None:
         nobody = np.zeros(query.n_users, dtype=bool)
@@ -102,8 +102,8 @@ def recommend_friends(query: Query) -> Answer:
 def score_friends(query: Query, rows: np.ndarray, settings: Neighborhood | None = None) -> np.ndarray:
     """Return the share of friends who use each item, float32, shape (n_rows, n_items).
 
-    People have few friends here, so the share leans on what people like them use: the segments near to the friends'
-    mean vector count as `friend_smoothing` friends more.
+    Few users have many friends, so the share is smoothed towards that of the segments near the friends' mean vector,
+    with the weight of `friend_smoothing` friends.
     """
     model, friends = query.model, query.signals.friends
     assert friends is not None

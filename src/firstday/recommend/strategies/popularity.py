@@ -1,4 +1,4 @@
-"""`popular` and `group`: what everyone, or everyone of a profile, uses most."""
+"""`popular` and `group`: most used items overall, and among users with the same profile values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from firstday.recommend.spec import StrategySpec, reading, used_by_alike
 
 
 def recommend_popular(query: Query) -> Answer:
-    """Rank items by the share of warm users who use them; answers for every user."""
+    """Rank items by the share of warm users who use them; answers every user."""
     order = query.model.listed_items[None]
     everyone = np.zeros(query.n_users, dtype=np.int64)
     return query.take_lists(order, query.model.popularity[order], everyone, "popular", everyone == 0)
@@ -18,9 +18,9 @@ def recommend_popular(query: Query) -> Answer:
 def recommend_group(query: Query) -> Answer:
     """Rank items by their share of users, averaged over the user's profile columns.
 
-    The share in a group is (users of the item + s x share with everyone) / (users + s), with s the
-    `recommend.group_smoothing`. Users of near ages count for a part (`features.age_users`). Answers for users of whom a
-    profile value is known.
+    The share in a group is smoothed: (users of the item + s x overall share) / (users + s), where s is
+    `recommend.group_smoothing`. Users of similar age count fractionally (`features.age_users`). Answers users with a
+    profile value that warm users have.
     """
     answered = np.zeros(query.n_users, dtype=bool)
     for codes in query.profile.values():
@@ -29,7 +29,7 @@ def recommend_group(query: Query) -> Answer:
 
 
 def score_group(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return smoothed shares, everyone's where no profile value is known, float32, shape (n_rows, n_items)."""
+    """Return smoothed shares, overall ones without a profile value, float32, shape (n_rows, n_items)."""
     model = query.model
     smoothing = model.config.recommend.group_smoothing
     total = np.zeros((len(rows), model.n_items), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What the nearest groups of warm users use: `segment`, `input_clusters` and `soft_segments`."""
+"""Most used items of the nearest groups of warm users: `segment`, `input_clusters` and `soft_segments`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ OF_SEGMENT = "share of the segment"
 
 
 def recommend_segment(query: Query) -> Answer:
-    """Take the most used items of the nearest segment (the paper's semi-personalised system)."""
+    """Recommend the most used items of the nearest segment (the paper's semi-personalised system)."""
     return _take_segments(query, query.nearest_segments, "segment")
 
 
 def _take_segments(query: Query, segment_of_user: np.ndarray, route: str) -> Answer:
-    """Take the top items of each user's segment, integers, shape (n_users,), under a route's name."""
+    """Recommend the top items of each user's segment, integers, shape (n_users,), under a route name."""
     return query.take_lists(*query.model.segment_lists, segment_of_user, route, query.known)
 
 
 def recommend_input_clusters(query: Query) -> Answer:
-    """Take the most used items of the nearest cluster of features; needs a signal or a profile value."""
+    """Recommend the most used items of the nearest feature cluster; needs a signal or a profile value."""
     clusters = query.model.input_clusters
     cluster_of_user = clusters.assign(unit_rows(query.features))
     return query.take_lists(clusters.top_items, clusters.top_shares, cluster_of_user, "input_clusters", query.known)
@@ -58,7 +58,7 @@ INPUT_CLUSTERS = StrategySpec(
 
 
 def by_segment_of(cold_model: ColdModelSpec) -> StrategySpec:
-    """Make the strategy that takes the segment nearest to the vector that another cold model predicts."""
+    """Return the strategy that uses the segment nearest to the vector of another cold model."""
     name = f"{cold_model.name}_segment"
 
     def recommend(query: Query) -> Answer:
@@ -76,32 +76,32 @@ def by_segment_of(cold_model: ColdModelSpec) -> StrategySpec:
 
 
 TIE_BREAK = 1e-6
-"""What popularity counts beside segments: it orders items that none of them ranks."""
+"""Weight of popularity, which orders items that no near segment ranks."""
 
 
 def recommend_soft_segments(query: Query) -> Answer:
-    """Mix what several near segments use, each by its nearness; needs a signal or a profile value."""
+    """Rank items by their share in near segments, weighted by closeness; needs a signal or a profile value."""
     return query.rank_scores(lambda rows: score_soft_segments(query, rows), "soft_segments", query.known)
 
 
 def score_soft_segments(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return weighted shares of the segments near to the predicted vectors, float32, shape (n_rows, n_items)."""
+    """Return weighted shares in the segments near the predicted vectors, float32, shape (n_rows, n_items)."""
     return mix_segments(query.model, query.predicted[rows])
 
 
 def mix_segments(
     model: TrainedModel, vectors: np.ndarray, mixing: Mixing | None = None, shares: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the share of people near to each vector who use each item, float32, shape (n_vectors, n_items).
+    """Return weighted shares in the segments near each vector, float32, shape (n_vectors, n_items).
 
     Parameters
     ----------
     model
-        Whose segments.
+        Its segments are used.
     vectors
         float32, shape (n_vectors, d).
     mixing, shares
-        How segments are weighed, and the shares of their top items that follow from it; those of the model if left out.
+        Segment weighting, and the smoothed shares of the segments' top items that go with it; default to the model's.
     """
     mixing = model.mixing if mixing is None else mixing
     shares = model.smoothed_shares if shares is None else shares
@@ -109,7 +109,7 @@ def mix_segments(
     nearest, weights = weigh_segments(vectors, model.segments, mixing)
     mixed = np.empty((len(vectors), model.n_items), dtype=np.float32)
     for of_vector, near, weight in zip(mixed, nearest, weights, strict=True):
-        items = np.maximum(tops[near], 0).ravel()  # the share of no item is 0
+        items = np.maximum(tops[near], 0).ravel()  # empty ranks have share 0
         of_vector[:] = np.bincount(items, (weight[:, None] * shares[near]).ravel(), minlength=model.n_items)
     mixed += TIE_BREAK * model.popularity
     return mixed
