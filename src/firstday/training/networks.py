@@ -46,7 +46,7 @@ def check_device(config: Config) -> None:
 
 
 def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> Segments:
-    """Cluster warm users by their unit-length first day-one features, and count the items each cluster uses."""
+    """Cluster warm users by the unit-length features of their first day-one sample; count each cluster's items."""
     return fit_segments_by_parts(
         lambda rows: unit_rows(features.take(rows)),
         features.n_users,
