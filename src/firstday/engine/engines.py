@@ -1,4 +1,4 @@
-"""Opening tables of any kind, on this machine or on a Spark cluster: the door to both engines."""
+"""Entry point to both engines: open tables of any kind, locally or on a Spark cluster."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ Engine = Literal["local", "spark"]
 @readable
 @dataclass(frozen=True, eq=False)
 class Check:
-    """What `check` says of tables.
+    """Result of `check`.
 
     Parameters
     ----------
     dataset
-        The tables, ready for training; None where there are faults.
+        The tables, ready for training; None if there are faults.
     faults
-        A sentence for each fault.
+        One sentence per fault.
     notes
-        A sentence for each thing that was ignored or decided.
+        One sentence per thing that was ignored or decided.
     left_out
-        A line of JSON for each bad row that was left out.
+        Bad rows that were left out, one JSON line each.
     summary
-        What is in them; None where there are faults.
+        Counts of the tables; None if there are faults.
     outlook
-        What training would make of them; None where there are faults.
+        What training would make of the tables; None if there are faults.
     hint
-        How few rows are bad, where leaving them out would do.
+        How few rows are bad, if leaving them out would suffice.
     """
 
     dataset: Dataset | LargeDataset | None
@@ -88,28 +88,28 @@ def load(
     Parameters
     ----------
     tables
-        A folder of tables; a built-in name: ``movielens-100k`` or ``complete-journey`` (fetched once and cached, unless
-        `path` is given), ``deezer-europe``, ``online-retail`` or ``movietweetings``; or data frames of pandas, Polars,
-        PyArrow, DuckDB or Spark by the names of their tables.
+        A folder of tables; a built-in name: ``movielens-100k`` or ``complete-journey`` (downloaded once and cached,
+        unless `path` is given), ``deezer-europe``, ``online-retail`` or ``movietweetings``; or a mapping of table names
+        to pandas, Polars, PyArrow, DuckDB or Spark data frames.
     path
-        For a built-in name: the local copy, as a zip or a folder.
+        For a built-in name: a local copy, zip or folder.
     config
-        Names the signals of interactions; the defaults if None.
+        Defines the signals of interactions; the defaults if None.
     drop_bad_rows
-        Share of a table's rows, from 0 to 1, that may be bad and are then left out; more is a fault.
+        Maximum share of bad rows per table, from 0 to 1, to leave out; more is a fault.
     engine
-        ``spark`` reads a folder that the cluster knows (hdfs://, s3a://, ...) on the active Spark session; None: where
-        frames are Spark's, on their session, else on this machine.
+        ``spark`` reads a folder accessible to the cluster (hdfs://, s3a://, ...) with the active Spark session. None:
+        Spark data frames use their own session, everything else is read on this machine.
 
     Returns
     -------
     Dataset or LargeDataset
-        For `firstday.train` and `firstday.evaluate` (the second on this machine only).
+        For `firstday.train` and `firstday.evaluate`; the latter accepts local tables only.
 
     Raises
     ------
     DataError
-        The tables have faults; each is a sentence in `faults`.
+        The tables have faults; `faults` has one sentence for each.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def check(
     drop_bad_rows: float = 0.0,
     engine: Engine | None = None,
 ) -> Check:
-    """Check tables and say what training would make of them, without raising for faults in them.
+    """Check tables and report what training would make of them, without raising for faults.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def check(
     Raises
     ------
     DataError
-        There is no such folder or built-in dataset.
+        The folder or built-in dataset does not exist.
     """
     config = Config.of(config)
     opened = _open(tables, path, config, drop_bad_rows, engine)
@@ -161,7 +161,7 @@ def _open(
     drop_bad_rows: float,
     engine: Engine | None,
 ) -> Check:
-    """Open tables by the engine that they need."""
+    """Open tables with the engine they need."""
     dataset: Dataset | LargeDataset | None
     if _choose_engine(tables, engine) == "spark":
         if path is not None:
@@ -176,14 +176,14 @@ def _open(
 
 @dataclass(frozen=True)
 class ModelPlace:
-    """The folder of a model, on this machine or in a file system of the cluster.
+    """A model folder, on this machine or in a file system of the cluster.
 
     Parameters
     ----------
     place
-        A path, or an address such as ``s3a://bucket/model``.
+        A path, or a URI such as ``s3a://bucket/model``.
     on_cluster
-        Whether the cluster knows the place; a path without a scheme is then in its default file system.
+        Whether the folder is accessible to the cluster; a path without a scheme then refers to its default file system.
     """
 
     place: str
@@ -191,7 +191,7 @@ class ModelPlace:
 
     @cached_property
     def _local(self) -> Path | None:
-        """The folder on this machine; None where it is in another file system of the cluster."""
+        """The folder on this machine; None if it is in another file system of the cluster."""
         if self.on_cluster:
             from firstday.engine.spark.models import find_local
 
@@ -201,7 +201,7 @@ class ModelPlace:
         return Path(self.place)
 
     def check(self) -> None:
-        """Refuse a place that holds something other than a model, before hours are spent on training.
+        """Reject a folder that holds something other than a model, before hours are spent on training.
 
         Raises
         ------
@@ -216,9 +216,9 @@ class ModelPlace:
             check_target(self._local)
 
     def save(self, recommender: Recommender, left_out: tuple[str, ...] = (), *, keep: int = KEEP) -> None:
-        """Write a model in one step, and beside it the rows that were left out of its tables.
+        """Save a model atomically, with the rows left out of its tables in a file next to it.
 
-        In a file system of the cluster, the version before is removed; else the last ones are kept.
+        The last `keep` versions are kept; in a file system of the cluster, only the new one.
         """
         if self._local is None:
             from firstday.engine.spark.models import save_on_cluster
@@ -261,8 +261,8 @@ def recommend_batch(
     recommender
         The model.
     tables
-        `users` or `interactions` of cold users or both, and `friends` if known: a folder, or data frames by the names
-        of their tables.
+        `users` and/or `interactions` of cold users, and optionally `friends`: a folder, or a mapping of table names to
+        data frames.
     k, strategy, keep_used
         See `Recommender.recommend`.
     drop_bad_rows, engine
@@ -271,15 +271,15 @@ def recommend_batch(
     Returns
     -------
     data frame
-        `user_id`, `rank` (from 1), `item_id`, `title`, `score`, `route`, `scale`: of the library of the frames given
-        (pandas, PyArrow, Spark), else of Polars.
+        `user_id`, `rank` (from 1), `item_id`, `title`, `score`, `route`, `scale`: in the library of the given frames
+        (pandas, PyArrow, Spark), otherwise Polars.
 
     Raises
     ------
     DataError
-        Tables that cannot be read, with a sentence for each fault.
+        The tables cannot be read, with one sentence per fault.
     ConfigError
-        The strategy is unknown or needs what the model does not have.
+        The strategy is unknown, or needs what the model does not have.
     """
     expect("recommender", recommender, Recommender, "a model, such as fd.open_model('model/')")
     if _choose_engine(tables, engine) == "spark":
@@ -294,7 +294,7 @@ def recommend_batch(
 
 
 def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None) -> Engine:
-    """Return the engine that was asked for, or the one that tables need."""
+    """Return the requested engine, or the one the tables need."""
     expect(
         "tables",
         tables,
@@ -309,5 +309,5 @@ def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None
 
 
 def is_of_spark(frame: object) -> bool:
-    """Tell whether a frame is a Spark DataFrame, without loading PySpark."""
+    """Whether a frame is a Spark DataFrame, without importing PySpark."""
     return type(frame).__module__.startswith("pyspark.sql")

@@ -1,7 +1,7 @@
-"""What a model tells of everyone: counts and sums over all warm users, part of them by part.
+"""Statistics of all warm users, computed in parts: counts and sums.
 
-Vectors, segments and networks may be learned from some warm users only. These functions describe all of them: each part
-of the users is asked the same question, on whatever machine it is, and the answers are added up.
+Embeddings, segments and networks may be trained on a sample of warm users. These functions describe all of them: each
+part of the users answers the same question, on whatever machine it is, and the answers are added up.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import union_rows
 
 AGE = "age"
-"""The profile groups by year of age, beside those by column."""
+"""Key of the groups by year of age, in addition to those by profile column."""
 CELLS_AT_ONCE = 2**23
-"""Distances (users x segments) in memory at once: 64 MiB of float64."""
+"""Maximum number of distances (users x segments) in memory: 64 MiB of float64."""
 MOST_AT_ONCE = 16_384
-"""Users whose vectors are in memory at once, at most."""
+"""Maximum number of users whose vectors are in memory."""
 PARTS_AT_ONCE = 16
-"""Answers that are added up at once."""
+"""Number of answers added up at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """All that a part of the users must know to describe its warm users.
+    """Everything a part of the users needs to describe its warm users.
 
     Parameters
     ----------
     fold_in
-        Gives a user's vector, where no precomputed one is there.
+        Computes user vectors, unless they are precomputed.
     centroids
-        Of the segments, float32, shape (n_segments, d).
+        Centroids of the segments, float32, shape (n_segments, d).
     signals
-        Which signals are use, and what each weighs.
+        Signals that count as use, and their weights.
     n_values
-        How many values each profile column has in the whole data; where ages are known, how many years under ``age``.
+        Number of values of each profile column in the whole dataset; if ages are known, number of years under ``age``.
     held_out
-        Ids of users who take no part: they decide when training stops, or are reported on.
+        Ids of excluded users: those for early stopping or evaluation.
     """
 
     fold_in: FoldIn
@@ -64,7 +64,7 @@ class Question:
     def of(
         cls, dataset: Dataset, fold_in: FoldIn, centroids: np.ndarray, signals: SignalConfig, held_out: np.ndarray
     ) -> Question:
-        """Make the question for a dataset, or for parts of it; `held_out` is `user_ix`, shape (n,)."""
+        """Make the question for a dataset or its parts; `held_out` is `user_ix`, shape (n,)."""
         n_values = {name: len(group.values) for name, group in dataset.groups.items()}
         if dataset.ages is not None:
             n_values[AGE] = N_AGES
@@ -73,24 +73,24 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Everyone:
-    """Counts and sums over warm users: of a part, or of all.
+    """Counts and sums over the warm users of one part or of all.
 
     Parameters
     ----------
     segments
-        Users and their items by nearest segment.
+        Counts of users and their items by nearest segment.
     squared_distances
-        Sum of the users' squared distances to the nearest centroid, float64, shape (n_segments,).
+        Sum of squared distances to the nearest centroid, float64, shape (n_segments,).
     items
-        Users and their items as one group.
+        Counts of users and their items as a single group.
     groups
-        The same by value of each profile column, and by year of age under ``age``.
+        Counts by value of each profile column, and by year of age under ``age``.
     vector_sums
-        Sum of the users' vectors of length 1 by value of each of these, float64, shape (n_values, d).
+        Sum of unit-length user vectors by value of each of these, float64, shape (n_values, d).
     vector_sum
-        Sum of all of them, float64, shape (d,).
+        Sum of all unit-length user vectors, float64, shape (d,).
     shown
-        What was shown to the users, by nearest segment; None without impressions.
+        Impressions by nearest segment; None without impressions.
     """
 
     segments: ItemCounts
@@ -103,11 +103,11 @@ class Everyone:
 
     @property
     def n_users(self) -> int:
-        """How many warm users there are."""
+        """Number of warm users."""
         return int(self.items.sizes[0])
 
     def summarise_ages(self) -> tuple[float, float]:
-        """Return mean and standard deviation of known ages, in years; 0 and 1 without any."""
+        """Return the mean and standard deviation of known ages in years; 0 and 1 without any."""
         years, sizes = np.arange(N_AGES), self.groups[AGE].sizes
         n = int(sizes.sum())
         if not n:
@@ -119,20 +119,20 @@ class Everyone:
 def describe_part(
     part: Dataset, warm_rows: np.ndarray, actions: Actions, question: Question, window: Window | None = None
 ) -> Everyone:
-    """Count and add up the warm users of a part; vectors of a few thousand users at a time are in memory.
+    """Compute counts and sums of a part's warm users, with vectors of a few thousand users in memory at a time.
 
     Parameters
     ----------
     part
         Some users of a dataset, with all of its items, entities and values of profile columns.
     warm_rows
-        `user_ix` of its warm users, shape (n,); those held out are passed over.
+        `user_ix` of its warm users, shape (n,); held-out users are skipped.
     actions
-        All that they did, rows in the order of `warm_rows`.
+        All their actions, rows in the order of `warm_rows`.
     question
         The same for every part.
     window
-        The time window of `actions`, by `user_ix`; None: all times.
+        Time window of `actions`, by `user_ix`; None: all times.
     """
     positions = np.flatnonzero(question.held_out.lookup(part.users.take(warm_rows)) < 0)
     step = max(1, min(MOST_AT_ONCE, CELLS_AT_ONCE // len(question.centroids)))
@@ -153,9 +153,9 @@ def describe_part(
 
 
 def merge(parts: Iterable[Everyone]) -> Everyone:
-    """Add up what was counted in parts; at least one.
+    """Add up the answers of one or more parts.
 
-    Float sums are of float64, in the order given. Counts of items are exact up to 2^24 users of one item in a group.
+    Floats are summed in float64 in the given order. Item counts are exact up to 2^24 users of an item in a group.
     """
     answers = iter(parts)
     total = next(answers)
@@ -165,12 +165,12 @@ def merge(parts: Iterable[Everyone]) -> Everyone:
 
 
 def describe_segments(segments: Segments, everyone: Everyone, config: SegmentConfig) -> Segments:
-    """Return segments with everyone's sizes, items and distances; one that is nearest to nobody is left out.
+    """Return segments with sizes, items and distances of all users; segments nearest to nobody are dropped.
 
     Parameters
     ----------
     segments
-        As they were learned; their centroids were those of the question.
+        Trained segments; the question used their centroids.
     everyone
         The answer.
     config
@@ -185,7 +185,7 @@ def describe_segments(segments: Segments, everyone: Everyone, config: SegmentCon
 
 
 def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
-    """Return an encoder with everyone's mean vectors of profile groups and ages, in place of those learned from."""
+    """Return the encoder with mean vectors of profile groups and ages over all users."""
     overall = everyone.vector_sum / max(1, everyone.n_users)
     sums_of = dict(everyone.vector_sums)
     sums_of_years = sums_of.pop(AGE, None)
@@ -202,9 +202,9 @@ def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
 
 
 def _one_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra to one thread: for small systems, threads that wait for each other cost more than they save.
+    """Limit BLAS to one thread: for small systems, thread synchronisation costs more than it saves.
 
-    It was measured, of 66,000 users: 18 to 24 s with one thread, 21 to 90 s with two beside other busy programs.
+    Measured on 66,000 users: 18 to 24 s with one thread, 21 to 90 s with two next to other busy programs.
     """
     try:
         from threadpoolctl import threadpool_limits
@@ -215,7 +215,7 @@ def _one_thread() -> AbstractContextManager[object]:
 
 
 def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Question) -> tuple[Everyone, np.ndarray]:
-    """Count and add up a few users, all at once; return their segments, too, int64, shape (n,)."""
+    """Describe a few users at once; also return their segments, int64, shape (n,)."""
     n_items, n_segments = len(question.fold_in.item_vectors), len(question.centroids)
     uses = select_uses(actions, question.signals, len(users), n_items)
     if part.precomputed is not None:
@@ -223,7 +223,7 @@ def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Ques
     else:
         mature = question.fold_in.solve(compute_affinity(actions, question.signals, len(users), n_items))
     vectors, centroids = unit_rows(mature).astype(np.float64), question.centroids.astype(np.float64)
-    # In float64, the order of additions, which depends on how many users there are, decides nothing but exact ties.
+    # float64: the order of summation, which depends on the number of users, affects only exact ties.
     nearest = np.argmax(vectors @ centroids.T - (centroids**2).sum(axis=1) / 2, axis=1)
     is_learner = uses.lengths() >= LEAST_LEARNED
     squares = ((vectors - centroids[nearest]) ** 2).sum(axis=1)
@@ -240,14 +240,14 @@ def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Ques
 
 
 def codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
-    """Return the value of a profile column, or the age, of each user, integers, shape (n,), -1 where missing."""
+    """Return the code of a profile column, or the age, of each user, integers, shape (n,), -1 if missing."""
     if name == AGE:
         return np.full(len(users), -1) if part.ages is None else part.ages[users]
     return part.groups[name].codes[users] if name in part.groups else np.full(len(users), -1)
 
 
 def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> np.ndarray:
-    """Return the sum of the vectors with each code, float64, shape (n_values, d)."""
+    """Return the sum of vectors by code, float64, shape (n_values, d)."""
     members = np.flatnonzero(codes >= 0)
     of_members = codes[members]
     columns = [np.bincount(of_members, weights=column[members], minlength=n_values) for column in vectors.T]
@@ -255,7 +255,7 @@ def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> np.nd
 
 
 def _add(parts: list[Everyone]) -> Everyone:
-    """Add up answers that are all in memory."""
+    """Add up answers in memory."""
     first = parts[0]
     return Everyone(
         segments=_add_counts([part.segments for part in parts]),
@@ -269,11 +269,11 @@ def _add(parts: list[Everyone]) -> Everyone:
 
 
 def _add_counts(counts: list[ItemCounts]) -> ItemCounts:
-    """Add up the counts of the same groups."""
+    """Add up counts of the same groups."""
     return ItemCounts(union_rows([part.counts for part in counts]), _add_arrays([part.sizes for part in counts]))
 
 
 def _add_arrays(arrays: list[np.ndarray]) -> np.ndarray:
-    """Add up arrays of one shape, one after the other."""
+    """Sum arrays of the same shape in order."""
     total: np.ndarray = np.add.reduce(arrays, axis=0)
     return total

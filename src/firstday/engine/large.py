@@ -1,7 +1,7 @@
-"""Tables larger than one machine: what training asks of them, and what a part of the users answers.
+"""Datasets larger than one machine: the queries of training, and the answers of a part of the users.
 
-The functions here take a part, which is a small Dataset, wherever it is. An engine that keeps parts on many machines
-runs them there and adds the answers up (`firstday.engine.spark`).
+The functions here take a part, which is a small Dataset, on any machine. A distributed engine runs them where the parts
+are and adds the answers up (`firstday.engine.spark`).
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ LARGEST = 2**64 - 1
 @readable
 @dataclass(frozen=True, eq=False)
 class Learners:
-    """The users to learn from, and how to ask about everyone.
+    """The users to train on, and how to query all users.
 
     Parameters
     ----------
     dataset
-        All that belongs to them.
+        Data of the users to train on.
     facts
-        Counts of the whole data, as `Dataset.summary` has them.
+        Counts of the whole dataset, as in `Dataset.summary`.
     describe_everyone
-        Counts all warm users; None where the learners are all users.
+        Computes statistics of all warm users; None if the learners are all users.
     factorise
-        Makes vectors of items from every warm user but those held out, by the engine's own method: takes the held-out
-        users and the length of a vector, returns float32, shape (n_items, d). None where the engine has none.
+        Computes item vectors from all warm users except held-out ones with the engine's own method: maps the held-out
+        users and the dimension d to float32, shape (n_items, d). None if the engine has no such method.
     count_others
-        Counts what was shown to everyone who is not warm; takes the model and the held-out users. None where the
-        learners are all users.
+        Counts impressions of all users who are not warm, given the model and the held-out users. None if the learners
+        are all users.
     """
 
     dataset: Dataset
@@ -61,7 +61,7 @@ class Learners:
 
 @runtime_checkable
 class LargeDataset(Protocol):
-    """Checked tables that are kept elsewhere, in parts of users."""
+    """Checked tables stored elsewhere, in parts of users."""
 
     @property
     def name(self) -> str:
@@ -69,24 +69,24 @@ class LargeDataset(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about the reading."""
+        """Sentences about what was ignored or decided while reading."""
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """A line of JSON for each bad row that was left out."""
+        """Bad rows that were left out, one JSON line each."""
 
     def summarise(self) -> Summary:
-        """Count what is in the tables."""
+        """Return the counts of the tables."""
 
     def read_histories(self, config: Config, log: Log | None) -> Histories:
-        """Count what the roles of users depend on."""
+        """Return the per-user counts that determine users' roles."""
 
     def find_learners(self, config: Config) -> Learners:
-        """Choose the users to learn from (`training.most_users`), and bring them here."""
+        """Choose the users to train on (`training.most_users`) and bring them to this machine."""
 
 
 def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:
-    """Return the users of a part whose stable number is at most `up_to`, packed."""
+    """Return the users of a part with stable numbers up to `up_to`, packed."""
     numbers = stable_numbers(part.users, seed)
     return pack(keep_users(part, np.flatnonzero(numbers <= up_to)))
 
@@ -98,7 +98,7 @@ def describe_warm(part: Dataset, config: Config, log: Log | None, question: Ques
 
 
 def warm_affinity(part: Dataset, config: Config, log: Log | None, held_out: Ids, signals: SignalConfig) -> SparseRows:
-    """Return the affinities of a part's warm users for items, without those held out, shape (n_warm, n_items)."""
+    """Return the item affinities of a part's warm users, except held-out ones, shape (n_warm, n_items)."""
     warm, actions, _ = find_warm(part, config, log)
     of_warm = take_actions(actions, warm)
     affinity = compute_affinity(of_warm, signals, len(warm), len(part.items))

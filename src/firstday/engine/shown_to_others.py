@@ -1,4 +1,4 @@
-"""What was shown to users who are not warm: they, too, teach how often an item is used where it is shown."""
+"""Impressions of users who are not warm, which also inform usage rates."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from firstday.recommend.query import Query
 from firstday.segment.shown_counts import ShownCounts, count_shown
 
 USERS_AT_ONCE = 20_000
-"""Users whose features are in memory at once."""
+"""Maximum number of users whose features are in memory."""
 
 
 def count_shown_to_others(
     part: Dataset, model: TrainedModel, warm: np.ndarray, actions: Actions, held_out: Ids, window: Window | None
 ) -> ShownCounts | None:
-    """Count what was shown to the users of a part who are not warm, by the segments of their predicted vectors.
+    """Count the impressions of a part's users who are not warm, by segment of the predicted vector.
 
     Parameters
     ----------
     part
-        Some users of a dataset, or all.
+        All users of a dataset, or some.
     model
-        Predicts their vectors.
+        Predicts the users' vectors.
     warm
-        `user_ix` of the warm users, who are counted by their own vectors, shape (n_warm,).
+        `user_ix` of the warm users, who are counted by their own vectors instead, shape (n_warm,).
     actions
-        What all users of the part did, rows by `user_ix`.
+        Actions of all users of the part, rows by `user_ix`.
     held_out
-        Ids of users who take no part.
+        Ids of excluded users.
     window
-        The time window of `actions`; None: all times.
+        Time window of `actions`; None: all times.
 
     Returns
     -------
     ShownCounts
-        None where the part has no impressions.
+        None if the part has no impressions.
     """
     if part.impressions is None:
         return None

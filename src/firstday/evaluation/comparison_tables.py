@@ -62,7 +62,7 @@ class Table:
         return replace(self, columns=columns, rows=tuple(tuple(row[place] for place in places) for row in self.rows))
 
     def write_cells(self) -> list[list[str]]:
-        """Return each cell as one line of text, with small print in brackets."""
+        """Return each cell as a single line of text, with small print in brackets."""
         return [[f"{text} [{', '.join(small)}]" if small else text for text, *small in row] for row in self.rows]
 
 
@@ -252,7 +252,7 @@ def compare_policies(results: ReplayResults) -> Table:
 
 
 def compare_by_knowledge(results: ReplayResults) -> Table:
-    """Compare policies by what was initially known of the users."""
+    """Compare policies by what was initially known about the users."""
     by_class = {known: results.of_class(known) for known in results.classes}
     rows = [
         ((name,), *(write_mean(part.sum_up(name))[:1] for part in by_class.values())) for name in results.best_first

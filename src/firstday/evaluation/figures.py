@@ -1,4 +1,4 @@
-"""From lists of cold users to the table of figures."""
+"""Compute the figures of an evaluation from the lists of cold users."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ from firstday.sparse import SparseRows
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """One strategy on the cold users of one training.
+    """Scores of one strategy on the cold users of one training run.
 
     Parameters
     ----------
     metrics
-        By name: of each user, in %, shape (n_users,); those of the head only where lists are longer.
+        Per-user values by metric, in %, shape (n_users,); metrics of the head only if lists are longer.
     routes
-        The route that answered each user, strings, shape (n_users,).
+        Route of each user's list, strings, shape (n_users,).
     seconds
-        Time to make the lists, features and prediction included.
+        Time to make the lists, including features and prediction.
     novelty
-        Mean of each user's list, bits, shape (n_users,).
+        Mean novelty of each user's list, in bits, shape (n_users,).
     catalogue_coverage
         Distinct items in the lists, as a share of the catalogue.
     places
-        Places of the lists by popularity of their items, int64, shape (`N_TENTHS`,).
+        List entries by popularity of the item, int64, shape (`N_TENTHS`,).
     """
 
     metrics: Mapping[str, np.ndarray]
@@ -67,7 +67,7 @@ class Scores:
 
 
 def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:
-    """Return the metrics of each user's list in %, and of its head if it is longer; see `firstday.metrics.measure`."""
+    """Return the metrics of each user's list in %, and of its head if the list is longer."""
     whole = measure(lists, truth, divide_by=divide_by)
     metrics = {metric: 100 * getattr(whole, metric) for metric in METRICS}
     if lists.shape[1] > HEAD:
@@ -82,21 +82,21 @@ def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
     Parameters
     ----------
     lists
-        Item indexes, -1 for an empty place, shape (n_users, K).
+        Item indexes, -1 for empty positions, shape (n_users, K).
     everyone
-        How many warm users use each item, one row.
+        Number of warm users of each item, a single row.
 
     Returns
     -------
     numpy.ndarray
-        Bits, float64, shape (n_users,); 0 for an empty list. An item that nobody uses counts as one that one user uses.
+        Bits, float64, shape (n_users,); 0 for an empty list. An item without users counts as having one.
 
     References
     ----------
     S. Vargas, P. Castells, "Rank and Relevance in Novelty and Diversity Metrics for Recommender Systems", RecSys 2011.
     """
     n_users = np.maximum(everyone.counts.column_sums(), 1)
-    bits = np.append(np.log2(max(1, int(everyone.sizes[0])) / n_users), 0.0)  # the last stands for an empty place
+    bits = np.append(np.log2(max(1, int(everyone.sizes[0])) / n_users), 0.0)  # last entry: empty positions
     mean: np.ndarray = bits[lists].sum(axis=1) / np.maximum((lists >= 0).sum(axis=1), 1)
     return mean
 
@@ -110,28 +110,28 @@ def make_figures(
     groups: Mapping[str, Mapping[str, np.ndarray]],
     against: Sequence[str] = (REFERENCE,),
 ) -> tuple[Figure, ...]:
-    """Measure all strategies; the intervals of a slice all come from the same resamples of users.
+    """Compute all figures; the intervals of a slice share the same resamples of users.
 
     Parameters
     ----------
     scores
-        Scores of each strategy, one for each training.
+        Scores of each strategy, one entry per training run.
     users
-        Whose each row is, of all trainings one after the other, integers, shape (n,).
+        User of each row, training runs concatenated, integers, shape (n,).
     cohorts
-        The cohort of each row, integers, shape (n,): intervals are over these where there are enough.
+        Cohort of each row, integers, shape (n,). Intervals are over cohorts if there are enough.
     slices
-        Whether each row is in a slice, bool, shape (n,), by name.
+        Mask of the rows in each slice, bool, shape (n,), by name.
     groups
-        The same by profile column and label: from `slice_by_profile`.
+        Masks by profile column and label, from `slice_by_profile`.
     against
-        Strategies with which the others are compared by difference and ratio; those that were not judged are passed
-        over. The difference to `segment` is always there, and that of a plug-in to every other.
+        Reference strategies for differences and ratios; those not evaluated are ignored. Differences to `segment`, and
+        of a plug-in to every other strategy, are always included.
 
     Returns
     -------
     tuple of Figure
-        Strategy by strategy.
+        Grouped by strategy.
     """
     names = tuple(scores)
     columns = {
@@ -160,11 +160,11 @@ def make_figures(
 
 
 Columns = Mapping[tuple[str, str], np.ndarray]
-"""By strategy and metric: in %, one row for each user of each training, shape (n,)."""
+"""Values by strategy and metric, in %, one row per user and training run, shape (n,)."""
 
 
 def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
-    """Return the differences to the references, user by user; those of a plug-in to every other strategy."""
+    """Return the per-user differences to the references; for a plug-in, to every other strategy."""
     return {
         (name, f"{start}{reference}"): columns[name, metric] - columns[reference, metric]
         for name in names
@@ -177,7 +177,7 @@ def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) ->
 def _divide(
     precision: Mapping[str, np.ndarray], users: np.ndarray, cohorts: np.ndarray, against: Sequence[str]
 ) -> Iterator[Figure]:
-    """Measure the ratios of precision to the references; nothing is a multiple of no hit at all."""
+    """Compute the ratios of precision to the references, skipping references without hits."""
     values = np.stack(list(precision.values()), axis=1)
     for reference in dict.fromkeys(against):
         if reference in precision and precision[reference].any():
@@ -190,14 +190,15 @@ def _divide(
 def measure_groups(
     precision: Mapping[str, np.ndarray], users: np.ndarray, groups: Mapping[str, Mapping[str, np.ndarray]]
 ) -> Iterator[Figure]:
-    """Measure the precision of profile groups, and compare those that are large enough with all other users.
+    """Compute the precision of profile groups, and the differences of large enough groups to all other users.
 
     Parameters
     ----------
     precision
-        By strategy: in %, one row for each user and training, shape (n,).
+        Precision by strategy, in %, one row per user and training run, shape (n,).
     users, groups
-        See `make_figures`. Users are the units; the intervals of differences hold for all groups at once (Bonferroni).
+        See `make_figures`. Intervals are over users; those of differences are simultaneous over all groups
+        (Bonferroni).
     """
     values = np.stack(list(precision.values()), axis=1)
     parts = {group_slice(column, label): group for column, labels in groups.items() for label, group in labels.items()}
@@ -221,7 +222,7 @@ def measure_groups(
 
 
 def _measure_fifths(scores: Mapping[str, Sequence[Scores]]) -> Iterator[Figure]:
-    """Measure the standard deviation of means over fifths of the users, mean over trainings."""
+    """Compute the standard deviation of means over fifths of the users, averaged over training runs."""
     for name, of_runs in scores.items():
         by_run = [
             deviations_of_fifths(np.stack([score.metrics[metric] for metric in METRICS], axis=1)) for score in of_runs
@@ -232,7 +233,7 @@ def _measure_fifths(scores: Mapping[str, Sequence[Scores]]) -> Iterator[Figure]:
 
 
 def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
-    """Measure what has no interval: what the lists hold, who answered, and how long it took."""
+    """Compute figures without an interval: list contents, routes and run time."""
     novelty, routes = (np.concatenate([getattr(score, name) for score in scores]) for name in ("novelty", "routes"))
     n = len(novelty)
     places = to_shares(np.sum([score.places for score in scores], axis=0))

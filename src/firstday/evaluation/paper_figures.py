@@ -1,4 +1,4 @@
-"""Table 1 of the paper: what its methods are called here, their figures in %, and ours beside them."""
+"""Table 1 of the paper: names of its methods, their figures in %, and differences to ours."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from firstday.metrics import METRICS
 
 Space = Literal["svd", "mf"]
 PaperRow = Mapping[str, float | None]
-"""The figures of one method, in %: ``precision`` and the like, means over test users, and ``precision_deviation`` and
-the like, the paper's "+-", None where it is not at hand."""
+"""Figures of one method, in %: means over test users (``precision`` etc.) and the paper's "+-" (``precision_deviation``
+etc.), None if unavailable."""
 
 
 def _row(*figures: float | tuple[float, float]) -> PaperRow:
-    """Put a method's figures under the metrics' names."""
+    """Label a method's figures with the names of the metrics."""
     row: dict[str, float | None] = {}
     for metric, figure in zip(METRICS, figures, strict=True):
         row[metric], row[f"{metric}_deviation"] = figure if isinstance(figure, tuple) else (figure, None)
@@ -34,7 +34,7 @@ TITLES: Mapping[str, str] = {
     "personal": "Deezer, full-personalised",
     "segment": "Deezer, semi-personalised",
 }
-"""The paper's names of strategies, in the order of its table."""
+"""Names of the strategies in the paper, in the order of its table."""
 TABLE: Mapping[Space, Mapping[str, PaperRow]] = {
     "svd": {
         "popular": _POPULARITY,
@@ -59,23 +59,23 @@ TABLE: Mapping[Space, Mapping[str, PaperRow]] = {
         "segment": _row((19.00, 0.42), (6.93, 0.10), (20.38, 0.45)),
     },
 }
-"""Figures by space and strategy: PAPER, Table 1."""
+"""Figures by space and strategy, from Table 1 of the paper."""
 LEARNED_BASELINES = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
-"""The learned baselines, which take minutes to train."""
+"""Learned baselines, which take minutes to train."""
 
 
 def in_paper_order(strategies: Sequence[str]) -> tuple[str, ...]:
-    """Return strategies in the order of the paper's table; those that it has not come last."""
+    """Return strategies in the order of the paper's table, those not in the paper last."""
     return tuple(dict.fromkeys((*(name for name in TITLES if name in strategies), *strategies)))
 
 
 def title_of(strategy: str) -> str:
-    """Return what the paper calls a strategy; its own name where the paper has it not."""
+    """Return a strategy's name in the paper; its own name if it is not in the paper."""
     return TITLES.get(strategy, strategy)
 
 
 def subtract_paper(results: Results, strategy: str, space: Space) -> dict[str, float] | None:
-    """Return our figures minus the paper's by metric, in points; None where it has none."""
+    """Return our figures minus the paper's by metric, in points; None if the paper has none."""
     paper = TABLE[space].get(strategy)
     if paper is None:
         return None

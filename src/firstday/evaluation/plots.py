@@ -1,6 +1,6 @@
-"""Plots of all reports, each one ``<svg>`` element in the colours of the page, the same bytes for the same results.
+"""Plots of all reports, each a single ``<svg>`` element in the page's colours; output is deterministic.
 
-Each raises `MissingExtraError` where Matplotlib is not installed.
+All raise `MissingExtraError` if Matplotlib is not installed.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ THEME = {
     "--series-6": ("#5a46b8", "#b5a8ff"),
     "--series-7": ("#8a4b20", "#d9a77c"),
 }
-"""CSS variable -> its colour in light mode and in dark mode.
+"""CSS variable -> its colours in light and dark mode.
 
-Hues after the palette of Okabe and Ito, which colour-blind readers tell apart; lightness for contrast with the page.
+Hues are from the colour-blind-safe palette of Okabe and Ito; lightness is chosen for contrast with the page.
 """
 INK, MUTED, LINE, ACCENT, *SERIES = (light for light, _ in THEME.values())
 MARKERS = ("s", "^", "D", "v", "P", "X", "p", "<", ">", "*", "h")
 STYLE = Path(__file__).with_name("report.mplstyle")
 WIDTH_IN = 5.2
-"""Narrow, so that text is still readable where a phone scales the figure down."""
+"""Figure width in inches: narrow, so that text stays readable when a phone scales the figure down."""
 
 
 @contextmanager
 def drawing(name: str, height_in: float) -> Iterator[tuple[Any, list[str]]]:
-    """Yield a figure, and a list that receives its SVG when the block ends."""
+    """Yield a figure and a list; on exit, the figure's SVG is appended to the list."""
     with needs_extra("the report", "train"):
         from matplotlib import style
         from matplotlib.figure import Figure
     with style.context(STYLE, after_reset=True), warnings.catch_warnings():
-        # Text is measured in Matplotlib's own font, which lacks many scripts that the reader's has.
+        # Text is measured in Matplotlib's font, which lacks many scripts that the reader's font has.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
         figure, out, text = Figure(figsize=(WIDTH_IN, height_in), layout="constrained"), list[str](), StringIO()
         yield figure, out
@@ -62,7 +62,7 @@ def drawing(name: str, height_in: float) -> Iterator[tuple[Any, list[str]]]:
         figure.savefig(text, format="svg", transparent=True, metadata=nothing)
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
-    for reference in ('id="', 'href="#', "url(#"):  # several pictures share a page
+    for reference in ('id="', 'href="#', "url(#"):  # several plots share a page
         svg = svg.replace(reference, f"{reference}{name}-")
     for variable, (light, _) in THEME.items():
         svg = svg.replace(light, f"var({variable}, {light})")
@@ -75,7 +75,7 @@ def theme_css(dark: bool) -> str:
 
 
 def standalone(svg: str) -> str:
-    """Return an SVG element as a file that follows the light or dark mode of its reader."""
+    """Return an SVG element as a standalone file that follows the viewer's light or dark mode."""
     style = f"<style>@media (prefers-color-scheme: dark) {{ svg {{ {theme_css(dark=True)} }} }}</style>"
     return svg.replace(">", f">{style}", 1)
 
@@ -158,11 +158,11 @@ def plot_strategies(results: Results) -> str:
 
 SIZE_NAMES = {"0": "0", "1-3": "1 to 3", "4-9": "4 to 9", "10+": "10 and more"}
 MOST_LINES = 8
-"""Strategies that are drawn by day-one size, at most: more cannot be told apart."""
+"""Maximum number of strategies in the plot by day-one size; more are hard to tell apart."""
 
 
 def drawn_by_size(results: Results) -> list[str]:
-    """Return the strategies drawn by day-one size, best first: leader, reference, baseline and the best others."""
+    """Return the strategies plotted by day-one size, best first: leader, reference, baseline and the best others."""
     first = {results.leader, REFERENCE, BASELINE}.intersection(results.strategies)
     others = [name for name in results.best_first if name not in first]
     drawn = first.union(others[: MOST_LINES - len(first)])
@@ -170,9 +170,9 @@ def drawn_by_size(results: Results) -> list[str]:
 
 
 def plot_day_one_sizes(results: Results) -> str:
-    """Draw precision by day-one size, one line a strategy, with 95 % intervals.
+    """Draw precision by day-one size, one line per strategy, with 95 % intervals.
 
-    Classes without users are left out, and all but the best of more than `MOST_LINES` strategies.
+    Classes without users are omitted, and so are all but the best `MOST_LINES` strategies.
     """
     sizes = results.sizes()
     lines = {
@@ -188,7 +188,7 @@ def plot_day_one_sizes(results: Results) -> str:
 
 
 def plot_replay(results: ReplayResults) -> str:
-    """Draw the hits of each round, one line a policy, with 95 % intervals; the legend has the hits in all."""
+    """Draw the hits of each round, one line per policy, with 95 % intervals and total hits in the legend."""
     lines = {
         name: list(enumerate(bootstrap_means(results.hits[name].astype(np.float64), results.users), 1))
         for name in results.best_first
@@ -203,12 +203,12 @@ def plot_replay(results: ReplayResults) -> str:
 
 
 MOST_GROUPS = 16
-"""Groups of one plot, the largest ones: the table has all."""
+"""Maximum number of groups in a plot, the largest ones; the table has all."""
 MOST_LETTERS = 22
 
 
 def plot_group(results: Results, column: str, number: int) -> str:
-    """Draw the precision of each group of one profile column, of the leader and of `popular`, with 95 % intervals.
+    """Draw the precision of the leader and of `popular` by group of a profile column, with 95 % intervals.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def plot_group(results: Results, column: str, number: int) -> str:
     column
         The profile column.
     number
-        Tells the ids of this plot from those of others.
+        Makes the element ids unique on the page.
     """
     leader = results.leader
     labels = results.groups[column]
@@ -244,14 +244,14 @@ def _shorten(label: str) -> str:
 
 
 def plot_training(history: Sequence[Epoch], k: int) -> str | None:
-    """Draw loss and validation precision over epochs, and mark the epoch whose network was kept; None without epochs.
+    """Draw loss and validation precision by epoch, and mark the selected epoch; None without epochs.
 
     Parameters
     ----------
     history
-        From a `ColdModel`.
+        Training history of a `ColdModel`.
     k
-        Length of the lists that precision is of.
+        List length of the validation precision.
     """
     if not history:
         return None

@@ -1,4 +1,4 @@
-"""`epsilon` and `ucb`: simple bandits over segments, with which `explore` is compared in replay."""
+"""`epsilon` and `ucb`: simple bandits over segments, the baselines of `explore` in replay."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.strategies.explore import seed_of
 
 N_ARMS = 10
-"""Segments that are arms: those nearest to the predicted vector; of somebody of whom nothing is known, the largest."""
+"""Number of arms: the segments nearest to the predicted vector, or the largest ones for users without any signal."""
 N_OF_ARM = 120
-"""Items of an arm: the segment's most used ones. What is done to an item counts for every arm that has it."""
+"""Items per arm: the segment's most used ones. A response to an item counts for every arm that contains it."""
 PRIOR_IMPRESSIONS = 12.0
-"""Impressions that each arm has before the first, used as often as the segment's users use its items."""
+"""Prior of each arm in pseudo-impressions, at the usage rate of the segment."""
 EPSILON = 0.1
-"""How often `epsilon` draws any arm."""
+"""Probability that `epsilon` draws a random arm."""
 ALPHA = 0.5
-"""Width of the bound of `ucb`."""
+"""Width of the confidence bound of `ucb`."""
 
 
 def choose_greedily(used: np.ndarray, seen: np.ndarray, rng: np.random.Generator, epsilon: float = EPSILON) -> int:
-    """Return the arm with the largest share of use, or with the probability `epsilon` any.
+    """Return the arm with the highest usage rate, or with probability `epsilon` a random one.
 
     Parameters
     ----------
     used
-        Items of each arm that were used, shape (n_arms,).
+        Number of used items per arm, including the prior, shape (n_arms,).
     seen
-        Items of each arm that were used or seen and passed over, above 0, shape (n_arms,).
+        Number of used or passed-over items per arm, including the prior, above 0, shape (n_arms,).
     rng
-        Draws.
+        Random generator.
     epsilon
-        How often any arm is drawn.
+        Probability of a random arm.
     """
     if rng.random() < epsilon:
         return int(rng.integers(len(used)))
@@ -43,7 +43,7 @@ def choose_greedily(used: np.ndarray, seen: np.ndarray, rng: np.random.Generator
 
 
 def bound_shares(used: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return upper confidence bounds of the share of use of each arm, shape (n_arms,); see `choose_greedily`.
+    """Return upper confidence bounds of each arm's usage rate, shape (n_arms,); see `choose_greedily`.
 
     References
     ----------
@@ -56,7 +56,7 @@ def bound_shares(used: np.ndarray, seen: np.ndarray) -> np.ndarray:
 def _recommend(
     route: str, choose: Callable[[np.ndarray, np.ndarray, np.random.Generator], int], query: Query
 ) -> Answer:
-    """Fill each user's list with the best items left of one segment."""
+    """Fill each user's list with the best remaining items of one segment."""
     segments, shares = query.model.segments, query.model.believed_shares
     nearness = np.where(query.known[:, None], segments.closeness(query.predicted), segments.items.sizes)
     nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :N_ARMS]
@@ -78,8 +78,8 @@ POLICIES: Mapping[str, Callable[[Query], Answer]] = {
     "epsilon": partial(_recommend, "epsilon", choose_greedily),
     "ucb": partial(_recommend, "ucb", lambda used, seen, _: int(bound_shares(used, seen).argmax())),
 }
-"""Policies that replay knows beside the strategies.
+"""Additional policies of replay. A list consists of items of one segment.
 
-A list is of the segment whose items were used most often so far, and now and then of any near one; or of the segment
-that may be the best, as far as so few impressions can tell.
+`epsilon` takes the segment with the highest usage rate so far, occasionally a random nearby one. `ucb` takes the one
+with the highest upper confidence bound.
 """

@@ -1,4 +1,4 @@
-"""Replay: held-out users meet a policy in rounds; it learns what of its slates they used and what they passed over."""
+"""Replay: a policy shows slates to held-out users in rounds and learns which items they used and passed over."""
 
 from __future__ import annotations
 
@@ -29,28 +29,29 @@ from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.fit import cohort_query, fit
 
 ONCE = "@once"
-"""After a strategy's name: its one long list is shown slate by slate."""
+"""Suffix of a strategy that is queried once; its long list is shown slate by slate."""
 USES = "@uses"
-"""After a strategy's name: it is asked again, but told only what was used; what was passed over rests, and no more."""
+"""Suffix of a strategy that is queried every round but learns from used items only; passed-over items are just
+excluded."""
 
 
 @dataclass(frozen=True)
 class ReplaySettings:
-    """How users meet a policy.
+    """How a policy interacts with users.
 
     Parameters
     ----------
     rounds
-        How often each user is shown a slate.
+        Number of slates shown to each user.
     slate
-        Items in it.
+        Items per slate.
     visible
-        Places, from the top, that the user sees for certain. The policy knows the places alone, and how far users look
-        as `signals.persistence` has it. None: the user sees all of them, and the policy is told so.
+        Number of top positions that the user certainly sees. The policy knows only the positions, and assumes how far
+        users look from `signals.persistence`. None: the user sees all positions, and the policy knows it.
     persistence
-        How likely a user who saw a place below these sees the next one, too (a cascade that ends by abandoning).
+        Probability that a user who saw a position beyond these also sees the next one (a cascade with abandonment).
     delay
-        Rounds that the news of what was used comes late; until then it looks passed over.
+        Delay of feedback, in rounds; until then, used items look passed over.
     """
 
     rounds: int = 10
@@ -61,7 +62,7 @@ class ReplaySettings:
 
 
 Slate = tuple[np.ndarray, np.ndarray]
-"""Items shown to users, -1 for an empty place, and which of them were used, both of shape (n_users, n_places)."""
+"""Items shown to users, -1 for empty positions, and mask of used items, both of shape (n_users, n_places)."""
 
 
 def name_of(policy: str) -> str:
@@ -70,7 +71,7 @@ def name_of(policy: str) -> str:
 
 
 def draw_depths(n_users: int, settings: ReplaySettings, rng: np.random.Generator) -> np.ndarray:
-    """Draw how many places of each slate each user sees, int64, shape (n_users, rounds); the same for every policy."""
+    """Draw the number of positions each user sees per slate, int64, shape (n_users, rounds); policies share it."""
     shape = (n_users, settings.rounds)
     if settings.visible is None or settings.visible >= settings.slate or settings.persistence >= 1:
         return np.full(shape, settings.slate)
@@ -81,23 +82,23 @@ def draw_depths(n_users: int, settings: ReplaySettings, rng: np.random.Generator
 def replay(
     query: Query, truth: SparseRows, policy: str | Strategy, settings: ReplaySettings, depths: np.ndarray
 ) -> np.ndarray:
-    """Let users meet a policy; return how many items each used in each round, int64, shape (n_users, rounds).
+    """Run a policy; return the number of items each user used in each round, int64, shape (n_users, rounds).
 
-    A user uses what stands in the truth, is seen, and was not used yet. All that the policy learns is which items of
-    its slates were used, and how likely each of the others was seen.
+    A user uses every visible item that is in the truth and not yet used. The policy learns only which items of its
+    slates were used, and the probability that each other item was seen.
 
     Parameters
     ----------
     query
-        The users, asking a model, with what is known of them before the first round.
+        The users, querying a model, with the signals known before the first round.
     truth
-        What each uses, shape (n_users, n_items).
+        Items each user uses, shape (n_users, n_items).
     policy
-        A strategy, asked again in each round; its name and `ONCE`: asked once; its name and `USES`: without evidence.
+        A strategy, queried every round; with suffix `ONCE`, queried once; with suffix `USES`, without impressions.
     settings
-        How they meet.
+        How the policy interacts with users.
     depths
-        How many places of each slate each sees (`draw_depths`).
+        Number of positions each user sees per slate (`draw_depths`).
     """
     n_users, n_items, n_places = query.n_users, query.model.n_items, settings.slate
     name = policy if isinstance(policy, str) else ""
@@ -132,18 +133,18 @@ def replay(
 def add_history(
     signals: SignalBatch, slates: Sequence[Slate], config: SignalConfig, *, knows_seen: bool
 ) -> SignalBatch:
-    """Return users' signals with what became of some slates, as a store would have it.
+    """Return users' signals with the outcome of some slates added, as a store would hold them.
 
     Parameters
     ----------
     signals
-        What was known of the users before.
+        Users' previous signals.
     slates
-        The items of each, -1 for an empty place, and which of them were used, both of shape (n_users, n_places).
+        Items of each slate, -1 for empty positions, and mask of used items, both of shape (n_users, n_places).
     config
-        What a use is, and how far down a list a user looks as far as is known (`signals.persistence`).
+        Signals that count as use, and the assumed depth that users look to (`signals.persistence`).
     knows_seen
-        Whether clients say what was seen; else only the places are known.
+        Whether clients report which items were seen; otherwise only positions are known.
     """
     if not slates:
         return signals
@@ -164,41 +165,41 @@ def add_history(
 
 
 def _join_chances(first: SparseRows, second: SparseRows) -> SparseRows:
-    """Return how likely each of two things happened at least once, of chances in matrices of the same shape."""
+    """Return the probability that at least one of two independent events happened, entry by entry."""
     most = np.float32(1 - 1e-7)
     neither = union_rows([replace(part, weights=np.log1p(-np.minimum(part.weights, most))) for part in (first, second)])
     return replace(neither, weights=-np.expm1(neither.weights))
 
 
 BEFORE = f"{PAPER}{ONCE}"
-"""The policy with which the others are compared: the paper's list, made once."""
+"""The policy that others are compared with: the paper's list, made once."""
 DEFAULT_POLICIES = (
     "popular", BEFORE, PAPER, f"blend{ONCE}", f"blend{USES}", "blend", "auto", "explore", *POLICIES,
 )  # fmt: skip
-"""What is replayed where no policies are named."""
+"""Policies to replay if none are named."""
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class ReplayResults:
-    """What users used of each policy's slates.
+    """Hits of each policy's slates.
 
     Parameters
     ----------
     dataset
-        Its name.
+        Name of the dataset.
     settings
-        How users met the policies.
+        How the policies interacted with users.
     seeds
         Seeds of the splits and models.
     users
-        The user of each row, integers, shape (n,); a user may be held out for several seeds.
+        User of each row, integers, shape (n,); a user may be held out for several seeds.
     knowledge
-        How much was known of each before the first round, as a position in `KNOWLEDGE`, shape (n,).
+        What was known about each user before the first round, as an index in `KNOWLEDGE`, shape (n,).
     hits
-        By policy: items that each used in each round, integers, shape (n, rounds).
+        By policy: number of items each user used in each round, integers, shape (n, rounds).
     against
-        The policy with which the others are compared.
+        The policy that others are compared with.
     """
 
     dataset: str
@@ -215,11 +216,11 @@ class ReplayResults:
         return sorted(self.hits, key=lambda name: -float(self.hits[name].sum()))
 
     def sum_up(self, policy: str) -> Interval:
-        """Return the mean hits of a user over all rounds, with its interval."""
+        """Return the mean hits per user over all rounds, with its interval."""
         return bootstrap_mean(self.hits[policy].sum(axis=1), self.users)
 
     def compare(self, policy: str) -> Interval:
-        """Return the hits of a policy divided by those of `against`, user by user paired; 1 where it has none."""
+        """Return the ratio of a policy's hits to those of `against`, paired by user; 1 if `against` has none."""
         values, denominators = (self.hits[name].sum(axis=1).astype(np.float64) for name in (policy, self.against))
         if not denominators.any():
             return Interval(1.0, 1.0, 1.0)
@@ -233,7 +234,7 @@ class ReplayResults:
 
     @property
     def classes(self) -> dict[str, int]:
-        """How many rows each class of `KNOWLEDGE` has, those without any left out."""
+        """Number of rows of each class of `KNOWLEDGE`, empty classes omitted."""
         counts = np.bincount(self.knowledge, minlength=len(KNOWLEDGE)).tolist()
         return {name: n for name, n in zip(KNOWLEDGE, counts, strict=True) if n}
 
@@ -260,7 +261,7 @@ class ReplayResults:
         }
 
     def _describe(self, policy: str) -> dict[str, Any]:
-        """Return the hits of a policy in all, and beside those of `against`."""
+        """Return the total hits of a policy and their ratio to those of `against`."""
         values: dict[str, Any] = {}
         for key, interval in (("hits", self.sum_up(policy)), ("ratio", self.compare(policy))):
             mean, *ends = (round(value, 4) for value in astuple(interval))
@@ -278,25 +279,25 @@ def replay_policies(
     against: str | None = None,
     progress: Progress | bool | None = True,
 ) -> ReplayResults:
-    """Hold out cold users, train on the others, and let the cold users meet policies in rounds, once for each seed.
+    """Hold out cold users, train on the others, and run policies on the cold users in rounds, once per seed.
 
     Parameters
     ----------
     dataset, config, progress
         See `firstday.training.fit.train`.
     policies
-        Names of strategies, which are asked again in each round, or of strategies with `ONCE`, or of `POLICIES`.
+        Names of strategies, which are queried every round, names with suffix `ONCE` or `USES`, or names in `POLICIES`.
     settings
-        How they meet.
+        How policies interact with users.
     n_seeds
-        How many seeds, from `config.seed` on.
+        Number of seeds, starting at `config.seed`.
     against
-        The policy with which the others are compared; `BEFORE` if it is among them, else the first.
+        The policy that others are compared with; by default `BEFORE` if it is included, otherwise the first.
 
     Raises
     ------
     ConfigError
-        A policy that does not exist or cannot be asked, or a setting that does not fit.
+        A policy does not exist or is not available, or a setting does not fit.
     """
     settings = settings or ReplaySettings()
     names = list(dict.fromkeys(policies or DEFAULT_POLICIES))

@@ -1,4 +1,4 @@
-"""The results of an evaluation: one long table of figures, and its forms as a data frame and as JSON."""
+"""Results of an evaluation: a long table of figures, and its data frame and JSON representations."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
 """Metrics of the head of lists."""
 MINUS, HEAD_MINUS, RATIO = "precision_minus:", f"{HEAD_METRICS[0]}_minus:", "precision_ratio:"
 ROUTE = "route:"
-"""Metrics that name another strategy, a route or a tenth begin so."""
+"""Prefixes of the metrics that name another strategy or a route."""
 UNKNOWN_VECTORS = (
     "Vectors were brought along (the table embeddings): what they were learned from cannot be known here. If they have "
     "seen what cold users did after day one, the figures flatter."
 )
-"""What is said of an evaluation by vectors that were not made in it."""
+"""Caveat for evaluations with precomputed embeddings."""
 MINUS_OTHERS, OF_OTHERS = "precision_minus_others", "precision_of_others"
 
 
@@ -49,42 +49,42 @@ class Figure:
     Parameters
     ----------
     strategy
-        Whose lists.
+        Strategy that made the lists.
     metric
-        What was measured, in % unless said otherwise:
+        Name of the metric, in % unless stated otherwise:
 
         ===================================  =======================================================================
-        metric                               what
+        metric                               meaning
         ===================================  =======================================================================
-        ``precision``, ``recall``, ``ndcg``  means over users; ``precision`` of every slice, the others of all users
-        ``precision_at_10``, ``ndcg_at_10``  the same of the first 10 places, where lists are longer: all users, and
-                                             precision by day one
-        ``precision_deviation``              (``recall_``, ``ndcg_`` too) standard deviation of the mean over random
+        ``precision``, ``recall``, ``ndcg``  means over users; ``precision`` for every slice, the others for all users
+        ``precision_at_10``, ``ndcg_at_10``  the same at 10, if lists are longer: for all users, and precision by
+                                             day-one size
+        ``precision_deviation``              (also ``recall_``, ``ndcg_``) standard deviation of the mean over random
                                              fifths of the users, as in the paper
-        ``precision_minus:NAME``             difference in precision to the strategy NAME, user by user, in points;
-                                             ``precision_at_10_minus:NAME`` of the first 10 places
+        ``precision_minus:NAME``             paired difference in precision to the strategy NAME, in points;
+                                             ``precision_at_10_minus:NAME`` at 10
         ``precision_ratio:NAME``             ratio of mean precision to that of NAME, 1 for equals
-        ``precision_of_others``              of a profile group: precision of all users outside it
-        ``precision_minus_others``           the difference to them in points; its interval holds for all groups at
-                                             once (Bonferroni)
-        ``user_coverage``                    users who get the strategy's own list, and not a fallback's
+        ``precision_of_others``              for a profile group: precision of all users outside it
+        ``precision_minus_others``           the difference to them in points; intervals are simultaneous over all
+                                             groups (Bonferroni)
+        ``user_coverage``                    users who get the strategy's own list instead of a fallback's
         ``catalogue_coverage``               items in at least one list of a seed, mean over seeds
         ``novelty_bits``                     mean of -log2 of the share of warm users who use a recommended item, in
                                              bits
-        ``route:NAME``                       users whom this route answered
-        ``places_by_popularity:PART``        places in lists whose item is in this tenth of all use, 1 for the most
+        ``route:NAME``                       users served by this route
+        ``places_by_popularity:PART``        list entries whose item is in this tenth of total use, 1 for the most
                                              used
-        ``ms_per_user``                      time for one user in batch, in milliseconds
+        ``ms_per_user``                      time per user in batch, in milliseconds
         ===================================  =======================================================================
     slice
-        Whose lists count:
+        Users that the figure covers:
 
         ===================================  ============================================================
-        slice                                whose
+        slice                                users
         ===================================  ============================================================
-        ``all``                              everybody
-        ``day_one_size=0``, ``1-3``, ``4+``  by items used on day one; ``4-9`` and ``10+`` too
-        ``nothing_done``                     users of whom only a profile is known
+        ``all``                              all users
+        ``day_one_size=0``, ``1-3``, ``4+``  by number of items used on day one; also ``4-9`` and ``10+``
+        ``nothing_done``                     users with only a profile
         ``friends_only``                     those of them who have a friend whose habits the model knows
         ``seed=0``                           the cold users of one seed
         ``cut_off=2024-05-01T00:00:00Z``     the newcomers of one cut-off
@@ -93,9 +93,9 @@ class Figure:
     mean
         The figure.
     low, high
-        Its 95 % interval; None where it has none.
+        Its 95 % interval; None if it has none.
     n
-        Users; one who is cold in several seeds counts in each, but once in a profile group.
+        Number of users. A user who is cold in several seeds counts once per seed, but only once in a profile group.
     """
 
     strategy: str
@@ -108,48 +108,48 @@ class Figure:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval of a difference lies on one side of zero."""
+        """Whether the interval of a difference excludes zero."""
         return (self.low is not None and self.low > 0) or (self.high is not None and self.high < 0)
 
 
 @readable
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What was evaluated and how, and one long table of figures.
+    """Results of an evaluation: its settings and one long table of figures.
 
     Parameters
     ----------
     dataset, protocol
-        What was evaluated, and how.
+        Names of the dataset and of the protocol.
     k
         Length of the lists.
     seeds
         The seeds.
     divide_by
-        What precision is divided by, see `firstday.evaluate`.
+        Denominator of precision, see `firstday.evaluate`.
     n_warm, n_cold
-        Warm users of the last training, and cold users of a seed.
+        Number of warm users of the last training run, and of cold users per seed.
     fit_seconds
-        Time to train, mean over seeds.
+        Training time, mean over seeds.
     figures
         The table.
     notes
-        What the protocol decided about the data, of the first seed.
+        Decisions of the protocol about the data, for the first seed.
     tunings
-        How each tuned baseline's options were chosen, seed by seed.
+        How each tuned baseline's options were chosen, one entry per seed.
     groups
         Labels of the groups of each profile column; their slices are named by `group_slice`.
     items_by_popularity, used_by_popularity
-        Items in ten parts, each with a tenth of all that warm users used, the most used first: how many items each
-        has, and its share in what cold users went on to use, in %.
+        Items in ten parts, each with a tenth of all use by warm users, the most used first: number of items of each
+        part, and its share in the later use of cold users, in %.
     segments, history
-        Segments, largest first, and training of the cold model, of the first seed.
+        Segments, largest first, and training history of the cold model, for the first seed.
     precomputed
-        Whether vectors were brought along, so that nothing is known of what they were learned from.
+        Whether embeddings were precomputed; if they were trained on later behaviour, results are inflated.
     cut_offs
-        When models were trained, and how many newcomers each was judged on; empty under `sampled`.
+        Training cut-offs, and number of newcomers evaluated for each; empty under `sampled`.
     target_days
-        Length of the target window; None under `sampled`.
+        Length of the target window in days; None under `sampled`.
     """
 
     dataset: str
@@ -174,16 +174,16 @@ class Results:
 
     @property
     def units(self) -> str:
-        """What the intervals of all users are over: users or cohorts."""
+        """Units that intervals over all users are computed over: users or cohorts."""
         return "cohorts" if len(self.cut_offs) >= FEWEST_COHORTS else "users"
 
     @property
     def has_head(self) -> bool:
-        """Whether the head of the lists was measured too."""
+        """Whether the head of the lists was evaluated too."""
         return self.find(self.strategies[0], HEAD_METRICS[0]) is not None
 
     def describe_users(self) -> str:
-        """Say how many users were learned from and judged, and when."""
+        """Describe in words how many users were trained on and evaluated, and when."""
         if not self.cut_offs:
             return (
                 f"{self.n_warm:,} warm and {self.n_cold:,} cold users in each of {len(self.seeds)} seed(s), "
@@ -201,7 +201,7 @@ class Results:
         return {(figure.strategy, figure.metric, figure.slice): figure for figure in self.figures}
 
     def find(self, strategy: str, metric: str, slice: str = ALL) -> Figure | None:  # noqa: A002
-        """Return one figure, as `get`; None where it was not measured."""
+        """Return one figure, like `get`; None if it was not measured."""
         return self._by_key.get((strategy, metric, slice))
 
     def get(self, strategy: str, metric: str, slice: str = ALL) -> Figure:  # noqa: A002
@@ -210,12 +210,12 @@ class Results:
         Parameters
         ----------
         strategy, metric, slice
-            Their names: those of `strategies`, and those that are listed at `firstday.evaluation.results.Figure`.
+            Names from `strategies`, and those listed at `firstday.evaluation.results.Figure`.
 
         Raises
         ------
         ArgumentError
-            It was not measured.
+            The figure was not measured.
         """
         figure = self.find(strategy, metric, slice)
         if figure is None:
@@ -225,14 +225,14 @@ class Results:
         return figure
 
     def to_frame(self, library: Library = "polars") -> Any:
-        """Return the table as a data frame with the columns of `Figure`, null where there is no interval.
+        """Return the table as a data frame with the columns of `Figure`; intervals may be null.
 
         Parameters
         ----------
         library
-            Whose data frame: ``polars``, ``pandas`` or ``pyarrow``.
+            Library of the data frame: ``polars``, ``pandas`` or ``pyarrow``.
         """
-        types: dict[str, type[pl.DataType]] = {"low": pl.Float64, "high": pl.Float64}  # a column may be null throughout
+        types: dict[str, type[pl.DataType]] = {"low": pl.Float64, "high": pl.Float64}  # a column may be all null
         frame = pl.DataFrame([asdict(figure) for figure in self.figures], schema_overrides=types)
         return give_frame(frame, library)
 
@@ -261,29 +261,29 @@ class Results:
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:
-        """The strategies, in the order in which they were judged."""
+        """The strategies in evaluation order."""
         return tuple(dict.fromkeys(figure.strategy for figure in self.figures))
 
     @cached_property
     def best_first(self) -> tuple[str, ...]:
-        """The strategies, best precision first, ties in the order in which they were judged."""
+        """The strategies by precision, best first; ties in evaluation order."""
         return tuple(sorted(self.strategies, key=lambda name: -self.get(name, "precision").mean))
 
     @property
     def leader(self) -> str:
-        """What the main finding is about: the best plug-in, else `auto`, else `segment`, else the best strategy."""
+        """Strategy of the main finding: the best plug-in, else `auto`, else `segment`, else the best strategy."""
         plugins = filter(is_plugin, self.best_first)
         if (plugin := next(plugins, None)) is not None:
             return plugin
         return next((name for name in ("auto", REFERENCE) if name in self.strategies), self.best_first[0])
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of users of each class of `DISJOINT_SIZES` that has any."""
+        """Return the number of users of each non-empty class of `DISJOINT_SIZES`."""
         figures = {size: self.find(self.strategies[0], "precision", size_slice(size)) for size in DISJOINT_SIZES}
         return {size: figure.n for size, figure in figures.items() if figure}
 
     def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:
-        """Return the figures of all users whose metric begins so (`MINUS`, `RATIO`, `ROUTE`, `TENTH`), by the rest."""
+        """Return the figures of all users by metric suffix, given a prefix (`MINUS`, `RATIO`, `ROUTE`, `TENTH`)."""
         return {
             figure.metric.removeprefix(start): figure
             for figure in self.figures
@@ -291,7 +291,7 @@ class Results:
         }
 
     def compared_groups(self, strategy: str) -> dict[tuple[str, str], Figure]:
-        """Return the difference of each profile group to all others, by column and label; too small ones left out."""
+        """Return the difference of each large enough profile group to all others, by column and label."""
         return {
             (column, label): figure
             for column, labels in self.groups.items()
@@ -300,9 +300,9 @@ class Results:
         }
 
     def largest_gap(self, strategy: str) -> tuple[str, str] | None:
-        """Return column and label of the group whose difference to all others is the largest beyond noise, or None."""
+        """Return column and label of the group with the largest significant difference to all others, or None."""
         gaps = {group: figure for group, figure in self.compared_groups(strategy).items() if figure.is_clear}
-        # Of two groups that are all users, each is the other's gap: name the one that gets less.
+        # If two groups cover all users, each is the other's gap: report the one with lower precision.
         return max(gaps, key=lambda group: (round(abs(gaps[group].mean), 9), -gaps[group].mean), default=None)
 
     def to_json(self) -> dict[str, Any]:
@@ -330,7 +330,7 @@ class Results:
         }
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
-        """Return the figures of one strategy as JSON values; null where there is no such user."""
+        """Return the figures of one strategy as JSON values; null for empty slices."""
         at = partial(self.find, name)
         values: dict[str, Any] = {"strategy": name}
         for metric in METRICS:
@@ -385,7 +385,7 @@ class Results:
         }
 
     def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
-        """Return how one baseline was tuned as JSON values."""
+        """Return the tuning of one baseline as JSON values."""
         by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
         return {
             "chosen_on": "validation users of the first cut-off"
@@ -398,7 +398,7 @@ class Results:
 
 
 def best_on_all(all_results: Sequence[Results]) -> list[str]:
-    """Return the strategies of several evaluations, those first that are nearest to the best of each on average."""
+    """Return the strategies of several evaluations, ordered by mean distance to the best of each."""
     behind: dict[str, list[float]] = {}
     for results in all_results:
         best = results.get(results.best_first[0], "precision").mean
@@ -418,11 +418,11 @@ def _ends(figure: Figure | None) -> list[float] | None:
 
 
 def _with_ends(key: str, figure: Figure | None, n: str | None = None) -> dict[str, Any]:
-    """Return a figure, the ends of its interval under `key_ci`, and its users under the key `n`."""
+    """Return a figure, its interval as `key_ci`, and its number of users under the key `n`."""
     values: dict[str, Any] = {key: _mean(figure), f"{key}_ci": _ends(figure)}
     return values if n is None else {**values, n: figure.n if figure else 0}
 
 
 def mean_fit_seconds(tunings: Sequence[Tuning]) -> float:
-    """Return the time to fit a baseline with the options chosen, mean over seeds."""
+    """Return the time to fit a baseline with the chosen options, mean over seeds."""
     return sum(tuning.fit_seconds for tuning in tunings) / len(tunings)

@@ -1,4 +1,4 @@
-"""Cold users x strategies x seeds: who gets how good a list."""
+"""Evaluation: train per seed or cut-off and score the strategies' lists for cold users."""
 
 from __future__ import annotations
 
@@ -49,41 +49,41 @@ from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import Tuning, with_options
 
 ENOUGH_SECONDS, MOST_PASSES = 0.2, 5
-"""Lists are made until they took so long, but no oftener than that, and the quickest pass is their time."""
+"""Timing passes repeat until this total time or this number of passes; the fastest one counts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One training: every strategy's lists for its cold users, judged.
+    """One training run, and the scores of every strategy on its cold users.
 
     Parameters
     ----------
     seed, cut_off
         The seed, and the cut-off (microseconds since 1970 UTC; None under `sampled`).
     scores
-        By strategy.
+        Scores by strategy.
     cohort
         The cold users.
     did_nothing
-        Whether each left nothing but a profile on day one, bool, shape (n_cold,).
+        Mask of users with only a profile on day one, bool, shape (n_cold,).
     has_friends
-        Whether each has a friend whose habits the model knows, bool, shape (n_cold,).
+        Mask of users with a friend whose habits the model knows, bool, shape (n_cold,).
     n_warm
-        How many users the model was trained on.
+        Number of users the model was trained on.
     k
         Length of the lists.
     fit_seconds
-        Time to train.
+        Training time.
     profiles
         From `read_profiles`.
     used
-        What cold users went on to use by popularity, int64, shape (`N_TENTHS`,).
+        Later use of cold users by popularity, int64, shape (`N_TENTHS`,).
     n_items
-        Items of each part, int64, shape (`N_TENTHS`,).
+        Number of items of each tenth, int64, shape (`N_TENTHS`,).
     segments, history
-        Segments, largest first, and training of the cold model.
+        Segments, largest first, and training history of the cold model.
     notes
-        What was decided about the data.
+        Decisions about the data.
     tunings
         How the options of methods were chosen, by name.
     """
@@ -107,7 +107,7 @@ class Run:
 
 
 def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
-    """Make one strategy's lists for a cohort and measure them."""
+    """Make and score one strategy's lists for a cohort."""
     answer, seconds = _time_lists(query, strategy)
     reached = len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items
     return Scores(
@@ -121,11 +121,11 @@ def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divid
 
 
 def _time_lists(query: Query, strategy: str | Strategy) -> tuple[Answer, float]:
-    """Make lists, and return them with the least time of a few passes; a pass that takes long is the only one."""
-    answer_all(query.take(np.arange(1)), strategy)  # what a model prepares once is not a user's time
+    """Make lists and return them with the time of the fastest pass; a slow pass is not repeated."""
+    answer_all(query.take(np.arange(1)), strategy)  # warm-up: one-time preparation is not a user's time
     passes: list[float] = []
     while not passes or (sum(passes) < ENOUGH_SECONDS and len(passes) < MOST_PASSES):
-        fresh = replace(query)  # nothing computed for another strategy, or in another pass, is counted as free
+        fresh = replace(query)  # no cached results of other strategies or passes
         began = perf_counter()
         answer = answer_all(fresh, strategy)
         passes.append(perf_counter() - began)
@@ -145,42 +145,43 @@ def evaluate(
     against: Sequence[str] = (REFERENCE,),
     progress: Progress | bool | None = True,
 ) -> Results:
-    """Train on what is known of warm users, and judge strategies on cold ones.
+    """Train on warm users and evaluate strategies on cold users.
 
-    Where registrations are known, a model is trained at each of several cut-offs on what came before it, and judged on
-    the newcomers until the next one (`registration.cut_offs`). Else cold users are drawn at random, once for each seed.
+    With registration times, a model is trained at each of several cut-offs on the log before it. It is evaluated on the
+    newcomers up to the next cut-off (`registration.cut_offs`). Otherwise cold users are sampled, once per seed.
 
     Parameters
     ----------
     dataset, config, progress
         See `train`.
     strategies
-        Names of strategies, or methods of your own: a `StrategySpec`, or a `ColdModelSpec` (judged by both of its
-        strategies). What they need is trained. If empty, all that a model of the configuration can answer by, see
-        `default_strategies`.
+        Names of strategies, or methods of your own: a `StrategySpec`, or a `ColdModelSpec` (evaluated with both of its
+        strategies). What they need is trained. If empty, all that a model of this configuration supports,
+        see `default_strategies`.
     baselines
-        Whether all strategies with options to search, and the paper's own system as published, are judged beside them.
+        Whether to add all strategies with options to search, and the paper's own system as published.
     tune_once
-        Whether the options chosen on the first seed's validation users serve for every seed: much quicker, and to the
-        advantage of methods with options, as some of these are cold users of other seeds. With cut-offs, options are
-        always those chosen at the first one.
+        Whether to reuse the options chosen on the first seed's validation users for every seed. This is much faster,
+        but favours methods with options, because some of these users are cold users of other seeds. With cut-offs,
+        options are always those chosen at the first one.
     n_seeds
-        How many seeds, from `config.seed` on.
+        Number of seeds, starting at `config.seed`.
     k
-        Length of the lists; `recommend.k` of the configuration if left out. What training chooses on validation users
-        (options of methods, weights, when to stop) is chosen for lists of `recommend.k` in any case.
+        Length of the lists; by default `recommend.k` of the configuration. Choices made on validation users (options of
+        methods, weights, early stopping) always use lists of `recommend.k`.
     divide_by
-        What precision is divided by: hits / min(k, items to be found) as in the paper (``min``), or hits / k (``k``).
+        Denominator of precision: hits / min(k, number of relevant items) as in the paper (``min``), or hits / k
+        (``k``).
     against
-        Strategies with which the others are compared, by difference and ratio of precision. A method from outside
-        firstday is compared with every other by difference.
+        Reference strategies for differences and ratios of precision. Third-party methods also get the difference to
+        every other strategy.
 
     Raises
     ------
     ConfigError
-        A strategy that does not exist or cannot be asked, or a setting that does not fit.
+        A strategy does not exist or is not available, or a setting does not fit.
     DataError
-        Nobody can be judged.
+        There are no users to evaluate.
     """
     expect("dataset", dataset, Dataset, LOADED)
     expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
@@ -237,7 +238,7 @@ def evaluate(
                 )
                 judged = {name: tunings[name] for name in names if name in tunings}
                 runs.append(replace(run, cut_off=holdout.cut_off, tunings=judged))
-                del recommender, published  # a model less in memory while the next is trained
+                del recommender, published  # free a model's memory before training the next
         report("done", n_runs, n_runs)
     if not runs:
         raise DataError(
@@ -256,13 +257,13 @@ def evaluate(
 
 
 def default_strategies(dataset: Dataset, config: Config) -> tuple[str, ...]:
-    """Return all strategies that a model of a configuration can answer by; `friends` only where somebody has any."""
+    """Return all strategies that a model of a configuration supports; `friends` only if there are friendships."""
     nobody = dataset.friends is None or not dataset.friends.n_entries
     return tuple(name for name in strategies_with(config) if not (nobody and name == FRIENDS.name))
 
 
 def _names_of(strategies: Sequence[str | Method]) -> list[str]:
-    """Return the names to judge, after making the caller's own methods known."""
+    """Return the names of the strategies, after registering the caller's own methods."""
     names: list[str] = []
     for strategy in strategies:
         if isinstance(strategy, str):
@@ -275,7 +276,7 @@ def _names_of(strategies: Sequence[str | Method]) -> list[str]:
 
 
 def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> tuple[Strategy, Tuning]:
-    """Train the paper's own system as it is published, on the first day ones of a split."""
+    """Train the paper's own system as published, on the first day ones of a split."""
     published = as_published(config)
     began = perf_counter()
     split = replace(split, warm_day_one=split.warm_day_one[:1])
@@ -305,16 +306,16 @@ def judge_run(
     divide_by: PrecisionRule = "min",
     progress: Progress = no_progress,
 ) -> Run:
-    """Judge strategies on the cold users of one trained model.
+    """Score strategies on the cold users of one trained model.
 
     Parameters
     ----------
     query
-        The cold users, asking the model.
+        The cold users, querying the model.
     cohort
-        Who they are, and what they used afterwards.
+        The cold users and the items they went on to use.
     strategies
-        Names of strategies, or `PAPER_SEGMENT` for `published`; a name given twice counts once.
+        Names of strategies, or `PAPER_SEGMENT` for `published`; duplicates count once.
     seed, n_warm, fit_seconds, notes
         See `Run`.
     published
@@ -322,7 +323,7 @@ def judge_run(
     divide_by
         See `firstday.metrics.measure`.
     progress
-        Called as strategies are judged.
+        Called after each strategy.
     """
     names = tuple(dict.fromkeys(strategies))
     scores = {}
@@ -360,22 +361,22 @@ def join_runs(
     precomputed: bool = False,
     target_days: float | None = None,
 ) -> Results:
-    """Put runs together: means over the users of all runs, with intervals over cohorts, or users where these are few.
+    """Pool runs: means over the users of all runs, with intervals over cohorts, or over users if cohorts are few.
 
     Parameters
     ----------
     dataset
-        Its name, for the record.
+        Name of the dataset, recorded in the results.
     runs
-        One for each training, of the same strategies.
+        One per training run, with the same strategies.
     protocol
-        Its name, for the record.
+        Name of the protocol, recorded in the results.
     divide_by
         See `firstday.metrics.measure`.
     against
-        Strategies with which the others are compared; those that were not judged are passed over.
+        Reference strategies; those not evaluated are ignored.
     precomputed, target_days
-        Whether vectors were brought along, and the length of the target window, for the record.
+        See `Results`.
     """
 
     def join(column: Callable[[Run], np.ndarray]) -> np.ndarray:

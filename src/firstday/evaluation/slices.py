@@ -1,4 +1,4 @@
-"""Slices of the cold users, by day one and by profile, and the tenths of items by popularity."""
+"""Slices of the cold users by day one and profile, and tenths of items by popularity."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {
     "4-9": (4, 9),
     "10+": (10, MOST_ITEMS),
 }
-"""Classes of day-one size, in items: first and last."""
+"""Classes of day-one size, as minimum and maximum number of items."""
 DISJOINT_SIZES = ("0", "1-3", "4-9", "10+")
 MIN_USERS = 30
-"""Groups of fewer users are put together: their means would be mostly chance."""
+"""Minimum number of users per group; smaller groups are merged, because their means are mostly noise."""
 AGE = "age"
 AGE_BANDS = (18, 25, 35, 45, 55, 65)
-"""Where a new band of ages begins, in years."""
+"""Lower bounds of age bands, in years."""
 OLDEST = 999
-"""Where the last band ends."""
+"""Upper bound of the last age band."""
 UNKNOWN = "not known"
 REFERENCE = "segment"
-"""The strategy that the others are compared with, user by user."""
+"""The strategy that others are compared with, user by user."""
 BASELINE = "popular"
-"""What the main finding compares with."""
+"""The strategy that the main finding compares with."""
 TENTH = "places_by_popularity:"
-"""How names of metrics begin that are shares of places by tenth of items."""
+"""Prefix of the metrics that are shares of list entries by tenth of items."""
 
 
 def size_slice(size: str) -> str:
-    """Return the name of the slice of a class of day-one size."""
+    """Return the slice name of a day-one size class."""
     return f"day_one_size={size}"
 
 
 def group_slice(column: str, label: str) -> str:
-    """Return the name of the slice of a profile group; a column that is named as another slice gets a prefix."""
+    """Return the slice name of a profile group; columns that clash with other slices get a prefix."""
     return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off') else ''}{column}={label}"
 
 
 def slice_by_day_one(size: np.ndarray, did_nothing: np.ndarray, has_friends: np.ndarray) -> dict[str, np.ndarray]:
-    """Divide users by what is known of their day one.
+    """Return masks of the slices by day one.
 
     Parameters
     ----------
     size
-        Items used on day one, shape (n,).
+        Number of items used on day one, shape (n,).
     did_nothing
-        Whether each left nothing but a profile, bool, shape (n,).
+        Mask of users with only a profile, bool, shape (n,).
     has_friends
-        Whether each has a friend whose habits the model knows, bool, shape (n,).
+        Mask of users with a friend whose habits the model knows, bool, shape (n,).
 
     Returns
     -------
     dict
-        Whether each user is in the slice, bool, shape (n,), by name of the slice; slices without users are left out.
+        Mask by slice name, bool, shape (n,); empty slices are omitted.
     """
     slices = {size_slice(label): (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
     slices |= {NOTHING_DONE: did_nothing, FRIENDS_ONLY: did_nothing & has_friends}
@@ -70,19 +70,19 @@ def slice_by_day_one(size: np.ndarray, did_nothing: np.ndarray, has_friends: np.
 
 
 def read_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
-    """Return what is known of each user by profile column: ages, -1 where missing, and values as text.
+    """Return each profile column: ages as integers, -1 if missing, and other values as text.
 
     Parameters
     ----------
     signals
-        Of the users.
+        Signals of the users.
     values
-        What each code of a profile column stands for.
+        Labels of the codes of each profile column.
 
     Returns
     -------
     dict
-        Arrays of integers or of str, shape (n_users,), `UNKNOWN` where a value is missing.
+        Integer or str arrays, shape (n_users,); missing values are `UNKNOWN`.
     """
     ages = {} if signals.ages is None else {AGE: signals.ages}
     groups = {name: np.array([*values[name], UNKNOWN], dtype=object)[codes] for name, codes in signals.groups.items()}
@@ -90,20 +90,20 @@ def read_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> 
 
 
 def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """Divide users by each profile column that tells them apart.
+    """Return masks of the groups of each profile column with more than one group.
 
     Parameters
     ----------
     profiles
-        From `read_profiles`, one row for each user and seed, shape (n,).
+        From `read_profiles`, one row per user and seed, shape (n,).
     users
-        Whose each row is, integers, shape (n,).
+        User of each row, integers, shape (n,).
 
     Returns
     -------
     dict
-        Whether each row is in a group, bool, shape (n,), by column and label: bands of ages in order, joined until
-        each has `MIN_USERS` users; other values by size, then rarer ones together; unknown values last.
+        Masks by column and label, bool, shape (n,). Age bands are in order, merged until each has `MIN_USERS` users.
+        Other values are by size, followed by rarer ones as one group and by unknown values.
     """
     groups = {
         column: _divide_ages(values, users) if column == AGE else _divide_values(values.astype(str), users)
@@ -113,7 +113,7 @@ def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> d
 
 
 def _divide_ages(ages: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the members of each band of ages, by label; neighbouring bands are joined until each has enough users."""
+    """Return the mask of each age band, by label; adjacent bands are merged until each has enough users."""
     runs: list[list[int]] = []
     edges = [0, *AGE_BANDS, OLDEST]
     for first, end in pairwise(edges):
@@ -127,14 +127,14 @@ def _divide_ages(ages: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _name_band(first: int, end: int) -> str:
-    """Name the ages from the first to before the end."""
+    """Format the age band [first, end)."""
     if first == 0:
         return "any age" if end == OLDEST else f"under {end}"
     return f"{first} and over" if end == OLDEST else f"{first} to {end - 1}"
 
 
 def _divide_values(values: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the members of each value, by value; those of fewer than `MIN_USERS` users are put together."""
+    """Return the mask of each value; values with fewer than `MIN_USERS` users are merged."""
     members = {value: values == value for value in np.unique(values).tolist()}
     unknown = {UNKNOWN: members.pop(UNKNOWN)} if UNKNOWN in members else {}
     sizes = {value: _count_users(inside, users) for value, inside in members.items()}
@@ -147,7 +147,7 @@ def _divide_values(values: np.ndarray, users: np.ndarray) -> dict[str, np.ndarra
 
 
 def _count_users(members: np.ndarray, users: np.ndarray) -> int:
-    """Count the users of some rows."""
+    """Return the number of distinct users in some rows."""
     return len(np.unique(users[members]))
 
 
@@ -155,7 +155,7 @@ N_TENTHS = 10
 
 
 def divide_by_use(model: TrainedModel) -> np.ndarray:
-    """Return the part of each item of a model, by what its warm users used; see `divide_into_tenths`."""
+    """Return the popularity tenth of each item of a model, by use of its warm users."""
     return divide_into_tenths(model.everyone.counts.column_sums(), model.popular_items)
 
 
@@ -165,19 +165,18 @@ def divide_into_tenths(uses: np.ndarray, order: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     uses
-        How many users use each item, shape (n_items,).
+        Number of users of each item, shape (n_items,).
     order
-        The items, the most used first, shape (n_items,).
+        Item indexes, most used first, shape (n_items,).
 
     Returns
     -------
     numpy.ndarray
-        The part of each item, 0 for the most used ones to 9, int64, shape (n_items,); items that nobody used are in
-        the last.
+        Part of each item, from 0 (most used) to 9, int64, shape (n_items,); unused items are in the last part.
     """
     uses = np.asarray(uses, dtype=np.float64)
     total = max(uses.sum(), 1.0)
-    # An item lies where the middle of its use lies, so that one of more than a tenth of all use stays whole.
+    # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2
     part = np.empty(len(uses), dtype=np.int64)
     part[order] = np.minimum((N_TENTHS * middle / total).astype(np.int64), N_TENTHS - 1)
@@ -186,7 +185,7 @@ def divide_into_tenths(uses: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def count_by_part(items: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Count items by part, those below 0 left out, int64, shape (N_TENTHS,)."""
+    """Count items by part, ignoring those below 0, int64, shape (N_TENTHS,)."""
     return np.bincount(part[items[items >= 0]], minlength=N_TENTHS)
 
 

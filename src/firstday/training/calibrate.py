@@ -1,4 +1,4 @@
-"""How likely users are to use what a strategy lists, learned from validation users (not in the paper)."""
+"""Calibration of scores: the probability of use by position, fitted on validation users (not in the paper)."""
 
 from __future__ import annotations
 
@@ -14,29 +14,23 @@ from firstday.recommend.spec import PROBABILITY
 from firstday.training.validation import Fold, head
 
 MOST_USERS = 1_000
-"""Validation users whose lists are looked at, at most."""
+"""Maximum number of validation users to fit on."""
 USERS_FOR_CALIBRATION = 20
-"""With fewer validation users whom a strategy answers, nothing is said of its probabilities."""
+"""Minimum number of validation users a strategy must answer to be calibrated."""
 LEAST_PLACES = 20
-"""Places of a list that are looked at, at least; as many as lists have where that is more."""
+"""Minimum list length to fit on; longer if the model's lists are longer."""
 PLACES = 200
-"""Places of a list whose probability is known; those behind what was looked at follow from the same curve."""
+"""Positions with a stored probability; beyond the fitted list length the curve is extrapolated."""
 
 
 def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
-    """Return the calibration of each strategy of a model whose scores stand for probabilities, by name.
-
-    Parameters
-    ----------
-    folds
-        Validation users, asking trained models.
-    """
+    """Return the calibration of each strategy whose scores are probabilities, by name."""
     found = {name: calibrate_strategy(folds, name) for name in strategies_of(folds[0].query.model)}
     return {name: calibration for name, calibration in found.items() if calibration is not None}
 
 
 def calibrate_strategy(folds: Sequence[Fold], name: str) -> Calibration | None:
-    """Return the calibration of one strategy; None where its scores stand for none, or too little is known."""
+    """Calibrate one strategy; None if its scores are not probabilities or there is too little data."""
     spec, folds = find_strategy(name), head(folds, MOST_USERS)
     if spec.scale != PROBABILITY:
         return None
@@ -52,25 +46,25 @@ def calibrate_strategy(folds: Sequence[Fold], name: str) -> Calibration | None:
 
 
 def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) -> Calibration | None:
-    """Fit the probability of use to lists; None where all places hit, or none.
+    """Fit the probability of use by position; None if all listed items are hits, or none are.
 
-    Logistic regression on log(1 + place), the root of the place (from 0) and the score of the first place. On test
-    users it was better calibrated than isotonic regression on scores, which are not comparable over users, and told
-    more than isotonic regression on places (`python benchmarks/calibration.py`).
+    Logistic regression on log(1 + position), the square root of the position (from 0) and the score at the first
+    position. On test users it was better calibrated than isotonic regression on scores, which are not comparable across
+    users, and more informative than isotonic regression on positions (`python benchmarks/calibration.py`).
 
     Parameters
     ----------
     scores
         float32, shape (n_users, k), best first.
     listed
-        Whether there is an item, bool, shape (n_users, k).
+        Mask of non-empty positions, bool, shape (n_users, k).
     hits
-        Whether the user used it afterwards, bool, shape (n_users, k).
+        Whether the user went on to use the item, bool, shape (n_users, k).
 
     Raises
     ------
     MissingExtraError
-        Libraries for training are not installed.
+        The training libraries are not installed.
     """
     with needs_extra("training", "train"):
         from sklearn.linear_model import LogisticRegression
@@ -81,7 +75,7 @@ def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) ->
     first = scores[:, 0].astype(np.float64)
     inputs = np.stack([np.log1p(places), np.sqrt(places), first[rows]], axis=1)
     centre, spread = inputs.mean(axis=0), inputs.std(axis=0)
-    spread[spread == 0] = 1  # one place, or one score
+    spread[spread == 0] = 1  # constant input: a single position or a single score
     model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, used)
     weights = model.coef_[0] / spread
     every = np.arange(PLACES)

@@ -1,4 +1,4 @@
-"""The stages in order: tables -> split -> embeddings -> segments -> features -> cold model -> recommender."""
+"""Training pipeline: tables -> split -> embeddings -> segments -> features -> cold model -> recommender."""
 
 from __future__ import annotations
 
@@ -49,33 +49,33 @@ from firstday.training.weights import choose_weights
 def train(
     dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress | bool | None = True
 ) -> Recommender:
-    """Train on all users who used something, and choose settings on past newcomers, held out or by cross-fitting.
+    """Train on all users with interactions; choose settings on past newcomers, by holdout or cross-fitting.
 
     Parameters
     ----------
     dataset
-        From `load`: tables of this machine, or on a cluster. On a cluster, `training.most_users` of the users are
-        brought here to learn from, and everyone is counted there.
+        From `load`: local tables, or tables on a cluster. From a cluster, `training.most_users` users are brought to
+        this machine to train on; counts cover all users.
     config
-        Settings; the defaults if left out.
+        Settings; the defaults if omitted.
     progress
-        True shows bars in a terminal and in a notebook; None shows nothing; a function is called as stages advance,
-        with the name of the stage, the steps done and the steps in all.
+        True shows progress bars in terminals and notebooks; None shows nothing. A function is called with the stage
+        name, the steps done and the total number of steps.
 
     Returns
     -------
     Recommender
-        Its ``model.facts["metrics"]["precision"]`` has the precision on the validation users, on whom settings were
-        chosen: slightly optimistic, where `evaluate` is not.
+        Its ``model.facts["metrics"]["precision"]`` is the precision on the validation users. It is slightly optimistic,
+        because settings were chosen on the same users; `evaluate` is not.
 
     Raises
     ------
     DataError
-        Too few users.
+        There are too few users.
     ConfigError
-        A setting that does not fit the data.
+        A setting does not fit the data.
     MissingExtraError
-        Libraries for training are not installed.
+        The training libraries are not installed.
     """
     expect("dataset", dataset, (Dataset, LargeDataset), LOADED)
     config = Config.of(config)
@@ -100,26 +100,26 @@ def fit(
     learners: Learners | None = None,
     progress: Progress = no_progress,
 ) -> Recommender:
-    """Run every stage on the warm users of a split; cold users take part in nothing.
+    """Run every stage on the warm users of a split; cold users are never used.
 
-    Where validation users are too few to hold out, each fold of them is judged by a model that did not learn from it;
-    what the folds choose is then fitted on everybody.
+    With too few validation users for a holdout, settings are cross-fitted: each fold is scored by a model trained
+    without it. The final model is then trained on all users with the settings chosen on the folds.
 
     Parameters
     ----------
     dataset, split, config
         The data, the roles of its users, and all settings.
     weigh
-        Whether to choose what `soft_segments`, `neighbors`, `friends` and `blend` weigh; else they have their defaults.
+        Whether to choose the weights of `soft_segments`, `neighbors`, `friends` and `blend`; otherwise defaults apply.
     learners
-        Where the data is on a cluster: how to ask about everyone. None: the dataset has all users.
+        For data on a cluster: how to query all users. None: the dataset holds all users.
     progress
         See `train`.
 
     Raises
     ------
     ConfigError
-        A setting that does not fit the data, or that another engine is needed for, or a device that is not there.
+        A setting does not fit the data or requires another engine, or the device is not available.
     """
     check_device(config)
     if config.training.factors == "mllib" and (learners is None or learners.factorise is None):
@@ -161,26 +161,26 @@ def fit(
 
 
 def _prefix(progress: Progress, prefix: str) -> Progress:
-    """Return progress whose stages begin with a prefix."""
+    """Prepend a prefix to the stage names of progress."""
     return lambda stage, done, total: progress(f"{prefix}{stage}", done, total)
 
 
 @dataclass(frozen=True, eq=False)
 class _Learned:
-    """A model without chosen settings.
+    """A model before its settings are chosen.
 
     Parameters
     ----------
     fold
-        Its validation users, asking the model, and what they used afterwards.
+        Validation users, querying the model, and the items they went on to use.
     held_out
-        `user_ix` of those who took no part, shape (n,).
+        `user_ix` of the held-out users, shape (n,).
     shown_counts
-        What was shown to users by the segments of their own vectors; None without impressions.
+        Impressions by segment of the users' own vectors; None without impressions.
     shown_to
-        `user_ix` of these users, shape (n,).
+        `user_ix` of the users counted in `shown_counts`, shape (n,).
     n_warm, n_learned
-        How many warm users there are, and how many of them vectors and networks were learned from.
+        Number of warm users, and of those that embeddings and networks were trained on.
     """
 
     fold: Fold
@@ -203,7 +203,7 @@ def _learn(
 ) -> _Learned:
     """Run the stages up to the model.
 
-    Where it `is_final`, validation users are learned from, and training stops where it did in the folds.
+    If `is_final`, train on validation users too, and stop where training stopped in the folds.
     """
     describe_everyone = None if learners is None else learners.describe_everyone
     counted, counted_uses = split.warm, use_of_warm(dataset, split, config)
@@ -334,7 +334,7 @@ def _learn(
 
 
 def close_items(batch: SignalBatch, cohort: Cohort, config: Config) -> SparseRows:
-    """Return the items that may not be in the lists of a cohort: used, banned, or not yet there, (n_users, n_items)."""
+    """Return the items excluded from a cohort's lists (used, banned or not yet added), shape (n_users, n_items)."""
     closed = batch.closed_items(config.signals)
     return closed if cohort.unborn is None else union_rows([closed, cohort.unborn])
 
@@ -342,7 +342,7 @@ def close_items(batch: SignalBatch, cohort: Cohort, config: Config) -> SparseRow
 def count_others(
     dataset: Dataset, model: TrainedModel, warm: np.ndarray, held_out: Ids, split: Split
 ) -> ShownCounts | None:
-    """Count what was shown to the users of a dataset who are neither warm nor held out; None without impressions."""
+    """Count impressions of users who are neither warm nor held out; None without impressions."""
     if dataset.impressions is None:
         return None
     window = split.warm_window
@@ -351,22 +351,22 @@ def count_others(
 
 
 def items_without_vector(dataset: Dataset) -> np.ndarray:
-    """Return the items that have no vector where vectors are precomputed, int32; they are left out of lists."""
+    """Return the items without a precomputed vector, int32; they are never recommended."""
     return np.zeros(0, dtype=np.int32) if dataset.precomputed is None else dataset.precomputed.items_without
 
 
 def use_of_warm(dataset: Dataset, split: Split, config: Config) -> SparseRows:
-    """Return the items that each warm user uses, shape (n_warm, n_items)."""
+    """Return the items each warm user uses, shape (n_warm, n_items)."""
     return select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
 
 
 def find_learners(uses: SparseRows) -> np.ndarray:
-    """Return the rows of the users who used `LEAST_LEARNED` items, ascending."""
+    """Return the rows of users with at least `LEAST_LEARNED` items, ascending."""
     return np.flatnonzero(uses.lengths() >= LEAST_LEARNED)
 
 
 def choose_learners(dataset: Dataset, warm: np.ndarray, rows: np.ndarray, config: Config) -> np.ndarray:
-    """Return the rows of the users to learn from, ascending: `training.most_users` with the least stable numbers.
+    """Return the rows of the users to train on, ascending: the `training.most_users` with the smallest stable numbers.
 
     Parameters
     ----------
@@ -375,27 +375,27 @@ def choose_learners(dataset: Dataset, warm: np.ndarray, rows: np.ndarray, config
     warm
         `user_ix` of warm users, shape (n_warm,).
     rows
-        Those that may be learned from, of `find_learners`.
+        Eligible rows, from `find_learners`.
     """
     numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
     return np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
 
 
 def count_groups(dataset: Dataset, users: np.ndarray, uses: SparseRows, catalogue: Catalogue) -> dict[str, ItemCounts]:
-    """Count what the users of each profile group use, given `user_ix` and a row of `uses` for each."""
+    """Count the items used by each profile group, given `user_ix` and one row of `uses` per user."""
     sizes = {name: len(values) for name, values in catalogue.groups.items()}
     sizes |= {} if dataset.ages is None else {AGE: N_AGES}
     return {name: count_items(codes_of(dataset, name, users), uses, n) for name, n in sizes.items()}
 
 
 def describe_time(dataset: Dataset) -> dict[str, str]:
-    """Return the days of the first and last interaction; nothing where they have no times."""
+    """Return the dates of the first and last interaction; empty without timestamps."""
     ends = {"first_interaction": dataset.events.first, "last_interaction": dataset.events.last}
     return {name: str(np.datetime64(us, "us").astype("datetime64[D]")) for name, us in ends.items() if us is not None}
 
 
 def describe_unlisted(model: TrainedModel) -> dict[str, Any]:
-    """Return how many items no list has, since they have no vector, and the first ones; nothing where all have one."""
+    """Return the number of items without a vector, and the first of them; empty if there are none."""
     if not len(model.unlisted):
         return {}
     first = [model.catalogue.items[item] for item in model.unlisted[:FIRST_NAMED].tolist()]
@@ -403,7 +403,7 @@ def describe_unlisted(model: TrainedModel) -> dict[str, Any]:
 
 
 def describe_shown(model: TrainedModel) -> dict[str, Any]:
-    """Return how many impressions a model has counted, and how many were used; nothing where it has none."""
+    """Return the number of impressions and how many led to use; empty without impressions."""
     counts = model.shown_counts
     if counts is None:
         return {}
@@ -412,9 +412,9 @@ def describe_shown(model: TrainedModel) -> dict[str, Any]:
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
-    """Ask a model for lists for the users of a cohort, from their profile and day one alone.
+    """Query a model for the users of a cohort with their profile and day one alone.
 
-    What was shown to them until the end of day one, and passed over, is known too; not so where day ones are drawn.
+    Impressions up to the end of day one are included, unless day ones are sampled.
     """
     model, passed_over = recommender.model, None
     if cohort.day_end_us is not None:
@@ -439,7 +439,7 @@ def collect_facts(
     n_users: tuple[int, int],
     learners: Learners | None = None,
 ) -> dict[str, Any]:
-    """Return what people want to know of a model: data counts and validation metrics."""
+    """Return the facts stored with a model: data counts and validation metrics."""
     precision = {
         name: round(100 * float(measure_folds(judged, name).mean()), 4)
         for name in ("popular", "segment", "blend", "auto")

@@ -1,4 +1,4 @@
-"""Training of the networks and of other methods, stopped by the precision of lists for validation users."""
+"""Training of networks and other methods, with early stopping on the precision of validation users' lists."""
 
 from __future__ import annotations
 
@@ -23,40 +23,30 @@ from firstday.sparse import SparseRows
 from firstday.training.validation import Validation, Watch
 
 MOST_CLUSTERED_INPUTS = 10_000
-"""Users among whom the centroids of input vectors are sought, which are twenty times as wide as users' vectors."""
+"""Maximum number of users to cluster input vectors of, which are twenty times as wide as user vectors."""
 METHOD = "method "
-"""The stage of progress of a method that learns begins so."""
+"""Prefix of the progress stages of trained methods."""
 
 
 def check_device(config: Config) -> None:
-    """Raise at once, not after minutes, where networks cannot be trained on `config.device`.
+    """Raise immediately if networks cannot be trained on `config.device`.
 
     Raises
     ------
     ConfigError
-        The device is not there.
+        The device is not available.
     MissingExtraError
-        Libraries for training are not installed.
+        The training libraries are not installed.
     """
     if config.device in ("auto", "cpu"):
-        return  # always there: nothing needs to be loaded to tell
+        return  # always available: skip importing torch
     with needs_extra("training", "train"):
         from firstday.cold.device import choose_device
     choose_device(config.device)
 
 
 def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> Segments:
-    """Cluster warm users by the features of their first day one, scaled to length 1, and count what each cluster uses.
-
-    Parameters
-    ----------
-    features
-        Day-one features of the warm users.
-    uses
-        Which items each uses, shape (n_warm, n_items).
-    config
-        Number of clusters (`recommend.input_clusters`) and settings of k-means.
-    """
+    """Cluster warm users by the unit-length features of their first day-one sample; count each cluster's items."""
     return fit_segments_by_parts(
         lambda rows: unit_rows(features.take(rows)),
         features.n_users,
@@ -77,7 +67,7 @@ def train_network(
     watch: Watch,
     progress: Progress = no_progress,
 ) -> ColdModel:
-    """Train the cold model, stopping by precision on validation users (`cold_model.stop_by`).
+    """Train the cold model with early stopping on validation users (`cold_model.stop_by`).
 
     Parameters
     ----------
@@ -88,18 +78,18 @@ def train_network(
     validation_features
         Features of the validation users, float32, shape (n_validation, n_inputs).
     validation
-        Judges their lists.
+        Scores their lists.
     config
         The configuration.
     watch
-        `Stops.watch`, or `Stops.repeat` to stop where training did before.
+        `Stops.watch`, or `Stops.repeat` to stop where earlier training did.
     progress
-        Called as passes are done.
+        Called after each epoch.
 
     Raises
     ------
     MissingExtraError
-        Libraries for training are not installed.
+        The training libraries are not installed.
     """
     with needs_extra("training", "train"):
         from firstday.cold.train_cold_model import train_cold_model
@@ -128,16 +118,16 @@ def train_ranker_of(
     watch: Watch,
     progress: Progress = no_progress,
 ) -> Ranker | None:
-    """Train the ranker, stopping by the precision of `direct` on validation users; None where it is not enabled.
+    """Train the ranker with early stopping on the precision of `direct`; None if it is disabled.
 
     Parameters
     ----------
     features, validation_features, validation, config, watch, progress
         See `train_network`.
     day_ones
-        Items used on day one in each sample of the warm users, each of shape (n_warm, n_items).
+        Items used in each day-one sample of the warm users, each of shape (n_warm, n_items).
     uses
-        Items that each uses in all, shape (n_warm, n_items).
+        All items they use, shape (n_warm, n_items).
     """
     if not config.ranker.enabled:
         return None
@@ -162,14 +152,14 @@ def train_ranker_of(
 def learn_methods(
     data: LearningData, validation: Validation, watch: Watch, progress: Progress = no_progress
 ) -> dict[str, Any]:
-    """Train what `config.methods` names, in its order, but for methods with options to search.
+    """Train the methods named in `config.methods`, in order, except those with options to search.
 
     Parameters
     ----------
     data
-        What methods learn from.
+        Training data.
     validation
-        Judges their lists: a cold model by both of its strategies, a strategy by its own.
+        Scores their lists: a cold model by both of its strategies, a strategy by its own.
     watch
         See `train_network`.
     progress
@@ -178,14 +168,14 @@ def learn_methods(
     Returns
     -------
     dict
-        What each learned, by name.
+        What each method learned, by name.
 
     Raises
     ------
     ConfigError
-        A name is that of no method that learns.
+        A name is not that of a trainable method.
     FirstdayError
-        A method that is not ours raised an error, or returned something other than its `value`.
+        A third-party method raised an error, or returned something other than its `value`.
     """
     data = replace(
         data,

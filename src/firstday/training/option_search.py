@@ -1,4 +1,4 @@
-"""Options of methods: combinations are fitted on warm users, judged on validation users, and the best one kept."""
+"""Hyperparameter search for methods: fit combinations on warm users, keep the best on validation users."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from firstday.training.calibrate import calibrate_strategy
 from firstday.training.validation import Fold, head, measure_folds
 
 MOST_USERS = 2_000
-"""Validation users that are looked at, at most."""
+"""Maximum number of validation users to score."""
 DATA_GRID: Mapping[str, tuple[Any, ...]] = {
     "min_items": (1, 2, 5, 10, 20, 50),
     "window_days": (30.0, 90.0, 180.0, 365.0, None),
 }
-"""Options of every method: which users it learns from, by their number of items, and from how many last days."""
+"""Options of every method: minimum number of items per training user, and training window in days."""
 DATA_START: Mapping[str, tuple[Any, ...]] = {"min_items": (1,), "window_days": (None,)}
-"""Those of a search to begin with, and where all options of a method itself are given."""
+"""Where the search starts; also the values used when all of a method's own options are fixed."""
 NATURAL_ENDS = (0, 1, None)
-"""Values beyond which there is nothing to try: they are no edges of a grid."""
+"""Natural limits of an option: not reported as grid edges, since nothing lies beyond them."""
 LEAST_GAIN = 0.05
-"""Points of precision that a move along a grid must gain; less is far within chance, and each move costs fits."""
+"""Minimum gain in precision, in points, to move along a grid; smaller gains are noise, and each move costs fits."""
 
 
 Edge = Literal["lowest", "highest"]
@@ -51,19 +51,19 @@ class Tuning:
     Parameters
     ----------
     grid
-        Values that each option could have.
+        Candidate values of each option.
     options
-        What was chosen.
+        Chosen values.
     precision
-        Precision of that on the validation users, in %.
+        Their precision on the validation users, in %.
     n_users
-        How many validation users.
+        Number of validation users.
     fit_seconds
-        Time to fit with the options chosen, from the start.
+        Time to fit the chosen options from scratch.
     tune_seconds
-        Time to fit and judge all combinations that were tried.
+        Time to fit and score all combinations tried.
     n_tried
-        How many combinations were fitted and judged.
+        Number of combinations fitted and scored.
     """
 
     grid: Mapping[str, tuple[Any, ...]]
@@ -76,9 +76,9 @@ class Tuning:
 
     @property
     def edges(self) -> dict[str, Edge]:
-        """The options chosen at an edge of the grid, and at which: a value beyond it might be better.
+        """Options chosen at an edge of the grid, and which edge: values beyond it might be better.
 
-        An option that could have one value alone is not among them.
+        Options with a single candidate value are omitted.
         """
         ends = {name: (values[0], values[-1]) for name, values in self.grid.items() if len(values) > 1}
         return {
@@ -88,12 +88,12 @@ class Tuning:
         }
 
     def describe(self) -> str:
-        """Return the options chosen, in words, each with the edge of the grid at which it lies, if it does."""
+        """Describe the chosen options, with the grid edge where one is at an edge."""
         edges = {name: f" ({edge} allowed)" for name, edge in self.edges.items()}
         return ", ".join(f"{name} {_text(value)}{edges.get(name, '')}" for name, value in self.options.items())
 
     def to_json(self) -> dict[str, Any]:
-        """Return what differs from seed to seed as JSON values."""
+        """Return the values that differ between seeds as JSON values."""
         return {
             "options": dict(self.options),
             "edges": self.edges,
@@ -106,50 +106,50 @@ class Tuning:
 
 
 def _text(value: Any) -> str:
-    """Write the value of an option."""
+    """Format the value of an option."""
     return "all" if value is None else f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
-    """Return what was chosen for a method, in words, each choice once; seeds that took over a choice tell nothing."""
+    """Describe each distinct choice for a method once, skipping seeds that reused a choice."""
     return list(dict.fromkeys(tuning.describe() for tuning in tunings if tuning.grid == tunings[0].grid))
 
 
 def learn_with_options(
     dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Tuning], dict[str, Calibration]]:
-    """Fit the methods of `config.methods` that have options, with those that are best for validation users.
+    """Tune and fit the methods of `config.methods` that have options.
 
-    Options that the configuration has in ``[plugins.NAME]`` are not searched.
+    Options fixed in ``[plugins.NAME]`` are not searched.
 
     Parameters
     ----------
     dataset, split
-        The data, and who is warm and for validation.
+        The data, and its warm and validation users.
     folds
-        The validation users of each fold of the split, or all of them, asking a model that did not learn from them.
+        Validation users, one entry per fold of the split or one for all, querying a model trained without them.
     config
         The configuration.
     progress
-        Called with the method's name, combinations done, and combinations in all.
+        Called with the method's name, combinations done, and combinations in total.
 
     Returns
     -------
     learned : dict
-        What each learned from everybody, by name; among combinations that are equally good the first is kept.
+        What each method learned from all users, by name; ties go to the first combination.
     tunings : dict
         How the options of each were chosen.
     calibrations : dict
-        Those of each that has one.
+        Calibrations, for methods that have one.
 
     Raises
     ------
     ConfigError
-        An option that does not exist.
+        An option does not exist.
     MissingExtraError
-        Libraries for training are not installed.
+        The training libraries are not installed.
     FirstdayError
-        A method that is not ours raised an error, or returned something other than its `value`.
+        A third-party method raised an error, or returned something other than its `value`.
     """
     learned, tunings, calibrations = {}, {}, {}
     for name in config.methods:
@@ -166,16 +166,16 @@ def learn_with_options(
 def collect_uses(
     dataset: Dataset, split: Split, *, config: Config, min_items: int = 1, window_days: float | None = None
 ) -> UseData:
-    """Return what methods with options learn from: the warm users of a split.
+    """Return the training data of methods with options: the warm users of a split.
 
     Parameters
     ----------
     dataset, split, config
         See `learn_with_options`.
     min_items
-        Users with fewer used items are left out.
+        Minimum number of used items per user.
     window_days
-        Interactions in so many days before the end of the log count; None: all.
+        Length of the window before the end of the log, in days; None: the whole log.
     """
     actions, life, n_users = split.warm_actions, split.warm_window, len(split.warm)
     if window_days is not None and life is not None:
@@ -190,7 +190,7 @@ def collect_uses(
 def _learn_one(
     spec: StrategySpec, dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
 ) -> tuple[Any, Tuning, Calibration | None]:
-    """Choose the options of one method, then fit it with them on everybody, to tell how long that takes."""
+    """Choose the options of one method, then fit them on all users to time the fit."""
     grid, start = grid_of(spec, config, has_times=split.warm_window is not None)
     n_first, n_tried = prod(len(values) for values in {**grid, **start}.values()), 0
     parts = [split.fold(rows) for rows in split.folds] or [split]
@@ -234,12 +234,12 @@ def _learn_one(
 def grid_of(
     spec: StrategySpec, config: Config, *, has_times: bool
 ) -> tuple[dict[str, tuple[Any, ...]], dict[str, tuple[Any, ...]]]:
-    """Return the values of each option to try, and those to begin with, given what the configuration fixes.
+    """Return the grid of each option and its starting values, given the options fixed in the configuration.
 
     Raises
     ------
     ConfigError
-        It has an option that does not exist.
+        An option does not exist.
     """
     assert spec.search is not None
     of_method, given = spec.search, config.plugins.get(spec.name, {})
@@ -257,13 +257,13 @@ def grid_of(
 
 
 def with_options(config: Config, options: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Return the configuration that fixes options of methods, given by name, so that these are not searched."""
+    """Return the configuration with options of methods fixed, so that they are not searched."""
     fixed = {name: {key: value for key, value in of.items() if value is not None} for name, of in options.items()}
     return config.override("plugins", {**config.plugins, **fixed})
 
 
 def _part_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the options of what a method learns from, and those of the method itself."""
+    """Split options into those of the training data and those of the method."""
     of_data = {name: value for name, value in options.items() if name in DATA_GRID}
     return of_data, {name: value for name, value in options.items() if name not in DATA_GRID}
 
@@ -273,25 +273,25 @@ def search(
     start: Mapping[str, tuple[Any, ...]] | None,
     judge: Callable[[Mapping[str, Any]], float],
 ) -> tuple[dict[str, Any], float]:
-    """Choose the best combination of options: of all of a grid, or from some on until no neighbour is better.
+    """Search a grid of options exhaustively, or by coordinate ascent from starting values.
 
     Parameters
     ----------
     grid
         Values of each option, in order.
     start
-        Values to begin with, all of the grid for options that are not here; every combination is judged. The best of
-        them, the first of equals, then moves along the grid: option by option, one place down while that gains at least
-        `LEAST_GAIN`, then up, again and again, until no place beside it does. None: every combination of the grid.
+        Starting values; options missing here start with their whole grid. All starting combinations are scored, and
+        coordinate ascent begins at the best (ties: the first). For each option in turn it steps down while the gain is
+        at least `LEAST_GAIN`, then up, until no neighbour improves. None: score the full grid.
     judge
-        Precision of a combination on validation users, in %; it is asked once for each.
+        Returns the precision of a combination on validation users, in %; called once per combination.
 
     Returns
     -------
     options : dict
         The best combination.
     precision : float
-        Of that.
+        Its precision, in %.
     """
     first = {**grid, **(start or {})}
     values: dict[tuple[int, ...], float] = {}

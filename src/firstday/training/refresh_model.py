@@ -1,8 +1,7 @@
-"""Refresh: train anew, compare with the model in place on users new to both, and publish, or let the old one go on.
+"""Refresh: retrain, compare with the current model on users new to both, and publish or keep the current one.
 
-Who is held out follows from a hash of the caller's user id, so it is the same users every night, and they take part in
-nothing: neither in what is learned nor in what is chosen on validation users. What is published is the very model that
-was judged.
+Held-out users are chosen by a hash of the caller's user id, so they are the same in every run. They are used neither
+for training nor for choosing settings. The published model is exactly the one that was compared.
 """
 
 from __future__ import annotations
@@ -36,35 +35,35 @@ from firstday.training.fit import cohort_query, fit
 GATE = 0.98
 MIN_SIZE = 0.5
 LEAST_SHARE, MOST_SHARE = 0.02, 0.1
-"""Bounds of the share of users that is held out."""
+"""Bounds of the share of users held out."""
 WANTED_USERS, MOST_USERS = 200, 10_000
-"""Between these bounds, so many users to judge by; and the most that are held out of those who could be."""
+"""Number of eligible held-out users to aim for within these bounds, and the maximum to hold out."""
 MOST_JUDGED = 2_000
-"""Users to compare models by, at most: the newest."""
+"""Maximum number of users to compare models on; the newest are taken."""
 MIN_JUDGED = 20
-"""With fewer users than this, models are not compared."""
+"""Minimum number of users to compare models on."""
 MIN_COUNT = 100
-"""Counts that were smaller than this in the tables before may fall as they like."""
+"""Previous counts below this are not checked for shrinkage."""
 _HASH_SEED = 2**31
-"""Of the hash that says who is held out: another one than any seed of a training."""
+"""Seed of the holdout hash, distinct from every training seed."""
 
 Reason = Literal["first", "no_worse", "not_compared", "smaller", "worse", "replaced"]
 
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """The new model and the one in place, judged by the same users' lists.
+    """Comparison of the new model with the current one on the same users.
 
     Parameters
     ----------
     users
-        How many users: new to both models, with items that they used after day one.
+        Number of users who are new to both models and used items after day one.
     k
         Length of the lists.
     precision_before, precision
-        Mean precision of the model in place and of the new one, each by its own default strategy, in %.
+        Mean precision of the current and the new model, each with its own default strategy, in %.
     ratio
-        The new one's divided by the old one's, with its 95 % interval over users; None where the old one has no hit.
+        New divided by current precision, with its 95 % interval over users; None if the current model has no hits.
     """
 
     users: int
@@ -74,36 +73,36 @@ class ModelComparison:
     ratio: Interval | None
 
     def passes(self, gate: float) -> bool:
-        """Tell whether the new model is good enough."""
+        """Whether the new model is good enough."""
         return self.ratio is None or self.ratio.mean >= gate
 
 
 @readable
 @dataclass(frozen=True)
 class RefreshResult:
-    """What a refresh did.
+    """Outcome of a refresh.
 
     Parameters
     ----------
     published
-        Whether the new model is in place; if not, the one before goes on.
+        Whether the new model was published; otherwise the previous one stays in place.
     reason
         ``first``: there was no model to compare with. ``no_worse``: it passed the gate. ``not_compared``: too few users
-        are new to both models, or the one in place cannot be opened; published only where the gate is 0. ``smaller``:
-        the tables have shrunk. ``worse``: it did not pass the gate. ``replaced``: while it was made, another version
-        was put into place.
+        are new to both models, or the current one cannot be opened; published only if the gate is 0. ``smaller``: the
+        tables have shrunk. ``worse``: it did not pass the gate. ``replaced``: another version was published during the
+        refresh.
     sentence
-        The same for people, with what to do.
+        The same as a sentence, with what to do.
     model
-        The model's folder.
+        The model folder.
     version
-        The version in place now.
+        The current version.
     before
-        The version that was in place; None where there was none.
+        The previous version; None if there was none.
     gate
-        The least ratio of precision.
+        Minimum ratio of precision.
     comparison
-        How the two models did; None where they were not compared.
+        The comparison of the two models; None if they were not compared.
     """
 
     published: bool
@@ -116,7 +115,7 @@ class RefreshResult:
     comparison: ModelComparison | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON values."""
+        """Return the outcome as JSON values."""
         return asdict(self)
 
 
@@ -131,29 +130,27 @@ def refresh(
     wait_s: float = 0.0,
     progress: Progress | bool | None = True,
 ) -> RefreshResult:
-    """Train on tables and put the model in the place of an older one, if it is no worse and the tables have not shrunk.
+    """Train on tables and replace the current model, unless the new one is worse or the tables have shrunk.
 
-    From 2 to 10 % of the users, drawn by a hash of their ids, take part in nothing that is learned or chosen. Each
-    night they are the same, so both models know nothing of them, and both make lists for them from what these tables
-    say of their day one. The new model is published if the mean precision of its lists is at least `gate` times that of
-    the other's.
+    From 2 to 10 % of the users, chosen by a hash of their ids, are held out of training and of all choices. They are
+    the same in every run, so both models have never seen them. Both recommend to these users from their day one in
+    these tables. The new model is published if its mean precision is at least `gate` times that of the current one.
 
     Parameters
     ----------
     tables
-        From `load`, or what `load` takes, on this machine.
+        From `load`, or what `load` accepts, on this machine.
     out
-        The model's folder.
+        The model folder.
     config
-        Settings; the defaults if left out.
+        Settings; the defaults if omitted.
     gate
-        The least ratio of precision to publish at; with 0, the new model is published whatever the comparison says, and
-        also where there can be none.
+        Minimum ratio of precision to publish; 0 publishes regardless of the comparison, and also without one.
     keep
-        How many versions the folder keeps, for `rollback`.
+        Number of versions to keep in the folder for `rollback`.
     min_size
-        Tables are refused that have less than this share of the users, items, friends or interactions of a kind of
-        those that the model in place was made of. 0: never.
+        Minimum share of the previous model's counts of users, items, friends and interactions of each kind that the
+        tables must have. 0 disables the check.
     wait_s
         Seconds to wait for another refresh of the same model.
     progress
@@ -162,18 +159,18 @@ def refresh(
     Returns
     -------
     RefreshResult
-        What was done; a refusal is no error.
+        The outcome; a refusal is not an error.
 
     Raises
     ------
     BusyError
-        Another refresh of this model is at work, and was after the wait.
+        Another refresh of this model is still running after the wait.
     DataError
         The tables have faults, or too few users to train.
     ArtifactError
         The folder holds something else, or cannot be written.
     ConfigError
-        A setting that does not fit.
+        A setting does not fit.
     """
     path = Path(out)
     check_keep(keep)
@@ -193,7 +190,7 @@ def refresh(
 
 @contextmanager
 def _alone(path: Path, wait_s: float) -> Iterator[None]:
-    """Let no other refresh of this model work meanwhile; the lock goes with the process that has it."""
+    """Hold the model's refresh lock; it is released when its process ends."""
     with needs_extra("refreshing a model", "train"):
         from filelock import FileLock, Timeout
     file = path.parent / f".{path.name}.refresh"
@@ -264,7 +261,7 @@ def _replace_model(
 
 
 def choose_held_out(dataset: Dataset, config: Config) -> float:
-    """Return the share of users to hold out, by how many could be judged."""
+    """Return the share of users to hold out, given the number of eligible ones."""
     histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
     is_eligible = histories.n_used >= config.sampled.min_items
     is_judged = is_eligible if histories.log is None else histories.are_judged
@@ -273,26 +270,26 @@ def choose_held_out(dataset: Dataset, config: Config) -> float:
 
 
 def take_newest(cohort: Cohort) -> Cohort:
-    """Return the users whose day one ended last, `MOST_JUDGED` at most; any, where day ones are drawn."""
+    """Return the `MOST_JUDGED` users whose day one ended last; arbitrary users if day ones are sampled."""
     moments = np.zeros(len(cohort)) if cohort.day_end_us is None else cohort.day_end_us
     return cohort.take(np.sort(np.argsort(-moments, kind="stable")[:MOST_JUDGED]))
 
 
 def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Tell which users a model has learned nothing of.
+    """Return the mask of users the model never saw in training.
 
     Parameters
     ----------
     model
-        Made by `refresh`, which notes the share of users that it held out; or by `train`, where it keeps the ids of all
-        users that it learned from: who is none of them is new, even if training was stopped by their lists, or if they
-        used one item then and count for what is popular. Of any other model, nobody is known to be new to it.
+        Made by `refresh`, which records the share of held-out users, or by `train` if it stores the ids of all training
+        users. Users outside these ids count as new, even if training was stopped on their lists or they contributed one
+        item to popularity. For any other model, no user counts as new.
     dataset
-        Tables of today.
+        Current tables.
     users
         `user_ix`, shape (n,).
     numbers
-        For each user of the tables, the number from 0 to 1 by which they are held out.
+        Holdout hash of each user of the tables, from 0 to 1.
 
     Returns
     -------
@@ -310,7 +307,7 @@ def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers
 
 
 def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) -> list[str]:
-    """Say of which things tables hold much fewer than those that a model was made of, by its facts."""
+    """Describe each count that is much smaller than in the facts of the previous model."""
     now = _flatten(dataset.summary())
     lost = []
     for name, n_before in _flatten(before).items():
@@ -328,22 +325,16 @@ def _flatten(summary: Mapping[str, Any]) -> dict[str, int]:
 
 
 def compare_models(before: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort) -> ModelComparison:
-    """Compare two models by their lists for the users of a cohort, whom both know nothing of.
+    """Compare two models on a cohort new to both.
 
-    Parameters
-    ----------
-    before, new
-        The models; each answers by its own default strategy, and by what it knows of the signals in the tables.
-    dataset
-        The tables; an item that is in them no more is a wasted place in a list.
-    cohort
-        The users.
+    Each answers with its own default strategy and the signals it supports. Items missing from the current tables are
+    misses.
     """
     k = new.model.config.recommend.k
     precision = []
     for model in (before.model, new.model):
         answer = answer_all(cohort_query(Recommender(model), dataset, cohort, k), model.config.recommend.strategy)
-        in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # the last: an empty place
+        in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # last entry: empty positions
         precision.append(measure(in_tables[answer.items], cohort.truth).precision)
     old_mean, new_mean = (float(values.mean()) for values in precision)
     ratio = bootstrap_ratios(precision[1][:, None], precision[0], np.arange(len(cohort)))[0] if old_mean else None
@@ -351,7 +342,7 @@ def compare_models(before: Recommender, new: Recommender, dataset: Dataset, coho
 
 
 def _tell(comparison: ModelComparison, gate: float) -> str:
-    """Say how two models compare."""
+    """Describe a comparison in words."""
     by = "" if comparison.ratio is None else (
         f", {comparison.ratio.mean:.3f} of it (95 % interval {comparison.ratio.low:.3f} to {comparison.ratio.high:.3f})"
     )  # fmt: skip
@@ -363,7 +354,7 @@ def _tell(comparison: ModelComparison, gate: float) -> str:
 
 
 def _tell_too_few(n_users: int, old: Recommender | None) -> str:
-    """Say that models cannot be compared."""
+    """Explain why models cannot be compared."""
     by_refresh = old is not None and "held_out" in old.model.facts.get("data", {})
     why = "" if by_refresh else ", since train made it, which holds out nobody for this"
     return (

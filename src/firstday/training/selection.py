@@ -1,4 +1,4 @@
-"""Which strategy `auto` answers each class of users by, chosen on validation users."""
+"""Choice of the strategy `auto` uses for each class of users, on validation users."""
 
 from __future__ import annotations
 
@@ -16,21 +16,15 @@ from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.validation import Fold, head, measure_folds
 
 ENOUGH_USERS = 200
-"""A class with fewer validation users is judged by others too, with what they did taken away."""
+"""Classes with fewer validation users also use other users with their actions hidden."""
 MOST_JUDGED = 2_000
-"""Validation users of a class that are looked at, at most."""
+"""Maximum number of validation users to score per class."""
 PSEUDO_USERS = 20
-"""Users of a class that its strategies' gains over all users count as (`benchmarks/auto_choice.py`)."""
+"""Shrinkage of a class's gains towards the gains over all users, in pseudo-users (`benchmarks/auto_choice.py`)."""
 
 
 def choose_selection(folds: Sequence[Fold]) -> Selection:
-    """Return for each class of `KNOWLEDGE` what answers it best: `blend`, unless a fallback does better.
-
-    Parameters
-    ----------
-    folds
-        Validation users, asking trained models whose weights are chosen.
-    """
+    """Choose the strategy of each class of `KNOWLEDGE`: `blend`, unless a fallback is better."""
     names = (*FALLBACKS, FIRST_CHOICE)
     overall = {name: measure_folds(judged, name) for judged in [head(folds, MOST_JUDGED)] for name in names}
     classes = [_judge_class(folds, number, names, overall) for number in range(len(KNOWLEDGE))]
@@ -45,9 +39,9 @@ def choose_selection(folds: Sequence[Fold]) -> Selection:
 def _judge_class(
     folds: Sequence[Fold], number: int, names: Sequence[str], overall: Mapping[str, np.ndarray]
 ) -> ClassEvidence:
-    """Judge strategies by the validation users who stand for one class."""
+    """Score strategies on the validation users that represent one class."""
     members, source = take_class(folds, number)
-    if number == 0:  # whatever is asked for, everyone's list answers
+    if number == 0:  # users without any signal always get the popular list
         names = ("popular",)
     members = head(members, MOST_JUDGED)
     of_class = {name: measure_folds(members, name) for name in names}
@@ -58,17 +52,17 @@ def _judge_class(
 def select(
     of_class: Mapping[str, np.ndarray], overall: Mapping[str, np.ndarray], pseudo_users: float = PSEUDO_USERS
 ) -> tuple[str, str]:
-    """Return the better fallback, and the best strategy, which is never worse than the fallback.
+    """Return the better fallback and the best strategy, which is never worse than the fallback.
 
-    A strategy's gain over `popular` in a class is shrunk towards its gain over all users: what few users say counts
-    little, and no number of users makes the choice jump.
+    A strategy's gain over `popular` in a class is shrunk towards its gain over all users. Small classes thus have
+    little influence, and the choice does not jump at a particular class size.
 
     Parameters
     ----------
     of_class, overall
-        Precision of each user's list by each strategy, shape (n_users,), of the class and of all users.
+        Precision of each user's list by strategy, shape (n_users,), for the class and for all users.
     pseudo_users
-        Users of the class that the gain over all users counts as.
+        Weight of the gain over all users, in users of the class.
     """
     n_users = len(of_class["popular"])
 
@@ -81,18 +75,17 @@ def select(
 
 
 def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:
-    """Return the users who stand for a class of `KNOWLEDGE`, and who they are.
+    """Return the users that represent a class of `KNOWLEDGE`, and where they come from.
 
-    Where there are few of whom so little is known, those who did more are asked about as if they had not: what they did
-    is taken away, all or all but 1 to 3 things at random, but stays out of their lists, since it is not in what they
-    used afterwards.
+    If the class has few members, users who did more are added with their actions hidden: all of them, or all but 1 to 3
+    at random. Hidden items stay excluded from their lists, because they are not in the truth.
 
     Parameters
     ----------
     folds
-        Validation users, asking trained models.
+        Validation users, querying trained models.
     number
-        Position of the class in `KNOWLEDGE`.
+        Index of the class in `KNOWLEDGE`.
     """
     members = [fold.take(np.flatnonzero(fold.query.knowledge == number)) for fold in folds]
     n_users, name = sum(fold.query.n_users for fold in members), KNOWLEDGE[number]
@@ -111,10 +104,10 @@ def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal[
 
 
 def _keep_few(query: Query) -> dict[Pair, SparseRows]:
-    """Return what users did, of those who did more than that with 1 to 3 things, drawn with the model's seed."""
+    """Keep 1 to 3 random actions of each user who did more, drawn with the model's seed."""
     rng = np.random.default_rng(query.model.config.seed)
     numbers = rng.integers(1, FEW, query.n_users)
-    numbers[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all that they did
+    numbers[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all their actions
     by_entity: dict[str, list[tuple[Pair, SparseRows]]] = {}
     for pair, rows in query.signals.actions.items():
         by_entity.setdefault(pair[1], []).append((pair, rows))
@@ -136,7 +129,7 @@ def _keep_few(query: Query) -> dict[Pair, SparseRows]:
 
 
 def _sum_up(of_users: Mapping[str, np.ndarray]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Return the mean precision of each strategy's lists in %, and the ends of its 95 % interval."""
+    """Return the mean precision of each strategy in %, and the ends of its 95 % interval."""
     means: dict[str, float] = {}
     ends: dict[str, tuple[float, float]] = {}
     for name, precision in of_users.items():

@@ -1,4 +1,4 @@
-"""How much more, or less, each item is used of late than over the whole log."""
+"""Trend of each item: recent use relative to the whole log."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from firstday.embed.embeddings import select_uses
 from firstday.tables.schema import DAY_US
 
 TREND_DAYS = 7
-"""Days before the end of the log whose uses are compared with all."""
+"""Length of the recent window before the end of the log, in days."""
 TREND_WEIGHT = 0.5
-"""How far the trend is followed; 1 would assume that everybody's habits change as the sum of all uses does."""
+"""Exponent of the trend; 1 would assume that everybody's habits change as total use does."""
 TREND_SMOOTHING = 50.0
-"""Uses distributed like those of all times that are added to the recent ones."""
+"""Pseudo-uses added to the recent ones, distributed like all uses."""
 
 
 def measure_trend(dataset: Dataset, split: Split, config: Config) -> np.ndarray | None:
-    """Return the weighted logarithm of each item's recent share of uses over its share of all, float32, (n_items,).
+    """Return the weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,).
 
-    None without a clock.
+    None without timestamps.
     """
     life, n_users, n_items = split.warm_window, len(split.warm), len(dataset.items)
     if life is None:

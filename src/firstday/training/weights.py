@@ -1,4 +1,4 @@
-"""Choosing on validation users how strategies weigh what they rest on, those of segments, of people, and `blend`."""
+"""Choice of the weights and smoothing of strategies on validation users: segments, neighbours, friends and `blend`."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ LIST_SMOOTHINGS = (0.0, 20.0, 100.0, 400.0, 1600.0)
 SEGMENT_TEMPERATURES = (0.01, 0.02, 0.04, 0.08, 0.16)
 SEGMENT_SMOOTHINGS = (0.0, 20.0, 100.0)
 MOST_MIXED = 2_000
-"""Validation users that are looked at for these, at most."""
+"""Maximum number of validation users for segment settings."""
 NEIGHBOR_TEMPERATURES = (0.03, 0.05, 0.08, 0.12)
 NEIGHBOR_SMOOTHINGS = (0.02, 0.1)
 FRIEND_SMOOTHINGS = (1.0, 3.0, 10.0, 30.0)
 MOST_USERS = 1_000
-"""Validation users that are looked at for these, at most."""
+"""Maximum number of validation users for neighbour and friend settings."""
 MOST_BLENDED = 3_000
-"""Validation users that are looked at for the weights of `blend`, at most."""
+"""Maximum number of validation users for the weights of `blend`."""
 
 RIDGE, TIE = 0.05, 2.0
-"""L2 penalty on the weights of `blend`, and how many times that on the differences between neighbouring knots: a knot
-without validation users gets about the weights of the next one."""
+"""L2 penalty on the weights of `blend`, and its multiple on differences between adjacent knots: a knot without
+validation users gets about the weights of its neighbour."""
 N_BEST = 150
-"""Best candidates by the first weights of `blend`, among which they are fitted again: lists are made of these."""
+"""Candidates by the first fit of `blend` that the second fit is restricted to, since lists consist of the best ones."""
 LEAST_WEIGHT = 0.01
-"""Components that weigh less are left out."""
+"""Minimum weight of a component; smaller ones are dropped."""
 
 
 def choose_weights(folds: Sequence[Fold]) -> tuple[list[Fold], dict[str, Any]]:
-    """Choose how `segment`, `soft_segments`, `neighbors`, `friends` and `blend` weigh what they rest on.
+    """Choose the weights of `segment`, `soft_segments`, `neighbors`, `friends` and `blend`.
 
     Parameters
     ----------
     folds
-        Validation users, asking trained models.
+        Validation users, querying trained models.
 
     Returns
     -------
     folds : list of Fold
-        The same users, asking models with these settings.
+        The same users, querying models with these settings.
     settings : dict
         Fields of `TrainedModel`.
     """
@@ -70,7 +70,7 @@ def choose_weights(folds: Sequence[Fold]) -> tuple[list[Fold], dict[str, Any]]:
 
 
 def choose_smoothing(folds: Sequence[Fold]) -> float:
-    """Return the smoothing by which the lists of `segment` are best; among equals the first."""
+    """Return the best smoothing of `segment`; ties go to the first."""
     given = folds[0].query.model.config.segments.smoothing
     if given is not None:
         return given
@@ -84,7 +84,7 @@ def choose_smoothing(folds: Sequence[Fold]) -> float:
 
 
 def choose_mixing(folds: Sequence[Fold]) -> Mixing:
-    """Return the mixing of `soft_segments` whose lists are best; among equals the first."""
+    """Return the best mixing of `soft_segments`; ties go to the first."""
     mixings = [Mixing(*values) for values in product(SEGMENT_TEMPERATURES, SEGMENT_SMOOTHINGS)]
 
     def score(mixing: Mixing, query: Query) -> Score:
@@ -95,7 +95,7 @@ def choose_mixing(folds: Sequence[Fold]) -> Mixing:
 
 
 def choose_neighborhood(folds: Sequence[Fold]) -> Neighborhood:
-    """Return the settings of `neighbors`, then of `friends`, whose lists are best; among equals the first."""
+    """Return the best settings of `neighbors`, then of `friends`; ties go to the first."""
     if folds[0].query.model.warm is None:
         return folds[0].query.model.neighborhood
     folds = head(folds, MOST_USERS)
@@ -115,9 +115,9 @@ def _best(
     folds: Sequence[Fold],
     answered: Callable[[Query], np.ndarray],
 ) -> T:
-    """Return the trial by whose scores lists are best for the users whom the strategy answers; among equals the first.
+    """Return the trial with the best lists for the users the strategy answers; ties go to the first.
 
-    All other users get the same lists by every trial.
+    All other users get the same list in every trial.
     """
     parts = [fold.take(rows) for fold in folds if len(rows := np.flatnonzero(answered(fold.query)))]
     if not parts:
@@ -134,14 +134,9 @@ def _best(
 
 
 def choose_blending(folds: Sequence[Fold]) -> Blending:
-    """Fit the weights of `blend` to what validation users used, then once more to tell their best candidates apart.
+    """Fit the weights of `blend` to validation users' later use, then refit them on each user's best candidates.
 
-    Where few of them did nothing, those who did something stand for them too, with what they did taken away.
-
-    Parameters
-    ----------
-    folds
-        Validation users, asking trained models.
+    If few validation users have only a profile or friends, users with actions are added with their actions hidden.
     """
     views = [view for name in ("profile", "friends") for view in _take_away(folds, KNOWLEDGE.index(name))]
     parts = [part for fold in (*head(folds, MOST_BLENDED), *views) for part in collect_candidates(fold)]
@@ -155,23 +150,23 @@ def choose_blending(folds: Sequence[Fold]) -> Blending:
 
 
 def _take_away(folds: Sequence[Fold], number: int) -> list[Fold]:
-    """Return users with what they did taken away, where few validation users are of a class."""
+    """Return users with hidden actions, if a class has few validation users."""
     members, source = take_class(folds, number)
     return head(members, ENOUGH_USERS) if source == "away" else []
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The candidates of some users.
+    """Candidates of some users.
 
     Parameters
     ----------
     scores
-        By each component, float32, shape (n_users, n_candidates, n_components).
+        Score of each component, float32, shape (n_users, n_candidates, n_components).
     shown
-        What is added, minus infinity for what may not be in the list, float32, shape (n_users, n_candidates).
+        Added to the weighted sums; minus infinity for excluded items, float32, shape (n_users, n_candidates).
     is_relevant
-        Whether the user used the candidate afterwards, bool, of the same shape.
+        Whether the user went on to use the candidate, bool, shape (n_users, n_candidates).
     shares
         See `share_of_knots`, float32, shape (n_users, n_knots).
     """
@@ -182,13 +177,13 @@ class Candidates:
     shares: np.ndarray
 
     def sum_up(self, weights: np.ndarray) -> np.ndarray:
-        """Return the weighted sums, float32, shape (n_users, n_candidates), given weights as of `fit_weights`."""
+        """Return the weighted sums, float32, shape (n_users, n_candidates), given the weights of `fit_weights`."""
         of_users = self.shares @ weights.astype(np.float32)
         sums: np.ndarray = np.matmul(self.scores, of_users[:, :, None])[:, :, 0] + self.shown
         return sums
 
     def keep_best(self, weights: np.ndarray) -> Candidates:
-        """Return the `N_BEST` candidates of each user by weighted sums, of users who used one of them."""
+        """Return each user's `N_BEST` candidates by weighted sum, for users who used at least one of them."""
         best = greatest(self.sum_up(weights), min(N_BEST, self.shown.shape[1]))
         relevant = np.take_along_axis(self.is_relevant, best, axis=1)
         judged, shown = relevant.any(axis=1), np.take_along_axis(self.shown, best, axis=1)
@@ -197,7 +192,7 @@ class Candidates:
 
 
 def collect_candidates(fold: Fold) -> Iterator[Candidates]:
-    """Score the candidates of users of whom something is known, and who used one of them."""
+    """Score the candidates of users with any known signal who used at least one candidate."""
     query, names = fold.query, components_of(fold.query.model)
     for rows in batches(np.flatnonzero(query.known)):
         chosen, components, shown = score_components(query, rows, names)
@@ -208,14 +203,14 @@ def collect_candidates(fold: Fold) -> Iterator[Candidates]:
 
 
 def fit_weights(parts: Sequence[Candidates], n_components: int) -> np.ndarray:
-    """Fit non-negative weights of components by the likelihood of what users used among their candidates.
+    """Fit non-negative component weights by maximum likelihood of the items used among the candidates.
 
-    Every user counts alike. The items that a user used are drawn from the softmax of the weighted sums.
+    Items are drawn from the softmax of the weighted sums. All users have equal weight.
 
     Returns
     -------
     numpy.ndarray
-        At each of `KNOTS`, float64, shape (n_knots, n_components).
+        Weights at each of `KNOTS`, float64, shape (n_knots, n_components).
     """
     from scipy.optimize import minimize
 

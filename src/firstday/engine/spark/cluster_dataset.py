@@ -1,4 +1,4 @@
-"""Tables that were read on a Spark cluster: parts of users on the executors' disks, which answer questions."""
+"""Datasets on a Spark cluster: parts of users on the executors' disks that can be queried."""
 
 from __future__ import annotations
 
@@ -48,33 +48,33 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 PARTS_AT_ONCE = 32
-"""Answers that the driver takes at once, at least."""
+"""Minimum number of answers the driver fetches at once."""
 MOST_JOBS = 16
-"""Jobs in which the learners come, at most: each job looks at every partition."""
+"""Maximum number of jobs to fetch the learners in; each job scans every partition."""
 PARTS_ADDED_UP = 4
-"""Answers that an executor adds up at once."""
+"""Number of answers an executor adds up at once."""
 MOST_USERS_EACH = 10
-"""So many times `training.most_users` may be brought to the driver, warm or not."""
+"""Maximum number of users brought to the driver, warm or not, as a multiple of `training.most_users`."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClusterDataset:
-    """Checked tables in parts of users, kept on the disks of the executors.
+    """Checked tables in parts of users, stored on the executors' disks.
 
     Parameters
     ----------
     name
         As in `firstday.data.dataset.Dataset`.
     whole
-        What all parts share.
+        Data shared by all parts.
     parts
-        One row for each part; see `firstday.engine.spark.work.PARTS`.
+        One row per part; see `firstday.engine.spark.work.PARTS`.
     n_parts
-        How many there are.
+        Number of parts.
     notes
         Sentences about what was ignored or decided while reading.
     left_out
-        A line of JSON for each row that was left out.
+        Bad rows that were left out, one JSON line each.
     """
 
     name: str
@@ -85,21 +85,21 @@ class ClusterDataset:
     left_out: tuple[str, ...] = ()
 
     def ask(self, function: Callable[..., Any], *arguments: Any, n_jobs: int = 1) -> Iterator[Any]:
-        """Call a function with the Dataset of each part, on the executors.
+        """Call a function on the Dataset of each part, on the executors.
 
         Parameters
         ----------
         function
-            Takes a Dataset and the arguments. It stands in a module, so that executors can import it.
+            Takes a Dataset and the arguments; must be defined in a module, so that executors can import it.
         arguments
-            Are sent to the executors once.
+            Broadcast to the executors once.
         n_jobs
-            In how many jobs, at most: answers of one job are in the driver's memory together.
+            Maximum number of jobs; the answers of one job are in the driver's memory together.
 
         Returns
         -------
         iterator
-            What it returned for each part, in the order of the parts, whatever machine was the first.
+            The answer of each part, in the order of the parts.
         """
         answers, sent = self._map(ask_parts, ANSWERS_DDL, function, arguments)
         step = max(PARTS_AT_ONCE, -(-self.n_parts // n_jobs))
@@ -111,19 +111,19 @@ class ClusterDataset:
         sent.destroy()
 
     def add_up(self, function: Callable[..., Any], *arguments: Any, merge: Callable[[Iterable[Any]], Any]) -> Any:
-        """Call a function with the Dataset of each part and add the answers up, on the executors as far as it goes.
+        """Call a function on the Dataset of each part and reduce the answers, as far as possible on the executors.
 
         Parameters
         ----------
         function, arguments
             See `ask`.
         merge
-            Adds answers up, in the order given; stands in a module.
+            Adds up answers in the given order; must be defined in a module.
 
         Returns
         -------
         object
-            The sum over all parts, added up in an order that follows from their numbers alone.
+            The sum over all parts. The order of summation depends only on the part numbers.
         """
 
         def join(table: pa.Table) -> pa.Table:
@@ -143,9 +143,9 @@ class ClusterDataset:
     def _map(
         self, spread: Callable[..., Iterator[pa.RecordBatch]], ddl: str, *request: Any
     ) -> tuple[Callable[[DataFrame], DataFrame], Any]:
-        """Return how to map parts to rows by a function of `firstday.engine.spark.work`, and what was sent for it.
+        """Return a mapping from parts to rows, and its broadcast request.
 
-        The function takes what all parts share, the request, and batches of parts.
+        It applies a function of `firstday.engine.spark.work` to the shared data, the request and batches of parts.
         """
         sent = self.parts.sparkSession.sparkContext.broadcast(request)
         catalogue = self._catalogue
@@ -157,17 +157,17 @@ class ClusterDataset:
 
     @contextmanager
     def _parts_one_by_one(self) -> Iterator[None]:
-        """Let jobs over parts hand over one part at a time, and tell their errors in one sentence."""
+        """Transfer parts one at a time, and convert Spark errors to one sentence."""
         with named_errors(self.name), rows_of_arrow(self.parts.sparkSession, 1):
             yield
 
     @cached_property
     def _catalogue(self) -> Any:
-        """What all parts share, sent to the executors once."""
+        """Data shared by all parts, broadcast once."""
         return self.parts.sparkSession.sparkContext.broadcast(self.whole.catalogue)
 
     def summarise(self) -> Summary:
-        """Count what is in the tables."""
+        """Return the counts of the tables."""
         return self._summary
 
     @cached_property
@@ -175,16 +175,16 @@ class ClusterDataset:
         return reduce(add, self.ask(summarise), Summary())
 
     def read_histories(self, config: Config, log: Log | None) -> Histories:
-        """Count what the roles of users depend on, part after part."""
+        """Return the per-user counts that determine users' roles, in the order of the parts."""
         histories: Histories = reduce(add, self.ask(read_histories, config, log))
         return histories
 
     def find_learners(self, config: Config) -> Learners:
-        """Choose the users to learn from, and bring them here; see `firstday.engine.large.LargeDataset`."""
+        """Choose the users to train on and bring them to the driver; see `firstday.engine.large.LargeDataset`."""
         summary = self.summarise()
         log = summary.find_log(config)
         histories = self.read_histories(config, log)
-        choose_target_days(histories, config)  # refuses tables without times
+        choose_target_days(histories, config)  # raises for tables without timestamps
         is_warm = histories.can_be_warm & (histories.n_used >= LEAST_LEARNED)
         up_to = find_threshold(histories.numbers, is_warm, config.training.most_users)
         packed = self.ask(take_learners, config.seed, up_to, n_jobs=MOST_JOBS)
@@ -204,19 +204,19 @@ class ClusterDataset:
         return Learners(learners, facts, lambda question: self._describe(question, config, log), factorise, count_shown)
 
     def _describe(self, question: Question, config: Config, log: Log | None) -> Everyone:
-        """Count and add up all warm users."""
+        """Compute the statistics of all warm users."""
         everyone: Everyone = self.add_up(describe_warm, config, log, question, merge=merge)
         return everyone
 
     def _count_others(self, config: Config, log: Log | None, model: TrainedModel, held_out: Ids) -> ShownCounts | None:
-        """Count what was shown to everyone who is neither warm nor held out."""
-        archive = pack_model(Recommender(replace(model, learned={})))  # of methods that executors may not know
+        """Count impressions of users who are neither warm nor held out."""
+        archive = pack_model(Recommender(replace(model, learned={})))  # executors may not know their methods
         arguments = (config, log, held_out, secrets.token_hex(8), archive)
         counts: ShownCounts | None = self.add_up(count_others, *arguments, merge=add_shown)
         return counts
 
     def _factorise(self, config: Config, log: Log | None, held_out: Ids, dimensions: int) -> np.ndarray:
-        """Make vectors of items by MLlib's alternating least squares on every warm user but those held out."""
+        """Compute item vectors with MLlib's ALS from all warm users except held-out ones."""
         arguments = (config, log, held_out, config.signals)
         rows, sent = self._map(list_ratings, RATINGS_DDL, warm_affinity, arguments)
         assert self.whole.known.items is not None
@@ -235,7 +235,7 @@ class ClusterDataset:
 
 
 def find_threshold(numbers: np.ndarray, is_warm: np.ndarray, most: int) -> int:
-    """Return the largest stable number of the users to learn from: `most` warm ones, and not too many others."""
+    """Return the stable number up to which users are fetched, given the limits on warm users and on all users."""
     if is_warm.sum() <= most and len(numbers) <= MOST_USERS_EACH * most:
         return LARGEST
     warm, everyone = np.sort(numbers[is_warm]), np.sort(numbers)
@@ -243,21 +243,21 @@ def find_threshold(numbers: np.ndarray, is_warm: np.ndarray, most: int) -> int:
 
 
 def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config) -> np.ndarray:
-    """Make vectors of items by MLlib's alternating least squares for implicit feedback.
+    """Compute item vectors with MLlib's alternating least squares (ALS) for implicit feedback.
 
     Parameters
     ----------
     ratings
-        A row for each user and item: `user`, `item` (from 0), `rating` (an affinity above 0).
+        One row per user and item: `user`, `item` (from 0), `rating` (affinity, above 0).
     n_items, dimensions
         Shape of the result.
     config
-        Iterations, confidence, regularisation and the seed.
+        Iterations, confidence, regularisation and seed.
 
     Returns
     -------
     numpy.ndarray
-        float32, shape (n_items, dimensions); zeros for items that nobody has.
+        float32, shape (n_items, dimensions); zeros for items without ratings.
 
     References
     ----------
@@ -269,7 +269,7 @@ def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config)
     als = ALS(
         rank=dimensions,
         maxIter=config.embedding.als_iterations,
-        # MLlib multiplies it by the number of a user's, or an item's, ratings.
+        # MLlib scales it by the number of ratings of the user or item.
         regParam=config.embedding.als_regularization * int(sizes[1]) / max(1, int(sizes[0])),
         alpha=config.embedding.als_confidence,
         implicitPrefs=True,

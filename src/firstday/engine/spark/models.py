@@ -1,4 +1,4 @@
-"""Models in any file system of a cluster: published in one step, and brought here to be opened."""
+"""Models in a file system of the cluster: published atomically, copied to this machine to be opened."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from firstday.recommend.recommender import Recommender, open_model
 
 
 def find_local(uri: str) -> Path | None:
-    """Return the path of a folder of this machine; None where it is in another file system."""
+    """Return the path of a local folder; None if it is in another file system."""
     return Storage(open_session(), uri).local
 
 
 def check_place(uri: str) -> None:
-    """Refuse a place that cannot be written to, or holds something other than a model.
+    """Reject a folder that is not writable or holds something other than a model.
 
     Raises
     ------
     ArtifactError
         The folder holds something else.
     FirstdayError
-        The folder cannot be made.
+        The folder cannot be created.
     """
     storage = Storage(open_session(), uri)
     storage.make()
@@ -35,22 +35,22 @@ def check_place(uri: str) -> None:
 
 
 def save_on_cluster(recommender: Recommender, uri: str, left_out: tuple[str, ...]) -> None:
-    """Write a model to a folder of the cluster; who reads it meanwhile sees the old model or the new one.
+    """Write a model to a folder of the cluster atomically: concurrent readers see the old or the new model.
 
     Parameters
     ----------
     recommender
         The model.
     uri
-        The folder; the versions before are removed.
+        The folder; previous versions are removed.
     left_out
-        Lines about the rows that were left out of its tables, for a file beside it.
+        Bad rows that were left out of its tables, as lines of a file next to the folder.
     """
     storage = Storage(open_session(), uri)
     with TemporaryDirectory(prefix="firstday-") as scratch:
         model = recommender.save(Path(scratch) / "model")
         storage.publish(model, MANIFEST)
-        ours = re.compile(f"{VERSION}|{re.escape(STAGING)}.*")  # of who was killed
+        ours = re.compile(f"{VERSION}|{re.escape(STAGING)}.*")  # also leftovers of killed runs
         for name in {file.path.partition("/")[0] for file in storage.list_files()}:
             if ours.fullmatch(name) and name != read_manifest(model)["version"]:
                 storage.remove(name)
@@ -71,4 +71,4 @@ def open_on_cluster(uri: str) -> Recommender:
             storage.list_files()
         except DataError as error:
             raise ArtifactError(str(error)) from None
-        return open_model(storage.fetch("", Path(scratch) / "model"))  # mapped files stay readable when removed
+        return open_model(storage.fetch("", Path(scratch) / "model"))  # mapped files stay readable after deletion

@@ -1,4 +1,4 @@
-"""Tables on a Spark cluster: found, checked and kept in parts of users, of whom questions can be asked."""
+"""Reading tables on a Spark cluster: find, check and divide them into parts of users that can be queried."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ from firstday.tables.schema import TABLES
 from firstday.tables.table_checks import check_presence, check_table
 
 KEYS = {MENTIONS: "friend_id"}
-"""The column by which the rows of a table are divided among parts, where it is not `user_id`."""
+"""Partition key of each table whose key is not `user_id`."""
 MOST_PIECES = 512
-"""Pieces that some rows are divided into, at most: for more parts, Spark brings the rows of each together first."""
+"""Maximum number of pieces to divide some rows into; for more parts, Spark repartitions the rows by part first."""
 
 
 def open_tables(
     tables: str | Path | Mapping[str, Any], config: Config, drop_bad_rows: float
 ) -> tuple[ClusterDataset | None, Findings]:
-    """Read and check tables on Spark; the dataset is None where there are faults.
+    """Read and check tables on Spark; the dataset is None if there are faults.
 
     Parameters
     ----------
     tables
-        A folder that the cluster knows, or Spark DataFrames by the names of their tables.
+        A folder accessible to the cluster, or Spark DataFrames by table name.
     config, drop_bad_rows
         See `firstday.engine.engines.load`.
     """
@@ -73,16 +73,16 @@ def open_tables(
 
 
 def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterDataset | None:
-    """Check all tables and put them into parts; None where there are faults.
+    """Check all tables and divide them into parts; None if there are faults.
 
     Parameters
     ----------
     raw
         The tables.
     signals
-        Which signals are known and which mean use.
+        Known signals, and those that count as use.
     findings
-        Gets the faults and notes.
+        Collects the faults and notes.
     """
     names = {**raw.of_users, **raw.shared}
     check_presence(names, findings)
@@ -115,23 +115,23 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
 def check_shapes(
     tables: Mapping[str, ClusterTable | None], findings: Findings, may_be_empty: Collection[str] = ()
 ) -> tuple[dict[str, ClusterTable], dict[str, int]]:
-    """Find faults of tables that no row is needed for: columns that are missing or of a wrong type, and no rows.
+    """Find faults that need no row data: missing columns, wrong column types and empty tables.
 
     Parameters
     ----------
     tables
-        Tables whose rows belong to users; None for one that cannot be read.
+        Tables with rows per user; None for unreadable ones.
     findings
-        Gets the faults.
+        Collects the faults.
     may_be_empty
-        Tables that may have no rows.
+        Tables that may be empty.
 
     Returns
     -------
     usable : dict
-        The tables whose rows can be divided by user.
+        Tables whose rows can be divided by user.
     n_rows : dict
-        How many rows each table has.
+        Number of rows of each table.
     """
     usable: dict[str, ClusterTable] = {}
     n_rows: dict[str, int] = {}
@@ -155,18 +155,18 @@ def check_shapes(
 
 
 def _head(table: ClusterTable) -> pl.DataFrame:
-    """Return a table without its rows."""
+    """Return the empty table with the same columns."""
     return make_raw(to_polars(table.frame.limit(0).toArrow()), table.names).whole
 
 
 def divide_tables(tables: Mapping[str, ClusterTable], n_parts: int) -> DataFrame:
-    """Put all rows of users together by part; see `firstday.engine.spark.work.SHARES`."""
+    """Group the rows of users by part; see `firstday.engine.spark.work.SHARES`."""
     shares = [_shares(name, KEYS.get(name, "user_id"), table, n_parts) for name, table in tables.items()]
     return reduce(DataFrame.unionAll, shares).repartition(n_parts, "part")
 
 
 def _read_parts(tables: Mapping[str, ClusterTable], whole: Whole, n_parts: int) -> DataFrame | None:
-    """Read each part of the users; the result stays on the executors' disks."""
+    """Read each part of the users; the result is persisted on the executors' disks."""
     if not tables:
         return None
     friends = tables.get("friends")
@@ -183,15 +183,15 @@ def _read_parts(tables: Mapping[str, ClusterTable], whole: Whole, n_parts: int) 
 
 
 def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame:
-    """Divide the rows of a table among parts, by a column with users' ids."""
+    """Divide the rows of a table among parts by a column of user ids."""
     column = fn.col(key)
-    if isinstance(table.frame.schema[key].dataType, FractionalType):  # as text, large ones would be 1.2E7
+    if isinstance(table.frame.schema[key].dataType, FractionalType):  # a direct cast gives 1.2E7
         column = fn.when(column == fn.floor(column), column.cast("long").cast("string")).otherwise(
             column.cast("string")
         )
-    folded = fn.lower(fn.trim(column.cast("string")))  # as `firstday.tables.faults.fold_ids`: 7.0 and 007 beside 7
+    folded = fn.lower(fn.trim(column.cast("string")))  # like `firstday.tables.faults.fold_ids`: 7.0 = 007 = 7
     folded = fn.regexp_replace(fn.regexp_replace(folded, r"\.0+$", ""), "^0+", "")
-    spread = fn.coalesce(folded, fn.col(f"`{ROW}`").cast("string"))  # rows of nobody are in no one part
+    spread = fn.coalesce(folded, fn.col(f"`{ROW}`").cast("string"))  # spreads rows without a user over all parts
     part = fn.pmod(fn.xxhash64(spread), fn.lit(n_parts)).cast("int")
     rows = table.frame.withColumn(PART, part)
     if n_parts > MOST_PIECES:
@@ -200,9 +200,9 @@ def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame
 
 
 def _find_items(interactions: ClusterTable, signals: SignalConfig, *, drop: bool) -> pl.Series:
-    """Return the distinct items that interactions name, sorted; whole numbers only where all are.
+    """Return the sorted distinct items of interactions, as integers if all ids are integers.
 
-    Where bad rows are left out, only rows that are kept name items.
+    If bad rows are left out, only the remaining rows count.
     """
     names = interactions.names
 
@@ -221,7 +221,7 @@ def _find_items(interactions: ClusterTable, signals: SignalConfig, *, drop: bool
 
 
 def _find_groups(users: ClusterTable, findings: Findings, *, drop: bool) -> dict[str, tuple[str, ...]]:
-    """Return the values of each column of users that makes groups; note the columns that do not."""
+    """Return the values of each column of users that forms groups; note the columns that do not."""
     names = users.names
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""Lists for cold users on Spark: the model goes to the executors, and each part of the users is answered there."""
+"""Batch recommendations on Spark: the model is broadcast, and executors answer each part of the users."""
 
 from __future__ import annotations
 
@@ -50,27 +50,27 @@ def recommend_on_spark(
     recommender
         The model.
     tables
-        A folder that the cluster knows, or Spark DataFrames by the names of their tables.
+        A folder accessible to the cluster, or Spark DataFrames by table name.
     k, strategy, keep_used
         See `Recommender.recommend`.
     drop_bad_rows
-        Share of a table's rows, from 0 to 1, that may be bad and are then left out.
+        Maximum share of bad rows per table, from 0 to 1, to leave out.
     plugins
-        Modules with methods that the executors must know.
+        Modules with methods that executors must import.
 
     Returns
     -------
     lists : pyspark.sql.DataFrame
         `user_id`, `rank` (from 1), `item_id`, `title`, `score`, `route`, `scale`.
     summary : BatchSummary
-        What was answered.
+        Counts of the answers.
     left_out : tuple of str
-        A line of JSON for each row that was left out.
+        Bad rows that were left out, one JSON line each.
 
     Raises
     ------
     DataError
-        The tables cannot be read, with a sentence for each fault.
+        The tables cannot be read, with one sentence per fault.
     """
     name = strategy or recommender.model.config.recommend.strategy
     refuse_without(name, find_strategy(name).lacks(recommender.model))
@@ -117,21 +117,21 @@ def recommend_on_spark(
 
 
 def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> None:
-    """Write lists as a folder of files; Spark puts `_SUCCESS` there when all are complete.
+    """Write lists as a folder of files; Spark adds `_SUCCESS` when all are complete.
 
     Parameters
     ----------
     lists
         From `recommend_on_spark`.
     out
-        The folder; its ending says the form of the files.
+        The folder; its extension determines the file format.
     left_out
-        Lines about the rows that were left out, for a file beside it.
+        Bad rows that were left out, as lines of a file next to the folder.
     """
     form, target = find_list_form(out), Storage(lists.sparkSession, out)
     check_lists_target(target)
     writer = lists.write.mode("overwrite").format(form.format)
-    if form.format == "csv":  # as other programs read it: quotes are doubled, and blanks are part of an id
+    if form.format == "csv":  # standard CSV: doubled quotes, spaces in ids preserved
         writer = writer.options(header=True, sep=form.separator, escape='"')
         writer = writer.options(ignoreLeadingWhiteSpace=False, ignoreTrailingWhiteSpace=False)
     with named_errors(out):
@@ -140,7 +140,7 @@ def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> N
 
 
 def check_lists_target(target: Storage) -> None:
-    """Refuse a place that holds something other than lists of an earlier run.
+    """Reject a target that holds something other than lists of an earlier run.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def check_lists_target(target: Storage) -> None:
 
 
 def _unpack(parts: DataFrame, tables: Mapping[str, ClusterTable], recommender: Recommender) -> DataFrame:
-    """Return lists with a row for each place, ids in the caller's types."""
+    """Return lists with one row per rank and ids in the caller's types."""
     rows = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
     item_type = "long" if recommender.model.catalogue.items.are_integers else "string"
     user_type = "long" if all(_has_whole_ids(table) for table in tables.values()) else "string"
@@ -164,7 +164,7 @@ def _unpack(parts: DataFrame, tables: Mapping[str, ClusterTable], recommender: R
 
 
 def _has_whole_ids(table: ClusterTable) -> bool:
-    """Tell whether a table's users have whole numbers as ids."""
+    """Whether a table's user ids are integers."""
     if not table.names.is_text:
         return isinstance(table.frame.schema["user_id"].dataType, IntegralType)
     user_id = fn.col("user_id")

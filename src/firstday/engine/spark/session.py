@@ -1,4 +1,4 @@
-"""The Spark session that distributed work runs on, and what it must have."""
+"""The Spark session for distributed work, and its requirements."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 SIGNS_OF_FILES = ("FAILED_READ_FILE", "ParquetDecodingException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER")
-"""What Spark says where a file is damaged."""
+"""Substrings of Spark errors that indicate a damaged file."""
 ROWS_OF_ARROW = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 
@@ -34,17 +34,17 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
     Parameters
     ----------
     master
-        URL of the cluster, such as ``spark://host:7077``, ``yarn`` or ``local[4]``; None: what spark-submit or the
-        configuration of Spark says.
+        URL of the cluster, such as ``spark://host:7077``, ``yarn`` or ``local[4]``; None: from spark-submit or the
+        Spark configuration.
     conf
-        Further settings of Spark.
+        Additional Spark settings.
 
     Raises
     ------
     MissingExtraError
         PySpark is not installed.
     ConfigError
-        There is neither a cluster nor a Java that Spark could start on.
+        There is no cluster, or no Java to start Spark with.
     """
     with needs_extra("the engine Spark", "spark"):
         from pyspark.sql import SparkSession
@@ -57,7 +57,7 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
     settings: dict[str, Any] = {
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
-        # Pieces of rows are large: up to so many parts they go to files as they come, and are not sorted in memory.
+        # Rows hold large pieces: up to this many parts, write them directly to files instead of sorting them in memory.
         "spark.shuffle.sort.bypassMergeThreshold": "1000",
         **(conf or {}),
     }
@@ -71,19 +71,19 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
         )
     try:
         session = builder.getOrCreate()
-    except Exception as error:  # Py4J and Java errors of every kind
+    except Exception as error:  # Py4J and Java errors of any kind
         raise ConfigError(f"spark: cannot be started ({name_cause(error)}); correct --spark-master or Java.") from None
     session.sparkContext.setLogLevel("FATAL")
     return check_session(session)
 
 
 def check_session(session: SparkSession) -> SparkSession:
-    """Return a session whose executors have the same firstday, checked once.
+    """Return the session after checking, once, that its executors have the same firstday.
 
     Raises
     ------
     ConfigError
-        An executor has no firstday, or another version, or cannot be had.
+        An executor has no firstday or another version, or is not available.
     """
     _check_executors(session)
     return session
@@ -91,7 +91,7 @@ def check_session(session: SparkSession) -> SparkSession:
 
 @cache
 def _check_executors(session: SparkSession) -> None:
-    """Ask an executor for its version of firstday."""
+    """Check an executor's version of firstday."""
     try:
         answer = session.range(1).mapInArrow(_tell_version, "version string").collect()
     except Exception as error:
@@ -116,12 +116,12 @@ def _tell_version(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
 
 
 def name_cause(error: BaseException) -> str:
-    """Return the line of an error of Spark that tells the cause: the last one that Python or Java gives."""
+    """Return the line of a Spark error that names the root cause, from the last Python or Java exception."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     ends = [
         line
         for before, line in pairwise(["", *str(error).splitlines()])
-        if before.startswith("  ") and line[:1].isalpha()  # the line after a traceback of Python
+        if before.startswith("  ") and line[:1].isalpha()  # the line after a Python traceback
     ]
     java = [line for line in lines if line.startswith("Caused by:")]
     chosen = ends[-1] if ends else java[-1] if java else (lines or [type(error).__name__])[0]
@@ -129,11 +129,11 @@ def name_cause(error: BaseException) -> str:
 
 
 _SCRATCH: list[TemporaryDirectory[str]] = []
-"""Folders of this process for copies: an executor that is lost may need them until the session ends."""
+"""Folders of copies, kept until the session ends because recomputation after a lost executor may read them."""
 
 
 def scratch_folder() -> Path:
-    """Return a new folder that lives as long as this process."""
+    """Return a new folder that is deleted when this process ends."""
     folder = TemporaryDirectory(prefix="firstday-")
     _SCRATCH.append(folder)
     return Path(folder.name)
@@ -141,7 +141,7 @@ def scratch_folder() -> Path:
 
 @contextmanager
 def named_errors(name: str) -> Iterator[None]:
-    """Turn an error of a job into one sentence.
+    """Convert an error of a job to one sentence.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def named_errors(name: str) -> Iterator[None]:
         if isinstance(error, FirstdayError):
             raise
         cause, text = name_cause(error), str(error)
-        raised = re.match(r"firstday\.errors\.(\w+Error): (.*)", cause)  # by an executor, on purpose
+        raised = re.match(r"firstday\.errors\.(\w+Error): (.*)", cause)  # raised on purpose by an executor
         if raised:
             kind = {"DataError": DataError, "ConfigError": ConfigError}.get(raised[1], FirstdayError)
             raise kind(raised[2]) from None
@@ -168,14 +168,14 @@ def named_errors(name: str) -> Iterator[None]:
 
 
 def collect_reports(parts: DataFrame, name: str) -> list[Any]:
-    """Return what was reported of each part, in the order of the parts, whatever machine was the first.
+    """Return the reports of all parts, in the order of the parts.
 
     Parameters
     ----------
     parts
         See `firstday.engine.spark.work.PARTS`.
     name
-        What is read, for messages.
+        Name of the data being read, for messages.
     """
     with named_errors(name):
         reports = take_in_order(parts, "report")
@@ -185,8 +185,8 @@ def collect_reports(parts: DataFrame, name: str) -> list[Any]:
 def take_in_order(parts: DataFrame, column: str) -> list[bytes]:
     """Bring a column of bytes to the driver, in the order of the parts.
 
-    By Arrow: the rows of `collect` stand several times in the driver's Java heap, and where it is too small they are
-    missing without an error.
+    Uses Arrow: `collect` holds several copies of the rows in the driver's Java heap, and silently loses rows if the
+    heap is too small.
     """
     rows = parts.select("part", column).toArrow()
     numbered = zip(rows["part"].to_pylist(), rows[column].to_pylist(), strict=True)
@@ -195,7 +195,7 @@ def take_in_order(parts: DataFrame, column: str) -> list[bytes]:
 
 @contextmanager
 def rows_of_arrow(session: SparkSession, n_rows: int) -> Iterator[None]:
-    """Let Spark hand over so many rows at once while a job is planned and run; rows that hold whole parts are large."""
+    """Limit Arrow batches to `n_rows` while a job is planned and run; rows that hold whole parts are large."""
     before = session.conf.get(ROWS_OF_ARROW)
     session.conf.set(ROWS_OF_ARROW, n_rows)
     try:

@@ -1,4 +1,4 @@
-"""Where tables come from on a Spark cluster: a folder in any of its file systems, or Spark DataFrames."""
+"""Sources of tables on a Spark cluster: a folder in any of its file systems, or Spark DataFrames."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 URI = "firstday: uri"
 STAGING = "spark.firstday.staging"
-"""The setting that names a folder which all executors can read, for tables that are not Parquet."""
+"""Spark setting with a folder that all executors can read, for tables that are not Parquet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class ClusterTable:
     names
         How it is written.
     sources
-        Its files, by number; none for a frame.
+        Its files by number; empty for a frame.
     """
 
     frame: DataFrame
@@ -53,22 +53,22 @@ class ClusterTable:
 
     @property
     def columns(self) -> list[str]:
-        """The columns as they are written."""
+        """The column names as written."""
         return [column for column in self.frame.columns if column not in (FILE, ROW)]
 
 
 @dataclass(frozen=True, eq=False)
 class RawTables:
-    """Tables as they were found.
+    """Tables as found.
 
     Parameters
     ----------
     name
-        The dataset's name.
+        Name of the dataset.
     of_users
-        The tables whose rows belong to users, on the cluster; None for one that cannot be read.
+        Tables with rows per user, on the cluster; None for unreadable ones.
     shared
-        The other tables, in the driver's memory; None for one that cannot be read.
+        The other tables, in the driver's memory; None for unreadable ones.
     """
 
     name: str
@@ -77,7 +77,7 @@ class RawTables:
 
 
 def take_frames(tables: Mapping[str, Any], findings: Findings) -> RawTables:
-    """Take Spark DataFrames by the names of their tables."""
+    """Take Spark DataFrames by table name."""
     of_users: dict[str, ClusterTable | None] = {}
     shared: dict[str, RawTable | None] = {}
     for name, frame in tables.items():
@@ -100,18 +100,19 @@ def take_frames(tables: Mapping[str, Any], findings: Findings) -> RawTables:
 def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findings) -> RawTables:
     """Find every table in a folder of the cluster.
 
-    Parquet files stay where they are. Text is read here, a file at a time, and handed to the cluster as Parquet.
+    Parquet files are read in place. Text files are read on the driver, one at a time, and staged on the cluster as
+    Parquet.
 
     Parameters
     ----------
     session
-        Knows the file system.
+        Session with access to the file system.
     uri
         The folder.
     scratch
-        A folder of this machine for copies, as long as the tables are read.
+        Local folder for copies; must exist until the tables are read.
     findings
-        Gets the faults and notes.
+        Collects the faults and notes.
     """
     storage = Storage(session, uri)
     stored = {file.path: file for file in storage.list_files()}
@@ -134,7 +135,7 @@ def read_folder(session: SparkSession, uri: str, scratch: Path, findings: Findin
 
 
 def _bring(storage: Storage, file: StoredFile, scratch: Path) -> Path:
-    """Return a file on this machine: where it is, or a copy."""
+    """Return the local path of a file, copying it if necessary."""
     if storage.local is not None:
         return storage.local / file.path
     return storage.fetch(file.path, scratch / "fetched" / file.path)
@@ -143,9 +144,9 @@ def _bring(storage: Storage, file: StoredFile, scratch: Path) -> Path:
 def _scan_parquet(
     session: SparkSession, files: TableFiles, stored: Mapping[str, StoredFile], findings: Findings
 ) -> ClusterTable | None:
-    """Let Spark read Parquet files where they are; None, with a fault, where their columns do not go together.
+    """Read Parquet files in place with Spark; None, with a fault, if their columns are incompatible.
 
-    Files of one schema are read together. Spark widens numbers of several types, as one machine does.
+    Files with the same schema are read together. Spark widens mixed numeric types, as the local engine does.
     """
     schemas: dict[str, list[int]] = {}
     uris = [stored[file.name].uri for file in files.files]
@@ -175,14 +176,14 @@ def _scan_parquet(
 
 
 def _without_dots(frame: DataFrame) -> tuple[DataFrame, tuple[tuple[str, str], ...]]:
-    """Give columns with a dot in their names other ones, which Spark takes; return both names of each."""
+    """Rename columns with a dot in their names, which Spark cannot handle; return both names of each."""
     dotted = tuple((f"firstday: column {n}", name) for n, name in enumerate(frame.columns) if "." in name)
     hidden = {name: new for new, name in dotted}
     return (frame.toDF(*(hidden.get(name, name) for name in frame.columns)) if dotted else frame), dotted
 
 
 def _scan_files(session: SparkSession, uris: list[str], numbers: list[int], files: TableFiles) -> DataFrame:
-    """Read Parquet files of one schema, each row with its place, and the columns that the names of folders give."""
+    """Read Parquet files of one schema, with file and row numbers and the columns encoded in folder names."""
     rows = session.read.parquet(*uris)
     present = set(rows.columns)
     names = [name for name in files.files[numbers[0]].partitions if name not in present]
@@ -226,6 +227,6 @@ def _stage(session: SparkSession, storage: Storage, name: str, table: RawTable, 
 
 
 def _remove_quietly(folder: Storage) -> None:
-    """Delete what was staged, if Spark is still there."""
+    """Delete the staged files if Spark is still running."""
     with suppress(Exception):
         folder.remove()

@@ -1,4 +1,4 @@
-"""Files in any file system that the cluster knows (hdfs, s3a, file, ...), by Hadoop's own classes."""
+"""Files in any file system of the cluster (hdfs, s3a, file, ...), through Hadoop's classes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class StoredFile:
     Parameters
     ----------
     path
-        As seen from the folder that was listed.
+        Relative to the listed folder.
     uri
-        With its scheme.
+        With scheme.
     n_bytes
         Its size.
     """
@@ -44,9 +44,9 @@ class Storage:
     Parameters
     ----------
     session
-        The session that knows the file system.
+        Session with access to the file system.
     uri
-        The folder; without a scheme it is in the cluster's default file system.
+        The folder; without a scheme, in the cluster's default file system.
     """
 
     session: SparkSession
@@ -57,7 +57,7 @@ class Storage:
         return jvm.org.apache.hadoop.fs.Path(f"{self.uri.rstrip('/')}/{relative}" if relative else self.uri)
 
     def _here(self, place: Path) -> Any:
-        """Return a path of this machine as Hadoop takes it."""
+        """Convert a local path to a Hadoop path."""
         jvm: Any = self.session._jvm
         return jvm.org.apache.hadoop.fs.Path(str(place))
 
@@ -73,12 +73,12 @@ class Storage:
 
     @property
     def whole_uri(self) -> str:
-        """The folder's address with its scheme."""
+        """The folder's URI with its scheme."""
         return str(self._file_system().makeQualified(self._path()).toString())
 
     @property
     def local(self) -> Path | None:
-        """The folder as a path of this machine; None where it is in another file system."""
+        """The folder as a local path; None if it is in another file system."""
         qualified = self._file_system().makeQualified(self._path()).toUri()
         return Path(qualified.getPath()) if qualified.getScheme() == "file" else None
 
@@ -88,14 +88,14 @@ class Storage:
         return self.whole_uri.rstrip("/").rpartition("/")[2]
 
     def put(self, folder: Path) -> None:
-        """Copy a folder of this machine here, in place of what is here."""
+        """Replace this folder by a copy of a local one."""
         system = self._file_system()
         system.delete(self._path(), True)
         system.mkdirs(self._path().getParent())
         system.copyFromLocalFile(False, True, self._here(folder), self._path())
 
     def write_beside(self, ending: str, lines: Sequence[str]) -> None:
-        """Write lines to ``NAME.ENDING`` beside the folder ``NAME``; without lines, remove an older such file."""
+        """Write lines to ``NAME.ENDING`` next to the folder ``NAME``; without lines, delete an existing one."""
         parent, _, name = self.whole_uri.rstrip("/").rpartition("/")
         beside = Storage(self.session, f"{parent}/{split_ending(name)[0]}.{ending}")
         beside.remove()
@@ -106,12 +106,12 @@ class Storage:
                 beside.put(file)
 
     def make(self) -> None:
-        """Make the folder, where it is not there; hours of work may follow.
+        """Create the folder if missing, before hours of work.
 
         Raises
         ------
         FirstdayError
-            It cannot be made.
+            It cannot be created.
         """
         try:
             made, reason = self._file_system().mkdirs(self._path()), "the file system refuses"
@@ -121,11 +121,11 @@ class Storage:
             raise FirstdayError(f"{self.uri}: cannot be written ({reason}); choose another place.")
 
     def remove(self, relative: str = "") -> None:
-        """Delete the folder, or what is in it, if it is there."""
+        """Delete the folder, or a path in it, if it exists."""
         self._file_system().delete(self._path(relative), True)
 
     def exists(self, relative: str = "") -> bool:
-        """Tell whether the folder, or a file in it, is there."""
+        """Whether the folder, or a path in it, exists."""
         return bool(self._file_system().exists(self._path(relative)))
 
     def list_files(self) -> list[StoredFile]:
@@ -134,7 +134,7 @@ class Storage:
         Raises
         ------
         DataError
-            There is no such folder, or it may not be read.
+            The folder does not exist or is not readable.
         """
         try:
             system = self._file_system()
@@ -158,15 +158,16 @@ class Storage:
         return sorted(files, key=lambda file: file.path)
 
     def fetch(self, relative: str, target: Path) -> Path:
-        """Copy a file, or a folder with all that is in it, to this machine."""
+        """Copy a file, or a folder recursively, to this machine."""
         target.parent.mkdir(parents=True, exist_ok=True)
         self._file_system().copyToLocalFile(False, self._path(relative), self._here(target), True)
         return target
 
     def publish(self, folder: Path, last: str) -> None:
-        """Copy what a folder of this machine holds, and put the file `last` in place in one step after all others.
+        """Copy the files of a local folder, then put the file `last` in place atomically.
 
-        Whoever reads `last` first sees all of the old content or all of the new; what was killed halfway left the old.
+        Readers that read `last` first see either all of the old or all of the new content; an interrupted copy leaves
+        the old.
         """
         jvm: Any = self.session._jvm
         system = self._file_system()

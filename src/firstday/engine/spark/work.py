@@ -1,7 +1,7 @@
-"""What executors do: rows of tables are put together by part of users, and each part is read and asked.
+"""Work of the executors: group rows of tables by part of users, and read and query each part.
 
-Nothing here imports PySpark. A function takes and gives batches of Arrow; what it does with them is the code of one
-machine (`firstday.data.parts`).
+Nothing here imports PySpark. Functions map Arrow batches to Arrow batches; the processing in between is the code of the
+local engine (`firstday.data.parts`).
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.raw_table import RawTable
 
 PART = "firstday: part"
-"""The column with the number of each row's part."""
+"""Column with the part number of each row."""
 ROWS_AT_ONCE = 500_000
 """Rows of a table that an executor divides among parts at once."""
 PART_ROWS = 500_000
-"""Rows of a part, about: bounds the memory of an executor's Python."""
+"""Approximate number of rows per part; bounds the memory of an executor's Python process."""
 FEWEST_PARTS = 8
 
 SHARES = pa.schema([("part", pa.int32()), ("table", pa.string()), ("rows", pa.binary())])
-"""Rows of a table that belong to a part, in Arrow's file format."""
+"""Rows of a table that belong to a part, in Arrow IPC file format."""
 PARTS = pa.schema([("part", pa.int32()), ("content", pa.binary()), ("report", pa.binary())])
-"""A part that was read: its Dataset, packed, and a `Part` without it."""
+"""A part after reading: its packed Dataset, and a `Part` without it."""
 ANSWERS = pa.schema([("part", pa.int32()), ("answer", pa.binary())])
-"""What a function said of a part; see `pack_answer`."""
+"""Answers of a function, one per part; see `pack_answer`."""
 
 LISTS = pa.schema(
     [
@@ -64,12 +64,12 @@ LISTS = pa.schema(
         ("scale", pa.string()),
     ]
 )
-"""Places of lists."""
+"""Lists, one row per rank."""
 SHARES_DDL = "part int, table string, rows binary"
 PARTS_DDL = "part int, content binary, report binary"
 ANSWERS_DDL = "part int, answer binary"
 RATINGS_DDL = "part int, row int, item int, rating float"
-"""The same, and entries of a matrix, in Spark's words."""
+"""The same schemas and that of matrix entries, as Spark DDL."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class TableNames:
     Parameters
     ----------
     are_files
-        Whether its rows have places in files.
+        Whether its rows come from files.
     is_text
-        Whether every value is text.
+        Whether all values are text.
     dotted
-        Columns with a dot in their names, as Spark has them and as they are written.
+        Columns with a dot in their names, as (name in Spark, original name).
     """
 
     are_files: bool = False
@@ -92,12 +92,12 @@ class TableNames:
 
 
 def count_parts(n_rows: int) -> int:
-    """Return in how many parts tables are read: it follows from their rows alone, not from the machines."""
+    """Return the number of parts, which depends only on the number of rows, not on the machines."""
     return max(FEWEST_PARTS, -(-n_rows // PART_ROWS))
 
 
 def divide(name: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Put rows of a table together by part, so many at a time."""
+    """Group rows of a table by part, `ROWS_AT_ONCE` at a time."""
     waiting: list[pa.RecordBatch] = []
     n_rows = 0
     for batch in batches:
@@ -123,19 +123,19 @@ def _shares(name: str, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def to_polars(table: pa.Table) -> pl.DataFrame:
-    """Take rows of Arrow."""
+    """Convert an Arrow table to Polars."""
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
 
 
 def _write_rows(rows: pl.DataFrame) -> bytes:
-    """Write rows in Arrow's file format, compressed."""
+    """Write rows in Arrow IPC file format, compressed."""
     return rows.write_ipc(None, compression="lz4").getvalue()
 
 
 def gather(names: Mapping[str, TableNames], table: pa.Table) -> dict[str, RawTable]:
-    """Put the rows of one part together again, by table, in the order of their files."""
+    """Reassemble the rows of one part by table, in file order."""
     shares: dict[str, list[pl.DataFrame]] = {}
     for name, rows in zip(table["table"].to_pylist(), table["rows"], strict=True):
         shares.setdefault(name, []).append(pl.read_ipc(io.BytesIO(rows.as_py())))
@@ -143,14 +143,14 @@ def gather(names: Mapping[str, TableNames], table: pa.Table) -> dict[str, RawTab
 
 
 def _in_order(rows: pl.DataFrame, names: TableNames) -> pl.DataFrame:
-    """Put rows in the order of their files, or, where there are none, in one that follows from what they hold."""
+    """Sort rows in file order or, without files, by their content."""
     if names.are_files:
         return rows.sort(FILE, ROW)
     return rows[rows.hash_rows(seed=1).arg_sort()]
 
 
 def make_raw(frame: pl.DataFrame, names: TableNames) -> RawTable:
-    """Make a table of rows with the columns `FILE` and `ROW`; the driver knows which files these are."""
+    """Make a table from rows with the columns `FILE` and `ROW`; only the driver knows the files."""
     return RawTable((frame.rename(dict(names.dotted)).lazy(),), format="CSV" if names.is_text else "a frame")
 
 
@@ -167,24 +167,24 @@ def read_part(whole: Whole, names: Mapping[str, TableNames], table: pa.Table) ->
 def ask_parts(
     catalogue: Dataset, function: Callable[..., Any], arguments: tuple[Any, ...], batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Call a function with each part; see `ANSWERS`."""
+    """Call a function on each part; see `ANSWERS`."""
     for number, part in _open_parts(catalogue, batches):
         answer = pack_answer(function(part, *arguments))
         yield pa.RecordBatch.from_pydict({"part": [number], "answer": [answer]}, schema=ANSWERS)
 
 
 def pack_answer(answer: Any) -> bytes:
-    """Write an answer as bytes; compressed, since counts of everyone pass through the driver's Java heap."""
+    """Serialise an answer, compressed because statistics of all users pass through the driver's Java heap."""
     return zstd.compress(pickle.dumps(answer, protocol=5), level=1)
 
 
 def unpack_answer(content: bytes) -> Any:
-    """Return the answer that `pack_answer` wrote, in this run."""
+    """Deserialise an answer of `pack_answer` from this run."""
     return pickle.loads(zstd.decompress(content))  # noqa: S301
 
 
 def _open_parts(catalogue: Dataset, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Dataset]]:
-    """Return the number and the Dataset of each part."""
+    """Yield the number and the Dataset of each part."""
     for batch in batches:
         for number, content in zip(batch["part"].to_pylist(), batch["content"], strict=True):
             if packed := content.as_py():
@@ -205,7 +205,7 @@ def list_ratings(
     arguments: tuple[Any, ...],
     batches: Iterable[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    """Write the matrix that a function returns for each part as rows: part, row, item, rating."""
+    """Convert the matrix that a function returns for each part to rows: part, row, item, rating."""
     for number, part in _open_parts(catalogue, batches):
         matrix = function(part, *arguments)
         yield pa.RecordBatch.from_pydict(
@@ -225,15 +225,15 @@ class Request:
     Parameters
     ----------
     model
-        A name of this request's model.
+        Unique name of the model of this request.
     archive
-        The model's folder as a zip.
+        The model folder as a zip.
     plugins
-        Modules with further methods.
+        Modules with third-party methods.
     k, strategy, keep_used
         See `firstday.recommend.recommender.Recommender.recommend`.
     blank
-        Findings without any, with the rules of these tables.
+        Empty findings with the rules of these tables.
     names
         How each table is written.
     """
@@ -249,7 +249,7 @@ class Request:
 
 
 def answer_part(request: Request, table: pa.Table) -> pa.Table:
-    """Recommend to the cold users of one part; see `PARTS`: its lists in Arrow's format, its findings and counts."""
+    """Recommend to the cold users of one part; see `PARTS`: lists in Arrow format, findings and counts."""
     findings = copy.deepcopy(request.blank)
     dataset = read_newcomers("part", gather(request.names, table), findings)
     counts, content = BatchCounts(), b""
@@ -263,15 +263,15 @@ def answer_part(request: Request, table: pa.Table) -> pa.Table:
 
 
 _OPENED: dict[str, Recommender] = {}
-"""The model that this process has opened, by a name of its own."""
+"""The model opened by this process, by its unique name."""
 
 
 def open_shared(name: str, archive: bytes, plugins: tuple[str, ...]) -> Recommender:
-    """Open a model that was sent to the executors, once a process."""
+    """Open a broadcast model, once per process."""
     if name not in _OPENED:
         for module in plugins:
             load_plugin(module)
-        with TemporaryDirectory(prefix="firstday-") as folder:  # mapped files stay readable when they are removed
+        with TemporaryDirectory(prefix="firstday-") as folder:  # mapped files stay readable after deletion
             zipfile.ZipFile(io.BytesIO(archive)).extractall(folder)
             _OPENED.clear()
             _OPENED[name] = open_model(folder)
@@ -279,7 +279,7 @@ def open_shared(name: str, archive: bytes, plugins: tuple[str, ...]) -> Recommen
 
 
 def pack_model(recommender: Recommender) -> bytes:
-    """Return a model's folder as a zip."""
+    """Return a model folder as a zip."""
     with TemporaryDirectory(prefix="firstday-") as folder:
         model = recommender.save(Path(folder) / "model")
         return Path(shutil.make_archive(str(Path(folder) / "packed"), "zip", model)).read_bytes()
@@ -293,7 +293,7 @@ def count_others(
     model: str,
     archive: bytes,
 ) -> ShownCounts | None:
-    """Count what was shown to the users of a part who are not warm; see `Request` for `model` and `archive`."""
+    """Count impressions of a part's users who are not warm; see `Request` for `model` and `archive`."""
     if part.impressions is None:
         return None
     warm, actions, window = find_warm(part, config, log)
@@ -302,7 +302,7 @@ def count_others(
 
 
 def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Write the lists of parts as rows."""
+    """Convert the lists of parts to rows."""
     for batch in batches:
         for content in batch["content"]:
             if content.as_py():

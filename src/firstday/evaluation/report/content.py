@@ -1,4 +1,4 @@
-"""What a report says: values that the templates lay out."""
+"""Content of reports: the values that the templates render."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 
 NO_LISTS = 0.5
-"""% of users: a strategy with fewer lists of its own made none to speak of."""
+"""User coverage in % below which a strategy counts as having made no lists of its own."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class WorkedExample:
     Parameters
     ----------
     profile
-        Who it is.
+        Profile of the user.
     liked
-        What they used on day one.
+        Items used on day one.
     segment, segment_size
-        The predicted segment, and how many warm users it has.
+        The predicted segment, and its number of warm users.
     segment_likes
-        What its users use most.
+        Items its users use most.
     items
         The list, best first.
     """
@@ -68,20 +68,20 @@ def gather_evaluation(
     command: str | None = None,
     space: Space | None = None,
 ) -> dict[str, Any]:
-    """Return what the report of an evaluation says.
+    """Return the content of an evaluation report.
 
     Parameters
     ----------
     results
         From `evaluate`, with at least one strategy.
     dataset_summary, config
-        From `Dataset.summary`, and the configuration that was evaluated.
+        `Dataset.summary`, and the configuration that was evaluated.
     described
-        The model whose training and segments the results have; that of the first seed if left out.
+        Describes the model whose training and segments are in the results; by default that of the first seed.
     example, command
-        One new user to show, and what to run to get the same results.
+        A worked example, and the command that reproduces the results.
     space
-        Of the paper's own data, whose figures then stand beside ours.
+        Embedding space of the paper's data, to compare with the paper's figures.
     """
     leader = results.leader
     return {
@@ -119,14 +119,14 @@ def gather_evaluation(
 
 
 def _main_finding(results: Results) -> dict[str, Any]:
-    """Compare `segment` with `popular`, or the nearest thing to it that was evaluated; a plug-in with the best other.
+    """Compare the leader with `popular`; a plug-in, or where there is no `popular`, with the best other strategy.
 
     Returns
     -------
     dict
-        ``other``: what the leader is compared with, None where it stands alone; ``gain``: in %, None where the other
-        has no hit; ``difference``: user by user, None where it was not measured; ``best``: the strategy with the most
-        precision, None where that is the leader.
+        ``other``: the strategy that the leader is compared with, None if there is no other. ``gain``: in %, None if the
+        other has no hits. ``difference``: paired by user, None if not measured. ``best``: the strategy with the highest
+        precision, None if that is the leader.
     """
     names, leader = results.best_first, results.leader
     precision = {name: results.get(name, "precision").mean for name in names}
@@ -144,14 +144,14 @@ def _main_finding(results: Results) -> dict[str, Any]:
 
 
 def _turn_round(difference: Figure) -> Figure:
-    """Return the difference of the other strategy to this one."""
+    """Return the difference with its sign reversed."""
     assert difference.low is not None
     assert difference.high is not None
     return replace(difference, mean=-difference.mean, low=-difference.high, high=-difference.low)
 
 
 def _fell_back(results: Results) -> dict[str, str]:
-    """Say of each strategy (almost) all of whose lists a fallback made that it is so, and why."""
+    """Explain for each strategy whose lists (almost) all come from a fallback why this is so."""
     coverage = {name: results.get(name, "user_coverage").mean for name in results.best_first if name != "auto"}
     why = "on validation users it was not better than popular or group"
     return {
@@ -162,16 +162,16 @@ def _fell_back(results: Results) -> dict[str, str]:
 
 
 def explain_protocol(protocol: str, config: Config, *, precomputed: bool = False) -> tuple[str, str]:
-    """Say in one sentence who is cold, and in one what day one and truth are.
+    """Return two sentences: who is cold, and what day one and truth are.
 
     Parameters
     ----------
     protocol
-        Its name.
+        Name of the protocol.
     config
-        The settings that it follows.
+        Settings of the protocol.
     precomputed
-        Whether vectors were brought along: then nobody here can say what they have seen, and a sentence more says so.
+        Whether embeddings were precomputed; adds a caveat that their training data is unknown.
     """
     trained = "was trained here" if precomputed else "was trained"
     more = f" {UNKNOWN_VECTORS}" if precomputed else ""
@@ -207,7 +207,7 @@ def explain_protocol(protocol: str, config: Config, *, precomputed: bool = False
 def gather_model(
     model: TrainedModel, manifest: Mapping[str, Any], command: str | None = None, *, is_card: bool = False
 ) -> dict[str, Any]:
-    """Return what the report of a model says: its card, and unless that is all, its segments and training."""
+    """Return the content of a model report: its card and, unless `is_card`, its segments and training."""
     title, sections = make_card(model, manifest)
     return {
         "title": title,
@@ -222,11 +222,11 @@ def gather_model(
 
 
 FEW_USERS = 10
-"""A list that fewer people make says little."""
+"""Minimum number of users for a segment's list to be informative."""
 
 
 def summarise_segments(rows: Sequence[SegmentRow]) -> dict[str, Any] | None:
-    """Return the segments of a model, largest first, and what to say of them; None where there are none."""
+    """Return the segments of a model, largest first, with remarks; None without segments."""
     if not rows:
         return None
     sizes = np.array([row.n_users for row in rows])
@@ -241,7 +241,7 @@ def summarise_segments(rows: Sequence[SegmentRow]) -> dict[str, Any] | None:
 
 
 def _write_setting(name: str, value: Any) -> Iterator[str]:
-    """Write a setting as TOML, which agrees with JSON but for tables."""
+    """Format a setting as TOML, which agrees with JSON except for tables."""
     if isinstance(value, Mapping):
         for key, part in value.items():
             yield from _write_setting(f"{name}.{json.dumps(key, ensure_ascii=False)}", part)

@@ -1,4 +1,4 @@
-"""Reports as one file: HTML that needs no script, no network, light and dark, wide and narrow."""
+"""Reports as one self-contained HTML file: no scripts, no network access, responsive, light and dark mode."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from firstday.evaluation.results import Figure, Results
 
 
 def write_report(content: Mapping[str, Any], path: str | Path) -> None:
-    """Write a report as one file; the same content gives the same bytes.
+    """Write a report as one file; output is deterministic.
 
     Parameters
     ----------
     content
         From `gather_evaluation` or `gather_model`.
     path
-        The file, ``.html``; a file that is there is replaced in one step.
+        The ``.html`` file; an existing file is replaced atomically.
 
     Raises
     ------
@@ -42,9 +42,10 @@ def write_report(content: Mapping[str, Any], path: str | Path) -> None:
 
 
 def write_reports(contents: Sequence[Mapping[str, Any]], path: str | Path) -> None:
-    """Write the report of an evaluation; of several, one page that puts them side by side, and beside it one of each.
+    """Write the report of one evaluation, or for several a comparison page and one report each.
 
-    The pages of each are named after the first: ``report-1-movielens-100k.html`` beside ``report.html``.
+    The individual reports are named after the comparison page: ``report-1-movielens-100k.html`` next to
+    ``report.html``.
     """
     path = Path(path)
     if len(contents) == 1:
@@ -66,12 +67,12 @@ def write_reports(contents: Sequence[Mapping[str, Any]], path: str | Path) -> No
 
 
 def check_report_path(path: str | Path) -> None:
-    """Refuse a name that is not that of an HTML file.
+    """Reject a name without the extension of an HTML file.
 
     Raises
     ------
     ConfigError
-        The name has another ending.
+        The name has another extension.
     """
     ending = Path(path).suffix.lower()
     if ending not in (".html", ".htm"):
@@ -82,7 +83,7 @@ def check_report_path(path: str | Path) -> None:
 
 
 def render_report(content: Mapping[str, Any]) -> str:
-    """Return the page that shows what `gather_evaluation` or `gather_model` gathered."""
+    """Render the content from `gather_evaluation` or `gather_model` as a page."""
     results: Results | None = content.get("results")
     plots = {"training": plot_training(content["history"], content["k"])}
     if results is not None:
@@ -95,18 +96,18 @@ def render_report(content: Mapping[str, Any]) -> str:
 def fill_template(
     template: str, content: Mapping[str, Any], plots: Mapping[str, str | None], *, package: str | None = None
 ) -> str:
-    """Return a page of a template; all text is escaped, the pictures and the theme alone go in as they are.
+    """Render a template; all text is escaped except plots and the theme.
 
     Parameters
     ----------
     template
-        Its file name, among the templates of a package or of this one.
+        File name of the template, in `package` or this package.
     content
-        What it shows, by name.
+        Template variables.
     plots
-        Pictures, each one ``<svg>`` element, by name.
+        Plots by name, each a single ``<svg>`` element.
     package
-        The package whose templates come first.
+        Package whose templates take precedence.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def fill_template(
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page in one step."""
+    """Write a page atomically."""
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:
@@ -148,7 +149,7 @@ def write_page(path: Path, text: str) -> None:
 
 
 def write_signed_interval(figure: Figure) -> str:
-    """Write the ends of the interval of a difference."""
+    """Format the interval of a difference."""
     return f"{write_signed(figure.low or 0.0)} to {write_signed(figure.high or 0.0)}"
 
 
@@ -160,4 +161,4 @@ FILTERS = {
     "signed": write_signed,
     "share": lambda share: write_share(100 * share),
 }
-"""By the names that templates use."""
+"""Template filters by name."""
