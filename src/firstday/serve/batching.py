@@ -109,13 +109,6 @@ class Enrolment:
 
     An experiment starts when the store first sees its name. Users already in the store at that time do not participate.
     An assignment is permanent, even if the weights change. While the store is unavailable, nobody participates.
-
-    Parameters
-    ----------
-    experiment
-        The experiment with its variants.
-    store
-        Keeps the start time and the assignments.
     """
 
     def __init__(self, experiment: Experiment, store: Store) -> None:
@@ -124,13 +117,7 @@ class Enrolment:
         self._started_us: int | None = None
 
     async def start(self) -> int:
-        """Return when the experiment started, in microseconds since 1970.
-
-        Raises
-        ------
-        StoreError
-            The store is unavailable.
-        """
+        """Return when the experiment started, in microseconds since 1970."""
         if self._started_us is None:
             self._started_us = await self._store.start_experiment(self.experiment.name)
         return self._started_us
@@ -164,17 +151,6 @@ class Lists:
 
     There is no batching delay: a request that arrives alone is answered alone. Under load, requests that arrive during
     one batch form the next, so the cost per request falls with the load.
-
-    Parameters
-    ----------
-    holder
-        Holds the current model.
-    store
-        Source of users' signals.
-    metrics
-        Counts batch sizes and routes.
-    enrolment
-        Enrols users in the experiment; None: there is no experiment.
     """
 
     def __init__(self, holder: ModelHolder, store: Store, metrics: Metrics, enrolment: Enrolment | None = None) -> None:
@@ -183,13 +159,7 @@ class Lists:
         self._pass: asyncio.Task[None]
 
     async def make(self, ask: Ask) -> Reply:
-        """Return the list for a request.
-
-        Raises
-        ------
-        ConfigError
-            The model does not support the strategy.
-        """
+        """Return the list for a request; raise `ConfigError` if the model does not support the strategy."""
         if len(self._waiting) % BATCH_SIZE == 0:
             self._waiting = []
             self._pass = asyncio.create_task(self._answer(self._waiting))

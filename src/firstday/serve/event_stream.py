@@ -19,12 +19,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 async def read_stream(
     parts: AsyncIterable[bytes],
 ) -> AsyncIterator[tuple[int, list[tuple[str, Event]], list[LineError]]]:
-    """Read a stream in batches of about `MAX_EVENTS` lines.
-
-    Parameters
-    ----------
-    parts
-        Chunks of the stream, with arbitrary boundaries.
+    """Read a stream in batches of about `MAX_EVENTS` lines; chunk boundaries are arbitrary.
 
     Yields
     ------

@@ -35,21 +35,11 @@ INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
 
 
 def explain(reply: Reply) -> dict[str, Any]:
-    """Explain a list.
+    """Explain a list; return an `Explanation` as JSON values.
 
     Leave-one-out: the user is encoded and predicted again without each signal, all in one batch. This explains the
     *prediction*, which some strategies do not use (`popular`, `group`, `day_one`, `fold_in`, `input_clusters`). The
     sentence on the route says what the list is based on.
-
-    Parameters
-    ----------
-    reply
-        The list, with its model and signals.
-
-    Returns
-    -------
-    dict of str to Any
-        An `Explanation` as JSON values.
     """
     model, signals, strategy = reply.model.trained, reply.signals, reply.strategy
     n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
@@ -166,13 +156,9 @@ def nearest_liked(served: ServedModel, query: Query, items: Sequence[int]) -> li
 def tell_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None:
     """Compare the posterior over segments with the one before the user was shown anything.
 
-    The baseline ignores impressions and all interactions with the items shown.
-
-    Returns
-    -------
-    dict of str to Any
-        Values of `firstday.serve.schemas.Learned`: the segments with the largest rise and fall, by size of the change,
-        ties by number. None if no item was passed over.
+    The baseline ignores impressions and all interactions with the items shown. The result has the values of
+    `firstday.serve.schemas.Learned`: the segments with the largest rise and fall, by size of the change, ties by
+    number. It is None if no item was passed over.
     """
     shown = {str(impression.item_id) for impression in signals.shown}
     others = [action for action in signals.interactions if action[1] != ITEM or str(action[2]) not in shown]

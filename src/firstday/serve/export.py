@@ -83,11 +83,6 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> Exported
     since
         Start of the first run into this folder; None: everything. Later runs ignore it.
 
-    Returns
-    -------
-    Exported
-        Summary of the run.
-
     Raises
     ------
     ConfigError

@@ -62,21 +62,7 @@ class ErrorBody(BaseModel):
 
 
 class ApiError(HTTPException):
-    """An error with an HTTP status.
-
-    Parameters
-    ----------
-    status
-        HTTP status.
-    code
-        Machine-readable code.
-    message
-        Sentence for people.
-    errors
-        Pairs of field and message.
-    headers
-        Additional response headers.
-    """
+    """An error with an HTTP status, a machine-readable code, a message, and pairs of field and message."""
 
     def __init__(
         self,

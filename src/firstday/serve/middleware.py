@@ -69,13 +69,7 @@ class Keys:
         return not self.any or right in request.scope["firstday.rights"]
 
     def check(self, request: Request, right: Right) -> None:
-        """Require a right.
-
-        Raises
-        ------
-        ApiError
-            401 if the key is missing or unknown, 403 if it lacks the right.
-        """
+        """Require a right: 401 if the key is missing or unknown, 403 if it lacks the right."""
         if self.opens(request, right):
             return
         if request.scope["firstday.rights"]:
@@ -104,13 +98,7 @@ def need(keys: Keys, right: Right) -> list[Any]:
 
 
 async def parse_parameters(request: Request) -> dict[str, str]:
-    """Return the query parameters.
-
-    Raises
-    ------
-    RequestValidationError
-        A parameter outside `REPEATABLE` is repeated.
-    """
+    """Return the query parameters; raise `RequestValidationError` if one outside `REPEATABLE` is repeated."""
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     names = [name for name, _ in pairs]
     repeats = [name for name in dict.fromkeys(names) if names.count(name) > 1 and name not in REPEATABLE]
@@ -122,13 +110,7 @@ async def parse_parameters(request: Request) -> dict[str, str]:
 
 
 def validated(adapter: TypeAdapter[T], value: object, *place: str) -> T:
-    """Validate a part of a request.
-
-    Raises
-    ------
-    RequestValidationError
-        The value is invalid; its location begins with `place`, as in FastAPI.
-    """
+    """Validate a part of a request; the location of an error begins with `place`, as in FastAPI."""
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
@@ -147,23 +129,10 @@ async def need_json(request: Request) -> None:
 
 
 class Gate:
-    """Outermost ASGI layer.
+    """Outermost ASGI layer; it matches the `plain` routes first, bypassing the middleware of `app`.
 
     It checks the Host header itself because Starlette's `TrustedHostMiddleware` answers in plain text, does not accept
     every loopback address and, in older versions, does not parse IPv6.
-
-    Parameters
-    ----------
-    app
-        The wrapped application.
-    settings
-        The limits.
-    keys
-        The API keys.
-    metrics
-        Counts requests.
-    plain
-        Routes to match first, bypassing the middleware of `app`.
     """
 
     def __init__(
@@ -233,13 +202,7 @@ class Gate:
             _requests.info("request", extra={"fields": fields})
 
     def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
-        """Run the checks that do not depend on the route; return the callable that receives the body.
-
-        Raises
-        ------
-        ApiError
-            The request is refused.
-        """
+        """Run the checks that do not depend on the route; return the callable that receives the body."""
         scope["firstday.rights"] = rights = self._keys.rights_of(headers.get("authorization", ""))
         if not self._keys.any and not _is_local(headers.get("host", "")):
             raise ApiError(

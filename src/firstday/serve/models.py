@@ -28,17 +28,7 @@ _log = logging.getLogger("firstday.serve")
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model with data that only the service needs.
-
-    Parameters
-    ----------
-    recommender
-        The model.
-    manifest
-        Manifest of its folder.
-    loaded_at
-        When it was loaded, UTC.
-    """
+    """A model with its manifest, its time of loading (UTC), and data that only the service needs."""
 
     recommender: Recommender
     manifest: Mapping[str, Any]
@@ -73,13 +63,7 @@ class ServedModel:
         return {}
 
     def questionnaire_of(self, entity: str = ITEM) -> Questionnaire:
-        """Return the questionnaire for an entity, built on first use.
-
-        Raises
-        ------
-        ConfigError
-            The model does not know the entity.
-        """
+        """Return the questionnaire for an entity, built on first use; raise `ConfigError` if it is unknown."""
         if entity not in self._questionnaires:
             self._questionnaires[entity] = Questionnaire.of(self.trained, entity)
         return self._questionnaires[entity]
@@ -122,7 +106,7 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
     Raises
     ------
     ArtifactError
-        The folder contains no model, or a damaged one.
+        The folder contains no model, or one that is damaged or fails to answer.
     ConfigError
         The model does not support a strategy.
     """
@@ -170,13 +154,6 @@ class ModelHolder:
     """Holds the current model.
 
     Requests read `current` once and keep that reference: a swap affects only later requests.
-
-    Parameters
-    ----------
-    path, strategy, needed
-        See `load_served`.
-    metrics
-        Counts reloads and exposes the model version.
     """
 
     def __init__(self, path: Path, metrics: Metrics, strategy: str = "", needed: Sequence[str] = ()) -> None:

@@ -45,18 +45,7 @@ class SegmentMap:
 
 
 def make_segment_map(model: TrainedModel) -> SegmentMap:
-    """Lay out the segments of a model in two dimensions. Deterministic.
-
-    Parameters
-    ----------
-    model
-        The trained model.
-
-    Returns
-    -------
-    SegmentMap
-        Positions within `HALF_WIDTH` and `HALF_HEIGHT`; overlaps are removed where space permits.
-    """
+    """Lay out the segments of a model in two dimensions, deterministically; overlaps remain if space is short."""
     sizes = np.asarray(model.segments.items.sizes, dtype=np.float64)
     weights = sizes / max(1.0, sizes.sum())
     components, kept = _principal_components(np.asarray(model.segments.centroids, dtype=np.float64), weights)

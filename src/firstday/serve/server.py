@@ -49,16 +49,7 @@ _log = logging.getLogger("firstday.serve")
 
 
 def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], object] = lambda _url: None) -> None:
-    """Serve until stopped by a signal.
-
-    Parameters
-    ----------
-    model
-        The model's folder.
-    settings
-        Settings of the service.
-    on_ready
-        Called with the URL when the server listens.
+    """Serve until stopped by a signal; call `on_ready` with the URL when the server listens.
 
     Raises
     ------
@@ -123,19 +114,7 @@ def _without_secrets(url: str) -> str:
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that, when told to stop, reports itself unready, then finishes pending requests.
-
-    Parameters
-    ----------
-    config
-        uvicorn configuration.
-    service
-        The service to run.
-    facts
-        Fields to log when the server listens.
-    on_ready
-        See `run_server`.
-    """
+    """A server that, when told to stop, reports itself unready, then finishes pending requests."""
 
     def __init__(
         self, config: uvicorn.Config, service: Service, facts: dict[str, Any], on_ready: Callable[[str], object]

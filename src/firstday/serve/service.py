@@ -23,13 +23,6 @@ _log = logging.getLogger("firstday.serve")
 class Service:
     """Process-wide state: settings, metrics, keys, model, store and experiment.
 
-    Parameters
-    ----------
-    model
-        The model's folder.
-    settings
-        Settings of the service.
-
     Raises
     ------
     ConfigError

@@ -31,13 +31,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 class Lines(logging.Formatter):
-    """Formats a record as time, level, event and fields.
-
-    Parameters
-    ----------
-    is_text
-        Whether to write NAME=VALUE text instead of one JSON object per line.
-    """
+    """Formats time, level, event and fields of a record: one JSON object per line, or NAME=VALUE text."""
 
     def __init__(self, *, is_text: bool) -> None:
         super().__init__()

@@ -34,10 +34,7 @@ _KINDS = {
 def make_router(*, needs_keys: bool) -> APIRouter:
     """Return the routes of the page, which are not in the OpenAPI document.
 
-    Parameters
-    ----------
-    needs_keys
-        Whether the service has keys; if so, the page asks for one before its first request.
+    With `needs_keys`, the page asks for a key before its first request.
     """
     router = APIRouter(include_in_schema=False)
     for file in (files("firstday.serve") / "page").iterdir():

@@ -159,15 +159,7 @@ class ShownList:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The permanent experiment variant of a user.
-
-    Parameters
-    ----------
-    experiment, variant
-        Their names.
-    assigned_us
-        When the user first requested a list, in microseconds since 1970.
-    """
+    """The permanent experiment variant of a user; `assigned_us` is when the store received it."""
 
     __pydantic_config__ = _answered_as("A variant that a user has for good.")
 

@@ -12,13 +12,7 @@ from firstday.serve.store.sqlite import SqliteLog, SqliteStore
 
 
 def _read_url(url: str) -> tuple[bool, str]:
-    """Return whether a URL is one of Redis, and the path of a SQLite file otherwise.
-
-    Raises
-    ------
-    ConfigError
-        The URL is neither.
-    """
+    """Return whether a URL is one of Redis, and the path of a SQLite file otherwise."""
     scheme, _, rest = url.partition("://")
     is_redis = scheme in ("redis", "rediss") and bool(urlsplit(url).hostname)
     if not is_redis and (scheme != "sqlite" or len(rest) < 2 or rest[0] != "/"):

@@ -106,22 +106,10 @@ class RedisStore(Store):
 
 
 class RedisLog:
-    """A log in Redis with a cool-down after a failed connection, during which calls fail at once.
+    """A log in Redis.
 
-    Parameters
-    ----------
-    url
-        Redis URL.
-    rules
-        Caps and retention.
-    prefix
-        Prefix of all keys.
-    timeout_s
-        Timeout of a call, in seconds.
-    retry_s
-        Cool-down, in seconds.
-    clock
-        Source of the time.
+    After a failed connection, calls fail at once for `retry_s` seconds. The timeout of a call is `timeout_s` seconds;
+    all keys begin with `prefix`.
     """
 
     def __init__(
