@@ -1,4 +1,4 @@
-"""The application: endpoints behind the gate, and what runs beside them."""
+"""The FastAPI application: routers, access rights and background tasks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     422: {"model": ErrorBody, "description": "Something in the request is wrong; each field is named."},
     "default": {"model": ErrorBody, "description": "Any other error."},
 }
-"""Responses of every endpoint beside its own."""
+"""Error responses common to all endpoints."""
 
 ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (lists.router, "read"),
@@ -44,13 +44,13 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (health.watching, None),
     (health.counting, "read"),
 )
-"""All endpoints but the page, with the right that they need where keys are set."""
+"""Routers of the API, each with the right it requires where keys are set; None: no key."""
 
 _log = logging.getLogger("firstday.serve")
 
 
 class Application(FastAPI):
-    """FastAPI, with a document that names the strategies and entities of the model that answers."""
+    """FastAPI application whose OpenAPI document lists the strategies and entities of the current model."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
@@ -64,18 +64,12 @@ class Application(FastAPI):
 
 
 def make_app(service: Service) -> Gate:
-    """Return the application.
-
-    Parameters
-    ----------
-    service
-        What the endpoints share; its store is closed when the application ends.
-    """
+    """Return the ASGI application; on shutdown it closes the store of `service`."""
     app = Application(
         title="firstday",
         version=firstday.__version__,
         description=DESCRIPTION,
-        docs_url=None,  # these pages load scripts from elsewhere
+        docs_url=None,  # these pages load scripts from a CDN
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         redirect_slashes=False,
@@ -94,11 +88,11 @@ def make_app(service: Service) -> Gate:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Do what is done from time to time; close the store at the end."""
+    """Run the background tasks; close the store on shutdown."""
     service: Service = app.state.service
     settings = service.settings
     if service.enrolment is not None:
-        with suppress(StoreError):  # it is counted, and tried again with the next list
+        with suppress(StoreError):  # already counted; retried with the next list
             await service.enrolment.start()
     works = (
         (service.purge, settings.purge_every_s),
@@ -116,7 +110,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def repeat(work: Callable[[], Awaitable[object]], every_s: float) -> None:
-    """Do some work from time to time; errors of ours are logged and counted where they are raised."""
+    """Run `work`, then sleep `every_s` seconds, forever.
+
+    A `FirstdayError` is ignored: it is logged and counted where it is raised. Other exceptions are logged here.
+    """
     while True:
         try:
             await work()

@@ -1,4 +1,4 @@
-"""Lists, many in one pass: for users in the store and for signals in requests, and which are part of an experiment."""
+"""Batched recommendation for stored users and for signals in requests, and enrolment in experiments."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, 
 from firstday.serve.telemetry import Metrics
 
 BATCH_SIZE = 32
-"""Requests answered in one pass, at most: bounds how long others wait."""
+"""Maximum requests per batch; bounds how long a request waits for the others."""
 LIST_ID_BYTES = 15
-"""Random bytes of a recorded list's id, 20 characters of text."""
+"""Random bytes in the id of a recorded list: 20 characters of base64."""
 
 
 @dataclass(eq=False)
 class Ask:
-    """One request for a list, on its way to its reply.
+    """A request for a list, and its result once answered.
 
     Parameters
     ----------
     user_id
-        Whose stored signals to use; None where the request has the signals in it.
+        User whose stored signals to use; None if the request contains the signals.
     signals
-        What is in the request.
+        Signals in the request.
     k, strategy, keep_used
         See `Recommender.recommend`.
     record
-        Whether to keep that the user is shown the list.
+        Whether to record the list as shown.
     enrol
-        Whether to keep the user's variant where there is none yet.
+        Whether a new variant assignment of the user may be stored.
     user, source
-        What the store knows of the user, and whether it was asked and answered.
+        The stored user, and where the signals come from: request, store, or a store that failed.
     variant
-        By which the request is answered, where the user takes part in an experiment.
+        Experiment variant that answers; None: the user does not participate.
     result
-        The reply, or why there is none.
+        The reply, or the exception to raise; None while pending.
     """
 
     user_id: str | None = None
@@ -70,21 +70,21 @@ class Reply:
     Parameters
     ----------
     model
-        What answered.
+        Model that made the list.
     ask
         The request.
     signals
-        What it was made from.
+        Signals that the list is based on.
     strategy, route, segment, score_scale, n_ranked, ignored, notes
         See `firstday.recommend.recommendation.Recommendation`.
     items, scores
-        Indexes, best first, and the score of each.
+        Item indexes, best first, and their scores.
     propensities
-        How likely each item was to be there; None: each was certain.
+        Probability of each item at its position; None: all are 1.
     list_id
-        The recorded list's; None where it is not recorded.
+        Id of the recorded list; None if it is not recorded.
     not_recorded
-        Why it is not, where it should have been.
+        Why recording failed; None if it succeeded or was not requested.
     """
 
     model: ServedModel
@@ -105,18 +105,10 @@ class Reply:
 
 
 class Enrolment:
-    """Assigns variants to users at their first request that may write.
+    """Assigns experiment variants to users at their first request with write access.
 
-    An experiment starts when the store first sees its name. Users whom the store knew before the start do not take
-    part. Who was given a variant keeps it, whatever becomes of the weights. While the store does not answer, nobody
-    takes part.
-
-    Parameters
-    ----------
-    experiment
-        Its variants.
-    store
-        Keeps its start and who has which variant.
+    An experiment starts when the store first sees its name. Users already in the store at that time do not participate.
+    An assignment is permanent, even if the weights change. While the store is unavailable, nobody participates.
     """
 
     def __init__(self, experiment: Experiment, store: Store) -> None:
@@ -125,25 +117,19 @@ class Enrolment:
         self._started_us: int | None = None
 
     async def start(self) -> int:
-        """Return when the experiment started, microseconds since 1970.
-
-        Raises
-        ------
-        StoreError
-            The store does not answer.
-        """
+        """Return when the experiment started, in microseconds since 1970."""
         if self._started_us is None:
             self._started_us = await self._store.start_experiment(self.experiment.name)
         return self._started_us
 
     async def enrol(self, asks: Iterable[Ask]) -> None:
-        """Set the variant of each user who takes part, and keep new ones where the request may write."""
+        """Set the variant of each participant; store new assignments where `Ask.enrol` is set."""
         name = self.experiment.name
         new: list[tuple[Ask, tuple[str, Assignment]]] = []
-        with suppress(StoreError):  # it is counted
+        with suppress(StoreError):  # already counted
             started_us = await self.start()
             for ask in asks:
-                if ask.user_id is None or ask.strategy is not None:  # who asks for one by its name has no variant
+                if ask.user_id is None or ask.strategy is not None:  # an explicit strategy has no variant
                     continue
                 before = [given.variant for given in ask.user.assignments if given.experiment == name]
                 if before:
@@ -161,21 +147,10 @@ class Enrolment:
 
 
 class Lists:
-    """Collects requests that arrive in one turn of the event loop, and makes their lists in one pass.
+    """Batches requests that arrive in the same turn of the event loop.
 
-    Nothing waits for company: a request that is alone is answered alone. Under load the requests that arrive during one
-    pass are the next one, so that the cost of each falls as more arrive.
-
-    Parameters
-    ----------
-    holder
-        The model.
-    store
-        Users' signals.
-    metrics
-        Where sizes and routes are counted.
-    enrolment
-        Who takes part in an experiment; None: there is none.
+    There is no batching delay: a request that arrives alone is answered alone. Under load, requests that arrive during
+    one batch form the next, so the cost per request falls with the load.
     """
 
     def __init__(self, holder: ModelHolder, store: Store, metrics: Metrics, enrolment: Enrolment | None = None) -> None:
@@ -184,13 +159,7 @@ class Lists:
         self._pass: asyncio.Task[None]
 
     async def make(self, ask: Ask) -> Reply:
-        """Return the list for a request.
-
-        Raises
-        ------
-        ConfigError
-            The model cannot answer by this strategy.
-        """
+        """Return the list for a request; raise `ConfigError` if the model does not support the strategy."""
         if len(self._waiting) % BATCH_SIZE == 0:
             self._waiting = []
             self._pass = asyncio.create_task(self._answer(self._waiting))
@@ -204,7 +173,7 @@ class Lists:
         return ask.result
 
     async def read_signals(self, user_id: str) -> tuple[Signals, Source]:
-        """Return what the store knows of a user; nothing, and that it is unavailable, where it does not answer."""
+        """Return a user's stored signals and their source; no signals if the store fails."""
         (user,), source = await self._read_users([user_id])
         return user.to_signals(user_id), source
 
@@ -215,7 +184,7 @@ class Lists:
             return [StoredUser()] * len(user_ids), "store_unavailable"
 
     async def _answer(self, asks: list[Ask]) -> None:
-        """Answer requests in one pass for each strategy, by one model; each gets its reply or its error."""
+        """Answer each group of equal k, strategy and keep_used in one pass; set each result or error."""
         if asks is self._waiting:
             self._waiting = []
         stored = {ask: ask.user_id for ask in asks if ask.user_id is not None}
@@ -232,7 +201,7 @@ class Lists:
             try:
                 signals = understand_picks(model.trained.encoder, ask.signals or ask.user.to_signals(ask.user_id))
                 groups[ask.k, strategy, ask.keep_used].append((ask, signals))
-            except Exception as error:  # it costs nobody else the list
+            except Exception as error:  # fails this request only
                 ask.result = error
         for (k, strategy, keep_used), group in groups.items():
             self._metrics.batch_users.observe(len(group))
@@ -246,7 +215,7 @@ class Lists:
                     ask.result = error
 
     def _make_reply(self, model: ServedModel, ask: Ask, signals: Signals, answers: UserAnswers, row: int) -> Reply:
-        """Take a request's list out of the answers, and count it."""
+        """Build the reply for one row of the batch, and count it."""
         answer, segment = answers.answer, int(answers.segments[row])
         assert answer.scales is not None
         items = [item for item in answer.items[row].tolist() if item >= 0]
@@ -272,7 +241,7 @@ class Lists:
         return reply
 
     async def _record(self, user_id: str, reply: Reply) -> None:
-        """Record a list; where the store fails, the reply says so."""
+        """Record a list as shown; on failure set `Reply.not_recorded`."""
         items = tuple(str(reply.model.item_ids[item]) for item in reply.items)
         shown = ShownList(secrets.token_urlsafe(LIST_ID_BYTES), reply.route, items, reply.propensities)
         try:
@@ -287,5 +256,5 @@ class Lists:
 
 
 def shorten(chances: np.ndarray) -> tuple[float, ...] | None:
-    """Return propensities, float32, as the shortest numbers that mean them; None where all are 1."""
+    """Return float32 propensities as shortest exact decimals; None if all are 1."""
     return None if (chances == 1).all() else tuple(float(str(chance)) for chance in chances)

@@ -1,4 +1,4 @@
-"""Events as a stream: a JSON object on each line, read in groups, so that memory does not grow with the stream."""
+"""Streams of events in JSON Lines, read in batches to bound memory."""
 
 from __future__ import annotations
 
@@ -12,28 +12,23 @@ from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError
 from firstday.serve.store.base import Event
 
 MAX_LINE_BYTES = 2**16
-"""A longer line is no event; it is passed over without being held."""
+"""Longer lines are rejected, and never buffered in full."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 async def read_stream(
     parts: AsyncIterable[bytes],
 ) -> AsyncIterator[tuple[int, list[tuple[str, Event]], list[LineError]]]:
-    """Read a stream, about a thousand lines at a time.
-
-    Parameters
-    ----------
-    parts
-        The stream, cut anywhere.
+    """Read a stream in batches of about `MAX_EVENTS` lines; chunk boundaries are arbitrary.
 
     Yields
     ------
     n_lines : int
-        How many lines were read so far.
+        Number of lines read so far.
     events : list of tuple
-        Users and what they did, from the lines since the last time.
+        User ids and events of this batch.
     faults : list of LineError
-        What is wrong with those lines that are no events.
+        Errors in the lines of this batch.
     """
     events: list[tuple[str, Event]] = []
     faults: list[LineError] = []
@@ -62,7 +57,7 @@ def _to_line_error(number: int, fault: ErrorDetails) -> LineError:
 
 
 async def _split_lines(parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Give the lines; of one that is too long no more is held than shows it."""
+    """Yield the lines; buffer at most `MAX_LINE_BYTES` + 1 bytes between chunks."""
     held = b""
     async for part in parts:
         *lines, held = (held + part).split(b"\n")

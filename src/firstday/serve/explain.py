@@ -1,4 +1,4 @@
-"""Why a list is as it is: where it came from, which signals moved the prediction, and what speaks for each item."""
+"""Explanations of lists: the route, the signals that moved the prediction, and a reason for each item."""
 
 from __future__ import annotations
 
@@ -25,31 +25,21 @@ from firstday.serve.schemas import Explanation
 N_SEGMENTS = 3
 N_SEGMENT_ITEMS = 5
 N_CHANGED = 3
-"""Segments that rose, and that fell, at most."""
+"""Maximum number of risen segments, and of fallen ones."""
 N_TITLES = 3
-"""Items that name a segment."""
+"""Number of item titles that label a segment."""
 N_TRIED = 50
-"""Signals left out one by one, at most; the newest."""
+"""Maximum number of signals left out one at a time, newest first."""
 INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
-"""For very active users fewer signals are tried, so that nobody waits for them."""
+"""Very active users get fewer leave-one-out variants, to bound the response time."""
 
 
 def explain(reply: Reply) -> dict[str, Any]:
-    """Explain a list.
+    """Explain a list; return an `Explanation` as JSON values.
 
-    Leave-one-out: the user is encoded and predicted once more without each signal, all in one batch. It says what moved
-    the *prediction*, which strategies that do not rest on it (`popular`, `group`, `day_one`, `fold_in`,
-    `input_clusters`) do not heed; the sentence on the route says what the list rests on.
-
-    Parameters
-    ----------
-    reply
-        The list, with the model and the signals that it was made from.
-
-    Returns
-    -------
-    dict of str to Any
-        An `Explanation` as JSON values.
+    Leave-one-out: the user is encoded and predicted again without each signal, all in one batch. This explains the
+    *prediction*, which some strategies do not use (`popular`, `group`, `day_one`, `fold_in`, `input_clusters`). The
+    sentence on the route says what the list is based on.
     """
     model, signals, strategy = reply.model.trained, reply.signals, reply.strategy
     n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
@@ -79,7 +69,7 @@ def explain(reply: Reply) -> dict[str, Any]:
 
 
 def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give what each signal is called and what leaves it out: profile and friends, then interactions, newest first."""
+    """Yield each signal's label and the change removing it: profile, friends, interactions from the newest."""
     if signals.age is not None:
         yield f"age {signals.age}", {"age": None}
     for name, value in signals.groups.items():
@@ -114,7 +104,7 @@ def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
 
 
 def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
-    """Compare the prediction with those that lack a signal."""
+    """Return how far the prediction moves without each signal, largest change first."""
     moved = 1 - query.predicted[1:] @ query.predicted[0]
     without = zip(query.known[1:], query.nearest_segments[1:], strict=True)
     segments = [nearest if is_known else None for is_known, nearest in without]
@@ -125,7 +115,7 @@ def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
 
 
 def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
-    """Say why each item is there."""
+    """Return the reason for each item."""
     model, segment = query.model, reply.segment
     shares = np.zeros(model.n_items)
     if segment is not None:
@@ -154,7 +144,7 @@ def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
 
 
 def nearest_liked(served: ServedModel, query: Query, items: Sequence[int]) -> list[dict[str, Any] | None]:
-    """Return for each item the liked item whose vector is nearest; None where no liked item has one."""
+    """Return for each item the liked item with the most similar vector; None if no liked item has one."""
     vectors, liked = query.model.fold_in.item_vectors, query.liked.row(0)
     liked = liked[vectors[liked].any(axis=1)]
     if not len(liked):
@@ -164,15 +154,11 @@ def nearest_liked(served: ServedModel, query: Query, items: Sequence[int]) -> li
 
 
 def tell_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None:
-    """Compare the belief in segments after what was shown with that before, when nothing had been shown.
+    """Compare the posterior over segments with the one before the user was shown anything.
 
-    Before, what was shown is unknown, and so is all that the user did to these items.
-
-    Returns
-    -------
-    dict of str to Any
-        The values of `firstday.serve.schemas.Learned`: segments that rose and fell most, those that changed more first,
-        and of equal ones the lower number. None where nothing was passed over.
+    The baseline ignores impressions and all interactions with the items shown. The result has the values of
+    `firstday.serve.schemas.Learned`: the segments with the largest rise and fall, by size of the change, ties by
+    number. It is None if no item was passed over.
     """
     shown = {str(impression.item_id) for impression in signals.shown}
     others = [action for action in signals.interactions if action[1] != ITEM or str(action[2]) not in shown]

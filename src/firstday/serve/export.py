@@ -1,4 +1,4 @@
-"""What the service learned, as tables that `check` and `train` read; each run adds what is new since the last one."""
+"""Incremental export of the store as tables for `check` and `train`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from firstday.features.impressions import Impression
 from firstday.serve.store.base import Log, StoredUser, scan, to_time, to_us
 
 STATE = ".export.json"
-"""Beside the tables: up to when they hold what the store took. It is written last."""
+"""State file next to the tables: the store time up to which they are complete. It is written last."""
 TABLES = ("interactions", "users", "friends", "assignments")
 ROWS_AT_ONCE = 400_000
-"""Rows of a file, about: memory follows them."""
+"""Approximate rows per file; bounds memory."""
 
 TIME = pl.Datetime("us", "UTC")
 INTERACTIONS = {
@@ -41,21 +41,23 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "assignments": {**dict.fromkeys(("user_id", "experiment", "variant"), pl.String), "assigned_at": TIME},
     "told": dict.fromkeys(("user_id", "list_id"), pl.String),
 }
-"""What a run collects. Strangers have no new profile; of what is told the caller has said what was seen."""
+"""Rows that a run collects. `strangers`: users without a new profile. `told`: lists with reported impressions."""
 
 
 @dataclass
 class Exported:
-    """What one run wrote.
+    """Summary of an export run.
 
     Parameters
     ----------
     until
-        All that the store took up to here is in the tables.
-    uses, impressions, users, assignments
-        How many of each were new; users: new, or with a new profile.
+        Store time up to which the tables are complete.
+    uses, impressions, assignments
+        Number of new rows.
+    users
+        Number of users who are new or have a new profile.
     superseded
-        Impressions of earlier runs that were removed, since the caller has now said what was seen of their list.
+        Number of impressions of earlier runs removed because the caller has since reported what was seen of their list.
     """
 
     until: datetime
@@ -67,29 +69,24 @@ class Exported:
 
 
 async def export(log: Log, out: Path, since: datetime | None = None) -> Exported:
-    """Write what a store took since the last run, or all of it, as tables.
+    """Export what the store received since the last run as tables.
 
-    A run that ends early has changed nothing that the next one does not write again: files are staged, put in place at
-    the end, and named after the time since which they hold something; when that is done, the state is written.
+    An interrupted run is safe: the next one writes the same rows again. Files are staged, moved into place at the end,
+    and named after the start time of the run's interval; the state is written last.
 
     Parameters
     ----------
     log
-        What to read; others may write to it meanwhile.
+        The log to read; concurrent writes are allowed.
     out
-        The folder of tables; made if missing.
+        Folder of tables; created if missing.
     since
-        Leave out what the store took before, where there was no earlier run into this folder.
-
-    Returns
-    -------
-    Exported
-        What was written.
+        Start of the first run into this folder; None: everything. Later runs ignore it.
 
     Raises
     ------
     ConfigError
-        The folder holds what was exported of a store that was further on, or tables of another origin.
+        The folder contains an export that is ahead of this store, or tables from another source.
     StoreError
         The store cannot be read.
     """
@@ -108,7 +105,7 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> Exported
 
 
 def _begin(out: Path, since: datetime | None) -> int:
-    """Return up to when the tables go, microseconds since 1970; make the folder where nothing was exported."""
+    """Return the time up to which the tables go, in microseconds since 1970; create the folder for a first export."""
     try:
         return int(json.loads((out / STATE).read_text(encoding="utf-8"))["until_us"])
     except FileNotFoundError:
@@ -130,21 +127,21 @@ def _write_state(out: Path, until_us: int) -> None:
 
 
 class _Run:
-    """Rows of one run, and the files that they go to."""
+    """Rows and staged files of one run."""
 
     def __init__(self, out: Path, since_us: int, until_us: int) -> None:
         self.out, self.since_us, self.until_us = out, since_us, until_us
         self.rows: dict[str, list[Any]] = {name: [] for name in ROWS}
         self.profiles: list[dict[str, Any]] = []
-        self.staged: dict[Path, Path] = {}  # where each file goes in the end, and where it is until then
+        self.staged: dict[Path, Path] = {}  # final path -> staged path
         self.done = Exported(to_time(until_us))
 
     def is_new(self, us: int) -> bool:
-        """Tell whether this run is the one to write what the store took then."""
+        """Return whether a store time is in the interval of this run."""
         return self.since_us < us <= self.until_us
 
     def take(self, user_id: str, user: StoredUser) -> None:
-        """Take what is new of a user."""
+        """Collect a user's new rows."""
         rows, profile = self.rows, user.profile
         if profile is not None and self.is_new(profile.put_us):
             known = {"user_id": user_id, "registered_at": user.first_us, "age": profile.age}
@@ -186,13 +183,13 @@ class _Run:
         return pl.DataFrame(self.rows[name], ROWS[name], orient="row")
 
     def _stage(self, frame: pl.DataFrame, path: Path) -> None:
-        """Write a table under a hidden name beside its place."""
+        """Write a table under a hidden name next to its final path."""
         self.staged[path] = path.with_name(f".{path.name}.new")
         path.parent.mkdir(exist_ok=True)
         frame.write_parquet(self.staged[path])
 
     def _write_interactions(self, at_least: int) -> None:
-        """Stage a file of each kind of rows of which there are so many."""
+        """Stage a file of each kind of interaction with at least this many rows."""
         for name in ("events", "lists"):
             if len(self.rows[name]) >= at_least:
                 path = self.out / "interactions" / f"{name}-{self.since_us:016}-{len(self.staged):04}.parquet"
@@ -200,7 +197,7 @@ class _Run:
                 self.rows[name].clear()
 
     def publish(self) -> Exported:
-        """Put everything in place, and then say so."""
+        """Move all files into place, then write the state."""
         self._write_interactions(1)
         folder = self.out / "interactions"
         new = {*folder.glob(f"*-{self.since_us:016}-*.parquet")}
@@ -218,7 +215,7 @@ class _Run:
             table = table.unique(["user_id", "experiment"], keep="first", maintain_order=True)
             self.done.assignments = table.height - old.height
             self._stage(table.sort("assigned_at", "user_id"), path)
-        # What a run that ended early has left.
+        # Left over from an interrupted run.
         leftovers = new | {*folder.glob(".*.new"), *self.out.glob(".*.parquet.new")}
         for path in leftovers - self.staged.keys() - {*self.staged.values()}:
             path.unlink()
@@ -228,12 +225,12 @@ class _Run:
         return self.done
 
     def _write_users(self) -> None:
-        """Add new users, and replace profiles, picks and friends of users with a new profile."""
+        """Add new users; replace the profile, picks and friends of users with a new profile."""
         path = self.out / "users.parquet"
         columns: dict[str, Any] = dict.fromkeys(chain(USERS, *self.profiles), pl.String)
         old, new = _read(path, USERS), pl.DataFrame(self.profiles, {**columns, **USERS})
         is_replaced = pl.col("user_id").is_in(new["user_id"].to_list())
-        # The last row of a user counts: a new profile before an old one, anything before a stranger's.
+        # The last row of a user wins: new profile over old profile over stranger.
         rows = pl.concat([self._frame("strangers"), old, new], how="diagonal").group_by("user_id")
         table = rows.agg(pl.col("registered_at").min(), pl.exclude("user_id", "registered_at").last())
         self.done.users = table.height - old.filter(~is_replaced).height
@@ -248,16 +245,16 @@ class _Run:
 
 
 def _use(user_id: str, signal: str, entity: str, identity: str, time_us: int) -> dict[str, Any]:
-    """Return a row of interactions: an item's id has a column of its own."""
+    """Return an interaction row; only items use the column `item_id`."""
     what = {"item_id": identity} if entity == ITEM else {"entity": entity, "entity_id": identity}
     return {"user_id": user_id, "signal": signal, "timestamp": time_us, **what}
 
 
 def _show(user_id: str, one: Impression, time_us: int) -> dict[str, Any]:
-    """Return an impression's row."""
+    """Return an impression row."""
     return {"user_id": user_id, "signal": SHOWN, "timestamp": time_us, **asdict(one)}
 
 
 def _read(path: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
-    """Return a table of an earlier run, empty where there is none."""
+    """Return a table of an earlier run; empty if there is none."""
     return pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=schema)

@@ -1,4 +1,4 @@
-"""The one error body, and how every error becomes it."""
+"""The error body, and the conversion of exceptions into it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.serve.store.base import StoreError
 
 MAX_ERRORS = 20
-"""Faults that one answer names; a body can have thousands."""
+"""Maximum faults per response; a body can have thousands."""
 
 INTERNAL = "internal_error"
-"""The code of an error that nobody expected."""
+"""Code of unexpected errors."""
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
@@ -62,21 +62,7 @@ class ErrorBody(BaseModel):
 
 
 class ApiError(HTTPException):
-    """An error with its place in HTTP.
-
-    Parameters
-    ----------
-    status
-        The HTTP status.
-    code
-        A word for programs.
-    message
-        A sentence for people.
-    errors
-        Pairs of field and message.
-    headers
-        Further headers of the response.
-    """
+    """An error with an HTTP status, a machine-readable code, a message, and pairs of field and message."""
 
     def __init__(
         self,
@@ -92,7 +78,7 @@ class ApiError(HTTPException):
 
 
 def error_response(error: ApiError) -> Response:
-    """Return the response of an error."""
+    """Return the response for an error."""
     body = {
         "status": error.status_code,
         "code": error.code,
@@ -103,7 +89,7 @@ def error_response(error: ApiError) -> Response:
 
 
 def as_api_error(error: Exception) -> ApiError:
-    """Give an error its place in HTTP; one that nobody expected is answered without its text."""
+    """Convert an exception to an `ApiError`; the text of unexpected ones is not disclosed."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestValidationError):
@@ -126,7 +112,7 @@ def as_api_error(error: Exception) -> ApiError:
 
 
 def _invalid(error: RequestValidationError) -> ApiError:
-    """Name every wrong field, never what it held."""
+    """Name each invalid field, never its value."""
     faults = [
         ("body" if fault["type"] == "json_invalid" else name_field(fault["loc"]), describe_fault(fault))
         for fault in error.errors()
@@ -138,10 +124,10 @@ def _invalid(error: RequestValidationError) -> ApiError:
 
 
 def name_field(place: Sequence[str | int]) -> str:
-    """Write a place as events[3].user_id."""
+    """Format a pydantic location, such as ``events[3].user_id``."""
     text = ""
-    for part in place[1:]:  # the first says whether it was in the path, the query or the body
-        if part == "[key]":  # of a mapping whose key is at fault: it was named already
+    for part in place[1:]:  # the first part is path, query or body
+        if part == "[key]":  # marks an invalid key of a mapping, which the previous part names
             continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text or (str(place[0]) if place else "")
@@ -152,21 +138,21 @@ _SENTENCES = {
     "extra_forbidden": "There is no such field",
     **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Has characters that are not allowed here"),
 }
-"""What takes the place of sentences that speak of Python."""
+"""Messages that replace those of pydantic that mention Python."""
 
 
 def describe_fault(fault: Mapping[str, object]) -> str:
-    """Say what is wrong, in our words or in those of pydantic."""
+    """Return the message for a pydantic error."""
     text = _SENTENCES.get(str(fault["type"]), str(fault["msg"]).removeprefix("Value error, "))
     return text[:1].upper() + text[1:]
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Let an application answer every error with the one body; what nobody expected also reaches `Gate`, which logs."""
+    """Answer every exception with the error body; unexpected ones also reach `Gate`, which logs them."""
 
     async def answer(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
-        if failure.status_code == 405:  # the framework names the methods of a path's first route alone
+        if failure.status_code == 405:  # Starlette names only the methods of the first matching route
             scopes = [{**request.scope, "method": name} for name in METHODS]
             taken = [of["method"] for of in scopes if any(r.matches(of)[0] is Match.FULL for r in app.routes)]
             failure.headers = {"Allow": ", ".join(taken)}

@@ -1,4 +1,4 @@
-"""What every request passes first: who may come in, by keys; the limits, the headers, the log and the counters."""
+"""The outermost layer of every request: keys and rights, limits, headers, request log and metrics."""
 
 from __future__ import annotations
 
@@ -28,36 +28,30 @@ T = TypeVar("T")
 Right = Literal["read", "write", "admin"]
 
 REPEATABLE = ("liked", "passed")
-"""Parameters that may be given more than once."""
+"""Query parameters that may be repeated."""
 EVENTS_PATH = "/v1/events"
 STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
-"""Types of a body of events that is a stream."""
+"""Content types of event streams."""
 PROBES = ("/healthz", "/readyz")
-"""Answered also when there is too much to do: a busy process must not be taken for a dead one."""
+"""Exempt from the concurrency limit: an overloaded process must not be taken for a dead one."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 READ_AWAY = 32
-"""How many times the largest body is read and thrown away, beyond what is allowed, before a too large one is refused,
-so that the client has stopped sending and can read why."""
+"""Bytes to discard of a body that is too large before refusing it, in multiples of the maximum body size. A client that
+is still sending could not read the response."""
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-"""Headers of each answer unless a route sets them otherwise."""
+"""Default response headers; a route may override them."""
 
 _log = logging.getLogger("firstday.serve")
 _requests = logging.getLogger("firstday.serve.requests")
 
 
 class Keys:
-    """The keys of each right, compared in constant time.
-
-    Parameters
-    ----------
-    settings
-        The keys.
-    """
+    """API keys of each right, compared in constant time."""
 
     def __init__(self, settings: ServeSettings) -> None:
         self.any = settings.has_keys
@@ -65,23 +59,17 @@ class Keys:
         self._keys = [(right, key.get_secret_value().encode()) for right, keys in by_right for key in keys]
 
     def rights_of(self, authorization: str) -> frozenset[Right]:
-        """Return what the key in an Authorization header opens; every key is compared, whatever matched before."""
+        """Return the rights of the key in an Authorization header; compares all keys, to take constant time."""
         scheme, _, key = authorization.partition(" ")
         sent = key.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
         return frozenset(right for right, known in self._keys if hmac.compare_digest(sent, known))
 
     def opens(self, request: Request, right: Right) -> bool:
-        """Tell whether a request has a right: by its key, or since there are no keys."""
+        """Return whether a request has a right; without configured keys, every request does."""
         return not self.any or right in request.scope["firstday.rights"]
 
     def check(self, request: Request, right: Right) -> None:
-        """Refuse a request whose key does not open a right.
-
-        Raises
-        ------
-        ApiError
-            401 without a key or with one that is none, 403 with one for something else.
-        """
+        """Require a right: 401 if the key is missing or unknown, 403 if it lacks the right."""
         if self.opens(request, right):
             return
         if request.scope["firstday.rights"]:
@@ -90,7 +78,7 @@ class Keys:
 
 
 def unauthorized(key: str, headers: Headers) -> ApiError:
-    """Return the error of a request without a key that is known; `key` says which one is needed."""
+    """Return the 401 error for a missing or unknown key; `key` names the required one."""
     return ApiError(
         401,
         "unauthorized",
@@ -101,7 +89,7 @@ def unauthorized(key: str, headers: Headers) -> ApiError:
 
 
 def need(keys: Keys, right: Right) -> list[Any]:
-    """Return the dependencies of endpoints that need a key: what checks it, and what describes it in the document."""
+    """Return the dependencies of endpoints that require a right: its OpenAPI security scheme and the check."""
 
     async def check(request: Request) -> None:
         keys.check(request, right)
@@ -110,13 +98,7 @@ def need(keys: Keys, right: Right) -> list[Any]:
 
 
 async def parse_parameters(request: Request) -> dict[str, str]:
-    """Return the parameters of a query.
-
-    Raises
-    ------
-    RequestValidationError
-        One is given more than once and has one value: which one counts would be a guess.
-    """
+    """Return the query parameters; raise `RequestValidationError` if one outside `REPEATABLE` is repeated."""
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     names = [name for name, _ in pairs]
     repeats = [name for name in dict.fromkeys(names) if names.count(name) > 1 and name not in REPEATABLE]
@@ -128,13 +110,7 @@ async def parse_parameters(request: Request) -> dict[str, str]:
 
 
 def validated(adapter: TypeAdapter[T], value: object, *place: str) -> T:
-    """Return a part of a request as what it stands for.
-
-    Raises
-    ------
-    RequestValidationError
-        It is wrong; `place` says where it was, as FastAPI does.
-    """
+    """Validate a part of a request; the location of an error begins with `place`, as in FastAPI."""
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
@@ -147,29 +123,16 @@ def _content_type(headers: Headers) -> str:
 
 
 async def need_json(request: Request) -> None:
-    """Refuse a body that is not JSON by its own account."""
+    """Refuse a body whose content type is not JSON."""
     if _content_type(request.headers) != "application/json":
         raise ApiError(415, "unsupported_media_type", "The body must be JSON; send Content-Type: application/json.")
 
 
 class Gate:
-    """The outermost layer of the application.
+    """Outermost ASGI layer; it matches the `plain` routes first, bypassing the middleware of `app`.
 
-    Starlette's `TrustedHostMiddleware` would not do for the Host header: it answers with plain text, and knows neither
-    every loopback address nor, in its older versions, those of IPv6.
-
-    Parameters
-    ----------
-    app
-        What lies behind.
-    settings
-        The limits.
-    keys
-        Who may do what.
-    metrics
-        Where requests are counted.
-    plain
-        Routes that are tried first, past the layers of `app`.
+    It checks the Host header itself because Starlette's `TrustedHostMiddleware` answers in plain text, does not accept
+    every loopback address and, in older versions, does not parse IPv6.
     """
 
     def __init__(
@@ -180,7 +143,7 @@ class Gate:
         metrics.in_work.set_function(lambda: self._in_work)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Answer or refuse a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -203,7 +166,7 @@ class Gate:
             await self._pass_on(scope, self._admit(scope, headers, receive), send_with_headers)
         except Exception as error:
             failure = as_api_error(error)
-            if status or failure.code == INTERNAL:  # with a status its headers were sent, and no answer can tell
+            if status or failure.code == INTERNAL:  # status set: headers are sent, only the log can report it
                 _log.error("a request failed", exc_info=error, extra={"fields": {"request_id": request_id}})
             if not status:
                 await error_response(failure)(scope, receive, send_with_headers)
@@ -212,7 +175,7 @@ class Gate:
             self._note(scope, request_id, status, time.perf_counter() - began)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request to the plain route that it is for, else to the application."""
+        """Handle a request by the first matching plain route, else by the application."""
         for route in self._plain:
             match, child_scope = route.matches(scope)
             if match is Match.FULL:
@@ -222,7 +185,7 @@ class Gate:
         await self.app(scope, receive, send)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        """Count and log a request. Nothing of it is the client's own text but the id, which is checked."""
+        """Count and log a request. The only client-supplied text is the request id, which is validated."""
         method = scope["method"] if scope["method"] in METHODS else "other"
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.finished(method, route, status, seconds)
@@ -239,13 +202,7 @@ class Gate:
             _requests.info("request", extra={"fields": fields})
 
     def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
-        """Check what can be checked before the path is known; return what hands over the body.
-
-        Raises
-        ------
-        ApiError
-            The request is refused.
-        """
+        """Run the checks that do not depend on the route; return the callable that receives the body."""
         scope["firstday.rights"] = rights = self._keys.rights_of(headers.get("authorization", ""))
         if not self._keys.any and not _is_local(headers.get("host", "")):
             raise ApiError(
@@ -264,7 +221,7 @@ class Gate:
         if self._keys.any and not rights:
 
             async def refuse() -> Message:
-                # Nothing is read from who has no key: FastAPI reads a body before its dependencies check keys.
+                # FastAPI reads the body before its dependencies check keys: refuse to read it without a valid key.
                 raise unauthorized("a write or read key", headers)
 
             return refuse
@@ -274,9 +231,9 @@ class Gate:
 
 
 class _Body:
-    """Hands over a body as long as it is small and prompt enough.
+    """Receives a body within the limits on size and time.
 
-    A stream may be larger, and take any time as long as it is never silent for too long.
+    A stream has a larger size limit, and its time limit applies to each chunk rather than to the whole body.
     """
 
     def __init__(self, receive: Receive, headers: Headers, settings: ServeSettings, *, is_stream: bool) -> None:
@@ -290,7 +247,7 @@ class _Body:
         message = await self._next()
         if not self._is_too_large and self._n_bytes <= self._max_bytes:
             return message
-        # What is left is read and thrown away, so that the client has stopped sending and can read why.
+        # Discard the rest: a client that is still sending could not read the response.
         while message.get("more_body") and self._n_bytes < self._max_bytes + READ_AWAY * self._settings.max_body_bytes:
             message = await self._next()
         raise ApiError(
@@ -320,5 +277,5 @@ class _Body:
 
 
 def _is_local(host: str) -> bool:
-    """Tell whether a Host header names this machine: another name means that a web page was tricked into asking."""
+    """Return whether a Host header names this machine. Any other name indicates DNS rebinding."""
     return is_loopback(re.sub(r":\d+$", "", host).strip("[]").lower())

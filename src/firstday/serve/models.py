@@ -1,4 +1,4 @@
-"""The model that answers, and how another takes its place."""
+"""The served model, and how it is reloaded."""
 
 from __future__ import annotations
 
@@ -28,17 +28,7 @@ _log = logging.getLogger("firstday.serve")
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model with what only the service needs.
-
-    Parameters
-    ----------
-    recommender
-        The model.
-    manifest
-        What its folder says of it.
-    loaded_at
-        UTC.
-    """
+    """A model with its manifest, its time of loading (UTC), and data that only the service needs."""
 
     recommender: Recommender
     manifest: Mapping[str, Any]
@@ -46,22 +36,22 @@ class ServedModel:
 
     @cached_property
     def version(self) -> str:
-        """Its version, named in each answer."""
+        """Model version, part of each response."""
         return str(self.manifest["version"])
 
     @cached_property
     def trained(self) -> TrainedModel:
-        """The arrays and names."""
+        """Arrays and names of the model."""
         return self.recommender.model
 
     @cached_property
     def item_ids(self) -> list[Any]:
-        """The caller's ids by index, as JSON values."""
+        """The caller's item ids by index, as JSON values."""
         return self.trained.catalogue.items.values.to_list()
 
     @cached_property
     def titles(self) -> tuple[str, ...]:
-        """Titles by index, "" where there is none."""
+        """Titles by item index; empty where missing."""
         return self.trained.catalogue.titles or ("",) * len(self.item_ids)
 
     def name_item(self, item: int) -> dict[str, Any]:
@@ -73,29 +63,23 @@ class ServedModel:
         return {}
 
     def questionnaire_of(self, entity: str = ITEM) -> Questionnaire:
-        """Return what newcomers can be asked about items, or about another entity; made when first asked for.
-
-        Raises
-        ------
-        ConfigError
-            The model knows no such entity.
-        """
+        """Return the questionnaire for an entity, built on first use; raise `ConfigError` if it is unknown."""
         if entity not in self._questionnaires:
             self._questionnaires[entity] = Questionnaire.of(self.trained, entity)
         return self._questionnaires[entity]
 
     @cached_property
     def segment_map(self) -> SegmentMap:
-        """The segments in two dimensions; made when first asked for, since only the page needs it."""
+        """Layout of the segments in two dimensions; built on first use, since only the page needs it."""
         return make_segment_map(self.trained)
 
     @cached_property
     def _searched(self) -> list[tuple[str, int]]:
-        """Titles as they are searched, and items, most popular first."""
+        """Folded titles and item indexes, most popular first."""
         return [(_fold(self.titles[item]), item) for item in self.trained.popular_items.tolist()]
 
     def find_items(self, text: str) -> Iterator[int]:
-        """Return indexes of the item of that very id, then of those whose titles hold the text, most popular first."""
+        """Yield the index of the item with this id, then of those whose title contains it, most popular first."""
         exact = self.trained.catalogue.items.index_of(text)
         if exact >= 0:
             yield exact
@@ -108,29 +92,29 @@ def _fold(text: str) -> str:
 
 
 def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> ServedModel:
-    """Open a model's folder, verify every file, and answer once by each strategy, so that the first user need not wait.
+    """Open a model folder, verify every file, and warm up every strategy.
 
     Parameters
     ----------
     path
         The folder.
     strategy
-        What answers where none is asked for; "": what the model was trained with.
+        Default strategy; "": the model's own.
     needed
-        Strategies that the model must be able to answer by.
+        Strategies that the model must support.
 
     Raises
     ------
     ArtifactError
-        The folder holds no model, or one that is damaged or cannot answer.
+        The folder contains no model, or one that is damaged or fails to answer.
     ConfigError
-        The model cannot answer by a strategy.
+        The model does not support a strategy.
     """
     try:
         while True:
             manifest = read_manifest(path)
             recommender = open_model(path)
-            if read_manifest(path)["version"] == manifest["version"]:  # else it was replaced in between
+            if read_manifest(path)["version"] == manifest["version"]:  # else the folder was replaced while loading
                 break
         for name in filter(None, (strategy, *needed)):
             refuse_without(name, find_strategy(name).lacks(recommender.model))
@@ -150,7 +134,7 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
 
 
 def _warm(served: ServedModel) -> None:
-    """Fill every cache."""
+    """Fill all caches, so that the first request is not slow."""
     popular = [served.item_ids[ix] for ix in served.trained.popular_items[:3].tolist()]
     users = [
         Signals(age=30, interactions=[(signal, ITEM, item) for item in popular])
@@ -167,16 +151,9 @@ def _warm(served: ServedModel) -> None:
 
 
 class ModelHolder:
-    """Holds the model that answers.
+    """Holds the current model.
 
-    Who takes `current` keeps it for as long as it needs: a swap changes what the next one gets.
-
-    Parameters
-    ----------
-    path, strategy, needed
-        See `load_served`.
-    metrics
-        Where reloads are counted, and the model is named.
+    Requests read `current` once and keep that reference: a swap affects only later requests.
     """
 
     def __init__(self, path: Path, metrics: Metrics, strategy: str = "", needed: Sequence[str] = ()) -> None:
@@ -189,12 +166,12 @@ class ModelHolder:
         self._metrics.serves(served.version, served.loaded_at.timestamp())
 
     async def reload(self) -> bool:
-        """Load what the folder holds now, in a thread, and swap it in; return whether it is another version.
+        """Load the folder in a thread and swap the model in; return whether its version changed.
 
         Raises
         ------
         FirstdayError
-            It cannot be used, or cannot answer by a strategy that is needed; the old one goes on answering.
+            The new model is unusable or lacks a required strategy; the old one stays in service.
         """
         async with self._turn:
             began = time.perf_counter()
@@ -214,10 +191,10 @@ class ModelHolder:
             return changed
 
     async def follow(self) -> None:
-        """Reload where the folder holds another version than the one that answers."""
+        """Reload if the folder's version differs from the current one."""
         try:
             has_news = read_manifest(self._path)["version"] != self.current.version
         except FirstdayError:
-            has_news = (self._path / MANIFEST).exists()  # damaged: loading it says why
+            has_news = (self._path / MANIFEST).exists()  # damaged: loading it reports why
         if has_news:
             await self.reload()

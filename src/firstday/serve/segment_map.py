@@ -1,8 +1,7 @@
-"""The segments in two dimensions: where each lies and how large its dot is.
+"""Layout of the segments in two dimensions, for the page.
 
-Distances between hundreds of points cannot all be right on a plane; the two directions in which centroids differ most
-(principal components, weighted by users) keep most of what can be kept. Two thirds of each coordinate are then its
-rank, since components crowd in the middle, and dots that overlap are pushed apart.
+Centroids are projected on their first two principal components, weighted by users. Components crowd in the middle, so
+each coordinate is two thirds rank and one third value. Overlapping dots are then pushed apart.
 """
 
 from __future__ import annotations
@@ -14,29 +13,29 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 
 HALF_WIDTH, HALF_HEIGHT = 1.5, 1.0
-"""The map goes from -1.5 to 1.5 and from -1 to 1."""
+"""The map spans -1.5 to 1.5 by -1 to 1."""
 COVERED = 0.17
-"""Part of the map that the dots cover together."""
+"""Share of the map's area that all dots cover together."""
 SMALLEST, LARGEST = 0.016, 0.15
-"""Radii of dots, in the map's units."""
+"""Limits of the radius of a dot, in map units."""
 ROUNDS = 80
-"""How often overlapping dots are pushed apart, at most."""
+"""Maximum iterations that push overlapping dots apart."""
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentMap:
-    """Where segments lie.
+    """Positions and sizes of the segments.
 
     Parameters
     ----------
     places
-        float64, shape (n_segments, 2).
+        Centres, float64, shape (n_segments, 2).
     radii
-        float64, shape (n_segments,): the area follows the users.
+        float64, shape (n_segments,); areas are proportional to the number of users, within limits.
     everyone
-        float64, shape (2,): the mean of the places, weighted by users; where a user is of whom nothing is known.
+        float64, shape (2,): mean of the centres weighted by users; the position of users without signals.
     kept
-        Part of the centroids' variance that the two components have, from 0 to 1.
+        Share of the centroids' variance that the two components explain, in [0, 1].
     """
 
     places: np.ndarray
@@ -46,18 +45,7 @@ class SegmentMap:
 
 
 def make_segment_map(model: TrainedModel) -> SegmentMap:
-    """Lay the segments of a model out in two dimensions; the same model gives the same map.
-
-    Parameters
-    ----------
-    model
-        The trained model.
-
-    Returns
-    -------
-    SegmentMap
-        Places within `HALF_WIDTH` and `HALF_HEIGHT`, dots apart as far as there is room.
-    """
+    """Lay out the segments of a model in two dimensions, deterministically; overlaps remain if space is short."""
     sizes = np.asarray(model.segments.items.sizes, dtype=np.float64)
     weights = sizes / max(1.0, sizes.sum())
     components, kept = _principal_components(np.asarray(model.segments.centroids, dtype=np.float64), weights)
@@ -67,7 +55,7 @@ def make_segment_map(model: TrainedModel) -> SegmentMap:
 
 
 def _principal_components(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the first two components of weighted points, (n, 2), and the part of the variance that they have."""
+    """Return the first two components of weighted points, shape (n, 2), and their share of the variance."""
     centred = points - weights @ points
     _, strengths, directions = np.linalg.svd(centred * np.sqrt(weights)[:, None], full_matrices=False)
     n = min(2, len(strengths))
@@ -79,7 +67,7 @@ def _principal_components(points: np.ndarray, weights: np.ndarray) -> tuple[np.n
 
 
 def _fill_map(components: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Stretch components over the map: a third by their value, two by their rank."""
+    """Scale components to the map: one third by value, two thirds by rank."""
     n = len(components)
     if n < 2:
         return np.zeros((n, 2))
@@ -92,11 +80,11 @@ def _fill_map(components: np.ndarray, radii: np.ndarray) -> np.ndarray:
 
 
 def _push_apart(places: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Move dots that overlap away from one another, within the map, until none does or the rounds are over."""
+    """Push overlapping dots apart, within the map, for at most `ROUNDS` iterations."""
     limits = np.array([HALF_WIDTH, HALF_HEIGHT]) - radii[:, None]
-    clear = 1.15 * (radii[:, None] + radii)  # a little air between them
+    clear = 1.15 * (radii[:, None] + radii)  # 15% margin
     np.fill_diagonal(clear, 0.0)
-    turn = np.arange(len(places)) * np.pi * (3 - np.sqrt(5))  # dots in one place part in different directions
+    turn = np.arange(len(places)) * np.pi * (3 - np.sqrt(5))  # coincident dots separate in different directions
     nudges = 1e-6 * np.column_stack([np.cos(turn), np.sin(turn)])
     for _ in range(ROUNDS):
         between = (places + nudges)[:, None] - (places + nudges)  # (n, n, 2)

@@ -1,4 +1,4 @@
-"""The server: open model and store, listen, drain on SIGTERM, reload on SIGHUP."""
+"""The server process: opens the model and the store, listens, drains on SIGTERM and reloads on SIGHUP."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _ANSWER = error_response(ApiError(400, "bad_request", "This is no HTTP request; 
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, with another body where a request cannot be parsed."""
+    """uvicorn's protocol with a JSON error body for unparsable requests."""
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        """Answer and close the connection."""
+        """Send the error and close the connection."""
         body = bytes(_ANSWER.body)
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
@@ -49,21 +49,12 @@ _log = logging.getLogger("firstday.serve")
 
 
 def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], object] = lambda _url: None) -> None:
-    """Serve until told to stop.
-
-    Parameters
-    ----------
-    model
-        The model's folder.
-    settings
-        How to run.
-    on_ready
-        Called with the address once it listens.
+    """Serve until stopped by a signal; call `on_ready` with the URL when the server listens.
 
     Raises
     ------
     FirstdayError
-        The model, the store or the address cannot be used.
+        The model, the store or the address is unusable.
     """
     began = time.perf_counter()
     listening = _listen(settings.host, settings.port)
@@ -72,9 +63,9 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
     except BaseException:
         listening.close()
         raise
-    # While a model is loaded in a thread, the one that answers need not wait 5 ms for each turn.
+    # Requests need not wait 5 ms for the GIL while a thread loads a model.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    # What was made so far lives as long as the process: the collector need not look at it again.
+    # Objects created so far live as long as the process: exempt them from garbage collection.
     gc.collect()
     gc.freeze()
     config = uvicorn.Config(
@@ -105,7 +96,7 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the address before the model is loaded."""
+    """Bind the address before the model is loaded, so that a conflict fails fast."""
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -117,25 +108,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _without_secrets(url: str) -> str:
-    """Return a store's URL without its user and password."""
+    """Return a store URL without credentials."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that, told to stop, first says that it is no longer ready, then finishes what is in work.
-
-    Parameters
-    ----------
-    config
-        Of uvicorn.
-    service
-        What it serves.
-    facts
-        What it logs once it listens.
-    on_ready
-        See `run_server`.
-    """
+    """A server that, when told to stop, reports itself unready, then finishes pending requests."""
 
     def __init__(
         self, config: uvicorn.Config, service: Service, facts: dict[str, Any], on_ready: Callable[[str], object]
@@ -145,7 +124,7 @@ class DrainingServer(uvicorn.Server):
         self._stop_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so; from now on SIGHUP loads the model again."""
+        """Listen, install the SIGHUP handler and report readiness."""
         await super().startup(sockets)
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload)
@@ -154,16 +133,16 @@ class DrainingServer(uvicorn.Server):
 
     def _begin_reload(self) -> None:
         self._reload = asyncio.create_task(self.service.holder.reload())
-        self._reload.add_done_callback(lambda task: task.cancelled() or task.exception())  # a refusal is in the log
+        self._reload.add_done_callback(lambda task: task.cancelled() or task.exception())  # failures are already logged
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop, and close the store also where requests in work are not waited for."""
+        """Stop; close the store even if pending requests are abandoned."""
         await super().shutdown(sockets)
         if self.force_exit:
             await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Begin to stop; a second signal does not wait for requests in work."""
+        """Begin to drain; a second signal stops without waiting for pending requests."""
         if self._stop_at is not None:
             self.should_exit = self.force_exit = True
             return
@@ -171,7 +150,7 @@ class DrainingServer(uvicorn.Server):
         self._stop_at = time.monotonic() + self.service.settings.drain_delay_s
 
     async def on_tick(self, counter: int) -> bool:
-        """Stop when it is time."""
+        """Stop when the drain delay has passed."""
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.should_exit = True
         return await super().on_tick(counter)

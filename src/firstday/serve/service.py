@@ -1,4 +1,4 @@
-"""What lives as long as the process, and how endpoints reach it."""
+"""State shared by all requests, and the dependencies that give endpoints access to it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,14 @@ _log = logging.getLogger("firstday.serve")
 
 
 class Service:
-    """Everything that lives as long as the process.
-
-    Parameters
-    ----------
-    model
-        The model's folder.
-    settings
-        How it runs.
+    """Process-wide state: settings, metrics, keys, model, store and experiment.
 
     Raises
     ------
     ConfigError
-        The experiment cannot be, or the model cannot answer by a strategy of it, or the store cannot be opened.
+        The experiment is invalid, the model does not support one of its strategies, or the store cannot be opened.
     ArtifactError
-        The model cannot be used.
+        The model is unusable.
     """
 
     def __init__(self, model: Path, settings: ServeSettings) -> None:
@@ -48,16 +41,16 @@ class Service:
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
         self.lists = Lists(self.holder, self.store, self.metrics, self.enrolment)
         self.is_draining = False
-        """Whether the process is about to end."""
+        """Whether the process is shutting down."""
 
     async def purge(self) -> None:
-        """Remove what has expired."""
+        """Remove expired entries from the store."""
         removed = await self.store.purge()
         if removed:
             _log.info("removed what has expired", extra={"fields": {"rows": removed}})
 
     async def back_up(self) -> int:
-        """Copy the store to the file that the settings name; return the size of the copy in bytes."""
+        """Copy the store to the backup file; return the size of the copy in bytes."""
         target = Path(self.settings.backup_file)
         try:
             await self.store.back_up(target)
@@ -70,16 +63,16 @@ class Service:
 
 
 async def service_of(request: Request) -> Service:
-    """Return the service that a request came to."""
+    """Return the service of a request's application."""
     service: Service = request.app.state.service
     return service
 
 
 async def model_of(request: Request) -> ServedModel:
-    """Return the model that answers a request."""
+    """Return the current model."""
     return (await service_of(request)).holder.current
 
 
 ServiceDep = Annotated[Service, Depends(service_of)]
 ModelDep = Annotated[ServedModel, Depends(model_of)]
-"""Types of what endpoints are given of the service."""
+"""Parameter types for injection into endpoints."""

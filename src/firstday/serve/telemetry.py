@@ -1,4 +1,4 @@
-"""What is logged, and what is counted and timed for Prometheus."""
+"""Structured logs and Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -31,20 +31,14 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 class Lines(logging.Formatter):
-    """Time, level, event, and the fields that belong to it: a JSON object a line, or NAME=VALUE for people.
-
-    Parameters
-    ----------
-    is_text
-        Whether it is text.
-    """
+    """Formats time, level, event and fields of a record: one JSON object per line, or NAME=VALUE text."""
 
     def __init__(self, *, is_text: bool) -> None:
         super().__init__()
         self._is_text = is_text
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
+        """Format a record."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -68,11 +62,11 @@ def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # an unneeded extra series for each counter
 
 
 class Metrics:
-    """Counters of one service; each in a registry of its own, so that two in a process do not mix."""
+    """Metrics of one service, in their own registry so that two services in a process do not mix."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -119,7 +113,7 @@ class Metrics:
 
     @contextmanager
     def store_call(self, call: str) -> Iterator[None]:
-        """Count a call to the store where it fails; only the first in a row is logged."""
+        """Count a failed call to the store; log only the first failure in a row."""
         try:
             yield
         except StoreError as error:
@@ -137,6 +131,6 @@ class Metrics:
         self._store_up.set(is_up)
 
     def serves(self, version: str, loaded_at_s: float) -> None:
-        """Name the model that answers from now on."""
+        """Set the version and load time of the current model."""
         self._model.info({"version": version})
         self._model_loaded.set(loaded_at_s)

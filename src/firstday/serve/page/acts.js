@@ -1,5 +1,5 @@
-// What the visitor does: acts are shown at once, sent in order as soon as the service takes them, and then the lists are
-// asked for again. While the service is away they wait; each has an id of its own, so that sending twice counts once.
+// The visitor's actions: shown at once, sent in order, followed by a refresh of the lists. They are queued while the
+// service is away. Each has a unique id, so sending it twice is idempotent.
 
 import { ask, Refused } from "./api.js";
 import { attempt, countUnsent, isAway, whenBack } from "./connection.js";
@@ -7,12 +7,12 @@ import { actedOn, change, keepVisitor, startAnew, state } from "./state.js";
 import { nameOf } from "./build.js";
 
 const LENGTH = 24;
-const SHOWN = 20; // of a list
+const SHOWN = 20; // items of a list
 const N_NEAR = 5;
-const N_OF_SEGMENT = 80; // the page leaves out what a list above has
+const N_OF_SEGMENT = 80; // some are dropped: those in a list above
 const ITEM = "item";
 
-const unsent = []; // events
+const unsent = []; // queued events
 let profileChanged = false;
 let sending = false;
 countUnsent(() => unsent.length + (profileChanged ? 1 : 0));
@@ -20,7 +20,7 @@ whenBack(() => send());
 
 const here = () => `v1/users/${encodeURIComponent(state.visitor.id)}`;
 
-/** Return the signal that an act is told as: the one that this model learned most from. */
+/** Return the signal to send for an action; for a like, favorite or stream, whichever the model has learned. */
 export function signalOf(what) {
   const { signals = [], features = [] } = state.model ?? {};
   if (what !== "like") return what;
@@ -28,10 +28,10 @@ export function signalOf(what) {
   return learned[0] ?? ["favorite", "stream"].find((signal) => signals.includes(signal)) ?? "stream";
 }
 
-/** Tell whether the model knows what an act means; as long as it is not there, all do. */
+/** Return whether the model knows the signal of an action; true until the model is loaded. */
 export const isUnderstood = (what) => what === "like" || (state.model?.signals ?? [what]).includes(what);
 
-/** Do something to an item: like, skip or ban. */
+/** Like, skip or ban an item. */
 export function act(item, what) {
   const event_id = `${what}-${Date.now().toString(36)}-${state.acts.length}`;
   const done = { event_id, item_id: item.item_id, title: nameOf(item), what };
@@ -44,14 +44,14 @@ export function act(item, what) {
     timestamp: new Date().toISOString(),
   });
   keepVisitor({
-    passed: state.visitor.passed.filter((id) => id !== String(item.item_id)), // the act counts instead
+    passed: state.visitor.passed.filter((id) => id !== String(item.item_id)), // replaced by this action
     titles: { ...state.visitor.titles, [done.item_id]: done.title },
   });
   change({ acts: [...state.acts, done] });
   return send();
 }
 
-/** Pass an item of the questionnaire by. */
+/** Answer no to an item of the questionnaire. */
 export function pass(item) {
   const id = String(item.item_id);
   keepVisitor({
@@ -62,19 +62,19 @@ export function pass(item) {
   return left < SHOWN ? refresh() : askQuestion();
 }
 
-/** Keep what the visitor says of themselves. */
+/** Save the visitor's profile. */
 export function sayProfile(profile) {
   change({ profile });
   profileChanged = true;
   return send();
 }
 
-/** Say whether the lists are about to change. */
+/** Mark the lists as loading or loaded. */
 function setBusy(busy) {
   document.getElementById("lists").setAttribute("aria-busy", String(busy));
 }
 
-/** Send what waits, if anything does. */
+/** Send queued events and the profile, if any. */
 export async function sendWaiting() {
   if (unsent.length || profileChanged) await send();
 }
@@ -102,7 +102,7 @@ async function send() {
         try {
           await ask("POST", "v1/events", { body: { events } });
         } catch (problem) {
-          if (problem instanceof Refused) drop(); // they would be refused again
+          if (problem instanceof Refused) drop(); // a retry would be refused too
           throw problem;
         }
         drop();
@@ -117,7 +117,7 @@ async function send() {
 
 let turn = 0;
 
-/** Ask for everything that depends on what the visitor said; a later call overtakes an earlier one. */
+/** Reload everything that depends on the visitor's signals; a later call supersedes an earlier one. */
 export async function refresh() {
   const mine = ++turn;
   setBusy(true);
@@ -126,7 +126,7 @@ export async function refresh() {
     const list = (strategy) =>
       ask("GET", `${here()}/recommendations`, { query: { k: LENGTH + hidden, strategy, explain: true } });
     const soon = list(state.strategy);
-    if (!state.list) soon.then((first) => mine === turn && change({ list: first }), () => {}); // the first waits for nothing else
+    if (!state.list) soon.then((first) => mine === turn && change({ list: first }), () => {}); // show the first list at once
     const [first, other, near, next] = await Promise.all([
       soon,
       state.other ? list(state.other) : null,
@@ -146,7 +146,7 @@ async function askQuestion() {
 
 let asking = 0;
 
-/** Return the next question and the list by all answers so far, as parts of the state; none where a later call overtook. */
+/** Return the next question and the list from all answers, as parts of the state; empty if superseded. */
 async function askNext() {
   const mine = ++asking;
   const of = (...kinds) => state.acts.filter((one) => kinds.includes(one.what)).map((one) => String(one.item_id));
@@ -158,7 +158,7 @@ async function askNext() {
   return { question: question ?? undefined, answered: route === "answers" && answered ? { count: answered, items } : null };
 }
 
-/** Read what the service knows of a visitor who has been here before. */
+/** Restore a returning visitor's profile and actions from the service. */
 export async function remember() {
   if (!state.visitor.told) return;
   let known;
@@ -166,7 +166,7 @@ export async function remember() {
     known = await ask("GET", here());
   } catch (problem) {
     if (!(problem instanceof Refused && problem.status === 404)) throw problem;
-    startAnew(); // it was forgotten there
+    startAnew(); // the service has forgotten the visitor
     return;
   }
   const titles = { ...state.visitor.titles };
@@ -190,14 +190,14 @@ export async function remember() {
   });
 }
 
-/** Have everything deleted, and be somebody new. */
+/** Delete the visitor's data and start as a new visitor. */
 export async function forget() {
   unsent.length = 0;
   profileChanged = false;
-  while (sending) await new Promise((done) => setTimeout(done, 50)); // else what is on its way would arrive afterwards
+  while (sending) await new Promise((done) => setTimeout(done, 50)); // else it would arrive after the deletion
   const done = await attempt(() => ask("DELETE", here()));
   if (!done) return false;
-  asking += 1; // what is on its way is about somebody who is forgotten
+  asking += 1; // discard the pending answer: it is about the deleted visitor
   startAnew();
   await refresh();
   return true;

@@ -1,13 +1,13 @@
-// Talking to the service: one function that asks, three ways in which that fails, and a record of what was asked.
+// HTTP client: one request function, three kinds of errors, and a log of recent requests.
 
 const BASE = new URL(".", document.baseURI);
 const TIMEOUT_MS = 8000;
 const KEPT = 20;
 
-/** The service does not answer, or says that it cannot now. */
+/** The service is unreachable or temporarily unavailable. */
 export class Away extends Error {}
 
-/** A key is missing, or does not open this. */
+/** The key is missing or lacks the right. */
 export class KeyNeeded extends Error {
   constructor(message, right) {
     super(message);
@@ -15,7 +15,7 @@ export class KeyNeeded extends Error {
   }
 }
 
-/** The service answered that it will not do what was asked. */
+/** The service rejected the request. */
 export class Refused extends Error {
   constructor(status, body) {
     super(body?.message ?? `The service answered with status ${status}.`);
@@ -31,39 +31,39 @@ function readKeys() {
   try {
     return JSON.parse(sessionStorage.getItem(KEPT_KEYS)) ?? {};
   } catch {
-    return {}; // nothing may be kept here
+    return {}; // storage is blocked
   }
 }
 
-/** Whether a key for reading is at hand. */
+/** Whether a read key is set. */
 export const hasKey = () => Boolean(keys.read);
 
-/** Keep keys for this tab. */
+/** Store the keys for this tab. */
 export function setKeys(read, write) {
   Object.assign(keys, { read, write: write || read });
   try {
     sessionStorage.setItem(KEPT_KEYS, JSON.stringify(keys));
   } catch {
-    // the keys last as long as the page
+    // storage is blocked: the keys last until the page is closed
   }
 }
 
 const rightOf = (method) => (method === "GET" ? "read" : "write");
 
-/** What was asked, newest first: {method, path, body, status, answer, took_ms}. */
+/** Recent requests, newest first: {method, url, path, body, status, answer, took_ms}. */
 export const record = [];
 const watchers = [];
 
-/** Call a function after each answer. */
+/** Call `act` after each recorded request. */
 export const watchRecord = (act) => watchers.push(act);
 
 /**
- * Ask the service.
+ * Send a request.
  * @param {string} method
- * @param {string} path below the page, such as "v1/model"
- * @param {{query?: object, body?: object, quiet?: boolean, right?: string}} options `query` values may be lists; quiet: not
- *   recorded; right: what the key must open, read or write, where the method does not tell
- * @returns {Promise<any>} the answer's JSON, null where it has none
+ * @param {string} path relative to the page, such as "v1/model"
+ * @param {{query?: object, body?: object, quiet?: boolean, right?: string}} options query: values may be lists;
+ *   quiet: not recorded; right: read or write; by default GET needs read, other methods write
+ * @returns {Promise<any>} parsed JSON body; null if there is none
  */
 export async function ask(method, path, { query = {}, body, quiet = false, right = rightOf(method) } = {}) {
   const url = new URL(path, BASE);
@@ -113,7 +113,7 @@ function read(text) {
   }
 }
 
-/** Write a recorded request as a command; keys stay out of it. */
+/** Format a recorded request as a curl command, without the key. */
 export function asCurl({ method, url, body }) {
   const parts = [method === "GET" ? "curl" : `curl -X ${method}`, quote(url)];
   if (keys.read) parts.push('-H "Authorization: Bearer $KEY"');

@@ -1,14 +1,14 @@
-// Building blocks of the page: elements from text alone, titles that may hold anything, icons, numbers.
-// Nothing here, and nothing elsewhere in the page, turns text into markup.
+// Helpers that build elements, item names, icons and formatted numbers.
+// No text is ever parsed as markup, here or elsewhere in the page.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Make an element: attributes by name, `text`, and `on` with listeners; then its children. */
+/** Create an HTML element; `text` sets its text, `on` maps events to listeners. */
 export function make(tag, { text, on, ...attributes } = {}, ...children) {
   return fill(document.createElement(tag), { text, on, ...attributes }, children);
 }
 
-/** Make an element of SVG. */
+/** Create an SVG element; see `make`. */
 export function draw(tag, { text, on, ...attributes } = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), { text, on, ...attributes }, children);
 }
@@ -24,19 +24,19 @@ function fill(element, { text, on, ...attributes }, children) {
   return element;
 }
 
-/** Return what an item is called: its title, or its id where it has none. */
+/** Return an item's title, or its id if it has none. */
 export function nameOf(item) {
   const title = typeof item.title === "string" ? item.title.trim() : "";
   return title || String(item.item_id);
 }
 
-/** Make an element that shows an item's name in its own direction, shortened by the style, whole as a tooltip. */
+/** Create an element with an item's name in its own text direction; CSS truncates it, a tooltip has it in full. */
 export function named(tag, item, attributes = {}) {
   const name = nameOf(item);
   return make(tag, { ...attributes, dir: "auto", title: name, text: name });
 }
 
-/** Make names one after another, each kept apart from the others' direction. */
+/** Join names, each isolated from the text direction of the others. */
 export function namedTogether(items, between = " · ") {
   const parts = [];
   items.forEach((item, at) => {
@@ -55,7 +55,7 @@ const PATHS = {
   on: "M9 5l7 7-7 7",
 };
 
-/** Make an icon; it says nothing to a screen reader. */
+/** Create an icon, hidden from screen readers. */
 export function icon(name) {
   return draw(
     "svg",
@@ -68,19 +68,19 @@ const WHOLE = new Intl.NumberFormat("en");
 const PERCENT = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 0 });
 const FINE_PERCENT = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
 
-/** Write a whole number. */
+/** Format an integer. */
 export const count = (n) => WHOLE.format(n);
 
-/** Write a share from 0 to 1. */
+/** Format a share in [0, 1] as a percentage. */
 export const percent = (share) => (share > 0 && share < 0.01 ? FINE_PERCENT : PERCENT).format(share);
 
-/** Write how many times as often as on average. */
+/** Format a ratio to the average. */
 export const times = (ratio) => `${ratio >= 10 ? Math.round(ratio) : ratio.toFixed(1)}×`;
 
-/** Tell whether the visitor prefers that nothing moves by itself. */
+/** Return whether the visitor prefers reduced motion. */
 export const wantsStillness = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** Return a function that waits until nobody has called it for a while. */
+/** Debounce a function. */
 export function settled(act, wait_ms) {
   let timer;
   return (...values) => {

@@ -1,6 +1,5 @@
-// A list as a row of tiles that can be scrolled. Tiles are kept from one answer to the next, by item, so that what
-// moved is seen to move and whoever holds the focus keeps it. By keyboard a row is one stop: Tab goes through the
-// buttons of one tile, the arrow keys go from tile to tile.
+// A list as a scrollable row of tiles. Tiles are reused by item when the list changes, to animate moves and preserve the
+// focus. A row uses a roving tabindex: Tab visits the buttons of one tile, arrow keys switch tiles.
 
 import { act, isUnderstood } from "./acts.js";
 import { icon, make, named, nameOf, wantsStillness } from "./build.js";
@@ -12,7 +11,7 @@ const ACTS = [
 ];
 const MOVE_MS = 320;
 
-/** Make a row of tiles; `show(entries)` fills it, each entry {item, reason: {strong, more, like}}. */
+/** Create a row of tiles; `show(entries)` fills it with entries {item, reason: {strong, more, like}}. */
 export function makeCarousel(name) {
   const row = make("ul", { class: "row", role: "list", "aria-label": name, "aria-describedby": "arrows-help" });
   row.addEventListener("keydown", goAlong);
@@ -45,10 +44,10 @@ function showTiles(row, entries) {
   const before = new Map([...row.children].map((tile) => [tile.dataset.item, tile]));
   const places = new Map([...before].map(([id, tile]) => [id, tile.offsetLeft]));
   const held = heldIn(row);
-  const scrolled = held ? row.scrollLeft : 0; // who acts in this row stays there; else the best are to be seen
+  const scrolled = held ? row.scrollLeft : 0; // without the focus, show the best items
   const tiles = entries.map(({ item, reason }, at) => {
     const old = before.get(String(item.item_id));
-    const tile = old?.dataset.name === nameOf(item) ? old : makeTile(item); // another model may call it otherwise
+    const tile = old?.dataset.name === nameOf(item) ? old : makeTile(item); // the title may differ under another model
     fillTile(tile, at + 1, reason);
     return tile;
   });
@@ -60,7 +59,7 @@ function showTiles(row, entries) {
   tiles.forEach(offerWholeTitle);
 }
 
-/** Let Tab stop at one tile of a row. */
+/** Make one tile of a row the tab stop. */
 function makeStop(row, stop) {
   for (const tile of row.children) {
     tile.classList.toggle("stop", tile === stop);
@@ -68,7 +67,7 @@ function makeStop(row, stop) {
   }
 }
 
-/** Go to another tile of a row, to the button of the same kind. */
+/** Move the focus to the same button of another tile. */
 function goAlong(event) {
   const tile = event.target.closest(".tile");
   const { firstElementChild: start, lastElementChild: end } = event.currentTarget;
@@ -80,7 +79,7 @@ function goAlong(event) {
   to.scrollIntoView({ behavior: wantsStillness() ? "auto" : "smooth", block: "nearest", inline: "nearest" });
 }
 
-/** Bring tiles in order; those that stand right are not touched, so that none loses the focus. */
+/** Reorder the tiles; those already in position are not moved, so that they keep the focus. */
 function place(row, tiles) {
   const wanted = new Set(tiles);
   for (const tile of [...row.children]) if (!wanted.has(tile)) tile.remove();
@@ -96,7 +95,7 @@ function heldIn(row) {
   return { what: button.dataset.what, at: [...row.children].indexOf(tile), id: tile.dataset.item };
 }
 
-/** Give the focus to the tile that had it, or to the one that took its place. */
+/** Restore the focus to the tile that had it, or else to the tile at its position. */
 function keepFocus(row, { what, at, id }) {
   const same = [...row.children].find((tile) => tile.dataset.item === id);
   const tile = same ?? row.children[Math.min(at, row.children.length - 1)];
@@ -144,7 +143,7 @@ function fillTile(tile, rank, { strong, more, like }) {
   tile.querySelector(".reason").replaceChildren(...lines);
 }
 
-/** Where a title is too long for its tile, offer a way to read all of it without a mouse. */
+/** Add a button that expands a truncated title, for use without a mouse. */
 function offerWholeTitle(tile) {
   const title = tile.querySelector(".title");
   const offered = tile.querySelector(".whole");

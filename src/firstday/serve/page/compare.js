@@ -1,11 +1,11 @@
-// Two strategies side by side: both lists in full, and for each item where the other list has it.
+// Two strategies side by side: both lists, with each item's rank in the other list.
 
 import { count, make, named } from "./build.js";
 import { sayRoute, sayStrategy } from "./words.js";
 
 const LENGTH = 20;
 
-/** Show two answers beside one another; the second may still be on its way. */
+/** Show two lists side by side; the second may still be loading. */
 export function showComparison(place, one, two, told) {
   const lists = [one, two].map((list) =>
     list ? list.items.filter((item) => !told.has(String(item.item_id))).slice(0, LENGTH) : null,

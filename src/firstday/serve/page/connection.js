@@ -1,4 +1,4 @@
-// Whether the service answers: says plainly when it does not, asks again until it does, and then calls who waits.
+// Connection state: shows an outage, polls until the service is back, then calls the listeners.
 
 import { Away, KeyNeeded, ask } from "./api.js";
 import { askForKeys } from "./keys.js";
@@ -7,15 +7,15 @@ const WAITS_S = [1, 1, 2, 3, 5];
 const back = [];
 let away = false;
 
-/** Call a function whenever the service answers again. */
+/** Call `act` whenever the service is back. */
 export const whenBack = (act) => back.push(act);
 
-/** Tell whether the service is known not to answer. */
+/** Return whether the service is known to be unavailable. */
 export const isAway = () => away;
 
 /**
- * Do something that asks the service; where it fails, say so.
- * @returns {Promise<boolean>} whether it was done
+ * Run a function that sends requests; report its failure to the visitor.
+ * @returns {Promise<boolean>} whether it succeeded
  */
 export async function attempt(act) {
   try {
@@ -32,7 +32,7 @@ export async function attempt(act) {
 
 let unsent = () => 0;
 
-/** Tell the notice how many acts wait to be sent. */
+/** Set the function that counts queued actions for the notice. */
 export function countUnsent(counter) {
   unsent = counter;
 }
@@ -53,7 +53,7 @@ async function waitForIt(why) {
       const { store } = await ask("GET", "readyz", { quiet: true });
       away = store !== "ok";
     } catch {
-      // still away
+      // still unavailable
     }
   }
   document.body.classList.remove("away");
@@ -64,15 +64,15 @@ async function waitForIt(why) {
 
 const notice = document.getElementById("notice");
 
-/** Show a sentence on top of the page. */
+/** Show a notice at the top of the page. */
 export function say(text, kind = "", quietly = false) {
-  notice.setAttribute("aria-live", quietly ? "off" : "polite"); // counting down need not be read out
+  notice.setAttribute("aria-live", quietly ? "off" : "polite"); // the countdown is not announced
   notice.className = `notice ${kind}`;
   notice.textContent = text;
   notice.hidden = false;
 }
 
-/** Take the sentence away, if it is still that one. */
+/** Hide the notice, if it still has this text. */
 export function hush(text) {
   if (text === undefined || notice.textContent === text) notice.hidden = true;
 }

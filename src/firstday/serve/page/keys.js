@@ -1,14 +1,14 @@
-// The dialog that asks for keys, where the service has any.
+// The dialog that asks for keys, if the service requires them.
 
 import { setKeys } from "./api.js";
 
 const dialog = document.getElementById("keys");
 const opened = [];
 
-/** Call a function once keys were given. */
+/** Call `act` whenever keys are entered. */
 export const whenKeysGiven = (act) => opened.push(act);
 
-/** Ask for keys; say why where a given key did not do. */
+/** Ask for keys; show why the previous one was rejected, if it was. */
 export function askForKeys(problem) {
   const why = document.getElementById("keys-why");
   const kept = "It is kept for this tab alone, until you close it.";

@@ -1,13 +1,13 @@
-// Names on the map: as many as there is room for, the nearest segments' first, none on top of another or of the visitor.
+// Label placement on the map: greedy by priority, without overlaps of labels, dots or the visitor.
 
 const GAP = 3;
 
 /**
- * Choose places for names.
- * @param {{x: number, y: number, r: number, width: number, rank: number}[]} dots in pixels, in the order of importance
- * @param {{x: number, y: number, r: number}[]} obstacles circles that no name may touch
- * @param {{width: number, height: number, line: number}} area in pixels; `line`: height of a name
- * @returns {({x: number, y: number, anchor: string} | null)[]} the middle of each name's line, null: no room
+ * Place labels; those without room are omitted.
+ * @param {{x: number, y: number, r: number, width: number, rank: number}[]} in pixels, by descending priority
+ * @param {{x: number, y: number, r: number}[]} obstacles circles that no label may touch, except the label's own dot
+ * @param {{width: number, height: number, line: number}} area in pixels; `line`: height of a label
+ * @returns {({x: number, y: number, anchor: string} | null)[]} anchor on the label's centre line; null: no room
  */
 export function placeNames(dots, obstacles, { width, height, line }) {
   const taken = [];

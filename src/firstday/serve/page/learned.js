@@ -1,4 +1,4 @@
-// What was learned from a slate: a sentence, and the segments that became likelier and less likely.
+// What the model learned from a slate: a sentence, and the segments whose posterior rose or fell.
 
 import { count, draw, make, namedTogether, percent } from "./build.js";
 
@@ -12,7 +12,7 @@ const KINDS = [
   ["fallen", "Less likely now"],
 ];
 
-/** Show the segments that changed most; `learned` is null where there is nothing to tell. */
+/** Show the segments that changed most; `learned` is null if nothing was passed over. */
 export function showLearned(learned, round) {
   changes.hidden = !learned;
   about.textContent = learned
@@ -34,7 +34,7 @@ export function showLearned(learned, round) {
   );
 }
 
-/** Return the parts of the sentence on what was learned. */
+/** Return the sentence on what was learned, as nodes and strings. */
 export function tellLesson({ n_passed_over, n_used, risen: [most], fallen: [least] }) {
   const used = n_used ? ` and ${count(n_used)} that you used` : "";
   const parts = [`From ${count(n_passed_over)} that you passed over${used}: `];
@@ -45,7 +45,7 @@ export function tellLesson({ n_passed_over, n_used, risen: [most], fallen: [leas
   return [...parts, "."];
 }
 
-/** Say how likely something is; nothing is ever certain. */
+/** Format a probability, never as 0% or 100%. */
 const sayChance = (share) => (share > 0.99 ? "over 99%" : share < 0.01 ? "under 1%" : percent(share));
 
 const asItems = (titles) => titles.map((title) => ({ title }));

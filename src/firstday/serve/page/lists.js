@@ -1,4 +1,4 @@
-// The lists: the mixed one by the chosen strategy, and one of each segment that speaks; or two strategies compared.
+// The lists: one by the chosen strategy and one per nearby segment, or a comparison of two strategies.
 
 import { refresh } from "./acts.js";
 import { count, make, namedTogether, nameOf, percent } from "./build.js";
@@ -9,7 +9,7 @@ import { actedOn, change, state, watch } from "./state.js";
 import { sayAlike, sayReason, sayRoute, sayShare, sayStrategy } from "./words.js";
 
 const LENGTH = 20;
-const SPEAKS_FROM = 0.1; // of the heaviest segment's weight
+const SPEAKS_FROM = 0.1; // minimum weight of a segment with a list, relative to the heaviest
 
 const mixed = document.getElementById("mixed");
 const byAnswers = document.getElementById("by-answers");
@@ -18,7 +18,7 @@ const strategy = document.getElementById("strategy");
 const other = document.getElementById("other");
 const compare = document.getElementById("compare");
 
-/** Set the lists up. */
+/** Initialize the lists. */
 export function startLists() {
   showWaiting();
   watch(["model"], offerStrategies);
@@ -64,8 +64,8 @@ function showWaiting() {
   mixed.replaceChildren(make("ul", { class: "row", "aria-hidden": "true" }, ...tiles));
 }
 
-let first = null; // the mixed carousel
-let last = []; // what it showed, for the sentence on what moved
+let first = null; // carousel of the chosen strategy
+let last = []; // ids it showed, to announce changes
 
 function showMixed() {
   if (!state.list) return;
@@ -98,11 +98,11 @@ function sayWhatMoved(items) {
   last = ids;
 }
 
-let answers = null; // the carousel by all answers
-let answered = null; // what it showed last
+let answers = null; // carousel of the list from all answers
+let answered = null; // list and answers it was last shown for
 const inAnswers = () => (byAnswers.hidden ? [] : [...answers.row.children].map((tile) => tile.dataset.item));
 
-/** Show what those use who would have answered alike: here a no counts too. */
+/** Show the list from all answers, in which a no counts too. */
 function showAnswered() {
   const told = actedOn();
   const own = (state.answered?.items ?? []).filter((item) => !told.has(String(item.item_id))).slice(0, LENGTH);
@@ -113,7 +113,7 @@ function showAnswered() {
     answers.show(own.map((item) => ({ item, reason: sayAlike(item) })));
     const [first] = own;
     if (answered?.list === state.list && answered.told !== state.answered) {
-      announce(`The list from your answers changed. First is ${nameOf(first)}.`); // the list above did not
+      announce(`The list from your answers changed. First is ${nameOf(first)}.`); // the list above did not change
     }
   }
   answered = { list: state.list, told: state.answered };
@@ -139,7 +139,7 @@ function showSpeaking() {
     rows.clear();
     return;
   }
-  // What the visitor answered for is gone; what a list above has need not be shown again.
+  // Omit items that the visitor has answered and those in a list above.
   const shown = new Set([...actedOn(), ...last, ...inAnswers()]);
   const [{ weight: heaviest }] = state.near.segments;
   const heard = state.near.segments.filter(({ weight }) => weight >= SPEAKS_FROM * heaviest);

@@ -1,4 +1,4 @@
-// Where the page begins: sets the parts up, then asks for what they show.
+// Entry point: initializes the parts of the page, then loads their data.
 
 import { hasKey, ask } from "./api.js";
 import { forget, isUnderstood, refresh, remember, sendWaiting } from "./acts.js";
@@ -22,7 +22,7 @@ async function begin() {
   });
 }
 
-/** Ask for what depends on the model alone. */
+/** Load what depends only on the model. */
 function readModel() {
   return Promise.all([
     ask("GET", "v1/model").then((model) => change({ model, strategy: model.default_strategy })),
@@ -31,7 +31,7 @@ function readModel() {
   ]);
 }
 
-/** Where another model has taken over, show that one. */
+/** Reload the model's data if the service has swapped the model. */
 function followModel() {
   if (state.model && state.list && state.list.model !== state.model.model) attempt(readModel);
 }
@@ -43,7 +43,7 @@ function showFacts() {
     `${count(items)} items · ${count(segments)} segments · model ${model.slice(0, 8)}`;
 }
 
-/** Hide what this model would not understand. */
+/** Hide actions whose signal the model does not know. */
 function hideStrangeActs() {
   for (const what of ["skip", "ban"]) document.body.classList.toggle(`without-${what}`, !isUnderstood(what));
 }

@@ -1,5 +1,4 @@
-// The map: every segment as a dot, and the visitor, who moves among them; lines to the nearest ones, as heavy as their
-// part in the list.
+// The map: a dot per segment, and the visitor, connected to the nearest segments by lines as wide as their weights.
 
 import { count, draw, make, named, namedTogether, nameOf, percent, times, wantsStillness } from "./build.js";
 import { placeNames } from "./labels.js";
@@ -18,14 +17,14 @@ const place = document.getElementById("map");
 const nearList = document.getElementById("near");
 const look = document.getElementById("look");
 
-let scale = 1; // pixels of one unit
+let scale = 1; // pixels per map unit
 let layers; // {svg, trail, lines, dots, numbers, names, you}
-let youName; // the name beside the visitor's ring
-let at = null; // where the visitor is drawn, in units
+let youName; // label of the visitor's ring
+let at = null; // the visitor's position, in map units
 let trail = [];
 let moving = 0;
 
-/** Set the map up. */
+/** Initialize the map. */
 export function startMap() {
   watch(["map"], showMap);
   watch(["near", "map"], showNear);
@@ -47,7 +46,7 @@ function showMap() {
     draw("rect", { x: -NAME_PX.x, y: -NAME_PX.y, width, height, rx: NAME_PX.y, class: "you-ground" }),
     draw("text", { class: "you-name", y: 4, "text-anchor": "middle", text: "you" }),
   );
-  // A ring, so that the number of the dot that the visitor may have come to stays to be read.
+  // A ring, so that the number of a dot under it stays readable.
   layers.you.append(draw("circle", { r: YOU_PX, class: "halo" }), draw("circle", { r: YOU_PX, class: "self" }), youName);
   place.replaceChildren(layers.svg);
   const options = state.map.segments.map(({ segment, apart }) => {
@@ -60,7 +59,7 @@ function showMap() {
   layOut();
 }
 
-/** Draw everything for the width there is. */
+/** Draw everything at the current width. */
 function layOut() {
   const width = place.clientWidth;
   if (!width) return;
@@ -86,7 +85,7 @@ function drawDot(segment) {
 
 const nearOnes = () => state.near?.segments ?? [];
 
-/** Colour the nearest dots and number them as the list under the map does. */
+/** Highlight the nearest dots, numbered as in the list under the map. */
 function markNear() {
   const ranks = new Map(nearOnes().map(({ segment }, rank) => [String(segment), rank]));
   const numbers = [];
@@ -133,7 +132,7 @@ function drawNames() {
   });
 }
 
-/** Put the word "you" on the side of the ring where it covers least; return what other names must keep clear of. */
+/** Put the label "you" on the side of the ring where it covers least; return the obstacles for other labels. */
 function placeYou(circles) {
   const ring = { ...toPixels(state.near?.place ?? state.map.everyone), r: YOU_PX + 3 };
   const ranked = nearOnes().map(({ segment }) => circles.get(segment)).filter(Boolean);
@@ -150,7 +149,7 @@ function placeYou(circles) {
   return [ring, { ...best.middle, r: NAME_PX.x }];
 }
 
-/** Put the visitor somewhere, with lines to the nearest segments and the way they came. */
+/** Draw the visitor at a position, with lines to the nearest segments and the trail. */
 function drawYou(spot) {
   at = spot;
   const { x, y } = toPixels(spot);

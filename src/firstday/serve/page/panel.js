@@ -1,4 +1,4 @@
-// The side panel: what the page asked the service, as a command to copy, and what it answered.
+// The side panel: the page's requests as curl commands, and their responses.
 
 import { asCurl, record, watchRecord } from "./api.js";
 import { make } from "./build.js";
@@ -12,7 +12,7 @@ const answer = document.getElementById("panel-answer");
 const status = document.getElementById("panel-status");
 const TOO_LONG = 60_000;
 
-/** Set the panel up. */
+/** Initialize the panel. */
 export function startPanel() {
   toggle.addEventListener("click", () => open(panel.hidden));
   document.getElementById("panel-close").addEventListener("click", () => {
@@ -43,13 +43,13 @@ function showAll() {
     make("option", { value: at, text: `${method} ${shorten(path)} → ${code}` }),
   );
   which.replaceChildren(...options);
-  // Of what was asked in one go, the list is what people look for.
+  // Preselect the most recent list: of a batch of requests it is the most interesting.
   const list = record.findIndex(({ path }) => path.includes("/recommendations"));
   which.value = String(Math.max(0, list));
   showOne();
 }
 
-/** Leave out what every request has alike, so that the rest is seen. */
+/** Omit the parts that all paths share. */
 const shorten = (path) => decodeURIComponent(path).replace(/^.*?\/v1\//, "").replace(/^users\/[^/?]+/, "users/…");
 
 function showOne() {
@@ -67,7 +67,7 @@ async function copyCurl() {
     await navigator.clipboard.writeText(curl.textContent);
     copy.textContent = "Copied";
   } catch {
-    getSelection().selectAllChildren(curl); // where the browser does not let pages copy
+    getSelection().selectAllChildren(curl); // the browser denies clipboard access
     copy.textContent = "Selected: press Ctrl C";
   }
   setTimeout(() => (copy.textContent = "Copy curl"), 2000);

@@ -1,4 +1,4 @@
-// What the visitor says of themselves: age and the profile columns that the model knows, all optional.
+// The profile form: age and the profile columns that the model knows, all optional.
 
 import { sayProfile } from "./acts.js";
 import { make, settled } from "./build.js";
@@ -10,7 +10,7 @@ const said = document.getElementById("profile-said");
 const card = document.getElementById("profile-card");
 const NOTHING = "Not said";
 
-/** Set the form up. */
+/** Initialize the form. */
 export function startProfile() {
   watch(["profileColumns"], showForm);
   watch(["profile"], showSaid);

@@ -1,4 +1,4 @@
-// The questionnaire, the search beside it, and what the visitor said so far.
+// The questionnaire, the search, and the visitor's actions so far.
 
 import { ask } from "./api.js";
 import { act, pass } from "./acts.js";
@@ -16,7 +16,7 @@ const resultCount = document.getElementById("found-count");
 
 const SHOWN = 6;
 
-/** Set the questionnaire up. */
+/** Initialize the questionnaire. */
 export function startQuestions() {
   watch(["question"], showQuestion);
   watch(["acts", "visitor"], showActs);
@@ -34,7 +34,7 @@ function answer(give) {
   const item = state.question;
   if (!item) return;
   const id = String(item.item_id);
-  if (actedOn().has(id)) return; // the next one is on its way
+  if (actedOn().has(id)) return; // already answered; the next question is loading
   give(item);
 }
 
@@ -61,7 +61,7 @@ async function search() {
   await attempt(async () => {
     const { items } = await ask("GET", "v1/items", { query: { query, limit: SHOWN + 20 } });
     if (text.value.trim() !== query) return;
-    const acted = new Set(state.acts.map((done) => String(done.item_id))); // who passed one by may yet like it
+    const acted = new Set(state.acts.map((done) => String(done.item_id))); // items answered with no can still be liked
     const rest = items.filter((item) => !acted.has(String(item.item_id))).slice(0, SHOWN);
     resultCount.textContent = rest.length ? `${count(rest.length)} found` : `Nothing has “${query}” in its title.`;
     results.replaceChildren(...rest.map(resultRow));
@@ -105,7 +105,7 @@ function showActs() {
   document.getElementById("told").replaceChildren(...rows);
 }
 
-/** Say what an act did, for those who listen rather than look. */
+/** Announce the effect of an action to screen readers. */
 export function announce(sentence) {
   document.getElementById("moved").textContent = sentence;
 }

@@ -1,6 +1,6 @@
-// Rounds: a slate, what of it would be used, and then the next one, which learns from that and from what was passed
-// over. All that was done is in each request, and in this page alone: the service keeps nothing, and a round can be
-// taken back.
+// Rounds: the visitor marks items of a slate, and the next slate learns from the marked items and those passed over.
+// The state is only in this page, and each request contains all of it: the service stores nothing, and rounds can be
+// undone.
 
 import { signalOf } from "./acts.js";
 import { ask } from "./api.js";
@@ -9,23 +9,23 @@ import { actedOn, change, state, watch } from "./state.js";
 
 const SLATE = 12;
 const NARROW_SLATE = 6;
-const MOST = 1000; // of each kind of signal in a request, and items in a list
+const MOST = 1000; // maximum per kind of signal in a request, and of items in a list
 const ITEM = "item";
 
 const narrow = matchMedia("(max-width: 799px)");
 const place = document.getElementById("rounds");
 let turn = 0;
-let wanted = null; // the rounds after which a slate is asked for; null: none is on its way
-let whose = null; // the visitor who walks
+let wanted = null; // rounds before the slate being loaded; null: none is loading
+let whose = null; // id of the visitor whose rounds these are
 
 whenBack(() => wanted && askRound(wanted));
 
-/** Let the rounds follow what is said beside them. */
+/** Reload the slate when strategy, profile or visitor change. */
 export function watchRounds() {
   watch(["strategy", "profile", "visitor"], follow);
 }
 
-let followed = ""; // what the slate rests on beside the rounds
+let followed = ""; // inputs of the slate other than the rounds, as JSON
 
 function follow() {
   const now = JSON.stringify([state.strategy, state.profile, state.visitor.id]);
@@ -35,14 +35,14 @@ function follow() {
   askRound(state.visitor.id === whose ? (wanted ?? state.rounds.slice(0, -1)) : []);
 }
 
-/** Begin with the first round, or leave the rounds. */
+/** Start or end the rounds. */
 export function walk(walking) {
   settle();
   change({ rounds: walking ? [] : null });
   return walking ? askRound([]) : null;
 }
 
-/** Say of an item of the slate whether it would be used; a second time takes it back. */
+/** Toggle whether an item of the slate would be used. */
 export function mark(item_id) {
   if (wanted) return;
   const rounds = [...state.rounds];
@@ -51,26 +51,26 @@ export function mark(item_id) {
   change({ rounds: [...rounds, { ...now, used }] });
 }
 
-/** Go on: what is not marked counts as seen and passed over. */
+/** Load the next slate; unmarked items count as seen and passed over. */
 export const next = () => (wanted ? null : askRound(state.rounds));
 
-/** Take the last round back: the slate before it is there again, as it was left. */
+/** Undo the last round: restore the previous slate with its marks. */
 export function back() {
   const rounds = wanted && wanted.length === state.rounds.length ? state.rounds : state.rounds.slice(0, -1);
   settle();
   if (rounds.length) change({ rounds });
 }
 
-/** Begin again. */
+/** Restart with the first round. */
 export const anew = () => askRound([]);
 
 function settle() {
-  turn += 1; // what is on its way comes too late
+  turn += 1; // discard the pending response
   wanted = null;
   place.setAttribute("aria-busy", "false");
 }
 
-/** Return the service's signals after some rounds: what the visitor said, what was used, and all that was shown. */
+/** Return the signals to send after some rounds: profile, actions, marked items, and all items shown. */
 function signalsAfter(rounds) {
   const done = state.acts.map(({ item_id, what }) => [signalOf(what), item_id]);
   const used = rounds.flatMap((round) => round.used.map((item_id) => [signalOf("like"), item_id]));
@@ -80,7 +80,7 @@ function signalsAfter(rounds) {
   return { age, profile: columns, interactions: interactions.slice(-MOST), shown: shown.slice(-MOST) };
 }
 
-/** Ask for the slate after some rounds; a later call overtakes an earlier one. */
+/** Load the slate that follows some rounds; a later call supersedes an earlier one. */
 async function askRound(rounds) {
   const mine = ++turn;
   wanted = rounds;
@@ -94,7 +94,7 @@ async function askRound(rounds) {
     const k = Math.min(MOST, size + actedOn().size);
     const list = await ask("POST", "v1/recommendations", { right: "read", body: { signals, k, strategy, explain: true } });
     if (mine !== turn) return;
-    // What was passed over comes last, where nothing else is left: here it does not come at all.
+    // The service ranks items passed over last, to fill the list; here they are omitted.
     const items = list.items.map((item, at) => ({ item, at })).filter(({ item }) => !gone.has(String(item.item_id)));
     settle();
     change({ rounds: [...rounds, { list, items: items.slice(0, size), used: [] }] });

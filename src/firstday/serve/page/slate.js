@@ -1,4 +1,4 @@
-// The slate of a round, what can be done with it, and beside it what was learned.
+// The slate of a round, its controls, and what was learned.
 
 import { count, icon, make, named, nameOf } from "./build.js";
 import { showLearned, tellLesson } from "./learned.js";
@@ -16,10 +16,10 @@ const marked = document.getElementById("marked");
 const on = document.getElementById("round-next");
 const before = document.getElementById("round-back");
 
-/** Set the rounds up. */
+/** Initialize the rounds. */
 export function startRounds() {
   toggle.addEventListener("click", () => {
-    if (!state.rounds) for (const card of document.querySelectorAll(".telling details")) card.open = false; // room beside the slate
+    if (!state.rounds) for (const card of document.querySelectorAll(".telling details")) card.open = false; // makes room
     walk(!state.rounds);
   });
   on.addEventListener("click", next);
@@ -30,7 +30,7 @@ export function startRounds() {
   watchRounds();
 }
 
-let drawn = null; // the list whose slate is there
+let drawn = null; // list of the current slate
 
 function show() {
   const walking = Boolean(state.rounds);
@@ -65,7 +65,7 @@ function showRound(round) {
   before.disabled = number < 2;
   on.disabled = !round.items.length;
   if (isFirst) return;
-  name.focus({ preventScroll: true }); // from here the keyboard goes through the new slate
+  name.focus({ preventScroll: true }); // keyboard users continue at the new slate
   name.scrollIntoView({ block: name.getBoundingClientRect().top < 0 ? "start" : "nearest" });
 }
 

@@ -1,5 +1,5 @@
-// What the page knows, in one object; who needs to hear of a change watches it. What a reload must keep is in
-// localStorage: the visitor's id, titles already seen, and the questions answered with no.
+// The state of the page, in one observable object. localStorage preserves the visitor's id, whether the service knows
+// it, the titles seen, and the questions answered with no.
 
 const VISITOR = "firstday.visitor";
 const KEPT_TITLES = 300;
@@ -9,21 +9,21 @@ export const state = {
   model: null, // GET v1/model
   profileColumns: null, // GET v1/profile
   map: null, // GET v1/map
-  profile: { age: null, columns: {} }, // what the visitor says of themselves
+  profile: { age: null, columns: {} }, // entered by the visitor
   acts: [], // {event_id, item_id, title, what: like | skip | ban}, oldest first
-  question: null, // the question that is open; undefined: none is left
-  answered: null, // the list by all answers, {count, items}; null: nothing was answered, or this model makes none
+  question: null, // the current question; null: loading; undefined: none left
+  answered: null, // the list from all answers, {count, items}; null: no answers, or not supported by the model
   strategy: "auto",
   other: null, // the strategy to compare with
   list: null, // GET v1/users/.../recommendations
   otherList: null,
-  rounds: null, // {list, items: [{item, at}], used: [ids]}, oldest first, the last one open; null: no rounds are walked
+  rounds: null, // {list, items: [{item, at}], used: [ids]}, oldest first, the last one current; null: not in rounds
   near: null, // GET v1/users/.../segments
 };
 
 const watchers = [];
 
-/** Call a function, now and after each change of any of the named parts. */
+/** Call `act` now and after each change of a named part. */
 export function watch(names, act) {
   watchers.push({ names, act });
   act();
@@ -36,7 +36,7 @@ export function change(parts) {
   for (const { names, act } of watchers) if (names.some((name) => changed.includes(name))) act();
 }
 
-/** Return the ids, as text, of everything that the visitor has answered for, the noes among them. */
+/** Return the ids, as text, of all items with an action or an answer, including no. */
 export const actedOn = () => new Set([...state.acts.map((act) => String(act.item_id)), ...state.visitor.passed]);
 
 function readVisitor() {
@@ -46,7 +46,7 @@ function readVisitor() {
       return { id: kept.id, told: Boolean(kept.told), passed: kept.passed ?? [], titles: kept.titles ?? {} };
     }
   } catch {
-    // not ours, or damaged: a new visitor
+    // invalid or inaccessible: start as a new visitor
   }
   return newVisitor();
 }
@@ -57,7 +57,7 @@ function newVisitor() {
   return { id, told: false, passed: [], titles: {} };
 }
 
-/** Change what is kept of the visitor over a reload. */
+/** Change the part of the visitor that survives a reload. */
 export function keepVisitor(parts) {
   const visitor = { ...state.visitor, ...parts };
   const titles = Object.entries(visitor.titles);
@@ -65,17 +65,17 @@ export function keepVisitor(parts) {
   try {
     localStorage.setItem(VISITOR, JSON.stringify(visitor));
   } catch {
-    // storage is full or closed: the visitor lasts as long as the page
+    // storage is full or blocked: the visitor lasts until the page is closed
   }
   change({ visitor });
 }
 
-/** Become somebody new. */
+/** Start as a new visitor. */
 export function startAnew() {
   try {
     localStorage.removeItem(VISITOR);
   } catch {
-    // nothing was kept, then
+    // storage is blocked: nothing was stored
   }
   change({ visitor: newVisitor(), profile: { age: null, columns: {} }, acts: [], question: null, answered: null, near: null });
 }

@@ -1,4 +1,4 @@
-// The words of the page: what strategies and columns are called, where a list came from, why an item is in it.
+// Texts of the page: names of strategies and columns, the origin of a list, the reason for an item.
 
 import { nameOf, percent, times } from "./build.js";
 
@@ -23,10 +23,10 @@ const STRATEGIES = {
   melu_segment: "MeLU, nearest segment",
 };
 
-/** Say a strategy's name for people; the name for programs where it has none. */
+/** Return the display name of a strategy, or its identifier if it has none. */
 export const sayStrategy = (name) => STRATEGIES[name] ?? name;
 
-/** Say a column's name for people. */
+/** Return the display name of a column. */
 export function sayColumn(name) {
   const words = name.replaceAll("_", " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
@@ -34,7 +34,7 @@ export function sayColumn(name) {
 
 let regions;
 
-/** Say a value of a column for people: countries by name where they are codes. */
+/** Return the display name of a column's value: country codes become names. */
 export function sayValue(column, value) {
   if (column !== "country" || !/^[A-Z]{2}$/.test(value)) return value;
   regions ??= new Intl.DisplayNames("en", { type: "region", fallback: "code" });
@@ -57,7 +57,7 @@ const ROUTES = {
   input_clusters: "What people with a similar first day use most.",
 };
 
-/** Say where a list came from. */
+/** Describe the origin of a list. */
 export function sayRoute(list) {
   if (list.signals_from === "store_unavailable") {
     return "The store does not answer, so this list rests on nothing that you said.";
@@ -69,9 +69,9 @@ export function sayRoute(list) {
 }
 
 /**
- * Say why an item is in a list, as up to two lines: {strong, more, like}.
+ * Return the reason for an item of a list, as up to two lines: {strong, more, like}.
  * @param {object} list {route, score_scale, n_ranked, items, explanation}
- * @param {number} place of the item, from 0
+ * @param {number} place rank of the item, from 0
  */
 export function sayReason(list, place) {
   const { route } = list;
@@ -93,19 +93,19 @@ export function sayReason(list, place) {
   return { strong: "Near to your taste", more: `${percent(everyone)} of everyone uses it`, like };
 }
 
-/** Say how many of some people use an item, beside everyone. */
+/** Describe an item's share of users in a group, relative to everyone. */
 export function sayShare(share, everyone, of_whom, like = null) {
   const ratio = everyone > 0 ? share / everyone : 1;
   const beside = ratio >= 1.05 ? `${times(ratio)} the average` : ratio > 0.95 ? "as on average" : "below the average";
   return { strong: `${percent(share)} ${of_whom}`, more: beside, like };
 }
 
-/** Say how many of those who would have answered alike use an item; the score leans a little on everyone's habits. */
+/** Describe an item's share among users with similar answers; the score is smoothed towards all users. */
 export function sayAlike({ score }) {
   return { strong: `${percent(Math.min(1, score))} of those`, more: "who would answer alike" };
 }
 
 const DONE = { like: "Liked", skip: "Skipped", ban: "Banned", no: "No" };
 
-/** Say what was done to an item. */
+/** Return the label of an action. */
 export const sayDone = (what) => DONE[what];

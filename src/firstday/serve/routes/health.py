@@ -1,4 +1,4 @@
-"""For those who watch: is it there, is it ready, what does it count."""
+"""Liveness, readiness and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists: for a user in the store, and for signals that come with the request."""
+"""Recommendations for a stored user, or for signals in the request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from firstday.serve.service import Service, ServiceDep, service_of
 from firstday.serve.store.base import StoredUser
 
 MAX_IGNORED = 20
-"""Sentences on what the model does not understand, at most."""
+"""Maximum sentences in `ignored`."""
 PATH = "/users/{user_id}/recommendations"
 
 router = APIRouter(prefix="/v1", tags=["lists"])
@@ -36,7 +36,7 @@ async def recommend_to_user(
     Where the store does not answer, the list rests on nothing of the user, and `signals_from` says so. With `record` it
     is kept that the user is shown the list; where it could not be kept, there is the list without a `list_id`.
     """
-    # Whether a browser asks for a page that is not the service's own.
+    # Whether a browser sends the request on behalf of another site.
     is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
     if parameters.record:
         service.keys.check(request, "write")
@@ -55,7 +55,7 @@ _USER_ID, _PARAMETERS = TypeAdapter(UserIdText), TypeAdapter(ListParameters)
 
 
 async def _recommend_quickly(request: Request) -> Response:
-    """Answer as `recommend_to_user` does, with the same checks and types, each in one call."""
+    """Do the same as `recommend_to_user`, with the same validation but without FastAPI's overhead."""
     request.scope["route"] = quick_route
     service = await service_of(request)
     service.keys.check(request, "read")
@@ -66,8 +66,8 @@ async def _recommend_quickly(request: Request) -> Response:
 
 quick_route = Route(f"/v1{PATH}", _recommend_quickly)
 quick_route.methods = {"GET"}
-"""Answers what the service is asked for most, past FastAPI's own steps, in place of the router's endpoint of that path,
-which describes it in the OpenAPI document; docs/operations.md has what that saves."""
+"""Serves the most frequent request without FastAPI's overhead, in place of the router's endpoint, which remains for the
+OpenAPI document. docs/operations.md has the gain."""
 
 
 @router.post(
@@ -85,7 +85,7 @@ async def recommend_to_signals(service: ServiceDep, request: Request, body: Reco
 
 
 async def _answer(service: Service, request: Request, ask: Ask, *, explain: bool) -> Response:
-    """Make a list and answer with it, as `ListAnswer` says."""
+    """Make a list and return it as a `ListAnswer`."""
     reply = await service.lists.make(ask)
     experiment = None
     if service.enrolment is not None and ask.variant is not None:

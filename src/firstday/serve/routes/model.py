@@ -1,4 +1,4 @@
-"""What the model knows: segments, items, and the model itself."""
+"""The model, its segments and its items."""
 
 from __future__ import annotations
 

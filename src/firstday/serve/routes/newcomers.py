@@ -1,4 +1,4 @@
-"""What the page shows a newcomer: what they may say of themselves, the map, and the segments near them."""
+"""Data for the page: profile columns, the segment map, and the segments nearest to a user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from firstday.serve.schemas import MapAnswer, NearAnswer, NearParameters, NoQuer
 from firstday.serve.service import ModelDep, ServiceDep
 
 MAX_VALUES = 500
-"""Values of one profile column in an answer, at most: the most frequent."""
+"""Maximum values of a profile column in a response, most frequent first."""
 
 router = APIRouter(prefix="/v1", tags=["newcomers"])
 
@@ -38,7 +38,7 @@ async def read_profile(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
 
 
 def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict[str, Any]:
-    """Return the values of a profile column that warm users have, the most frequent ones where there are many."""
+    """Return the most frequent values of a profile column among warm users, sorted by value."""
     codes = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)].tolist()
     values = [{"value": names[code], "users": sizes[code]} for code in codes[:MAX_VALUES]]
     return {
@@ -96,7 +96,7 @@ async def read_near_segments(
 
 
 def _list_of_segment(served: ServedModel, query: ModelQuery, segment: int, n_items: int) -> list[dict[str, Any]]:
-    """Return what people of a segment use most, without what the user has used or banned."""
+    """Return the most used items of a segment, without those that the user has used or banned."""
     model = served.trained
     top = describe_segment(model, segment, model.n_items).top
     items = model.segments.top_items[segment][: len(top)]

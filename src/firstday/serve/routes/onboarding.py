@@ -1,4 +1,4 @@
-"""The questionnaire: what to ask a newcomer next, and a list by their answers."""
+"""The onboarding questionnaire: the next question, and a list from the answers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
 
 
 def _collect(served: ServedModel, parameters: OnboardingParameters, signals: Signals) -> tuple[Answers, list[str]]:
-    """Return the answers in the request and the stored picks, and a sentence for each that does not count."""
+    """Merge the request's answers with stored picks; return them and a sentence for each ignored answer."""
     entity = parameters.entity
     ids = served.trained.catalogue.ids_of(entity)
     picks = [str(identity) for signal, of, identity in signals.interactions if (signal, of) == (PICK_SIGNAL, entity)]

@@ -1,4 +1,4 @@
-"""The page on which people try the model: fixed files, open to everyone who reaches the service."""
+"""The demo page: static files, readable without a key."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",  # no text ever becomes markup
+        "require-trusted-types-for 'script'",  # text never becomes markup
         "trusted-types 'none'",
     )
 )
-"""Everything comes from this host, and nothing that stands in a page or in data is run."""
+"""Content security policy: resources come only from this host, and no inline script runs."""
 
 _KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -32,12 +32,9 @@ _KINDS = {
 
 
 def make_router(*, needs_keys: bool) -> APIRouter:
-    """Return the routes of the page, which are no part of the described API.
+    """Return the routes of the page, which are not in the OpenAPI document.
 
-    Parameters
-    ----------
-    needs_keys
-        Whether the service has keys: the page then asks for one before it asks the service for anything.
+    With `needs_keys`, the page asks for a key before its first request.
     """
     router = APIRouter(include_in_schema=False)
     for file in (files("firstday.serve") / "page").iterdir():
@@ -49,7 +46,7 @@ def make_router(*, needs_keys: bool) -> APIRouter:
 
 
 def _add_file(router: APIRouter, name: str, content: bytes) -> None:
-    """Let a file be read, and say where the browser's copy is still the same."""
+    """Serve a file; answer 304 if the browser's copy is current."""
     headers = {
         "Content-Type": _KINDS[name[name.rindex(".") :]],
         "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',

@@ -1,4 +1,4 @@
-"""The store itself: a copy of it, now."""
+"""Backup of the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users: put, read, forget; and the events that they cause."""
+"""Users' profiles and events: put, add, read and delete."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def add_events(service: ServiceDep, body: EventsBody, _query: NoQuery) -> 
 
 
 async def _add_stream(request: Request) -> Response:
-    """Take events as they arrive; those of a stream that breaks off are kept as far as the answer says."""
+    """Store events as they arrive; if the stream breaks off, the error says how many lines are stored."""
     request.scope["route"] = stream_route
     service, n_lines = await service_of(request), 0
     service.keys.check(request, "write")
@@ -114,19 +114,19 @@ async def _add_stream(request: Request) -> Response:
 
 
 class _StreamRoute(Route):
-    """A route of streams alone."""
+    """A route that matches only streams."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell whether it takes a request."""
+        """Match the path if the body is a stream."""
         return super().matches(scope) if scope.get("firstday.is_stream") else (Match.NONE, {})
 
 
 stream_route = _StreamRoute(EVENTS_PATH, _add_stream, methods=["POST"])
-"""Takes what `add_events` takes as a stream; `add_events` describes it in the OpenAPI document."""
+"""Serves the streams of `add_events`, which describes them in the OpenAPI document."""
 
 
 async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
-    """Make events durable; return how many were new, and a sentence for each that names what is unknown."""
+    """Store events; return how many are new, and a sentence for each with an unknown signal, entity or id."""
     accepted = await service.store.add(events) if events else 0
     find_unknown = service.holder.current.trained.catalogue.find_unknown
     told = (

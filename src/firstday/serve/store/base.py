@@ -1,8 +1,8 @@
-"""The store's contract: one log of users' raw signals and of what they were shown, never vectors.
+"""The store interface: a log of users' raw signals and of the lists they were shown, never vectors.
 
-A new model needs no migration. An entry of the log is (owner, kind, id, time, body): the owner is a user or the
-service, the body is a record as JSON, and each time is later than all before it. `Store` turns records into entries
-and back; a `Log`, in SQLite or in Redis, keeps entries.
+A new model therefore needs no migration. A log entry is (owner, kind, id, time, body). The owner is a user or the
+service, the body is a record in JSON, and times increase strictly. `Store` converts between records and entries; a
+`Log`, in SQLite or Redis, persists the entries.
 """
 
 from __future__ import annotations
@@ -27,55 +27,55 @@ from firstday.features.signals import PICK_SIGNAL, Signals
 
 DAY_US = 86_400_000_000
 RETENTION_DAYS = 90.0
-"""How long a service keeps things unless its settings say otherwise."""
+"""Default retention, in days."""
 SERVICE = ""
-"""Owner of the entries that belong to no user."""
+"""Owner of entries that belong to no user."""
 
 
 class StoreError(FirstdayError):
-    """The store cannot be reached, read or written now; nothing of the call was acknowledged."""
+    """The store is unavailable; nothing of the call was acknowledged."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_time(us: int) -> datetime:
-    """Return microseconds since 1970 as a time in UTC."""
+    """Convert microseconds since 1970 to a UTC datetime."""
     return _EPOCH + timedelta(microseconds=us)
 
 
 def to_us(time: datetime) -> int:
-    """Return a time as microseconds since 1970."""
+    """Convert a datetime to microseconds since 1970."""
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
 Time = Annotated[int, PlainSerializer(to_time), Field(validation_alias="us")]
-"""When the log took a record, microseconds since 1970: the entry's time, not a part of its body."""
+"""Time of the log entry, in microseconds since 1970; not part of its body."""
 
 
 def _answered_as(description: str) -> ConfigDict:
-    """Configure a record that answers hold with all its fields."""
+    """Configure the schema of a record in responses: all fields are required."""
     return ConfigDict(json_schema_serialization_defaults_required=True, json_schema_extra={"description": description})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a user did, or, with the signal ``shown``, saw.
+    """An interaction of a user or, with the signal ``shown``, an impression.
 
     Parameters
     ----------
     event_id
-        The caller's id, unique for one user.
+        The caller's id, unique per user.
     signal, entity, entity_id
-        What was done to what, in the caller's ids.
+        The signal and its target, in the caller's ids.
     timestamp_ms
-        When it happened, as the caller says: milliseconds since 1970, or None.
+        When it happened according to the caller, in milliseconds since 1970, or None.
     received_us
-        When the store took it, microseconds since 1970; orders a user's events.
+        When the store received it, in microseconds since 1970; orders a user's events.
     list_id
-        The list that it came from, or None.
+        Id of the list that it came from, or None.
     position, propensity, policy
-        See `Impression`; None where the caller did not say.
+        See `Impression`; None if not reported.
     """
 
     __pydantic_config__ = _answered_as("An event as it is kept.")
@@ -96,38 +96,38 @@ class Event:
 
     @property
     def is_impression(self) -> bool:
-        """Whether an item was shown; that never counts as use."""
+        """Whether this is an item impression, which never counts as use."""
         return self.signal == SHOWN and self.entity == ITEM
 
     def to_impression(self) -> Impression:
-        """Return what it means where it is an impression."""
+        """Convert an impression event to an `Impression`."""
         return Impression(self.entity_id, self.position, self.list_id, self.propensity, self.policy)
 
     @property
     def time_us(self) -> int:
-        """When it happened, or else when the store took it, microseconds since 1970."""
+        """The caller's time if given, else the time of receipt, in microseconds since 1970."""
         return self.received_us if self.timestamp_ms is None else 1000 * self.timestamp_ms
 
 
 @dataclass(frozen=True, slots=True)
 class ShownList:
-    """A list that the service gave a user, and recorded.
+    """A recorded list.
 
     Parameters
     ----------
     list_id
-        Drawn at random for this list.
+        Random id of the list.
     policy
-        What made it.
+        Route that made the list.
     items
-        The caller's ids as text, best first: the first has position 1.
+        The caller's item ids as text, best first; the first has position 1.
     propensities
-        How likely the policy was to show each item there; None: each was certain.
+        Probability of each item at its position under the policy; None: all are 1.
     received_us
-        When the store took it, microseconds since 1970.
+        When the store received it, in microseconds since 1970.
     is_told
-        Whether the caller has said what was seen of it. Then it says how that was chosen, and no longer what was seen,
-        even if what the caller said is forgotten.
+        Whether the caller has reported impressions of this list. From then on the list provides propensities only,
+        no impressions, even after those reports expire.
     """
 
     list_id: str
@@ -139,14 +139,14 @@ class ShownList:
 
     @property
     def impressions(self) -> list[Impression]:
-        """An impression for each item."""
+        """One impression per item."""
         return [
             Impression(item, position, self.list_id, self._propensity_at(position), self.policy)
             for position, item in enumerate(self.items, 1)
         ]
 
     def complete(self, event: Event) -> Event:
-        """Return an impression on one of the items with propensity and policy, where the caller gave none."""
+        """Return an impression of a listed item with this list's propensity and policy, unless it has others."""
         is_open = event.propensity is None and event.policy in (None, self.policy) and event.entity_id in self.items
         if not is_open:
             return event
@@ -159,15 +159,7 @@ class ShownList:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The variant of an experiment that a user has for good.
-
-    Parameters
-    ----------
-    experiment, variant
-        Their names.
-    assigned_us
-        When the user first asked for a list, microseconds since 1970.
-    """
+    """The permanent experiment variant of a user; `assigned_us` is when the store received it."""
 
     __pydantic_config__ = _answered_as("A variant that a user has for good.")
 
@@ -178,12 +170,12 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a user said while registering.
+    """What a user provided at registration.
 
     Parameters
     ----------
     age
-        Years, or None.
+        In years, or None.
     columns
         Categorical columns, such as country.
     picks
@@ -191,11 +183,11 @@ class Profile:
     friends
         Ids of other users.
     put_us
-        When it was put, microseconds since 1970.
+        When the profile was stored, in microseconds since 1970.
     interactions
-        Triples (signal, entity, id), put with it.
+        Triples (signal, entity, id) stored with the profile.
     shown
-        What was shown, put with it.
+        Impressions stored with the profile.
     """
 
     age: int | None = None
@@ -208,7 +200,7 @@ class Profile:
 
     @property
     def actions(self) -> list[tuple[str, str, str]]:
-        """Picks and interactions, as (signal, entity, id)."""
+        """Picks and interactions as triples (signal, entity, id)."""
         return [*((PICK_SIGNAL, *pick) for pick in self.picks), *self.interactions]
 
 
@@ -217,20 +209,20 @@ Record = Profile | Event | ShownList | Assignment
 
 @dataclass(frozen=True)
 class StoredUser:
-    """Everything known of a user.
+    """Everything stored about a user.
 
     Parameters
     ----------
     profile
-        None where none was put.
+        The profile, or None.
     events
-        In the order of receipt.
+        Events in order of receipt.
     lists
-        What was shown and recorded, in the order of receipt.
+        Recorded lists in order of receipt.
     assignments
-        By experiment, the first one first.
+        Experiment assignments, oldest first.
     first_us
-        When the store first heard of the user, microseconds since 1970; None where it has not.
+        When the store first saw the user, in microseconds since 1970; None if never.
     """
 
     profile: Profile | None = None
@@ -241,35 +233,34 @@ class StoredUser:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is."""
+        """Whether anything is stored about the user."""
         return self.profile is not None or bool(self.events or self.lists or self.assignments)
 
     def find_recorded(self) -> list[ShownList]:
-        """Return the recorded lists of which the caller did not say what was seen."""
+        """Return recorded lists whose impressions the caller has not reported."""
         return [shown for shown in self.lists if not shown.is_told]
 
     def find_seen(self) -> list[Event]:
-        """Return the events that say what was seen.
+        """Return the impression events.
 
-        Propensity and policy of the recorded list stand where the caller gave none. Without a position it was seen for
-        certain.
+        Missing propensities and policies are taken from the recorded list. Without a position the impression counts as
+        certainly seen.
         """
         events = [event for event in self.events if event.is_impression]
         lists = {shown.list_id: shown for shown in self.lists}
         return [lists[event.list_id].complete(event) if event.list_id in lists else event for event in events]
 
     def find_impressions(self) -> list[Impression]:
-        """Return what was shown, in the order of receipt.
+        """Return all impressions in order of receipt.
 
-        A caller who sends `shown` knows better what was seen: where such events name a list, they count, and the list
-        as it was recorded does not.
+        Impressions reported by the caller replace those of the recorded list they name.
         """
         dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.impressions]
         dated += [(event.received_us, event.to_impression()) for event in self.find_seen()]
         return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
 
     def to_signals(self, user_id: str | None = None) -> Signals:
-        """Return what is known in the form that every strategy takes; an impression is no interaction."""
+        """Convert to `Signals`; impressions are not interactions."""
         profile = self.profile or Profile()
         actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
         return Signals(
@@ -284,18 +275,18 @@ class StoredUser:
 
 @dataclass(frozen=True)
 class Rules:
-    """What is kept.
+    """Caps and retention.
 
     Parameters
     ----------
     max_events_per_user
-        The newest so many by receipt, impressions not counted.
+        Number of events per user, impressions excluded; the newest by receipt remain.
     retention_us
-        How long, microseconds; 0: for good.
+        In microseconds; 0: unlimited.
     max_lists_per_user
-        The newest so many recorded lists by receipt.
+        Number of recorded lists per user; the newest by receipt remain.
     max_shown_per_user
-        The newest so many events of the signal ``shown`` by receipt.
+        Number of ``shown`` events per user; the newest by receipt remain.
     """
 
     max_events_per_user: int
@@ -304,27 +295,27 @@ class Rules:
     max_shown_per_user: int = 500
 
     def oldest_us(self, now_us: int) -> int:
-        """Return the time before which everything has expired."""
+        """Return the time before which entries have expired; 0 if retention is unlimited."""
         return now_us - self.retention_us if self.retention_us else 0
 
     @property
     def caps(self) -> dict[str, int]:
-        """How many entries of a kind are kept of one owner: the newest."""
+        """Maximum entries per owner of each capped kind; the newest remain."""
         return {"use": self.max_events_per_user, "shown": self.max_shown_per_user, "list": self.max_lists_per_user}
 
 
 class Clock:
-    """Microseconds since 1970."""
+    """Wall clock in microseconds since 1970."""
 
     def __init__(self) -> None:
         self.last_us = 0
 
     def now_us(self) -> int:
-        """Return the time."""
+        """Return the current time."""
         return time.time_ns() // 1000
 
     def next_us(self) -> int:
-        """Return the time, later than the one returned before, so that entries have an order."""
+        """Return the current time or, to order entries strictly, the last result plus 1 if that is later."""
         self.last_us = max(self.last_us + 1, self.now_us())
         return self.last_us
 
@@ -332,18 +323,18 @@ class Clock:
 class Entry(NamedTuple):
     """An entry to append.
 
-    Kinds are ``use`` and ``shown`` (events), ``list``, ``profile`` and ``assignment``; an assignment of the service is
-    the start of an experiment. A log itself keeps an entry ``user`` of each user: its time is about that of the last
-    write, its body is the time of the first. Assignments live as long as the user.
+    Kinds are ``use`` and ``shown`` (events), ``list``, ``profile`` and ``assignment``. An assignment owned by the
+    service marks the start of an experiment. The log itself maintains one ``user`` entry per user: its time is
+    approximately that of the last write, its body the time of the first. Assignments live as long as the user.
 
     Parameters
     ----------
     owner, kind, id, body
-        The id is unique for its owner; the time is given by the log.
+        The id is unique per owner. The log sets the time.
     known_since_us
-        An older entry of this id is replaced; any other stays as it is, whatever the new one says.
+        An existing entry with this id is replaced only if it is older than this.
     tells
-        Id of the owner's list whose impressions it reports: the list's ``is_told`` becomes true.
+        Id of the owner's list entry whose impressions this entry reports: sets its ``is_told`` to true.
     """
 
     owner: str
@@ -355,7 +346,7 @@ class Entry(NamedTuple):
 
 
 EXPIRING = ("use", "shown", "list", "profile")
-"""Kinds of entries that expire each by its own time."""
+"""Kinds of entries that expire by their own time."""
 FIELDS = {
     "use": "events",
     "shown": "events",
@@ -364,15 +355,15 @@ FIELDS = {
     "assignment": "assignments",
     "user": "first_us",
 }
-"""Where each kind of entry goes in `StoredUser`."""
+"""Field of `StoredUser` for each kind of entry."""
 
 
 StoredEntry = tuple[str, int, str]
-"""An entry that was read: kind, time, body."""
+"""An entry as read: kind, time, body."""
 
 
 class Log(Protocol):
-    """A log, which can be scanned while others write to it.
+    """A log of entries that supports scans during writes.
 
     A call that returns is durable; one that raises `StoreError` changed nothing.
     """
@@ -381,11 +372,11 @@ class Log(Protocol):
     clock: Clock
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """Return the entries of each owner, ordered by time; some may have expired."""
+        """Return the entries of each owner in order of time; some may have expired."""
         ...
 
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
-        """Append all entries or none, apply the caps, and return which are new; before `oldest_us` all has expired."""
+        """Append all entries or none, apply the caps and the expiry before `oldest_us`; return which are new."""
         ...
 
     async def delete(self, owner: str) -> None:
@@ -393,19 +384,19 @@ class Log(Protocol):
         ...
 
     async def purge(self, oldest_us: int) -> int:
-        """Remove older entries; return their number."""
+        """Remove entries older than `oldest_us`; return their number."""
         ...
 
     async def back_up(self, target: Path) -> None:
-        """Copy the log to a file, in one step, without blocking reads and writes."""
+        """Copy the log to a file atomically, without blocking reads and writes."""
         ...
 
     async def find_facts(self) -> tuple[int, int]:
-        """Return the time up to which all entries can be read now (0: there are none), and the retention, in us."""
+        """Return the time up to which all entries are readable (0: none) and the retention, in microseconds."""
         ...
 
     def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
-        """Yield the users with entries since a time, perhaps others too, in parts, each user once."""
+        """Yield batches of users: all with entries after `since_us`, possibly others too, each user once."""
         ...
 
     async def close(self) -> None:
@@ -414,24 +405,25 @@ class Log(Protocol):
 
 
 class Store:
-    """Keeps users' signals. Every method raises `StoreError` where the store fails, and then has acknowledged nothing.
+    """Store of users' signals.
 
-    A call that returned is durable: it outlives a killed process. An event whose id the user has already is left as
-    it is. The first new event `shown` that names a recorded list marks it as told. What has expired is never returned.
-    When the store first heard of a user, and the user's assignments, are kept for as long as anything else of the user
-    is, or would be if it had been written last.
+    If the underlying log fails, every method raises `StoreError` and acknowledges nothing. A call that returns is
+    durable: it survives a killed process. An event with an id that the user already has is ignored. The first new
+    ``shown`` event that names a recorded list sets the list's ``is_told``. Expired entries are never returned. The
+    first contact and the assignments of a user remain as long as anything about the user does, or would if it had been
+    written last.
 
     Parameters
     ----------
     name
-        What it keeps its log in.
+        Name of the backend.
     log
-        Keeps the entries.
+        Persists the entries.
 
     Attributes
     ----------
     watch
-        Makes the context in which each call to the log is done, from the call's name.
+        Returns a context manager around each call to the log, given the name of the call.
     """
 
     watch: Callable[[str], AbstractContextManager[Any]] = nullcontext
@@ -444,7 +436,7 @@ class Store:
         return self.log.rules.oldest_us(self.log.clock.now_us())
 
     async def _append(self, records: Iterable[tuple[str, Record]]) -> list[bool]:
-        """Append records of owners, all or none; return which are new."""
+        """Append records, all or none; return which are new."""
         oldest_us = self._oldest_us()
         entries = [_to_entry(owner, record, oldest_us) for owner, record in records]
         with self.watch("append"):
@@ -455,7 +447,7 @@ class Store:
             return await self.log.read(owners)
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
-        """Return what is known of each user."""
+        """Return what is stored about each user."""
         oldest_us = self._oldest_us()
         return [assemble(entries, oldest_us) for entries in await self._read(user_ids)]
 
@@ -464,22 +456,22 @@ class Store:
         await self._append([(user_id, profile)])
 
     async def add(self, events: Sequence[tuple[str, Event]]) -> int:
-        """Add events of users, all or none; return how many were new."""
+        """Add events, all or none; return how many are new."""
         return sum(await self._append(events))
 
     async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
-        """Add lists that are shown to users, all or none."""
+        """Record shown lists, all or none."""
         await self._append(lists)
 
     async def start_experiment(self, experiment: str) -> int:
-        """Return when the store first saw an experiment's name, microseconds since 1970: now, if it never has."""
+        """Return when the store first saw an experiment, in microseconds since 1970; record now if it is new."""
         start = Assignment(experiment, "")
         await self._append([(SERVICE, start)])
         (entries,) = await self._read([SERVICE])
         return next(us for _, us, body in entries if body == _dump(start))
 
     async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
-        """Give users variants, all or none; return what each has now: the first that was given for an experiment."""
+        """Assign variants, all or none; return each user's effective assignment: the first for the experiment."""
         await self._append(users)
         found = await self.read([user_id for user_id, _ in users])
         return [
@@ -488,7 +480,7 @@ class Store:
         ]
 
     async def delete(self, user_id: str) -> None:
-        """Forget a user."""
+        """Delete a user."""
         with self.watch("delete"):
             await self.log.delete(user_id)
 
@@ -498,12 +490,12 @@ class Store:
             return await self.log.purge(self._oldest_us())
 
     async def ping(self) -> None:
-        """Find out whether the store can be reached."""
+        """Check that the store is reachable."""
         await self._read([SERVICE])
 
 
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
-    """Return a record as an entry: a profile replaces the one before, what was assigned stays."""
+    """Convert a record to an entry; a profile replaces its predecessor, an assignment never does."""
     body = _dump(record)
     match record:
         case Profile():
@@ -524,7 +516,7 @@ def _list_key(list_id: str) -> str:
 
 
 def _dump(record: Record) -> str:
-    """Write a record as JSON, without its time and without what is None."""
+    """Serialize a record to JSON without its time and without None values."""
     values = asdict(record).items()
     body = {name: value for name, value in values if value is not None and not name.endswith("_us")}
     return pydantic_core.to_json(body).decode()
@@ -534,7 +526,7 @@ _READER = TypeAdapter(StoredUser)
 
 
 def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
-    """Build a user from entries, without those that have expired."""
+    """Build a user from log entries, without expired ones."""
     texts: defaultdict[str, list[str]] = defaultdict(list)
     is_alive = False
     for kind, us, body in entries:
@@ -551,9 +543,9 @@ def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
 
 
 async def scan(log: Log, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
-    """Yield the users with entries since a time, perhaps others too, in parts, each user once.
+    """Yield batches of users: all with entries after `since_us`, possibly others too, each user once.
 
-    Expired entries are left out, by the retention of the service that wrote to the log last.
+    Expired entries are excluded according to the retention of the service that last wrote to the log.
     """
     _, retention_us = await log.find_facts()
     oldest_us = Rules(1, retention_us).oldest_us(Clock().now_us())

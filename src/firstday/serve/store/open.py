@@ -1,4 +1,4 @@
-"""The store that a service's settings name, and any log to be read from one end to the other."""
+"""Open the configured store, or any log for reading."""
 
 from __future__ import annotations
 
@@ -12,13 +12,7 @@ from firstday.serve.store.sqlite import SqliteLog, SqliteStore
 
 
 def _read_url(url: str) -> tuple[bool, str]:
-    """Return whether a URL names a Redis, and the path of a SQLite file.
-
-    Raises
-    ------
-    ConfigError
-        It names neither.
-    """
+    """Return whether a URL is one of Redis, and the path of a SQLite file otherwise."""
     scheme, _, rest = url.partition("://")
     is_redis = scheme in ("redis", "rediss") and bool(urlsplit(url).hostname)
     if not is_redis and (scheme != "sqlite" or len(rest) < 2 or rest[0] != "/"):
@@ -29,14 +23,14 @@ def _read_url(url: str) -> tuple[bool, str]:
 
 
 def open_store(settings: ServeSettings) -> Store:
-    """Open the store that the settings name.
+    """Open the configured store.
 
     Raises
     ------
     ConfigError
-        The URL names no store, or the file cannot be opened.
+        The URL is invalid, or the file cannot be opened.
     MissingExtraError
-        Redis is asked for and its library is not installed.
+        Redis is configured but its client is not installed.
     """
     rules = Rules(
         settings.max_events_per_user,
@@ -61,23 +55,23 @@ def open_store(settings: ServeSettings) -> Store:
 
 
 def open_readable(store: str, *, redis_prefix: str = "firstday", timeout_s: float = 10.0) -> Log:
-    """Open a log to read it from one end to the other.
+    """Open a log for a scan.
 
     Parameters
     ----------
     store
-        A SQLite file that no service has open, a copy of one, or its URL; or the URL of a Redis.
+        A SQLite file that no service has open, a copy of one, or its URL; or a Redis URL.
     redis_prefix
-        What every key in Redis begins with.
+        Prefix of all keys in Redis.
     timeout_s
-        How long one call to Redis may take.
+        Timeout of a Redis call, in seconds.
 
     Raises
     ------
     ConfigError
-        It is no store, or is in use.
+        It is not a store, or is in use.
     MissingExtraError
-        Redis is asked for and its library is not installed.
+        Redis is requested but its client is not installed.
     """
     is_redis, path = _read_url(store) if "://" in store else (False, store)
     if is_redis:

@@ -1,4 +1,4 @@
-"""The log in Redis, for several workers on several machines."""
+"""Log in Redis, for several workers on several machines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 CONNECTIONS = 64
 SCANNED_AT_ONCE = 500
-"""Users in a part of a scan."""
+"""Users per batch of a scan."""
 
 APPEND = """
 -- KEYS: clock, retention; of each owner the log (hash: ID to 'TIME KIND BODY') and ids by time of each capped kind
@@ -91,14 +91,14 @@ end
 redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[2], string.format('%.0f', ttl))
 return result
 """
-"""Appends entries of several owners in one step, by the same rules as in SQLite. Each entry has a later time than all
-before it, whichever worker wrote them. The retention serves readers without the service's settings."""
+"""Atomically appends entries of several owners, by the same rules as in SQLite. Times increase strictly across workers.
+The retention is stored for readers without the service's settings."""
 
 
 class RedisStore(Store):
-    """Signals in Redis: what it has acknowledged outlives this process, and itself as far as its own settings go.
+    """Store of signals in Redis; see `RedisLog`.
 
-    See `RedisLog`.
+    Acknowledged writes survive this process. Whether they survive Redis depends on its persistence settings.
     """
 
     def __init__(self, url: str, rules: Rules, **options: Any) -> None:
@@ -106,22 +106,10 @@ class RedisStore(Store):
 
 
 class RedisLog:
-    """A log in Redis. After a call that did not reach it, it is left alone for a while, so that nobody waits for it.
+    """A log in Redis.
 
-    Parameters
-    ----------
-    url
-        Of the server.
-    rules
-        What is kept.
-    prefix
-        What every key begins with.
-    timeout_s
-        How long a call may take.
-    retry_s
-        How long it is left alone.
-    clock
-        Tells the time.
+    After a failed connection, calls fail at once for `retry_s` seconds. The timeout of a call is `timeout_s` seconds;
+    all keys begin with `prefix`.
     """
 
     def __init__(
@@ -142,7 +130,7 @@ class RedisLog:
             decode_responses=True,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
-            # Once more at once: the connection may have been closed while it was idle.
+            # One immediate retry: an idle connection may have been closed.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             max_connections=CONNECTIONS,
         )
@@ -150,11 +138,11 @@ class RedisLog:
         self._alone_until = 0.0
 
     def _keys(self, owner: str) -> list[str]:
-        """Return an owner's keys: the log, and a sorted set for each kind that has a cap."""
+        """Return an owner's keys: the log, and a sorted set for each capped kind."""
         return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps)]
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call Redis, unless it failed a moment ago."""
+        """Call Redis, unless in cool-down."""
         if time.monotonic() < self._alone_until:
             raise StoreError(f"{self._name} could not be reached a moment ago; try again in a second.")
         try:
@@ -183,7 +171,7 @@ class RedisLog:
         """See `Log.append`."""
         by_owner: defaultdict[str, list[Any]] = defaultdict(list)
         for place, entry in enumerate(entries, 1):
-            # In Lua cjson.null is true, so a missing `tells`, the last value, is left out.
+            # cjson.null is truthy in Lua: omit a missing `tells`, the last value.
             by_owner[entry.owner].append([place, *(value for value in entry[1:] if value is not None)])
         caps = self.rules.caps
         values = (list(caps), list(caps.values()), [(owner != SERVICE, told) for owner, told in by_owner.items()])
@@ -218,11 +206,11 @@ class RedisLog:
         await self._call(lambda: self._redis.unlink(*self._keys(owner)))
 
     async def purge(self, oldest_us: int) -> int:  # noqa: ARG002
-        """Remove nothing: Redis lets a user's keys expire, and what expires earlier goes with the next event."""
+        """Remove nothing: a user's keys expire in Redis, and the next append removes expired entries."""
         return 0
 
     async def back_up(self, target: Path) -> None:
-        """Refuse: Redis keeps copies of its own."""
+        """Refuse: Redis makes its own backups."""
         raise StoreError(f"{self._name} is not copied to {target}; let it keep copies of its own.")
 
     async def close(self) -> None:

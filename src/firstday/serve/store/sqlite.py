@@ -1,4 +1,4 @@
-"""The log in a SQLite file: one thread writes, and all that waits is committed together."""
+"""Log in a SQLite file, with one writer thread and group commit."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Work = Callable[[sqlite3.Connection], Any]
 VERSION = 3
 BUSY_TIMEOUT_S = 5.0
 PURGED_AT_ONCE = 5_000
-"""Entries removed in one transaction, so that others' writes need not wait long."""
+"""Entries removed per transaction, so that other writes need not wait long."""
 SCANNED_AT_ONCE = 500
-"""Users in a part of a scan."""
+"""Users per batch of a scan."""
 
 OPEN = """PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA secure_delete = ON;
 PRAGMA journal_size_limit = 67108864"""
-"""What was deleted is overwritten, not just unlinked."""
+"""`secure_delete` overwrites deleted data instead of only unlinking it."""
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS log (owner TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, us INTEGER NOT NULL, "
     "body TEXT NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID, STRICT",
@@ -38,8 +38,8 @@ SCHEMA = (
     f"PRAGMA user_version = {VERSION}",
 )
 NOTE = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?1, ?1, ?2, '')"
-"""The service notes the last time that was told for anything that is or was here (`latest`), and how long things are
-kept (`retention`)."""
+"""Upserts a fact owned by the service: the last time given to any entry, deleted ones included (`latest`), or the
+retention in microseconds (`retention`)."""
 FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
 READ = "SELECT kind, us, body FROM log WHERE owner = ? ORDER BY us"
 DELETE = "DELETE FROM log WHERE owner = ?"
@@ -47,8 +47,8 @@ SEE = (
     "INSERT INTO log (owner, id, kind, us, body) VALUES (?1, 'user', 'user', ?2, ?2) ON CONFLICT DO UPDATE SET "
     "us = excluded.us, body = CASE WHEN us < ?3 THEN excluded.body ELSE body END WHERE us < ?4"
 )
-"""The time of a `user` is that of the last write, or up to a day before, so that a busy user's entry is seldom
-written. One that has expired is heard of for the first time, and what is older goes."""
+"""Upserts a `user` entry. Its time lags up to a day behind the last write, so that it is seldom rewritten for a busy
+user. An expired user counts as new, and `DELETE_OLDER` removes what is left."""
 DELETE_OLDER = (
     "DELETE FROM log WHERE owner = ?1 AND +us < "
     "(SELECT CAST(body AS INTEGER) FROM log WHERE owner = ?1 AND id = 'user')"
@@ -62,7 +62,7 @@ KEEP_NEWEST = (
     "DELETE FROM log WHERE owner = ?1 AND +kind = ?2 AND +us <= "
     "(SELECT us FROM log WHERE owner = ?1 AND +kind = ?2 ORDER BY +us DESC LIMIT 1 OFFSET ?3)"
 )
-"""The plus keeps SQLite off the index by time, which has the entries of all owners."""
+"""The unary plus prevents SQLite from using the index by time, which spans all owners."""
 PURGE = (
     f"DELETE FROM log WHERE (owner, id) IN (SELECT owner, id FROM log WHERE kind IN {EXPIRING} AND us < ? LIMIT ?)",  # noqa: S608
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
@@ -74,7 +74,7 @@ _log = logging.getLogger("firstday.serve")
 
 
 class SqliteStore(Store):
-    """Signals in one file, which belongs to this process alone; see `SqliteLog`."""
+    """Store of signals in one file, exclusive to this process; see `SqliteLog`."""
 
     def __init__(self, path: str | Path, rules: Rules, **options: Any) -> None:
         super().__init__("sqlite", SqliteLog(Path(path), rules, **options))
@@ -83,29 +83,29 @@ class SqliteStore(Store):
 class SqliteLog:
     """A log in WAL mode: readers never wait for the writer.
 
-    SQLite keeps the index of its own log in memory, not in a mapped file as for several processes: there a disk that
-    turns read-only would end the process by a signal.
+    The file is opened in exclusive mode, so SQLite keeps the WAL index in memory instead of a mapped file. With a
+    mapped file, a disk that turns read-only would kill the process by a signal.
 
-    Reads run where they are called, since a look into the file's cached pages costs less than handing it to a
-    thread. Writes go to one thread, which commits all that came in meanwhile at once and only then lets callers go on.
+    Reads run in the calling thread: a lookup in cached pages costs less than handing it to another. Writes run in one
+    thread, which commits all pending ones in one transaction before it wakes the callers.
 
     Parameters
     ----------
     path
-        The file; made if missing, readable by its owner alone.
+        The file; created if missing, accessible only to its owner.
     rules
-        What is kept.
+        Caps and retention.
     synchronous
-        ``full``: a commit waits for the disk; ``normal``: it survives a killed process, not a power cut.
+        ``full``: a commit waits for the disk; ``normal``: it survives a killed process but not a power failure.
     clock
-        Tells the time.
+        Source of the time.
     is_copy
-        Whether it is only read, from one end to the other, as it is now: a copy, or the file of no running service.
+        Whether to open a read-only snapshot for a scan, of a copy or of a file that no service has open.
 
     Raises
     ------
     ConfigError
-        The file cannot be opened, is no log of this version, is in use, or may not be written to.
+        The file cannot be opened or written, is not a log of this version, or is in use.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class SqliteLog:
             self._reader = self._connect()
             if is_copy:
                 self._reader.execute("BEGIN")
-                self._reader.execute(FACT, ("latest",)).fetchone()  # from here on nothing changes
+                self._reader.execute(FACT, ("latest",)).fetchone()  # the first read fixes the snapshot
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
@@ -140,7 +140,7 @@ class SqliteLog:
         self._copying = threading.Lock()
 
     def _prepare(self) -> None:
-        """Make the file and its table."""
+        """Create the file and its schema; resume the clock."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         with closing(self._connect()) as connection:
@@ -228,7 +228,7 @@ class SqliteLog:
         """See `Log.back_up`."""
 
         def work() -> None:
-            with self._copying, closing(self._connect()) as connection:  # another copy may be under way
+            with self._copying, closing(self._connect()) as connection:  # one copy at a time
                 staged = target.with_name(f".{target.name}.new")
                 staged.unlink(missing_ok=True)
                 connection.execute("VACUUM INTO ?", (str(staged),))
@@ -241,20 +241,20 @@ class SqliteLog:
             raise StoreError(f"store: cannot be copied to {target} ({error}); free or choose another place.") from error
 
     async def close(self) -> None:
-        """Commit what waits and close the file."""
+        """Commit pending writes and close the file."""
         await asyncio.to_thread(self._thread.shutdown)
         for connection in filter(None, (self._reader, self._writer)):
             connection.close()
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Hand work to the writing thread and wait until it is committed."""
+        """Queue work for the writer thread; return its result after the commit."""
         done: Future[T] = Future()
         self._waiting.append((work, done))
         self._thread.submit(self._commit_waiting)
         return await asyncio.wrap_future(done)
 
     def _commit_waiting(self) -> None:
-        """Commit what waits at once, and tell the callers who still wait."""
+        """Commit all pending writes and wake the callers that still wait."""
         group = [self._waiting.popleft() for _ in range(len(self._waiting))]
         group = [(work, done) for work, done in group if done.set_running_or_notify_cancel()]
         if group:
@@ -263,7 +263,7 @@ class SqliteLog:
                 done.set_exception(result) if isinstance(result, StoreError) else done.set_result(result)
 
     def _commit(self, works: Sequence[Work]) -> list[Any]:
-        """Do all works in one transaction; return their results, or for each the error."""
+        """Run all works in one transaction; return their results, or the same error for each."""
         try:
             self._writer = self._writer or self._connect()
             self._writer.execute("BEGIN IMMEDIATE")
@@ -274,7 +274,7 @@ class SqliteLog:
             if not isinstance(error, sqlite3.Error):
                 _log.error("a write failed", exc_info=error)
             if self._writer is not None:
-                self._writer.close()  # that rolls back
+                self._writer.close()  # rolls back
                 self._writer = None
             failed = StoreError(f"store: cannot be written now ({error}); nothing was kept, send it again.")
             return [failed] * len(works)
