@@ -58,18 +58,8 @@ def drop_poor_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame:
 def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
     """Return whether the values of a `users` column form groups; note why not, and values that look odd.
 
-    Parameters
-    ----------
-    where
-        Table and column.
-    counts
-        Distinct values (`value`) and number of users with each (`n`); may be truncated to `MAX_GROUP_VALUES` + 1 rows.
-    n_values
-        Number of distinct values.
-    n_users
-        Number of rows of `users`.
-    findings
-        Collects the notes.
+    `counts` has each distinct `value` and its number of users `n`, at least for the first `MAX_GROUP_VALUES` + 1
+    values.
     """
     values = counts["value"]
     if not n_values:

@@ -25,18 +25,7 @@ CONVERSIONS = {**of_columns.CONVERSIONS, "group": conform_group, "entity": confo
 
 
 def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:
-    """Convert a table's columns to their types.
-
-    Parameters
-    ----------
-    name
-        Table name.
-    rows
-        The table as read, or a batch of it, with `FILE` and `ROW`.
-    findings
-        Collects faults and notes.
-    is_text
-        Whether the rows come from CSV, where every value is text.
+    """Convert the columns of a table, or of a batch of its rows, to their types; CSV (`is_text`) holds only text.
 
     Returns
     -------

@@ -144,19 +144,7 @@ class Found:
 
 
 def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings: Findings) -> Reasons:
-    """Count the rows that match each rule, and return masks of the bad ones.
-
-    Parameters
-    ----------
-    where
-        Table, or table and column.
-    rows
-        Rows with the columns `FILE` and `ROW`. Rules on absent columns are skipped.
-    rules
-        Rules to apply.
-    findings
-        Collects the matches.
-    """
+    """Count the rows that match each rule, and return masks of the bad ones; rules on absent columns are skipped."""
     present = [rule for rule in rules if set(rule.bad.meta.root_names()) <= set(rows.columns)]
     masks = rows.select(rule.bad.fill_null(value=False).alias(str(n)) for n, rule in enumerate(present))
     reasons: Reasons = {}
@@ -321,20 +309,7 @@ class Findings:
         return files[file].describe(row) if files and file != NOWHERE else ""
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
-        """Record the bad rows of a batch, if they may be dropped.
-
-        Parameters
-        ----------
-        table, rows
-            Table name, and the batch as read, with `FILE` and `ROW`.
-        reasons
-            Masks of bad rows.
-
-        Returns
-        -------
-        polars.Series
-            Mask of rows to keep: bool, shape (n_rows,).
-        """
+        """Record the bad rows of a batch, if they may be dropped; return the mask of rows to keep, shape (n_rows,)."""
         if not self.drop or not reasons:
             return pl.repeat(True, rows.height, eager=True)
         masks = pl.DataFrame(reasons)
@@ -380,10 +355,7 @@ class Findings:
     def settle(self, share: float) -> None:
         """Judge the dropped rows: a note up to a share (0 to 1) of each table, a fault above it.
 
-        Raises
-        ------
-        ConfigError
-            The share is not from 0 to 1.
+        Raises ConfigError if the share is not from 0 to 1.
         """
         if not 0 <= share <= 1:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")

@@ -98,20 +98,10 @@ class TableFiles:
 
 
 def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFiles | None]:
-    """Find the files of each table.
+    """Return the files of each table found, in the order of `TABLES`; None for a table with a fault.
 
-    Parameters
-    ----------
-    paths
-        All files under the folder of tables, as relative paths separated by ``/``. Folders may be included with a
-        trailing ``/``; an empty table folder is a fault.
-    findings
-        Collects a fault for each unreadable table, and a note for each other file.
-
-    Returns
-    -------
-    dict
-        The tables found, in the order of `TABLES`; None for a table with a fault.
+    `paths` are relative to the folder of tables, separated by ``/``. Folders may be included with a trailing ``/``; an
+    empty table folder is a fault. Other files get a note.
     """
     found: dict[str | None, dict[str, list[str]]] = {}
     for name in sorted(paths):

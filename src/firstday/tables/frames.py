@@ -18,20 +18,7 @@ KINDS = "a frame of pandas, Polars, PyArrow, DuckDB or Spark"
 
 
 def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawTable | None]:
-    """Wrap data frames as raw tables; a Polars LazyFrame is read in batches.
-
-    Parameters
-    ----------
-    tables
-        Data frames by table name.
-    findings
-        Collects faults and notes.
-
-    Returns
-    -------
-    dict
-        Tables by name; None for one that cannot be read.
-    """
+    """Wrap data frames as raw tables, None for one that cannot be read; a Polars LazyFrame is read in batches."""
     raw: dict[str, RawTable | None] = {}
     for name, frame in tables.items():
         if name not in TABLES:

@@ -68,19 +68,9 @@ class RawTable:
         return sum(rows.select(pl.len()).collect().item() for rows in self.files)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Yield batches of rows in file order; small files are combined into one batch.
+        """Yield batches of rows in file order; small files are combined, and an empty table yields one empty batch.
 
-        An empty table yields one empty batch.
-
-        Parameters
-        ----------
-        columns
-            Columns to read in addition to `FILE` and `ROW`; None reads all.
-
-        Raises
-        ------
-        DataError
-            A file is damaged.
+        Reads `columns` in addition to `FILE` and `ROW`; all if None. Raises DataError if a file is damaged.
         """
         names = [*(self.columns if columns is None else columns), FILE, ROW]
         waiting = [self.files[0].select(names).clear().collect()]

@@ -22,20 +22,10 @@ STREAMED = "interactions"
 
 
 def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
-    """Find all tables in a folder, and load all but interactions.
+    """Find all tables in a folder, and load all but interactions; None for a table that cannot be read.
 
-    Parameters
-    ----------
-    folder
-        Contains, for each table, a file such as ``NAME.parquet`` or ``NAME.csv``, or a folder ``NAME`` of such files;
-        see `find_tables`.
-    findings
-        Collects faults and notes.
-
-    Returns
-    -------
-    dict
-        Tables found, by name; None for one that cannot be read.
+    Each table is a file such as ``NAME.parquet`` or ``NAME.csv``, or a folder ``NAME`` of such files; see
+    `find_tables`.
     """
     paths = dict(_list_files(folder, findings))
     tables: dict[str, RawTable | None] = {}
@@ -64,17 +54,7 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
 
 
 def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) -> RawTable | None:
-    """Open all files of a table and align their columns; None if there are faults.
-
-    Parameters
-    ----------
-    table
-        Files of the table.
-    paths
-        Path of each file, by name.
-    findings
-        Collects faults and notes.
-    """
+    """Open all files of a table and align their columns; None if there are faults. `paths` maps file names to paths."""
     files = [opened for file in table.files if (opened := _open_file(paths[file.name], file, table.table, findings))]
     if len(files) < len(table.files):
         return None

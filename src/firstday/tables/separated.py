@@ -35,19 +35,7 @@ def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
     """Scan a text file in batches, every column as String; also return the line of each row.
 
     If Polars would misread the file (quotes inside text, another encoding, rows to drop), a copy is scanned instead, in
-    which rows keep their line numbers.
-
-    Parameters
-    ----------
-    text
-        The file.
-    findings
-        Collects faults and notes.
-
-    Raises
-    ------
-    UnreadableError
-        The file has faults.
+    which rows keep their line numbers. Raises UnreadableError if the file has faults.
     """
     header = find_header(next(check_utf8(text.chunks())), text.table)
     line_of = find_lines(check_utf8(text.chunks()), header)
@@ -91,12 +79,8 @@ class Header:
 def find_header(chunk: bytes, table: str) -> Header:
     """Detect the separator and column names from the beginning of a file.
 
-    Prefers the separator that yields all required columns, then the one that yields the most columns.
-
-    Raises
-    ------
-    UnreadableError
-        The first line is not a header of the table.
+    Prefers the separator that yields all required columns, then the one that yields the most columns. Raises
+    UnreadableError if the first line is not a header of the table.
     """
     text = chunk.decode(errors="ignore")  # the chunk may end within a character
     first = re.search(r"[^\r\n]+", text)
@@ -132,11 +116,8 @@ def find_header(chunk: bytes, table: str) -> Header:
 def find_lines(chunks: Iterable[bytes], header: Header) -> LineOf | None:
     """Find the line of each row with a regular expression, without parsing.
 
-    Returns
-    -------
-    LineOf
-        None if the file needs the slow path: wrong number of fields, quotes inside text, unclosed quotes, control
-        characters or other line ends.
+    Returns None if the file needs the slow path: wrong number of fields, quotes inside text, unclosed quotes, control
+    characters or other line ends.
     """
     separator = header.separator.encode()
     field = rb'(?:[^"%b\x00-\x08\n-\x1f]++|%b|)' % (separator, _QUOTED)

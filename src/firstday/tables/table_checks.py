@@ -37,23 +37,11 @@ def check_frames(
 ) -> dict[str, pl.DataFrame]:
     """Convert all tables but interactions to their final types, and find every fault in them.
 
-    Parameters
-    ----------
-    raw
-        Tables by name; None for one that could not be read (references to it are not checked).
-    named_ids
-        Ids of ``users`` and ``items`` found in interactions.
-    findings
-        Collects faults and notes.
-    are_all
-        Whether the tables hold all users. A subset cannot decide which columns are groups, and its friends may be in
-        another part.
+    A missing table of users or items is built from `named_ids`, the ids in interactions. References to a table that
+    cannot be read are not checked. Without faults, the result is ready for `share_id_types`.
 
-    Returns
-    -------
-    dict
-        Tables ready for `share_id_types`, if there are no faults. A missing table of users or items is built from the
-        ids in interactions.
+    If not `are_all`, the tables hold a subset of users, which cannot decide which columns are groups, and whose friends
+    may be in another part.
     """
     frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
     for name in TABLES:  # users and items first: other tables refer to them
@@ -109,23 +97,10 @@ def check_table(
     *,
     are_all: bool = True,
 ) -> pl.DataFrame:
-    """Convert a table in memory to its final types, and find every fault in its rows.
+    """Convert a table to its final types, find every fault in its rows, and return the rows that were not dropped.
 
-    Parameters
-    ----------
-    name, table
-        Name and rows of the table.
-    frames
-        Checked tables: `users` and `items` that its rows may refer to. References to an absent table are not checked.
-    findings
-        Collects faults and notes.
-    are_all
-        See `check_frames`.
-
-    Returns
-    -------
-    polars.DataFrame
-        Rows that were not dropped.
+    `frames` are the checked tables that its rows may refer to; references to an absent table are not checked. For
+    `are_all`, see `check_frames`.
     """
     findings.sources[name] = table.sources
     conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)

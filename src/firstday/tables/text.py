@@ -148,16 +148,7 @@ def copy_rows(
 ) -> bool:
     """Copy the readable rows of a text file, keeping line numbers; return whether the file can be used.
 
-    Parameters
-    ----------
-    text
-        The file.
-    read
-        Parses its lines.
-    n_headers
-        Number of leading records that are not rows.
-    findings
-        Collects the faults.
+    `read` parses its lines; the first `n_headers` records are not rows.
     """
     counts: Counter[tuple[str, str]] = Counter()
     firsts: dict[tuple[str, str], str] = {}
