@@ -163,21 +163,10 @@ class Events:
     def collect(
         self, n_users: int, n_targets: Mapping[str, int], windows: Sequence[Window | None]
     ) -> list[dict[Pair, SparseRows]]:
-        """Sum each user's interactions in each window, in one pass over the partitions.
+        """Sum each user's interactions in each window, in one pass over the partitions; None means all times.
 
-        Parameters
-        ----------
-        n_users
-            Number of users.
-        n_targets
-            Number of members per entity, including items.
-        windows
-            Time windows; None means all times.
-
-        Returns
-        -------
-        list of dict
-            For each window, summed weights of each pair that occurs anywhere, shape (n_users, n_targets).
+        Each dict has the summed weights of every pair that occurs anywhere, shape (n_users, n_targets); `n_targets`
+        gives the number of members per entity, including items.
         """
         sums: list[list[pl.DataFrame]] = [[] for _ in windows]
         for frame in self.frames():

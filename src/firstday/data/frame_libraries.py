@@ -13,15 +13,7 @@ Library = Literal["polars", "pandas", "pyarrow"]
 
 
 def give_frame(frame: pl.DataFrame, library: Library = "polars") -> Any:
-    """Convert a data frame to another library.
-
-    Raises
-    ------
-    ConfigError
-        The library is not supported.
-    FirstdayError
-        The library is not installed.
-    """
+    """Convert a data frame to another library; raise FirstdayError if the library is unsupported or not installed."""
     if library not in get_args(Library):
         raise ConfigError(f"library: is {library!r}; give one of {', '.join(map(repr, get_args(Library)))}.")
     try:

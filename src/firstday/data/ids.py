@@ -74,13 +74,6 @@ def stable_numbers(ids: Ids, seed: int) -> np.ndarray:
     It is the same on every machine, whatever the order and the other ids. The users with the smallest hashes are
     therefore a random sample that remains stable as users come and go.
 
-    Parameters
-    ----------
-    ids
-        External ids.
-    seed
-        Seed of the hash.
-
     Returns
     -------
     numpy.ndarray

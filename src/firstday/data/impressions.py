@@ -61,19 +61,9 @@ IN_THE_SAME_LIST = (
 
 
 def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame:
-    """Select impressions, and uses that carry a list's id, from valid interactions.
+    """Select impressions, and uses that carry a list's id, from valid interactions; add columns of `WRITTEN_TYPES`.
 
-    Parameters
-    ----------
-    rows
-        Interactions in their final types, with user and item indexes; -1 if the row is about an entity.
-    use
-        Signals that mean use.
-
-    Returns
-    -------
-    polars.DataFrame
-        Columns as in `WRITTEN_TYPES`, among others.
+    The index of an item is -1 if the row is about an entity; such rows are dropped.
     """
     signal, weight = pl.col("signal"), pl.col("weight").fill_null(1.0)
     is_use = signal.is_in(use) & pl.col("list_id").is_not_null() & (weight > 0)

@@ -125,12 +125,9 @@ class Known:
 
 
 def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, is_text: bool) -> pl.DataFrame:
-    """Find every fault in a batch of interactions.
+    """Find every fault in a batch of interactions, and return the rows to keep, in their final types.
 
-    Returns
-    -------
-    polars.DataFrame
-        Rows to keep, in their final types, with index columns; absent columns have the defaults of `ABSENT`.
+    Adds index columns; absent columns have the defaults of `ABSENT`.
     """
     rows, reasons = conform_interactions(raw, findings, is_text=is_text)
     targets = {"item_id", "entity", "entity_id"} & set(raw.columns)
@@ -171,12 +168,7 @@ def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str, int]:
 def find_ids(raw: RawTable, known: Known | None) -> dict[str, pl.Series]:
     """Return the distinct ids of ``users`` and ``items`` in interactions, sorted.
 
-    Parameters
-    ----------
-    raw
-        The interactions.
-    known
-        Decides which rows count if bad rows are dropped; None counts all rows.
+    If bad rows are dropped, `known` decides which rows count; None counts all rows.
     """
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
     users: list[pl.Series] = []
@@ -240,22 +232,10 @@ def index_interactions(
     findings: Findings,
     now: datetime | None = None,
 ) -> Interactions | None:
-    """Index batches of valid interactions; None if there are faults.
+    """Index batches from `check_interactions`; None if there are faults.
 
-    Parameters
-    ----------
-    batches
-        Results of `check_interactions`.
-    known
-        Provides the number of users and the signals that mean use.
-    pairs
-        (signal, entity) pairs, by code.
-    n_rows
-        Expected number of interactions.
-    findings
-        Collects notes on dropped rows.
-    now
-        Time of reading; defaults to the clock.
+    `pairs` lists the (signal, entity) pairs by code; `n_rows` is the expected number of interactions; `now` defaults to
+    the clock.
     """
     n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
     now = now or datetime.now(UTC)

@@ -16,15 +16,7 @@ def left_out_beside(result: Path) -> Path:
 
 
 def write_left_out(path: Path, lines: Sequence[str]) -> None:
-    """Write the dropped rows atomically; without any, delete the file of an earlier run.
-
-    Parameters
-    ----------
-    path
-        The file.
-    lines
-        One line of JSON per row, see `firstday.data.dataset.Dataset.left_out`.
-    """
+    """Write the dropped rows, one line of JSON each, atomically; without any, delete the file of an earlier run."""
     if not lines:
         path.unlink(missing_ok=True)
         return

@@ -48,36 +48,9 @@ def load(
     config: Config | None = None,
     drop_bad_rows: float = 0.0,
 ) -> Dataset:
-    """Load and validate a dataset.
+    """Load and validate a dataset on this machine; see `firstday.load`.
 
-    Parameters
-    ----------
-    tables
-        A folder of tables (see the documentation of tables); a built-in name: ``movielens-100k`` or
-        ``complete-journey`` (fetched once and cached, unless `path` is given), ``deezer-europe``, ``online-retail`` or
-        ``movietweetings``; or data frames of pandas, Polars, PyArrow or DuckDB by table name.
-    path
-        Local copy of a built-in dataset, as a zip or a folder.
-    config
-        Names the signals of interactions; defaults if None.
-    drop_bad_rows
-        Maximum share of bad rows per table, from 0 to 1. Up to it, bad rows are dropped; above it, they are a fault.
-
-    Returns
-    -------
-    Dataset
-        The tables with dense indexes; independent of the order of rows.
-
-    Raises
-    ------
-    DataError
-        The tables have faults; `faults` has one sentence for each.
-
-    Examples
-    --------
-    >>> dataset = load("tables/")  # doctest: +SKIP
-    >>> dataset = load("deezer-europe", path="deezer_europe.zip")  # doctest: +SKIP
-    >>> dataset = load({"interactions": interactions, "users": users})  # doctest: +SKIP
+    The result does not depend on the order of rows. Raises DataError if the tables have faults.
     """
     dataset, findings = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
     if dataset is None:
@@ -92,17 +65,9 @@ def check_tables(
     config: Config | None = None,
     drop_bad_rows: float = 0.0,
 ) -> tuple[Dataset | None, Findings]:
-    """Validate a dataset; return it, or None if there are faults, and all findings.
+    """Validate a dataset; return it, or None if there are faults, and all findings; for parameters see `firstday.load`.
 
-    Parameters
-    ----------
-    tables, path, config, drop_bad_rows
-        See `load`.
-
-    Raises
-    ------
-    DataError
-        The folder or built-in dataset does not exist, or its local copy is unusable.
+    Raises DataError if the folder or built-in dataset does not exist, or its local copy is unusable.
     """
     findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
     if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
@@ -147,23 +112,9 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
 def open_tables(
     tables: str | Path | Mapping[str, Any], findings: Findings, wanted: str
 ) -> tuple[str, dict[str, RawTable | None]]:
-    """Open data frames, or the tables of a folder.
+    """Open data frames, or the tables of a folder; return its name and the tables, None for one that cannot be read.
 
-    Parameters
-    ----------
-    tables
-        See `load`.
-    findings
-        Collects faults and notes.
-    wanted
-        What the error message asks for if `tables` is not a folder.
-
-    Returns
-    -------
-    name : str
-        Name of the folder.
-    raw : dict
-        Tables found, by name; None for one that cannot be read.
+    `wanted` is what the error message asks for if `tables` is not a folder.
     """
     if isinstance(tables, Mapping):
         from firstday.tables.frames import read_frames  # imports Narwhals, which no shell command needs
@@ -214,16 +165,7 @@ def find_known(
 ) -> Known:
     """Return the valid values for interactions, from the other tables.
 
-    Parameters
-    ----------
-    raw, frames
-        The other tables, as read and as returned by `firstday.tables.table_checks.check_frames`.
-    tables
-        Names of all tables present.
-    signals
-        Known signals, and which of them mean use.
-    findings
-        Findings for these tables.
+    `raw` and `frames` are these tables as read and as returned by `check_frames`; `tables` names all tables present.
     """
     users, items = (find_ids_of(frames, home) for home in ("users", "items"))
     are_readable = all(
@@ -269,18 +211,9 @@ def _link(row_ids: Ids, rows: pl.Series, column_ids: Ids, columns: pl.Series) ->
 def assemble_catalogue(
     frames: Frames, known: Known, groups: Mapping[str, tuple[str, ...]], findings: Findings
 ) -> Dataset:
-    """Build a Dataset without users from valid tables: items, entities and group values.
+    """Build a Dataset without users from tables without faults: items, entities and group values.
 
-    Parameters
-    ----------
-    frames
-        Tables by name, from `firstday.tables.table_checks.check_frames`.
-    known
-        Items and entities.
-    groups
-        Values of each group column of `users`, sorted.
-    findings
-        Collects notes.
+    `frames` are from `check_frames`; `groups` has the values of each group column of `users`, sorted.
     """
     assert known.items is not None
     assert known.entities is not None
@@ -316,22 +249,10 @@ def add_users(
     *,
     are_all: bool = True,
 ) -> Dataset:
-    """Add the users of valid tables to a catalogue; independent of the order of rows.
+    """Add the users of tables without faults to a catalogue; independent of the order of rows.
 
-    Parameters
-    ----------
-    name
-        Name of the dataset.
-    catalogue
-        From `assemble_catalogue`.
-    frames
-        Tables by name, from `firstday.tables.table_checks.check_frames`.
-    interactions
-        Interactions and impressions, indexed by the ids of `frames` and of the catalogue.
-    findings
-        Collects notes.
-    are_all
-        Whether these are all users; if not, friends may be other users.
+    `frames` are from `check_frames`, `catalogue` is from `assemble_catalogue`, and `interactions` are indexed by their
+    ids. Unless `are_all`, friends may be users who are not in `frames`.
     """
     table = frames["users"].sort("user_id")
     users, precomputed = Ids.of(table["user_id"]), catalogue.precomputed

@@ -67,14 +67,7 @@ def check_newcomer_tables(name: str, tables: Collection[str], findings: Findings
 def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Findings) -> Dataset | None:
     """Validate tables of cold users, or the rows of some of these users; None if there are faults.
 
-    Parameters
-    ----------
-    name
-        Name of the dataset.
-    raw
-        Tables by name.
-    findings
-        Collects faults and notes; must forgive the columns of `FORGIVEN`.
+    `findings` must forgive the columns of `FORGIVEN`.
     """
     frames: dict[str, pl.DataFrame] = {}
     for table_name in NEWCOMER_TABLES:

@@ -130,12 +130,7 @@ def load_whole(
 def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     """Validate the rows of some users and build a Dataset.
 
-    Parameters
-    ----------
-    raw
-        Their rows of `USER_TABLES` and `MENTIONS`; tables without rows are absent.
-    whole
-        What all parts share.
+    `raw` has their rows of `USER_TABLES` and `MENTIONS`; tables without rows are absent.
     """
     findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
     named: dict[str, pl.Series] = {}
@@ -192,12 +187,7 @@ def pack(part: Dataset) -> bytes:
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
     """Restore a part from `pack`, adding what it shares with the whole.
 
-    Parameters
-    ----------
-    content
-        Output of `pack` from this run only: it is unpickled, so it must be trusted.
-    catalogue
-        See `Whole`.
+    The content is unpickled: pass only output of `pack` from this run.
     """
     own, vectors = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
     precomputed = catalogue.precomputed and replace(catalogue.precomputed, user_vectors=vectors)
@@ -205,15 +195,7 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
-    """Return the dataset restricted to some users.
-
-    Parameters
-    ----------
-    dataset
-        Any dataset.
-    rows
-        `user_ix` of these users, ascending, shape (n,).
-    """
+    """Return the dataset restricted to some users, given by ascending `user_ix`."""
     place, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
     assignments = dataset.assignments
     if assignments is not None:
@@ -238,26 +220,14 @@ def join_users(
 ) -> Dataset:
     """Concatenate the users of several parts, sorted by id; many events are spooled to disk.
 
-    Parameters
-    ----------
-    name
-        Name of the dataset.
-    parts
-        Parts with the same catalogue.
-    catalogue
-        See `Whole`.
-    n_interactions
-        Approximate number of interactions; decides whether they stay in memory.
-    are_all
-        Whether these are all users; if so, friends outside them are dropped.
+    The approximate `n_interactions` decides whether events stay in memory. If `are_all`, these are all users, and
+    friends outside them are dropped.
     """
     tables: dict[str, list[pl.DataFrame]] = {}
     waiting: list[tuple[Ids, Events, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
         for part in filter(lambda part: len(part.users), parts):
-            path = (
-                Path(folder) / f"{len(waiting):06}.parquet"
-            )  # spooled, since the order of users is known only at the end
+            path = Path(folder) / f"{len(waiting):06}.parquet"  # spooled: the order of users is known last
             part.events.rows.whole().write_parquet(path, compression="lz4")
             waiting.append((part.users, replace(part.events, rows=UserRows((path,))), part.impressions))
             for table, frame in _write_frames(part).items():

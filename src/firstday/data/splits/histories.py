@@ -38,14 +38,8 @@ class Log:
 def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | None) -> Log | None:
     """Return the log for the protocol `registration`, empty without times; None under `sampled`.
 
-    Parameters
-    ----------
-    config
-        Names the protocol; ``auto`` means `registration` if registrations and times are known.
-    is_dated
-        Whether any user's registration time is known.
-    first, last
-        Time of the earliest and latest interaction, in microseconds since 1970 UTC; None without times.
+    The protocol ``auto`` means `registration` if any user's registration is known and interactions have times. `first`
+    and `last` are the times of the earliest and latest interaction, in microseconds since 1970 UTC; None without times.
     """
     has_times = first is not None and last is not None
     if config.protocol == "sampled" or (config.protocol == "auto" and not (is_dated and has_times)):
@@ -133,19 +127,9 @@ class Histories:
 
 
 def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:
-    """Read what determines the roles of users, for a dataset or a part.
+    """Read what determines the roles of users, for a dataset or a part; `log` is that of all users.
 
-    Parameters
-    ----------
-    part, config
-        Some or all users, and settings.
-    log
-        From `find_log`, for all users.
-
-    Raises
-    ------
-    ConfigError
-        The time zone or the column of time zones does not exist.
+    Raises ConfigError if the time zone or the column of time zones does not exist.
     """
     n_users, events, unknown = len(part.users), part.events, np.full(len(part.users), -1, dtype=np.int64)
     codes = [i for i, (signal, kind) in enumerate(events.pairs) if kind == ITEM and signal in config.signals.use]

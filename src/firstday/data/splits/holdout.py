@@ -53,14 +53,9 @@ def protocol_of(dataset: Dataset, config: Config) -> Protocol:
 
 
 def find_cut_offs(dataset: Dataset, config: Config) -> CutOffs | None:
-    """Return the cut-offs of an evaluation; None under `sampled`.
+    """Return the cut-offs of an evaluation, None under `sampled`; for errors see `choose_cut_offs`.
 
-    Raises
-    ------
-    DataError
-        No interaction has a time, or no newcomer can be evaluated.
-    ConfigError
-        The configured cut-off is not in the log, or a time zone does not exist.
+    Also raises ConfigError if a time zone does not exist.
     """
     log = log_of(dataset, config)
     return None if log is None else choose_cut_offs(read_histories(dataset, config, log), config)
@@ -69,14 +64,7 @@ def find_cut_offs(dataset: Dataset, config: Config) -> CutOffs | None:
 def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | None) -> Iterator[Holdout]:
     """Yield the holdout of each cut-off, or one random holdout.
 
-    Parameters
-    ----------
-    dataset, config
-        Data and settings.
-    seed
-        Seed for drawing cold users (under `sampled`) and day ones.
-    cut_offs
-        From `find_cut_offs`.
+    The seed determines the cold users (under `sampled`) and the day ones that are drawn.
     """
     if cut_offs is None:
         split = split_for_training(dataset, config, seed, with_cold=True)
@@ -108,16 +96,8 @@ def split_for_training(
 ) -> Split:
     """Split the users of a dataset for one training run, by the configured protocol.
 
-    Parameters
-    ----------
-    dataset, config
-        Data and settings.
-    seed
-        Seed of all random draws.
-    with_cold, held_out
-        See `firstday.data.splits.roles.assign_roles`.
-    end
-        End of the log in microseconds since 1970 UTC; None: just after its last interaction.
+    The log ends at `end`, in microseconds since 1970 UTC, or just after its last interaction if None. For `with_cold`
+    and `held_out`, see `assign_roles`.
 
     Raises
     ------

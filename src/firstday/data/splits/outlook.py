@@ -72,13 +72,7 @@ class Outlook:
 
 
 def foresee(histories: Histories, config: Config) -> Outlook:
-    """Preview training and evaluation.
-
-    Parameters
-    ----------
-    histories, config
-        Histories of all users, and settings.
-    """
+    """Preview training and evaluation, given the histories of all users."""
     refusal = evaluation_refusal = ""
     counts = {"users": len(histories), "used": int((histories.n_used > 0).sum())}
     cut_offs, n_cold = None, 0

@@ -26,18 +26,8 @@ MIN_LOGGED_DAY_ONES = 100
 def split_registration(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
     """Collect the interactions of users by role, in a log that ends when training begins.
 
-    Parameters
-    ----------
-    dataset, histories, roles
-        Data, histories with log and target window, and roles.
-    config
-        Signals, protocols, and the seed of sampled day ones.
-
-    Returns
-    -------
-    Split
-        A warm user who registered before the log begins gets a day one sampled from all their items, with a size
-        sampled from the logged day ones of others.
+    A warm user who registered before the log begins gets a day one sampled from all their items, with a size sampled
+    from the logged day ones of others.
     """
     life = histories.life(config.registration)
     life_actions, day_actions, target_actions = dataset.actions(life, *_windows(histories, config))
@@ -70,14 +60,9 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
 
 def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, users: np.ndarray) -> Cohort:
-    """Return the day ones and truth of users, ignoring the end of the log.
+    """Return the day ones and truth of users with a complete target window, ignoring the end of the log.
 
-    Parameters
-    ----------
-    dataset, config, histories
-        See `split_registration`.
-    users
-        `user_ix` of users with a complete target window, shape (n,); those without new items in it are dropped.
+    Users without new items in the window are dropped.
     """
     log = histories.log and replace(histories.log, end=NEVER)
     day_actions, target_actions = dataset.actions(*_windows(replace(histories, log=log), config))

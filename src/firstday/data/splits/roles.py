@@ -55,12 +55,10 @@ class Roles:
 def assign_roles(
     histories: Histories, config: Config, *, with_cold: bool = False, held_out: np.ndarray | None = None
 ) -> Roles:
-    """Assign each user a role.
+    """Assign every user a role, given the histories of all users with the chosen target window.
 
     Parameters
     ----------
-    histories, config
-        Histories of all users, with the chosen target window, and settings.
     with_cold
         Whether to draw cold users; applies to `sampled` only.
     held_out
@@ -98,12 +96,9 @@ def assign_roles(
 
 
 def refuse_too_few(roles: Roles, histories: Histories, config: Config, *, with_cold: bool = False) -> None:
-    """Raise if there are too few users for training.
+    """Raise DataError if there are fewer than two users to learn from or to validate on, or no cold ones.
 
-    Raises
-    ------
-    DataError
-        Fewer than two users to learn from or for validation, or no cold users although `with_cold`.
+    Cold users are required only if `with_cold`.
     """
     if not histories.counts["interactions"]:
         raise DataError(NO_ROW_LEFT)
@@ -141,11 +136,6 @@ def refuse_too_few(roles: Roles, histories: Histories, config: Config, *, with_c
 
 def find_warm(part: Dataset, config: Config, log: Log | None) -> tuple[np.ndarray, Actions, Window | None]:
     """Return the users of a part who would be warm if `train` held out nobody, and all actions.
-
-    Parameters
-    ----------
-    part, config, log
-        See `read_histories`.
 
     Returns
     -------

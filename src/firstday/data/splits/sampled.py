@@ -14,15 +14,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 
 def split_sampled(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
-    """Sample a day one for each user of each role.
-
-    Parameters
-    ----------
-    dataset, histories, roles
-        Data, histories, and roles.
-    config
-        Signals, size distribution of day ones, number of day ones per warm user, and seed.
-    """
+    """Sample a day one for each user of each role, several for each warm user if so configured."""
     actions, protocol = dataset.all_actions(), config.sampled
 
     def draw(users: np.ndarray, rng: np.random.Generator) -> Cohort:

@@ -15,22 +15,10 @@ from firstday.data.user_rows import NEVER, UserRows, renumber
 
 
 def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> Dataset:
-    """Return the dataset as of a point in time.
+    """Return the dataset as of a moment, exclusive, in microseconds since 1970 UTC.
 
-    Parameters
-    ----------
-    dataset
-        The data, on this machine.
-    registered_us
-        Registration time of each user, -1 if unknown: int64, shape (n_users,).
-    moment
-        Microseconds since 1970 UTC, exclusive.
-
-    Returns
-    -------
-    Dataset
-        Users registered by then, with their interactions and impressions until then; items that existed
-        (`find_first_seen`); entity members, friends and group values that still occur.
+    Contains the users registered by then (`registered_us`: -1 if unknown), with their interactions and impressions
+    until then; items that existed (`find_first_seen`); entity members, friends and group values that still occur.
     """
     items = np.flatnonzero(find_first_seen(dataset) < moment)
     now = pl.lit(moment).cast(UTC_MICROSECONDS)
