@@ -18,16 +18,16 @@ from firstday.sparse import SparseRows
 @readable
 @dataclass(frozen=True, eq=False)
 class Entity:
-    """A kind of thing that groups items, such as artists, genres or playlists.
+    """A kind of item group, such as artists, genres or playlists.
 
     Parameters
     ----------
     ids
-        The caller's ids of the entity's members.
+        External ids of the members.
     items
-        The items of each, shape (n_members, n_items).
+        Items of each member, shape (n_members, n_items).
     names
-        What people call each, "" where unknown; None without names.
+        Display name of each member, "" if unknown; None without names.
     """
 
     ids: Ids
@@ -43,9 +43,9 @@ class Group:
     Parameters
     ----------
     values
-        The distinct values, sorted.
+        Distinct values, sorted.
     codes
-        int32, shape (n_users,): index into `values`, -1 where missing.
+        Index into `values`, -1 if missing: int32, shape (n_users,).
     """
 
     values: tuple[str, ...]
@@ -55,12 +55,12 @@ class Group:
 @readable
 @dataclass(frozen=True, eq=False)
 class PrecomputedVectors:
-    """Embeddings of another model that replace step 1 (tables `embeddings/users`, `embeddings/items`).
+    """Embeddings of another model, which replace step 1 (tables `embeddings/users`, `embeddings/items`).
 
     Parameters
     ----------
     user_vectors, item_vectors
-        float32, shapes (n_users, d) and (n_items, d); rows of NaN for those without a vector.
+        float32, shapes (n_users, d) and (n_items, d); rows without a vector are NaN.
     """
 
     user_vectors: np.ndarray
@@ -68,7 +68,7 @@ class PrecomputedVectors:
 
     @property
     def items_without(self) -> np.ndarray:
-        """Indexes of the items that have no vector, int32, ascending."""
+        """Indexes of items without a vector, int32, ascending."""
         return np.flatnonzero(np.isnan(self.item_vectors).any(axis=1)).astype(np.int32)
 
 
@@ -83,14 +83,14 @@ ASSIGNMENT_TYPES: dict[str, pl.DataType] = {
 @readable
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """All checked tables, with dense `user_ix` and `item_ix` instead of the caller's ids.
+    """All validated tables, indexed by dense `user_ix` and `item_ix` instead of external ids.
 
     Parameters
     ----------
     name
-        The built-in name or the folder's name.
+        Name of the built-in dataset or of the folder.
     users, items
-        The caller's ids by index.
+        External ids in index order.
     events
         The interactions.
     entities
@@ -98,31 +98,32 @@ class Dataset:
     groups
         Categorical user columns, by name.
     ages
-        int16, shape (n_users,), years, -1 where missing; None without any age.
+        Age in years, -1 if missing: int16, shape (n_users,). None if no age is known.
     registered_at
-        int64, shape (n_users,), microseconds since 1970 UTC, -1 where missing; None without the column.
+        Registration time in microseconds since 1970 UTC, -1 if missing: int64, shape (n_users,). None without the
+        column.
     friends
-        The friends of each user, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
+        Friends of each user, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
     titles
-        One string for each item, "" where missing; None without titles.
+        Title of each item, "" if missing; None without titles.
     added_at
-        int64, shape (n_items,): when each item was added, microseconds since 1970 UTC, -1 where missing; None without
-        the column.
+        Time at which each item was added, in microseconds since 1970 UTC, -1 if missing: int64, shape (n_items,). None
+        without the column.
     precomputed
-        Embeddings of another model; None where training makes them.
+        Embeddings of another model; None if training computes them.
     friend_ids
-        Ids of the friends, where these are not `users`.
+        Ids of the friends, if these are not `users`.
     notes
-        Sentences about what was ignored or decided while loading.
+        Sentences on what was ignored or decided while loading.
     left_out
-        A line of JSON for each bad row that was left out while loading: its table, its place, the reasons, its values.
+        One line of JSON per bad row dropped while loading: table, location, reasons and values.
     impressions
-        What was shown to the users, columns as in `interactions`, indexed, each part of the same
-        users as the interactions; None where nothing was shown. It is no interaction: training learns from it no more
-        than how often each segment used what it was shown.
+        Impressions, indexed, with the columns of `interactions`; partitioned by user like the interactions. None
+        without impressions. They are not interactions: training uses them only to count how often each segment used
+        what it was shown.
     assignments
-        Which user got which variant of which experiment, columns as in `ASSIGNMENT_TYPES`, in this order, one row for
-        each user and experiment; `assigned_at` is null where unknown. None without the table. Nothing is learned of it.
+        Experiment variant of each user, with the columns of `ASSIGNMENT_TYPES`, sorted by these; one row per user and
+        experiment. `assigned_at` is null if unknown. None without the table. Training ignores assignments.
     """
 
     name: str
@@ -148,22 +149,22 @@ class Dataset:
         return self.events.present_pairs()
 
     def actions(self, *windows: Window | None) -> list[dict[Pair, SparseRows]]:
-        """Add up each user's interactions in each window; None: at all times.
+        """Sum each user's interactions in each window; None means all times.
 
         Returns
         -------
         list of dict
-            For each window, by (signal, entity) pair: added weights, shape (n_users, n_targets).
+            For each window, summed weights by (signal, entity) pair, shape (n_users, n_targets).
         """
         n_targets = {ITEM: len(self.items), **{name: len(entity.ids) for name, entity in self.entities.items()}}
         return self.events.collect(len(self.users), n_targets, windows)
 
     def all_actions(self) -> dict[Pair, SparseRows]:
-        """Add up all interactions of each user, by (signal, entity) pair: weights, shape (n_users, n_targets)."""
+        """Sum all interactions of each user: weights by (signal, entity) pair, shape (n_users, n_targets)."""
         return self.actions(None)[0]
 
     def summary(self) -> dict[str, int | dict[str, int]]:
-        """Return counts of users, items, interactions, pairs, entities, groups and friends."""
+        """Return the numbers of users, items, interactions, pairs, entities, groups and friends."""
         per_pair = sorted((pair, int(n)) for pair, n in zip(self.events.pairs, self.events.counts, strict=True) if n)
         return {
             "users": len(self.users),

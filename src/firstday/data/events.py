@@ -1,4 +1,4 @@
-"""Events: interactions in dense indexes, in parts that are small enough for memory."""
+"""Events: indexed interactions, in partitions that fit into memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from firstday.tables.schema import ITEM as ITEM
 from firstday.tables.schema import UTC_MICROSECONDS as UTC_MICROSECONDS
 
 Pair = tuple[str, str]
-"""A (signal, entity) pair, such as ``("favorite", "artist")``: one block of day-one features."""
+"""A (signal, entity) pair, such as ``("favorite", "artist")``; each is one block of day-one features."""
 
 EVENT_TYPES: dict[str, pl.DataType] = {
     "user_ix": pl.Int32(),
@@ -27,37 +27,37 @@ EVENT_TYPES: dict[str, pl.DataType] = {
     "weight": pl.Float32(),
 }
 SORT_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
-"""How the rows of a part are sorted."""
+"""Sort key of the rows in a partition."""
 _IS_REPEAT = (
     pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in SORT_ORDER)
     & (pl.col("timestamp").to_physical() % DAY_US != 0)
 ).fill_null(value=False)
-"""Which sorted rows repeat the row before.
+"""Mask of sorted rows that duplicate the previous row.
 
-Rows at exactly midnight, and rows without a time, are no repeats: they give the day at most, in which the same
-interaction may happen twice.
+Rows at exactly midnight, and rows without a time, are never duplicates: their time is a date at most, and the same
+interaction may occur twice on one day.
 """
 
 
 def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """Return pairs in the order of all tables and features: items first, then by entity and signal."""
+    """Sort pairs in the order of all tables and features: items first, then by entity and signal."""
     return tuple(sorted(pairs, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
 
 
 def code_pairs(rows: pl.DataFrame, pairs: Sequence[Pair]) -> pl.DataFrame:
-    """Return rows with the columns of `EVENT_TYPES`, of which `pair` is the code of `signal` and `entity`."""
+    """Replace `signal` and `entity` by the code `pair`; columns as in `EVENT_TYPES`."""
     coded = rows.join(_codes(pairs), on=["signal", "entity"], how="left", maintain_order="left")
     return coded.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items())
 
 
 def _codes(pairs: Sequence[Pair]) -> pl.DataFrame:
-    """Return a table of pairs and their codes."""
+    """Return the lookup table from pairs to codes."""
     schema = {"signal": pl.String, "entity": pl.String}
     return pl.DataFrame(list(pairs), schema, orient="row").with_columns(pair=pl.int_range(pl.len(), dtype=pl.UInt16))
 
 
 def clean_events(rows: pl.DataFrame, now: datetime, findings: Findings) -> pl.DataFrame:
-    """Sort the interactions of a part, without repeats and those in the future, and note these."""
+    """Sort the interactions of a partition and drop duplicates and future ones, with notes."""
     is_future = (rows["timestamp"] > now).fill_null(value=False)
     kept = rows.filter(~is_future).sort(SORT_ORDER)
     distinct = kept.filter(~_IS_REPEAT)
@@ -73,12 +73,12 @@ def clean_events(rows: pl.DataFrame, now: datetime, findings: Findings) -> pl.Da
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A time window for each user: from `start` to before `end`.
+    """A half-open time window per user: `start` <= time < `end`.
 
     Parameters
     ----------
     start, end
-        int64, shape (n_users,), microseconds since 1970 UTC; the window is empty where `end` is not after `start`.
+        Microseconds since 1970 UTC: int64, shape (n_users,). The window is empty unless `end` is after `start`.
         Interactions without a time are in no window.
     """
 
@@ -86,7 +86,7 @@ class Window:
     end: np.ndarray
 
     def select(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows of a part that lie in the window."""
+        """Return the rows of a partition that are in the window."""
         user, moment = frame["user_ix"].to_numpy(), frame["timestamp"].to_physical().fill_null(NEVER).to_numpy()
         return frame.filter(pl.Series((moment >= self.start[user]) & (moment < self.end[user])))
 
@@ -99,14 +99,14 @@ class Events:
     Parameters
     ----------
     pairs
-        The (signal, entity) pairs, by their code.
+        (signal, entity) pairs, by code.
     counts
-        int64, shape (n_pairs,): interactions of each.
+        Number of interactions per pair: int64, shape (n_pairs,).
     rows
-        Columns as in `EVENT_TYPES`, where `pair` is the code and `target_ix` the index among items or the entity's
-        members; each part sorted by `SORT_ORDER`.
+        Columns as in `EVENT_TYPES`: `pair` is the code, `target_ix` the index among the items or the entity's members.
+        Each partition is sorted by `SORT_ORDER`.
     first, last
-        Microseconds since 1970 UTC of the earliest and the latest interaction; None without times.
+        Time of the earliest and latest interaction, in microseconds since 1970 UTC; None without times.
     """
 
     pairs: tuple[Pair, ...]
@@ -117,7 +117,7 @@ class Events:
 
     @classmethod
     def of_rows(cls, pairs: tuple[Pair, ...], rows: UserRows) -> Events:
-        """Make Events of rows with the code of each pair."""
+        """Build Events from rows with pair codes."""
         moment = pl.col("timestamp").to_physical()
         of_pair = rows.lazy().group_by("pair").agg(pl.len(), first=moment.min(), last=moment.max()).collect()
         counts = np.zeros(len(pairs), dtype=np.int64)
@@ -126,13 +126,13 @@ class Events:
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> Events:
-        """Make Events of rows in memory: `user_ix`, `signal`, `entity`, `target_ix`, `timestamp`, `weight`."""
+        """Build Events from in-memory rows: `user_ix`, `signal`, `entity`, `target_ix`, `timestamp`, `weight`."""
         pairs = sort_pairs(frame.select("signal", "entity").unique().rows())
         return cls.of_rows(pairs, UserRows((code_pairs(frame, pairs).sort(SORT_ORDER),)))
 
     @classmethod
     def empty(cls, pairs: tuple[Pair, ...] = ()) -> Events:
-        """Make Events of nobody, or of users who did nothing."""
+        """Build Events without rows."""
         return cls.of_rows(pairs, UserRows((pl.DataFrame(schema=EVENT_TYPES),)))
 
     def __len__(self) -> int:
@@ -143,7 +143,7 @@ class Events:
         return sort_pairs([pair for pair, n in zip(self.pairs, self.counts, strict=True) if n])
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Return the parts of the rows one after the other."""
+        """Iterate over the partitions."""
         return self.rows.frames()
 
     def spans(self, n_users: int) -> tuple[np.ndarray, np.ndarray]:
@@ -156,28 +156,17 @@ class Events:
         return ends[0], ends[1]
 
     def whole(self) -> pl.DataFrame:
-        """Return all rows in memory, with the names of `signal` and `entity`; the inverse of `of`."""
+        """Load all rows, with `signal` and `entity` by name; the inverse of `of`."""
         rows = self.rows.whole().join(_codes(self.pairs), on="pair", how="left", maintain_order="left")
         return rows.select("user_ix", "signal", "entity", "target_ix", "timestamp", "weight")
 
     def collect(
         self, n_users: int, n_targets: Mapping[str, int], windows: Sequence[Window | None]
     ) -> list[dict[Pair, SparseRows]]:
-        """Add up each user's interactions in each window, in one pass over the parts.
+        """Sum each user's interactions in each window, in one pass over the partitions; None means all times.
 
-        Parameters
-        ----------
-        n_users
-            How many users there are.
-        n_targets
-            How many members each entity has, items among them.
-        windows
-            Windows in time; None counts everything.
-
-        Returns
-        -------
-        list of dict
-            For each window, and each pair that occurs anywhere, the added weights: shape (n_users, n_targets).
+        Each dict has the summed weights of every pair that occurs anywhere, shape (n_users, n_targets); `n_targets`
+        gives the number of members per entity, including items.
         """
         sums: list[list[pl.DataFrame]] = [[] for _ in windows]
         for frame in self.frames():
@@ -186,7 +175,7 @@ class Events:
         return [self._spread(pl.concat(parts), n_users, n_targets) for parts in sums]
 
     def _spread(self, cells: pl.DataFrame, n_users: int, n_targets: Mapping[str, int]) -> dict[Pair, SparseRows]:
-        """Make a matrix of the cells of each pair; these are in the order of users and targets."""
+        """Build one matrix per pair from cells sorted by user and target."""
         matrices = {}
         for code, (pair, n) in enumerate(zip(self.pairs, self.counts, strict=True)):
             if n:
@@ -197,7 +186,7 @@ class Events:
 
 
 def _add_up(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add up the weights of equal pairs, users and targets, in a fixed order, so that sums are reproducible."""
+    """Sum weights by pair, user and target, in a fixed order so that float sums are reproducible."""
     key = ("pair", "user_ix", "target_ix")
     ordered = rows.select(*key, "weight").sort(key, maintain_order=True)
     is_new = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in key)

@@ -1,4 +1,4 @@
-"""Data frames of the library that the caller uses."""
+"""Conversion to the caller's data frame library."""
 
 from __future__ import annotations
 
@@ -13,15 +13,7 @@ Library = Literal["polars", "pandas", "pyarrow"]
 
 
 def give_frame(frame: pl.DataFrame, library: Library = "polars") -> Any:
-    """Return a data frame as one of another library.
-
-    Raises
-    ------
-    ConfigError
-        It is none of the libraries known here.
-    FirstdayError
-        The library is not installed.
-    """
+    """Convert a data frame to another library; raise FirstdayError if the library is unsupported or not installed."""
     if library not in get_args(Library):
         raise ConfigError(f"library: is {library!r}; give one of {', '.join(map(repr, get_args(Library)))}.")
     try:
@@ -34,7 +26,7 @@ def give_frame(frame: pl.DataFrame, library: Library = "polars") -> Any:
 
 
 def library_of(tables: object) -> Library:
-    """Return whose data frames the caller uses, given tables by name; Polars where they are anything else."""
+    """Return the library of data frames given by table name; Polars for anything else."""
     frames = tables.values() if isinstance(tables, Mapping) else ()
     homes = {type(frame).__module__.partition(".")[0] for frame in frames}
     return next((library for library in get_args(Library) if homes == {library}), "polars")

@@ -1,4 +1,4 @@
-"""Ids: the caller's ids and the dense integers that stand for them."""
+"""Ids: mapping between external ids and dense integer indexes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from firstday.display import readable
 @readable
 @dataclass(frozen=True, eq=False)
 class Ids:
-    """The caller's ids in index order: the id at position `ix` has the index `ix`.
+    """External ids in index order.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Ids:
 
     @classmethod
     def of(cls, values: Sequence[Any] | pl.Series) -> Ids:
-        """Make Ids of distinct ids in the order given; whole numbers stay Int64, the rest become String."""
+        """Build Ids from distinct ids, keeping their order; integers stay Int64, others become String."""
         series = values if isinstance(values, pl.Series) else pl.Series(list(values))
         return cls(series.cast(pl.Int64 if series.dtype.is_integer() else pl.String))
 
@@ -38,7 +38,7 @@ class Ids:
 
     @property
     def are_integers(self) -> bool:
-        """Whether the caller's ids are whole numbers."""
+        """Whether the external ids are integers."""
         return self.values.dtype == pl.Int64
 
     @cached_property
@@ -50,7 +50,7 @@ class Ids:
         return self._index.get(str(value), -1)
 
     def lookup(self, values: pl.Series) -> np.ndarray:
-        """Return the int32 index of each id, shape (n,), -1 where unknown or null."""
+        """Return the index of each id, int32, shape (n,), -1 if unknown or null."""
         ids = self.values
         if ids.dtype == pl.Int64 and values.dtype.is_integer():
             values = values.cast(pl.Int64, strict=False)
@@ -69,22 +69,15 @@ class Ids:
 
 
 def stable_numbers(ids: Ids, seed: int) -> np.ndarray:
-    """Return a number for each id that follows from the id's text and the seed alone: a hash of the two.
+    """Return a hash of each id that depends only on the id's text and the seed.
 
-    It is the same on every machine and in any order, whatever other ids there are. Users with the smallest numbers are
-    a random part of all users that does not change while users come and go.
-
-    Parameters
-    ----------
-    ids
-        The caller's ids.
-    seed
-        Another seed gives other numbers.
+    It is the same on every machine, whatever the order and the other ids. The users with the smallest hashes are
+    therefore a random sample that remains stable as users come and go.
 
     Returns
     -------
     numpy.ndarray
-        uint64, shape (n_ids,): BLAKE2b of "SEED:ID" in 8 bytes, the lowest first.
+        8-byte BLAKE2b digest of "SEED:ID", little-endian: uint64, shape (n_ids,).
     """
     start = blake2b(f"{seed}:".encode(), digest_size=8)
     digests = []

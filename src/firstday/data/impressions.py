@@ -1,4 +1,4 @@
-"""Impressions: which items were shown to whom, kept apart from what users did, in parts that are small enough."""
+"""Impressions: items shown to users, stored apart from interactions, in partitions that fit into memory."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ IMPRESSION_TYPES: dict[str, pl.DataType] = {
     "is_used": pl.Boolean(),
     "used_at": UTC_MICROSECONDS,
 }
-"""Columns of impressions: an item that was shown to a user, in one row.
+"""Columns of impressions, one row per item shown to a user.
 
-- `timestamp`, when it was shown, null where unknown
-- `list_id`, null where it was shown alone; `position`, from 1, 0 where unknown
-- `propensity`, how likely the policy was to show it there, NaN where unknown; `policy`, null where unknown
-- `is_used`, whether the user's use of the item carries the list's id, and `used_at`, when it first does, null where
-  such a use has no time
+- `timestamp`: when it was shown, null if unknown
+- `list_id`: null if it was shown alone; `position`: from 1, 0 if unknown
+- `propensity`: the policy's probability of showing it there, NaN if unknown; `policy`: null if unknown
+- `is_used`: whether a use of the item by the user carries the list's id; `used_at`: time of the first such use, null
+  if it has none
 """
 WRITTEN_TYPES: dict[str, pl.DataType] = {
     **{name: kind for name, kind in IMPRESSION_TYPES.items() if name not in ("is_used", "used_at")},
     "is_shown": pl.Boolean(),
 }
-"""Rows while they are read: impressions, and uses that carry a list's id."""
+"""Columns while reading: impressions, and uses that carry a list's id."""
 USER_INDEX, ITEM_INDEX = "firstday: index of user_id", "firstday: index of item_id"
-"""The columns of interactions with the indexes of what they name, -1 where it is not known."""
+"""Index columns of interactions, -1 if unknown."""
 IMPRESSION_ORDER = ("user_ix", "timestamp", "list_id", "position", "item_ix", "propensity", "policy")
-"""How the rows of a part are sorted: whatever the order in which they came."""
+"""Sort key of the rows in a partition; makes the result independent of input order."""
 ONE_PLACE = ("user_ix", "item_ix", "list_id")
-"""What is the same in one list's item: it is counted once."""
+"""Identity of an item in a list, which counts once."""
 _MOMENT = pl.col("timestamp").to_physical()
 _IS_NEW = (
     pl.when(pl.col("list_id").is_not_null())
@@ -50,9 +50,10 @@ _IS_NEW = (
         pl.struct("user_ix", "item_ix", "timestamp").is_first_distinct() | _MOMENT.is_null() | (_MOMENT % DAY_US == 0)
     )
 )
-"""Which sorted rows repeat no earlier one.
+"""Mask of sorted rows that are not duplicates.
 
-A list shows an item once. An item that was shown alone repeats at the same moment; midnight gives the day at most.
+A list shows an item once. An item shown alone is a duplicate at the same time, unless the time is missing or midnight,
+which is a date at most.
 """
 IN_THE_SAME_LIST = (
     "repeat another impression (same user, list and item; without a list: same moment); each is counted once"
@@ -60,19 +61,9 @@ IN_THE_SAME_LIST = (
 
 
 def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame:
-    """Index the impressions among interactions without faults, and the uses that carry a list's id.
+    """Select impressions, and uses that carry a list's id, from valid interactions; add columns of `WRITTEN_TYPES`.
 
-    Parameters
-    ----------
-    rows
-        Interactions in their final types, with the indexes of users and items, -1 where a row is about an entity.
-    use
-        Signals that mean use.
-
-    Returns
-    -------
-    polars.DataFrame
-        Columns as in `WRITTEN_TYPES`, among others.
+    The index of an item is -1 if the row is about an entity; such rows are dropped.
     """
     signal, weight = pl.col("signal"), pl.col("weight").fill_null(1.0)
     is_use = signal.is_in(use) & pl.col("list_id").is_not_null() & (weight > 0)
@@ -87,7 +78,7 @@ def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame:
 
 
 def clean_impressions(rows: pl.DataFrame, now: datetime, findings: Findings) -> pl.DataFrame:
-    """Make impressions of a part's rows, columns as in `WRITTEN_TYPES`; without repeats and those in the future."""
+    """Build the impressions of a partition from `WRITTEN_TYPES` rows, dropping duplicates and future ones."""
     is_shown = rows["is_shown"]
     n_shown = int(is_shown.sum())
     is_future = (rows["timestamp"] > now).fill_null(value=False)

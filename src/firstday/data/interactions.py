@@ -1,4 +1,4 @@
-"""Interactions, checked and indexed a batch of rows at a time."""
+"""Validation and indexing of interactions, in batches."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missi
 ENTITY_INDEX = "firstday: index of entity_id"
 INDEXES = (USER_INDEX, ITEM_INDEX, ENTITY_INDEX)
 SCALES = ((5, 1, 4), (10, 2, 8))
-"""Scales of ratings: the highest, up to which a rating is low, and from which on it is high."""
+"""Rating scales: (maximum, highest low rating, lowest high rating)."""
 FEW_WEIGHTS = 20
-"""So few weights are not enough to tell star ratings from counts."""
+"""Minimum number of weights for telling star ratings from counts."""
 _WEIGHT = pl.col("weight")
 ABSENT: Mapping[str, pl.Expr] = {
     **dict.fromkeys(("item_id", "entity", "entity_id", "list_id", "policy"), pl.lit(None, pl.String)),
@@ -36,7 +36,7 @@ ABSENT: Mapping[str, pl.Expr] = {
     "signal": pl.lit(DEFAULT_SIGNAL),
     "timestamp": pl.lit(None, UTC_MICROSECONDS),
 }
-"""What columns of interactions hold where there is no such column."""
+"""Defaults for absent columns of interactions."""
 
 
 _ITEM, _ENTITY, _ENTITY_ID = (pl.col(name).is_not_null() for name in ("item_id", "entity", "entity_id"))
@@ -45,26 +45,26 @@ TARGET_RULES = (
     Rule("have neither item_id nor entity", ~_ITEM & ~_ENTITY & ~_ENTITY_ID, f"fill in one of them {OR_DROP}"),
     Rule("have only one of entity and entity_id", ~_ITEM & (_ENTITY != _ENTITY_ID), f"fill in both {OR_DROP}"),
 )
-"""The rules for what interactions are about, where these may be entities too."""
+"""Rules for the target of an interaction, if entities are allowed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What interactions may name.
+    """Valid values of what interactions refer to.
 
     Parameters
     ----------
     users, items
-        The ids; None where their table cannot be read.
+        Ids; None if their table cannot be read.
     entities
-        The entities other than items; None where items or collections cannot be read.
+        Entities other than items; None if items or collections cannot be read.
     signals
-        Which signals are known and which mean use; None where any may come.
+        Known signals, and which of them mean use; None allows any signal.
     faulty
-        Entities whose column of `items` has faults; rows that name them are not checked.
+        Entities whose column of `items` has faults; references to them are not checked.
     derived
-        Which of ``users`` and ``items`` are no table: their ids are those that good rows name, so that only rows that
-        are bad already name others.
+        Those of ``users`` and ``items`` that have no table. Their ids come from the valid rows, so that only rows
+        already bad can refer to others.
     """
 
     users: Ids | None = None
@@ -76,12 +76,12 @@ class Known:
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
-        """The (signal, entity) pairs that interactions may have, by their code."""
+        """Allowed (signal, entity) pairs, by code."""
         signals = () if self.signals is None else self.signals.known
         return sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *(self.entities or ()))])
 
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add the indexes of users, items and members of entities, -1 where they are not known."""
+        """Add index columns of users, items and entity members, -1 if unknown."""
         indexes = np.full((3, rows.height), -1, dtype=np.int32)
         for place, column, ids in ((0, "user_id", self.users), (1, "item_id", self.items)):
             if ids is not None and column in rows.columns:
@@ -93,7 +93,7 @@ class Known:
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
-        """The rules for what interactions name."""
+        """Reference rules for interactions."""
         rules, signal, entity = [], pl.col("signal"), pl.col("entity")
         if self.signals is not None:
             is_unknown = ~signal.is_in((*self.signals.known, SHOWN))
@@ -115,7 +115,7 @@ class Known:
         return tuple(rules)
 
     def _describe_signals(self, signal: str) -> str:
-        """Return what to do about an unknown signal."""
+        """Return the advice for an unknown signal."""
         assert self.signals is not None
         names = (*self.signals.known, SHOWN)
         return (
@@ -125,13 +125,9 @@ class Known:
 
 
 def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, is_text: bool) -> pl.DataFrame:
-    """Find every fault in a batch of interactions.
+    """Find every fault in a batch of interactions, and return the rows to keep, in their final types.
 
-    Returns
-    -------
-    polars.DataFrame
-        The rows that are kept, in their final types, with the indexes of what they name; columns of interactions that
-        the batch lacks are null.
+    Adds index columns; absent columns have the defaults of `ABSENT`.
     """
     rows, reasons = conform_interactions(raw, findings, is_text=is_text)
     targets = {"item_id", "entity", "entity_id"} & set(raw.columns)
@@ -156,7 +152,7 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
 
 
 def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str, int]:
-    """Count what is judged when all rows are read: uses of items, and weights that look like star ratings."""
+    """Count what is judged after all batches: uses of items, and weights that look like star ratings."""
     is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
     is_star = _WEIGHT.is_between(0, SCALES[-1][0]) & (2 * _WEIGHT % 1 == 0)
     stars = rows.filter(is_star)["weight"].value_counts().rows()
@@ -170,14 +166,9 @@ def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str, int]:
 
 
 def find_ids(raw: RawTable, known: Known | None) -> dict[str, pl.Series]:
-    """Return the distinct ids of ``users`` and ``items`` that interactions name, sorted.
+    """Return the distinct ids of ``users`` and ``items`` in interactions, sorted.
 
-    Parameters
-    ----------
-    raw
-        The interactions.
-    known
-        Says which rows count, where bad rows are left out; all rows if None.
+    If bad rows are dropped, `known` decides which rows count; None counts all rows.
     """
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
     users: list[pl.Series] = []
@@ -195,7 +186,7 @@ def find_ids(raw: RawTable, known: Known | None) -> dict[str, pl.Series]:
 
 
 def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
-    """Return the distinct ids of all parts, sorted; whole numbers only where all are."""
+    """Return the distinct ids of all parts, sorted; Int64 only if all are integers."""
     parts = [part for part in parts if len(part)] or [pl.Series([], dtype=pl.String)]
     if any(part.dtype == pl.String for part in parts):
         parts = [part.cast(pl.String) for part in parts]
@@ -204,14 +195,14 @@ def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """What a table of interactions holds.
+    """Contents of the interactions table.
 
     Parameters
     ----------
     events
         What users did.
     impressions
-        What was shown to them, columns as in `IMPRESSION_TYPES`; None where nothing was.
+        What they were shown, with the columns of `IMPRESSION_TYPES`; None without impressions.
     """
 
     events: Events
@@ -221,7 +212,7 @@ class Interactions:
 def read_interactions(
     raw: RawTable, known: Known, findings: Findings, now: datetime | None = None
 ) -> Interactions | None:
-    """Check and index the interactions of a table, or of a part of one; return None where there are faults."""
+    """Validate and index the interactions of a table or a part; None if there are faults."""
     findings.sources["interactions"] = raw.sources
 
     def check() -> Iterator[pl.DataFrame]:
@@ -241,22 +232,10 @@ def index_interactions(
     findings: Findings,
     now: datetime | None = None,
 ) -> Interactions | None:
-    """Index batches of checked interactions; None where there are faults.
+    """Index batches from `check_interactions`; None if there are faults.
 
-    Parameters
-    ----------
-    batches
-        From `check_interactions`, with the indexes of what they name.
-    known
-        Says how many users there are, and which signals mean use.
-    pairs
-        The (signal, entity) pairs, by their code.
-    n_rows
-        How many interactions to expect.
-    findings
-        Gets notes on what is left out.
-    now
-        The time of reading; default: the clock.
+    `pairs` lists the (signal, entity) pairs by code; `n_rows` is the expected number of interactions; `now` defaults to
+    the clock.
     """
     n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
     now = now or datetime.now(UTC)
@@ -276,9 +255,9 @@ def index_interactions(
 
 
 def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) -> pl.DataFrame:
-    """Index interactions without faults, columns as in `EVENT_TYPES`; impressions are left out.
+    """Index valid interactions, with the columns of `EVENT_TYPES`; drop impressions.
 
-    Only items are shown: impressions of anything else are noted, and tell nothing.
+    Impressions of entities other than items are noted and ignored.
     """
     is_shown = pl.col("signal") == SHOWN
     item_ix = pl.col(ITEM_INDEX)
@@ -300,7 +279,7 @@ def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) 
 
 
 def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
-    """Judge all interactions together by what was counted of each batch."""
+    """Judge all interactions by the tallies of their batches."""
     counts = findings.tallies
     if counts["rows"] and not counts["uses"]:
         findings.fault(

@@ -1,4 +1,4 @@
-"""The file of bad rows that were left out, beside what was made of the others."""
+"""The file of dropped bad rows, next to the result of the others."""
 
 from __future__ import annotations
 
@@ -10,21 +10,13 @@ from firstday.tables.find import split_ending
 
 
 def left_out_beside(result: Path) -> Path:
-    """Return the place of the file beside a result, such as ``lists.left-out.jsonl`` beside ``lists.parquet``."""
+    """Return the path for dropped rows: ``lists.left-out.jsonl`` for ``lists.parquet``."""
     whole = result.resolve()
     return whole.with_name(f"{split_ending(whole.name)[0].removesuffix('.json')}.left-out.jsonl")
 
 
 def write_left_out(path: Path, lines: Sequence[str]) -> None:
-    """Write the rows that were left out, in one step; where there are none, remove the file of an earlier run.
-
-    Parameters
-    ----------
-    path
-        The file.
-    lines
-        A line of JSON for each row, see `firstday.data.dataset.Dataset.left_out`.
-    """
+    """Write the dropped rows, one line of JSON each, atomically; without any, delete the file of an earlier run."""
     if not lines:
         path.unlink(missing_ok=True)
         return

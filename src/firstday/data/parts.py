@@ -1,8 +1,7 @@
-"""Parts of tables that are larger than one machine: all rows of some users, read by the code that reads whole tables.
+"""Parts of tables too large for one machine: all rows of some users, read by the same code as whole tables.
 
-A part is a small Dataset. Its users are some of all users; its items, entities and values of groups are those of the
-whole. Every rule on tables, and every sum over users, is a function of a Dataset: run over parts and added up it says
-the same as run over the whole.
+A part is a small Dataset with a subset of the users, and the items, entities and group values of the whole. Every table
+rule and every sum over users is a function of a Dataset: results summed over parts equal those of the whole.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ from firstday.tables.table_checks import (
 )
 
 MENTIONS = "friends: who is named"
-"""The rows of `friends` once more, in the part of the user who is named as a friend: there it can be looked up."""
+"""Rows of `friends` partitioned by `friend_id`, so that the part of the named user can look it up."""
 OWN = ("name", "users", "groups", "ages", "registered_at", "friends", "friend_ids", "assignments")
-"""What belongs to the users of a part, besides rows and vectors; the rest it shares with the whole."""
+"""Fields that belong to a part's users, in addition to rows and vectors; other fields are shared with the whole."""
 NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
-"""Tables whose rows belong to a user; the others belong to the whole."""
+"""Tables partitioned by user; the others belong to the whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +51,18 @@ class Whole:
     Parameters
     ----------
     tables
-        The names of the tables that there are.
+        Names of the tables present.
     known
-        What interactions may name, but for users.
+        Valid values for interactions, except for users.
     catalogue
-        A dataset without users: the items with their titles, entities and precomputed vectors, and the values of each
-        column of `users` that makes groups; None where there are faults.
+        Dataset without users: items with titles, entities and precomputed vectors, and the values of each group column
+        of `users`. None if there are faults.
     now
-        The time of reading.
+        Time of reading.
     drop
-        Whether bad rows are left out.
+        Whether bad rows are dropped.
     unreadable
-        The names of those tables that cannot be read, so that nothing can be looked up in them.
+        Tables that cannot be read; references to them are not checked.
     """
 
     tables: frozenset[str]
@@ -76,16 +75,16 @@ class Whole:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A part that was read.
+    """A loaded part.
 
     Parameters
     ----------
     dataset
-        Its users with all that belongs to them; None where there are faults.
+        The part's users and their data; None if there are faults.
     findings
-        Its faults and notes.
+        Faults and notes of the part.
     first_users
-        The first ids of its users, to show how they are written; None where there are none.
+        First user ids, as examples of their spelling; None without any.
     """
 
     dataset: Dataset | None
@@ -103,23 +102,22 @@ def load_whole(
     now: datetime,
     unreadable: frozenset[str] = frozenset(),
 ) -> Whole:
-    """Read and check the tables that do not belong to users.
+    """Read and validate the tables that do not belong to users.
 
     Parameters
     ----------
     raw
-        The tables `items`, `collections`, `names` and `embeddings/items`, as far as there are any; None for one that
-        cannot be read.
+        Those present of `items`, `collections`, `names` and `embeddings/items`; None for one that cannot be read.
     item_ids
-        The items that interactions name: they are all items where there is no table of items, and else further ones.
+        Items found in interactions: all items if there is no items table, else additional ones.
     groups
-        The values of each column of `users` that makes groups, sorted.
+        Values of each group column of `users`, sorted.
     tables, now, unreadable
         See `Whole`.
     signals
-        Which signals are known and which mean use.
+        Known signals, and which of them mean use.
     findings
-        Gets the faults and notes.
+        Collects faults and notes.
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
     share_id_types(frames)
@@ -130,20 +128,15 @@ def load_whole(
 
 
 def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
-    """Check the rows of some users and make a Dataset of them.
+    """Validate the rows of some users and build a Dataset.
 
-    Parameters
-    ----------
-    raw
-        Their rows of `USER_TABLES`, and `MENTIONS`; a table of which they have no row is left out.
-    whole
-        What all parts share.
+    `raw` has their rows of `USER_TABLES` and `MENTIONS`; tables without rows are absent.
     """
     findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
     named: dict[str, pl.Series] = {}
     home = "users" if "users" in whole.tables else "interactions"
     if interactions is not None and home == "interactions":
-        known = whole.known if whole.drop else None  # only rows that are kept name users
+        known = whole.known if whole.drop else None  # only kept rows contribute users
         named["users"] = find_ids(interactions, known)["users"]
     elif home not in whole.unreadable:
         named["users"] = pl.Series([], dtype=pl.String)
@@ -169,7 +162,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
-    """Add up what was found in parts, in any order, and judge what only all parts together can tell."""
+    """Merge the findings of parts, in any order, and judge what needs all parts."""
     firsts: list[pl.Series] = []
     for part in parts:
         findings.merge([part.findings])
@@ -183,7 +176,7 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
 
 
 def pack(part: Dataset) -> bytes:
-    """Write what belongs to a part's users as bytes; what it shares with the whole is left out."""
+    """Serialise what belongs to a part's users, without what it shares with the whole."""
     own = {name: getattr(part, name) for name in OWN}
     own["events"] = replace(part.events, rows=UserRows((part.events.rows.whole(),)))
     own["impressions"] = part.impressions and UserRows((part.impressions.whole(),))
@@ -192,14 +185,9 @@ def pack(part: Dataset) -> bytes:
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
-    """Return the part that `pack` wrote, with what it shares with the whole.
+    """Restore a part from `pack`, adding what it shares with the whole.
 
-    Parameters
-    ----------
-    content
-        From `pack`: by this very run, never from anywhere else, since it is unpickled.
-    catalogue
-        See `Whole`.
+    The content is unpickled: pass only output of `pack` from this run.
     """
     own, vectors = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
     precomputed = catalogue.precomputed and replace(catalogue.precomputed, user_vectors=vectors)
@@ -207,15 +195,7 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
-    """Return a dataset of some of the users, with all that belongs to them.
-
-    Parameters
-    ----------
-    dataset
-        Any dataset.
-    rows
-        Their `user_ix`, ascending, shape (n,).
-    """
+    """Return the dataset restricted to some users, given by ascending `user_ix`."""
     place, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
     assignments = dataset.assignments
     if assignments is not None:
@@ -238,26 +218,16 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
 def join_users(
     name: str, parts: Iterable[Dataset], catalogue: Dataset, n_interactions: int, *, are_all: bool = False
 ) -> Dataset:
-    """Make one dataset of the users of several parts, in the order of their ids; events go to disk where many.
+    """Concatenate the users of several parts, sorted by id; many events are spooled to disk.
 
-    Parameters
-    ----------
-    name
-        The dataset's name.
-    parts
-        Parts with the same catalogue.
-    catalogue
-        See `Whole`.
-    n_interactions
-        How many interactions they have, about: decides whether these stay in memory.
-    are_all
-        Whether these are all users: a friend who is none of them was left out.
+    The approximate `n_interactions` decides whether events stay in memory. If `are_all`, these are all users, and
+    friends outside them are dropped.
     """
     tables: dict[str, list[pl.DataFrame]] = {}
     waiting: list[tuple[Ids, Events, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
         for part in filter(lambda part: len(part.users), parts):
-            path = Path(folder) / f"{len(waiting):06}.parquet"  # events wait on disk: the order of users comes last
+            path = Path(folder) / f"{len(waiting):06}.parquet"  # spooled: the order of users is known last
             part.events.rows.whole().write_parquet(path, compression="lz4")
             waiting.append((part.users, replace(part.events, rows=UserRows((path,))), part.impressions))
             for table, frame in _write_frames(part).items():
@@ -281,7 +251,7 @@ def join_users(
 
 
 def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:
-    """Return what belongs to the users of a part, apart from rows of interactions, as tables."""
+    """Convert a part's user data, except interactions, back to tables."""
     ids = part.users.values.alias("user_id")
     users = ids.to_frame()
     if part.ages is not None:

@@ -1,4 +1,4 @@
-"""Summary: what is in a dataset, in counts that add up over parts of the users."""
+"""Summary: counts of a dataset that can be summed over parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from firstday.data.user_rows import DAY_US
 
 
 def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:
-    """Return the earliest or the latest moment; None without any."""
+    """Return the earliest or latest moment; None without any."""
     return choose((moment for moment in moments if moment is not None), default=None)
 
 
@@ -28,35 +28,35 @@ MERGE: Mapping[str, Callable[[Any, Any], Any]] = {
     "first": partial(_choose_end, min),
     "last": partial(_choose_end, max),
 }
-"""How counts that do not add up are merged: most are the same in every part, and 0 or empty in none."""
+"""Merge functions of counts that do not add up; most are equal in all parts, and 0 or empty in parts without them."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of a dataset, or of a part of it.
+    """Counts of a dataset or a part.
 
     Parameters
     ----------
     users, interactions, friends
-        How many there are; friendships as listed.
+        Numbers of rows; friendships as listed.
     pairs
-        Interactions of each (signal, entity) pair, such as ``stream x item``.
+        Number of interactions per (signal, entity) pair, such as ``stream x item``.
     items, entities, groups, dimensions
-        Items, members of each entity, values of each profile column, and numbers of a precomputed vector (0 without):
-        the same in every part.
+        Number of items, members per entity, values per profile column, and dimensions of precomputed vectors (0
+        without): the same in every part.
     without_vector
-        Items without a precomputed vector, where there are vectors: they are left out of lists.
+        Number of items without a precomputed vector, if there are vectors; they are never recommended.
     ages, dated
-        Users whose age, and whose registration, is known.
+        Number of users with a known age, and with a known registration time.
     timed, one_day
-        Users with times, and those whose interactions all lie within 24 hours: where these are most, most users have
-        only a day one, and the protocol `sampled` fits better.
+        Number of users with times, and of those whose interactions span less than 24 hours. If the latter are the
+        majority, most users have only a day one, and the protocol `sampled` fits better.
     impressions, lists, shown_users
-        Impressions, the lists that they were shown in, and the users whom anything was shown to.
+        Number of impressions, of lists they were shown in, and of users with an impression.
     experiments
-        Users with a variant, by experiment.
+        Number of users with a variant, by experiment.
     first, last
-        Microseconds since 1970 UTC of the earliest and the latest interaction; None without times.
+        Time of the earliest and latest interaction, in microseconds since 1970 UTC; None without times.
     """
 
     users: int = 0
@@ -84,12 +84,12 @@ class Summary:
         return Summary(**merged)
 
     def find_log(self, config: Config) -> Log | None:
-        """Return the log that the protocol `registration` divides; None under `sampled`."""
+        """Return the log for the protocol `registration`; None under `sampled`."""
         return find_log(config, is_dated=bool(self.dated), first=self.first, last=self.last)
 
 
 def summarise(part: Dataset) -> Summary:
-    """Count what is in a dataset, or in a part of one."""
+    """Count the contents of a dataset or a part."""
     counts: dict[str, Any] = part.summary()
     first, last = part.events.spans(len(part.users))
     shown = (0, 0, 0)

@@ -1,4 +1,4 @@
-"""UserRows: rows about users, sorted by user in parts that are small enough for memory."""
+"""UserRows: rows partitioned by user, in partitions that fit into memory."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from firstday.display import readable
 from firstday.tables.faults import Findings
 
 PART_ROWS = 4_000_000
-"""Interactions of a part, about. One part is in memory at once, about 300 MB while it is sorted."""
+"""Approximate number of rows per partition; sorting one, the only one in memory, takes about 300 MB."""
 DAY_US = 86_400_000_000
-"""Microseconds of a day."""
+"""Microseconds per day."""
 NEVER = np.iinfo(np.int64).max
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class UserRows:
-    """Rows about users.
+    """Rows partitioned by user.
 
     Parameters
     ----------
     parts
-        Tables in memory, or Parquet files, at least one, in the order of users: column `user_ix` and others.
+        At least one partition, in ascending order of users: in-memory tables or Parquet files with a column `user_ix`.
     spool
-        The folder of the parts; it is removed with the last reference to it.
+        Folder of the files; deleted with the last reference to it.
     """
 
     parts: tuple[pl.DataFrame | Path, ...]
@@ -41,56 +41,53 @@ class UserRows:
         return int(self.lazy().select(pl.len()).collect().item())
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Return the parts one after the other."""
+        """Iterate over the partitions, loading one at a time."""
         for part in self.parts:
             yield part if isinstance(part, pl.DataFrame) else pl.read_parquet(part, glob=False)
 
     def lazy(self) -> pl.LazyFrame:
-        """Return all rows, not yet read."""
+        """Return a lazy frame of all rows."""
         return pl.concat(
             part.lazy() if isinstance(part, pl.DataFrame) else pl.scan_parquet(part, glob=False) for part in self.parts
         )
 
     def whole(self) -> pl.DataFrame:
-        """Return all rows in memory."""
+        """Load all rows."""
         return pl.concat(self.frames())
 
     def keep_users(self, place: np.ndarray) -> UserRows:
-        """Return the rows of some users in one part in memory.
+        """Return the rows of some users as one in-memory partition.
 
-        Parameters
-        ----------
-        place
-            The new `user_ix` of each user, ascending, int32, shape (n_users,); -1 for those who are left out.
+        `place` is the new `user_ix` of each user, ascending, -1 for users to drop: int32, shape (n_users,).
         """
         return UserRows((pl.concat(renumber_users(self.frames(), place)),))
 
 
 def renumber(kept: np.ndarray, n: int) -> np.ndarray:
-    """Return the new index of each of `n` things of which some are kept, int32, -1 for the others."""
+    """Return the new index of each of `n` elements after selection, -1 for dropped ones: int32, shape (n,)."""
     place = np.full(n, -1, dtype=np.int32)
     place[kept] = np.arange(len(kept), dtype=np.int32)
     return place
 
 
 def renumber_users(frames: Iterable[pl.DataFrame], place: np.ndarray) -> Iterator[pl.DataFrame]:
-    """Return the rows of frames with the new `user_ix` of each user, without those of -1."""
+    """Renumber users in frames and drop those with -1."""
     for frame in frames:
         user_ix = pl.Series("user_ix", place[frame["user_ix"].to_numpy()], dtype=pl.Int32)
         yield frame.with_columns(user_ix).filter(user_ix >= 0)
 
 
 class RowWriter:
-    """Takes rows in any order, and makes UserRows of them; on disk where there are many.
+    """Accumulates rows in any order and partitions them by user; large tables are spooled to disk.
 
     Parameters
     ----------
     types
-        The columns.
+        Columns and their types.
     n_users
-        How many users there are.
+        Number of users.
     n_rows
-        How many interactions to expect: decides whether they stay in memory, and how many parts there are.
+        Expected number of interactions; decides the number of partitions and whether they stay in memory.
     """
 
     def __init__(self, types: Mapping[str, pl.DataType], n_users: int, n_rows: int) -> None:
@@ -102,7 +99,7 @@ class RowWriter:
         self._n_batches = 0
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Take a batch."""
+        """Add a batch."""
         rows = rows.select(pl.col(name).cast(kind) for name, kind in self._types.items())
         if self._spool is None:
             self._frames.append(rows)
@@ -114,7 +111,7 @@ class RowWriter:
         self._n_batches += 1
 
     def finish(self, clean: Callable[[pl.DataFrame], pl.DataFrame]) -> UserRows:
-        """Return the rows, a function of the rows of each part."""
+        """Return the rows, applying `clean` to each partition."""
         nothing = pl.DataFrame(schema=self._types)
         if self._spool is None:
             return UserRows((clean(pl.concat([nothing, *self._frames])),))
@@ -129,7 +126,7 @@ class RowWriter:
 
 
 def note_future(findings: Findings, times: pl.Series, n_rows: int) -> None:
-    """Note which of so many interactions lie in the future."""
+    """Note interactions in the future."""
     findings.note_rows(
         "interactions.timestamp",
         len(times),
@@ -141,5 +138,5 @@ def note_future(findings: Findings, times: pl.Series, n_rows: int) -> None:
 
 
 def first_moment(times: pl.Series) -> str:
-    """Return the earliest of some times as text, "" where there is none."""
+    """Format the earliest of the times; "" without any."""
     return next(iter(times.drop_nulls().sort().head(1).dt.strftime("%Y-%m-%dT%H:%M:%SZ")), "")

@@ -1,4 +1,4 @@
-"""Columns of words: groups of users, such as country, and entities of items, such as genre."""
+"""Categorical columns: user groups such as country, item entities such as genre."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from firstday.tables.rules import IN_BRACKETS, MARKS_FOR_MISSING, WHOLE_WITH_DEC
 from firstday.tables.schema import ITEM, RESERVED_GROUPS, TABLES, WHOLE_NUMBER, show_name
 
 MAX_GROUP_VALUES = 5_000
-"""A user column with more distinct values than this is free text, not a group."""
+"""Maximum number of distinct values of a group; a user column with more is free text."""
 FEW_GROUP_VALUES = 50
-"""A user column with more distinct values than this, and than half the users, is names or addresses, not a group."""
+"""Number of distinct values that always make a group; a column with more needs at most half as many values as users.
+
+Otherwise it holds names or addresses.
+"""
 DECIMAL_NUMBER = r"^\s*[-+]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][-+]?\d+)\s*$"
 DAY = r"^\d{4}-\d{2}-\d{2}"
 SHARE_JOINED = 0.1
-"""Text with a separator in fewer of the values than this is no list."""
+"""Minimum share of values containing a separator for a text column to be taken for a joined list."""
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
-"""How booleans are written in CSV, and in Parquet."""
+"""Spellings of booleans in CSV, mapped to those of Parquet."""
 
 
 def entity_of_column(column: str) -> str:
-    """Return the entity that a column of `items` names: ``artist`` for ``artist_id``."""
+    """Return the entity of an `items` column: ``artist`` for ``artist_id``."""
     return column.removesuffix("_id")
 
 
 def conform_group(column: Column) -> pl.Series | None:
-    """Turn a column of `users` into String, written as Parquet holds it; None, with a note, where it cannot be."""
+    """Convert a column of `users` to String, spelled as in Parquet; None, with a note, if it is not categorical."""
     words = column.values
     if column.label in RESERVED_GROUPS:
         column.ignore("the name means something else in a user's signals; rename it to make it a group")
@@ -40,11 +43,11 @@ def conform_group(column: Column) -> pl.Series | None:
     if words.dtype == pl.String:
         words = words_of(column.find("words", words.str.strip_chars(), words)).replace(BOOLEANS)
     words = (words.fill_nan(None) if words.dtype.is_float() else words).cast(pl.String)
-    return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")  # as pandas writes whole numbers where one is missing
+    return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")  # pandas writes integers as floats when one is missing
 
 
 def drop_poor_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame:
-    """Leave out the columns of all users whose values make no groups."""
+    """Drop user columns whose values do not form groups; needs the table of all users."""
     for label in users.drop(FILE, ROW, *TABLES["users"].kinds, strict=False).columns:
         counts = users[label].alias("value").drop_nulls().value_counts(name="n")
         if not judge_group(f"users.{show_name(label)}", counts, counts.height, users.height, findings):
@@ -53,20 +56,10 @@ def drop_poor_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame:
 
 
 def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
-    """Tell whether the values of a column of `users` make groups; note why not, and values that look odd.
+    """Return whether the values of a `users` column form groups; note why not, and values that look odd.
 
-    Parameters
-    ----------
-    where
-        Table and column.
-    counts
-        Distinct values, `value`, and how many users have each, `n`: at most one more than a group may have.
-    n_values
-        Number of distinct values.
-    n_users
-        How many rows `users` has.
-    findings
-        Gets the notes.
+    `counts` has each distinct `value` and its number of users `n`, at least for the first `MAX_GROUP_VALUES` + 1
+    values.
     """
     values = counts["value"]
     if not n_values:
@@ -83,7 +76,7 @@ def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
 
 
 def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: Findings) -> None:
-    """Note values that look like marks for missing, and values that differ only by upper and lower case."""
+    """Note values that look like missing-value markers, and values that differ only in case."""
     folded = counts.with_columns(folded=pl.col("value").str.to_lowercase())
     for mark, n in folded.filter(pl.col("folded").is_in(MARKS_FOR_MISSING)).select("value", "n").iter_rows():
         finding = f"hold {mark!r}, which looks like a mark for missing and counts as a value"
@@ -97,13 +90,13 @@ def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: F
 
 
 def _are_decimals(present: pl.Series) -> bool:
-    """Tell whether all values are numbers, and at least one of them has decimals."""
+    """Whether all values are numbers and at least one has decimals."""
     decimal = present.str.contains(DECIMAL_NUMBER)
     return bool(decimal.any() and (decimal | present.str.contains(WHOLE_NUMBER)).all())
 
 
 def conform_entity(column: Column) -> pl.Series | None:
-    """Turn an entity column of `items` into List(String); None, with a note, for other columns."""
+    """Convert an entity column of `items` to List(String); None, with a note, for other columns."""
     values, label = column.values, column.label
     inner = getattr(values.dtype, "inner", None)
     is_list = inner is not None and (inner in WORDS or inner.is_integer())
@@ -126,12 +119,12 @@ def conform_entity(column: Column) -> pl.Series | None:
 
 
 def _alone(words: pl.Series) -> pl.Series:
-    """Return lists of one member each, without members where there is none."""
+    """Wrap each value in a one-element list; null becomes an empty list."""
     return words.reshape((-1, 1)).cast(pl.List(pl.String)).list.drop_nulls()
 
 
 def _find_joined_lists(column: Column) -> None:
-    """Find lists that were written into one text: ``Action, Comedy`` or ``['Action', 'Comedy']``."""
+    """Find lists joined into one string: ``Action, Comedy`` or ``['Action', 'Comedy']``."""
     words, n_present = column.values, column.values.count()
     if 2 * (words.str.contains(IN_BRACKETS).sum() or 0) > n_present:
         column.find("CSV list" if column.is_text else "list", words)
@@ -150,7 +143,7 @@ def _find_joined_lists(column: Column) -> None:
 
 
 def _count_parts(words: pl.Series, separator: str) -> int:
-    """Count distinct parts of text; 0 where later parts are of another kind than the first, as in ``Bowie, David``."""
+    """Return the number of distinct parts; 0 if later parts rarely also come first, as in ``Bowie, David``."""
     parts = words.drop_nulls().unique().str.split(separator)
     parts = parts.list.eval(pl.element().str.strip_chars())
     first, later = parts.list.first().unique(), parts.list.slice(1).explode().drop_nulls().unique()

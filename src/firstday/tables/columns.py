@@ -1,6 +1,6 @@
-"""Conversion of columns to their types, and the rules for each kind of column.
+"""Type conversion of columns, with the rules for each kind of column.
 
-Each value is converted by itself, since interactions come in batches of rows, from several machines.
+Each value is converted independently, because interactions arrive in batches, from several machines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from firstday.tables.schema import WHOLE_NUMBER, show_name
 WORDS = (pl.String, pl.Categorical, pl.Enum)
 MAX_INT64 = 2**63 - 1
 MAX_WHOLE_FLOAT = 2**53
-"""Whole numbers from here on are not all told apart by a Float64."""
+"""From here on, Float64 cannot represent every integer."""
 MOMENT = (
     r"^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?)?"
     r" ?(?<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
@@ -27,24 +27,24 @@ MOMENT = (
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column as it was read, and the collectors of its faults.
+    """An unconverted column, and the collectors of its faults.
 
     Parameters
     ----------
     table, label
-        Its table and its name.
+        Table name and column name.
     values
-        Some rows of it, or all: text is String, null where empty.
+        All rows or a batch; text is String, with null for empty strings.
     origin
         `FILE` and `ROW` of these rows.
     is_text
-        Whether it comes from CSV.
+        Whether the column comes from CSV.
     findings
-        Gets the faults and notes.
+        Collects faults and notes.
     reasons
-        Gets the bad rows.
+        Collects masks of bad rows.
     hint
-        What to say where it is not one of the columns that the table is known to have.
+        Suffix of the note on a column that the schema does not list.
     """
 
     table: str
@@ -58,11 +58,11 @@ class Column:
 
     @property
     def where(self) -> str:
-        """Table and column, for messages."""
+        """Table and column, as messages name them."""
         return f"{self.table}.{show_name(self.label)}"
 
     def wrong_type(self, expected: str) -> None:
-        """Add the fault of a column of another type."""
+        """Add the fault of a column with the wrong type; a note if the column is forgiven."""
         content = f"the column holds {'text' if self.values.dtype == pl.String else self.values.dtype}, not {expected}"
         if self.where in self.findings.forgiven:
             self.findings.note(f"{self.where}: {content}; taken as unknown.")
@@ -70,7 +70,7 @@ class Column:
             self.findings.fault(f"{self.where}: {content}; store {expected}.")
 
     def find(self, kind: str, value: pl.Series, written: pl.Series | None = None, **more: pl.Series) -> pl.Series:
-        """Apply the rules of a kind (`VALUE_RULES`), and return the values without the bad ones."""
+        """Apply the `VALUE_RULES` of a kind and return the values, with null for bad ones."""
         rows = self.origin.with_columns(value=value, written=value if written is None else written, **more)
         reasons = find_faults(self.where, rows, VALUE_RULES[kind], self.findings)
         if self.where not in self.findings.forgiven:
@@ -80,18 +80,18 @@ class Column:
         return value
 
     def ignore(self, reason: str) -> None:
-        """Add a note that the column is ignored."""
+        """Note that the column is ignored."""
         self.findings.note(f"{self.where}: ignored ({reason}).")
 
 
 def words_of(values: pl.Series) -> pl.Series:
-    """Return values as String, with null for what is empty."""
+    """Cast to String; empty strings become null."""
     words = values.cast(pl.String)
     return words.set(words == "", None)
 
 
 def whole_numbers(column: Column, expected: str) -> pl.Series | None:
-    """Return whole numbers, or floats or decimals that all are whole with a note, as Int64; NaN is missing."""
+    """Return integers as Int64, including integral floats and decimals (with a note); NaN is missing."""
     values, dtype = column.values, column.values.dtype
     if dtype.is_integer():
         return values.cast(pl.String if (values.max() or 0) > MAX_INT64 else pl.Int64)  # type: ignore[operator]
@@ -107,7 +107,7 @@ def whole_numbers(column: Column, expected: str) -> pl.Series | None:
 
 
 def _id(column: Column) -> pl.Series | None:
-    """Keep whole numbers and text; CSV text becomes numbers only where nothing is lost ("007" stays text)."""
+    """Keep integers and text; CSV text becomes integers only if lossless ("007" stays text)."""
     values = column.values
     if values.dtype != pl.String:
         return whole_numbers(column, "whole numbers or text")
@@ -125,7 +125,7 @@ def _text(column: Column) -> pl.Series | None:
 
 
 def _number(column: Column) -> pl.Series | None:
-    """Return numbers as Float64, null where empty."""
+    """Convert to Float64, null where empty."""
     values = column.values
     if values.dtype.is_numeric():
         return values.cast(pl.Float64)
@@ -144,19 +144,19 @@ def _number(column: Column) -> pl.Series | None:
 
 
 def _weight(column: Column) -> pl.Series | None:
-    """Return weights, null where empty."""
+    """Convert weights to Float64, null where empty."""
     numbers = _number(column)
     return None if numbers is None else column.find("weight", numbers, column.values)
 
 
 def _tag(column: Column) -> pl.Series | None:
-    """Return ids as text, whatever they are: nothing else refers to them."""
+    """Convert ids that no other table refers to; always String."""
     ids = _id(column)
     return None if ids is None else ids.cast(pl.String)
 
 
 def _bounded(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
-    """Return numbers that rules bound; NaN, the missing number of pandas, becomes null."""
+    """Convert numbers with bounds checked by the rules; NaN, the missing value of pandas, becomes null."""
     numbers = _number(column)
     if numbers is None:
         return None
@@ -165,14 +165,14 @@ def _bounded(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
 
 
 def _age(column: Column) -> pl.Series | None:
-    """Return ages in whole years, rounded down."""
+    """Convert ages to whole years, rounded down."""
     if column.values.dtype == pl.String:
         column = replace(column, values=column.find("age text", column.values))
     return _bounded(column, "age", pl.Int16())
 
 
 def _time(column: Column) -> pl.Series | None:
-    """Return moments in UTC."""
+    """Convert timestamps to UTC."""
     values, dtype = column.values, column.values.dtype
     if dtype == pl.String:
         return _time_of_text(column)
@@ -193,7 +193,7 @@ def _time(column: Column) -> pl.Series | None:
 
 
 def _time_of_text(column: Column) -> pl.Series:
-    """Read ISO 8601 text with a zone, or dates."""
+    """Parse ISO 8601 text with a time zone, or dates."""
     words = column.values.str.strip_chars()
     parts = words.str.extract_groups(MOMENT).struct.unnest()
     zone = parts["zone"].replace("UTC", "Z")
@@ -207,7 +207,7 @@ def _time_of_text(column: Column) -> pl.Series:
 
 
 def _vector(column: Column) -> pl.Series | None:
-    """Return lists of numbers, all of one length."""
+    """Convert to lists of Float32, checking that all have the same length."""
     vectors = column.values.str.split("|") if column.is_text else column.values
     inner = getattr(vectors.dtype, "inner", None)
     if not isinstance(vectors.dtype, pl.List | pl.Array) or not (column.is_text or (inner and inner.is_numeric())):
@@ -230,4 +230,4 @@ CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "time": _time,
     "vector": _vector,
 }
-"""How a column of each kind is converted; None where it cannot be."""
+"""Converter of each column kind; returns None if the column cannot be converted."""

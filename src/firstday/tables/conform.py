@@ -1,4 +1,4 @@
-"""Conversion of tables to the types of their columns."""
+"""Conversion of tables to their column types."""
 
 from __future__ import annotations
 
@@ -25,27 +25,15 @@ CONVERSIONS = {**of_columns.CONVERSIONS, "group": conform_group, "entity": confo
 
 
 def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:
-    """Convert a table's columns to their types.
-
-    Parameters
-    ----------
-    name
-        The table's name.
-    rows
-        The table as it was read, or a batch of its rows, with `FILE` and `ROW`.
-    findings
-        Gets the faults and notes.
-    is_text
-        Whether it comes from CSV, so that every value is text.
+    """Convert the columns of a table, or of a batch of its rows, to their types; CSV (`is_text`) holds only text.
 
     Returns
     -------
     conformed : polars.DataFrame
-        `FILE`, `ROW` and the columns that could be converted: ids Int64 or String, text String, moments Datetime in
-        UTC, weights Float64, ages Int16, vectors List(Float32); in `users` every group as String, in `items` every
-        entity as List(String).
+        `FILE`, `ROW` and every convertible column: ids Int64 or String, text String, timestamps Datetime in UTC,
+        weights Float64, ages Int16, vectors List(Float32), groups of `users` String, entities of `items` List(String).
     reasons : dict
-        The rows with bad values.
+        Masks of bad rows.
     """
     findings.n_rows[name] += rows.height
     schema, origin, frame, reasons = TABLES[name], rows.select(FILE, ROW), rows.drop(FILE, ROW), Reasons()
@@ -72,9 +60,9 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
 
 
 def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:
-    """Convert the columns of interactions to their types, and name items alike; see `conform_table`.
+    """Convert the columns of interactions and name items uniformly; see `conform_table`.
 
-    What only impressions can have is read in their rows alone, with a note where other rows have it.
+    Columns that only impressions have are read in impression rows only; values in other rows are ignored with a note.
     """
     names = [name for name in OF_IMPRESSIONS if name in rows.columns]
     is_shown = pl.lit(value=False)
@@ -92,7 +80,7 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
 
 
 def name_items(interactions: pl.DataFrame) -> pl.DataFrame:
-    """Turn rows whose entity is ``item`` into rows with an `item_id`, which mean the same."""
+    """Rewrite rows whose entity is ``item`` as the equivalent rows with an `item_id`."""
     if not {"entity", "entity_id"} <= set(interactions.columns):
         return interactions
     item_id = pl.col("item_id") if "item_id" in interactions.columns else pl.lit(None)

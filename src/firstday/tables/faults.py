@@ -1,4 +1,4 @@
-"""Rules for the rows of tables, and what they find: counted over batches, added up over parts."""
+"""Rules for table rows, and their findings: counted per batch, summed across parts."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ import polars as pl
 from firstday.errors import ConfigError, count_of
 
 FILE, ROW = "firstday: file", "firstday: row"
-"""The columns with the number of each row's file among those of its table, and of the row in its file, from 0."""
+"""Columns with the file index within the table and the row index within the file, from 0."""
 NOWHERE = -1
-"""Stands for the number of a file where a row has no known place."""
+"""Sentinel file index for rows without a known location."""
 MAX_LISTED = 100_000
-"""Rows of one table that are listed one by one where they are left out; further ones are counted."""
+"""Maximum number of dropped rows listed per table; further ones are only counted."""
 TOLERANCE = 1e-9
-"""Shares are compared with this tolerance, since 0.29 x 100 is a little less than 29."""
+"""Tolerance for comparing shares, since 0.29 x 100 is slightly less than 29."""
 WRITE_ALIKE = "write ids in the same way in both"
 LeftOut = tuple[str, int | str, int, str, list[str]]
-"""Table, file and row, values as JSON, reasons; a row that could not be read has the name of its file, and its line."""
+"""Table, file and row, values as JSON, reasons. An unparseable row has the file's name and its line number instead."""
 Reasons = dict[str, pl.Series]
-"""The bad rows of a batch by the column and what is wrong: bool, shape (n_rows,)."""
+"""Masks of bad rows in a batch, by column and reason: bool, shape (n_rows,)."""
 
 
 @dataclass(frozen=True, eq=False)
 class SourceFile:
-    """A file, or a frame in memory, that rows come from.
+    """Origin of rows: a file, or an in-memory frame.
 
     Parameters
     ----------
     name
-        As seen from the folder of tables; "" for a frame.
+        Path relative to the folder of tables; "" for a frame.
     line_of
-        Returns the line of a row of a text file, from 1; None where rows are counted instead.
+        Maps a row index to its line in a text file, from 1; None if locations are row numbers.
     copy
-        The folder of a copy that is read in its place, which is removed with this.
+        Temporary folder of the copy that is read instead; deleted together with this object.
     """
 
     name: str = ""
@@ -48,34 +48,35 @@ class SourceFile:
     copy: TemporaryDirectory[str] | None = None
 
     def describe(self, row: int) -> str:
-        """Name the place of a row, such as ``users.csv line 17``."""
+        """Return the location of a row, such as ``users.csv line 17``."""
         unit, number = ("row", row + 1) if self.line_of is None else ("line", self.line_of(row))
         return f"{self.name} {unit} {number:,}".strip()
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """Something that rows must not be, or that is worth a note.
+    """A condition that makes rows bad, or worth a note.
 
     Parameters
     ----------
     finding
-        What is said of the rows, such as ``"are negative"``; with ``{}`` for the value, each value is a finding.
+        Predicate of the message, such as ``"are negative"``. ``{}`` stands for the value and makes one finding per
+        value.
     bad
-        Which rows these are: an expression over the columns of the table.
+        Mask of the rows concerned, as an expression over the table's columns.
     advice
-        What to do, or a function that tells it from the first value; "" for what is only noted. Only rows with an
-        advice are bad: their value is taken as missing, and `Findings.leave_out` may drop them.
+        Remedy, or a function of the first value that returns it; "" for a mere note. Only rows of a rule with advice
+        are bad: their value counts as missing, and `Findings.leave_out` may drop them.
     column
-        The column that the finding names, for a rule over a whole table.
+        Column named in the finding, for a rule on a whole table.
     value
-        What to show of the first row; None shows its place alone.
+        Value shown for the first row; None shows only its location.
     noun
-        What is counted; only bad ``"rows"`` can be left out.
+        Unit that is counted; only bad ``"rows"`` can be dropped.
     excuse
-        The finding of a note on the same column that makes these rows a note too.
+        Finding of a note on the same column; if present, this rule's fault becomes a note.
     known
-        The ids that `value` should be among.
+        Valid ids for `value`.
     """
 
     finding: str
@@ -90,24 +91,24 @@ class Rule:
 
 @dataclass(frozen=True)
 class Found:
-    """Rows that a rule found; the values of batches and parts can be added up.
+    """Rows matched by a rule; results of batches and parts can be added.
 
     Parameters
     ----------
     where
-        Table and column; a whole sentence where that is all.
+        Table and column, or a complete sentence.
     finding, advice, noun, excuse
         See `Rule`.
     is_note
-        Whether it is a note and not a fault.
+        Whether this is a note rather than a fault.
     n, n_rows, n_alike
-        How many there are, of how many; how many of them are known but for the way of writing ids.
+        Number of matches, number of rows checked, and number of matches that are valid ids apart from their spelling.
     first
-        File, row and value of the first one, as text.
+        File index, row index and value (as text) of the first match.
     examples
-        How the table that ids refer to writes them, such as ``users has 'u1', 'u2', ...``.
+        How the referenced table spells its ids, such as ``users has 'u1', 'u2', ...``.
     file_of
-        For rows that cannot be read, of which `where` is the file: its table.
+        Table of an unreadable file's rows; `where` is then the file.
     """
 
     where: str
@@ -133,29 +134,17 @@ class Found:
 
     @property
     def table(self) -> str:
-        """The table of the rows."""
+        """Table that the rows belong to."""
         return self.file_of or self.where.partition(".")[0]
 
     @property
     def are_bad_rows(self) -> bool:
-        """Whether these are rows that may be left out."""
+        """Whether these are rows that can be dropped."""
         return self.n > 0 and not self.is_note and self.noun == "rows"
 
 
 def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings: Findings) -> Reasons:
-    """Count the rows that rules find.
-
-    Parameters
-    ----------
-    where
-        The table, or table and column.
-    rows
-        Some rows with the columns `FILE` and `ROW`; rules of columns that are not there are passed over.
-    rules
-        The rules.
-    findings
-        Gets what is found.
-    """
+    """Count the rows that match each rule, and return masks of the bad ones; rules on absent columns are skipped."""
     present = [rule for rule in rules if set(rule.bad.meta.root_names()) <= set(rows.columns)]
     masks = rows.select(rule.bad.fill_null(value=False).alias(str(n)) for n, rule in enumerate(present))
     reasons: Reasons = {}
@@ -173,7 +162,7 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
 
 
 def _count(where: str, rule: Rule, hits: pl.DataFrame, n_rows: int, *, is_forgiven: bool) -> Found:
-    """Count the bad ones of some rows, and describe the first one."""
+    """Summarise the rows that match one rule, and locate the first."""
     finding, is_note = rule.finding.format(repr(hits["value"][0])), is_forgiven or not rule.advice
     found = Found(where, finding, "", is_note, rule.noun, rule.excuse, hits.height, n_rows)
     if not rule.advice:
@@ -194,39 +183,39 @@ def _count(where: str, rule: Rule, hits: pl.DataFrame, n_rows: int, *, is_forgiv
 
 
 def fold_ids(values: pl.Series) -> pl.Series:
-    """Return ids as lower-case text, without surrounding spaces, leading zeros and a trailing ``.0``."""
+    """Normalise ids for comparison: lower-case, without surrounding spaces, leading zeros and trailing ``.0``."""
     words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
     return words.str.replace(r"\.0+$", "").str.strip_chars_start("0")
 
 
 def show_examples(name: str, ids: pl.Series) -> str:
-    """Tell how ids are written, such as "users has 'u1', 'u2', ...", where there are any."""
+    """Return how a table spells its ids, such as "users has 'u1', 'u2', ..."; "" without ids."""
     shown = ", ".join(map(repr, ids.head(2)))
     return f"{name} has {shown}{', ...' if len(ids) > 2 else ''}" if shown else ""
 
 
 @dataclass
 class Findings:
-    """Faults and notes, each a sentence; what batches and parts of tables find can be added up in any order.
+    """Faults and notes, one sentence each; findings of batches and parts can be merged in any order.
 
     Parameters
     ----------
     drop
-        Whether bad rows are left out, or faults.
+        Whether bad rows are dropped instead of reported as faults.
     forgiven
-        Columns whose bad values are taken as unknown: a note each, and no fault.
+        Columns whose bad values count as missing, with a note instead of a fault.
     sources
-        The files of each table, which know the lines of rows; none for rows without places.
+        Files of each table, which locate its rows; empty for rows without a location.
     found
-        What was found, by table and column and by what is said of it.
+        What was found, by (where, finding).
     left_out_rows, n_left_out
-        Rows that were left out, the first `MAX_LISTED` of each table; how many of each table.
+        Dropped rows, at most `MAX_LISTED` per table, and number of dropped rows per table.
     n_rows
-        How many rows of each table were read.
+        Number of rows read per table.
     tallies
-        Counts of interactions that are judged when all are read.
+        Counts of interactions, judged after all are read.
     refused
-        Tables of which too many rows are bad.
+        Tables with too many bad rows to drop.
     """
 
     drop: bool = False
@@ -240,7 +229,7 @@ class Findings:
     refused: set[str] = field(default_factory=set)
 
     def fault(self, *sentences: str) -> None:
-        """Add faults that are no matter of single rows."""
+        """Add faults that do not concern single rows."""
         for sentence in sentences:
             self.add(Found(sentence))
 
@@ -251,28 +240,28 @@ class Findings:
     def note_rows(
         self, where: str, n: int, n_rows: int, finding: str, advice: str = "", *, noun: str = "rows", first: str = ""
     ) -> None:
-        """Note "WHERE: 37 of 9,120 rows FINDING (first: FIRST); ADVICE.", counted over batches; nothing for none."""
+        """Note "WHERE: 37 of 9,120 rows FINDING (first: FIRST); ADVICE.", summed over batches; no-op if `n` is 0."""
         if n:
             self.add(Found(where, finding, advice, True, noun, n=n, n_rows=n_rows, first=(NOWHERE, 0, first)))
 
     def add(self, found: Found) -> None:
-        """Add what was found in some rows."""
+        """Add matched rows to those with the same place and finding."""
         key = (found.where, found.finding)
         self.found[key] = self.found[key] + found if key in self.found else found
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """A sentence for each fault; none for rows that are left out."""
+        """Sentences of all faults, except for rows that are dropped."""
         return tuple(map(self._sentence, filter(self._is_fault, self.found.values())))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence for each thing that was ignored or decided."""
+        """Sentences of all notes: what was ignored or decided."""
         return tuple(self._sentence(found) for found in self.found.values() if not self._is_fault(found))
 
     @property
     def hint(self) -> str:
-        """Say how few rows are bad, where that is all and leaving out 1 % of them would do; else nothing."""
+        """Suggest dropping the bad rows if that would clear every fault at 1 % per table; else ""."""
         bad = list(filter(self._is_fault, self.found.values()))
         n_bad = {table: sum(found.n for found in bad if found.table == table) for table in {f.table: 0 for f in bad}}
         if not bad or not all(f.are_bad_rows and n_bad[f.table] <= 0.01 * self.n_rows[f.table] for f in bad):
@@ -282,11 +271,11 @@ class Findings:
 
     @property
     def are_usable(self) -> bool:
-        """Whether rows may still become a dataset: faults that a later batch may excuse do not count yet."""
+        """Whether the rows can still become a dataset; a fault that a later batch may excuse does not count yet."""
         return not any(self._is_fault(found) and not found.excuse for found in self.found.values())
 
     def is_faulty(self, where: str) -> bool:
-        """Tell whether a column has faults."""
+        """Whether a column has faults."""
         return any(sentence.startswith(f"{where}: ") for sentence in self.faults)
 
     def _is_fault(self, found: Found) -> bool:
@@ -299,12 +288,12 @@ class Findings:
         if not found.n:
             return found.where
         total, (file, row, value) = found.n_rows, found.first
-        if found.noun in ("rows", "values") and not found.file_of:  # batches without any were not counted
+        if found.noun in ("rows", "values") and not found.file_of:  # batches without matches were not counted
             total = max(total, self.n_rows[found.table])
         first = ", ".join(filter(None, (value, self._describe(found.table, file, row))))
         advice = found.advice
         are_alike = 2 * found.n_alike > found.n
-        if found.examples and (are_alike or 2 * found.n > total):  # two tables may write the same ids in two ways
+        if found.examples and (are_alike or 2 * found.n > total):  # two tables may spell the same ids differently
             first = f"{first}; {found.examples}"
             advice = WRITE_ALIKE if are_alike else f"{WRITE_ALIKE}, {advice}"
         if not found.is_note and not self._is_fault(found):
@@ -313,27 +302,14 @@ class Findings:
         return f"{counted}{first and f' (first: {first})'}{advice and f'; {advice}'}."
 
     def _describe(self, table: str, file: int | str, row: int) -> str:
-        """Name the place of a row; "" where it is not known."""
+        """Return the location of a row; "" if unknown."""
         files = self.sources.get(table, ())
         if isinstance(file, str):
             return f"{file} line {row:,}"
         return files[file].describe(row) if files and file != NOWHERE else ""
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
-        """Record the bad rows of a batch, where these may be left out.
-
-        Parameters
-        ----------
-        table, rows
-            The table, and the batch as it was read, with `FILE` and `ROW`.
-        reasons
-            The bad rows.
-
-        Returns
-        -------
-        polars.Series
-            bool, shape (n_rows,): which rows to keep.
-        """
+        """Record the bad rows of a batch, if they may be dropped; return the mask of rows to keep, shape (n_rows,)."""
         if not self.drop or not reasons:
             return pl.repeat(True, rows.height, eager=True)
         masks = pl.DataFrame(reasons)
@@ -349,13 +325,13 @@ class Findings:
         return ~is_bad
 
     def leave_out_unread(self, table: str, n: int, rows: list[LeftOut]) -> None:
-        """Record rows of a file that could not even be read, of which the first are listed."""
+        """Record rows that could not be parsed: their number, and the first of them."""
         self.n_rows[table] += n
         self.n_left_out[table] += n
         self.left_out_rows += rows
 
     def join_left_out(self, table: str) -> None:
-        """Make one record of two of the same row, which two parts found bad for reasons of their own."""
+        """Merge records of the same row that two parts found bad for different reasons."""
         of_table = sorted((row for row in self.left_out_rows if row[0] == table), key=_place_of)
         joined = [
             (*rows[0][:4], sorted({reason for row in rows for reason in row[4]}, reverse=True))
@@ -366,7 +342,7 @@ class Findings:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """A line of JSON for each row that was left out, by table and place; further ones than `MAX_LISTED` counted."""
+        """One line of JSON per dropped row, by table and location; rows beyond `MAX_LISTED` are only counted."""
         lines = []
         for table, rows in groupby(_first_rows(self.left_out_rows), key=lambda row: row[0]):
             for _, file, row, content, reasons in rows:
@@ -377,12 +353,9 @@ class Findings:
         return tuple(lines)
 
     def settle(self, share: float) -> None:
-        """Judge the rows that were left out: up to a share of each table, from 0 to 1, is a note, more is a fault.
+        """Judge the dropped rows: a note up to a share (0 to 1) of each table, a fault above it.
 
-        Raises
-        ------
-        ConfigError
-            The share is not from 0 to 1.
+        Raises ConfigError if the share is not from 0 to 1.
         """
         if not 0 <= share <= 1:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
@@ -402,7 +375,7 @@ class Findings:
         return f"{table}: {count_of(n, self.n_rows[table], 'rows')}{what} ({_percent(n / self.n_rows[table])})"
 
     def merge(self, others: Iterable[Findings]) -> None:
-        """Add the findings of other parts of the tables."""
+        """Merge the findings of other parts of the tables."""
         for other in others:
             self.sources = other.sources | self.sources
             for found in other.found.values():
@@ -414,21 +387,21 @@ class Findings:
 
 
 def _place_of(row: LeftOut) -> tuple[Any, ...]:
-    """Return what rows that were left out are sorted by."""
+    """Sort key of dropped rows: table and location."""
     return row[0], isinstance(row[1], int), *row[1:4]
 
 
 def _first_rows(rows: Iterable[LeftOut]) -> list[LeftOut]:
-    """Return the first rows of each table that were left out, in order; of the others only the number is known."""
+    """Return the first `MAX_LISTED` dropped rows of each table, in order."""
     tables = groupby(sorted(rows, key=_place_of), key=lambda row: row[0])
     return [row for _, of_table in tables for row in islice(of_table, MAX_LISTED)]
 
 
 def _show(value: Any) -> str:
-    """Write a value as people do: text in quotes, whole numbers without decimals."""
+    """Format a value: text in quotes, integral floats without decimals."""
     return repr(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def _percent(share: float) -> str:
-    """Write a share with as many digits as it takes to tell it from 0, such as 1% or 0.02%."""
+    """Format a share with three significant digits, such as 1% or 0.02%."""
     return f"{100 * share:.3g}%"

@@ -1,4 +1,4 @@
-"""Which files of a folder are tables, by their names alone; no file is opened here."""
+"""Discovery of table files in a folder, by name only; opens no file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from firstday.tables.faults import Findings
 from firstday.tables.schema import TABLES, WHOLE_NUMBER
 
 Format = Literal["Parquet", "CSV", "JSON lines"]
-"""The format of a file's rows; CSV stands for every text with separators."""
+"""Row format of a file; CSV means any separated text."""
 Packing = Literal["", "gzip", "zstd"]
-"""How a file is compressed as a whole."""
+"""Compression of a whole file."""
 
 _FORMATS: Mapping[str, Format] = {
     ".parquet": "Parquet",
@@ -32,13 +32,13 @@ ENDINGS: Mapping[str, tuple[Format, Packing]] = {
     for suffix, packing in _PACKINGS.items()
     if content != "Parquet" or not suffix
 }
-"""The endings of the files that are read, in lower case."""
+"""Supported file extensions, in lower case."""
 _OTHER_ENDINGS = re.compile(
     r"\.(xls[xmb]?|ods|orc|avro|feather|arrow|ipc|pkl|pickle|h5|hdf5|json|xml|html|txt|dat|sql|db|sqlite3?|duckdb|mdb"
     r"|accdb|zip|7z|rar|tar|tgz|bz2|xz|gz|zst|lz4|snappy|br)$",
     re.IGNORECASE,
 )
-"""Formats that hold tables and are not read."""
+"""Extensions of tabular formats that are not supported."""
 _OTHER_WORDS: Mapping[str, str] = {
     **dict.fromkeys(("event", "log", "play", "stream", "rating", "click", "view", "listen"), "interactions"),
     **dict.fromkeys(("customer", "profile", "member"), "users"),
@@ -46,11 +46,11 @@ _OTHER_WORDS: Mapping[str, str] = {
     **dict.fromkeys(("playlist",), "collections"),
     **dict.fromkeys(("friendship", "follow", "follower"), "friends"),
 }
-"""What others call the tables."""
+"""Common names for the tables elsewhere."""
 _VECTORS = "embeddings"
 _MISSING = "__HIVE_DEFAULT_PARTITION__"
 _MAX_NOTES = 20
-"""Files that are not tables are named one by one up to this number."""
+"""Maximum number of ignored files named individually."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,11 @@ class TableFile:
     Parameters
     ----------
     name
-        As seen from the folder of tables, with ``/`` between folders.
+        Path relative to the folder of tables, with ``/`` as separator.
     format, packing
-        Its format according to its name.
+        Format and compression, from the extension.
     partitions
-        The columns that its folders give it: ``{"date": "2024-05-01"}`` under ``date=2024-05-01/``; None is a missing
-        value.
+        Hive partition columns: ``{"date": "2024-05-01"}`` under ``date=2024-05-01/``; None is a missing value.
     """
 
     name: str
@@ -76,16 +75,16 @@ class TableFile:
 
 @dataclass(frozen=True)
 class TableFiles:
-    """The files of one table, in the order of their names.
+    """The files of one table, sorted by name.
 
     Parameters
     ----------
     table
-        The table's name.
+        Table name.
     path
-        The file or the folder, as messages name it: ``users.csv``, ``interactions/``.
+        The file or folder, as messages name it: ``users.csv``, ``interactions/``.
     files
-        All in one format.
+        Files, all of the same format.
     """
 
     table: str
@@ -94,25 +93,15 @@ class TableFiles:
 
     @property
     def format(self) -> Format:
-        """The format of the rows."""
+        """Format of the rows."""
         return self.files[0].format
 
 
 def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFiles | None]:
-    """Tell which files are tables.
+    """Return the files of each table found, in the order of `TABLES`; None for a table with a fault.
 
-    Parameters
-    ----------
-    paths
-        All files under the folder of tables, named as seen from there with ``/`` between folders. Folders may be listed
-        too, with ``/`` at the end: one without files is a fault.
-    findings
-        Gets a fault for whatever looks like a table and is not read, and a note for the rest.
-
-    Returns
-    -------
-    dict
-        The tables that are there, in the order of `TABLES`; None for one that has a fault.
+    `paths` are relative to the folder of tables, separated by ``/``. Folders may be included with a trailing ``/``; an
+    empty table folder is a fault. Other files get a note.
     """
     found: dict[str | None, dict[str, list[str]]] = {}
     for name in sorted(paths):
@@ -126,7 +115,7 @@ def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFile
 
 
 def _locate(name: str) -> tuple[str | None, str]:
-    """Return the table that a file or its folder is named after, and the file or the folder."""
+    """Return the table that a path belongs to, if any, and the table's file or folder."""
     parts = name.split("/")
     depth = 2 if len(parts) > 1 and parts[0].lower() == _VECTORS else 1
     head = "/".join(parts[:depth])
@@ -140,7 +129,7 @@ def _locate(name: str) -> tuple[str | None, str]:
 def _choose(
     table: str, paths: Mapping[str, list[str]], ignored: dict[str, str], findings: Findings
 ) -> TableFiles | None:
-    """Return the files of a table; None with a fault. `paths` has the names of the files in each file and folder."""
+    """Return the files of a table, or None with a fault; `paths` maps each candidate to its file names."""
     readable = [path for path, names in paths.items() if path.endswith("/") or _ending_of(names[0])]
     if not readable:
         findings.fault(*map(_not_read, paths))
@@ -166,53 +155,53 @@ def _choose(
 
 
 def may_hold_tables(folder: str) -> bool:
-    """Tell whether a folder in the folder of tables has to be searched for files."""
+    """Whether a subfolder of the folder of tables must be searched."""
     return folder.lower() == _VECTORS or _table_of(folder) is not None
 
 
 def _is_hidden(part: str) -> bool:
-    """Tell whether a file or folder is a system's, an office program's or Spark's own; partition folders are not."""
+    """Whether a path component is hidden, or internal to Spark or an office program; partition folders are not."""
     return part.startswith((".", "~$")) or (part.startswith("_") and "=" not in part) or part.lower().endswith(".crc")
 
 
 def split_ending(name: str) -> tuple[str, str]:
-    """Split the name of a file that is read at its ending: ``("users", ".csv.gz")``."""
+    """Split off a supported extension: ``("users", ".csv.gz")``."""
     n = len(name) - len(next(filter(name.lower().endswith, ENDINGS), ""))
     return name[:n], name[n:]
 
 
 def _ending_of(name: str) -> str:
-    """Return the ending of a file that is read, in lower case; "" for others."""
+    """Return a supported extension in lower case; "" for other files."""
     return split_ending(name)[1].lower()
 
 
 def _base(name: str) -> str:
-    """Return a file's name up to the first dot."""
+    """Strip everything from the first dot of a file name."""
     folder, slash, last = name.rpartition("/")
     return f"{folder}{slash}{last.split('.')[0]}"
 
 
 def _table_of(name: str) -> str | None:
-    """Return the table that a file or folder is named after; Spark makes folders such as ``users.parquet/``."""
+    """Return the table named by a file or folder; Spark creates folders such as ``users.parquet/``."""
     return next((table for table in (name.lower(), split_ending(name)[0].lower()) if table in TABLES), None)
 
 
 def _table_file(name: str, path: str) -> TableFile:
-    """Describe a file of a table by its name."""
+    """Derive format, compression and partition columns from a file name."""
     pairs = [part.partition("=") for part in name.removeprefix(path).split("/")[:-1]]
     columns = {unquote(key): _read_partition(unquote(value)) for key, equals, value in pairs if key and equals}
     return TableFile(name, *ENDINGS[_ending_of(name)], columns)
 
 
 def _read_partition(value: str) -> str | int | None:
-    """Return a value of a folder's name as a whole number where nothing is lost; None for a missing one."""
+    """Decode a Hive partition value: integers if lossless, None if missing."""
     if value in {"", _MISSING}:
         return None
     return int(value) if re.match(WHOLE_NUMBER, value) else value
 
 
 def _not_read(name: str) -> str:
-    """Return the fault of a table in a format that is not read."""
+    """Return the fault of a table in an unsupported format."""
     base = _base(name)
     return (
         f"{name}: firstday does not read .{name.rpartition('.')[2].lower()}; export the table as {base}.parquet, "
@@ -221,7 +210,7 @@ def _not_read(name: str) -> str:
 
 
 def _note_ignored(ignored: Mapping[str, str], tables: Collection[str], findings: Findings) -> None:
-    """Note what is not a table."""
+    """Note the files that are not tables."""
     for name, text in list(ignored.items())[:_MAX_NOTES]:
         findings.note(f"{name}: {text or f'ignored (not a table of firstday{_guess(name, tables)})'}.")
     if len(ignored) > _MAX_NOTES:
@@ -229,7 +218,7 @@ def _note_ignored(ignored: Mapping[str, str], tables: Collection[str], findings:
 
 
 def _guess(name: str, tables: Collection[str]) -> str:
-    """Return a hint at the table that a file was meant to be, among those that are not there; "" without one."""
+    """Suggest the absent table that a file was probably meant to be; "" without one."""
     path, slash = name.rstrip("/"), "/" if name.endswith("/") else ""
     if not (slash or _ending_of(name) or _OTHER_ENDINGS.search(name)):
         return ""

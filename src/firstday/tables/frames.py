@@ -1,4 +1,4 @@
-"""Tables as data frames of any library that Narwhals knows: pandas, Polars, PyArrow, DuckDB and others."""
+"""Tables from data frames of any library supported by Narwhals: pandas, Polars, PyArrow, DuckDB and others."""
 
 from __future__ import annotations
 
@@ -18,20 +18,7 @@ KINDS = "a frame of pandas, Polars, PyArrow, DuckDB or Spark"
 
 
 def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawTable | None]:
-    """Take tables that are data frames; a lazy frame of Polars is read a batch at a time.
-
-    Parameters
-    ----------
-    tables
-        Data frames by the name of their table.
-    findings
-        Gets the faults and notes.
-
-    Returns
-    -------
-    dict
-        The tables, by name; None for one that cannot be read.
-    """
+    """Wrap data frames as raw tables, None for one that cannot be read; a Polars LazyFrame is read in batches."""
     raw: dict[str, RawTable | None] = {}
     for name, frame in tables.items():
         if name not in TABLES:
@@ -43,7 +30,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
         except TypeError:
             findings.fault(f"{name}: is of the type {type(frame).__name__}, which holds no table; give {KINDS}.")
             continue
-        except Exception as error:  # such as two columns of one name
+        except Exception as error:  # such as duplicate column names
             findings.fault(f"{name}: the frame cannot be read ({first_line(error)}); correct it.")
             continue
         try:
@@ -60,14 +47,14 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
 
 
 def unknown_table(name: object) -> str:
-    """Return the fault of a frame whose name is no table's."""
+    """Return the fault of a frame under an unknown table name."""
     near = get_close_matches(str(name), TABLES, 1)
     hint = f"; did you mean {near[0]}?" if near else f"; the tables are {', '.join(TABLES)}."
     return f"{name}: is no table of firstday{hint}"
 
 
 def _to_polars(known: nw.DataFrame[Any] | nw.LazyFrame[Any]) -> pl.LazyFrame:
-    """Bring a frame of any library to Polars; one that is lazy there stays so."""
+    """Convert a frame of any library to Polars; only a Polars LazyFrame stays lazy."""
     if isinstance(known, nw.DataFrame):
         return known.to_polars().lazy()
     native = known.to_native()
@@ -78,7 +65,7 @@ def _to_polars(known: nw.DataFrame[Any] | nw.LazyFrame[Any]) -> pl.LazyFrame:
 
 
 def _name_columns(name: str, known: nw.DataFrame[Any] | nw.LazyFrame[Any], error: Exception) -> list[str]:
-    """Say which columns of a frame its library does not hand over, and why."""
+    """Return one fault for each column that cannot be converted to Polars, or one for the whole frame."""
     if isinstance(error, ImportError):
         return [f"{name}: the frame cannot be read ({first_line(error)}); run: pip install pyarrow."]
     if isinstance(known, nw.LazyFrame):

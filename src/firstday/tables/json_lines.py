@@ -1,4 +1,4 @@
-"""Files with one JSON object on each line: the types of all their values, and what Polars would misread."""
+"""JSON Lines files: common types of all values, and checks for what Polars would misread."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from firstday.tables.text import EMPTY, LineOf, Record, Text, UnreadableError, c
 _TRUTH, _NUMBERS, _TEXT, _LISTS, _OBJECTS = "true or false", "numbers", "text", "lists", "objects"
 _KINDS: dict[type, str] = {bool: _TRUTH, int: _NUMBERS, float: _NUMBERS, str: _TEXT, list: _LISTS, dict: _OBJECTS}
 _OBJECT = pl.Struct([])
-"""The type of an object within a row, of which nothing is read."""
+"""Type of a nested object, whose fields are not read."""
 _NO_OBJECT = ("are no JSON objects", "write one on each line, with null for what is missing")
 
 
 class _DoubtError(UnreadableError):
-    """Polars cannot read the file, or may read it in another way than it is meant."""
+    """Polars cannot read the file, or may read it differently from what is meant."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"cannot be read as JSON lines ({reason}); write the file again.")
 
 
 def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
-    """Open JSON lines for reading in batches; see `firstday.tables.separated.scan_text`.
+    """Scan JSON Lines in batches; see `firstday.tables.separated.scan_text`.
 
-    The types of columns are those of all lines; a column that a line lacks is null there.
+    Column types are inferred from all lines; a column absent from a line is null there.
     """
     try:
         columns, line_of = _find_types(text)
@@ -45,7 +45,7 @@ def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineO
 
 
 def _find_types(text: Text, *, may_hold_brackets: bool = False) -> tuple[dict[str, pl.DataType], LineOf]:
-    """Return the types of a file's columns, and the lines of its rows."""
+    """Return the column types of a file, and the line of each row."""
     columns: dict[str, pl.DataType] = {}
     blank: list[int] = []
     n_lines = 0
@@ -69,14 +69,14 @@ def _find_types(text: Text, *, may_hold_brackets: bool = False) -> tuple[dict[st
 
 
 def _without_fields(kind: Any) -> pl.DataType:
-    """Return a type in which nothing is read of objects."""
+    """Replace nested struct types by an empty struct."""
     if isinstance(kind, pl.List):
         return pl.List(_without_fields(kind.inner))
     return _OBJECT if isinstance(kind, pl.Struct) else kind
 
 
 def _check_lines(text: Text, findings: Findings) -> None:
-    """Find bad lines and columns whose values have no type in common, line by line; in a copy bad lines are blank."""
+    """Find bad lines and columns of mixed types, line by line; bad lines are blank in the copy."""
     kinds: dict[str, dict[str, int]] = {}
 
     def read(lines: Iterator[str]) -> Iterator[Record]:
@@ -91,7 +91,7 @@ def _check_lines(text: Text, findings: Findings) -> None:
     may_be_read, faults = copy_rows(text, read, 0, findings), []
     for column, firsts in kinds.items():
         nested = {_LISTS, _OBJECTS} & set(firsts)
-        if len(firsts) > 1 and (nested or set(firsts) == {_TRUTH, _NUMBERS}):  # numbers beside text become text
+        if len(firsts) > 1 and (nested or set(firsts) == {_TRUTH, _NUMBERS}):  # numbers mixed with text become text
             (one, first), *_, (other, second) = sorted(firsts.items(), key=lambda kind: kind[0] in nested)
             faults.append(
                 f"{column} holds {one} (first: line {first:,}) and {other} (first: line {second:,}); "
@@ -102,7 +102,7 @@ def _check_lines(text: Text, findings: Findings) -> None:
 
 
 def _parse(line: str) -> dict[str, Any] | None:
-    """Read an object; None for anything else."""
+    """Parse a JSON object; None for anything else."""
     try:
         row = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -111,5 +111,5 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 
 def _refuse(word: str) -> NoReturn:
-    """Refuse NaN and Infinity, which are not JSON."""
+    """Reject NaN and Infinity, which are not JSON."""
     raise ValueError(word)

@@ -1,4 +1,4 @@
-"""RawTable: a table as it was written, read a batch of rows at a time, each row with its place."""
+"""RawTable: an unconverted table, read in batches, with the location of each row."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from firstday.tables.faults import FILE, ROW, Findings, SourceFile
 from firstday.tables.zstd import ZstdError
 
 BATCH_ROWS = 1_000_000
-"""Rows of interactions in memory at once while reading, about."""
+"""Approximate number of interaction rows held in memory while reading."""
 PACKING_ERRORS = (OSError, EOFError, zlib.error, ZstdError)
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeError, *PACKING_ERRORS)
-"""What reading a damaged file can raise."""
+"""Exceptions that reading a damaged file can raise."""
 
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
-    """A table as it stands in its files, read a batch of rows at a time.
+    """An unconverted table, read in batches.
 
     Parameters
     ----------
     files
-        The rows of each file: the columns, all files with the same ones, and `FILE` and `ROW`.
+        Rows of each file, with `FILE`, `ROW` and the same columns in all files.
     sources
-        The files, by number; none where rows have no place.
+        Files, by index; empty if rows have no location.
     format
-        What its files are; CSV stands for every text with separators.
+        File format; CSV means any separated text.
     name
-        What it is called where it has no files.
+        Name in messages for a table without files.
     """
 
     files: tuple[pl.LazyFrame, ...]
@@ -44,17 +44,17 @@ class RawTable:
 
     @classmethod
     def of(cls, frame: pl.DataFrame | pl.LazyFrame, name: str) -> RawTable:
-        """Make a table of a frame in memory."""
+        """Wrap an in-memory frame."""
         return cls((add_place(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), name=name)
 
     @property
     def is_text(self) -> bool:
-        """Whether it comes from text with separators, in which every value is text."""
+        """Whether the table comes from separated text, where every value is text."""
         return self.format == "CSV"
 
     @cached_property
     def columns(self) -> list[str]:
-        """The names of the columns, in file order."""
+        """Column names, in file order."""
         return [name for name in self.files[0].collect_schema().names() if name not in (FILE, ROW)]
 
     @cached_property
@@ -64,23 +64,13 @@ class RawTable:
 
     @cached_property
     def n_rows(self) -> int:
-        """How many rows the files have."""
+        """Number of rows in all files."""
         return sum(rows.select(pl.len()).collect().item() for rows in self.files)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Read a batch of rows at a time, in file order; small files come in one batch.
+        """Yield batches of rows in file order; small files are combined, and an empty table yields one empty batch.
 
-        A table without rows gives one empty batch.
-
-        Parameters
-        ----------
-        columns
-            Columns to read besides `FILE` and `ROW`; all if None.
-
-        Raises
-        ------
-        DataError
-            A file is damaged.
+        Reads `columns` in addition to `FILE` and `ROW`; all if None. Raises DataError if a file is damaged.
         """
         names = [*(self.columns if columns is None else columns), FILE, ROW]
         waiting = [self.files[0].select(names).clear().collect()]
@@ -100,7 +90,7 @@ class RawTable:
             yield pl.concat(waiting)
 
     def into_memory(self, findings: Findings) -> RawTable | None:
-        """Return the table with its rows read; None, with a fault, where a file is damaged."""
+        """Load all rows and return the table; None, with a fault, if a file is damaged."""
         try:
             _ = self.whole
         except DataError as error:
@@ -110,12 +100,12 @@ class RawTable:
 
 
 def add_place(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:
-    """Add the number of the file to rows with their numbers in it."""
+    """Add the file index to rows that have their row index."""
     return rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, without a closing dot; what Polars stumbles over is damage."""
+    """Return the first line of an error message, without its final dot; a Polars panic means damage."""
     if isinstance(error, pl.exceptions.PanicException):
         return "it is damaged"
     lines = str(error).strip().splitlines()
@@ -123,7 +113,7 @@ def first_line(error: BaseException) -> str:
 
 
 def join_types(name: str, one: Any, other: Any) -> pl.DataType:
-    """Return a type for the values of both, which are of one column; raise SchemaError where there is none."""
+    """Return the common type of two types of one column; raise SchemaError if there is none."""
     if pl.Null in (one, other) or one == other:
         known: pl.DataType = other if one == pl.Null else one
         return known

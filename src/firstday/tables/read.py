@@ -1,4 +1,4 @@
-"""Reading the files of a folder's tables: those in memory, and interactions a batch of rows at a time."""
+"""Readers for the tables of a folder: loaded into memory, except for interactions, which are read in batches."""
 
 from __future__ import annotations
 
@@ -18,24 +18,14 @@ from firstday.tables.separated import scan_text
 from firstday.tables.text import EMPTY, UnreadableError, open_text
 
 STREAMED = "interactions"
-"""The only table that may be larger than memory: it stays in its files."""
+"""The only table that may exceed memory; its rows stay in the files."""
 
 
 def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
-    """Find every table in a folder, and read all but interactions.
+    """Find all tables in a folder, and load all but interactions; None for a table that cannot be read.
 
-    Parameters
-    ----------
-    folder
-        Holds, for each table, a file such as ``NAME.parquet`` or ``NAME.csv``, or a folder ``NAME`` of such files; see
-        `find_tables`.
-    findings
-        Gets the faults and notes.
-
-    Returns
-    -------
-    dict
-        The tables that are there, by name; None for one that cannot be read.
+    Each table is a file such as ``NAME.parquet`` or ``NAME.csv``, or a folder ``NAME`` of such files; see
+    `find_tables`.
     """
     paths = dict(_list_files(folder, findings))
     tables: dict[str, RawTable | None] = {}
@@ -46,7 +36,7 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
 
 
 def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[tuple[str, Path]]:
-    """List the files of a folder and of those in it that may be tables, named as seen from it."""
+    """Yield the relative name and path of each entry, descending into folders that may be tables."""
     try:
         entries = sorted(folder.iterdir())
     except PermissionError:
@@ -64,17 +54,7 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
 
 
 def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) -> RawTable | None:
-    """Open all files of a table, and give them the same columns; None where there are faults.
-
-    Parameters
-    ----------
-    table
-        Its files by name.
-    paths
-        Where each file is.
-    findings
-        Gets the faults and notes.
-    """
+    """Open all files of a table and align their columns; None if there are faults. `paths` maps file names to paths."""
     files = [opened for file in table.files if (opened := _open_file(paths[file.name], file, table.table, findings))]
     if len(files) < len(table.files):
         return None
@@ -82,13 +62,13 @@ def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) ->
         rows.with_columns(
             pl.lit(value).alias(name)
             for name, value in file.partitions.items()
-            if name not in rows.collect_schema()  # a column of the file comes before its partition
+            if name not in rows.collect_schema()  # a column of the file takes precedence
         )
         for file, (rows, _) in zip(table.files, files, strict=True)
     ]
     schemas = [{name: kind for name, kind in scan.collect_schema().items() if name != ROW} for scan in scans]
     for file, schema in zip(table.files, schemas, strict=True):
-        if schema.keys() != schemas[0].keys() and table.format != "JSON lines":  # a row of those may lack any column
+        if schema.keys() != schemas[0].keys() and table.format != "JSON lines":  # JSON objects may lack any column
             findings.fault(describe_other_columns(table, file.name, schema, schemas[0]))
             return None
     shared: dict[str, pl.DataType] = {}
@@ -108,7 +88,7 @@ def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) ->
 
 
 def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
-    """Return the fault of a file whose columns are not those of its table's first file."""
+    """Return the fault of a file whose columns differ from those of its table's first file."""
     return (
         f"{name}: has other columns ({', '.join(columns)}) than {table.files[0].name} "
         f"({', '.join(first)}); give every file of {table.table} the same columns."
@@ -116,7 +96,7 @@ def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str],
 
 
 def describe_other_types(table: TableFiles, reason: str) -> str:
-    """Return the fault of files with a column of types that do not go together."""
+    """Return the fault of files with incompatible column types."""
     return f"{table.path}: the files have columns of different types ({reason}); align them."
 
 
@@ -142,7 +122,7 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> t
 
 
 def _describe_damage(file: TableFile, error: BaseException) -> str:
-    """Say that a file cannot be opened, unpacked or read, after its name."""
+    """Describe why a file cannot be opened, decompressed or read."""
     if isinstance(error, PermissionError):
         return "may not be read; allow reading it."
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

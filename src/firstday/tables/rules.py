@@ -1,4 +1,4 @@
-"""All rules for tables: those for the values of each kind of column, and those for the rows of each table."""
+"""Validation rules: for the values of each column kind, and for the rows of each table."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from firstday.tables.schema import DAY_US, ITEM
 
 OR_DROP = "or drop the rows"
 FIRST_NAMED = 3
-"""Items without a vector that are named."""
+"""Maximum number of items without a vector named in a message."""
 COPY = "firstday: copy"
-"""The column that marks rows that only repeat an earlier one."""
+"""Column that marks duplicates of an earlier row."""
 WRITTEN, VALUE = pl.col("written"), pl.col("value")
-"""A column as it was read, and its converted values."""
+"""The column as read, and its converted values."""
 MAX_AGE_YEARS = 120
 MAX_POSITION = 2**31 - 1
 FIRST_BIRTH_YEAR = 1900
-"""An age from here to this year is a year of birth."""
+"""An age from this year to the current one is a year of birth."""
 WHOLE_WITH_DECIMALS = r"^(-?\d+)\.0+$"
 DECIMAL_COMMA = r"^[-+]?\d+,\d+$"
 COMMA_OF_THOUSANDS = r"^[-+]?[1-9]\d{0,2},\d{3}$"
@@ -30,9 +30,9 @@ IN_BRACKETS = r"^\s*(\[.*\]|\(.*\)|\{.*\})\s*$"
 MARKS_FOR_MISSING = (
     "n/a", "#n/a", "na", "<na>", "null", "(null)", "none", "nil", "nan", "nat", r"\n", "-", "--", "?", "unknown",
 )  # fmt: skip
-"""What programs and people write where nothing is known, in lower case."""
+"""Missing-value markers written by programs and people, in lower case."""
 NO_IDS = ("n/a", "#n/a", "<na>", "null", "(null)", "none", "nan", "nat", r"\n")
-"""Marks for missing that are hardly the id of anything."""
+"""Missing-value markers that are unlikely to be real ids."""
 WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
 GIVE_ZONE = (
     'give them their zone (pandas .dt.tz_localize("UTC"), Polars .dt.replace_time_zone("UTC"), SQL AT TIME ZONE '
@@ -43,17 +43,17 @@ SAME_LENGTH = "bring vectors of one model, all of the same length"
 END_OF_JANUARY_US = 31 * DAY_US
 YEAR_10000_US = 253_402_300_800_000_000
 UNITS = ((10**11, "s", "seconds"), (10**14, "ms", "milliseconds"), (10**17, "us", "microseconds"))
-"""Numbers below the first of each are probably moments of our time in this unit: Polars' and pandas' name, the word."""
+"""Units of bare timestamps: exclusive upper limit of plausible present-day values, name in Polars and pandas, word."""
 
 
 def _describe_readings(text: str) -> str:
-    """Return the advice for a number such as ``1,500``."""
+    """Return the advice for an ambiguous number such as ``1,500``."""
     decimal, thousands = float(text.replace(",", ".")), int(text.replace(",", ""))
     return f"write {decimal} or {thousands}: with a dot for decimals, and nothing for thousands"
 
 
 def _describe_conversion(number: Any) -> str:
-    """Return how to convert bare numbers to moments, in the unit that the first one probably has."""
+    """Return how to convert numeric timestamps, guessing the unit from the first value."""
     size = abs(float(number))
     unit, name = next(((unit, name) for limit, unit, name in UNITS if size < limit), ("ns", "nanoseconds"))
     spark = "" if unit == "ns" else f", Spark timestamp_{name if unit == 's' else name.replace('seconds', 's')}(x)"
@@ -201,16 +201,16 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
     ),
     "list": (Rule("hold a list in brackets as one text; store lists", WRITTEN.str.contains(IN_BRACKETS)),),
 }
-"""The rules for values, by the kind of their column."""
+"""Rules for values, by column kind."""
 
 
 def empty_rules(*columns: str) -> tuple[Rule, ...]:
-    """Make the rules of columns that must have a value in every row."""
+    """Return the rules of columns that must not be null."""
     return tuple(Rule("are empty", pl.col(name).is_null(), f"fill them in {OR_DROP}", name) for name in columns)
 
 
 def _unique(name: str) -> tuple[Rule, ...]:
-    """Make the rules of an id that may not repeat."""
+    """Return the rules of a unique id column."""
     ids = pl.col(name)
     repeats = ids.is_not_null() & ~ids.is_first_distinct() & ~pl.col(COPY)
     return (
@@ -245,24 +245,24 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "embeddings/users": _unique("user_id"),
     "embeddings/items": _unique("item_id"),
 }
-"""The rules that need nothing but the rows of the table, its columns being converted."""
+"""Rules that need only the rows of the table itself, after conversion."""
 
 
 def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr, where: pl.Expr | None = None) -> Rule:
-    """Return the rule of ids that must be known.
+    """Return the rule of a foreign-key column.
 
     Parameters
     ----------
     column
-        The column with ids.
+        Column with ids.
     name
-        What they are ids of: users, items, or the members of an entity.
+        What the ids identify: users, items, or members of an entity.
     ids
-        The known ones.
+        Known ids.
     is_unknown
-        Which rows have another one, nulls among them.
+        Mask of rows with any other id, including null.
     where
-        Rows with the entity, where the ids are of its members.
+        Mask of rows of the entity, if the ids are members of one.
     """
     finding, home = f"name unknown {name}", name
     if where is not None:

@@ -1,4 +1,4 @@
-"""The tables that firstday reads: their columns, the kinds of these, and the names that people give them."""
+"""Table schemas: columns, their kinds, and common alternative names."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import polars as pl
 from firstday.tables.faults import Findings
 
 Kind = Literal["id", "tag", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity"]
-"""What a column holds; a tag is an id that nothing else refers to, a time a moment in UTC, an age one in years."""
+"""Content of a column: a tag is an id that nothing refers to, a time is in UTC, an age in years."""
 Frames = Mapping[str, pl.DataFrame]
-"""Tables by name, every column in its final type."""
+"""Tables by name, with every column in its final type."""
 
 
 @dataclass(frozen=True)
 class TableSchema:
-    """What one table may hold.
+    """Schema of a table.
 
     Parameters
     ----------
     kinds
-        The kind of each column that firstday knows, in the order of the documentation.
+        Kind of each column of the schema, in the order of the documentation.
     required
-        Columns that must be there; interactions also need ``item_id`` or ``entity`` (`firstday.data.interactions`).
+        Required columns; interactions also need ``item_id`` or ``entity`` (`firstday.data.interactions`).
     unique
-        The id column that may not repeat, or None.
+        Id column that must be unique, or None.
     others
-        The kind of all other columns; None where these are ignored.
+        Kind of all other columns; None ignores them.
     copies_of
-        Columns that may be alike in several rows, of which the earliest counts.
+        Columns that may repeat across rows; only the earliest row counts.
     """
 
     kinds: Mapping[str, Kind]
@@ -76,7 +76,7 @@ TABLES: Mapping[str, TableSchema] = {
     "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
     "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
 }
-"""What each table may hold; users and items come before the tables that name them."""
+"""Schemas by table name; users and items precede the tables that refer to them."""
 USER_COLUMNS = (
     ("users", "user_id"),
     ("interactions", "user_id"),
@@ -85,26 +85,26 @@ USER_COLUMNS = (
     ("assignments", "user_id"),
     ("embeddings/users", "user_id"),
 )
-"""Every column with ids of users; the first is the table of users."""
+"""All columns with user ids, starting with the primary key of `users`."""
 ITEM_COLUMNS = (
     ("items", "item_id"),
     ("interactions", "item_id"),
     ("collections", "item_id"),
     ("embeddings/items", "item_id"),
 )
-"""Every column with ids of items; the first is the table of items."""
+"""All columns with item ids, starting with the primary key of `items`."""
 ITEM = "item"
-"""The entity that is recommended; every other entity (artist, genre, ...) is a set of items."""
+"""The recommended entity; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 DAY_US = 86_400_000_000
 OF_IMPRESSIONS = ("position", "propensity", "policy")
-"""Columns of interactions that say something of impressions alone; a list's id may stand beside a use, too."""
+"""Columns of interactions that only impressions have; `list_id` may also attribute a use to a list."""
 DEFAULT_SIGNAL = "stream"
 RESERVED_GROUPS = ("interactions", "friends")
-"""Names with another meaning in a user's signals, so that no profile column can have them."""
+"""Keys with another meaning in a user's signals, which no profile column may use."""
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 PANDAS_INDEX = r"Unnamed: \d+|__index_level_\d+__"
-"""Columns that pandas makes of a table's index; in CSV, the first column also has an empty name."""
+"""Columns that pandas writes for an index; in CSV, the index is a first column with an empty name."""
 
 
 def missing_column(name: str, label: str, columns: Iterable[str]) -> str:
@@ -121,7 +121,7 @@ def missing_column(name: str, label: str, columns: Iterable[str]) -> str:
 
 
 def hint_at_name(name: str, label: str, columns: Iterable[str]) -> str:
-    """Return a hint where a column's name is that of a known optional one but for its spelling; else ""."""
+    """Suggest the absent optional column of which this name is a spelling variant; else ""."""
     known = [*TABLES[name].kinds, *(["genre"] if name == "items" else [])]
     absent = [column for column in known if column not in columns and column not in TABLES[name].required]
     meant = [column for column in absent if fold_name(label).removesuffix("s") == fold_name(column).removesuffix("s")]
@@ -129,16 +129,16 @@ def hint_at_name(name: str, label: str, columns: Iterable[str]) -> str:
 
 
 def fold_name(label: str) -> str:
-    """Return a column's name as spellings are compared: ``userid`` for ``User_ID``."""
+    """Normalise a column name for comparison: ``userid`` for ``User_ID``."""
     return re.sub(r"[\W_]", "", label.lower())
 
 
 def show_name(label: str) -> str:
-    """Return a column's name for a sentence, in quotes where it would be hard to see."""
+    """Format a column name for a message, in quotes if it is empty or has surrounding spaces."""
     return label if label and label == label.strip() else repr(label)
 
 
 def note_pandas_index(name: str, label: str, findings: Findings) -> None:
-    """Note that a column is ignored, and how to write a table without it."""
+    """Note that an index column is ignored, and how to write a table without it."""
     advice = "it is the index of a pandas table, and index=False leaves it out"
     findings.note(f"{name}: the column {label!r} was ignored; {advice}.")

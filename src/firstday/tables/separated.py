@@ -1,4 +1,4 @@
-"""Text with separators, checked for what Polars would misread, and opened."""
+"""Separated text files (CSV, TSV), checked for what Polars would misread."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from firstday.tables.text import EMPTY, Fault, LineOf, Record, Text, UnreadableE
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 MAX_SHOWN = 80
-"""Characters of a line that a message shows."""
+"""Maximum number of characters of a line shown in a message."""
 MAX_ROW_BYTES = 2**26
-"""A longer row has a quote that is not closed."""
+"""Maximum length of a row in bytes; a longer one has an unclosed quote."""
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _QUOTED = rb'"(?:[^"\x00-\x08\x0b\x0c\x0e-\x1f]++|"")*+"'
 _UNCLOSED = (
@@ -32,22 +32,10 @@ _UNCLOSED = (
 
 
 def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
-    """Open a text file for reading in batches, every column as String; return also the lines of its rows.
+    """Scan a text file in batches, every column as String; also return the line of each row.
 
-    Where Polars would misread it (quotes inside text, another encoding, rows to be left out) it opens a copy, which
-    has every row on the same line.
-
-    Parameters
-    ----------
-    text
-        The file.
-    findings
-        Gets the faults and notes.
-
-    Raises
-    ------
-    UnreadableError
-        It has faults.
+    If Polars would misread the file (quotes inside text, another encoding, rows to drop), a copy is scanned instead, in
+    which rows keep their line numbers. Raises UnreadableError if the file has faults.
     """
     header = find_header(next(check_utf8(text.chunks())), text.table)
     line_of = find_lines(check_utf8(text.chunks()), header)
@@ -65,22 +53,22 @@ def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
         glob=False,
         row_index_name=ROW,
     )
-    if not header.columns[0].strip():  # pandas writes the index of a table so
+    if not header.columns[0].strip():  # the index of a pandas frame
         note_pandas_index(text.table, "", findings)
         scan = scan.drop(header.columns[0])
-    return scan.filter(~pl.all_horizontal(pl.exclude(ROW).is_null())), line_of  # without blank lines
+    return scan.filter(~pl.all_horizontal(pl.exclude(ROW).is_null())), line_of  # drops blank lines
 
 
 @dataclass(frozen=True)
 class Header:
-    """The first line with text.
+    """The first non-blank line.
 
     Parameters
     ----------
     separator, columns
-        What separates the columns, and their names.
+        Column separator and column names.
     n_before
-        How many blank lines precede it.
+        Number of blank lines before the header.
     """
 
     separator: str
@@ -89,16 +77,12 @@ class Header:
 
 
 def find_header(chunk: bytes, table: str) -> Header:
-    """Find the separator and the names in the header at the beginning of a file.
+    """Detect the separator and column names from the beginning of a file.
 
-    The separator is the one that makes columns of all required names, or else the most columns.
-
-    Raises
-    ------
-    UnreadableError
-        It is not the header of the table.
+    Prefers the separator that yields all required columns, then the one that yields the most columns. Raises
+    UnreadableError if the first line is not a header of the table.
     """
-    text = chunk.decode(errors="ignore")  # which may end within a character
+    text = chunk.decode(errors="ignore")  # the chunk may end within a character
     first = re.search(r"[^\r\n]+", text)
     if first is None:
         raise UnreadableError(EMPTY)
@@ -130,13 +114,10 @@ def find_header(chunk: bytes, table: str) -> Header:
 
 
 def find_lines(chunks: Iterable[bytes], header: Header) -> LineOf | None:
-    """Find the lines of a file's rows, quickly.
+    """Find the line of each row with a regular expression, without parsing.
 
-    Returns
-    -------
-    LineOf
-        None where something may be wrong: a row with another number of fields, quotes inside text or not closed,
-        control characters, other line ends.
+    Returns None if the file needs the slow path: wrong number of fields, quotes inside text, unclosed quotes, control
+    characters or other line ends.
     """
     separator = header.separator.encode()
     field = rb'(?:[^"%b\x00-\x08\n-\x1f]++|%b|)' % (separator, _QUOTED)
@@ -145,7 +126,7 @@ def find_lines(chunks: Iterable[bytes], header: Header) -> LineOf | None:
     rest, n_records, is_sound = b"", 0, True
     rows: list[np.ndarray] = [np.empty(0, dtype=np.int64)]
     extra = rows.copy()
-    for chunk in chunks:  # all of them, since their reader checks them too; the last is empty
+    for chunk in chunks:  # exhausts the chunks, since their iterator checks them too; the last is empty
         if not is_sound:
             continue
         rest += chunk or b"\n" * bool(rest)
@@ -166,7 +147,7 @@ def find_lines(chunks: Iterable[bytes], header: Header) -> LineOf | None:
 
 
 def _read_rows(lines: Iterator[str], header: Header) -> Iterator[Record]:
-    """Read rows one by one; a quote that is not closed spoils its own line, not those that it runs over."""
+    """Parse rows one by one; an unclosed quote invalidates only its own line, not the lines it runs over."""
     returned: list[str] = []
     taken: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Checks of whole tables in memory, by the rules and by what tables say of one another."""
+"""Checks of whole tables in memory: row rules and references between tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from firstday.tables.schema import ITEM_COLUMNS, TABLES, USER_COLUMNS, Frames
 
 
 def _reference_rules(name: str, rows: pl.DataFrame, frames: Frames) -> list[Rule]:
-    """Return the rules of ids that `users` and `items` must have; as text they are the same whatever their type."""
+    """Return the rules of foreign keys to `users` and `items`; ids of different types are compared as text."""
     rules = []
     for home, columns in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
         ids = known_ids(frames, home)
@@ -35,27 +35,16 @@ def check_frames(
     *,
     are_all: bool = True,
 ) -> dict[str, pl.DataFrame]:
-    """Convert all tables but interactions to their final types and find every fault in them.
+    """Convert all tables but interactions to their final types, and find every fault in them.
 
-    Parameters
-    ----------
-    raw
-        Tables by name; None for one that could not be read (references to it are not checked).
-    named_ids
-        The ids of ``users`` and ``items`` that interactions name.
-    findings
-        Gets the faults and notes.
-    are_all
-        Whether these are all users: the values of some make no groups, and their friends may be others.
+    A missing table of users or items is built from `named_ids`, the ids in interactions. References to a table that
+    cannot be read are not checked. Without faults, the result is ready for `share_id_types`.
 
-    Returns
-    -------
-    dict
-        Tables ready for `share_id_types`, if there are no faults. A missing table of users or of items is
-        made of the ids in interactions.
+    If not `are_all`, the tables hold a subset of users, which cannot decide which columns are groups, and whose friends
+    may be in another part.
     """
     frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
-    for name in TABLES:  # users and items first: the others name them
+    for name in TABLES:  # users and items first: other tables refer to them
         table = raw.get(name)
         if name != "interactions" and table is not None:
             frames[name] = check_table(name, table, frames, findings, are_all=are_all)
@@ -69,9 +58,10 @@ def check_frames(
 
 
 def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings: Findings) -> None:
-    """Add items that interactions name and the table of items lacks: they have no attributes, which is noted.
+    """Add items of interactions that are absent from `items`, without attributes, with a note.
 
-    Where most of them are lacking, or written in another way, the table is another one; that is told row by row.
+    If most are absent, or present under another spelling, the table does not match: nothing is added, and the reference
+    rules report each row.
     """
     known = frames["items"].get_column("item_id", default=pl.Series([], dtype=pl.String)).cast(pl.String)
     new = named.filter(~named.cast(pl.String).is_in(known.implode()))
@@ -90,7 +80,7 @@ def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings:
 
 
 def check_presence(tables: Collection[str], findings: Findings, *, are_frames: bool = False) -> None:
-    """Find tables that must be there and are not."""
+    """Find required tables that are missing."""
     if "interactions" not in tables:
         as_what = "{'interactions': frame}" if are_frames else "interactions.parquet or interactions.csv"
         findings.fault(f"interactions: the table is missing; add {as_what}.")
@@ -107,23 +97,10 @@ def check_table(
     *,
     are_all: bool = True,
 ) -> pl.DataFrame:
-    """Convert a table in memory to its final types and find every fault in its rows.
+    """Convert a table to its final types, find every fault in its rows, and return the rows that were not dropped.
 
-    Parameters
-    ----------
-    name, table
-        The table.
-    frames
-        Tables that are checked already: `users` and `items` that its rows may name. What is not here is not compared.
-    findings
-        Gets the faults and notes.
-    are_all
-        See `check_frames`.
-
-    Returns
-    -------
-    polars.DataFrame
-        The rows, without those that were left out.
+    `frames` are the checked tables that its rows may refer to; references to an absent table are not checked. For
+    `are_all`, see `check_frames`.
     """
     findings.sources[name] = table.sources
     conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)
@@ -137,14 +114,14 @@ def check_table(
 
 
 def check_named_users(where: str, table: RawTable, column: str, frames: Frames, findings: Findings) -> None:
-    """Find the rows of a table that name unknown users in one column, and nothing else about them."""
+    """Find rows that refer to unknown users in one column; report nothing else."""
     conformed, _ = conform_table(where, table.whole, Findings(), is_text=table.is_text)
     rules = [rule for rule in _reference_rules(where, conformed, frames) if rule.column == column]
     findings.leave_out(where, table.whole, find_faults(where, conformed, rules, findings))
 
 
 def _mark_copies(name: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Tell which rows only repeat an earlier one, as the column `COPY`."""
+    """Add the mask of rows that duplicate an earlier one, as column `COPY`."""
     schema, is_copy = TABLES[name], pl.lit(value=False)
     if schema.unique in rows.columns:
         is_new = rows.drop(FILE, ROW).hash_rows().is_first_distinct()
@@ -158,7 +135,7 @@ def _mark_copies(name: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
-    """Make ids of users, or of items, String in all columns if they are String in one of them, so that they join."""
+    """Cast all user ids, or all item ids, to String if one column is String, so that tables join. Modifies `frames`."""
     for columns in (USER_COLUMNS, ITEM_COLUMNS):
         present = [(table, column) for table, column in columns if table in frames and column in frames[table].columns]
         if any(frames[table][column].dtype == pl.String for table, column in present):
@@ -167,7 +144,7 @@ def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
 
 
 def known_ids(frames: Frames, home: str) -> pl.Series | None:
-    """Return the ids of `users` or `items`, sorted; None where the table cannot be read."""
+    """Return the ids of `users` or `items`, sorted; None if the table cannot be read."""
     column = TABLES[home].required[0]
     if home not in frames or column not in frames[home].columns:
         return None
@@ -175,7 +152,7 @@ def known_ids(frames: Frames, home: str) -> pl.Series | None:
 
 
 def check_item_vectors(frames: Frames, findings: Findings) -> None:
-    """Note items without a vector, which have no place in lists; find out whether all of them are without."""
+    """Note items without a vector, which are never recommended; fault if no item has one."""
     vectors, items = frames.get("embeddings/items", pl.DataFrame()), known_ids(frames, "items")
     if "item_id" not in vectors.columns or items is None:
         return
@@ -196,7 +173,7 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
 
 
 def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Findings) -> None:
-    """Find out whether users' vectors are as long as those of items."""
+    """Find user vectors whose length differs from that of item vectors."""
     length = next(filter(None, user_vectors.list.len()), n_numbers)
     if length != n_numbers:
         findings.fault(
@@ -206,7 +183,7 @@ def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Find
 
 
 def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> frozenset[str]:
-    """Return the entities whose column of `items` has faults."""
+    """Return the entities whose `items` column has faults."""
     items = raw.get("items")
     columns = [] if items is None else items.columns
     return frozenset(entity_of_column(column) for column in columns if findings.is_faulty(f"items.{column}"))

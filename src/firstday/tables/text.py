@@ -1,4 +1,4 @@
-"""Text files as UTF-8: unpacked, decoded and checked; the lines of their rows, and rows that cannot be read."""
+"""Text files as UTF-8: decompressed, decoded and checked, with row locations and unparseable rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from firstday.tables.zstd import DecompressionParameter, ZstdFile
 
 CHUNK_BYTES = 2**22
 EMPTY = "is empty; write rows, or remove it."
-_MARKS = {  # that of UTF-16 is the beginning of that of UTF-32
+_MARKS = {  # the mark of UTF-16 is a prefix of that of UTF-32, so UTF-32 comes first
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -33,26 +33,26 @@ _MARKS = {  # that of UTF-16 is the beginning of that of UTF-32
 }
 _ZSTD_OPTIONS: Mapping[int, int] = {DecompressionParameter.window_log_max: 31}
 LineOf = Callable[[int], int]
-"""Returns the line, from 1, on which a row begins."""
+"""Maps a row index to the line on which it begins, from 1."""
 Fault = tuple[str, str, str]
-"""What is wrong with a row, what to do, and what to show of the first one."""
+"""Finding, advice, and suffix of the location of the first row with it."""
 Record = tuple[list[str], str, Fault | None]
-"""Lines as they are, and as they are to be read: "" for blank lines and rows with a fault."""
+"""Original lines, text to read instead ("" for blank lines and bad rows), and the fault, if any."""
 
 
 class UnreadableError(Exception):
-    """A file cannot be read; the arguments are the faults after the file's name, if they are not among the findings."""
+    """A file cannot be read; the arguments are faults without the file name, if not among the findings already."""
 
 
 def count_lines(first: int, rows: np.ndarray, extra: np.ndarray) -> LineOf:
-    """Make the function that returns the line of a row.
+    """Return the function that maps a row index to its line.
 
     Parameters
     ----------
     first
-        The line of row 0, if there were no further lines.
+        Line of row 0, ignoring `extra`.
     rows, extra
-        int64, ascending: the rows followed by further lines, which are blank or parts of the row, and how many.
+        Rows followed by further lines (blank, or part of the row), ascending, and the number of these lines: int64.
     """
     n_further = np.concatenate([[0], np.cumsum(extra)])
     return lambda row: first + row + int(n_further[np.searchsorted(rows, row)])
@@ -60,16 +60,16 @@ def count_lines(first: int, rows: np.ndarray, extra: np.ndarray) -> LineOf:
 
 @dataclass(eq=False)
 class Text:
-    """A text file, or the copy that is read in its place.
+    """A text file, or the copy that is read instead.
 
     Parameters
     ----------
     path, packing
-        Where it is, and how it is compressed.
+        Path and compression.
     name, table
-        What messages call it, and the table whose rows it holds.
+        Name in messages, and the table whose rows the file holds.
     folder
-        The folder of the copy, which is removed with this.
+        Temporary folder of the copy; deleted together with this object.
     """
 
     path: Path
@@ -79,28 +79,28 @@ class Text:
     folder: tempfile.TemporaryDirectory[str] | None = None
 
     def open(self) -> IO[bytes]:
-        """Open it for reading, unpacked."""
+        """Open for reading bytes, decompressed."""
         if self.packing == "zstd":
             return cast("IO[bytes]", ZstdFile(self.path, options=_ZSTD_OPTIONS))
         return cast("IO[bytes]", gzip.open(self.path)) if self.packing == "gzip" else self.path.open("rb")
 
     def lines(self, encoding: str = "utf-8") -> io.TextIOWrapper:
-        """Open it for reading line by line; each keeps its end, which may be a carriage return alone."""
+        """Open for reading line by line; lines keep their ends, which may be a lone carriage return."""
         return io.TextIOWrapper(self.open(), encoding, newline="")
 
     def chunks(self) -> Iterator[bytes]:
-        """Read it some megabytes at a time."""
+        """Yield chunks of `CHUNK_BYTES`."""
         with self.open() as content:
             yield from iter(lambda: content.read(CHUNK_BYTES), b"")
 
     def blocks(self) -> Iterator[bytes]:
-        """Read it some megabytes of whole lines at a time."""
+        """Yield chunks of whole lines, about `CHUNK_BYTES` each."""
         with self.open() as content:
             yield from iter(lambda: b"".join(content.readlines(CHUNK_BYTES)), b"")
 
     @contextmanager
     def replace(self) -> Iterator[IO[str]]:
-        """Write a copy to be read from then on."""
+        """Write a copy; later reads use it."""
         folder = tempfile.TemporaryDirectory(prefix="firstday-")
         path = Path(folder.name) / "copy"
         with path.open("w", encoding="utf-8", newline="") as copy:
@@ -109,7 +109,7 @@ class Text:
 
 
 def open_text(path: Path, file: TableFile, table: str) -> Text:
-    """Open a text file that is not empty; one with a byte-order mark is copied to UTF-8 without it."""
+    """Open a non-empty text file; one with a byte-order mark is copied to UTF-8 without it."""
     text = Text(path, file.packing, file.name, table)
     head = next(text.chunks(), b"")
     if not head:
@@ -127,7 +127,7 @@ def open_text(path: Path, file: TableFile, table: str) -> Text:
 
 
 def check_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Pass on the chunks of a file and an empty one at its end; raise UnreadableError where they are not UTF-8."""
+    """Yield the chunks and a final empty one; raise UnreadableError if they are not UTF-8."""
     decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
     for chunk in itertools.chain(chunks, [b""]):
         if decoder.getstate()[0] or not chunk.isascii():
@@ -146,18 +146,9 @@ def check_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def copy_rows(
     text: Text, read: Callable[[Iterator[str]], Iterator[Record]], n_headers: int, findings: Findings
 ) -> bool:
-    """Copy the rows of a text file that can be read, each on its line; tell whether the others may be left out.
+    """Copy the readable rows of a text file, keeping line numbers; return whether the file can be used.
 
-    Parameters
-    ----------
-    text
-        The file.
-    read
-        Reads its lines.
-    n_headers
-        How many records are no rows.
-    findings
-        Gets the faults.
+    `read` parses its lines; the first `n_headers` records are not rows.
     """
     counts: Counter[tuple[str, str]] = Counter()
     firsts: dict[tuple[str, str], str] = {}

@@ -1,4 +1,4 @@
-"""zstd, as Python's standard library has it from 3.14 on; before, its backport."""
+"""zstd: the standard library from Python 3.14 on, its backport before."""
 
 import sys
 

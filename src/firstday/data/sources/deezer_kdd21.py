@@ -1,7 +1,7 @@
 """The paper's released data (Zenodo record 5121674; PAPER, "The released data"): vectors, features and songs as arrays.
 
-These files have users' day ones only as features: mean vectors and counts. So they are no `Dataset`, and the encoder is
-not used; every later stage is.
+The files contain day ones only as features (mean vectors and counts). They are therefore not a `Dataset` and bypass the
+encoder; all later stages apply.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 SONGS, USERS = "song_embeddings.parquet", "user_embeddings.parquet"
 SIMULATED_KEY = "firstday.simulated"
-"""Key in the Parquet metadata of a simulated file."""
+"""Key in the Parquet metadata of simulated files."""
 
 COUNTED_BLOCKS = (
     "favorite_songs",
@@ -48,23 +48,23 @@ COUNTED_BLOCKS = (
     "search_albums",
     "search_playlists",
 )
-"""Blocks of mean vectors that have a count beside them."""
+"""Blocks of mean vectors that also have a count."""
 BLOCKS = ("age", "country", *COUNTED_BLOCKS)
-"""Blocks of as many columns as vectors have numbers, in order; then come the counts, then the age."""
+"""Blocks of d columns each, in file order; followed by the counts, then the age."""
 COUNT_PREFIX, AGE_VALUE = "nb_", "age_value"
 SONG, USER, SONGS_OF_USER = "song_index", "user_index", "d1d30_songs"
 
 
 @dataclass(frozen=True, eq=False)
 class PaperUsers:
-    """The users of one file of features.
+    """Users of one feature file.
 
     Parameters
     ----------
     ids
-        The file's `user_index`, in the order of its rows.
+        `user_index` of each row.
     features
-        float32, shape (n_users, 20 d + 19): blocks in the order of `BLOCKS`, counts, age. Missing values are 0.
+        Blocks in the order of `BLOCKS`, counts, age; missing values are 0: float32, shape (n_users, 20 d + 19).
     songs
         Songs streamed in the 30 days after registration, shape (n_users, n_items), all weights 1.
     """
@@ -77,7 +77,7 @@ class PaperUsers:
         return len(self.ids)
 
     def block(self, name: str) -> np.ndarray:
-        """Return a block's mean vectors, a view of shape (n_users, d), zeros where the user has none."""
+        """Return the mean vectors of a block, a view of shape (n_users, d); zeros if a user has none."""
         d = (self.features.shape[1] - len(COUNTED_BLOCKS) - 1) // len(BLOCKS)
         first = BLOCKS.index(name) * d
         return self.features[:, first : first + d]
@@ -90,24 +90,24 @@ class PaperUsers:
 
 @dataclass(frozen=True, eq=False)
 class PaperData:
-    """The released data of one space.
+    """The released data of one embedding space.
 
     Parameters
     ----------
     space
         ``svd`` or ``mf``.
     items
-        The `song_index` of each item.
+        `song_index` of each item.
     item_vectors
         float32, shape (n_items, d).
     user_vectors
-        Mature vectors of the training users, float32, shape (n_train, d), in their order.
+        Mature vectors of the training users, in their order: float32, shape (n_train, d).
     train, validation, test
-        The users.
+        Users of each part.
     simulated
         Whether the files are simulated.
     notes
-        Sentences about what was ignored.
+        Sentences on what was ignored.
     """
 
     space: Space
@@ -122,28 +122,16 @@ class PaperData:
 
 
 def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no_progress) -> PaperData:
-    """Read the released files of one space.
+    """Read the released files of one embedding space: ``svd`` (TT-SVD) or ``mf`` (UT-ALS).
 
-    Parameters
-    ----------
-    folder
-        Where they are.
-    space
-        ``svd`` (TT-SVD) or ``mf`` (UT-ALS).
-    progress
-        Called as files are read.
-
-    Returns
-    -------
-    PaperData
-        Columns of features are read in the order of the release, whatever number they begin with; lists may be Parquet
-        lists or JSON text; rows may have any order.
+    Feature columns are read in the order of the release, whatever number their names start from. Lists may be Parquet
+    lists or JSON text; rows may be in any order.
 
     Raises
     ------
     DataError
-        A file is missing or damaged, lacks columns, has vectors of another size, names an unknown song or user, names a
-        user twice, or has a validation or test user without any streamed song.
+        A file is missing or damaged, lacks columns, has vectors of another size, refers to an unknown song or user,
+        repeats a user, or has a validation or test user without streamed songs.
     """
     folder = Path(folder)
     names = [SONGS, USERS, *(name_features(part, space) for part in PARTS)]
@@ -188,18 +176,18 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
 
 
 def name_features(part: Part, space: Space) -> str:
-    """Return the name of a file of users' features."""
+    """Return the name of a feature file."""
     return f"user_features_{part}_{space}.parquet"
 
 
 def _refuse_other_release(is_other: object, name: str, what: str) -> None:
-    """Raise where a file does not go together with the others."""
+    """Raise DataError if a file does not match the others."""
     if is_other:
         raise DataError(f"{name}: {what}; take all files from the same release.")
 
 
 def _read_users(path: Path, items: Ids, d: int) -> PaperUsers:
-    """Read a file of features."""
+    """Read a feature file."""
     ids, lists = _read_lists(path, USER, SONGS_OF_USER, items.values.dtype)
     entries = pl.DataFrame({"row": np.arange(len(lists)), "song": lists}).explode("song").drop_nulls("song")
     columns = items.lookup(entries["song"])
@@ -211,7 +199,7 @@ def _read_users(path: Path, items: Ids, d: int) -> PaperUsers:
 
 
 def _read_lists(path: Path, index: str, name: str, inner: pl.DataType | type[pl.DataType]) -> tuple[Ids, pl.Series]:
-    """Read unique ids and the lists beside them, which are lists already or JSON text."""
+    """Read unique ids and their lists, stored as Parquet lists or JSON text."""
     table = pl.read_parquet(path, columns=[index, name], glob=False)
     ids, lists = table[index], table[name]
     n_bad = int((ids.is_null() | ids.is_duplicated()).sum())
@@ -223,7 +211,7 @@ def _read_lists(path: Path, index: str, name: str, inner: pl.DataType | type[pl.
 
 
 def _read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
-    """Read ids and the vectors beside them, float32, shape (n_rows, d)."""
+    """Read ids and their vectors, float32, shape (n_rows, d)."""
     ids, lists = _read_lists(path, index, name, pl.Float32)
     d = max(lists.list.len().fill_null(0), default=0)
     numbers = lists.explode().to_numpy()
@@ -233,7 +221,7 @@ def _read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
 
 
 def _read_features(path: Path, d: int) -> np.ndarray:
-    """Read the features of all users some columns at a time into one array, missing values as zeros."""
+    """Read the features of all users into one array, a block of columns at a time; missing values become 0."""
     names = [name for name in pl.read_parquet_schema(path) if name not in (USER, SONGS_OF_USER)]
     starts = [block for block in BLOCKS for _ in range(d)]
     starts += [*(COUNT_PREFIX + block for block in COUNTED_BLOCKS), AGE_VALUE]

@@ -1,4 +1,4 @@
-"""Reading the files of a public dataset from the user's zip or folder."""
+"""Files of a public dataset from a local zip or folder."""
 
 from __future__ import annotations
 
@@ -10,21 +10,10 @@ from firstday.errors import DataError
 
 
 def read_local_copy(path: str | Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Read the named files from a local copy.
+    """Read the named files from a published zip, a folder with the files, or a folder that contains either.
 
-    Parameters
-    ----------
-    path
-        The published zip, a folder with the files, or a folder that contains either.
-    folder
-        The name of the published zip (without ``.zip``) and of the folder in it.
-    names
-        The files' names.
-
-    Raises
-    ------
-    DataError
-        There is nothing at `path`, a file is missing, or the zip is damaged.
+    `folder` is the name of the zip (without ``.zip``) and of the folder in it. Raises DataError if the path does not
+    exist, a file is missing, or the zip is damaged.
     """
     path = Path(path)
     for place in (path, path / folder):

@@ -1,8 +1,8 @@
-"""MovieLens 100K: 943 people, 1,682 films, 100,000 timed ratings.
+"""MovieLens 100K: 943 users, 1,682 films, 100,000 timestamped ratings.
 
 F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015. GroupLens allows
-research use without redistribution, so firstday does not contain the data: it is read from the user's copy, or from the
-wheel of RecBole, which contains it and which pip downloads without installing anything.
+research use without redistribution, so firstday does not ship the data. It is read from a local copy, or from the wheel
+of RecBole, which contains it and which pip downloads without installing anything.
 """
 
 from __future__ import annotations
@@ -26,26 +26,18 @@ GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
     "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
 )  # fmt: skip
-"""The genres in the order of the flags in ``u.item``."""
+"""Genres in the order of the flags in ``u.item``."""
 
 
 def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
-    """Read MovieLens 100K as tables of firstday.
+    """Read MovieLens 100K as tables.
 
-    Each rating, whatever its value, is a ``stream`` of weight 1: the film was watched. Users have their age and the
-    groups gender, occupation and zip_digit (the first digit of the ZIP code, so a region of the USA; missing for the
-    18 Canadian codes, which start with a letter). Films have titles and the entity genre.
+    Each rating, whatever its value, is a ``stream`` of weight 1: the film was watched. Users have an age and the groups
+    gender, occupation and zip_digit (first digit of the ZIP code, a region of the USA; missing for the 18 Canadian
+    codes, which start with a letter). Films have titles and the entity genre.
 
-    Parameters
-    ----------
-    path
-        A copy in GroupLens' layout: ``ml-100k.zip``, its folder, or the folder that holds either. Without it the
-        data is fetched once and cached.
-
-    Raises
-    ------
-    DataError
-        A file is missing, the zip is damaged, or the data cannot be fetched.
+    The path is a copy in GroupLens' layout: ``ml-100k.zip``, its folder, or a folder that contains either. If None, the
+    data is fetched once and cached. Raises DataError if a file is missing, the zip is damaged, or fetching failed.
     """
     if path is None:
         wheel = fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD)
@@ -54,14 +46,14 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
 
 
 def _tables_from_recbole(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
-    """Make tables of RecBole's files: separated by tabs, genres by name, titles and years in two columns."""
+    """Convert RecBole's files: tab-separated, genres by name, title and year in separate columns."""
     interactions, items, users = (_separated(files[name], "\t") for name in RECBOLE_FILES)
     year = pl.col("release_year:token")
     return _tables(
         interactions.select("user_id:token", "item_id:token", "timestamp:float"),
         items.select(
             "item_id:token",
-            # The one film without a title or a year is "unknown" at GroupLens and misspelt here.
+            # GroupLens calls the one film without title and year "unknown"; RecBole misspells it.
             pl.when(year == "unkonwn")
             .then(pl.lit("unknown"))
             .otherwise(pl.col("movie_title:token_seq") + " (" + year + ")"),
@@ -72,7 +64,7 @@ def _tables_from_recbole(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
 
 
 def _tables_from_grouplens(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
-    """Make tables of GroupLens' files: no header, genres as flags, Latin-1."""
+    """Convert GroupLens' files: no header, genres as flags, Latin-1."""
     interactions = _separated(files["u.data"], "\t", width=4)
     items = _separated(files["u.item"].decode("latin-1").encode(), "|", width=5 + len(GENRES))
     users = _separated(files["u.user"], "|", width=5)
@@ -85,7 +77,7 @@ def _tables_from_grouplens(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame
 
 
 def _separated(content: bytes, separator: str, width: int | None = None) -> pl.DataFrame:
-    """Read separated text without quotes, every column as String; `width` is the number of columns without a header."""
+    """Read separated text without quoting, all columns as String; `width` is the number of columns if headerless."""
     frame = pl.read_csv(
         io.BytesIO(content), separator=separator, quote_char=None, infer_schema=False, has_header=width is None
     )
@@ -97,7 +89,7 @@ def _separated(content: bytes, separator: str, width: int | None = None) -> pl.D
 
 
 def _tables(interactions: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Name and type the columns of either layout; both have the order used here."""
+    """Name and cast the columns of either layout, given in the order used here."""
     interactions.columns = ["user_id", "item_id", "timestamp"]
     items.columns = ["item_id", "title", "genre"]
     users.columns = ["user_id", "age", "gender", "occupation", "zip_digit"]

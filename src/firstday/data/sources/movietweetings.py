@@ -1,4 +1,4 @@
-"""MovieTweetings 100K: ratings of films that people posted on Twitter, 28 February to 1 September 2013.
+"""MovieTweetings 100K: film ratings posted on Twitter, 28 February to 1 September 2013.
 
 S. Dooms, T. De Pessemier, L. Martens, "MovieTweetings: a Movie Rating Dataset Collected From Twitter", CrowdRec at
 RecSys 2013. MIT licence.
@@ -18,17 +18,10 @@ RATINGS, FILMS = "ratings.dat", "movies.dat"
 
 
 def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:
-    """Read a local copy as tables of firstday: a rating is a ``stream``, the first one the registration.
+    """Read a local copy as tables: a rating is a ``stream``, the first one the registration.
 
-    Parameters
-    ----------
-    path
-        ``movietweetings_100k.zip``, the folder with its files, or the folder that holds either.
-
-    Raises
-    ------
-    DataError
-        A file is missing, or the zip is damaged.
+    The path is ``movietweetings_100k.zip``, the folder with its files, or a folder that contains either. Raises
+    DataError if a file is missing or the zip is damaged.
     """
     files = read_local_copy(path, FOLDER, (RATINGS, FILMS))
     ratings = _split(files[RATINGS], 4).select(
@@ -45,7 +38,7 @@ def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:
 
 
 def _split(content: bytes, n_fields: int) -> pl.DataFrame:
-    """Split lines at ``::`` into columns named by their number, from 1."""
+    """Split lines at ``::`` into columns named "1", "2", ..."""
     lines = pl.Series(content.decode("utf-8").splitlines(), dtype=pl.String)
     fields = lines.str.split("::").list.to_struct(fields=[str(number) for number in range(1, n_fields + 1)])
     return fields.struct.unnest()

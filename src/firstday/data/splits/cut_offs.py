@@ -1,4 +1,4 @@
-"""Cut-offs: when an evaluation trains, and which newcomers each of its models is judged on."""
+"""Cut-offs: training times of an evaluation, and the cohort of newcomers each model is evaluated on."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from firstday.data.user_rows import DAY_US
 from firstday.errors import ConfigError, DataError
 
 TARGET_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
-"""Lengths of the target window to choose from where none is set; the first is the paper's."""
+"""Candidate lengths of the target window, if none is configured; the first is the paper's."""
 SHORT_TARGET_DAYS = (14.0, 7.0)
-"""The same for logs that are too short for these."""
+"""Additional candidates for shorter logs."""
 FEWEST_IN_COHORT = 30
 LEAST_USERS = 1 / 3
-"""Share of the users with a known registration who registered before the first cut-off."""
+"""Share of dated users who must have registered before the first cut-off."""
 
 
 @dataclass(frozen=True)
 class CutOffs:
-    """When evaluation trains, and how many newcomers it judges.
+    """Training times of an evaluation, with the size of each cohort.
 
     Parameters
     ----------
     moments
-        The cut-offs, ascending, microseconds since 1970 UTC. Newcomers of a cohort registered from its cut-off on and
-        before the next one.
+        Cut-offs in microseconds since 1970 UTC, ascending. A cohort consists of the newcomers who registered from its
+        cut-off on and before the next one.
     end
-        Newcomers of the last cohort registered before this: the target windows of later ones are incomplete.
+        Exclusive end of the last cohort; the target windows of later newcomers are incomplete.
     users
-        Newcomers of each cohort.
+        Number of newcomers per cohort.
     histories
-        Everyone's histories, with the target window chosen.
+        Histories of all users, with the chosen target window.
     """
 
     moments: tuple[int, ...]
@@ -45,11 +45,11 @@ class CutOffs:
 
     @property
     def target_days(self) -> float:
-        """Length of the target window."""
+        """Length of the target window in days."""
         return self.histories.target_days
 
     def describe(self) -> str:
-        """Say when models are trained and whom they are judged on, as the end of a sentence."""
+        """Return when models are trained and on whom they are evaluated, as the end of a sentence."""
         first, last = (write_moment(at)[:10] for at in (self.moments[0], self.moments[-1]))
         when = f"at {len(self.moments)} cut-offs from {first} to {last}" if first != last else f"at {first}"
         each = f"{min(self.users):,} to {max(self.users):,} each, " if first != last else ""
@@ -64,17 +64,9 @@ class CutOffs:
 
 
 def choose_target_days(histories: Histories, config: Config) -> Histories:
-    """Set the length of the target window: as configured, or the shortest by which most newcomers can be judged.
+    """Set the target window: as configured, or the shortest for which the most newcomers can be evaluated.
 
-    Parameters
-    ----------
-    histories, config
-        Everyone's histories, which are returned unchanged under `sampled`, and settings.
-
-    Raises
-    ------
-    DataError
-        No interaction has a time.
+    Returns the histories of all users unchanged under `sampled`. Raises DataError if no interaction has a time.
     """
     if histories.log is None:
         return histories
@@ -94,22 +86,17 @@ def choose_target_days(histories: Histories, config: Config) -> Histories:
 
 
 def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
-    """Choose cut-offs, from counts alone.
+    """Choose cut-offs from counts alone, given the histories of all users under `registration`.
 
-    The first cut-off is the configured one, or the first midnight in UTC before which a third of the users registered,
-    and 500 past newcomers, or half of all, have a complete target window, to validate on. The others divide the
-    newcomers after it into cohorts of equal size, at midnights: `registration.cut_offs` of them, or as many as have 30
-    newcomers each.
-
-    Parameters
-    ----------
-    histories, config
-        Everyone's histories under `registration`, and settings.
+    The first cut-off is the configured one. By default it is the first midnight in UTC before which a third of the
+    users registered, and 500 past newcomers (or half of all) have a complete target window, for validation. The others
+    divide the newcomers after it into cohorts of equal size, at midnights: `registration.cut_offs` cohorts, or fewer so
+    that each has 30 newcomers.
 
     Raises
     ------
     DataError
-        No interaction has a time, or no newcomer can be judged.
+        No interaction has a time, or no newcomer can be evaluated.
     ConfigError
         The configured cut-off is not in the log.
     """
@@ -140,7 +127,7 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
 
 
 def _find_first(histories: Histories) -> tuple[int, np.ndarray]:
-    """Return the first cut-off, see `choose_cut_offs`, and when those registered who can be judged, ascending."""
+    """Return the default first cut-off, see `choose_cut_offs`, and the sorted registration times of evaluable users."""
     assert histories.log is not None
     first, dated = histories.log.start + 1, histories.registered_us[histories.registered_us >= 0]
     if len(dated):

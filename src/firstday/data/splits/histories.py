@@ -1,7 +1,7 @@
-"""Histories: when users registered, what they used and when they came back, from which their roles follow.
+"""Histories: registration, use and return of each user, which determine their roles.
 
-Parts of a large dataset are read independently and added up, so that `check`, training and evaluation agree on every
-engine.
+Parts of a large dataset are read independently and concatenated, so that `check`, training and evaluation agree on
+every engine.
 """
 
 from __future__ import annotations
@@ -24,28 +24,22 @@ from firstday.errors import ConfigError
 Protocol = Literal["sampled", "registration"]
 HOUR_US = DAY_US // 24
 LEAST_LEARNED = 2
-"""Items that a warm user must have used to be learned from: one alone says what is popular, not what goes together."""
+"""Minimum number of used items to learn from a warm user: a single item shows popularity, not co-occurrence."""
 
 
 @dataclass(frozen=True)
 class Log:
-    """The first moment of everyone's interactions and the first moment after them, microseconds since 1970 UTC."""
+    """Half-open time span of all interactions, in microseconds since 1970 UTC."""
 
     start: int
     end: int
 
 
 def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | None) -> Log | None:
-    """Return the log that the protocol `registration` divides: empty without times; None under `sampled`.
+    """Return the log for the protocol `registration`, empty without times; None under `sampled`.
 
-    Parameters
-    ----------
-    config
-        Names the protocol; ``auto`` is `registration` where registrations and times are known.
-    is_dated
-        Whether the registration of any user is known.
-    first, last
-        Microseconds since 1970 UTC of the earliest and the latest interaction; None without times.
+    The protocol ``auto`` means `registration` if any user's registration is known and interactions have times. `first`
+    and `last` are the times of the earliest and latest interaction, in microseconds since 1970 UTC; None without times.
     """
     has_times = first is not None and last is not None
     if config.protocol == "sampled" or (config.protocol == "auto" and not (is_dated and has_times)):
@@ -55,31 +49,31 @@ def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | N
 
 @dataclass(frozen=True, eq=False)
 class Histories:
-    """What the roles of users depend on.
+    """What determines the roles of users; all arrays have shape (n_users,).
 
     Parameters
     ----------
     numbers
-        uint64, shape (n_users,): a hash of the user's id, by which users are drawn.
+        uint64: hash of the user's id, by which users are sampled.
     n_used
-        int64: items that each user used; under `registration`, since then.
+        int64: number of items used; under `registration`, since registration.
     has_vector
-        bool: whether each has a precomputed vector; True where vectors are learned.
+        bool: whether the user has a precomputed vector; True if vectors are learned.
     registered_us
-        int64: when each registered, by `users.registered_at` or else the first interaction, microseconds since 1970
-        UTC; -1 where unknown and under `sampled`.
+        int64: registration time, from `users.registered_at` or else the first interaction, in microseconds since 1970
+        UTC; -1 if unknown and under `sampled`.
     day_end_us
-        int64: when their day one ends, likewise.
+        int64: end of day one, in the same unit; -1 likewise.
     returned_us
-        int64: when each first used an item after day one that was not used on it; `NEVER` if at no time.
+        int64: time of the first use after day one of an item not used on it; `NEVER` if there is none.
     counts
-        ``interactions``, and ``uses`` of items among them; under `registration` also those ``before`` registration,
-        ``early`` (shortly before it) and ``timeless``, and users ``without_date``, of whom the ``undated`` did nothing
-        with a time either.
+        ``interactions``, and ``uses`` of items among them. Under `registration` also interactions ``before``
+        registration, ``early`` (shortly before it) and ``timeless``; users ``without_date``, and those of them who are
+        ``undated`` because they have no interaction with a time either.
     log
-        The ends of everyone's log; None under `sampled`.
+        Time span of all users' log; None under `sampled`.
     target_days
-        Length of the target window after registration, once it is chosen.
+        Length of the target window after registration, once chosen.
     """
 
     numbers: np.ndarray
@@ -105,12 +99,12 @@ class Histories:
 
     @property
     def can_be_warm(self) -> np.ndarray:
-        """Who used an item, and has a vector where these are precomputed, bool, shape (n_users,)."""
+        """Whether a user used an item, and has a vector if these are precomputed: bool, shape (n_users,)."""
         warm: np.ndarray = (self.n_used > 0) & self.has_vector
         return warm
 
     def life(self, protocol: RegistrationProtocolConfig) -> Window | None:
-        """Return the window of what counts of each user, from a little before registration on; None: at all times."""
+        """Return the window of each user's relevant interactions, from shortly before registration; None: all times."""
         if self.log is None:
             return None
         start_us = self.registered_us - int(protocol.early_hours * HOUR_US)
@@ -118,13 +112,13 @@ class Histories:
 
     @property
     def target_end_us(self) -> np.ndarray:
-        """When the target window of each user ends, int64, shape (n_users,)."""
+        """End of each user's target window, int64, shape (n_users,)."""
         end_us: np.ndarray = self.registered_us + int(self.target_days * DAY_US)
         return end_us
 
     @property
     def are_judged(self) -> np.ndarray:
-        """Who has a day one and a complete target window in the log and used something new in it, bool, (n_users,)."""
+        """Whether a user has day one and a complete target window in the log, with a new item: bool, (n_users,)."""
         assert self.log is not None
         end_us = self.target_end_us
         is_logged = (self.registered_us >= max(0, self.log.start)) & (end_us <= self.log.end)
@@ -133,19 +127,9 @@ class Histories:
 
 
 def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:
-    """Read what the roles of the users of a dataset, or of a part of one, depend on.
+    """Read what determines the roles of users, for a dataset or a part; `log` is that of all users.
 
-    Parameters
-    ----------
-    part, config
-        Some users, or all; and settings.
-    log
-        See `find_log`: of everyone.
-
-    Raises
-    ------
-    ConfigError
-        There is no such time zone or column of time zones.
+    Raises ConfigError if the time zone or the column of time zones does not exist.
     """
     n_users, events, unknown = len(part.users), part.events, np.full(len(part.users), -1, dtype=np.int64)
     codes = [i for i, (signal, kind) in enumerate(events.pairs) if kind == ITEM and signal in config.signals.use]
@@ -178,7 +162,7 @@ def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:
 
 
 def _find_registrations(dataset: Dataset, protocol: RegistrationProtocolConfig, counts: Counter[str]) -> np.ndarray:
-    """Return when each user registered: `users.registered_at`, or without it the first interaction; count oddities."""
+    """Return registration times from `users.registered_at`, or else the first interaction; count anomalies."""
     first, _ = dataset.events.spans(len(dataset.users))
     dates = np.full_like(first, -1) if dataset.registered_at is None else dataset.registered_at
     early_us = int(protocol.early_hours * HOUR_US)
@@ -192,7 +176,7 @@ def _find_registrations(dataset: Dataset, protocol: RegistrationProtocolConfig, 
 
 
 def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered_us: np.ndarray) -> np.ndarray:
-    """Return when each user's day one ends."""
+    """Return the end of each user's day one."""
     if protocol.day_one == "24-hours":
         return np.where(registered_us >= 0, registered_us + DAY_US, -1)
     column, zones, codes = protocol.time_zone_column, [protocol.time_zone], np.zeros_like(registered_us)
@@ -203,7 +187,7 @@ def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered
                 f"{', '.join(dataset.groups) or 'none'}); name one of them, or leave it empty."
             )
         zones[:0] = dataset.groups[column].values
-        codes = dataset.groups[column].codes % len(zones)  # the default zone is the last: that of users without one
+        codes = dataset.groups[column].codes % len(zones)  # code -1 selects the last zone, the default
     ends = np.full_like(registered_us, -1)
     for code, zone in enumerate(zones):
         in_zone = (codes == code) & (registered_us >= 0)
@@ -218,5 +202,5 @@ def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered
 
 
 def write_moment(time_us: int) -> str:
-    """Return a moment as text, in UTC."""
+    """Format a time in UTC."""
     return f"{np.datetime64(time_us // 1_000_000, 's')}Z"

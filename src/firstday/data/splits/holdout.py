@@ -1,4 +1,4 @@
-"""Holdout: what an evaluation learns from, and the cold users it judges lists on."""
+"""Holdout: training data of an evaluation, and the cold users it evaluates on."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from firstday.data.splits.split import Cohort, Split
 
 @dataclass(frozen=True, eq=False)
 class Holdout:
-    """What is learned from, and the cold users whom the lists are judged on.
+    """Training data, and the cold users to evaluate on.
 
     Parameters
     ----------
     dataset, split
-        What is learned from, and who takes which part in it.
+        Training data and the roles of its users.
     newcomers
-        The dataset of the cold users, in whose indexes their day ones are.
+        Dataset of the cold users, whose indexes their day ones use.
     cold
-        The cold users; what they used afterwards is in the indexes of `dataset`.
+        The cold users; their truth uses the indexes of `dataset`.
     cut_off
-        What is learned came before it, microseconds since 1970 UTC; None under `sampled`.
+        Exclusive end of the training data, in microseconds since 1970 UTC; None under `sampled`.
     """
 
     dataset: Dataset
@@ -42,41 +42,29 @@ class Holdout:
 
 
 def log_of(dataset: Dataset, config: Config) -> Log | None:
-    """Return the log that the protocol `registration` divides; None under `sampled`. See `find_log`."""
+    """Return the log for the protocol `registration`, None under `sampled`; see `find_log`."""
     is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
     return find_log(config, is_dated=is_dated, first=dataset.events.first, last=dataset.events.last)
 
 
 def protocol_of(dataset: Dataset, config: Config) -> Protocol:
-    """Return the configured protocol; under ``auto``, `registration` where registrations and times are known."""
+    """Return the configured protocol; ``auto`` resolves to `registration` if registrations and times are known."""
     return "sampled" if log_of(dataset, config) is None else "registration"
 
 
 def find_cut_offs(dataset: Dataset, config: Config) -> CutOffs | None:
-    """Return the cut-offs of an evaluation; None under `sampled`.
+    """Return the cut-offs of an evaluation, None under `sampled`; for errors see `choose_cut_offs`.
 
-    Raises
-    ------
-    DataError
-        No interaction has a time, or no newcomer can be judged.
-    ConfigError
-        The configured cut-off or a time zone does not fit.
+    Also raises ConfigError if a time zone does not exist.
     """
     log = log_of(dataset, config)
     return None if log is None else choose_cut_offs(read_histories(dataset, config, log), config)
 
 
 def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | None) -> Iterator[Holdout]:
-    """Divide a dataset for evaluation: at each cut-off, or once at random.
+    """Yield the holdout of each cut-off, or one random holdout.
 
-    Parameters
-    ----------
-    dataset, config
-        The data and all settings.
-    seed
-        Of who is cold under `sampled`, and of all day ones that are drawn.
-    cut_offs
-        From `find_cut_offs`.
+    The seed determines the cold users (under `sampled`) and the day ones that are drawn.
     """
     if cut_offs is None:
         split = split_for_training(dataset, config, seed, with_cold=True)
@@ -106,25 +94,17 @@ def split_for_training(
     held_out: np.ndarray | None = None,
     end: int | None = None,
 ) -> Split:
-    """Divide the users of a dataset for one training, by the protocol that suits it.
+    """Split the users of a dataset for one training run, by the configured protocol.
 
-    Parameters
-    ----------
-    dataset, config
-        The data and all settings.
-    seed
-        Of what is drawn.
-    with_cold, held_out
-        See `firstday.data.splits.roles.assign_roles`.
-    end
-        When the log ends, microseconds since 1970 UTC; None: with its last interaction.
+    The log ends at `end`, in microseconds since 1970 UTC, or just after its last interaction if None. For `with_cold`
+    and `held_out`, see `assign_roles`.
 
     Raises
     ------
     DataError
         No times under `registration`, or too few users.
     ConfigError
-        A time zone does not fit.
+        A time zone does not exist.
     """
     config = config.override("seed", seed)
     log = log_of(dataset, config)

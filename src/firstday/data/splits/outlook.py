@@ -1,4 +1,4 @@
-"""Outlook: what training and evaluation would make of tables, by the very roles that they assign."""
+"""Outlook: preview of training and evaluation on some tables, from the same role assignment."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from firstday.data.splits.roles import assign_roles, refuse_too_few
 from firstday.errors import ConfigError, DataError, count_of
 
 USER_DEVIATION = 22.0
-"""Standard deviation over users of the precision of a list of 50, in percentage points: `evaluate` measured 20.6 to
-21.5 on MovieLens 100K and 9.3 to 15.1 on a simulated service."""
+"""Standard deviation of users' precision at 50, in percentage points.
+
+`evaluate` measured 20.6 to 21.5 on MovieLens 100K and 9.3 to 15.1 on a simulated service.
+"""
 WIDE = 4.0
-"""Half an interval from which on most strategies cannot be told apart, in percentage points."""
+"""Half-width of the interval above which most strategies are indistinguishable, in percentage points."""
 NORMAL = 1.96
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What training and evaluation would make of tables.
+    """Preview of training and evaluation on some tables.
 
     Parameters
     ----------
     protocol
-        How cold users are told from warm ones.
+        How cold users are separated from warm ones.
     counts
-        Users, and how many of them would have which role in training.
+        Number of users, and of users per role in training.
     cut_offs
-        Those of an evaluation; None under `sampled`, or where it is refused.
+        Cut-offs of an evaluation; None under `sampled`, or if it is refused.
     cold
-        Users an evaluation would judge.
+        Number of cold users in an evaluation.
     refusal, evaluation_refusal
-        The errors that `train` and `evaluate` would end with; "" if none.
+        Errors that `train` and `evaluate` would raise; "" if none.
     sentences
-        The same for people, without the refusal of training.
+        The same in words, without the refusal of training.
     """
 
     protocol: Protocol
@@ -50,11 +52,11 @@ class Outlook:
 
     @property
     def half_width(self) -> float | None:
-        """About half the 95 % interval of a precision over cold users, in percentage points; None if refused."""
+        """Approximate half-width of the 95 % interval of precision, in percentage points; None if refused."""
         return NORMAL * USER_DEVIATION / self.cold**0.5 if self.cold else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON values."""
+        """Return the outlook as JSON values."""
         return {
             "protocol": self.protocol,
             "training": {**self.counts, "refusal": self.refusal},
@@ -70,13 +72,7 @@ class Outlook:
 
 
 def foresee(histories: Histories, config: Config) -> Outlook:
-    """Return what training and evaluation would make of users.
-
-    Parameters
-    ----------
-    histories, config
-        Everyone's histories, and settings.
-    """
+    """Preview training and evaluation, given the histories of all users."""
     refusal = evaluation_refusal = ""
     counts = {"users": len(histories), "used": int((histories.n_used > 0).sum())}
     cut_offs, n_cold = None, 0
@@ -108,7 +104,7 @@ def foresee(histories: Histories, config: Config) -> Outlook:
 
 
 def _describe(outlook: Outlook, histories: Histories, config: Config) -> Iterator[str]:
-    """Describe who would be warm, who is left out, and whom an evaluation judges."""
+    """Describe who would be warm, who is excluded, and on whom an evaluation reports."""
     counts = outlook.counts
     use, n_segments = "", 0
     if not outlook.refusal:

@@ -1,4 +1,4 @@
-"""The `registration` protocol: users learn and are judged by their own registration day in the log."""
+"""The `registration` protocol: users are trained and evaluated on their actual first day in the log."""
 
 from __future__ import annotations
 
@@ -20,24 +20,14 @@ from firstday.errors import count_of
 from firstday.sparse import SparseRows, contains, stack_rows
 
 MIN_LOGGED_DAY_ONES = 100
-"""With fewer day ones than this in the log, sizes of sampled ones come from the `sampled` protocol's settings."""
+"""Minimum number of logged day ones for estimating sizes of sampled ones; below it, settings of `sampled` apply."""
 
 
 def split_registration(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
-    """Collect what the users of some roles did, in a log that ends when training begins.
+    """Collect the interactions of users by role, in a log that ends when training begins.
 
-    Parameters
-    ----------
-    dataset, histories, roles
-        The data, its users' histories with log and target window, and who takes which part.
-    config
-        Signals, protocols, and the seed of sampled day ones.
-
-    Returns
-    -------
-    Split
-        A warm user whose registration day is not in the log gets a day one drawn from all their items, with a size
-        drawn from the logged day ones of the others.
+    A warm user who registered before the log begins gets a day one sampled from all their items, with a size sampled
+    from the logged day ones of others.
     """
     life = histories.life(config.registration)
     life_actions, day_actions, target_actions = dataset.actions(life, *_windows(histories, config))
@@ -70,14 +60,9 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
 
 def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, users: np.ndarray) -> Cohort:
-    """Return the day ones of users and what they used afterwards, whenever the log ends.
+    """Return the day ones and truth of users with a complete target window, ignoring the end of the log.
 
-    Parameters
-    ----------
-    dataset, config, histories
-        See `split_registration`.
-    users
-        `user_ix` of users with a complete target window, shape (n,); those who used nothing new in it are left out.
+    Users without new items in the window are dropped.
     """
     log = histories.log and replace(histories.log, end=NEVER)
     day_actions, target_actions = dataset.actions(*_windows(replace(histories, log=log), config))
@@ -85,7 +70,7 @@ def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, us
 
 
 def _find_unborn(first_seen: np.ndarray, end_us: np.ndarray) -> SparseRows:
-    """Return which items did not exist before each of some moments, shape (n_moments, n_items)."""
+    """Mask of items that do not exist yet at each moment, shape (n_moments, n_items)."""
     items = [np.flatnonzero(first_seen >= end) for end in end_us]
     rows = np.repeat(np.arange(len(items)), [len(of_moment) for of_moment in items])
     columns = np.concatenate([np.zeros(0, dtype=np.int64), *items])
@@ -93,7 +78,7 @@ def _find_unborn(first_seen: np.ndarray, end_us: np.ndarray) -> SparseRows:
 
 
 def _windows(histories: Histories, config: Config) -> tuple[Window, Window]:
-    """Return the windows of each user's day one, and of the target after it."""
+    """Return the windows of day one and of the target after it, for each user."""
     life, day_end_us = histories.life(config.registration), histories.day_end_us
     assert life is not None
     day = Window(life.start, np.minimum(day_end_us, life.end))
@@ -103,7 +88,7 @@ def _windows(histories: Histories, config: Config) -> tuple[Window, Window]:
 def _make_cohort(
     users: np.ndarray, day_actions: Actions, target_actions: Actions, histories: Histories, signals: SignalConfig
 ) -> Cohort:
-    """Make the cohort of those users who used something new in the target window."""
+    """Build the cohort of users who used something new in the target window."""
     day_ones = take_actions(day_actions, users)
     on_day = unite_uses(day_ones, signals)
     after = unite_uses(take_actions(target_actions, users), signals)
@@ -115,9 +100,10 @@ def _make_cohort(
 def _warm_day_ones(
     roles: Roles, histories: Histories, life_actions: Actions, day_actions: Actions, config: Config
 ) -> tuple[Actions, tuple[str, ...]]:
-    """Return warm users' day ones: from the log, or else drawn from all their interactions.
+    """Return warm users' day ones: from the log if present, else sampled from all their interactions.
 
-    Validation users take no part in the sizes of drawn day ones, so that no model that judges them depends on them.
+    Validation users do not contribute to the sizes of sampled day ones, so that no model evaluated on them depends on
+    them.
     """
     assert histories.log is not None
     warm, sampled, start = roles.warm, config.sampled, histories.log.start
@@ -143,7 +129,7 @@ def _warm_day_ones(
 
 
 def _describe_log(histories: Histories, config: Config) -> Iterator[str]:
-    """Say what is odd in the log."""
+    """Describe anomalies of the log."""
     counts = histories.counts
     total = counts["interactions"]
     if counts["without_date"]:

@@ -1,4 +1,4 @@
-"""Roles: which users a training learns from, which ones it validates on, and which ones it keeps out."""
+"""Roles: users for training, for validation, and held out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from firstday.data.user_rows import DAY_US
 from firstday.errors import DataError, count_of
 
 ENOUGH_VALIDATION = 500
-"""Validation users that are wanted: in one held-out tenth, or else in several folds."""
+"""Desired number of validation users: a held-out tenth if that is enough, else several folds."""
 MOST_VALIDATION = 3_000
 MOST_FOLDS = 5
 NO_TIMES = (
@@ -30,19 +30,20 @@ NO_ROW_LEFT = (
 
 @dataclass(frozen=True, eq=False)
 class Roles:
-    """Who takes which part in a training: positions of users, int64, each of shape (n,).
+    """Role of each user in training: indexes of users, int64, each of shape (n,).
 
     Parameters
     ----------
     warm
-        All others who used an item: all are counted, and those who used `LEAST_LEARNED` are learned from.
+        All others who used an item. All of them count for popularity; models learn from those with `LEAST_LEARNED`
+        items.
     validation
-        Users to choose settings by.
+        Users for model selection.
     cold
-        Users who are kept out of everything.
+        Users excluded from training and validation.
     folds
-        Positions among `validation`, for each fold of cross-fitting: then these users are also warm, and each fold is
-        judged by a model that did not learn from it. Empty: validation users are held out.
+        Indexes into `validation` for each fold of cross-fitting. These users are also warm, and each fold is evaluated
+        by a model that did not learn from it. If empty, validation users are held out.
     """
 
     warm: np.ndarray
@@ -54,16 +55,14 @@ class Roles:
 def assign_roles(
     histories: Histories, config: Config, *, with_cold: bool = False, held_out: np.ndarray | None = None
 ) -> Roles:
-    """Assign every user a role.
+    """Assign every user a role, given the histories of all users with the chosen target window.
 
     Parameters
     ----------
-    histories, config
-        Everyone's histories, with the target window chosen, and settings.
     with_cold
-        Under `sampled`: whether a share of the users is cold.
+        Whether to draw cold users; applies to `sampled` only.
     held_out
-        Who is kept out, bool, shape (n_users,): those who could be judged are cold.
+        Mask of users to hold out, bool, shape (n_users,); those who can be evaluated are cold.
     """
     is_free = np.ones(len(histories), dtype=bool) if held_out is None else ~held_out
     is_warm = is_free & histories.can_be_warm
@@ -97,12 +96,9 @@ def assign_roles(
 
 
 def refuse_too_few(roles: Roles, histories: Histories, config: Config, *, with_cold: bool = False) -> None:
-    """Raise if there are too few users to train on.
+    """Raise DataError if there are fewer than two users to learn from or to validate on, or no cold ones.
 
-    Raises
-    ------
-    DataError
-        Fewer than two users to learn from or two for validation, or `with_cold` nobody to report on.
+    Cold users are required only if `with_cold`.
     """
     if not histories.counts["interactions"]:
         raise DataError(NO_ROW_LEFT)
@@ -139,12 +135,7 @@ def refuse_too_few(roles: Roles, histories: Histories, config: Config, *, with_c
 
 
 def find_warm(part: Dataset, config: Config, log: Log | None) -> tuple[np.ndarray, Actions, Window | None]:
-    """Return the users of a part whom `train` would take as warm if it held out nobody, and what everyone did.
-
-    Parameters
-    ----------
-    part, config, log
-        See `read_histories`.
+    """Return the users of a part who would be warm if `train` held out nobody, and all actions.
 
     Returns
     -------
@@ -153,7 +144,7 @@ def find_warm(part: Dataset, config: Config, log: Log | None) -> tuple[np.ndarra
     actions : dict
         Interactions by (signal, entity) pair, rows by `user_ix`.
     window : Window or None
-        The time window of `actions`; None: all times.
+        Time window of `actions`; None means all times.
     """
     histories = read_histories(part, config, log)
     window = histories.life(config.registration)

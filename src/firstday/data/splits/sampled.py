@@ -1,4 +1,4 @@
-"""The `sampled` protocol: cold users and day ones drawn at random, for data without a clock."""
+"""The `sampled` protocol: random cold users and day ones, for data without timestamps."""
 
 from __future__ import annotations
 
@@ -14,22 +14,14 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 
 def split_sampled(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
-    """Draw a day one for each user of some roles.
-
-    Parameters
-    ----------
-    dataset, histories, roles
-        The data, its users' histories, and who takes which part.
-    config
-        Signals; sizes and probabilities of day ones, and how many are drawn of each warm user; the seed of every draw.
-    """
+    """Sample a day one for each user of each role, several for each warm user if so configured."""
     actions, protocol = dataset.all_actions(), config.sampled
 
     def draw(users: np.ndarray, rng: np.random.Generator) -> Cohort:
         sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
         return draw_day_ones(actions, config.signals, sizes, probabilities, users, rng)
 
-    # A random stream for each kind of user: a draw depends on neither the other kinds nor `day_ones`.
+    # One random stream per role: draws depend neither on other roles nor on `day_ones`.
     of_warm, of_validation, of_cold = np.random.default_rng(config.seed).spawn(3)
     n_day_ones = protocol.resolve_day_ones(int((histories.n_used[roles.warm] >= LEAST_LEARNED).sum()))
     return Split(
@@ -42,7 +34,7 @@ def split_sampled(dataset: Dataset, config: Config, histories: Histories, roles:
 
 
 def unite_uses(actions: Actions, signals: SignalConfig) -> SparseRows:
-    """Return which items each user uses, all weights 1, shape (n_users, n_items); there is a pair that is use."""
+    """Return a binary matrix of used items, shape (n_users, n_items); requires at least one pair that means use."""
     uses = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
     return union_rows(uses).ones()
 
@@ -55,20 +47,20 @@ def draw_day_ones(
     users: np.ndarray,
     rng: np.random.Generator,
 ) -> Cohort:
-    """Draw a day one for each user: some used items with all interactions on them, and the same share of all others.
+    """Sample a day one per user: some used items with all their interactions, and the same share of other interactions.
 
     Parameters
     ----------
     actions
         All interactions, by pair, rows by `user_ix`.
     signals
-        Which signals are use, and which are given at registration.
+        Signals that mean use, and signals given at registration; the latter are kept completely.
     sizes, probabilities
-        Day-one sizes in items, and how likely each is, up to a factor; at most half of a user's items are drawn.
+        Day-one sizes in items, and their unnormalised probabilities; sizes are capped at half of a user's items.
     users
         `user_ix`, shape (n,).
     rng
-        Randomness.
+        Random generator.
     """
     actions = take_actions(actions, users)
     uses = unite_uses(actions, signals)
@@ -88,5 +80,5 @@ def draw_day_ones(
             if entity == ITEM:
                 is_kept = np.where(contains(uses, rows), contains(day_one_uses, rows), is_kept)
             kept = rows.keep(is_kept)
-        day_one[signal, entity] = kept.ones()  # counts hold later days too
+        day_one[signal, entity] = kept.ones()  # counts include later days
     return Cohort(users, day_one, uses.keep(~is_day_one), day_one_uses.lengths())

@@ -1,4 +1,4 @@
-"""Snapshot: a dataset as it was at a moment, so that nothing that came later can be learned."""
+"""Snapshot: a dataset as of a point in time, to prevent leakage from the future."""
 
 from __future__ import annotations
 
@@ -15,22 +15,10 @@ from firstday.data.user_rows import NEVER, UserRows, renumber
 
 
 def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> Dataset:
-    """Return the dataset as it was before a moment.
+    """Return the dataset as of a moment, exclusive, in microseconds since 1970 UTC.
 
-    Parameters
-    ----------
-    dataset
-        The data, on this machine.
-    registered_us
-        int64, shape (n_users,): when each user registered, -1 where unknown.
-    moment
-        Microseconds since 1970 UTC.
-
-    Returns
-    -------
-    Dataset
-        Users who had registered, with their interactions and impressions until then; items that existed
-        (`find_first_seen`); members of entities, friends and values of groups as far as these have any.
+    Contains the users registered by then (`registered_us`: -1 if unknown), with their interactions and impressions
+    until then; items that existed (`find_first_seen`); entity members, friends and group values that still occur.
     """
     items = np.flatnonzero(find_first_seen(dataset) < moment)
     now = pl.lit(moment).cast(UTC_MICROSECONDS)
@@ -70,7 +58,7 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
 
 
 def _shown_before(impressions: UserRows, now: pl.Expr, place: np.ndarray) -> UserRows | None:
-    """Return the impressions before a moment, and whether they were used until then, by the new place of items."""
+    """Return impressions before a moment and whether they led to use by then, with items renumbered."""
     rows = impressions.whole()
     used_before = pl.col("used_at") < now
     rows = rows.with_columns(
@@ -82,16 +70,16 @@ def _shown_before(impressions: UserRows, now: pl.Expr, place: np.ndarray) -> Use
 
 
 def _present(group: Group) -> Group:
-    """Return a group with only the values that somebody has."""
+    """Drop the values of a group that no user has."""
     codes = np.unique(group.codes[group.codes >= 0])
     place = np.append(renumber(codes, len(group.values)), np.int32(-1))
     return Group(tuple(group.values[code] for code in codes.tolist()), place[group.codes])
 
 
 def find_first_seen(dataset: Dataset) -> np.ndarray:
-    """Return when each item is first known to exist, by `items.added_at` or its first interaction, int64, (n_items,).
+    """Return the earliest evidence of each item: `items.added_at` or its first interaction; int64, shape (n_items,).
 
-    Microseconds since 1970 UTC; `NEVER` where neither has a time.
+    Microseconds since 1970 UTC; `NEVER` if neither has a time.
     """
     codes = [code for code, (_, kind) in enumerate(dataset.events.pairs) if kind == ITEM]
     rows = dataset.events.rows.lazy().filter(pl.col("pair").is_in(codes)).drop_nulls("timestamp")

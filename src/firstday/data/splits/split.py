@@ -1,4 +1,4 @@
-"""Split: warm and cold users, and what was known of each at the end of day one."""
+"""Split: warm and cold users, with what was known of each at the end of day one."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from firstday.display import readable
 from firstday.sparse import SparseRows
 
 Actions = Mapping[Pair, SparseRows]
-"""Added weights of users' interactions by (signal, entity) pair, shape (n_users, n_targets)."""
+"""Summed weights of users' interactions by (signal, entity) pair, shape (n_users, n_targets)."""
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Users with only their day one to recommend from, and the items they used afterwards.
+    """Users with their day one as input, and the items they used afterwards as truth.
 
     Parameters
     ----------
     users
         `user_ix`, shape (n,).
     day_one
-        Their interactions on day one, rows in the order of `users`.
+        Interactions on day one, rows in the order of `users`.
     truth
         Items used afterwards, shape (n, n_items), all weights 1.
     day_one_size
-        int64, shape (n,): items used on day one.
+        Number of items used on day one: int64, shape (n,).
     day_end_us
-        int64, shape (n,): when day one ends, microseconds since 1970 UTC; None where day ones are drawn.
+        End of day one in microseconds since 1970 UTC: int64, shape (n,). None for sampled day ones.
     unborn
-        Items that did not exist yet when the target window ended, shape (n, n_items); None: all existed.
+        Items that did not exist before the target window ended, shape (n, n_items); None if all existed.
     """
 
     users: np.ndarray
@@ -55,7 +55,7 @@ class Cohort:
         return nothing
 
     def take(self, rows: np.ndarray) -> Cohort:
-        """Return the users in the given rows, in the order given."""
+        """Select rows, in the given order."""
         return Cohort(
             self.users[rows],
             take_actions(self.day_one, rows),
@@ -76,20 +76,19 @@ class Split:
     warm
         `user_ix` of warm users, shape (n_warm,).
     warm_actions
-        All interactions of warm users, rows in the order of `warm`: embeddings, segments and popularity are made of
-        them.
+        All interactions of warm users, rows in the order of `warm`; input of embeddings, segments and popularity.
     warm_day_one
         One or more day ones of the warm users, rows in the order of `warm`.
     validation, cold
         Users for early stopping and tuning, and users to report on.
     folds
-        See `Roles`; positions in `validation`.
+        See `Roles`; indexes into `validation`.
     protocol
-        The protocol that made the split.
+        Protocol that made the split.
     warm_window
-        The time window of `warm_actions`, by `user_ix` of all users; None: all times.
+        Time window of `warm_actions`, by `user_ix` of all users; None means all times.
     notes
-        Sentences about the split.
+        Sentences on the split.
     """
 
     warm: np.ndarray
@@ -103,13 +102,13 @@ class Split:
     notes: tuple[str, ...] = ()
 
     def fold(self, rows: np.ndarray) -> Split:
-        """Return the split in which the validation users of some rows are held out, and no others validate."""
+        """Hold out the validation users of the given rows, as the only validation users."""
         cohort = self.validation.take(rows)
         split = self.keep_warm(np.flatnonzero(~np.isin(self.warm, cohort.users)))
         return replace(split, validation=cohort, folds=())
 
     def keep_warm(self, rows: np.ndarray) -> Split:
-        """Return the split with some warm users only, given by their position among them, in the order given."""
+        """Restrict the warm users to the given rows of `warm`, in the given order."""
         return replace(
             self,
             warm=self.warm[rows],
@@ -119,5 +118,5 @@ class Split:
 
 
 def take_actions(actions: Actions, rows: np.ndarray) -> Actions:
-    """Return the actions of the users in the given rows, in the order given."""
+    """Select rows of all matrices, in the given order."""
     return {pair: of_pair.take(rows) for pair, of_pair in actions.items()}
