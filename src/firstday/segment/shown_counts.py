@@ -73,8 +73,8 @@ def count_shown(
 ) -> ShownCounts | None:
     """Count impressions of the given users, and their subsequent uses, by segment.
 
-    A use with a list id is attributed to the item's impression in that list. Any other use is attributed to the user's last
-    impression of the item, if at most `signals.response_days` earlier.
+    A use with a list id is attributed to the item's impression in that list. Any other use is attributed to the user's
+    last impression of the item, if at most `signals.response_days` earlier.
 
     Parameters
     ----------
