@@ -32,7 +32,7 @@ def run_epochs(
     device: torch.device,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Epoch, ...]:
-    """Train with early stopping on validation precision; leaves the best weights in the network, on the CPU, in eval mode.
+    """Train with early stopping; leave the network with its best weights, on the CPU, in eval mode.
 
     Nothing is copied from the device to the host during an epoch. Under the one-cycle schedule, only epochs after the
     learning rate's peak count for stopping and as the best: the earlier precision of an undertrained network, measured
@@ -49,8 +49,8 @@ def run_epochs(
     batch_loss
         Loss on the device of the given rows, indexes on the host, int64, shape (batch,).
     check
-        Precision in % of the current network on validation users, higher is better. Negative: some other criterion,
-        higher is still better; not recorded as precision.
+        Precision in % of the current network on validation users, higher is better. Negative values are another
+        criterion, still higher is better, and are not recorded as precision.
     config
         Schedule, learning rate, weight decay, epochs, batch size, patience, and rows per epoch.
     seed
