@@ -36,17 +36,9 @@ class Calibration:
     n_users: int
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Return the probability that the user uses each item of a list.
+        """Return the probability of use of each position given scores, best first, float32, shape (n_users, k).
 
-        Parameters
-        ----------
-        scores
-            A strategy's scores, best first, float32, shape (n_users, k).
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_users, k), non-increasing along each list.
+        Probabilities have the same dtype and shape and never rise along a list.
         """
         first = np.clip(scores[:, :1], self.lowest, self.highest)
         place = np.minimum(np.arange(scores.shape[1]), len(self.curve) - 1)

@@ -65,7 +65,7 @@ class Blending:
     weights: tuple[Mapping[str, float], ...] = field(default_factory=_personal_alone)
 
     def at(self, n_known: np.ndarray) -> dict[str, np.ndarray]:
-        """Return each component's weights for users with the given numbers of interactions, float32, shape (n_users,)."""
+        """Return each component's weights for users with some numbers of interactions, float32, shape (n_users,)."""
         shares = share_of_knots(n_known)
         names = self.weights[0]
         return {name: shares @ np.array([of[name] for of in self.weights], dtype=np.float32) for name in names}
@@ -181,8 +181,8 @@ class TrainedModel:
     shown_counts
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
     trend
-        Log-ratio of each item's recent rate of use to its rate over the whole log, float32, shape (n_items,); None
-        without timestamps.
+        Damped log-ratio of each item's recent share of uses to its share over the whole log, float32, shape (n_items,);
+        None for data without a clock.
     """
 
     config: Config
@@ -326,7 +326,7 @@ class TrainedModel:
 
     @cached_property
     def smoothed_shares(self) -> np.ndarray:
-        """Shares of each segment's top items, smoothed towards the global shares, float32, shape (n_segments, n_top)."""
+        """Shares of each segment's top items, smoothed towards the global ones, float32, shape (n_segments, n_top)."""
         return smooth_shares(self.segments, self.popularity, self.mixing)
 
     @cached_property
