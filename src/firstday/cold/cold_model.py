@@ -89,18 +89,7 @@ class ColdModel:
     history: tuple[Epoch, ...] = field(default=())
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return the predicted vectors.
-
-        Parameters
-        ----------
-        features
-            float32, shape (n, n_inputs), from the encoder.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n, d).
-        """
+        """Return the predicted vectors, float32, shape (n, d), given encoded features, float32, shape (n, n_inputs)."""
         starts = range(0, max(1, len(features)), USERS_AT_ONCE)
         return np.concatenate([self._predict(features[start : start + USERS_AT_ONCE]) for start in starts])
 

@@ -18,14 +18,9 @@ SHARE_OF_MEMORY = 0.5
 
 
 def choose_device(name: DeviceName, threads: int = 0) -> torch.device:
-    """Return the named device, and configure torch for it.
+    """Return the named device, and configure torch for it; `threads` 0 keeps torch's default.
 
-    Parameters
-    ----------
-    name
-        ``auto``: the first available of cuda, mps, cpu.
-    threads
-        Number of CPU threads; 0: torch's default.
+    ``auto`` is the first available of cuda, mps, cpu.
 
     Raises
     ------

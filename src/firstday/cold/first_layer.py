@@ -56,17 +56,10 @@ class _Product(torch.autograd.Function):
 
 
 def find_parts(features: np.ndarray) -> list[tuple[np.ndarray | None, slice]]:
-    """Find the non-zero parts of features: runs of columns, each with the rows that are non-zero there.
+    """Find the non-zero parts of features, float32, shape (n, n_inputs).
 
-    Parameters
-    ----------
-    features
-        float32, shape (n, n_inputs).
-
-    Returns
-    -------
-    list
-        Row indexes, int64, or None for all rows, and columns. Every non-zero value is in exactly one part.
+    Each part has row indexes, int64, or None for all rows, and a run of columns. Every non-zero value is in exactly one
+    part.
     """
     n, width = features.shape
     n_whole = width // COLUMNS_AT_ONCE

@@ -45,13 +45,7 @@ class Ranker:
         return self.body.predict(features)
 
     def score(self, hidden: np.ndarray) -> np.ndarray:
-        """Return the log-probability of each ranked item, float32, shape (n, n_ranked).
-
-        Parameters
-        ----------
-        hidden
-            Result of `predict`, shape (n, width).
-        """
+        """Return the log-probability of each ranked item, float32, shape (n, n_ranked), given the result of predict."""
         return log_shares(hidden, self.weights, self.bias)
 
 

@@ -28,17 +28,7 @@ def hidden_layers(n_inputs: int, hidden: tuple[int, ...]) -> tuple[list[nn.Modul
 
 
 class ColdNetwork(nn.Sequential):
-    """Feed-forward network: hidden layers are linear, ReLU, batch normalisation; outputs have length 1.
-
-    Parameters
-    ----------
-    n_inputs
-        Number of feature columns.
-    hidden
-        Widths of the hidden layers.
-    dimensions
-        Embedding dimensions.
-    """
+    """Feed-forward network: hidden layers are linear, ReLU, batch normalisation; outputs have length 1."""
 
     def __init__(self, n_inputs: int, hidden: tuple[int, ...], dimensions: int) -> None:
         layers, width = hidden_layers(n_inputs, hidden)
@@ -76,19 +66,8 @@ def train_cold_model(
         float32, shape (n_validation, n_inputs).
     validate
         Returns the precision in % of predicted vectors of shape (n_validation, d); higher is better.
-    config
-        Layers, learning rate, epochs, batch size, patience.
-    seed
-        Seed of the initial weights and of the shuffling.
-    threads, device
-        See `choose_device`.
-    progress
-        Called with the number of epochs done and the maximum number.
-
-    Returns
-    -------
-    ColdModel
-        Exported and verified against PyTorch, with the training history.
+    config, seed, threads, device, progress
+        See `run_epochs` and `choose_device`.
     """
     place = choose_device(device, threads)
     read_rows = hold_rows(features, place)

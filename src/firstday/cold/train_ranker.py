@@ -43,13 +43,7 @@ class LaterItems:
         self._known = stack_rows(known) if known else None
 
     def wanted_after(self, rows: np.ndarray) -> SparseRows:
-        """Return items used, but not on day one, shape (n, n_kept).
-
-        Parameters
-        ----------
-        rows
-            Day ones as numbered by `FeatureRows`: sample x n_users + user, shape (n,).
-        """
+        """Return items used, but not on day one, shape (n, n_kept), given row indexes of `FeatureRows`, shape (n,)."""
         used = self._used.take(rows % self.n_users)
         return used if self._known is None else used.keep(~contains(self._known.take(rows), used))
 
@@ -61,14 +55,7 @@ SMALL_WEIGHTS = 0.3
 class RankerNetwork(nn.Module):
     """Hidden layers (linear, ReLU, batch normalisation, dropout) and an output layer with a score per item.
 
-    Parameters
-    ----------
-    n_inputs
-        Number of feature columns.
-    shares
-        Share of warm users who use each ranked item, shape (n_ranked,); its logarithm is the initial bias.
-    config
-        Layers and dropout.
+    The initial bias is the logarithm of `shares`, the share of warm users who use each ranked item, shape (n_ranked,).
     """
 
     def __init__(self, n_inputs: int, shares: np.ndarray, config: RankerConfig) -> None:
@@ -120,19 +107,8 @@ def train_ranker(
     validate
         Returns the precision in % of lists for the validation users; higher is better. Arguments: a function from their
         rows, shape (m,), to the log-probabilities of the ranked items, shape (m, n_ranked); and these items.
-    config
-        Layers, dropout, learning rate, epochs, batch size, patience, bounds.
-    seed
-        Seed of the initial weights, of dropout and of the shuffling.
-    threads, device
-        See `choose_device`.
-    progress
-        Called with the number of epochs done and the maximum number.
-
-    Returns
-    -------
-    Ranker
-        Exported and verified against PyTorch.
+    config, seed, threads, device, progress
+        See `run_epochs` and `choose_device`; the seed also controls dropout.
     """
     place = choose_device(device, threads)
     read_rows = hold_rows(features, place)
