@@ -18,23 +18,9 @@ with warnings.catch_warnings():
 
 
 def fit_als(affinity: SparseRows, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:
-    """Factorise warm users' affinities.
+    """Factorise warm users' positive affinities, shape (n_warm_users, n_items); `threads` 0 uses all cores.
 
-    Parameters
-    ----------
-    affinity
-        Positive affinities, shape (n_warm_users, n_items).
-    config
-        Dimensions, iterations, confidence and regularisation.
-    seed
-        Seed of the initial vectors.
-    threads
-        Number of threads; 0: all cores.
-
-    Returns
-    -------
-    Embeddings
-        With least-squares fold-in, scored by dot product.
+    The result has least-squares fold-in and is scored by dot product.
 
     References
     ----------

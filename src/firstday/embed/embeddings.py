@@ -19,21 +19,9 @@ from firstday.sparse import SparseRows, contains, union_rows
 def compute_affinity(
     actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int
 ) -> SparseRows:
-    """Sum the weighted signals on items into affinities.
+    """Sum the weighted signals on items into affinities, shape (n_users, n_items), positive entries only.
 
-    Parameters
-    ----------
-    actions
-        Users' interactions by (signal, entity) pair; only pairs on items count.
-    config
-        Signal weights and damping: n interactions count log2(1 + n) or n.
-    n_users, n_items
-        Shape of the result.
-
-    Returns
-    -------
-    SparseRows
-        Shape (n_users, n_items), positive entries only.
+    Damping (`config.damping`) counts n interactions as log2(1 + n) or n.
     """
     parts = []
     for (signal, entity), rows in actions.items():

@@ -54,25 +54,9 @@ class Neighborhood:
 
 
 def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: int, *, seed: int) -> WarmUsers:
-    """Keep all warm users, or a random sample of `max_users`.
+    """Keep all warm users, or a random sample of `max_users`, in the order of `ids`.
 
-    Parameters
-    ----------
-    ids
-        The caller's ids of all warm users.
-    vectors
-        Mature vectors of length 1, float32, shape (n_warm, d).
-    uses
-        Items that each user uses, shape (n_warm, n_items).
-    max_users
-        Maximum number of users kept.
-    seed
-        Seed of the sample.
-
-    Returns
-    -------
-    WarmUsers
-        In the order of `ids`.
+    `vectors` are mature vectors of length 1, float32, shape (n_warm, d).
     """
     rows = draw_rows(len(ids), max_users, seed=seed)
     if len(rows) == len(ids):

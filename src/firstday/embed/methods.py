@@ -39,16 +39,7 @@ class WarmLogs:
 
 
 def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: SparseRows) -> WarmLogs:
-    """Collect the input of step 1.
-
-    Parameters
-    ----------
-    dataset, split
-        Data and its warm users.
-    config
-        Settings.
-    uses
-        Items that each warm user uses, shape (n_warm, n_items).
+    """Collect the input of step 1; `uses` are the items that each warm user uses, shape (n_warm, n_items).
 
     Raises
     ------
@@ -87,16 +78,10 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
 
 
 def fold_in_users(affinity: SparseRows, item_vectors: np.ndarray, config: EmbeddingConfig) -> Embeddings:
-    """Fold users into external ALS item vectors.
+    """Fold users into external ALS item vectors, float32, shape (n_items, d).
 
-    Parameters
-    ----------
-    affinity
-        Positive affinities of warm users, shape (n_warm, n_items).
-    item_vectors
-        float32, shape (n_items, d).
-    config
-        Confidence and regularisation used to train the item vectors.
+    `affinity` has positive entries, shape (n_warm, n_items); `config` has the confidence and regularisation that the
+    vectors were trained with.
     """
     fold_in = FoldIn(item_vectors, "least-squares", config.als_confidence, config.als_regularization)
     return Embeddings(fold_in.solve(affinity), item_vectors, fold_in, "dot")

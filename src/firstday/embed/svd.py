@@ -13,23 +13,18 @@ from firstday.sparse import SparseRows
 
 
 def fit_svd(affinity: SparseRows, item_sets: SparseRows, config: EmbeddingConfig, *, seed: int) -> Embeddings:
-    """Factorise item co-occurrences.
+    """Factorise item co-occurrences; the result has mean fold-in and is scored by cosine.
 
     Parameters
     ----------
     affinity
-        Positive affinities, shape (n_warm_users, n_items); a user's vector is the affinity-weighted mean of items.
+        Positive affinities, shape (n_warm_users, n_items).
     item_sets
         Sets of co-occurring items, shape (n_sets, n_items): users' items and any collections.
     config
         Dimensions, smoothing, and the maximum number of items per set.
     seed
         Seed of the SVD and of the sampling of long sets.
-
-    Returns
-    -------
-    Embeddings
-        With mean fold-in, scored by cosine.
 
     References
     ----------

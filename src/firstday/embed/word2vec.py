@@ -11,24 +11,10 @@ from firstday.sparse import SparseRows
 
 
 def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: EmbeddingConfig, *, seed: int) -> Embeddings:
-    """Train skip-gram item vectors.
+    """Train skip-gram item vectors on warm users' item sequences, oldest first.
 
-    Parameters
-    ----------
-    affinity
-        Positive affinities, shape (n_warm_users, n_items); a user's vector is the affinity-weighted mean of items.
-    sequences
-        Item indexes of each warm user, oldest first.
-    config
-        Dimensions, window and epochs.
-    seed
-        Seed of the initial vectors and of sampling. Training is single-threaded, because several threads are not
-        reproducible.
-
-    Returns
-    -------
-    Embeddings
-        With mean fold-in, scored by cosine.
+    The result has mean fold-in and is scored by cosine. Training is single-threaded, as several threads are not
+    reproducible.
 
     References
     ----------
