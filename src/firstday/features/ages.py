@@ -17,19 +17,10 @@ MAX_WIDTH = 20
 
 
 def choose_widths(sizes: np.ndarray, n_users: float) -> np.ndarray:
-    """Return the smallest kernel width of each year that gathers enough weighted users.
+    """Return the smallest kernel width of each year that gathers a weight of at least `n_users`.
 
-    Parameters
-    ----------
-    sizes
-        Users of each year of age, shape (n_years,).
-    n_users
-        Required sum of weights; 0: no year borrows.
-
-    Returns
-    -------
-    numpy.ndarray
-        Whole years from 1 to `MAX_WIDTH`, int64, shape (n_years,); `MAX_WIDTH` if no width is enough.
+    Widths are whole years from 1 to `MAX_WIDTH`, int64, shape (n_years,); `MAX_WIDTH` if no width is enough. With
+    `n_users` 0, no year borrows.
 
     References
     ----------
@@ -55,17 +46,7 @@ def weigh_years(widths: np.ndarray) -> np.ndarray:
 def share_counts(by_year: ItemCounts, widths: np.ndarray) -> ItemCounts:
     """Return user counts per year and item, with users of near years added by kernel weight.
 
-    Parameters
-    ----------
-    by_year
-        Integer user counts per year and item.
-    widths
-        See `choose_widths`.
-
-    Returns
-    -------
-    ItemCounts
-        Sizes are float64; years of width 1 keep their counts.
+    Sizes are float64; years of width 1 keep their counts.
     """
     counts, wide = by_year.counts, np.flatnonzero(widths > 1)
     weights = weigh_years(widths)

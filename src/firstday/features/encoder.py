@@ -101,19 +101,10 @@ class Encoder:
         return frozenset(self.config.derived_pairs)
 
     def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
-        """Return the features of each user.
+        """Return the features of each user, float32, shape (n_users, n_inputs), always finite.
 
-        Parameters
-        ----------
-        batch
-            Signals in the indexes that the encoder was fitted with.
-        affinity
-            Positive affinities for items, if already computed.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_users, n_inputs), always finite.
+        `batch` has the indexes that the encoder was fitted with; `affinity`, if already computed, its positive
+        affinities.
         """
         features = np.zeros((batch.n_users, self.n_inputs), dtype=np.float32)
         d = self.dimensions
@@ -260,19 +251,8 @@ def average_years(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the mean vector of each year of age, then the overall mean; and the kernel widths.
 
-    Parameters
-    ----------
-    sums, sizes, overall
-        See `shrink_means`; values are years of age.
-    config
-        Users gathered per year, and shrinkage.
-
-    Returns
-    -------
-    means : numpy.ndarray
-        float32, shape (n_years + 1, d).
-    widths : numpy.ndarray or None
-        See `Encoder`.
+    See `shrink_means`, where values are years of age, and `Encoder.age_widths`. Means are float32, shape (n_years + 1,
+    d).
     """
     if not config.age_users:
         return shrink_means(sums, sizes, overall, config.group_shrinkage), None
@@ -284,21 +264,8 @@ def average_years(
 def shrink_means(sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, shrinkage: float) -> np.ndarray:
     """Return (sum of the group + shrinkage x overall) / (size + shrinkage) for each value, then the overall mean.
 
-    Parameters
-    ----------
-    sums
-        Sum of the vectors of each value's users, shape (n_values, d).
-    sizes
-        Number of users of each value, shape (n_values,).
-    overall
-        Mean vector of all users, shape (d,).
-    shrinkage
-        Shrinkage towards the overall mean, in pseudo-users.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shape (n_values + 1, d).
+    `sums` has shape (n_values, d), `sizes` (n_values,), the result, float32, (n_values + 1, d); `shrinkage` is in
+    pseudo-users.
     """
     weight = sizes[:, None] + shrinkage
     # A value without users is bit-identical to a missing value.
