@@ -26,18 +26,8 @@ def fit_segments(
 ) -> Segments:
     """Cluster users and count the items that each cluster uses.
 
-    Parameters
-    ----------
-    vectors
-        float32, shape (n_users, d).
-    uses
-        Items that each user uses, shape (n_users, n_items).
-    n_segments
-        Number of clusters. The result has fewer only if there are fewer distinct vectors; no segment is empty.
-    config
-        Iterations, restarts and the length of top lists.
-    seed
-        Seed of the initial centroids.
+    `vectors` are float32, shape (n_users, d). There are fewer than `n_segments` segments only if there are fewer
+    distinct vectors; no segment is empty.
 
     Raises
     ------
@@ -58,18 +48,10 @@ def fit_segments_by_parts(
     seed: int,
     max_vectors: int | None = None,
 ) -> Segments:
-    """Cluster users without holding all vectors in memory.
+    """Cluster users without holding all vectors in memory; see `fit_segments`.
 
-    Parameters
-    ----------
-    read_vectors
-        Returns the vectors of the given users, float32, shape (n_rows, d).
-    n_users
-        Number of users.
-    uses, n_segments, config, seed
-        See `fit_segments`.
-    max_vectors
-        Maximum size of the random sample that centroids are fitted to; every user then joins the nearest centroid.
+    `read_vectors` returns the vectors of the given user rows. Centroids are fitted to a random sample of `max_vectors`
+    users; every user then joins the nearest centroid.
     """
     if n_segments > n_users:
         raise ConfigError(

@@ -131,17 +131,7 @@ class ItemCounts:
 
 
 def count_items(group_of_user: np.ndarray, uses: SparseRows, n_groups: int) -> ItemCounts:
-    """Count users per group and item.
-
-    Parameters
-    ----------
-    group_of_user
-        Group of each row of `uses`, -1 for none, integers, shape (n_users,).
-    uses
-        Items that each user uses, shape (n_users, n_items).
-    n_groups
-        Number of groups.
-    """
+    """Count users per group and item; `group_of_user` has the group of each row of `uses`, -1 for none."""
     entry_group = np.asarray(group_of_user)[uses.row_of_entry()]
     has_group = entry_group >= 0
     counts = SparseRows.from_pairs(entry_group[has_group], uses.columns[has_group], None, n_groups, uses.n_columns)
@@ -150,21 +140,9 @@ def count_items(group_of_user: np.ndarray, uses: SparseRows, n_groups: int) -> I
 
 
 def rank_items(item_counts: ItemCounts, popularity: np.ndarray, n_top: int) -> np.ndarray:
-    """Rank each group's most used items; ties go to the item with more users overall, then to the lower index.
+    """Rank each group's most used items, int32, shape (n_groups, n_top), padded with `NO_ITEM`.
 
-    Parameters
-    ----------
-    item_counts
-        Users per group and item.
-    popularity
-        Number of users of each item, shape (n_items,).
-    n_top
-        Length of the lists.
-
-    Returns
-    -------
-    numpy.ndarray
-        int32, shape (n_groups, n_top), padded with `NO_ITEM`.
+    Ties go to the item with higher `popularity`, its total number of users, then to the lower index.
     """
     counts = item_counts.counts
     group = counts.row_of_entry()
@@ -177,23 +155,9 @@ def rank_items(item_counts: ItemCounts, popularity: np.ndarray, n_top: int) -> n
 
 
 def weigh_segments(vectors: np.ndarray, segments: Segments, mixing: Mixing) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest segments of each vector with softmax weights that sum to 1.
+    """Return the nearest segments of each vector, unsorted, with softmax weights that sum to 1.
 
-    Parameters
-    ----------
-    vectors
-        float32, shape (n, d).
-    segments
-        Segments.
-    mixing
-        Only its temperature is used.
-
-    Returns
-    -------
-    nearest : numpy.ndarray
-        int64, shape (n, m) with m = min(`MAX_SEGMENTS_PER_USER`, n_segments); unsorted.
-    weights : numpy.ndarray
-        float32, shape (n, m).
+    Both have shape (n, m) with m = min(`MAX_SEGMENTS_PER_USER`, n_segments), int64 and float32.
     """
     return weigh_nearest(segments.closeness(vectors), MAX_SEGMENTS_PER_USER, mixing.temperature)
 
@@ -201,21 +165,8 @@ def weigh_segments(vectors: np.ndarray, segments: Segments, mixing: Mixing) -> t
 def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
     """Rank each segment's items by share of users, smoothed towards the global shares.
 
-    Parameters
-    ----------
-    segments
-        Segments.
-    popularity
-        Share of all users who use each item, shape (n_items,).
-    smoothing
-        Shrinkage, in pseudo-users.
-
-    Returns
-    -------
-    items : numpy.ndarray
-        int32, shape (n_segments, n_top), best first; `NO_ITEM` after the items that anyone uses.
-    shares : numpy.ndarray
-        float32, same shape.
+    `popularity` is the share of all users who use each item, `smoothing` the shrinkage in pseudo-users. Items, int32,
+    and shares, float32, have shape (n_segments, n_top); `NO_ITEM` follows the items that anyone uses.
     """
     if not smoothing:
         return segments.top_items, segments.top_shares
@@ -229,16 +180,9 @@ def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) 
 
 
 def smooth_shares(segments: Segments, popularity: np.ndarray, mixing: Mixing) -> np.ndarray:
-    """Return the smoothed shares of each segment's top items, float32, shape (n_segments, n_top).
+    """Return the shares of each segment's top items, smoothed towards `popularity`, float32, shape (n_segments, n_top).
 
-    Parameters
-    ----------
-    segments
-        Segments.
-    popularity
-        Share of all users who use each item, shape (n_items,).
-    mixing
-        Only its smoothing is used.
+    `popularity` is the share of all users who use each item, shape (n_items,).
     """
     sizes = segments.items.sizes[:, None]
     counts = segments.top_shares * sizes

@@ -39,18 +39,7 @@ class ShownCounts:
         return ShownCounts(self.shown.take(rows), self.used.take(rows))
 
     def of_items(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return impressions and subsequent uses of some items by segment.
-
-        Parameters
-        ----------
-        items
-            `item_ix`, ascending, shape (n,).
-
-        Returns
-        -------
-        shown, used : numpy.ndarray
-            float32, shape (n_segments, n).
-        """
+        """Return impressions and subsequent uses of the items by segment, each float32, shape (n_segments, n)."""
         columns = np.tile(items, (self.shown.n_rows, 1))
         return self.shown.at(columns), self.used.at(columns)
 
@@ -126,21 +115,10 @@ def count_shown(
 
 
 def find_used(shown: pl.DataFrame, uses: pl.DataFrame, within: timedelta) -> np.ndarray:
-    """Return which impressions were used, either by a use with the list's id or by another use soon after.
+    """Return a mask, bool, of impressions that were used, by a use with the list's id or by another one soon after.
 
-    Parameters
-    ----------
-    shown
-        Impressions, columns as in `firstday.data.impressions.Impressions`.
-    uses
-        Columns as in `OF_USE`, all with timestamps.
-    within
-        Attribution window of a use without the list's id.
-
-    Returns
-    -------
-    numpy.ndarray
-        bool, shape (n_rows,).
+    `shown` has the columns of `firstday.data.impressions.Impressions`, `uses` those of `OF_USE`, all with timestamps;
+    `within` is the attribution window of a use without the list's id.
     """
     is_used = shown["is_used"].to_numpy().copy()
     of_lists = shown.filter("is_used").select("user_ix", "item_ix", timestamp="used_at")
