@@ -131,17 +131,8 @@ def ratio_intervals(
 ) -> list[Interval]:
     """Return the ratio of each column's mean to the mean denominator, with intervals over cohorts if there are enough.
 
-    Parameters
-    ----------
-    values, denominators, users
-        See `bootstrap_ratios`.
-    cohorts
-        Cohort of each row, integers, shape (n,). With fewer than `FEWEST_COHORTS`, users are the units.
-
-    Returns
-    -------
-    list of Interval
-        Means over users; Student's t with n_cohorts - 1 degrees of freedom.
+    Intervals are Student's t with n_cohorts - 1 degrees of freedom; with fewer than `FEWEST_COHORTS` cohorts, those of
+    `bootstrap_ratios` over users. `cohorts` has the cohort of each row, integers, shape (n,).
 
     References
     ----------
@@ -180,18 +171,8 @@ def cluster_errors(values: np.ndarray, denominators: np.ndarray, units: np.ndarr
 def deviations_of_fifths(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """Return the standard deviation of each column's mean over random fifths of the rows, as in the paper.
 
-    Parameters
-    ----------
-    values
-        One row per user, shape (n, n_columns).
-    seed
-        Seed of the divisions.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64, shape (n_columns,): standard deviation of the five means, averaged over `N_DIVISIONS` random
-        divisions; zeros for fewer than five rows.
+    `values` has one row per user, shape (n, n_columns). The result, float64, shape (n_columns,), averages the standard
+    deviation of the five means over `N_DIVISIONS` random divisions; zeros for fewer than five rows.
 
     References
     ----------

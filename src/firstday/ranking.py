@@ -108,21 +108,9 @@ def greatest(scores: np.ndarray, n: int) -> np.ndarray:
 
 
 def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first k allowed entries of ranked lists.
+    """Return the first k entries of ranked lists, shape (n, m), where the mask `allowed` is true.
 
-    Parameters
-    ----------
-    items, values
-        Lists and their scores, shape (n, m).
-    allowed
-        bool, shape (n, m).
-    k
-        Length of the lists returned.
-
-    Returns
-    -------
-    items, values : numpy.ndarray
-        Shape (n, k); `NO_ITEM` and 0 where a row has fewer than k allowed entries.
+    The results have shape (n, k); `NO_ITEM` and 0 where a row has fewer than k allowed entries.
     """
     n = len(items)
     first_items = np.full((n, k), NO_ITEM, dtype=np.int32)
@@ -156,23 +144,10 @@ def spread_scores(scores: np.ndarray, items: np.ndarray, n_items: int) -> np.nda
 
 
 def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest columns of each row with softmax weights.
+    """Return the nearest columns of each row, unsorted, with softmax weights at `temperature`.
 
-    Parameters
-    ----------
-    closeness
-        float32, shape (n, n_columns).
-    max_columns
-        Maximum number of columns per row.
-    temperature
-        Softmax temperature, in the unit of closeness.
-
-    Returns
-    -------
-    nearest : numpy.ndarray
-        int64, shape (n, m) with m = min(max_columns, n_columns); unsorted.
-    weights : numpy.ndarray
-        float32, shape (n, m); each row sums to 1.
+    `closeness` is float32, shape (n, n_columns). Both results have shape (n, m) with m = min(max_columns, n_columns),
+    int64 and float32; weights sum to 1 per row.
     """
     m = min(max_columns, closeness.shape[1])
     nearest = np.argpartition(closeness, -m, axis=1)[:, -m:]
@@ -225,16 +200,9 @@ def rank_scores(
 
 
 def score_by_vectors(vectors: np.ndarray, items: np.ndarray, absent: np.ndarray) -> np.ndarray:
-    """Return dot products of user and item vectors, float32, shape (n_users, n_items).
+    """Return dot products of user vectors, shape (n_users, d), and item vectors, shape (n_items, d), all float32.
 
-    Parameters
-    ----------
-    vectors
-        User vectors, float32, shape (n_users, d). A zero vector ranks no items.
-    items
-        Item vectors, float32, shape (n_items, d).
-    absent
-        Indexes of items without a vector; never ranked.
+    ``-inf`` for `absent` item indexes, which have no vector, and for users with a zero vector.
     """
     scores: np.ndarray = vectors @ items.T
     scores[:, absent] = -np.inf
@@ -245,14 +213,7 @@ def score_by_vectors(vectors: np.ndarray, items: np.ndarray, absent: np.ndarray)
 def multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Return the dot products of each vector with its chosen rows of a table, float32, shape (n_vectors, n_chosen).
 
-    Parameters
-    ----------
-    table
-        float32, shape (n_rows, d).
-    chosen
-        Row indexes for each vector, integers, shape (n_vectors, n_chosen).
-    vectors
-        float32, shape (n_vectors, d).
+    `table` has shape (n_rows, d), `chosen`, row indexes, (n_vectors, n_chosen), `vectors` (n_vectors, d).
     """
     products = np.empty(chosen.shape, dtype=np.float32)
     for of_vector, rows, vector in zip(products, chosen, vectors, strict=True):
@@ -263,16 +224,9 @@ def multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) ->
 def take_lists(
     lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, excluded: SparseRows, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give each user one of several pre-ranked lists.
+    """Give each user one of several pre-ranked lists of items and scores, best first, shape (n_lists, m).
 
-    Parameters
-    ----------
-    lists, scores
-        Items and scores, best first, shape (n_lists, m).
-    choice
-        Index of each user's list, integers, shape (n_users,).
-    excluded, k
-        See `rank_scores`.
+    `choice` has the index of each user's list, shape (n_users,). For `excluded` and `k` see `rank_scores`.
     """
     parts = []
     n_excluded = excluded.lengths()

@@ -134,13 +134,7 @@ class SparseRows:
         return drawn
 
     def through(self, links: SparseRows) -> SparseRows:
-        """Return the product with a link matrix.
-
-        Parameters
-        ----------
-        links
-            Shape (n_columns, n_linked), such as the artists of each item.
-        """
+        """Return the matrix product with `links`, shape (n_columns, n_linked), such as the artists of each item."""
         reached = links.take(self.columns)
         rows = np.repeat(self.row_of_entry(), reached.lengths())
         weights = np.repeat(self.weights, reached.lengths()) * reached.weights
