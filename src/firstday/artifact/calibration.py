@@ -43,7 +43,5 @@ class Calibration:
         first = np.clip(scores[:, :1], self.lowest, self.highest)
         place = np.minimum(np.arange(scores.shape[1]), len(self.curve) - 1)
         likely = 1 / (1 + np.exp(-(self.curve[place] + np.float32(self.slope) * first)))
-        falling: np.ndarray = np.minimum.accumulate(likely, axis=1).astype(
-            np.float32
-        )  # exp may round up in the last bit
+        falling: np.ndarray = np.minimum.accumulate(likely, axis=1).astype(np.float32)  # exp may round up
         return falling

@@ -279,7 +279,7 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
 
 
 def _put_into_place(version: str, staging: Path, path: Path) -> None:
-    """Make a version current by replacing the top-level manifest; the replaced version's mtime records when."""
+    """Make a version current by replacing the top manifest atomically; the old manifest's mtime records when."""
     with suppress(OSError):
         os.utime(path / str(version_in(path)) / MANIFEST)
     _write(staging / MANIFEST, (path / version / MANIFEST).read_bytes())
