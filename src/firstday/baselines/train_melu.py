@@ -103,9 +103,7 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
     with seeded(config.seed, place):
         network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, settings)
     liked_vectors = data.liked_vectors / np.float32(scale)
-    items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)])).to(
-        place
-    )  # index -1 is padding
+    items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)])).to(place)  # -1 pads
     has_vector = np.asarray(liked_vectors.any(axis=1))
     rng = np.random.default_rng(config.seed)
     known = stack_rows(data.liked)  # (n_samples * n_warm, n_items)
