@@ -67,7 +67,7 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
     Raises
     ------
     ConfigError
-        The method is ``precomputed`` but there is no `embeddings` folder, or the data allows fewer dimensions.
+        The method is ``precomputed`` without an `embeddings` folder, or there are more dimensions than the data allows.
     MissingExtraError
         A library of the method is not installed.
     """
