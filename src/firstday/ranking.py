@@ -36,7 +36,7 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     items : numpy.ndarray
         int32, shape (n, k), best first, `NO_ITEM` where a row has fewer than k allowed columns.
     values : numpy.ndarray
-        float32, shape (n, k); tied scores are replaced by the highest of them, and 0 stands for `NO_ITEM`.
+        Scores, float32, shape (n, k); tied scores take the highest among them, and `NO_ITEM` has score 0.
     """
     n, n_items = scores.shape
     if n == 0 or n_items == 0:

@@ -80,7 +80,7 @@ class SparseRows:
 
     @property
     def n_rows(self) -> int:
-        """How many rows the matrix has."""
+        """Number of rows of the matrix."""
         return len(self.starts) - 1
 
     @property
