@@ -1,7 +1,7 @@
 """firstday: recommendations for a user's first day (user -> segment -> items).
 
-The public names, which `__init__.pyi` lists, are loaded when they are first used, so that ``import firstday`` is quick
-and recommending never loads what only training needs.
+`__init__.pyi` lists the public names. They are imported lazily, so ``import firstday`` is fast and recommending never
+loads training dependencies.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# Libraries that train read this when they are loaded: threads sleep while they wait, instead of spinning. It costs
-# almost nothing on an idle machine, and is several times faster beside another busy program.
+# OpenMP libraries read this at import: waiting threads sleep instead of spinning. Almost free on an idle machine,
+# several times faster on a busy one.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
@@ -25,7 +25,7 @@ __all__ = ["__version__", *sorted(_HOME_OF)]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name."""
+    """Import a public name on first use."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'firstday' has no attribute {name!r}")
     home = _HOME_OF[name]

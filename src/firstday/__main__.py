@@ -1,4 +1,4 @@
-"""``firstday`` and ``python -m firstday``: the command line, quiet also if it is interrupted while it still loads."""
+"""Entry point of ``firstday`` and ``python -m firstday``; handles Ctrl-C even during imports."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 
 
 def main() -> None:
-    """Load and run the command line."""
+    """Run the command line."""
     if sys.argv[1:2] == ["serve"]:
-        # One process answers on one core: threads of the numeric libraries would only get into its way. They read
-        # these while they load.
+        # Each server process uses one core; extra numeric threads only compete for it. The libraries read these
+        # variables at import.
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
             os.environ.setdefault(name, "1")
     try:
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _was_interrupted(error: BaseException) -> bool:
-    """Tell whether an error is an interruption, or what a library made of one that came while it was loaded."""
+    """Whether an error is a KeyboardInterrupt, or was caused by one during an import."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, KeyboardInterrupt):
         cause = cause.__cause__ or cause.__context__

@@ -1,4 +1,4 @@
-"""How values look in a terminal and in a notebook: a line or a table of what is in them, never all of it."""
+"""Compact display of values in terminals and notebooks: a line or a table of their contents, never all of it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from typing import Any, TypeVar
 import numpy as np
 
 MOST_CHARACTERS = 1_500
-"""Of a value in a terminal."""
+"""Maximum length of a value's repr in a terminal."""
 MOST_OF_TEXT = 400
-"""Of a text within a value: sentences stand whole."""
+"""Maximum length of a string within a value; long enough for whole sentences."""
 MOST_ROWS = 50
-"""Of a table in a notebook."""
+"""Maximum rows of a table in a notebook."""
 MOST_PARTS = 8
-"""Of a mapping in a cell or in a line."""
+"""Maximum entries of a mapping in a cell or a line."""
 
 C = TypeVar("C", bound=type)
 
 
 def readable(cls: C) -> C:
-    """Give a dataclass a short `repr`, and a table in notebooks unless it has one of its own.
+    """Give a dataclass a short `repr`, and an HTML table in notebooks unless it defines its own.
 
-    What is shown are the fields that differ from their defaults; or, where the class has a method `_repr_facts_`, what
-    that returns: values by name.
+    Both show the fields that differ from their defaults, or what the class's method `_repr_facts_` returns.
     """
     cls.__repr__ = shorten  # type: ignore[assignment,method-assign]
     if not hasattr(cls, "_repr_html_"):
@@ -36,24 +35,24 @@ def readable(cls: C) -> C:
 
 
 def shorten(value: object) -> str:
-    """Return a value in a line of at most `MOST_CHARACTERS` characters."""
+    """Return a one-line repr of at most `MOST_CHARACTERS` characters."""
     text = _Short().repr(value)
     return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 5]} ...)"
 
 
 def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], below: Iterable[str] = ()) -> str:
-    """Write a table as HTML for a notebook; every text is escaped.
+    """Render a table as HTML for a notebook; all text is escaped.
 
     Parameters
     ----------
     title
-        Stands above.
+        Caption above the table.
     columns
-        Their names.
+        Column headers.
     rows
-        Their cells; from the first `MOST_ROWS` on they are counted only.
+        Cells of each row; rows beyond `MOST_ROWS` are only counted.
     below
-        Sentences that stand below.
+        Sentences below the table.
     """
     rows, below = list(rows), list(below)
     if len(rows) > MOST_ROWS:
@@ -75,12 +74,12 @@ def _write_cell(cell: object) -> str:
 
 
 def _tabulate(value: object) -> str:
-    """Write what is in a value as a table of two columns."""
+    """Render a value's fields as a table of two columns."""
     return write_table(type(value).__name__, ("", ""), _facts(value).items())
 
 
 def _facts(value: Any) -> Mapping[str, Any]:
-    """Return what is shown of a value, by name."""
+    """Return the displayed fields of a value by name."""
     if hasattr(value, "_repr_facts_"):
         facts: Mapping[str, Any] = value._repr_facts_()
         return facts
@@ -89,14 +88,14 @@ def _facts(value: Any) -> Mapping[str, Any]:
 
 
 def _is_empty(default: object, content: object) -> bool:
-    """Tell whether a field holds its default, or nothing."""
+    """Whether a field holds its default, or nothing."""
     if isinstance(content, Mapping | tuple | list) and not content:
         return True
     return default is content or (isinstance(content, str | int | float | tuple) and default == content)
 
 
 class _Short(Repr):
-    """A few entries of collections, the shapes of arrays, and what is in dataclasses, two of them deep."""
+    """Shortens collections to a few entries, arrays to their shapes, and dataclasses to two levels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +103,7 @@ class _Short(Repr):
         self.maxstring, self.maxother = MOST_OF_TEXT, 80
 
     def repr_instance(self, value: Any, level: int) -> str:
-        """Shorten what is no collection of Python's own."""
+        """Shorten a value that is not a built-in collection."""
         name = type(value).__name__
         if isinstance(value, np.ndarray):
             return f"{value.dtype}[{', '.join(f'{n:,}' for n in value.shape)}]"

@@ -1,4 +1,4 @@
-"""The exceptions of firstday: each has one sentence with the place, the fault, and what to do."""
+"""Exceptions of firstday: each message is one sentence that says where, what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from reprlib import repr as shorten
 
 
 class FirstdayError(Exception):
-    """Any error that firstday raises on purpose; its text is for the user."""
+    """Base class of all errors that firstday raises on purpose; messages are written for the user."""
 
 
 class DataError(FirstdayError, ValueError):
-    """Tables that cannot be used.
+    """Invalid tables or user data.
 
     Parameters
     ----------
     faults
-        One sentence, or one for each fault; the attribute `faults` has all of them.
+        One sentence, or one per fault; the attribute `faults` holds all of them.
     hint
-        How the command line would go on in spite of them; "" where it can't.
+        Command-line option to continue despite the faults; "" if there is none.
     """
 
     def __init__(self, faults: str | Sequence[str], hint: str = "") -> None:
@@ -31,30 +31,30 @@ class DataError(FirstdayError, ValueError):
 
 
 class ConfigError(FirstdayError, ValueError):
-    """A setting that does not exist or has a wrong value."""
+    """A setting does not exist or has an invalid value."""
 
 
 class ArgumentError(FirstdayError, TypeError):
-    """An argument that is of another type than what can be passed."""
+    """An argument has the wrong type."""
 
 
 class ArtifactError(FirstdayError, ValueError):
-    """A model's folder that is missing, incomplete, damaged or of another version."""
+    """A model folder is missing, incomplete, damaged or of another format version."""
 
 
 class BusyError(FirstdayError):
-    """Another refresh of the same model is at work."""
+    """Another refresh of the same model is running."""
 
 
 class MissingExtraError(FirstdayError, ImportError):
-    """An optional library is needed and not installed.
+    """An optional dependency is not installed.
 
     Parameters
     ----------
     feature
-        The feature that needs it, for example ``"training"``.
+        Feature that needs it, for example ``"training"``.
     extra
-        The extra of firstday that installs it, for example ``"train"``.
+        Extra of firstday that installs it, for example ``"train"``.
     """
 
     def __init__(self, feature: str, extra: str) -> None:
@@ -64,7 +64,7 @@ class MissingExtraError(FirstdayError, ImportError):
 
 @contextmanager
 def needs_extra(feature: str, extra: str) -> Iterator[None]:
-    """Tell of a library that is imported within and is not installed by `MissingExtraError`; see there."""
+    """Raise `MissingExtraError` if an import in this context fails because its module is not installed."""
     try:
         yield
     except ModuleNotFoundError:
@@ -77,17 +77,17 @@ def count_of(n: int, total: int, noun: str) -> str:
 
 
 LOADED = "what fd.load returns, such as fd.load('tables/')"
-"""What a dataset is, in messages."""
+"""Description of a dataset in messages."""
 
 
 def expect(name: str, value: object, kinds: type | tuple[type, ...], advice: str) -> None:
-    """Refuse an argument of another type, where what Python would say of it later is no help."""
+    """Raise `ArgumentError` for a wrong type where Python's own error would come later and be unhelpful."""
     if not isinstance(value, kinds):
         raise ArgumentError(f"{name}: is {shorten(value)}; give {advice}.")
 
 
-@lru_cache(1024)  # requests may name the same unknown column again and again
+@lru_cache(1024)  # requests may repeat the same unknown column
 def hint_at(name: str, names: tuple[str, ...]) -> str:
-    """Return " (did you mean 'config'?)", or nothing where no name is near: a part of a sentence."""
+    """Return " (did you mean 'config'?)" for the closest name, "" if none is close."""
     near = get_close_matches(name, names, 1)
     return f" (did you mean {near[0]!r}?)" if near else ""

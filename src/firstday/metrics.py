@@ -1,4 +1,4 @@
-"""Precision, recall and NDCG at K for each user, and confidence intervals by bootstrap over users."""
+"""Precision, recall and NDCG at K per user, with confidence intervals over users or cohorts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ PrecisionRule = Literal["min", "k"]
 METRICS = ("precision", "recall", "ndcg")
 
 HEAD = 10
-"""Length of the head of a list, which people see: precision and NDCG are measured at it, too."""
+"""Length of the head of a list that people see; precision and NDCG are also reported at this cut-off."""
 N_RESAMPLES = 2000
 LEVEL = 0.95
 FEWEST_COHORTS = 5
-"""With fewer cohorts than this, users are the units of intervals, not cohorts."""
+"""Below this number of cohorts, intervals treat users as the units instead of cohorts."""
 N_FIFTHS, N_DIVISIONS = 5, 100
 
 
 @dataclass(frozen=True, eq=False)
 class UserMetrics:
-    """Metrics of each user, fractions of 1, float64, shape (n_users,)."""
+    """Metrics per user as fractions of 1, each float64, shape (n_users,)."""
 
     precision: np.ndarray
     recall: np.ndarray
@@ -31,22 +31,22 @@ class UserMetrics:
 
 
 def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = "min") -> UserMetrics:
-    """Compare ranked lists with the items that users used afterwards.
+    """Score ranked lists against the items that users went on to use.
 
     Parameters
     ----------
     lists
-        Item indexes, best first, -1 for an empty place, shape (n_users, K).
+        Item indexes, best first, -1 for an empty position, shape (n_users, K).
     truth
         Relevant items of each user, shape (n_users, n_items).
     divide_by
-        Precision is hits / min(K, relevant) as in the paper (``min``), or hits / K (``k``).
+        Denominator of precision: min(K, relevant) as in the paper (``min``), or K (``k``).
 
     Returns
     -------
     UserMetrics
         Recall is hits / relevant; NDCG has binary gain and an ideal of min(K, relevant). A user without relevant
-        items has 0 throughout.
+        items scores 0 on all three.
     """
     k = lists.shape[1]
     relevant = truth.lengths()
@@ -60,14 +60,14 @@ def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = 
 
 
 def _ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-    """Divide, with 0 where there is nothing to divide by."""
+    """Divide element-wise; 0 where the denominator is 0."""
     ratio: np.ndarray = np.divide(numerators, denominators, out=np.zeros(len(numerators)), where=denominators > 0)
     return ratio
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95 % interval, in the unit of the values."""
+    """A mean with its 95 % confidence interval, in the unit of the values."""
 
     mean: float
     low: float
@@ -75,35 +75,34 @@ class Interval:
 
 
 def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> Interval:
-    """Return the mean of one column, shape (n,), and its interval; see `bootstrap_means`."""
+    """Return the mean of one column, shape (n,), with its interval; see `bootstrap_means`."""
     return bootstrap_means(np.asarray(values)[:, None], users, seed=seed)[0]
 
 
 def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> list[Interval]:
-    """Return the means of several columns and their intervals; see `bootstrap_ratios`."""
+    """Return the mean of each column with its interval; see `bootstrap_ratios`."""
     return bootstrap_ratios(values, np.ones(len(values)), users, seed=seed)
 
 
 def bootstrap_ratios(
     values: np.ndarray, denominators: np.ndarray, users: np.ndarray, *, seed: int = 0
 ) -> list[Interval]:
-    """Return the means of several columns divided by that of another, with intervals all from the same resamples.
+    """Return the ratio of each column's mean to the mean denominator, with intervals from shared resamples.
 
     Parameters
     ----------
     values
-        One row for each user and seed, shape (n, n_columns).
+        One row per user and seed, shape (n, n_columns).
     denominators
-        Denominator of the ratios, shape (n,); its mean is positive.
+        Denominator of the ratios, shape (n,); its mean must be positive.
     users
-        The user of each row, integers, shape (n,).
+        User of each row, integers, shape (n,).
     seed
-        Seed of the resampling: equal seeds and users give the same resamples, so that intervals of differences are
-        paired.
+        Seed of the resampling. The same seed and users give the same resamples, so intervals of differences are paired.
 
     References
     ----------
-    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile interval); users are
+    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile interval). Users are
     resampled, not their repeated measurements, which would make intervals too narrow.
     """
     if not len(values):
@@ -123,26 +122,17 @@ def bootstrap_ratios(
 
 
 def mean_intervals(values: np.ndarray, users: np.ndarray, cohorts: np.ndarray) -> list[Interval]:
-    """Return the means of several columns with paired intervals; see `ratio_intervals`."""
+    """Return the mean of each column with paired intervals; see `ratio_intervals`."""
     return ratio_intervals(values, np.ones(len(values)), users, cohorts)
 
 
 def ratio_intervals(
     values: np.ndarray, denominators: np.ndarray, users: np.ndarray, cohorts: np.ndarray
 ) -> list[Interval]:
-    """Return the means of several columns divided by that of another, cohorts being the units where there are enough.
+    """Return the ratio of each column's mean to the mean denominator, with intervals over cohorts if there are enough.
 
-    Parameters
-    ----------
-    values, denominators, users
-        See `bootstrap_ratios`.
-    cohorts
-        The cohort of each row, integers, shape (n,). With fewer than `FEWEST_COHORTS`, users are the units.
-
-    Returns
-    -------
-    list of Interval
-        Means over users; Student's t with one degree of freedom less than cohorts.
+    Intervals are Student's t with n_cohorts - 1 degrees of freedom; with fewer than `FEWEST_COHORTS` cohorts, those of
+    `bootstrap_ratios` over users. `cohorts` has the cohort of each row, integers, shape (n,).
 
     References
     ----------
@@ -159,18 +149,18 @@ def ratio_intervals(
 
 
 def _make_intervals(*columns: np.ndarray) -> list[Interval]:
-    """Return an interval for each column, given means, lows and highs."""
+    """Zip means, lower and upper bounds into one interval per column."""
     return [Interval(*of_column) for of_column in np.stack(columns, axis=1).tolist()]
 
 
 def _sum_by_unit(values: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Return the sums of columns, shape (n, n_columns), over the rows of each unit, shape (n_units, n_columns)."""
+    """Sum rows, shape (n, n_columns), by unit; shape (n_units, n_columns)."""
     _, member = np.unique(units, return_inverse=True)
     return np.stack([np.bincount(member, weights=column) for column in values.T], axis=1)
 
 
 def cluster_errors(values: np.ndarray, denominators: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ratios of the sums of columns, shape (n, n_columns), to a sum, and their standard errors over units."""
+    """Return the ratio of each column's sum to the denominators' sum, and its standard error over units."""
     sums = _sum_by_unit(np.column_stack([values, denominators]), units)
     sums, below = sums[:, :-1], sums[:, -1]
     n_units, ratios = len(sums), sums.sum(axis=0) / below.sum()
@@ -181,18 +171,8 @@ def cluster_errors(values: np.ndarray, denominators: np.ndarray, units: np.ndarr
 def deviations_of_fifths(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """Return the standard deviation of each column's mean over random fifths of the rows, as in the paper.
 
-    Parameters
-    ----------
-    values
-        One row for each user, shape (n, n_columns).
-    seed
-        Seed of the divisions.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64, shape (n_columns,): the mean over `N_DIVISIONS` random divisions of the deviation among five means;
-        zeros for fewer than five rows.
+    `values` has one row per user, shape (n, n_columns). The result, float64, shape (n_columns,), averages the standard
+    deviation of the five means over `N_DIVISIONS` random divisions; zeros for fewer than five rows.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Progress: the callback that long work reports to, and the bars that people see."""
+"""Progress reporting: the callback protocol, and bars for terminals and notebooks."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from time import monotonic
 from typing import Any
 
 Progress = Callable[[str, int, int], None]
-"""Called with the name of the stage, the steps done, and the total number of steps."""
+"""Called with the name of the stage, the number of steps done, and the total number of steps."""
 
 
 SILENT_S = 30.0
-"""Seconds between lines where bars cannot be shown."""
+"""Seconds between progress lines where bars cannot be shown."""
 
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
-    """Show nothing."""
+    """Ignore progress."""
 
 
 @contextmanager
 def open_progress(progress: Progress | bool | None = True) -> Iterator[Progress]:
-    """Give the callback to report to.
+    """Yield the progress callback.
 
     Parameters
     ----------
     progress
-        A callback; True shows a bar for each stage in a notebook, or on standard error where that is a terminal, and
-        there a line every half a minute where it is none; None and False show nothing.
+        A callback; None or False: no output. True: a bar per stage in a notebook or on a terminal's standard error,
+        otherwise one line on standard error every 30 seconds.
     """
     if progress is True:
         with _notebook_bars() if _is_notebook() else _terminal_bars() as report:
@@ -39,7 +39,7 @@ def open_progress(progress: Progress | bool | None = True) -> Iterator[Progress]
 
 
 def _is_notebook() -> bool:
-    """Tell whether the code runs in a notebook, without loading IPython."""
+    """Whether the code runs in a notebook, without importing IPython."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return shell is not None and hasattr(shell, "kernel")
@@ -64,7 +64,7 @@ def _terminal_bars() -> Iterator[Progress]:
                 told_at = monotonic()
                 sys.stderr.write(f"{stage}: {n_done:,} of {n_total:,}\n")
             return
-        bars.start()  # with the first stage, so that an error before it prints only its sentence
+        bars.start()  # not earlier, so that an error before the first stage prints only its message
         if stage not in tasks:
             tasks[stage] = bars.add_task(stage, total=n_total)
         elif n_done == 0:
@@ -80,7 +80,7 @@ def _terminal_bars() -> Iterator[Progress]:
 
 @contextmanager
 def _notebook_bars() -> Iterator[Progress]:
-    """Show bars as HTML, which needs no widgets; they go away in the end."""
+    """Show bars as HTML, which needs no widgets; they are cleared at the end."""
     from IPython import display as ipython
 
     html: Any = ipython.HTML

@@ -1,6 +1,7 @@
-"""Ranking: top-k with the one tie rule, and lists of many users without excluded items.
+"""Ranking: top-k with a single tie rule, and lists for many users with exclusions.
 
-Tie rule everywhere: the higher score first; among scores within `TIE` of the highest of them, the lower item index.
+Tie rule everywhere: the higher score first; scores within `TIE` of the highest among them tie, and the lower item index
+wins.
 """
 
 from __future__ import annotations
@@ -13,21 +14,20 @@ from firstday.errors import ArgumentError
 from firstday.sparse import SparseRows
 
 NO_ITEM = -1
-"""Fills a list where no allowed item is left."""
+"""Fills positions for which no allowed item is left."""
 TIE = np.float32(1e-5)
-"""Scores are equal that differ by less than this part of the best one: rounding, which differs from machine to machine,
-changes no list."""
+"""Relative tolerance (of the best score) within which scores tie: machine-dependent rounding must not change lists."""
 GROUPS_PER_PLACE = 16
-"""Groups of columns for each place of a list: more groups give a closer bound, fewer are faster."""
+"""Column groups per list position: more groups give a tighter bound, fewer are faster."""
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k best columns of each row, ties by the lower index.
+    """Return the k best columns of each row; the lower index wins ties.
 
     Parameters
     ----------
     scores
-        float32, shape (n, n_items); ``-inf`` marks columns that must not be chosen.
+        float32, shape (n, n_items); ``-inf`` marks disallowed columns.
     k
         Length of the lists.
 
@@ -36,16 +36,16 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     items : numpy.ndarray
         int32, shape (n, k), best first, `NO_ITEM` where a row has fewer than k allowed columns.
     values : numpy.ndarray
-        float32, shape (n, k), their scores, of ties the highest; 0 beside `NO_ITEM`.
+        Scores, float32, shape (n, k); tied scores take the highest among them, and `NO_ITEM` has score 0.
     """
     n, n_items = scores.shape
     if n == 0 or n_items == 0:
         return np.full((n, k), NO_ITEM, dtype=np.int32), np.zeros((n, k), dtype=np.float32)
-    lowest = np.finfo(scores.dtype).min  # not -inf, which marks columns not allowed
+    lowest = np.finfo(scores.dtype).min  # not -inf, which marks disallowed columns
     threshold = np.maximum(_bound(scores, min(k, n_items)), lowest)
     best = scores.max(axis=1)
     tie = TIE * np.where(best == -np.inf, 0, np.abs(best))
-    # Few values reach the k-th value, ties included: only these are sorted.
+    # Sort only the few values that reach the k-th value, ties included.
     rows, columns = np.divmod(np.flatnonzero(scores >= (threshold - tie)[:, None]), n_items)
     found = scores[rows, columns]
     order = np.lexsort((-found, rows))
@@ -61,7 +61,7 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _join_ties(values: np.ndarray, rows: np.ndarray, tie: np.ndarray) -> np.ndarray:
-    """Return values that descend within each row, each within `tie` of a higher one replaced by the highest such."""
+    """Replace each value, descending within a row, by the highest value within `tie` above it."""
     is_first = np.ones(len(values), dtype=bool)
     is_first[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])
     distinct, rows = values[is_first], rows[is_first]
@@ -74,10 +74,10 @@ def _join_ties(values: np.ndarray, rows: np.ndarray, tie: np.ndarray) -> np.ndar
 
 
 def _bound(scores: np.ndarray, length: int) -> np.ndarray:
-    """Return a value for each row that at least `length` columns reach, but not many more.
+    """Return, for each row, a value that at least `length` columns reach, but not many more.
 
-    Columns are divided into groups. If the maxima of `length` groups reach a value, at least `length` columns reach it.
-    Maxima of whole slices are much faster than a partition of all columns.
+    If the maxima of `length` column groups reach a value, so do at least `length` columns. Maxima of whole slices are
+    much faster than partitioning all columns.
     """
     n_items = scores.shape[1]
     n_groups = GROUPS_PER_PLACE * length
@@ -93,7 +93,7 @@ def _bound(scores: np.ndarray, length: int) -> np.ndarray:
 def greatest(scores: np.ndarray, n: int) -> np.ndarray:
     """Return the columns of the n greatest scores of each row, ascending, int64, shape (n_rows, n).
 
-    Of equal scores the lower columns are taken. `n` is at most the number of columns.
+    The lower column wins ties. `n` must not exceed the number of columns.
     """
     columns = np.empty((len(scores), n), dtype=np.int64)
     for row, of_row, bound in zip(scores, columns, _bound(scores, n), strict=True):
@@ -108,21 +108,9 @@ def greatest(scores: np.ndarray, n: int) -> np.ndarray:
 
 
 def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first k allowed entries of ranked lists.
+    """Return the first k entries of ranked lists, shape (n, m), where the mask `allowed` is true.
 
-    Parameters
-    ----------
-    items, values
-        Lists and their scores, shape (n, m).
-    allowed
-        bool, shape (n, m).
-    k
-        Length of the lists returned.
-
-    Returns
-    -------
-    items, values : numpy.ndarray
-        Shape (n, k), `NO_ITEM` and 0 where a row has fewer than k allowed entries.
+    The results have shape (n, k); `NO_ITEM` and 0 where a row has fewer than k allowed entries.
     """
     n = len(items)
     first_items = np.full((n, k), NO_ITEM, dtype=np.int32)
@@ -135,7 +123,7 @@ def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k:
 
 
 def first_distinct(items: np.ndarray, values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first k different items of ranked lists, -1 for an empty place; see `first_allowed`."""
+    """Return the first k distinct items of ranked lists, -1 for an empty position; see `first_allowed`."""
     order = np.argsort(items, axis=1, kind="stable")
     ordered, is_first = np.take_along_axis(items, order, axis=1), np.ones(items.shape, dtype=bool)
     np.put_along_axis(is_first, order[:, 1:], ordered[:, 1:] != ordered[:, :-1], axis=1)
@@ -143,39 +131,23 @@ def first_distinct(items: np.ndarray, values: np.ndarray, k: int) -> tuple[np.nd
 
 
 def most_used(counts: np.ndarray, max_items: int) -> np.ndarray:
-    """Return the indexes of the `max_items` greatest counts above 0, ascending; ties by the lower index."""
+    """Return the indexes of the `max_items` greatest positive counts, ascending; the lower index wins ties."""
     order = np.argsort(-counts, kind="stable")[:max_items]
     return np.sort(order[counts[order] > 0])
 
 
 def spread_scores(scores: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
-    """Return scores of all items, float32, shape (n, n_items), from those of some; ``-inf`` for the others.
-
-    `scores` has the shape (n, len(items)).
-    """
+    """Scatter scores, shape (n, len(items)), over all items, float32, shape (n, n_items); ``-inf`` elsewhere."""
     all_scores = np.full((len(scores), n_items), -np.inf, dtype=np.float32)
     all_scores[:, items] = scores
     return all_scores
 
 
 def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest columns of each row and their weights, which fall by e for every `temperature` of closeness.
+    """Return the nearest columns of each row, unsorted, with softmax weights at `temperature`.
 
-    Parameters
-    ----------
-    closeness
-        float32, shape (n, n_columns).
-    max_columns
-        Most columns of a row.
-    temperature
-        In the unit of closeness.
-
-    Returns
-    -------
-    nearest : numpy.ndarray
-        int64, shape (n, m), m the smaller of `max_columns` and the number of columns; unsorted.
-    weights : numpy.ndarray
-        float32, shape (n, m); they add up to 1.
+    `closeness` is float32, shape (n, n_columns). Both results have shape (n, m) with m = min(max_columns, n_columns),
+    int64 and float32; weights sum to 1 per row.
     """
     m = min(max_columns, closeness.shape[1])
     nearest = np.argpartition(closeness, -m, axis=1)[:, -m:]
@@ -185,7 +157,7 @@ def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Return the vectors scaled to length 1, float32, shape (n, d); a zero vector stays zero."""
+    """Return the vectors scaled to length 1, float32, shape (n, d); zero vectors stay zero."""
     if np.ndim(vectors) != 2:
         raise ArgumentError(f"vectors: have the shape {np.shape(vectors)}; give an array of shape (n, d).")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -193,29 +165,29 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
 
 
 CELLS_AT_ONCE = 2**23
-"""Scores (users x items) in memory at once: 32 MiB of float32."""
+"""Maximum number of scores (users x items) in memory: 32 MiB of float32."""
 
 
 def rank_scores(
     score: Callable[[np.ndarray], np.ndarray], excluded: SparseRows, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank all items by scores.
+    """Rank all items by score.
 
     Parameters
     ----------
     score
-        Given user positions, shape (m,), returns scores that may be overwritten, float32, shape (m, n_items); minus
-        infinity for items that have no place.
+        Maps user rows, shape (m,), to scores, float32, shape (m, n_items), which may be overwritten; minus infinity
+        keeps an item off the list.
     excluded
-        Items that may not be in each user's list, shape (n_users, n_items).
+        Items to keep off each user's list, shape (n_users, n_items).
     k
         Length of the lists.
 
     Returns
     -------
     items, scores : numpy.ndarray
-        int32 and float32, shape (n_users, k), best first, ties by the lower index; where a user has fewer items,
-        -1 with score 0.
+        int32 and float32, shape (n_users, k), best first; the lower index wins ties. If fewer items are left for a
+        user, -1 with score 0.
     """
     items = np.full((excluded.n_rows, k), NO_ITEM, dtype=np.int32)
     values = np.zeros((excluded.n_rows, k), dtype=np.float32)
@@ -228,16 +200,9 @@ def rank_scores(
 
 
 def score_by_vectors(vectors: np.ndarray, items: np.ndarray, absent: np.ndarray) -> np.ndarray:
-    """Return the dot product of each user's vector with those of items, float32, shape (n_users, n_items).
+    """Return dot products of user vectors, shape (n_users, d), and item vectors, shape (n_items, d), all float32.
 
-    Parameters
-    ----------
-    vectors
-        Of the users, float32, shape (n_users, d). A user whose vector is zero has no items.
-    items
-        float32, shape (n_items, d).
-    absent
-        Indexes of items without a vector, which have no place.
+    ``-inf`` for `absent` item indexes, which have no vector, and for users with a zero vector.
     """
     scores: np.ndarray = vectors @ items.T
     scores[:, absent] = -np.inf
@@ -248,14 +213,7 @@ def score_by_vectors(vectors: np.ndarray, items: np.ndarray, absent: np.ndarray)
 def multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Return the dot products of each vector with its chosen rows of a table, float32, shape (n_vectors, n_chosen).
 
-    Parameters
-    ----------
-    table
-        float32, shape (n_rows, d).
-    chosen
-        Rows of the table for each vector, integers, shape (n_vectors, n_chosen).
-    vectors
-        float32, shape (n_vectors, d).
+    `table` has shape (n_rows, d), `chosen`, row indexes, (n_vectors, n_chosen), `vectors` (n_vectors, d).
     """
     products = np.empty(chosen.shape, dtype=np.float32)
     for of_vector, rows, vector in zip(products, chosen, vectors, strict=True):
@@ -266,22 +224,15 @@ def multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) ->
 def take_lists(
     lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, excluded: SparseRows, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give each user one of several lists that are ranked already.
+    """Give each user one of several pre-ranked lists of items and scores, best first, shape (n_lists, m).
 
-    Parameters
-    ----------
-    lists, scores
-        Shape (n_lists, m): items and their scores, best first.
-    choice
-        Which list each user gets, integers, shape (n_users,).
-    excluded, k
-        See `rank_scores`.
+    `choice` has the index of each user's list, shape (n_users,). For `excluded` and `k` see `rank_scores`.
     """
     parts = []
     n_excluded = excluded.lengths()
     for rows in _parts(excluded.n_rows, int(n_excluded.max(initial=0)) + k):
         closed = excluded.take(rows)
-        # A list can lose as many entries as the user has excluded items: only that many more are looked at.
+        # A list loses at most as many entries as the user has exclusions, so a prefix of that length plus k suffices.
         chosen = lists[choice[rows], : int(n_excluded[rows].max(initial=0)) + k]
         allowed = (chosen >= 0) & ~closed.has(chosen)
         parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], allowed, k))
@@ -289,6 +240,6 @@ def take_lists(
 
 
 def _parts(n_users: int, width: int) -> list[np.ndarray]:
-    """Cut the users' positions into parts of `CELLS_AT_ONCE` cells at most; one part at least."""
+    """Split the user rows into at least one batch of at most `CELLS_AT_ONCE` cells."""
     step = max(1, CELLS_AT_ONCE // max(1, width))
     return [np.arange(at, min(at + step, n_users)) for at in range(0, max(1, n_users), step)]

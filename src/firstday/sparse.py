@@ -1,9 +1,9 @@
-"""SparseRows: a compressed sparse row matrix in plain NumPy, cheap for the few rows of a request.
+"""SparseRows: a compressed sparse row (CSR) matrix in plain NumPy, cheap for the few rows of a request.
 
-SciPy's ``csr_array`` does the same, and others write it. It is not used where lists are made: what one request needs of
-a matrix takes it 1.7 times as long (1.2 times for 32 users at once), and it would add a tenth of a second to the start
-of a process that serves (`benchmarks/sparse_rows.py`; figures in `docs/results/sparse-rows.json`). Training takes SciPy
-where it multiplies large matrices.
+SciPy's ``csr_array`` does the same, but is not used for serving: the matrix operations of one request take it 1.7 times
+as long (1.2 times for 32 users at once), and importing it would add a tenth of a second to the start of a server
+process (`benchmarks/sparse_rows.py`; figures in `docs/results/sparse-rows.json`). Training uses SciPy to multiply
+large matrices.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 from firstday.display import readable
 
 GATHERED_NUMBERS = 2**22
-"""How many numbers of vectors are copied at once, about: bounds memory."""
+"""Approximate number of vector elements copied at once; bounds memory."""
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class SparseRows:
-    """A sparse matrix by rows: row `r` holds `columns[starts[r]:starts[r + 1]]` with the weights beside them.
+    """A CSR matrix: row `r` holds `columns[starts[r]:starts[r + 1]]` and the corresponding weights.
 
-    Within a row, columns ascend and are distinct.
+    Columns are distinct and ascending within each row.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class SparseRows:
     weights
         float32, shape (n_entries,).
     n_columns
-        How many columns the matrix has.
+        Number of columns of the matrix.
     """
 
     starts: np.ndarray
@@ -47,7 +47,7 @@ class SparseRows:
     def from_pairs(
         cls, rows: np.ndarray, columns: np.ndarray, weights: np.ndarray | None, n_rows: int, n_columns: int
     ) -> SparseRows:
-        """Build from (row, column, weight) triples in any order; weights of equal pairs are added up.
+        """Build from (row, column, weight) triples in any order; weights of duplicates are summed.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class SparseRows:
         Raises
         ------
         IndexError
-            A row or a column is outside the matrix.
+            A row or a column is out of bounds.
         """
         for what, index, n in (("row", rows, n_rows), ("column", columns, n_columns)):
             if len(index) and not 0 <= index.min() <= index.max() < n:
@@ -68,7 +68,7 @@ class SparseRows:
 
     @classmethod
     def from_lists(cls, lists: Sequence[Sequence[int]], n_columns: int) -> SparseRows:
-        """Build from one list of columns for each row, all with weight 1 (repeats add up)."""
+        """Build from a list of columns per row, all with weight 1; duplicates are summed."""
         rows = np.repeat(np.arange(len(lists)), [len(x) for x in lists])
         columns = np.asarray([c for x in lists for c in x], dtype=np.int64)
         return cls.from_pairs(rows, columns, None, len(lists), n_columns)
@@ -80,12 +80,12 @@ class SparseRows:
 
     @property
     def n_rows(self) -> int:
-        """How many rows the matrix has."""
+        """Number of rows of the matrix."""
         return len(self.starts) - 1
 
     @property
     def n_entries(self) -> int:
-        """How many entries are stored."""
+        """Number of stored entries."""
         return len(self.columns)
 
     def lengths(self) -> np.ndarray:
@@ -102,31 +102,31 @@ class SparseRows:
         return self.columns[self.starts[r] : self.starts[r + 1]]
 
     def row_weights(self, r: int) -> np.ndarray:
-        """Return the weights of row `r`, beside its columns."""
+        """Return the weights of row `r`, in the order of its columns."""
         return self.weights[self.starts[r] : self.starts[r + 1]]
 
     def take(self, rows: np.ndarray) -> SparseRows:
-        """Return the matrix of the given rows, in the order given."""
+        """Return the given rows as a matrix, in the given order."""
         rows = np.asarray(rows, dtype=np.int64)
         first = self.starts[rows]
-        lengths = self.starts[rows + 1] - first  # not of all rows, which may be very many more
+        lengths = self.starts[rows + 1] - first  # lengths of these rows only: the matrix may have far more
         starts = _sum_up(lengths)
         entries = np.repeat(first - starts[:-1], lengths) + np.arange(starts[-1])
         return SparseRows(starts, self.columns[entries], self.weights[entries], self.n_columns)
 
     def keep(self, mask: np.ndarray) -> SparseRows:
-        """Return the matrix with only the entries where `mask`, shape (n_entries,), is true."""
+        """Return the entries for which `mask`, bool, shape (n_entries,), is true."""
         return SparseRows(_sum_up(mask)[self.starts], self.columns[mask], self.weights[mask], self.n_columns)
 
     def keep_columns(self, columns: np.ndarray) -> SparseRows:
-        """Return the matrix of the given columns, which ascend, numbered by their place among these."""
+        """Return the given columns, ascending, renumbered from 0."""
         place = np.searchsorted(columns, self.columns).astype(np.int32)
         is_kept = np.append(columns, -1)[place] == self.columns
         kept = self.keep(is_kept)
         return SparseRows(kept.starts, place[is_kept], kept.weights, len(columns))
 
     def draw(self, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a mask, bool, shape (n_entries,), of up to `sizes[r]` entries of row `r` drawn at random."""
+        """Return a mask, bool, shape (n_entries,), of up to `sizes[r]` random entries of each row `r`."""
         row = self.row_of_entry()
         place = np.empty(self.n_entries, dtype=np.int64)
         place[np.lexsort((rng.random(self.n_entries), row))] = np.arange(self.n_entries) - self.starts[row]
@@ -134,20 +134,14 @@ class SparseRows:
         return drawn
 
     def through(self, links: SparseRows) -> SparseRows:
-        """Return the matrix product: an entry (r, c) becomes (r, l) for each link (c, l), weights multiplied and added.
-
-        Parameters
-        ----------
-        links
-            Shape (n_columns, n_linked), such as the artists of each item.
-        """
+        """Return the matrix product with `links`, shape (n_columns, n_linked), such as the artists of each item."""
         reached = links.take(self.columns)
         rows = np.repeat(self.row_of_entry(), reached.lengths())
         weights = np.repeat(self.weights, reached.lengths()) * reached.weights
         return _add_up(rows * links.n_columns + reached.columns, weights, self.n_rows, links.n_columns)
 
     def times(self, other: SparseRows) -> np.ndarray:
-        """Return what `through` does as a dense matrix, float32, row by row: quicker where many cells are reached."""
+        """Return the dense product with another matrix, float32; faster than `through` if many cells are filled."""
         product = np.empty((self.n_rows, other.n_columns), dtype=np.float32)
         for row in range(self.n_rows):
             reached = other.take(self.row(row))
@@ -161,7 +155,7 @@ class SparseRows:
         return np.where(is_there, np.append(self.weights, np.float32(0))[place], np.float32(0))
 
     def has(self, columns: np.ndarray) -> np.ndarray:
-        """Return whether there is an entry at some columns of each row, -1 for none, bool, shape (n_rows, m)."""
+        """Return whether each row has an entry at the given columns, bool, shape (n_rows, m); false for column -1."""
         cells = np.arange(self.n_rows)[:, None] * self.n_columns + columns
         return self._find(cells)[1] & (columns >= 0)
 
@@ -172,7 +166,7 @@ class SparseRows:
         return cells
 
     def transpose(self) -> SparseRows:
-        """Return the matrix with rows and columns exchanged."""
+        """Return the transpose."""
         cells = self.columns.astype(np.int64) * self.n_rows + self.row_of_entry()
         return _add_up(cells, self.weights, self.n_columns, self.n_rows)
 
@@ -185,14 +179,14 @@ class SparseRows:
         return np.bincount(self.columns, weights=self.weights, minlength=self.n_columns)
 
     def mean_vectors(self, vectors: np.ndarray, *, weighted: bool = False) -> np.ndarray:
-        """Return each row's mean of the vectors of its columns, zeros for an empty row.
+        """Return the mean vector of each row's columns; zeros for an empty row.
 
         Parameters
         ----------
         vectors
             float32, shape (n_columns, d).
         weighted
-            Weigh each column by its entry instead of once.
+            Whether to weight columns by their entries; unweighted by default.
 
         Returns
         -------
@@ -214,19 +208,19 @@ class SparseRows:
         return out
 
     def _cells(self) -> np.ndarray:
-        """Return the place of each entry in the matrix, counted row by row: int64, ascending, shape (n_entries,)."""
+        """Return the flat row-major index of each entry, int64, ascending, shape (n_entries,)."""
         cells: np.ndarray = self.row_of_entry() * self.n_columns + self.columns
         return cells
 
     def _find(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return at which entries some cells are, and whether they are there; integers and bool, of the same shape."""
+        """Return the insertion point of each flat index among the entries, and whether it is present."""
         known = self._cells()
         place = np.searchsorted(known, cells)  # entries ascend
         return place, np.append(known, -1)[place] == cells
 
 
 def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
-    """Add matrices of the same shape: an entry wherever any of them has one, weights added up."""
+    """Add matrices of the same shape."""
     first = matrices[0]
     if len(matrices) == 1:
         return first
@@ -235,7 +229,7 @@ def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
 
 
 def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_columns: int) -> SparseRows:
-    """Build a matrix of cells, row x n_columns + column, in any order; weights of equal cells are added up."""
+    """Build a matrix from flat row-major indexes in any order; weights of duplicates are summed."""
     if not len(cells):
         return SparseRows.empty(n_rows, n_columns)
     order = np.argsort(cells, kind="stable")
@@ -251,12 +245,12 @@ def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_column
 
 
 def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
-    """Tell for each entry of a matrix whether the table has it too, bool, shape (n_entries,)."""
+    """Return whether the table has each entry of another matrix, bool, shape (n_entries,)."""
     return table._find(entries._cells())[1]
 
 
 def stack_rows(matrices: Sequence[SparseRows]) -> SparseRows:
-    """Put the rows of matrices with the same columns under each other."""
+    """Stack matrices with the same columns vertically."""
     if len(matrices) == 1:
         return matrices[0]
     return SparseRows(
@@ -268,7 +262,7 @@ def stack_rows(matrices: Sequence[SparseRows]) -> SparseRows:
 
 
 def _sum_up(lengths: np.ndarray) -> np.ndarray:
-    """Return where each of some parts begins and the last one ends, int64, shape (n + 1,)."""
+    """Return row offsets from row lengths, int64, shape (n + 1,)."""
     starts = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=starts[1:])
     return starts

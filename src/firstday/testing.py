@@ -1,4 +1,4 @@
-"""What every strategy must pass, ours and yours: call `check_strategy` in a test of your method."""
+"""Contract tests for strategies, built-in and third-party: call `check_strategy` in a test of your method."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import find_strategy
 
 N_USERS = 30
-"""Users of whom something is known, in `make_users`."""
+"""Number of users with signals in `make_users`."""
 
 
 def check_strategy(
     recommender: Recommender, strategy: str, users: Sequence[Signals] | None = None, *, k: int = 10, seed: int = 0
 ) -> None:
-    """Hold a strategy against what every strategy promises.
+    """Check a strategy against the contract of all strategies.
 
-    Whoever asks gets k different items, as far as the catalogue has so many, of which none was used, banned or is
-    unlisted, best first. The same question gets the same list: whoever else asks, and however long the list is.
+    Every user gets k distinct items, best first, or all that are left in the catalogue; no item is used, banned or
+    unlisted. The list does not depend on repetition, on the other users in the query, or on the length requested.
 
     Parameters
     ----------
     recommender
-        A model that can answer by the strategy; a few hundred users are enough.
+        Model that can answer by the strategy; one trained on a few hundred users is enough.
     strategy
-        Its name, by which it is registered.
+        Registered name of the strategy.
     users
-        Who asks; users of all kinds (`make_users`) if left out.
+        Users to recommend to; by default users of all kinds (`make_users`).
     k
         Length of the lists.
     seed
-        Of these users.
+        Seed of the default users.
 
     Raises
     ------
     AssertionError
-        It breaks a promise.
+        The strategy violates the contract.
     FirstdayError
-        It raises an error, or what it returns is no `Answer` that can be shown.
+        The strategy raises an error, or does not return a valid `Answer`.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def check_strategy(
 
 
 def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
-    """Return users of all kinds for a model: of whom nothing is known, much, or only what it does not understand."""
+    """Return users of all kinds for a model: without signals, with many, and with unknown signals only."""
     rng, catalogue = np.random.default_rng(seed), model.catalogue
     items = catalogue.items
 
@@ -115,7 +115,7 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
 
 
 def _check_lists(query: Query, answer: Answer) -> None:
-    """Check that everyone has a route and a list of distinct open items, as long as can be, best first."""
+    """Check that every user has a route and a full list of distinct available items, best first."""
     model = query.model
     closed, n_ranked = query.without_impressions.excluded, answer.count_ranked()
     for row, items in enumerate(answer.items):
@@ -127,11 +127,11 @@ def _check_lists(query: Query, answer: Answer) -> None:
         _demand(not np.isin(listed, unavailable).any(), f"lists {of_user} an item that is used, banned or unlisted")
         _demand(len(listed) == min(query.k, model.n_items - len(unavailable)), f"list {of_user} is short")
         scores = answer.scores[row, : n_ranked[row]]
-        falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # what is drawn is in order of drawing
+        falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # sampled lists are in sampling order
         _demand(bool(np.isfinite(scores).all() and falls), f"scores {of_user} rise along the list, or are not finite")
 
 
 def _demand(holds: bool, fault: str) -> None:
-    """Raise AssertionError with a fault where something does not hold; `assert` would go with python -O."""
+    """Raise AssertionError unless the condition holds; an `assert` would be removed by python -O."""
     if not holds:
         raise AssertionError(f"the strategy {fault}.")

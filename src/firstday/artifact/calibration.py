@@ -1,4 +1,4 @@
-"""Calibration: how likely a user is to use the item in each place of a list."""
+"""Calibration: the probability of use of each position of a list."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from firstday.display import readable
 @readable
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The probability of use by the place in a list and by the score of its first place, for one strategy.
+    """Probability of use by position and by the score of the first position, for one strategy.
 
-    With t the score of the first place, it is 1 / (1 + exp(-(curve[place] + slope * t))): the place says how it falls
-    along a list, and t how sure the strategy is of this user. The order of a list stays what it is.
+    With t the score of the first position, it is 1 / (1 + exp(-(curve[position] + slope * t))): the curve gives the
+    decay along the list, t the strategy's confidence for this user. Calibration never reorders a list.
 
     Parameters
     ----------
     curve
-        float32, shape (n_places,), nowhere rising; places behind them are as the last one.
+        Non-increasing logits, float32, shape (n_places,); later positions use the last value.
     slope
-        What t counts.
+        Coefficient of t.
     lowest, highest
-        The range of t among the users it was fitted to; beyond it, the end counts.
+        Range of t among the users it was fitted to; t is clipped to it.
     n_users
-        How many users it was fitted to.
+        Number of users it was fitted to.
     """
 
     curve: np.ndarray
@@ -36,20 +36,12 @@ class Calibration:
     n_users: int
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Return the probability that the user uses each item of a list.
+        """Return the probability of use of each position given scores, best first, float32, shape (n_users, k).
 
-        Parameters
-        ----------
-        scores
-            A strategy's scores, best first, float32, shape (n_users, k).
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_users, k), nowhere rising along a list.
+        Probabilities have the same dtype and shape and never rise along a list.
         """
         first = np.clip(scores[:, :1], self.lowest, self.highest)
         place = np.minimum(np.arange(scores.shape[1]), len(self.curve) - 1)
         likely = 1 / (1 + np.exp(-(self.curve[place] + np.float32(self.slope) * first)))
-        falling: np.ndarray = np.minimum.accumulate(likely, axis=1).astype(np.float32)  # exp may round up by a bit
+        falling: np.ndarray = np.minimum.accumulate(likely, axis=1).astype(np.float32)  # exp may round up
         return falling

@@ -1,8 +1,8 @@
-"""Frozen dataclasses as JSON and files, and back.
+"""Serialisation of frozen dataclasses to JSON and files, and back.
 
-Arrays, columns and bytes are files, named after their path (``segments.centroids.npy``); where one is reached a second
-time, the JSON names the same file. A long list of strings is a column. An array of one number throughout is a file of
-that number, with its shape in the JSON. Pydantic validates what comes back against the type hints.
+Arrays, columns and bytes become files named after their path (``segments.centroids.npy``); if an object is referenced
+twice, the JSON names the same file twice. A long list of strings becomes a column. A constant array is stored as one
+element, with its shape in the JSON. Pydantic validates decoded values against the type hints.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Path = tuple[str, ...]
 SUFFIXES: Mapping[type, str] = {np.ndarray: ".npy", pl.Series: ".parquet", bytes: ".bin"}
 FILE, SHAPE, STRINGS = "$file", "$shape", "$strings"
 MANY_STRINGS = 1000
-"""A longer list of strings is a file."""
+"""Lists of strings longer than this become files."""
 MOST_LETTERS = 200
-"""Of a file's name."""
+"""Maximum length of a file name's stem."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +39,10 @@ class Encoded:
     Parameters
     ----------
     json
-        JSON values; names the files.
+        JSON values that refer to files by name.
     files
-        By name: arrays (``.npy``), columns (``.parquet``) and bytes (``.bin``). Names hold small ASCII letters, digits
-        and ``_-.``.
+        Arrays (``.npy``), columns (``.parquet``) and bytes (``.bin``) by name. Names consist of lower-case ASCII
+        letters, digits and ``_-.``.
     """
 
     json: Any
@@ -50,7 +50,7 @@ class Encoded:
 
 
 def encode(value: Any) -> Encoded:
-    """Turn a dataclass into JSON and files."""
+    """Serialise a dataclass to JSON and files."""
     files: dict[str, File] = {}
     names: dict[int, str] = {}
 
@@ -84,12 +84,12 @@ def encode(value: Any) -> Encoded:
 
 
 def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:
-    """Return the dataclass that `encode` turned into JSON and files.
+    """Restore a dataclass that `encode` serialised.
 
     Raises
     ------
     ArtifactError
-        The JSON or a file is not what the type hints ask for.
+        The JSON or a file does not match the type hints.
     """
 
     def read(part: Any) -> Any:
@@ -107,14 +107,14 @@ def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:
 
 
 def validate(cls: type[T], values: Any) -> T:
-    """Return a dataclass made of JSON values and arrays.
+    """Build a dataclass from JSON values and arrays.
 
     Raises
     ------
     ArtifactError
-        They are not what the type hints ask for.
+        The values do not match the type hints.
     """
-    hint: Any = cls  # mypy takes no type variable for hashable
+    hint: Any = cls  # mypy does not accept a type variable as hashable
     try:
         value: T = _adapter(hint).validate_python((values,))[0]
     except ValidationError as error:

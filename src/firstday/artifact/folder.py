@@ -1,14 +1,14 @@
-"""A trained model as a folder: no pickle, every byte under a checksum, published by one rename.
+"""A trained model as a folder: no pickle, checksums for every file, atomic publication.
 
 ::
 
     MODEL/manifest.json      format version, config, data, metrics, features, model; sha256 of each file, and its own
-    MODEL/<version>/*.npy        arrays, memory-mapped when opened, the networks' among them
+    MODEL/<version>/*.npy        arrays, including the networks' weights; memory-mapped when opened
     MODEL/<version>/*.parquet    ids and titles
-    MODEL/<version>/manifest.json    the same manifest: what `rollback` puts into place again
+    MODEL/<version>/manifest.json    the same manifest, which `rollback` restores
 
-`firstday.artifact.codec` describes the form of `model` and of the files. The manifest at the top alone says which
-version is in place; it is replaced in one step, when the files of its version are there.
+`firstday.artifact.codec` defines the format of `model` and of the files. Only the top-level manifest determines the
+current version; it is replaced atomically once all files of the version are written.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ Types = Callable[[str], type]
 
 FORMAT = 9
 KEEP = 3
-"""How many versions stay in a model's folder, the one in place among them."""
+"""Default number of versions kept in a model folder, including the current one."""
 MANIFEST = "manifest.json"
 VERSION = "[0-9a-f]{16}"
 BLANK = "0" * 64
 STAGING = ".staging-"
-"""How folders begin that hold what is not yet published."""
+"""Prefix of folders with unpublished files."""
 FACTS = ("data", "metrics")
-"""Facts of a model, at the top of the manifest."""
+"""Facts about a model, at the top level of the manifest."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Manifest:
-    """Outline of a manifest."""
+    """Schema of a manifest."""
 
     format: int
     firstday: str
@@ -75,18 +75,18 @@ class _Manifest:
 
 @dataclass(frozen=True)
 class KeptVersion:
-    """A version in a model's folder.
+    """A version in a model folder.
 
     Parameters
     ----------
     version
         Its name: a hash of its content.
     created_at
-        When it was made, as text.
+        Creation time, ISO 8601.
     in_place
-        Whether it is the one that is read and served.
+        Whether it is the current version, which is read and served.
     left_at
-        When another one took its place, nanoseconds since 1970; 0 where it is in place.
+        When another version replaced it, nanoseconds since 1970; 0 for the current version.
     """
 
     version: str
@@ -96,21 +96,21 @@ class KeptVersion:
 
 
 def save_model(model: TrainedModel, path: str | Path, *, keep: int = KEEP) -> Path:
-    """Write a model to a folder; who reads it meanwhile sees the old model or the new one, never half.
+    """Write a model to a folder atomically: concurrent readers see the old or the new model, never a mixture.
 
     Parameters
     ----------
     model
-        What to write.
+        Model to write.
     path
-        The folder: new, empty, or holding an older model, which is replaced.
+        Folder: new, empty, or with an older model, which is replaced.
     keep
-        How many versions the folder has afterwards, this one among them; older ones are removed.
+        Number of versions kept, including this one; older ones are removed.
 
     Raises
     ------
     ArtifactError
-        The folder holds something else, or cannot be written.
+        The folder holds something other than a model, or cannot be written.
     """
     path = Path(path)
     check_keep(keep)
@@ -121,15 +121,15 @@ def save_model(model: TrainedModel, path: str | Path, *, keep: int = KEEP) -> Pa
 
 
 def check_keep(keep: int) -> None:
-    """Refuse a number of versions that makes no sense."""
+    """Reject an invalid number of versions."""
     if keep < 1:
         raise ConfigError(f"keep: is {keep}; keep at least 1 version, the one in place.")
 
 
 def list_versions(path: str | Path) -> list[KeptVersion]:
-    """Return the versions in a model's folder: the one in place, then the others, who left their place last first.
+    """Return the versions in a model folder: the current one, then the others, most recently replaced first.
 
-    Only those are listed that this firstday can open, as far as their manifests tell.
+    Versions whose manifests this firstday cannot read are omitted.
     """
     path = Path(path)
     current = version_in(path)
@@ -145,24 +145,24 @@ def list_versions(path: str | Path) -> list[KeptVersion]:
 
 
 def rollback(path: str | Path, to: str | None = None) -> str:
-    """Put an older version of a model into place again, in one step; whoever reads it sees the one or the other.
+    """Restore an older version of a model atomically; concurrent readers see one version or the other.
 
     Parameters
     ----------
     path
-        The model's folder.
+        Model folder.
     to
-        The version; None: of those made before the one in place, the one that was in place last.
+        Version to restore; None: of those created before the current one, the most recently replaced.
 
     Returns
     -------
     str
-        The version that is in place now.
+        The version that is now current.
 
     Raises
     ------
     ArtifactError
-        There is no such version, it is in place already, or it is damaged; nothing is changed then.
+        There is no such version, or it is already current or damaged; nothing has changed then.
     """
     path = Path(path)
     if not path.is_dir():
@@ -176,7 +176,7 @@ def rollback(path: str | Path, to: str | None = None) -> str:
 
 
 def _choose_version(path: Path, to: str | None) -> str:
-    """Return the version to go back to."""
+    """Return the version to restore."""
     versions = list_versions(path)
     made_at = next((kept.created_at for kept in versions if kept.in_place), None)
     others = [kept for kept in versions if not kept.in_place]
@@ -194,17 +194,17 @@ def _choose_version(path: Path, to: str | None) -> str:
 
 
 def check_target(path: Path) -> None:
-    """Refuse a path that holds something other than a model, before hours are spent on training."""
+    """Reject a path that holds something other than a model, before hours of training."""
     if path.exists() and not path.is_dir():
         raise ArtifactError(f"{path}: is a file; give a folder for the model.")
     if path.is_dir() and version_in(path) is None:
-        ours = re.compile(f"{VERSION}|{re.escape(STAGING)}.*")  # of who was killed before a first manifest
+        ours = re.compile(f"{VERSION}|{re.escape(STAGING)}.*")  # left by a process killed before its first manifest
         if not all(ours.fullmatch(entry.name) for entry in path.iterdir()):
             raise ArtifactError(f"{path}: is not empty and holds no model; give a new folder.")
 
 
 def version_in(path: Path) -> str | None:
-    """Return the version in place in a folder, damaged or not; None where the manifest is not one of ours."""
+    """Return the current version of a folder, damaged or not; None if there is no valid manifest."""
     try:
         version = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["version"]
         return version if re.fullmatch(VERSION, version) else None
@@ -214,20 +214,20 @@ def version_in(path: Path) -> str | None:
 
 @contextmanager
 def _staging_in(path: Path) -> Iterator[Path]:
-    """Lock a model's folder against others who publish, and yield a hidden folder in it, to rename files from.
+    """Lock a model folder against other writers, and yield a hidden staging folder in it.
 
     Raises
     ------
     ArtifactError
-        The folder cannot be written to.
+        The folder cannot be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            with suppress(OSError):  # some network file systems have no locks
+            with suppress(OSError):  # some network file systems do not support locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                for left in path.glob(f"{STAGING}*"):  # by who was killed
+                for left in path.glob(f"{STAGING}*"):  # by killed processes
                     shutil.rmtree(left, ignore_errors=True)
             with TemporaryDirectory(prefix=STAGING, dir=path, ignore_cleanup_errors=True) as staging:
                 yield Path(staging)
@@ -238,7 +238,7 @@ def _staging_in(path: Path) -> Iterator[Path]:
 
 
 def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
-    """Write a version, put it into place, and remove the versions that are too many."""
+    """Write a version, make it current, and remove the oldest versions beyond `keep`."""
     new = staging / "new"
     new.mkdir()
     encoded = encode(model)
@@ -279,7 +279,7 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
 
 
 def _put_into_place(version: str, staging: Path, path: Path) -> None:
-    """Copy the manifest of a version to the top, in one step; the version before remembers when it left its place."""
+    """Make a version current by replacing the top manifest atomically; the old manifest's mtime records when."""
     with suppress(OSError):
         os.utime(path / str(version_in(path)) / MANIFEST)
     _write(staging / MANIFEST, (path / version / MANIFEST).read_bytes())
@@ -287,7 +287,7 @@ def _put_into_place(version: str, staging: Path, path: Path) -> None:
 
 
 def _write(path: Path, content: File) -> None:
-    """Write a file through to the disk."""
+    """Write a file and fsync it."""
     with path.open("wb") as file:
         if isinstance(content, np.ndarray):
             np.save(file, np.asarray(content, order="C"), allow_pickle=False)
@@ -300,15 +300,15 @@ def _write(path: Path, content: File) -> None:
 
 
 def _read_file(path: Path) -> File:
-    """Open what `_write` wrote, arrays memory-mapped."""
+    """Read a file written by `_write`; arrays are memory-mapped."""
     try:
         if path.suffix == ".npy":
-            # A plain array over the mapped file: NumPy spends microseconds on every slice of its own mapped arrays.
+            # A plain array over the mapping: slicing np.memmap costs microseconds each time.
             return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         return pl.read_parquet(path, glob=False).to_series() if path.suffix == ".parquet" else path.read_bytes()
     except OSError:
         raise
-    except Exception as error:  # whatever NumPy and Polars say of a file that is none of theirs
+    except Exception as error:  # any error of NumPy or Polars on an invalid file
         reason = " ".join(str(error).split())
         raise ArtifactError(f"{path}: cannot be read ({reason}); train or copy the model again.") from None
 
@@ -319,14 +319,14 @@ def _sha256(path: Path) -> str:
 
 
 def _sealed(manifest: Mapping[str, Any]) -> bytes:
-    """Serialise a manifest with the checksum of its text."""
+    """Serialise a manifest including the checksum of its own text."""
     text = json.dumps({**manifest, "sha256": BLANK}, indent=1, ensure_ascii=False) + "\n"
     head, _, tail = text.rpartition(BLANK)
     return f"{head}{_checksum(text, BLANK)}{tail}".encode()
 
 
 def _checksum(text: str, present: str) -> str:
-    """Return the checksum of a manifest's text, taken with zeros in place of the checksum that is present."""
+    """Return the checksum of a manifest's text with its checksum field zeroed."""
     head, _, tail = text.rpartition(present)
     return hashlib.sha256(f"{head}{BLANK}{tail}".encode()).hexdigest()
 
@@ -337,7 +337,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     ArtifactError
-        The folder holds no model, its manifest was changed, or it is of another format version.
+        The folder holds no model, or its manifest was modified or has another format version.
     """
     file = Path(path) / MANIFEST
     if not file.is_file():
@@ -365,21 +365,21 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
 
 def load_model(path: str | Path, *, types: Types, verify: bool = True) -> TrainedModel:
-    """Open a model's folder, arrays memory-mapped.
+    """Open a model folder with memory-mapped arrays.
 
     Parameters
     ----------
     path
-        The folder.
+        Model folder.
     types
-        Gives the class of what a registered method learned, by the method's name; a `KeyError` says that there is none.
+        Maps a registered method's name to the class of its learned value; raises `KeyError` for an unknown name.
     verify
-        Compare every file with its checksum first.
+        Whether to verify the checksum of every file first.
 
     Raises
     ------
     ArtifactError
-        The folder holds no model, or a file is missing or was changed; its name is in the message.
+        The folder holds no model, or a file is missing or modified; the message names it.
     """
     path = Path(path)
     while True:
@@ -388,14 +388,14 @@ def load_model(path: str | Path, *, types: Types, verify: bool = True) -> Traine
             return _load_version(path, manifest, verify, types)
         except (ArtifactError, OSError) as error:
             if read_manifest(path) != manifest:
-                continue  # it was replaced meanwhile
+                continue  # another version was published meanwhile
             if isinstance(error, ArtifactError):
                 raise
             raise ArtifactError(f"{path}: cannot be read ({error}); train or copy the model again.") from error
 
 
 def _load_version(path: Path, manifest: Mapping[str, Any], verify: bool, types: Types) -> TrainedModel:
-    """Open the files that a manifest names."""
+    """Read the files of a manifest."""
     folder = path / manifest["version"]
     _check_files(folder, manifest["files"], verify=verify)
     files = {name: _read_file(folder / name) for name in manifest["files"]}
@@ -415,7 +415,7 @@ def _load_version(path: Path, manifest: Mapping[str, Any], verify: bool, types: 
 
 
 def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]], *, verify: bool) -> None:
-    """Raise for the first file that is missing, has another size or, where that is to be verified, another content."""
+    """Raise for the first file that is missing, has the wrong size or, if `verify`, the wrong checksum."""
     for name, expected in files.items():
         file = folder / name
         if not file.is_file():

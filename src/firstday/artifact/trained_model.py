@@ -28,18 +28,18 @@ from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
-"""Classes of users by how much is known of them: nothing that the model understands; a profile and nothing else;
-friends, with or without a profile; a signal on 1 to 3 items or members of other entities; on 4 and more."""
+"""Classes of users by known signals: none that the model understands; profile only; friends, with or without a
+profile; interactions with 1 to 3 items or members of other entities; with 4 or more."""
 FEW = 4
-"""Items and members from which on a user is in the last class."""
+"""Minimum number of items and members of the last class."""
 KEPT_AT_ONCE = 10_000
-"""Kept users whose segments are looked for at once: bounds memory."""
+"""Kept users assigned to segments per batch; bounds memory."""
 FIRST_CHOICE = "blend"
-"""What `auto` answers by where nothing was chosen."""
+"""Strategy of `auto` if none was selected."""
 
 
 KNOTS = (0, 1, 20)
-"""Numbers of things that a user did at which `blend` has weights of their own."""
+"""Numbers of interactions at which `blend` has separate weights, interpolated between them."""
 
 
 def _personal_alone() -> tuple[Mapping[str, float], ...]:
@@ -53,26 +53,26 @@ def _no_items() -> np.ndarray:
 @readable
 @dataclass(frozen=True)
 class Blending:
-    """The weights of `blend`, fitted on validation users.
+    """Weights of `blend`, fitted on validation users.
 
     Parameters
     ----------
     weights
-        For users who did each number of things in `KNOTS`: the weight of each component, by the name of its strategy,
-        the same components for all. From one thing on, weights follow the logarithm of the number.
+        For each number of interactions in `KNOTS`, the weight of each component by strategy name; the components are
+        the same for all. From one interaction on, weights are linear in the logarithm of the number.
     """
 
     weights: tuple[Mapping[str, float], ...] = field(default_factory=_personal_alone)
 
     def at(self, n_known: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the weights of each component for users who did so many things, float32, shape (n_users,)."""
+        """Return each component's weights for users with some numbers of interactions, float32, shape (n_users,)."""
         shares = share_of_knots(n_known)
         names = self.weights[0]
         return {name: shares @ np.array([of[name] for of in self.weights], dtype=np.float32) for name in names}
 
 
 def share_of_knots(n_known: np.ndarray) -> np.ndarray:
-    """Return how much the weights at each of `KNOTS` count for users who did so much, float32, (n_users, n_knots)."""
+    """Return the interpolation weights of `KNOTS` for each user, float32, shape (n_users, n_knots)."""
     to_many = np.minimum(np.log(np.maximum(n_known, 1)) / np.log(KNOTS[-1]), 1)
     nothing = n_known == 0
     shares = [nothing, np.where(nothing, 0, 1 - to_many), np.where(nothing, 0, to_many)]
@@ -82,23 +82,23 @@ def share_of_knots(n_known: np.ndarray) -> np.ndarray:
 @readable
 @dataclass(frozen=True)
 class ClassEvidence:
-    """What validation users of one class tell of strategies.
+    """Results of the strategies on one class of validation users.
 
     Parameters
     ----------
     n_users
-        How many there were.
+        Number of users.
     users
-        Who they were: those of the ``class``; where they are few, users who did more, with that taken ``away``; where
-        there are none, nobody, and the choice is that of the next class (``neighbor``), mixed with the fallback.
+        Source of the users: the ``class`` itself; if it is small, more active users with interactions taken ``away``;
+        if there are none, nobody, and the choice of the next class (``neighbor``), mixed with the fallback, is used.
     fallback
-        The better of `group` and `popular` for them.
+        The better of `group` and `popular` on these users.
     best
-        What `auto` answers this class by.
+        Strategy of `auto` for this class.
     precision
-        Of each strategy's own lists, in %.
+        Precision of each strategy's own lists, in %.
     intervals
-        The ends of its 95 % interval over the users.
+        Bounds of its 95 % interval over the users.
     """
 
     n_users: int
@@ -112,36 +112,36 @@ class ClassEvidence:
 @readable
 @dataclass(frozen=True)
 class Selection:
-    """Which strategy answers whom, chosen on validation users.
+    """Strategy of `auto` for each class of users, chosen on validation users.
 
     Parameters
     ----------
     classes
-        For each class of `KNOWLEDGE`; empty: `auto` is `blend`.
+        One per class of `KNOWLEDGE`; empty: `auto` is `blend`.
     """
 
     classes: tuple[ClassEvidence, ...] = ()
 
     def best_of(self, knowledge: int) -> str:
-        """Return what `auto` answers a class of `KNOWLEDGE` by, given its position."""
+        """Return the strategy of `auto` for a class, given its index in `KNOWLEDGE`."""
         return self.classes[knowledge].best if self.classes else FIRST_CHOICE
 
 
 @readable
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedModel:
-    """The result of training.
+    """Result of training.
 
     Parameters
     ----------
     config
-        The configuration that it was trained with.
+        Training configuration.
     catalogue
-        The names that it understands.
+        Known names and ids.
     signal_encoder
-        Signals -> features; None in a model of released features, which answers queries with computed day ones alone.
+        Signals -> features; None in a model of released features, which only answers queries with precomputed day ones.
     fold_in
-        How a user's vector follows from the items' vectors, which it holds.
+        Computes a user's vector from item vectors, which it holds.
     similarity
         How a user's vector scores items.
     cold
@@ -151,38 +151,38 @@ class TrainedModel:
     input_clusters
         Clusters of warm users' day-one features (for `input_clusters`).
     everyone
-        How many warm users use each item, one row.
+        Number of warm users of each item, one row.
     profile_groups
-        The same by value of each profile column, and by year of age under ``age``.
+        Likewise by value of each profile column, and by year of age under ``age``.
     facts
-        For people to read, JSON values only: `data`, counts of the training data, and `metrics`, on validation users.
+        Human-readable facts, JSON values only: `data`, counts of the training data, and `metrics`, on validation users.
     segment_smoothing
-        Number of average users added to each segment for the lists of `segment`; 0: none, as in the paper.
+        Shrinkage of the lists of `segment` towards the global shares, in pseudo-users; 0: none, as in the paper.
     mixing
         How `soft_segments` weighs segments.
     learned
-        What other methods learned, by name: those of `config.methods`.
+        Learned values of other methods by name: those of `config.methods`.
     ranker
-        Features -> ranked items; None where `config.ranker` is not enabled.
+        Features -> ranked items; None unless `config.ranker` is enabled.
     warm
-        Warm users to compare new ones with; None where `config.recommend.warm_users` is 0.
+        Stored warm users; None if `config.recommend.warm_users` is 0.
     neighborhood
-        How `neighbors` and `friends` weigh them.
+        How `neighbors` and `friends` weigh the stored users.
     item_weights
-        How much each item speaks for others, shape (n_items, n_items); None where `blend` does not weigh that.
+        Item-to-item weights, shape (n_items, n_items); None if `blend` does not use them.
     blending
-        How `blend` weighs the other strategies.
+        Weights of the components of `blend`.
     selection
-        Which strategy `auto` answers by.
+        Strategy of `auto` for each class of users.
     calibrations
-        For each strategy whose scores become probabilities of use, by name: how, chosen on validation users.
+        Calibration of scores to probabilities of use by strategy name, fitted on validation users.
     unlisted
-        Indexes of items that no list has, int32, ascending: where vectors are precomputed, those that came without one.
+        Indexes of items that are never listed, int32, ascending: items without a vector if vectors are precomputed.
     shown_counts
-        How often each segment was shown an item, and used it after that; None where the tables have no impressions.
+        Impressions and subsequent uses per segment and item; None if the tables have no impressions.
     trend
-        How much likelier each item is used of late than over the whole log, a logarithm, float32, shape (n_items,);
-        None without a clock.
+        Damped log-ratio of each item's recent share of uses to its share over the whole log, float32, shape (n_items,);
+        None for data without a clock.
     """
 
     config: Config
@@ -221,12 +221,12 @@ class TrainedModel:
 
     @property
     def n_items(self) -> int:
-        """How many items there are."""
+        """Number of items."""
         return len(self.catalogue.items)
 
     @property
     def dimensions(self) -> int:
-        """Numbers in a vector."""
+        """Number of dimensions d of a vector."""
         return int(self.fold_in.item_vectors.shape[1])
 
     @property
@@ -236,7 +236,7 @@ class TrainedModel:
         Raises
         ------
         FirstdayError
-            The model is one of released features and cannot read signals.
+            The model was trained on released features and cannot read signals.
         """
         if self.signal_encoder is None:
             raise FirstdayError(
@@ -246,7 +246,7 @@ class TrainedModel:
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """The (signal, entity) pairs that the features have a block for."""
+        """(signal, entity) pairs that have a feature block."""
         return () if self.signal_encoder is None else self.signal_encoder.pairs
 
     @property
@@ -255,12 +255,12 @@ class TrainedModel:
         return self.signal_encoder is not None and self.signal_encoder.friend_vectors is not None
 
     def read_signals(self, users: Sequence[Signals]) -> tuple[SignalBatch, list[tuple[str, ...]]]:
-        """Turn signals in the caller's ids into indexes; see `firstday.features.signals.Catalogue.read`."""
+        """Translate signals from the caller's ids into indexes; see `firstday.features.signals.Catalogue.read`."""
         return self.catalogue.read(users, self.config.signals)
 
     @cached_property
     def shared_groups(self) -> Mapping[str, ItemCounts]:
-        """`profile_groups`, in which years of age have users of near years too, see `Encoder.age_widths`."""
+        """`profile_groups`, with years of age smoothed over near years; see `Encoder.age_widths`."""
         widths = None if self.signal_encoder is None else self.signal_encoder.age_widths
         if widths is None or "age" not in self.profile_groups:
             return self.profile_groups
@@ -268,18 +268,18 @@ class TrainedModel:
 
     @property
     def members_of_items(self) -> Mapping[str, SparseRows]:
-        """For each entity whose items are known: which of its members each item belongs to, (n_items, n_members)."""
+        """For each entity with known items, the members that each item belongs to, shape (n_items, n_members)."""
         return {} if self.signal_encoder is None else self.signal_encoder.members_of_items
 
     @cached_property
     def scoring_vectors(self) -> np.ndarray:
-        """What a user's vector is multiplied with to score items, float32, shape (n_items, d)."""
+        """Item vectors whose dot product with a user's vector is the score, float32, shape (n_items, d)."""
         items = self.fold_in.item_vectors
         return unit_rows(items) if self.similarity == "cosine" else items
 
     @cached_property
     def kept_by_segment(self) -> SparseRows:
-        """The kept warm users of each segment, shape (n_segments, n_kept); the model must keep warm users."""
+        """Stored warm users of each segment, shape (n_segments, n_kept); requires `warm`."""
         assert self.warm is not None
         vectors, n_kept = self.warm.vectors, len(self.warm)
         parts = [self.segments.assign(vectors[at : at + KEPT_AT_ONCE]) for at in range(0, n_kept, KEPT_AT_ONCE)]
@@ -295,12 +295,12 @@ class TrainedModel:
 
     @cached_property
     def without_vector(self) -> np.ndarray:
-        """Indexes of the items whose vector is zero: no list by vectors has them."""
+        """Indexes of items with a zero vector, which vector-based lists leave out."""
         return np.flatnonzero(~self.scoring_vectors.any(axis=1))
 
     @cached_property
     def place_of_ranked(self) -> np.ndarray:
-        """The place of each item among those that the ranker ranks, -1 for others, int32, shape (n_items,)."""
+        """Index of each item among the ranker's items, -1 for others, int32, shape (n_items,)."""
         assert self.ranker is not None
         place = np.full(self.n_items, NO_ITEM, dtype=np.int32)
         place[self.ranker.items] = np.arange(len(self.ranker.items))
@@ -314,34 +314,34 @@ class TrainedModel:
 
     @cached_property
     def new_items(self) -> np.ndarray:
-        """Indexes of the items that no warm user uses, int32, ascending: what is known of them is what was shown."""
+        """Indexes of items that no warm user uses, int32, ascending; only impressions inform about them."""
         return np.flatnonzero(self.everyone.counts.column_sums() == 0).astype(np.int32)
 
     @cached_property
     def segment_lists(self) -> tuple[np.ndarray, np.ndarray]:
-        """The lists of `segment`: items and shares of each segment; see `rank_smoothed`."""
+        """Items and shares of each segment for `segment`; see `rank_smoothed`."""
         listed = self.popularity.copy()
         listed[self.unlisted] = 0
         return rank_smoothed(self.segments, listed, self.segment_smoothing)
 
     @cached_property
     def smoothed_shares(self) -> np.ndarray:
-        """Share of users of each segment's top items, leaning on everyone's, float32, shape (n_segments, n_top)."""
+        """Shares of each segment's top items, smoothed towards the global ones, float32, shape (n_segments, n_top)."""
         return smooth_shares(self.segments, self.popularity, self.mixing)
 
     @cached_property
     def believed_shares(self) -> np.ndarray:
-        """The same as far as evidence is weighed by them (`BELIEF_SMOOTHING`), float32, shape (n_segments, n_top)."""
+        """Likewise with `BELIEF_SMOOTHING`, for weighing evidence, float32, shape (n_segments, n_top)."""
         return smooth_shares(self.segments, self.popularity, Mixing(smoothing=BELIEF_SMOOTHING))
 
     @cached_property
     def popular_items(self) -> np.ndarray:
-        """All items, most popular first, ties by the lower index, int32, shape (n_items,)."""
+        """All items by descending popularity; the lower index wins ties; int32, shape (n_items,)."""
         return np.lexsort((np.arange(self.n_items), -self.popularity)).astype(np.int32)
 
     @cached_property
     def rates_of_new_items(self) -> NewItems | None:
-        """What impressions tell of new items that a list may have; None where none are counted, or nothing is new."""
+        """Rates of new items that may be listed; None without impression counts or without such items."""
         if self.shown_counts is None:
             return None
         items = self.new_items[~np.isin(self.new_items, self.unlisted)]
@@ -349,7 +349,7 @@ class TrainedModel:
 
     @cached_property
     def listed_items(self) -> np.ndarray:
-        """The items that a list may have, in the order of `popular_items`."""
+        """Items that may be listed, in the order of `popular_items`."""
         if not len(self.unlisted):
             return self.popular_items
         return self.popular_items[~np.isin(self.popular_items, self.unlisted)]

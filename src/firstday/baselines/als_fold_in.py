@@ -1,4 +1,4 @@
-"""`als_fold_in`: ALS of the library implicit with settings of its own, and the fold-in of new users."""
+"""`als_fold_in`: ALS of the library implicit with its own settings, and fold-in of new users."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 ITERATIONS = 15
 STEP = 1.2
-"""Weights of the penalty within this factor of one another are one in training: implicit takes one at a time."""
+"""In training, penalty weights within this factor are merged into one, as implicit takes a single weight."""
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """How strongly vectors of users, or of items, are kept small, by how often they occur.
+    """Frequency-dependent L2 penalty of user or item vectors.
 
-    A row of `count` entries has the L2 penalty ``weight * ((count + floor) / mean) ** frequency``.
+    A row of `count` entries has the penalty ``weight * ((count + floor) / mean) ** frequency``.
 
     Parameters
     ----------
     weight
-        Of a mean row.
+        Penalty of an average row.
     frequency
-        How much it follows the number of entries: 0 is the same for all rows, 1 in proportion.
+        Exponent of the number of entries: 0 is the same for all rows, 1 proportional.
     floor
-        What absent entries count together, in entries.
+        Total weight of a row's absent entries, in entries.
     mean
-        Mean over rows of entries and floor.
+        Mean over rows of entries plus floor.
 
     References
     ----------
@@ -51,30 +51,30 @@ class Penalty:
 
     @classmethod
     def on_rows(cls, matrix: csr_matrix, confidence: float, weight: float, frequency: float) -> Penalty:
-        """Return that of the rows of a matrix in which an absent entry counts 1 / confidence of one that is there."""
+        """Return the penalty of a matrix's rows; an absent entry weighs 1 / confidence relative to a present one."""
         floor = matrix.shape[1] / confidence
         return cls(weight, frequency, floor, matrix.nnz / max(1, matrix.shape[0]) + floor)
 
     def of(self, counts: np.ndarray) -> np.ndarray:
-        """Return the weights of rows of so many entries, float64, of the same shape."""
+        """Return the penalty of rows with the given numbers of entries, float64, same shape."""
         weights: np.ndarray = self.weight * ((counts + self.floor) / self.mean) ** self.frequency
         return weights
 
 
 @dataclass(frozen=True, eq=False)
 class AlsFoldIn:
-    """Vectors of items, and how those of users are solved from them.
+    """Item vectors and least-squares fold-in of users.
 
     Parameters
     ----------
     item_vectors
-        In the axes in which their Gram matrix is diagonal, float64, shape (n_items, d); zeros for items without users.
+        In the basis that diagonalises their Gram matrix, float64, shape (n_items, d); zeros for items without users.
     diagonal
-        Of that matrix, float64, shape (d,).
+        Diagonal of the Gram matrix, float64, shape (d,).
     confidence
-        Of a use, by its affinity.
+        Confidence of a use per unit of affinity.
     penalty
-        How strongly users' vectors are kept small.
+        Penalty of users' vectors.
     """
 
     item_vectors: np.ndarray
@@ -83,7 +83,7 @@ class AlsFoldIn:
     penalty: Penalty
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Solve the users' vectors, then take dot products; see `LearnedScores.score`."""
+        """Solve the users' vectors and return dot products; see `LearnedScores.score`."""
         known = np.asarray(self.item_vectors.any(axis=1))
         vectors = np.empty((liked.n_rows, len(self.diagonal)))
         for row in range(liked.n_rows):
@@ -94,7 +94,7 @@ class AlsFoldIn:
         return scores
 
     def _solve(self, items: np.ndarray, affinities: np.ndarray) -> np.ndarray:
-        """Return the vector with the least squared error, given its user's items: a system of as many equations."""
+        """Return a user's least-squares vector by a system of the size of the user's item list."""
         confidence = self.confidence * affinities.astype(np.float64)
         vectors = self.item_vectors[items]
         solved = vectors / (self.diagonal + self.penalty.of(np.asarray(len(items))))
@@ -104,23 +104,13 @@ class AlsFoldIn:
 
 
 Part = tuple[np.ndarray, "csr_matrix", float]
-"""Rows of a matrix, their entries, and their weight of the penalty."""
+"""Row indexes, their entries, and their penalty weight."""
 
 
 def divide_rows(matrix: csr_matrix, penalty: Penalty) -> list[Part]:
-    """Divide rows by the weight of their penalty, the lowest first: one part is what lies within `STEP` of its lowest.
+    """Partition rows of confidences by penalty weight, ascending; weights of a part are within `STEP` of its lowest.
 
-    Parameters
-    ----------
-    matrix
-        Confidences.
-    penalty
-        Of its rows.
-
-    Returns
-    -------
-    list of Part
-        Each with the geometric mean of its lowest and its highest weight.
+    The weight of a part is the geometric mean of its lowest and highest weight.
     """
     weights = penalty.of(np.diff(matrix.indptr))
     ends: list[tuple[float, float]] = []
@@ -134,7 +124,7 @@ def divide_rows(matrix: csr_matrix, penalty: Penalty) -> list[Part]:
 
 
 def _solve(model: AlternatingLeastSquares, parts: list[Part], vectors: np.ndarray, others: np.ndarray) -> None:
-    """Move vectors towards the least squares given the other side's vectors, in place, by implicit's solver."""
+    """Update vectors in place to the least-squares solution given the other side's vectors, with implicit's solver."""
     for rows, entries, weight in parts:
         moved = vectors[rows]
         model.solver(entries, moved, others, weight, num_threads=model.num_threads)
@@ -146,8 +136,8 @@ def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
 
     References
     ----------
-    Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. The penalty that
-    follows how often users and items occur: `Penalty`.
+    Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. For the
+    frequency-dependent penalty see `Penalty`.
     """
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
@@ -156,20 +146,11 @@ def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
     by_item = by_user.T.tocsr()
 
     def fit(*, dimensions: int, confidence: float, regularization: float, frequency: float) -> AlsFoldIn:
-        """Factorise.
-
-        Parameters
-        ----------
-        dimensions, confidence
-            As in `firstday.config.EmbeddingConfig`.
-        regularization, frequency
-            Weight of the L2 penalty, and how much it follows the number of a user's items and of an item's users; see
-            `Penalty`.
-        """
+        """Factorise; for `dimensions` and `confidence` see `EmbeddingConfig`, for the other options `Penalty`."""
         of_users, of_items = (
             Penalty.on_rows(matrix, confidence, regularization, frequency) for matrix in (by_user, by_item)
         )
-        with threadpool_limits(1, "blas"):  # implicit runs its own threads, and warns where BLAS would run more
+        with threadpool_limits(1, "blas"):  # implicit has its own threads and warns if BLAS uses more
             model = AlternatingLeastSquares(
                 factors=dimensions,
                 alpha=confidence,
@@ -177,7 +158,7 @@ def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
                 num_threads=training.threads,
                 random_state=training.seed,
             )
-            model.fit(by_user, show_progress=False)  # draws the vectors to start from
+            model.fit(by_user, show_progress=False)  # draws the initial vectors
             users, items = divide_rows(confidence * by_user, of_users), divide_rows(confidence * by_item, of_items)
             for _ in range(ITERATIONS):
                 _solve(model, users, model.user_factors, model.item_factors)

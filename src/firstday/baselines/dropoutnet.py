@@ -1,4 +1,4 @@
-"""DropoutNet as a cold model: a network of a user's preference vector and content that can do without the former."""
+"""DropoutNet as a cold model: a network of preference vector and content that learns to work without the former."""
 
 from __future__ import annotations
 
@@ -19,21 +19,9 @@ Transform = Literal["zeros", "mean"]
 
 
 def preference_of(liked: SparseRows, item_vectors: np.ndarray, transform: Transform) -> np.ndarray:
-    """Return what stands for the unknown preference vector of cold users.
+    """Return the substitute for the unknown preference vector of cold users, float32, shape (n_users, d).
 
-    Parameters
-    ----------
-    liked
-        Items that the users like so far, shape (n_users, n_items).
-    item_vectors
-        float32, shape (n_items, d).
-    transform
-        ``zeros``, or ``mean``: the mean vector of the liked items, scaled to length 1, zeros where there is none.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shape (n_users, d).
+    ``zeros``, or ``mean``: the mean vector of the liked items, scaled to length 1; zeros if there are none.
     """
     if transform == "mean":
         return unit_rows(liked.mean_vectors(item_vectors))
@@ -43,14 +31,14 @@ def preference_of(liked: SparseRows, item_vectors: np.ndarray, transform: Transf
 @readable
 @dataclass(frozen=True, eq=False)
 class DropoutNet:
-    """A network of a user's preference vector and content, trained to do without the former.
+    """A network of preference vector and content, trained with dropout of the former.
 
     Parameters
     ----------
     network
-        (preference vector, features), side by side -> predicted vector.
+        (preference vector, features), concatenated -> predicted vector.
     transform
-        What stands for the preference vector of a cold user; see `preference_of`.
+        Substitute for the preference vector of a cold user; see `preference_of`.
 
     References
     ----------
@@ -62,7 +50,7 @@ class DropoutNet:
 
     @property
     def history(self) -> tuple[Epoch, ...]:
-        """How training went."""
+        """Training history."""
         return self.network.history
 
     def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
@@ -72,27 +60,27 @@ class DropoutNet:
 
 
 def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> DropoutNet:
-    """Train a network to score items as the warm user's vector does, with and without seeing that vector.
+    """Train a network to reproduce the warm vector's item scores, with and without that vector as input.
 
-    The input is the user's warm vector of length 1 beside the day-one features; at every step the warm vector of some
-    users, drawn anew, is replaced by what a cold user has (`config.transform`). The loss is the mean squared
-    difference of scores of items drawn anew for every step. Items are warm here and keep their vectors, where the
-    article has a second network for cold items.
+    The input is the user's warm unit vector concatenated with the day-one features. At every step, the warm vectors of
+    a random subset of users are replaced by the cold substitute (`config.transform`). The loss is the mean squared
+    difference of scores on items sampled at every step. Items are warm and keep their vectors, whereas the article has
+    a second network for cold items.
 
     Parameters
     ----------
     data
-        What it learns from. Of its configuration count `dropoutnet`: dropout, transform, items in a step, learning
-        rate; of `cold_model`: layers, schedule, epochs, batch size, patience; seed, threads and device.
+        Training data. Settings used, of `dropoutnet`: dropout, transform, items per step, learning rate; of
+        `cold_model`: layers, schedule, epochs, batch size, patience; seed, threads and device.
     validate
-        Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
+        Returns the precision in % of predicted vectors of shape (n_validation, d); higher is better.
     progress
-        Called as epochs are done.
+        Called after each epoch.
 
     Returns
     -------
     DropoutNet
-        Exported and checked against PyTorch, with the history of training.
+        Exported and verified against PyTorch, with the training history.
 
     References
     ----------
@@ -118,7 +106,7 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
     instead = torch.from_numpy(np.concatenate(absent)).to(place)  # (n_samples * n_warm, d)
     known = item_vectors[item_vectors.any(axis=1)]
     items = torch.from_numpy(known / np.sqrt(np.square(known).sum(axis=1).mean())).to(place)  # (n_known, d)
-    draws = torch.Generator().manual_seed(config.seed + 1)  # on the CPU, so that a seed draws the same everywhere
+    draws = torch.Generator().manual_seed(config.seed + 1)  # on the CPU, so that draws are the same on every device
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
         row = torch.from_numpy(rows).to(place)

@@ -1,4 +1,4 @@
-"""`ease`: a linear model of items, solved in closed form."""
+"""`ease`: a linear item-to-item model with a closed-form solution."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Ease:
-    """Weights from item to item.
+    """Item-to-item weights.
 
     Parameters
     ----------
     items
         Indexes of the items in the model, ascending, shape (n_kept,).
     weights
-        float32, shape (n_kept, n_kept), zeros on the diagonal.
+        float32, shape (n_kept, n_kept), zero diagonal.
     """
 
     items: np.ndarray
     weights: np.ndarray
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Add up the weights of the liked items; see `LearnedScores.score`."""
+        """Sum the weights of the liked items; see `LearnedScores.score`."""
         day_items = liked.keep_columns(self.items)
         n_liked = day_items.lengths()
         scores = day_items.mean_vectors(self.weights) * n_liked[:, None].astype(np.float32)
@@ -43,23 +43,15 @@ class Ease:
 
 
 def fit_ease(of_users: SparseRows, items: np.ndarray, *, regularization: float, dropout: float) -> Ease:
-    """Solve for the weights of some items, in the space of users where these are fewer.
+    """Solve for the weights between some items, ascending indexes, in user space if there are fewer users than items.
 
-    Parameters
-    ----------
-    of_users
-        Items that each user uses.
-    items
-        Indexes of the items to keep, ascending, shape (n_kept,).
-    regularization
-        Weight of the L2 penalty.
-    dropout
-        Share of a user's items hidden from the input, on average over all ways to hide them; 0 is EASE, more is EDLAE.
+    `regularization` is the L2 penalty; `dropout` the expected share of a user's items hidden from the input. Without
+    dropout this is EASE, with dropout EDLAE.
 
     References
     ----------
     H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. With dropout, EDLAE: H. Steck,
-    "Autoencoders that don't overfit towards the Identity", NeurIPS 2020: hidden items are an L2 penalty of
+    "Autoencoders that don't overfit towards the Identity", NeurIPS 2020: dropout is equivalent to an L2 penalty of
     p / (1 - p) times the number of an item's users.
     """
     uses = to_matrix(of_users)[:, items].astype(np.float64)
@@ -79,8 +71,8 @@ def _by_items(uses: csr_matrix, penalty: np.ndarray) -> np.ndarray:
 
 
 def _by_users(uses: csr_matrix, penalty: np.ndarray) -> np.ndarray:
-    """Return the same inverse by that of a matrix of users (Woodbury)."""
-    from scipy.sparse import diags  # where models are trained alone
+    """Return the same inverse via a users x users matrix (Woodbury)."""
+    from scipy.sparse import diags  # training only
 
     scaled = (uses @ diags(1 / penalty)).tocsr()
     small = (scaled @ uses.T).toarray(order="F")
@@ -91,14 +83,14 @@ def _by_users(uses: csr_matrix, penalty: np.ndarray) -> np.ndarray:
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
-    """Invert a symmetric positive definite matrix, which is overwritten.
+    """Invert a symmetric positive definite matrix; overwrites it.
 
     Raises
     ------
     ConfigError
-        It is not positive definite.
+        The matrix is not positive definite.
     """
-    from scipy.linalg import lapack  # where models are trained alone
+    from scipy.linalg import lapack  # training only
 
     factor, failed = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
     inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
@@ -111,23 +103,13 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 REGULARIZATION = 300.0
 MOST_HIDDEN = 0.99
 MOST_ITEMS, ENTRIES = 4_096, 100
-"""Items of the component of `blend`, and weights kept of each, the greatest either way."""
+"""Number of items of the EDLAE component of `blend`, and of weights kept per item, the largest in absolute value."""
 
 
 def learn_item_weights(uses: SparseRows, day_ones: Sequence[SparseRows]) -> SparseRows:
-    """Fit EDLAE for `blend`: dropout is the share of their items that users have not used on day one.
+    """Fit EDLAE for `blend`; return item-to-item weights, shape (n_items, n_items).
 
-    Parameters
-    ----------
-    uses
-        Items that each user uses in all, shape (n_users, n_items).
-    day_ones
-        Items used on day one in each sample, each of shape (n_users, n_items).
-
-    Returns
-    -------
-    SparseRows
-        How much each item speaks for others, shape (n_items, n_items).
+    `day_ones` are the items used on day one in each sample; dropout is the share of users' items not used on it.
     """
     n_on_day = sum(day.n_entries for day in day_ones) / max(1, len(day_ones))
     hidden = min(MOST_HIDDEN, max(0.0, 1 - n_on_day / max(1, uses.n_entries)))

@@ -1,4 +1,4 @@
-"""`item_item`: items that the users of the day's items use too."""
+"""`item_item`: item-based neighbourhood on co-occurrences with the day's items."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from firstday.sparse import SparseRows
 
 @dataclass(frozen=True, eq=False)
 class ItemItem:
-    """How near items are to each item, shape (n_items, n_items)."""
+    """Item-to-item similarity, shape (n_items, n_items)."""
 
     nearness: SparseRows
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Add up the nearness to each liked item; see `LearnedScores.score`."""
+        """Sum the similarities to the liked items; see `LearnedScores.score`."""
         return only_positive(liked.ones().times(self.nearness))
 
 
 def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
-    """Count how many warm users use each pair of items: nearness is count / (norm of both + shrinkage).
+    """Count co-occurrences of items among warm users; similarity is count / (norm of both + shrinkage).
 
     References
     ----------
@@ -43,22 +43,22 @@ def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
 
     @lru_cache(maxsize=1)
     def weigh_pairs(shrinkage: float, asymmetry: float) -> tuple[SparseRows, np.ndarray]:
-        """Return how near items are, and the place of each among those near an item."""
+        """Return similarities, and the rank of each within its row."""
         below = n_users[together.row_of_entry()] ** (1 - asymmetry) * n_users[together.columns] ** asymmetry + shrinkage
         nearness = replace(together, weights=(together.weights / below).astype(np.float32))
         return nearness, place_in_rows(nearness)
 
     def fit(*, shrinkage: float, asymmetry: float, neighbors: int) -> ItemItem:
-        """Weigh what is used together.
+        """Compute similarities from co-occurrences.
 
         Parameters
         ----------
         shrinkage
-            Added below the fraction, so that items which few use are not near by chance.
+            Added to the denominator, so that rare items are not similar by chance.
         asymmetry
-            Share of the item to recommend in the norm: 0.5 is the cosine, less favours items that many use.
+            Exponent of the recommended item's user count in the norm: 0.5 is the cosine, less favours popular items.
         neighbors
-            Items kept near each item.
+            Number of neighbours kept per item.
         """
         nearness, place = weigh_pairs(shrinkage, asymmetry)
         return ItemItem(nearness.keep(place < neighbors))

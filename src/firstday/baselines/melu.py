@@ -1,4 +1,4 @@
-"""MeLU as a cold model: a network whose last layer is adapted to each user. Predicts without torch."""
+"""MeLU as a cold model: a network whose last layer is adapted to each user. Inference does not need torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
 from firstday.sparse import SparseRows
 
 ADAPTED_AT_ONCE = 1024
-"""Users whose items' vectors are gathered at once: bounds memory."""
+"""Users adapted per batch; bounds the memory of their item vectors."""
 
 
 @readable
@@ -22,26 +22,26 @@ ADAPTED_AT_ONCE = 1024
 class Melu:
     """A network whose last layer is adapted to each user by gradient steps on the user's day-one items.
 
-    The last layer maps the network's hidden numbers h to a vector p = W h + b. The loss of a user with items v is
+    The last layer maps hidden activations h to a vector p = W h + b. The loss of a user with items v is
 
         mean of (1 - p.v)^2 over the user's items  +  negative_weight x mean of (p.v)^2 over all items,
 
-    and every step is ``b -= rate x dL/db``, ``W -= rate / width x dL/dW``, for this user alone. As dL/dW is the outer
-    product of dL/dp and h, the steps on W and b move p by ``rate x (1 + |h|^2 / width) x dL/dp``: no user needs a
-    matrix of their own, and NumPy suffices. Users without items are not adapted.
+    and every step is ``b -= rate x dL/db``, ``W -= rate / width x dL/dW``, per user. As dL/dW is the outer product of
+    dL/dp and h, the steps on W and b move p by ``rate x (1 + |h|^2 / width) x dL/dp``: no per-user matrix is needed,
+    and NumPy suffices. Users without items are not adapted.
 
     Parameters
     ----------
     body
-        Features -> hidden numbers, of root mean square 1.
+        Features -> hidden activations, of root mean square 1.
     weights, bias
-        The last layer: float32, shape (d, width) and (d,).
+        Last layer: float32, shape (d, width) and (d,).
     gram
         Mean of v v' over all items, float32, shape (d, d).
     scale
-        What items' vectors are divided by in the loss (and in `gram`).
+        Divisor of item vectors in the loss (and in `gram`).
     steps, rate, negative_weight
-        Of the adaptation, as in `firstday.config.MeluConfig`.
+        Settings of the adaptation, as in `firstday.config.MeluConfig`.
 
     References
     ----------
@@ -60,7 +60,7 @@ class Melu:
 
     @property
     def history(self) -> tuple[Epoch, ...]:
-        """How training went."""
+        """Training history."""
         return self.body.history
 
     def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ class Melu:
         return unit_rows(vectors)
 
     def _adapt(self, vectors: np.ndarray, reach: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
-        """Return the vectors of some users after their gradient steps."""
+        """Return users' vectors after their gradient steps."""
         used = item_vectors[liked.columns]  # (entries, d)
         known = used.any(axis=1)
         liked, used = liked.keep(known), used[known] / np.float32(self.scale)

@@ -1,4 +1,4 @@
-"""`mult_dae`: a denoising autoencoder of users' items with a multinomial likelihood."""
+"""`mult_dae`: a denoising autoencoder of users' items with multinomial likelihood."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MultDae:
     writing_bias: np.ndarray
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Return the logits of the liked items, scaled to length 1 as input; see `LearnedScores.score`."""
+        """Return the logits given the liked items, input scaled to length 1; see `LearnedScores.score`."""
         day_items = liked.keep_columns(self.items)
         n_liked = day_items.lengths()
         read = day_items.mean_vectors(self.reading) * np.sqrt(n_liked)[:, None].astype(np.float32)
@@ -42,11 +42,11 @@ class MultDae:
 
 
 def prepare_mult_dae(training: UseData) -> Callable[..., MultDae]:
-    """Take warm users' most used items.
+    """Select warm users' most used items, and return a function that trains on them.
 
-    As in the article: one tanh layer, multinomial likelihood over items, items hidden from the input at random. Other
-    than there, the input is scaled to length 1 after items are hidden, not before, so that in training it looks as it
-    does for cold users, who have few items; and every user counts the same.
+    As in the article: one tanh layer, multinomial likelihood over items, random input dropout. Unlike the article, the
+    input is scaled to length 1 after dropout, not before, so that training inputs resemble those of cold users, who
+    have few items; and every user has the same weight.
 
     References
     ----------

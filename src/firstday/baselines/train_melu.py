@@ -1,4 +1,4 @@
-"""Train MeLU: a last layer from which few gradient steps on a user's first items lead to that user. Needs torch."""
+"""Training of MeLU: a last layer that few gradient steps on a user's first items adapt to that user. Needs torch."""
 
 from __future__ import annotations
 
@@ -19,20 +19,13 @@ from firstday.recommend.spec import JudgeVectors, LearningData
 from firstday.sparse import SparseRows, contains, stack_rows
 
 SUPPORT_ITEMS = 50
-"""Items of one day-one sample that training adapts to, at most; more are drawn from. Serving takes all."""
+"""Maximum support items per day-one sample in training, sampled if there are more. Inference uses all."""
 
 
 class MeluNetwork(nn.Module):
-    """Features -> hidden numbers -> vector; the last layer takes `steps` gradient steps for each user.
+    """Features -> hidden activations -> vector; the last layer takes `config.inner_steps` gradient steps per user.
 
-    Parameters
-    ----------
-    n_inputs, hidden, dimensions
-        As in `ColdNetwork`.
-    gram
-        Mean of v v' over all items, shape (dimensions, dimensions).
-    config
-        Steps, rate, weight of the negatives.
+    `gram` is the mean of v v' over all items, shape (dimensions, dimensions).
     """
 
     def __init__(
@@ -47,21 +40,21 @@ class MeluNetwork(nn.Module):
         self.config = config
 
     def user_loss(self, vector: torch.Tensor, items: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """Return one user's loss of a vector (d,) on items (m, d), those that are `there` (m,): a number."""
+        """Return one user's scalar loss of a vector (d,) on items (m, d), masked by `there` (m,)."""
         missed = ((1 - items @ vector).square() * there).sum() / there.sum().clamp(min=1)
         everywhere = vector @ self.gram @ vector  # mean of (v.p)^2 over all items v
         loss: torch.Tensor = missed + self.config.negative_weight * everywhere
         return loss
 
     def forward(self, features: torch.Tensor, items: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """Map features (n, n_inputs) to vectors (n, d) adapted to items (n, m, d), those that are `there` (n, m).
+        """Map features (n, n_inputs) to vectors (n, d) adapted to items (n, m, d), masked by `there` (n, m).
 
-        The step on the last layer is taken on its output, which is the same; see `firstday.baselines.melu.Melu`.
+        The step on the last layer is taken on its output, which is equivalent; see `firstday.baselines.melu.Melu`.
         """
         hidden = self.body(features)  # (n, width)
         vectors: torch.Tensor = self.head(hidden)  # (n, d)
         reach = self.config.inner_rate * (1 + hidden.square().mean(dim=1, keepdim=True))  # (n, 1)
-        reach = reach * there.any(dim=1, keepdim=True)  # nothing to learn from: not adapted
+        reach = reach * there.any(dim=1, keepdim=True)  # users without items are not adapted
         for _ in range(self.config.inner_steps):
             slopes: torch.Tensor = vmap(grad(self.user_loss))(vectors, items, there)  # (n, d)
             vectors = vectors - reach * slopes
@@ -69,28 +62,28 @@ class MeluNetwork(nn.Module):
 
 
 def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -> Melu:
-    """Meta-train on warm users: adapt to the items of day one, judge on the items that they used apart from these.
+    """Meta-train on warm users: day-one items are the support set, their other used items the query set.
 
-    Support and query set have the loss of `firstday.baselines.melu.Melu`; gradients flow through the adaptation.
-    Departures from the article: relevance is 1 for used items, and all items count as not relevant with a small weight,
-    by their Gram matrix, since there are no ratings; the network takes the features of our encoder and gives a vector,
-    not a rating, so that the user side alone is adapted.
+    Support and query loss are those of `firstday.baselines.melu.Melu`; gradients flow through the adaptation.
+    Differences from the article: as there are no ratings, used items have relevance 1, and all items are negatives with
+    a small weight, by their Gram matrix; the network takes the features of our encoder and returns a vector, not a
+    rating, so only the user side is adapted.
 
     Parameters
     ----------
     data
-        What it learns from: liked items of day one are the support sets, used items apart from these the query sets.
-        Of its configuration count `melu`: the adaptation, items in a query set, learning rate; of `cold_model`: layers,
-        schedule, epochs, batch size, patience; seed, threads and device.
+        Training data: liked day-one items are the support sets, other used items the query sets. Settings used, of
+        `melu`: the adaptation, query items, learning rate; of `cold_model`: layers, schedule, epochs, batch size,
+        patience; seed, threads and device.
     validate
-        Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
+        Returns the precision in % of predicted vectors of shape (n_validation, d); higher is better.
     progress
-        Called as epochs are done.
+        Called after each epoch.
 
     Returns
     -------
     Melu
-        Its body is exported and checked against PyTorch, and has the history of training.
+        Exported and verified against PyTorch, with the training history.
 
     References
     ----------
@@ -104,13 +97,13 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
     item_vectors = data.embeddings.scoring_vectors
     n_items, d = item_vectors.shape
     squares = np.square(item_vectors, dtype=np.float64).sum(axis=1)
-    scale = float(np.sqrt(squares[data.uses.columns].mean())) or 1.0  # of used items: they are adapted to
+    scale = float(np.sqrt(squares[data.uses.columns].mean())) or 1.0  # of used items, which vectors are adapted to
     scaled = item_vectors / np.float32(scale)
     gram = torch.from_numpy(scaled.T @ scaled / np.float32(n_items))  # (d, d)
     with seeded(config.seed, place):
         network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, settings)
     liked_vectors = data.liked_vectors / np.float32(scale)
-    items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)])).to(place)  # -1 is no item
+    items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)])).to(place)  # -1 pads
     has_vector = np.asarray(liked_vectors.any(axis=1))
     rng = np.random.default_rng(config.seed)
     known = stack_rows(data.liked)  # (n_samples * n_warm, n_items)
@@ -158,7 +151,7 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
 
 
 def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return each row's columns that have a vector, `SUPPORT_ITEMS` of them at most, filled up with -1."""
+    """Return each row's columns that have a vector, at most `SUPPORT_ITEMS`, padded with -1."""
     rows = rows.keep(has_vector[rows.columns])
     rows = rows.keep(rows.draw(np.full(rows.n_rows, SUPPORT_ITEMS), rng))
     lengths = rows.lengths()
@@ -169,7 +162,7 @@ def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) 
 
 
 def _drawn(matrix: SparseRows, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return n columns of each row, drawn with replacement, -1 for rows without any, shape (n_rows, n)."""
+    """Sample n columns of each row with replacement, shape (n_rows, n); -1 for empty rows."""
     lengths = matrix.lengths()
     filled = lengths > 0
     place = rng.random((matrix.n_rows, n)) * lengths[:, None]

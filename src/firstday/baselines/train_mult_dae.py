@@ -1,4 +1,4 @@
-"""Training of `mult_dae`'s autoencoder."""
+"""Training of the autoencoder of `mult_dae`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,7 @@ LEARNING_RATE = 1e-2
 
 
 class Autoencoder(nn.Module):
-    """Items -> tanh of a hidden layer -> logits of items.
-
-    Parameters
-    ----------
-    n_items
-        Items in and out.
-    width
-        Hidden numbers.
-    """
+    """Items -> tanh of a hidden layer with `width` units -> logits of items."""
 
     def __init__(self, n_items: int, width: int) -> None:
         super().__init__()
@@ -37,13 +29,13 @@ class Autoencoder(nn.Module):
         nn.init.xavier_normal_(self.writing.weight)
 
     def forward(self, items: torch.Tensor, starts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Return logits, shape (n, n_items), of bags of items: bag `r` begins at `starts[r]`."""
+        """Return the logits, shape (n, n_items), of bags of items; bag `r` begins at `starts[r]`."""
         read = nn.functional.embedding_bag(items, self.reading, starts, mode="sum", per_sample_weights=weights)
         logits: torch.Tensor = self.writing(torch.tanh(read + self.reading_bias))
         return logits
 
     def freeze(self) -> tuple[np.ndarray, ...]:
-        """Return the weights in NumPy, as `firstday.baselines.mult_dae.MultDae` has them."""
+        """Return the weights as NumPy arrays, in the order of `firstday.baselines.mult_dae.MultDae`."""
         weights = (self.reading, self.reading_bias, self.writing.weight, self.writing.bias)
         return tuple(to_numpy(weight).copy() for weight in weights)
 
@@ -51,22 +43,10 @@ class Autoencoder(nn.Module):
 def train_autoencoder(
     uses: SparseRows, training: UseData, *, steps: int, width: int, dropout: float, weight_decay: float
 ) -> tuple[np.ndarray, ...]:
-    """Train for some steps, and return the weights; see `Autoencoder.freeze`.
+    """Train for about `steps` steps of `BATCH` users, and return the weights; see `Autoencoder.freeze`.
 
-    Parameters
-    ----------
-    uses
-        Items of the users, none without any, shape (n_users, n_items).
-    training
-        Its seed, of the weights, of what is hidden and of the order of users; threads and device, see `choose_device`.
-    steps
-        Of `BATCH` users each, about.
-    width
-        Hidden numbers.
-    dropout
-        Share of a user's items hidden from the input, drawn anew at every step.
-    weight_decay
-        Decoupled weight decay of AdamW.
+    `uses` has no empty rows. `dropout` is the share of a user's items hidden from the input, redrawn at every step;
+    `weight_decay` is that of AdamW. The seed in `training` controls initial weights, dropout and shuffling.
     """
     seed, place = training.seed, choose_device(training.device, training.threads)
     with seeded(seed, place):
@@ -99,7 +79,7 @@ def train_autoencoder(
         uses.n_rows,
         uses.n_rows,
         batch_loss,
-        count().__next__,  # every pass is better than the one before: the last one stays
+        count().__next__,  # an increasing value, so that the last epoch is kept
         config,
         seed=seed,
         device=place,

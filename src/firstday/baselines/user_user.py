@@ -1,4 +1,4 @@
-"""`user_user`: what the warm users use whose items are most like the day's items."""
+"""`user_user`: user-based neighbourhood, by similarity of warm users' items to the day's items."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from firstday.sparse import SparseRows
 
 @dataclass(frozen=True, eq=False)
 class UserUser:
-    """Warm users and how to weigh them.
+    """Warm users and the parameters of their similarity.
 
     Parameters
     ----------
     uses
         Items that each warm user uses, shape (n_warm, n_items).
     by_item
-        The same, transposed, each item's row times its weight.
+        Its transpose, each row scaled by the item's weight.
     weights
-        What each item counts in the cosine, float32, shape (n_items,).
+        Weight of each item in the cosine, float32, shape (n_items,).
     lengths
         Sum of the weights of each warm user's items, float32, shape (n_warm,).
     neighbors
-        Warm users who speak for a user.
+        Number of neighbours.
     shrinkage
-        Added to the norm of the cosine, so that users of few items are not near by chance.
+        Added to the norm of the cosine, so that users with few items are not similar by chance.
     power
-        On the nearness: more lets the nearest speak louder.
+        Exponent of the similarity; more gives the nearest neighbours more weight.
     """
 
     uses: SparseRows
@@ -44,14 +44,14 @@ class UserUser:
     power: float
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Add up the nearness of the nearest warm users who use an item; see `LearnedScores.score`."""
+        """Sum the similarities of the nearest warm users who use an item; see `LearnedScores.score`."""
         scores = np.empty((liked.n_rows, liked.n_columns), dtype=np.float32)
         for row in range(liked.n_rows):
             scores[row] = self._score_one(liked.row(row))
         return only_positive(scores)
 
     def _score_one(self, items: np.ndarray) -> np.ndarray:
-        """Return the scores for a user of some items, shape (n_items,)."""
+        """Return a user's scores given the user's items, shape (n_items,)."""
         sharing = self.by_item.take(items)
         common = np.bincount(sharing.columns, sharing.weights, minlength=self.uses.n_rows)
         norm = np.sqrt(self.weights[items].sum() * self.lengths) + self.shrinkage
@@ -64,7 +64,7 @@ class UserUser:
 
 
 def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
-    """Keep warm users' items by user and by item.
+    """Index warm users' items by user and by item, and return a function that sets the similarity.
 
     References
     ----------
@@ -75,13 +75,13 @@ def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
     n_users = uses.column_sums()
 
     def fit(*, rarity: float, neighbors: int, shrinkage: float, power: float) -> UserUser:
-        """Weigh items and users.
+        """Compute the weights of items and users.
 
         Parameters
         ----------
         rarity
-            An item's weight in the cosine is its number of users to the power of -rarity, scaled so that the mean over
-            all uses is 1; 0 is the plain cosine.
+            An item's weight in the cosine is its number of users to the power of -rarity, scaled to mean 1 over all
+            uses; 0 is the plain cosine.
         neighbors, shrinkage, power
             See `UserUser`.
         """

@@ -1,4 +1,4 @@
-"""ColdModel: a trained network as arrays; its forward pass needs NumPy alone."""
+"""ColdModel: a trained network as arrays; the forward pass only needs NumPy."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ import numpy as np
 from firstday.display import readable
 
 SHORTEST = 1e-12
-"""What a shorter row is divided by in place of its length, as in `torch.nn.functional.normalize`."""
+"""Lower bound of a row's norm in normalisation, as in `torch.nn.functional.normalize`."""
 USERS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass of training.
+    """One epoch of training.
 
     Parameters
     ----------
     number
         From 1.
     loss
-        Mean over the training samples: of the cold model, the squared distance of predicted to mature unit
-        vectors.
+        Mean training loss; for the cold model, squared distance of predicted to mature unit vectors.
     learning_rate
-        At the end of the pass.
+        At the end of the epoch.
     precision
-        Validation P@K in % by which training stops: of the cold model the mean of `segment` and `personal`, of the
-        ranker that of `direct`; None where it was not measured.
+        Validation P@K in % used for early stopping: mean of `segment` and `personal` for the cold model, `direct` for
+        the ranker; None if not measured.
     kept
-        Whether the model is the network as it was after this pass.
+        Whether the model has the weights of this epoch.
     """
 
     number: int
@@ -43,16 +42,16 @@ class Epoch:
 @readable
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A linear layer and, where it has a `scale`, ReLU and batch normalisation after it.
+    """A linear layer, followed by ReLU and batch normalisation if it has a `scale`.
 
     Parameters
     ----------
     weights
-        One row for each input, float32, shape (n_inputs, width).
+        float32, shape (n_inputs, width).
     bias
         float32, shape (width,).
     scale, shift
-        Of the batch normalisation: ReLU(x) * scale + shift, float32, shape (width,); None: the layer is linear.
+        Batch normalisation, ReLU(x) * scale + shift, float32, shape (width,); None for a purely linear layer.
     """
 
     weights: np.ndarray
@@ -78,11 +77,11 @@ class ColdModel:
     Parameters
     ----------
     layers
-        In order.
+        In order of application.
     length
-        Euclidean length of each predicted row; None: what the last layer gives.
+        Euclidean length that each predicted row is scaled to; None: not scaled.
     history
-        How training went.
+        Training history.
     """
 
     layers: tuple[Layer, ...]
@@ -90,18 +89,7 @@ class ColdModel:
     history: tuple[Epoch, ...] = field(default=())
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return the predicted vectors.
-
-        Parameters
-        ----------
-        features
-            float32, shape (n, n_inputs), from the encoder.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n, d).
-        """
+        """Return the predicted vectors, float32, shape (n, d), given encoded features, float32, shape (n, n_inputs)."""
         starts = range(0, max(1, len(features)), USERS_AT_ONCE)
         return np.concatenate([self._predict(features[start : start + USERS_AT_ONCE]) for start in starts])
 

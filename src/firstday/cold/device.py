@@ -1,4 +1,4 @@
-"""The device that networks are trained on: chosen here alone, and passed on as an argument. Needs torch."""
+"""The training device: chosen only here and passed on as an argument. Needs torch."""
 
 from __future__ import annotations
 
@@ -14,23 +14,18 @@ from firstday.errors import ConfigError
 from firstday.features.encoder import FeatureRows
 
 SHARE_OF_MEMORY = 0.5
-"""Of a device's free memory, what features may take; where they are larger, each batch is copied there."""
+"""Share of a device's free memory that features may use; larger features are copied batch by batch."""
 
 
 def choose_device(name: DeviceName, threads: int = 0) -> torch.device:
-    """Return the device of a name, and make torch ready for it.
+    """Return the named device, and configure torch for it; `threads` 0 keeps torch's default.
 
-    Parameters
-    ----------
-    name
-        ``auto``: the first of cuda, mps, cpu that this machine has.
-    threads
-        Threads on the CPU; 0: as torch decides.
+    ``auto`` is the first available of cuda, mps, cpu.
 
     Raises
     ------
     ConfigError
-        The device is not there.
+        The device is not available.
     """
     is_there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     present = [kind for kind, there in is_there.items() if there]
@@ -43,13 +38,13 @@ def choose_device(name: DeviceName, threads: int = 0) -> torch.device:
     if threads:
         torch.set_num_threads(threads)
     if chosen == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS adds up in a fixed order with it alone
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for deterministic cuBLAS
     return torch.device(chosen)
 
 
 @contextmanager
 def same_result(device: torch.device) -> Iterator[None]:
-    """Let torch take only those algorithms of CUDA that give the same numbers each time; on the CPU all do."""
+    """Restrict torch to deterministic CUDA algorithms; on the CPU all are."""
     before = torch.are_deterministic_algorithms_enabled()
     if device.type == "cuda":
         torch.use_deterministic_algorithms(True)
@@ -61,25 +56,25 @@ def same_result(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's own random numbers; afterwards they go on as before (on mps: from that seed)."""
+    """Seed torch's global generator within the context, and restore it afterwards (not on mps)."""
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
 def hold_rows(features: FeatureRows, device: torch.device) -> Callable[[np.ndarray], torch.Tensor]:
-    """Return a function from row numbers to features on the device, float32, shape (n_rows, n_inputs).
+    """Return a function from row indexes to features on the device, float32, shape (n_rows, n_inputs).
 
-    Features that are in memory are copied to the device once, if they fit.
+    Features in memory are copied to the device once, if they fit.
     """
     if features.held is None or not _fits(features.held.nbytes, device):
         return lambda rows: torch.from_numpy(features.take(rows)).to(device)
-    held = torch.from_numpy(features.held).to(device)  # on the CPU: the same memory
+    held = torch.from_numpy(features.held).to(device)  # shares memory on the CPU
     return lambda rows: held[torch.from_numpy(rows).to(device)]
 
 
 def _fits(n_bytes: int, device: torch.device) -> bool:
-    """Tell whether so many bytes find room on a device."""
+    """Whether a device has enough memory for the given number of bytes."""
     if device.type == "cuda":
         return n_bytes <= SHARE_OF_MEMORY * torch.cuda.mem_get_info()[0]
     if device.type == "mps":

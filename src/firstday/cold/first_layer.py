@@ -1,4 +1,4 @@
-"""The first layer in training: blocks of features that a user has not cost nothing. Needs torch."""
+"""First layer in training: skips feature blocks that are zero. Needs torch."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 WIDE = 1024
-"""Inputs from which on zeros are looked for: fewer are multiplied sooner than looked at."""
+"""Minimum input width to look for zeros; narrower inputs are faster to multiply than to scan."""
 COLUMNS_AT_ONCE = 64
-"""Columns that are looked at together."""
+"""Columns per scanned block."""
 MOSTLY = 0.75
-"""Share of rows with numbers from which on columns count as full."""
+"""Share of rows with non-zero values above which a block is treated as dense."""
 
 
 class FirstLayer(nn.Linear):
-    """A linear layer that, in training on the CPU, passes over wide inputs' blocks of zeros; the result is the same."""
+    """A linear layer that skips zero blocks of wide inputs in training on the CPU; the result is the same."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (n, n_inputs) to (n, width)."""
@@ -29,7 +29,7 @@ class FirstLayer(nn.Linear):
 
 
 class _Product(torch.autograd.Function):
-    """features @ weight.T + bias, of features that need no gradient."""
+    """features @ weight.T + bias, for features without gradient."""
 
     @staticmethod
     def forward(ctx: Any, features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -56,21 +56,14 @@ class _Product(torch.autograd.Function):
 
 
 def find_parts(features: np.ndarray) -> list[tuple[np.ndarray | None, slice]]:
-    """Find where features are not zero: runs of columns, each with the rows that have a number there.
+    """Find the non-zero parts of features, float32, shape (n, n_inputs).
 
-    Parameters
-    ----------
-    features
-        float32, shape (n, n_inputs).
-
-    Returns
-    -------
-    list
-        Rows, int64, None for all of them, and columns. Every number of the features that is not zero is in one part.
+    Each part has row indexes, int64, or None for all rows, and a run of columns. Every non-zero value is in exactly one
+    part.
     """
     n, width = features.shape
     n_whole = width // COLUMNS_AT_ONCE
-    filled = np.ones((n, n_whole + 1), dtype=bool)  # the last columns count as full
+    filled = np.ones((n, n_whole + 1), dtype=bool)  # the remaining columns are treated as dense
     filled[:, :n_whole] = features[:, : n_whole * COLUMNS_AT_ONCE].reshape(n, n_whole, COLUMNS_AT_ONCE).any(axis=2)
     n_filled = filled.sum(axis=0)
     filled[:, n_filled > MOSTLY * n] = True

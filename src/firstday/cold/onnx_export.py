@@ -1,4 +1,4 @@
-"""Trained networks as ONNX, for other runtimes. Needs onnx, which comes with the extra `train`."""
+"""Export of trained networks to ONNX, for other runtimes. Needs onnx, from the extra `train`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from firstday.cold.cold_model import SHORTEST, ColdModel
 
 INPUT, OUTPUT = "features", "vectors"
 OPSET, IR_VERSION = 18, 8
-"""Of the end of 2022, which runtimes of later years read."""
+"""From the end of 2022, so that all runtimes since then can read the file."""
 
 
 def write_onnx(network: ColdModel) -> bytes:
-    """Write a network as an ONNX model from ``features``, (n, n_inputs), to ``vectors``, (n, d).
+    """Serialise a network as an ONNX model from ``features``, (n, n_inputs), to ``vectors``, (n, d).
 
     Parameters
     ----------
     network
-        Such as ``recommender.model.cold``; the inputs are those of ``recommender.model.encoder``.
+        Such as ``recommender.model.cold``; its inputs are the output of ``recommender.model.encoder``.
 
     Returns
     -------
     bytes
-        The same network gives the same bytes.
+        Deterministic: equal networks give equal bytes.
     """
     nodes: list[onnx.NodeProto] = []
     weights: list[TensorProto] = []

@@ -1,4 +1,4 @@
-"""Ranker: a network from day-one features straight to a ranking of items, as a value that needs no torch."""
+"""Ranker: a network from day-one features directly to item scores; inference does not need torch."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from firstday.display import readable
 @readable
 @dataclass(frozen=True, eq=False)
 class Ranker:
-    """Tells how likely each item is to be the next that a cold user uses.
+    """Predicts the probability of each item being the next that a cold user uses.
 
     Parameters
     ----------
     body
-        Features -> hidden numbers.
+        Features -> hidden activations.
     items
-        The items that it ranks, int32, ascending, shape (n_ranked,).
+        Indexes of the ranked items, int32, ascending, shape (n_ranked,).
     weights, bias
-        The last layer, hidden numbers -> one score for each item: float32, (n_ranked, width) and (n_ranked,).
+        Output layer, hidden activations -> one score per item: float32, (n_ranked, width) and (n_ranked,).
 
     References
     ----------
     The multinomial likelihood of D. Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018,
-    with the day-one features of PAPER, step 2, for input.
+    with the day-one features of PAPER, step 2, as input.
     """
 
     body: ColdModel
@@ -37,26 +37,20 @@ class Ranker:
 
     @property
     def history(self) -> tuple[Epoch, ...]:
-        """How training went; the loss is in nats for each item that a user went on to use."""
+        """Training history; the loss is in nats per item that a user went on to use."""
         return self.body.history
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return the hidden numbers of users, float32, shape (n, width); `score` takes them further."""
+        """Return users' hidden activations, float32, shape (n, width), the input of `score`."""
         return self.body.predict(features)
 
     def score(self, hidden: np.ndarray) -> np.ndarray:
-        """Return the logarithm of each ranked item's probability, float32, shape (n, n_ranked).
-
-        Parameters
-        ----------
-        hidden
-            From `predict`, shape (n, width).
-        """
+        """Return the log-probability of each ranked item, float32, shape (n, n_ranked), given the result of predict."""
         return log_shares(hidden, self.weights, self.bias)
 
 
 def log_shares(hidden: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Return the logarithm of each item's probability by a last layer, float32, shape (n, n_ranked); see `Ranker`."""
+    """Return the log-softmax of an output layer's scores, float32, shape (n, n_ranked); see `Ranker`."""
     scores = hidden @ weights.T + bias
     scores -= scores.max(axis=1, keepdims=True)
     logs: np.ndarray = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""The paper's network, and its training: day-one features -> mature unit vectors (PAPER, step 2)."""
+"""The paper's network and its training: day-one features -> mature unit vectors (PAPER, step 2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from firstday.ranking import unit_rows
 
 
 def hidden_layers(n_inputs: int, hidden: tuple[int, ...]) -> tuple[list[nn.Module], int]:
-    """Make hidden layers, each linear, ReLU, batch normalisation; return them and the width of the last one."""
+    """Return hidden layers (linear, ReLU, batch normalisation) and the width of the last one."""
     layers: list[nn.Module] = []
     width = n_inputs
     for size in hidden:
@@ -28,17 +28,7 @@ def hidden_layers(n_inputs: int, hidden: tuple[int, ...]) -> tuple[list[nn.Modul
 
 
 class ColdNetwork(nn.Sequential):
-    """Feed-forward: each hidden layer is linear, ReLU, batch normalisation; the output has length 1.
-
-    Parameters
-    ----------
-    n_inputs
-        Columns of the encoder.
-    hidden
-        Widths of the hidden layers.
-    dimensions
-        Numbers in an embedding.
-    """
+    """Feed-forward network: hidden layers are linear, ReLU, batch normalisation; outputs have length 1."""
 
     def __init__(self, n_inputs: int, hidden: tuple[int, ...], dimensions: int) -> None:
         layers, width = hidden_layers(n_inputs, hidden)
@@ -46,7 +36,7 @@ class ColdNetwork(nn.Sequential):
 
     @property
     def layers(self) -> nn.Sequential:
-        """The layers before the last step, which gives vectors length 1: features (n, n_inputs) -> (n, dimensions)."""
+        """All layers before the final normalisation: features (n, n_inputs) -> (n, dimensions)."""
         layers = self[0]
         assert isinstance(layers, nn.Sequential)
         return layers
@@ -64,31 +54,20 @@ def train_cold_model(
     device: DeviceName = "auto",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ColdModel:
-    """Train until validation precision stops rising, and keep the best network; see `run_epochs`.
+    """Train with early stopping on validation precision; see `run_epochs`.
 
     Parameters
     ----------
     features
         One or more day-one samples of the warm users.
     targets
-        Mature vectors, float32, shape (n_warm, d); scaled to length 1 here.
+        Mature vectors, float32, shape (n_warm, d); normalised here.
     validation_features
         float32, shape (n_validation, n_inputs).
     validate
-        Precision in %, higher is better, of predicted vectors of shape (n_validation, d).
-    config
-        Layers, learning rate, epochs, batch size, patience.
-    seed
-        Seed of the weights and of the order of users.
-    threads, device
-        See `choose_device`.
-    progress
-        Called with epochs done and epochs at most.
-
-    Returns
-    -------
-    ColdModel
-        Exported and checked against PyTorch, with the history of training.
+        Returns the precision in % of predicted vectors of shape (n_validation, d); higher is better.
+    config, seed, threads, device, progress
+        See `run_epochs` and `choose_device`.
     """
     place = choose_device(device, threads)
     read_rows = hold_rows(features, place)

@@ -1,4 +1,4 @@
-"""Train the ranker: day-one features -> the items that warm users went on to use, by multinomial likelihood."""
+"""Training of the ranker: day-one features -> items that warm users went on to use, by multinomial likelihood."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from firstday.sparse import SparseRows, contains, stack_rows
 
 
 class LaterItems:
-    """The most used items, the share of users who use each, and which of them each uses, in all and after each day one.
+    """The most used items, their share of users, and the users' uses of them, in total and after each day one.
 
-    Of items that are used as often the lower comes first; those that nobody uses are none.
+    Ties in the number of uses go to the lower index; unused items are excluded.
 
     Parameters
     ----------
     uses
-        Items that each warm user uses in all, shape (n_warm, n_items).
+        Items that each warm user uses in total, shape (n_warm, n_items).
     day_ones
-        Items used on day one in each sample, each of shape (n_warm, n_items); none where they are not known.
+        Items used on day one in each sample, each of shape (n_warm, n_items); empty if unknown.
     most
-        How many items, at most.
+        Maximum number of items.
     """
 
     def __init__(self, uses: SparseRows, day_ones: Sequence[SparseRows], most: int) -> None:
@@ -43,32 +43,19 @@ class LaterItems:
         self._known = stack_rows(known) if known else None
 
     def wanted_after(self, rows: np.ndarray) -> SparseRows:
-        """Return what is used and was not on day one, shape (n, n_kept).
-
-        Parameters
-        ----------
-        rows
-            Day ones as `FeatureRows` numbers them: sample x n_users + user, shape (n,).
-        """
+        """Return items used, but not on day one, shape (n, n_kept), given row indexes of `FeatureRows`, shape (n,)."""
         used = self._used.take(rows % self.n_users)
         return used if self._known is None else used.keep(~contains(self._known.take(rows), used))
 
 
 SMALL_WEIGHTS = 0.3
-"""What the last layer's first weights are scaled by, so that training starts near to plain popularity."""
+"""Scale of the output layer's initial weights; small, so that training starts near plain popularity."""
 
 
 class RankerNetwork(nn.Module):
-    """Hidden layers (linear, ReLU, batch normalisation, dropout) and a last one with a score for each item.
+    """Hidden layers (linear, ReLU, batch normalisation, dropout) and an output layer with a score per item.
 
-    Parameters
-    ----------
-    n_inputs
-        Columns of the encoder.
-    shares
-        Share of warm users who use each ranked item, shape (n_ranked,): where scores begin.
-    config
-        Layers and dropout.
+    The initial bias is the logarithm of `shares`, the share of warm users who use each ranked item, shape (n_ranked,).
     """
 
     def __init__(self, n_inputs: int, shares: np.ndarray, config: RankerConfig) -> None:
@@ -104,35 +91,24 @@ def train_ranker(
     device: DeviceName = "auto",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Ranker:
-    """Train until validation precision stops rising, and keep the best network; see `run_epochs`.
+    """Train with early stopping on validation precision; see `run_epochs`.
 
     Parameters
     ----------
     features
         One or more day-one samples of the warm users.
     day_ones
-        Items used on day one in each sample, each of shape (n_warm, n_items): they are no part of what is predicted;
-        none where they are not known.
+        Items used on day one in each sample, each of shape (n_warm, n_items), which are excluded from the targets;
+        empty if unknown.
     uses
-        Items that each warm user uses in all, shape (n_warm, n_items).
+        Items that each warm user uses in total, shape (n_warm, n_items).
     validation_features
         float32, shape (n_validation, n_inputs).
     validate
-        Precision in %, higher is better, of lists for the validation users. It is given a function from their
-        positions, shape (m,), to the log-probabilities of the ranked items, shape (m, n_ranked), and these items.
-    config
-        Layers, dropout, learning rate, epochs, batch size, patience, bounds.
-    seed
-        Seed of the weights, of dropout and of the order of users.
-    threads, device
-        See `choose_device`.
-    progress
-        Called with epochs done and epochs at most.
-
-    Returns
-    -------
-    Ranker
-        Its network is exported and checked against PyTorch.
+        Returns the precision in % of lists for the validation users; higher is better. Arguments: a function from their
+        rows, shape (m,), to the log-probabilities of the ranked items, shape (m, n_ranked); and these items.
+    config, seed, threads, device, progress
+        See `run_epochs` and `choose_device`; the seed also controls dropout.
     """
     place = choose_device(device, threads)
     read_rows = hold_rows(features, place)
@@ -168,5 +144,5 @@ def train_ranker(
 
 
 def _last_layer(network: RankerNetwork) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights and the bias of the last layer as it is, in NumPy."""
+    """Return the current weights and bias of the output layer in NumPy."""
     return to_numpy(network.last.weight), to_numpy(network.last.bias)

@@ -1,4 +1,4 @@
-"""The loop that networks are trained by, with early stopping, and their export as arrays."""
+"""Training loop with early stopping, and export of networks as arrays."""
 
 from __future__ import annotations
 
@@ -32,42 +32,42 @@ def run_epochs(
     device: torch.device,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Epoch, ...]:
-    """Train until validation precision stops rising, and leave the network with its best weights, on the CPU, for use.
+    """Train with early stopping; leave the network with its best weights, on the CPU, in eval mode.
 
-    Nothing is copied from the device to the host while a pass goes on. Under the one-cycle schedule only passes after
-    the learning rate's peak count, for stopping and as the best: before it a network has seen too little for its
-    precision, measured on few users, to be more than luck.
+    Nothing is copied from the device to the host during an epoch. Under the one-cycle schedule, only epochs after the
+    learning rate's peak count for stopping and as the best: the earlier precision of an undertrained network, measured
+    on few users, is mostly luck.
 
     Parameters
     ----------
     network
-        What is trained; made on the CPU, so that one seed gives the same first weights everywhere, and moved here.
+        Network to train; created on the CPU, so that a seed gives the same initial weights everywhere, and moved here.
     n_rows
         Number of training rows: day ones of all warm users.
     n_users
         Number of warm users.
     batch_loss
-        Loss of some rows on the device, given their indexes on the host, int64, shape (batch,).
+        Loss on the device of the given rows, indexes on the host, int64, shape (batch,).
     check
-        Precision in %, higher is better, of the network as it is, on validation users; negative: no precision, but
-        higher is better all the same.
+        Precision in % of the current network on validation users, higher is better. Negative values are another
+        criterion, still higher is better, and are not recorded as precision.
     config
-        Schedule, learning rate, weight decay, epochs, batch size, patience, and how many rows make a pass.
+        Schedule, learning rate, weight decay, epochs, batch size, patience, and rows per epoch.
     seed
-        Seed of the order of rows.
+        Seed of the shuffling.
     device
-        Where to train.
+        Training device.
     progress
-        Called with epochs done and epochs at most.
+        Called with the number of epochs done and the maximum number.
 
     Returns
     -------
     tuple of Epoch
-        How training went.
+        Training history.
     """
     in_pass = min(n_rows, n_users * config.day_ones_per_pass, config.most_rows)
     batch = config.resolve_batch(in_pass)
-    n_batches = in_pass // batch  # a last, partial batch would upset batch normalisation
+    n_batches = in_pass // batch  # a last, partial batch would disturb batch normalisation
     network.to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -109,7 +109,7 @@ def run_epochs(
 def _step(
     loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler | None
 ) -> torch.Tensor:
-    """Take one step down a loss, and return the loss as a tensor on its device: reading it would wait for the step."""
+    """Take one optimiser step; return the loss as a tensor on its device, since reading it would synchronise."""
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
@@ -139,24 +139,24 @@ TOLERANCE = 1e-5
 
 
 def export_network(network: nn.Sequential, sample: np.ndarray, history: tuple[Epoch, ...] = ()) -> ColdModel:
-    """Make a network a value that needs no torch, and check that it returns what PyTorch does.
+    """Convert a network to arrays, and verify its predictions against PyTorch.
 
     Parameters
     ----------
     network
-        Maps (n, n_inputs) to (n, d), on the CPU: Linear, ReLU and BatchNorm1d after it, Dropout, `UnitLength` or
-        `UnitScale` at the end, sequences of these.
+        Maps (n, n_inputs) to (n, d), on the CPU: Linear, optionally followed by ReLU and BatchNorm1d, Dropout, a final
+        `UnitLength` or `UnitScale`, and sequences of these.
     sample
         Features to compare on, float32, shape (n, n_inputs).
     history
-        How training went.
+        Training history.
 
     Raises
     ------
     TypeError
-        A layer of another kind.
+        Unsupported layer type.
     FirstdayError
-        The value differs from PyTorch by more than 1e-5 of the largest number, or of 1 if that is more.
+        Predictions differ from PyTorch by more than 1e-5 of max(1, largest absolute output).
     """
     network = network.eval()
     layers: list[Layer] = []

@@ -1,4 +1,4 @@
-"""UT-ALS: weighted alternating least squares on user x item affinities (PAPER, step 1), by the library implicit."""
+"""UT-ALS: weighted alternating least squares on user x item affinities (PAPER, step 1), using the library implicit."""
 
 from __future__ import annotations
 
@@ -13,28 +13,14 @@ from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.sparse import SparseRows
 
 with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message="IProgress not found")  # of its bar, in notebooks without ipywidgets
+    warnings.filterwarnings("ignore", message="IProgress not found")  # progress bar in notebooks without ipywidgets
     from implicit.cpu.als import AlternatingLeastSquares
 
 
 def fit_als(affinity: SparseRows, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:
-    """Factorise warm users' affinities.
+    """Factorise warm users' positive affinities, shape (n_warm_users, n_items); `threads` 0 uses all cores.
 
-    Parameters
-    ----------
-    affinity
-        Positive affinities, shape (n_warm_users, n_items).
-    config
-        Dimensions, iterations, confidence and regularisation.
-    seed
-        Seed of the starting vectors.
-    threads
-        Threads; 0: all cores.
-
-    Returns
-    -------
-    Embeddings
-        With the least-squares fold-in, scored by dot product.
+    The result has least-squares fold-in and is scored by dot product.
 
     References
     ----------
@@ -42,7 +28,7 @@ def fit_als(affinity: SparseRows, config: EmbeddingConfig, *, seed: int, threads
     """
     shape = (affinity.n_rows, affinity.n_columns)
     matrix = sparse.csr_matrix((affinity.weights, affinity.columns, affinity.starts), shape=shape)
-    with threadpool_limits(1, "blas"):  # implicit runs its own threads, and warns where BLAS would run more
+    with threadpool_limits(1, "blas"):  # implicit has its own threads and warns if BLAS uses more
         model = AlternatingLeastSquares(
             factors=config.resolve_dimensions(affinity.n_rows, affinity.n_columns),
             regularization=config.als_regularization,

@@ -1,4 +1,4 @@
-"""Affinity of users for items, the vectors of both in one space, and fold-in of new users (PAPER, step 1)."""
+"""Affinities, user and item embeddings in one space, and fold-in of new users (PAPER, step 1)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,9 @@ from firstday.sparse import SparseRows, contains, union_rows
 def compute_affinity(
     actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int
 ) -> SparseRows:
-    """Add up all signals on items into users' affinities.
+    """Sum the weighted signals on items into affinities, shape (n_users, n_items), positive entries only.
 
-    Parameters
-    ----------
-    actions
-        Users' interactions by (signal, entity) pair; only pairs on items count.
-    config
-        The signals' weights and damping: a first interaction counts 1, n interactions log2(1 + n) or n.
-    n_users, n_items
-        Shape of the result.
-
-    Returns
-    -------
-    SparseRows
-        Shape (n_users, n_items), positive entries only.
+    Damping (`config.damping`) counts n interactions as log2(1 + n) or n.
     """
     parts = []
     for (signal, entity), rows in actions.items():
@@ -50,24 +38,24 @@ def compute_affinity(
 def select_items(
     actions: Mapping[Pair, SparseRows], signals: Collection[str], n_users: int, n_items: int
 ) -> SparseRows:
-    """Return the items to which each user did any of some signals, shape (n_users, n_items)."""
+    """Return the items with at least one of the given signals, shape (n_users, n_items)."""
     parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals]
     return union_rows(parts) if parts else SparseRows.empty(n_users, n_items)
 
 
 def select_uses(actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
-    """Return the items that each user uses (`signals.use`), all weights 1, shape (n_users, n_items)."""
+    """Return the items that each user used (`signals.use`), all weights 1, shape (n_users, n_items)."""
     return select_items(actions, config.use, n_users, n_items).ones()
 
 
 PASSED_OVER = 10.0
-"""Confidence that an item which was seen and passed over is not liked, beside 1 for one of which nothing is known."""
+"""Extra confidence that an item seen and passed over is not liked; an item without evidence has confidence 1."""
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class FoldIn:
-    """Computes a new user's vector from the vectors of the user's items; these stay as they are.
+    """Computes new users' vectors from fixed item vectors.
 
     Parameters
     ----------
@@ -75,9 +63,9 @@ class FoldIn:
         float32, shape (n_items, d).
     rule
         ``least-squares``: the vector that ALS would solve for the user; ``mean``: the affinity-weighted mean of
-        the items' vectors, as in TT-SVD and word2vec.
+        item vectors, as in TT-SVD and word2vec.
     confidence, regularization
-        Of ALS; unused by ``mean``.
+        ALS settings; ignored by ``mean``.
 
     References
     ----------
@@ -98,14 +86,14 @@ class FoldIn:
 
     @cached_property
     def _solved_items(self) -> np.ndarray:
-        """Every item's vector times G^-1, float32, shape (n_items, d)."""
+        """Item vectors times G^-1, float32, shape (n_items, d)."""
         solved: np.ndarray = np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64)).T.astype(np.float32)
         return solved
 
     def solve(self, affinity: SparseRows) -> np.ndarray:
-        """Return a vector for each row of affinities, zeros for rows without entries.
+        """Return each user's vector; zeros for users without affinities.
 
-        A user's vector is the same to the last bit, whoever else is solved beside them.
+        A user's vector is bit-identical regardless of the other users in the batch.
 
         Parameters
         ----------
@@ -123,22 +111,22 @@ class FoldIn:
         return self._solve_rows(affinity, confidence, confidence)
 
     def solve_evidence(self, affinity: SparseRows, passed_over: SparseRows) -> np.ndarray:
-        """Return a vector for each row of affinities and of items that were seen and passed over.
+        """Return each user's vector given affinities and items that were seen and passed over.
 
-        An item of which nothing is known should score 0 with a confidence of 1; one that was passed over should score
-        0, too, with `PASSED_OVER` more. The rule ``mean`` knows no such items.
+        Items without evidence have target 0 with confidence 1; passed-over items have target 0 with up to `PASSED_OVER`
+        more. The rule ``mean`` ignores passed-over items.
 
         Parameters
         ----------
         affinity
             Positive affinities, shape (n_users, n_items).
         passed_over
-            How likely each item was seen and passed over, of the same shape, no entry in common.
+            Probability that the item was seen and passed over, same shape, disjoint from `affinity`.
 
         Returns
         -------
         numpy.ndarray
-            float32, shape (n_users, d); zeros for rows without affinities.
+            float32, shape (n_users, d); zeros for users without affinities.
         """
         if self.rule == "mean":
             return affinity.mean_vectors(self.item_vectors, weighted=True)
@@ -149,7 +137,7 @@ class FoldIn:
         return self._solve_rows(entries, confidence, np.where(is_liked, confidence, 0))
 
     def _solve_rows(self, entries: SparseRows, confidence: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Solve each row by its entries' confidences and, multiplied with these, what the items should score."""
+        """Solve each row given its entries' confidences and confidence-weighted targets."""
         d = self.item_vectors.shape[1]
         vectors = np.zeros((entries.n_rows, d), dtype=np.float32)
         lengths = entries.lengths()
@@ -164,10 +152,10 @@ class FoldIn:
         return vectors
 
     def _solve_short(self, items: np.ndarray, c: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Solve rows that have the same small number of items: all arguments of shape (n, length).
+        """Solve rows of equal length <= d, all arguments of shape (n, length).
 
         With P = Y_u G^-1 (`solved_vectors`), the solution of (G + Y_u' D Y_u) x = Y_u' b, D = C - I, is
-        P' (I + D P Y_u')^-1 b: a system of the user's list length instead of d x d.
+        P' (I + D P Y_u')^-1 b: a length x length system instead of d x d.
         """
         solved_vectors = self._solved_items[items]  # (n, length, d)
         kernel = np.matmul(solved_vectors, np.swapaxes(self.item_vectors[items], 1, 2)).astype(np.float64)
@@ -177,7 +165,7 @@ class FoldIn:
         return result
 
     def _solve_long(self, items: np.ndarray, c: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Solve rows with more items than dimensions, by the d x d system."""
+        """Solve rows with more items than dimensions by the d x d system."""
         vectors = self.item_vectors[items].astype(np.float64)  # (n, length, d)
         transposed = np.swapaxes(vectors, 1, 2)
         system = self._gram + transposed @ ((c - 1)[:, :, None] * vectors)  # (n, d, d)
@@ -188,7 +176,7 @@ class FoldIn:
 @readable
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """What training learns first: vectors of warm users and of items.
+    """Result of step 1: vectors of warm users and items.
 
     Parameters
     ----------
@@ -199,7 +187,7 @@ class Embeddings:
     fold_in
         Computes a new user's vector from items.
     similarity
-        The score of an item for a user's vector: ``dot`` product, or ``cosine``.
+        How a user's vector scores an item: ``dot`` product or ``cosine``.
     """
 
     user_vectors: np.ndarray
@@ -209,7 +197,7 @@ class Embeddings:
 
     @property
     def dimensions(self) -> int:
-        """Numbers in a vector."""
+        """Number of dimensions d."""
         return int(self.item_vectors.shape[1])
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Kept users: the warm users whom a model keeps, as neighbours and as friends."""
+"""Kept users: warm users stored in the model, as neighbours and as friends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from firstday.sparse import SparseRows
 @readable
 @dataclass(frozen=True, eq=False)
 class WarmUsers:
-    """The warm users that a model keeps.
+    """Warm users stored in a model.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class WarmUsers:
     vectors
         Mature vectors of length 1, float32, shape (n, d).
     uses
-        Items that each uses, all weights 1, shape (n, n_items).
+        Items that each user uses, all weights 1, shape (n, n_items).
     """
 
     ids: Ids
@@ -41,11 +41,11 @@ class Neighborhood:
     Parameters
     ----------
     temperature
-        Difference in cosine to the predicted vector at which a neighbour's weight falls by e.
+        Softmax temperature of a neighbour's cosine to the predicted vector.
     smoothing
-        Weight of all users' shares beside the sum of the neighbours' weights.
+        Weight of the global item shares relative to the sum of the neighbours' weights.
     friend_smoothing
-        How many friends the segments near the friends' mean vector count as.
+        Weight of the segments nearest to the friends' mean vector, in pseudo-friends.
     """
 
     temperature: float = 0.05
@@ -54,25 +54,9 @@ class Neighborhood:
 
 
 def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: int, *, seed: int) -> WarmUsers:
-    """Keep all warm users, or as many as allowed, drawn at random.
+    """Keep all warm users, or a random sample of `max_users`, in the order of `ids`.
 
-    Parameters
-    ----------
-    ids
-        The caller's ids of all warm users.
-    vectors
-        Their mature vectors of length 1, float32, shape (n_warm, d).
-    uses
-        Items that each uses, shape (n_warm, n_items).
-    max_users
-        How many to keep, at most.
-    seed
-        Seed of the draw.
-
-    Returns
-    -------
-    WarmUsers
-        In the order of `ids`.
+    `vectors` are mature vectors of length 1, float32, shape (n_warm, d).
     """
     rows = draw_rows(len(ids), max_users, seed=seed)
     if len(rows) == len(ids):
@@ -81,7 +65,7 @@ def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: 
 
 
 def draw_rows(n: int, max_rows: int, *, seed: int) -> np.ndarray:
-    """Return all indexes of n rows, or `max_rows` of them, drawn at random; ascending."""
+    """Return the ascending indexes of all n rows, or of a random sample of `max_rows`."""
     if n <= max_rows:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, max_rows, replace=False))

@@ -1,4 +1,4 @@
-"""Step 1 by the configured method, from the logs of warm users up to the cut-off."""
+"""Step 1: embeddings by the configured method, from warm users' logs up to the cut-off."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from firstday.sparse import SparseRows, stack_rows
 
 @dataclass(frozen=True, eq=False)
 class WarmLogs:
-    """The input of step 1: logs of warm users only.
+    """Input of step 1: logs of warm users only.
 
     Parameters
     ----------
     affinity
         Positive affinities, shape (n_warm_users, n_items).
     item_sets
-        Sets of items that occur together, shape (n_sets, n_items): warm users' items and the configured collections.
+        Sets of co-occurring items, shape (n_sets, n_items): warm users' items and the configured collections.
     sequences
-        The items of each warm user, oldest first.
+        Items of each warm user, oldest first.
     precomputed
-        Another model's vectors of the warm users and the items; None where a method of step 1 makes them.
+        Precomputed vectors of warm users and items; None if a method of step 1 learns them.
     """
 
     affinity: SparseRows
@@ -39,16 +39,7 @@ class WarmLogs:
 
 
 def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: SparseRows) -> WarmLogs:
-    """Collect the input of step 1.
-
-    Parameters
-    ----------
-    dataset, split
-        The data, and its warm users.
-    config
-        Settings.
-    uses
-        Which items each warm user uses, shape (n_warm, n_items).
+    """Collect the input of step 1; `uses` are the items that each warm user uses, shape (n_warm, n_items).
 
     Raises
     ------
@@ -71,12 +62,12 @@ def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: Spar
 
 
 def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:
-    """Make the vectors of warm users and items by `config.method`.
+    """Learn the vectors of warm users and items by `config.method`.
 
     Raises
     ------
     ConfigError
-        ``precomputed`` without an `embeddings` folder, or more dimensions than the data allows.
+        The method is ``precomputed`` without an `embeddings` folder, or there are more dimensions than the data allows.
     MissingExtraError
         A library of the method is not installed.
     """
@@ -87,23 +78,17 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
 
 
 def fold_in_users(affinity: SparseRows, item_vectors: np.ndarray, config: EmbeddingConfig) -> Embeddings:
-    """Make the vectors of users from items' vectors of alternating least squares that came from elsewhere.
+    """Fold users into external ALS item vectors, float32, shape (n_items, d).
 
-    Parameters
-    ----------
-    affinity
-        Positive affinities of warm users, shape (n_warm, n_items).
-    item_vectors
-        float32, shape (n_items, d).
-    config
-        Confidence and regularisation that they were made with.
+    `affinity` has positive entries, shape (n_warm, n_items); `config` has the confidence and regularisation that the
+    vectors were trained with.
     """
     fold_in = FoldIn(item_vectors, "least-squares", config.als_confidence, config.als_regularization)
     return Embeddings(fold_in.solve(affinity), item_vectors, fold_in, "dot")
 
 
 def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]]:
-    """Return each warm user's used items, oldest first; without times, in the order of their indexes."""
+    """Return each warm user's used items, oldest first; by index if there are no timestamps."""
     codes = [
         code
         for code, (signal, entity) in enumerate(dataset.events.pairs)
@@ -123,7 +108,6 @@ def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]
 
 
 def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Embeddings:
-    """Run the method."""
     if logs.precomputed is not None:
         return _take_precomputed(logs.precomputed)
     with needs_extra("training", "train"):
@@ -143,9 +127,9 @@ def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Em
 
 
 def _take_precomputed(precomputed: PrecomputedVectors) -> Embeddings:
-    """Take precomputed vectors as they are; a new user folds in as the mean of items, whatever model made them.
+    """Use precomputed vectors unchanged; new users fold in as the mean of their items, whatever model made the vectors.
 
-    An item without a vector has zeros, as an item has elsewhere that no warm user used.
+    An item without a vector gets zeros, as an item does elsewhere if no warm user used it.
     """
     items = np.ascontiguousarray(precomputed.item_vectors, dtype=np.float32)
     items = np.where(np.isnan(items), np.float32(0), items)

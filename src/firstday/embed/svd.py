@@ -13,23 +13,18 @@ from firstday.sparse import SparseRows
 
 
 def fit_svd(affinity: SparseRows, item_sets: SparseRows, config: EmbeddingConfig, *, seed: int) -> Embeddings:
-    """Factorise how often items occur together.
+    """Factorise item co-occurrences; the result has mean fold-in and is scored by cosine.
 
     Parameters
     ----------
     affinity
-        Positive affinities, shape (n_warm_users, n_items): a user's vector is their weighted mean of item vectors.
+        Positive affinities, shape (n_warm_users, n_items).
     item_sets
-        Sets of items that occur together, shape (n_sets, n_items): users' items, and collections if any.
+        Sets of co-occurring items, shape (n_sets, n_items): users' items and any collections.
     config
-        Dimensions, smoothing, and how many items of one set are used at most.
+        Dimensions, smoothing, and the maximum number of items per set.
     seed
         Seed of the SVD and of the sampling of long sets.
-
-    Returns
-    -------
-    Embeddings
-        With the mean as fold-in, scored by cosine.
 
     References
     ----------
@@ -44,13 +39,13 @@ def fit_svd(affinity: SparseRows, item_sets: SparseRows, config: EmbeddingConfig
     pmi = _positive_pmi(_cap_rows(item_sets, config.svd_items_per_user, seed), config.svd_smoothing)
     singular_vectors, singular_values, _ = randomized_svd(pmi, n_components=dimensions, n_iter=5, random_state=seed)
     items = np.ascontiguousarray(singular_vectors * np.sqrt(singular_values), dtype=np.float32)
-    items[np.diff(pmi.indptr) == 0] = 0  # else rounding noise, to which the cosine gives a direction
+    items[np.diff(pmi.indptr) == 0] = 0  # the cosine would give rounding noise a direction
     fold_in = FoldIn(items, "mean")
     return Embeddings(fold_in.solve(affinity), items, fold_in, "cosine")
 
 
 def _positive_pmi(item_sets: SparseRows, smoothing: float) -> sparse.csr_matrix:
-    """Return max(0, log p(i, j) / (p(i) p'(j))) for co-occurring items, p' smoothed by a power, made symmetric."""
+    """Return max(0, log p(i, j) / (p(i) p'(j))) of co-occurring items, symmetrised; p' is smoothed by a power."""
     shape = (item_sets.n_rows, item_sets.n_columns)
     sets = sparse.csr_matrix((np.ones_like(item_sets.weights), item_sets.columns, item_sets.starts), shape=shape)
     pairs = (sets.T @ sets).tocoo()
@@ -61,7 +56,7 @@ def _positive_pmi(item_sets: SparseRows, smoothing: float) -> sparse.csr_matrix:
     context = per_item**smoothing
     context /= max(context.sum(), 1e-12)
     share = per_item / max(total, 1e-12)
-    # The mean of both directions keeps the matrix symmetric although smoothing is one-sided.
+    # Averaging both directions keeps the matrix symmetric although smoothing is one-sided.
     expected = np.sqrt(share[rows] * context[columns] * share[columns] * context[rows])
     values = np.log(counts / total / expected)
     positive = values > 0
@@ -71,7 +66,7 @@ def _positive_pmi(item_sets: SparseRows, smoothing: float) -> sparse.csr_matrix:
 
 
 def _cap_rows(rows: SparseRows, max_entries: int, seed: int) -> SparseRows:
-    """Keep at most `max_entries` random entries of each row."""
+    """Sample at most `max_entries` entries of each row."""
     if not len(rows.columns) or rows.lengths().max() <= max_entries:
         return rows
     return rows.keep(rows.draw(np.full(rows.n_rows, max_entries), np.random.default_rng(seed)))

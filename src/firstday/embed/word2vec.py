@@ -1,4 +1,4 @@
-"""word2vec over each user's items in order (PAPER, step 1), by the library gensim; a user is the mean of items."""
+"""word2vec over each user's item sequence (PAPER, step 1), using gensim; user vectors are means of item vectors."""
 
 from __future__ import annotations
 
@@ -11,23 +11,10 @@ from firstday.sparse import SparseRows
 
 
 def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: EmbeddingConfig, *, seed: int) -> Embeddings:
-    """Train skip-gram vectors of items.
+    """Train skip-gram item vectors on warm users' item sequences, oldest first.
 
-    Parameters
-    ----------
-    affinity
-        Positive affinities, shape (n_warm_users, n_items): a user's vector is their weighted mean of item vectors.
-    sequences
-        The item indexes of each warm user, oldest first.
-    config
-        Dimensions, window and epochs.
-    seed
-        Seed of the starting vectors and of sampling. One thread is used, since several give other results each time.
-
-    Returns
-    -------
-    Embeddings
-        With the mean as fold-in, scored by cosine.
+    The result has mean fold-in and is scored by cosine. Training is single-threaded, as several threads are not
+    reproducible.
 
     References
     ----------
@@ -57,5 +44,5 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
 
 
 def _stable_hash(text: str) -> int:
-    """Hash a word; unlike Python's hash it is the same in every process."""
+    """Hash a word identically in every process, unlike Python's hash."""
     return sum((position + 1) * byte for position, byte in enumerate(text.encode())) % 2**32

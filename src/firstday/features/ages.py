@@ -1,9 +1,8 @@
-"""Years of age that share their users with near years, so that no year stands for a few people or nobody.
+"""Triangular kernel over years of age, so that a year with few users borrows from neighbouring years.
 
-A triangular kernel: a user of age b counts for the year a with the weight ``max(0, 1 - |a - b| / width)``. Each year
-has the smallest width at which it gathers enough users. A year that has enough of its own has width 1: it stands for
-its own users alone. Sums and counts by year are gathered after they have been added up over all users, so that it does
-not matter in which parts, or on which machines, they were added up.
+A user of age b counts for year a with weight ``max(0, 1 - |a - b| / width)``. Each year has the smallest width that
+gathers enough users; a year with enough users of its own has width 1 and borrows none. The kernel is applied to sums
+and counts over all users, so the result does not depend on how users were partitioned across batches or machines.
 """
 
 from __future__ import annotations
@@ -14,23 +13,14 @@ from firstday.segment.segments import ItemCounts
 from firstday.sparse import SparseRows, stack_rows
 
 MAX_WIDTH = 20
-"""Years: who is so far from every warm user's age is told nothing by it."""
+"""Maximum kernel width in years; warm users at least this far away in age have no influence."""
 
 
 def choose_widths(sizes: np.ndarray, n_users: float) -> np.ndarray:
-    """Return the width of each year's kernel: the smallest at which the weights of users add up to enough.
+    """Return the smallest kernel width of each year that gathers a weight of at least `n_users`.
 
-    Parameters
-    ----------
-    sizes
-        Users of each year of age, shape (n_years,).
-    n_users
-        What their weights are to add up to; 0: each year stands alone.
-
-    Returns
-    -------
-    numpy.ndarray
-        Whole years from 1 to `MAX_WIDTH`, int64, shape (n_years,). Where no width is enough, it is `MAX_WIDTH`.
+    Widths are whole years from 1 to `MAX_WIDTH`, int64, shape (n_years,); `MAX_WIDTH` if no width is enough. With
+    `n_users` 0, no year borrows.
 
     References
     ----------
@@ -40,7 +30,7 @@ def choose_widths(sizes: np.ndarray, n_users: float) -> np.ndarray:
     years, whole_sizes = np.arange(len(sizes)), sizes.astype(np.int64)
     apart = np.abs(years[:, None] - years)
     for width in range(MAX_WIDTH - 1, 0, -1):
-        gathered = np.maximum(0, width - apart) @ whole_sizes  # times the width: whole numbers, so no rounding
+        gathered = np.maximum(0, width - apart) @ whole_sizes  # scaled by the width: integers, so no rounding
         widths[gathered >= width * n_users] = width
     return widths
 
@@ -54,24 +44,14 @@ def weigh_years(widths: np.ndarray) -> np.ndarray:
 
 
 def share_counts(by_year: ItemCounts, widths: np.ndarray) -> ItemCounts:
-    """Return users of each year and item with the users of near years added, by their weights.
+    """Return user counts per year and item, with users of near years added by kernel weight.
 
-    Parameters
-    ----------
-    by_year
-        Users of each year and item, whole numbers.
-    widths
-        See `choose_widths`.
-
-    Returns
-    -------
-    ItemCounts
-        Sizes are float64; years of width 1 keep their counts.
+    Sizes are float64; years of width 1 keep their counts.
     """
     counts, wide = by_year.counts, np.flatnonzero(widths > 1)
     weights = weigh_years(widths)
     rows, years = np.nonzero(weights[wide])
-    near = counts.take(years)  # the counts of each near year, one after the other
+    near = counts.take(years)  # stacked counts of the near years
     of_near = near.row_of_entry()
     gathered = SparseRows.from_pairs(
         rows[of_near], near.columns, weights[wide][rows, years][of_near] * near.weights, len(wide), counts.n_columns

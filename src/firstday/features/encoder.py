@@ -1,4 +1,4 @@
-"""Encoder: day-one features of users, and FeatureRows for many users, computed again where memory is too small."""
+"""Encoder: day-one features of users; FeatureRows: features of many users, recomputed on demand if memory is short."""
 
 from __future__ import annotations
 
@@ -20,49 +20,48 @@ from firstday.sparse import SparseRows, union_rows
 
 N_AGES = 121
 MEMORY_SHARE = 3
-"""Features may take this part of the machine's memory: one third."""
+"""Features may use one third of the machine's memory."""
 MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
-"""Features of up to this size stay in memory."""
+"""Features up to this size stay in memory."""
 ROWS_AT_ONCE = 16_384
-"""Rows encoded at once."""
+"""Rows encoded per batch."""
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Turns signals into features.
+    """Encodes signals as features.
 
-    Columns of the result, in this order: the mean vector of the users of the same age (if ages are known), one such
-    block for each profile column, one block for each (signal, entity) pair with the mean vector of the user's targets
-    (zeros where there are none), the mean vector of the user's friends among kept users (if friends are known), the
-    fold-in vector (if configured), one count for each pair, log(1 + number of these friends), and the age in standard
-    deviations from the mean age (an unknown age is the mean age).
+    Feature columns, in order: the mean vector of users of the same age (if ages are known); one such block per profile
+    column; one block per (signal, entity) pair with the mean vector of the user's targets (zeros if none); the mean
+    vector of the user's friends among kept users (if friends are known); the fold-in vector (if configured); one count
+    per pair; log(1 + number of these friends); the standardised age (0 if unknown).
 
     Parameters
     ----------
     pairs
-        The (signal, entity) pairs that have a block.
+        (signal, entity) pairs that have a block.
     target_vectors
-        Vectors that the blocks average, by entity: float32, shape (n_targets, d).
+        Vectors averaged by the blocks, by entity: float32, shape (n_targets, d).
     group_means
         Mean vectors of each profile column's values: float32, shape (n_values + 1, d); the last row is the overall
-        mean, for users whose value is missing or was never seen.
+        mean, for missing and unseen values.
     age_means
-        The same by year of age, shape (121 + 1, d); None without ages.
+        Likewise by year of age, shape (121 + 1, d); None without ages.
     age_centre, age_scale
         Mean and standard deviation of warm users' ages, in years.
     fold_in
-        Computes the fold-in vector, which is a block where `config.fold_in`.
+        Computes the fold-in vector, which is a block if `config.fold_in`.
     config, signals
-        The settings of features and signals.
+        Feature and signal settings.
     members_of_items
-        For each entity with known items: the members that each item belongs to, shape (n_items, n_members); for blocks
-        derived from items (`config.through_items`) and for the questionnaire.
+        For each entity with known items, the members that each item belongs to, shape (n_items, n_members); used by
+        blocks derived from items (`config.through_items`) and by the questionnaire.
     friend_vectors
-        Vectors of the kept users, who may be friends, of length 1, float32, shape (n_kept, d); None without friends.
+        Vectors of length 1 of kept users, who may be friends, float32, shape (n_kept, d); None without friends.
     age_widths
-        How wide each year of age gathers users of near years, whole years, int64, shape (121,), see
-        `firstday.features.ages.choose_widths`; None: each year stands alone.
+        Kernel width of each year of age, in whole years, int64, shape (121,), see
+        `firstday.features.ages.choose_widths`; None: no year borrows users of near years.
     """
 
     pairs: tuple[Pair, ...]
@@ -80,11 +79,11 @@ class Encoder:
 
     @property
     def dimensions(self) -> int:
-        """Numbers in a vector."""
+        """Number of dimensions d of a vector."""
         return int(self.fold_in.item_vectors.shape[1])
 
     def blocks(self) -> tuple[str, ...]:
-        """Name the blocks of `dimensions` columns, in order."""
+        """Return the names of the blocks of `dimensions` columns, in order."""
         ages = () if self.age_means is None else ("age",)
         friends = () if self.friend_vectors is None else ("friends",)
         fold_in = ("fold_in",) if self.config.fold_in else ()
@@ -93,7 +92,7 @@ class Encoder:
 
     @property
     def n_inputs(self) -> int:
-        """How many columns `encode` returns."""
+        """Number of columns that `encode` returns."""
         n_numbers = len(self.pairs) + (self.friend_vectors is not None) + (self.age_means is not None)
         return len(self.blocks()) * self.dimensions + n_numbers
 
@@ -102,19 +101,10 @@ class Encoder:
         return frozenset(self.config.derived_pairs)
 
     def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
-        """Return the features of each user.
+        """Return the features of each user, float32, shape (n_users, n_inputs), always finite.
 
-        Parameters
-        ----------
-        batch
-            The users' signals, in the indexes that the encoder was fitted with.
-        affinity
-            Their positive affinities for items, where the caller has them already.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_users, n_inputs), always finite.
+        `batch` has the indexes that the encoder was fitted with; `affinity`, if already computed, its positive
+        affinities.
         """
         features = np.zeros((batch.n_users, self.n_inputs), dtype=np.float32)
         d = self.dimensions
@@ -146,7 +136,7 @@ class Encoder:
         return features
 
     def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows | None:
-        """Return the interactions of one pair, with those derived from items; None where there are none."""
+        """Return the interactions of a pair, including those derived from items; None if there are none."""
         signal, entity = pair
         rows = batch.actions.get(pair)
         item_rows = batch.actions.get((signal, ITEM))
@@ -157,14 +147,14 @@ class Encoder:
 
 
 def pick_signal(encoder: Encoder, entity: str) -> str:
-    """Return the signal of a yes: `onboarding` if warm users have it with this entity, else another liking."""
+    """Return the signal for a pick: `onboarding` if the model has a block for it, otherwise another positive signal."""
     signals = encoder.signals
     names = (PICK_SIGNAL, *signals.use, *signals.liked)
     return next((name for name in names if (name, entity) in encoder.pairs), signals.use[0])
 
 
 def understand_picks(encoder: Encoder, signals: Signals) -> Signals:
-    """Return a user's signals with picks as the model learned yeses (`pick_signal`), else they would not move it."""
+    """Replace the onboarding signal by one that the model understands (`pick_signal`)."""
     if not any(signal == PICK_SIGNAL for signal, _, _ in signals.interactions):
         return signals
     interactions = [
@@ -183,28 +173,28 @@ def fit_encoder(
     signals: SignalConfig,
     friend_vectors: np.ndarray | None = None,
 ) -> Encoder:
-    """Compute the statistics of the features from warm users only.
+    """Fit the feature statistics on warm users only.
 
     Parameters
     ----------
     embeddings
-        Step 1's result; its `user_vectors` are in the order of `warm`.
+        Result of step 1; `user_vectors` in the order of `warm`.
     warm
-        Warm users' day one and profile. Pairs that occur in it, or are derived from items, get a block. A pair that
-        never occurs in it would be a block of zeros in training, and noise afterwards.
+        Warm users' day one and profile. Only pairs that occur in it, or are derived from items, get a block: the block
+        of any other pair would be zero in training and noise at inference.
     entity_items
-        The items of each entity's members, shape (n_members, n_items).
+        Items of each entity's members, shape (n_members, n_items).
     n_group_values
-        How many values each profile column has.
+        Number of values of each profile column.
     config, signals
         Settings.
     friend_vectors
-        Vectors of the kept users, see `Encoder`; used if any warm user has a friend among them.
+        Vectors of kept users, see `Encoder`; used if any warm user has a friend among them.
 
     References
     ----------
-    PAPER, step 2. A group's mean shrinks towards the overall mean by `config.group_shrinkage` users, so that a
-    group of one is no copy of that user's target.
+    PAPER, step 2. Group means shrink towards the overall mean by `config.group_shrinkage` pseudo-users, so that a group
+    of one does not leak its user's target.
     """
     users = unit_rows(embeddings.user_vectors)
     overall = users.mean(axis=0)
@@ -249,7 +239,7 @@ def fit_encoder(
 
 
 def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sum of the vectors of users with each code, and how many they are."""
+    """Return the sum of user vectors and the number of users by code."""
     has_code = codes >= 0
     members = SparseRows.from_pairs(codes[has_code], np.flatnonzero(has_code), None, n_values, len(vectors))
     sizes = members.lengths().astype(np.float32)
@@ -259,68 +249,44 @@ def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple
 def average_years(
     sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, config: FeatureConfig
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the mean vector of each year of age, then the overall mean, and the widths that were chosen.
+    """Return the mean vector of each year of age, then the overall mean; and the kernel widths.
 
-    Parameters
-    ----------
-    sums, sizes, overall
-        See `shrink_means`; a value is a year of age.
-    config
-        How many users a year gathers, and how much it shrinks.
-
-    Returns
-    -------
-    means : numpy.ndarray
-        float32, shape (n_years + 1, d).
-    widths : numpy.ndarray or None
-        See `Encoder`.
+    See `shrink_means`, where values are years of age, and `Encoder.age_widths`. Means are float32, shape (n_years + 1,
+    d).
     """
     if not config.age_users:
         return shrink_means(sums, sizes, overall, config.group_shrinkage), None
     widths = choose_widths(sizes, config.age_users)
-    weights = weigh_years(widths).astype(sums.dtype)  # so that a year that stands alone is the same to the bit
+    weights = weigh_years(widths).astype(sums.dtype)  # keeps years of width 1 bit-identical
     return shrink_means(weights @ sums, weights @ sizes, overall, config.group_shrinkage), widths
 
 
 def shrink_means(sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, shrinkage: float) -> np.ndarray:
     """Return (sum of the group + shrinkage x overall) / (size + shrinkage) for each value, then the overall mean.
 
-    Parameters
-    ----------
-    sums
-        Sum of the vectors of each value's users, shape (n_values, d).
-    sizes
-        How many users each value has, shape (n_values,).
-    overall
-        Mean vector of all users, shape (d,).
-    shrinkage
-        Users at the overall mean who are added to each value.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shape (n_values + 1, d).
+    `sums` has shape (n_values, d), `sizes` (n_values,), the result, float32, (n_values + 1, d); `shrinkage` is in
+    pseudo-users.
     """
     weight = sizes[:, None] + shrinkage
-    # What nobody has is the overall mean to the last bit, so that it is as good as nothing.
+    # A value without users is bit-identical to a missing value.
     means = np.where(sizes[:, None] > 0, (sums + shrinkage * overall) / np.maximum(weight, 1e-9), overall)
     return np.concatenate([means, overall[None]]).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureRows:
-    """Features of one or more day ones of the same users: row `s * n_users + u` is sample `s` of user `u`.
+    """Features of one or more day ones per user: row `s * n_users + u` is sample `s` of user `u`.
 
     Parameters
     ----------
     n_users, n_samples
-        How many users there are, and day ones of each.
+        Number of users, and of day ones per user.
     n_inputs
-        Columns of a row.
+        Number of columns.
     take
         Returns the features of the given rows, float32, shape (n_rows, n_inputs).
     held
-        All rows, float32, shape (n_samples * n_users, n_inputs), where they are in memory; else None.
+        All rows, float32, shape (n_samples * n_users, n_inputs), if they are in memory; otherwise None.
     """
 
     n_users: int
@@ -334,13 +300,13 @@ class FeatureRows:
 
 
 def hold_features(samples: Sequence[np.ndarray]) -> FeatureRows:
-    """Take features that are in memory, each sample of shape (n_users, n_inputs)."""
+    """Wrap features in memory, each sample of shape (n_users, n_inputs)."""
     rows = samples[0] if len(samples) == 1 else np.concatenate(samples)
     return FeatureRows(len(samples[0]), len(samples), rows.shape[1], lambda row_numbers: rows[row_numbers], rows)
 
 
 def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> FeatureRows:
-    """Make the features of one or more samples of the same users: in memory if they fit, else on each request."""
+    """Encode one or more samples of the same users, in memory if they fit, otherwise on demand."""
     n_users = samples[0].n_users
 
     def take(rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Impressions: what was shown to a user, and how likely the user saw it and passed it over."""
+"""Impressions: items shown to a user, and the probability that the user saw an item and passed it over."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from firstday.sparse import SparseRows
 
 @dataclass(frozen=True, slots=True)
 class Impression:
-    """One item in one list that was shown to a user.
+    """One item in one list shown to a user.
 
     Parameters
     ----------
     item_id
         The caller's id.
     position
-        Its place in the list, from 1; None where it is certain that the user saw it.
+        Position in the list, from 1; None if the user certainly saw the item.
     list_id
-        Of the list; None where the item was shown alone.
+        Id of the list; None if the item was shown alone.
     propensity
-        How likely the policy was to show it there, given the places above it, above 0 and at most 1; None where nobody
-        knows.
+        Probability that the policy shows the item at this position given the positions above, in (0, 1]; None if
+        unknown.
     policy
-        What made the list, such as ``explore``; None where nobody knows.
+        Policy that made the list, such as ``explore``; None if unknown.
     """
 
     item_id: Any
@@ -45,12 +45,12 @@ class Impression:
 
     @classmethod
     def read(cls, value: Any, where: str) -> Impression:
-        """Read an impression from an item's id, ``[item_id, position]`` or an object with the names above.
+        """Parse an impression from an item id, ``[item_id, position]`` or an object with the names above.
 
         Raises
         ------
         DataError
-            It is none of these, or a part of it cannot be; `where` begins the sentence.
+            The value has none of these forms, or an invalid field; the message begins with `where`.
         """
         if isinstance(value, cls):
             read = value
@@ -76,7 +76,7 @@ class Impression:
 
 
 def check_names(entry: Mapping[str, Any], names: Collection[str], required: str, where: str) -> None:
-    """Refuse an object that has other parts than these, or not the required one."""
+    """Reject an object with unknown names or without the required one."""
     unknown = [name for name in entry if name not in names]
     if unknown or entry.get(required) is None:
         what = f"has an unknown {unknown[0]!r}" if unknown else f"has no {required}"
@@ -91,42 +91,42 @@ def weigh_rows(
     is_used: np.ndarray,
     persistence: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return how likely each user saw each item and passed it over, above 0 and at most 1.
+    """Return the probability that each user saw each item and passed it over, in (0, 1].
 
-    A user looks at a list from the top, and after each place goes on to the next with the probability `persistence`.
-    What stands above something used was seen. What was used is not passed over. A list shows an item once, at its
-    first place. The order of the rows changes nothing, to the last bit.
+    Cascade model: a user reads a list from the top and continues after each position with probability `persistence`.
+    Everything above a used item was seen. A used item is not passed over. An item counts once per list, at its first
+    position. The result is bit-identical for any order of the rows.
 
     Parameters
     ----------
     users, items
-        int64, shape (n,): of each impression.
+        User and item of each impression, int64, shape (n,).
     lists
-        int64, shape (n,): -1 for an item that was shown alone.
+        List of each impression, int64, shape (n,); -1 for an item shown alone.
     positions
-        int64, shape (n,): the place in the list, from 1; 0 or 1 where it is certain that the user saw it.
+        Position in the list, from 1, int64, shape (n,); 0 or 1 if the user certainly saw the item.
     is_used
-        Shape (n,), 0 or 1: whether the user uses the item.
+        Whether the user uses the item, 0 or 1, shape (n,).
     persistence
-        Between 0 and 1; 1: all that was shown was seen.
+        Between 0 and 1; 1: everything shown was seen.
 
     Returns
     -------
     users, items : numpy.ndarray
-        int64, shape (n_pairs,), by user and then item.
+        int64, shape (n_pairs,), sorted by user, then item.
     weights : numpy.ndarray
         float64, shape (n_pairs,).
 
     References
     ----------
-    The cascade with a constant chance to go on: N. Craswell et al., "An experimental comparison of click
+    Cascade with constant continuation probability: N. Craswell et al., "An experimental comparison of click
     position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.
     """
     if is_used.all():  # or nothing was shown
         return users[:0], items[:0], np.zeros(0)
     rows = np.stack([users, lists, items, np.maximum(positions, 1) - 1, is_used])
     rows = rows[:, np.lexsort(rows[3::-1])]
-    rows = rows[:, _begins(*rows[:3]) | (rows[1] < 0)]  # a list shows an item once
+    rows = rows[:, _begins(*rows[:3]) | (rows[1] < 0)]  # an item counts once per list
     users, lists, items, place, used = rows
     is_first = _begins(users, lists)
     reached = np.maximum.reduceat(np.where((used > 0) & (lists >= 0), place, 0), np.flatnonzero(is_first))
@@ -140,7 +140,7 @@ def weigh_rows(
 
 
 def _begins(*columns: np.ndarray) -> np.ndarray:
-    """Tell which sorted rows differ from the row before, bool, shape (n,)."""
+    """Return which sorted rows differ from the previous row, bool, shape (n,)."""
     begins = np.ones(len(columns[0]), dtype=bool)
     begins[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
     return begins
@@ -153,26 +153,26 @@ def collect_passed_over(
     config: SignalConfig,
     until: np.ndarray | None = None,
 ) -> SparseRows | None:
-    """Return how likely users of a dataset saw items and passed them over; see `weigh_rows`.
+    """Return the probability that a dataset's users saw items and passed them over; see `weigh_rows`.
 
     Parameters
     ----------
     dataset
-        The users' dataset.
+        Dataset of the users.
     users
-        Their `user_ix`, shape (n,).
+        `user_ix` of the users, shape (n,).
     actions
-        What they did, rows in the order of `users`.
+        Interactions, rows in the order of `users`.
     config
-        What counts as use, and the persistence.
+        Which signals are uses, and the persistence.
     until
-        Microseconds since 1970 UTC, int64, shape (n,): only what was shown to a user before counts; impressions
-        without a time do not. None: all that was shown.
+        Microseconds since 1970 UTC, int64, shape (n,): only impressions before this time count, and those without a
+        timestamp do not. None: all impressions.
 
     Returns
     -------
     SparseRows
-        Shape (n, n_items); None where nothing was shown to anyone.
+        Shape (n, n_items); None without impressions.
     """
     if dataset.impressions is None:
         return None

@@ -1,4 +1,4 @@
-"""Signals of new users, in the caller's ids or in a model's indexes, and the names that a model understands."""
+"""Signals of new users, as the caller's ids or a model's indexes, and the catalogue that translates between them."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from firstday.features.impressions import Impression, check_names, weigh_rows
 from firstday.sparse import SparseRows
 
 PICK_SIGNAL = "onboarding"
-"""The signal that a yes or a pick while registering becomes, where the model knows it."""
+"""Signal recorded for a pick, or a yes, during registration, if the model knows it."""
 
 
 RESERVED = ("age", "interactions", "friends", "shown", "user_id")
-"""Parts of `Signals` that are no profile columns: no column can have such a name."""
+"""Fields of `Signals` that are not profile columns; reserved as column names."""
 
 
 PICK: Mapping[str, str | None] = {"entity": ITEM, "entity_id": None}
 INTERACTION: Mapping[str, str | None] = {"signal": "stream", **PICK}
-"""Parts of a pick and of an interaction, with what they are where they are left out; the id must be there."""
+"""Fields of picks and interactions with their defaults; the id is required."""
 
 
 UNKNOWN_COLUMN = "profile column "
-"""Before the name of a profile column that a model does not know."""
+"""Prefix of the name of an unknown profile column."""
 
 
 @readable
 @dataclass(frozen=True, init=False)
 class Signals:
-    """All that is known of one new user; every part may be missing.
+    """Everything known about one new user; every field is optional.
 
     Parameters
     ----------
@@ -53,18 +53,18 @@ class Signals:
     friends
         Ids of the user's friends; only kept users count.
     shown
-        What was shown to the user, each an `Impression` or what `Impression.read` takes. An interaction of the signal
-        ``shown`` on an item is one, too.
+        Impressions, each an `Impression` or a value that `Impression.read` accepts. Interactions with signal ``shown``
+        on items are added to them.
     user_id
-        Whose they are. It decides nothing but what `explore` leaves to chance: the same user who was shown the same
-        gets the same list. None: what is known of the user decides.
+        Id of the user. It only seeds the random choices of `explore`: the same user with the same impressions gets the
+        same list. None: the other fields are the seed.
     groups
         Categorical profile columns by name, such as ``country="FR"``.
 
     Raises
     ------
     DataError
-        An interaction that is not a triple, friends or impressions that are not a list, or an age outside 0 to 120.
+        An interaction is not a triple, friends or impressions are not a list, or the age is outside 0 to 120.
     """
 
     age: int | None
@@ -119,17 +119,17 @@ class Signals:
         return {name: part for name, part in parts.items() if part not in (None, ())}
 
     def copy(self, **changes: Any) -> Signals:
-        """Return the same signals but for some parts, each by its name."""
+        """Return a copy with some fields replaced."""
         return Signals(**{**self.groups, **{name: getattr(self, name) for name in RESERVED}, **changes})
 
     @classmethod
     def from_json(cls, text: str) -> Signals:
-        """Read the JSON of what `of` takes.
+        """Parse the JSON form of what `of` accepts.
 
         Raises
         ------
         DataError
-            The text is no JSON object of this form.
+            The text is not a JSON object of this form.
         """
         try:
             values = json.loads(text)
@@ -143,22 +143,22 @@ class Signals:
 
     @classmethod
     def of(cls, user: Signals | Mapping[str, Any], where: str = "user") -> Signals:
-        """Return signals as they are, or read them from a dictionary, whose form is the same wherever users are given.
+        """Return signals unchanged, or parse them from a dictionary; the form is the same wherever users are passed.
 
         Parameters
         ----------
         user
             ``{"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]], "friends": ["u7"], "interactions":
-            [["favorite", "item", "i81"]], "shown": [["i9", 2]]}``, all of it optional. Picks, interactions and what was
-            shown may be objects, too: ``{"signal": "favorite", "entity": "item", "entity_id": "i81"}``. Profile columns
-            may stand beside ``age``. None stands for what is not known.
+            [["favorite", "item", "i81"]], "shown": [["i9", 2]]}``; all fields are optional. Picks, interactions and
+            impressions may also be objects: ``{"signal": "favorite", "entity": "item", "entity_id": "i81"}``. Profile
+            columns may be at the top level, next to ``age``. None means unknown.
         where
-            Begins the sentence where it is neither.
+            Beginning of the error message.
 
         Raises
         ------
         DataError
-            It is neither, or the dictionary is not of this form.
+            The value is neither, or the dictionary is not of this form.
         """
         if isinstance(user, cls):
             return user
@@ -178,14 +178,14 @@ class Signals:
 
 
 def _as_list(name: str, value: Iterable[Any] | None, content: str) -> list[Any]:
-    """Return a part of a user's signals as a list; None is an empty one."""
+    """Return a field of a user's signals as a list; None is an empty one."""
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable | None):
         raise DataError(f"{name}: is {value!r}; give a list of {content}.")
     return [] if value is None else list(value)
 
 
 def _in_order(entry: Any, parts: Mapping[str, str | None], name: str, number: int) -> Sequence[Any]:
-    """Return what an interaction or a pick says, in the order of its parts."""
+    """Return the fields of an interaction or a pick, in the order of `parts`."""
     if isinstance(entry, list | tuple) and len(entry) == len(parts):
         return entry
     if not isinstance(entry, Mapping):
@@ -197,27 +197,27 @@ def _in_order(entry: Any, parts: Mapping[str, str | None], name: str, number: in
 @readable
 @dataclass(frozen=True, eq=False)
 class SignalBatch:
-    """Signals of many users, in a model's dense indexes; -1 stands for unknown.
+    """Signals of many users in a model's dense indexes; -1 means unknown.
 
     Parameters
     ----------
     n_users
-        How many users there are.
+        Number of users.
     actions
-        Their interactions by (signal, entity) pair, each of shape (n_users, n_targets).
+        Interactions by (signal, entity) pair, each of shape (n_users, n_targets).
     groups
-        int32 codes of each profile column, shape (n_users,), -1 where missing or never seen.
+        Codes of each profile column, int32, shape (n_users,), -1 if missing or unseen.
     ages
-        int16, shape (n_users,), -1 where missing.
+        int16, shape (n_users,), -1 if missing.
     n_items
-        How many items the model has.
+        Number of items of the model.
     friends
-        Each user's friends among the kept users, shape (n_users, n_kept); None where nobody has any.
+        Each user's friends among the kept users, shape (n_users, n_kept); None if nobody has any.
     passed_over
-        How likely each user saw an item and passed it over, above 0 and at most 1, shape (n_users, n_items); None where
-        nothing was shown to anyone. It is no interaction: features and lists' exclusions know nothing of it.
+        Probability that the user saw an item and passed it over, in (0, 1], shape (n_users, n_items); None without
+        impressions. Not an interaction: it affects neither features nor exclusions.
     user_ids
-        The caller's ids of the users, None where unknown, objects, shape (n_users,); None where all are.
+        The caller's ids of the users, None where unknown, objects, shape (n_users,); None if all are unknown.
     """
 
     n_users: int
@@ -234,11 +234,11 @@ class SignalBatch:
         return compute_affinity(self.actions, config, self.n_users, self.n_items)
 
     def closed_items(self, config: SignalConfig) -> SparseRows:
-        """Return items to leave out of lists: used ones and those never to be recommended, (n_users, n_items)."""
+        """Return items to exclude from lists: used or never to be recommended, shape (n_users, n_items)."""
         return select_items(self.actions, (*config.use, *config.never_recommend), self.n_users, self.n_items)
 
     def take(self, rows: np.ndarray) -> SignalBatch:
-        """Return the batch of the given users, in the order given."""
+        """Return the given users as a batch, in the given order."""
         return SignalBatch(
             len(rows),
             self.n_items,
@@ -254,26 +254,26 @@ class SignalBatch:
 @readable
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """The names and ids of a model's training data.
+    """Names and ids of a model's training data.
 
     Parameters
     ----------
     items
-        Items' ids.
+        Item ids.
     entities
         Ids of the members of each other entity.
     groups
-        The values of each profile column.
+        Values of each profile column.
     has_ages
         Whether the users table has ages.
     signals
         Known signals.
     titles
-        Items' titles, "" where missing; None without titles.
+        Item titles, "" if missing; None without titles.
     people
-        Ids of the kept users, who may be friends; None where the model keeps none.
+        Ids of the kept users, who may be friends; None if the model keeps none.
     names
-        What people call the members of other entities, "" where unknown; entities without any name are left out.
+        Display names of the members of other entities, "" if unknown; entities without any names are omitted.
     """
 
     items: Ids
@@ -287,7 +287,7 @@ class Catalogue:
 
     @classmethod
     def of(cls, dataset: Dataset, signals: tuple[str, ...], people: Ids | None = None) -> Catalogue:
-        """Take the names from a dataset."""
+        """Build from a dataset."""
         return cls(
             dataset.items,
             {name: entity.ids for name, entity in dataset.entities.items()},
@@ -304,30 +304,30 @@ class Catalogue:
         return {name: {value: code for code, value in enumerate(values)} for name, values in self.groups.items()}
 
     def title_of(self, item_ix: int) -> str:
-        """Return an item's title, "" where it has none."""
+        """Return an item's title, "" if it has none."""
         return self.titles[item_ix] if self.titles else ""
 
     def name_of(self, entity: str, target: int) -> str:
-        """Return an item's title, or the name of a member of another entity, "" where it has none."""
+        """Return an item's title or the name of another entity's member, "" if it has none."""
         if entity == ITEM:
             return self.title_of(target)
         return self.names[entity][target] if entity in self.names else ""
 
     def find_name(self, entity: str, identity: Any) -> str:
-        """Return the title or name of what an id names, "" where it is unknown or has none."""
+        """Return the title or name for an id, "" if the id is unknown or has none."""
         ids = self._ids_of(entity)
         target = -1 if ids is None else ids.index_of(identity)
         return self.name_of(entity, target) if target >= 0 else ""
 
     def ids_of(self, entity: str) -> Ids:
-        """Return the ids of items, or of the members of another entity that the model knows."""
+        """Return the ids of items, or of another known entity's members."""
         return self.items if entity == ITEM else self.entities[entity]
 
     def _ids_of(self, entity: str) -> Ids | None:
         return self.items if entity == ITEM else self.entities.get(entity)
 
     def find_unknown(self, signal: str | None, entity: str, identity: Any) -> str | None:
-        """Say what of an interaction is unknown; None where all of it is known. An impression has no signal."""
+        """Describe the unknown part of an interaction, or None if everything is known; an impression has no signal."""
         ids = self._ids_of(entity)
         if signal is not None and signal not in self.signals:
             return f"signal {signal!r} is unknown{hint_at(signal, self.signals)}"
@@ -338,22 +338,21 @@ class Catalogue:
     def read(
         self, users: Sequence[Signals], config: SignalConfig | None = None
     ) -> tuple[SignalBatch, list[tuple[str, ...]]]:
-        """Turn signals in the caller's ids into indexes.
+        """Translate signals from the caller's ids into indexes.
 
         Parameters
         ----------
         users
-            In the caller's ids.
+            Signals in the caller's ids.
         config
-            What counts as use, and how far down a list a user looks, where something was shown; the defaults if left
-            out.
+            Which signals are uses, and the persistence for impressions; the defaults if omitted.
 
         Returns
         -------
         batch : SignalBatch
-            The signals that the model knows.
+            Known signals.
         ignored : list of tuple of str
-            For each user, a sentence for every unknown signal; unknown signals are no errors.
+            For each user, one sentence per unknown signal; unknown signals are not errors.
         """
         ignored: list[list[str]] = [[] for _ in users]
         cells_by_pair: dict[Pair, list[tuple[int, int]]] = {}
@@ -392,7 +391,7 @@ class Catalogue:
         return batch, [tuple(sentences) for sentences in ignored]
 
     def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
-        """Index the friends among the kept users; note for each user how many are unknown."""
+        """Index the friends among the kept users; append the number of unknown ones to `ignored`."""
         users_with_friends = [(row, set(user.friends)) for row, user in enumerate(users) if user.friends]
         if self.people is None:
             for row, _ in users_with_friends:
@@ -409,10 +408,10 @@ class Catalogue:
         return _count_cells(cells, len(users), len(self.people)) if users_with_friends else None
 
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
-        """Return how likely each user passed over what was shown; items that the model does not know tell nothing."""
+        """Return the probability that each user passed over each known item; see `weigh_rows`."""
         n_items = len(self.items)
         lists: dict[str, int] = {}
-        unknown: dict[str, int] = {}  # the use of one still tells that what stands above it was seen
+        unknown: dict[str, int] = {}  # a used unknown item still implies that the positions above were seen
         rows = []
         for row, user in enumerate(users):
             actions = user.interactions if user.shown else ()
@@ -437,27 +436,26 @@ class Catalogue:
         actions: Mapping[Pair, SparseRows],
         passed_over: SparseRows | None = None,
     ) -> tuple[SignalBatch, dict[str, int]]:
-        """Turn a dataset's users into the model's indexes.
+        """Translate a dataset's users into the model's indexes.
 
         Parameters
         ----------
         dataset
-            The users' dataset; its indexes may differ from the model's.
+            Dataset of the users; its indexes may differ from the model's.
         users
-            Their `user_ix` in the dataset, shape (n,).
+            `user_ix` in the dataset, shape (n,).
         actions
-            Their interactions, rows in the order of `users`, columns in the dataset's indexes.
+            Interactions, rows in the order of `users`, columns in the dataset's indexes.
         passed_over
-            What they passed over, likewise (`firstday.features.impressions.collect_passed_over`); items that the model
-            does not know tell nothing.
+            Likewise, see `firstday.features.impressions.collect_passed_over`; unknown items are dropped.
 
         Returns
         -------
         batch : SignalBatch
-            The signals that the model knows.
+            Known signals.
         unknown : dict of str to int
-            Numbers of unknown interactions by entity, or by ``signal NAME`` where the signal is unknown; of unknown
-            profile values by column, and of all values of an unknown ``profile column NAME``.
+            Number of unknown interactions by entity, or by ``signal NAME`` if the signal is unknown; number of unknown
+            profile values by column, or of all values of an unknown ``profile column NAME``.
         """
         unknown: Counter[str] = Counter()
         translated = {}
@@ -500,8 +498,8 @@ class Catalogue:
 
 
 def _renumber(rows: SparseRows, theirs: Ids, ours: Ids) -> SparseRows:
-    """Return a matrix whose columns stand for their ids with columns for ours; what we do not know is left out."""
-    if ours is theirs:  # trained on this very dataset
+    """Map columns from one id set to another, dropping unknown ids."""
+    if ours is theirs:  # trained on this dataset
         return rows
     columns = ours.lookup(theirs.values)[rows.columns]
     known = columns >= 0
@@ -511,7 +509,7 @@ def _renumber(rows: SparseRows, theirs: Ids, ours: Ids) -> SparseRows:
 
 
 def _count_cells(cells: Sequence[tuple[int, int]], n_rows: int, n_columns: int) -> SparseRows:
-    """Build the same as `SparseRows.from_pairs`, faster for the few cells of a request."""
+    """Equivalent of `SparseRows.from_pairs`, faster for the few entries of a request."""
     counts = Counter(cells)
     sorted_cells = sorted(counts)
     starts = np.zeros(n_rows + 1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""k-means over warm users' vectors, by the library faiss."""
+"""k-means over warm users' vectors, using faiss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from firstday.segment.segments import Segments, count_items, rank_items
 from firstday.sparse import SparseRows
 
 ROWS_AT_ONCE = 16_384
-"""Vectors in memory at once."""
+"""Vectors per batch; bounds memory."""
 
 
 def fit_segments(
@@ -26,18 +26,8 @@ def fit_segments(
 ) -> Segments:
     """Cluster users and count the items that each cluster uses.
 
-    Parameters
-    ----------
-    vectors
-        float32, shape (n_users, d).
-    uses
-        Which items each user uses, shape (n_users, n_items).
-    n_segments
-        Number of clusters. The result has fewer only if there are fewer distinct vectors: no segment is empty.
-    config
-        Iterations, restarts and the length of top lists.
-    seed
-        Seed of the starting centroids.
+    `vectors` are float32, shape (n_users, d). There are fewer than `n_segments` segments only if there are fewer
+    distinct vectors; no segment is empty.
 
     Raises
     ------
@@ -58,18 +48,10 @@ def fit_segments_by_parts(
     seed: int,
     max_vectors: int | None = None,
 ) -> Segments:
-    """Cluster users whose vectors need not be in memory all at once.
+    """Cluster users without holding all vectors in memory; see `fit_segments`.
 
-    Parameters
-    ----------
-    read_vectors
-        Returns the vectors of the given users, float32, shape (n_rows, d).
-    n_users
-        How many users there are.
-    uses, n_segments, config, seed
-        See `fit_segments`.
-    max_vectors
-        Most users to find centroids with, drawn at random; then every user joins the nearest centroid.
+    `read_vectors` returns the vectors of the given user rows. Centroids are fitted to a random sample of `max_vectors`
+    users; every user then joins the nearest centroid.
     """
     if n_segments > n_users:
         raise ConfigError(
@@ -91,7 +73,7 @@ def fit_segments_by_parts(
 def _cluster(
     vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return centroids, and each vector's cluster, none empty, with its squared distance."""
+    """Return non-empty clusters' centroids, each vector's cluster, and its squared distance."""
     with needs_extra("training", "train"):
         import faiss
     kmeans = faiss.Kmeans(
@@ -101,7 +83,7 @@ def _cluster(
         nredo=config.restarts,
         seed=seed,
         min_points_per_centroid=1,
-        max_points_per_centroid=2**31 - 1,  # all vectors, not faiss's sample of 256 a cluster
+        max_points_per_centroid=2**31 - 1,  # all vectors; faiss would sample 256 per cluster
     )
     kmeans.train(vectors)
     centroids = np.array(kmeans.centroids, dtype=np.float32)
@@ -122,7 +104,7 @@ def _cluster(
 
 
 def _nearest(vectors: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each vector's squared distance to the nearest centroid, and the number of this centroid."""
+    """Return each vector's squared distance to the nearest centroid, and the index of that centroid."""
     import faiss
 
     distance, number = faiss.knn(vectors, centroids, 1)

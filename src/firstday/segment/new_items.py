@@ -1,9 +1,9 @@
-"""Items that no warm user uses: how often each segment uses them when they are shown, as far as impressions tell.
+"""New items, which no warm user uses: their rate of use per impression in each segment.
 
-A rate begins with the pessimistic prior Beta(1, 99): most new items are used seldom. Each time an item is shown counts,
-in the segment itself once, elsewhere `ELSEWHERE` times, so that what one segment passes over need not be shown to all
-the others as often again. Draws from these beliefs (Thompson sampling) are made once for each segment and kept: lists
-take one of them, so that how likely each item is to be drawn is known exactly.
+Rates have the pessimistic prior Beta(1, 99), as most new items are seldom used. An impression counts fully in its own
+segment and `ELSEWHERE` in all others, so that an item one segment passes over need not be shown as often to the others.
+Thompson samples are drawn once per segment and stored; lists use one of the stored draws, so propensities are known
+exactly.
 
 References
 ----------
@@ -21,26 +21,26 @@ from firstday.display import readable
 from firstday.segment.shown_counts import ShownCounts
 
 PRIOR_USED, PRIOR_IGNORED = 1.0, 99.0
-"""How often each new item was used, and shown and not used, before it was shown for the first time."""
+"""Beta prior of each new item's rate, in pseudo-impressions used and not used."""
 ELSEWHERE = 0.3
-"""What an impression in another segment counts beside one in the segment itself."""
+"""Weight of an impression in another segment relative to one in the segment itself."""
 N_DRAWS = 128
-"""Draws of a best item that are kept for each segment."""
+"""Stored Thompson samples (best item of each draw) per segment."""
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class NewItems:
-    """New items and what impressions tell of them.
+    """New items and the posteriors of their rates.
 
     Parameters
     ----------
     shown_items
-        Indexes of those that were shown to anyone, int32, ascending, shape (n_shown,).
+        Indexes of new items with impressions, int32, ascending, shape (n_shown,).
     used, ignored
-        Parameters of the Beta distribution of each segment's rate, float64, shape (n_segments, n_shown).
+        Beta parameters of each segment's rate, float64, shape (n_segments, n_shown).
     other_items
-        Indexes of those that were never shown, int32, ascending; their rates have the prior.
+        Indexes of new items without impressions, int32, ascending; their rates have the prior.
     """
 
     shown_items: np.ndarray
@@ -51,7 +51,7 @@ class NewItems:
 
     @classmethod
     def of(cls, counts: ShownCounts, items: np.ndarray) -> NewItems:
-        """Make them of new items' indexes, ascending, and of what all items were shown and used."""
+        """Build from the ascending indexes of new items and the impression counts of all items."""
         is_shown = np.isin(items, counts.shown.columns)
         shown_items = items[is_shown]
         shown, used = (of_items.astype(np.float64) for of_items in counts.of_items(shown_items))
@@ -63,10 +63,9 @@ class NewItems:
         return len(self.shown_items) + len(self.other_items)
 
     def drawn(self, segment: int) -> np.ndarray:
-        """Return the best new item by each of the draws for a segment, int32, shape (`N_DRAWS`,).
+        """Return the best new item of each Thompson sample for a segment, int32, shape (`N_DRAWS`,).
 
-        Rates are drawn from what is believed of them; the item with the highest rate is the best. The draws are the
-        same each time. There must be a new item.
+        The samples are the same on every call. There must be at least one new item.
         """
         if segment not in self._drawn:
             self._drawn[segment] = self._draw(segment, np.random.default_rng(segment))
@@ -76,7 +75,7 @@ class NewItems:
         best = np.full(N_DRAWS, -1, dtype=np.int32)
         rates = np.full(N_DRAWS, -1.0)
         if len(self.other_items):
-            # The highest of n rates with the prior Beta(1, b): its distribution function is (1 - (1 - x) ** b) ** n.
+            # CDF of the maximum of n rates with prior Beta(1, b): (1 - (1 - x) ** b) ** n.
             highest = rng.random(N_DRAWS) ** (1 / len(self.other_items))
             rates = 1 - (1 - highest) ** (1 / PRIOR_IGNORED)
             best = self.other_items[rng.integers(len(self.other_items), size=N_DRAWS)]
@@ -88,7 +87,7 @@ class NewItems:
         return best
 
     def rates_of(self, item: int) -> np.ndarray:
-        """Return the expected rate of one of the items in each segment, float64, shape (n_segments,)."""
+        """Return a new item's expected rate in each segment, float64, shape (n_segments,)."""
         place = int(np.searchsorted(self.shown_items, item))
         if place < len(self.shown_items) and self.shown_items[place] == item:
             used, ignored = self.used[:, place], self.ignored[:, place]

@@ -1,4 +1,4 @@
-"""Segments: groups of warm users, their most used items, and the segments nearest to a vector."""
+"""Segments: clusters of warm users, their most used items, and nearest segments of a vector."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from firstday.ranking import NO_ITEM, first_allowed, top_k, weigh_nearest
 from firstday.sparse import SparseRows
 
 BELIEF_SMOOTHING = 5.0
-"""Users with everyone's habits added to each segment where evidence is weighed, so that none rules a segment out."""
+"""Pseudo-users with the global item shares, added to each segment for its likelihood, so that no item rules it out."""
 MAX_SEGMENTS_PER_USER = 32
-"""Most segments that the list of one user is mixed from."""
+"""Maximum number of segments mixed into one user's list."""
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """The result of clustering: PAPER, step 1, "Segments".
+    """Result of clustering (PAPER, step 1, "Segments").
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Segments:
     items
         Users per segment and item, and the segments' sizes.
     top_items
-        int32, shape (n_segments, n_top): most used items, best first, `NO_ITEM` after the items that the segment uses.
+        int32, shape (n_segments, n_top): most used items, best first, padded with `NO_ITEM`.
     spread
         float32, shape (n_segments,): mean squared distance of the segment's users to its centroid.
     """
@@ -49,16 +49,16 @@ class Segments:
 
     @cached_property
     def _columns(self) -> np.ndarray:
-        """The centroids as columns, contiguous in memory, float32, shape (d, n_segments)."""
+        """Transposed centroids, contiguous, float32, shape (d, n_segments)."""
         return np.ascontiguousarray(self.centroids.T)
 
     def assign(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the segment whose centroid is nearest to each vector (Euclidean; ties: the lower), int64, (n,)."""
+        """Return the nearest segment of each vector (Euclidean; the lower index wins ties), int64, shape (n,)."""
         nearest: np.ndarray = np.argmax(self.closeness(vectors), axis=1)
         return nearest
 
     def closeness(self, vectors: np.ndarray) -> np.ndarray:
-        """Return how near each centroid is: minus half the squared distance, plus a constant for each vector.
+        """Return minus half the squared distance to each centroid, up to a constant per vector.
 
         Returns
         -------
@@ -85,7 +85,7 @@ class Segments:
         return self.items.counts.transpose()
 
     def without(self, items: np.ndarray) -> Segments:
-        """Return the segments with some items, integers, left out of their top lists; what is counted stays."""
+        """Return the segments with the given item indexes removed from their top lists; counts are unchanged."""
         if not len(items):
             return self
         top, _ = first_allowed(
@@ -99,14 +99,14 @@ class Segments:
 
 @dataclass(frozen=True)
 class Mixing:
-    """The two settings of the soft assignment (`soft_segments`), chosen on validation users.
+    """Settings of the soft assignment (`soft_segments`), chosen on validation users.
 
     Parameters
     ----------
     temperature
-        Half the squared distance at which a segment's weight falls by e; towards 0 only the nearest counts.
+        Softmax temperature, in half squared distance; towards 0, only the nearest segment counts.
     smoothing
-        Number of average users added to each segment, so that the shares of small segments are less extreme.
+        Shrinkage of segments' item shares towards the global shares, in pseudo-users.
     """
 
     temperature: float = 0.05
@@ -116,14 +116,14 @@ class Mixing:
 @readable
 @dataclass(frozen=True, eq=False)
 class ItemCounts:
-    """How many users of each group use each item. A group is a segment, a profile group, or all users.
+    """Number of users per group and item; a group is a segment, a profile group, or all users.
 
     Parameters
     ----------
     counts
         Users per group and item, shape (n_groups, n_items).
     sizes
-        int64, shape (n_groups,): users in each group; float64 where users count by weights, as in near years of age.
+        Users per group, shape (n_groups,), int64; float64 for weighted users, as with kernels over years of age.
     """
 
     counts: SparseRows
@@ -131,17 +131,7 @@ class ItemCounts:
 
 
 def count_items(group_of_user: np.ndarray, uses: SparseRows, n_groups: int) -> ItemCounts:
-    """Count users per group and item.
-
-    Parameters
-    ----------
-    group_of_user
-        Integers, shape (n_users,): the group of each row of `uses`, -1 for none.
-    uses
-        Which items each user uses, shape (n_users, n_items).
-    n_groups
-        How many groups there are.
-    """
+    """Count users per group and item; `group_of_user` has the group of each row of `uses`, -1 for none."""
     entry_group = np.asarray(group_of_user)[uses.row_of_entry()]
     has_group = entry_group >= 0
     counts = SparseRows.from_pairs(entry_group[has_group], uses.columns[has_group], None, n_groups, uses.n_columns)
@@ -150,21 +140,9 @@ def count_items(group_of_user: np.ndarray, uses: SparseRows, n_groups: int) -> I
 
 
 def rank_items(item_counts: ItemCounts, popularity: np.ndarray, n_top: int) -> np.ndarray:
-    """Rank each group's most used items; ties go to the item with more users overall, then to the lower index.
+    """Rank each group's most used items, int32, shape (n_groups, n_top), padded with `NO_ITEM`.
 
-    Parameters
-    ----------
-    item_counts
-        Users per group and item.
-    popularity
-        Number of users of each item, shape (n_items,).
-    n_top
-        Length of the lists.
-
-    Returns
-    -------
-    numpy.ndarray
-        int32, shape (n_groups, n_top), `NO_ITEM` after the items that a group uses.
+    Ties go to the item with higher `popularity`, its total number of users, then to the lower index.
     """
     counts = item_counts.counts
     group = counts.row_of_entry()
@@ -177,45 +155,18 @@ def rank_items(item_counts: ItemCounts, popularity: np.ndarray, n_top: int) -> n
 
 
 def weigh_segments(vectors: np.ndarray, segments: Segments, mixing: Mixing) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest segments of each vector and their weights, which add up to 1.
+    """Return the nearest segments of each vector, unsorted, with softmax weights that sum to 1.
 
-    Parameters
-    ----------
-    vectors
-        float32, shape (n, d).
-    segments
-        The segments.
-    mixing
-        Its temperature is used.
-
-    Returns
-    -------
-    nearest : numpy.ndarray
-        int64, shape (n, m), m the smaller of `MAX_SEGMENTS_PER_USER` and the number of segments; unsorted.
-    weights : numpy.ndarray
-        float32, shape (n, m).
+    Both have shape (n, m) with m = min(`MAX_SEGMENTS_PER_USER`, n_segments), int64 and float32.
     """
     return weigh_nearest(segments.closeness(vectors), MAX_SEGMENTS_PER_USER, mixing.temperature)
 
 
 def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rank each segment's items by the share of its users, after some average users are added to it.
+    """Rank each segment's items by share of users, smoothed towards the global shares.
 
-    Parameters
-    ----------
-    segments
-        The segments.
-    popularity
-        Share of all users who use each item, shape (n_items,).
-    smoothing
-        Number of average users.
-
-    Returns
-    -------
-    items : numpy.ndarray
-        int32, shape (n_segments, n_top), best first; `NO_ITEM` after the items that anybody uses.
-    shares : numpy.ndarray
-        float32, of the same shape.
+    `popularity` is the share of all users who use each item, `smoothing` the shrinkage in pseudo-users. Items, int32,
+    and shares, float32, have shape (n_segments, n_top); `NO_ITEM` follows the items that anyone uses.
     """
     if not smoothing:
         return segments.top_items, segments.top_shares
@@ -229,16 +180,9 @@ def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) 
 
 
 def smooth_shares(segments: Segments, popularity: np.ndarray, mixing: Mixing) -> np.ndarray:
-    """Return the share of users of each segment's top items, smoothed by all users', float32, (n_segments, n_top).
+    """Return the shares of each segment's top items, smoothed towards `popularity`, float32, shape (n_segments, n_top).
 
-    Parameters
-    ----------
-    segments
-        The segments.
-    popularity
-        Share of all users who use each item, shape (n_items,).
-    mixing
-        Its smoothing is used.
+    `popularity` is the share of all users who use each item, shape (n_items,).
     """
     sizes = segments.items.sizes[:, None]
     counts = segments.top_shares * sizes

@@ -1,4 +1,4 @@
-"""How often each segment was shown an item, and used it after that: what impressions teach of items."""
+"""Counts of impressions, and of uses that followed them, per segment and item."""
 
 from __future__ import annotations
 
@@ -21,42 +21,31 @@ OF_USE = ("user_ix", "item_ix", "timestamp")
 @readable
 @dataclass(frozen=True, eq=False)
 class ShownCounts:
-    """Impressions per segment and item; counts of parts of the users add up (`add_shown`).
+    """Impressions per segment and item; counts of disjoint sets of users add up (`add_shown`).
 
     Parameters
     ----------
     shown
-        How often an item was shown to the segment's users, once in each list, shape (n_segments, n_items).
+        Impressions by segment and item, at most one per list, shape (n_segments, n_items).
     used
-        How often it was used after that, likewise.
+        Impressions followed by a use, same shape.
     """
 
     shown: SparseRows
     used: SparseRows
 
     def keep_segments(self, rows: np.ndarray) -> ShownCounts:
-        """Return the counts of the given segments, in the order given."""
+        """Return the counts of the given segments, in the given order."""
         return ShownCounts(self.shown.take(rows), self.used.take(rows))
 
     def of_items(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return how often each segment was shown some items, and used them after that.
-
-        Parameters
-        ----------
-        items
-            Their `item_ix`, ascending, shape (n,).
-
-        Returns
-        -------
-        shown, used : numpy.ndarray
-            float32, shape (n_segments, n).
-        """
+        """Return impressions and subsequent uses of the items by segment, each float32, shape (n_segments, n)."""
         columns = np.tile(items, (self.shown.n_rows, 1))
         return self.shown.at(columns), self.used.at(columns)
 
 
 def add_shown(parts: Iterable[ShownCounts | None]) -> ShownCounts | None:
-    """Add up counts of the same segments and items; None where there are none."""
+    """Sum counts of the same segments and items; None if there are none."""
     present = [part for part in parts if part is not None]
     if not present:
         return None
@@ -71,30 +60,30 @@ def count_shown(
     config: SignalConfig,
     window: Window | None = None,
 ) -> ShownCounts | None:
-    """Count what was shown to some users, by their segments, and what of it they used.
+    """Count impressions of the given users, and their subsequent uses, by segment.
 
-    A use that carries a list's id is a use of the item of that list. Another use counts for the last time when the item
-    was shown to the user, if that was at most `signals.response_days` before it.
+    A use with a list id is attributed to the item's impression in that list. Any other use is attributed to the user's
+    last impression of the item, if at most `signals.response_days` earlier.
 
     Parameters
     ----------
     dataset
-        All users, or a part of them.
+        All users, or part of them.
     users
-        `user_ix` of those who count, shape (n,).
+        `user_ix` of the users to count, shape (n,).
     segments
-        Their segments, integers, shape (n,).
+        Segment of each user, integers, shape (n,).
     n_segments
-        How many segments there are.
+        Number of segments.
     config
-        What counts as use, and how long after.
+        Which signals are uses, and the attribution window.
     window
-        By `user_ix` of all users: only impressions and uses within it count; None: all.
+        Time window by `user_ix` of all users, for both impressions and uses; None: no limit.
 
     Returns
     -------
     ShownCounts
-        None where the dataset has no impressions.
+        None if the dataset has no impressions.
     """
     if dataset.impressions is None:
         return None
@@ -109,7 +98,7 @@ def count_shown(
         uses = events.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
         if window is not None:
             shown, uses = window.select(shown), window.select(uses)
-            # Not what was used after the cut-off.
+            # Ignore uses after the cut-off.
             end = pl.Series(window.end[shown["user_ix"].to_numpy()])
             shown = shown.with_columns(
                 pl.col("is_used") & (pl.col("used_at").to_physical() < end).fill_null(value=False)
@@ -126,27 +115,16 @@ def count_shown(
 
 
 def find_used(shown: pl.DataFrame, uses: pl.DataFrame, within: timedelta) -> np.ndarray:
-    """Tell which impressions were used: by a use that carries the list's id, or by another one soon after.
+    """Return a mask, bool, of impressions that were used, by a use with the list's id or by another one soon after.
 
-    Parameters
-    ----------
-    shown
-        Impressions, columns as in `firstday.data.impressions.Impressions`.
-    uses
-        Columns as in `OF_USE`, each with a time.
-    within
-        How long after an impression a use without its list's id is an answer to it.
-
-    Returns
-    -------
-    numpy.ndarray
-        bool, shape (n_rows,).
+    `shown` has the columns of `firstday.data.impressions.Impressions`, `uses` those of `OF_USE`, all with timestamps;
+    `within` is the attribution window of a use without the list's id.
     """
     is_used = shown["is_used"].to_numpy().copy()
     of_lists = shown.filter("is_used").select("user_ix", "item_ix", timestamp="used_at")
     others = uses.join(of_lists, on=OF_USE, how="anti").sort("timestamp")
     timed = shown.select(*OF_USE).with_row_index("row").drop_nulls("timestamp").sort("timestamp", maintain_order=True)
-    answers = others.join_asof(  # to the last time when the item was shown before
+    answers = others.join_asof(  # to the last impression before the use
         timed, on="timestamp", by=["user_ix", "item_ix"], tolerance=within, check_sortedness=False
     )
     is_used[answers["row"].drop_nulls().to_numpy()] = True
