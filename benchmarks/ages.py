@@ -6,9 +6,9 @@ firstday simulate small --users 6000 --items 3000 --days 60 && python benchmarks
 There are three forms of the same training data: exact ages; ages rounded to the nearest of 18, 25, 35 and 45; and ages
 replaced by the first year of a band (1, 18, 25, 35, 45, 50, 56, as in MovieLens 1M). Judged users always give their
 exact age. Their input is all of day one, the profile alone, or the age alone; the rest is hidden from every strategy.
-The number of users per year is chosen on validation users by `group`, which needs no training. All strategies are then
-judged with the default and without pooling. Test users take part in nothing else. Differences are paired by user and
-day one, with a 95 % bootstrap interval over users.
+The number of users pooled per year is chosen on validation users by `group`, which needs no training. All strategies
+are then judged with the default and without pooling. Test users take part in nothing else. Differences are paired by
+user and day one, with a 95 % bootstrap interval over users.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ NUMBERS = (0.0, 6.0, 12.0, 25.0, 50.0, 100.0, 200.0, 400.0)
 NEAREST = np.array([18, 25, 35, 45])
 BANDS = np.array([1, 18, 25, 35, 45, 50, 56])
 Key = tuple[str, str, str, float]
-"""Cohort, visible input, strategy, number of users per year."""
+"""Cohort, visible input, strategy, number of users pooled per year."""
 
 
 def to_nearest(ages: np.ndarray) -> np.ndarray:
@@ -143,7 +143,7 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
 
 
 def widen(model: TrainedModel, number: float) -> TrainedModel:
-    """Return the model with this many users per year of age for `group`."""
+    """Return the model with this many users pooled per year of age, for `group`."""
     widths = choose_widths(model.profile_groups["age"].sizes, number) if number else None
     return replace(model, signal_encoder=replace(model.encoder, age_widths=widths))
 

@@ -129,7 +129,7 @@ def run_kind(seed: int, kind: str) -> Run:
 
 @lru_cache(maxsize=8)
 def train_on_old_items(seed: int, days: int) -> TrainedModel:
-    """Train on the simulator's tables, without interactions with items that appear in the coming days."""
+    """Train on the simulator's tables, without interactions with items that appear in the next `days` days."""
     simulation = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed)
     new_since = draw_new_items(N_ITEMS, ArrivalSettings(days=days, seed=seed))
     with tempfile.TemporaryDirectory() as folder:

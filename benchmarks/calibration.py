@@ -5,8 +5,8 @@ python benchmarks/calibration.py deezer-europe --path deezer_europe.zip --seeds 
 
 For each seed, a model is trained, which calibrates the probability at each rank on its validation users; it is then
 judged on the lists of test users. The expected calibration error (ECE) is the mean distance between predicted and
-actual share over ten equal bins by prediction. It is compared with two alternatives fitted on the same users: isotonic
-regression on the strategy's score, and on the rank alone. Results go to docs/results/calibration-NAME.json.
+actual share over ten equal-sized bins by prediction. It is compared with two alternatives fitted on the same users:
+isotonic regression on the strategy's score, and on the rank alone. Results go to docs/results/calibration-NAME.json.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class Trained:
 
 
 def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
-    """Train a model; also keep the models of validation users."""
+    """Train a model; also keep the folds of validation users."""
     learn, choose = ease.learn_item_weights, weights.choose_weights
     learned_from: list[tuple[Any, ...]] = []
     folds: list[Fold] = []

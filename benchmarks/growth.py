@@ -38,7 +38,7 @@ def main(
 ) -> None:
     """Train on and evaluate services of the given sizes, and write the figures.
 
-    Tables and models are kept in `folder`. Without `events`, the rows in which only events grow are skipped.
+    Temporary tables and models go to `folder`. Without `events`, the rows in which only events grow are skipped.
     """
     path = RESULTS / "growth.json"
     with tempfile.TemporaryDirectory(dir=folder) as scratch:

@@ -3,7 +3,7 @@
 python benchmarks/sample_cost.py --users 300000                3, 10, 30 and 100 % of the warm users
 python benchmarks/sample_cost.py --users 20000 --mllib         MLlib's ALS beside implicit's, on the same warm users
 
-Cold users are the same throughout; differences to 100 % are paired by cold user. Item counts always use all warm users.
+Cold users are the same throughout; differences to 100 % are paired by cold user. All warm users are always counted.
 """
 
 from __future__ import annotations
