@@ -57,23 +57,10 @@ def fold_of(users: pl.Series) -> np.ndarray:
 
 
 def predict_outcome(known: np.ndarray, outcome: np.ndarray, folds: np.ndarray) -> np.ndarray | None:
-    """Predict each user's outcome by ridge regression with cross-fitting.
+    """Predict each user's outcome by ridge regression with cross-fitting: float64, shape (n_users,).
 
-    No user's outcome enters their own prediction, so that it is as valid as a pre-experiment covariate.
-
-    Parameters
-    ----------
-    known
-        From `encode_known`, shape (n_users, n_columns).
-    outcome
-        float64, shape (n_users,).
-    folds
-        From `fold_of`, shape (n_users,).
-
-    Returns
-    -------
-    numpy.ndarray or None
-        float64, shape (n_users,); None if there are no columns or too few users.
+    No user's outcome enters their own prediction, so that it is as valid as a pre-experiment covariate. `known` is from
+    `encode_known`, `folds` from `fold_of`. Return None if there are no columns or too few users.
 
     References
     ----------

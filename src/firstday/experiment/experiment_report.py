@@ -16,15 +16,6 @@ from firstday.experiment.outcomes import write_days
 def render_experiment(results: ExperimentResults, config: ExperimentConfig, command: str | None = None) -> str:
     """Render the report; without rows, as after a sample ratio mismatch, it says only that.
 
-    Parameters
-    ----------
-    results
-        From `firstday.experiment.analyse.analyse`.
-    config
-        Settings of the analysis.
-    command
-        The command that was run.
-
     Raises
     ------
     MissingExtraError

@@ -58,16 +58,7 @@ class ExperimentTables:
 
 
 def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: Collection[str]) -> ExperimentTables:
-    """Extract the tables of one experiment from a dataset.
-
-    Parameters
-    ----------
-    dataset
-        Loaded tables, including `assignments`.
-    name
-        Name of the experiment.
-    use, like
-        Signals that count as a use, and as a like.
+    """Extract the tables of one experiment from a dataset; `use` and `like` are the signals that count as such.
 
     Raises
     ------

@@ -55,14 +55,8 @@ class SampleRatio:
 def check_sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float], least_p: float) -> SampleRatio:
     """Test the users per variant against the intended shares, by Pearson's chi-squared test.
 
-    Parameters
-    ----------
-    counts
-        Users per variant; 0 for a variant that lost all of them.
-    weights
-        Intended shares of the same variants, above 0, in any unit.
-    least_p
-        Threshold of the p-value below which the assignment is broken.
+    A variant that lost all of its users has a count of 0. `weights` can have any unit; below the p-value `least_p` the
+    assignment is broken.
 
     Raises
     ------
