@@ -209,15 +209,7 @@ def _completed(study: optuna.Study) -> list[Any]:
 
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
-    """Return the first proposals as indices of values: the start, then random trials that change a few settings.
-
-    Parameters
-    ----------
-    choices
-        The search space, each setting with at least two values.
-    seed
-        Seed of the draw.
-    """
+    """Return the first proposals as indices of values: the start, then random trials that change a few settings."""
     draw = np.random.default_rng(seed)
     start = {choice.name: choice.start for choice in choices}
     proposals = [start]
@@ -234,12 +226,7 @@ def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
 def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
     """Return the split with one validation holdout, and the cold users, each subsampled to its maximum.
 
-    Parameters
-    ----------
-    holdout
-        If its validation users are in folds, the first fold is held out.
-    config
-        Full configuration, including `training.most_users`.
+    If validation users are in folds, the first fold is held out.
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
     rows = find_learners(use_of_warm(holdout.dataset, split, config))
@@ -358,14 +345,8 @@ def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Com
 def compare_users(precision: np.ndarray, users: np.ndarray, seeds: tuple[int, ...]) -> Comparison:
     """Return mean precisions and their mean difference, with intervals over users.
 
-    Parameters
-    ----------
-    precision
-        Precision per user and seed with the start and with the best settings, in %, shape (n, 2).
-    users
-        The user of each row, integers, shape (n,).
-    seeds
-        Training seeds.
+    `precision`, shape (n, 2), is in % with the start and with the best settings, one row per user and seed. `users`,
+    shape (n,), has the user of each row.
     """
     columns = np.column_stack([precision, precision[:, 1] - precision[:, 0]])
     return Comparison(seeds, len(np.unique(users)), *bootstrap_means(columns, users))

@@ -113,16 +113,7 @@ def _list_for_ranker(config: RankerConfig) -> list[Choice]:
 def scale(name: str, start: float, factors: Iterable[float], least: float = 1, most: float = math.inf) -> Choice:
     """Return the values to try for a number: the start times each factor, rounded if it is an integer.
 
-    Parameters
-    ----------
-    name
-        Dotted name of the setting.
-    start
-        Value at the start.
-    factors
-        Multipliers, including 1.
-    least, most
-        Bounds of integers; the start may lie outside.
+    `factors` include 1. `least` and `most` bound integers; the start may lie outside.
     """
     if isinstance(start, int):
         scaled: set[float] = {round(start * factor) for factor in factors}
