@@ -189,17 +189,7 @@ def invent_artists(n: int, rng: np.random.Generator) -> list[str]:
 
 
 def invent_playlists(scene: np.ndarray, n_scenes: int, rng: np.random.Generator) -> list[str]:
-    """Invent a distinct name for each playlist.
-
-    Parameters
-    ----------
-    scene
-        int, shape (n_playlists,): scene of each playlist.
-    n_scenes
-        Number of scenes; each gets a name that is part of its playlists' names.
-    rng
-        Random generator.
-    """
+    """Invent a distinct name for each playlist, shape (n_playlists,); names in the same scene share a part."""
     scenes = _without_repeats(lambda size: invent_names(SCENES, size, rng), n_scenes)
     forms = [f"{{}} {word}" for word in WORDS["qualities"]] + [f"{word} {{}}" for word in WORDS["occasions"]]
     form_of_playlist = rng.integers(len(forms), size=len(scene))

@@ -312,19 +312,7 @@ class FileWriter:
     def write_features(
         self, name: str, users: _Users, encoder: Encoder, features: np.ndarray, ages: np.ndarray | None
     ) -> None:
-        """Write the features of a part.
-
-        Parameters
-        ----------
-        name
-            Name of the file.
-        users
-            Users of the part.
-        encoder, features
-            The encoder and its output, float32, shape (n_users, n_inputs).
-        ages
-            shape (n_users,), in years, -1 if unknown.
-        """
+        """Write the features of a part: float32, shape (n_users, n_inputs); ages are in years, -1 if unknown."""
         n, d = len(features), encoder.dimensions
         blocks, n_vectors = encoder.blocks(), len(encoder.blocks()) * d
         vectors = dict(

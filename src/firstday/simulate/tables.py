@@ -111,17 +111,10 @@ def make_world_and_catalogue(settings: SimulationSettings) -> tuple[World, Music
 def fill_folder(out: Path, fill: Callable[[Path], Result]) -> Result:
     """Fill a temporary folder and rename it to `out`, so that `out` is complete or absent.
 
-    Parameters
-    ----------
-    out
-        A new or empty folder.
-    fill
-        Called with the temporary folder; writes the files.
-
     Raises
     ------
     ConfigError
-        The folder is not empty or cannot be written.
+        `out` is neither new nor empty, or cannot be written.
     """
     if out.is_dir() and any(out.iterdir()):
         raise ConfigError(f"{out}: is not empty; give a new folder.")
