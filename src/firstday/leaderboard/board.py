@@ -248,19 +248,8 @@ def check_split(name: str, ours: Standings, split: str, seeds: tuple[int, ...], 
 def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tuple[Leaderboard, tuple[str, ...]]:
     """Merge another leaderboard: datasets that ours lacks, and methods that ours lacks on datasets with the same users.
 
-    Parameters
-    ----------
-    board, theirs
-        Our leaderboard, and the one to merge.
-    origin
-        Origin of `theirs`, for the record and for messages.
-
-    Returns
-    -------
-    board : Leaderboard
-        The merged leaderboard. Of a method in both, our row is kept.
-    notes : tuple of str
-        What was added, and how much `segment` differs between the two.
+    Return the merged leaderboard, and notes on what was added and how much `segment` differs between the two. Of a
+    method in both, our row is kept. `origin` is recorded with the added runs.
 
     Raises
     ------
@@ -345,16 +334,7 @@ def open_set(name: str, copy: Path | None, *, drop_bad_rows: float = 0.0) -> tup
 
 
 def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[str] = ()) -> list[str]:
-    """Return the methods to judge, `segment` first.
-
-    Parameters
-    ----------
-    config
-        Configuration of the dataset.
-    named
-        Methods to include; if empty, all strategies and cold models.
-    without
-        Methods to exclude.
+    """Return the methods to judge, `segment` first: the named or all ones, except those in `without`.
 
     Raises
     ------
@@ -379,16 +359,7 @@ def judge_methods(
 ) -> Standings:
     """Judge the methods whose results are missing or come from other versions, and `segment` with them.
 
-    Parameters
-    ----------
-    standings
-        Existing standings, or None.
-    dataset, config, methods, name
-        The dataset, its settings, the methods, and the dataset's name, for recorded options and messages.
-    n_seeds
-        Number of seeds.
-    progress
-        Called as work advances.
+    `name` is the dataset's, for recorded options and messages.
 
     Raises
     ------
@@ -455,10 +426,7 @@ def judge_methods(
 def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> str:
     """Return the SHA-256, over all seeds, of the users, the input about cold users, and their relevant items.
 
-    Parameters
-    ----------
-    dataset, config, seeds
-        See `judge_methods`; only the protocol and the list length of the configuration matter.
+    Of the configuration, only the protocol and the list length matter.
     """
     digest = hashlib.sha256(f"{protocol_of(dataset, config)} {config.recommend.k}".encode())
     for ids in (dataset.users, dataset.items):
