@@ -32,10 +32,7 @@ DAY_ONE_BLOCK = "streamed_songs"
 def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_progress) -> TrainedModel:
     """Run the stages after feature computation on the paper's training users.
 
-    Returns
-    -------
-    TrainedModel
-        Without an encoder: it answers only queries with precomputed day ones.
+    The model has no encoder and answers only queries with precomputed day ones.
     """
     check_device(config)
     uses = data.train.songs

@@ -123,16 +123,9 @@ def configure(
 ) -> Config:
     """Return the settings for the paper's data.
 
-    Parameters
-    ----------
-    config
-        Base configuration.
-    n_train
-        Number of training users.
-    n_segments, n_input_clusters
-        Number of clusters. Default: as configured, else by the number of users: 1,000 and 100 for the paper's.
-    as_published
-        Train as the released code does: Adam with a constant learning rate of 1e-5, 130 epochs, batches of 512.
+    The number of clusters is the given one, else as configured, else by the number of training users: 1,000 and 100 for
+    the paper's. With `as_published`, train as the released code does: Adam with a constant learning rate of 1e-5, 130
+    epochs, batches of 512.
     """
     n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
     changes: dict[str, Any] = {"segments.n_segments": n_segments}
@@ -154,23 +147,8 @@ def reproduce_table(
 ) -> Reproduction:
     """Train on the paper's training users and judge strategies on its test users.
 
-    Parameters
-    ----------
-    data
-        From `read_paper_data`.
-    config
-        From `configure`.
-    strategies
-        From `choose_strategies`.
-    n_seeds
-        Number of seeds, from `config.seed` upwards; clustering and training are repeated for each.
-    progress
-        Called as stages advance.
-
-    Returns
-    -------
-    Reproduction
-        No items are excluded from lists: the data has only the mean embedding of the songs streamed on day one.
+    Clustering and training are repeated for `n_seeds` seeds, from `config.seed` upwards. No items are excluded from
+    lists: the data has only the mean embedding of the songs streamed on day one.
 
     References
     ----------
