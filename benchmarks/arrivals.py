@@ -73,13 +73,7 @@ def main(seeds: int = 3) -> None:
 
 
 def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
-    """Plot first-day regret of each policy by registration day, with 95 % intervals.
-
-    Parameters
-    ----------
-    cohorts
-        One per registration day: ``day``, and ``first_day_regret`` with the mean and the interval of each policy.
-    """
+    """Plot first-day regret of each policy by registration day, with 95 % intervals."""
     names = [name for name in cohorts[0]["first_day_regret"] if any(of["first_day_regret"][name][0] for of in cohorts)]
     lines = {name: [(of["day"] + 1, Interval(*of["first_day_regret"][name])) for of in cohorts] for name in names}
     with drawing("arrivals", 3.3) as (figure, out):

@@ -59,16 +59,9 @@ class Interview:
 
 
 def interview(choose: Chooser, would_say: SparseRows, n_questions: int) -> Interview:
-    """Ask each user some questions, each chosen by the previous answers.
+    """Ask each user some questions, each chosen by the previous answers alone.
 
-    Parameters
-    ----------
-    choose
-        Sees only the user's answers.
-    would_say
-        Targets that each user says yes to, shape (n_users, n_targets); no to all others.
-    n_questions
-        Number of questions.
+    `would_say`, shape (n_users, n_targets), has the targets that each user says yes to; they say no to all others.
     """
     targets = np.zeros((would_say.n_rows, n_questions), dtype=np.int64)
     yes = np.zeros(targets.shape, dtype=bool)
@@ -82,14 +75,9 @@ def interview(choose: Chooser, would_say: SparseRows, n_questions: int) -> Inter
 
 
 def choosers(questionnaire: Questionnaire, *, seed: int) -> dict[str, Chooser]:
-    """Return a question chooser for each of `ARMS`; all share the same candidates.
+    """Return a question chooser for each of `ARMS`; all share the questionnaire's candidates.
 
-    Parameters
-    ----------
-    questionnaire
-        Chooses the questions of `segments` and provides the candidates.
-    seed
-        Seed of the random questions, which differ by user.
+    `seed` is that of the random questions, which differ by user.
     """
     candidates = questionnaire.candidates
 

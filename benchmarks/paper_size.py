@@ -51,15 +51,7 @@ HISTORY = (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)
 
 
 def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int = 128, seed: int = 0) -> TrainedModel:
-    """Build the model.
-
-    Parameters
-    ----------
-    n_items, n_segments, dimensions
-        Size of the model.
-    seed
-        Seed of all random arrays.
-    """
+    """Build the model."""
     rng = np.random.default_rng(seed)
     config = parse_config({"embedding": {"dimensions": dimensions}, "segments": {"n_segments": n_segments}})
     tastes = unit_rows(rng.normal(size=(N_TASTES, dimensions)))

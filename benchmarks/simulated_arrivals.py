@@ -122,17 +122,7 @@ def draw_new_items(n_items: int, settings: ArrivalSettings) -> np.ndarray:
 def draw_arrivals(
     world: World, catalogue: MusicCatalogue, simulation: SimulationSettings, settings: ArrivalSettings
 ) -> Arrivals:
-    """Draw who arrives, when, how often and with which tastes.
-
-    Parameters
-    ----------
-    world, catalogue
-        The scenes and items, shared with earlier users.
-    simulation
-        Behavior of users.
-    settings
-        Arrivals of users.
-    """
+    """Draw who arrives, when, how often and with which tastes."""
     rng = np.random.default_rng([settings.seed, 2])
     n, days = settings.newcomers * settings.days, settings.days
     people = make_people(replace(simulation, n_users=n), world, rng)
@@ -237,16 +227,7 @@ def describe_arrivals(
 ) -> SignalBatch:
     """Return the users' signals at registration: profiles, and questionnaire answers of some.
 
-    Parameters
-    ----------
-    arrivals
-        The users.
-    model
-        A model of the simulator's tables, whose ids are indices plus 1.
-    simulation
-        Has the share of users who answer the questionnaire.
-    seed
-        Seed of who answers, and what.
+    The model must be trained on the simulator's tables, whose ids are indices plus 1.
     """
     rng = np.random.default_rng([seed, 3])
     people, known = arrivals.people, model.catalogue
