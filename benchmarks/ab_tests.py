@@ -1,10 +1,10 @@
-"""Whether reports of experiments can be believed: simulated A/A tests, a planted effect, broken assignments.
+"""Validate experiment reports: simulated A/A tests, a planted effect, broken assignments.
 
 python benchmarks/ab_tests.py [--experiments 1000] [--only aa|planted|broken]
 
-Users are simulated as counts with heavy tails: how much a user comes back is lognormal, how much of what is shown they
-use is drawn from a beta distribution whose mean depends on their profile. They arrive over 30 days, and are divided by
-the product's own `Experiment.assign`. Each experiment has a random generator of its own.
+Users are simulated as heavy-tailed counts. Their activity is lognormal; the share of shown items that they use is drawn
+from a beta distribution whose mean depends on the profile. They arrive over 30 days and are assigned by the product's
+own `Experiment.assign`. Each experiment has its own random generator.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CONFIG = ExperimentConfig()
 
 
 def draw_people(rng: np.random.Generator, treated: np.ndarray, gain: float = 1.0) -> pl.DataFrame:
-    """Draw users in order of arrival; treated ones use `gain` times as much of what is shown."""
+    """Draw users in order of arrival; treated users use `gain` times as much of what is shown."""
     n = len(treated)
     country = rng.integers(len(COUNTRIES), size=n)
     activity = rng.lognormal(0.0, 1.0, n)
@@ -52,30 +52,30 @@ def draw_people(rng: np.random.Generator, treated: np.ndarray, gain: float = 1.0
 
 
 def assign(experiment: Experiment, first: int, n: int) -> np.ndarray:
-    """Return whether each user is in the treatment, by the product's rule, bool, shape (n,)."""
+    """Assign users by the product's rule; return a mask of the treatment, bool, shape (n,)."""
     variants = [experiment.assign(user) for user in range(first, first + n)]
     return np.array([variant is not None and variant.name == "treatment" for variant in variants])
 
 
 SHARE = {"numerator": "used", "denominator": "shown"}
 JUDGED = {"used_of_shown": SHARE, "items_used": {"numerator": "items_used"}}
-"""The outcomes that are judged, by columns of `draw_people`."""
+"""Outcomes to compare, by columns of `draw_people`."""
 
 
 def judge(people: pl.DataFrame, columns: Mapping[str, str], **options: Any) -> Comparison:
-    """Compare an outcome of both variants."""
+    """Compare one outcome of both variants."""
     found = compare(people.select("variant", **columns), *VARIANTS.tolist(), level=CONFIG.level, **options)
     assert found is not None
     return found
 
 
 def is_clear(found: Comparison) -> bool:
-    """Tell whether the interval for one look excludes no difference."""
+    """Whether the fixed-horizon interval excludes zero."""
     return found.p_value < 1 - CONFIG.level
 
 
 def add_covariates(people: pl.DataFrame) -> pl.DataFrame:
-    """Add what the country predicts of how much was used and shown."""
+    """Add covariates predicted from the country."""
     known = encode_known(people.select("country"))
     folds = np.arange(people.height) % N_FOLDS
     predicted = {name: predict_outcome(known, people[name].to_numpy(), folds) for name in ("used", "shown")}
@@ -83,7 +83,7 @@ def add_covariates(people: pl.DataFrame) -> pl.DataFrame:
 
 
 def run_aa(seed: int, number: int) -> dict[str, bool]:
-    """Run one A/A test; tell which intervals excluded no difference."""
+    """Run one A/A test; return which intervals excluded zero."""
     rng = np.random.default_rng([seed, 1, number])
     experiment = Experiment.parse(f"aa-{number}: control=segment*50, treatment=segment*50")
     treated = assign(experiment, number * N_USERS, N_USERS)
@@ -104,7 +104,7 @@ def run_aa(seed: int, number: int) -> dict[str, bool]:
 
 
 def run_planted(seed: int, number: int) -> tuple[bool, bool, float]:
-    """Run one test with a true effect; tell whether each interval found it on the last day, and the power stated."""
+    """Run one test with a true effect; return whether each interval found it on the last day, and the stated power."""
     rng = np.random.default_rng([seed, 2, number])
     experiment = Experiment.parse(f"planted-{number}: control=segment*50, treatment=auto*50")
     treated = assign(experiment, number * N_USERS_PLANTED, N_USERS_PLANTED)
@@ -115,7 +115,7 @@ def run_planted(seed: int, number: int) -> tuple[bool, bool, float]:
 
 
 def run_broken(seed: int, number: int) -> dict[str, bool]:
-    """Divide users in right and wrong ways; tell which of them the check stops."""
+    """Assign users correctly and incorrectly; return which assignments the check rejects."""
     rng = np.random.default_rng([seed, 3, number])
     experiment = Experiment.parse(f"broken-{number}: control=segment*50, treatment=auto*50")
     treated = assign(experiment, number * N_USERS_BROKEN, N_USERS_BROKEN)
@@ -136,13 +136,13 @@ def run_broken(seed: int, number: int) -> dict[str, bool]:
 
 
 def binomial_interval(n: int, p: float) -> list[float]:
-    """Return within which share of n experiments 95 of 100 counts lie, in %, where each has the probability p."""
+    """Return the central 95 % interval of the share of n experiments, each with probability p, in %."""
     low, high = binom.interval(0.95, n, p)
     return [100 * float(low) / n, 100 * float(high) / n]
 
 
 def main(experiments: int = 1000, seed: int = 0, only: str | None = None) -> None:
-    """Run all or one part, and write what was found."""
+    """Run all parts or one, and write the results."""
     path = RESULTS / "ab-tests.json"
     for name, judge in {"aa": judge_aa, "planted": judge_planted, "broken": judge_broken}.items():
         if only in (None, name):
@@ -151,7 +151,7 @@ def main(experiments: int = 1000, seed: int = 0, only: str | None = None) -> Non
 
 
 def judge_aa(seed: int, n: int) -> dict[str, Any]:
-    """Return how often intervals excluded no difference where there is none, in %."""
+    """Return the false positive rates of intervals, in %."""
     alarms = [run_aa(seed, number) for number in range(n)]
     return {
         "users": N_USERS,
@@ -161,7 +161,7 @@ def judge_aa(seed: int, n: int) -> dict[str, Any]:
 
 
 def judge_planted(seed: int, n: int) -> dict[str, Any]:
-    """Return how often a true effect was found, and the power that was stated, in %."""
+    """Return how often a true effect was found, and the stated power, in %."""
     planted = [run_planted(seed, number) for number in range(n)]
     power = float(np.mean([stated for _, _, stated in planted]))
     return {
@@ -175,7 +175,7 @@ def judge_planted(seed: int, n: int) -> dict[str, Any]:
 
 
 def judge_broken(seed: int, n: int) -> dict[str, Any]:
-    """Return how often the check of the sample ratio stopped each way of dividing users, in %."""
+    """Return how often the sample ratio check rejected each assignment, in %."""
     broken = [run_broken(seed, number) for number in range(n)]
     return {
         "users": N_USERS_BROKEN,

@@ -1,12 +1,11 @@
-"""What each part of the default brings, on validation users: the source of the second table of docs/quality.md.
+"""Ablations of the default on validation users: the source of the second table of docs/quality.md.
 
 python benchmarks/ablations.py movielens-100k --seeds 5
 python benchmarks/ablations.py deezer-europe --path deezer_europe.zip --seeds 2
 
-One setting at a time is changed from the dataset's preset. Variants of data that lacks what they change are left out.
-Differences are user by user over the same users and day ones, with a 95 % interval by bootstrap over users. Validation
-users choose the weights of `blend` too, which flatters all of its variants alike. Results go to
-docs/results/ablations-NAME.json.
+Each variant changes one setting of the dataset's preset; variants that change something the data lacks are skipped.
+Differences are paired by user and day one, with a 95 % bootstrap interval over users. The weights of `blend` are chosen
+on the same validation users, which inflates all of its variants alike. Results go to docs/results/ablations-NAME.json.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ FLAT = {
 
 
 def main(tables: str, path: Path | None = None, seeds: int = 5) -> None:
-    """Train every variant, and write precision and differences to the default."""
+    """Train every variant; write precision and differences to the default."""
     dataset, preset = open_tables(tables, path, None)
     rows: list[dict[str, Any]] = []
     default: dict[str, np.ndarray] = {}
@@ -57,11 +56,11 @@ def main(tables: str, path: Path | None = None, seeds: int = 5) -> None:
             row |= to_json(f"{strategy}_minus_default", bootstrap_mean(found[strategy] - default[strategy], users))
         rows.append(row)
         content = {"dataset": dataset.name, "users": "validation", "seeds": list(range(seeds)), "rows": rows}
-        write_results(content, RESULTS / f"ablations-{dataset.name}.json")  # row by row, since all of them take long
+        write_results(content, RESULTS / f"ablations-{dataset.name}.json")  # after each row: training takes long
 
 
 def variants_of(preset: Config) -> dict[str, dict[str, Any]]:
-    """Return what is changed from a preset, by name."""
+    """Return the changes of each variant to the preset."""
     return {
         "default": {},
         "the same day ones in every pass": {"sampled.day_ones": preset.cold_model.day_ones_per_pass},

@@ -1,14 +1,14 @@
-"""What it brings that near years of age share their users (`features.age_users`): docs/results/ages-NAME.json.
+"""Effect of pooling neighboring years of age (`features.age_users`): docs/results/ages-NAME.json.
 
 python benchmarks/ages.py movielens-100k --seeds 5
 firstday simulate small --users 6000 --items 3000 --days 60 && python benchmarks/ages.py small --seeds 5
 
-Three forms of the same data: ages as they are; everyone's age stored as the nearest of 18, 25, 35 and 45; and as the
-first year of a band (1, 18, 25, 35, 45, 50, 56, as MovieLens 1M has them). Those who are judged always tell their exact
-age. They are known by all of day one, by their profile alone, or by their age alone: day one and other columns are
-hidden, of everyone alike. How many users a year gathers is chosen on validation users by `group`, which needs no
-training; all strategies are then judged with the default and with years that stand alone. Test users took part in
-nothing. Differences are user by user over the same users and day ones, with a 95 % interval by bootstrap over users.
+There are three forms of the same training data: exact ages; ages rounded to the nearest of 18, 25, 35 and 45; and ages
+replaced by the first year of a band (1, 18, 25, 35, 45, 50, 56, as in MovieLens 1M). Judged users always give their
+exact age. Their input is all of day one, the profile alone, or the age alone; the rest is hidden from every strategy.
+The number of users pooled per year is chosen on validation users by `group`, which needs no training. All strategies
+are then judged with the default and without pooling. Test users take part in nothing else. Differences are paired by
+user and day one, with a 95 % bootstrap interval over users.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ NO_NETWORKS: Mapping[str, Any] = {
     "ranker.enabled": False,
     "recommend.warm_users": 0,
 }
-"""What `group` does not rest on, as small as it may be."""
+"""Minimal settings for everything that `group` does not depend on."""
 NUMBERS = (0.0, 6.0, 12.0, 25.0, 50.0, 100.0, 200.0, 400.0)
-"""Users that a year gathers, for `group`."""
+"""Values of `features.age_users` to try for `group`."""
 NEAREST = np.array([18, 25, 35, 45])
 BANDS = np.array([1, 18, 25, 35, 45, 50, 56])
 Key = tuple[str, str, str, float]
-"""Cohort, what is known, strategy, users that a year gathers."""
+"""Cohort, visible input, strategy, number of users pooled per year."""
 
 
 def to_nearest(ages: np.ndarray) -> np.ndarray:
-    """Return the nearest of the stored ages; among equals the younger."""
+    """Round to the nearest stored age; ties go to the younger."""
     nearest: np.ndarray = NEAREST[np.abs(ages[:, None] - NEAREST).argmin(axis=1)]
     return nearest
 
@@ -82,7 +82,7 @@ KNOWN: Mapping[str, Callable[[SignalBatch], SignalBatch]] = {
 def main(
     tables: str, path: Path | None = None, seeds: int = 5, *, only_group: bool = False, out: Path | None = None
 ) -> None:
-    """Train with every form (next to nothing, to judge `group` alone), and write the figures."""
+    """Train on every form (minimally, to judge `group` alone), and write the results."""
     dataset, preset = open_tables(tables, path, None)
     rows: list[dict[str, Any]] = []
     for form in FORMS:
@@ -97,14 +97,14 @@ def main(
 
 
 def write_rows(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """Return JSON with a row on each line."""
+    """Return JSON with one row per line."""
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
     return f'{json.dumps(head)[:-1]}, "rows": [\n{lines}\n]}}\n'
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Users of each cohort, whether no warm user has their age, and their precision in %, seed after seed."""
+    """Users of each cohort over all seeds: whether no warm user shares their age, and their precision in %."""
 
     users: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
     unseen: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
@@ -112,7 +112,7 @@ class Judged:
 
 
 def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, only_group: bool) -> None:
-    """Train with years alone and with the default, and add what the users of both cohorts get."""
+    """Train with the default and without pooling; append the results of both cohorts."""
     config = config.override("registration.cut_offs", 1)
     (part,) = hold_out(dataset, config, config.seed, find_cut_offs(dataset, config))
     dataset, split = part.dataset, part.split
@@ -133,7 +133,7 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
             for known, hide in KNOWN.items():
                 asked = replace(query, signals=hide(query.signals))
                 trials = [] if only_group else [(strategy, trained_with, asked) for strategy in LEARNED]
-                if not trained_with:  # what `group` rests on is in this model, too
+                if not trained_with:  # this model also has what `group` needs
                     trials += [
                         ("group", number, replace(asked, model=widen(asked.model, number))) for number in NUMBERS
                     ]
@@ -143,13 +143,13 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
 
 
 def widen(model: TrainedModel, number: float) -> TrainedModel:
-    """Return the model with years that gather so many users for `group`."""
+    """Return the model with this many users pooled per year of age, for `group`."""
     widths = choose_widths(model.profile_groups["age"].sizes, number) if number else None
     return replace(model, signal_encoder=replace(model.encoder, age_widths=widths))
 
 
 def compare(judged: Judged) -> list[dict[str, Any]]:
-    """Return mean precision of all users, and of those whose age no warm user has, and the gains over plain years."""
+    """Return mean precision and gains over no pooling, for all users and for those whose age no warm user shares."""
     rows = []
     for (cohort, known, strategy, number), of_seeds in judged.precision.items():
         users, unseen = np.concatenate(judged.users[cohort]), np.concatenate(judged.unseen[cohort])

@@ -1,13 +1,13 @@
-"""A simulated service with arriving users and new items: regret by registration day; writes docs/results/arrivals.json.
+"""Simulate a service with arriving users and new items: regret by registration day; writes docs/results/arrivals.json.
 
 python benchmarks/arrivals.py [--seeds 3]        about a quarter of an hour on one thread
 
-A picture is written, too: docs/images/arrivals-regret.svg.
+Also writes the plot docs/images/arrivals-regret.svg.
 
-For each seed a world is simulated and a model is trained on its warm users, who know nothing of the items that are to
-come. Then newcomers arrive for ten days (`simulated_arrivals`), and every policy meets the same of them. Regret
-is what the oracle's lists lead to, by true tastes, and the policy's do not. Differences are user by user, with 95 %
-intervals by bootstrap over users.
+For each seed, a world is simulated and a model is trained on its warm users, before any of the new items exist.
+Newcomers then arrive for ten days (`simulated_arrivals`); every policy meets the same newcomers. Regret is the
+difference in expected uses between the oracle's lists and the policy's, by true tastes. Differences are paired by user,
+with 95 % bootstrap intervals over users.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ KINDS: Mapping[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "larger": (OF_NEW, {"newcomers": 500}),
     "longer": (OF_NEW, {"newcomers": 500, "days": 20}),
 }
-"""Services by name: the one that is set, with standing and with fast drifting tastes, and larger ones in which it is
-seen what new items bring; their policies and changed settings."""
+"""Services by name, with their policies and changed settings: the default, static and fast drifting tastes, and larger
+services that show what new items bring."""
 
 
 def main(seeds: int = 3) -> None:
-    """Simulate, train, let users arrive, and write."""
+    """Simulate, train, run the service and write the results."""
     settings = {name: value for name, value in vars(ArrivalSettings()).items() if name != "seed"}
     settings["meeting"] = vars(settings["meeting"])
     content: dict[str, Any] = {"seeds": seeds, "warm_users": N_USERS, "items": N_ITEMS, "settings": settings}
@@ -73,13 +73,7 @@ def main(seeds: int = 3) -> None:
 
 
 def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
-    """Draw the regret of policies on the first day, by the day on which users registered, with 95 % intervals.
-
-    Parameters
-    ----------
-    cohorts
-        For each day of registration: ``day`` and ``first_day_regret``, by policy the mean and the ends of its interval.
-    """
+    """Plot first-day regret of each policy by registration day, with 95 % intervals."""
     names = [name for name in cohorts[0]["first_day_regret"] if any(of["first_day_regret"][name][0] for of in cohorts)]
     lines = {name: [(of["day"] + 1, Interval(*of["first_day_regret"][name])) for of in cohorts] for name in names}
     with drawing("arrivals", 3.3) as (figure, out):
@@ -92,16 +86,16 @@ def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What became of the policies with one seed.
+    """Results of all policies with one seed.
 
     Parameters
     ----------
     day, new_since
         See `Arrivals`.
     appeal
-        How likely users use each item that is seen on the last day, on average, shape (n_items,).
+        Mean probability that users use each item if seen on the last day, shape (n_items,).
     courses
-        By policy.
+        Results by policy.
     """
 
     day: np.ndarray
@@ -111,7 +105,7 @@ class Run:
 
 
 def run_kind(seed: int, kind: str) -> Run:
-    """Simulate a world, train, and let users arrive in a service."""
+    """Simulate a world, train, and run the service."""
     policies, changes = KINDS[kind]
     settings = ArrivalSettings(**changes, seed=seed)
     simulation = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed)
@@ -129,7 +123,7 @@ def run_kind(seed: int, kind: str) -> Run:
 
 @lru_cache(maxsize=8)
 def train_on_old_items(seed: int, days: int) -> TrainedModel:
-    """Train on the simulator's tables without what was done with items that are still to come in so many days."""
+    """Train on the simulator's tables, without interactions with items that appear in the next `days` days."""
     simulation = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed)
     new_since = draw_new_items(N_ITEMS, ArrivalSettings(days=days, seed=seed))
     with tempfile.TemporaryDirectory() as folder:
@@ -145,13 +139,13 @@ def train_on_old_items(seed: int, days: int) -> TrainedModel:
 
 
 def describe(runs: list[Run]) -> dict[str, Any]:
-    """Return hits and regret by policy, regret of the first day by cohort, and what was found of new items."""
+    """Return hits and regret by policy, first-day regret by cohort, and results on new items."""
     names = list(runs[0].courses)
     day = np.concatenate([run.day for run in runs])
     user = np.arange(len(day))
 
     def join(values_of: Callable[[Run, Course], np.ndarray]) -> np.ndarray:
-        """Return the sum over days of each user by policy, given values of shape (days, n_users)."""
+        """Sum values of shape (days, n_users) over days, per user and policy."""
         return np.column_stack(
             [np.concatenate([values_of(run, run.courses[name]).sum(axis=0) for run in runs]) for name in names]
         ).astype(np.float64)
@@ -191,7 +185,7 @@ def describe(runs: list[Run]) -> dict[str, Any]:
 
 
 def describe_new(runs: list[Run]) -> dict[str, Any]:
-    """Return what counting showed of new items, and how many of the best tenth it knows after the last day."""
+    """Return impressions and uses of new items, and how many of the best tenth are identified after the last day."""
     n_best = n_found = n_tried = 0
     by_day: dict[str, list[np.ndarray]] = {}
     for run in runs:

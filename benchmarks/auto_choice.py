@@ -1,10 +1,10 @@
-"""Simulate scores of strategies for classes of users, and compare rules by which `auto` chooses for each class.
+"""Simulate strategies' scores in classes of users, and compare the rules by which `auto` may choose for each class.
 
 python benchmarks/auto_choice.py
 
-Prints by how many percentage points each rule falls short of the best strategy of a class, on average, for classes of
-10 to 1,000 users: choosing the best mean of the class alone, of everybody, a test beyond chance (the rule before), and
-gains that are shrunk towards those of everybody (`firstday.training.selection.select`), by pseudo-users.
+Prints the mean regret of each rule against the best strategy of a class, in percentage points, for classes of 10 to
+1,000 users. The rules: the best mean of the class; the best mean of all users; a significance test (the previous rule);
+and gains shrunk towards those of all users (`firstday.training.selection.select`), by number of pseudo-users.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from firstday.training import selection
 NAMES = ("popular", "group", "blend", "segment", "personal", "neighbors", "direct", "soft_segments")
 SIZES = (10, 30, 100, 1000)
 OVERALL_SPREAD, CLASS_SPREAD = 3.0, 2.0
-"""Standard deviations of a strategy's gain over `popular` over all users, and of a class beside that, in points."""
+"""Standard deviations, in points, of a strategy's overall gain over `popular`, and of a class's deviation from it."""
 USER_SPREAD, OWN_SPREAD = 18.0, 8.0
-"""Of users' precision, which all strategies share, and of what is each strategy's own."""
+"""Standard deviations of users' precision: the part shared by all strategies, and the part specific to each."""
 N_WORLDS = 400
 
 Scores = Mapping[str, np.ndarray]
@@ -28,7 +28,7 @@ Rule = Callable[[Scores, Scores], str]
 
 
 def draw_world(rng: np.random.Generator) -> tuple[list[dict[str, np.ndarray]], list[dict[str, float]]]:
-    """Return the scores of the users of each class by strategy, and what is true of each class."""
+    """Return user scores of each class by strategy, and each class's true means."""
     overall = {name: 0.0 if name == "popular" else rng.normal(1.0, OVERALL_SPREAD) for name in NAMES}
     classes, truths = [], []
     for size in SIZES:
@@ -40,7 +40,7 @@ def draw_world(rng: np.random.Generator) -> tuple[list[dict[str, np.ndarray]], l
 
 
 def beyond_chance(of_class: Scores, overall: Scores) -> str:
-    """Choose as before: `blend`, unless another is better beyond chance; small classes are judged by everybody."""
+    """Previous rule: `blend` unless another strategy is significantly better; small classes use everyone's scores."""
     scores = overall if len(of_class["popular"]) < 30 else of_class
 
     def is_better(name: str, other: str) -> bool:
@@ -59,7 +59,7 @@ def best_mean(scores: Scores) -> str:
 
 
 def shrink(pseudo_users: float) -> Rule:
-    """Return the rule of `auto` with so many pseudo-users."""
+    """Return the rule of `auto` with the given number of pseudo-users."""
     return lambda of_class, overall: selection.select(of_class, overall, pseudo_users)[1]
 
 
@@ -72,7 +72,7 @@ RULES: dict[str, Rule] = {
 
 
 def measure_regret(n_worlds: int = N_WORLDS, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return by how many points each rule falls short of the best strategy, by size of the class, shape (n_sizes,)."""
+    """Return the regret of each rule against the best strategy, in points, by class size: shape (n_sizes,)."""
     rng = np.random.default_rng(seed)
     regret = {rule: np.zeros(len(SIZES)) for rule in RULES}
     for _ in range(n_worlds):

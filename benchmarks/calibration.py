@@ -1,12 +1,12 @@
-"""Whether probabilities of use are those of test users: the source of a table of docs/quality.md.
+"""Calibration of the probabilities of use on test users: the source of a table of docs/quality.md.
 
 python benchmarks/calibration.py movielens-100k --seeds 5
 python benchmarks/calibration.py deezer-europe --path deezer_europe.zip --seeds 3
 
-For each seed a model is trained, which fits the probability of each place to its validation users, and the lists of
-test users are looked at. The calibration error is the mean distance between what was said and what came true, over ten
-parts of all places, cut by what was said (ECE). Beside it stand two other ways, fitted to the same users:
-isotonic regression on the strategy's score, and on the place alone. Results go to docs/results/calibration-NAME.json.
+For each seed, a model is trained, which calibrates the probability at each rank on its validation users; it is then
+judged on the lists of test users. The expected calibration error (ECE) is the mean distance between predicted and
+actual share over ten equal-sized bins by prediction. It is compared with two alternatives fitted on the same users:
+isotonic regression on the strategy's score, and on the rank alone. Results go to docs/results/calibration-NAME.json.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WAYS = ("logistic", "isotonic on scores", "isotonic on places")
 
 
 def main(tables: str, path: Path | None = None, seeds: int = 5) -> None:
-    """Train for every seed, and write how well calibrated each strategy is, means over seeds."""
+    """Train for every seed; write the calibration of each strategy, averaged over seeds."""
     dataset, preset = open_tables(tables, path, None)
     by_seed = [judge_seed(dataset, preset, seed) for seed in range(seeds)]
     rows = [
@@ -48,7 +48,7 @@ def main(tables: str, path: Path | None = None, seeds: int = 5) -> None:
 
 
 def judge_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[str, float]]:
-    """Train for one seed and judge the probabilities of each strategy on its test users, in %."""
+    """Train for one seed and judge each strategy's probabilities on test users, in %."""
     preset = preset.override({"seed": seed, "registration.cut_offs": 1})
     (part,) = hold_out(dataset, preset, seed, find_cut_offs(dataset, preset))
     recommender = fit(part.dataset, part.split, preset)
@@ -71,7 +71,7 @@ def judge_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[st
 def lists_of(
     recommender: Recommender, dataset: Dataset, cohort: Cohort, strategy: str, most: int | None = None
 ) -> tuple[Answer, np.ndarray]:
-    """Return the lists that a strategy gives to those whom it answers, and their hits."""
+    """Return a strategy's lists for the users it answers, and their hits."""
     query = cohort_query(recommender, dataset, cohort, recommender.model.config.recommend.k)
     rows = np.arange(query.n_users)[:most]
     answer = find_strategy(strategy).recommend(query.take(rows))
@@ -83,7 +83,7 @@ def lists_of(
 
 
 def fit_others(answer: Answer, hits: np.ndarray, judged: Answer) -> Mapping[str, np.ndarray]:
-    """Fit the other ways to validation users, and return what they say of the lists judged."""
+    """Fit the alternatives on validation users; return their predictions for the judged lists."""
     from sklearn.isotonic import IsotonicRegression
 
     listed = answer.items >= 0
@@ -98,13 +98,13 @@ def fit_others(answer: Answer, hits: np.ndarray, judged: Answer) -> Mapping[str,
 
 
 def calibration_error(likely: np.ndarray, used: np.ndarray) -> float:
-    """Return the mean distance of what was said from what came true, over parts of equal size cut by what was said."""
+    """Return the expected calibration error over equal-sized bins by prediction."""
     parts = np.array_split(np.argsort(likely, kind="stable"), N_PARTS)
     return sum(len(part) * abs(float(likely[part].mean() - used[part].mean())) for part in parts) / len(likely)
 
 
 def log_loss(likely: np.ndarray, used: np.ndarray) -> float:
-    """Return the mean of -log of the probability that was given to what came true; lower is better."""
+    """Return the mean negative log-likelihood; lower is better."""
     likely = np.clip(likely, 1e-4, 1 - 1e-4)
     return -float(np.mean(used * np.log(likely) + (1 - used) * np.log(1 - likely)))
 

@@ -1,13 +1,13 @@
-"""What each component of `blend` earns, and what its defaults would be if they were chosen without a set.
+"""Contribution of each component of `blend`, and the defaults that leave-one-dataset-out selection would choose.
 
 python benchmarks/components.py --data ../shared/data                          all sets
 python benchmarks/components.py --data ../shared/data --only online-retail --only movielens-100k
 
-Renews docs/results/components.json and blend-defaults.json. Networks are trained once for each cut-off or seed; the
-weights of `blend` are fitted anew without each component in turn, and with other values of each default. Prints P@10
-and P@50 of `blend`, and what it loses without each component, with 95 % intervals over users; then, for each default
-and set, the value that is best on all other sets, and how far it is from today's on this one. Sets that are not asked
-for keep their rows.
+Renews docs/results/components.json and blend-defaults.json. Networks are trained once per cut-off or seed; the weights
+of `blend` are refitted without each component in turn, and with other values of each default. Prints P@10 and P@50 of
+`blend`, and the loss without each component, with 95 % intervals over users. Then prints, for each default and dataset,
+the value that is best on all other datasets, and its difference to the current one on this dataset. Datasets that are
+not requested keep their rows.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ DEFAULTS: dict[str, tuple[ModuleType, str, tuple[float, ...]]] = {
     "days of the trend": (trend, "TREND_DAYS", (7, 14, 30)),
     "weight of the trend": (trend, "TREND_WEIGHT", (0.0, 0.25, 0.5, 1.0)),
 }
-"""Where each default stands, and the values to try, today's among them."""
+"""Module and name of each default, and the values to try, including the current one."""
 
 
 def main(data: list[Path] = [], only: list[str] = [], seeds: int = 3) -> None:
-    """Measure sets, all that `data` has if none is named, and join them to what was measured before."""
+    """Measure datasets, by default all in `data`, and merge the results with earlier ones."""
     path = RESULTS / "components.json"
     content = read_results(path)
     for name, copy in find_sets(only, data).items():
@@ -60,9 +60,9 @@ def main(data: list[Path] = [], only: list[str] = [], seeds: int = 3) -> None:
 
 
 def choose_without(content: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """Return for each default and set the value that is best on the others, and its P@10 and P@50 minus today's here.
+    """Return, by default and dataset, the value best on the other datasets, and its gain in P@10 and P@50 on this one.
 
-    Best is the mean over sets of precision relative to today's value, at 10 and at 50 alike.
+    Best is the highest mean, over datasets, of precision relative to the current value, at 10 and 50 alike.
     """
     chosen: dict[str, dict[str, list[float]]] = {}
     content = {of: found for of, found in content.items() if "defaults" in found}
@@ -78,7 +78,7 @@ def choose_without(content: Mapping[str, Any]) -> dict[str, dict[str, list[float
 
 
 def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
-    """Return precision of `blend` in %, what is lost without each component, and that with other defaults."""
+    """Return precision of `blend` in %, its loss without each component, and its precision with other defaults."""
     dataset, config = open_set(name, copy)
     cut_offs = find_cut_offs(dataset, config)
     found: dict[str, list[np.ndarray]] = {}
@@ -117,7 +117,7 @@ def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Validation users and cold users, asking models, and what the item weights of each were learned from."""
+    """Validation and cold users with their models, and the training data of each model's item weights."""
 
     folds: list[Fold]
     query: Query
@@ -126,19 +126,19 @@ class Trained:
     config: Config
 
     def answer(self) -> np.ndarray:
-        """Return the lists of `blend` with weights that are fitted now."""
+        """Return the lists of `blend` with refitted weights."""
         model = replace(self.query.model, blending=weights.choose_blending(self.folds))
         return answer_all(replace(self.query, model=model), "blend").items
 
     def renew(self, module: ModuleType) -> Trained:
-        """Learn again what depends on the constants of a module."""
+        """Relearn what depends on a module's constants."""
         if module is trend:
             trend_now = trend.measure_trend(self.holdout.dataset, self.holdout.split, self.config)
             return replace(self, query=replace(self.query, model=replace(self.query.model, trend=trend_now)))
         return self.learn_item_weights() if module is ease else self
 
     def learn_item_weights(self) -> Trained:
-        """Learn the item weights of all models again."""
+        """Relearn the item weights of all models."""
         learned = [ease.learn_item_weights(*data) for data in self.learned_from]
         folds = [fold.with_settings(item_weights=of) for fold, of in zip(self.folds, learned, strict=False)]
         model = replace(self.query.model, item_weights=learned[-1])
@@ -146,7 +146,7 @@ class Trained:
 
 
 def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
-    """Train a model, and keep the validation users' models beside it."""
+    """Train a model; also keep the folds of validation users."""
     learn, choose = ease.learn_item_weights, weights.choose_weights
     learned_from: list[tuple[Any, ...]] = []
     folds: list[Fold] = []
@@ -168,7 +168,7 @@ def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
 
 @contextmanager
 def changed(module: ModuleType, name: str, value: Any) -> Iterator[None]:
-    """Give a name of a module another value for a while."""
+    """Temporarily replace a module attribute."""
     before = vars(module)[name]
     vars(module)[name] = value
     try:

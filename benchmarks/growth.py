@@ -1,10 +1,10 @@
-"""How time and memory grow with users and with interactions, and where they end: writes docs/results/growth.json.
+"""Scaling of time and memory with users and interactions, up to the limit: writes docs/results/growth.json.
 
 python benchmarks/growth.py                                  10,000 and 100,000 users, and more interactions a user
 python benchmarks/growth.py --users 1000000 --no-events      takes most of an hour on 2 cores, and up to 24 GiB
 
-What is not measured now (sizes, or stages of a size) stays as it is. Every stage is a process of its own; peak memory
-is what the operating system says of it.
+Sizes and stages that are not measured keep their earlier figures. Each stage runs in its own process; peak memory is
+reported by the operating system.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def main(
     *,
     events: bool = True,
 ) -> None:
-    """Train on and evaluate services of up to so many users, and write the figures.
+    """Train on and evaluate services of the given sizes, and write the figures.
 
-    Tables and models are in `folder` meanwhile; without `events`, the rows in which only events grow are left out.
+    Temporary tables and models go to `folder`. Without `events`, the rows in which only events grow are skipped.
     """
     path = RESULTS / "growth.json"
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -54,7 +54,7 @@ def main(
 
 
 def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, judge_up_to: int) -> dict[str, Any]:
-    """Simulate a service of a size, check, train and evaluate."""
+    """Simulate a service of a given size, check, train and evaluate."""
     tables, model = folder / "tables", folder / "model"
     row: dict[str, Any] = {"users": n_users, "items": n_items}
     sizes = ("--users", str(n_users), "--items", str(n_items))
@@ -77,7 +77,7 @@ def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, judge
 
 
 def grow_events(folder: Path, n_items: int) -> list[dict[str, Any]]:
-    """Give the same users the same interactions several times over, a second later each time: only events grow."""
+    """Repeat each user's interactions several times, a second later each time, so that only events grow."""
     tables = folder / "repeated"
     run("simulate", str(tables), "--users", str(REPEATED_USERS), "--items", str(n_items))
     original = sorted((tables / "interactions").iterdir())
@@ -100,14 +100,14 @@ def count(tables: Path) -> int:
 
 
 def run(*arguments: str) -> dict[str, float]:
-    """Run a command of firstday; return its wall time in seconds and its peak memory in GiB."""
+    """Run a firstday command; return its wall time in seconds and its peak memory in GiB."""
     began = perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "firstday", *arguments], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"error: firstday {' '.join(arguments)} failed.")
-    scale = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
+    scale = 2**30 if sys.platform == "darwin" else 2**20  # ru_maxrss is in bytes on macOS, in KiB elsewhere
     found = {"seconds": round(perf_counter() - began, 1), "peak_gib": round(usage.ru_maxrss / scale, 2)}
     print(f"{arguments[0]:9} {found['seconds']:8.1f} s {found['peak_gib']:6.2f} GiB", flush=True)
     return found

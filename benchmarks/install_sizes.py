@@ -1,9 +1,9 @@
-"""Measure what an install brings, and renew docs/results/install-sizes.json.
+"""Measure the size of an install, and renew docs/results/install-sizes.json.
 
 python benchmarks/install_sizes.py
 
-Sizes are those of the files of the packages in the running environment (`make install` has them all). What the base
-install and each extra bring is followed through what the packages say that they need.
+Sizes are those of the package files in the running environment; `make install` installs all of them. The packages of
+the base install and of each extra are found by following the declared dependencies.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ OUT = Path(__file__).parents[1] / "docs" / "results" / "install-sizes.json"
 PYPROJECT = tomllib.loads((OUT.parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PROJECT, OPTIONAL = PYPROJECT["name"], PYPROJECT["optional-dependencies"]
 FOR_MAKERS = {"dev", "docs", "test"}
-"""Extras of those who work on firstday."""
+"""Extras for developing firstday."""
 
 
 def requirements(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
-    """Yield what a package needs here, with some of its extras."""
+    """Yield the requirements of a package with some extras in this environment."""
     if name == PROJECT:
         texts = [*PYPROJECT["dependencies"], *(text for extra in extras for text in OPTIONAL[extra])]
     else:
@@ -39,7 +39,7 @@ def requirements(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
 
 
 def follow(name: str, extras: frozenset[str], seen: dict[str, frozenset[str]]) -> None:
-    """Add to `seen` what a package needs, and what that needs."""
+    """Add the transitive requirements of a package to `seen`."""
     for requirement in requirements(name, extras):
         needed, wanted = canonicalize_name(requirement.name), frozenset(requirement.extras)
         if needed == PROJECT or (needed in seen and wanted <= seen[needed]):
@@ -49,14 +49,14 @@ def follow(name: str, extras: frozenset[str], seen: dict[str, frozenset[str]]) -
 
 
 def size_mb(name: str) -> float:
-    """Return how much the files of a package take, in millions of bytes."""
+    """Return the size of a package's files in MB."""
     found = distribution(name)
     paths = (Path(str(found.locate_file(file))) for file in found.files or ())
     return round(sum(path.stat().st_size for path in paths if path.is_file()) / 1e6, 1)
 
 
 def brought_by(extras: frozenset[str], without: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
-    """Return the packages that an extra brings and others do not, largest first."""
+    """Return the packages that an extra adds to `without`, largest first."""
     seen: dict[str, frozenset[str]] = {}
     follow(PROJECT, extras, seen)
     packages = [(size_mb(name), name) for name in seen.keys() - {*without}]
@@ -64,7 +64,7 @@ def brought_by(extras: frozenset[str], without: Iterable[str] = ()) -> dict[str,
 
 
 def main() -> None:
-    """Measure the base install and every extra, and write them down."""
+    """Measure the base install and every extra, and write the sizes."""
     try:
         base = brought_by(frozenset())
         parts = {extra: brought_by(frozenset({extra}), base) for extra in OPTIONAL if extra not in FOR_MAKERS}

@@ -1,4 +1,4 @@
-"""How good lists are after a few questions, by what is asked: simulated on users whose likes are known."""
+"""Quality of lists after a few questions, by questioning strategy: simulated on users whose likes are known."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from firstday.sparse import SparseRows, contains
 from firstday.training.fit import fit
 
 ARMS = ("segments", "popular", "random")
-"""Ways to choose questions: the questionnaire's, by mutual information with the segment; the most used; at random."""
+"""Ways to choose questions: by mutual information with the segment (the questionnaire's); by popularity; at random."""
 
 Chooser = Callable[[int, Answers], int]
-"""Given a user's position and their answers so far, returns what to ask next."""
+"""Takes a user's row and their answers so far; returns the next target to ask about."""
 
 
 @dataclass(frozen=True, eq=False)
 class Interview:
-    """What some users were asked and answered.
+    """Questions and answers of some users.
 
     Parameters
     ----------
     targets
-        What the questions were about, in the order asked, integers, shape (n_users, n_questions).
+        Targets of the questions, in the order asked, integers, shape (n_users, n_questions).
     yes
         Whether the answer was yes, shape (n_users, n_questions).
     """
@@ -49,7 +49,7 @@ class Interview:
     yes: np.ndarray
 
     def first(self, n: int) -> Interview:
-        """Return the interview broken off after n questions."""
+        """Return the first n questions and answers."""
         return Interview(self.targets[:, :n], self.yes[:, :n])
 
     def answers_of(self, user: int) -> Answers:
@@ -59,16 +59,9 @@ class Interview:
 
 
 def interview(choose: Chooser, would_say: SparseRows, n_questions: int) -> Interview:
-    """Ask each user some questions, each chosen by the answers before.
+    """Ask each user some questions, each chosen by the previous answers alone.
 
-    Parameters
-    ----------
-    choose
-        Sees nothing of a user but the answers.
-    would_say
-        What each user says yes to, shape (n_users, n_targets); no to all else.
-    n_questions
-        How many are asked.
+    `would_say`, shape (n_users, n_targets), has the targets that each user says yes to; they say no to all others.
     """
     targets = np.zeros((would_say.n_rows, n_questions), dtype=np.int64)
     yes = np.zeros(targets.shape, dtype=bool)
@@ -82,14 +75,9 @@ def interview(choose: Chooser, would_say: SparseRows, n_questions: int) -> Inter
 
 
 def choosers(questionnaire: Questionnaire, *, seed: int) -> dict[str, Chooser]:
-    """Return a way to choose questions for each of `ARMS`; all ask about the same candidates.
+    """Return a question chooser for each of `ARMS`; all share the questionnaire's candidates.
 
-    Parameters
-    ----------
-    questionnaire
-        Chooses the questions of `segments`; has the candidates.
-    seed
-        Seed of the random questions: each user is asked other ones.
+    `seed` is that of the random questions, which differ by user.
     """
     candidates = questionnaire.candidates
 
@@ -110,13 +98,13 @@ def choosers(questionnaire: Questionnaire, *, seed: int) -> dict[str, Chooser]:
 REFERENCE = "popular"
 N_QUESTIONS = (0, 1, 3, 5)
 LISTS = ("answers", "yeses", "blend")
-"""Ways to make the list: by all answers; the same by yeses alone; a strategy that takes yeses as used on day one."""
+"""Ways to make lists: from all answers; from yes answers alone; by a strategy that treats these as day-one uses."""
 
 
 def list_by_answers(
     warm: AnsweringUsers, interviews: Interview, excluded: SparseRows, k: int, *, noes: bool = True
 ) -> np.ndarray:
-    """Return lists by the answers, with or without the noes, int32, shape (n_users, k), without excluded items."""
+    """Return lists from the answers, with or without the noes, int32, shape (n_users, k), without excluded items."""
     score = lru_cache(200)(warm.score)
     lists = []
     for user in range(len(interviews.targets)):
@@ -130,7 +118,7 @@ def list_by_answers(
 def list_by_strategy(
     recommender: Recommender, entity: str, interviews: Interview, excluded: SparseRows, k: int, strategy: str
 ) -> np.ndarray:
-    """Return a strategy's lists where the yeses are all that is known; see `list_by_answers`."""
+    """Return a strategy's lists from the yes answers alone; see `list_by_answers`."""
     model = recommender.model
     n_users = len(interviews.targets)
     rows, turns = np.nonzero(interviews.yes)
@@ -142,16 +130,16 @@ def list_by_strategy(
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """The users of one seed after their interviews.
+    """Results of one seed's interviews.
 
     Parameters
     ----------
     users
         `user_ix`, shape (n,).
     precision
-        By list, arm, number of questions and rule (`own`, `common`): in %, shape (n,).
+        In %, shape (n,), by list, arm, number of questions and rule (`own`, `common`).
     n_yes
-        By arm and number of questions, shape (n,).
+        Number of yes answers, shape (n,), by arm and number of questions.
     """
 
     users: np.ndarray
@@ -171,36 +159,36 @@ def try_questions(
     settings: QuestionSettings | None = None,
     seed: int = 0,
 ) -> Trial:
-    """Interview users of whom nothing is known, in every way, and judge the lists that follow.
+    """Interview unknown users in every way, and judge the resulting lists.
 
     Parameters
     ----------
     recommender
-        A model that knows nothing of them, and keeps warm users.
+        A model not trained on these users, with kept warm users.
     users
         `user_ix`, shape (n,).
     used
-        Items that each uses at any time, in the model's indexes, shape (n, n_items): they say yes to these, or to what
-        these belong to.
+        All items each user ever uses, in the model's indices, shape (n, n_items): users say yes to these, or to the
+        entities these belong to.
     entity
-        What is asked about.
+        Entity that questions are about.
     n_questions
-        After how many questions lists are judged.
+        Numbers of questions after which lists are judged.
     lists
-        Ways to make them: `answers`, `yeses`, or names of strategies.
+        Ways to make lists: `answers`, `yeses`, or names of strategies.
     arms
         Ways to choose questions.
     settings
-        Of the questionnaire, for all arms.
+        Settings of the questionnaire, for all arms.
     seed
         Seed of the random questions.
 
     Returns
     -------
     Trial
-        Precision is hits / min(k, relevant). Items that were asked about are left out of the list, and relevant are
-        the others that the user uses: under the rule `own` those that this arm did not ask about, under `common` those
-        that no arm asked about, which then are left out of all lists.
+        Precision is hits / min(k, relevant). Items asked about are excluded from the list. Relevant are the user's
+        other items: under the rule `own` those that this arm did not ask about, under `common` those that no arm asked
+        about, which are then excluded from all lists.
     """
     model = recommender.model
     questionnaire, k = Questionnaire.of(model, entity, settings), model.config.recommend.k
@@ -231,7 +219,7 @@ def try_questions(
 
 
 def _asked_items(targets: np.ndarray, entity: str, used: SparseRows) -> SparseRows:
-    """Return the items that questions were about, targets of shape (n_users, n_questions), in the shape of `used`."""
+    """Return the items behind the asked targets, shape (n_users, n_questions), in the shape of `used`."""
     if entity != ITEM:
         return SparseRows.empty(used.n_rows, used.n_columns)
     rows = np.repeat(np.arange(len(targets)), targets.shape[1])
@@ -239,7 +227,7 @@ def _asked_items(targets: np.ndarray, entity: str, used: SparseRows) -> SparseRo
 
 
 Variant = tuple[str, QuestionSettings]
-"""A way to choose questions, of `ARMS`, and settings."""
+"""A way to choose questions, one of `ARMS`, and its settings."""
 
 
 def run_onboarding(
@@ -253,12 +241,12 @@ def run_onboarding(
     variants: Mapping[str, Variant] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Split, train and judge questions once for each seed, on cold users; return the results as JSON values.
+    """Split, train and judge questions on cold users, once per seed; return the results as JSON values.
 
-    `variants` are other ways to choose questions and settings, judged on validation users, lists by all answers.
+    `variants` are other ways to choose questions and settings, judged on validation users with lists from all answers.
     """
     variants = variants or {}
-    config = config.override("protocol", "sampled")  # nothing of a day one is known, whatever the log says
+    config = config.override("protocol", "sampled")  # day ones are hidden, even if the log has them
     trials: list[Trial] = []
     means: dict[str, list[dict[int, np.ndarray]]] = {name: [] for name in variants}
     for seed in seeds:
@@ -296,7 +284,7 @@ def run_onboarding(
 
 
 def summarise(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """Return a row for each list, arm and number of questions, with intervals over users and ratios to `popular`."""
+    """Return a row per list, arm and number of questions, with intervals over users and ratios to `popular`."""
     user = np.concatenate([trial.users for trial in trials])
     joined = {key: np.concatenate([trial.precision[key] for trial in trials]) for key in trials[0].precision}
     rows = []

@@ -1,9 +1,9 @@
-"""How good lists get when more is known of cold users: the figures of docs/quality.md on what remains to be gained.
+"""Quality of lists by number of known items per cold user: figures of docs/quality.md on the remaining potential.
 
 python benchmarks/known_items.py movielens-100k --seeds 3
 
-Each row gives every user, warm and cold, a day one of the same number of items (at most half of what they use), trains
-on the warm ones and judges the cold ones. Writes docs/results/known-items-NAME.json.
+In each row, every user, warm and cold, has a day one of the same number of items (at most half of their items). The
+model is trained on the warm users and judged on the cold ones. Writes docs/results/known-items-NAME.json.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STRATEGIES = ("popular", "segment", "direct", "blend", "user_user")
 
 
 def main(tables: str, path: Path | None = None, seeds: int = 3) -> None:
-    """Evaluate with every size, and write the figures."""
+    """Evaluate every size, and write the figures."""
     dataset, preset = open_tables(tables, path, None)
     rows = []
     for size in SIZES:

@@ -1,16 +1,16 @@
-"""A first ten days of a service that is killed again and again: all that was acknowledged must be there, and once.
+"""Durability over a service's first ten days with repeated kills: everything acknowledged must be stored exactly once.
 
     python benchmarks/lifecycle.py MODEL [--users 2000] [--days 10] [--kills 20] [--tables OUT] [--out OUT]
 
-Newcomers come on each day, tell their profile, get lists that are recorded, use some of what they see, and come back on
-later days; every third client says what was really seen of a list. Meanwhile the server is killed at random moments
-(SIGKILL) and started again; what was not answered is sent again under the same ids, as clients do. An experiment runs.
-On each day the store is exported, while requests go on, and another model takes over. In the end every acknowledged
-event, impression and assignment must be in the store and in the tables, once. Then a model is trained on the tables,
-and the experiment is reported from them. First with SQLite, then with Redis.
+Newcomers arrive on each day, send their profile, get recorded lists, use some of what they see, and return on later
+days; every third client reports which items of a list were really seen. Meanwhile the server is killed at random
+moments (SIGKILL) and restarted; clients retry unanswered requests under the same ids. An experiment runs. On each day
+the store is exported under load, and another model takes over. In the end, every acknowledged event, impression and
+assignment must be in the store and in the tables exactly once. Then a model is trained on the tables, and the
+experiment is reported from them. First with SQLite, then with Redis.
 
-A day lasts seconds. To train and to report, times of receipt are stretched to those days; `--tables` keeps the tables
-of each store in that form.
+A day lasts seconds. For training and reporting, times of receipt are stretched to full days; `--tables` keeps the
+tables of each store in that form.
 """
 
 from __future__ import annotations
@@ -50,32 +50,32 @@ SETTINGS = {"log_requests": "false", "experiment": EXPERIMENT}
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
 TRAINING = "[registration]\ntarget_days = 3.0\n"
-"""Settings to train by: ten days are a short log, and whoever came in them has used few items."""
+"""Training settings for a short log of ten days, in which newcomers used few items."""
 
 
 @dataclass
 class Ledger:
-    """What the service acknowledged, and what it may have kept without saying so."""
+    """What the service acknowledged, and what it may have stored without acknowledging."""
 
     lists: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    """The items of each recorded list, by user and list."""
+    """Items of each recorded list, by user and list."""
     uses: dict[tuple[str, int], tuple[str, str]] = field(default_factory=dict)
-    """The item and the list of each use, by user and time in ms, which no two events of a user share."""
+    """Item and list of each use, by user and time in ms, which is unique per user."""
     seen: dict[tuple[str, int], tuple[str, str]] = field(default_factory=dict)
-    """The same of what clients say was seen."""
+    """The same for items reported as seen."""
     profiles: dict[str, int] = field(default_factory=dict)
-    """Ages."""
+    """Age of each user."""
     variants: dict[str, str] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
-    """Versions that answered."""
+    """Model versions that answered."""
     lost_answers: int = 0
-    """Requests for a recorded list that were not answered: it may be kept."""
+    """Number of unanswered requests for a recorded list, which may have been stored."""
     sent_again: int = 0
-    """Events that were sent more than once."""
+    """Number of events sent more than once."""
 
 
 class Service:
-    """A server that is killed now and then, and what its clients do about it."""
+    """A server that is killed now and then, and retries of its clients."""
 
     def __init__(self, server: ServerProcess) -> None:
         self.server, self.up = server, asyncio.Event()
@@ -83,7 +83,7 @@ class Service:
         self.kills = 0
 
     async def kill(self) -> None:
-        """Kill the process and start it again."""
+        """Kill the process and restart it."""
         self.up.clear()
         self.server.process.kill()
         await asyncio.to_thread(self.server.process.wait)
@@ -92,7 +92,7 @@ class Service:
         self.up.set()
 
     async def try_once(self, connection: list[Connection], request: bytes) -> Any:
-        """Send a request; None where no answer came."""
+        """Send a request; return None if there is no answer."""
         await self.up.wait()
         try:
             if not connection:
@@ -111,7 +111,7 @@ class Service:
 
 @dataclass
 class Client:
-    """Someone's application, which serves users one after the other."""
+    """An application that serves one user after another."""
 
     service: Service
     ledger: Ledger
@@ -119,14 +119,14 @@ class Client:
     connection: list[Connection] = field(default_factory=list)
 
     async def visit(self, user: str, day: int, *, is_new: bool) -> None:
-        """Let a user come by: a profile if they are new, a list or two, and what they use of it."""
+        """Simulate a visit: a profile if the user is new, one or two lists, and uses of some items."""
         if is_new:
             age = self.rng.randrange(16, 70)
             request = write_request("PUT", f"/v1/users/{user}", {"age": age})
             while await self.service.try_once(self.connection, request) is None:
                 pass
             self.ledger.profiles[user] = age
-        # The second half of a day: what the service took on it is put into the first, see `place`.
+        # Second half of the day: what the service received on that day is moved to the first half, see `place`.
         at_ms = day * DAY_MS + DAY_MS // 2 + self.rng.randrange(DAY_MS // 2 - 1_000_000)
         for _ in range(self.rng.randint(1, 2)):
             await self._see_a_list(user, at_ms)
@@ -177,7 +177,7 @@ class Client:
             self.ledger.sent_again += len(bodies)
         check(answer["accepted"] + answer["duplicates"] == len(bodies), "events are missing in the answer")
         check(tries > 1 or answer["duplicates"] == 0, "new events were called known")
-        if self.rng.random() < 0.1:  # an impatient client sends a batch again that arrived
+        if self.rng.random() < 0.1:  # an impatient client resends a batch that arrived
             again = await self.service.try_once(self.connection, request)
             check(again is None or again["duplicates"] == len(bodies), "events that were acknowledged are not known")
         self.ledger.uses.update(uses)
@@ -196,7 +196,7 @@ async def run_command(*arguments: str | Path) -> None:
 async def live(
     server: ServerProcess, folder: Path, model: Path, n_users: int, n_days: int, n_kills: int, redis: str, seed: int
 ) -> tuple[Ledger, dict[str, Any], list[float]]:
-    """Let all days pass; return what was acknowledged, counts, and when each day began, in seconds since 1970."""
+    """Run all days; return what was acknowledged, counts, and the start of each day in seconds since 1970."""
     rng, ledger, service = random.Random(seed), Ledger(), Service(server)
     trained = open_model(model).model
     begins: list[float] = []
@@ -241,7 +241,7 @@ async def live(
 
         kills_today = n_kills * (day + 1) // n_days - n_kills * day // n_days
         jobs = [work(client) for client in clients] + [kill(kills_today)]
-        if day:  # of the day before, while this one goes on
+        if day:  # the previous day, while this one goes on
             jobs += [export(), reload(day)]
         await asyncio.gather(*jobs)
         arrived += new
@@ -252,7 +252,7 @@ async def live(
 
 
 async def compare_store(url: str, ledger: Ledger) -> dict[str, int]:
-    """Check that the service has of each user what it acknowledged, each thing once."""
+    """Check that the service has everything it acknowledged for each user, exactly once."""
     connection = await Connection.open(url)
     unanswered = 0
     for user in ledger.profiles:
@@ -276,7 +276,7 @@ async def compare_store(url: str, ledger: Ledger) -> dict[str, int]:
 
 
 def compare_tables(out: Path, ledger: Ledger) -> dict[str, int]:
-    """Check that the tables have all that was acknowledged, each thing once."""
+    """Check that the tables have everything acknowledged, exactly once."""
     table = pl.read_parquet(out / "interactions")
     ms = (pl.col("timestamp").dt.epoch("ms") - int(BEGIN.timestamp() * 1000)).alias("ms")
     rows = table.with_columns(ms)
@@ -320,7 +320,7 @@ def compare_tables(out: Path, ledger: Ledger) -> dict[str, int]:
 
 
 def stretch(out: Path, target: Path, begins: list[float]) -> None:
-    """Copy tables, with times of receipt as if each day had lasted a day."""
+    """Copy tables, with times of receipt stretched to full days."""
     days = len(begins) - 1
     shutil.copytree(out, target)
     for path in target.rglob("*.parquet"):
@@ -334,13 +334,13 @@ def stretch(out: Path, target: Path, begins: list[float]) -> None:
 
 
 def place(when: float, begins: list[float], n_days: int) -> float:
-    """Return the day in which something was received, and how much of its first half had passed."""
+    """Return the day in which something was received, and the elapsed fraction of its first half."""
     day = max(0, min(n_days - 1, sum(begin <= when for begin in begins) - 1))
     return day + min(0.999, (when - begins[day]) / (begins[day + 1] - begins[day])) / 2
 
 
 async def learn(tables: Path, folder: Path, ledger: Ledger) -> dict[str, Any]:
-    """Train a model on the tables and report on the experiment, as commands do; check that all users are in both."""
+    """Train a model on the tables and report the experiment by command; check that both cover all users."""
     settings, model, report = folder / "settings.toml", folder / "trained", folder / "report.json"
     settings.write_text(TRAINING)
     name = EXPERIMENT.partition(":")[0]
@@ -371,12 +371,12 @@ def run(
     *,
     learns: bool = True,
 ) -> dict[str, Any]:
-    """Run all days with one store; the tables are in `folder`. To learn from them takes some hundred users.
+    """Run all days with one store; the tables are in `folder`. Learning from them takes some hundred users.
 
     Raises
     ------
     BrokenPromiseError
-        Something acknowledged is lost, or there twice.
+        Something acknowledged is lost or duplicated.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(model, folder / "model")
@@ -419,7 +419,7 @@ def main(
     tables: Path | None = None,
     out: Path | None = None,
 ) -> None:
-    """Run the days with SQLite, then with Redis; keep the tables of each store in a folder of `tables`."""
+    """Run the days with SQLite, then with Redis; keep the tables of each store in a subfolder of `tables`."""
     results = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

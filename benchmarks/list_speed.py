@@ -1,13 +1,13 @@
-"""What a list costs by each strategy beside `segment`, and whether quick lists are those of the full computation.
+"""Cost of a list by strategy relative to `segment`, and agreement of fast lists with the full computation.
 
     firstday simulate /tmp/service --users 100000 --items 50000
     firstday train /tmp/service --out /tmp/service-model
     python benchmarks/list_speed.py /tmp/service /tmp/service-model        renews docs/results/list-speed.json
 
-The users are those of the tables who registered last, with what they did on their first day. Each strategy answers for
-one user at a time, and for 32 at once, in turns on one core; a time is processor time, the median of rounds, and a
-ratio is that to `segment` in the same run. `blend` is compared place by place with the full computation, which takes
-every item for a candidate; so is `neighbors`, which then looks at every kept user.
+Users are the latest to register in the tables, with their first day. Each strategy answers for one user at a time, and
+for batches of 32, in turns on one core. Times are processor times, medians over rounds; ratios are to `segment` in the
+same run. `blend` is compared rank by rank with the full computation, in which every item is a candidate; so is
+`neighbors`, which then searches all kept users.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(tables: Path, model_folder: Path, n_users: int = 1024, rounds: int = 5)
 
 
 def read_newcomers(tables: Path, n_users: int) -> list[Signals]:
-    """Return what the users who registered last did on their first day, at least a day before the log ends."""
+    """Return the first-day signals of the latest users to register, at least a day before the log ends."""
     interactions = pl.scan_parquet(tables / "interactions" / "*.parquet")
     end = interactions.select(pl.col("timestamp").max()).collect().item()
     users = pl.read_parquet(tables / "users.parquet").filter(pl.col("registered_at") < end - pl.duration(days=1))
@@ -88,7 +88,7 @@ def read_newcomers(tables: Path, n_users: int) -> list[Signals]:
 
 @contextmanager
 def full_computation() -> Iterator[None]:
-    """Let every item be scored and every kept user be looked at."""
+    """Score every item and search every kept user."""
     before = people.N_SEARCHED, blend.N_CANDIDATES
     people.N_SEARCHED, blend.N_CANDIDATES = 10**9, 10**9
     try:
@@ -98,7 +98,7 @@ def full_computation() -> Iterator[None]:
 
 
 def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -> dict[str, float]:
-    """Return shares of places of the quick lists, in %: with the same item as in the full list, or with any of it."""
+    """Return the share of ranks in % at which fast lists have the same item as full ones, or any of their items."""
     with full_computation():
         full = recommender.answer_users(users, K, strategy).answer.items
     quick = np.concatenate([recommender.answer_users([user], K, strategy).answer.items for user in users])
@@ -110,7 +110,7 @@ def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -
 
 
 def time_strategies(recommender: Recommender, users: Sequence[Signals], n_rounds: int) -> dict[str, dict[str, float]]:
-    """Return the processor time of one user's list in ms, one by one and together, by strategy."""
+    """Return the processor time per user in ms, one by one and in batches, by strategy."""
     found: dict[str, dict[str, list[float]]] = {}
     for round_number in range(n_rounds + 1):
         for strategy in STRATEGIES:
@@ -119,7 +119,7 @@ def time_strategies(recommender: Recommender, users: Sequence[Signals], n_rounds
                 began = process_time()
                 for part in parts:
                     recommender.answer_users(part, K, strategy)
-                if round_number:  # the first one fills caches
+                if round_number:  # the first round fills caches
                     took = 1e3 * (process_time() - began) / n
                     found.setdefault(strategy, {}).setdefault(name, []).append(took)
     return {

@@ -1,10 +1,10 @@
-"""Switch off one rule, promise or guard at a time, and see whether the tests notice.
+"""Mutation tests: disable one rule, promise or guard at a time, and check that a test fails.
 
 python benchmarks/mutants.py                     all of them, one after another: some twenty minutes
 python benchmarks/mutants.py rules               those of `rules`, `stores` or `leakage` alone
 
-Each change is made in a copy of the sources, and the tests beside it run against that copy until the first one fails.
-Prints what survived; exit status 1 where something did.
+Each change is made in a copy of the sources; its tests run against that copy until the first failure. Prints surviving
+mutants, and exits with status 1 if there are any.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ STORES = (
     (STORE, "if us >= oldest_us or kind not in EXPIRING:", "if True:"),
     (STORE, "self.last_us = max(self.last_us + 1, self.now_us())", "self.last_us = self.now_us()"),
 )
-"""Promises of the stores: file, code, and what stands in its place."""
+"""Promises of the stores: file, code, and its replacement."""
 LEAKAGE = (
     (SNAPSHOT, 'rows.filter(pl.col("timestamp") < now)\n', "rows\n", SPLIT_TESTS),
     (SNAPSHOT, "np.flatnonzero(find_first_seen(dataset) < moment)", "np.arange(len(dataset.items))", SPLIT_TESTS),
@@ -78,12 +78,12 @@ LEAKAGE = (
     ("recommend/strategies/blend.py", "promise[closed.row_of_entry(), closed.columns] = CLOSED", "pass", LIST_TESTS),
     ("recommend/strategies/blend.py", "promise[:, model.unlisted] = CLOSED", "pass", LIST_TESTS),
 )
-"""Guards against what may not be known, or not be listed; the tests beside them."""
+"""Guards against leakage and against items that must not be listed, with their tests."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of a file, and the tests that should fail with it."""
+    """A change of a file, and the tests that should fail with it."""
 
     kind: str
     file: str
@@ -93,7 +93,7 @@ class Mutant:
 
 
 def main() -> None:
-    """Try the mutants that are asked for, and tell which ones survive."""
+    """Run the requested mutants and print the survivors."""
     kinds = sys.argv[1:] or ["rules", "stores", "leakage"]
     survivors = [mutant for mutant in make_mutants() if mutant.kind in kinds and not is_noticed(mutant)]
     for mutant in survivors:
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def make_mutants() -> Iterator[Mutant]:
-    """Give every rule of the tables switched off, then the changes that are listed here."""
+    """Yield a mutant per rule of the tables, then the changes listed above."""
     yield from without_rules(SOURCES / "tables" / "rules.py")
     yield from without_rules(SOURCES / "data" / "interactions.py")
     listed = [("stores", *change, STORE_TESTS) for change in STORES] + [("leakage", *change) for change in LEAKAGE]
@@ -114,7 +114,7 @@ def make_mutants() -> Iterator[Mutant]:
 
 
 def without_rules(path: Path) -> Iterator[Mutant]:
-    """Give a file with each of its rules and notes in turn finding no row."""
+    """Yield a mutant for each rule and note of a file, in which it matches no row."""
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines(keepends=True)
 
@@ -130,7 +130,7 @@ def without_rules(path: Path) -> Iterator[Mutant]:
 
 
 def is_noticed(mutant: Mutant) -> bool:
-    """Tell whether a test fails with a mutant."""
+    """Whether a test fails with a mutant."""
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder) / "firstday"
         shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,11 +1,11 @@
-"""Judge what to ask a newcomer, and renew docs/results/onboarding-NAME.json.
+"""Evaluate questions for newcomers, and renew docs/results/onboarding-NAME.json.
 
 python benchmarks/onboarding.py movielens-100k --seeds 5                              MovieLens 100K
 python benchmarks/onboarding.py deezer-europe --path deezer_europe.zip --seeds 2      Deezer Europe
 python benchmarks/onboarding.py movielens-100k --entity genre --out genres.json       asking about genres
 
-Nothing is known of cold people but their answers: yes to what they use, no to all else. All ways to choose questions
-ask about the same candidates, and their lists are made in the same way.
+Cold users are known only by their answers: yes to what they use, no to all else. All ways to choose questions share the
+same candidates and the same way to make lists.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VARIANTS = {
     "popular questions, doubt 0.5": ("popular", QuestionSettings(doubt=0.5)),
     "smoothing 0.1": ("segments", QuestionSettings(smoothing=0.1)),
 }
-"""Ways to choose questions and settings, tried on validation people."""
+"""Ways to choose questions and their settings, tried on validation users."""
 
 
 def main(
@@ -45,7 +45,7 @@ def main(
     ablations: bool = True,
     out: Path | None = None,
 ) -> None:
-    """Judge questions about an entity, with other settings on validation people, and write the figures."""
+    """Judge questions about an entity, with other settings on validation users, and write the results."""
     dataset, config = open_tables(tables, path, None)
     with open_progress() as progress:
         results = run_onboarding(

@@ -19,7 +19,7 @@ ITEMS_EACH = 80
 
 
 def main(segments: int = 1_000, people: int = 70_000, items: int = 50_000, rounds: int = 100) -> None:
-    """Ask random people, whose uses follow a long tail; nothing is learned from them, they only take their time."""
+    """Time a questionnaire with random answers; item use follows a long tail, and nothing is learned."""
     rng = np.random.default_rng(0)
     questionnaire = make_questionnaire(segments, people, items, rng)
     drawn = [draw_answers(questionnaire, rng) for _ in range(rounds)]
@@ -35,7 +35,7 @@ def main(segments: int = 1_000, people: int = 70_000, items: int = 50_000, round
 
 
 def make_questionnaire(n_segments: int, n_people: int, n_items: int, rng: np.random.Generator) -> Questionnaire:
-    """Make people who use items at random, few of them often, and segments of people drawn at random."""
+    """Build random segments and users whose item use follows a long tail."""
     items = np.minimum((n_items * rng.random(n_people * ITEMS_EACH) ** 3).astype(np.int64), n_items - 1)
     people = np.repeat(np.arange(n_people), ITEMS_EACH)
     users = SparseRows.from_pairs(items, people, None, n_items, n_people).ones()
@@ -54,7 +54,7 @@ def draw_answers(questionnaire: Questionnaire, rng: np.random.Generator) -> Answ
 
 
 def time_each(work: Callable[[Answers], object], drawn: list[Answers]) -> float:
-    """Return the median time of a core that a piece of work takes, milliseconds; others on the machine do not count."""
+    """Return the median processor time in ms, which other load on the machine does not affect."""
     times = []
     for answers in drawn:
         began = process_time()

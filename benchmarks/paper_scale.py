@@ -1,11 +1,11 @@
-"""The paper's table at the size of its data: time of each stage, peak memory and figures.
+"""Reproduce the paper's table at the size of its data: time per stage, peak memory and figures.
 
 python benchmarks/paper_scale.py                 a tenth, a third and all of it: docs/results/paper-scale.json
 python benchmarks/paper_scale.py --scales 0.1    a tenth alone, a minute or two
 python benchmarks/paper_scale.py --training      how long to train at the full size: docs/results/paper-training.json
 
-Data is simulated in the released layout (50,000 songs, 70,000 + 20,000 + 10,000 users). Each stage is a process of its
-own, from files on disk to the table; the clock of a process includes loading libraries.
+Data is simulated in the released layout (50,000 songs, 70,000 + 20,000 + 10,000 users). Each stage, from files on disk
+to the table, runs in its own process; times include loading libraries.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from growth import run  # beside this file
+from growth import run  # the file next to this one
 from result_files import RESULTS, write_results
 
 N_USERS, N_SONGS = 100_000, 50_000
 AUTHORS_S = {"data": 5084, "training": 9, "full evaluation": 1418, "clustering": 14672, "semi evaluation": 991}
-"""Seconds that the authors' script states for TT-SVD on "a standard machine", training on a GPU."""
+"""Times in seconds that the authors' script states for TT-SVD on "a standard machine", training on a GPU."""
 SCHEDULES = {
     "one-cycle, 5 epochs": "epochs = 5\npatience = 5",
     "one-cycle, 10 epochs": "epochs = 10\npatience = 10",
     "one-cycle, 20 epochs": "epochs = 20\npatience = 20",
     "as published (flat 1e-5, 130 epochs)": None,
 }
-"""What `--training` compares: settings of [cold_model], or None for `--as-published`."""
+"""Schedules that `--training` compares: settings of [cold_model], or None for `--as-published`."""
 
 
 def main(
@@ -39,7 +39,7 @@ def main(
     *,
     training: bool = False,
 ) -> None:
-    """Simulate in `folder` and reproduce at each size; `released` has the full size's data, if it is there already."""
+    """Simulate in `folder` and reproduce at each size; `released` is existing data of the full size, if any."""
     if training:
         compare_training(folder, released)
         return
@@ -51,7 +51,7 @@ def main(
 
 
 def measure(folder: Path, scale: float, given: Path | None) -> dict[str, Any]:
-    """Simulate one size and make the table in both spaces, and in the SVD's with the learned baselines too."""
+    """Simulate one size and reproduce the table in both spaces; in the SVD space also with learned baselines."""
     n_users, n_songs = round(N_USERS * scale), round(N_SONGS * scale)
     released = given or folder / f"released-{n_users}"
     row: dict[str, Any] = {"users": n_users, "songs": n_songs}
@@ -64,7 +64,7 @@ def measure(folder: Path, scale: float, given: Path | None) -> dict[str, Any]:
 
 
 def reproduce(folder: Path, released: Path, *options: str) -> dict[str, Any]:
-    """Make the table; return time and memory, seconds of each stage, and the figures."""
+    """Reproduce the table; return time, memory, seconds per stage, and figures."""
     out = folder / "table.json"
     took = run("reproduce", str(released), *options, "--json", str(out))
     values = json.loads(out.read_text(encoding="utf-8"))
@@ -82,13 +82,13 @@ def simulate(released: Path, n_users: int, n_songs: int) -> dict[str, float]:
 
 
 def compare_training(place: Path | None, given: Path | None) -> None:
-    """Train for different lengths on data of the full size, and write what validation and test users say."""
+    """Train with different schedules at full size; write precision on validation and test users."""
     rows = []
     with tempfile.TemporaryDirectory(dir=place) as folder:
         released = given or Path(folder) / "released"
         if given is None:
             simulate(released, N_USERS, N_SONGS)
-        # Two clusters of inputs, since they play no part here.
+        # Two input clusters, since they do not matter here.
         few = ("--strategy", "personal", "--strategy", "segment", "--input-clusters", "2", "--space", "svd")
         for name, settings in SCHEDULES.items():
             options = ["--as-published"]

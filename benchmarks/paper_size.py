@@ -1,9 +1,9 @@
-"""A model of the paper's size from random arrays with structure, made in seconds: the input of the load tests.
+"""Build a model of the paper's size from structured random arrays, in seconds: the input of the load tests.
 
     python benchmarks/paper_size.py MODEL [--items 50000] [--segments 1000] [--dimensions 128]
 
-Users and items sit around tastes, segments use the items near to them, and the network has the paper's layers with
-random weights. What such a model recommends means nothing; what a list costs is what it costs with a trained model.
+Users and items are clustered around tastes, segments use items near them, and the network has the paper's layers with
+random weights. The recommendations are meaningless, but a list costs as much as with a trained model.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PAIRS: tuple[Pair, ...] = tuple(
         key=lambda pair: (pair[1] != ITEM, pair[1], pair[0]),
     )
 )
-"""The paper's 18 blocks of what users do."""
+"""The paper's 18 feature blocks of user actions."""
 
 N_TASTES = 200
 COUNTRIES = 50
@@ -51,15 +51,7 @@ HISTORY = (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)
 
 
 def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int = 128, seed: int = 0) -> TrainedModel:
-    """Make the model.
-
-    Parameters
-    ----------
-    n_items, n_segments, dimensions
-        Its size.
-    seed
-        Of all that is random.
-    """
+    """Build the model."""
     rng = np.random.default_rng(seed)
     config = parse_config({"embedding": {"dimensions": dimensions}, "segments": {"n_segments": n_segments}})
     tastes = unit_rows(rng.normal(size=(N_TASTES, dimensions)))
@@ -71,7 +63,7 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
     popularity = 1 / (10 + rng.permutation(n_items))
     lengths = np.sqrt(popularity / popularity.max()) * rng.gamma(
         4, 0.25, size=n_items
-    )  # as ALS has them: the rare, short
+    )  # as in ALS, rare items have short vectors
     items = (around(taste_of_item, 0.8) * lengths[:, None]).astype(np.float32)
     taste_of_segment = np.arange(n_segments) % N_TASTES
     centroids = 0.8 * around(taste_of_segment, 0.5)
@@ -129,7 +121,7 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
 
 
 def _item_weights(everyone: ItemCounts, rng: np.random.Generator) -> SparseRows:
-    """Make 100 random weights of each of the 4,096 most used items."""
+    """Draw 100 random weights for each of the 4,096 most used items."""
     counts = everyone.counts.column_sums()
     items = np.argsort(-counts, kind="stable")[:4_096]
     rows, others = np.repeat(items, 100), rng.choice(items, 100 * len(items))
@@ -145,7 +137,7 @@ def _uses(
     taste_of_segment: np.ndarray,
     taste_of_item: np.ndarray,
 ) -> ItemCounts:
-    """Draw what segments use: popular items, those of their own taste far more often."""
+    """Draw the items that segments use: popular ones, and far more often those of their own taste."""
     counts = []
     for segment in range(n_segments):
         weight = popularity * np.where(taste_of_item == taste_of_segment[segment], 100, 1)
@@ -160,7 +152,7 @@ def _uses(
 
 
 def _first(counted: ItemCounts, n: int) -> ItemCounts:
-    """Return as many groups, round and round."""
+    """Return n groups, cycling through the given ones."""
     rows = np.arange(n) % len(counted.sizes)
     return ItemCounts(counted.counts.take(rows), counted.sizes[rows])
 
@@ -168,7 +160,7 @@ def _first(counted: ItemCounts, n: int) -> ItemCounts:
 def _warm_users(
     rng: np.random.Generator, around: Callable[[np.ndarray, float], np.ndarray], taste_of_item: np.ndarray
 ) -> WarmUsers:
-    """Draw warm users, each of whom uses items of the own taste."""
+    """Draw warm users, each of whom uses items of their own taste."""
     taste = rng.integers(N_TASTES, size=N_WARM)
     by_taste = np.argsort(taste_of_item, kind="stable")
     starts = np.searchsorted(taste_of_item[by_taste], np.arange(N_TASTES + 1))
@@ -180,7 +172,6 @@ def _warm_users(
 
 
 def _segments(centroids: np.ndarray, used: ItemCounts) -> Segments:
-    """Put segments together."""
     top = rank_items(used, used.counts.column_sums(), 300)
     return Segments(centroids, used, top, np.full(len(centroids), 0.5, np.float32))
 

@@ -1,11 +1,11 @@
-"""Judge every strategy, searched baselines and the paper's own settings on the six sets, for the figures in docs.
+"""Judge every strategy, tuned baselines and the paper's own settings on the six datasets, for the figures in docs.
 
 python benchmarks/real_data.py --data ../shared/data                            all sets
 python benchmarks/real_data.py --data ../shared/data --only online-retail --only movietweetings
 python benchmarks/real_data.py --data ../shared/data --only deezer-europe --on-record ease --on-record als_fold_in
 
-Sets with a clock are judged at their cut-offs, the others with several seeds. The options of baselines are chosen on
-the validation users of the first training, and kept; cold users take part in nothing but the judgement.
+Datasets with timestamps are judged at their cut-offs, the others with several seeds. Options of baselines are chosen on
+the validation users of the first training, and kept; cold users are used only for the final evaluation.
 Renews docs/results/NAME.json and docs/images/NAME-*.svg.
 """
 
@@ -33,7 +33,7 @@ from firstday.training.option_search import with_options
 
 DOCS = Path(__file__).parents[1] / "docs"
 RECORD = Path(__file__).parents[1] / "src" / "firstday" / "leaderboard" / "options.toml"
-"""Options of baselines that were chosen on validation users before."""
+"""Recorded options of baselines, chosen earlier on validation users."""
 
 
 def main(
@@ -44,13 +44,13 @@ def main(
     on_record: list[str] = [],
     out: Path = DOCS,
 ) -> None:
-    """Judge sets, all that `data` has if none is named; options of baselines on record are not searched again."""
+    """Judge datasets, by default all in `data`; recorded options of baselines are not tuned again."""
     for name, copy in find_sets(only, data).items():
         judge(name, copy, seeds, cut_offs, on_record, out)
 
 
 def judge(name: str, copy: Path | None, seeds: int, cut_offs: int | None, on_record: Sequence[str], out: Path) -> None:
-    """Evaluate one set with its preset; write results and pictures."""
+    """Evaluate one dataset with its preset; write results and plots."""
     began = perf_counter()
     dataset, config = open_set(name, copy)
     if cut_offs:

@@ -1,4 +1,4 @@
-"""A real Redis for benchmarks and tests, which keeps what it acknowledged."""
+"""A real Redis for benchmarks and tests, which persists everything it acknowledges."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ START_TIMEOUT_S = 10.0
 
 
 class RedisProcess:
-    """A `redis-server` of its own on a free port of this machine.
+    """A dedicated `redis-server` on a free local port.
 
     Parameters
     ----------
     folder
-        Where it keeps its data; every command is written through to it.
+        Data folder; every command is synced to disk.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,11 +33,11 @@ class RedisProcess:
 
     @staticmethod
     def is_installed() -> bool:
-        """Tell whether this machine has Redis."""
+        """Whether Redis is installed."""
         return shutil.which("redis-server") is not None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "", "daemonize": "no"}
         options |= {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
         command = ["redis-server", *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
@@ -58,23 +58,21 @@ class RedisProcess:
             return False
 
     def freeze(self) -> None:
-        """Let it hang: connections stay, answers do not come."""
+        """Suspend the process: connections stay open, answers do not come."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume the process."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self.process.kill()
         self.process.wait()
 
     def __enter__(self) -> Self:
-        """Return itself, to be stopped at the end."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
         self.stop()

@@ -1,4 +1,4 @@
-"""Where measured figures go, and how they are written."""
+"""Write and read the result files of benchmarks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 
 def write_results(content: Any, path: Path | None) -> None:
-    """Print figures as JSON, and write them to a file."""
+    """Print results as JSON, and write them to a file."""
     text = json.dumps(content, indent=1)
     print(text, flush=True)
     if path is not None:
@@ -20,11 +20,11 @@ def write_results(content: Any, path: Path | None) -> None:
 
 
 def read_results(path: Path) -> Any:
-    """Return what a file of figures has; nothing where there is none."""
+    """Return the contents of a result file; empty if there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def to_json(name: str, interval: Interval, digits: int = 2) -> dict[str, Any]:
-    """Return a mean and the ends of its interval, rounded, as ``name`` and ``name_ci``."""
+    """Return a mean and its interval, rounded, as ``name`` and ``name_ci``."""
     mean, *ends = (round(value, digits) for value in (interval.mean, interval.low, interval.high))
     return {name: mean, f"{name}_ci": ends}

@@ -1,9 +1,9 @@
-"""What lists lose where fewer users are learned from, and by MLlib's ALS: writes docs/results/sample-cost.json.
+"""Cost in precision of training on fewer users, and of MLlib's ALS: writes docs/results/sample-cost.json.
 
 python benchmarks/sample_cost.py --users 300000                3, 10, 30 and 100 % of the warm users
 python benchmarks/sample_cost.py --users 20000 --mllib         MLlib's ALS beside implicit's, on the same warm users
 
-Cold users are the same throughout; differences to 100 % are paired by cold user. Everyone is counted each time.
+Cold users are the same throughout; differences to 100 % are paired by cold user. All warm users are always counted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STRATEGIES = ("segment", "blend")
 
 
 def main(users: int = 100_000, items: int = 20_000, *, mllib: bool = False) -> None:
-    """Measure, and write the figures; compare with MLlib's ALS by Spark on this machine."""
+    """Measure, and write the figures; compare with MLlib's ALS on a local Spark."""
     path = RESULTS / "sample-cost.json"
     results = read_results(path)
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +50,7 @@ def main(users: int = 100_000, items: int = 20_000, *, mllib: bool = False) -> N
 
 
 def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
-    """Learn from some of the warm users and judge the same cold users."""
+    """Train on samples of the warm users and judge the same cold users."""
     rows: list[dict[str, Any]] = []
     whole: dict[str, np.ndarray] = {}
     for share in SHARES:
@@ -66,7 +66,7 @@ def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
 
 
 def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
-    """Take items' vectors from MLlib's ALS, and judge the same cold users."""
+    """Use item embeddings from MLlib's ALS, and judge the same cold users."""
     dataset, split = part.dataset, part.split
     from pyspark.sql import SparkSession
 
@@ -103,7 +103,7 @@ def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
 
 
 def judge(recommender: Recommender, part: Holdout) -> dict[str, np.ndarray]:
-    """Return the precision of each cold user's list of 50, by strategy."""
+    """Return the precision at 50 of each cold user, by strategy."""
     query = cohort_query(recommender, part.newcomers, part.cold, 50)
     return {name: measure(answer_all(query, name).items, part.cold.truth).precision for name in STRATEGIES}
 

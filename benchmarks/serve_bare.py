@@ -1,4 +1,4 @@
-"""A FastAPI application of one route that always answers the same bytes: what serve_load.py compares the service with.
+"""A FastAPI application with one route that always returns the same bytes: the reference of serve_load.py.
 
 python benchmarks/serve_bare.py FILE
 """
@@ -14,7 +14,7 @@ from fastapi import FastAPI, Response
 
 
 def main() -> None:
-    """Listen on a free port, print the address and answer until stopped; loop and parser are those of the service."""
+    """Listen on a free port, print the address and serve until stopped, with the service's event loop and parser."""
     content = Path(sys.argv[1]).read_bytes()
     app = FastAPI(openapi_url=None)
 

@@ -1,11 +1,11 @@
-"""What an export costs a service that goes on: the copy of its SQLite store, and the tables made of the copy.
+"""Cost of an export for a running service: copying its SQLite store, and building tables from the copy.
 
     python benchmarks/serve_export.py MODEL [--users 50000] [--out OUT]
 
-A store is filled with users, each with a profile, 10 events and 5 recorded lists of 12. Lists are asked for at random
-moments, 50 a second: while nothing else is done, while copies are made one after the other, and while the copy is
-exported by another process. Reading a store for an export takes as much processor time wherever it is done: in the
-service it would be taken from lists.
+The store is filled with users, each with a profile, 10 events and 5 recorded lists of 12. Lists are requested at random
+moments, 50 a second: without other load, while copies are made one after the other, and while another process exports
+the copy. Reading a store for an export takes the same processor time anywhere; inside the service it would be taken
+from lists.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def fill(path: Path, n_users: int, items: list[str]) -> None:
 
 
 async def measure(server: ServerProcess, copy: Path, out: Path, n_users: int, seconds: float) -> dict[str, Any]:
-    """Time lists while nothing else is done, while copies are made and while the copy is exported."""
+    """Time lists without other load, during copies and during an export of the copy."""
     rng = random.Random(2)
 
     def ask() -> bytes:

@@ -1,10 +1,10 @@
-"""What happens when things break: killed processes, full and read-only disks, a store that is gone.
+"""Fault injection: killed processes, full and read-only disks, an unreachable store.
 
     python benchmarks/serve_faults.py MODEL [--kills 50] [--redis-gone-s 10] [--out OUT]
 
-Each runs a real server process, and says what went wrong by failing. MODEL is made by benchmarks/paper_size.py, or is
-any other model. The full disk needs to be root for a small file system of its own; without that the size of files is
-limited instead. The read-only disk needs root and a file system that knows `chattr +i`.
+Each test runs a real server process and fails if a promise is broken. MODEL is made by benchmarks/paper_size.py, or is
+any other model. The full disk needs root to mount a small file system; without root, the file size is limited instead.
+The read-only disk needs root and a file system that supports `chattr +i`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ async def write_until_dead(url: str, ledger: Ledger, prefix: str, seed: int) -> 
 def kill_under_load(
     model: Path, folder: Path, n_kills: int, seed: int = 0, settings: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Kill a server at random moments while it writes; check after each start that nothing acknowledged is lost."""
+    """Kill a server at random moments during writes; check after each restart that nothing acknowledged is lost."""
     rng = random.Random(seed)
     ledger = Ledger()
     with ServerProcess(model, folder, {**SETTINGS, **(settings or {})}) as server:
@@ -71,7 +71,7 @@ def kill_under_load(
 
             asyncio.run(run())
             server.process.wait()
-            server.start()  # fails if the store does not open
+            server.start()  # fails unless the store opens
             starts.append(server.ready_s)
             this.compare(read_events(server.url, this.users()))
             ledger.batches += this.batches
@@ -84,7 +84,7 @@ def kill_under_load(
 
 @contextmanager
 def small_disk(folder: Path, n_bytes: int) -> Iterator[bool]:
-    """Mount a small file system; give whether that was possible."""
+    """Mount a small file system; yield whether that was possible."""
     folder.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={n_bytes}", "tmpfs", str(folder)]
     mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -96,7 +96,7 @@ def small_disk(folder: Path, n_bytes: int) -> Iterator[bool]:
 
 
 def full_disk(model: Path, folder: Path) -> dict[str, Any]:
-    """Fill the disk under a server; check that it says so, goes on reading, and writes again once there is room."""
+    """Fill the disk under a server; check that it reports that, still reads, and writes again once there is room."""
     with small_disk(folder / "disk", 3 * 2**20) as mounted:
         store = folder / "disk" / "users.sqlite"
         server = ServerProcess(model, folder, {**SETTINGS, "store": f"sqlite:///{store}"})
@@ -126,7 +126,7 @@ def full_disk(model: Path, folder: Path) -> dict[str, Any]:
 
 
 def read_only_disk(model: Path, folder: Path) -> dict[str, Any] | None:
-    """Make the store's files unwritable under a server; the same checks. None where this machine cannot do that."""
+    """Make the store's files read-only under a server; same checks. None if this machine does not support that."""
     server = ServerProcess(model, folder, SETTINGS)
     files = [str(path) for path in folder.glob("users.sqlite*")]
 
@@ -148,7 +148,7 @@ def read_only_disk(model: Path, folder: Path) -> dict[str, Any] | None:
 
 
 def _break_and_mend(server: ServerProcess, mend: Any, ledger: Ledger) -> dict[str, Any]:
-    """Write until it fails, check what the server says then, mend the disk, and check that everything is well again."""
+    """Write until it fails, check the server's errors, repair the disk, and check that everything works again."""
     for number in range(10_000):
         ids = [f"{number}-{at}-{'x' * 80}" for at in range(100)]
         ((status, body),) = send(server.url, write_events("u", ids))
@@ -184,7 +184,7 @@ def _break_and_mend(server: ServerProcess, mend: Any, ledger: Ledger) -> dict[st
 
 
 def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = False) -> dict[str, Any]:
-    """Take Redis away for a while; check that lists come without it and say so, that writes fail, and all recovers."""
+    """Take Redis away for a while; check that lists are served without it and say so, writes fail, and all recovers."""
     ask = write_request("GET", "/v1/users/u/recommendations")
     with (
         RedisProcess(folder / "redis") as redis,
@@ -221,7 +221,7 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
         recovered_s = time.monotonic() - began
         ((_, after),) = send(server.url, ask)
         check(after["signals_from"] == "store", "lists do not recover")
-        # A write that timed out may have reached Redis after all; it was not acknowledged, and may be sent again.
+        # A write that timed out may have reached Redis; it was not acknowledged, so clients may retry it.
         kept = read_events(server.url, {"u"})["u"]
         check({"e1", "e2", "e4"} <= kept <= {"e1", "e2", "e3", "e4"}, f"kept: {kept}")
     return {
@@ -235,7 +235,7 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
 
 
 def main(model: Path, kills: int = 50, redis_gone_s: float = 10, out: Path | None = None) -> None:
-    """Break things, one after the other, and print what happened."""
+    """Run all faults, one after the other, and print the results."""
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

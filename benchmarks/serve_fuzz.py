@@ -1,4 +1,4 @@
-"""Thousands of made requests, right and wrong, by schemathesis: no 5xx, and every answer as the OpenAPI document says.
+"""Fuzz the service with schemathesis, valid and invalid requests: no 5xx, and every response conforms to OpenAPI.
 
 python benchmarks/serve_fuzz.py MODEL [--cases 5000] [--out OUT]
 """
@@ -22,18 +22,18 @@ N_OPERATIONS = 19
 
 
 def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> dict[str, Any]:
-    """Send that many requests at least, and return what schemathesis reports; every check that it has is on.
+    """Send at least this many requests with all schemathesis checks; return its report.
 
     Raises
     ------
     RuntimeError
-        An answer was wrong; the message is its report.
+        A check failed; the message is its report.
     """
     server = ServerProcess(model, folder, {"log_requests": "false"})
     done, failed, rounds = 0, [], 0
     try:
         while done < n_cases:
-            # About three cases of each operation for each example asked for, in all phases together.
+            # Each requested example yields about three cases per operation, over all phases.
             examples = max(5, round((n_cases - done) / N_OPERATIONS / 1.3))
             command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/v1/openapi.json", "--no-color"]
             command += ["--max-examples", str(examples), "--checks", "all"]
@@ -56,7 +56,7 @@ def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> di
 
 
 def main(model: Path, cases: int = 5000, out: Path | None = None) -> None:
-    """Fuzz and print how many cases there were."""
+    """Fuzz and print the number of cases."""
     with tempfile.TemporaryDirectory() as folder:
         write_results(fuzz(model, Path(folder), cases), out)
 

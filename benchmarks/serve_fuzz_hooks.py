@@ -1,4 +1,4 @@
-"""What `serve_fuzz.py` keeps from schemathesis, which makes one value of a body: lines, of which some may be wrong."""
+"""Hooks of `serve_fuzz.py` that hide what schemathesis cannot generate: bodies of lines, some of them invalid."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import schemathesis
 
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, Any]) -> None:  # noqa: ARG001
-    """Leave out streams of events, and times that may lie in the future, of which no schema knows.
+    """Exclude event streams, and times that may lie in the future, which no schema can express.
 
-    tests/serve/test_event_stream.py has streams, cut and wrong in all ways.
+    tests/serve/test_event_stream.py covers streams, truncated and invalid in all ways.
     """
     raw_schema["paths"]["/v1/events"]["post"]["requestBody"]["content"].pop("application/x-ndjson")
     timestamp = raw_schema["components"]["schemas"]["EventBody"]["properties"]["timestamp"]

@@ -1,4 +1,4 @@
-"""What was sent to a server and acknowledged, and whether it is all there."""
+"""Ledger of what was sent to a server and acknowledged, to check that all of it is stored."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from serve_process import Connection, write_request
 
 
 class BrokenPromiseError(AssertionError):
-    """A promise was not kept."""
+    """A durability promise was broken."""
 
 
 def check(kept: bool, what: str) -> None:
-    """Fail if a promise was not kept."""
+    """Raise `BrokenPromiseError` unless a promise was kept."""
     if not kept:
         raise BrokenPromiseError(what)
 
 
 @dataclass
 class Ledger:
-    """What was sent, batch by batch, and whether the server acknowledged it."""
+    """Batches sent, and whether the server acknowledged each."""
 
     batches: list[tuple[str, list[str], bool]] = field(default_factory=list)
 
@@ -31,7 +31,7 @@ class Ledger:
         return {user for user, _, _ in self.batches}
 
     def compare(self, read: dict[str, set[str]]) -> dict[str, int]:
-        """Check that every acknowledged batch is there, that each other is there whole or not at all, and no more."""
+        """Check that acknowledged batches are stored, others completely or not at all, and nothing else."""
         n_acknowledged = n_extra = 0
         sent: dict[str, set[str]] = {}
         for user, ids, acknowledged in self.batches:
@@ -49,7 +49,7 @@ class Ledger:
 
 
 def send(url: str, *requests: bytes) -> list[tuple[int, Any]]:
-    """Send requests one after the other; return statuses and bodies."""
+    """Send requests in sequence; return statuses and bodies."""
 
     async def run() -> list[tuple[int, Any]]:
         connection = await Connection.open(url)
@@ -64,13 +64,13 @@ def send(url: str, *requests: bytes) -> list[tuple[int, Any]]:
 
 
 def write_events(user: str, ids: list[str], item: str | int = "i001") -> bytes:
-    """Return a request that tells of events with an item."""
+    """Return a request that records events on one item."""
     events = [{"event_id": identity, "user_id": user, "entity_id": item} for identity in ids]
     return write_request("POST", "/v1/events", {"events": events})
 
 
 def read_events(url: str, users: set[str]) -> dict[str, set[str]]:
-    """Return the ids of the events that the server has of each user."""
+    """Return the ids of each user's stored events."""
     ordered = sorted(users)
     answers = send(url, *(write_request("GET", f"/v1/users/{user}") for user in ordered))
     events_of = {}

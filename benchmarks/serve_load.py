@@ -1,20 +1,19 @@
-"""How much one server process on one core can take, at the paper's size; needs Linux and two cores.
+"""Capacity of one server process on one core, at the paper's size; needs Linux and two cores.
 
     python benchmarks/serve_load.py MODEL [--seconds 10] [--rounds 3] [--only-ratio] [--out OUT]
     python benchmarks/serve_load.py MODEL --only-record [--strategy STRATEGY] [--redis] [--out OUT]
 
-The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. Measured are lists
-of 50 by `auto`, the default, for stored users of 10 events: as many as the server takes with all connections busy, then
-the latency at 70 % of that and at 1,400 a second, requests arriving at random moments (latency counts from the moment
-at which a request was due, also if the generator was late); and events in batches of 100. Then each strategy, with all
-connections busy, briefly.
+The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. It measures lists
+of 50 by `auto`, the default, for stored users with 10 events: the throughput with all connections busy, then the
+latency at 70 % of that and at 1,400 a second, with random arrivals. Latency counts from the moment a request was due,
+even if the generator was late. Events in batches of 100 follow, then each strategy briefly, with all connections busy.
 
-The same requests also go to a bare FastAPI application (serve_bare.py) on the same core, which always answers the bytes
-of one of the lists, in turns with the server. The median ratio of the two says what the service costs beside its
-framework, on any machine. `--only-ratio` leaves the rest out.
+The same requests also go, in turns, to a bare FastAPI application (serve_bare.py) on the same core, which always
+returns the bytes of one of the lists. The median ratio of the two is the cost of the service relative to its framework,
+on any machine. `--only-ratio` skips the rest.
 
-`--only-record` asks for lists with and without record=true, in turns, and does nothing else. Both find the same lists
-in the store, which they have to read; how many lists a second there were before the first was recorded is told, too.
+`--only-record` only compares lists with and without record=true, in turns. Both read the same recorded lists from the
+store. The throughput before the first list was recorded is reported, too.
 """
 
 from __future__ import annotations
@@ -48,12 +47,12 @@ N_EVENTS = 10
 K = 50
 STRATEGY = "auto"
 STEADY_RATE = 1_400
-"""Requests a second that are the same on every machine: 70 % of 2,000."""
+"""Requests per second, the same on every machine: 70 % of 2,000."""
 BATCH = 100
 
 
 def describe_user(rng: random.Random, user: int, catalogue: dict[str, int]) -> tuple[dict[str, Any], list[Any]]:
-    """Return the profile and the events of a made user: items, artists and albums of any signal."""
+    """Return the profile and events of a random user: items, artists and albums of any signal."""
     events = []
     for number in range(N_EVENTS):
         entity = rng.choice(["item", "item", "item", "artist", "album"])
@@ -72,7 +71,7 @@ def describe_user(rng: random.Random, user: int, catalogue: dict[str, int]) -> t
 
 
 async def fill(url: str) -> dict[str, Any]:
-    """Put the users in the store; return what the service says of its model."""
+    """Store the users; return the service's model information."""
     facts: dict[str, Any] = json.loads(await expect_ok(await Connection.open(url), write_request("GET", "/v1/model")))
     catalogue = {"item": facts["items"], "artist": facts["items"] // 5, "album": facts["items"] // 3}
     rng = random.Random(1)
@@ -103,7 +102,7 @@ async def expect_ok(connection: Connection, request: bytes) -> bytes:
 
 
 async def saturate(url: str, make: Callable[[], bytes], seconds: float, connections: int = CONNECTIONS) -> float:
-    """Return requests a second with every connection busy all the time."""
+    """Return requests per second with all connections always busy."""
     opened = [await Connection.open(url) for _ in range(connections)]
     n_done = 0
     began = time.perf_counter()
@@ -123,7 +122,7 @@ async def saturate(url: str, make: Callable[[], bytes], seconds: float, connecti
 
 
 async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds: float) -> np.ndarray:
-    """Return the latencies, in ms, of requests that are due at random moments, `rate` a second on average."""
+    """Return the latencies, in ms, of requests with random arrivals, `rate` per second on average."""
     rng = random.Random(2)
     free = [await Connection.open(url) for _ in range(128)]
     latencies: list[float] = []
@@ -141,7 +140,7 @@ async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds
         if (wait := due - time.perf_counter()) > 0.002:
             await asyncio.sleep(wait - 0.002)
         while time.perf_counter() < due:
-            await asyncio.sleep(0)  # timers are too coarse
+            await asyncio.sleep(0)  # timers are too coarse for this
         task = asyncio.create_task(one(due))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -155,14 +154,14 @@ async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds
 
 @dataclass
 class Turns:
-    """What sides take that are loaded in turns: requests a second, and processor time of one, µs, of each turn."""
+    """Results of alternating load, by side and turn: requests per second, and processor time per request in µs."""
 
     rates: dict[str, list[float]]
     costs: dict[str, list[float]]
 
 
 async def take_turns(sides: Mapping[str, tuple[str, int, Callable[[], bytes]]], seconds: float, rounds: int) -> Turns:
-    """Load sides in turns, with all connections busy; each has a URL, a process and what makes its requests."""
+    """Load sides in turns, with all connections busy; each has a URL, a process id and a request factory."""
     turns = Turns({side: [] for side in sides}, {side: [] for side in sides})
     for number in range(rounds):
         for side in sorted(sides, reverse=bool(number % 2)):
@@ -176,7 +175,7 @@ async def take_turns(sides: Mapping[str, tuple[str, int, Callable[[], bytes]]], 
 
 @contextmanager
 def bare_server(answer: bytes, folder: Path, core: int) -> Iterator[tuple[str, int]]:
-    """Run a bare FastAPI application that always gives the same answer; give its URL and its process id."""
+    """Run a bare FastAPI application with a fixed answer; yield its URL and process id."""
     (folder / "answer").write_bytes(answer)
     command = [sys.executable, str(Path(__file__).with_name("serve_bare.py")), str(folder / "answer")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -192,7 +191,7 @@ def bare_server(answer: bytes, folder: Path, core: int) -> Iterator[tuple[str, i
 
 
 def quantiles(latencies: np.ndarray) -> dict[str, float]:
-    """Return latencies in short, ms."""
+    """Summarise latencies, in ms."""
     return {f"p{q:g}_ms": float(np.percentile(latencies, q)) for q in (50, 95, 99, 99.9)}
 
 
@@ -234,12 +233,12 @@ async def compare(
 
 
 async def compare_recording(server: ServerProcess, strategy: str, seconds: float, rounds: int) -> dict[str, Any]:
-    """Load the server with requests that are recorded and those that are not, in turns, with all connections busy.
+    """Load the server with recorded and unrecorded requests, in turns, with all connections busy.
 
     Raises
     ------
     RuntimeError
-        A list that was to be recorded was not.
+        A list that should have been recorded was not.
     """
     rng = random.Random(4)
     facts = await fill(server.url)
@@ -280,7 +279,7 @@ async def compare_recording(server: ServerProcess, strategy: str, seconds: float
 def compare_recordings(
     model: Path, folder: Path, seconds: float, rounds: int, strategies: list[str], *, with_redis: bool
 ) -> dict[str, Any]:
-    """Compare for each strategy, on a server and in a store of its own."""
+    """Compare recording for each strategy, each with its own server and store."""
     redis = RedisProcess(folder / "redis") if with_redis else None
     compared = []
     try:

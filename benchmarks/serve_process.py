@@ -1,4 +1,4 @@
-"""A real server process for benchmarks and tests, and a client that costs little of the core it runs on."""
+"""A real server process for benchmarks and tests, and a client that uses little of its core."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ STOP_TIMEOUT_S = 60.0
 
 
 class ServerProcess:
-    """A `firstday serve` of its own.
+    """A dedicated `firstday serve` process.
 
     Parameters
     ----------
     model
-        The model's folder.
+        Model folder.
     folder
-        Where its log and, unless the settings say otherwise, its store are.
+        Folder of its log and, unless the settings say otherwise, its store.
     settings
         By name without prefix, such as ``read_keys``.
     core
-        The only core that it may run on; None: any.
+        The core to pin it to. Default: any.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ServerProcess:
         self.start()
 
     def start(self) -> None:
-        """Start the process and wait until it is ready; `ready_s` is how long that took."""
+        """Start the process and wait until it is ready; `ready_s` is the time that took."""
         command = [sys.executable, "-m", "firstday", "serve", str(self.model)]
         began = time.monotonic()
         with self.log_path.open("ab") as log:
@@ -63,12 +63,12 @@ class ServerProcess:
         self.url: str = ready[0]["url"]
 
     def log(self, at: int = 0) -> list[dict[str, Any]]:
-        """Return the whole lines of the log from a position on."""
+        """Return the complete lines of the log from an offset."""
         text = self.log_path.read_bytes()[at:].decode()
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n") and line[0] == "{"]
 
     def memory_mib(self) -> dict[str, float]:
-        """Return the resident memory now and at its peak, MiB."""
+        """Return current and peak resident memory in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         lines = dict(line.split(":", 1) for line in status.splitlines())
         return {
@@ -77,16 +77,16 @@ class ServerProcess:
         }
 
     def cpu_s(self) -> float:
-        """Return the seconds of processor time that it has used."""
+        """Return the processor time used so far, in seconds."""
         return cpu_seconds(self.process.pid)
 
     def kill(self) -> None:
-        """End the process as the system would, without a chance to tidy up."""
+        """Kill the process without cleanup (SIGKILL)."""
         self.process.kill()
         self.process.wait()
 
     def stop(self) -> int:
-        """End the process politely; return its exit status."""
+        """Stop the process gracefully; return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -96,22 +96,20 @@ class ServerProcess:
             raise
 
     def __enter__(self) -> Self:
-        """Return itself, to be stopped at the end."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process."""
         self.stop()
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the seconds of processor time that a process has used."""
+    """Return the processor time a process has used, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Connection(asyncio.Protocol):
-    """A connection that is kept open, for one request at a time."""
+    """A persistent connection, for one request at a time."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -126,17 +124,17 @@ class Connection(asyncio.Protocol):
         return protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take note of the transport."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
 
     async def send(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request; return the status and the body of its answer.
+        """Send a request; return status and body of the response.
 
         Raises
         ------
         ConnectionResetError
-            The server has closed the connection, before or meanwhile.
+            The server has closed the connection.
         """
         if self._is_lost:
             raise ConnectionResetError("the server closed the connection")
@@ -145,7 +143,7 @@ class Connection(asyncio.Protocol):
         return await self._answer
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived; the answer is whole once its content-length is there."""
+        """Buffer data; the response is complete once its content-length has arrived."""
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
         if not found:
@@ -159,7 +157,7 @@ class Connection(asyncio.Protocol):
                 answer.set_result((int(head[9:12]), body))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits that no answer will come, and who asks later."""
+        """Fail the pending request and all later ones."""
         self._is_lost = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("the server closed the connection"))

@@ -1,9 +1,9 @@
-"""Models swapped under load: no request fails, and each answer is made by the one model that it names.
+"""Reload models under load: no request fails, and each answer comes entirely from the model it names.
 
     python benchmarks/serve_reload.py MODEL [--reloads 20] [--out OUT]
 
-Two versions of a model take turns, by `rollback`; they differ in their titles, so that an answer made by both would
-show. Now and then the folder holds a damaged model, which must be refused while the old one goes on answering.
+Two versions of a model alternate, by `rollback`; they differ in their titles, so that a mixed answer would show. Now
+and then the folder holds a damaged model, which must be rejected while the old one keeps answering.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ LABELS = ("one", "other")
 
 
 def relabel(model: TrainedModel, label: str) -> TrainedModel:
-    """Return the model with titles that say which it is."""
+    """Return the model with titles that identify it."""
     titles = tuple(f"{label} {ix}" for ix in range(model.n_items))
     return replace(model, catalogue=replace(model.catalogue, titles=titles))
 
 
 @dataclass
 class Traffic:
-    """What clients saw while models were swapped."""
+    """What clients saw during reloads."""
 
     expected: dict[str, str]
-    """The label of each version."""
+    """Label of each version."""
     answers: Counter[str] = field(default_factory=Counter)
     latest: str = ""
-    """The version that every request sent from now on must be answered by, unless a swap is under way."""
+    """Version that must answer all requests from now on, unless a reload is in progress."""
     times_s: list[float] = field(default_factory=list)
     stopped: bool = False
 
     async def ask(self, url: str, number: int) -> None:
-        """Ask for lists until stopped, by both ways, and check each answer."""
+        """Request lists until stopped, by both routes, and check each answer."""
         connection = await Connection.open(url)
         requests = (
             write_request("GET", f"/v1/users/u{number}/recommendations"),
@@ -73,7 +73,7 @@ class Traffic:
 
 
 def damage(model: Path) -> None:
-    """Change a byte of a model's network; twice is as before."""
+    """Flip a byte of a model's network; a second call restores it."""
     path = model / read_manifest(model)["version"] / "cold.layers.0.weights.npy"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -81,7 +81,7 @@ def damage(model: Path) -> None:
 
 
 def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, Any]:
-    """Swap models that often while clients ask."""
+    """Reload models while clients send requests."""
     trained = open_model(model).model
     served = folder / "served"
     version_of = {
@@ -98,7 +98,7 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
         admin = await Connection.open(server.url)
         for number in range(n_reloads):
             label = LABELS[(number + 1) % 2]
-            if number % 5 == 4:  # a damaged model first
+            if number % 5 == 4:  # first a damaged model
                 rollback(served, version_of[label])
                 damage(served)
                 status, body = await admin.send(write_request("POST", "/v1/model/reload"))
@@ -146,7 +146,7 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
 
 
 def main(model: Path, reloads: int = 20, out: Path | None = None) -> None:
-    """Swap, and print what clients saw."""
+    """Run the reloads, and print what clients saw."""
     with tempfile.TemporaryDirectory() as folder:
         write_results(reload_under_load(model, Path(folder), reloads), out)
 

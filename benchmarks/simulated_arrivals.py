@@ -1,11 +1,11 @@
-"""A simulated service of several days: newcomers register each day, are shown lists by a policy, use what they like.
+"""A simulated service over several days: newcomers register daily, a policy shows them lists, they use what they like.
 
-The world is the simulator's, so that it is known how likely each user uses each item. An oracle that knows this, too,
-shows what was possible; what a policy's lists lack of the oracle's is its regret.
+The world is the simulator's, so that each user's true probability of using each item is known. An oracle with access to
+it shows what was possible; regret is the difference to the oracle.
 
-Each policy meets the same users on the same days, who see as many places of its lists. A user uses an item that is seen
-if a number drawn once for both lies below the probability of that day: so an item that was passed over stays so while
-the taste stands still, and may be used after a change.
+All policies meet the same users on the same days, who see the same number of positions of each list. A user uses a seen
+item if a random number, drawn once per pair, is below that day's probability. So an item that was passed over stays
+unused while the taste is constant, and may be used after a change.
 """
 
 from __future__ import annotations
@@ -33,36 +33,36 @@ from firstday.simulate.world import AGES, COUNTRIES, World
 from firstday.sparse import SparseRows
 
 ORACLE = "oracle"
-"""The policy that shows what the user uses most likely, knowing each probability."""
+"""The policy that shows the most probable items, knowing the true probabilities."""
 WITH_NEW = "+new"
-"""After a strategy's name: what was shown is counted each night, so that `explore` gives new items places."""
+"""Suffix of a strategy's name: impressions are counted each night, so that `explore` gives new items positions."""
 LEAST_UNSEEN = 1e-9
 
 
 @dataclass(frozen=True)
 class ArrivalSettings:
-    """How users arrive, what changes, and how they meet lists.
+    """Arrivals of users, changes over time, and how users view lists.
 
     Parameters
     ----------
     days
-        Days of the service.
+        Length of the service, in days.
     newcomers
-        Users who register on each of them.
+        Number of users who register per day.
     lists_on_day_one
-        Lists that each of these is shown on the first day.
+        Number of lists shown to each of them on the first day.
     return_share
-        How likely a user comes back on each later day, for one list.
+        Probability that a user returns on each later day, for one list.
     drift
-        How likely each scene of a user's taste gives way to another on each day, besides the taste's maturing.
+        Daily probability that a scene of a user's taste is replaced by another, in addition to the taste's maturing.
     new_share
-        Items that appear on each day, as a share of those that warm users know.
+        Number of items that appear per day, as a share of those that warm users know.
     appetite
-        An item that is seen is used as likely as it is among so many streams of the user.
+        A seen item is used with the probability that it is among this many streams of the user.
     meeting
-        Length of lists and who sees how much of them; its rounds and its delay are not used.
+        Length of lists and how much of them users see; its rounds and its delay are not used.
     seed
-        Decides all that is drawn.
+        Seed of all random draws.
     """
 
     days: int = 10
@@ -78,26 +78,27 @@ class ArrivalSettings:
 
 @dataclass(frozen=True, eq=False)
 class Arrivals:
-    """Who comes when, with which tastes; the same for every policy.
+    """Who arrives when, with which tastes; the same for every policy.
 
     Parameters
     ----------
     day
-        The day, from 0, on which each user registers, int64, shape (n_users,).
+        Registration day of each user, from 0, int64, shape (n_users,).
     people
         The users.
     favorites
         Their favorite artists, shape (n_users, `FAVORITE_ARTISTS`).
     scenes
-        The scenes of their tastes on each day, int16, shape (days, n_users, `TASTE_SCENES`).
+        Scenes of their tastes on each day, int16, shape (days, n_users, `TASTE_SCENES`).
     visits
-        How many lists each user is shown on each day, int64, shape (days, n_users).
+        Number of lists shown to each user on each day, int64, shape (days, n_users).
     luck
-        Below which probability each user uses each item, float32, shape (n_users, n_items).
+        Random number per user and item; the item is used if the probability of use exceeds it. float32, shape (n_users,
+        n_items).
     depths
-        How many places of each list each user sees, int64, shape (n_users, most lists of a user).
+        Number of positions each user sees of each list, int64, shape (n_users, most lists of a user).
     new_since
-        The day on which each item appears, int64, shape (n_items,); -1 for those that warm users know.
+        Day on which each item appears, int64, shape (n_items,); -1 for those that warm users know.
     """
 
     day: np.ndarray
@@ -111,7 +112,7 @@ class Arrivals:
 
 
 def draw_new_items(n_items: int, settings: ArrivalSettings) -> np.ndarray:
-    """Draw the day on which each item appears, int64, shape (n_items,); -1 for those that warm users know."""
+    """Draw the day on which each item appears: int64, shape (n_items,), -1 for those that warm users know."""
     n_old = round(n_items / (1 + settings.new_share * settings.days))
     since = np.repeat(np.arange(settings.days), np.diff(np.linspace(0, n_items - n_old, settings.days + 1).astype(int)))
     rng = np.random.default_rng([settings.seed, 1])
@@ -121,17 +122,7 @@ def draw_new_items(n_items: int, settings: ArrivalSettings) -> np.ndarray:
 def draw_arrivals(
     world: World, catalogue: MusicCatalogue, simulation: SimulationSettings, settings: ArrivalSettings
 ) -> Arrivals:
-    """Draw who comes, when, how often and with which tastes.
-
-    Parameters
-    ----------
-    world, catalogue
-        The scenes and items, which those who came before know, too.
-    simulation
-        How people are.
-    settings
-        How they arrive.
-    """
+    """Draw who arrives, when, how often and with which tastes."""
     rng = np.random.default_rng([settings.seed, 2])
     n, days = settings.newcomers * settings.days, settings.days
     people = make_people(replace(simulation, n_users=n), world, rng)
@@ -152,7 +143,7 @@ def draw_arrivals(
 def _drift(
     people: People, world: World, age: np.ndarray, settings: ArrivalSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw the scenes of tastes on each day: from the day after the first one on, some give way to others."""
+    """Draw the scenes of tastes on each day: after the first day, some scenes are replaced."""
     profile = people.country.astype(np.int64) * len(AGES) + people.age_ix
     scenes = np.repeat(people.scenes[None], settings.days, axis=0)
     for day in range(1, settings.days):
@@ -164,14 +155,14 @@ def _drift(
 
 @dataclass(frozen=True, eq=False)
 class TrueTastes:
-    """How likely each user of a service uses each item that is seen.
+    """True probability that each user of a service uses each seen item.
 
     Parameters
     ----------
     arrivals, simulation, settings
-        The users, how people stream, and what streaming means for lists.
+        The users, their streaming behavior, and how it translates to lists.
     by_scene, by_chart, by_artist
-        How likely each item is of a stream of a scene, of a country's charts, of an artist, float32, each of shape
+        Probability of each item in a stream from a scene, a country's charts or an artist, float32, each of shape
         (n_rows, n_items).
     """
 
@@ -190,16 +181,16 @@ class TrueTastes:
         simulation: SimulationSettings,
         settings: ArrivalSettings,
     ) -> TrueTastes:
-        """Make them of what the simulator draws from."""
+        """Build from the simulator's distributions."""
         n_items = len(catalogue.scene)
         tables = (_spell_out(of, n_items) for of in (catalogue.by_scene, catalogue.by_chart, catalogue.by_artist))
         return cls(arrivals, simulation, settings, *tables)
 
     def of_day(self, users: np.ndarray, day: int) -> np.ndarray:
-        """Return how likely some users use each item that is seen on a day, float32, shape (n_users, n_items).
+        """Return the probability that users use each item if seen on a day: float32, shape (n_users, n_items).
 
         The same mixture as in the streams of `firstday.simulate.behavior`: autoplay, the country's charts, favorite
-        artists, and scenes of the taste of that day.
+        artists, and scenes of that day's taste.
         """
         arrivals, shares = self.arrivals, self.simulation
         people, n_scenes = arrivals.people, len(self.by_scene)
@@ -219,12 +210,12 @@ class TrueTastes:
 
 
 def _weights(cumulative: np.ndarray) -> np.ndarray:
-    """Return the weights of scenes of cumulative ones."""
+    """Return scene weights from cumulative ones."""
     return np.diff(cumulative, axis=1, prepend=np.float32(0))
 
 
 def _spell_out(choices: Choices, n_items: int) -> np.ndarray:
-    """Return choices as a table of probabilities, float32, shape (n_rows, n_items)."""
+    """Return the distributions as a dense matrix, float32, shape (n_rows, n_items)."""
     row = np.repeat(np.arange(choices.n_rows), np.diff(choices.starts))
     table = np.zeros((choices.n_rows, n_items), dtype=np.float32)
     table[row, choices.targets] = np.diff(choices.ladder, prepend=0.0)
@@ -234,18 +225,9 @@ def _spell_out(choices: Choices, n_items: int) -> np.ndarray:
 def describe_arrivals(
     arrivals: Arrivals, model: TrainedModel, simulation: SimulationSettings, seed: int
 ) -> SignalBatch:
-    """Return what a model is told of the users when they register: profile, and some of them answer what they like.
+    """Return the users' signals at registration: profiles, and questionnaire answers of some.
 
-    Parameters
-    ----------
-    arrivals
-        The users.
-    model
-        A model of the simulator's tables, whose ids are indexes plus 1.
-    simulation
-        How many answer the questionnaire.
-    seed
-        Decides who answers, and what.
+    The model must be trained on the simulator's tables, whose ids are indices plus 1.
     """
     rng = np.random.default_rng([seed, 3])
     people, known = arrivals.people, model.catalogue
@@ -271,18 +253,18 @@ def describe_arrivals(
 
 @dataclass(eq=False)
 class Course:
-    """What became of a policy.
+    """Results of a policy.
 
     Parameters
     ----------
     hits
-        Items that each user used on each day, int64, shape (days, n_users).
+        Number of items each user used on each day, int64, shape (days, n_users).
     expected
-        How many uses were to be expected of the lists of each day, by true tastes, float64, shape (days, n_users).
+        Expected uses of each day's lists, by true tastes, float64, shape (days, n_users).
     shown, used
-        How often each item was shown on each day, and used after that, int64, shape (days, n_items).
+        How often each item was shown on each day, and then used, int64, shape (days, n_items).
     counts
-        The same by segment, of all days; None where nothing is counted.
+        The same by segment over all days; None if nothing is counted.
     """
 
     hits: np.ndarray
@@ -295,19 +277,19 @@ class Course:
 def run_service(
     model: TrainedModel, signals: SignalBatch, tastes: TrueTastes, policies: Sequence[str]
 ) -> Mapping[str, Course]:
-    """Let the users meet each policy, day by day.
+    """Run the service with each policy, day by day.
 
     Parameters
     ----------
     model
-        Trained on what is known before the first day; its items are in the order of the world's.
+        Trained on data from before the first day; its items are in the world's order.
     signals
-        What the users tell when they register (`describe_arrivals`).
+        The users' signals at registration (`describe_arrivals`).
     tastes
-        What they use.
+        True probabilities of use.
     policies
-        Names of strategies, `ORACLE`, and strategies' names with `ONCE` (one long list, made at registration, is shown
-        part by part) or `WITH_NEW` after them.
+        Names of strategies, `ORACLE`, and strategies' names with the suffix `ONCE` (one long list, made at
+        registration, is shown in parts) or `WITH_NEW`.
     """
     arrivals, settings = tastes.arrivals, tastes.settings
     parties = {name: _Party.of(name, model, signals, tastes) for name in policies}
@@ -331,26 +313,26 @@ def run_service(
 
 @dataclass(eq=False)
 class _Party:
-    """All users, with what one policy showed them so far.
+    """All users, and what one policy has shown them so far.
 
     Parameters
     ----------
     policy, signals, tastes
         See `run_service`.
     course
-        What became of the policy.
+        Results of the policy.
     is_used
         Whether each user used each item, bool, shape (n_users, n_items).
     unseen
-        Logarithm of how likely it is that the user did not see an item, as far as the service can tell, float32.
+        Log probability, as far as the service knows, that the user has not seen an item, float32.
     passed_by
-        The highest probability of use at which each user passed each item over, float32; 0 where it was not seen.
+        Highest probability of use at which each user passed over each item, float32; 0 if unseen.
     n_lists
-        How many lists each user was shown, int64, shape (n_users,).
+        Number of lists shown to each user, int64, shape (n_users,).
     long_lists
-        The lists that are shown part by part, by user.
+        The lists shown in parts, by user.
     cells
-        What was shown since the night before: users, items and whether they were used.
+        Impressions since the last nightly count: users, items and whether they were used.
     """
 
     policy: str
@@ -366,7 +348,7 @@ class _Party:
 
     @classmethod
     def of(cls, policy: str, model: TrainedModel, signals: SignalBatch, tastes: TrueTastes) -> _Party:
-        """Begin, before anything was shown."""
+        """Start before anything was shown."""
         nothing = SparseRows.empty(len(model.segments), model.n_items)
         (n_users, n_items), days = tastes.arrivals.luck.shape, tastes.settings.days
         return cls(
@@ -387,10 +369,10 @@ class _Party:
         )
 
     def show(self, model: TrainedModel, users: np.ndarray, likely: np.ndarray, released: np.ndarray, day: int) -> None:
-        """Show a list to each of some users, and note what became of it."""
+        """Show a list to each user, and record the outcome."""
         meeting = self.tastes.settings.meeting
         passed_by = self.passed_by[users]
-        # Who passed an item over at the probability m uses it now with the probability (p - m) / (1 - m).
+        # A user who passed over an item at probability m uses it now with probability (p - m) / (1 - m).
         left = np.maximum(likely - passed_by, 0) / np.maximum(1 - passed_by, 1e-6)
         left[self.is_used[users]] = 0
         if self.policy == ORACLE:
@@ -417,7 +399,7 @@ class _Party:
         likely: np.ndarray,
         day: int,
     ) -> None:
-        """Note what of some lists was seen and used, and what the service can tell of it."""
+        """Record which items were seen and used, and what the service knows of that."""
         meeting = self.tastes.settings.meeting
         place = np.arange(items.shape[1])
         self.n_lists[users] += 1
@@ -439,7 +421,7 @@ class _Party:
             self.cells.append((users[whose], items[whose, at], is_used[whose, at]))
 
     def _ask(self, model: TrainedModel, users: np.ndarray) -> np.ndarray:
-        """Ask the strategy for a list for each user."""
+        """Request a list from the strategy for each user."""
         slate = self.tastes.settings.meeting.slate
         if not self.policy.endswith(ONCE):
             query = Query(model, self._signals(model, users), min(slate, model.n_items))
@@ -456,7 +438,7 @@ class _Party:
         return items
 
     def _signals(self, model: TrainedModel, users: np.ndarray) -> SignalBatch:
-        """Return what is known of some users: what they told, used and passed over."""
+        """Return the known signals of users: registration, uses and items passed over."""
         signals = self.signals.take(users)
         pair = (model.config.signals.use[0], ITEM)
         shape = (len(users), model.n_items)
@@ -468,7 +450,7 @@ class _Party:
         return replace(signals, actions={**signals.actions, pair: used}, passed_over=passed_over)
 
     def add_up_counts(self, model: TrainedModel) -> None:
-        """Add the day's impressions to the counts, by the segments that users are predicted to be of."""
+        """Add the day's impressions to the counts, by predicted segment."""
         if not self.cells:
             return
         users, items, is_used = (np.concatenate(column) for column in zip(*self.cells, strict=True))
@@ -486,7 +468,7 @@ class _Party:
 
 
 def chance_of_seeing(meeting: ReplaySettings) -> np.ndarray:
-    """Return how likely each place of a list is seen, float64, shape (slate,)."""
+    """Return the probability that each position of a list is seen: float64, shape (slate,)."""
     sure = meeting.slate if meeting.visible is None else meeting.visible
     chances: np.ndarray = meeting.persistence ** np.maximum(0.0, np.arange(meeting.slate) + 1 - sure)
     return chances

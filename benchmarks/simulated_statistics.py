@@ -1,4 +1,4 @@
-"""Simulate a service, and measure from its files what it is like: the source of docs/results/simulated.json.
+"""Simulate a service and measure statistics of its tables: the source of docs/results/simulated.json.
 
 python benchmarks/simulated_statistics.py                  20,000 users and 10,000 items over 90 days
 python benchmarks/simulated_statistics.py --tables DIR     of tables that are there already; results are only printed
@@ -24,9 +24,9 @@ DAY, TARGET = pl.duration(days=1), pl.duration(days=30)
 K = 50
 COLD_DAYS = 14
 AGE_YEARS = 8
-"""Width of an age group."""
+"""Width of an age group, in years."""
 LEAST_GROUP = 50
-"""Users whom a profile group needs to have a list of its own."""
+"""Minimum users for a profile group to have its own list."""
 
 
 def main(tables: Path | None = None) -> None:
@@ -80,13 +80,13 @@ def _round(value: Any) -> float:
 
 
 def _percent(told: pl.Series) -> float:
-    """Return the share of true values, %."""
+    """Return the share of true values in %."""
     share: Any = told.mean()
     return _round(100 * share)
 
 
 def _day_one(newcomers: pl.DataFrame, since: pl.DataFrame) -> dict[str, Any]:
-    """Measure day one of users who registered while the log ran, a day before its end at the latest."""
+    """Measure day one of users who registered during the log, at least a day before its end."""
     day_one = since.filter(pl.col("after") < DAY)
     ids = newcomers["user_id"]
 
@@ -102,7 +102,7 @@ def _day_one(newcomers: pl.DataFrame, since: pl.DataFrame) -> dict[str, Any]:
 
 
 def _month(month: pl.DataFrame, users: pl.DataFrame, since: pl.DataFrame) -> dict[str, Any]:
-    """Measure the 30 days after day one, and lists for those who registered last."""
+    """Measure the 30 days after day one, and lists for the latest to register."""
     streams = since.filter((pl.col("signal") == "stream") & pl.col("item_id").is_not_null())
     later = streams.filter((pl.col("after") >= DAY) & (pl.col("after") < DAY + TARGET))
     per_user = (
@@ -133,13 +133,13 @@ def _month(month: pl.DataFrame, users: pl.DataFrame, since: pl.DataFrame) -> dic
 
 
 def _top(used: pl.DataFrame) -> pl.DataFrame:
-    """Return each group's K items that most of its users used."""
+    """Return each group's top K items by number of users."""
     counted = used.group_by("group", "item_id").len().sort("len", "item_id", descending=[True, False])
     return counted.group_by("group", maintain_order=True).head(K).select("group", "item_id")
 
 
 def _precision(cold: pl.DataFrame, truth: pl.DataFrame, lists: pl.DataFrame) -> float:
-    """Return precision at K of the lists of users' groups, hits / min(K, relevant), %."""
+    """Return precision at K of group lists, hits / min(K, relevant), in %."""
     offered = cold.select("user_id", "group").join(lists, on="group").select("user_id", "item_id")
     hits = offered.join(truth, on=["user_id", "item_id"]).group_by("user_id").len("hits")
     judged = cold.join(hits, on="user_id", how="left")
@@ -148,7 +148,7 @@ def _precision(cold: pl.DataFrame, truth: pl.DataFrame, lists: pl.DataFrame) -> 
 
 
 def _friends(friends: pl.DataFrame, users: pl.DataFrame, streams: pl.DataFrame) -> dict[str, Any]:
-    """Compare friends with strangers: country, and items in common."""
+    """Compare friends with strangers: same country, and items in common."""
     rng = np.random.default_rng(0)
     pairs = friends.filter(pl.col("user_id") < pl.col("friend_id"))
     strangers = pl.DataFrame(

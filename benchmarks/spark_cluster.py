@@ -1,4 +1,4 @@
-"""A real Spark cluster on this machine: a master and workers, each a process, and executors, which they start."""
+"""A real standalone Spark cluster on this machine: a master, workers, and the executors they start."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ import firstday
 
 HOST = "127.0.0.1"
 START_SECONDS = 300
-"""A start takes 10 seconds, a minute on a busy machine."""
+"""Timeout of a start in seconds; it takes 10 seconds, a minute on a busy machine."""
 STOP_SECONDS = 20
 ROOT = Path(__file__).parents[1]
 QUICK_START = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-"""Options of a JVM that starts sooner and computes more slowly."""
+"""JVM options for a faster start at the price of slower computation."""
 DEPLOY = "org.apache.spark.deploy"
 EXECUTOR = "CoarseGrainedExecutorBackend"
 T = TypeVar("T")
@@ -40,11 +40,11 @@ class SparkCluster:
     Parameters
     ----------
     url
-        The master, ``spark://127.0.0.1:PORT``.
+        URL of the master, ``spark://127.0.0.1:PORT``.
     folder
-        Logs of the master and the workers; `work` in it has those of executors.
+        Logs of the master and the workers; executors log to the subfolder `work`.
     worker_pids
-        The processes of the workers.
+        Process ids of the workers.
     """
 
     url: str
@@ -52,7 +52,7 @@ class SparkCluster:
     worker_pids: tuple[int, ...]
 
     def executor_pids(self, app_id: str | None = None) -> list[int]:
-        """Return the running executors, of one application or of all (Linux)."""
+        """Return the process ids of running executors, of one application or of all (Linux)."""
         work = Path(self.folder).resolve() / "work"
         if app_id is not None:
             work /= app_id
@@ -62,24 +62,24 @@ class SparkCluster:
                 is_executor = EXECUTOR.encode() in (place / "cmdline").read_bytes()
                 if is_executor and (place / "cwd").resolve().is_relative_to(work):
                     pids.append(int(place.name))
-            except OSError:  # it has ended meanwhile
+            except OSError:  # it has ended in the meantime
                 continue
         return sorted(pids)
 
     def kill_executor(self, app_id: str | None = None) -> int:
-        """Kill one running executor at once; return its process id. Its worker starts another."""
+        """Kill one running executor; return its process id. Its worker starts a replacement."""
         pids = wait_for(lambda: self.executor_pids(app_id), "a running executor", self.folder)
         os.kill(pids[0], signal.SIGKILL)
         return pids[0]
 
 
 def has_java() -> bool:
-    """Tell whether Spark can start here."""
+    """Whether Spark can start here."""
     return shutil.which("java") is not None or "JAVA_HOME" in os.environ
 
 
 def spark_environment(folder: Path) -> dict[str, str]:
-    """Return the environment of every process of Spark, so that executors import the same firstday and tests."""
+    """Return the environment of all Spark processes, so that executors import the same firstday and tests."""
     paths = [
         str(Path(firstday.__file__).parents[1]),
         str(ROOT),
@@ -89,7 +89,7 @@ def spark_environment(folder: Path) -> dict[str, str]:
     return {
         **os.environ,
         "SPARK_HOME": str(Path(pyspark.__file__).parent),
-        "SPARK_CONF_DIR": str(folder),  # no settings of this machine
+        "SPARK_CONF_DIR": str(folder),  # ignore this machine's settings
         "SPARK_LOCAL_IP": HOST,
         "SPARK_LOCAL_DIRS": str(folder / "local"),
         "SPARK_DAEMON_MEMORY": "256m",
@@ -109,16 +109,16 @@ def spark_cluster(
     Parameters
     ----------
     folder
-        For logs and what executors write; made if it is not there.
+        For logs and executor output; created if missing.
     n_workers
-        How many workers.
+        Number of workers.
     cores, worker_memory
-        What each worker lends to executors; these are numbers that the master counts with, not limits.
+        Resources that each worker offers to executors; the master uses them for scheduling, they are not limits.
 
     Yields
     ------
     SparkCluster
-        The cluster, whose workers are all registered.
+        The cluster, with all workers registered.
     """
     folder.mkdir(parents=True, exist_ok=True)
     program = Path(pyspark.__file__).parent / "bin" / "spark-class"
@@ -129,7 +129,7 @@ def spark_cluster(
     def start(name: str, *arguments: str) -> Path:
         log = folder / f"{name}.log"
         command = [str(program), *arguments]
-        with log.open("wb") as output:  # the shell script becomes the JVM, in the same process
+        with log.open("wb") as output:  # the shell script replaces itself with the JVM, so the process id stays valid
             process = subprocess.Popen(
                 command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -168,7 +168,7 @@ def spark_cluster(
 
 
 def wait_for(look: Callable[[], T], what: str, folder: Path | str, are_alive: Callable[[], bool] = lambda: True) -> T:
-    """Return what `look` returns as soon as that is true; raise where it takes too long or a process has ended."""
+    """Poll `look` until it returns a true value, and return that; raise on a timeout or if a process has ended."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         alive = are_alive()
@@ -181,13 +181,13 @@ def wait_for(look: Callable[[], T], what: str, folder: Path | str, are_alive: Ca
 
 
 def read_log(log: Path, pattern: str) -> str:
-    """Return what a pattern finds in a log, "" where there is nothing yet."""
+    """Return the match of a pattern in a log, or ""."""
     match = re.search(pattern, log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     return match.group(1) if match else ""
 
 
 def count_workers(web_url: str) -> int:
-    """Return how many workers the master knows to be alive."""
+    """Return the number of workers alive according to the master."""
     with contextlib.suppress(OSError), urllib.request.urlopen(web_url, timeout=10) as answer:  # noqa: S310  loopback
         return int(json.load(answer)["aliveworkers"])
     return 0

@@ -3,10 +3,10 @@
 python benchmarks/spark_growth.py grow 100000 300000 1000000
 python benchmarks/spark_growth.py weigh                          what a row and an item weigh
 
-Spark is a standalone master and two workers on this machine, of one core each. The driver may take 4 GiB, each executor
-2 GiB: the Java heap is 1.1 GiB of that, the rest is for Python. Both engines learn from 50,000 users at most, with few
-passes of the networks, since these do not depend on how many users there are. Memory is the largest sum of resident
-memory of a stage's processes, looked at twice a second: the driver's Python and Java, and the larger executor's.
+Spark is a standalone master and two workers on this machine, with one core each. The driver may use 4 GiB, each
+executor 2 GiB: 1.1 GiB of Java heap, the rest for Python. Both engines train on at most 50,000 users, with few epochs,
+since these do not depend on the number of users. Memory is the peak total resident memory of a stage's processes,
+sampled twice a second: the driver's Python and Java, and the larger executor's.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SETTINGS = {
 
 
 def grow(sizes: list[int], items: int = 50_000, folder: Path | None = None) -> None:
-    """Measure both engines on services of some sizes, and write the figures after each."""
+    """Measure both engines on services of the given sizes, and write the figures after each."""
     before = read_results(RESULTS_FILE)
     rows: list[dict[str, Any]] = [row for row in before.get("rows", []) if row["users"] not in sizes]
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -62,7 +62,7 @@ def grow(sizes: list[int], items: int = 50_000, folder: Path | None = None) -> N
 
 
 def measure(tables: Path, engine: str, scratch: Path) -> dict[str, Any]:
-    """Check and train by one engine, in processes of its own."""
+    """Check and train with one engine, in separate processes."""
     on_spark = engine == "spark"
     with spark_cluster(scratch / "spark", 2, 1, "2g") if on_spark else nullcontext() as cluster:
         environment = spark_environment(scratch / "spark") if cluster else dict(os.environ)
@@ -94,7 +94,7 @@ def measure(tables: Path, engine: str, scratch: Path) -> dict[str, Any]:
 
 
 class Watch:
-    """Looks at the memory of processes while a stage runs."""
+    """Samples the memory of processes while a stage runs."""
 
     def __init__(self, pid: int, cluster: SparkCluster | None) -> None:
         self._pid, self._cluster = pid, cluster
@@ -106,7 +106,7 @@ class Watch:
         self._thread.start()
 
     def begin(self, stage: str) -> None:
-        """End the stage before, and begin one."""
+        """End the previous stage and begin a new one."""
         now = perf_counter()
         if self._stages:
             self._stages[-1]["seconds"] = round(now - self._began, 1)
@@ -114,7 +114,7 @@ class Watch:
         self._stages.append({"stage": stage, "seconds": 0.0, "driver_gib": 0.0, "executor_gib": 0.0})
 
     def end(self) -> list[dict[str, Any]]:
-        """Stop looking, and return the stages."""
+        """Stop sampling, and return the stages."""
         self._over.set()
         self._thread.join()
         self._stages[-1]["seconds"] = round(perf_counter() - self._began, 1)
@@ -130,7 +130,7 @@ class Watch:
 
 
 def weigh() -> None:
-    """Measure the bytes of a row on its way to its part, of a row in a part, and of an item."""
+    """Measure the bytes of a row in transit to its part, of a row in a part, and of an item."""
     from firstday.data.load import load
     from firstday.data.parts import keep_users, pack
 
@@ -155,7 +155,7 @@ def weigh() -> None:
 
 
 def read_processes() -> tuple[dict[int, int], dict[int, list[int]]]:
-    """Return the memory of each process that it shares with no other, in KiB, and the children of each."""
+    """Return the unshared memory of each process in KiB, and the children of each."""
     sizes: dict[int, int] = {}
     children: dict[int, list[int]] = {}
     for place in Path("/proc").iterdir():
@@ -172,7 +172,7 @@ def read_processes() -> tuple[dict[int, int], dict[int, list[int]]]:
 
 
 def add_up(pid: int, sizes: dict[int, int], children: dict[int, list[int]]) -> float:
-    """Return the memory of a process and all below it, in GiB."""
+    """Return the memory of a process and all its descendants in GiB."""
     total, waiting = 0, [pid]
     while waiting:
         process = waiting.pop()
@@ -182,7 +182,7 @@ def add_up(pid: int, sizes: dict[int, int], children: dict[int, list[int]]) -> f
 
 
 def work(engine: str, tables: str, model: str, master: str) -> None:
-    """Check and train, and say which stage begins."""
+    """Check and train, and announce each stage."""
     from firstday.config import Config
     from firstday.engine import engines
     from firstday.training.fit import train

@@ -1,9 +1,9 @@
-"""Time SparseRows against SciPy's csr_array on what one request needs, and renew docs/results/sparse-rows.json.
+"""Time SparseRows against SciPy's csr_array on the operations of one request; renew docs/results/sparse-rows.json.
 
 OMP_NUM_THREADS=1 python benchmarks/sparse_rows.py          50,000 items, 5,000 artists, vectors of 128, 10 items a user
 
-Both do the same work in turn, in the same run, and their results are compared first. A time is that of one core, the
-median of many rounds; a ratio is the median over rounds of SciPy's time divided by that of SparseRows in the round.
+Both run the same operations, alternating in one process; their results are compared first. Times are processor times on
+one core, medians of many rounds; a ratio is the median over rounds of SciPy's time divided by that of SparseRows.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ LOADS = ("scipy.sparse", "firstday.recommend.recommender")
 
 @dataclass(frozen=True)
 class Requests:
-    """What some users did of each signal, as cells and as matrices of both kinds.
+    """User actions by signal, as cells and as matrices of both kinds.
 
     Parameters
     ----------
     cells
         Rows and columns of each signal.
     ours, scipys
-        A matrix of each signal, shape (n_users, N_ITEMS).
+        A matrix per signal, shape (n_users, N_ITEMS).
     order
-        The users in another order.
+        A permutation of the users.
     artists
         The artist of each item, as SparseRows and as csr_array, shape (N_ITEMS, N_ARTISTS).
     vectors
@@ -59,7 +59,7 @@ class Requests:
 
 
 def make_requests(n_users: int, rng: np.random.Generator) -> Requests:
-    """Draw what users did."""
+    """Draw user actions."""
     rows = np.repeat(np.arange(n_users), ITEMS_EACH)
     cells = [(rows, rng.integers(N_ITEMS, size=len(rows))) for _ in SIGNALS]
     of_items = np.arange(N_ITEMS), rng.integers(N_ARTISTS, size=N_ITEMS)
@@ -78,12 +78,12 @@ def make_requests(n_users: int, rng: np.random.Generator) -> Requests:
 
 
 def build_csr(pairs: tuple[np.ndarray, np.ndarray], n_users: int) -> Any:
-    """Build SciPy's matrix of counts."""
+    """Build SciPy's count matrix."""
     return csr_array((np.ones(len(pairs[0]), np.float32), pairs), shape=(n_users, N_ITEMS))
 
 
 def average_csr(matrix: Any, vectors: np.ndarray) -> np.ndarray:
-    """Return each row's mean of the vectors of its columns."""
+    """Return each row's mean vector over its columns."""
     lengths = np.diff(matrix.indptr)
     ones = csr_array((np.ones_like(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
     means: np.ndarray = (ones @ vectors) / np.maximum(lengths, 1)[:, None].astype(np.float32)
@@ -91,7 +91,7 @@ def average_csr(matrix: Any, vectors: np.ndarray) -> np.ndarray:
 
 
 def affinity_csr(matrices: list[Any], config: SignalConfig) -> Any:
-    """Return what `compute_affinity` does."""
+    """Equivalent of `compute_affinity`."""
     parts = []
     for signal, matrix in zip(SIGNALS, matrices, strict=True):
         weights = (config.affinity[signal] * np.log2(1 + matrix.data)).astype(np.float32)
@@ -103,7 +103,7 @@ def affinity_csr(matrices: list[Any], config: SignalConfig) -> Any:
 
 
 def works_of(requests: Requests) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
-    """Return each piece of work of a request, by SparseRows and by SciPy."""
+    """Return each operation of a request, by SparseRows and by SciPy."""
     ours, scipys, n_users = requests.ours, requests.scipys, requests.n_users
     actions = {(signal, "item"): rows for signal, rows in zip(SIGNALS, ours, strict=True)}
     config = SignalConfig()
@@ -128,7 +128,7 @@ def works_of(requests: Requests) -> dict[str, tuple[Callable[[], Any], Callable[
 
 
 def check_equal(ours: Any, scipys: Any) -> None:
-    """Refuse to time what gives different results."""
+    """Raise unless both results are equal."""
     if isinstance(ours, SparseRows):
         ours = csr_array((ours.weights, ours.columns, ours.starts), shape=(ours.n_rows, ours.n_columns)).toarray()
         scipys = scipys.toarray()
@@ -136,7 +136,7 @@ def check_equal(ours: Any, scipys: Any) -> None:
 
 
 def time_of(work: Callable[[], Any], times: int) -> float:
-    """Return the time of a core that a piece of work takes, microseconds."""
+    """Return the processor time of an operation, in microseconds."""
     began = process_time()
     for _ in range(times):
         work()
@@ -144,7 +144,7 @@ def time_of(work: Callable[[], Any], times: int) -> float:
 
 
 def compare(n_users: int, rounds: int, rng: np.random.Generator) -> dict[str, dict[str, float]]:
-    """Time every piece of work for so many users in one batch."""
+    """Time every operation for a batch of users."""
     compared = {}
     sums = np.zeros((rounds, 2))
     for name, works in works_of(make_requests(n_users, rng)).items():
@@ -156,7 +156,7 @@ def compare(n_users: int, rounds: int, rng: np.random.Generator) -> dict[str, di
 
 
 def describe(times: np.ndarray) -> dict[str, float]:
-    """Summarise times of rounds, microseconds, SparseRows first."""
+    """Summarise the times of rounds, in microseconds, SparseRows first."""
     ours_us, scipy_us = np.median(times, axis=0)
     ratio = np.median(times[:, 1] / times[:, 0])
     return {
@@ -167,7 +167,7 @@ def describe(times: np.ndarray) -> dict[str, float]:
 
 
 def time_loading(rounds: int) -> dict[str, float]:
-    """Time imports in fresh processes, in turn, milliseconds of a core: each alone, and SciPy after recommending."""
+    """Time imports in fresh, alternating processes, in processor ms: each alone, and SciPy after recommending."""
     programs = {
         "numpy": ("", "numpy"),
         **{name: ("", name) for name in LOADS},
@@ -185,7 +185,7 @@ def time_loading(rounds: int) -> dict[str, float]:
 
 
 def main(rounds: int = 40) -> None:
-    """Time all, and write the figures."""
+    """Run all timings, and write the figures."""
     rng = np.random.default_rng(0)
     found = {
         "items": N_ITEMS,

@@ -1,9 +1,9 @@
-r"""Try settings on validation users and print a table: how the presets and defaults were chosen.
+r"""Grid search on validation users, printed as a table: how presets and defaults were chosen.
 
     python benchmarks/tune.py deezer-europe --path deezer_europe.zip --seeds 3 \
         --try embedding.dimensions=64,128 --try embedding.als_confidence=4,15,40
 
-Every combination is trained and judged on the validation users alone (cold users take no part), over several seeds.
+Every combination is trained and judged on validation users alone, over several seeds; cold users are not used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(
     grid: Annotated[list[str], typer.Option("--try", metavar="SETTING=V1,V2")] = [],
     strategy: list[str] = ["segment", "personal", "fold_in"],
 ) -> None:
-    """Judge every combination of values, and print P@50 ± its deviation over seeds."""
+    """Judge every combination of values, and print P@50 ± its standard deviation over seeds."""
     dataset = load(tables, path=path)
     base = with_methods_of(load_config(config) if config else Config(), strategy)
     names, choices = zip(*(setting.split("=", 1) for setting in grid), strict=True)

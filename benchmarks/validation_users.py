@@ -1,8 +1,8 @@
-"""Which past newcomers to validate on: drawn from all times, or the newest; on logs with registration times.
+"""Which past newcomers to validate on, a sample of all times or the newest; on logs with registration times.
 
 python benchmarks/validation_users.py --data ../shared/data --only movietweetings --only online-retail
 
-Prints the precision of `auto` and `blend` by both, and the difference user by user with its interval.
+Prints the precision of `auto` and `blend` with both, and the paired difference over users with its interval.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ STRATEGIES = ("auto", "blend")
 
 
 def newest_first(*arguments: Any) -> Histories:
-    """Return histories whose numbers follow the registration, so that the newest users are drawn first."""
+    """Return histories numbered by registration, so that the newest users are drawn first."""
     histories = read_histories(*arguments)
     order = np.argsort(np.argsort(-histories.registered_us, kind="stable"), kind="stable")
     return replace(histories, numbers=order.astype(np.uint64))
 
 
 def judge(dataset: Dataset, config: Config, *, newest: bool) -> dict[str, np.ndarray]:
-    """Return the precision at 10 and at 50 of each newcomer's list, by strategy and length."""
+    """Return precision at 10 and at 50 of each newcomer's list, by strategy and length."""
     vars(holdouts)["read_histories"] = newest_first if newest else read_histories
     found: dict[str, list[np.ndarray]] = {}
     with open_progress() as progress:
@@ -55,7 +55,7 @@ def main(
     only: list[str] = ["movietweetings", "online-retail"],
     cut_offs: int = 3,
 ) -> None:
-    """Run both ways on each set."""
+    """Run both on each dataset."""
     for name, copy in find_sets(only, data).items():
         dataset, config = open_set(name, copy)
         config = config.override("registration.cut_offs", cut_offs)

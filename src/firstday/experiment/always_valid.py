@@ -1,30 +1,30 @@
-"""Intervals that hold at every look, not at one that was chosen beforehand."""
+"""Always-valid confidence intervals: they hold at every look, not only at one fixed in advance."""
 
 from __future__ import annotations
 
 import numpy as np
 
 USERS_FOR_EVERY_LOOK = 100
-"""Users of a variant below which no such interval is given: it rests on the central limit theorem."""
+"""Minimum users per variant: the intervals rest on the central limit theorem."""
 
 
 def count_errors(n_users: int, planned_users: int, level: float) -> float:
-    """Return how many standard errors an always-valid interval reaches to each side.
+    """Return the half-width of an always-valid interval, in standard errors.
 
     Parameters
     ----------
     n_users
         Users of both variants so far.
     planned_users
-        Users at which the interval is to be narrowest; chosen before the start, or the interval does not hold.
+        Sample size, of both variants, at which the interval is narrowest. It must be fixed before the start.
     level
-        Of confidence, such as 0.95.
+        Confidence level, such as 0.95.
 
     References
     ----------
     I. Waudby-Smith, D. Arbour, R. Sinha, E. Kennedy, A. Ramdas, "Time-uniform central limit theory and asymptotic
-    confidence sequences", Annals of Statistics 52 (2024): the Gaussian mixture, whose parameter is their approximation
-    of what is best at one number of users; after S. Howard, A. Ramdas, J. McAuliffe, J. Sekhon, "Time-uniform,
+    confidence sequences", Annals of Statistics 52 (2024): the Gaussian mixture, with their approximation of the
+    parameter that is optimal at one sample size; after S. Howard, A. Ramdas, J. McAuliffe, J. Sekhon, "Time-uniform,
     nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49 (2021).
     """
     twice_log = -2 * np.log(1 - level)

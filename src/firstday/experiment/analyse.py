@@ -1,4 +1,4 @@
-"""From the tables of an experiment to what it found."""
+"""Analyse the tables of an experiment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from firstday.segment.shown_counts import OF_USE, find_used
 CONTROL = "control"
 UNKNOWN = "unknown"
 Window = tuple[Outcome, float]
-"""An outcome, and the days within which it is counted."""
+"""An outcome and the length of its window in days."""
 
 
 def analyse(
@@ -44,32 +44,32 @@ def analyse(
     Parameters
     ----------
     tables
-        Of the experiment.
+        Tables of the experiment.
     config
-        The settings; the defaults if None.
+        Experiment settings; the defaults if None.
     control
-        The variant that the others are compared with; ``control`` if there is one of that name, else the first by name.
+        Name of the control. Default: ``control`` if there is a variant of that name, else the first by name.
     weights
-        The share of users that each variant should have, in any unit; also of one that has no user. None: equal shares
-        of the variants that were found; one that lost all of its users is not noticed then.
+        Intended share of users per variant, in any unit, including variants without users. Default: equal shares of
+        the variants found, which cannot reveal a variant that lost all of its users.
     lists
-        Lists that were not shown, by a name: `user_ix`, `item_ix`, `position` (from 1).
+        Lists to evaluate off-policy, by name: `user_ix`, `item_ix`, `position` (from 1).
     anyway
-        Whether to compare variants although users are not divided as they should be.
+        Whether to compare variants despite a sample ratio mismatch.
 
     Raises
     ------
     DataError
         There is only one variant.
     ConfigError
-        There is no such control, or weights are of other variants.
+        The control is unknown, or the weights are not those of the variants.
     MissingExtraError
         tea-tasting is not installed.
     """
     config = config or ExperimentConfig()
     assigned = tables.assigned
     n_of = Counter(assigned["variant"].to_list())
-    counts = {name: n_of[name] for name in sorted({*n_of, *(weights or {})})}  # one that lost all users is broken, too
+    counts = {name: n_of[name] for name in sorted({*n_of, *(weights or {})})}  # weights reveal variants without users
     if len(counts) < 2:
         raise DataError(
             f"assignments: {tables.name} has one variant ({next(iter(counts))}); two are compared. If another one lost "
@@ -136,7 +136,7 @@ def analyse(
 def _compare_all(
     users: pl.DataFrame, tables: ExperimentTables, control: str, treatments: Sequence[str], config: ExperimentConfig
 ) -> tuple[list[Row], Window | None]:
-    """Compare everyone, then cohorts, then groups in the window that decides; return what decides, too."""
+    """Return the rows of all users, of cohorts, and of groups in the deciding window; also return that window."""
     slices = {COHORT: tables.assigned["cohort"]} | {
         name: (age_bands(values) if name == "age" else values).fill_null(UNKNOWN)
         for name, values in tables.groups.to_dict().items()
@@ -189,7 +189,7 @@ def _compare_all(
 
 
 def _measure(users: pl.DataFrame, outcome: Outcome, days: float, known: np.ndarray, folds: np.ndarray) -> pl.DataFrame:
-    """Return the users whose window has ended with what is added up of each, and what was predicted of it."""
+    """Return the users whose window has ended, with numerator, denominator and their covariates."""
     name = name_days(days)
     whole = users[f"is_whole_{name}"].to_numpy()
     measured = users.filter(whole)
@@ -203,7 +203,7 @@ def _measure(users: pl.DataFrame, outcome: Outcome, days: float, known: np.ndarr
 
 
 def _choose_deciding(rows: Sequence[Row], config: ExperimentConfig) -> Window | None:
-    """Return the outcome and window that decide: those of the settings, or the nearest that there is."""
+    """Return the deciding outcome and window: the configured ones, or the nearest available."""
     if not rows:
         return None
     names = [config.outcome] if config.outcome != "auto" else ["used_of_shown", "items_used"]
@@ -213,7 +213,7 @@ def _choose_deciding(rows: Sequence[Row], config: ExperimentConfig) -> Window | 
 
 
 def _correct(rows: Sequence[Row], adjust: Callable[[Any], Any]) -> list[Row]:
-    """Return rows with p-values that hold for all of them at once; NaN stays, and counts as none."""
+    """Return rows with p-values corrected for multiple testing; NaN is left as it is and not counted."""
     from tea_tasting.experiment import ExperimentResult
 
     values = {number: row.comparison.p_value for number, row in enumerate(rows)}
@@ -228,7 +228,7 @@ def _correct(rows: Sequence[Row], adjust: Callable[[Any], Any]) -> list[Row]:
 def _judge_lists(
     tables: ExperimentTables, lists: Mapping[str, pl.DataFrame], config: ExperimentConfig
 ) -> tuple[ListsEstimate, ...]:
-    """Estimate how lists would have done within the window that decides, for users for whom it has ended."""
+    """Evaluate lists off-policy within the deciding window, on the users whose window has ended."""
     if not lists:
         return ()
     if tables.shown is None:

@@ -1,4 +1,4 @@
-"""One outcome of two variants side by side by tea-tasting: difference and ratio with intervals by user, and power."""
+"""Compare one outcome of two variants with tea-tasting: difference, ratio and power, with intervals over users."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 USUAL_POWER = 0.8
 COVARIATES = {"numer_covariate": "numerator_covariate", "denom_covariate": "denominator_covariate"}
 COLUMNS = {"numer": "numerator", "denom": "denominator", **COVARIATES}
-"""Columns of users by the names of tea-tasting's options."""
+"""Columns of the user table by tea-tasting parameter."""
 
 
 @dataclass(frozen=True)
 class Power:
-    """What an experiment of so many users can find at one look.
+    """Power of an experiment at its current sample size, for one look.
 
     Parameters
     ----------
     effect
-        A relative change, as a fraction of 1.
+        Relative change, as a fraction.
     power
-        How likely it would be found if it were there.
+        Probability of detecting `effect`.
     smallest_effect
-        The relative change that would be found four times in five.
+        Relative change detected with a power of 0.8.
     """
 
     effect: float
@@ -44,26 +44,26 @@ class Power:
 
 @dataclass(frozen=True)
 class Comparison:
-    """An outcome of a treatment against the control.
+    """An outcome of a treatment compared with the control.
 
     Parameters
     ----------
     n_control, n_treatment
-        Users of each.
+        Number of users.
     control, treatment
-        The outcome of each; with a covariate, as if both variants had the same users.
+        Outcome of each variant, adjusted by the covariate if there is one.
     difference
-        Treatment minus control, with its interval for one look; the ends are NaN where nobody differs.
+        Treatment minus control, with a fixed-horizon interval. The ends are NaN if there is no variance.
     ratio
-        Treatment divided by control; None where the control has nothing or less.
+        Treatment divided by control; None unless the control is positive.
     difference_always, ratio_always
-        The same with intervals that hold at every look; None where users are too few.
+        The same with always-valid intervals; None if there are too few users.
     p_value
-        Of no difference, for one look; NaN where nobody differs.
+        Two-sided p-value for one look; NaN if there is no variance.
     unadjusted
-        The difference without the covariate; None where there is no covariate.
+        Difference without the covariate; None if there is no covariate.
     power
-        None where it was not asked for, and where nobody differs.
+        None if not requested, or if there is no variance.
     """
 
     n_control: int
@@ -80,7 +80,7 @@ class Comparison:
 
     @property
     def is_always_clear(self) -> bool:
-        """Whether the interval for every look excludes no difference."""
+        """Whether the always-valid interval excludes zero."""
         always = self.difference_always
         return always is not None and (always.low > 0 or always.high < 0)
 
@@ -94,27 +94,26 @@ def compare(
     planned_users: int = 10_000,
     effect: float | None = None,
 ) -> Comparison | None:
-    """Compare two variants by tea-tasting: Welch's test, ratios by the delta method, CUPED where there is a covariate.
+    """Compare two variants with tea-tasting: Welch's test, the delta method for ratios, CUPED with a covariate.
 
     Parameters
     ----------
     users
-        A row each: `variant` and `numerator`; `denominator` where the outcome is a sum over a sum and not a mean over
-        users; `numerator_covariate` and `denominator_covariate`, what was known or predicted of both before the
-        assignment.
+        One row per user: `variant` and `numerator`; `denominator` if the outcome is a ratio of sums instead of a mean
+        over users; `numerator_covariate` and `denominator_covariate`, known or predicted before the assignment.
     control, treatment
-        Two of the variants.
+        Names of two variants.
     level
-        Of confidence.
+        Confidence level.
     planned_users
-        At how many users of both variants always-valid intervals are narrowest; chosen before the start.
+        Users of both variants at which always-valid intervals are narrowest; fixed before the start.
     effect
-        The change whose power is told, as a fraction of what the control has.
+        Relative change for which to compute the power, as a fraction of the control's outcome.
 
     Returns
     -------
     Comparison or None
-        None where a variant has fewer than two users, or nothing to divide by.
+        None if a variant has fewer than two users or a zero denominator.
 
     Raises
     ------
@@ -133,11 +132,11 @@ def compare(
     metrics: list[Any] = [RatioOfMeans(**columns, confidence_level=level, use_t=use_t) for use_t in (True, False)]
     parts = (
         users.filter(pl.col("variant") == name) for name in (control, treatment)
-    )  # Polars adds groups in any order
+    )  # Polars does not fix the order in which it sums groups
     both: list[Any] = [read_aggregates(part, None, **metrics[0].aggr_cols._asdict()) for part in parts]
     if any(of.count() < 2 or of.mean(columns.get("denom")) <= 0 for of in both):
         return None
-    with np.errstate(invalid="ignore", divide="ignore"):  # nobody may differ
+    with np.errstate(invalid="ignore", divide="ignore"):  # the variance may be zero
         welch, normal = (metric.analyze_aggregates(*both) for metric in metrics)
     difference = Interval(welch.effect_size, welch.effect_size_ci_lower, welch.effect_size_ci_upper)
     ratio = None
@@ -165,7 +164,7 @@ def compare(
 
 
 def _add_every_look(comparison: Comparison, normal: Any, level: float, planned_users: int) -> Comparison:
-    """Return the comparison with always-valid intervals, which are wider than those of the normal distribution."""
+    """Add always-valid intervals, which are wider than those of the normal distribution."""
     n_users = comparison.n_control + comparison.n_treatment
     wider = count_errors(n_users, planned_users, level) / NormalDist().inv_cdf((1 + level) / 2)
     half = wider * (normal.effect_size_ci_upper - normal.effect_size_ci_lower) / 2
@@ -180,7 +179,7 @@ def _add_every_look(comparison: Comparison, normal: Any, level: float, planned_u
 def _solve_power(
     control: Aggregates, treatment: Aggregates, columns: dict[str, Any], level: float, effect: float
 ) -> Power | None:
-    """Return the power of a comparison of these users; None where nobody differs."""
+    """Return the power at the current sample size; None if there is no variance."""
     from tea_tasting.metrics import RatioOfMeans
 
     total = control + treatment
@@ -192,7 +191,7 @@ def _solve_power(
         effect_size=effect * mean,
         alpha=1 - level,
         power=USUAL_POWER,
-        use_t=False,  # of few users, the other has no number
+        use_t=False,  # with few users, the t distribution gives no number
         ratio=treatment.count() / control.count(),
     )
     power, smallest = (metric.solve_power_from_aggregates(total, what)[0] for what in ("power", "effect_size"))

@@ -1,4 +1,4 @@
-"""What is known of users before they were assigned, and what it predicts of an outcome: intervals become narrower."""
+"""Predict outcomes from what was known before the assignment, as a covariate that narrows intervals."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from firstday.data.ids import Ids, stable_numbers
 
 N_FOLDS = 5
 FOLDS_SEED = 5
-"""Of the hash; another than that by which users are held out, which is 0 by default."""
+"""Seed of the fold hash; must differ from the holdout's seed, which is 0 by default."""
 USERS_FOR_COVARIATE = 200
-"""Users below which nothing is predicted: it would be noise."""
+"""Minimum users for a prediction; with fewer it would be noise."""
 LEAST_OF_VALUE = 20
-"""Users of a profile value below which it predicts nothing of its own."""
+"""Minimum users of a profile value that gets its own column."""
 
 
 def encode_known(users: pl.DataFrame) -> np.ndarray:
-    """Turn what is known of users into numbers.
+    """Encode what was known before the assignment.
 
     Parameters
     ----------
     users
-        A row each: `known_before`, the number of items used before the assignment; `age`, null where unknown; all
+        One row per user: `known_before`, the number of items used before the assignment; `age`, null if unknown; all
         other columns are text, such as `country`.
 
     Returns
     -------
     numpy.ndarray
-        float64, shape (n_users, n_columns), each column of mean 0 and deviation 1; no column where nothing differs.
+        float64, shape (n_users, n_columns). Columns are standardised; constant columns are dropped.
     """
     columns: list[np.ndarray] = []
     for name in users.columns:
@@ -52,28 +52,15 @@ def encode_known(users: pl.DataFrame) -> np.ndarray:
 
 
 def fold_of(users: pl.Series) -> np.ndarray:
-    """Return each user's fold, int64, from 0 to `N_FOLDS` - 1, by a hash of the id."""
+    """Return each user's fold by a hash of the id: int64, from 0 to `N_FOLDS` - 1."""
     return (stable_numbers(Ids.of(users), FOLDS_SEED) % N_FOLDS).astype(np.int64)
 
 
 def predict_outcome(known: np.ndarray, outcome: np.ndarray, folds: np.ndarray) -> np.ndarray | None:
-    """Predict each user's outcome from what is known, by a ridge regression on users of the other folds.
+    """Predict each user's outcome by ridge regression with cross-fitting: float64, shape (n_users,).
 
-    Since nobody's own outcome is in the prediction, it is a covariate like one from before the experiment.
-
-    Parameters
-    ----------
-    known
-        From `encode_known`, shape (n_users, n_columns).
-    outcome
-        float64, shape (n_users,).
-    folds
-        From `fold_of`, shape (n_users,).
-
-    Returns
-    -------
-    numpy.ndarray or None
-        float64, shape (n_users,); None where there is nothing to predict from or there are too few users.
+    No user's outcome enters their own prediction, so that it is as valid as a pre-experiment covariate. `known` is from
+    `encode_known`, `folds` from `fold_of`. Return None if there are no columns or too few users.
 
     References
     ----------

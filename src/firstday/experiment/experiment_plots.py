@@ -1,4 +1,4 @@
-"""Plots of an experiment's report."""
+"""Plots of the experiment report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from firstday.metrics import Interval
 
 
 def plot_changes(name: str, rows: Mapping[str, Row], accented: str = "") -> str | None:
-    """Draw ratios in % of the control, one below the other: thick for one look, thin for every look; None without."""
+    """Plot relative changes in %: thick fixed-horizon intervals, thin always-valid ones. None without ratios."""
     ratios = {
         label: _to_percent(ratio)
         for label, row in rows.items()

@@ -1,4 +1,4 @@
-"""The report of an experiment: one HTML file that opens offline."""
+"""The experiment report: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,7 @@ from firstday.experiment.outcomes import write_days
 
 
 def render_experiment(results: ExperimentResults, config: ExperimentConfig, command: str | None = None) -> str:
-    """Return the page; where users are not divided as they should be, it says that and no more, unless there are rows.
-
-    Parameters
-    ----------
-    results
-        From `firstday.experiment.analyse.analyse`.
-    config
-        The settings.
-    command
-        What was run.
+    """Render the report; without rows, as after a sample ratio mismatch, it says only that.
 
     Raises
     ------
@@ -56,7 +47,7 @@ def render_experiment(results: ExperimentResults, config: ExperimentConfig, comm
 
 
 def tabulate_changes(results: ExperimentResults, rows: Sequence[Row], title: str) -> Table:
-    """Tabulate comparisons with their intervals; that of the outcome that decides is accented."""
+    """Tabulate comparisons with their intervals; the deciding outcome is highlighted."""
     deciding = next((row.title for row in rows if row.window == results.decides), "")
     cells = [_write_row(row) for row in rows]
     hidden = {"variant"} if len(results.treatments) == 1 else set()
@@ -85,14 +76,14 @@ def _write_row(row: Row) -> dict[str, Cell]:
 
 
 def write_p(value: float) -> str:
-    """Write a p-value."""
+    """Format a p-value."""
     if math.isnan(value):
         return "-"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _mean_narrowing(rows: Iterable[Row]) -> float | None:
-    """Return by how much, a share, the covariate narrows the deciding interval; None where it is under 0.5 %."""
+    """Return the share by which the covariate narrows the deciding interval; None below 0.5 %."""
     shares = [
         1 - (row.comparison.difference.high - row.comparison.difference.low) / (plain.high - plain.low)
         for row in rows

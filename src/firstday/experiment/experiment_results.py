@@ -1,4 +1,4 @@
-"""What an experiment found: one long table of comparisons, and what stands beside it."""
+"""Results of an experiment: one long table of comparisons and its context."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ COHORT = "cohort"
 
 @dataclass(frozen=True)
 class Row:
-    """One outcome of one treatment against the control, of everyone or of some users.
+    """One outcome of one treatment compared with the control, for all users or a subgroup.
 
     Parameters
     ----------
     outcome, days
-        What was counted, and within how many days.
+        The outcome and the length of its window.
     variant
         The treatment.
     column, value
-        Which users: ``everyone`` and ""; ``cohort`` and a week; or a column of the profile and its value.
+        Subgroup: ``everyone`` and ""; ``cohort`` and a week; or a profile column and its value.
     comparison
-        Of these users with an ended window.
+        On the users of the subgroup whose window has ended.
     p_corrected
-        The p-value after a look at all of its family; NaN where nothing was corrected.
+        P-value corrected for multiple testing within its family; NaN without correction.
     """
 
     outcome: Outcome
@@ -47,21 +47,21 @@ class Row:
 
     @property
     def window(self) -> tuple[Outcome, float]:
-        """What was counted, and the days within which it was."""
+        """The outcome and the length of its window in days."""
         return self.outcome, self.days
 
     @property
     def title(self) -> str:
-        """What was counted, and within how many days."""
+        """Outcome and window for display."""
         return f"{self.outcome.title}, {write_days(self.days)}"
 
     def write_values(self) -> tuple[str, str]:
-        """Write the outcome of the control and of the treatment with its unit."""
+        """Format the outcome of the control and of the treatment with its unit."""
         form = "{:.2%}" if self.outcome.is_share else "{:.3g}"
         return form.format(self.comparison.control), form.format(self.comparison.treatment)
 
     def write_effect(self, interval: Interval, *, is_ratio: bool) -> tuple[str, str]:
-        """Write a difference, or a ratio as a change in %, and the ends of its interval."""
+        """Format a difference, or a ratio as a change in %, and its interval."""
         times, same, form, unit = (100, 0, "+.2f", " points") if self.outcome.is_share else (1, 0, "+.3g", "")
         if is_ratio:
             times, same, form, unit = 100, 1, "+.1f", "%"
@@ -69,12 +69,12 @@ class Row:
         return f"{mean}{unit}", "-" if math.isnan(interval.low) else f"{low} to {high}{'%' if is_ratio else ''}"
 
     def write_change(self) -> tuple[str, str]:
-        """Write how much more or less the treatment has: in % of the control where there is a ratio."""
+        """Format the change and its interval: relative, in % of the control, if there is a ratio."""
         ratio = self.comparison.ratio
         return self.write_effect(ratio or self.comparison.difference, is_ratio=ratio is not None)
 
     def write_always(self) -> str:
-        """Write the ends of the same change that hold at every look."""
+        """Format the always-valid interval of the same change."""
         ratio, always = self.comparison.ratio_always, self.comparison.difference_always
         if always is None:
             return "-"
@@ -84,7 +84,7 @@ class Row:
 @readable
 @dataclass(frozen=True, eq=False)
 class ExperimentResults:
-    """All that is reported of an experiment.
+    """Results of an experiment.
 
     Parameters
     ----------
@@ -93,23 +93,23 @@ class ExperimentResults:
     control, treatments
         The variants.
     first, last, until
-        The first and the last assignment, and when the record ends.
+        Times of the first and the last assignment, and the end of the log.
     sample_ratio
-        Whether users are divided as asked for; where they are not, there are no rows, unless asked for all the same.
+        Sample ratio check. On a mismatch there are no rows, unless they are requested explicitly.
     n_by_cohort
-        For each week of registration and variant, the users who were assigned.
+        Number of assigned users by registration week and variant.
     n_whole
-        For each number of days and variant, the users whose window has ended.
+        Number of users whose window has ended, by window length and variant.
     decides
-        The outcome that decides, and its days; None where there are no rows.
+        The deciding outcome and its window; None if there are no rows.
     rows
         The comparisons.
     lists
-        How lists that were not shown would have done.
+        Off-policy estimates.
     level, planned_users
-        Of the intervals.
+        Confidence level of all intervals, and planned sample size of the always-valid ones.
     notes
-        Sentences on what was left out.
+        One sentence each on what was left out.
     """
 
     experiment: str
@@ -131,15 +131,15 @@ class ExperimentResults:
 
     @property
     def n_users(self) -> int:
-        """Users in all variants."""
+        """Number of users in all variants."""
         return sum(self.sample_ratio.counts.values())
 
     def of_everyone(self) -> tuple[Row, ...]:
-        """Return the rows of all users."""
+        """Return the rows on all users."""
         return tuple(row for row in self.rows if row.column == EVERYONE)
 
     def deciding(self) -> tuple[Row, ...]:
-        """Return the rows that decide, one for each treatment."""
+        """Return the deciding rows, one per treatment."""
         return tuple(row for row in self.of_everyone() if row.window == self.decides)
 
     def cohorts(self) -> tuple[Row, ...]:
@@ -147,22 +147,22 @@ class ExperimentResults:
         return tuple(row for row in self.rows if row.column == COHORT)
 
     def groups(self) -> tuple[Row, ...]:
-        """Return the rows of groups of the profile."""
+        """Return the rows of profile groups."""
         return tuple(row for row in self.rows if row.column not in (EVERYONE, COHORT))
 
     def sentences(self) -> tuple[str, ...]:
-        """Say what was found, in a sentence for each treatment."""
+        """Summarise the results, one sentence per treatment."""
         return tuple(say_row(row, self) for row in self.deciding())
 
     def say_waiting(self) -> str:
-        """Say that nothing can be compared yet, and when the first window ends where that is to come."""
+        """Explain that there is nothing to compare yet, and when the first window ends if it is still running."""
         days = min(self.n_whole, default=0.0)
         end = self.first + timedelta(days=days)
         when = f"; the first one, {write_days(days)}, ends {end:%Y-%m-%d %H:%M} UTC" if end > self.until else ""
         return f"No window has ended for enough users yet{when}."
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON; shares are fractions of 1, what has no number is null."""
+        """Return the results as JSON; shares are fractions, missing numbers are null."""
         ratio = self.sample_ratio
         return {
             "experiment": self.experiment,
@@ -191,7 +191,7 @@ class ExperimentResults:
 
 
 def say_row(row: Row, results: ExperimentResults) -> str:
-    """Say what a comparison found."""
+    """Summarise a comparison in one sentence."""
     comparison = row.comparison
     control, treatment = row.write_values()
     start = f"{row.title[:1].upper()}{row.title[1:]}: {row.variant} {treatment}, {results.control} {control}"

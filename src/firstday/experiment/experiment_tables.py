@@ -1,4 +1,4 @@
-"""The tables of an experiment, taken from a dataset: who was assigned, what they did, what was shown to them."""
+"""Extract the tables of an experiment from a dataset: assignments, interactions and impressions."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from firstday.experiment.experiment_results import COHORT, EVERYONE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AGE_BANDS = (18, 25, 35, 45, 55)
-"""The first year of each band but the first."""
+"""Lower bound of each age band except the first, in years."""
 TAKEN_NAMES = (EVERYONE, COHORT, "age", "known_before")
-"""Columns of the profile of such a name are called ``users.NAME``: results have the name for something else."""
+"""Reserved names: profile columns of these names are renamed to ``users.NAME``."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExperimentTables:
-    """What is known of the users of one experiment.
+    """Tables of one experiment.
 
     Parameters
     ----------
     name
-        Of the experiment.
+        Name of the experiment.
     dataset
-        The name of the tables.
+        Name of the dataset.
     assigned
-        A row for each user, in order of `user_ix`: `user_ix`, `user_id` (text), `variant`, `assigned_at`, `cohort` (the
-        week of registration, such as ``2026-W07``; that of the assignment where unknown).
+        One row per user, ordered by `user_ix`: `user_ix`, `user_id` (text), `variant`, `assigned_at`, `cohort` (the
+        registration week, such as ``2026-W07``, or the week of the assignment if that is unknown).
     groups
-        Further columns in the same order, null where unknown: the values of the profile as text, and `age` in years.
+        Profile columns in the same order, as text, and `age` in years; null if unknown.
     uses, shown
-        As `firstday.experiment.outcomes.outcomes_of` takes them, of these users alone, from `place_uses`; `shown` has
-        `list_id`, `position`, `propensity`, `policy`, `is_used` and `used_at`, too, as
-        `firstday.data.impressions.Impressions` has them.
+        Interactions and impressions of these users for `firstday.experiment.outcomes.outcomes_of`, from `place_uses`.
+        `shown` also has the columns `list_id`, `position`, `propensity`, `policy`, `is_used` and `used_at` of
+        `firstday.data.impressions.Impressions`.
     until
-        When the record ends: the latest interaction in it. Assignments do not count, since their table may be newer.
+        End of the log: the time of its latest interaction. Assignments do not count, since their table may be newer.
     notes
-        Sentences on what was left out.
+        One sentence each on what was left out.
     """
 
     name: str
@@ -58,21 +58,12 @@ class ExperimentTables:
 
 
 def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: Collection[str]) -> ExperimentTables:
-    """Take the tables of one experiment from a dataset.
-
-    Parameters
-    ----------
-    dataset
-        Loaded tables, `assignments` among them.
-    name
-        The experiment's.
-    use, like
-        Signals that mean that an item is used, and that it is liked.
+    """Extract the tables of one experiment from a dataset; `use` and `like` are the signals that count as such.
 
     Raises
     ------
     DataError
-        There are no assignments, or none of this experiment, or no times; one sentence.
+        There are no assignments, none of this experiment, or no timestamps.
     """
     if dataset.events.last is None:
         raise DataError("interactions.timestamp: no interaction has a time; add when each was done.")
@@ -114,7 +105,7 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
 
 
 def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]]:
-    """Return who was assigned, and sentences on times that are unknown or late."""
+    """Return the assignments, and notes on missing or late times."""
     assignments: pl.DataFrame | None = dataset.assignments
     if assignments is None or not assignments.height:
         raise DataError(
@@ -158,7 +149,6 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
 
 
 def _take_groups(dataset: Dataset, user_ix: np.ndarray) -> pl.DataFrame:
-    """Return the profiles of some users."""
     groups = {
         f"users.{name}" if name in TAKEN_NAMES else name: pl.Series(
             [group.values[code] if code >= 0 else None for code in group.codes[user_ix]], dtype=pl.String
@@ -172,7 +162,7 @@ def _take_groups(dataset: Dataset, user_ix: np.ndarray) -> pl.DataFrame:
 
 
 def _take_timed(frames: Iterable[pl.DataFrame], user_ix: pl.Series, what: str, notes: list[str]) -> pl.DataFrame:
-    """Return the rows of some users that have a time, and note how many do not."""
+    """Return the users' rows with timestamps; append a note on how many lack one."""
     rows = pl.concat([frame.filter(pl.col("user_ix").is_in(user_ix.implode())) for frame in frames])
     timed = rows.filter(pl.col("timestamp").is_not_null())
     if timed.height < rows.height:
@@ -181,23 +171,23 @@ def _take_timed(frames: Iterable[pl.DataFrame], user_ix: pl.Series, what: str, n
 
 
 def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Let no use be before the list whose id it carries: uses have the client's clock, lists the server's.
+    """Move uses that precede the list they refer to: uses carry the client's clock, lists the server's.
 
-    Such a use is as late as its list. So is what the user did to the same item after it, by the same slow clock.
+    Such a use gets the time of its list. So do the user's later events on the same item that still precede the list.
 
     Parameters
     ----------
     uses
-        `user_ix`, `item_ix`, `timestamp`, and what else there is.
+        `user_ix`, `item_ix`, `timestamp`; other columns are kept.
     shown
-        Impressions: `user_ix`, `item_ix`, `timestamp`, `is_used`, `used_at`, and what else there is.
+        Impressions: `user_ix`, `item_ix`, `timestamp`, `is_used`, `used_at`; other columns are kept.
 
     Returns
     -------
     uses, shown : polars.DataFrame
-        The same with later `timestamp` and `used_at`; uses in order of time.
+        The same with corrected `timestamp` and `used_at`; uses are sorted by time.
     n_placed : int
-        How many uses are later.
+        Number of uses moved.
     """
     slow = shown.filter(pl.col("is_used") & (pl.col("used_at") < pl.col("timestamp")))
     if not slow.height:
@@ -223,7 +213,7 @@ def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, p
 
 
 def age_bands(ages: pl.Series) -> pl.Series:
-    """Return the band of each age as text, such as ``25-34``; null where unknown."""
+    """Return the age band of each age as text, such as ``25-34``; null if unknown."""
     labels = [f"under {AGE_BANDS[0]}"]
     labels += [f"{low}-{high - 1}" for low, high in pairwise(AGE_BANDS)]
     labels.append(f"{AGE_BANDS[-1]}+")

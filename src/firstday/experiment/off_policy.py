@@ -1,4 +1,4 @@
-"""How lists that were not shown would have done, from how likely each shown item was to be shown."""
+"""Off-policy evaluation of lists from logged propensities."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ import polars as pl
 from firstday.metrics import Interval
 
 LEAST_WEIGHT = 0.9
-"""The mean weight is 1 where everything that the lists hold could have been shown; lower, too little could."""
+"""Minimum mean importance weight. It is 1 if the logging policies could have shown every listed item, else lower."""
 
 
 @dataclass(frozen=True)
 class ListsEstimate:
-    """How some lists would have done in their first places.
+    """Off-policy estimate for the first positions of some lists.
 
     Parameters
     ----------
     name
-        Of the lists.
+        Name of the lists.
     users
-        Users with lists who were shown something in the first place with a known propensity, by a policy that draws.
+        Number of users with a list and a logged impression, with known propensity, at position 1, from a randomising
+        policy.
     places, places_of_lists
-        How many first places the estimate is of, 0 where it is refused, and how many the longest list has.
+        Number of positions the estimate covers, 0 if refused, and length of the longest list.
     matches
-        Impressions in these places, or in the first where it is refused, that have what the lists have there and in all
-        places above.
+        Number of impressions at these positions (at position 1 if refused) that match the list there and at all
+        positions above.
     effective_users
-        In the last of these places (the first where it is refused): as many users would tell as much if all had the
-        same weight.
+        Effective sample size at the last of these positions (position 1 if refused).
     mean_weight
-        In the same place; 1 is expected.
+        Mean importance weight at the same position; 1 is expected.
     used_of_lists
-        Share of what the lists would have shown in these places that would have been used, with an interval by user;
-        None where it is refused.
+        Estimated share of the listed items at these positions that would be used, with an interval over users; None if
+        refused.
     used_of_shown
-        The same share of what was shown in these places (the first where it is refused), for the same users.
+        The same share of the logged impressions (position 1 if refused), for the same users.
     refusal
-        Why there is no estimate, or none of further places; None where it is of all places.
+        Why there is no estimate, or none for deeper positions; None if it covers all positions.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ListsEstimate:
     refusal: str | None
 
     def sentence(self) -> str:
-        """Say what the lists would have done, or why that cannot be told."""
+        """Summarise the estimate, or why there is none."""
         share = self.used_of_lists
         if share is None:
             return f"lists {self.name}: no estimate: {self.refusal}."
@@ -71,40 +71,40 @@ class ListsEstimate:
 def estimate_lists(
     name: str, shown: pl.DataFrame, lists: pl.DataFrame, *, least_users: float, level: float
 ) -> ListsEstimate:
-    """Estimate by self-normalised inverse propensities how lists would have done, place by place from the top.
+    """Estimate the use of lists by self-normalised inverse propensity weighting, position by position from the top.
 
-    A place of a list that was shown counts where the list to be judged has the same items in this place and in all
-    places above it, by one over the product of their propensities: each is how likely the item was, given those above.
-    What stands below a place is taken to change nothing in it; what stands above may change everything. The deeper,
-    the fewer lists match, and the estimate is of as many first places as enough users tell of.
+    A logged impression counts if the list matches it at this position and at all positions above. Its weight is the
+    inverse of the product of their propensities, each conditional on the items above. The estimator assumes that items
+    below a position do not affect it, while items above may. Matches get rarer with depth, so that the estimate covers
+    only the first positions with enough effective users.
 
     Parameters
     ----------
     name
-        Of the lists, for messages.
+        Name of the lists, for messages.
     shown
         Impressions: `user_ix`, `list_id`, `item_ix`, `position` (from 1), `propensity` (above 0), `policy`, `is_used`.
-        A place counts where it and all places above it in its list are known, once each and with their propensities;
-        without `list_id`, the first place alone. Where a policy draws, those that never do (all propensities are 1) are
-        left out: users by whom they were answered tell nothing of other lists.
+        An impression counts if its position and all positions above are logged exactly once, with propensities; without
+        `list_id`, only position 1 counts. If any policy randomises, impressions of deterministic policies (all
+        propensities are 1) are left out: they say nothing about other lists.
     lists
-        `user_ix`, `item_ix`, `position`: each user's list.
+        Each user's list: `user_ix`, `item_ix`, `position`.
     least_users
-        Places with fewer effective users are refused.
+        Minimum effective users per position.
     level
-        Of confidence.
+        Confidence level.
 
     References
     ----------
     J. McInerney et al., "Counterfactual evaluation of slate recommendations with sequential reward interactions", KDD
-    2020 (the weights, which are normalised in each place); A. Swaminathan, T. Joachims, "The self-normalized estimator
-    for counterfactual learning", NeurIPS 2015. Effective users are those of L. Kish, "Survey sampling", 1965: (sum of
+    2020 (the weights, normalised per position); A. Swaminathan, T. Joachims, "The self-normalized estimator for
+    counterfactual learning", NeurIPS 2015. Effective sample size: L. Kish, "Survey sampling", 1965: (sum of
     weights)^2 / sum of squared weights.
     """
     errors = NormalDist().inv_cdf((1 + level) / 2)
     sums = _sum_places(_keep_drawn(shown), lists)
     users = sums["user_ix"].unique().sort()
-    influence = np.zeros(len(users))  # of each user on the sum of all places
+    influence = np.zeros(len(users))  # influence of each user on the sum over positions
     n_all = used_all = gain_all = 0.0
     n_places, n_matches, refusal, last = 0, 0, None, (0.0, 0.0, float("nan"))
     deepest = lists["position"].max()
@@ -154,20 +154,20 @@ def estimate_lists(
 
 
 def _keep_drawn(shown: pl.DataFrame) -> pl.DataFrame:
-    """Return the impressions of policies that draw, or all where none does."""
+    """Return the impressions of randomising policies, or all impressions if there are none."""
     drawing = shown.filter((pl.col("propensity") > 0) & (pl.col("propensity") < 1))["policy"].unique()
     return shown.filter(pl.col("policy").is_in(drawing.implode(), nulls_equal=True)) if len(drawing) else shown
 
 
 def _sum_places(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
-    """Add up weights and uses by place and user.
+    """Sum weights and uses by position and user.
 
     Returns
     -------
     polars.DataFrame
-        `position`, `user_ix`; `n`, the places of lists with all places above them known, and `n_used` of them;
-        `n_matches`, those that match down to there; `weight` of these, and `gain`, the weight of the used ones. Places
-        deeper than the user's list are left out.
+        `position`, `user_ix`; `n`, impressions with all positions above logged, and `n_used`, those used;
+        `n_matches`, impressions that match the list down to this position; `weight`, the sum of their weights, and
+        `gain`, that of the used ones. Positions below the end of the user's list are left out.
     """
     one_list = ("user_ix", "list_id", "alone")
     depth = lists.group_by("user_ix").agg(depth=pl.col("position").max())
@@ -175,7 +175,7 @@ def _sum_places(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
     wanted = wanted.select("user_ix", "position", wanted="item_ix")
     propensity = pl.col("propensity").cast(pl.Float64)
     is_known = (
-        (pl.col("position") == pl.int_range(1, pl.len() + 1).over(one_list))  # no place is missing above
+        (pl.col("position") == pl.int_range(1, pl.len() + 1).over(one_list))  # no gap above
         & (pl.len().over(*one_list, "position") == 1)
         & (propensity > 0).fill_null(value=False)
         & propensity.is_not_nan()

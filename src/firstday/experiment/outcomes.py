@@ -1,4 +1,4 @@
-"""What each user of an experiment did in the days after they were assigned."""
+"""Outcomes of an experiment: what each user did in the days after assignment."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from firstday.tables.schema import DAY_US
 
 @dataclass(frozen=True)
 class Outcome:
-    """Something that is counted of each user.
+    """An outcome measured per user.
 
     Parameters
     ----------
     name
-        For scripts; the column of `outcomes_of` that is added up, without the number of days.
+        Identifier; also the summed column of `outcomes_of`, without the window suffix.
     title
-        For people.
+        Name for display.
     denominator
-        The column whose sum it is divided by, for which impressions are needed; None: the outcome is a mean over users.
+        Column whose sum is the denominator; requires impressions. None: the outcome is a mean over users.
     least_days
-        The shortest window in which it means anything.
+        Minimum length of the window.
     is_share
-        Whether it is a share, told in %.
+        Whether it is a share, displayed in %.
     """
 
     name: str
@@ -43,7 +43,7 @@ OUTCOMES = (
     Outcome("days_active", "days active"),
     Outcome("came_back", "users who came back", least_days=1.01, is_share=True),
 )
-"""In the order of reports. The first two are the paper's display-to-stream and display-to-favourite."""
+"""In report order. The first two are the paper's display-to-stream and display-to-favourite."""
 
 
 def outcomes_of(
@@ -55,36 +55,35 @@ def outcomes_of(
     until: datetime,
     margin_days: float,
 ) -> pl.DataFrame:
-    """Count what each assigned user did within windows that begin when they were assigned.
+    """Compute the outcomes of each assigned user, in windows that start at the assignment.
 
     Parameters
     ----------
     uses
-        What users did: `user_ix`, `item_ix`, `timestamp`, and `is_use`, `is_like`, whether it means that the item is
-        used or liked. A use that carries a list's id is not before the list
-        (`firstday.experiment.experiment_tables.place_uses`).
+        Interactions: `user_ix`, `item_ix`, `timestamp`, and `is_use`, `is_like`, whether the signal counts as a use or
+        a like. A use with a list id must not precede its list (`firstday.experiment.experiment_tables.place_uses`).
     shown
-        Impressions: `user_ix`, `item_ix`, `timestamp`; None where there are none.
+        Impressions: `user_ix`, `item_ix`, `timestamp`; None without impressions.
     assigned
-        One row for each user: `user_ix`, `variant`, `assigned_at`.
+        One row per user: `user_ix`, `variant`, `assigned_at`.
     days
-        Lengths of the windows, each from `assigned_at` on.
+        Window lengths.
     until
-        When the record ends.
+        End of the log.
     margin_days
-        What was used in so many days before `assigned_at` is not known before: clocks differ.
+        Uses in this many days before `assigned_at` are not counted as known before, since clocks differ.
 
     Returns
     -------
     polars.DataFrame
-        A row for each assigned user, in order of `user_ix`: `user_ix`, `variant`, `assigned_at`, `known_before`
-        (distinct items used more than `margin_days` before), and for each number of days D, as in ``items_used_7``:
+        One row per assigned user, ordered by `user_ix`: `user_ix`, `variant`, `assigned_at`, `known_before` (distinct
+        items used more than `margin_days` before), and for each window length D, as in ``items_used_7``:
 
         - `is_whole_D`: whether the window has ended
-        - `shown_D`: distinct items shown; `used_of_shown_D`, `liked_of_shown_D`: those of them that were used or liked
-          within the window, when or after they were first shown in it
-        - `items_used_D`: distinct items used; `days_active_D`: days, counted from `assigned_at`, with a use
-        - `came_back_D`: 1 for a use more than a day after `assigned_at`, else 0
+        - `shown_D`: distinct items shown; `used_of_shown_D`, `liked_of_shown_D`: how many of them were used or liked in
+          the window, at or after their first impression in it
+        - `items_used_D`: distinct items used; `days_active_D`: days since `assigned_at` with a use
+        - `came_back_D`: 1 if there is a use more than a day after `assigned_at`, else 0
     """
     users = assigned.select("user_ix", "variant", "assigned_at").sort("user_ix")
     starts = users.select("user_ix", "assigned_at")
@@ -121,7 +120,7 @@ def outcomes_of(
 
 
 def _count_shown(done: pl.DataFrame, shown: pl.DataFrame, end: timedelta) -> pl.DataFrame:
-    """Count, for each user, the distinct items shown within a window, and those that were used and liked afterwards."""
+    """Count, per user, the distinct items shown in a window, and how many of them were used and liked afterwards."""
     first = (
         shown.filter((pl.col("after") >= timedelta(0)) & (pl.col("after") < end))
         .group_by("user_ix", "item_ix")
@@ -145,10 +144,10 @@ def _count_shown(done: pl.DataFrame, shown: pl.DataFrame, end: timedelta) -> pl.
 
 
 def write_days(length: float) -> str:
-    """Write a number of days for people: 1 day, 7 days."""
+    """Format a number of days for display: 1 day, 7 days."""
     return f"{length:g} day" if length == 1 else f"{length:g} days"
 
 
 def name_days(length: float) -> str:
-    """Write a number of days as in names of columns: 7, 0.5."""
+    """Format a number of days for column names: 7, 0.5."""
     return f"{length:g}"

@@ -1,4 +1,4 @@
-"""Whether users are divided as they should be; where they are not, no other number of an experiment means anything."""
+"""Sample ratio check; on a mismatch no other figure of an experiment can be trusted."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 from firstday.errors import ConfigError, needs_extra
 
 UNLIKELY = 0.05
-"""A split that chance gives less often is told by its probability alone."""
+"""Below this p-value the summary states the probability itself."""
 
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """How many users each variant has, and should have.
+    """Actual and intended users per variant.
 
     Parameters
     ----------
     counts
-        Users of each variant.
+        Users per variant.
     weights
-        What was asked for, in any unit.
+        Intended shares, in any unit.
     p_value
-        How likely a working assignment is to be at least as far off.
+        Probability that a correct assignment deviates at least as much.
     least_p
-        Below this the assignment is broken.
+        Threshold of `p_value` below which the assignment is broken.
     """
 
     counts: Mapping[str, int]
@@ -36,11 +36,11 @@ class SampleRatio:
 
     @property
     def is_broken(self) -> bool:
-        """Whether chance does not explain the counts."""
+        """Whether there is a sample ratio mismatch."""
         return self.p_value < self.least_p
 
     def sentence(self) -> str:
-        """Say what was found."""
+        """Summarise the check in one sentence."""
         n, total = sum(self.counts.values()), sum(self.weights.values())
         parts = ", ".join(
             f"{name} {count:,} ({100 * count / n:.1f} %, asked for {100 * self.weights[name] / total:.1f} %)"
@@ -53,21 +53,15 @@ class SampleRatio:
 
 
 def check_sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float], least_p: float) -> SampleRatio:
-    """Compare the users of each variant with what was asked for, by Pearson's chi-squared test.
+    """Test the users per variant against the intended shares, by Pearson's chi-squared test.
 
-    Parameters
-    ----------
-    counts
-        Users of each variant, 0 for one that lost all of them.
-    weights
-        Of the same variants, above 0, in any unit.
-    least_p
-        Below this the assignment is broken.
+    A variant that lost all of its users has a count of 0. `weights` can have any unit; below the p-value `least_p` the
+    assignment is broken.
 
     Raises
     ------
     ConfigError
-        The weights are of other variants, or not above 0.
+        The weights are not those of the variants, or not above 0.
 
     References
     ----------

@@ -1,1 +1,1 @@
-"""The leaderboard: every method on the same cold users of the same sets."""
+"""Leaderboard: every method on the same cold users of the same datasets."""

@@ -1,4 +1,4 @@
-"""The leaderboard: every method on the same cold users of the same sets; what is there is not run again."""
+"""Leaderboard: every method on the same cold users of the same datasets; existing results are not recomputed."""
 
 from __future__ import annotations
 
@@ -165,17 +165,17 @@ class Standings(_Value):
 
     @property
     def sizes(self) -> tuple[str, ...]:
-        """The classes of day-one size that have users."""
+        """Day-one size classes that contain users."""
         return tuple(size for size, mean in self.rows[0].by_day_one_size.items() if mean is not None)
 
     def compare_times(self, row: Row) -> tuple[float, float | None]:
-        """Return the times to fit and to answer as multiples of those of `segment` in the same run."""
+        """Return fit and answer time relative to `segment` in the same run."""
         run = self.runs[row.run]
         answer = None if row.ms_per_user is None or run.ms_per_user is None else row.ms_per_user / run.ms_per_user
         return row.fit_seconds / run.fit_seconds, answer
 
     def with_rows(self, run: Run, rows: Iterable[Row]) -> Standings:
-        """Return the standings with the rows of a run in place of those of the same methods; unused runs go."""
+        """Return the standings with the rows of a run merged in, by method; runs without rows are dropped."""
         added = {row.strategy: row.model_copy(update={"run": len(self.runs)}) for row in rows}
         kept = [row for row in self.rows if row.strategy not in added]
         runs, every = (*self.runs, run), (*kept, *added.values())
@@ -192,12 +192,12 @@ class Leaderboard(_Value):
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
-    """Read a leaderboard's file.
+    """Read a leaderboard file.
 
     Raises
     ------
     ConfigError
-        It cannot be read, or is none.
+        The file cannot be read, or is not a leaderboard.
     """
     try:
         board = Leaderboard.model_validate_json(path.read_bytes())
@@ -216,21 +216,21 @@ def read_leaderboard(path: Path) -> Leaderboard:
 
 
 def read_published(*names: str) -> Leaderboard:
-    """Return the standings that firstday publishes, which come with it; those of some sets where they are named."""
+    """Return the published standings shipped with firstday, optionally of some datasets only."""
     content = (resources.files("firstday.leaderboard") / "published.json").read_bytes()
     sets = Leaderboard.model_validate_json(content).sets
     return Leaderboard(sets={name: standings for name, standings in sets.items() if name in names or not names})
 
 
 def write_multiple(multiple: float | None) -> str:
-    """Write a multiple of a time with two digits that count; a dash where there is none."""
+    """Format a time ratio with two significant digits; a dash for None."""
     if multiple is None:
         return "\N{EN DASH}"
     return "<0.01" if multiple < 0.01 else f"{float(f'{multiple:.2g}'):g}"
 
 
 def check_split(name: str, ours: Standings, split: str, seeds: tuple[int, ...], where: str) -> None:
-    """Refuse standings of other users than ours.
+    """Raise unless the standings were judged on the same users.
 
     Raises
     ------
@@ -246,26 +246,15 @@ def check_split(name: str, ours: Standings, split: str, seeds: tuple[int, ...], 
 
 
 def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tuple[Leaderboard, tuple[str, ...]]:
-    """Add another's standings: methods that ours lacks, on sets whose users are the same, and sets that ours lacks.
+    """Merge another leaderboard: datasets that ours lacks, and methods that ours lacks on datasets with the same users.
 
-    Parameters
-    ----------
-    board, theirs
-        Ours, and what is added.
-    origin
-        Where theirs comes from, for the record and for messages.
-
-    Returns
-    -------
-    board : Leaderboard
-        With their rows; of a method that both have, ours stays.
-    notes : tuple of str
-        What was added, and how far `segment` differs between the two.
+    Return the merged leaderboard, and notes on what was added and how much `segment` differs between the two. Of a
+    method in both, our row is kept. `origin` is recorded with the added runs.
 
     Raises
     ------
     ConfigError
-        A set of both was judged on other users.
+        A dataset in both was judged on other users.
     """
     notes = []
     for name, standings in theirs.sets.items():
@@ -287,30 +276,30 @@ def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tup
 
 SIMULATED = "simulated"
 SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
-"""The simulated service: the same for everybody."""
+"""Settings of the simulated service, the same for everyone."""
 MARKS = {
     deezer_europe.NAME: (f"{deezer_europe.FOLDER}.zip", deezer_europe.FEATURES, deezer_europe.FOLDER),
     online_retail.NAME: (online_retail.FILE,),
     movietweetings.NAME: (f"{movietweetings.FOLDER}.zip", movietweetings.RATINGS, movietweetings.FOLDER),
 }
-"""Files and folders by which the local copy of a built-in dataset is known."""
+"""Files and folders that identify a local copy of a built-in dataset."""
 
 
 def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | None]:
-    """Return the sets to run, and where the local copy of each is, None for those that need none.
+    """Return the datasets to run, with the path of their local copy; None if they need none.
 
     Parameters
     ----------
     names
-        Built-in names, `SIMULATED`, or folders of tables. Empty: MovieLens 100K, the simulated service, and every
-        built-in dataset that is in `data`.
+        Built-in names, `SIMULATED`, or folders of tables. If empty: MovieLens 100K, the simulated service, and every
+        built-in dataset found in `data`.
     data
         Folders with local copies.
 
     Raises
     ------
     ConfigError
-        A named set is not there.
+        A named dataset was not found.
     """
     for folder in data:
         if not folder.exists():
@@ -335,7 +324,7 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
 
 
 def open_set(name: str, copy: Path | None, *, drop_bad_rows: float = 0.0) -> tuple[Dataset, Config]:
-    """Load a set, and the settings for it: the preset of a built-in name, else the defaults."""
+    """Load a dataset and its settings: the preset of a built-in name, else the defaults."""
     if name == SIMULATED:
         with tempfile.TemporaryDirectory() as folder:
             simulate(SERVICE, Path(folder) / SIMULATED)
@@ -345,21 +334,12 @@ def open_set(name: str, copy: Path | None, *, drop_bad_rows: float = 0.0) -> tup
 
 
 def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[str] = ()) -> list[str]:
-    """Return the methods to judge, `segment` first.
-
-    Parameters
-    ----------
-    config
-        Of the set.
-    named
-        These alone; all strategies and cold models if empty.
-    without
-        Not these.
+    """Return the methods to judge, `segment` first: the named or all ones, except those in `without`.
 
     Raises
     ------
     ConfigError
-        There is no method of such a name.
+        A method is unknown.
     """
     check_judged((*named, *without))
     learners = (*cold_model_names(), *filter(is_learner, strategy_names()))
@@ -377,23 +357,14 @@ def judge_methods(
     n_seeds: int,
     progress: Progress = no_progress,
 ) -> Standings:
-    """Judge those methods that the standings do not have by these versions; `segment` is judged with them.
+    """Judge the methods whose results are missing or come from other versions, and `segment` with them.
 
-    Parameters
-    ----------
-    standings
-        What is there already; None for nothing.
-    dataset, config, methods, name
-        The set, its settings, what to judge, and its name, for options on record and for messages.
-    n_seeds
-        How many seeds.
-    progress
-        Called as work advances.
+    `name` is the dataset's, for recorded options and messages.
 
     Raises
     ------
     ConfigError
-        The standings are of other users.
+        The standings were judged on other users.
     """
     seeds = tuple(range(config.seed, config.seed + n_seeds))
     split = checksum_split(dataset, config, seeds)
@@ -423,7 +394,7 @@ def judge_methods(
     taken: dict[str, float] = defaultdict(float)
 
     def watch(stage: str, done: int, total: int) -> None:
-        if stage.startswith(METHOD):  # a method begins and ends with a call
+        if stage.startswith(METHOD):  # each method reports its begin and its end
             taken[stage.removeprefix(METHOD)] += (perf_counter() if done else -perf_counter()) / n_seeds
         progress(stage, done, total)
 
@@ -453,12 +424,9 @@ def judge_methods(
 
 
 def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> str:
-    """Return the SHA-256 of the users of all seeds, what was known of the cold ones, and what their lists have to find.
+    """Return the SHA-256, over all seeds, of the users, the input about cold users, and their relevant items.
 
-    Parameters
-    ----------
-    dataset, config, seeds
-        See `judge_methods`; of the configuration, the protocol and the length of lists.
+    Of the configuration, only the protocol and the list length matter.
     """
     digest = hashlib.sha256(f"{protocol_of(dataset, config)} {config.recommend.k}".encode())
     for ids in (dataset.users, dataset.items):
@@ -475,7 +443,7 @@ def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> st
 
 
 def find_source(name: str) -> str:
-    """Return the first figures of the checksum of the file that a method from outside stands in; "" for ours."""
+    """Return the shortened checksum of a plug-in's source file; "" for built-in methods."""
     spec = _spec_of(name)
     if spec is None or spec.is_ours:
         return ""
@@ -487,12 +455,12 @@ def find_source(name: str) -> str:
 
 
 def _spec_of(name: str) -> Method | None:
-    """Return what a name stands for: a strategy, or the cold model that gives it; None for neither."""
+    """Return the spec of a strategy, or of the cold model behind it; None if there is neither."""
     if name == PAPER_SEGMENT:
         return None
     try:
         strategy = find_strategy(name)
-    except ConfigError:  # of a row that somebody else added
+    except ConfigError:  # the row comes from another installation
         return None
     return find_learner(strategy.method) if strategy.method is not None else strategy
 
@@ -504,7 +472,7 @@ def _make_row(
     taken: Mapping[str, float],
     record: Mapping[str, Any],
 ) -> Row:
-    """Make the row of one method of what an evaluation says of it."""
+    """Convert the evaluation results of one method to a row."""
     name = values["strategy"]
     tunings, spec = results.tunings.get(name), _spec_of(name)
     learned_by = None if tunings else find_strategy(name).learns_by
@@ -528,14 +496,14 @@ def _make_row(
 
 @cache
 def _options_on_record() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the options of baselines that are on record, by set and baseline."""
+    """Return the recorded options of baselines, by dataset and baseline."""
     text = (resources.files("firstday.leaderboard") / "options.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 
 @cache
 def _versions() -> dict[str, str]:
-    """Return the versions of what figures depend on."""
+    """Return the versions that results depend on."""
     return {
         "firstday": firstday.__version__,
         "python": platform.python_version(),
@@ -544,12 +512,12 @@ def _versions() -> dict[str, str]:
 
 
 def _shorten(content: bytes) -> str:
-    """Return the first figures of a checksum."""
+    """Return a shortened checksum."""
     return hashlib.sha256(content).hexdigest()[:12]
 
 
 def tabulate_standings(name: str, standings: Standings) -> Table:
-    """Tabulate the methods on a set, best first; times are multiples of those of `segment` in the same run."""
+    """Tabulate the methods on a dataset, best first; times are relative to `segment` in the same run."""
     rows = []
     for row in standings.best_first:
         times = map(write_multiple, standings.compare_times(row))
@@ -576,7 +544,7 @@ def tabulate_standings(name: str, standings: Standings) -> Table:
 
 
 def write_leaderboard(board: Leaderboard, path: Path) -> None:
-    """Write the leaderboard as one HTML page that opens offline, whose columns sort.
+    """Write the leaderboard as one self-contained HTML page with sortable columns.
 
     Raises
     ------

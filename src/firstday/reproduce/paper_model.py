@@ -1,4 +1,4 @@
-"""A model of the paper's released data: the pipeline's stages after the features."""
+"""Train on the paper's released data: the stages after feature computation."""
 
 from __future__ import annotations
 
@@ -26,16 +26,13 @@ from firstday.training.networks import check_device, cluster_inputs, learn_metho
 from firstday.training.validation import Stops, Validation
 
 DAY_ONE_BLOCK = "streamed_songs"
-"""The block with the mean vector of the songs streamed on day one."""
+"""Feature block with the mean embedding of the songs streamed on day one."""
 
 
 def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_progress) -> TrainedModel:
-    """Run the stages after the features on the paper's training users.
+    """Run the stages after feature computation on the paper's training users.
 
-    Returns
-    -------
-    TrainedModel
-        It has no encoder and answers queries with computed day ones alone.
+    The model has no encoder and answers only queries with precomputed day ones.
     """
     check_device(config)
     uses = data.train.songs
@@ -52,7 +49,7 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     )
     n_items = len(data.items)
     validation = Validation(
-        # Which songs were streamed on day one is not in the data, so that none is left out of the lists.
+        # The data does not list the songs streamed on day one, so none can be excluded.
         excluded=SparseRows.empty(len(data.validation), n_items),
         truth=data.validation.songs,
         k=min(config.recommend.k, n_items),
@@ -82,7 +79,7 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
 
 
 def _keep_warm(data: PaperData, users: np.ndarray, config: Config) -> WarmUsers | None:
-    """Keep training users for `neighbors`, numbered, since the data does not name them; None where none are wanted."""
+    """Keep training users for `neighbors`, with row numbers as ids, since the data has none; None if disabled."""
     if not config.recommend.warm_users:
         return None
     ids = Ids.of(pl.int_range(len(users), eager=True))
@@ -90,7 +87,7 @@ def _keep_warm(data: PaperData, users: np.ndarray, config: Config) -> WarmUsers 
 
 
 def _join_learning_data(data: PaperData, features: FeatureRows, embeddings: Embeddings, config: Config) -> LearningData:
-    """Return what methods learn from; mean vectors of day one stand in for its songs, which are not in the data."""
+    """Return the learning data; mean embeddings stand in for day-one songs, which the data does not list."""
     of_train, train_means = _days_of(data.train).stand_in(embeddings.similarity)
     of_validation, validation_means = _days_of(data.validation).stand_in(embeddings.similarity)
     n_items, n_warm, uses = len(data.items), len(data.train), data.train.songs
@@ -110,19 +107,18 @@ def _join_learning_data(data: PaperData, features: FeatureRows, embeddings: Embe
 
 
 def _days_of(users: PaperUsers) -> ComputedDays:
-    """Return the day ones of users of the paper's data."""
     return ComputedDays(users.features, users.block(DAY_ONE_BLOCK))
 
 
 def choose_similarity(data: PaperData, config: Config) -> Literal["dot", "cosine"]:
-    """Return how a vector scores items: as set, or by cosine in the SVD's space and by dot product in that of ALS."""
+    """Return the configured similarity; by default cosine in the SVD space and dot product in the ALS space."""
     if config.embedding.similarity != "auto":
         return config.embedding.similarity
     return "cosine" if data.space == "svd" else "dot"
 
 
 def ask_for(model: TrainedModel, users: PaperUsers) -> Query:
-    """Ask for lists for users of the paper's data."""
+    """Build the query for users of the paper's data."""
     days = _days_of(users)
     return Query(
         model, SignalBatch(len(users), model.n_items), min(model.config.recommend.k, model.n_items), computed=days

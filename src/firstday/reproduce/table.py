@@ -1,4 +1,4 @@
-"""The paper's Table 1 from its released data: the same strategies, ours and the paper's figures side by side."""
+"""Reproduce the paper's Table 1 from its released data, next to the published figures."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from firstday.training.weights import choose_weights
 
 PROTOCOL = "kdd21"
 USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
-"""Segments by default: training users / 70, which is the paper's 1,000 for its 70,000 users, and 1,000 at most."""
+"""Default number of segments: training users / 70, at most 1,000. This is the paper's 1,000 for its 70,000 users."""
 SIMULATED = "The figures are from simulated data, made by firstday simulate: they say nothing of the paper's users."
 
 
 @readable
 @dataclass(frozen=True)
 class Reproduction:
-    """The table, ours beside the paper's.
+    """Reproduced table, to be compared with the paper's.
 
     Parameters
     ----------
@@ -43,15 +43,15 @@ class Reproduction:
     space
         ``svd`` or ``mf``.
     simulated
-        Whether the data is invented.
+        Whether the data is simulated.
     config
         The settings.
     summary
-        Counts of users and items.
+        Number of users, items, dimensions and inputs.
     history
-        How training went, of the last seed.
+        Training history of the last seed.
     seconds
-        Time of each stage, the sum over seeds.
+        Time per stage, summed over seeds.
     """
 
     results: Results
@@ -64,15 +64,15 @@ class Reproduction:
 
     @property
     def n_users(self) -> int:
-        """Training, validation and test users."""
+        """Number of training, validation and test users."""
         return self.results.n_warm + self.summary["n_validation"] + self.results.n_cold
 
     def after_reading(self, seconds: float) -> Reproduction:
-        """Return the same with the time that reading took, as the first stage."""
+        """Return a copy with the reading time as the first stage."""
         return replace(self, seconds={"reading": seconds, **self.seconds})
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values, figures in %; `paper` is null for strategies that are not in its table."""
+        """Return JSON values, figures in %; `paper` is null for strategies that are not in the paper's table."""
         values = self.results.to_json()
         for row in values["results"]:
             name = row["strategy"]
@@ -97,11 +97,11 @@ class Reproduction:
 
 
 _WEIGHTED = {"soft_segments", "neighbors", "blend"}
-"""Strategies whose settings are chosen on validation users."""
+"""Strategies with settings chosen on validation users."""
 
 
 def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
-    """Return the configuration that trains and keeps what some strategies need, and nothing else."""
+    """Return the configuration reduced to what the strategies need."""
     config = with_methods_of(config, strategies)
     has_blend = "blend" in strategies
     needs = {need.setting for name in strategies for need in find_strategy(name).needs}
@@ -112,7 +112,7 @@ def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
 
 
 def choose_strategies(named: Sequence[str] = (), *, with_baselines: bool = True) -> tuple[str, ...]:
-    """Return the strategies of the paper's table, with or without the learned baselines, unless some are named."""
+    """Return the named strategies, or those of the paper's table, with or without learned baselines."""
     return tuple(named) or tuple(
         name for name in TITLES if name in strategy_names() and (with_baselines or name not in LEARNED_BASELINES)
     )
@@ -123,16 +123,9 @@ def configure(
 ) -> Config:
     """Return the settings for the paper's data.
 
-    Parameters
-    ----------
-    config
-        What is not set here.
-    n_train
-        Training users.
-    n_segments, n_input_clusters
-        Numbers of clusters; None: as configured, else by the number of users, 1,000 and 100 for the paper's.
-    as_published
-        Train as the released code does: Adam at a flat 1e-5 for 130 epochs of batches of 512.
+    The number of clusters is the given one, else as configured, else by the number of training users: 1,000 and 100 for
+    the paper's. With `as_published`, train as the released code does: Adam with a constant learning rate of 1e-5, 130
+    epochs, batches of 512.
     """
     n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
     changes: dict[str, Any] = {"segments.n_segments": n_segments}
@@ -154,23 +147,8 @@ def reproduce_table(
 ) -> Reproduction:
     """Train on the paper's training users and judge strategies on its test users.
 
-    Parameters
-    ----------
-    data
-        From `read_paper_data`.
-    config
-        From `configure`.
-    strategies
-        From `choose_strategies`.
-    n_seeds
-        How many seeds, from `config.seed` on: each clusters and trains anew.
-    progress
-        Called as stages advance.
-
-    Returns
-    -------
-    Reproduction
-        Lists leave out nothing: which songs a user streamed on day one is not in the data, only their mean vector.
+    Clustering and training are repeated for `n_seeds` seeds, from `config.seed` upwards. No items are excluded from
+    lists: the data has only the mean embedding of the songs streamed on day one.
 
     References
     ----------
@@ -190,7 +168,7 @@ def reproduce_table(
         model = fit_paper_model(data, config.override("seed", seed), progress=clock.progress)
         if _WEIGHTED & set(strategies):
             _, settings = choose_weights([Fold(ask_for(model, data.validation), data.validation.songs)])
-            model = replace(model, **{**settings, "segment_smoothing": 0.0})  # the table has the paper's segments
+            model = replace(model, **{**settings, "segment_smoothing": 0.0})  # the paper does not smooth segments
         histories.append(model.cold.history)
         run = judge_run(
             ask_for(model, data.test),
@@ -215,7 +193,7 @@ def reproduce_table(
 
 
 class _Clock:
-    """Adds up the time of each stage while passing progress on."""
+    """Sum the time of each stage while forwarding progress."""
 
     def __init__(self, progress: Progress) -> None:
         self._report = progress
@@ -223,7 +201,7 @@ class _Clock:
         self._last = perf_counter()
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Note when a stage begins and what it took so far."""
+        """Add the elapsed time to the stage and forward the call."""
         now = perf_counter()
         if not stage.startswith(("seed ", METHOD)) and stage != "done":
             self.seconds[stage] = self.seconds.get(stage, 0.0) + (now - self._last if done else 0.0)

@@ -1,4 +1,4 @@
-"""Simulated users' sessions and interactions: streams, skips, searches, favorites, bans and questionnaire answers."""
+"""Simulate sessions and interactions: streams, skips, searches, favorites, bans and questionnaire answers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from firstday.simulate.people import TASTE_SCENES, People, draw_local_moments, z
 from firstday.simulate.simulation_settings import DAY_S, SimulationSettings
 
 NOTHING, LOOKS, STREAMS, BEFORE = range(4)
-"""Kinds of day one: only a profile; a questionnaire or searches but no stream; streams; before the log."""
+"""Kinds of day one: only a profile; a questionnaire or searches but no stream; streams; registered before the log."""
 NOTHING_RATE = 0.6
-"""Session rate of users with only a profile on day one, relative to the others."""
+"""Session rate of users with only a profile on day one, relative to other users."""
 LOOKERS_AFTER_ANSWERING = 0.4
-"""Share of users without a stream on day one who look around after they answered the questionnaire."""
+"""Share of users without day-one streams who look around after answering the questionnaire."""
 LENGTH_SHAPE = 1.2
-"""Shape of the gamma distribution of a session's mean length; small values give uneven lengths."""
+"""Shape of the gamma distribution of a session's mean length; small values spread lengths widely."""
 MORE_ON_DAY_ONE = 2.0
-"""Further sessions on day one, as a number of days at the usual rate."""
+"""Expected further sessions on day one, in days at the usual rate."""
 
 SIGNALS = ("stream", "skip", "favorite", "ban", "search", "onboarding")
 STREAM, SKIP, FAVORITE, BAN, SEARCH, ONBOARDING = range(len(SIGNALS))
@@ -27,40 +27,40 @@ ENTITIES = ("item", "artist", "album", "playlist")
 ITEM, ARTIST, ALBUM, PLAYLIST = range(len(ENTITIES))
 
 FAVORITE_ARTISTS, NEXT_ARTIST = 6, 0.7
-"""Favorite artists of a user, and how often each is played relative to the one before."""
+"""Number of favorite artists per user, and how often each is played relative to the one before."""
 SESSION_MOOD = 0.6
-"""Share of a session's streams from one scene, the mood of the session; the scenes of the others are drawn anew."""
+"""Share of a session's streams from a single scene, its mood; each other stream draws its own scene."""
 CHART_SPREAD = 4.0
-"""Concentration of the beta distribution, over users, of the share of streams from charts."""
+"""Concentration of the beta distribution, over users, of the share of chart streams."""
 SKIP_LIKED, SKIP_STRANGE = 0.04, 0.5
-"""Probability of a skip, for an item of the user's taste and for an item of another scene."""
+"""Skip probability of an item in the user's taste, and of an item from another scene."""
 FAVORITES = {ITEM: 0.05, ARTIST: 0.014, ALBUM: 0.007, PLAYLIST: 0.008}
-"""Probability that a stream of a liked item leads to a favorite of each kind."""
+"""Probability, by entity, that a stream of a liked item leads to a favorite."""
 BANS = {ITEM: 0.04, ARTIST: 0.02, ALBUM: 0.01}
-"""Probability that a skip of an item of another scene leads to a ban of each kind."""
+"""Probability, by entity, that a skip of an item from another scene leads to a ban."""
 SEARCH_SHARE = 0.3
 """Share of sessions that begin with a search for the first item."""
 SEARCHED = {ITEM: 0.5, ARTIST: 0.3, ALBUM: 0.1, PLAYLIST: 0.1}
-"""Probability of each kind of search target."""
+"""Probability of each search target."""
 LOOK_SEARCHES = 0.75
 """Share of searches in sessions without streams; the rest are favorites."""
 ONBOARDING_ARTISTS = (3, 8)
-"""Fewest and most artists in a questionnaire answer."""
+"""Minimum and maximum number of artists in a questionnaire answer."""
 PLAY_S = (150, 280)
-"""Shortest and longest time from one stream to the next, seconds."""
+"""Minimum and maximum time between consecutive streams, in seconds."""
 
 
 EVENT = np.dtype(
     [("user", np.int64), ("time_s", np.int64), ("signal", np.int8), ("entity", np.int8), ("target", np.int32)]
 )
-"""An interaction: the user's index within the block, seconds from the log's beginning, indexes into `SIGNALS` and
-`ENTITIES`, and the index of the item, artist, album or playlist."""
+"""An interaction: user index within the block, seconds since the start of the log, indices into `SIGNALS` and
+`ENTITIES`, and index of the item, artist, album or playlist."""
 
 
 def make_events(
     user: np.ndarray, time_s: np.ndarray, signal: int | np.ndarray, entity: int, target: np.ndarray
 ) -> np.ndarray:
-    """Make interactions of the type `EVENT`; a single signal is for all of them."""
+    """Build an `EVENT` array; a scalar signal applies to all events."""
     events = np.empty(len(user), dtype=EVENT)
     for name, values in zip(EVENT.names or (), (user, time_s, signal, entity, target), strict=True):
         events[name] = values
@@ -70,7 +70,7 @@ def make_events(
 def simulate_block(
     settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw all interactions of a block of users, as `EVENT`, in the order of users and then time."""
+    """Draw all interactions of a block of users, as an `EVENT` array sorted by user and time."""
     block = Block(settings, catalogue, people, rng)
     visits = draw_visits(settings, people, rng)
     favorites = _draw_favorite_artists(block)
@@ -101,9 +101,9 @@ class Visits:
     user
         int64, shape (n_sessions,): index within the block.
     start_s
-        int64, shape (n_sessions,): seconds from the log's beginning.
+        int64, shape (n_sessions,): seconds since the start of the log.
     n_streams
-        int64, shape (n_sessions,): items played; 0 where the user only looks around.
+        int64, shape (n_sessions,): number of items played; 0 if the user only looks around.
     """
 
     answers: np.ndarray
@@ -113,17 +113,7 @@ class Visits:
 
 
 def draw_visits(settings: SimulationSettings, people: People, rng: np.random.Generator) -> Visits:
-    """Draw every session of a block of users.
-
-    Parameters
-    ----------
-    settings
-        How people behave.
-    people
-        The block's users.
-    rng
-        The block's source of randomness.
-    """
+    """Draw the sessions of a block of users."""
     n = len(people)
     first_day = _draw_first_days(settings, people, rng)
     answers = (rng.random(n) < settings.questionnaire_share) & ((first_day == LOOKS) | (first_day == STREAMS))
@@ -158,7 +148,7 @@ def _draw_first_days(settings: SimulationSettings, people: People, rng: np.rando
 def _day_one_sessions(
     first_day: np.ndarray, people: People, rate: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw streaming sessions on day one: users and starts."""
+    """Draw the streaming sessions on day one; return users and start times."""
     streamers = np.flatnonzero(first_day == STREAMS)
     first = people.registered_s[streamers] + rng.integers(150, 900, len(streamers))
     again = np.repeat(streamers, rng.poisson(MORE_ON_DAY_ONE * rate[streamers]))
@@ -169,14 +159,14 @@ def _day_one_sessions(
 def _later_sessions(
     settings: SimulationSettings, people: People, rate: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw sessions after day one, or after the log's beginning: users and starts."""
+    """Draw the sessions after day one, or after the start of the log; return users and start times."""
     n = len(people)
     is_new = people.registered_s >= 0
     begin_s = np.where(is_new, people.registered_s + DAY_S, 0)
     leaves_soon = is_new & (rng.random(n) < settings.soon_gone_share)
     lifetime_s = DAY_S * rng.exponential(np.where(leaves_soon, settings.soon_gone_days, settings.stay_days))
     length = np.minimum(lifetime_s, np.maximum(settings.end_s - begin_s, 0)) / DAY_S
-    # Curiosity adds to the rate for some days; users who registered before the log have none left.
+    # Curiosity raises the rate of new users for some days; users who registered before the log have none left.
     fades = 1 - np.exp(-length / settings.curious_days)
     curious = np.where(is_new, settings.curiosity * settings.curious_days * fades, 0.0)
     n_sessions = rng.poisson(rate * (length + curious))
@@ -187,7 +177,7 @@ def _later_sessions(
     moment = begin_s[user] + (after * DAY_S).astype(np.int64)
     zone = people.zone[user]
     start_s = draw_local_moments((moment + zone_offsets_s()[zone]) // DAY_S, zone, rng)
-    # The hour is drawn after the day, so the start may lie before the end of day one: then it moves to the next day.
+    # The hour is drawn after the day, so a session may start before the end of day one; then it moves to the next day.
     return user, np.where(start_s < begin_s[user], start_s + DAY_S, start_s)
 
 
@@ -201,7 +191,7 @@ class Block:
     rng: np.random.Generator
 
     def scenes_of(self, user: np.ndarray, time_s: np.ndarray) -> np.ndarray:
-        """Draw a scene from each user's taste at that time, which goes from the first to the mature taste."""
+        """Draw a scene from each user's taste at that time, which drifts from the first to the mature taste."""
         days_since = (time_s - self.people.registered_s[user]) / DAY_S
         maturity = 1 - np.exp(-days_since / self.settings.drift_days)
         mature = self.rng.random(len(user)) < maturity
@@ -212,7 +202,7 @@ class Block:
         return scenes
 
     def likes(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
-        """Tell whether each item's scene is in the user's taste, bool, shape (n,)."""
+        """Whether each item's scene is in the user's taste: bool, shape (n,)."""
         scene = self.catalogue.scene[item]
         is_liked = np.zeros(len(user), dtype=bool)
         for place in range(TASTE_SCENES):
@@ -227,30 +217,30 @@ class Block:
         return owner[entity][item] if entity in owner else item
 
     def happens(self, n: int, probability: float | np.ndarray) -> np.ndarray:
-        """Draw n events with the given probability, bool, shape (n,)."""
+        """Draw n Bernoulli variables: bool, shape (n,)."""
         happened: np.ndarray = self.rng.random(n) < probability
         return happened
 
 
 def _draw_favorite_artists(block: Block) -> np.ndarray:
-    """Draw each user's favorite artists from the scenes of the first taste, int32, shape (n_users, n)."""
+    """Draw each user's favorite artists from scenes of the first taste: int32, shape (n_users, FAVORITE_ARTISTS)."""
     user = np.repeat(np.arange(len(block.people)), FAVORITE_ARTISTS)
     scene = block.scenes_of(user, block.people.registered_s[user])
     return block.catalogue.artists_by_scene.draw(scene, block.rng).reshape(-1, FAVORITE_ARTISTS)
 
 
 def _spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the index of each count as often as it says, and the places from 0 on within it."""
+    """Repeat each index by its count; return the indices, and the position of each repetition, from 0."""
     index = np.repeat(np.arange(len(counts)), counts)
     return index, np.arange(len(index)) - (np.cumsum(counts) - counts)[index]
 
 
 def _play(block: Block, visits: Visits, favorites: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the streams and skips of every session, and tell which are the first of their session."""
+    """Draw the streams and skips of every session; also return a mask of each session's first event."""
     settings, rng = block.settings, block.rng
     session, place = _spread(visits.n_streams)
     user = visits.user[session]
-    # The first item begins at least 30 s after the session: a search may come before it.
+    # The first item begins at least 30 s after the session, which leaves room for a search.
     pace_s = rng.integers(*PLAY_S, len(visits.user))[session]
     time_s = visits.start_s[session] + 30 + place * pace_s + rng.integers(PLAY_S[0] // 2, size=len(session))
 
@@ -275,15 +265,15 @@ def _play(block: Block, visits: Visits, favorites: np.ndarray) -> tuple[np.ndarr
     artist = favorites[user[is_favorite], favorite_number.clip(max=FAVORITE_ARTISTS - 1)]
     item[is_favorite] = block.catalogue.by_artist.draw(artist.astype(np.int64), rng)
 
-    repeats = np.flatnonzero((item[1:] == item[:-1]) & (place[1:] > 0)) + 1  # the same item twice in a row is rare
+    repeats = np.flatnonzero((item[1:] == item[:-1]) & (place[1:] > 0)) + 1  # immediate repeats are rare
     item[repeats] = block.catalogue.by_artist.draw(block.catalogue.artist[item[repeats]].astype(np.int64), rng)
     skipped = block.happens(len(user), np.where(block.likes(user, item), SKIP_LIKED, SKIP_STRANGE))
-    skipped &= place > 0  # the first item of a session was chosen by the user
+    skipped &= place > 0  # the user chose the first item of the session
     return make_events(user, time_s, np.where(skipped, SKIP, STREAM), ITEM, item), place == 0
 
 
 def _after_streams(block: Block, played: np.ndarray) -> list[np.ndarray]:
-    """Draw favorites after streams of liked items and bans after skips of other items, each target once for a user."""
+    """Draw favorites after streams of liked items and bans after skips of others; each target once per user."""
     is_liked = block.likes(played["user"], played["target"])
     liked_streams = played[(played["signal"] == STREAM) & is_liked]
     strange_skips = played[(played["signal"] == SKIP) & ~is_liked]
@@ -298,7 +288,7 @@ def _after_streams(block: Block, played: np.ndarray) -> list[np.ndarray]:
 
 
 def _keep_first(events: np.ndarray) -> np.ndarray:
-    """Keep a user's first event with each target."""
+    """Keep each user's first event per target."""
     ordered = events[np.argsort(events["time_s"], kind="stable")]
     first: np.ndarray = ordered[np.unique(ordered["user"] * 2**31 + ordered["target"], return_index=True)[1]]
     return first
@@ -334,7 +324,7 @@ def _look_around(block: Block, user: np.ndarray, start_s: np.ndarray) -> list[np
 
 
 def _answer(block: Block, visits: Visits, favorites: np.ndarray) -> np.ndarray:
-    """Draw the artists of questionnaire answers: first favorites, then others of the taste's scenes."""
+    """Draw the artists of questionnaire answers: favorites first, then others from the user's scenes."""
     answering = np.flatnonzero(visits.answers)
     low, high = ONBOARDING_ARTISTS
     n_artists = block.rng.integers(low, high + 1, len(answering))

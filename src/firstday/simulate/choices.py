@@ -1,4 +1,4 @@
-"""Many discrete distributions in one array, to draw from all of them at once."""
+"""Many discrete distributions in one array, sampled all at once."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """Rows of weighted targets; each row is one distribution.
+    """Discrete distributions over targets, one per row.
 
     Parameters
     ----------
     targets
-        int32, shape (n_entries,): the targets, row after row.
+        int32, shape (n_entries,): targets, concatenated by row.
     starts
-        int64, shape (n_rows + 1,): where each row begins in `targets`.
+        int64, shape (n_rows + 1,): start of each row in `targets`.
     ladder
-        float64, shape (n_entries,): row number plus cumulative probability within the row, so that one sorted array
-        serves every row.
+        float64, shape (n_entries,): row number plus cumulative probability within the row. It is sorted, so that one
+        binary search serves every row.
     """
 
     targets: np.ndarray
@@ -28,7 +28,7 @@ class Choices:
 
     @classmethod
     def of_entries(cls, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, n_rows: int) -> Choices:
-        """Make choices of (row, target, weight) entries in any order; every row needs one entry or more."""
+        """Build from (row, target, weight) entries in any order; every row needs at least one."""
         order = np.argsort(rows, kind="stable")
         rows, targets, weights = rows[order], targets[order], weights[order].astype(np.float64)
         starts = np.searchsorted(rows, np.arange(n_rows + 1))
@@ -40,7 +40,7 @@ class Choices:
 
     @classmethod
     def of_table(cls, weights: np.ndarray) -> Choices:
-        """Make choices of a dense table of weights, shape (n_rows, n_targets)."""
+        """Build from a dense matrix of weights, shape (n_rows, n_targets)."""
         n_rows, n_targets = weights.shape
         rows = np.repeat(np.arange(n_rows), n_targets)
         return cls.of_entries(rows, np.tile(np.arange(n_targets), n_rows), weights.ravel(), n_rows)
@@ -51,8 +51,8 @@ class Choices:
         return len(self.starts) - 1
 
     def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draw one target from each of the given rows, int32, shape (n,)."""
+        """Draw one target from each given row: int32, shape (n,)."""
         entry = np.searchsorted(self.ladder, rows + rng.random(len(rows)), side="right")
-        # A draw can be just past its row, by rounding.
+        # Rounding can push a draw just past its row.
         targets: np.ndarray = self.targets[np.minimum(entry, self.starts[rows + 1] - 1)]
         return targets

@@ -1,4 +1,4 @@
-"""The simulated catalogue: items with artists, albums and playlists, each in a scene, and invented names."""
+"""Simulate the catalogue: items with artists, albums, playlists and scenes, and invented names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORDS = {
 """Words by kind."""
 
 Pattern = tuple[str, tuple[str, ...], float]
-"""A form, the kinds of words that fill it, and its share."""
+"""A template, the kinds of words that fill it, and its share."""
 
 ARTISTS: tuple[Pattern, ...] = (
     ("{} {}{}{}", ("given_names", "onsets", "middles", "endings"), 0.5),
@@ -41,21 +41,21 @@ TITLES: tuple[Pattern, ...] = (
 SCENES: tuple[Pattern, ...] = (("{} {}", ("places", "styles"), 1.0),)
 
 ARTIST_ITEMS = 8.0
-"""Mean number of items of an artist."""
+"""Mean number of items per artist."""
 ARTIST_TAIL, ARTIST_SHIFT = 1.2, 4.0
-"""Long tail of artists in a scene: popularity is `(shift + rank) ** -tail`, so that the first few are similar."""
+"""Long tail of artists in a scene: popularity is `(shift + rank) ** -tail`; the shift makes the top artists similar."""
 ITEM_TAIL = 0.8
 """Exponent of the long tail of an artist's items."""
 NOISE = 0.5
 """Standard deviation of the logarithm of an item's popularity around these tails."""
 BRIDGE_SHARE, BRIDGE_WEIGHT = 0.15, 0.3
-"""Share of artists who are also in a second scene of their family, and their popularity there relative to the first."""
+"""Share of artists with a second scene in the same family, and their popularity there relative to the first."""
 CHART_POWER = 1.3
-"""Exponent from an item's audience in a country to its weight in the charts: above 1 favors hits."""
+"""Exponent from an item's audience in a country to its chart weight; above 1 it favors hits."""
 ALBUM_ITEMS = 7.0
-"""Mean number of items of an album."""
+"""Mean number of items per album."""
 PLAYLIST_ITEMS = 30
-"""Draws of items for a playlist; repeated ones count once."""
+"""Number of items drawn per playlist, with replacement; duplicates are dropped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,19 +65,19 @@ class MusicCatalogue:
     Parameters
     ----------
     scene
-        int16, shape (n_items,): the scene of each item.
+        int16, shape (n_items,): scene of each item.
     artist, album
-        int32, shape (n_items,): the artist and album of each item.
+        int32, shape (n_items,): artist and album of each item.
     artist_scene
         int16, shape (n_artists,).
     playlist_scene
         int16, shape (n_playlists,).
     members
-        int32, shape (n, 2): pairs of playlist and item, without repeats.
+        int32, shape (n, 2): unique pairs of playlist and item.
     by_scene, by_artist, by_chart
-        Choices of an item from a scene, an artist, or a country's charts.
+        Item distributions by scene, artist, and country charts.
     artists_by_scene, playlists_by_scene
-        Choices of an artist or a playlist from a scene.
+        Artist and playlist distributions by scene.
     """
 
     scene: np.ndarray
@@ -94,26 +94,16 @@ class MusicCatalogue:
 
 
 def make_catalogue(settings: SimulationSettings, world: World, rng: np.random.Generator) -> MusicCatalogue:
-    """Make artists of every scene with their items, albums and playlists.
-
-    Parameters
-    ----------
-    settings
-        The number of items.
-    world
-        The scenes; larger audiences have more artists.
-    rng
-        Source of randomness.
-    """
+    """Draw the artists of every scene with their items, albums and playlists; larger audiences have more artists."""
     n_items, n_scenes = settings.n_items, world.n_scenes
     artist_scene = _spread_artists(max(n_scenes, round(n_items / ARTIST_ITEMS)), world, rng)
     n_artists = len(artist_scene)
     fame = (ARTIST_SHIFT + _rank_within(artist_scene, rng)) ** -ARTIST_TAIL
 
-    # Every artist has one item; famous artists get more of the rest.
+    # Every artist has at least one item; famous artists get more of the rest.
     productive = fame**0.5 * rng.lognormal(0, 0.6, n_artists)
     further_artists = rng.choice(n_artists, size=n_items - n_artists, p=productive / productive.sum())
-    # Shuffled, so that an index says nothing about popularity.
+    # Shuffled, so that indices do not reveal popularity.
     artist = rng.permutation(np.concatenate([np.arange(n_artists), further_artists])).astype(np.int32)
     weight = fame[artist] * (1.0 + _rank_within(artist, rng)) ** -ITEM_TAIL * rng.lognormal(0, NOISE, n_items)
     scene = artist_scene[artist]
@@ -146,14 +136,14 @@ def make_catalogue(settings: SimulationSettings, world: World, rng: np.random.Ge
 
 
 def _spread_artists(n_artists: int, world: World, rng: np.random.Generator) -> np.ndarray:
-    """Give each artist a scene, and each scene an artist or more, int16, shape (n_artists,)."""
+    """Assign a scene to each artist, at least one artist per scene: int16, shape (n_artists,)."""
     weight = world.audience.mean(axis=0) ** 0.7
     further_scenes = rng.choice(world.n_scenes, size=n_artists - world.n_scenes, p=weight / weight.sum())
     return rng.permutation(np.concatenate([np.arange(world.n_scenes), further_scenes])).astype(np.int16)
 
 
 def _rank_within(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Give each member a place within its group, from 0, at random, int64, shape (n,)."""
+    """Assign each member a random rank within its group, from 0: int64, shape (n,)."""
     order = np.lexsort((rng.random(len(group)), group))
     ordered = group[order]
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
@@ -164,7 +154,7 @@ def _rank_within(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _second_scenes(artist_scene: np.ndarray, world: World, rng: np.random.Generator) -> np.ndarray:
-    """Give some artists a second scene of the same family, int16, shape (n_artists,), -1 for the others."""
+    """Draw second scenes in the same family: int16, shape (n_artists,), -1 for artists without one."""
     by_family = Choices.of_entries(world.family, np.arange(world.n_scenes), np.ones(world.n_scenes), world.n_families)
     second = by_family.draw(world.family[artist_scene].astype(np.int64), rng).astype(np.int16)
     bridging = (rng.random(len(artist_scene)) < BRIDGE_SHARE) & (second != artist_scene)
@@ -172,17 +162,17 @@ def _second_scenes(artist_scene: np.ndarray, world: World, rng: np.random.Genera
 
 
 def _draw_albums(artist: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Put each artist's items on albums, int32, shape (n_items,)."""
+    """Assign each artist's items to albums: int32, shape (n_items,)."""
     n_albums = np.maximum(1, np.round(np.bincount(artist) / ALBUM_ITEMS)).astype(np.int64)
     first = np.cumsum(n_albums) - n_albums
     album = first[artist] + rng.integers(n_albums[artist])
-    return np.unique(album, return_inverse=True)[1].astype(np.int32)  # albums without items are dropped
+    return np.unique(album, return_inverse=True)[1].astype(np.int32)  # drop albums without items
 
 
 def _make_playlists(
     n_items: int, by_scene: Choices, world: World, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Make playlists, one or more of each scene: their scenes, and pairs of playlist and item."""
+    """Draw playlists, at least one per scene; return their scenes, and pairs of playlist and item."""
     n_playlists = max(world.n_scenes, n_items // 20)
     weight = world.audience.mean(axis=0)
     further_scenes = rng.choice(world.n_scenes, size=n_playlists - world.n_scenes, p=weight / weight.sum())
@@ -194,22 +184,12 @@ def _make_playlists(
 
 
 def invent_artists(n: int, rng: np.random.Generator) -> list[str]:
-    """Invent n names of artists, all different."""
+    """Invent n distinct artist names."""
     return _without_repeats(lambda size: invent_names(ARTISTS, size, rng), n)
 
 
 def invent_playlists(scene: np.ndarray, n_scenes: int, rng: np.random.Generator) -> list[str]:
-    """Invent a name for each playlist of the given scenes, all different.
-
-    Parameters
-    ----------
-    scene
-        int, shape (n_playlists,): the scene of each.
-    n_scenes
-        Number of scenes; each gets a name, which is part of its playlists' names.
-    rng
-        Source of randomness.
-    """
+    """Invent a distinct name for each playlist, shape (n_playlists,); names in the same scene share a part."""
     scenes = _without_repeats(lambda size: invent_names(SCENES, size, rng), n_scenes)
     forms = [f"{{}} {word}" for word in WORDS["qualities"]] + [f"{word} {{}}" for word in WORDS["occasions"]]
     form_of_playlist = rng.integers(len(forms), size=len(scene))
@@ -219,7 +199,7 @@ def invent_playlists(scene: np.ndarray, n_scenes: int, rng: np.random.Generator)
 
 
 def invent_names(patterns: Sequence[Pattern], n: int, rng: np.random.Generator) -> list[str]:
-    """Fill n random patterns with random words; some names occur twice, as titles do in real catalogues."""
+    """Fill n random templates with random words; names may repeat, as titles do in real catalogues."""
     shares = np.array([share for _, _, share in patterns])
     pattern_of_name = rng.choice(len(patterns), size=n, p=shares / shares.sum())
     names = np.empty(n, dtype=object)
@@ -231,7 +211,7 @@ def invent_names(patterns: Sequence[Pattern], n: int, rng: np.random.Generator) 
 
 
 def _without_repeats(draw: Callable[[int], list[str]], n: int) -> list[str]:
-    """Draw until there are n different names; if there are too few words, add numbers."""
+    """Draw until there are n distinct names; if words run out, append numbers."""
     names: dict[str, None] = {}
     for _ in range(5):
         names.update(dict.fromkeys(draw(n - len(names))))
@@ -241,7 +221,7 @@ def _without_repeats(draw: Callable[[int], list[str]], n: int) -> list[str]:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Add a number to the second and every later use of a name, such as "Metro Jazz Mix 2"."""
+    """Append a number to repeated names from their second use, such as "Metro Jazz Mix 2"."""
     last_number: dict[str, int] = {}
     all_names, numbered = set(names), []
     for name in names:

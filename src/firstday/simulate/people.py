@@ -1,4 +1,4 @@
-"""The simulated users: profiles, registration times, tastes and friends."""
+"""Simulate users: profiles, registration times, tastes and friends."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from firstday.simulate.simulation_settings import DAY_S, SimulationSettings
 from firstday.simulate.world import AGES, COUNTRIES, ZONES, World, age_shares, country_shares
 
 TASTE_SCENES = 7
-"""Number of scenes in a user's taste; a scene can occur twice."""
+"""Number of scenes in a user's taste; a scene may occur twice."""
 FAMILY_SHARE = 0.6
-"""Share of the other scenes that are of the first scene's family."""
+"""Share of a user's other scenes that belong to the first scene's family."""
 NEXT_SCENE = 0.7
-"""Weight of a scene in a taste relative to the scene before it, before random variation."""
+"""Weight of a scene in a taste relative to the previous one, before random variation."""
 DRIFT = 0.4
-"""Standard deviation of the logarithm of the change of a scene's weight until the mature taste."""
+"""Standard deviation of the log change of a scene's weight from the first to the mature taste."""
 BEFORE_DAYS = 240.0
-"""Mean days from registration to the log's first day, for users who registered before it."""
+"""Mean days between registration and the start of the log, for users who registered before it."""
 WEEKEND = 1.25
-"""Registrations on a Saturday or Sunday relative to another day."""
+"""Registrations on a Saturday or Sunday relative to a weekday."""
 HOUR_WEIGHTS = np.array([3, 2, 1, 1, 1, 1, 2, 4, 6, 6, 6, 7, 8, 7, 7, 7, 8, 9, 10, 10, 10, 9, 7, 5], dtype=np.float64)
-"""How busy each hour of the local day is."""
+"""Relative activity in each hour of the local day."""
 FRIENDLESS_SHARE, FRIENDSHIPS = 0.35, 1.5
-"""Share of users who add no friend, and the mean number of friends that the others add."""
+"""Share of users who add no friends, and mean number of friends that the others add."""
 LIKE_MINDED, SAME_COUNTRY = 0.6, 0.25
-"""Shares of friendships in the same country and first scene, and in the same country with any scene."""
+"""Share of friendships within the same country and first scene, and within the same country regardless of scene."""
 
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """Users, in the order of registration.
+    """Users in order of registration.
 
     Parameters
     ----------
     registered_s
-        int64, shape (n_users,): seconds from the log's beginning, negative before it.
+        int64, shape (n_users,): seconds since the start of the log, negative before it.
     country, age_ix, zone
-        int16, shape (n_users,): indexes into `COUNTRIES`, `AGES`, `ZONES`.
+        int16, shape (n_users,): indices into `COUNTRIES`, `AGES`, `ZONES`.
     has_age
         bool, shape (n_users,).
     scenes
-        int16, shape (n_users, TASTE_SCENES): the scenes of each user's taste, the first liked most.
+        int16, shape (n_users, TASTE_SCENES): scenes of each user's taste, most liked first.
     first_taste, mature_taste
         float32, shape (n_users, TASTE_SCENES): cumulative weights of these scenes at registration and in the long run.
     """
@@ -61,22 +61,12 @@ class People:
         return len(self.registered_s)
 
     def take(self, part: slice) -> People:
-        """Return some of the users; the arrays are shared."""
+        """Return a slice of the users; arrays are views."""
         return People(**{name: values[part] for name, values in vars(self).items()})
 
 
 def make_people(settings: SimulationSettings, world: World, rng: np.random.Generator) -> People:
-    """Make the users.
-
-    Parameters
-    ----------
-    settings
-        The number of users and the days of registration.
-    world
-        The scenes and their audiences.
-    rng
-        Source of randomness.
-    """
+    """Draw all users."""
     n = settings.n_users
     country = rng.choice(len(COUNTRIES), size=n, p=country_shares()).astype(np.int16)
     age_ix = rng.choice(len(AGES), size=n, p=age_shares()).astype(np.int16)
@@ -91,14 +81,14 @@ def make_people(settings: SimulationSettings, world: World, rng: np.random.Gener
 
 
 def _cumulative(weight: np.ndarray) -> np.ndarray:
-    """Return cumulative shares along the last axis, the last exactly 1, float32."""
+    """Return cumulative shares along the last axis, float32; the last one is exactly 1."""
     total = np.cumsum(weight, axis=1)
     shares: np.ndarray = (total / total[:, -1:]).astype(np.float32)
     return shares
 
 
 def _draw_zones(country: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw a time zone of each user's country."""
+    """Draw a time zone in each user's country."""
     rows = [row for row, country_entry in enumerate(COUNTRIES) for _ in country_entry.zones]
     shares = np.array([share for _, _, share in ZONES])
     by_country = Choices.of_entries(np.array(rows), np.arange(len(ZONES)), shares, len(COUNTRIES))
@@ -106,26 +96,26 @@ def _draw_zones(country: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def zone_offsets_s() -> np.ndarray:
-    """Return seconds from UTC to the local time of each of `ZONES`."""
+    """Return the UTC offset of each of `ZONES`, in seconds."""
     return np.array([round(3600 * hours) for _, hours, _ in ZONES])
 
 
 def draw_local_moments(day: np.ndarray, zone: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw a moment of the given local days, busy hours more often.
+    """Draw a time within each local day, weighted by `HOUR_WEIGHTS`.
 
     Parameters
     ----------
     day
-        int64, shape (n,): days from the log's beginning.
+        int64, shape (n,): days since the start of the log.
     zone
-        shape (n,): index into `ZONES`.
+        shape (n,): indices into `ZONES`.
     rng
-        Source of randomness.
+        Random generator.
 
     Returns
     -------
     numpy.ndarray
-        int64, shape (n,): seconds from the log's beginning, in UTC.
+        int64, shape (n,): seconds since the start of the log, UTC.
     """
     ladder = np.cumsum(HOUR_WEIGHTS) / HOUR_WEIGHTS.sum()
     hour = np.minimum(np.searchsorted(ladder, rng.random(len(day)), side="right"), len(HOUR_WEIGHTS) - 1)
@@ -137,14 +127,14 @@ def draw_local_moments(day: np.ndarray, zone: np.ndarray, rng: np.random.Generat
 def _draw_registrations(
     settings: SimulationSettings, zone: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw registration times: the order of users, and the sorted times in seconds."""
+    """Draw registration times; return the order of users, and the sorted times in seconds."""
     n = len(zone)
     weekday = (settings.begin.weekday() + np.arange(settings.days)) % 7
     weight = np.where(weekday >= 5, WEEKEND, 1.0)
     if settings.registering_days is not None:
         weight[settings.registering_days :] = 0
     day = rng.choice(settings.days, size=n, p=weight / weight.sum())
-    # Local days begin or end some hours outside the log; times outside wrap around to the other end.
+    # Local days start or end some hours outside the log; times outside wrap around.
     in_log = draw_local_moments(day, zone, rng) % settings.end_s
     before_log = -DAY_S - rng.exponential(BEFORE_DAYS * DAY_S, n).astype(np.int64)
     moments = np.where(rng.random(n) < settings.before_share, before_log, in_log)
@@ -166,12 +156,12 @@ def _draw_scenes(country: np.ndarray, age_ix: np.ndarray, world: World, rng: np.
 
 
 def draw_friends(people: People, rng: np.random.Generator) -> np.ndarray:
-    """Draw friendships, mostly between users of the same country and first scene.
+    """Draw friendships, mostly within the same country and first scene.
 
     Returns
     -------
     numpy.ndarray
-        int32, shape (n, 2): pairs of user indexes, each friendship in both directions, sorted, without repeats.
+        int32, shape (n, 2): unique pairs of user indices, sorted; each friendship appears in both directions.
     """
     n = len(people)
     n_added = np.where(rng.random(n) < FRIENDLESS_SHARE, 0, rng.negative_binomial(1, 1 / (1 + FRIENDSHIPS), n))
@@ -194,7 +184,7 @@ def draw_friends(people: People, rng: np.random.Generator) -> np.ndarray:
 
 
 def _draw_from_group(group: np.ndarray, user: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw for each of the given users a member of the same group, possibly the same user."""
+    """Draw a member of each user's group, possibly the same user."""
     order = np.argsort(group, kind="stable")
     ordered = group[order]
     start, stop = (np.searchsorted(ordered, group[user], side=side) for side in ("left", "right"))

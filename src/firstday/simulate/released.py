@@ -1,7 +1,7 @@
-"""A simulated service in the layout of the paper's released data: vectors of both spaces, features and songs.
+"""Simulate a service in the layout of the paper's released data: embeddings in both spaces, features and songs.
 
-A larger service is simulated as tables in a temporary folder. The `registration` protocol splits its users, and of each
-kind as many are drawn as the files need. Step 1 runs on the warm users; features are made with the paper's settings.
+A larger service is simulated as tables in a temporary folder and split by the `registration` protocol. Users of each
+part are then sampled to the requested size. Step 1 runs on the warm users; features use the paper's settings.
 """
 
 from __future__ import annotations
@@ -61,27 +61,27 @@ SIGNAL_NAMES = {
 }
 ENTITY_NAMES = {"item": "songs", "artist": "artists", "album": "albums", "playlist": "playlists"}
 ID_SPREAD = 4
-"""Ids are drawn from this many times more numbers than there are rows, so that ids are not row numbers."""
+"""Ids are drawn from a range this many times the number of rows, so that they differ from row numbers."""
 
 SHARES: Mapping[Part, float] = {"train": 0.7, "validation": 0.2, "test": 0.1}
 """Shares of the parts: 70,000, 20,000 and 10,000 users in the paper."""
 TARGET_DAYS = 30
 COLD_SHARE = 0.18
-"""Share of the registration days on which cold users register."""
+"""Share of registration days on which cold users register."""
 WARM_YIELD, COLD_YIELD, MARGIN = 0.45, 0.86, 1.15
-"""About which shares of registered users are usable as warm and as cold users, and a safety factor."""
+"""Approximate shares of registered users who qualify as warm and as cold users, and a safety factor."""
 MAX_ATTEMPTS, GROWTH = 4, 1.4
-"""Most simulations until a service has enough users, and the factor by which each is larger."""
+"""Maximum number of simulations until enough users qualify, and growth factor between them."""
 MIN_DAYS = 60
-"""With fewer days almost no user has enough history to be warm."""
+"""Minimum length of the log; with fewer days, almost no user has enough history to be warm."""
 DIMENSIONS: Mapping[Space, int] = {"svd": 128, "mf": 256}
 METHODS: Mapping[Space, EmbeddingConfig] = {
     "svd": EmbeddingConfig(method="svd", dimensions=128),
     "mf": EmbeddingConfig(method="als", dimensions=128, als_iterations=6),
 }
-"""Step 1 of each space; ALS with fewer iterations than by default."""
+"""Step 1 of each space; ALS runs fewer iterations than by default."""
 COLLECTIONS = ("playlist", "album")
-"""Collections in which songs occur together for the SVD, as in the paper; warm users' favorites are added."""
+"""Collections that define co-occurrence for the SVD, as in the paper; warm users' favorites are added."""
 FEATURES = FeatureConfig(group_shrinkage=0, age_users=0, counts="plain", unit_vectors=False, fold_in=False)
 """The paper's features: plain means and counts."""
 ROWS_AT_ONCE = 4096
@@ -103,19 +103,19 @@ def simulate_released(
     out
         A new or empty folder.
     dimensions
-        Numbers in a vector of each space; fewer where there are too few items.
+        Embedding dimensions of each space; fewer if there are too few items.
     progress
         Called after each step.
 
     Returns
     -------
     dict
-        Users of each part, ``songs``, and ``simulated users``, the size of the simulated service.
+        Number of users of each part, of ``songs``, and of ``simulated users`` in the whole service.
 
     Raises
     ------
     ConfigError
-        The log is too short for warm users, the folder is not empty, or it cannot be written.
+        The log is too short for warm users, or the folder is not empty or cannot be written.
 
     References
     ----------
@@ -160,22 +160,22 @@ def simulate_released(
 
 
 def _divide(n_users: int) -> dict[Part, int]:
-    """Return how many users each part has."""
+    """Return the number of users in each part."""
     validation, test = (round(SHARES[part] * n_users) for part in ("validation", "test"))
     return {"train": n_users - validation - test, "validation": validation, "test": test}
 
 
 def _size_service(n_users: int) -> int:
-    """Return how many users to simulate, so that enough are usable."""
+    """Return the number of users to simulate so that enough qualify."""
     cold = (SHARES["validation"] + SHARES["test"]) / (COLD_SHARE * COLD_YIELD)
     warm = SHARES["train"] / ((1 - COLD_SHARE) * WARM_YIELD)
     return math.ceil(MARGIN * n_users * max(cold, warm) + 10 * math.sqrt(n_users))
 
 
 def _draw_parts(dataset: Dataset, config: Config, sizes: Mapping[Part, int]) -> tuple[dict[Part, _Users], Split] | None:
-    """Draw the users of each part from those with streams in their 30 days; keep these warm users in the split.
+    """Sample the users of each part from those with streams in their 30 days, and reduce the split to these warm users.
 
-    None where there are too few.
+    Return None if there are too few.
     """
     protocol = config.registration
     assert protocol.cut_off is not None
@@ -223,7 +223,7 @@ def _write_spaces(
     dimensions: Mapping[Space, int],
     progress: Progress,
 ) -> None:
-    """Run step 1 in both spaces, make features and write all files."""
+    """Run step 1 in both spaces, compute features and write all files."""
     catalogue = Catalogue.of(dataset, config.signals.known)
     batches = {
         part: catalogue.translate(dataset, part_users.users, part_users.day_one)[0]
@@ -261,30 +261,29 @@ def _write_spaces(
 
 @dataclass(frozen=True, eq=False)
 class _Users:
-    """Users of one file, their interactions on day one, and the songs that they streamed in the 30 days."""
+    """Users of one file, their day-one interactions, and the songs they streamed in the 30 days."""
 
     users: np.ndarray
     day_one: Actions
     songs: SparseRows
 
     def take(self, rows: np.ndarray) -> _Users:
-        """Return some of the users."""
         day_one = {pair: actions.take(rows) for pair, actions in self.day_one.items()}
         return _Users(self.users[rows], day_one, self.songs.take(rows))
 
 
 @dataclass(frozen=True, eq=False)
 class FileWriter:
-    """Writes the files with random ids and rows in random order.
+    """Writes the files with random ids and shuffled rows.
 
     Parameters
     ----------
     folder
-        The folder.
+        Output folder.
     song_ids, user_ids
-        int64, shapes (n_items,) and (n_users,): ids by the dataset's indexes, unsorted.
+        int64, shapes (n_items,) and (n_users,): ids by dataset index, unsorted.
     rng
-        Source of randomness.
+        Random generator.
     """
 
     folder: Path
@@ -300,7 +299,7 @@ class FileWriter:
         return cls(folder, songs, users, rng)
 
     def write_vectors(self, users: np.ndarray, spaces: Mapping[Space, Embeddings]) -> None:
-        """Write the vectors of items and of the given users, a column for each space."""
+        """Write the embeddings of items and of the given users, one column per space."""
         songs = {f"features_{space}": of.item_vectors for space, of in spaces.items()}
         owners = {f"{space}_embeddings": of.user_vectors for space, of in spaces.items()}
         for file, id_name, ids, vectors in (
@@ -313,19 +312,7 @@ class FileWriter:
     def write_features(
         self, name: str, users: _Users, encoder: Encoder, features: np.ndarray, ages: np.ndarray | None
     ) -> None:
-        """Write the features of a part of the users.
-
-        Parameters
-        ----------
-        name
-            Of the file.
-        users
-            The part.
-        encoder, features
-            The encoder, and what it made, float32, shape (n_users, n_inputs).
-        ages
-            shape (n_users,), years, -1 where unknown.
-        """
+        """Write the features of a part: float32, shape (n_users, n_inputs); ages are in years, -1 if unknown."""
         n, d = len(features), encoder.dimensions
         blocks, n_vectors = encoder.blocks(), len(encoder.blocks()) * d
         vectors = dict(
@@ -352,7 +339,7 @@ class FileWriter:
         self._write_file(name, pl.concat(frames, how="horizontal"))
 
     def _write_file(self, name: str, frame: pl.DataFrame) -> None:
-        """Write a file, its rows in random order."""
+        """Write a file with shuffled rows."""
         shuffled = frame[self.rng.permutation(frame.height)]
         shuffled.write_parquet(
             self.folder / name,
@@ -364,13 +351,13 @@ class FileWriter:
 
 
 def _name_block(name: str) -> str:
-    """Return the released files' name of one of the encoder's blocks."""
+    """Return the name of an encoder block in the released files."""
     signal, times, entity = name.partition(" x ")
     return f"{SIGNAL_NAMES[signal]}_{ENTITY_NAMES[entity]}" if times else name
 
 
 def _song_lists(song_ids: np.ndarray, songs: SparseRows) -> pl.Series:
-    """Return the ids of each row's songs as lists."""
+    """Return the song ids of each row as lists."""
     entries = pl.DataFrame({"row": songs.row_of_entry(), "song": song_ids[songs.columns]})
     lists = entries.group_by("row", maintain_order=True).agg("song")
     rows = pl.DataFrame({"row": np.arange(songs.n_rows)})
@@ -378,5 +365,5 @@ def _song_lists(song_ids: np.ndarray, songs: SparseRows) -> pl.Series:
 
 
 def _with_nulls(frame: pl.DataFrame, is_missing: np.ndarray) -> pl.DataFrame:
-    """Return the frame with nulls in the rows where `missing`."""
+    """Return the frame with all values of the masked rows set to null."""
     return frame.select(pl.when(pl.lit(pl.Series(~is_missing))).then(pl.all()))

@@ -1,4 +1,4 @@
-"""Settings of the simulator: the size of the service and the behavior of its users."""
+"""Simulator settings: size of the service and behavior of its users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DAY_S = 86_400
 
 
 class Layout(StrEnum):
-    """What the simulator writes."""
+    """Output layout of the simulator."""
 
     TABLES = "tables"
     DEEZER_KDD21 = "deezer-kdd21"
@@ -23,50 +23,50 @@ class Layout(StrEnum):
 @readable
 @dataclass(frozen=True)
 class SimulationSettings:
-    """The size of the service and the behavior of its users.
+    """Size of the simulated service and behavior of its users.
 
     Parameters
     ----------
     n_users, n_items
-        Users and items.
+        Number of users and items.
     days
-        Length of the log, days.
+        Length of the log, in days.
     seed
-        The same seed and sizes give the same files.
+        Equal seeds and sizes give equal files.
     begin
-        First moment of the log.
+        Start of the log.
     block_users
-        Users of one file of interactions. Each block has a random stream, so another number gives other data.
+        Number of users per interactions file. Each block has its own random stream, so this changes the data.
     before_share
-        Share of users who registered before the log begins.
+        Share of users who registered before the log.
     nothing_share, stream_share
         Share of new users with only a profile on day one, and share with a stream on day one (PAPER, The problem).
     questionnaire_share
-        Share of new users with more than a profile who answer the questionnaire at the first start.
+        Share of new users with more than a profile who answer the questionnaire.
     missing_age_share
-        Share of users whose age is unknown.
+        Share of users without an age.
     sessions_per_day
-        Median session rate of a user who stays, after the curiosity of the first week.
+        Median session rate of users who stay, after the initial curiosity.
     rate_spread, length_spread
-        Standard deviation, over users, of the logarithm of the rate and of the streams in a session.
+        Standard deviation, over users, of the logarithm of the session rate and of the streams per session.
     streams_per_session
-        Median over users of the mean number of streams in a session.
+        Median, over users, of the mean number of streams per session.
     soon_gone_share, soon_gone_days, stay_days
-        Share of users who leave soon, and the mean lifetimes of these and of the others, days.
+        Share of users who leave soon, their mean lifetime, and that of the others, in days.
     curious_days, curiosity
-        A new user has `1 + curiosity * exp(-t / curious_days)` times the usual session rate t days after registration.
+        The session rate t days after registration is `1 + curiosity * exp(-t / curious_days)` times the usual one.
     favorite_artist_share
-        Share of streams from the user's few favorite artists.
+        Share of streams from the user's favorite artists.
     chart_share
-        Mean share of streams from the charts of the country; it varies over users.
+        Mean share of streams from the country's charts; it varies over users.
     strange_share
-        Share of streams from scenes outside the user's taste, started by autoplay.
+        Share of streams from scenes outside the user's taste, as autoplay produces.
     drift_days
-        Days after which a user's taste has gone 63 % of the way from the first to the mature taste.
+        Time constant of the drift from the first to the mature taste, in days (63 % of the way).
     sharpening
-        Exponent from the weights of a user's scenes in the first taste to those in the mature taste.
+        Exponent from scene weights of the first taste to those of the mature taste.
     registering_days
-        Number of days, from the log's first, on which users register; None: all days.
+        Number of days, from the start of the log, on which users register. Default: all days.
     """
 
     n_users: int
@@ -97,7 +97,7 @@ class SimulationSettings:
     registering_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse sizes that cannot be simulated.
+        """Check the sizes.
 
         Raises
         ------
@@ -115,10 +115,10 @@ class SimulationSettings:
 
     @property
     def n_blocks(self) -> int:
-        """Number of blocks of users, each one file of interactions."""
+        """Number of blocks of users, one file of interactions each."""
         return -(-self.n_users // self.block_users)
 
     @property
     def end_s(self) -> int:
-        """Length of the log, seconds."""
+        """Length of the log, in seconds."""
         return self.days * DAY_S

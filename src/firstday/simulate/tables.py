@@ -1,4 +1,4 @@
-"""Simulated tables in a folder, written in blocks of users, so that memory does not grow with the interactions."""
+"""Simulate tables into a folder, in blocks of users, so that memory does not grow with the number of interactions."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.world import AGES, COUNTRIES, ZONES, World, make_world
 
 WORKERS = 2
-"""Blocks simulated at the same time; each needs about 300 MB."""
+"""Number of blocks simulated in parallel; each needs about 300 MB."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class TableCounts:
-    """Numbers of rows in the written tables.
+    """Row counts of the written tables.
 
     Parameters
     ----------
     rows
-        Number of rows of each table.
+        Number of rows per table.
     signals
-        Number of interactions of each signal.
+        Number of interactions per signal.
     """
 
     rows: dict[str, int]
@@ -56,16 +56,16 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
     Parameters
     ----------
     settings
-        The size of the service and the behavior of its users; equal settings give equal files.
+        Size of the service and behavior of its users; equal settings give equal files.
     out
-        A new or empty folder. It appears only when all tables are written.
+        A new or empty folder. It appears only once all tables are written.
     progress
         Called after each block of users.
 
     Returns
     -------
     TableCounts
-        Numbers of rows.
+        Number of rows.
 
     Raises
     ------
@@ -76,7 +76,6 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
 
 
 def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress) -> TableCounts:
-    """Write every table into a folder."""
     _, _, people_seed, friends_seed, names_seed, block_seeds = _spawn_seeds(settings)
     progress("users and items", 0, 1)
     world, catalogue = make_world_and_catalogue(settings)
@@ -98,12 +97,12 @@ def _write_tables(settings: SimulationSettings, folder: Path, progress: Progress
 
 
 def _spawn_seeds(settings: SimulationSettings) -> list[np.random.SeedSequence]:
-    """Return a random stream for each part, so that a change of one part leaves the others as they are."""
+    """Return an independent random stream per part, so that changing one part leaves the others unchanged."""
     return np.random.SeedSequence(settings.seed).spawn(6)
 
 
 def make_world_and_catalogue(settings: SimulationSettings) -> tuple[World, MusicCatalogue]:
-    """Make the scenes and the items that `simulate` makes with these settings."""
+    """Generate the scenes and items of `simulate` with the same settings."""
     world_seed, catalogue_seed, *_ = _spawn_seeds(settings)
     world = make_world(settings, np.random.default_rng(world_seed))
     return world, make_catalogue(settings, world, np.random.default_rng(catalogue_seed))
@@ -112,17 +111,10 @@ def make_world_and_catalogue(settings: SimulationSettings) -> tuple[World, Music
 def fill_folder(out: Path, fill: Callable[[Path], Result]) -> Result:
     """Fill a temporary folder and rename it to `out`, so that `out` is complete or absent.
 
-    Parameters
-    ----------
-    out
-        A new or empty folder.
-    fill
-        Writes the files into the folder that it gets.
-
     Raises
     ------
     ConfigError
-        The folder is not empty or cannot be written.
+        `out` is neither new nor empty, or cannot be written.
     """
     if out.is_dir() and any(out.iterdir()):
         raise ConfigError(f"{out}: is not empty; give a new folder.")
@@ -145,7 +137,7 @@ def fill_folder(out: Path, fill: Callable[[Path], Result]) -> Result:
 
 
 def _ids(indexes: np.ndarray) -> pl.Series:
-    """Return ids: indexes plus 1."""
+    """Return ids: indices plus 1."""
     return pl.Series(indexes.astype(np.int32) + 1)
 
 
@@ -155,13 +147,13 @@ def _words(values: tuple[str, ...], codes: np.ndarray) -> pl.Series:
 
 
 def _moments(settings: SimulationSettings, seconds: np.ndarray) -> pl.Series:
-    """Return moments in UTC of seconds from the log's beginning."""
+    """Convert seconds since the start of the log to UTC timestamps."""
     begin_us = int(settings.begin.timestamp()) * 1_000_000
     return pl.Series(begin_us + seconds * 1_000_000).cast(pl.Datetime("us", "UTC"))
 
 
 def _users_table(settings: SimulationSettings, people: People) -> pl.DataFrame:
-    """Make the table of users, in the order of registration."""
+    """Build the users table, in order of registration."""
     age = pl.Series(AGES[people.age_ix].astype(np.int16))
     return pl.DataFrame(
         {
@@ -175,7 +167,7 @@ def _users_table(settings: SimulationSettings, people: People) -> pl.DataFrame:
 
 
 def _catalogue_tables(catalogue: MusicCatalogue, n_scenes: int, rng: np.random.Generator) -> dict[str, pl.DataFrame]:
-    """Make the tables of items and of playlists, and the names of everything but items."""
+    """Build the items, collections and names tables."""
     artist_rng, album_rng, item_rng, playlist_rng = rng.spawn(4)
     names = {
         "artist": invent_artists(len(catalogue.artist_scene), artist_rng),
@@ -210,7 +202,7 @@ def _write_interactions(
     folder: Path,
     progress: Progress,
 ) -> dict[str, int]:
-    """Write one file for each block of users, and count the signals."""
+    """Write one file per block of users; return the number of interactions per signal."""
     folder.mkdir()
     seeds = seed_sequence.spawn(settings.n_blocks)
 
@@ -237,7 +229,7 @@ def _write_interactions(
 
 
 def _interactions_table(settings: SimulationSettings, events: np.ndarray, first_user: int) -> pl.DataFrame:
-    """Make the table of a block's interactions."""
+    """Build the interactions table of a block."""
     target = _ids(events["target"])
     is_item = pl.Series(events["entity"] == ITEM)
     return pl.DataFrame(

@@ -1,4 +1,4 @@
-"""The simulated world: countries, time zones, ages, and the scenes of music."""
+"""The simulated world: countries, time zones, ages and music scenes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from firstday.simulate.choices import Choices
 from firstday.simulate.simulation_settings import SimulationSettings
 
 AGES = np.arange(13, 81)
-"""Ages of users, years."""
+"""Ages of users, in years."""
 
 
 @dataclass(frozen=True)
 class Country:
-    """A country: its code (ISO 3166), share of users, language, and time zones.
+    """A country: ISO 3166 code, share of users, language and time zones.
 
     Parameters
     ----------
     zones
-        IANA name, hours to UTC in winter, share of the country's users.
+        IANA name, UTC offset in winter in hours, share of the country's users.
     """
 
     code: str
@@ -56,18 +56,18 @@ COUNTRIES = (
     Country("SE", 0.02, "sv", (("Europe/Stockholm", 1, 1.0),)),
 )
 ZONES = tuple(zone for country in COUNTRIES for zone in country.zones)
-"""Every time zone, in the order of countries."""
+"""All time zones, in the order of countries."""
 
 LOCAL_SHARE = 0.5
 """Share of scenes that belong to one country."""
 AT_HOME, SAME_LANGUAGE, ABROAD = 2.0, 1.0, -0.7
-"""Logarithm of a local scene's relative liking in its country, in countries of its language, and elsewhere."""
+"""Log popularity of a local scene in its country, in countries of the same language, and elsewhere."""
 TILT_SPREAD = 0.5
-"""Standard deviation, over countries, of the logarithm of the liking of a scene without a country."""
+"""Standard deviation, over countries, of the log popularity of an international scene."""
 SCENE_TAIL = 0.9
 """Exponent of the long tail of scenes."""
 AGE_FLOOR = -3.0
-"""Lowest logarithm of a scene's liking at one age relative to the best age."""
+"""Minimum log popularity of a scene at any age, relative to its peak age."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +77,13 @@ class World:
     Parameters
     ----------
     family
-        int16, shape (n_scenes,): the family (a wide genre) of each scene.
+        int16, shape (n_scenes,): family (broad genre) of each scene.
     audience
-        float64, shape (n_countries, n_scenes): probability of each scene as a user's first, over a country's ages.
+        float64, shape (n_countries, n_scenes): probability that a scene is a user's first, averaged over ages.
     by_profile
-        Draws a scene from a row `country * n_ages + age_ix`.
+        Scene distributions; rows are `country * n_ages + age_ix`.
     by_family
-        Draws a scene from a row `country * n_families + family`.
+        Scene distributions; rows are `country * n_families + family`.
     """
 
     family: np.ndarray
@@ -98,39 +98,31 @@ class World:
 
     @property
     def n_families(self) -> int:
-        """Number of families of scenes."""
+        """Number of scene families."""
         return int(self.family.max()) + 1
 
 
 def count_scenes(n_items: int) -> int:
-    """Return how many scenes a catalogue has: 80 for 10,000 items, 179 for 50,000."""
+    """Return the number of scenes in a catalogue: 80 for 10,000 items, 179 for 50,000."""
     return int(np.clip(round(0.8 * n_items**0.5), 4, 400))
 
 
 def age_shares() -> np.ndarray:
-    """Return the share of each of `AGES` among users: most are about 24, with a long tail to the right."""
+    """Return the share of users by age: the mode is about 24, with a long right tail."""
     weight = (AGES - 10.0) ** 1.5 * np.exp(-(AGES - 10.0) / 9.0)
     shares: np.ndarray = weight / weight.sum()
     return shares
 
 
 def country_shares() -> np.ndarray:
-    """Return the share of each of `COUNTRIES` among users."""
+    """Return the share of users by country."""
     weight = np.array([country.share for country in COUNTRIES])
     shares: np.ndarray = weight / weight.sum()
     return shares
 
 
 def make_world(settings: SimulationSettings, rng: np.random.Generator) -> World:
-    """Make scenes and their audiences by country and age.
-
-    Parameters
-    ----------
-    settings
-        The number of items decides the number of scenes.
-    rng
-        Source of randomness.
-    """
+    """Draw scenes and their audiences by country and age; their number depends on the number of items."""
     n_scenes = count_scenes(settings.n_items)
     n_families = max(2, round(1.3 * n_scenes**0.5))
     family = np.concatenate([np.arange(n_families), rng.integers(n_families, size=max(0, n_scenes - n_families))])
@@ -143,7 +135,7 @@ def make_world(settings: SimulationSettings, rng: np.random.Generator) -> World:
 
     logit = np.log(size) + _tilt(home, rng)[:, None, :] + _age_fit(family, rng)[None, :, :]
     liking = np.exp(logit)
-    # Each age sums to 1, so that the scenes do not change how many users of an age there are.
+    # Normalised per age, so that scenes do not change the age distribution.
     liking /= liking.sum(axis=2, keepdims=True)
     audience = np.einsum("cas,a->cs", liking, age_shares())
     within = np.where(np.arange(family.max() + 1)[:, None] == family, audience[:, None, :], 0.0)
@@ -156,7 +148,7 @@ def make_world(settings: SimulationSettings, rng: np.random.Generator) -> World:
 
 
 def _tilt(home: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the logarithm of each country's relative liking of each scene, shape (n_countries, n_scenes)."""
+    """Return the log popularity of each scene by country, shape (n_countries, n_scenes)."""
     language = np.array([country.language for country in COUNTRIES])
     is_home = np.arange(len(COUNTRIES))[:, None] == home
     same_language = language[:, None] == language[home]
@@ -165,7 +157,7 @@ def _tilt(home: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _age_fit(family: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the logarithm of each age's liking of each scene, shape (n_ages, n_scenes): a bell curve over ages."""
+    """Return the log popularity of each scene by age, a bell curve: shape (n_ages, n_scenes)."""
     peak = rng.uniform(14, 55, family.max() + 1)[family] + rng.normal(0, 5, len(family))
     width = rng.uniform(5, 11, len(family))
     fit: np.ndarray = np.maximum(-0.5 * ((AGES[:, None] - peak) / width) ** 2, AGE_FLOOR)

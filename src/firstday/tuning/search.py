@@ -1,4 +1,4 @@
-"""A search for settings: its trials, the comparison in the end, and what follows from them."""
+"""Results of a hyperparameter search: the trials and the final comparison."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ EndedBy = Literal["time", "trials", "repeats", "interruption"]
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings that were trained with and judged.
+    """One trial of a search.
 
     Parameters
     ----------
     number
-        From 0 on, which is the start itself.
+        From 0, which is the start itself.
     settings
-        What differs from the start.
+        Settings that differ from the start.
     precision
-        Of the lists of validation users, in %.
+        Mean precision on validation users, in %.
     began
-        When, in seconds from the start of the search on.
+        Start time, in seconds since the start of the search.
     seconds
-        How long it took.
+        Duration.
     """
 
     number: int
@@ -41,16 +41,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The start beside the best trial, on users who took no part, each trained anew with seeds that no trial had.
+    """Comparison of the start and the best trial on cold users, each retrained with seeds that no trial used.
 
     Parameters
     ----------
     seeds
-        Of the trainings. All are of the same split, so that nobody who took part in one is judged.
+        Training seeds. All use the same split, so that no user who took part in the search is judged.
     n_users
-        How many users.
+        Number of users.
     start, best, gain
-        Precision of both in %, and the difference in points, paired by user; 95 % intervals over users.
+        Precision of both in %, and their difference in points, paired by user; 95 % intervals over users.
     """
 
     seeds: tuple[int, ...]
@@ -63,30 +63,30 @@ class Comparison:
 @readable
 @dataclass(frozen=True)
 class Search:
-    """What was tried, and what it gave.
+    """Results of a search.
 
     Parameters
     ----------
     start
-        The configuration to start from.
+        Configuration at the start.
     strategy
-        Whose lists were judged.
+        The strategy whose lists were judged.
     choices
-        The settings that were tried.
+        The search space.
     trials
-        In order, the start first.
+        All trials, starting with the start itself.
     comparison
-        None where no trial was better than the start for validation users: there is nothing to compare.
+        None if no trial beat the start on validation users.
     ended_by
-        Why no more was tried.
+        Why the search ended.
     n_warm, n_validation, n_cold
-        Users learned from, users who judged, and users who took no part.
+        Number of warm users (training), validation users (selection) and cold users (comparison).
     protocol
-        Of the split.
+        Protocol of the split.
     notes
-        Sentences about the data.
+        One sentence each on the data.
     seconds
-        Time in all.
+        Total duration.
     """
 
     start: Config
@@ -104,24 +104,24 @@ class Search:
 
     @property
     def best(self) -> Trial:
-        """The best trial for validation users; among equals the first."""
+        """The best trial on validation users; the first one on ties."""
         return max(self.trials, key=lambda trial: trial.precision)
 
     @property
     def is_gain(self) -> bool:
-        """Whether the best settings gain beyond chance on users who took no part."""
+        """Whether the best settings are significantly better on cold users."""
         return self.comparison is not None and self.comparison.gain.low > 0
 
     @property
     def at_edge(self) -> tuple[str, ...]:
-        """Settings of the best trial of which it has the smallest or the largest value that was tried."""
+        """Settings whose best value is the smallest or largest one tried."""
         settings = self.best.settings
         return tuple(
             choice.name for choice in self.choices if settings.get(choice.name) in (choice.values[0], choice.values[-1])
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the results as JSON values."""
         compared = self.comparison
         return {
             "strategy": self.strategy,

@@ -1,4 +1,4 @@
-"""The plot of a search for settings: precision of each trial over time, and by each setting."""
+"""Plot of a search: precision of each trial over time and by setting."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from firstday.tuning.search import Search
 
 COLUMNS = 3
 PANEL_IN, HEAD_IN = 1.45, 2.6
-"""Height of a row of settings, and of the plot's first part."""
+"""Height of a row of settings, and of the top panel, in inches."""
 LOWEST_SHOWN = 0.25
-"""Trials below this quantile and below the start are drawn at the lower edge, or they would flatten the others."""
+"""Trials below this quantile and below the start are clipped to the lower edge, so as not to flatten the others."""
 
 
 def plot_search(search: Search) -> str:
-    """Draw a search: trials over time with the best so far, then precision by the value of each setting.
+    """Plot a search: trials over time with the best so far, then precision by value of each setting.
 
-    The start is a square, the best trial a large dot, in every part. Trials far below the others stand at the lower
-    edge.
+    In every panel the start is a square and the best trial a large dot. Trials far below the others are clipped to the
+    lower edge.
     """
     precision = np.array([trial.precision for trial in search.trials])
     shown = np.maximum(precision, min(np.quantile(precision, LOWEST_SHOWN), precision[0]))
@@ -56,5 +56,5 @@ def plot_search(search: Search) -> str:
 
 
 def write_value(value: Any) -> str:
-    """Write the value of a setting."""
+    """Format the value of a setting."""
     return ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"

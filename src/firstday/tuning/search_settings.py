@@ -1,4 +1,4 @@
-"""Settings tried within a time: chosen on validation users, then compared with the start on users who took no part."""
+"""Hyperparameter search within a budget: selected on validation users, then compared with the start on cold users."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
     import optuna
 
 MOST_USERS = 50_000
-"""Warm users whom trials learn from, at most, where nothing else is asked for."""
+"""Default maximum of warm users to train on."""
 MOST_VALIDATION, MOST_COLD = 5_000, 20_000
-"""Validation users who judge trials, and users who took no part in them, at most."""
+"""Maximum number of validation users, who judge trials, and of cold users, who judge the comparison."""
 FIRST_TRIALS, MOVED_AT_FIRST = 9, 3
-"""Trials after the start that are drawn at random, and the settings that each moves away from it. Optuna's sampler
-would draw all settings of ten trials at random; where the start is good, moving all of them at once only loses."""
+"""Number of random trials after the start, and how many settings each of them changes. Optuna's sampler would draw all
+settings of its first ten trials at random; from a good start, changing all of them at once only loses."""
 MOST_REPEATS = 100
-"""Settings tried before that are proposed in a row: so many end the search."""
+"""The search ends after this many consecutive proposals that were tried before."""
 LEAST_TRIALS = 2
-"""With fewer there is nothing to choose from."""
+"""Minimum number of trials; with fewer there is nothing to choose from."""
 TRIALS_SHARE = 2 / 3
-"""Share of the time in which trials begin; the rest is for the comparison."""
+"""Share of the time in which trials may begin; the rest is for the comparison."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a search may take.
+    """Budget of a search.
 
     Parameters
     ----------
     seconds
-        Time in all, from `began` on.
+        Total time, counted from `began`.
     trials
-        Trials at most, the start among them.
+        Maximum number of trials, including the start.
     seeds
-        Trainings of the start and of the best in the comparison, at most; fewer where time is short.
+        Maximum number of training seeds in the comparison; fewer if time is short.
     began
-        The beginning, by `time.perf_counter`; now if left out.
+        Start time by `time.perf_counter`. Default: now.
     """
 
     seconds: float = math.inf
@@ -64,13 +64,13 @@ class Budget:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return perf_counter() - self.began
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is searched: on whom, from where, and by whose lists."""
+    """What to search: data, split, start, strategy and search space."""
 
     dataset: Dataset
     split: Split
@@ -81,7 +81,7 @@ class Task:
     choices: tuple[Choice, ...]
 
     def judge(self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False) -> np.ndarray:
-        """Train with some settings; return the precision of each user's list in %, of those for validation or cold."""
+        """Train with some settings; return the precision of each validation user's list, or cold user's, in %."""
         users, cohort = (self.newcomers, self.cold) if on_cold else (self.dataset, self.split.validation)
         config = self.start.override({**settings, "seed": seed})
         recommender = fit(self.dataset, self.split, config, progress=progress)
@@ -90,7 +90,7 @@ class Task:
         return precision
 
     def settings_of(self, places: Mapping[str, int]) -> dict[str, Any]:
-        """Return the settings that differ from the start, by the places of their values."""
+        """Return the settings that differ from the start, given the index of each value."""
         return {
             choice.name: choice.values[place]
             for choice in self.choices
@@ -108,37 +108,37 @@ def search_settings(
     progress: Progress = no_progress,
     say: Callable[[str], None] = lambda _sentence: None,
 ) -> Search:
-    """Search for better settings on validation users, and compare the best with the start on users who took no part.
+    """Search for better settings on validation users, and compare the best ones with the start on cold users.
 
-    Everything happens on one split, that of `evaluate`: its warm users are learned from, its validation users decide
-    when networks stop and which trial is best, and its cold users are looked at once, in the end. The same seed and
-    number of trials give the same search, where time does not end it.
+    There is one split, that of `evaluate`. Models train on its warm users. Its validation users decide early stopping
+    and the best trial. Its cold users are used only once, in the final comparison. Unless the search ends by time, the
+    same seed and number of trials give the same result.
 
     Parameters
     ----------
     dataset, config
-        The data, and the settings to start from; the defaults if left out.
+        The data, and the settings to start from. Default: the default configuration.
     budget
-        Time and trials. Trials begin in the first two thirds of the time; one that leaves no time to compare it is
-        given up.
+        Time and trials. Trials begin in the first two thirds of the time; a trial that leaves no time for the
+        comparison is aborted.
     strategy
-        Whose lists are to be good; ``recommend.strategy`` if left out.
+        The strategy to optimise. Default: ``recommend.strategy``.
     most_users
-        Warm users that are learned from, at most: a part that is drawn by a hash of their ids.
+        Maximum number of warm users to train on, sampled by a hash of their ids.
     progress
         Called as trials and their stages advance.
     say
-        Given a sentence where there is something to tell.
+        Called with one sentence per event worth reporting.
 
     Returns
     -------
     Search
-        After an interruption (Ctrl-C) too, if two trials were done: compared by one seed, then.
+        Also after an interruption (Ctrl-C), if two trials were completed; the comparison then uses one seed.
 
     Raises
     ------
     ConfigError
-        A setting that does not fit the data, or too little time.
+        A setting does not fit the data, or there is too little time.
     DataError
         Too few users.
     MissingExtraError
@@ -157,7 +157,7 @@ def search_settings(
     strategy = strategy or config.recommend.strategy
     start = with_methods_of(config, [strategy])
     check_strategies([strategy], start)
-    study = _open_study(start.seed)  # before any work, since its library may be missing
+    study = _open_study(start.seed)  # first of all, since Optuna may be missing
     one = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     holdout = next(hold_out(dataset, one, start.seed, find_cut_offs(dataset, one)))
     split, cold = reduce_holdout(holdout, one)
@@ -194,30 +194,22 @@ def search_settings(
 
 
 def _open_study(seed: int) -> optuna.Study:
-    """Open a study of Optuna's, in memory."""
+    """Create an in-memory Optuna study."""
     with needs_extra("tuning", "tune"):
         import optuna
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are told here, and once
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
     return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
 
 def _completed(study: optuna.Study) -> list[Any]:
-    """Return the trials that were judged, in order."""
+    """Return the completed trials in order."""
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
-    """Return the first proposals as places of values: the start, and trials that move some settings away from it.
-
-    Parameters
-    ----------
-    choices
-        The settings to try, each with two values or more.
-    seed
-        Of the draw.
-    """
+    """Return the first proposals as indices of values: the start, then random trials that change a few settings."""
     draw = np.random.default_rng(seed)
     start = {choice.name: choice.start for choice in choices}
     proposals = [start]
@@ -232,14 +224,9 @@ def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
 
 
 def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
-    """Return who to learn from and to validate on, held out, and the cold users: at most as many as judging takes.
+    """Return the split with one validation holdout, and the cold users, each subsampled to its maximum.
 
-    Parameters
-    ----------
-    holdout
-        Where validation users are in folds, those of the first one are held out.
-    config
-        All settings, with `training.most_users`.
+    If validation users are in folds, the first fold is held out.
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
     rows = find_learners(use_of_warm(holdout.dataset, split, config))
@@ -254,7 +241,7 @@ def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
 
 
 def _try(task: Task, study: optuna.Study, budget: Budget, progress: Progress, say: Callable[[str], None]) -> EndedBy:
-    """Try settings until time, trials or new proposals run out.
+    """Run trials until time, trials or new proposals run out.
 
     Raises
     ------
@@ -301,7 +288,7 @@ def _try(task: Task, study: optuna.Study, budget: Budget, progress: Progress, sa
 def _judge_trial(
     task: Task, trial: optuna.Trial, budget: Budget, progress: Progress, say: Callable[[str], None]
 ) -> float:
-    """Return the mean precision for validation users in %; prune what was tried before or leaves no time to compare."""
+    """Return mean validation precision in %; prune repeats, and trials that leave no time for the comparison."""
     from optuna import TrialPruned
 
     done, began = _completed(trial.study), budget.elapsed
@@ -331,7 +318,7 @@ def _judge_trial(
 
 
 def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Comparison:
-    """Train the start and the best anew, and judge both on users who took no part."""
+    """Retrain the start and the best trial, and judge both on cold users."""
     longest = 0.0
     judged: list[np.ndarray] = []
     seeds: list[int] = []
@@ -356,16 +343,10 @@ def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Com
 
 
 def compare_users(precision: np.ndarray, users: np.ndarray, seeds: tuple[int, ...]) -> Comparison:
-    """Return means and the mean difference, with intervals over users.
+    """Return mean precisions and their mean difference, with intervals over users.
 
-    Parameters
-    ----------
-    precision
-        Of each user and seed with the start and with the best settings, in %, shape (n, 2).
-    users
-        The user of each row, integers, shape (n,).
-    seeds
-        Of the trainings.
+    `precision`, shape (n, 2), is in % with the start and with the best settings, one row per user and seed. `users`,
+    shape (n,), has the user of each row.
     """
     columns = np.column_stack([precision, precision[:, 1] - precision[:, 0]])
     return Comparison(seeds, len(np.unique(users)), *bootstrap_means(columns, users))

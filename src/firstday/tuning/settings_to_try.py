@@ -1,4 +1,4 @@
-"""Settings that a search tries: around those of a configuration, each with the values that are tried."""
+"""Search space: values around those of a configuration."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ FACTORS: Mapping[str, tuple[float, ...]] = {
     "ranker.epochs": STEPS,
     "ranker.day_ones_per_pass": STEPS,
 }
-"""Settings that are tried, and what their values at the start are multiplied by. Few steps, since a trial far from the
-start costs several times as much and is seldom better; a search from where another one ended goes further."""
+"""Factors by which to multiply each setting's value at the start. There are few steps, since a trial far from the start
+costs several times as much and is seldom better; to go further, search again from the result."""
 SHARES: Mapping[str, tuple[float, ...]] = {
     "ranker.input_dropout": (0.0, 0.2, 0.4),
     "ranker.dropout": (0.25, 0.5, 0.75),
 }
-"""Settings that are shares, and the values that are tried beside that of the start."""
+"""Settings that are shares, and the values to try in addition to the one at the start."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A setting that is tried.
+    """A setting to tune.
 
     Parameters
     ----------
     name
-        Dotted.
+        Dotted name.
     values
-        What is tried, ascending.
+        Values to try, ascending.
     start
-        The place of the start's value among them. Where the start leaves it to the data, it is what follows from the
-        data.
+        Index of the value at the start. If the configuration leaves the value to the data, the value that follows from
+        the data.
     """
 
     name: str
@@ -54,20 +54,20 @@ class Choice:
 def list_choices(
     config: Config, n_learners: int, n_days: int, n_items: int, *, is_precomputed: bool = False
 ) -> tuple[Choice, ...]:
-    """Return the settings to try around those of a configuration.
+    """Return the search space around a configuration.
 
     Parameters
     ----------
     config
-        To start from. A setting of it that is 0 is not tried, nor one that has no effect with it.
+        Configuration at the start. Settings that are 0 or have no effect in it are not tuned.
     n_learners
-        How many users are learned from: what follows from that is where empty settings start.
+        Number of training users; unset values start from what follows from it.
     n_days
-        How many day ones of each.
+        Number of day ones per training user.
     n_items
-        How many items there are.
+        Number of items.
     is_precomputed
-        Whether vectors come with the tables, so that nothing about them can be tried.
+        Whether embeddings are precomputed; then their settings are not tuned.
     """
     n_warm = min(n_learners, config.training.most_users)
     embedding = {
@@ -100,7 +100,7 @@ def list_choices(
 
 
 def _list_for_ranker(config: RankerConfig) -> list[Choice]:
-    """Return the settings to try that the ranker alone has."""
+    """Return the settings to tune that only the ranker has."""
     widths = tuple(dict.fromkeys(tuple(max(1, round(width * factor)) for width in config.hidden) for factor in STEPS))
     choices = [Choice("ranker.hidden", widths, widths.index(config.hidden))]
     for name, shares in SHARES.items():
@@ -111,18 +111,9 @@ def _list_for_ranker(config: RankerConfig) -> list[Choice]:
 
 
 def scale(name: str, start: float, factors: Iterable[float], least: float = 1, most: float = math.inf) -> Choice:
-    """Return the values to try for a number: the start times some factors, whole numbers where it is one.
+    """Return the values to try for a number: the start times each factor, rounded if it is an integer.
 
-    Parameters
-    ----------
-    name
-        Of the setting.
-    start
-        Its value to start from.
-    factors
-        What it is multiplied by; 1 is among them.
-    least, most
-        Bounds of whole numbers; the start may lie outside of them.
+    `factors` include 1. `least` and `most` bound integers; the start may lie outside.
     """
     if isinstance(start, int):
         scaled: set[float] = {round(start * factor) for factor in factors}
