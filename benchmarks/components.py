@@ -67,11 +67,12 @@ def choose_without(content: Mapping[str, Any]) -> dict[str, dict[str, list[float
     chosen: dict[str, dict[str, list[float]]] = {}
     content = {of: found for of, found in content.items() if "defaults" in found}
     for default, (module, name, values) in DEFAULTS.items():
-        tried = {of: np.array(content[of]["defaults"][default]) for of in content}  # (n_values, 2)
+        measured = {of: found["defaults"].get(default) for of, found in content.items()}
+        tried = {of: np.array(precision) for of, precision in measured.items() if precision}  # (n_values, 2)
         today = values.index(getattr(module, name))
         for of, precision in tried.items():
-            others = np.mean([other / other[today] for it, other in tried.items() if it != of], axis=(0, 2))
-            best = int(np.argmax(others))
+            others = [other / other[today] for it, other in tried.items() if it != of]
+            best = int(np.argmax(np.mean(others, axis=(0, 2)))) if others else today
             off = (precision[best] - precision[today]).round(2).tolist()
             chosen.setdefault(default, {})[of] = [values[best], *off]
     return chosen

@@ -221,7 +221,7 @@ def blend_defaults() -> list[str]:
     names = list(dict.fromkeys(name for of in chosen.values() for name in of))
     lines = ["| default | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
     for default, of in chosen.items():
-        cells = [f"{value:g}: {at_10:+.2f} / {at_50:+.2f}" for value, at_10, at_50 in (of[name] for name in names)]
+        cells = ["{:g}: {:+.2f} / {:+.2f}".format(*of[name]) if name in of else "-" for name in names]
         lines.append(f"| {default} | " + " | ".join(cells) + " |")
     return lines
 
