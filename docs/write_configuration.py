@@ -19,10 +19,10 @@ INTRODUCTION = """\
 
 <!-- Written by docs/write_configuration.py from src/firstday/config.py; run `make docs` instead of editing. -->
 
-Every setting has a default. A TOML file given as `--config FILE.toml` changes some of them, and `--set recommend.k=5`
-one more; a setting that does not exist, or cannot have its value, is refused by name. In Python the same settings are
-`firstday.Config` and its sections. `config.override("recommend.k", 5)` and `config.override({"recommend.k": 5, "seed":
-3})` return a copy with other values, checked in the same way.
+Every setting has a default. Override defaults with a TOML file (`--config FILE.toml`) or one at a time (`--set
+recommend.k=5`). Unknown settings and invalid values are errors that name the setting. In Python, `firstday.Config` and
+its sections hold the same settings. `config.override("recommend.k", 5)` and `config.override({"recommend.k": 5, "seed":
+3})` return a modified copy, validated in the same way.
 
 ```toml
 seed = 1
@@ -34,11 +34,11 @@ dimensions = 64
 [signals]
 use = ["stream", "favorite", "purchase"]
 
-[signals.affinity]     # laid over the defaults; naming a signal here makes it known
+[signals.affinity]     # merged with the defaults; naming a new signal here declares it
 purchase = 2.0
 ```
 
-The built-in datasets come with settings of their own (`src/firstday/presets`), which are used where no file is given.
+Built-in datasets have presets (`src/firstday/presets`), used unless you pass a file.
 PAPER: L. Briand et al., "A Semi-Personalized System for User Cold Start Recommendation on Music Streaming Apps",
 KDD 2021.
 """
@@ -48,7 +48,7 @@ def render_configuration() -> str:
     """Return the page."""
     lines = [INTRODUCTION]
     top = {name: field for name, field in Config.model_fields.items() if not _is_section(field.annotation)}
-    lines += ["## At the top\n", *_table(top)]
+    lines += ["## Top-level settings\n", *_table(top)]
     for name, field in Config.model_fields.items():
         section = field.annotation
         if _is_section(section):

@@ -111,26 +111,25 @@ DEFAULT_AFFINITY = {
 
 
 class SignalConfig(Section):
-    """Which signals exist and what they mean."""
+    """Signals, their weights and their roles."""
 
     affinity: dict[str, float] = DEFAULT_AFFINITY
-    """Weight of each signal in a user's affinity for an item; naming a signal here makes it known. What is given is
-    laid over the defaults. Source: PAPER (its first step, affinity from several signals)."""
+    """Weight of each signal in a user's affinity for an item. Merged with the defaults; naming a new signal here
+    declares it. Source: PAPER (step 1, affinity from several signals)."""
     damping: Literal["log", "none"] = "log"
-    """How n interactions count: log2(1 + n), so that one counts 1, or n. The sum is never below 0."""
+    """How n repeated interactions count: log2(1 + n) for `log`, n for `none`. The sum over signals is never below 0."""
     use: tuple[str, ...] = ("stream", "favorite")
-    """Signals that mean that the user uses the item: they make popularity, segments' lists and the truth that lists are
-    judged by."""
+    """Signals that count as use of an item. Popularity, segment lists and evaluation targets are built from them."""
     never_recommend: tuple[str, ...] = ("ban",)
-    """Signals after which an item is left out of the user's lists, as used items are."""
+    """Signals that exclude an item from the user's lists, in addition to used items."""
     persistence: Fraction = 0.8
-    """How likely somebody who looked at one place of a list looks at the next: what stands far down may not have been
-    seen, and passing it over tells less. 1: all that was shown was seen."""
+    """Probability that a user who looked at one position of a list also looks at the next. Items further down may not
+    have been seen, so passing them over is weaker evidence. 1: every item shown was seen."""
     response_days: float = Field(default=7, gt=0, le=36_500)
-    """Days after an item was shown within which a use of it counts as an answer to that, where the use does not carry
-    the list's id: rates of new items are counted so. Not in the paper."""
+    """Days after an impression within which a use counts as a response to it, if the use does not carry the list's id.
+    Rates of new items are based on these responses. Not in the paper."""
     at_registration: tuple[str, ...] = ("onboarding",)
-    """Signals given while registering: always part of day one under the `sampled` protocol."""
+    """Signals given during registration. Under the `sampled` protocol they are always part of day one."""
 
     @field_validator("affinity", mode="before")
     @classmethod
@@ -172,21 +171,20 @@ DAY_ONES_IN_ALL, FEWEST_DAY_ONES, MOST_DAY_ONES = 100_000, 4, 50
 
 
 class SampledProtocolConfig(Section):
-    """The `sampled` protocol: day one is drawn at random, where the data has no clock. Not in the paper."""
+    """The `sampled` protocol, for data without timestamps: day one is drawn at random. Not in the paper."""
 
     min_items: Count = 20
-    """Users with at least this many used items may be drawn as cold or for validation; others are warm."""
+    """Minimum used items for a user to be eligible as a cold or validation user. All other users are warm."""
     warm: Share = 0.7
-    """Share of these users that are warm."""
+    """Share of eligible users that are warm."""
     validation: Share = 0.1
-    """Share of them to stop training and to choose settings by."""
+    """Share of eligible users held out for early stopping and for choosing settings."""
     sizes: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2, 3, 5, 8, 10)
     """Day-one sizes, in items."""
     probabilities: tuple[Fraction, ...] = (0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10)
     """Probability of each day-one size."""
     day_ones: Count | None = None
-    """Day ones drawn of each warm user, to train on; empty: so many that there are about 100,000 in all, from 4 to 50
-    of each."""
+    """Training day ones drawn per warm user. Empty: about 100,000 in total, between 4 and 50 per user."""
 
     def resolve_day_ones(self, n_warm: int) -> int:
         """Return the number of day ones of each of that many warm users."""
@@ -206,39 +204,39 @@ class SampledProtocolConfig(Section):
 
 
 class RegistrationProtocolConfig(Section):
-    """The `registration` protocol: who registered after a cut-off is cold, and day one is their first day."""
+    """The `registration` protocol: users who registered after a cut-off are cold, and day one is their first day."""
 
     cut_offs: Count = 6
-    """Times at which `evaluate` trains on what came before; those who register from each one to the next are judged.
-    Fewer where there are not 30 newcomers for each."""
+    """Number of cut-offs in `evaluate`. At each one, models train on the data before it and are evaluated on users who
+    register before the next. Reduced if there are fewer than 30 newcomers per cut-off."""
     cut_off: AwareDatetime | None = None
-    """Moment of the first cut-off, with its zone (2024-05-01T00:00:00Z); empty: the first midnight in UTC before which
-    a third of the users registered, and 500 newcomers (or half of all) can be validated on."""
+    """Time of the first cut-off, with time zone (2024-05-01T00:00:00Z). Empty: the first midnight (UTC) before which a
+    third of the users registered, and at which 500 newcomers (or half of all) are available for validation."""
     target_days: Annotated[float, Field(gt=1)] | None = None
-    """Days from registration to the end of the target window, which begins where day one ends; empty: the shortest of
-    30 (PAPER), 60, 90, 180 and 365 by which most newcomers can be judged; 14 or 7 in a log that is too short for
+    """End of the target window, in days after registration; the window starts when day one ends. Empty: the shortest of
+    30 (PAPER), 60, 90, 180 and 365 for which most newcomers can be evaluated, or 14 or 7 if the log is too short for
     these."""
     day_one: Literal["24-hours", "calendar-day"] = "24-hours"
-    """What day one is: 24 hours from registration on, or the hours to midnight in the user's time zone."""
+    """Definition of day one: 24 hours from registration, or until midnight in the user's time zone."""
     time_zone: str = "UTC"
-    """Time zone (IANA name) of calendar days, unless a column tells."""
+    """Time zone (IANA name) of calendar days, for users without one in `time_zone_column`."""
     time_zone_column: str = ""
-    """Column of `users` with IANA names of time zones; empty: none."""
+    """Column of `users` with IANA time zone names. Empty: none."""
     early_hours: float = Field(default=1.0, ge=0)
-    """Hours before registration that still count as day one (clocks of two systems differ); what was done earlier is
-    left out."""
+    """Hours before registration that still count as day one, to allow for clock skew between systems. Earlier
+    interactions are dropped."""
 
 
 class LearningConfig(Section):
-    """Whom vectors, segments and networks are learned from, where there are very many users."""
+    """Training users, for very large data sets."""
 
     most_users: Count = 1_000_000
-    """Warm users whom vectors, segments and networks are learned from, at most: where there are more, a part of them
-    that is the same on every machine, drawn by a hash of their ids. Everyone is counted all the same: sizes and items
-    of segments, means of profile groups, popularity."""
+    """Maximum number of warm users to train vectors, segments and networks on. If there are more, a hash of user ids
+    selects the same subset on every machine. Segment sizes and items, profile group means and popularity still count
+    everyone."""
     factors: Literal["sample", "mllib"] = "sample"
-    """Where the vectors of items come from: the method of `[embedding]` on these users (sample), or Spark's own ALS on
-    everyone (mllib), which only the Spark engine can do."""
+    """Source of item vectors: the `[embedding]` method on these users (`sample`), or Spark's own ALS on everyone
+    (`mllib`; Spark engine only)."""
 
 
 DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
@@ -246,33 +244,32 @@ DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
 
 
 class EmbeddingConfig(Section):
-    """The first step of the paper: warm users' and items' vectors, from ids alone."""
+    """Vectors of warm users and items, learned from ids alone (step 1 of the paper)."""
 
     method: Literal["als", "svd", "word2vec", "precomputed"] = "als"
-    """UT-ALS or TT-SVD (the first step of PAPER), word2vec over users' items in time order (needs the extra
-    `word2vec`), or precomputed: the caller's own vectors in the table `embeddings`, which are taken wherever that table
-    is there."""
+    """UT-ALS (`als`) or TT-SVD (`svd`) as in step 1 of PAPER, `word2vec` on users' items in time order (needs the extra
+    `word2vec`), or `precomputed` vectors of your own. The table `embeddings`, if present, always takes precedence."""
     dimensions: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """Numbers in a vector; empty: 16, 32 from 1,000 warm users on, 64 from 5,000, 128 from 20,000. Source: PAPER (128
-    TT-SVD, 256 UT-ALS, of 70,000 users)."""
+    """Dimensions of a vector. Empty: 16, or 32 from 1,000 warm users, 64 from 5,000, 128 from 20,000. Source: PAPER
+    (128 TT-SVD, 256 UT-ALS, for 70,000 users)."""
     similarity: Literal["auto", "dot", "cosine"] = "auto"
-    """How a vector scores items; auto: dot product for ALS and precomputed vectors, else cosine."""
+    """How a vector scores items. `auto`: dot product for ALS and precomputed vectors, otherwise cosine."""
     als_iterations: Count = 15
-    """Sweeps of alternating least squares (Hu et al. 2008)."""
+    """ALS iterations (Hu et al. 2008)."""
     als_confidence: float = Field(default=15.0, gt=0)
-    """Confidence of an affinity of 1 over an unknown item (alpha of Hu et al. 2008)."""
+    """Confidence in an affinity of 1, relative to an unobserved item (alpha in Hu et al. 2008)."""
     als_regularization: float = Field(default=1.0, ge=0)
-    """Weight of the L2 penalty on vectors (lambda of Hu et al. 2008)."""
+    """L2 regularization of vectors (lambda in Hu et al. 2008)."""
     svd_smoothing: float = Field(default=0.75, ge=0, le=1)
-    """Power on item counts in PMI, which tames rare items (Levy et al. 2015)."""
+    """Exponent of item counts in PMI, which dampens rare items (Levy et al. 2015)."""
     svd_collections: tuple[str, ...] = ()
-    """Entities (such as playlist) whose items co-occur, beside those of each user."""
+    """Entities (such as playlist) whose items co-occur, in addition to the items of each user."""
     svd_items_per_user: Count = 500
-    """Items of one user that may co-occur, at most; more are sampled. Bounds memory."""
+    """Maximum co-occurring items per user; more are sampled. Bounds memory."""
     word2vec_window: Count = 20
-    """Items before and after an item that count as its context."""
+    """Context window: items before and after the current one."""
     word2vec_epochs: Count = 20
-    """Passes over the users."""
+    """Epochs over the users."""
 
     def resolve_dimensions(self, n_users: int, n_items: int) -> int:
         """Return how many numbers a vector has for that many warm users and items."""
@@ -283,20 +280,20 @@ class EmbeddingConfig(Section):
 
 
 class SegmentConfig(Section):
-    """Segments of warm users, the first step of the paper."""
+    """Segments of warm users (step 1 of the paper)."""
 
     n_segments: Count | None = None
-    """Number of segments; empty: warm users / 80, at most 1,000 (PAPER: 1,000), or warm users / 20, at most 30, where
-    that is more."""
+    """Number of segments. Empty: warm users / 80, at most 1,000 (PAPER: 1,000), or warm users / 20, at most 30,
+    whichever is larger."""
     iterations: Count = 20
-    """Steps of k-means in each restart."""
+    """k-means iterations per restart."""
     restarts: Count = 3
-    """Runs of k-means from other starts; the tightest is kept."""
+    """k-means runs with different initial centroids. The tightest clustering is kept."""
     top_items: Count = 300
-    """Most used items that are kept of each segment."""
+    """Number of most used items stored per segment."""
     smoothing: float | None = Field(default=None, ge=0)
-    """Average users added to each segment for the lists of `segment`, so that few users decide little; empty: chosen on
-    validation users, 0: the paper's plain counts."""
+    """Shrinkage of each segment's counts towards average use in the lists of `segment`, in pseudo-users, so that a few
+    users have little influence. Empty: chosen on validation users. 0: the paper's raw counts."""
 
     def resolve(self, n_users: int) -> int:
         """Return the number of segments for that many warm users."""
@@ -304,27 +301,25 @@ class SegmentConfig(Section):
 
 
 class FeatureConfig(Section):
-    """Day-one features, from which the second step of the paper predicts a cold user's vector."""
+    """Day-one features, from which the cold model predicts a user's vector (step 2 of the paper)."""
 
     friends: bool = True
-    """Add a block with the mean vector of the user's friends among established users, where friends are known. Not in
-    the paper."""
+    """Add a block with the mean vector of the user's warm friends, if friends are known. Not in the paper."""
     group_shrinkage: float = Field(default=10.0, ge=0)
-    """Users at the overall mean who are added to each group before its mean vector is taken; 0 is the paper's plain
-    mean."""
+    """Shrinkage of each group's mean vector towards the overall mean, in pseudo-users. 0: the paper's plain mean."""
     age_users: float = Field(default=100.0, ge=0)
-    """Warm users that each year of age gathers: a year with fewer takes in those of near years, the nearer the more,
-    for its mean vector and in `group`; 0 is the paper's mean of each year alone."""
+    """Warm users to pool per year of age. A year with fewer borrows from neighbouring years, weighted by proximity, for
+    its mean vector and in `group`. 0: each year alone, as in the paper."""
     counts: Literal["log", "plain"] = "log"
-    """Counts enter as log(1 + n), or plain as in the paper."""
+    """Scale of counts: log(1 + n) for `log`; `plain` as in the paper."""
     through_items: tuple[str, ...] = ("stream x artist", "stream x album", "skip x artist", "skip x album")
-    """Blocks on entities that follow from what was done to items: who streams an item streams its artist. Those whose
-    signal or entity the data has not are left out. Source: PAPER (18 blocks)."""
+    """Blocks on entities derived from item interactions: a stream of an item is also a stream of its artist. Blocks
+    whose signal or entity is missing from the data are omitted. Source: PAPER (18 blocks)."""
     unit_vectors: bool = True
-    """Scale items' vectors to length 1 before averaging; false is the paper's plain mean."""
+    """Normalize item vectors to length 1 before averaging. false: the paper's plain mean."""
     fold_in: bool = True
-    """Add a block with the user's fold-in vector. Not in the paper; some gain on small data, and lists stay right for
-    mixes of signals that training hardly saw."""
+    """Add a block with the user's fold-in vector. Not in the paper. Improves results slightly on small data, and keeps
+    lists accurate for mixes of signals that are rare in training."""
 
     @field_validator("through_items")
     @classmethod
@@ -341,28 +336,28 @@ class FeatureConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How a network is trained."""
+    """Training of a network."""
 
     hidden: tuple[Count, ...] = (400, 300, 200)
-    """Widths of the hidden layers. Source: PAPER."""
+    """Hidden layer widths. Source: PAPER."""
     schedule: Literal["one-cycle", "flat"] = "one-cycle"
-    """Learning rate: it rises and falls (one-cycle), or is flat as in the paper."""
+    """Learning rate schedule: rises, then falls (`one-cycle`), or constant as in the paper (`flat`)."""
     learning_rate: float = Field(default=3e-3, gt=0)
-    """Learning rate: the peak (one-cycle) or at all times (flat). Paper: 1e-4."""
+    """Peak learning rate (`one-cycle`) or constant rate (`flat`). Paper: 1e-4."""
     weight_decay: float = Field(default=1e-2, ge=0)
-    """Decoupled weight decay of AdamW; 0 is the paper's Adam."""
+    """Decoupled weight decay of AdamW. 0: Adam, as in the paper."""
     epochs: Count = 20
-    """Passes over the warm users' day ones, at most. Paper: 130."""
+    """Maximum epochs over the warm users' day ones. Paper: 130."""
     batch_size: Annotated[int, Field(ge=2)] | None = None
-    """Day ones in a step; empty: a 64th of those in a pass, from 32 to 512, so that few users make no fewer steps.
+    """Day ones per batch. Empty: 1/64 of an epoch, between 32 and 512, so that small data sets do not take fewer steps.
     Paper: 512."""
     patience: Count = 6
-    """Checks of validation precision without a gain before training stops; the best is kept."""
+    """Early stopping: checks without a gain in validation precision before training stops. The best model is kept."""
     day_ones_per_pass: Count = 4
-    """Day ones of each warm user in a pass, on average; where there are more (`sampled.day_ones`), each pass draws its
+    """Average day ones per warm user and epoch. If more are available (`sampled.day_ones`), each epoch draws its
     own."""
     most_rows: int = Field(default=262_144, ge=512)
-    """Day ones of all warm users in a pass, at most."""
+    """Maximum day ones per epoch, over all warm users."""
 
     def resolve_batch(self, n_rows: int) -> int:
         """Return how many of that many day ones in a pass make a step."""
@@ -370,11 +365,11 @@ class TrainingConfig(Section):
 
 
 class ColdModelConfig(TrainingConfig):
-    """The network that predicts a cold user's vector, the second step of the paper."""
+    """The network that predicts a cold user's vector (step 2 of the paper)."""
 
     stop_by: Literal["both", "segment"] = "both"
-    """The lists by whose precision on validation users training stops: those of the nearest segment and of the nearest
-    items alike, or those of the nearest `segment` alone. Baselines stop by both."""
+    """Lists whose precision on validation users decides early stopping: the mean over nearest segment and nearest items
+    (`both`), or nearest segment alone (`segment`). Baselines use `both`."""
 
     @property
     def stopped_by(self) -> tuple[str, ...]:
@@ -383,12 +378,12 @@ class ColdModelConfig(TrainingConfig):
 
 
 class RankerConfig(TrainingConfig):
-    """The network that ranks items from day-one features, for `direct` and `blend`; not in the paper."""
+    """The network that ranks items from day-one features, for `direct` and `blend`. Not in the paper."""
 
     enabled: bool = True
-    """Whether to train it; without it, `direct` cannot answer."""
+    """Train the ranker. Without it, `direct` is unavailable."""
     hidden: tuple[Count, ...] = (300,)
-    """Widths of the hidden layers."""
+    """Hidden layer widths."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """As in `cold_model`."""
     epochs: Count = 8
@@ -396,11 +391,11 @@ class RankerConfig(TrainingConfig):
     patience: Count = 4
     """As in `cold_model`."""
     input_dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Share of features hidden at every step."""
+    """Dropout rate of input features."""
     dropout: float = Field(default=0.5, ge=0, lt=1)
-    """Share of hidden numbers left out at every step."""
+    """Dropout rate of hidden units."""
     most_items: Count = 8192
-    """Items that it ranks, at most: the most used ones. Time and memory grow with them."""
+    """Maximum items to rank, most used first. Time and memory grow with this number."""
     most_rows: int = Field(default=65_536, ge=512)
     """As in `cold_model`."""
 
@@ -409,12 +404,12 @@ class DropoutNetConfig(Section):
     """DropoutNet (Volkovs et al., NeurIPS 2017), a baseline for the cold model."""
 
     preference_dropout: Fraction = 0.5
-    """Share of users whose warm vector is hidden from the input, drawn anew at every step."""
+    """Share of users whose warm vector is hidden from the input, redrawn at every step."""
     transform: Literal["zeros", "mean"] = "zeros"
-    """What stands in the input for a hidden or unknown vector: zeros, or the mean vector of day-one items (the
+    """Replacement for a hidden or unknown vector in the input: zeros, or the mean vector of day-one items (the
     article's transform)."""
     items_per_step: Count = 1000
-    """Items whose scores are to be reproduced, drawn anew at every step."""
+    """Items whose scores the network learns to reproduce, redrawn at every step."""
     learning_rate: float = Field(default=1e-2, gt=0)
     """As in `cold_model`."""
 
@@ -423,89 +418,87 @@ class MeluConfig(Section):
     """MeLU (Lee et al., KDD 2019), a baseline for the cold model."""
 
     inner_steps: Annotated[int, Field(ge=0)] = 1
-    """Gradient steps that the last layer takes for each user on the items of day one."""
+    """Gradient steps of the last layer per user, on day-one items."""
     inner_rate: float = Field(default=0.1, gt=0)
-    """Size of these steps; for the layer's weights it is divided by the layer's width."""
+    """Learning rate of these steps; divided by the layer's width for its weights."""
     negative_weight: float = Field(default=20.0, ge=0)
-    """Weight of the mean over all items against the mean over used items in the loss."""
+    """Weight of the mean over all items relative to the mean over used items, in the loss."""
     query_items: Count = 32
-    """Later items that an adapted user is judged on in training, drawn anew at every step."""
+    """Later items on which an adapted user is evaluated in training, redrawn at every step."""
     learning_rate: float = Field(default=1e-2, gt=0)
     """As in `cold_model`."""
 
 
 class RecommendConfig(Section):
-    """How lists are made."""
+    """Recommendation lists."""
 
     k: Count = 50
-    """Length of a list. Source: PAPER."""
+    """List length. Source: PAPER."""
     group_smoothing: float = Field(default=100.0, gt=0)
-    """Users at overall popularity who are added to each profile group (`group`)."""
+    """Shrinkage of each profile group (`group`) towards overall popularity, in pseudo-users."""
     input_clusters: Count = 100
-    """Clusters of input vectors (`input_clusters`); at most warm users / 10. Source: PAPER."""
+    """Number of clusters of input vectors (`input_clusters`), at most warm users / 10. Source: PAPER."""
     warm_users: int = Field(default=100_000, ge=0)
-    """Warm users that a model keeps, with their ids, vectors and items, for `neighbors`, `friends` and, of users who
-    passed something over, `blend`; a random part where there are more. 0 keeps none."""
+    """Maximum warm users stored in a model, with ids, vectors and items, for `neighbors`, `friends` and, if a user
+    passed over items, `blend`. If there are more, a random subset is stored. 0: none."""
     item_weights: bool = True
-    """Whether `blend` may weigh how well items go with the user's items (EASE)."""
+    """Allow `blend` to weight item-to-item similarity with the user's items (EASE)."""
     strategy: str = "auto"
-    """Strategy where none is named: `auto`, which is the best one for users of whom as much is known, or any other;
-    `segment` is the paper's."""
+    """Default strategy. `auto` selects the strategy that is best for users about whom as much is known; `segment` is
+    the paper's."""
 
 
 class ExperimentConfig(Section):
     """How `firstday experiment` compares the variants of an experiment."""
 
     days: tuple[Annotated[float, Field(gt=0, le=3650)], ...] = Field(default=(1.0, 7.0, 30.0), min_length=1)
-    """Days after the assignment within which outcomes are counted. Source: PAPER, 30 days; a day and a week tell
-    sooner."""
+    """Outcome windows, in days after assignment. Source: PAPER (30 days); one and seven days give earlier results."""
     outcome: Literal["auto", "used_of_shown", "liked_of_shown", "items_used", "days_active", "came_back"] = "auto"
-    """The outcome that decides, chosen before the start; auto: `used_of_shown` (the paper's display-to-stream) where
-    impressions are known, else `items_used`."""
+    """Primary outcome, chosen before the start. `auto`: `used_of_shown` (the paper's display-to-stream) if impressions
+    are available, otherwise `items_used`."""
     outcome_days: float = Field(default=7.0, gt=0)
-    """The window of the outcome that decides; the nearest of `days` that has ended."""
+    """Window of the primary outcome, in days. The nearest entry of `days` that has ended is used."""
     like: tuple[str, ...] = ("favorite",)
-    """Signals that mean that the user likes the item, for `liked_of_shown` (the paper's display-to-favourite)."""
+    """Signals that count as liking an item, for `liked_of_shown` (the paper's display-to-favourite)."""
     covariate_margin_days: float = Field(default=1.0, ge=0, le=3650)
-    """What a user did in so many days before the assignment is in no covariate. The assignment has the server's clock
-    and a use the client's, so that a slow clock, or one of another time zone, would put outcomes into the covariate."""
+    """Days before the assignment to exclude from covariates. Assignments carry the server's clock and uses the
+    client's: a slow clock, or one in another time zone, could leak outcomes into a covariate."""
     level: float = Field(default=0.95, ge=0.5, le=0.9999)
-    """Of confidence of every interval."""
+    """Confidence level of every interval."""
     effect: float = Field(default=0.03, gt=0, le=1)
-    """The relative change of an outcome for which the power is told."""
+    """Relative change of an outcome at which power is reported."""
     planned_users: int = Field(default=10_000, ge=10)
-    """Users of both variants at whom always-valid intervals are narrowest, chosen before the start. They hold at any
-    number."""
+    """Total users of both variants at which always-valid intervals are narrowest, chosen before the start. The
+    intervals are valid at any number."""
     least_users: int = Field(default=100, ge=2)
-    """Users of a cohort or group in each variant, below whom it is not compared."""
+    """Minimum users per variant for a cohort or group to be compared."""
     least_p: Share = 0.001
-    """The report stops where a working assignment would divide users so unequally with a smaller probability than
-    this."""
+    """Significance level of the sample ratio check: the report stops if the probability of so uneven a split is below
+    it."""
     effective_users: float = Field(default=100.0, gt=0)
-    """Effective users below whom no estimate is given of lists that were not shown."""
+    """Minimum effective users for estimates of lists that were not shown."""
 
 
 class Config(Section):
     """The whole configuration: a few settings of its own, and the sections in the order of the stages."""
 
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
-    """Seed of everything random."""
+    """Random seed."""
     threads: int = Field(default=0, ge=0, le=256)
-    """Threads of training; 0: all cores."""
+    """Training threads. 0: all cores."""
     device: DeviceName = "auto"
-    """Where networks are trained: cpu, cuda, mps (Apple), or auto, the first of cuda, mps and cpu that the machine has.
-    On one device the same seed gives the same model; on another it is as good, not equal. Embeddings and segments are
-    always computed on the CPU, and a model opens on any machine."""
+    """Device to train networks on: cpu, cuda, mps (Apple), or auto, the first of cuda, mps and cpu available. On one
+    device, the same seed gives the same model; on another, an equivalent but not identical one. Embeddings and segments
+    are always computed on the CPU. A model opens on any machine."""
     protocol: Literal["auto", "sampled", "registration"] = "auto"
-    """How users are told apart and day ones come about; auto: `registration` where the tables have
-    `users.registered_at` and times of interactions, else `sampled`."""
+    """How users are split and day ones are formed. `auto`: `registration` if the tables have `users.registered_at` and
+    interaction timestamps, otherwise `sampled`."""
     methods: tuple[str, ...] = ()
-    """Further methods to train beside ours: `item_item`, `user_user`, `ease`, `als_fold_in` and `mult_dae`, the cold
-    models of the literature `dropoutnet` and `melu`, and those of plugins; `evaluate` adds what its strategies need.
-    Layers, schedule, epochs, batch size, patience and what makes a pass of cold models are those of `cold_model`."""
+    """Additional methods to train: `item_item`, `user_user`, `ease`, `als_fold_in` and `mult_dae`, the cold models from
+    the literature `dropoutnet` and `melu`, and those of plugins. `evaluate` adds what its strategies need. Cold models
+    share layers, schedule, batch size, patience and epoch settings with `cold_model`."""
     plugins: dict[str, dict[str, Any]] = {}
-    """Settings of methods that plugins bring, and options that are not to be searched: a section `[plugins.NAME]` for
-    each."""
+    """Settings of plugin methods, and options fixed instead of searched: one section `[plugins.NAME]` each."""
     signals: SignalConfig = SignalConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()
     registration: RegistrationProtocolConfig = RegistrationProtocolConfig()

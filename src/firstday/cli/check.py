@@ -43,19 +43,19 @@ SUMMARY_NAMES = {
 def check(
     tables: TablesArgument,
     path: PathOption = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings; its signals are known.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings, including custom signals.")] = None,
     overrides: SetOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     left_out: Annotated[
-        Path | None, typer.Option(help="With --drop-bad-rows: a file to write the bad rows to, a line of JSON each.")
+        Path | None, typer.Option(help="With --drop-bad-rows: write the dropped rows to this file, as JSON lines.")
     ] = None,
     engine: EngineOption = None,
     spark_master: SparkMasterOption = None,
     spark_conf: SparkConfOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Validate TABLES: all faults at once, or what is in them and what training would make of them.
+    """Validate TABLES: report all errors at once, or the contents and how training would use them.
 
     Example: firstday check tables/ --config firstday.toml
     """

@@ -45,16 +45,16 @@ FIRST_JUDGED = ("auto", "popular")
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the model and the report.")] = Path("demo"),
     path: PathOption = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many times to split, train and judge.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of times to split, train and evaluate.")] = 1,
     open_page: Annotated[
         bool | None,
         typer.Option(
             "--open/--no-open",
-            help="End with the page open in a browser, or not (default: where output is a terminal).",
+            help="Open the demo page in a browser at the end (default: if output is a terminal).",
         ),
     ] = None,
 ) -> None:
-    """Run all steps on real data: a list for an invented new user and its worth first, then a report, and the page.
+    """Run all steps on real data: recommend to a sample user, evaluate, write a report and serve the page.
 
     Example: firstday demo
     """

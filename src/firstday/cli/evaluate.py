@@ -53,19 +53,19 @@ NAMES = f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation al
 def evaluate(
     tables: Annotated[
         list[str],
-        typer.Argument(help=f"Folders of tables, or built-in names: {', '.join(BUILT_IN)}. Several make one table."),
+        typer.Argument(help=f"Folders of tables, or built-in names: {', '.join(BUILT_IN)}. Several share one table."),
     ],
     path: Annotated[
         list[str] | None,
-        typer.Option(help="For a built-in name: the local copy, a zip or a folder; beside other datasets NAME=PATH."),
+        typer.Option(help="Local copy of a built-in dataset: a zip or a folder; with several datasets, NAME=PATH."),
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name of a strategy, repeatable (default: all that a model of the configuration can answer by). The "
-            "names are below."
+            help="Strategy to evaluate, repeatable (default: all that the configuration supports). Names are listed "
+            "below."
         ),
     ] = None,
     plugin: PluginOption = None,
@@ -73,17 +73,17 @@ def evaluate(
         bool,
         typer.Option(
             "--baselines",
-            help="Also judge every strategy with options to search, tuned on validation users, and the paper's own "
+            help="Also evaluate every strategy with options to search, tuned on validation users, and the paper's "
             "system as published.",
         ),
     ] = False,
     tune_once: Annotated[
-        bool, typer.Option(help="Choose the options of strategies with the first seed alone, for all seeds.")
+        bool, typer.Option(help="Tune strategy options on the first seed only, and reuse them for all seeds.")
     ] = False,
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Name of a strategy to compare the others with, repeatable (default: {REFERENCE}); the table "
+            help=f"Reference strategy to compare the others with, repeatable (default: {REFERENCE}). The table "
             "shows the first, the JSON all."
         ),
     ] = None,
@@ -94,15 +94,15 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="Where registrations are known: how often to train on what came before, and judge on the newcomers "
-            "until the next time (default: the setting, 6).",
+            help="With registration times: number of cut-offs. Train on the data before each, evaluate on newcomers "
+            "until the next (default: the setting, 6).",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to split, train and judge.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to split, train and evaluate.")] = 1,
     seed: SeedOption = None,
     k: KOption = None,
     divide_by_k: Annotated[
-        bool, typer.Option(help="Precision as hits / K instead of the paper's hits / min(K, relevant).")
+        bool, typer.Option(help="Compute precision as hits / K instead of the paper's hits / min(K, relevant).")
     ] = False,
     json_out: JsonOption = None,
     report: ReportOption = None,
@@ -110,26 +110,28 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="Replay: let the cold users meet each strategy in so many rounds. It learns which items of its slates "
-            "they used and which they passed over. NAME@once is its one long list, shown slate by slate; NAME@uses is "
-            "told only what was used; epsilon and ucb are simple bandits to compare with.",
+            help="Replay: number of rounds in which cold users meet each strategy. It learns which items of its slates "
+            "they used or passed over. NAME@once shows one long list slate by slate; NAME@uses learns only from uses; "
+            "epsilon and ucb are simple bandit baselines.",
         ),
     ] = None,
-    slate: Annotated[int, typer.Option(min=1, help="Replay: items shown in a round.")] = 12,
+    slate: Annotated[int, typer.Option(min=1, help="Replay: items per round.")] = 12,
     visible: Annotated[
         int | None,
-        typer.Option(min=1, help="Replay: places that users see for certain (default: the whole slate)."),
+        typer.Option(min=1, help="Replay: positions that users certainly see (default: the whole slate)."),
     ] = None,
     persistence: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Replay: how likely a user who saw a place below these sees the next one."),
+        typer.Option(
+            min=0, max=1, help="Replay: probability that a user who saw a position below these sees the next."
+        ),
     ] = 0.8,
-    delay: Annotated[int, typer.Option(min=0, help="Replay: rounds that the news of what was used comes late.")] = 0,
+    delay: Annotated[int, typer.Option(min=0, help="Replay: delay of feedback on uses, in rounds.")] = 0,
     picture: Annotated[
-        Path | None, typer.Option(help="Replay: write a picture of the hits by round there, as SVG.")
+        Path | None, typer.Option(help="Replay: write an SVG plot of hits by round to this file.")
     ] = None,
 ) -> None:
-    """Train on what is known of established users, and judge the lists that each strategy gives to new ones.
+    """Train on established users and evaluate each strategy's lists on new users.
 
     Example: firstday evaluate movielens-100k --seeds 5 --json results.json --report report.html
 

@@ -38,43 +38,40 @@ LIST_COLUMNS = {"user_id": "user_id", "item_id": "item_id", "rank": "position"}
 
 
 def experiment(
-    tables: Annotated[str, typer.Argument(help="A folder of tables, `assignments` among them.")],
-    name: Annotated[str, typer.Option(help="Of the experiment.")],
+    tables: Annotated[str, typer.Argument(help="Folder of tables, including `assignments`.")],
+    name: Annotated[str, typer.Option(help="Experiment name.")],
     control: Annotated[
-        str | None, typer.Option(help="The variant that the others are compared with (default: control, or the first).")
+        str | None, typer.Option(help="Variant to compare the others with (default: control, or the first).")
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="How users should be divided, such as 'control=50, treatment=50'; name variants without users, too "
-            "(default: equally among those found)."
+            help="Intended traffic split, such as 'control=50, treatment=50', including variants without users "
+            "(default: equal among those found)."
         ),
     ] = None,
     lists: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE",
-            help="Lists that were not shown, as `recommend --batch` writes them, to be judged by propensities; "
-            "repeatable.",
+            help="Lists that were not shown, as written by `recommend --batch`, for off-policy evaluation by "
+            "propensities; repeatable.",
         ),
     ] = None,
     planned_users: Annotated[
         int | None,
-        typer.Option(min=10, help="Users at whom always-valid intervals are narrowest, chosen before the start."),
+        typer.Option(min=10, help="Users at which always-valid intervals are narrowest, chosen before the start."),
     ] = None,
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="Compare although users are not divided as they should be.")
-    ] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Compare despite a sample ratio mismatch.")] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
     drop_bad_rows: DropOption = 0.0,
     json_out: JsonOption = None,
     report: ReportOption = None,
 ) -> None:
-    """Compare the variants of an experiment: outcomes 1, 7 and 30 days after the assignment, by registration cohort.
+    """Compare the variants of an experiment: outcomes 1, 7 and 30 days after assignment, by registration cohort.
 
-    Where users are not divided as they should be, nothing is compared, and the exit status is 3. Needs the extra
-    `experiment`.
+    On a sample ratio mismatch, nothing is compared and the exit status is 3. Needs the extra `experiment`.
 
     Example: firstday experiment tables/ --name onboarding-2026 --json results.json --report report.html
     """

@@ -15,19 +15,19 @@ from firstday.errors import ConfigError
 def export(
     store: Annotated[
         str,
-        typer.Argument(help="A copy of a SQLite store, its file while no service has it open, or redis://host:6379/0."),
+        typer.Argument(help="Backup of a SQLite store, its file if no service has it open, or redis://host:6379/0."),
     ],
-    out: Annotated[Path, typer.Option(help="The folder of tables: made, or one of an earlier export, which grows.")],
+    out: Annotated[Path, typer.Option(help="Folder of tables: new, or from an earlier export to extend.")],
     since: Annotated[
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"],
-            help="Leave out what was taken before, such as 2026-01-31, where the folder is new.",
+            help="For a new folder: skip data received before this time, such as 2026-01-31.",
         ),
     ] = None,
-    redis_prefix: Annotated[str, typer.Option(help="What every key in Redis begins with.")] = "firstday",
+    redis_prefix: Annotated[str, typer.Option(help="Prefix of all Redis keys.")] = "firstday",
 ) -> None:
-    """Write what STORE learned as tables that check and train read; a second run adds what is new since the first.
+    """Export STORE as tables that check and train read. Later runs append what is new.
 
     Example: firstday export users-copy.sqlite --out tables
     """

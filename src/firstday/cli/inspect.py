@@ -37,8 +37,8 @@ BARS = "▁▂▃▄▅▆▇█"
 
 def inspect(
     model: ModelArgument,
-    segments: Annotated[int, typer.Option(min=1, help="How many segments to show, largest first.")] = 20,
-    items: Annotated[int, typer.Option(min=1, help="How many top items of each.")] = 5,
+    segments: Annotated[int, typer.Option(min=1, help="Number of segments to show, largest first.")] = 20,
+    items: Annotated[int, typer.Option(min=1, help="Number of top items per segment.")] = 5,
     as_json: JsonFlag = False,
     plugin: PluginOption = None,
     report: ReportOption = None,
@@ -46,12 +46,12 @@ def inspect(
         Path | None,
         typer.Option(
             metavar="OUT",
-            help="Write the model's card there, .md or .html: data, figures by what is known, limits, personal data; "
+            help="Write a model card to this .md or .html file: data, metrics by what is known, limits, personal data; "
             "alone or with -, print it as Markdown.",
         ),
     ] = None,
 ) -> None:
-    """Show a MODEL's data, features, training curve and segments with size and top items.
+    """Show a MODEL's data, features, training curve, and segments with size and top items.
 
     Example: firstday inspect model --segments 5 --report model.html
 

@@ -41,40 +41,42 @@ def leaderboard(
         list[str] | None,
         typer.Argument(
             metavar="[SET]...",
-            help="Built-in names, `simulated` (a service that everybody can make), or folders of tables (default: "
-            "movielens-100k, simulated, and what --data holds).",
+            help="Built-in names, `simulated` (a reproducible simulated service), or folders of tables (default: "
+            "movielens-100k, simulated, and the datasets in --data).",
         ),
     ] = None,
     data: Annotated[
-        list[Path] | None, typer.Option(help="A folder with local copies of built-in datasets, repeatable.")
+        list[Path] | None, typer.Option(help="Folder with local copies of built-in datasets, repeatable.")
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, max=1000, help="From seed 0 on (default: those of the file, else 5, or 1 with cut-offs)."),
+        typer.Option(
+            min=1, max=1000, help="Number of seeds, from 0 (default: those of the file, else 5, or 1 with cut-offs)."
+        ),
     ] = None,
-    strategy: Annotated[
-        list[str] | None, typer.Option(help="Name of a method to judge, repeatable (default: all there are).")
-    ] = None,
-    without: Annotated[list[str] | None, typer.Option(help="Name of a method to leave out, repeatable.")] = None,
+    strategy: Annotated[list[str] | None, typer.Option(help="Method to evaluate, repeatable (default: all).")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Method to skip, repeatable.")] = None,
     plugin: PluginOption = None,
     add: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="THEIRS.json",
-            help="Add another's leaderboard of the same users, repeatable; alone, nothing is run.",
+            help="Add another leaderboard on the same users, repeatable; alone, nothing is run.",
         ),
     ] = None,
     published: Annotated[
-        bool, typer.Option("--published", help="Add the published standings of the same users; alone, nothing is run.")
+        bool, typer.Option("--published", help="Add the published results on the same users; alone, nothing is run.")
     ] = False,
     drop_bad_rows: DropOption = 0.0,
     json_out: Annotated[
         Path | None,
-        typer.Option("--json", metavar="OUT.json", help="The leaderboard: what is in it is not run again."),
+        typer.Option("--json", metavar="OUT.json", help="Leaderboard file. Its results are not rerun."),
     ] = None,
-    page: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write it as one page there.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(metavar="OUT.html", help="Write the leaderboard as one page to this file.")
+    ] = None,
 ) -> None:
-    """Judge every method on fixed splits of the same sets, in one table with intervals, times and versions.
+    """Evaluate every method on fixed splits of the same sets, in one table with intervals, times and versions.
 
     Example: firstday leaderboard movielens-100k --json leaderboard.json --page leaderboard.html
 

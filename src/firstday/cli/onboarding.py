@@ -31,25 +31,25 @@ WORDS = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "s": "skip", "skip": "
 
 def onboarding(
     model: ModelArgument,
-    questions: Annotated[int, typer.Option(min=1, max=100, help="How many to ask, at most.")] = 5,
-    entity: Annotated[str, typer.Option(help="What to ask about: item, or an entity of the model.")] = ITEM,
+    questions: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of questions.")] = 5,
+    entity: Annotated[str, typer.Option(help="Subject of the questions: item, or an entity of the model.")] = ITEM,
     answers: Annotated[
-        str | None, typer.Option(help='Answers given already, "ID=yes,ID=no,ID=skip"; then nothing is asked here.')
+        str | None, typer.Option(help='Answers so far, as "ID=yes,ID=no,ID=skip"; disables prompts.')
     ] = None,
     k: KOption = None,
     strategy: Annotated[
         str | None,
         typer.Option(
-            help=f"How to make the list: {ROUTE} (the default where the model keeps warm users) counts yes and no; any "
-            "other strategy takes what was answered with yes as used on day one."
+            help=f"Strategy of the list: {ROUTE} (the default if the model stores warm users) uses yes and no answers; "
+            "any other treats yes answers as used on day one."
         ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask a newcomer what tells most about their taste, each question chosen by the answers before, then recommend.
+    """Ask a newcomer the most informative questions, each based on the answers so far, then recommend.
 
-    In a terminal it asks. With --answers it prints the list and the next question; else it prints a plan, the next
-    question for yes and for no.
+    In a terminal, it prompts for answers. With --answers, it prints the list and the next question. Otherwise it prints
+    a plan: the next question after a yes and after a no.
 
     Example: firstday onboarding model --questions 5
 

@@ -27,25 +27,23 @@ from firstday.evaluation.report.render import check_report_path
 from firstday.recommend.registry import is_learner, load_plugin
 from firstday.training.networks import check_device
 
-TablesArgument = Annotated[str, typer.Argument(help=f"A folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]
-ModelArgument = Annotated[Path, typer.Argument(help="A trained model's folder.")]
-PathOption = Annotated[Path | None, typer.Option(help="For a built-in name: the local copy, a zip or a folder.")]
+TablesArgument = Annotated[str, typer.Argument(help=f"Folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]
+ModelArgument = Annotated[Path, typer.Argument(help="Model folder.")]
+PathOption = Annotated[Path | None, typer.Option(help="Local copy of a built-in dataset: a zip or a folder.")]
 ConfigOption = Annotated[
-    Path | None, typer.Option(help="A TOML file of settings (default: the built-in name's preset, else defaults).")
+    Path | None, typer.Option(help="TOML file of settings (default: the built-in name's preset, else defaults).")
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting, over those of --config; repeatable."),
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override any setting of --config; repeatable."),
 ]
-SeedOption = Annotated[
-    int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random (default: the setting, 0).")
-]
-KOption = Annotated[int | None, typer.Option("-k", min=1, help="Length of a list (default: the setting, 50).")]
+SeedOption = Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Random seed (default: the setting, 0).")]
+KOption = Annotated[int | None, typer.Option("-k", min=1, help="List length (default: the setting, 50).")]
 PluginOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="A Python module with methods of your own (strategies, cold models), repeatable; see "
-        "docs/add-a-method.md. Installed packages need none: their entry points are found."
+        help="Python module with your own methods (strategies, cold models), repeatable; see docs/add-a-method.md. Not "
+        "needed for installed packages, which are found by entry points."
     ),
 ]
 
@@ -75,50 +73,52 @@ DropOption = Annotated[
         parser=parse_share,
         metavar="SHARE",
         show_default=False,
-        help="Leave out bad rows, up to this share of each table, such as 1% or 0.01 (default: none).",
+        help="Drop bad rows, up to this share of each table, such as 1% or 0.01 (default: none).",
     ),
 ]
 KeepOption = Annotated[
     int,
-    typer.Option(min=1, help="How many versions the model's folder keeps for firstday rollback, this one included."),
+    typer.Option(min=1, help="Number of versions to keep for firstday rollback, including this one."),
 ]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts to standard output.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 JsonOption = Annotated[
     Path | None,
-    typer.Option("--json", help="Write the results there; alone or with -, print them instead of the table."),
+    typer.Option(
+        "--json", help="Write the results as JSON to this file; alone or with -, print them instead of the table."
+    ),
 ]
-ReportOption = Annotated[Path | None, typer.Option(help="Write a report there: one .html file that opens offline.")]
+ReportOption = Annotated[Path | None, typer.Option(help="Write a self-contained HTML report to this file.")]
 
 
 ProtocolOption = Annotated[
     Protocol | None,
     typer.Option(
-        help="How cold users and day ones are made (default: the setting, auto: registration where "
-        "registration times and times of interactions are known)."
+        help="How to form cold users and day ones (default: the setting, auto: registration if registration and "
+        "interaction times are known)."
     ),
 ]
 DeviceOption = Annotated[
     DeviceName | None,
     typer.Option(
-        help="Where networks are trained (default: the setting, auto: the first of cuda, mps and cpu that is there)."
+        help="Device to train networks on (default: the setting, auto: the first of cuda, mps and cpu available)."
     ),
 ]
 EngineOption = Annotated[
     Engine | None,
     typer.Option(
-        help="Where work on everyone runs: on this machine, or on a Spark cluster, for tables that it can read "
-        "(hdfs://, s3a://, file://; needs the extra spark). (Default: local.)"
+        help="Process all users on this machine, or on a Spark cluster for tables that it can read (hdfs://, s3a://, "
+        "file://; needs the extra spark). Default: local."
     ),
 ]
 SparkMasterOption = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", help="With --engine spark: the cluster, such as spark://host:7077 (default: spark-submit's)."
+        metavar="URL", help="With --engine spark: cluster URL, such as spark://host:7077 (default: spark-submit's)."
     ),
 ]
 SparkConfOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="KEY=VALUE", help="With --engine spark: a setting of Spark, repeatable."),
+    typer.Option(metavar="KEY=VALUE", help="With --engine spark: Spark setting, repeatable."),
 ]
 
 

@@ -33,24 +33,22 @@ from firstday.recommend.scales import FILLS_UP, is_part
 
 
 def recommend(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A trained model's folder.")],
-    user: Annotated[
-        str | None, typer.Option(help="What is known of one user, as JSON; - reads it from standard input.")
-    ] = None,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder.")],
+    user: Annotated[str | None, typer.Option(help="Data of one user, as JSON; - reads from standard input.")] = None,
     batch: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="A folder with the users and interactions of many cold users."),
+        typer.Option(metavar="FOLDER", help="Folder with users and interactions of many cold users."),
     ] = None,
     out: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="With --batch: the file to write; with --engine spark a folder of such files. Its form is its "
-            f"ending: {', '.join(LIST_ENDINGS)}.",
+            help="With --batch: output file, or a folder of files with --engine spark. The extension sets the format: "
+            f"{', '.join(LIST_ENDINGS)}.",
         ),
     ] = None,
     k: KOption = None,
-    strategy: Annotated[str | None, typer.Option(help=f"One of {', '.join(strategy_names())}.")] = None,
+    strategy: Annotated[str | None, typer.Option(help=f"Strategy: one of {', '.join(strategy_names())}.")] = None,
     keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
     drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
@@ -59,7 +57,7 @@ def recommend(
     spark_conf: SparkConfOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Recommend items to users that the MODEL does not know, from whatever is known of them.
+    """Recommend items to users that the MODEL does not know, based on whatever is known about them.
 
     Example: firstday recommend model --user '{"age": 24, "interactions": [["stream", "item", 50]]}' -k 10
 

@@ -38,13 +38,13 @@ REFUSED, BUSY = 3, 4
 
 def refresh(
     tables: TablesArgument,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The model's folder.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Model folder.")],
     gate: Annotated[
         float,
         typer.Option(
             min=0,
-            help="Publish if the precision for held-out users is at least so many times that of the model in place. "
-            "0: publish whatever the comparison says, and where there can be none.",
+            help="Publish if precision on held-out users is at least this many times that of the current model. "
+            "0: always publish, even without a comparison.",
         ),
     ] = GATE,
     keep: KeepOption = KEEP,
@@ -52,8 +52,8 @@ def refresh(
         float,
         typer.Option(
             min=0,
-            help="Refuse tables with less than this share of the users, items or interactions of a kind that the model "
-            "in place was made of. 0: never.",
+            help="Reject tables with less than this share of the current model's users, items or interactions of any "
+            "kind. 0: never.",
         ),
     ] = MIN_SIZE,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another refresh of the same model.")] = 0,
@@ -67,10 +67,10 @@ def refresh(
     device: DeviceOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train on TABLES and put the model into place, if it is no worse than the one there. To run unattended.
+    """Train on TABLES and publish the model if it is no worse than the current one. For unattended runs.
 
-    Exit status: 0 published, 2 a mistake or bad tables, 3 refused, 4 another refresh is at work. In all but the first
-    the model in place goes on.
+    Exit status: 0 published, 2 error or bad tables, 3 refused, 4 another refresh is running. Unless it is 0, the
+    current model stays in use.
 
     Example: firstday refresh tables --out model --drop-bad-rows 0.01
     """

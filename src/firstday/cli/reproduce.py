@@ -33,38 +33,38 @@ from firstday.reproduce.table import choose_strategies, configure, reproduce_tab
 
 
 def reproduce(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the paper's released files.")],
-    space: Annotated[Space, typer.Option(help="TT-SVD or UT-ALS.")] = "svd",
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the paper's released files.")],
+    space: Annotated[Space, typer.Option(help="Embedding: TT-SVD or UT-ALS.")] = "svd",
     segments: Annotated[
-        int | None, typer.Option(min=1, help="Segments (default: training users / 70, at most 1,000).")
+        int | None, typer.Option(min=1, help="Number of segments (default: training users / 70, at most 1,000).")
     ] = None,
     input_clusters: Annotated[
-        int | None, typer.Option(min=1, help="Clusters of input vectors (default: 100, at most training users / 10).")
+        int | None, typer.Option(min=1, help="Number of input clusters (default: 100, at most training users / 10).")
     ] = None,
     as_published: Annotated[
-        bool, typer.Option("--as-published", help="Train as the released code: flat rate 1e-5, 130 epochs.")
+        bool, typer.Option("--as-published", help="Train like the released code: constant rate 1e-5, 130 epochs.")
     ] = False,
     strategy: Annotated[
         list[str] | None,
-        typer.Option(help=f"A strategy, repeatable (default: those of the table): {', '.join(strategy_names())}."),
+        typer.Option(help=f"Strategy, repeatable (default: those of the table): {', '.join(strategy_names())}."),
     ] = None,
     without_baselines: Annotated[
         bool,
         typer.Option(
             "--without-baselines",
-            help="Leave out DropoutNet and MeLU, which take minutes to train.",
+            help="Skip DropoutNet and MeLU, which take minutes to train.",
         ),
     ] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many times to cluster, train and judge.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to cluster, train and evaluate.")] = 1,
     seed: SeedOption = None,
     k: KOption = None,
     device: DeviceOption = None,
     json_out: JsonOption = None,
     report: ReportOption = None,
 ) -> None:
-    """Train on the paper's released data and print our Table 1 beside the paper's.
+    """Train on the paper's released data and print our Table 1 next to the paper's.
 
     Example: firstday reproduce deezer-kdd21 --space svd --json table.json --report table.html
     """

@@ -17,13 +17,13 @@ def rollback(
         str | None,
         typer.Option(
             metavar="VERSION",
-            help="The version to go back to, as firstday inspect lists them (default: of those made before the one in "
-            "place, the one that was in place last).",
+            help="Version to restore, as listed by firstday inspect (default: the most recently used of those created "
+            "before the current one).",
         ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Put an older version of a MODEL into place again, in one step; the one that is in place now is kept.
+    """Atomically restore an older version of a MODEL. The current version is kept.
 
     Example: firstday rollback model
     """

@@ -12,19 +12,20 @@ from firstday.cli.options import ModelArgument, PluginOption, load_plugins
 def serve(
     model: ModelArgument,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; any but a loopback one needs keys (default: 127.0.0.1).")
+        str | None, typer.Option(help="Address to listen on; any but loopback requires keys (default: 127.0.0.1).")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port (default: 8000); 0 takes a free one.")
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on (default: 8000); 0: any free port.")
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="Strategy where a request names none (default: the model's, which is auto).")
+        str | None, typer.Option(help="Strategy for requests that name none (default: the model's, usually auto).")
     ] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Serve the MODEL over HTTP: recommend to users it does not know, and learn from what they do.
+    """Serve the MODEL over HTTP: recommend to unknown users and learn from what they do.
 
-    Settings are environment variables that begin with FIRSTDAY_SERVE_, see docs/operations.md. Stop it with SIGTERM.
+    Configure it with environment variables that start with FIRSTDAY_SERVE_; see docs/operations.md. Stop it with
+    SIGTERM.
 
     Example: firstday serve model --port 8000
     """

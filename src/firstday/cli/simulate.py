@@ -15,14 +15,14 @@ from firstday.simulate.tables import simulate as write_simulation
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="A new folder for the tables.")],
+    out: Annotated[Path, typer.Argument(help="New folder for the tables.")],
     users: Annotated[int, typer.Option(help="Number of users, at least 20.")],
     items: Annotated[int, typer.Option(help="Number of items, at least 20.")],
-    days: Annotated[int, typer.Option(help="Length of the log, days.")] = 90,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
+    days: Annotated[int, typer.Option(help="Length of the log, in days.")] = 90,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same files.")] = 0,
     layout: Annotated[
         Layout,
-        typer.Option(help="What is written: tables that firstday reads, or the paper's released data in both spaces."),
+        typer.Option(help="Output: tables that firstday reads, or the paper's released data in both spaces."),
     ] = Layout.TABLES,
     as_json: JsonFlag = False,
 ) -> None:

@@ -43,8 +43,8 @@ def train(
         str,
         typer.Option(
             metavar="FOLDER",
-            help="The model's folder; an older model there is replaced in one step, and kept as a version. With "
-            "--engine spark also in a file system of the cluster, where the version before is removed.",
+            help="Model folder. An existing model is replaced atomically and kept as a version. With --engine spark, "
+            "the folder may be in the cluster's file system, where the previous version is deleted.",
         ),
     ],
     path: PathOption = None,
@@ -61,7 +61,7 @@ def train(
     keep: KeepOption = KEEP,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train on TABLES and write the model.
+    """Train on TABLES and write a model.
 
     Example: firstday train movielens-100k --out model
     """

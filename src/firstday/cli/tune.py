@@ -45,44 +45,46 @@ MINUTES = 10.0
 
 def tune(
     tables: TablesArgument,
-    out: Annotated[Path, typer.Option(metavar="CONFIG.toml", help="The file of settings to write, for --config.")],
+    out: Annotated[Path, typer.Option(metavar="CONFIG.toml", help="Settings file to write, for --config.")],
     minutes: Annotated[
         float | None,
-        typer.Option(min=0, help=f"Time in all (default: {MINUTES:g}, or no limit where --trials is given)."),
+        typer.Option(min=0, help=f"Time limit, in minutes (default: {MINUTES:g}, or none with --trials)."),
     ] = None,
     trials: Annotated[
         int | None,
-        typer.Option(min=2, help="Trials at most, the settings to start from among them (default: no limit)."),
+        typer.Option(min=2, help="Maximum number of trials, including the starting settings (default: no limit)."),
     ] = None,
     path: PathOption = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
     strategy: Annotated[
-        str | None, typer.Option(help="Whose lists are to be good (default: the setting recommend.strategy).")
+        str | None, typer.Option(help="Strategy to optimize (default: the setting recommend.strategy).")
     ] = None,
     plugin: PluginOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     most_users: Annotated[
-        int, typer.Option(min=2, help="Warm users to learn from, at most; a part of them where there are more.")
+        int, typer.Option(min=2, help="Maximum number of warm users to learn from; more are subsampled.")
     ] = MOST_USERS,
     seeds: Annotated[
-        int, typer.Option(min=1, max=100, help="Trainings of each of the two in the comparison, at most.")
+        int, typer.Option(min=1, max=100, help="Maximum training runs per side of the final comparison.")
     ] = Budget.seeds,
     seed: SeedOption = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.svg", help="The picture of what was tried (default: beside CONFIG.toml)."),
+        typer.Option(metavar="OUT.svg", help="Plot of the trials (default: next to CONFIG.toml)."),
     ] = None,
     json_out: Annotated[
         Path | None,
-        typer.Option("--json", help="Write what was tried there; alone or with -, print it instead of the text."),
+        typer.Option(
+            "--json", help="Write the trials as JSON to this file; alone or with -, print them instead of the text."
+        ),
     ] = None,
 ) -> None:
-    """Try settings on TABLES within a time, and write those that are better, if any are.
+    """Search settings on TABLES within a time limit, and write the best if they are an improvement.
 
-    The file of --config, or else the defaults (the preset of a built-in name), is where the search starts and what its
-    result is compared with, on users who took no part in it. Needs the extra `tune`.
+    The search starts from the file of --config, or else the defaults (the preset of a built-in name). Its result is
+    compared with these on users held out from the search. Needs the extra `tune`.
 
     Example: firstday tune tables --minutes 30 --out tuned.toml
     """

@@ -21,13 +21,13 @@ from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
 
 DESCRIPTION = """\
-A good list for a user never seen before: user -> segment -> items. Every list names the version of the model that made
-it. Every error has the body `{status, code, message, errors: [{field, message}]}`. Where keys are set, send one as
-`Authorization: Bearer KEY`: reading, writing and administration have their own.
+Recommendations for users never seen before: user -> segment -> items. Every list names the model version that made it.
+Every error has the body `{status, code, message, errors: [{field, message}]}`. If keys are set, send one as
+`Authorization: Bearer KEY`. Read, write and admin access have separate keys.
 """
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    422: {"model": ErrorBody, "description": "Something in the request is wrong; each field is named."},
+    422: {"model": ErrorBody, "description": "Invalid request; every invalid field is named."},
     "default": {"model": ErrorBody, "description": "Any other error."},
 }
 """Error responses common to all endpoints."""

@@ -24,18 +24,18 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 class FieldError(BaseModel):
-    """One fault of a request."""
+    """An error in one field of a request."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     field: str
-    """Where: the name of a field or parameter, such as events[3].user_id."""
+    """Name of the field or parameter, such as events[3].user_id."""
     message: str
-    """What is wrong with it."""
+    """Error message."""
 
 
 class ErrorBody(BaseModel):
-    """Every error looks like this."""
+    """Body of every error."""
 
     model_config = ConfigDict(
         use_attribute_docstrings=True,
@@ -52,13 +52,13 @@ class ErrorBody(BaseModel):
     )
 
     status: int
-    """The HTTP status."""
+    """HTTP status."""
     code: str
-    """A word for programs, such as invalid, not_found, store_unavailable."""
+    """Machine-readable code, such as invalid, not_found, store_unavailable."""
     message: str
-    """A sentence for people."""
+    """Human-readable sentence."""
     errors: list[FieldError]
-    """What is wrong field by field; empty where no field is to blame."""
+    """Errors by field; empty if no field is at fault."""
 
 
 class ApiError(HTTPException):

@@ -73,14 +73,14 @@ UserId = Annotated[
     UserIdText,
     BeforeValidator(_text_of_whole_number),
     _or_number(UserIdText),
-    Field(description="The caller's id of a user: no slash, no control characters, not dots alone."),
+    Field(description="Your user id: no slashes or control characters, and not only dots."),
 ]
 ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number), _or_number(IdText)]
-EventId = Annotated[ColumnValue, Field(description="The caller's id of an event, unique for its user.")]
-EntityId = Annotated[ColumnValue, Field(description="The caller's id of an item, or of a member of another entity.")]
+EventId = Annotated[ColumnValue, Field(description="Your event id, unique per user.")]
+EntityId = Annotated[ColumnValue, Field(description="Your id of an item, or of a member of another entity.")]
 ListId = Annotated[
     ColumnValue,
-    Field(description="The id of a list: the service's, where it recorded the list, or the caller's."),
+    Field(description="List id: the service's if it recorded the list, otherwise your own."),
 ]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
 Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(_whole_number)]
@@ -93,7 +93,7 @@ StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()}
 
 
 class _Parameters(BaseModel):
-    """Parameters of a path's query: text, which is read as what it stands for."""
+    """Query parameters of an endpoint, parsed from text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -103,7 +103,7 @@ class _Request(_Parameters):
 
 
 class Pick(_Request):
-    """Something that a user chose while registering."""
+    """Something a user chose during registration."""
 
     entity: Name = "item"
     """item, or another entity of the model, such as artist."""
@@ -111,31 +111,29 @@ class Pick(_Request):
 
 
 class Interaction(_Request):
-    """Something that a user did."""
+    """A user action."""
 
     signal: Name = "stream"
-    """What was done: stream, favorite, skip, ban, search, ...; or shown, where an item was shown, which never counts as
-    use."""
+    """Signal: stream, favorite, skip, ban, search, ...; or shown for an impression, which never counts as use."""
     entity: Name = "item"
-    """To what: item, or another entity of the model."""
+    """Target of the action: item, or another entity of the model."""
     entity_id: EntityId
 
 
 class _Placement(_Request):
     list_id: ListId | None = None
-    """The list that it came from."""
+    """List that the item came from."""
     position: Position | None = None
-    """The item's place in the list, from 1. Of an item that was shown, leave it out where the user saw it for
-    certain."""
+    """Position of the item in the list, from 1. Omit it for an impression that the user certainly saw."""
     propensity: Propensity | None = None
-    """How likely the policy was to show the item there; empty: that of the recorded list, if there is one. Lists do not
-    depend on it."""
+    """Probability that the policy shows the item at this position. Defaults to that of the recorded list, if any. Does
+    not affect lists."""
     policy: Name | None = None
-    """What made the list; empty: that of the recorded list, if there is one. Lists do not depend on it."""
+    """Policy that made the list. Defaults to that of the recorded list, if any. Does not affect lists."""
 
 
 class ShownItem(_Placement):
-    """An item that was shown to the user; those without a list were shown alone."""
+    """An item shown to the user, on its own if no list is given."""
 
     item_id: EntityId
 
@@ -176,7 +174,7 @@ InteractionForm = Annotated[
 
 
 class SignalsBody(_Request):
-    """All that is known of a user, in the form that every command and call takes (`Signals.of`)."""
+    """Everything known about a user, in the form shared by all commands and calls (`Signals.of`)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -185,28 +183,29 @@ class SignalsBody(_Request):
     )
 
     age: Age | None = None
-    """Years."""
+    """Age in years."""
     profile: dict[Name, ColumnValue] = Field(
         default={},
         max_length=MAX_COLUMNS,
         examples=[{"country": "FR"}],
         json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(_RESERVED)}}},
     )
-    """Categorical columns, such as country. What the model does not know is kept, named in answers, and is no error."""
+    """Categorical columns, such as country. Columns and values unknown to the model are stored and reported in
+    responses; they are not errors."""
     picks: list[PickForm] = Field(default=[], max_length=MAX_PICKS)
-    """What the user picked while registering."""
+    """What the user chose during registration."""
     friends: list[UserId] = Field(default=[], max_length=MAX_FRIENDS)
-    """Users that they know; those who are warm users of the model move the prediction."""
+    """The user's friends. Those who are warm users of the model affect the prediction."""
 
     interactions: list[InteractionForm] = Field(default=[], max_length=MAX_INTERACTIONS)
-    """What the user did so far."""
+    """The user's actions so far."""
     shown: list[Shown] = Field(
         default=[],
         max_length=MAX_INTERACTIONS,
         examples=[["i7", ["i9", 2], {"item_id": "i3", "position": 3, "list_id": "l-1"}]],
     )
-    """What was shown to the user so far: an item's id where the user saw it for certain, [id, position], or an object.
-    What of it was not used was passed over, and the list learns from that."""
+    """Impressions so far: an item id if the user certainly saw it, [id, position], or an object. Impressions without a
+    use count as passed over, which affects the list."""
 
     @field_validator("profile")
     @classmethod
@@ -229,10 +228,9 @@ class SignalsBody(_Request):
 
 
 class EventBody(Interaction, _Placement):
-    """Something that a user did, to keep.
+    """A user action to store.
 
-    Where events of the signal shown name a list, they say what was seen of it, and the list as the service recorded it
-    no longer does.
+    Events with the signal shown that name a list define what was seen of it, in place of the recorded list.
     """
 
     event_id: EventId
@@ -240,7 +238,7 @@ class EventBody(Interaction, _Placement):
     timestamp: AwareDatetime | None = Field(
         default=None, strict=False, json_schema_extra={"pattern": _YEARS}, examples=["2026-01-31T12:00:00Z"]
     )
-    """When it happened, from 1971 to tomorrow, with its offset from UTC. Kept for you; lists do not depend on it."""
+    """Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."""
 
     @field_validator("timestamp", mode="before")
     @classmethod
@@ -264,7 +262,7 @@ class EventBody(Interaction, _Placement):
 
 
 class EventsBody(_Request):
-    """Events of any users, all taken or none."""
+    """Events of any users. Either all are stored or none."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -288,20 +286,20 @@ AtMost = Annotated[int, Field(ge=1, le=MAX_PER_ANSWER)]
 
 
 class ListOptions(_Parameters):
-    """What list is wanted."""
+    """Options of a list."""
 
     k: Length | None = Field(default=None, examples=[10])
-    """Length of the list; empty: the model's setting."""
+    """List length. Defaults to the model's setting."""
     strategy: StrategyName | None = Field(default=None, strict=False, examples=["segment"])
-    """How the list is made; empty: the model's setting."""
+    """Strategy of the list. Defaults to the model's setting."""
     explain: bool = False
-    """Say why: route, segments, the signals that moved the prediction, and each item."""
+    """Explain the list: route, segments, the signals that moved the prediction, and each item."""
     keep_used: bool = False
     """Allow items that the user has used or banned."""
 
 
 class RecommendBody(ListOptions, _Request):
-    """Signals, and what list is wanted; nothing of it is kept."""
+    """Signals and list options. Nothing is stored."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -323,66 +321,66 @@ class RecommendBody(ListOptions, _Request):
 
 
 class ListParameters(ListOptions):
-    """What list is wanted of a user."""
+    """Options of a user's list."""
 
     record: bool = False
-    """Keep that the user is shown this list, so that the next one learns from what was passed over. Where keys are set,
-    it needs a key that opens writing as well as reading."""
+    """Record that the user is shown this list, so that the next one learns from items passed over. If keys are set, the
+    key needs both read and write access."""
 
 
 class SegmentParameters(_Parameters):
-    """How much of a segment to show."""
+    """Options of a segment."""
 
     items: AtMost = 50
-    """How many of its top items."""
+    """Number of top items."""
 
 
 class SegmentsParameters(_Parameters):
-    """Which segments to show, and how much of each."""
+    """Options of the list of segments."""
 
     offset: int = Field(default=0, ge=0, le=1_000_000)
-    """How many to leave out."""
+    """Number of segments to skip."""
     limit: AtMost = 20
-    """How many to return."""
+    """Number of segments to return."""
     items: AtMost = 5
-    """How many top items of each."""
+    """Number of top items per segment."""
 
 
 class ItemsParameters(_Parameters):
-    """Which items to find."""
+    """Options of the item search."""
 
     query: str = Field(default="", max_length=ID_LENGTH, examples=["toy"])
-    """A part of the title in any case, or an id."""
+    """Part of a title (case-insensitive), or an id."""
     limit: AtMost = 20
-    """How many to return."""
+    """Number of items to return."""
 
 
 class OnboardingParameters(_Parameters):
-    """The answers so far."""
+    """Answers so far."""
 
     user_id: UserIdText | None = None
-    """Whose stored picks count as liked."""
+    """User whose stored picks count as liked."""
     liked: list[IdText] = Field(default=[], max_length=MAX_PICKS)
     """Ids of items answered with yes."""
     passed: list[IdText] = Field(default=[], max_length=MAX_PICKS)
-    """Ids of items answered with no, or not known."""
+    """Ids of items answered with no, or that the user does not know."""
     entity: Name = "item"
-    """What is asked about: item, or another entity of the model."""
+    """Subject of the questions: item, or another entity of the model."""
     k: Length | None = None
-    """Length of a list by all answers; no list where it is left out."""
+    """Length of a list based on all answers. No list if omitted."""
 
 
 class NearParameters(_Parameters):
-    """How many near segments to show, and how much of each."""
+    """Options of the near segments."""
 
     limit: int = Field(default=5, ge=1, le=32)
-    """How many segments, heaviest first."""
+    """Number of segments, by descending weight."""
     items: int = Field(default=20, ge=0, le=MAX_PER_ANSWER)
-    """How many items of each one's list."""
+    """Number of items per segment."""
 
 
 class NoParameters(_Parameters):
-    """None are taken."""
+    """No parameters."""
 
 
 NoQuery = Annotated[NoParameters, Query()]
@@ -408,19 +406,19 @@ class _Named(_Answer):
 
 
 class Item(_Named):
-    """One place of a list."""
+    """An item of a list."""
 
     title: str
-    """Empty where the items have none."""
+    """Empty if the items have no titles."""
     score: float
-    """On the scale that score_scale names; 0 for items that only fill the list up."""
+    """Score on the scale given by score_scale; 0 for items that only fill up the list."""
 
 
 class SegmentItem(_Named):
-    """What people of a segment use."""
+    """An item used by a segment."""
 
     share: float
-    """Share of the segment's people who use it."""
+    """Share of the segment's users who use it."""
     share_of_everyone: float = Field(validation_alias="everyone")
 
 
@@ -430,14 +428,14 @@ class _Segment(_Answer):
 
 
 class SegmentAnswer(_Segment):
-    """A segment: people of similar taste."""
+    """A segment: users with similar taste."""
 
     users: int = Field(validation_alias="n_users")
-    """How many warm users it has."""
+    """Number of warm users."""
     spread: float
-    """Mean squared distance of its people to its centre."""
+    """Mean squared distance of its users to its centroid."""
     top_items: list[SegmentItem] = Field(validation_alias="top")
-    """What they use most, best first."""
+    """Most used items, best first."""
 
 
 class SegmentsAnswer(_ByModel):
@@ -452,30 +450,30 @@ class OneSegmentAnswer(_ByModel, SegmentAnswer):
 
 
 class NearSegment(SegmentAnswer):
-    """A segment near to the predicted taste."""
+    """A segment near the predicted vector."""
 
     weight: float
-    """Its share in the list, from 0 to 1."""
+    """Weight in the list, from 0 to 1."""
     distance: float
-    """From the predicted vector to its centre."""
+    """Distance from the predicted vector to its centroid."""
 
 
 class MovedBy(_Answer):
-    """What leaving out one signal does to the prediction."""
+    """Effect of one signal on the prediction."""
 
     signal: str
-    """What it is, such as favorite item i81, favorite artist a7 (Nina), or country FR."""
+    """The signal, such as favorite item i81, favorite artist a7 (Nina), or country FR."""
     moved: float
-    """How far the predicted vector is from the one without this signal: 1 - cosine, from 0 to 2."""
+    """Distance of the predicted vector from the one without this signal: 1 - cosine, from 0 to 2."""
     segment_without: int | None
-    """The predicted segment without it; null: nothing would be known."""
+    """Predicted segment without it; null if nothing else is known."""
 
 
 class NearSignal(_Named):
-    """What the user likes that is most like an item."""
+    """The liked item most similar to an item."""
 
     similarity: float
-    """Cosine of the two items' vectors."""
+    """Cosine similarity of the two item vectors."""
 
 
 class ItemReason(_Answer):
@@ -483,53 +481,53 @@ class ItemReason(_Answer):
 
     item_id: ItemId
     why: str
-    """A sentence."""
+    """Explanation in one sentence."""
     share_of_segment: float | None
-    """Share of the predicted segment's people who use it."""
+    """Share of the predicted segment's users who use it."""
     share_of_everyone: float
     most_like: NearSignal | None
-    """The liked item that is nearest to it."""
+    """The most similar liked item."""
 
 
 class ChangedSegment(_Answer):
-    """A segment that the user is believed to belong to more, or less, than before."""
+    """A segment that became more or less likely for the user."""
 
     segment: int
     before: float
-    """How likely the user belonged to it before anything was shown, from 0 to 1."""
+    """Probability before any impressions, from 0 to 1."""
     after: float
-    """How likely the user belongs to it now."""
+    """Probability now."""
     titles: list[str]
-    """What tells its people best from everyone, best first: its name."""
+    """Most distinctive items, best first: the segment's name."""
 
 
 class Learned(_Answer):
-    """What was learned from what was shown, beside all else that is known of the user."""
+    """What was learned from impressions, in addition to all other signals."""
 
     n_passed_over: int
-    """Items that were shown, and may have been seen, and are not used."""
+    """Items shown, possibly seen, and not used."""
     n_used: int
-    """Items that were shown and that the user likes."""
+    """Items shown and liked."""
     risen: list[ChangedSegment]
-    """Segments that became likelier, the one that rose most first."""
+    """Segments that became more likely, largest change first."""
     fallen: list[ChangedSegment]
-    """Segments that became less likely, the one that fell most first."""
+    """Segments that became less likely, largest change first."""
 
 
 class Explanation(_Answer):
-    """Why the list is as it is."""
+    """Explanation of a list."""
 
     route: str
-    """A sentence on what answered and why."""
+    """What answered and why, in one sentence."""
     segments: list[NearSegment]
-    """The nearest segments, nearest first."""
+    """Nearest segments, nearest first."""
     moved_by: list[MovedBy]
-    """The user's signals, the one that moved the prediction most first."""
+    """The user's signals, largest effect first."""
     signals_left_out: int
-    """Signals that were not tried, since there are too many; the oldest."""
+    """Number of signals not evaluated because there are too many; the oldest."""
     items: list[ItemReason]
     learned: Learned | None = None
-    """Only where something was passed over."""
+    """Present only if items were passed over."""
 
 
 class ListAnswer(_Answer):
@@ -538,77 +536,76 @@ class ListAnswer(_Answer):
     model: str
     """Version of the model that answered."""
     user_id: str | None = None
-    """Whose it is, where the store was asked."""
+    """User id, if the store was queried."""
     strategy: str
-    """What was asked for."""
+    """Requested strategy."""
     route: str
-    """What answered: the strategy, or a fallback (group, popular)."""
+    """Strategy that answered, or a fallback (group, popular)."""
     signals_from: Source
-    """store_unavailable: the store did not answer, so that the list rests on nothing of the user."""
+    """store_unavailable: the store did not respond, so the list uses no user data."""
     segment: int | None
-    """The predicted segment; null where nothing is known of the user."""
+    """Predicted segment; null if nothing is known about the user."""
     segment_size: int | None
-    """How many warm users it has."""
+    """Number of warm users in the segment."""
     score_scale: str
-    """What the scores are: share of ... (of whom, from 0 to 1), probability of use (as validation users used what was
-    listed for them), or score, which means nothing but the order."""
+    """Meaning of the scores: share of ... (the users named, from 0 to 1), probability of use (calibrated on validation
+    users), or score (only the order has a meaning)."""
     n_ranked: int
-    """How many of the items, the first ones, the route ranked; the others only fill the list up."""
+    """Number of items, from the top, that the route ranked. The others only fill up the list."""
     items: list[Item]
     """Best first."""
     ignored: list[str]
-    """A sentence for each thing known of the user that has no effect: the model does not understand it, or nothing in
-    the model rests on it."""
+    """One sentence for each signal without effect, because the model does not understand it or does not use it."""
     notes: list[str]
-    """A sentence for each signal that only keeps items out of the list."""
+    """One sentence for each signal that only excludes items."""
     list_id: str | None = None
-    """Only where record was asked for, and the list is recorded: send it with events about the list."""
+    """Present only if record was requested and the list is recorded. Send it with events about the list."""
     not_recorded: str | None = None
-    """Only where record was asked for, and the list is not recorded: why."""
+    """Present only if record was requested and the list is not recorded: the reason."""
     experiment: str | None = None
-    """The experiment that the list is part of."""
+    """Experiment that the list is part of."""
     variant: str | None = None
-    """The user's variant in it, by whose strategy the list is; null where the request named a strategy."""
+    """The user's variant, whose strategy made the list; null if the request named a strategy."""
     explanation: Explanation | None = None
-    """Only where explain was asked for."""
+    """Present only if explain was requested."""
 
 
 class _KeptEvents(_Answer):
-    """What became of events."""
+    """Result of storing events."""
 
     accepted: int
     """New events, now durable."""
     duplicates: int
-    """Events that their user had already by their id; left as they were."""
+    """Events already stored for the same user and id; left unchanged."""
     not_understood: int
-    """Events, new or not, that name a signal, entity or id that the model does not know. They are kept."""
+    """Events, new or not, with a signal, entity or id that the model does not know. They are stored."""
 
 
 class EventsAnswer(_KeptEvents):
-    """What became of a batch of events."""
+    """Result of storing a batch of events."""
 
     ignored: list[str]
-    """Sentences on the first of them."""
+    """One sentence each for the first events not understood."""
 
 
 class LineError(_Answer):
-    """What is wrong with a line of a stream."""
+    """An error in a line of a stream."""
 
     line: int
-    """Its number, from 1."""
+    """Line number, from 1."""
     field: str
-    """The field that is at fault; empty: the line as a whole."""
+    """Invalid field; empty for the line as a whole."""
     message: str
-    """What is wrong with it."""
+    """Error message."""
 
 
 class StreamAnswer(_KeptEvents):
-    """What became of a stream of events."""
+    """Result of storing a stream of events."""
 
     refused: int
-    """Lines that are no events; all others are kept."""
+    """Invalid lines; all others are stored."""
     errors: list[LineError]
-    """What is wrong with them, the first ones."""
+    """The first errors."""
 
 
 class RecordedItem(_Answer):
@@ -627,15 +624,15 @@ class RecordedList(_Answer):
 
     list_id: str
     policy: str
-    """What made it."""
+    """Policy that made it."""
     recorded_at: Annotated[datetime, _ReadTime, Field(validation_alias="received_us")]
     is_told: bool
-    """Whether events of the signal shown said what was seen of it; then the list no longer does."""
+    """Whether events with the signal shown define what was seen, in place of the list."""
     items: list[RecordedItem] = Field(validation_alias="impressions")
 
 
 class UserAnswer(_Answer):
-    """Everything known of a user."""
+    """Everything known about a user."""
 
     user_id: str
     age: int | None
@@ -643,27 +640,27 @@ class UserAnswer(_Answer):
     picks: list[PickForm]
     friends: list[str]
     interactions: list[InteractionForm] = []
-    """What was put as done, beside the events."""
+    """Actions from the profile, in addition to events."""
     shown: list[ShownItem] = []
-    """What was put as shown, beside the lists."""
+    """Impressions from the profile, in addition to lists."""
     put_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="put_us")]
-    """When profile, picks and friends were put."""
+    """Time of the last update of profile, picks and friends."""
     first_seen_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="first_us")]
-    """When something of the user was first kept."""
+    """Time of the first stored data."""
     events: list[Event]
-    """In the order of receipt."""
+    """In order of receipt."""
     lists: list[RecordedList]
-    """What was shown and recorded, in the order of receipt."""
+    """Recorded lists, in order of receipt."""
     assignments: list[Assignment]
     """Experiments that the user takes or took part in."""
 
 
 class PutAnswer(_ByModel):
-    """What became of a profile."""
+    """Result of storing a profile."""
 
     user_id: str
     ignored: list[str]
-    """A sentence for each part that the model does not understand. It is kept."""
+    """One sentence for each part that the model does not understand. It is stored."""
 
 
 class FoundItem(_Named):
@@ -680,64 +677,64 @@ class ItemsAnswer(_ByModel):
 
 
 class QuestionAnswer(_Answer):
-    """What to ask the newcomer next."""
+    """The next question for the newcomer."""
 
     entity: str = "item"
-    """What it is: item, or another entity."""
+    """Subject of the question: item, or another entity."""
     entity_id: ItemId
-    """Its id."""
+    """Id of the item or entity member."""
     name: str
-    """What people call it; empty where no title or name is known."""
+    """Display name; empty if no title or name is known."""
     item_id: ItemId | None
-    """Of an item, its id once more."""
+    """The same id, for an item."""
     title: str | None
-    """Of an item, its title once more."""
+    """The same title, for an item."""
     gain_bits: float
-    """How much the answer tells of the segment, on average."""
+    """Expected information about the segment, in bits."""
 
 
 class OnboardingAnswer(_ByModel):
-    """The state of the questionnaire."""
+    """State of the questionnaire."""
 
     answered: int
-    """Answers that were taken into account."""
+    """Number of answers taken into account."""
     ignored: list[str]
-    """A sentence for each answer that does not count: of an unknown item, or both."""
+    """One sentence for each answer that does not count: about an unknown item, or both yes and no."""
     signals_from: Source
-    """store_unavailable: picks in the store could not be read."""
+    """store_unavailable: stored picks could not be read."""
     question: QuestionAnswer | None
-    """The next one; null where nothing is left to ask."""
+    """The next question; null if none is left."""
     likely_segments: list[int]
-    """The three most likely after the answers."""
+    """The three most likely segments given the answers."""
     route: str | None = None
-    """Only where k was given. answers: what warm users who would have answered alike use. Where the model keeps none:
-    the strategy, or fallback, that answered from the yeses."""
+    """Present only if k was given. answers: items used by warm users who would have answered alike. If the model stores
+    no warm users: the strategy, or fallback, that answered from the yes answers."""
     score_scale: str | None = None
-    """Only where k was given: what the scores are, as in any list."""
+    """Present only if k was given: meaning of the scores, as in any list."""
     n_ranked: int | None = None
-    """Only where k was given: how many of the items, the first ones, the route ranked."""
+    """Present only if k was given: number of items, from the top, that the route ranked."""
     items: list[Item] | None = None
-    """Only where k was given: a list by yeses and noes, without these items, best first."""
+    """Present only if k was given: a list based on yes and no answers, without these items, best first."""
 
 
 class ModelAnswer(_ByModel):
-    """The model that answers now."""
+    """The current model."""
 
     firstday: str
-    """Version of firstday that trained it."""
+    """firstday version that trained it."""
     created_at: str
     loaded_at: datetime
     dimensions: int
     segments: int
     items: int
     signals: list[str]
-    """Signals that it knows."""
+    """Known signals."""
     entities: list[str]
-    """Entities that it knows, item first."""
+    """Known entities, item first."""
     profile_columns: list[str]
-    """Profile columns that it knows, age among them."""
+    """Known profile columns, including age."""
     features: list[str]
-    """Blocks of its input."""
+    """Input feature blocks."""
     strategies: list[str]
     default_strategy: str
     default_k: int
@@ -746,39 +743,39 @@ class ModelAnswer(_ByModel):
 
 
 class ReloadAnswer(_Answer):
-    """What a reload did."""
+    """Result of a reload."""
 
     model: str
-    """The version that answers now."""
+    """Version in use now."""
     before: str
-    """The version that answered before."""
+    """Version in use before."""
     changed: bool
 
 
 class BackupAnswer(_Answer):
-    """What a copy of the store did."""
+    """Result of a backup."""
 
     bytes: int
-    """Size of the copy."""
+    """Size of the backup."""
 
 
 class HealthAnswer(_Answer):
-    """Whether the process is there."""
+    """Liveness of the process."""
 
     status: Literal["ok"] = "ok"
 
 
 class ReadyAnswer(_Answer):
-    """Whether requests should be sent here."""
+    """Readiness to receive requests."""
 
     status: Literal["ready"] = "ready"
     model: str
     store: Literal["ok", "unavailable"]
-    """unavailable: lists come without stored signals, and writes fail, until it is back."""
+    """unavailable: until the store is back, lists are served without stored signals and writes fail."""
 
 
 class AgeRange(_Answer):
-    """The ages of warm users."""
+    """Age range of warm users."""
 
     youngest: int
     oldest: int
@@ -789,88 +786,88 @@ class ProfileValue(_Answer):
 
     value: str
     users: int
-    """Warm users who have it."""
+    """Number of warm users with this value."""
 
 
 class ProfileColumn(_Answer):
-    """A profile column that the model knows."""
+    """A profile column known to the model."""
 
     column: str
     values: list[ProfileValue]
-    """Those that warm users have, in the order of the alphabet."""
+    """Values of warm users, in alphabetical order."""
     values_left_out: int
-    """How many rarer values are not listed."""
+    """Number of rarer values not listed."""
 
 
 class ProfileAnswer(_ByModel):
-    """What a newcomer may say of themselves."""
+    """Profile fields that a newcomer can fill in."""
 
     age: AgeRange | None
-    """null: the model knows no ages."""
+    """null if the model knows no ages."""
     columns: list[ProfileColumn]
 
 
 class Place(_Answer):
-    """A place on the map, which goes from -1.5 to 1.5 and from -1 to 1."""
+    """A point on the map, with x from -1.5 to 1.5 and y from -1 to 1."""
 
     x: float
     y: float
 
 
 class ApartItem(_Named):
-    """An item that sets a segment apart."""
+    """An item that distinguishes a segment."""
 
     lift: float
-    """Share of the segment's people who use it, smoothed as soft_segments does, by everyone's share."""
+    """Share of the segment's users who use it, smoothed as in soft_segments, divided by everyone's share."""
 
 
 class SegmentDot(Place, _Segment):
     """A segment on the map."""
 
     radius: float
-    """Of its dot, in the map's units: the area follows the users."""
+    """Radius of its dot, in map units. The area grows with the number of users."""
     apart: list[ApartItem] = Field(validation_alias="distinctive")
-    """What tells its people best from everyone, best first: its name."""
+    """Most distinctive items, best first: the segment's name."""
 
 
 class MapAnswer(_ByModel):
     """All segments in two dimensions."""
 
     everyone: Place
-    """Where somebody is of whom nothing is known."""
+    """Location of a user about whom nothing is known."""
     kept: float
-    """Part of the centroids' variance that two dimensions keep, before spreading."""
+    """Share of the centroids' variance explained by the two dimensions, before spreading."""
     segments: list[SegmentDot]
     """Largest first."""
 
 
 class ListedItem(SegmentItem):
-    """What a near segment recommends."""
+    """An item recommended by a near segment."""
 
     most_like: NearSignal | None
-    """The liked item that is nearest to it."""
+    """The most similar liked item."""
 
 
 class SpeakingSegment(_Segment):
-    """A segment near to a user's predicted taste, with its list."""
+    """A segment near a user's predicted vector, with its list."""
 
     weight: float
-    """Its part in the list of soft_segments, from 0 to 1."""
+    """Weight in the list of soft_segments, from 0 to 1."""
     apart: list[ApartItem] = Field(validation_alias="distinctive")
-    """What tells its people best from everyone, best first."""
+    """Most distinctive items, best first."""
     items: list[ListedItem]
-    """What its people use most, without what the user has used or banned."""
+    """Most used items, excluding those that the user has used or banned."""
 
 
 class NearAnswer(_ByModel):
-    """The segments near to a user."""
+    """The segments near a user."""
 
     user_id: str
     signals_from: Source
     place: Place
-    """The mean of the places of the near segments by their weights."""
+    """Weighted mean of the near segments' locations."""
     segments: list[SpeakingSegment]
-    """Heaviest first; none where nothing is known of the user."""
+    """By descending weight; empty if nothing is known about the user."""
 
 
 def json_response(values: Any) -> Response:

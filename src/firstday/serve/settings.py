@@ -48,80 +48,79 @@ class ServeSettings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on. Any other than a loopback address needs a key; 0.0.0.0 is all of them."""
+    """Address to listen on; 0.0.0.0 means all interfaces. Any address but loopback requires a key."""
     port: int = Field(default=8000, ge=0, le=65535)
-    """Port to listen on; 0 takes a free one."""
+    """Port to listen on. 0: any free port."""
     read_keys: Keys = Field(
         default=(),
-        description="Keys, separated by commas, that open what reads. As soon as there is any key, what has none is "
-        f"closed. A key has {KEY_LENGTH} characters or more.",
+        description="Comma-separated keys for read access. Once any key is set, rights without keys are denied. "
+        f"Minimum length: {KEY_LENGTH} characters.",
     )
     write_keys: Keys = ()
-    """Keys that open what writes: users, events, deletion."""
+    """Keys for write access: users, events, deletion."""
     admin_keys: Keys = ()
-    """Keys that open the reload of the model and copies of the store."""
+    """Keys for model reloads and store backups."""
     store: SecretStr = SecretStr("")
-    """Where users' signals are kept: sqlite:///relative.sqlite, sqlite:////absolute/path.sqlite, redis://host:6379/0 or
-    rediss://... Empty: users.sqlite in the system's folder for firstday's data."""
+    """Store of user signals: sqlite:///relative.sqlite, sqlite:////absolute/path.sqlite, redis://host:6379/0 or
+    rediss://... Empty: users.sqlite in firstday's user data directory."""
     sqlite_synchronous: Literal["full", "normal"] = "full"
-    """full: an acknowledged event survives a power cut; normal: it survives a killed process only, and writes wait for
-    no disk."""
+    """full: acknowledged events survive a power cut. normal: they survive only a killed process, but writes do not wait
+    for the disk."""
     redis_prefix: str = Field(default="firstday", max_length=64)
-    """What every key in Redis begins with."""
+    """Prefix of all Redis keys."""
     store_timeout_s: float = Field(default=1.0, gt=0, le=60, allow_inf_nan=False)
-    """Seconds that one call to Redis may take."""
+    """Timeout of a Redis call, in seconds."""
     store_retry_s: float = Field(default=1.0, ge=0, le=60)
-    """Seconds without a call to Redis after one failed; meanwhile answers come without it at once."""
+    """Cool-down after a failed Redis call, in seconds; until then lists are served without stored signals."""
     retention_days: float = Field(default=RETENTION_DAYS, ge=0, le=36500)
-    """Days after which an event or a recorded list is forgotten, counted from its receipt; profile, picks and friends
-    are forgotten so many days after they were last put. 0 keeps all."""
+    """Days to keep an event or a recorded list after receipt. Profile, picks and friends are kept this many days after
+    their last update. 0: no expiry."""
     max_events_per_user: int = Field(default=1000, ge=1, le=100_000)
-    """Events kept of one user: the newest by receipt, of whatever signal but shown; older ones are forgotten."""
+    """Events to keep per user, newest by receipt, for all signals except shown. Older ones are deleted."""
     max_lists_per_user: int = Field(default=20, ge=1, le=10_000)
-    """Lists recorded by record=true that are kept of one user: the newest."""
+    """Newest lists recorded with record=true to keep per user."""
     max_shown_per_user: int = Field(default=500, ge=1, le=100_000)
-    """Events of the signal shown that are kept of one user: the newest by receipt."""
+    """Events of the signal shown to keep per user, newest by receipt."""
     backup_file: str = ""
-    """File to which a SQLite store is copied from time to time, in one step. Empty: no copies."""
+    """File to which a SQLite store is periodically backed up, atomically. Empty: no backups."""
     backup_every_s: PositiveFloat = 86_400.0
-    """Seconds between copies."""
+    """Seconds between backups."""
     purge_every_s: PositiveFloat = 600.0
-    """Seconds between removals of what has expired."""
+    """Seconds between purges of expired data."""
     max_body_bytes: Bytes = 2**20
-    """Largest body of a request, in bytes."""
+    """Maximum size of a request body, in bytes."""
     max_stream_bytes: Bytes = 2**28
-    """Largest stream of events (application/x-ndjson), in bytes."""
+    """Maximum size of an event stream (application/x-ndjson), in bytes."""
     body_timeout_s: PositiveFloat = 10.0
-    """Seconds in which a body must have arrived, or, of a stream, some more of it."""
+    """Seconds to wait for a complete request body, or for the next part of a stream."""
     max_concurrent: Count = 512
-    """Requests in work at once; more are refused with 503 rather than kept waiting."""
+    """Maximum concurrent requests. Further ones are rejected with 503 instead of being queued."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses, separated by commas, of proxies whose X-Forwarded-For names the client."""
+    """Comma-separated addresses of proxies whose X-Forwarded-For header is trusted."""
     model_poll_s: NonNegativeFloat = 0.0
-    """Seconds between looks for a new model in the folder, which is then loaded. 0: only when asked."""
+    """Seconds between checks of the model folder for a new version to load. 0: reload only on request."""
     keep_alive_s: Count = 75
-    """Seconds that an idle connection stays open."""
+    """Seconds before an idle connection is closed."""
     drain_delay_s: NonNegativeFloat = 0.0
-    """Seconds after SIGTERM in which requests are still taken while /readyz says no, so that a proxy can turn away
-    first."""
+    """Seconds after SIGTERM during which requests are still accepted while /readyz returns 503, so that a proxy can
+    divert traffic first."""
     drain_timeout_s: Count = 30
-    """Seconds that requests in work have to finish after SIGTERM."""
+    """Seconds for requests in progress to finish after SIGTERM."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """What is logged."""
+    """Minimum level of log messages."""
     log_format: Literal["auto", "json", "text"] = "auto"
-    """A JSON object or a plain text on each line; auto: text on a terminal, else JSON."""
+    """Log lines as JSON objects or plain text. auto: text on a terminal, otherwise JSON."""
     log_requests: bool = True
-    """Log a line for each request (level info)."""
+    """Log every request (level info)."""
 
     strategy: str = ""
-    """The strategy of lists for which none is asked for. Empty: that of the model, which is `auto` unless it was
-    trained with another one."""
+    """Strategy for requests that name none. Empty: the model's, which is `auto` unless it was trained with another
+    one."""
     experiment: str = ""
-    """An experiment: `onboarding-2026: control=segment*50, treatment=auto*50` answers half of the new users by each
-    strategy. Who came before the store first saw its name takes no part. Empty: none."""
+    """Experiment to run: `onboarding-2026: control=segment*50, treatment=auto*50` serves half of the new users with
+    each strategy. Users already in the store when it first sees the name do not take part. Empty: none."""
     page: bool = True
-    """Serve at / the page on which people try the model. It has no data in it and needs no key; what it asks the
-    service for does."""
+    """Serve the demo page at /. The page itself contains no data and needs no key; its requests to the service do."""
 
     @field_validator("read_keys", "write_keys", "admin_keys", "trusted_proxies", mode="before")
     @classmethod

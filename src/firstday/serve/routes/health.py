@@ -20,23 +20,23 @@ counting = APIRouter(tags=["health"])
 
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Counters in the format of Prometheus.",
+        "description": "Metrics in Prometheus format.",
         "content": {"text/plain": {"schema": {"type": "string"}}},
     }
 }
 
 
-@watching.get("/healthz", summary="Is the process there")
+@watching.get("/healthz", summary="Check liveness")
 async def is_alive() -> HealthAnswer:
-    """Answer as long as the process can; needs no key."""
+    """Return 200 while the process is alive. Needs no key."""
     return HealthAnswer()
 
 
-@watching.get("/readyz", summary="Should requests be sent here")
+@watching.get("/readyz", summary="Check readiness")
 async def is_ready(service: ServiceDep) -> ReadyAnswer:
-    """Answer 200 while the model answers, 503 once the process is about to end; needs no key.
+    """Return 200 while the model is served and 503 once shutdown begins. Needs no key.
 
-    A store that cannot be reached does not make it unready, since lists are still given; it is named.
+    An unreachable store is reported, but does not make the service unready: lists are still served.
     """
     if service.is_draining:
         raise ApiError(503, "draining", "The process is about to end; send requests elsewhere.")
@@ -49,7 +49,7 @@ async def is_ready(service: ServiceDep) -> ReadyAnswer:
     return ReadyAnswer(model=service.holder.current.version, store="ok" if reached else "unavailable")
 
 
-@counting.get("/metrics", summary="Counters for Prometheus", response_class=Response, responses=_TEXT)
+@counting.get("/metrics", summary="Read metrics", response_class=Response, responses=_TEXT)
 async def render_metrics(service: ServiceDep) -> Response:
-    """Return every counter."""
+    """Return all metrics."""
     return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -31,10 +31,10 @@ async def recommend_to_user(
     user_id: UserIdPath,
     parameters: Annotated[ListParameters, Query()],
 ) -> Response:
-    """Return a list from all that is known of the user, who need not be known at all.
+    """Return a list based on everything known about the user. Unknown users get a list, too.
 
-    Where the store does not answer, the list rests on nothing of the user, and `signals_from` says so. With `record` it
-    is kept that the user is shown the list; where it could not be kept, there is the list without a `list_id`.
+    If the store does not respond, the list uses no user data, and `signals_from` says so. With `record`, the list is
+    recorded as shown to the user. If recording fails, the list has no `list_id`.
     """
     # Whether a browser sends the request on behalf of another site.
     is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
@@ -73,11 +73,11 @@ OpenAPI document. docs/operations.md has the gain."""
 @router.post(
     "/recommendations",
     response_model=ListAnswer,
-    summary="Recommend to someone described in the request",
+    summary="Recommend to a user described in the request",
     dependencies=[Depends(need_json)],
 )
 async def recommend_to_signals(service: ServiceDep, request: Request, body: RecommendBody, _query: NoQuery) -> Response:
-    """Return a list from the signals in the body; nothing is read from the store or kept."""
+    """Return a list based on the signals in the body. The store is neither read nor written."""
     signals = StoredUser(body.signals.to_profile()).to_signals()
     return await _answer(
         service, request, Ask(None, signals, body.k, body.strategy, body.keep_used), explain=body.explain

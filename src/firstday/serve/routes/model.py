@@ -34,7 +34,7 @@ async def list_segments(
     served: ModelDep,
     parameters: Annotated[SegmentsParameters, Query()],
 ) -> dict[str, Any]:
-    """Return segments with their size and what their people use."""
+    """Return segments with their size and most used items."""
     rows = describe_segments(served.trained, parameters.items, parameters.offset + parameters.limit)
     return {
         "model": served.version,
@@ -46,10 +46,10 @@ async def list_segments(
 @reading.get("/segments/{segment}", response_model=OneSegmentAnswer, summary="Read one segment")
 async def read_segment(
     served: ModelDep,
-    segment: Annotated[int, Path(ge=0, le=2**31, description="Its number.", examples=[0])],
+    segment: Annotated[int, Path(ge=0, le=2**31, description="Segment number.", examples=[0])],
     parameters: Annotated[SegmentParameters, Query()],
 ) -> dict[str, Any]:
-    """Return a segment's size and what its people use."""
+    """Return the size and most used items of a segment."""
     if segment >= len(served.trained.segments):
         raise ApiError(404, "not_found", f"The model has {len(served.trained.segments):,} segments, from 0.")
     return {"model": served.version, **vars(describe_segment(served.trained, segment, parameters.items))}
@@ -57,7 +57,7 @@ async def read_segment(
 
 @reading.get("/items", response_model=ItemsAnswer, summary="Find items by title")
 async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
-    """Return the item of that id, then those whose titles hold the text, most used first."""
+    """Return the item with this id, then items whose titles contain the text, most used first."""
     items = [
         {**served.name_item(item), "share_of_everyone": served.trained.popularity[item]}
         for item in islice(served.find_items(parameters.query), parameters.limit)
@@ -67,7 +67,7 @@ async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Qu
 
 @reading.get("/model", response_model=ModelAnswer, summary="Describe the model")
 async def describe_model(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
-    """Return what the model is, what it knows and how well it did."""
+    """Return the model's version, contents, settings and metrics."""
     model = served.trained
     return {
         "model": served.version,
@@ -89,11 +89,11 @@ async def describe_model(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
     }
 
 
-@admin.post("/model/reload", summary="Load the model's folder again")
+@admin.post("/model/reload", summary="Reload the model folder")
 async def reload_model(service: ServiceDep, _query: NoQuery) -> ReloadAnswer:
-    """Verify and warm what the folder holds now, then swap it in; requests in work finish on the old one.
+    """Validate and warm up the model in the folder, then swap it in. Requests in progress finish on the old model.
 
-    Where it cannot be used the answer is 409 and says why, and the old one goes on answering.
+    If the new model is unusable, the response is 409 with the reason, and the old model stays in use.
     """
     before = service.holder.current.version
     try:

@@ -25,9 +25,9 @@ MAX_VALUES = 500
 router = APIRouter(prefix="/v1", tags=["newcomers"])
 
 
-@router.get("/profile", response_model=ProfileAnswer, summary="What a newcomer may say of themselves")
+@router.get("/profile", response_model=ProfileAnswer, summary="List profile fields for newcomers")
 async def read_profile(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
-    """Return the profile columns that the model knows, with the values of warm users."""
+    """Return the profile columns known to the model, with the values of warm users."""
     groups, known = served.trained.profile_groups, served.trained.catalogue.groups
     ages = np.flatnonzero(groups["age"].sizes if "age" in groups else ())
     return {
@@ -48,9 +48,12 @@ def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict
     }
 
 
-@router.get("/map", response_model=MapAnswer, summary="All segments in two dimensions")
+@router.get("/map", response_model=MapAnswer, summary="Map segments in two dimensions")
 async def read_map(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
-    """Return where the segments lie by the two directions in which they differ most, and what sets each apart."""
+    """Return all segments, projected onto two dimensions, with their most distinctive items.
+
+    The dimensions are the two directions in which the segments differ most.
+    """
     drawn = await asyncio.to_thread(lambda: served.segment_map)
     segments = [
         {**vars(row), **_place(drawn.places[row.number]), "radius": drawn.radii[row.number]}
@@ -59,13 +62,13 @@ async def read_map(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
     return {"model": served.version, "everyone": _place(drawn.everyone), "kept": drawn.kept, "segments": segments}
 
 
-@router.get("/users/{user_id}/segments", response_model=NearAnswer, summary="The segments near to a user")
+@router.get("/users/{user_id}/segments", response_model=NearAnswer, summary="List segments near a user")
 async def read_near_segments(
     service: ServiceDep, user_id: UserIdPath, parameters: Annotated[NearParameters, Query()]
 ) -> dict[str, Any]:
-    """Return the segments that speak for a user, each with its weight and its list, and the user's place on the map.
+    """Return the segments near a user, with weights and lists, and the user's location on the map.
 
-    Weights are those of `soft_segments`. Where nothing is known of the user there are none.
+    Weights are those of `soft_segments`. If nothing is known about the user, no segments are returned.
     """
     signals, source = await service.lists.read_signals(user_id)
     served = service.holder.current

@@ -18,15 +18,15 @@ from firstday.serve.service import ServiceDep
 router = APIRouter(prefix="/v1", tags=["model"])
 
 
-@router.get("/onboarding", response_model=OnboardingAnswer, summary="Ask the next question of the questionnaire")
+@router.get("/onboarding", response_model=OnboardingAnswer, summary="Get the next onboarding question")
 async def next_question(service: ServiceDep, parameters: Annotated[OnboardingParameters, Query()]) -> dict[str, Any]:
-    """Return the item whose answer would tell most about the newcomer's segment, given the answers so far.
+    """Return the most informative question about the newcomer's segment, given the answers so far.
 
-    Questions are about the most used items, or the members of another `entity`, such as artists, by their names. With
-    `k` there is also a list of what those use who would have answered alike, in which noes count as well: a strategy's
-    list knows of yeses alone. What a named user used or banned is neither in it nor asked about. Keep a yes by putting
-    it among the user's picks, or as an event with the signal onboarding. Where the store does not answer, only the
-    answers in the request count, and `signals_from` says so.
+    Questions are about the most used items, or about members of another `entity`, such as artists. With `k`, the
+    response includes a list of items used by those who would have answered alike. It uses yes and no answers, whereas a
+    strategy's list uses yes answers only. With `user_id`, items that the user used or banned are excluded from the list
+    and the questions. To store a yes answer, add it to the user's picks or send an event with the signal onboarding. If
+    the store does not respond, only the answers in the request count, and `signals_from` says so.
     """
     served = service.holder.current
     entity, catalogue = parameters.entity, served.trained.catalogue

@@ -11,11 +11,11 @@ from firstday.serve.service import ServiceDep
 admin = APIRouter(prefix="/v1", tags=["store"])
 
 
-@admin.post("/store/backup", summary="Copy the store now")
+@admin.post("/store/backup", summary="Back up the store")
 async def back_up_store(service: ServiceDep, _query: NoQuery) -> BackupAnswer:
-    """Copy a SQLite store to the file that the settings name, in one step, while lists and writes go on.
+    """Atomically copy a SQLite store to the configured backup file, without blocking reads or writes.
 
-    `firstday export` reads the copy. Where the settings name no file, and with Redis, the answer is 409.
+    `firstday export` reads the copy. If no backup file is configured, or the store is Redis, the response is 409.
     """
     if not service.settings.backup_file:
         raise ApiError(409, "no_backup_file", "No file is set for copies; set FIRSTDAY_SERVE_BACKUP_FILE, and restart.")

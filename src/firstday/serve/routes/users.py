@@ -34,15 +34,15 @@ from firstday.serve.store.base import Event, Profile, StoredUser, StoreError
 reading = APIRouter(prefix="/v1", tags=["users"])
 writing = APIRouter(prefix="/v1", tags=["users"])
 
-UserIdPath = Annotated[UserIdText, Path(description="The caller's id of the user.", examples=["u-4711"])]
+UserIdPath = Annotated[UserIdText, Path(description="Your user id.", examples=["u-4711"])]
 
 
-@writing.put("/users/{user_id}", summary="Put a user's profile, picks and friends", dependencies=[Depends(need_json)])
+@writing.put("/users/{user_id}", summary="Set a user's profile, picks and friends", dependencies=[Depends(need_json)])
 async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody, _query: NoQuery) -> PutAnswer:
-    """Replace what the user said while registering; their events stay. Durable when answered.
+    """Replace the user's registration data; events are unchanged. Durable once this responds.
 
-    The form is that of `POST /v1/recommendations`. Interactions and what was shown count as if they were put again each
-    time; events are the better form for what has a time.
+    The body has the same form as in `POST /v1/recommendations`. Its interactions and impressions count as received anew
+    on every call. Send anything that has a timestamp as an event instead.
     """
     profile = body.to_profile()
     await service.store.put(user_id, profile)
@@ -57,7 +57,7 @@ _LINES = (
     '{"event_id": "e-2", "user_id": "u-12", "entity_id": 81, "timestamp": "2026-01-31T12:00:00Z"}\n'
 )
 _STREAM_BODY = {
-    "schema": {"type": "string", "description": "An event, as a JSON object, on each line; any number of them."},
+    "schema": {"type": "string", "description": "One event per line, as a JSON object; any number of lines."},
     "examples": {"lines": {"summary": "Two events", "value": _LINES}},
 }
 
@@ -65,18 +65,18 @@ _STREAM_BODY = {
 @writing.post(
     "/events",
     response_model=StreamAnswer | EventsAnswer,
-    summary="Tell what users did",
+    summary="Add events",
     dependencies=[Depends(need_json)],
     openapi_extra={"requestBody": {"content": {"application/x-ndjson": _STREAM_BODY}}},
 )
 async def add_events(service: ServiceDep, body: EventsBody, _query: NoQuery) -> Response:
-    """Take a batch of events, all or none; send it again where the answer did not arrive.
+    """Store a batch of events, all or none. Retry if no response arrives.
 
-    An event is known by its `event_id` together with its `user_id`: one that the user has already is left as it is.
-    When this answers, the events are durable and the next list heeds them.
+    Events are identified by `event_id` and `user_id`; an event that the user already has is left unchanged. Once this
+    responds, the events are durable and the next list takes them into account.
 
-    As `application/x-ndjson`, an event on each line, a body may be far larger. Then a line that is no event is refused
-    by itself, with its number, and all others are kept, a thousand at a time.
+    A body of type `application/x-ndjson`, with one event per line, may be much larger. Invalid lines are rejected
+    individually, with their numbers, and all others are stored, a thousand at a time.
     """
     events = [event.to_event() for event in body.events]
     accepted, unknown = await _keep(service, events)
@@ -141,17 +141,17 @@ async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[
     return accepted, unknown
 
 
-@reading.get("/users/{user_id}", response_model=UserAnswer, summary="Read everything known of a user")
+@reading.get("/users/{user_id}", response_model=UserAnswer, summary="Read everything known about a user")
 async def read_user(service: ServiceDep, user_id: UserIdPath, _query: NoQuery) -> dict[str, Any]:
-    """Return profile, picks, friends, events and what was shown; 404 where nothing is known."""
+    """Return profile, picks, friends, events and impressions; 404 if nothing is known about the user."""
     (user,) = await service.store.read([user_id])
     if not user.is_known:
         raise ApiError(404, "not_found", "Nothing is known of this user.")
     return {"user_id": user_id, **vars(user.profile or Profile()), **vars(user)}
 
 
-@writing.delete("/users/{user_id}", status_code=204, summary="Forget a user")
+@writing.delete("/users/{user_id}", status_code=204, summary="Delete a user")
 async def delete_user(service: ServiceDep, user_id: UserIdPath, _query: NoQuery) -> Response:
-    """Remove everything known of a user; the answer is the same where nothing was."""
+    """Delete everything known about a user. The response is the same if nothing was stored."""
     await service.store.delete(user_id)
     return Response(status_code=204)
