@@ -1,7 +1,7 @@
 """Contribution of each component of `blend`, and the defaults that leave-one-dataset-out selection would choose.
 
-python benchmarks/components.py --data ../shared/data                          all sets
-python benchmarks/components.py --data ../shared/data --only online-retail --only movielens-100k
+python benchmarks/components.py --data data                          all sets
+python benchmarks/components.py --data data --only online-retail --only movielens-100k
 
 Renews docs/results/components.json and blend-defaults.json. Networks are trained once per cut-off or seed; the weights
 of `blend` are refitted without each component in turn, and with other values of each default. Prints P@10 and P@50 of

@@ -1,8 +1,8 @@
 """Judge every strategy, tuned baselines and the paper's own settings on the six datasets, for the figures in docs.
 
-python benchmarks/real_data.py --data ../shared/data                            all sets
-python benchmarks/real_data.py --data ../shared/data --only online-retail --only movietweetings
-python benchmarks/real_data.py --data ../shared/data --only deezer-europe --on-record ease --on-record als_fold_in
+python benchmarks/real_data.py --data data                            all sets
+python benchmarks/real_data.py --data data --only online-retail --only movietweetings
+python benchmarks/real_data.py --data data --only deezer-europe --on-record ease --on-record als_fold_in
 
 Datasets with timestamps are judged at their cut-offs, the others with several seeds. Options of baselines are chosen on
 the validation users of the first training, and kept; cold users are used only for the final evaluation.

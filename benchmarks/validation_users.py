@@ -1,6 +1,6 @@
 """Which past newcomers to validate on, a sample of all times or the newest; on logs with registration times.
 
-python benchmarks/validation_users.py --data ../shared/data --only movietweetings --only online-retail
+python benchmarks/validation_users.py --data data --only movietweetings --only online-retail
 
 Prints the precision of `auto` and `blend` with both, and the paired difference over users with its interval.
 """

@@ -292,5 +292,5 @@ def test_the_page_has_every_row_and_escapes_names(page: Path, standings: Standin
         assert text.count(f"<bdi>{row.strategy}</bdi>") == 2
         assert f"{row.precision:.1f} <small>{row.precision_ci[0]:.1f} to {row.precision_ci[1]:.1f}</small>" in text
     assert standings.split[:12] in text
-    assert text.count("Vectors were brought along") == 1
+    assert text.count("Precomputed embeddings (the table") == 1
     assert "(chosen in its run)" in text

@@ -68,11 +68,11 @@ def test_the_table_of_auto_has_classes_that_can_occur_and_says_plainly_whom_it_w
 
 def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny: Recommender, folder: Path) -> None:
     manifest = read_manifest(folder)
-    limit = "they were brought along, and what they have seen cannot be known here"
+    limit = "they are precomputed, and may have been trained on any data"
     assert "| Vectors | by als, 2 numbers each |" in write_markdown(tiny.model, manifest)
     manifest = {**manifest, "data": {**manifest["data"], "vectors": "precomputed"}}
     text = write_markdown(tiny.model, manifest)
-    assert "| Vectors | brought along, 2 numbers each |" in text
+    assert "| Vectors | precomputed, 2 numbers each |" in text
     assert limit in text
 
 

@@ -1,4 +1,4 @@
-"""Items without a vector of those brought along: in no list, whatever the strategy, and all else of them counts."""
+"""Items without a precomputed vector are in no list, whatever the strategy; everything else about them counts."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ MINUS, HEAD_MINUS, RATIO = "precision_minus:", f"{HEAD_METRICS[0]}_minus:", "pre
 ROUTE = "route:"
 """Prefixes of the metrics that name another strategy or a route."""
 UNKNOWN_VECTORS = (
-    "Vectors were brought along (the table embeddings): what they were learned from cannot be known here. If they have "
-    "seen what cold users did after day one, the figures flatter."
+    "Precomputed embeddings (the table embeddings): if they were trained on what cold users did after day one, results "
+    "are inflated."
 )
 """Caveat for evaluations with precomputed embeddings."""
 MINUS_OTHERS, OF_OTHERS = "precision_minus_others", "precision_of_others"

@@ -135,7 +135,7 @@ class Standings(_Value):
     seeds, k, protocol, n_users, n_items, n_warm, n_cold
         How it was judged; warm and cold users of one seed.
     precomputed
-        Whether vectors were brought along, of which nobody here knows what they were learned from.
+        Whether vectors are precomputed, so that the data they were trained on is unknown.
     runs, rows
         What was run, and one row for each method.
     """

@@ -61,7 +61,7 @@ def method_of_vectors(model: TrainedModel, data: Mapping[str, Any]) -> str:
 
 def _describe_making(model: TrainedModel, manifest: Mapping[str, Any]) -> Table:
     method = method_of_vectors(model, manifest.get("data", {}))
-    given = "brought along" if method == "precomputed" else f"by {method}"
+    given = "precomputed" if method == "precomputed" else f"by {method}"
     features = manifest["features"]
     return (
         ("Vectors", f"{given}, {model.dimensions:,} numbers each"),
@@ -146,7 +146,7 @@ def _limits(model: TrainedModel, data: Mapping[str, Any]) -> list[str]:
     if data.get("protocol") == "sampled":
         limits.append("Time: day ones were drawn at random, since the data has no clock; real ones may be harder.")
     if method_of_vectors(model, data) == "precomputed":
-        limits.append("Knowing its vectors: they were brought along, and what they have seen cannot be known here.")
+        limits.append("Knowing its vectors: they are precomputed, and may have been trained on any data.")
     return limits
 
 
