@@ -181,8 +181,8 @@ class TrainedModel:
     shown_counts
         How often each segment was shown an item, and used it after that; None where the tables have no impressions.
     trend
-        How much likelier each item is used of late than over the whole log, a logarithm, float32, shape (n_items,);
-        None without a clock.
+        Weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,), see
+        `firstday.training.trend`; None without timestamps.
     """
 
     config: Config

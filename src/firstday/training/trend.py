@@ -1,4 +1,8 @@
-"""Trend of each item: recent use relative to the whole log."""
+"""Trend of each item: recent use relative to the whole log.
+
+`blend` adds it to the components that are logarithms of shares. It is measured after all weights are chosen: validation
+users registered at any time, and the trend at the end of the log would reveal what they went on to use.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ TREND_DAYS = 7
 TREND_WEIGHT = 0.5
 """Exponent of the trend; 1 would assume that everybody's habits change as total use does."""
 TREND_SMOOTHING = 50.0
-"""Pseudo-uses added to the recent ones, distributed like all uses."""
+"""Total number of pseudo-uses added to the recent ones, distributed over the items like all uses."""
 
 
 def measure_trend(dataset: Dataset, split: Split, config: Config) -> np.ndarray | None:
