@@ -24,8 +24,8 @@ def check_strategy(
 ) -> None:
     """Check that a strategy meets the contract of all strategies.
 
-    Every user gets k distinct items (or all that are left, if fewer), best first, none of them used, banned or unlisted.
-    Lists are deterministic: they depend neither on the other users of the query nor on k.
+    Every user gets k distinct items, or all that are left if fewer, best first, none of them used, banned or unlisted.
+    Lists are deterministic, and depend neither on the other users of the query nor on k.
 
     Parameters
     ----------

@@ -127,7 +127,10 @@ def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None
     ("name", "sentence"),
     [
         ("last", r"^methods: 'last' learns nothing; take it out, and name it as a strategy\.$"),
-        ("lats", r"^methods: 'lats' is unknown; choose one of dropoutnet, melu, .*ease.*, or add your own with --plugin"),
+        (
+            "lats",
+            r"^methods: 'lats' is unknown; choose one of dropoutnet, melu, .*ease.*, or add your own with --plugin",
+        ),
     ],
 )
 def test_a_method_that_cannot_be_trained_is_told(name: str, sentence: str) -> None:

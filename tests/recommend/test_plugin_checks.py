@@ -131,7 +131,9 @@ def test_an_error_is_told_with_its_line_and_its_cause(tiny: Recommender) -> None
 
 def test_what_was_not_learned_is_told(tiny: Recommender) -> None:
     register(StrategySpec(name="bro", describe="Has no fit.", recommend=lambda query: query.learned("bro")))
-    with pytest.raises(ConfigError, match=r"^learned: this model holds nothing of 'bro'; give that method a fit or a search"):
+    with pytest.raises(
+        ConfigError, match=r"^learned: this model holds nothing of 'bro'; give that method a fit or a search"
+    ):
         tiny.recommend({}, K, "bro")
 
 

@@ -181,8 +181,8 @@ class TrainedModel:
     shown_counts
         How often each segment was shown an item, and used it after that; None where the tables have no impressions.
     trend
-        Weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,), see
-        `firstday.training.trend`; None without timestamps.
+        Weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,); None
+        without timestamps.
     """
 
     config: Config

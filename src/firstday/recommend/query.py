@@ -243,7 +243,10 @@ class Query:
             The model holds no value of that method.
         """
         if name not in self.model.learned:
-            raise ConfigError(f"learned: this model holds nothing of {name!r}; give that method a fit or a search, and train a model with methods = [{name!r}].")
+            raise ConfigError(
+                f"learned: this model holds nothing of {name!r}; give that method a fit or a search, and train a model "
+                f"with methods = [{name!r}]."
+            )
         return self.model.learned[name]
 
     def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:

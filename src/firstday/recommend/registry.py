@@ -161,7 +161,8 @@ def check_judged(names: Iterable[str]) -> None:
 
 
 def _unknown(name: str, names: tuple[str, ...]) -> ConfigError:
-    how = "" if set(names) - our_names() - {PAPER_SEGMENT} else "; add your own with --plugin MODULE or firstday.register"
+    has_others = set(names) - our_names() - {PAPER_SEGMENT}
+    how = "" if has_others else "; add your own with --plugin MODULE or firstday.register"
     return ConfigError(f"strategy: {name!r} is unknown{hint_at(name, names)}; choose of {', '.join(names)}{how}.")
 
 
