@@ -129,6 +129,17 @@ def test_an_error_is_told_with_its_line_and_its_cause(tiny: Recommender) -> None
         tiny.recommend({}, K, "bro")
 
 
+def test_an_error_of_any_function_is_told(tiny: Recommender) -> None:
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError("no")
+
+    answers = listing([2, 3, 4, 1])
+    for step in ("reads", "rescale"):
+        register(StrategySpec(name="bro", describe="Fails.", recommend=answers, **{step: fail}))  # type: ignore[arg-type]
+        with pytest.raises(FirstdayError, match=rf"^strategy 'bro': its {step} raised ZeroDivisionError: no \(test_"):
+            tiny.recommend({}, K, "bro")
+
+
 def test_what_was_not_learned_is_told(tiny: Recommender) -> None:
     register(StrategySpec(name="bro", describe="Has no fit.", recommend=lambda query: query.learned("bro")))
     with pytest.raises(

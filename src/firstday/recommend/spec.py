@@ -257,7 +257,8 @@ class StrategySpec(Method):
     Parameters
     ----------
     recommend
-        Answers a query. Leaves the route empty for users about whom it knows nothing that it can use.
+        Answers a query. The route is the strategy's name, or empty for users about whom it knows nothing that it can
+        use; they get a fallback. Lists with another route have no scale (``score``).
     explain
         One sentence for end users about the basis of a list; defaults to `describe`.
     reason
