@@ -45,6 +45,7 @@ DEFAULTS: dict[str, tuple[ModuleType, str, tuple[float, ...]]] = {
     "penalty of ease": (ease, "REGULARIZATION", (100.0, 300.0, 1000.0)),
     "days of the trend": (trend, "TREND_DAYS", (7, 14, 30)),
     "weight of the trend": (trend, "TREND_WEIGHT", (0.0, 0.25, 0.5, 1.0)),
+    "smoothing of the trend": (trend, "TREND_SMOOTHING", (0.05, 0.25, 1.0)),
 }
 """Module and name of each default, and the values to try, including the current one."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from firstday.errors import ConfigError
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import register
@@ -18,6 +19,11 @@ CALLS: list[int] = []
 
 
 pytestmark = pytest.mark.usefixtures("as_it_was")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a strategy learns."""
 
 
 def rank_by(score: Callable[[Query, np.ndarray], np.ndarray]) -> Callable[[Query], Answer]:
@@ -54,6 +60,12 @@ def test_a_broken_promise_is_told(recommend: Callable[[Query], Answer], fault: s
     register(StrategySpec(name="mine", describe="Breaks a promise.", recommend=recommend))
     with pytest.raises(AssertionError, match=f"^the strategy {fault}"):
         check_strategy(tiny, "mine", k=3)
+
+
+def test_a_strategy_that_was_not_trained_is_refused(tiny: Recommender) -> None:
+    register(StrategySpec(name="mine", describe="Learns.", recommend=len, fit=len, value=Learned))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"^strategy: mine needs a model trained with methods = \['mine'\]"):
+        check_strategy(tiny, "mine")
 
 
 def test_who_keeps_them_passes(tiny: Recommender) -> None:

@@ -1,4 +1,4 @@
-"""Contract tests for strategies, built-in and third-party: call `check_strategy` in a test of your method."""
+"""Conformance test of strategies, built-in and third-party: call `check_strategy` in a test of your method."""
 
 from __future__ import annotations
 
@@ -13,48 +13,56 @@ from firstday.features.signals import Signals
 from firstday.recommend.plugin_checks import check_answer
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.registry import find_strategy
+from firstday.recommend.registry import find_strategy, refuse_without
 
 N_USERS = 30
-"""Number of users with signals in `make_users`."""
+"""Number of users with signals or profile values in `make_users`."""
 
 
 def check_strategy(
     recommender: Recommender, strategy: str, users: Sequence[Signals] | None = None, *, k: int = 10, seed: int = 0
 ) -> None:
-    """Check a strategy against the contract of all strategies.
+    """Check that a strategy meets the contract of all strategies.
 
-    Every user gets k distinct items, best first, or all that are left in the catalogue; no item is used, banned or
-    unlisted. The list does not depend on repetition, on the other users in the query, or on the length requested.
+    Every user gets k distinct items, or all that are left if fewer, best first, none of them used, banned or unlisted.
+    Lists are deterministic, and depend neither on the other users of the query nor on k.
 
     Parameters
     ----------
     recommender
-        Model that can answer by the strategy; one trained on a few hundred users is enough.
+        A model that supports the strategy; one trained on a few hundred users is enough.
     strategy
-        Registered name of the strategy.
+        Name of the strategy, which must be registered: see `firstday.register`.
     users
-        Users to recommend to; by default users of all kinds (`make_users`).
+        Users to recommend to. Defaults to random users: some without signals, some with many, and some with signals
+        that the model does not know.
     k
         Length of the lists.
     seed
-        Seed of the default users.
+        Seed of the random users.
 
     Raises
     ------
     AssertionError
         The strategy violates the contract.
+    ConfigError
+        The strategy is not registered, or the model lacks what it needs.
     FirstdayError
-        The strategy raises an error, or does not return a valid `Answer`.
+        The strategy raises an exception or returns an invalid `Answer`.
 
     Examples
     --------
-    >>> check_strategy(fd.train(dataset, config), "my_strategy")  # doctest: +SKIP
+    A strategy that learns must be named in `methods`:
+
+    >>> fd.register(MY_STRATEGY)  # doctest: +SKIP
+    >>> recommender = fd.train(dataset, config.override("methods", ["my_strategy"]))  # doctest: +SKIP
+    >>> check_strategy(recommender, "my_strategy")  # doctest: +SKIP
     """
     model = recommender.model
     signals, _ = model.read_signals(make_users(model, seed) if users is None else users)
     query = Query(model, signals, min(k, model.n_items))
     spec = find_strategy(strategy)
+    refuse_without(strategy, spec.lacks(model))
     check_answer(spec.label, spec.recommend(query), query)
     answer = answer_all(query, strategy)
     _check_lists(query, answer)
@@ -87,7 +95,7 @@ def check_strategy(
 
 
 def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
-    """Return users of all kinds for a model: without signals, with many, and with unknown signals only."""
+    """Return random users: without signals, with many, and with signals that the model does not know."""
     rng, catalogue = np.random.default_rng(seed), model.catalogue
     items = catalogue.items
 
@@ -115,7 +123,7 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
 
 
 def _check_lists(query: Query, answer: Answer) -> None:
-    """Check that every user has a route and a full list of distinct available items, best first."""
+    """Check that each user has a route and a list of distinct permitted items, as long as possible, best first."""
     model = query.model
     closed, n_ranked = query.without_impressions.excluded, answer.count_ranked()
     for row, items in enumerate(answer.items):
@@ -127,11 +135,11 @@ def _check_lists(query: Query, answer: Answer) -> None:
         _demand(not np.isin(listed, unavailable).any(), f"lists {of_user} an item that is used, banned or unlisted")
         _demand(len(listed) == min(query.k, model.n_items - len(unavailable)), f"list {of_user} is short")
         scores = answer.scores[row, : n_ranked[row]]
-        falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # sampled lists are in sampling order
+        falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # drawn items are in drawing order
         _demand(bool(np.isfinite(scores).all() and falls), f"scores {of_user} rise along the list, or are not finite")
 
 
 def _demand(holds: bool, fault: str) -> None:
-    """Raise AssertionError unless the condition holds; an `assert` would be removed by python -O."""
+    """Raise AssertionError with a message unless a condition holds; `assert` is disabled by python -O."""
     if not holds:
         raise AssertionError(f"the strategy {fault}.")

@@ -1,4 +1,4 @@
-"""The method of docs/api.md works: what the young use goes to the young."""
+"""The methods of docs/api.md work."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ import polars as pl
 import pytest
 
 import firstday as fd
+from firstday.testing import check_strategy
 from tests.docs.examples import ROOT
 
 pytestmark = pytest.mark.usefixtures("as_it_was")
 
 
-def test_a_method_learns_from_profiles() -> None:
-    code = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert code is not None
+def run_example(number: int) -> dict[str, Any]:
+    """Return the names that an example of the page defines."""
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     scope: dict[str, Any] = {"dataclass": dataclass, "np": np, "fd": fd, "__name__": __name__}
-    exec(code.group(1), scope)
-    fd.register(scope["BY_AGE"])
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[number], scope)
+    return scope
+
+
+def train_groups(method: str) -> fd.Recommender:
+    """Train a method on the young, who use items 0 to 11, and the old, who use 12 to 23."""
     young, old = np.arange(12), np.arange(12, 24)
     rng = np.random.default_rng(0)
     used = {user: rng.choice(young if user < 40 else old, 8, replace=False).tolist() for user in range(80)}
@@ -31,7 +36,7 @@ def test_a_method_learns_from_profiles() -> None:
             [(user, item) for user, items in used.items() for item in items], ["user_id", "item_id"], orient="row"
         ),
     }
-    config = fd.Config(threads=1, methods=("by_age",)).override(
+    config = fd.Config(threads=1, methods=(method,)).override(
         {
             "cold_model.hidden": (8,),
             "cold_model.epochs": 1,
@@ -40,8 +45,24 @@ def test_a_method_learns_from_profiles() -> None:
             "recommend.warm_users": 0,
         }
     )
-    recommender = fd.train(fd.load(tables), config, progress=None)
-    for age, items in ((24, young), (47, old)):
+    return fd.train(fd.load(tables), config, progress=None)
+
+
+def test_a_method_learns_from_profiles() -> None:
+    fd.register(run_example(0)["BY_AGE"])
+    recommender = train_groups("by_age")
+    for age, items in ((24, range(12)), (47, range(12, 24))):
         answer = recommender.recommend({"age": age}, 5, "by_age")
         assert answer.route == "by_age"
-        assert {item.item_id for item in answer.items} <= set(items.tolist())
+        assert {item.item_id for item in answer.items} <= set(items)
+
+
+def test_a_method_with_options_is_tuned_and_keeps_all_promises() -> None:
+    fd.register(run_example(1)["PAIRS"])
+    recommender = train_groups("pairs")
+    assert set(recommender.model.facts["metrics"]["options"]["pairs"]["options"]) == {"min_items", "power"}
+    check_strategy(recommender, "pairs")
+    for used, items in ((0, range(12)), (12, range(12, 24))):
+        answer = recommender.recommend({"interactions": [("stream", "item", used)]}, 5, "pairs")
+        assert answer.route == "pairs"
+        assert {item.item_id for item in answer.items} <= set(items)

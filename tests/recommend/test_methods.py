@@ -15,6 +15,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import (
+    find_learner,
     find_strategy,
     load_plugin,
     register,
@@ -120,6 +121,22 @@ def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None
     assert with_methods_of(Config(), ["popular", "learning"]).methods == ("learning",)
     with pytest.raises(ConfigError, match=r"^strategy: learning needs a model trained with methods = \['learning'\]"):
         tiny.recommend(Signals(age=40), 3, "learning")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("last", r"^methods: 'last' learns nothing; take it out, and name it as a strategy\.$"),
+        (
+            "lats",
+            r"^methods: 'lats' is unknown; choose one of dropoutnet, melu, .*ease.*, or add your own with --plugin",
+        ),
+    ],
+)
+def test_a_method_that_cannot_be_trained_is_told(name: str, sentence: str) -> None:
+    register(LAST)
+    with pytest.raises(ConfigError, match=sentence):
+        find_learner(name)
 
 
 def test_method_named_twice_is_trained_once() -> None:

@@ -104,6 +104,16 @@ def test_lists_that_can_be_shown_go_through(tiny: Recommender) -> None:
     assert tiny.recommend({}, K, "bro").route == "popular"
 
 
+def test_a_fallback_is_certain_of_its_items(tiny: Recommender) -> None:
+    def recommend(query: Query) -> Answer:
+        nothing = np.zeros((query.n_users, query.k), dtype=np.float32)
+        routes = np.full(query.n_users, "", dtype=object)
+        return Answer(np.full(nothing.shape, -1, dtype=np.int32), nothing, routes, propensities=nothing)
+
+    register(StrategySpec(name="bro", describe="Draws for nobody.", recommend=recommend))
+    assert [item.propensity for item in tiny.recommend({}, K, "bro").items] == [1.0] * K
+
+
 def test_an_error_is_told_with_its_line_and_its_cause(tiny: Recommender) -> None:
     register(StrategySpec(name="bro", describe="Fails.", recommend=divide))
     line = divide.__code__.co_firstlineno + 2
@@ -119,9 +129,22 @@ def test_an_error_is_told_with_its_line_and_its_cause(tiny: Recommender) -> None
         tiny.recommend({}, K, "bro")
 
 
+def test_an_error_of_any_function_is_told(tiny: Recommender) -> None:
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError("no")
+
+    answers = listing([2, 3, 4, 1])
+    for step in ("reads", "rescale"):
+        register(StrategySpec(name="bro", describe="Fails.", recommend=answers, **{step: fail}))  # type: ignore[arg-type]
+        with pytest.raises(FirstdayError, match=rf"^strategy 'bro': its {step} raised ZeroDivisionError: no \(test_"):
+            tiny.recommend({}, K, "bro")
+
+
 def test_what_was_not_learned_is_told(tiny: Recommender) -> None:
     register(StrategySpec(name="bro", describe="Has no fit.", recommend=lambda query: query.learned("bro")))
-    with pytest.raises(ConfigError, match=r"^learned: this model holds nothing of 'bro'; give that method a fit"):
+    with pytest.raises(
+        ConfigError, match=r"^learned: this model holds nothing of 'bro'; give that method a fit or a search"
+    ):
         tiny.recommend({}, K, "bro")
 
 
@@ -213,6 +236,9 @@ def test_a_fit_that_fails_is_told(fit: Any, sentence: str) -> None:
         learn_methods(replace(data, config=data.config.override("methods", ("bro",))), validation, Stops().watch)
 
 
+SEARCH = OptionSearch(grid={"power": (0.5, 1.0)}, prepare=lambda _: divide)
+
+
 class Plain:
     """No dataclass."""
 
@@ -236,6 +262,24 @@ class Thawed:
         (
             lambda: ColdModelSpec(name="bro", title="", describe="", fit=lambda *_: None, value=Thawed),
             r"^cold model 'bro': its value is no frozen dataclass",
+        ),
+        (
+            lambda: StrategySpec(
+                name="bro", describe="", recommend=divide, fit=lambda *_: None, value=Vectors, search=SEARCH
+            ),
+            r"^strategy 'bro': has both a fit and a search; give one of them\.$",
+        ),
+        (
+            lambda: OptionSearch(grid={"power": 0.5}, prepare=lambda _: divide),  # type: ignore[dict-item]
+            r"^power: its grid is 0\.5; give a tuple of at least one value\.$",
+        ),
+        (
+            lambda: OptionSearch(grid={"power": ()}, prepare=lambda _: divide),
+            r"^power: its grid is \(\); give a tuple of at least one value\.$",
+        ),
+        (
+            lambda: OptionSearch(grid={"power": ([0], 1)}, prepare=lambda _: divide),
+            r"^power: its grid holds \[0\]; give numbers, strings or tuples\.$",
         ),
         (
             lambda: StrategySpec(name="my method", describe="", recommend=divide),

@@ -87,7 +87,7 @@ def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         find_strategy("psychic")
     known = ", ".join(strategy_names())
-    advice = f"choose of {known}; a method of yours needs --plugin MODULE."
+    advice = f"choose of {known}; add your own with --plugin MODULE or firstday.register."
     assert str(caught.value) == f"strategy: 'psychic' is unknown; {advice}"
 
 

@@ -183,6 +183,11 @@ def test_options_of_the_configuration_are_not_searched(world: Dataset, split: Sp
     assert str(caught.value) == sentence
 
 
+def test_an_option_of_none_is_fixed_and_a_window_of_none_is_the_default() -> None:
+    chosen: dict[str, Any] = {"power": None, "min_items": 2, "window_days": None}
+    assert with_options(Config(), {"mine": chosen}).plugins == {"mine": {"power": None, "min_items": 2}}
+
+
 def test_methods_learn_from_everyone_and_may_leave_those_with_few_items_out(
     world: Dataset, recommender: Recommender
 ) -> None:

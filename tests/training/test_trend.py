@@ -39,8 +39,9 @@ def test_the_trend_compares_the_last_days_with_all() -> None:
     nobody = Cohort(np.zeros(0, np.int64), {}, SparseRows.empty(0, 2), np.zeros(0, np.int64))
     window = Window(np.zeros(40, np.int64), np.full(40, int(END.timestamp() * 1e6)))
     split = Split(np.arange(40), dataset.actions(window)[0], (), nobody, nobody, warm_window=window)
-    old = TREND_SMOOTHING * 40 / 70 / (30 + TREND_SMOOTHING)
-    new = (30 + TREND_SMOOTHING * 30 / 70) / (30 + TREND_SMOOTHING)
+    n_pseudo = 2 * TREND_SMOOTHING
+    old = n_pseudo * 40 / 70 / (30 + n_pseudo)
+    new = (30 + n_pseudo * 30 / 70) / (30 + n_pseudo)
     expected = TREND_WEIGHT * np.log([old / (40 / 70), new / (30 / 70)])
     assert TREND_DAYS < 60
     trend = measure_trend(dataset, split, config)

@@ -181,8 +181,8 @@ class TrainedModel:
     shown_counts
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
     trend
-        Damped log-ratio of each item's recent share of uses to its share over the whole log, float32, shape (n_items,);
-        None for data without a clock.
+        Weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,); None
+        without timestamps.
     """
 
     config: Config

@@ -196,7 +196,7 @@ def evaluate(
         if len(tables) > 1:
             typer.echo(f"{name}: {len(all_results) + 1} of {len(tables)} datasets", err=True)
         if (planned := find_cut_offs(dataset, settings)) is not None:
-            print_notes([f"{name}: evaluation trains {planned.describe()}."])
+            print_notes([f"{name}: evaluation will train {planned.describe()}."])
         with open_progress() as progress:
             results = run_evaluation(
                 dataset,

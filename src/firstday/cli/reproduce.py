@@ -13,11 +13,13 @@ from firstday.cli.options import (
     DeviceOption,
     JsonOption,
     KOption,
+    PluginOption,
     ReportOption,
     SeedOption,
     SetOption,
     check_outputs,
     command_line,
+    load_plugins,
     print_notes,
     read_settings,
     write_json,
@@ -48,6 +50,7 @@ def reproduce(
         list[str] | None,
         typer.Option(help=f"Strategy, repeatable (default: those of the table): {', '.join(strategy_names())}."),
     ] = None,
+    plugin: PluginOption = None,
     without_baselines: Annotated[
         bool,
         typer.Option(
@@ -69,6 +72,7 @@ def reproduce(
     Example: firstday reproduce deezer-kdd21 --space svd --json table.json --report table.html
     """
     began = perf_counter()
+    load_plugins(plugin)
     for name in strategy or ():
         find_strategy(name)
     check_outputs(json_out, report=report)

@@ -235,7 +235,7 @@ class Query:
         return self.liked.mean_vectors(self.model.fold_in.item_vectors)
 
     def learned(self, name: str) -> Any:
-        """Return the learned value of a method: what its `fit` returned in training.
+        """Return the learned value of a method: what its `fit`, or the fit of its search, returned in training.
 
         Raises
         ------
@@ -243,7 +243,10 @@ class Query:
             The model holds no value of that method.
         """
         if name not in self.model.learned:
-            raise ConfigError(f"learned: this model holds nothing of {name!r}; give that method a fit, and train it.")
+            raise ConfigError(
+                f"learned: this model holds nothing of {name!r}; give that method a fit or a search, and train a model "
+                f"with methods = [{name!r}]."
+            )
         return self.model.learned[name]
 
     def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:

@@ -52,6 +52,9 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             fallback = find_strategy(name).recommend(query.take(unanswered))
             items[unanswered], scores[unanswered] = fallback.items, fallback.scores
             routes[unanswered] = fallback.routes
+            if propensities is not None:  # fallbacks are deterministic
+                propensities = propensities.copy()
+                propensities[unanswered] = 1
     if len(query.model.unlisted):
         listed = (items >= 0) & ~np.isin(items, query.model.unlisted)
         if propensities is not None:

@@ -161,7 +161,8 @@ def check_judged(names: Iterable[str]) -> None:
 
 
 def _unknown(name: str, names: tuple[str, ...]) -> ConfigError:
-    how = "" if set(names) - our_names() - {PAPER_SEGMENT} else "; a method of yours needs --plugin MODULE"
+    has_others = set(names) - our_names() - {PAPER_SEGMENT}
+    how = "" if has_others else "; add your own with --plugin MODULE or firstday.register"
     return ConfigError(f"strategy: {name!r} is unknown{hint_at(name, names)}; choose of {', '.join(names)}{how}.")
 
 
@@ -193,9 +194,12 @@ def find_learner(name: str) -> ColdModelSpec | StrategySpec:
     """Return a method with a learned value, a cold model or a strategy; raise ConfigError if there is none."""
     if learner := _learner(name):
         return learner
-    choices = ", ".join(cold_model_names())
+    if name in strategy_names():
+        raise ConfigError(f"methods: {name!r} learns nothing; take it out, and name it as a strategy.")
+    choices = ", ".join((*cold_model_names(), *(spec.name for spec in _specs() if spec.learns)))
     raise ConfigError(
-        f"methods: {name!r} is unknown; choose of {choices}, or name the plugin that has it with --plugin."
+        f"methods: {name!r} is unknown; choose one of {choices}, or add your own with --plugin MODULE or "
+        "firstday.register."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache, cached_property
 from typing import Any, Literal, Protocol
@@ -72,7 +72,7 @@ class Method:
     Parameters
     ----------
     name
-        Name used to request it: lowercase letters, digits and underscores.
+        Name used to request it: letters, digits and underscores, not starting with a digit.
     describe
         One-sentence description.
     settings
@@ -193,7 +193,8 @@ read_anything = reading(*EVERYTHING)
 class UseData:
     """Training data of methods with options: the interactions of all users before the cut-off.
 
-    The options `min_items` and `window_days` exclude users with few items and old interactions.
+    The options `min_items` and `window_days`, which every search has, exclude users with few items and old
+    interactions.
 
     Parameters
     ----------
@@ -220,9 +221,12 @@ class OptionSearch:
     Parameters
     ----------
     grid
-        Candidate values per option, in order.
+        Candidate values per option, in order: a tuple of numbers, strings or tuples each. The options `min_items` and,
+        with timestamps, `window_days` (see `UseData`) are added. ``[plugins.NAME]`` in the configuration fixes an
+        option.
     prepare
-        Computes what all fits share, and returns a function that fits with given options.
+        Computes what all fits share, and returns a function that takes the options of `grid` as keyword arguments and
+        returns the strategy's `value`. Called anew for other values of `min_items` or `window_days`.
     start
         Initial values of some options; the others start from their whole grid. Every such combination is tried. The
         best one then moves one step of one option at a time along the grid, until no move gains more than 0.05 points
@@ -234,6 +238,11 @@ class OptionSearch:
     start: Mapping[str, tuple[Any, ...]] | None = None
 
     def __post_init__(self) -> None:
+        for option, values in self.grid.items():
+            if not isinstance(values, tuple | list) or not values:
+                raise ConfigError(f"{option}: its grid is {values!r}; give a tuple of at least one value.")
+            if unhashable := [value for value in values if not isinstance(value, Hashable)]:
+                raise ConfigError(f"{option}: its grid holds {unhashable[0]!r}; give numbers, strings or tuples.")
         for option, values in (self.start or {}).items():
             for value in values:
                 if value not in self.grid.get(option, ()):
@@ -248,7 +257,8 @@ class StrategySpec(Method):
     Parameters
     ----------
     recommend
-        Answers a query. Leaves the route empty for users about whom it knows nothing that it can use.
+        Answers a query. The route is the strategy's name, or empty for users about whom it knows nothing that it can
+        use; they get a fallback. Lists with another route have no scale (``score``).
     explain
         One sentence for end users about the basis of a list; defaults to `describe`.
     reason
@@ -257,9 +267,15 @@ class StrategySpec(Method):
         Requirements on the model.
     fit, value
         For strategies that learn: the training function, and the frozen dataclass of arrays, numbers and strings it
-        returns. The model stores the value; `Query.learned` returns it.
+        returns. The model stores the value; `Query.learned` returns it. The training function receives the
+        `LearningData`; a function that returns the precision in % of lists for its validation users, int, shape
+        (n_validation, k); and a progress function. With cross-fitting it runs once per fold. In the final run, on all
+        users, precision is not measured: the function peaks at the call that was the best in the folds (their median),
+        with negative values. So call it in the same order in every run, keep what scored highest, and do not compare
+        precision with a threshold.
     search
-        Replaces `fit` if the options are chosen on validation users.
+        In place of `fit`: the options are chosen on validation users. Requires `value`; `settings` do not apply, since
+        ``[plugins.NAME]`` holds the options.
     method
         The method whose learned value it needs; itself if it learns.
     reads
@@ -285,6 +301,11 @@ class StrategySpec(Method):
     scale: str = OWN_SCALE
     rescale: Callable[[TrainedModel, np.ndarray], np.ndarray] | None = None
     kind, group = "strategy", "strategies"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fit is not None and self.search is not None:
+            raise ConfigError(f"{self.label}: has both a fit and a search; give one of them.")
 
     @property
     def learns(self) -> bool:
@@ -385,7 +406,8 @@ class ColdModelSpec(Method):
     title
         Display name.
     fit
-        The training function; it receives a function that evaluates predicted vectors, for early stopping.
+        The training function, as for a `StrategySpec`; the function that measures precision takes predicted vectors of
+        the validation users, float32, shape (n_validation, d), for early stopping.
     value
         Return type of `fit`: a frozen dataclass of arrays, numbers, strings and bytes that implements
         `ColdModelValue.predict`.

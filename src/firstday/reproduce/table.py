@@ -14,6 +14,7 @@ from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, Space
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
+from firstday.errors import ConfigError
 from firstday.evaluation.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import join_runs, judge_run
@@ -101,7 +102,15 @@ _WEIGHTED = {"soft_segments", "neighbors", "blend"}
 
 
 def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
-    """Return the configuration reduced to what the strategies need."""
+    """Return the configuration that trains and keeps what some strategies need, and nothing else.
+
+    Raise ConfigError for a strategy whose options are searched: the search needs interactions.
+    """
+    for name in strategies:
+        if find_strategy(name).search is not None:
+            raise ConfigError(
+                f"strategy: {name} has options to search, for which the released data lacks interactions; leave it out."
+            )
     config = with_methods_of(config, strategies)
     has_blend = "blend" in strategies
     needs = {need.setting for name in strategies for need in find_strategy(name).needs}

@@ -190,7 +190,7 @@ def collect_uses(
 def _learn_one(
     spec: StrategySpec, dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
 ) -> tuple[Any, Tuning, Calibration | None]:
-    """Choose the options of one method, then fit them on all users to time the fit."""
+    """Choose the options of one method, then fit the value that the model stores on all warm users."""
     grid, start = grid_of(spec, config, has_times=split.warm_window is not None)
     n_first, n_tried = prod(len(values) for values in {**grid, **start}.values()), 0
     parts = [split.fold(rows) for rows in split.folds] or [split]
@@ -257,8 +257,14 @@ def grid_of(
 
 
 def with_options(config: Config, options: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Return the configuration with options of methods fixed, so that they are not searched."""
-    fixed = {name: {key: value for key, value in of.items() if value is not None} for name, of in options.items()}
+    """Return the configuration with options of methods fixed, so that they are not searched.
+
+    A window of None is left out: data without timestamps has no such option, and otherwise it is the default.
+    """
+    fixed = {
+        name: {key: value for key, value in of.items() if value is not None or key not in DATA_GRID}
+        for name, of in options.items()
+    }
     return config.override("plugins", {**config.plugins, **fixed})
 
 

@@ -1,4 +1,8 @@
-"""Trend of each item: recent use relative to the whole log."""
+"""Trend of each item: recent use relative to the whole log.
+
+`blend` adds it to the components that are logarithms of shares. It is measured after all weights are chosen: validation
+users registered at any time, and the trend at the end of the log would reveal what they went on to use.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,8 @@ TREND_DAYS = 7
 """Length of the recent window before the end of the log, in days."""
 TREND_WEIGHT = 0.5
 """Exponent of the trend; 1 would assume that everybody's habits change as total use does."""
-TREND_SMOOTHING = 50.0
-"""Pseudo-uses added to the recent ones, distributed like all uses."""
+TREND_SMOOTHING = 0.25
+"""Pseudo-uses per item added to the recent ones, distributed over the items like all uses."""
 
 
 def measure_trend(dataset: Dataset, split: Split, config: Config) -> np.ndarray | None:
@@ -33,6 +37,7 @@ def measure_trend(dataset: Dataset, split: Split, config: Config) -> np.ndarray 
         for actions in (take_actions(recent, split.warm), split.warm_actions)
     )
     share = np.maximum(n_all, 1) / max(1.0, n_all.sum())
-    recent_share = (n_recent + TREND_SMOOTHING * share) / (n_recent.sum() + TREND_SMOOTHING)
+    n_pseudo = TREND_SMOOTHING * n_items
+    recent_share = (n_recent + n_pseudo * share) / (n_recent.sum() + n_pseudo)
     trend: np.ndarray = (TREND_WEIGHT * np.log(recent_share / share)).astype(np.float32)
     return trend
