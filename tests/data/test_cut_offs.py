@@ -17,8 +17,9 @@ from firstday.data.splits.cut_offs import FEWEST_IN_COHORT, choose_cut_offs, cho
 from firstday.data.splits.histories import Histories, Log
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.snapshot import find_first_seen, take_snapshot
-from firstday.data.user_rows import DAY_US, NEVER
+from firstday.data.user_rows import NEVER
 from firstday.errors import ConfigError, DataError
+from firstday.tables.schema import DAY_US
 from tests.data.same import assert_equal, assert_same
 from tests.data.test_splits_by_hand import LOG as BY_HAND
 from tests.data.test_splits_by_hand import REGISTERED, make_dataset, may, write_out

@@ -313,6 +313,11 @@ class TrainedModel:
         return shares.astype(np.float32)
 
     @cached_property
+    def trend_factors(self) -> np.ndarray | None:
+        """`trend` as factors of shares, float32, shape (n_items,); None without timestamps."""
+        return None if self.trend is None else np.exp(self.trend)
+
+    @cached_property
     def new_items(self) -> np.ndarray:
         """Indexes of items that no warm user uses, int32, ascending; only impressions inform about them."""
         return np.flatnonzero(self.everyone.counts.column_sums() == 0).astype(np.int32)

@@ -9,10 +9,11 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from firstday.data.user_rows import DAY_US, NEVER, UserRows, note_future
+from firstday.data.user_rows import NEVER, UserRows, note_future
 from firstday.display import readable
 from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
+from firstday.tables.schema import DAY_US
 from firstday.tables.schema import ITEM as ITEM
 from firstday.tables.schema import UTC_MICROSECONDS as UTC_MICROSECONDS
 

@@ -9,8 +9,9 @@ import polars as pl
 
 from firstday.config import SHOWN
 from firstday.data.events import UTC_MICROSECONDS
-from firstday.data.user_rows import DAY_US, note_future
+from firstday.data.user_rows import note_future
 from firstday.tables.faults import Findings
+from firstday.tables.schema import DAY_US
 
 IMPRESSION_TYPES: dict[str, pl.DataType] = {
     "user_ix": pl.Int32(),

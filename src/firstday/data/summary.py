@@ -15,7 +15,7 @@ import polars as pl
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import Log, find_log
-from firstday.data.user_rows import DAY_US
+from firstday.tables.schema import DAY_US
 
 
 def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:

@@ -16,8 +16,6 @@ from firstday.tables.faults import Findings
 
 PART_ROWS = 4_000_000
 """Approximate number of rows per partition; sorting one, the only one in memory, takes about 300 MB."""
-DAY_US = 86_400_000_000
-"""Microseconds per day."""
 NEVER = np.iinfo(np.int64).max
 
 

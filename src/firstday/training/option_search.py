@@ -17,12 +17,12 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
 from firstday.data.splits.split import Split, take_actions
-from firstday.data.user_rows import DAY_US
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError, needs_extra
 from firstday.progress import Progress
 from firstday.recommend.registry import find_learner
 from firstday.recommend.spec import StrategySpec, UseData
+from firstday.tables.schema import DAY_US
 from firstday.training.calibrate import calibrate_strategy
 from firstday.training.validation import Fold, head, measure_folds
 

@@ -9,8 +9,8 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.splits.histories import Histories, write_moment
 from firstday.data.splits.roles import ENOUGH_VALIDATION, NO_ROW_LEFT, NO_TIMES
-from firstday.data.user_rows import DAY_US
 from firstday.errors import ConfigError, DataError
+from firstday.tables.schema import DAY_US
 
 TARGET_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
 """Candidate lengths of the target window, if none is configured; the first is the paper's."""

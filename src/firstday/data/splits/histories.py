@@ -18,8 +18,9 @@ from firstday.config import Config, RegistrationProtocolConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Window
 from firstday.data.ids import stable_numbers
-from firstday.data.user_rows import DAY_US, NEVER
+from firstday.data.user_rows import NEVER
 from firstday.errors import ConfigError
+from firstday.tables.schema import DAY_US
 
 Protocol = Literal["sampled", "registration"]
 HOUR_US = DAY_US // 24

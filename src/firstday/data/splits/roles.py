@@ -11,8 +11,8 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Window
 from firstday.data.splits.histories import LEAST_LEARNED, Histories, Log, read_histories, write_moment
 from firstday.data.splits.split import Actions
-from firstday.data.user_rows import DAY_US
 from firstday.errors import DataError, count_of
+from firstday.tables.schema import DAY_US
 
 ENOUGH_VALIDATION = 500
 """Desired number of validation users: a held-out tenth if that is enough, else several folds."""

@@ -81,8 +81,8 @@ def score_components(
     if "ease" in names:
         ease = _score_ease(query, rows)
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
-    if model.trend is not None:
-        promise *= np.exp(model.trend)
+    if model.trend_factors is not None:
+        promise *= model.trend_factors
     closed = query.excluded.take(rows)
     promise[closed.row_of_entry(), closed.columns] = CLOSED
     promise[:, model.unlisted] = CLOSED
