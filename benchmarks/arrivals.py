@@ -31,6 +31,7 @@ from simulated_arrivals import (
     describe_arrivals,
     draw_arrivals,
     draw_new_items,
+    make_service,
     run_service,
 )
 
@@ -41,7 +42,7 @@ from firstday.evaluation.plots import draw_lines, drawing, standalone
 from firstday.metrics import Interval, bootstrap_means
 from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
 from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import make_world_and_catalogue, simulate
+from firstday.simulate.tables import simulate
 from firstday.training.fit import train
 
 N_USERS, N_ITEMS, LOG_DAYS = 3_000, 1_800, 60
@@ -109,11 +110,11 @@ def run_kind(seed: int, kind: str) -> Run:
     policies, changes = KINDS[kind]
     settings = ArrivalSettings(**changes, seed=seed)
     simulation = SimulationSettings(N_USERS, N_ITEMS, days=LOG_DAYS, seed=seed)
-    world, catalogue = make_world_and_catalogue(simulation)
+    world, catalogue = make_service(simulation)
     arrivals = draw_arrivals(world, catalogue, simulation, settings)
     model = train_on_old_items(seed, settings.days)
-    tastes = TrueTastes.of(arrivals, catalogue, simulation, settings)
-    signals = describe_arrivals(arrivals, model, simulation, seed)
+    tastes = TrueTastes.of(arrivals, catalogue, settings)
+    signals = describe_arrivals(arrivals, model, seed)
     courses = run_service(model, signals, tastes, policies)
     print(f"{kind}, seed {seed}: done", flush=True)
     some = np.arange(min(1_000, len(arrivals.day)))

@@ -24,12 +24,13 @@ from firstday.ranking import NO_ITEM
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.segment.shown_counts import ShownCounts, add_shown
-from firstday.simulate.behavior import FAVORITE_ARTISTS, NEXT_ARTIST, ONBOARDING_ARTISTS
+from firstday.simulate import behavior
+from firstday.simulate.behavior import ARTIST_WEIGHTS, FAVORITE_ARTISTS, ONBOARDING_ARTISTS, QUESTIONNAIRE_SHARE
 from firstday.simulate.choices import Choices
-from firstday.simulate.music import MusicCatalogue
+from firstday.simulate.music import MusicCatalogue, make_catalogue
 from firstday.simulate.people import TASTE_SCENES, People, make_people
 from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.world import AGES, COUNTRIES, World
+from firstday.simulate.world import AGES, COUNTRIES, World, make_world
 from firstday.sparse import SparseRows
 
 ORACLE = "oracle"
@@ -119,6 +120,13 @@ def draw_new_items(n_items: int, settings: ArrivalSettings) -> np.ndarray:
     return rng.permutation(np.concatenate([np.full(n_old, -1), since])).astype(np.int64)
 
 
+def make_service(simulation: SimulationSettings) -> tuple[World, MusicCatalogue]:
+    """Generate the scenes and items of the tables of `simulate` with the same settings."""
+    world_rng, catalogue_rng = np.random.default_rng(simulation.seed).spawn(2)
+    world = make_world(simulation.n_items, world_rng)
+    return world, make_catalogue(simulation.n_items, world, catalogue_rng)
+
+
 def draw_arrivals(
     world: World, catalogue: MusicCatalogue, simulation: SimulationSettings, settings: ArrivalSettings
 ) -> Arrivals:
@@ -128,8 +136,8 @@ def draw_arrivals(
     people = make_people(replace(simulation, n_users=n), world, rng)
     day = rng.permutation(np.repeat(np.arange(days), settings.newcomers))
     artists = np.repeat(np.arange(n), FAVORITE_ARTISTS)
-    first = (rng.random(len(artists), dtype=np.float32)[:, None] >= people.first_taste[artists]).sum(axis=1)
-    scene = people.scenes[artists, np.minimum(first, TASTE_SCENES - 1)].astype(np.int64)
+    first = (rng.random(len(artists), dtype=np.float32)[:, None] >= people.tastes[artists, 0]).sum(axis=1)
+    scene = people.scenes[artists, np.minimum(first, TASTE_SCENES - 1)]
     favorites = catalogue.artists_by_scene.draw(scene, rng).reshape(n, FAVORITE_ARTISTS)
     age = np.arange(days)[:, None] - day
     visits = np.where(age == 0, settings.lists_on_day_one, (age > 0) & (rng.random(age.shape) < settings.return_share))
@@ -144,7 +152,7 @@ def _drift(
     people: People, world: World, age: np.ndarray, settings: ArrivalSettings, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw the scenes of tastes on each day: after the first day, some scenes are replaced."""
-    profile = people.country.astype(np.int64) * len(AGES) + people.age_ix
+    profile = people.country * len(AGES) + people.age_ix
     scenes = np.repeat(people.scenes[None], settings.days, axis=0)
     for day in range(1, settings.days):
         changes = (rng.random(people.scenes.shape) < settings.drift) & (age[day] > 0)[:, None]
@@ -159,32 +167,25 @@ class TrueTastes:
 
     Parameters
     ----------
-    arrivals, simulation, settings
-        The users, their streaming behavior, and how it translates to lists.
+    arrivals, settings
+        The users, and how their streaming behavior translates to lists.
     by_scene, by_chart, by_artist
         Probability of each item in a stream from a scene, a country's charts or an artist, float32, each of shape
         (n_rows, n_items).
     """
 
     arrivals: Arrivals
-    simulation: SimulationSettings
     settings: ArrivalSettings
     by_scene: np.ndarray
     by_chart: np.ndarray
     by_artist: np.ndarray
 
     @classmethod
-    def of(
-        cls,
-        arrivals: Arrivals,
-        catalogue: MusicCatalogue,
-        simulation: SimulationSettings,
-        settings: ArrivalSettings,
-    ) -> TrueTastes:
+    def of(cls, arrivals: Arrivals, catalogue: MusicCatalogue, settings: ArrivalSettings) -> TrueTastes:
         """Build from the simulator's distributions."""
         n_items = len(catalogue.scene)
         tables = (_spell_out(of, n_items) for of in (catalogue.by_scene, catalogue.by_chart, catalogue.by_artist))
-        return cls(arrivals, simulation, settings, *tables)
+        return cls(arrivals, settings, *tables)
 
     def of_day(self, users: np.ndarray, day: int) -> np.ndarray:
         """Return the probability that users use each item if seen on a day: float32, shape (n_users, n_items).
@@ -192,16 +193,17 @@ class TrueTastes:
         The same mixture as in the streams of `firstday.simulate.behavior`: autoplay, the country's charts, favorite
         artists, and scenes of that day's taste.
         """
-        arrivals, shares = self.arrivals, self.simulation
-        people, n_scenes = arrivals.people, len(self.by_scene)
-        mature = 1 - np.exp(-(day - arrivals.day[users]) / shares.drift_days)[:, None]
-        weights = (1 - mature) * _weights(people.first_taste[users]) + mature * _weights(people.mature_taste[users])
+        arrivals, people, n_scenes = self.arrivals, self.arrivals.people, len(self.by_scene)
+        mature = 1 - np.exp(-(day - arrivals.day[users]) / behavior.DRIFT_DAYS)[:, None]
+        first, long_run = np.diff(people.tastes[users], axis=2, prepend=np.float32(0)).swapaxes(0, 1)
+        weights = (1 - mature) * first + mature * long_run
         taste = np.zeros((len(users), n_scenes), dtype=np.float32)
         np.add.at(taste, (np.arange(len(users))[:, None], arrivals.scenes[day][users]), weights)
-        ladder = NEXT_ARTIST ** np.arange(FAVORITE_ARTISTS)
         artists = np.zeros((len(users), len(self.by_artist)), dtype=np.float32)
-        np.add.at(artists, (np.arange(len(users))[:, None], arrivals.favorites[users]), ladder / ladder.sum())
-        favorite, chart, strange = shares.favorite_artist_share, shares.chart_share, shares.strange_share
+        np.add.at(
+            artists, (np.arange(len(users))[:, None], arrivals.favorites[users]), ARTIST_WEIGHTS / ARTIST_WEIGHTS.sum()
+        )
+        favorite, chart, strange = behavior.FAVORITE_ARTIST_SHARE, behavior.CHART_SHARE, behavior.STRANGE_SHARE
         own = favorite * (artists @ self.by_artist) + (1 - favorite) * (taste @ self.by_scene)
         liked = chart * self.by_chart[people.country[users]] + (1 - chart) * own
         stream = strange * self.by_scene.mean(axis=0) + (1 - strange) * liked
@@ -209,22 +211,15 @@ class TrueTastes:
         return likely
 
 
-def _weights(cumulative: np.ndarray) -> np.ndarray:
-    """Return scene weights from cumulative ones."""
-    return np.diff(cumulative, axis=1, prepend=np.float32(0))
-
-
 def _spell_out(choices: Choices, n_items: int) -> np.ndarray:
     """Return the distributions as a dense matrix, float32, shape (n_rows, n_items)."""
-    row = np.repeat(np.arange(choices.n_rows), np.diff(choices.starts))
-    table = np.zeros((choices.n_rows, n_items), dtype=np.float32)
+    row = np.ceil(choices.ladder).astype(int) - 1
+    table = np.zeros((row[-1] + 1, n_items), dtype=np.float32)
     table[row, choices.targets] = np.diff(choices.ladder, prepend=0.0)
     return table
 
 
-def describe_arrivals(
-    arrivals: Arrivals, model: TrainedModel, simulation: SimulationSettings, seed: int
-) -> SignalBatch:
+def describe_arrivals(arrivals: Arrivals, model: TrainedModel, seed: int) -> SignalBatch:
     """Return the users' signals at registration: profiles, and questionnaire answers of some.
 
     The model must be trained on the simulator's tables, whose ids are indices plus 1.
@@ -235,12 +230,12 @@ def describe_arrivals(
     groups = {}
     if "country" in known.groups:
         codes = {code: at for at, code in enumerate(known.groups["country"])}
-        of_country = np.array([codes.get(country.code, -1) for country in COUNTRIES], dtype=np.int32)
+        of_country = np.array([codes.get(country, -1) for country in COUNTRIES["country"]], dtype=np.int32)
         groups["country"] = of_country[people.country]
     ages = np.where(people.has_age, AGES[people.age_ix], -1).astype(np.int16)
     actions: dict[Pair, SparseRows] = {}
     if "artist" in known.entities and PICK_SIGNAL in known.signals:
-        n_named = np.where(rng.random(n) < simulation.questionnaire_share, rng.integers(*ONBOARDING_ARTISTS, n), 0)
+        n_named = np.where(rng.random(n) < QUESTIONNAIRE_SHARE, rng.integers(*ONBOARDING_ARTISTS, n), 0)
         users = np.repeat(np.arange(n), np.minimum(n_named, FAVORITE_ARTISTS))
         place = np.arange(len(users)) - np.searchsorted(users, users)
         artists = known.entities["artist"].lookup(pl.Series(arrivals.favorites[users, place] + 1))

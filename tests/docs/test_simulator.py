@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from simulated_arrivals import ArrivalSettings
 
@@ -18,7 +19,7 @@ A = ArrivalSettings()
 @pytest.mark.parametrize(
     "phrase",
     [
-        f"{world.count_scenes(10_000)} for 10,000 items",
+        f"{len(world.make_world(10_000, np.random.default_rng(0)).family)} for 10,000 items",
         f"one of {len(world.COUNTRIES)} countries",
         f"liked e^{world.AT_HOME} times there, e^{world.SAME_LANGUAGE} times where the language is the same, "
         f"e^{world.ABROAD} times elsewhere",
@@ -29,19 +30,20 @@ A = ArrivalSettings()
         f"to the power of {music.CHART_POWER}",
         f"then {people.TASTE_SCENES} scenes",
         f"probability {people.FAMILY_SHARE} from the first one's family",
-        f"drifted (lognormal, {people.DRIFT}), to the power of {S.sharpening}",
-        f"1 - exp(-t / {S.drift_days:.0f} days)",
+        f"drifted (lognormal, {people.DRIFT}), to the power of {people.SHARPENING}",
+        f"1 - exp(-t / {behavior.DRIFT_DAYS:.0f} days)",
         f"{people.BEFORE_DAYS:.0f} days on average",
         f"{100 * people.FRIENDLESS_SHARE:.0f} % add no friend, the others {people.FRIENDSHIPS} on average",
-        f"{100 * S.stream_share:.0f} % of newcomers stream, {100 * S.nothing_share:.0f} % leave only a profile",
-        f"a rate of {S.sessions_per_day} a day (median; lognormal over users, {S.rate_spread})",
-        f"with {S.curiosity} times more at first, fading over {S.curious_days:.0f} days",
-        f"{100 * S.soon_gone_share:.0f} % of newcomers leave after {S.soon_gone_days:.0f} days on average, "
-        f"the others after {S.stay_days:.0f}",
-        f"its mean is {S.streams_per_session:.0f} for the median user (lognormal, {S.length_spread})",
-        f"{100 * S.strange_share:.0f} % of plays come from a scene drawn at random",
-        f"{100 * S.chart_share:.0f} % of the others from the country's charts",
-        f"{100 * S.favorite_artist_share:.0f} % of the rest from the user's {behavior.FAVORITE_ARTISTS} "
+        f"{100 * behavior.STREAM_SHARE:.0f} % of newcomers stream",
+        f"{100 * behavior.NOTHING_SHARE:.0f} % leave only a profile",
+        f"a rate of {behavior.SESSIONS_PER_DAY} a day (median; lognormal over users, {behavior.RATE_SPREAD})",
+        f"with {behavior.CURIOSITY} times more at first, fading over {behavior.CURIOUS_DAYS:.0f} days",
+        f"{100 * behavior.SOON_GONE_SHARE:.0f} % of newcomers leave after {behavior.SOON_GONE_DAYS:.0f} days on",
+        f"average, the others after {behavior.STAY_DAYS:.0f}",
+        f"its mean is {behavior.STREAMS_PER_SESSION:.0f} for the median user (lognormal, {behavior.LENGTH_SPREAD})",
+        f"{100 * behavior.STRANGE_SHARE:.0f} % of plays come from a scene drawn at random",
+        f"{100 * behavior.CHART_SHARE:.0f} % of the others from the country's charts",
+        f"{100 * behavior.FAVORITE_ARTIST_SHARE:.0f} % of the rest from the user's {behavior.FAVORITE_ARTISTS} "
         "favorite artists",
         f"skipped with probability {behavior.SKIP_STRANGE}, one of the taste with {behavior.SKIP_LIKED}",
         f"{100 * behavior.SEARCH_SHARE:.0f} % of sessions open with a search",

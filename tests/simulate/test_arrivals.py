@@ -19,25 +19,32 @@ from simulated_arrivals import (
     describe_arrivals,
     draw_arrivals,
     draw_new_items,
+    make_service,
     run_service,
 )
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluation.replay import ONCE, ReplaySettings
 from firstday.features.signals import SignalBatch
+from firstday.simulate import behavior
 from firstday.simulate.behavior import FAVORITE_ARTISTS
 from firstday.simulate.people import TASTE_SCENES, People
 from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import make_world_and_catalogue
 from tests.tiny import N_ITEMS, make_model
 
-PLAIN = SimulationSettings(20, 20, favorite_artist_share=0, chart_share=0, strange_share=0)
-"""Streams come from the scenes of the taste alone."""
 SCENES = np.array([[0.5, 0.25, 0.25, 0, 0, 0], [0, 0, 0, 0.5, 0, 0.5]], np.float32)
 """How likely each of the six items is of a stream of two scenes: only the second has the new item, i6."""
+SIMULATION = SimulationSettings(20, 60)
 SETTINGS = ArrivalSettings(days=2, newcomers=1, lists_on_day_one=1, appetite=2.0, meeting=ReplaySettings(slate=2))
 N_USERS = 3
 Run = Callable[..., Mapping[str, Course]]
+
+
+@pytest.fixture
+def _scenes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let streams come from the scenes of the taste alone."""
+    for share in ("FAVORITE_ARTIST_SHARE", "CHART_SHARE", "STRANGE_SHARE"):
+        monkeypatch.setattr(behavior, share, 0)
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +64,11 @@ def make_tastes(luck: float = 1, new_since: int = -1) -> TrueTastes:
     has turned to the other scene.
     """
     codes = np.zeros(N_USERS, np.int16)
-    certain = np.ones((N_USERS, TASTE_SCENES), np.float32)  # all weight is on the first place of the taste
+    certain = np.ones((N_USERS, 2, TASTE_SCENES), np.float32)  # all weight is on the first place of the taste
     scenes = np.zeros((2, N_USERS, TASTE_SCENES), np.int16)
     scenes[:, 2] = 1
     scenes[1, 0] = 1
-    people = People(codes, codes, codes, codes, codes == 0, scenes[0], certain, certain)
+    people = People(codes, codes, codes, codes, codes == 0, scenes[0], certain)
     since = np.full(N_ITEMS, -1)
     since[5] = new_since
     arrivals = Arrivals(
@@ -75,11 +82,11 @@ def make_tastes(luck: float = 1, new_since: int = -1) -> TrueTastes:
         new_since=since,
     )
     nowhere = np.zeros((1, N_ITEMS), np.float32)
-    return TrueTastes(arrivals, PLAIN, SETTINGS, SCENES, nowhere, nowhere)
+    return TrueTastes(arrivals, SETTINGS, SCENES, nowhere, nowhere)
 
 
 @pytest.fixture
-def run(model: TrainedModel, told: SignalBatch) -> Run:
+def run(model: TrainedModel, told: SignalBatch, _scenes_alone: None) -> Run:
     """Let the users meet policies, nobody using anything unless there is more luck."""
 
     def meet(*policies: str, luck: float = 1, new_since: int = -1) -> Mapping[str, Course]:
@@ -93,6 +100,7 @@ def chance(share: float) -> float:
     return float(1 - np.exp(-2 * share))
 
 
+@pytest.mark.usefixtures("_scenes_alone")
 def test_what_is_used_follows_from_the_taste_of_the_day() -> None:
     tastes = make_tastes()
     everyone = np.arange(N_USERS)
@@ -172,15 +180,14 @@ def test_new_items_are_a_share_of_the_known_ones_each_day() -> None:
 
 
 def test_arrivals_are_as_they_are_set() -> None:
-    simulation = SimulationSettings(20, 60)
     settings = ArrivalSettings(days=4, newcomers=30, lists_on_day_one=3, return_share=1, drift=0)
-    world, catalogue = make_world_and_catalogue(simulation)
-    arrivals = draw_arrivals(world, catalogue, simulation, settings)
+    world, catalogue = make_service(SIMULATION)
+    arrivals = draw_arrivals(world, catalogue, SIMULATION, settings)
     assert np.bincount(arrivals.day).tolist() == [30] * 4
     age = np.arange(4)[:, None] - arrivals.day
     assert (arrivals.visits == np.where(age < 0, 0, np.where(age == 0, 3, 1))).all()
     assert (arrivals.scenes == arrivals.people.scenes).all()
-    tastes = TrueTastes.of(arrivals, catalogue, simulation, settings)
+    tastes = TrueTastes.of(arrivals, catalogue, settings)
     for table in (tastes.by_scene, tastes.by_chart, tastes.by_artist):
         np.testing.assert_allclose(table.sum(axis=1), 1, atol=1e-4)
     streams = -np.log1p(-tastes.of_day(np.arange(120), 3).astype(np.float64)) / settings.appetite
@@ -188,24 +195,21 @@ def test_arrivals_are_as_they_are_set() -> None:
 
 
 def test_every_scene_gives_way_where_drift_is_one() -> None:
-    simulation = SimulationSettings(20, 60)
-    world, catalogue = make_world_and_catalogue(simulation)
     settings = ArrivalSettings(days=3, newcomers=40, drift=1)
-    arrivals = draw_arrivals(world, catalogue, simulation, settings)
+    arrivals = draw_arrivals(*make_service(SIMULATION), SIMULATION, settings)
     before = arrivals.day[None] >= np.arange(3)[:, None]  # until the first day's end
     assert (arrivals.scenes == arrivals.people.scenes)[before].all()
     assert not (arrivals.scenes == arrivals.people.scenes)[~before].all()
 
 
 def test_newcomers_tell_their_profile_and_some_of_their_favorites(model: TrainedModel) -> None:
-    simulation = SimulationSettings(20, 60, questionnaire_share=1, missing_age_share=0)
-    world, catalogue = make_world_and_catalogue(simulation)
-    arrivals = draw_arrivals(world, catalogue, simulation, ArrivalSettings(days=2, newcomers=30))
-    told = describe_arrivals(arrivals, model, simulation, seed=0)
+    settings = ArrivalSettings(days=2, newcomers=30)
+    arrivals = draw_arrivals(*make_service(SIMULATION), SIMULATION, settings)
+    told = describe_arrivals(arrivals, model, seed=0)
     assert told.n_users == 60
     assert set(np.unique(told.groups["country"])) <= {-1, 0, 1}  # DE and FR are known
     assert told.ages is not None
-    assert (told.ages >= 13).all()
+    assert ((told.ages >= 13) == arrivals.people.has_age).all()
 
 
 def test_regret_has_a_line_for_each_policy_but_the_oracle() -> None:

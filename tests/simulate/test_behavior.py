@@ -13,10 +13,11 @@ import pytest
 from simulated_statistics import measure_tables
 
 from firstday.simulate.choices import Choices
+from firstday.simulate.simulation_settings import BEGIN
 from tests.simulate.conftest import SETTINGS
 
 DAY = timedelta(days=1)
-END = SETTINGS.begin + timedelta(days=SETTINGS.days)
+END = BEGIN + timedelta(days=SETTINGS.days)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_friendships_are_mutual_and_never_with_oneself(service: Path) -> None:
 
 def test_nobody_does_anything_before_registration_or_after_the_end(events: pl.DataFrame) -> None:
     assert events["after"].min() >= timedelta(0)  # type: ignore[operator]
-    assert events["timestamp"].min() >= SETTINGS.begin  # type: ignore[operator]
+    assert events["timestamp"].min() >= BEGIN  # type: ignore[operator]
     assert events["timestamp"].max() < END  # type: ignore[operator]
 
 
@@ -74,13 +75,13 @@ def test_users_come_through_time_and_early_ones_lack_their_day_one(users: pl.Dat
     registered = users["registered_at"]
     assert registered.is_sorted()
     assert registered.max() < END  # type: ignore[operator]
-    early = users.filter(pl.col("registered_at") < SETTINGS.begin)
-    assert early["registered_at"].max() < SETTINGS.begin - DAY  # type: ignore[operator]
+    early = users.filter(pl.col("registered_at") < BEGIN)
+    assert early["registered_at"].max() < BEGIN - DAY  # type: ignore[operator]
     of_early = events.join(early, on="user_id", how="semi")
     assert of_early["after"].min() > DAY  # type: ignore[operator]
     assert "onboarding" not in of_early["signal"]
-    new = users.filter(pl.col("registered_at") >= SETTINGS.begin)
-    weeks = new.group_by((pl.col("registered_at") - SETTINGS.begin).dt.total_days() // 7).len()
+    new = users.filter(pl.col("registered_at") >= BEGIN)
+    weeks = new.group_by((pl.col("registered_at") - BEGIN).dt.total_days() // 7).len()
     assert weeks["len"].sort()[1:].min() > 80  # type: ignore[operator]
 
 
@@ -94,9 +95,7 @@ def test_the_questionnaire_is_answered_on_registration(events: pl.DataFrame) -> 
 
 def test_users_come_back_over_weeks(events: pl.DataFrame) -> None:
     new = events.filter(
-        (pl.col("registered_at") >= SETTINGS.begin)
-        & (pl.col("registered_at") < END - 31 * DAY)
-        & (pl.col("after") > DAY)
+        (pl.col("registered_at") >= BEGIN) & (pl.col("registered_at") < END - 31 * DAY) & (pl.col("after") > DAY)
     )
     later = new.filter(pl.col("after") < 31 * DAY).select("user_id", day=pl.col("after").dt.total_days())
     assert later.filter(pl.col("day") > 14).height > 0.2 * later.height
@@ -136,8 +135,7 @@ def test_searches_come_before_what_they_look_for(events: pl.DataFrame) -> None:
 
 def test_choices_follow_weights_and_keep_to_their_row() -> None:
     rng = np.random.default_rng(0)
-    choices = Choices.of_entries(np.array([1, 0, 1, 0]), np.array([7, 3, 8, 4]), np.array([1.0, 9.0, 3.0, 1.0]), 2)
-    assert choices.n_rows == 2
+    choices = Choices.of_entries(np.array([1, 0, 1, 0]), np.array([7, 3, 8, 4]), np.array([1.0, 9.0, 3.0, 1.0]))
     first, second = (choices.draw(np.full(20_000, row), rng) for row in (0, 1))
     assert set(first.tolist()) == {3, 4}
     assert set(second.tolist()) == {7, 8}

@@ -9,24 +9,25 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, SIMULATED_KEY, PaperData, read_paper_data
+from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, PARTS, SIMULATED_KEY, PaperData, read_paper_data
 from firstday.errors import ConfigError
 from firstday.ranking import unit_rows
 from firstday.simulate.released import simulate_released
 from firstday.simulate.simulation_settings import SimulationSettings
 
-SETTINGS = SimulationSettings(300, 200, days=60, seed=4)
-DIMENSIONS = {"svd": 8, "mf": 10}
-PARTS = {"train": 210, "validation": 60, "test": 30}
+SETTINGS = SimulationSettings(200, 200, seed=4)
+D = 100
+"""Dimensions in both spaces: half of the number of items."""
+SIZES = {"train": 140, "validation": 40, "test": 20}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("released") / "out"
-    rows = simulate_released(SETTINGS, out, dimensions=DIMENSIONS)  # type: ignore[arg-type]
-    assert {name: rows[name] for name in PARTS} == PARTS
+    rows = simulate_released(SETTINGS, out)
+    assert {name: rows[name] for name in SIZES} == SIZES
     assert rows["songs"] == 200
-    assert rows["simulated users"] > 300
+    assert rows["simulated users"] > 200
     return out
 
 
@@ -36,28 +37,26 @@ def spaces(folder: Path) -> dict[str, PaperData]:
 
 
 def test_it_reads_back(spaces: dict[str, PaperData]) -> None:
-    for name, data in spaces.items():
-        d = DIMENSIONS[name]
+    for data in spaces.values():
         assert data.simulated
         assert data.notes == ()
-        assert data.item_vectors.shape == (200, d)
-        for part, n in PARTS.items():
+        assert data.item_vectors.shape == (200, D)
+        for part, n in SIZES.items():
             users = getattr(data, part)
-            assert users.features.shape == (n, 20 * d + 19)
+            assert users.features.shape == (n, 20 * D + 19)
             assert (users.songs.lengths() > 0).all()
 
 
 def test_both_spaces_tell_of_the_same_users(spaces: dict[str, PaperData]) -> None:
-    svd, mf = spaces["svd"], spaces["mf"]
     everyone: list[int] = []
     for part in PARTS:
-        one, other = getattr(svd, part), getattr(mf, part)
+        one, other = (getattr(data, part) for data in spaces.values())
         order = other.ids.lookup(one.ids.values)
         np.testing.assert_array_equal(one.songs.columns, other.songs.take(order).columns)
         np.testing.assert_array_equal(one.counts(), other.counts()[order])
         np.testing.assert_array_equal(one.features[:, -1], other.features[order, -1])
         everyone += one.ids.values.to_list()
-    assert len(set(everyone)) == len(everyone) == 300
+    assert len(set(everyone)) == len(everyone) == 200
 
 
 def test_blocks_hold_something_where_their_count_does(spaces: dict[str, PaperData]) -> None:
@@ -73,8 +72,7 @@ def test_blocks_hold_something_where_their_count_does(spaces: dict[str, PaperDat
 
 def test_a_country_is_one_vector_and_it_is_the_mean_of_its_warm_users(spaces: dict[str, PaperData]) -> None:
     data = spaces["svd"]
-    country = data.train.block("country")
-    distinct, code = np.unique(country, axis=0, return_inverse=True)
+    distinct, code = np.unique(data.train.block("country"), axis=0, return_inverse=True)
     assert 3 < len(distinct) <= 14
     largest = np.bincount(code).argmax()
     expected = unit_rows(data.user_vectors)[code == largest].mean(axis=0)
@@ -83,31 +81,31 @@ def test_a_country_is_one_vector_and_it_is_the_mean_of_its_warm_users(spaces: di
 
 def test_the_layout_is_the_papers(folder: Path) -> None:
     table = pl.read_parquet(folder / "user_features_train_svd.parquet")
-    assert table.columns[:2] == ["user_index", "d1d30_songs"]
-    assert table.columns[2:4] == ["age_embedding0", "age_embedding1"]
+    assert table.columns[:4] == ["user_index", "d1d30_songs", "age_embedding0", "age_embedding1"]
     assert table.columns[-2:] == ["nb_search_playlists", "age_value"]
-    assert len(table.columns) == 2 + 20 * 8 + 19
+    assert len(table.columns) == 2 + 20 * D + 19
     assert not table["user_index"].is_sorted()
     assert table["nb_streamed_songs"].null_count() > 0
     assert (table["nb_streamed_songs"].is_null() == table["streamed_songs_0"].is_null()).all()
+    assert (table["age_value"].is_null() == table["age_embedding0"].is_null()).all()
     assert table["age_value"].is_null().any()
     songs = pl.read_parquet(folder / "song_embeddings.parquet")["song_index"]
     assert not songs.is_sorted()
     assert songs.max() > 200  # type: ignore[operator]
+    assert all(SIMULATED_KEY in pl.read_parquet_metadata(file) for file in folder.iterdir())
+
+
+def test_one_seed_gives_the_same_files(folder: Path, tmp_path: Path) -> None:
+    simulate_released(SETTINGS, tmp_path / "again")
     for file in folder.iterdir():
-        assert SIMULATED_KEY in pl.read_parquet_metadata(file)
-
-
-def test_one_seed_gives_the_same_files(folder: Path, tmp_path: Path, spaces: dict[str, PaperData]) -> None:
-    simulate_released(SETTINGS, tmp_path / "again", dimensions=DIMENSIONS)  # type: ignore[arg-type]
-    for name in ("user_features_train_svd.parquet", "song_embeddings.parquet"):
-        ours, theirs = (pl.read_parquet(place / name) for place in (folder, tmp_path / "again"))
-        assert ours.select(pl.first()).equals(theirs.select(pl.first()))
-    again = read_paper_data(tmp_path / "again", "svd")
-    np.testing.assert_array_equal(again.train.features, spaces["svd"].train.features)
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_a_short_log_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="days: 30 are too few for this layout; give at least 60"):
         simulate_released(replace(SETTINGS, days=30), tmp_path / "short")
+    with pytest.raises(
+        ConfigError, match=r"users: \d+ of 588 simulated users qualify for the train part, which needs 140"
+    ):
+        simulate_released(replace(SETTINGS, days=60), tmp_path / "short")
     assert not (tmp_path / "short").exists()

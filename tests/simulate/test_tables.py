@@ -89,9 +89,8 @@ def test_files_are_sorted_by_user_and_time_and_share_no_user(service: Path) -> N
 def test_tiny_services_work(tmp_path: Path, n_users: int, n_items: int, days: int) -> None:
     written = simulate(SimulationSettings(n_users, n_items, days=days), tmp_path / "tables")
     assert check_tables(tmp_path / "tables").faults == ()
-    assert written.rows["users"] == n_users
-    assert written.rows["items"] == n_items
-    assert written.rows["interactions"] == sum(written.signals.values()) > 0
+    assert (written["users"], written["items"]) == (n_users, n_items)
+    assert written["interactions"] > 0
 
 
 def test_names_are_invented_for_everything(service: Path) -> None:
@@ -107,26 +106,11 @@ def test_names_are_invented_for_everything(service: Path) -> None:
         assert set(items[column]) == set(ids)
 
 
-@pytest.mark.parametrize(
-    ("sizes", "sentence"),
-    [
-        ({"n_users": 3}, "users: 3 cannot be simulated; give 20 to"),
-        ({"n_items": 5}, "items: 5 cannot be simulated; give 20 to"),
-        ({"days": 1}, "days: 1 cannot be simulated; give 2 to"),
-        ({"seed": -1}, "seed: -1 cannot be simulated; give 0 to"),
-    ],
-)
-def test_sizes_that_make_no_service_are_refused(sizes: dict[str, int], sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
-        replace(SMALL, **sizes)  # type: ignore[arg-type]
-
-
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="is not empty; give a new folder"):
-        simulate(SMALL, tmp_path)
-    with pytest.raises(ConfigError, match="is a file; give a new folder"):
-        simulate(SMALL, tmp_path / "mine.txt")
+    for out in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(ConfigError, match="exists and is not an empty folder; give a new folder"):
+            simulate(SMALL, out)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -142,12 +126,12 @@ def test_when_writing_fails_nothing_is_left(tmp_path: Path, monkeypatch: pytest.
 
     def until_the_disk_is_full(
         settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
-    ) -> np.ndarray:
+    ) -> pl.DataFrame:
         if next(blocks) == 1:
             raise OSError(28, "No space left on device")
         return simulate_block(settings, catalogue, people, rng)
 
     monkeypatch.setattr(tables, "simulate_block", until_the_disk_is_full)
-    with pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\)"):
+    with pytest.raises(ConfigError, match=r"cannot be written \(.*No space left on device\)"):
         simulate(SMALL, tmp_path / "tables")
     assert list(tmp_path.iterdir()) == []

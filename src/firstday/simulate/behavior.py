@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from firstday.simulate.music import MusicCatalogue
-from firstday.simulate.people import TASTE_SCENES, People, draw_local_moments, zone_offsets_s
+from firstday.simulate.people import OFFSETS_S, TASTE_SCENES, People, draw_local_moments
 from firstday.simulate.simulation_settings import DAY_S, SimulationSettings
 
-NOTHING, LOOKS, STREAMS, BEFORE = range(4)
-"""Kinds of day one: only a profile; a questionnaire or searches but no stream; streams; registered before the log."""
+NOTHING_SHARE, STREAM_SHARE = 0.05, 0.77
+"""Share of new users with only a profile on day one, and share with a stream on day one (PAPER, The problem)."""
 NOTHING_RATE = 0.6
 """Session rate of users with only a profile on day one, relative to other users."""
+QUESTIONNAIRE_SHARE = 0.6
+"""Share of new users with more than a profile who answer the questionnaire."""
 LOOKERS_AFTER_ANSWERING = 0.4
 """Share of users without day-one streams who look around after answering the questionnaire."""
+SESSIONS_PER_DAY, RATE_SPREAD = 0.25, 0.8
+"""Session rate of users who stay, after the initial curiosity: median, and standard deviation of its logarithm."""
+STREAMS_PER_SESSION, LENGTH_SPREAD = 6.0, 0.5
+"""Mean number of streams per session: median over users, and standard deviation of its logarithm."""
 LENGTH_SHAPE = 1.2
 """Shape of the gamma distribution of a session's mean length; small values spread lengths widely."""
+SOON_GONE_SHARE, SOON_GONE_DAYS, STAY_DAYS = 0.25, 4.0, 75.0
+"""Share of users who leave soon, their mean lifetime, and that of the others, in days."""
+CURIOUS_DAYS, CURIOSITY = 6.0, 1.5
+"""The session rate t days after registration is `1 + CURIOSITY * exp(-t / CURIOUS_DAYS)` times the usual one."""
 MORE_ON_DAY_ONE = 2.0
 """Expected further sessions on day one, in days at the usual rate."""
 
-SIGNALS = ("stream", "skip", "favorite", "ban", "search", "onboarding")
+SIGNALS = pl.Series(["stream", "skip", "favorite", "ban", "search", "onboarding"])
 STREAM, SKIP, FAVORITE, BAN, SEARCH, ONBOARDING = range(len(SIGNALS))
-ENTITIES = ("item", "artist", "album", "playlist")
+ENTITIES = pl.Series(["item", "artist", "album", "playlist"])
 ITEM, ARTIST, ALBUM, PLAYLIST = range(len(ENTITIES))
 
+STRANGE_SHARE = 0.08
+"""Share of streams from a random scene, as autoplay produces."""
+CHART_SHARE, CHART_SPREAD = 0.2, 4.0
+"""Share of other streams from the country's charts: mean and concentration of its beta distribution over users."""
+FAVORITE_ARTIST_SHARE = 0.6
+"""Share of the remaining streams from the user's favorite artists."""
 FAVORITE_ARTISTS, NEXT_ARTIST = 6, 0.7
 """Number of favorite artists per user, and how often each is played relative to the one before."""
+ARTIST_WEIGHTS = NEXT_ARTIST ** np.arange(FAVORITE_ARTISTS)
 SESSION_MOOD = 0.6
 """Share of a session's streams from a single scene, its mood; each other stream draws its own scene."""
-CHART_SPREAD = 4.0
-"""Concentration of the beta distribution, over users, of the share of chart streams."""
+DRIFT_DAYS = 40.0
+"""Time constant of the drift from the first to the mature taste, in days (63 % of the way)."""
 SKIP_LIKED, SKIP_STRANGE = 0.04, 0.5
 """Skip probability of an item in the user's taste, and of an item from another scene."""
-FAVORITES = {ITEM: 0.05, ARTIST: 0.014, ALBUM: 0.007, PLAYLIST: 0.008}
+FAVORITES = (0.05, 0.014, 0.007, 0.008)
 """Probability, by entity, that a stream of a liked item leads to a favorite."""
-BANS = {ITEM: 0.04, ARTIST: 0.02, ALBUM: 0.01}
+BANS = (0.04, 0.02, 0.01)
 """Probability, by entity, that a skip of an item from another scene leads to a ban."""
 SEARCH_SHARE = 0.3
 """Share of sessions that begin with a search for the first item."""
-SEARCHED = {ITEM: 0.5, ARTIST: 0.3, ALBUM: 0.1, PLAYLIST: 0.1}
-"""Probability of each search target."""
+SEARCHED = (0.5, 0.3, 0.1, 0.1)
+"""Probability, by entity, of each search target."""
 LOOK_SEARCHES = 0.75
 """Share of searches in sessions without streams; the rest are favorites."""
 ONBOARDING_ARTISTS = (3, 8)
@@ -49,141 +68,33 @@ ONBOARDING_ARTISTS = (3, 8)
 PLAY_S = (150, 280)
 """Minimum and maximum time between consecutive streams, in seconds."""
 
-
-EVENT = np.dtype(
-    [("user", np.int64), ("time_s", np.int64), ("signal", np.int8), ("entity", np.int8), ("target", np.int32)]
-)
-"""An interaction: user index within the block, seconds since the start of the log, indices into `SIGNALS` and
+EVENT = ("user", "time_s", "signal", "entity", "target")
+"""Columns of interactions: user index within the block, seconds since the start of the log, indices into `SIGNALS` and
 `ENTITIES`, and index of the item, artist, album or playlist."""
 
 
-def make_events(
-    user: np.ndarray, time_s: np.ndarray, signal: int | np.ndarray, entity: int, target: np.ndarray
-) -> np.ndarray:
-    """Build an `EVENT` array; a scalar signal applies to all events."""
-    events = np.empty(len(user), dtype=EVENT)
-    for name, values in zip(EVENT.names or (), (user, time_s, signal, entity, target), strict=True):
-        events[name] = values
-    return events
-
-
-def simulate_block(
-    settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw all interactions of a block of users, as an `EVENT` array sorted by user and time."""
-    block = Block(settings, catalogue, people, rng)
-    visits = draw_visits(settings, people, rng)
-    favorites = _draw_favorite_artists(block)
-    streaming = visits.n_streams > 0
-    played, opens = _play(block, visits, favorites)
-    parts = [
-        played,
-        *_after_streams(block, played),
-        *_searches(block, played[opens]),
-        *_look_around(block, visits.user[~streaming], visits.start_s[~streaming]),
-        _answer(block, visits, favorites),
-    ]
-    events = np.concatenate(parts)
-    events = events[events["time_s"] < settings.end_s]
-    order = np.argsort(events["user"] * (2 * settings.end_s) + events["time_s"], kind="stable")
-    in_order: np.ndarray = events[order]
-    return in_order
-
-
 @dataclass(frozen=True, eq=False)
-class Visits:
+class Sessions:
     """Sessions of a block of users.
 
     Parameters
     ----------
-    answers
-        bool, shape (n_users,): whether the user answers the questionnaire.
-    user
-        int64, shape (n_sessions,): index within the block.
-    start_s
-        int64, shape (n_sessions,): seconds since the start of the log.
-    n_streams
-        int64, shape (n_sessions,): number of items played; 0 if the user only looks around.
+    user, start_s, n_streams
+        int64, shape (n_sessions,): index within the block, start in seconds since that of the log, and number of items
+        played; 0 if the user only looks around.
+    answering
+        int64: users who answer the questionnaire.
     """
 
-    answers: np.ndarray
     user: np.ndarray
     start_s: np.ndarray
     n_streams: np.ndarray
-
-
-def draw_visits(settings: SimulationSettings, people: People, rng: np.random.Generator) -> Visits:
-    """Draw the sessions of a block of users."""
-    n = len(people)
-    first_day = _draw_first_days(settings, people, rng)
-    answers = (rng.random(n) < settings.questionnaire_share) & ((first_day == LOOKS) | (first_day == STREAMS))
-    rate = settings.sessions_per_day * rng.lognormal(0, settings.rate_spread, n)
-    rate[first_day == NOTHING] *= NOTHING_RATE
-    length = settings.streams_per_session * rng.lognormal(0, settings.length_spread, n)
-
-    looks_around = (first_day == LOOKS) & (~answers | (rng.random(n) < LOOKERS_AFTER_ANSWERING))
-    lookers = np.flatnonzero(looks_around)
-    day_one, day_one_start = _day_one_sessions(first_day, people, rate, rng)
-    later, later_start = _later_sessions(settings, people, rate, rng)
-    streaming = np.concatenate([day_one, later])
-    n_streams = 1 + rng.poisson(rng.gamma(LENGTH_SHAPE, (length[streaming] - 1).clip(0.5) / LENGTH_SHAPE))
-
-    user = np.concatenate([lookers, streaming])
-    start_s = np.concatenate([people.registered_s[lookers] + rng.integers(150, 900, len(lookers)), day_one_start])
-    start_s = np.concatenate([start_s, later_start])
-    n_streams = np.concatenate([np.zeros(len(lookers), dtype=np.int64), n_streams])
-    in_log = start_s < settings.end_s
-    return Visits(answers, user[in_log], start_s[in_log], n_streams[in_log])
-
-
-def _draw_first_days(settings: SimulationSettings, people: People, rng: np.random.Generator) -> np.ndarray:
-    """Draw each user's kind of day one, int8, shape (n_users,)."""
-    chance = rng.random(len(people))
-    kind = np.where(chance < settings.stream_share, STREAMS, LOOKS)
-    kind[chance >= 1 - settings.nothing_share] = NOTHING
-    kind[people.registered_s < 0] = BEFORE
-    return kind.astype(np.int8)
-
-
-def _day_one_sessions(
-    first_day: np.ndarray, people: People, rate: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the streaming sessions on day one; return users and start times."""
-    streamers = np.flatnonzero(first_day == STREAMS)
-    first = people.registered_s[streamers] + rng.integers(150, 900, len(streamers))
-    again = np.repeat(streamers, rng.poisson(MORE_ON_DAY_ONE * rate[streamers]))
-    back = people.registered_s[again] + rng.integers(3600, DAY_S - 3600, len(again))
-    return np.concatenate([streamers, again]), np.concatenate([first, back])
-
-
-def _later_sessions(
-    settings: SimulationSettings, people: People, rate: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the sessions after day one, or after the start of the log; return users and start times."""
-    n = len(people)
-    is_new = people.registered_s >= 0
-    begin_s = np.where(is_new, people.registered_s + DAY_S, 0)
-    leaves_soon = is_new & (rng.random(n) < settings.soon_gone_share)
-    lifetime_s = DAY_S * rng.exponential(np.where(leaves_soon, settings.soon_gone_days, settings.stay_days))
-    length = np.minimum(lifetime_s, np.maximum(settings.end_s - begin_s, 0)) / DAY_S
-    # Curiosity raises the rate of new users for some days; users who registered before the log have none left.
-    fades = 1 - np.exp(-length / settings.curious_days)
-    curious = np.where(is_new, settings.curiosity * settings.curious_days * fades, 0.0)
-    n_sessions = rng.poisson(rate * (length + curious))
-    user = np.repeat(np.arange(n), n_sessions)
-    chance = rng.random(len(user))
-    is_curious = rng.random(len(user)) * (length + curious)[user] < curious[user]
-    after = np.where(is_curious, -settings.curious_days * np.log1p(-chance * fades[user]), chance * length[user])
-    moment = begin_s[user] + (after * DAY_S).astype(np.int64)
-    zone = people.zone[user]
-    start_s = draw_local_moments((moment + zone_offsets_s()[zone]) // DAY_S, zone, rng)
-    # The hour is drawn after the day, so a session may start before the end of day one; then it moves to the next day.
-    return user, np.where(start_s < begin_s[user], start_s + DAY_S, start_s)
+    answering: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A block of users and the random draws that depend on it."""
+    """A block of users, whose interactions are drawn together."""
 
     settings: SimulationSettings
     catalogue: MusicCatalogue
@@ -192,41 +103,87 @@ class Block:
 
     def scenes_of(self, user: np.ndarray, time_s: np.ndarray) -> np.ndarray:
         """Draw a scene from each user's taste at that time, which drifts from the first to the mature taste."""
-        days_since = (time_s - self.people.registered_s[user]) / DAY_S
-        maturity = 1 - np.exp(-days_since / self.settings.drift_days)
-        mature = self.rng.random(len(user)) < maturity
+        days = (time_s - self.people.registered_s[user]) / DAY_S
+        is_mature = self.rng.random(len(user)) < 1 - np.exp(-days / DRIFT_DAYS)
         chance = self.rng.random(len(user), dtype=np.float32)
-        taste = np.where(mature[:, None], self.people.mature_taste[user], self.people.first_taste[user])
-        place = (chance[:, None] >= taste).sum(axis=1).clip(max=TASTE_SCENES - 1)
-        scenes: np.ndarray = self.people.scenes[user, place].astype(np.int64)
+        position = (chance[:, None] >= self.people.tastes[user, is_mature.astype(int)]).sum(axis=1)
+        scenes: np.ndarray = self.people.scenes[user, position.clip(max=TASTE_SCENES - 1)]
         return scenes
 
-    def likes(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
-        """Whether each item's scene is in the user's taste: bool, shape (n,)."""
-        scene = self.catalogue.scene[item]
-        is_liked = np.zeros(len(user), dtype=bool)
-        for place in range(TASTE_SCENES):
-            is_liked |= self.people.scenes[user, place] == scene
-        return is_liked
-
-    def belonging(self, entity: int, item: np.ndarray) -> np.ndarray:
-        """Return the item itself, its artist or album, or a playlist of its scene, shape (n,)."""
-        if entity == PLAYLIST:
-            return self.catalogue.playlists_by_scene.draw(self.catalogue.scene[item].astype(np.int64), self.rng)
-        owner = {ARTIST: self.catalogue.artist, ALBUM: self.catalogue.album}
-        return owner[entity][item] if entity in owner else item
-
-    def happens(self, n: int, probability: float | np.ndarray) -> np.ndarray:
-        """Draw n Bernoulli variables: bool, shape (n,)."""
-        happened: np.ndarray = self.rng.random(n) < probability
-        return happened
+    def targets(self, entity: int | np.ndarray, item: np.ndarray) -> np.ndarray:
+        """Return each item itself, its artist or album, or a playlist of its scene, shape (n,)."""
+        catalogue, is_playlist = self.catalogue, np.full(len(item), PLAYLIST) == entity
+        target = np.choose(entity, [item, catalogue.artist[item], catalogue.album[item], catalogue.scene[item]])
+        target[is_playlist] = catalogue.playlists_by_scene.draw(target[is_playlist], self.rng)
+        return target
 
 
-def _draw_favorite_artists(block: Block) -> np.ndarray:
-    """Draw each user's favorite artists from scenes of the first taste: int32, shape (n_users, FAVORITE_ARTISTS)."""
-    user = np.repeat(np.arange(len(block.people)), FAVORITE_ARTISTS)
-    scene = block.scenes_of(user, block.people.registered_s[user])
-    return block.catalogue.artists_by_scene.draw(scene, block.rng).reshape(-1, FAVORITE_ARTISTS)
+def simulate_block(
+    settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
+) -> pl.DataFrame:
+    """Draw all interactions of a block of users, with the columns `EVENT`, sorted by user and time."""
+    block = Block(settings, catalogue, people, rng)
+    sessions = _draw_sessions(block)
+    user = np.repeat(np.arange(len(people)), FAVORITE_ARTISTS)
+    scene = block.scenes_of(user, people.registered_s[user])
+    favorites = catalogue.artists_by_scene.draw(scene, rng).reshape(-1, FAVORITE_ARTISTS)
+    plays = _play(block, sessions, favorites)
+    parts = [
+        plays,
+        *_react(block, plays),
+        _search(block, plays.filter("opens")),
+        _look_around(block, sessions),
+        _answer(block, sessions.answering, favorites),
+    ]
+    events = pl.concat([part.select(EVENT) for part in parts], how="vertical_relaxed")
+    return events.filter(pl.col("time_s") < settings.end_s).sort("user", "time_s", maintain_order=True)
+
+
+def _draw_sessions(block: Block) -> Sessions:
+    """Draw what users do on day one, and all sessions."""
+    people, rng, n = block.people, block.rng, len(block.people)
+    is_new, chance = people.registered_s >= 0, rng.random(n)
+    has_streams = is_new & (chance < STREAM_SHARE)
+    has_nothing = is_new & (chance >= 1 - NOTHING_SHARE)
+    answers = (rng.random(n) < QUESTIONNAIRE_SHARE) & is_new & ~has_nothing
+    rate = SESSIONS_PER_DAY * rng.lognormal(0, RATE_SPREAD, n) * np.where(has_nothing, NOTHING_RATE, 1)
+    length = STREAMS_PER_SESSION * rng.lognormal(0, LENGTH_SPREAD, n)
+
+    looks = is_new & ~has_streams & ~has_nothing & (~answers | (rng.random(n) < LOOKERS_AFTER_ANSWERING))
+    lookers, streamers = np.flatnonzero(looks), np.flatnonzero(has_streams)
+    first_s = people.registered_s[streamers] + rng.integers(150, 900, len(streamers))
+    again = np.repeat(streamers, rng.poisson(MORE_ON_DAY_ONE * rate[streamers]))
+    again_s = people.registered_s[again] + rng.integers(3600, DAY_S - 3600, len(again))
+    later, later_s = _draw_later_sessions(block, rate)
+    streaming = np.r_[streamers, again, later]
+    n_streams = 1 + rng.poisson(rng.gamma(LENGTH_SHAPE, (length[streaming] - 1).clip(0.5) / LENGTH_SHAPE))
+    look_s = people.registered_s[lookers] + rng.integers(150, 900, len(lookers))
+
+    user, start_s = np.r_[lookers, streaming], np.r_[look_s, first_s, again_s, later_s]
+    in_log = start_s < block.settings.end_s
+    return Sessions(user[in_log], start_s[in_log], np.r_[0 * lookers, n_streams][in_log], np.flatnonzero(answers))
+
+
+def _draw_later_sessions(block: Block, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the sessions after day one, or after the start of the log; return users and start times."""
+    people, rng, n = block.people, block.rng, len(block.people)
+    is_new = people.registered_s >= 0
+    begin_s = np.where(is_new, people.registered_s + DAY_S, 0)
+    leaves_soon = is_new & (rng.random(n) < SOON_GONE_SHARE)
+    lifetime = rng.exponential(np.where(leaves_soon, SOON_GONE_DAYS, STAY_DAYS))
+    length = np.minimum(lifetime, (block.settings.end_s - begin_s).clip(0) / DAY_S)
+    # Curiosity raises the rate of new users for some days; users who registered before the log have none left.
+    fades = 1 - np.exp(-length / CURIOUS_DAYS)
+    curious = np.where(is_new, CURIOSITY * CURIOUS_DAYS * fades, 0)
+    user = np.repeat(np.arange(n), rng.poisson(rate * (length + curious)))
+    chance = rng.random(len(user))
+    is_curious = rng.random(len(user)) * (length + curious)[user] < curious[user]
+    after = np.where(is_curious, -CURIOUS_DAYS * np.log1p(-chance * fades[user]), chance * length[user])
+    zone, begin_s = people.zone[user], begin_s[user]
+    local_s = begin_s + (after * DAY_S).astype(int) + OFFSETS_S[zone]
+    start_s = draw_local_moments(local_s // DAY_S, zone, rng)
+    # The hour is drawn after the day, so a session may start before the end of day one; then it moves to the next day.
+    return user, np.where(start_s < begin_s, start_s + DAY_S, start_s)
 
 
 def _spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -235,104 +192,104 @@ def _spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return index, np.arange(len(index)) - (np.cumsum(counts) - counts)[index]
 
 
-def _play(block: Block, visits: Visits, favorites: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the streams and skips of every session; also return a mask of each session's first event."""
-    settings, rng = block.settings, block.rng
-    session, place = _spread(visits.n_streams)
-    user = visits.user[session]
+def _play(block: Block, sessions: Sessions, favorites: np.ndarray) -> pl.DataFrame:
+    """Draw the streams and skips, and whether their items are in the user's taste and whether they open a session."""
+    catalogue, people, rng = block.catalogue, block.people, block.rng
+    session, position = _spread(sessions.n_streams)
+    user, n = sessions.user[session], len(session)
     # The first item begins at least 30 s after the session, which leaves room for a search.
-    pace_s = rng.integers(*PLAY_S, len(visits.user))[session]
-    time_s = visits.start_s[session] + 30 + place * pace_s + rng.integers(PLAY_S[0] // 2, size=len(session))
+    pace_s = rng.integers(*PLAY_S, len(sessions.user))[session]
+    time_s = sessions.start_s[session] + 30 + position * pace_s + rng.integers(PLAY_S[0] // 2, size=n)
 
-    mood = block.scenes_of(visits.user, visits.start_s)[session]
-    scene = np.where(block.happens(len(user), SESSION_MOOD), mood, block.scenes_of(user, time_s))
-    chart_share = rng.beta(
-        CHART_SPREAD * settings.chart_share, CHART_SPREAD * (1 - settings.chart_share), len(block.people)
+    mood = block.scenes_of(sessions.user, sessions.start_s)[session]
+    scene = np.where(rng.random(n) < SESSION_MOOD, mood, block.scenes_of(user, time_s))
+    chart_share = rng.beta(CHART_SPREAD * CHART_SHARE, CHART_SPREAD * (1 - CHART_SHARE), len(people))
+    chance = rng.random(n)
+    is_strange = chance < STRANGE_SHARE
+    is_chart = ~is_strange & ((chance - STRANGE_SHARE) / (1 - STRANGE_SHARE) < chart_share[user])
+    is_favorite = ~is_strange & ~is_chart & (rng.random(n) < FAVORITE_ARTIST_SHARE)
+    by_scene = ~is_chart & ~is_favorite
+
+    item = np.empty(n, dtype=int)
+    scene[is_strange] = rng.integers(catalogue.scene.max() + 1, size=is_strange.sum())
+    item[by_scene] = catalogue.by_scene.draw(scene[by_scene], rng)
+    item[is_chart] = catalogue.by_chart.draw(people.country[user[is_chart]], rng)
+    number = rng.choice(FAVORITE_ARTISTS, size=is_favorite.sum(), p=ARTIST_WEIGHTS / ARTIST_WEIGHTS.sum())
+    item[is_favorite] = catalogue.by_artist.draw(favorites[user[is_favorite], number], rng)
+    repeats = np.flatnonzero((item[1:] == item[:-1]) & (position[1:] > 0)) + 1  # immediate repeats are rare
+    item[repeats] = catalogue.by_artist.draw(catalogue.artist[item[repeats]], rng)
+
+    is_liked = (people.scenes[user] == catalogue.scene[item, None]).any(axis=1)
+    is_skipped = rng.random(n) < np.where(is_liked, SKIP_LIKED, SKIP_STRANGE)
+    is_skipped &= position > 0  # the user chose the first item of the session
+    return pl.DataFrame(
+        {
+            "user": user,
+            "time_s": time_s,
+            "signal": np.where(is_skipped, SKIP, STREAM),
+            "entity": np.full(n, ITEM),
+            "target": item,
+            "liked": is_liked,
+            "opens": position == 0,
+        }
     )
-    chance = rng.random(len(user))
-    is_strange = chance < settings.strange_share
-    rest = (chance - settings.strange_share) / (1 - settings.strange_share)
-    is_chart = ~is_strange & (rest < chart_share[user])
-    is_favorite = ~is_strange & ~is_chart & block.happens(len(user), settings.favorite_artist_share)
-    from_taste = ~(is_strange | is_chart | is_favorite)
-
-    item = np.empty(len(user), dtype=np.int32)
-    scene[is_strange] = rng.integers(block.catalogue.by_scene.n_rows, size=int(is_strange.sum()))
-    item[is_strange | from_taste] = block.catalogue.by_scene.draw(scene[is_strange | from_taste], rng)
-    item[is_chart] = block.catalogue.by_chart.draw(block.people.country[user[is_chart]].astype(np.int64), rng)
-    ladder = np.cumsum(NEXT_ARTIST ** np.arange(FAVORITE_ARTISTS))
-    favorite_number = np.searchsorted(ladder, rng.random(int(is_favorite.sum())) * ladder[-1], side="right")
-    artist = favorites[user[is_favorite], favorite_number.clip(max=FAVORITE_ARTISTS - 1)]
-    item[is_favorite] = block.catalogue.by_artist.draw(artist.astype(np.int64), rng)
-
-    repeats = np.flatnonzero((item[1:] == item[:-1]) & (place[1:] > 0)) + 1  # immediate repeats are rare
-    item[repeats] = block.catalogue.by_artist.draw(block.catalogue.artist[item[repeats]].astype(np.int64), rng)
-    skipped = block.happens(len(user), np.where(block.likes(user, item), SKIP_LIKED, SKIP_STRANGE))
-    skipped &= place > 0  # the user chose the first item of the session
-    return make_events(user, time_s, np.where(skipped, SKIP, STREAM), ITEM, item), place == 0
 
 
-def _after_streams(block: Block, played: np.ndarray) -> list[np.ndarray]:
+def _react(block: Block, plays: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Draw favorites after streams of liked items and bans after skips of others; each target once per user."""
-    is_liked = block.likes(played["user"], played["target"])
-    liked_streams = played[(played["signal"] == STREAM) & is_liked]
-    strange_skips = played[(played["signal"] == SKIP) & ~is_liked]
-    parts = []
-    for signal, source, chances in ((FAVORITE, liked_streams, FAVORITES), (BAN, strange_skips, BANS)):
-        for entity, probability in chances.items():
-            causes = source[block.happens(len(source), probability)]
-            target = block.belonging(entity, causes["target"])
-            time_s = causes["time_s"] + block.rng.integers(5, 120, len(causes))
-            parts.append(_keep_first(make_events(causes["user"], time_s, signal, entity, target)))
-    return parts
+    for signal, cause, liked, chances in ((FAVORITE, STREAM, True, FAVORITES), (BAN, SKIP, False, BANS)):
+        source = plays.filter(signal=cause, liked=liked)
+        for entity, probability in enumerate(chances):
+            causes = source.filter(block.rng.random(source.height) < probability)
+            yield _keep_first(
+                causes.with_columns(
+                    signal=pl.lit(signal),
+                    entity=pl.lit(entity),
+                    target=pl.Series(block.targets(entity, causes["target"].to_numpy())),
+                    time_s=pl.col("time_s") + pl.Series(block.rng.integers(5, 120, causes.height)),
+                )
+            )
 
 
-def _keep_first(events: np.ndarray) -> np.ndarray:
+def _keep_first(events: pl.DataFrame) -> pl.DataFrame:
     """Keep each user's first event per target."""
-    ordered = events[np.argsort(events["time_s"], kind="stable")]
-    first: np.ndarray = ordered[np.unique(ordered["user"] * 2**31 + ordered["target"], return_index=True)[1]]
-    return first
+    ordered = events.sort("entity", "user", "target", "time_s", maintain_order=True)
+    return ordered.unique(("entity", "user", "target"), keep="first", maintain_order=True)
 
 
-def _searches(block: Block, opening: np.ndarray) -> list[np.ndarray]:
+def _search(block: Block, opening: pl.DataFrame) -> pl.DataFrame:
     """Draw searches for the first item of a session, or for its artist, album or playlist."""
-    opening = opening[(opening["signal"] == STREAM) & block.happens(len(opening), SEARCH_SHARE)]
-    kind = block.rng.choice(list(SEARCHED), size=len(opening), p=list(SEARCHED.values()))
-    parts = []
-    for entity in SEARCHED:
-        opened = opening[kind == entity]
-        time_s = opened["time_s"] - block.rng.integers(5, 30, len(opened))
-        target = block.belonging(entity, opened["target"])
-        parts.append(make_events(opened["user"], time_s, SEARCH, entity, target))
-    return parts
+    opening = opening.filter(block.rng.random(opening.height) < SEARCH_SHARE)
+    entity = block.rng.choice(len(SEARCHED), size=opening.height, p=SEARCHED)
+    opening = opening.with_columns(signal=pl.lit(SEARCH), entity=pl.Series(entity)).sort("entity", maintain_order=True)
+    return opening.with_columns(
+        time_s=pl.col("time_s") - pl.Series(block.rng.integers(5, 30, opening.height)),
+        target=pl.Series(block.targets(opening["entity"].to_numpy(), opening["target"].to_numpy())),
+    )
 
 
-def _look_around(block: Block, user: np.ndarray, start_s: np.ndarray) -> list[np.ndarray]:
+def _look_around(block: Block, sessions: Sessions) -> pl.DataFrame:
     """Draw searches and favorites in sessions without streams."""
-    n_acts = 1 + block.rng.poisson(0.7, len(user))
-    act, _ = _spread(n_acts)
-    user, time_s = user[act], start_s[act] + block.rng.integers(600, size=len(act))
-    item = block.catalogue.by_scene.draw(block.scenes_of(user, time_s), block.rng)
-    kind = block.rng.choice(list(SEARCHED), size=len(act), p=list(SEARCHED.values()))
-    signal = np.where(block.happens(len(act), LOOK_SEARCHES), SEARCH, FAVORITE)
-    parts = []
-    for entity in SEARCHED:
-        rows = kind == entity
-        target = block.belonging(entity, item[rows])
-        parts.append(_keep_first(make_events(user[rows], time_s[rows], signal[rows], entity, target)))
-    return parts
+    rng, looking = block.rng, sessions.n_streams == 0
+    n_acts = 1 + rng.poisson(0.7, looking.sum())
+    user = np.repeat(sessions.user[looking], n_acts)
+    time_s = np.repeat(sessions.start_s[looking], n_acts) + rng.integers(600, size=len(user))
+    item = block.catalogue.by_scene.draw(block.scenes_of(user, time_s), rng)
+    entity = rng.choice(len(SEARCHED), size=len(user), p=SEARCHED)
+    signal = np.where(rng.random(len(user)) < LOOK_SEARCHES, SEARCH, FAVORITE)
+    target = block.targets(entity, item)
+    events = {"user": user, "time_s": time_s, "signal": signal, "entity": entity, "target": target}
+    return _keep_first(pl.DataFrame(events))
 
 
-def _answer(block: Block, visits: Visits, favorites: np.ndarray) -> np.ndarray:
+def _answer(block: Block, answering: np.ndarray, favorites: np.ndarray) -> pl.DataFrame:
     """Draw the artists of questionnaire answers: favorites first, then others from the user's scenes."""
-    answering = np.flatnonzero(visits.answers)
-    low, high = ONBOARDING_ARTISTS
-    n_artists = block.rng.integers(low, high + 1, len(answering))
-    row, place = _spread(n_artists)
+    rng, (low, high) = block.rng, ONBOARDING_ARTISTS
+    row, position = _spread(rng.integers(low, high + 1, len(answering)))
     user = answering[row]
     registered_s = block.people.registered_s[user]
-    other_artists = block.catalogue.artists_by_scene.draw(block.scenes_of(user, registered_s), block.rng)
-    favorite_artists = favorites[user, place.clip(max=FAVORITE_ARTISTS - 1)]
-    artist = np.where(place < FAVORITE_ARTISTS // 2, favorite_artists, other_artists)
-    time_s = registered_s + 15 + place * block.rng.integers(2, 9, len(user))
-    return _keep_first(make_events(user, time_s, ONBOARDING, ARTIST, artist))
+    other = block.catalogue.artists_by_scene.draw(block.scenes_of(user, registered_s), rng)
+    artist = np.where(position < FAVORITE_ARTISTS // 2, favorites[user, position % FAVORITE_ARTISTS], other)
+    time_s = registered_s + 15 + position * rng.integers(2, 9, len(user))
+    events = {"user": user, "time_s": time_s, "signal": ONBOARDING, "entity": ARTIST, "target": artist}
+    return _keep_first(pl.DataFrame(events))
