@@ -11,7 +11,7 @@ def leaderboard_sets() -> list[str]:
         "| set | split | seeds | protocol | users, items | warm, cold of a seed | versions | machine |",
         "|" + "---|" * 8,
     ]
-    for name, standings in read_published().sets.items():
+    for name, standings in read_published().items():
         run = standings.runs[0]
         versions = ", ".join(f"{of} {version}" for of, version in run.versions.items() if of != "settings")
         cells = [

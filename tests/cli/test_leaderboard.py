@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from firstday.leaderboard.board import Leaderboard, read_leaderboard, read_published
+from firstday.leaderboard.board import read_leaderboard, read_published, to_json
 from tests.cli.conftest import Run
 
 
@@ -13,24 +14,24 @@ def test_a_folder_of_tables_is_run_kept_added_to_and_shown(tmp_path: Path, run: 
     done = run("leaderboard", service, "--seeds", 1, "--strategy", "popular", "--json", ours, "--page", page)
     assert done.returncode == 0, done.stderr
     board = read_leaderboard(ours)
-    assert [row.strategy for row in board.sets["service"].rows] == ["segment", "popular"]
+    (only,) = board["service"].runs
+    assert [row.strategy for row in only.rows] == ["segment", "popular"]
     assert re.search(r"popular +\d", done.stdout)
     again = run("leaderboard", service, "--strategy", "popular", "--json", ours)  # the seeds of the file
     assert again.returncode == 0, again.stderr
     assert read_leaderboard(ours) == board
     assert "--seeds 1" in run("leaderboard", service, "--seeds", 2, "--json", ours).stderr
 
-    standings = board.sets["service"]
-    row = standings.rows[1].model_copy(update={"strategy": "theirs"})
-    theirs.write_text(Leaderboard(sets={"service": standings.model_copy(update={"rows": (row,)})}).model_dump_json())
+    row = replace(only.rows[1], strategy="theirs")
+    theirs.write_text(to_json({"service": replace(board["service"], runs=(replace(only, rows=(row,)),))}))
     done = run("leaderboard", "--add", theirs, "--json", ours, "--page", page)
     assert done.returncode == 0, done.stderr
-    assert "theirs added of theirs.json" in done.stderr
+    assert "service: 1 method(s) added from theirs.json" in done.stderr
     assert "<bdi>theirs</bdi>" in page.read_text(encoding="utf-8")
-    assert len(read_leaderboard(ours).sets["service"].rows) == 3
+    assert len(read_leaderboard(ours)["service"].best_first) == 3
 
     all_of_it = run("leaderboard", "--published", "--json", ours)
-    assert {"service", *read_published().sets} == set(read_leaderboard(ours).sets)
+    assert {"service", *read_published()} == set(read_leaderboard(ours))
     asked = run("leaderboard", service, "--strategy", "popular", "--json", ours)
     for name, stdout in (("service", all_of_it.stdout), ("simulated", all_of_it.stdout), ("service", asked.stdout)):
         assert f"{name}: cold users" in stdout
@@ -39,10 +40,10 @@ def test_a_folder_of_tables_is_run_kept_added_to_and_shown(tmp_path: Path, run: 
 
 def test_mistakes_are_told_before_anything_is_run(tmp_path: Path, run: Run) -> None:
     for arguments, sentence in (
-        (["nonsense"], "error: nonsense: is no set; choose of movielens-100k, "),
-        (["deezer-europe"], "error: deezer-europe: is not fetched by firstday; give the folder that holds "),
+        (["nonsense"], "error: nonsense: is not a dataset; choose one of movielens-100k, "),
+        (["deezer-europe"], "error: deezer-europe: is not downloaded by firstday; give the folder that contains "),
         (["--page", tmp_path / "page.txt"], "ends in '.txt', but a report is HTML"),
-        (["--add", tmp_path / "none.json"], "none.json: cannot be read (No such file or directory)"),
+        (["--add", tmp_path / "none.json"], "none.json' does not exist"),
         (["--strategy", "nonsense"], "error: strategy: 'nonsense' is unknown"),
     ):
         done = run("leaderboard", *arguments)

@@ -1,4 +1,4 @@
-"""firstday leaderboard: every method on the same cold users of the same sets."""
+"""firstday leaderboard: every method on the same cold users of the same datasets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.splits.holdout import protocol_of
 from firstday.leaderboard.board import (
     Leaderboard,
-    Standings,
     add_leaderboard,
     choose_methods,
     find_sets,
@@ -29,6 +28,7 @@ from firstday.leaderboard.board import (
     read_leaderboard,
     read_published,
     tabulate_standings,
+    to_json,
     write_leaderboard,
 )
 from firstday.progress import open_progress
@@ -46,7 +46,8 @@ def leaderboard(
         ),
     ] = None,
     data: Annotated[
-        list[Path] | None, typer.Option(help="Folder with local copies of built-in datasets, repeatable.")
+        list[Path] | None,
+        typer.Option(exists=True, help="Folder with local copies of built-in datasets, repeatable."),
     ] = None,
     seeds: Annotated[
         int | None,
@@ -60,6 +61,8 @@ def leaderboard(
     add: Annotated[
         list[Path] | None,
         typer.Option(
+            exists=True,
+            dir_okay=False,
             metavar="THEIRS.json",
             help="Add another leaderboard on the same users, repeatable; alone, nothing is run.",
         ),
@@ -76,7 +79,7 @@ def leaderboard(
         Path | None, typer.Option(metavar="OUT.html", help="Write the leaderboard as one page to this file.")
     ] = None,
 ) -> None:
-    """Evaluate every method on fixed splits of the same sets, in one table with intervals, times and versions.
+    """Evaluate every method on fixed splits of the same datasets, in one table with intervals, times and versions.
 
     Example: firstday leaderboard movielens-100k --json leaderboard.json --page leaderboard.html
 
@@ -84,48 +87,35 @@ def leaderboard(
     """
     load_plugins(plugin)
     check_outputs(json_out, report=page)
-    board = read_leaderboard(json_out) if json_out is not None and json_out.exists() else Leaderboard()
+    board: Leaderboard = read_leaderboard(json_out) if json_out is not None and json_out.exists() else {}
     others = [(path.name, read_leaderboard(path)) for path in add or ()]
-    places = {} if (others or published) and not sets else find_sets(sets or (), data or ())
     names = []
-    for name, copy in places.items():
-        dataset, config = open_set(name, copy, drop_bad_rows=drop_bad_rows)
+    for set_name, copy in find_sets(sets or (), data or ()).items() if sets or not (others or published) else ():
+        dataset, config = open_set(set_name, copy, drop_bad_rows=drop_bad_rows)
+        name = dataset.name
         print_notes(f"{name}: {note}" for note in dataset.notes)
-        present = board.sets.get(dataset.name)
+        names.append(name)
+        n_seeds = seeds or (len(board[name].seeds) if name in board else SEEDS[protocol_of(dataset, config)])
+        methods = choose_methods(config, strategy or (), without or ())
         with open_progress() as progress:
-            standings = judge_methods(
-                present,
-                dataset,
-                config,
-                choose_methods(config, strategy or (), without or ()),
-                name=dataset.name,
-                n_seeds=seeds or (len(present.seeds) if present else SEEDS[protocol_of(dataset, config)]),
-                progress=progress,
-            )
-        board = Leaderboard(sets={**board.sets, dataset.name: standings})
-        names.append(dataset.name)
-        if json_out is not None:  # after each set, so that nothing is lost
-            write_file(json_out, board.model_dump_json(indent=1) + "\n")
+            standings = judge_methods(board.get(name), dataset, config, methods, n_seeds=n_seeds, progress=progress)
+        board[name] = standings
+        if json_out is not None:  # after each dataset, so that nothing is lost
+            write_file(json_out, to_json(board))
             write_left_out(left_out_beside(json_out), dataset.left_out)
+    if published:
+        others.append(("the published standings", read_published(*names)))
     for origin, theirs in others:
         board, notes = add_leaderboard(board, theirs, origin)
         print_notes(notes)
-    if published:
-        board, notes = add_leaderboard(board, read_published(*names), "the published ones")
-        print_notes(notes if names else ())
     if json_out is not None:
-        write_file(json_out, board.model_dump_json(indent=1) + "\n")
+        write_file(json_out, to_json(board))
     if page is not None:
         write_leaderboard(board, page)
-    for name in names or board.sets:
-        _print_standings(name, board.sets[name])
-
-
-def _print_standings(name: str, standings: Standings) -> None:
-    """Print the standings of a set, best first; the page and the file have more."""
-    table = tabulate_standings(name, standings)
-    print_table(table.select(*table.columns[:5]))
-    print_line(
-        f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users of each of {len(standings.seeds)} seed(s), "
-        f"protocol {standings.protocol}, split {standings.split[:12]}. Brackets: 95 % interval."
-    )
+    for name in names or board:
+        table, standings = tabulate_standings(name, board[name]), board[name]
+        print_table(table.select(*table.columns[:5]))  # the page and the file have more
+        print_line(
+            f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users in each of {len(standings.seeds)} seed(s), "
+            f"protocol {standings.protocol}, split {standings.split[:12]}. Brackets: 95 % interval."
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import inspect
 import os
@@ -10,21 +9,20 @@ import platform
 import tempfile
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
 import firstday
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, COPIES, FETCHED, load
-from firstday.data.sources import deezer_europe, movietweetings, online_retail
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import Table, write_signed
@@ -40,6 +38,7 @@ from firstday.recommend.registry import (
     find_learner,
     find_strategy,
     is_learner,
+    is_plugin,
     strategies_with,
     strategy_names,
     with_methods,
@@ -51,93 +50,90 @@ from firstday.simulate.tables import simulate
 from firstday.training.networks import METHOD
 from firstday.training.option_search import with_options
 
-Ends = tuple[float, float]
+Positive = Annotated[float, Field(gt=0)]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Run(_Value):
-    """One run of the command on one set, and what `segment` did in it, which every ratio and difference refers to.
-
-    Parameters
-    ----------
-    versions
-        Of firstday, Python, NumPy and PyTorch, and the checksum of the settings.
-    machine
-        Processor and cores: times are of this machine.
-    precision, fit_seconds, ms_per_user
-        Of `segment`; both times are above 0, and the second is None where it was not measured well.
-    origin
-        The file that it was added from; "" for a run of one's own.
-    """
-
-    versions: dict[str, str]
-    machine: str
-    precision: float
-    fit_seconds: float = Field(gt=0)
-    ms_per_user: float | None = Field(default=None, gt=0)
-    origin: str = ""
-
-
-class Row(_Value):
-    """What one method reached on one set, in % unless said otherwise.
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """Results of one method on one dataset, in % unless stated otherwise.
 
     Parameters
     ----------
     strategy, kind, about
-        Name, whose method it is, and what it does.
-    run
-        Which of the set's runs it comes from.
+        Name, origin and description.
     source
-        The first figures of the checksum of the file that has a method from outside, so that a changed method is run
-        again.
-    precision, recall, ndcg, user_coverage, catalogue_coverage, novelty_bits, by_day_one_size, precision_by_seed
+        Shortened checksum of a plug-in's file, so that a changed method is run again.
+    precision, recall, ndcg, user_coverage, catalogue_coverage, novelty_bits, by_day_one_size
         See `firstday.evaluation.results.Figure`.
     minus_segment
-        Difference of precision to `segment` in the same run, user by user; None for itself.
+        Paired difference of precision to `segment` in the same run.
     fit_seconds, ms_per_user
-        Time to fit with the options as they are, and to answer; None where that was not measured well.
+        Time to fit with the given options, and to answer.
     options, options_from
-        Of a baseline, and where they come from: on record, or chosen on the validation users of the first seed.
+        Options of a baseline, and their origin: on record, or chosen on the validation users of the first seed.
     """
 
     strategy: str
     kind: Literal["firstday", "baseline", "plug-in"]
     about: str
-    run: int
     source: str = ""
     precision: float
-    precision_ci: Ends
-    minus_segment: float | None = None
-    minus_segment_ci: Ends | None = None
+    precision_ci: tuple[float, float]
+    minus_segment: float = 0.0
+    minus_segment_ci: tuple[float, ...] = ()
     recall: float
     ndcg: float
     by_day_one_size: dict[str, float | None]
-    precision_by_seed: list[float]
     user_coverage: float
     catalogue_coverage: float
     novelty_bits: float
     fit_seconds: float
-    ms_per_user: float | None = None
+    ms_per_user: float
     options: dict[str, Any] | None = None
     options_from: Literal["record", "first seed"] | None = None
 
 
-class Standings(_Value):
-    """The methods on one set.
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of the command on one dataset, with the results of `segment`, to which ratios and differences refer.
+
+    Parameters
+    ----------
+    versions
+        Versions of firstday, Python, NumPy and PyTorch, and the checksum of the settings.
+    machine
+        Processor and number of cores.
+    precision, fit_seconds, ms_per_user
+        Results of `segment`.
+    origin
+        The file that the run was added from; "" for one's own.
+    rows
+        Methods whose results come from this run.
+    """
+
+    versions: dict[str, str]
+    machine: str
+    precision: float
+    fit_seconds: Positive
+    ms_per_user: Positive
+    origin: str = ""
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standings:
+    """The methods on one dataset.
 
     Parameters
     ----------
     split
-        SHA-256 of who is warm, who is cold, what was known of them and what they used afterwards, of all seeds.
+        SHA-256 of warm users, cold users, day ones and truth, over all seeds.
     seeds, k, protocol, n_users, n_items, n_warm, n_cold
-        How it was judged; warm and cold users of one seed.
+        How methods were evaluated; warm and cold users of one seed.
     precomputed
         Whether vectors are precomputed, so that the data they were trained on is unknown.
-    runs, rows
-        What was run, and one row for each method.
+    runs
+        Runs, each method in one of them.
     """
 
     split: str
@@ -146,49 +142,28 @@ class Standings(_Value):
     protocol: str
     n_users: int
     n_items: int
-    n_warm: int
-    n_cold: int
+    n_warm: int = 0
+    n_cold: int = 0
     precomputed: bool = False
-    runs: tuple[Run, ...]
-    rows: tuple[Row, ...]
-
-    @model_validator(mode="after")
-    def _check_runs(self) -> Standings:
-        if any(not 0 <= row.run < len(self.runs) for row in self.rows):
-            raise ValueError("a row names a run that is not there")
-        return self
+    runs: tuple[Run, ...] = ()
 
     @property
-    def best_first(self) -> tuple[Row, ...]:
-        """The rows, best precision first."""
-        return tuple(sorted(self.rows, key=lambda row: -row.precision))
+    def best_first(self) -> list[tuple[int, Row]]:
+        """The rows, each with the number of its run from 1, best precision first."""
+        rows = [(number, row) for number, run in enumerate(self.runs, 1) for row in run.rows]
+        return sorted(rows, key=lambda numbered: -numbered[1].precision)
 
-    @property
-    def sizes(self) -> tuple[str, ...]:
-        """Day-one size classes that contain users."""
-        return tuple(size for size, mean in self.rows[0].by_day_one_size.items() if mean is not None)
-
-    def compare_times(self, row: Row) -> tuple[float, float | None]:
-        """Return fit and answer time relative to `segment` in the same run."""
-        run = self.runs[row.run]
-        answer = None if row.ms_per_user is None or run.ms_per_user is None else row.ms_per_user / run.ms_per_user
-        return row.fit_seconds / run.fit_seconds, answer
-
-    def with_rows(self, run: Run, rows: Iterable[Row]) -> Standings:
-        """Return the standings with the rows of a run merged in, by method; runs without rows are dropped."""
-        added = {row.strategy: row.model_copy(update={"run": len(self.runs)}) for row in rows}
-        kept = [row for row in self.rows if row.strategy not in added]
-        runs, every = (*self.runs, run), (*kept, *added.values())
-        used = sorted({row.run for row in every})
-        numbers = {old: new for new, old in enumerate(used)}
-        renumbered = (row.model_copy(update={"run": numbers[row.run]}) for row in every)
-        return self.model_copy(update={"runs": tuple(runs[old] for old in used), "rows": tuple(renumbered)})
+    def add_run(self, run: Run) -> Standings:
+        """Add a run; its methods are removed from the others, and runs without methods are dropped."""
+        names = {row.strategy for row in run.rows}
+        others = [replace(other, rows=tuple(r for r in other.rows if r.strategy not in names)) for other in self.runs]
+        return replace(self, runs=(*(other for other in others if other.rows), run))
 
 
-class Leaderboard(_Value):
-    """Standings by the name of the set."""
-
-    sets: dict[str, Standings] = {}
+Leaderboard = dict[str, Standings]
+"""Standings by the name of the dataset."""
+FILE = TypeAdapter(Leaderboard)
+"""Leaderboard file."""
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
@@ -197,36 +172,28 @@ def read_leaderboard(path: Path) -> Leaderboard:
     Raises
     ------
     ConfigError
-        The file cannot be read, or is not a leaderboard.
+        It is not a leaderboard.
     """
     try:
-        board = Leaderboard.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a file that leaderboard wrote.") from None
+        return FILE.validate_json(path.read_bytes())
     except ValidationError as error:
         fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"])) or "the file"
+        location = ".".join(map(str, fault["loc"])) or "the file"
         raise ConfigError(
-            f"{path}: is no leaderboard ({place}: {fault['msg'][:1].lower()}{fault['msg'][1:]}); give a file that "
-            "firstday leaderboard --json wrote."
+            f"{path}: is not a leaderboard ({location}: {fault['msg']}); give a file written by firstday leaderboard "
+            "--json."
         ) from None
-    if not board.sets:
-        raise ConfigError(f"{path}: is no leaderboard (it has no sets); give a file that leaderboard wrote.")
-    return board
+
+
+def to_json(board: Leaderboard) -> str:
+    """Return the content of a leaderboard file."""
+    return FILE.dump_json(board, indent=1).decode() + "\n"
 
 
 def read_published(*names: str) -> Leaderboard:
     """Return the published standings shipped with firstday, optionally of some datasets only."""
-    content = (resources.files("firstday.leaderboard") / "published.json").read_bytes()
-    sets = Leaderboard.model_validate_json(content).sets
-    return Leaderboard(sets={name: standings for name, standings in sets.items() if name in names or not names})
-
-
-def write_multiple(multiple: float | None) -> str:
-    """Format a time ratio with two significant digits; a dash for None."""
-    if multiple is None:
-        return "\N{EN DASH}"
-    return "<0.01" if multiple < 0.01 else f"{float(f'{multiple:.2g}'):g}"
+    board = FILE.validate_json((resources.files("firstday.leaderboard") / "published.json").read_bytes())
+    return {name: standings for name, standings in board.items() if name in names or not names}
 
 
 def check_split(name: str, ours: Standings, split: str, seeds: tuple[int, ...], where: str) -> None:
@@ -239,13 +206,13 @@ def check_split(name: str, ours: Standings, split: str, seeds: tuple[int, ...], 
     """
     if split != ours.split:
         raise ConfigError(
-            f"{where}: {name}: the users are others (split {split[:12]} of {len(seeds)} seeds, in the "
-            f"leaderboard {ours.split[:12]} of {len(ours.seeds)}); take the same data, --seeds "
-            f"{len(ours.seeds)} and -k {ours.k}, or write another file."
+            f"{where}: {name}: the users differ (split {split[:12]} with {len(seeds)} seeds, in the leaderboard "
+            f"{ours.split[:12]} with {len(ours.seeds)}); use the same data and --seeds {len(ours.seeds)}, or write "
+            "another file."
         )
 
 
-def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tuple[Leaderboard, tuple[str, ...]]:
+def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tuple[Leaderboard, list[str]]:
     """Merge another leaderboard: datasets that ours lacks, and methods that ours lacks on datasets with the same users.
 
     Return the merged leaderboard, and notes on what was added and how much `segment` differs between the two. Of a
@@ -257,36 +224,29 @@ def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tup
         A dataset in both was judged on other users.
     """
     notes = []
-    for name, standings in theirs.sets.items():
-        ours = board.sets.get(name) or standings.model_copy(update={"runs": (), "rows": ()})
+    for name, standings in theirs.items():
+        ours = board.get(name) or replace(standings, runs=())
         check_split(name, ours, standings.split, standings.seeds, origin)
-        present = {row.strategy for row in ours.rows}
-        for number, run in enumerate(standings.runs):
-            rows = [row for row in standings.rows if row.run == number and row.strategy not in present]
-            if not rows:
-                continue
-            ours = ours.with_rows(run.model_copy(update={"origin": run.origin or origin}), rows)
-            notes.append(
-                f"{name}: {', '.join(row.strategy for row in rows)} added of {origin}; there segment has "
-                f"{run.precision:.2f} %, in the first run here {ours.runs[0].precision:.2f} %."
-            )
-        board = Leaderboard(sets={**board.sets, name: ours})
-    return board, tuple(notes) or (f"{origin}: has no method that the leaderboard lacks; nothing was added.",)
+        present = {row.strategy for _, row in ours.best_first}
+        for run in standings.runs:
+            rows = tuple(row for row in run.rows if row.strategy not in present)
+            if rows:
+                ours = ours.add_run(replace(run, rows=rows, origin=run.origin or origin))
+                notes.append(
+                    f"{name}: {len(rows)} method(s) added from {origin}; segment has {run.precision:.2f} % there and "
+                    f"{ours.runs[0].precision:.2f} % in the first run here."
+                )
+        board = {**board, name: ours}
+    return board, notes or [f"{origin}: contains no further methods; nothing was added."]
 
 
 SIMULATED = "simulated"
 SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
 """Settings of the simulated service, the same for everyone."""
-MARKS = {
-    deezer_europe.NAME: (f"{deezer_europe.FOLDER}.zip", deezer_europe.FEATURES, deezer_europe.FOLDER),
-    online_retail.NAME: (online_retail.FILE,),
-    movietweetings.NAME: (f"{movietweetings.FOLDER}.zip", movietweetings.RATINGS, movietweetings.FOLDER),
-}
-"""Files and folders that identify a local copy of a built-in dataset."""
 
 
 def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | None]:
-    """Return the datasets to run, with the path of their local copy; None if they need none.
+    """Return the datasets to run, with the folder of their local copy; None if they need none.
 
     Parameters
     ----------
@@ -301,25 +261,16 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
     ConfigError
         A named dataset was not found.
     """
-    for folder in data:
-        if not folder.exists():
-            raise ConfigError(f"--data: {folder} does not exist; give a folder with local copies.")
-    copies = {
-        name: folder
-        for name, marks in MARKS.items()
-        for folder in reversed(data)
-        if any((folder / mark).exists() for mark in marks)
-    }
+    copies = {name: folder for folder in data for name, file in COPIES.items() if (folder / file).exists()}
     names = names or (*FETCHED[:1], SIMULATED, *copies)
     for name in names:
-        if name in MARKS and name not in copies:
+        if name in COPIES and name not in copies:
             raise ConfigError(
-                f"{name}: is not fetched by firstday; give the folder that holds {COPIES[name]} as --data."
+                f"{name}: is not downloaded by firstday; give the folder that contains {COPIES[name]} with --data."
             )
         if name not in (*BUILT_IN, SIMULATED) and not Path(name).is_dir():
-            raise ConfigError(
-                f"{name}: is no set; choose of {', '.join(BUILT_IN)} and {SIMULATED}, or give a folder of tables."
-            )
+            known = ", ".join((*BUILT_IN, SIMULATED))
+            raise ConfigError(f"{name}: is not a dataset; choose one of {known}, or give a folder of tables.")
     return {name: copies.get(name) for name in names}
 
 
@@ -353,13 +304,10 @@ def judge_methods(
     config: Config,
     methods: Sequence[str],
     *,
-    name: str,
     n_seeds: int,
     progress: Progress = no_progress,
 ) -> Standings:
     """Judge the methods whose results are missing or come from other versions, and `segment` with them.
-
-    `name` is the dataset's, for recorded options and messages.
 
     Raises
     ------
@@ -368,59 +316,55 @@ def judge_methods(
     """
     seeds = tuple(range(config.seed, config.seed + n_seeds))
     split = checksum_split(dataset, config, seeds)
-    if standings is None:
-        standings = Standings(
-            split=split,
-            seeds=seeds,
-            k=config.recommend.k,
-            protocol=protocol_of(dataset, config),
-            n_users=len(dataset.users),
-            n_items=len(dataset.items),
-            n_warm=0,
-            n_cold=0,
-            precomputed=dataset.precomputed is not None,
-            runs=(),
-            rows=(),
-        )
-    check_split(name, standings, split, seeds, "leaderboard")
-    versions = {**_versions(), "settings": _shorten(config.model_dump_json().encode())}
-    unchanged = [row for row in standings.rows if row.source == find_source(row.strategy)]
-    present = {row.strategy for row in unchanged if standings.runs[row.run].versions == versions}
-    missing_names = [method for method in methods if method not in present]
-    if not missing_names:
+    standings = standings or Standings(
+        split=split,
+        seeds=seeds,
+        k=config.recommend.k,
+        protocol=protocol_of(dataset, config),
+        n_users=len(dataset.users),
+        n_items=len(dataset.items),
+        precomputed=dataset.precomputed is not None,
+    )
+    check_split(dataset.name, standings, split, seeds, "leaderboard")
+    versions = {"firstday": firstday.__version__, "python": platform.python_version()}
+    versions |= {name: metadata.version(name) for name in ("numpy", "torch")}
+    versions["settings"] = _shorten(config.model_dump_json().encode())
+    unchanged = [(run, row) for run in standings.runs for row in run.rows if row.source == find_source(row.strategy)]
+    present = {row.strategy for run, row in unchanged if run.versions == versions}
+    missing = [method for method in methods if method not in present]
+    if not missing:
         return standings
-    record = _options_on_record().get(name, {})
-    chosen = {row.strategy: row.options for row in unchanged if row.options}
-    taken: dict[str, float] = defaultdict(float)
+    record = _options_on_record().get(dataset.name, {})
+    chosen = {row.strategy: row.options for _, row in unchanged if row.options}
+    taken: dict[str | None, float] = defaultdict(float)
 
     def watch(stage: str, done: int, total: int) -> None:
-        if stage.startswith(METHOD):  # each method reports its begin and its end
+        if stage.startswith(METHOD):  # each method reports its start and its end
             taken[stage.removeprefix(METHOD)] += (perf_counter() if done else -perf_counter()) / n_seeds
         progress(stage, done, total)
 
     results = evaluate(
         dataset,
         with_options(config, {**chosen, **record}),
-        strategies=list(dict.fromkeys([REFERENCE, *missing_names])),
+        strategies=list(dict.fromkeys([REFERENCE, *missing])),
         tune_once=True,
         n_seeds=n_seeds,
         progress=watch,
     )
-    model_seconds = results.fit_seconds - sum(taken.values())
+    taken[None] = results.fit_seconds - sum(taken.values())
     run = Run(
         versions=versions,
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         precision=round(results.get(REFERENCE, "precision").mean, 4),
-        fit_seconds=round(model_seconds, 3),
+        fit_seconds=round(taken[None], 3),
         ms_per_user=round(results.get(REFERENCE, "ms_per_user").mean, 6),
+        rows=tuple(
+            _make_row(values, results, taken, record)
+            for values in results.to_json()["results"]
+            if values["strategy"] in missing
+        ),
     )
-    rows = [
-        _make_row(values, results, model_seconds, taken, record)
-        for values in results.to_json()["results"]
-        if values["strategy"] in missing_names
-    ]
-    counts = {"n_warm": results.n_warm, "n_cold": results.n_cold}
-    return standings.model_copy(update=counts).with_rows(run, rows)
+    return replace(standings, n_warm=results.n_warm, n_cold=results.n_cold).add_run(run)
 
 
 def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> str:
@@ -436,59 +380,51 @@ def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> st
         for holdout in hold_out(dataset, config, seed, cut_offs):
             split, cold = holdout.split, holdout.cold
             rows = [cold.truth, split.validation.truth, *(cold.day_one[pair] for pair in sorted(cold.day_one))]
-            arrays = [split.warm, split.validation.users, cold.users]
-            for numbers in (*arrays, *(array for of in rows for array in (of.starts, of.columns))):
-                digest.update(np.ascontiguousarray(numbers, dtype="<i8").tobytes())
+            arrays = [array for of_rows in rows for array in (of_rows.starts, of_rows.columns)]
+            for numbers in (split.warm, split.validation.users, cold.users, *arrays):
+                digest.update(numbers.astype("<i8").tobytes())
     return digest.hexdigest()
 
 
 def find_source(name: str) -> str:
     """Return the shortened checksum of a plug-in's source file; "" for built-in methods."""
-    spec = _spec_of(name)
+    spec = _find_spec(name)
     if spec is None or spec.is_ours:
         return ""
     for value in map(inspect.unwrap, vars(spec).values()):
         if inspect.isfunction(value) and not value.__module__.startswith("firstday."):
-            file = inspect.getsourcefile(value)
-            return "" if file is None else _shorten(Path(file).read_bytes())
+            return _shorten(Path(inspect.getfile(value)).read_bytes())
     return ""
 
 
-def _spec_of(name: str) -> Method | None:
-    """Return the spec of a strategy, or of the cold model behind it; None if there is neither."""
-    if name == PAPER_SEGMENT:
+def _find_spec(name: str) -> Method | None:
+    """Return the spec of a strategy, or of the method whose learned value it needs; None if there is neither."""
+    if name not in strategy_names():  # the paper's system, or a method of another installation
         return None
-    try:
-        strategy = find_strategy(name)
-    except ConfigError:  # the row comes from another installation
-        return None
+    strategy = find_strategy(name)
     return find_learner(strategy.method) if strategy.method is not None else strategy
 
 
 def _make_row(
-    values: Mapping[str, Any],
-    results: Results,
-    model_seconds: float,
-    taken: Mapping[str, float],
-    record: Mapping[str, Any],
+    values: Mapping[str, Any], results: Results, taken: Mapping[str | None, float], record: Mapping[str, Any]
 ) -> Row:
-    """Convert the evaluation results of one method to a row."""
+    """Convert the evaluation results of one method to a row, given the time to fit the model (None) and each method."""
     name = values["strategy"]
-    tunings, spec = results.tunings.get(name), _spec_of(name)
-    learned_by = None if tunings else find_strategy(name).learns_by
-    seconds = mean_fit_seconds(tunings) if tunings else model_seconds + taken.get(learned_by or "", 0.0)
-    is_tuned = name in baseline_names() and tunings is not None
-    is_built_in = spec is None or any(spec.name in methods for methods in OURS.values())
-    is_ours = spec is not None and spec.name in OURS["strategies"] and not is_tuned
-    return Row.model_validate(
+    tunings, spec = results.tunings.get(name), _find_spec(name)
+    is_ours = name in OURS["strategies"] and name not in baseline_names()
+    is_tuned = tunings is not None and name in baseline_names()
+    if tunings:
+        seconds = mean_fit_seconds(tunings)
+    else:
+        seconds = sum(taken.get(part, 0.0) for part in {None, find_strategy(name).learns_by})
+    return TypeAdapter(Row).validate_python(
         {
             **values,
-            "kind": "firstday" if is_ours else "baseline" if is_built_in else "plug-in",
+            "kind": "plug-in" if is_plugin(name) else "firstday" if is_ours else "baseline",
             "about": "the paper's system as published" if spec is None else spec.describe,
-            "run": 0,
             "source": find_source(name),
             "fit_seconds": round(seconds, 3),
-            "options": dict(tunings[0].options) if is_tuned and tunings else None,
+            "options": tunings[0].options if tunings and is_tuned else None,
             "options_from": ("record" if name in record else "first seed") if is_tuned else None,
         }
     )
@@ -501,16 +437,6 @@ def _options_on_record() -> dict[str, dict[str, dict[str, Any]]]:
     return tomllib.loads(text)
 
 
-@cache
-def _versions() -> dict[str, str]:
-    """Return the versions that results depend on."""
-    return {
-        "firstday": firstday.__version__,
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in ("numpy", "torch")},
-    }
-
-
 def _shorten(content: bytes) -> str:
     """Return a shortened checksum."""
     return hashlib.sha256(content).hexdigest()[:12]
@@ -518,29 +444,31 @@ def _shorten(content: bytes) -> str:
 
 def tabulate_standings(name: str, standings: Standings) -> Table:
     """Tabulate the methods on a dataset, best first; times are relative to `segment` in the same run."""
-    rows = []
-    for row in standings.best_first:
-        times = map(write_multiple, standings.compare_times(row))
-        by_size = [row.by_day_one_size.get(size) or 0.0 for size in standings.sizes]
-        figures = (row.recall, row.ndcg, *by_size, row.user_coverage, row.catalogue_coverage)
+    k, rows = standings.k, []
+    for number, row in standings.best_first:
+        run = standings.runs[number - 1]
+        figures = {
+            "fit": row.fit_seconds / run.fit_seconds,
+            "answer": row.ms_per_user / run.ms_per_user,
+            f"R@{k}": row.recall,
+            f"NDCG@{k}": row.ndcg,
+            **{f"P: {size} used": mean for size, mean in row.by_day_one_size.items() if mean is not None},
+            "own list, %": row.user_coverage,
+            "items, %": row.catalogue_coverage,
+            "novelty, bits": row.novelty_bits,
+        }
         rows.append(
-            (
-                (row.strategy,),
-                (f"{row.precision:.1f}", *(f"{end:.1f}" for end in row.precision_ci)),
-                tuple(write_signed(value) for value in (row.minus_segment or 0.0, *(row.minus_segment_ci or ()))),
-                *((time,) for time in times),
-                *((f"{value:.1f}",) for value in figures),
-                (f"{row.novelty_bits:.2f}",),
-                (str(row.run + 1),),
-                (row.kind,),
-            )
+            {
+                "method": (row.strategy,),
+                f"P@{k}": tuple(f"{value:.1f}" for value in (row.precision, *row.precision_ci)),
+                f"P@{k} - {REFERENCE}'s": tuple(map(write_signed, (row.minus_segment, *row.minus_segment_ci))),
+                **{heading: (f"{figure:.2f}",) for heading, figure in figures.items()},
+                "run": (str(number),),
+                "kind": (row.kind,),
+            }
         )
-    k = standings.k
-    sizes = [f"P: {size} used" for size in standings.sizes]
-    first = ("method", f"P@{k}", f"P@{k} - {REFERENCE}'s", "fit", "answer", f"R@{k}", f"NDCG@{k}")
-    columns = (*first, *sizes, "own list, %", "items, %", "novelty, bits", "run", "kind")
     title = f"{name}: cold users, lists of {k}, in %; times as multiples of those of {REFERENCE}"
-    return Table(title, columns, tuple(rows), REFERENCE, ("kind",))
+    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows), REFERENCE, ("kind",))
 
 
 def write_leaderboard(board: Leaderboard, path: Path) -> None:
@@ -553,12 +481,10 @@ def write_leaderboard(board: Leaderboard, path: Path) -> None:
     ConfigError
         The file cannot be written.
     """
-    script = (resources.files("firstday.leaderboard") / "templates" / "sort.js").read_text(encoding="utf-8")
     content = {
-        "sets": board.sets,
-        "tables": {name: tabulate_standings(name, standings) for name, standings in board.sets.items()},
+        "sets": board,
+        "tables": {name: tabulate_standings(name, standings) for name, standings in board.items()},
         "reference": REFERENCE,
         "unknown_vectors": UNKNOWN_VECTORS,
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    write_page(path, fill_template("leaderboard.html", content, {"script": script}, package="firstday.leaderboard"))
+    write_page(path, fill_template("leaderboard.html", content, {}, package="firstday.leaderboard"))
