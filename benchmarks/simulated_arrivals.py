@@ -246,29 +246,6 @@ def describe_arrivals(arrivals: Arrivals, model: TrainedModel, seed: int) -> Sig
     return SignalBatch(n, model.n_items, actions, groups, ages if known.has_ages else None, user_ids=ids)
 
 
-@dataclass(eq=False)
-class Course:
-    """Results of a policy.
-
-    Parameters
-    ----------
-    hits
-        Number of items each user used on each day, int64, shape (days, n_users).
-    expected
-        Expected uses of each day's lists, by true tastes, float64, shape (days, n_users).
-    shown, used
-        How often each item was shown on each day, and then used, int64, shape (days, n_items).
-    counts
-        The same by segment over all days; None if nothing is counted.
-    """
-
-    hits: np.ndarray
-    expected: np.ndarray
-    shown: np.ndarray
-    used: np.ndarray
-    counts: ShownCounts | None
-
-
 def run_service(
     model: TrainedModel, signals: SignalBatch, tastes: TrueTastes, policies: Sequence[str]
 ) -> Mapping[str, Course]:
@@ -286,36 +263,34 @@ def run_service(
         Names of strategies, `ORACLE`, and strategies' names with the suffix `ONCE` (one long list, made at
         registration, is shown in parts) or `WITH_NEW`.
     """
-    arrivals, settings = tastes.arrivals, tastes.settings
-    parties = {name: _Party.of(name, model, signals, tastes) for name in policies}
-    for day in range(settings.days):
+    arrivals, courses = tastes.arrivals, {name: Course(name, model, signals, tastes) for name in policies}
+    for day in range(tastes.settings.days):
         released = arrivals.new_since <= day
         hidden = np.union1d(model.unlisted, np.flatnonzero(~released)).astype(np.int32)
-        tonight = replace(model, unlisted=hidden)
-        models = {
-            name: replace(tonight, shown_counts=party.course.counts) if party.course.counts is not None else tonight
-            for name, party in parties.items()
-        }
+        models = {name: replace(model, unlisted=hidden, shown_counts=of.counts) for name, of in courses.items()}
         for visit in range(int(arrivals.visits[day].max(initial=0))):
             users = np.flatnonzero(arrivals.visits[day] > visit)
             likely = tastes.of_day(users, day)
-            for name, party in parties.items():
-                party.show(models[name], users, likely, released, day)
-        for party in parties.values():
-            party.add_up_counts(model)
-    return {name: party.course for name, party in parties.items()}
+            for name, course in courses.items():
+                course.show(models[name], users, likely, released, day)
+        for course in courses.values():
+            course.add_up_counts(model)
+    return courses
 
 
-@dataclass(eq=False)
-class _Party:
-    """All users, and what one policy has shown them so far.
+class Course:
+    """What one policy has shown all users so far, and the outcome.
 
-    Parameters
+    Attributes
     ----------
     policy, signals, tastes
         See `run_service`.
-    course
-        Results of the policy.
+    hits, expected
+        Number of items each user used on each day, and its expectation by true tastes, shape (days, n_users).
+    shown, used
+        How often each item was shown on each day, and then used, shape (days, n_items).
+    counts
+        The same by segment over all days; None if nothing is counted.
     is_used
         Whether each user used each item, bool, shape (n_users, n_items).
     unseen
@@ -323,50 +298,29 @@ class _Party:
     passed_by
         Highest probability of use at which each user passed over each item, float32; 0 if unseen.
     n_lists
-        Number of lists shown to each user, int64, shape (n_users,).
+        Number of lists shown to each user.
     long_lists
         The lists shown in parts, by user.
     cells
         Impressions since the last nightly count: users, items and whether they were used.
     """
 
-    policy: str
-    signals: SignalBatch
-    tastes: TrueTastes
-    course: Course
-    is_used: np.ndarray
-    unseen: np.ndarray
-    passed_by: np.ndarray
-    n_lists: np.ndarray
-    long_lists: dict[int, np.ndarray] = field(default_factory=dict)
-    cells: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, policy: str, model: TrainedModel, signals: SignalBatch, tastes: TrueTastes) -> _Party:
-        """Start before anything was shown."""
+    def __init__(self, policy: str, model: TrainedModel, signals: SignalBatch, tastes: TrueTastes) -> None:
         nothing = SparseRows.empty(len(model.segments), model.n_items)
         (n_users, n_items), days = tastes.arrivals.luck.shape, tastes.settings.days
-        return cls(
-            policy,
-            signals,
-            tastes,
-            Course(
-                hits=np.zeros((days, n_users), dtype=np.int64),
-                expected=np.zeros((days, n_users)),
-                shown=np.zeros((days, n_items), dtype=np.int64),
-                used=np.zeros((days, n_items), dtype=np.int64),
-                counts=ShownCounts(nothing, nothing) if policy.endswith(WITH_NEW) else None,
-            ),
-            is_used=np.zeros((n_users, n_items), dtype=bool),
-            unseen=np.zeros((n_users, n_items), dtype=np.float32),
-            passed_by=np.zeros((n_users, n_items), dtype=np.float32),
-            n_lists=np.zeros(n_users, dtype=np.int64),
-        )
+        self.policy, self.signals, self.tastes = policy, signals, tastes
+        self.hits, self.expected = np.zeros((days, n_users), dtype=int), np.zeros((days, n_users))
+        self.shown, self.used = np.zeros((2, days, n_items), dtype=int)
+        self.counts = ShownCounts(nothing, nothing) if policy.endswith(WITH_NEW) else None
+        self.is_used = np.zeros((n_users, n_items), dtype=bool)
+        self.unseen, self.passed_by = np.zeros((2, n_users, n_items), dtype=np.float32)
+        self.n_lists = np.zeros(n_users, dtype=int)
+        self.long_lists: dict[int, np.ndarray] = {}
+        self.cells: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def show(self, model: TrainedModel, users: np.ndarray, likely: np.ndarray, released: np.ndarray, day: int) -> None:
-        """Show a list to each user, and record the outcome."""
-        meeting = self.tastes.settings.meeting
-        passed_by = self.passed_by[users]
+        """Show a list to each user; record which items were seen and used, and what the service knows of that."""
+        meeting, arrivals, passed_by = self.tastes.settings.meeting, self.tastes.arrivals, self.passed_by[users]
         # A user who passed over an item at probability m uses it now with probability (p - m) / (1 - m).
         left = np.maximum(likely - passed_by, 0) / np.maximum(1 - passed_by, 1e-6)
         left[self.is_used[users]] = 0
@@ -378,42 +332,24 @@ class _Party:
         else:
             items = self._ask(model, users)
         rows, place = np.arange(len(users))[:, None], np.arange(items.shape[1])
-        chances = np.where(items >= 0, left[rows, items], 0)
-        self.course.expected[day, users] += chances @ chance_of_seeing(meeting)[: items.shape[1]]
-        depth = self.tastes.arrivals.depths[users, self.n_lists[users]]
-        is_seen = (place < depth[:, None]) & (items >= 0)
-        is_used = is_seen & (chances > 0) & (self.tastes.arrivals.luck[users[:, None], items] < likely[rows, items])
-        self._note(users, items, is_seen, is_used, likely, day)
-
-    def _note(
-        self,
-        users: np.ndarray,
-        items: np.ndarray,
-        is_seen: np.ndarray,
-        is_used: np.ndarray,
-        likely: np.ndarray,
-        day: int,
-    ) -> None:
-        """Record which items were seen and used, and what the service knows of that."""
-        meeting = self.tastes.settings.meeting
-        place = np.arange(items.shape[1])
+        is_shown, chances = items >= 0, np.where(items >= 0, left[rows, items], 0)
+        is_seen = (place < arrivals.depths[users, self.n_lists[users]][:, None]) & is_shown
+        is_used = is_seen & (chances > 0) & (arrivals.luck[users[:, None], items] < likely[rows, items])
+        self.expected[day, users] += chances @ chance_of_seeing(meeting)[: items.shape[1]]
         self.n_lists[users] += 1
-        self.course.hits[day, users] += is_used.sum(axis=1)
-        np.add.at(self.course.shown[day], items[items >= 0], 1)
-        np.add.at(self.course.used[day], items[is_used], 1)
-        whose, at = np.nonzero(is_used)
-        self.is_used[users[whose], items[whose, at]] = True
-        whose, at = np.nonzero(is_seen & ~is_used)
-        cells = users[whose], items[whose, at]
-        self.passed_by[cells] = np.maximum(self.passed_by[cells], likely[whose, items[whose, at]])
-        sure = meeting.visible or meeting.slate
-        reached = np.maximum(sure, np.where(is_used, place + 1, 0).max(axis=1, initial=0))
+        self.hits[day, users] += is_used.sum(axis=1)
+        np.add.at(self.shown[day], items[is_shown], 1)
+        np.add.at(self.used[day], items[is_used], 1)
+        whose = np.broadcast_to(users[:, None], items.shape)
+        self.is_used[whose[is_used], items[is_used]] = True
+        ignored = is_seen & ~is_used
+        np.maximum.at(self.passed_by, (whose[ignored], items[ignored]), likely[rows, items][ignored])
+        reached = np.maximum(meeting.visible or meeting.slate, np.where(is_used, place + 1, 0).max(axis=1, initial=0))
         seen = meeting.persistence ** np.maximum(0, place + 1 - reached[:, None])
-        whose, at = np.nonzero((items >= 0) & ~is_used)
-        self.unseen[users[whose], items[whose, at]] += np.log(np.maximum(1 - seen[whose, at], LEAST_UNSEEN))
-        if self.course.counts is not None:
-            whose, at = np.nonzero(items >= 0)
-            self.cells.append((users[whose], items[whose, at], is_used[whose, at]))
+        unused = is_shown & ~is_used
+        self.unseen[whose[unused], items[unused]] += np.log(np.maximum(1 - seen[unused], LEAST_UNSEEN))
+        if self.counts is not None:
+            self.cells.append((whose[is_shown], items[is_shown], is_used[is_shown]))
 
     def _ask(self, model: TrainedModel, users: np.ndarray) -> np.ndarray:
         """Request a list from the strategy for each user."""
@@ -458,8 +394,8 @@ class _Party:
         shown = SparseRows.from_pairs(segments[counted], items[counted], None, *shape)
         counted &= is_used
         used = SparseRows.from_pairs(segments[counted], items[counted], None, *shape)
-        assert self.course.counts is not None
-        self.course.counts = add_shown([self.course.counts, ShownCounts(shown, used)])
+        assert self.counts is not None
+        self.counts = add_shown([self.counts, ShownCounts(shown, used)])
 
 
 def chance_of_seeing(meeting: ReplaySettings) -> np.ndarray:
