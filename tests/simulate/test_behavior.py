@@ -93,15 +93,6 @@ def test_the_questionnaire_is_answered_on_registration(events: pl.DataFrame) -> 
     assert counts.mean() > 3  # type: ignore[operator]
 
 
-def test_users_come_back_over_weeks(events: pl.DataFrame) -> None:
-    new = events.filter(
-        (pl.col("registered_at") >= BEGIN) & (pl.col("registered_at") < END - 31 * DAY) & (pl.col("after") > DAY)
-    )
-    later = new.filter(pl.col("after") < 31 * DAY).select("user_id", day=pl.col("after").dt.total_days())
-    assert later.filter(pl.col("day") > 14).height > 0.2 * later.height
-    assert later.unique().group_by("user_id").len()["len"].mean() > 3  # type: ignore[operator]
-
-
 def test_streams_come_at_busy_hours_of_the_users_time_zone(users: pl.DataFrame, events: pl.DataFrame) -> None:
     zones = users["time_zone"].unique().to_list()
     assert all(ZoneInfo(zone) for zone in zones)
@@ -134,10 +125,7 @@ def test_searches_come_before_what_they_look_for(events: pl.DataFrame) -> None:
 
 
 def test_choices_follow_weights_and_keep_to_their_row() -> None:
-    rng = np.random.default_rng(0)
     choices = Choices.of_entries(np.array([1, 0, 1, 0]), np.array([7, 3, 8, 4]), np.array([1.0, 9.0, 3.0, 1.0]))
-    first, second = (choices.draw(np.full(20_000, row), rng) for row in (0, 1))
-    assert set(first.tolist()) == {3, 4}
-    assert set(second.tolist()) == {7, 8}
-    assert np.mean(first == 3) == pytest.approx(0.9, abs=0.01)
-    assert np.mean(second == 8) == pytest.approx(0.75, abs=0.01)
+    drawn = choices.draw(np.repeat([0, 1], 20_000), np.random.default_rng(0)).reshape(2, -1)
+    shares = [[(row == target).mean() for target in (3, 4, 7, 8)] for row in drawn]
+    np.testing.assert_allclose(shares, [[0.9, 0.1, 0, 0], [0, 0, 0.25, 0.75]], atol=0.01)
