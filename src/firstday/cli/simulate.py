@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,13 +13,6 @@ from firstday.config import MAX_SEED
 from firstday.progress import open_progress
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate as simulate_tables
-
-
-class Layout(StrEnum):
-    """Output layout of the simulator."""
-
-    TABLES = "tables"
-    DEEZER_KDD21 = "deezer-kdd21"
 
 
 def simulate(
@@ -32,9 +24,9 @@ def simulate(
         int, typer.Option(min=0, max=MAX_SEED, help="Random seed; the same seed gives the same files.")
     ] = 0,
     layout: Annotated[
-        Layout,
+        Literal["tables", "deezer-kdd21"],
         typer.Option(help="Output: tables that firstday reads, or the paper's released data in both spaces."),
-    ] = Layout.TABLES,
+    ] = "tables",
     as_json: JsonFlag = False,
 ) -> None:
     """Simulate a music service over time and write its tables to OUT, in chunks.
@@ -43,7 +35,7 @@ def simulate(
     """
     began = perf_counter()
     write, key, next_command = simulate_tables, "tables", f"evaluate {out} --strategy popular --strategy segment"
-    if layout is Layout.DEEZER_KDD21:
+    if layout == "deezer-kdd21":
         from firstday.simulate.released import simulate_released  # it loads the training libraries
 
         write, key, next_command = simulate_released, "folder", f"reproduce {out} --space svd"

@@ -68,10 +68,6 @@ ONBOARDING_ARTISTS = (3, 8)
 PLAY_S = (150, 280)
 """Minimum and maximum time between consecutive streams, in seconds."""
 
-EVENT = ("user", "time_s", "signal", "entity", "target")
-"""Columns of interactions: user index within the block, seconds since the start of the log, indices into `SIGNALS` and
-`ENTITIES`, and index of the item, artist, album or playlist."""
-
 
 @dataclass(frozen=True, eq=False)
 class Sessions:
@@ -121,7 +117,11 @@ class Block:
 def simulate_block(
     settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """Draw all interactions of a block of users, with the columns `EVENT`, sorted by user and time."""
+    """Draw all interactions of a block of users, sorted by user and time.
+
+    Columns: `user` index within the block, `time_s` in seconds since the start of the log, indices `signal` and
+    `entity` into `SIGNALS` and `ENTITIES`, and index of the `target`, an item, artist, album or playlist.
+    """
     block = Block(settings, catalogue, people, rng)
     sessions = _draw_sessions(block)
     user = np.repeat(np.arange(len(people)), FAVORITE_ARTISTS)
@@ -135,7 +135,7 @@ def simulate_block(
         _look_around(block, sessions),
         _answer(block, sessions.answering, favorites),
     ]
-    events = pl.concat([part.select(EVENT) for part in parts], how="vertical_relaxed")
+    events = pl.concat(parts, how="diagonal_relaxed")
     return events.filter(pl.col("time_s") < settings.end_s).sort("user", "time_s", maintain_order=True)
 
 

@@ -139,25 +139,21 @@ def _split(dataset: Dataset, config: Config, days: int, sizes: Mapping[str, int]
     streams = month["stream", ITEM].ones()
 
     rng = np.random.default_rng(config.seed)
-    order = rng.permutation(len(newcomers))
-    n_validation = round(len(order) * VALIDATION_SHARE / (VALIDATION_SHARE + TEST_SHARE))
+    newcomers = newcomers.take(rng.permutation(len(newcomers)))
+    n_validation = round(len(newcomers) * VALIDATION_SHARE / (VALIDATION_SHARE + TEST_SHARE))
+    pools = (split.warm, *np.split(newcomers.users, [n_validation]))
     rows = []
-    for (part, n), pool, users in zip(
-        sizes.items(),
-        (np.arange(len(split.warm)), *np.split(order, [n_validation])),
-        (split.warm, newcomers.users, newcomers.users),
-        strict=True,
-    ):
-        active = np.flatnonzero(streams.lengths()[users[pool]])
+    for (part, n), users in zip(sizes.items(), pools, strict=True):
+        active = np.flatnonzero(streams.lengths()[users])
         if len(active) < n:
             raise ConfigError(
                 f"users: {len(active):,} of {len(dataset.users):,} simulated users qualify for the {part} part, which "
                 f"needs {n:,}; simulate more days or more items."
             )
-        rows.append(pool[np.sort(rng.choice(active, n, replace=False))])
+        rows.append(np.sort(rng.choice(active, n, replace=False)))
     warm, validation, cold = rows
-    split = replace(split.keep_warm(warm), validation=newcomers.take(validation), cold=newcomers.take(cold))
-    return split, streams
+    judged = {"validation": newcomers.take(validation), "cold": newcomers.take(n_validation + cold)}
+    return replace(split.keep_warm(warm), **judged), streams
 
 
 def _write_files(
@@ -178,12 +174,8 @@ def _write_files(
     catalogue = Catalogue.of(dataset, config.signals.known)
     batches: dict[Part, SignalBatch] = {}
     heads: dict[Part, pl.DataFrame] = {}
-    for part, users, day_one in zip(
-        PARTS,
-        (split.warm, split.validation.users, split.cold.users),
-        (split.warm_day_one[0], split.validation.day_one, split.cold.day_one),
-        strict=True,
-    ):
+    cohorts = ((cohort.users, cohort.day_one) for cohort in (split.validation, split.cold))
+    for part, (users, day_one) in zip(PARTS, ((split.warm, split.warm_day_one[0]), *cohorts), strict=True):
         batches[part] = catalogue.translate(dataset, users, day_one)[0]
         songs = streams.take(users)
         lists = np.split(song_ids[songs.columns], songs.starts[1:-1])
@@ -229,10 +221,8 @@ def _tabulate_features(encoder: Encoder, batch: SignalBatch) -> pl.DataFrame:
         for signal, entity in encoder.pairs
     ]
     table = pl.DataFrame(features, schema=_name_columns(names, d)).fill_nan(None)
-    return table.select(
-        name if name in table.columns else pl.lit(None, pl.Float32).alias(name)
-        for name in _name_columns(COUNTED_BLOCKS, d)
-    )
+    release = pl.DataFrame(schema=dict.fromkeys(_name_columns(COUNTED_BLOCKS, d), pl.Float32))
+    return pl.concat([release, table], how="diagonal")
 
 
 def _name_columns(counted_blocks: Sequence[str], d: int) -> list[str]:

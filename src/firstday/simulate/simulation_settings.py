@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from firstday.display import readable
-
 DAY_S = 86_400
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 """Start of the log, a Monday."""
 
 
-@readable
 @dataclass(frozen=True)
 class SimulationSettings:
     """Size of the simulated service.
