@@ -25,7 +25,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.segment.shown_counts import ShownCounts, add_shown
 from firstday.simulate import behavior
-from firstday.simulate.behavior import ARTIST_WEIGHTS, FAVORITE_ARTISTS, ONBOARDING_ARTISTS, QUESTIONNAIRE_SHARE
+from firstday.simulate.behavior import ARTIST_SHARES, FAVORITE_ARTISTS, ONBOARDING_ARTISTS, QUESTIONNAIRE_SHARE
 from firstday.simulate.choices import Choices
 from firstday.simulate.music import MusicCatalogue, make_catalogue
 from firstday.simulate.people import TASTE_SCENES, People, make_people
@@ -200,9 +200,7 @@ class TrueTastes:
         taste = np.zeros((len(users), n_scenes), dtype=np.float32)
         np.add.at(taste, (np.arange(len(users))[:, None], arrivals.scenes[day][users]), weights)
         artists = np.zeros((len(users), len(self.by_artist)), dtype=np.float32)
-        np.add.at(
-            artists, (np.arange(len(users))[:, None], arrivals.favorites[users]), ARTIST_WEIGHTS / ARTIST_WEIGHTS.sum()
-        )
+        np.add.at(artists, (np.arange(len(users))[:, None], arrivals.favorites[users]), ARTIST_SHARES)
         favorite, chart, strange = behavior.FAVORITE_ARTIST_SHARE, behavior.CHART_SHARE, behavior.STRANGE_SHARE
         own = favorite * (artists @ self.by_artist) + (1 - favorite) * (taste @ self.by_scene)
         liked = chart * self.by_chart[people.country[users]] + (1 - chart) * own

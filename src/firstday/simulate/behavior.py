@@ -47,6 +47,7 @@ FAVORITE_ARTIST_SHARE = 0.6
 FAVORITE_ARTISTS, NEXT_ARTIST = 6, 0.7
 """Number of favorite artists per user, and how often each is played relative to the one before."""
 ARTIST_WEIGHTS = NEXT_ARTIST ** np.arange(FAVORITE_ARTISTS)
+ARTIST_SHARES = ARTIST_WEIGHTS / ARTIST_WEIGHTS.sum()
 SESSION_MOOD = 0.6
 """Share of a session's streams from a single scene, its mood; each other stream draws its own scene."""
 DRIFT_DAYS = 40.0
@@ -214,7 +215,7 @@ def _play(block: Block, sessions: Sessions, favorites: np.ndarray) -> pl.DataFra
     scene[is_strange] = rng.integers(catalogue.scene.max() + 1, size=is_strange.sum())
     item[by_scene] = catalogue.by_scene.draw(scene[by_scene], rng)
     item[is_chart] = catalogue.by_chart.draw(people.country[user[is_chart]], rng)
-    number = rng.choice(FAVORITE_ARTISTS, size=is_favorite.sum(), p=ARTIST_WEIGHTS / ARTIST_WEIGHTS.sum())
+    number = rng.choice(FAVORITE_ARTISTS, size=is_favorite.sum(), p=ARTIST_SHARES)
     item[is_favorite] = catalogue.by_artist.draw(favorites[user[is_favorite], number], rng)
     repeats = np.flatnonzero((item[1:] == item[:-1]) & (position[1:] > 0)) + 1  # immediate repeats are rare
     item[repeats] = catalogue.by_artist.draw(catalogue.artist[item[repeats]], rng)
