@@ -152,8 +152,10 @@ def _split(dataset: Dataset, config: Config, days: int, sizes: Mapping[str, int]
             )
         rows.append(np.sort(rng.choice(active, n, replace=False)))
     warm, validation, cold = rows
-    judged = {"validation": newcomers.take(validation), "cold": newcomers.take(n_validation + cold)}
-    return replace(split.keep_warm(warm), **judged), streams
+    split = replace(
+        split.keep_warm(warm), validation=newcomers.take(validation), cold=newcomers.take(n_validation + cold)
+    )
+    return split, streams
 
 
 def _write_files(
