@@ -18,8 +18,8 @@ from firstday.data.splits.split import Cohort
 from firstday.engine import engines
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.training.fit import fit
+from tests.data.same import assert_equal
 from tests.data.test_deezer_europe import COPY, needs_copy
-from tests.spark.conftest import assert_same
 
 pytestmark = [needs_copy, pytest.mark.usefixtures("spark"), pytest.mark.slow]
 
@@ -77,7 +77,7 @@ def test_dataset_and_lists_of_its_cold_users_are_the_same(folder: Path, config: 
     dataset = load(folder, config=config)
     on_spark = engines.load(f"file://{folder}", config=config, engine="spark")
     assert isinstance(on_spark, ClusterDataset)
-    assert_same(on_spark.find_learners(config).dataset, dataset)
+    assert_equal(on_spark.find_learners(config).dataset, dataset)
     split = split_for_training(dataset, config, config.seed, with_cold=True)
     n_cold = len(split.cold)
     assert n_cold > 200

@@ -42,14 +42,6 @@ KNOTS = (0, 1, 20)
 """Numbers of interactions at which `blend` has separate weights, interpolated between them."""
 
 
-def _personal_alone() -> tuple[Mapping[str, float], ...]:
-    return ({"personal": 1.0},) * len(KNOTS)
-
-
-def _no_items() -> np.ndarray:
-    return np.zeros(0, dtype=np.int32)
-
-
 @readable
 @dataclass(frozen=True)
 class Blending:
@@ -62,7 +54,7 @@ class Blending:
         the same for all. From one interaction on, weights are linear in the logarithm of the number.
     """
 
-    weights: tuple[Mapping[str, float], ...] = field(default_factory=_personal_alone)
+    weights: tuple[Mapping[str, float], ...] = ({"personal": 1.0},) * len(KNOTS)
 
     def at(self, n_known: np.ndarray) -> dict[str, np.ndarray]:
         """Return each component's weights for users with some numbers of interactions, float32, shape (n_users,)."""
@@ -206,7 +198,7 @@ class TrainedModel:
     blending: Blending = field(default_factory=Blending)
     selection: Selection = field(default_factory=Selection)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
-    unlisted: np.ndarray = field(default_factory=_no_items)
+    unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
     trend: np.ndarray | None = None
 

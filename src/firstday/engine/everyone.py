@@ -6,10 +6,8 @@ part of the users answers the same question, on whatever machine it is, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 
@@ -28,12 +26,8 @@ from firstday.sparse import union_rows
 
 AGE = "age"
 """Key of the groups by year of age, in addition to those by profile column."""
-CELLS_AT_ONCE = 2**23
-"""Maximum number of distances (users x segments) in memory: 64 MiB of float64."""
-MOST_AT_ONCE = 16_384
-"""Maximum number of users whose vectors are in memory."""
-PARTS_AT_ONCE = 16
-"""Number of answers added up at once."""
+USERS_IN_MEMORY = 8_192
+"""Maximum number of users whose vectors, and distances to the segments, are in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,22 +128,40 @@ def describe_part(
     window
         Time window of `actions`, by `user_ix`; None: all times.
     """
-    positions = np.flatnonzero(question.held_out.lookup(part.users.take(warm_rows)) < 0)
-    step = max(1, min(MOST_AT_ONCE, CELLS_AT_ONCE // len(question.centroids)))
-    nearest: list[np.ndarray] = []
+    from threadpoolctl import threadpool_limits
 
-    def answers() -> Iterator[Everyone]:
-        for start in range(0, max(1, len(positions)), step):
-            chunk = positions[start : start + step]
-            answer, segments = _describe(part, warm_rows[chunk], take_actions(actions, chunk), question)
-            nearest.append(segments)
-            yield answer
-
-    with _one_thread():
-        everyone = merge(answers())
-    n_segments, users = len(question.centroids), warm_rows[positions]
-    shown = count_shown(part, users, np.concatenate(nearest), n_segments, question.signals, window)
-    return replace(everyone, shown=shown)
+    rows = np.flatnonzero(question.held_out.lookup(part.users.take(warm_rows)) < 0)
+    users, actions = warm_rows[rows], take_actions(actions, rows)
+    centroids = question.centroids.astype(np.float64)  # in float64, the order of summation only affects exact ties
+    shape = len(users), len(question.fold_in.item_vectors)
+    uses = select_uses(actions, question.signals, *shape)
+    affinity = compute_affinity(actions, question.signals, *shape)
+    codes = {name: codes_of(part, name, users) for name in question.n_values}
+    sums = {name: np.zeros((n, centroids.shape[1])) for name, n in question.n_values.items()}
+    total, nearest, squares = np.zeros(centroids.shape[1]), np.zeros(len(users), np.int64), np.zeros(len(users))
+    with threadpool_limits(1, "blas"):  # threads of small systems wait for each other
+        for start in range(0, len(users), USERS_IN_MEMORY):
+            at = np.arange(start, min(start + USERS_IN_MEMORY, len(users)))
+            if part.precomputed is None:
+                mature = question.fold_in.solve(affinity.take(at))
+            else:
+                mature = part.precomputed.user_vectors[users[at]]
+            vectors = unit_rows(mature).astype(np.float64)
+            nearest[at] = np.argmax(vectors @ centroids.T - (centroids**2).sum(axis=1) / 2, axis=1)
+            squares[at] = ((vectors - centroids[nearest[at]]) ** 2).sum(axis=1)
+            total += vectors.sum(axis=0)
+            for name, of_group in sums.items():
+                of_group += _sum_by_code(vectors, codes[name][at], len(of_group))
+    is_learner, n_segments = uses.lengths() >= LEAST_LEARNED, len(centroids)
+    return Everyone(
+        segments=count_items(np.where(is_learner, nearest, -1), uses, n_segments),
+        squared_distances=np.bincount(nearest, np.where(is_learner, squares, 0), n_segments),
+        items=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
+        groups={name: count_items(codes[name], uses, n) for name, n in question.n_values.items()},
+        vector_sums=sums,
+        vector_sum=total,
+        shown=count_shown(part, users, nearest, n_segments, question.signals, window),
+    )
 
 
 def merge(parts: Iterable[Everyone]) -> Everyone:
@@ -157,11 +169,23 @@ def merge(parts: Iterable[Everyone]) -> Everyone:
 
     Floats are summed in float64 in the given order. Item counts are exact up to 2^24 users of an item in a group.
     """
-    answers = iter(parts)
-    total = next(answers)
-    while batch := list(islice(answers, PARTS_AT_ONCE)):
-        total = _add([total, *batch])
-    return total
+    answers = list(parts)
+
+    def add_counts(counts: list[ItemCounts]) -> ItemCounts:
+        return ItemCounts(union_rows([part.counts for part in counts]), add([part.sizes for part in counts]))
+
+    def add(arrays: list[np.ndarray]) -> np.ndarray:
+        return np.asarray(np.add.reduce(arrays, axis=0))
+
+    return Everyone(
+        segments=add_counts([part.segments for part in answers]),
+        squared_distances=add([part.squared_distances for part in answers]),
+        items=add_counts([part.items for part in answers]),
+        groups={name: add_counts([part.groups[name] for part in answers]) for name in answers[0].groups},
+        vector_sums={name: add([part.vector_sums[name] for part in answers]) for name in answers[0].vector_sums},
+        vector_sum=add([part.vector_sum for part in answers]),
+        shown=add_shown([part.shown for part in answers]),
+    )
 
 
 def describe_segments(segments: Segments, everyone: Everyone, config: SegmentConfig) -> Segments:
@@ -201,44 +225,6 @@ def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
     return replace(encoder, age_means=age_means, age_widths=widths, age_centre=centre, age_scale=scale)
 
 
-def _one_thread() -> AbstractContextManager[object]:
-    """Limit BLAS to one thread: for small systems, thread synchronisation costs more than it saves.
-
-    Measured on 66,000 users: 18 to 24 s with one thread, 21 to 90 s with two next to other busy programs.
-    """
-    try:
-        from threadpoolctl import threadpool_limits
-    except ModuleNotFoundError:
-        return nullcontext()
-    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
-    return limits
-
-
-def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Question) -> tuple[Everyone, np.ndarray]:
-    """Describe a few users at once; also return their segments, int64, shape (n,)."""
-    n_items, n_segments = len(question.fold_in.item_vectors), len(question.centroids)
-    uses = select_uses(actions, question.signals, len(users), n_items)
-    if part.precomputed is not None:
-        mature = part.precomputed.user_vectors[users]
-    else:
-        mature = question.fold_in.solve(compute_affinity(actions, question.signals, len(users), n_items))
-    vectors, centroids = unit_rows(mature).astype(np.float64), question.centroids.astype(np.float64)
-    # float64: the order of summation, which depends on the number of users, affects only exact ties.
-    nearest = np.argmax(vectors @ centroids.T - (centroids**2).sum(axis=1) / 2, axis=1)
-    is_learner = uses.lengths() >= LEAST_LEARNED
-    squares = ((vectors - centroids[nearest]) ** 2).sum(axis=1)
-    codes = {name: codes_of(part, name, users) for name in question.n_values}
-    everyone = Everyone(
-        segments=count_items(np.where(is_learner, nearest, -1), uses, n_segments),
-        squared_distances=np.bincount(nearest, weights=np.where(is_learner, squares, 0), minlength=n_segments),
-        items=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
-        groups={name: count_items(codes[name], uses, n) for name, n in question.n_values.items()},
-        vector_sums={name: _add_vectors(vectors, codes[name], n) for name, n in question.n_values.items()},
-        vector_sum=vectors.sum(axis=0),
-    )
-    return everyone, nearest
-
-
 def codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
     """Return the code of a profile column, or the age, of each user, integers, shape (n,), -1 if missing."""
     if name == AGE:
@@ -246,34 +232,7 @@ def codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
     return part.groups[name].codes[users] if name in part.groups else np.full(len(users), -1)
 
 
-def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> np.ndarray:
+def _sum_by_code(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> np.ndarray:
     """Return the sum of vectors by code, float64, shape (n_values, d)."""
-    members = np.flatnonzero(codes >= 0)
-    of_members = codes[members]
-    columns = [np.bincount(of_members, weights=column[members], minlength=n_values) for column in vectors.T]
-    return np.stack(columns, axis=1)
-
-
-def _add(parts: list[Everyone]) -> Everyone:
-    """Add up answers in memory."""
-    first = parts[0]
-    return Everyone(
-        segments=_add_counts([part.segments for part in parts]),
-        squared_distances=_add_arrays([part.squared_distances for part in parts]),
-        items=_add_counts([part.items for part in parts]),
-        groups={name: _add_counts([part.groups[name] for part in parts]) for name in first.groups},
-        vector_sums={name: _add_arrays([part.vector_sums[name] for part in parts]) for name in first.vector_sums},
-        vector_sum=_add_arrays([part.vector_sum for part in parts]),
-        shown=add_shown([part.shown for part in parts]),
-    )
-
-
-def _add_counts(counts: list[ItemCounts]) -> ItemCounts:
-    """Add up counts of the same groups."""
-    return ItemCounts(union_rows([part.counts for part in counts]), _add_arrays([part.sizes for part in counts]))
-
-
-def _add_arrays(arrays: list[np.ndarray]) -> np.ndarray:
-    """Sum arrays of the same shape in order."""
-    total: np.ndarray = np.add.reduce(arrays, axis=0)
-    return total
+    is_known = codes >= 0
+    return np.stack([np.bincount(codes[is_known], column, n_values) for column in vectors[is_known].T], axis=1)
