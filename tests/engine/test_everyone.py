@@ -15,7 +15,16 @@ from firstday.data.ids import Ids
 from firstday.data.splits.split import Split, take_actions
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import everyone as everyone_module
-from firstday.engine.everyone import Everyone, Question, describe_encoder, describe_part, describe_segments, merge
+from firstday.engine.everyone import (
+    EVERYONE,
+    SEGMENT,
+    Everyone,
+    Question,
+    describe_encoder,
+    describe_part,
+    describe_segments,
+    merge,
+)
 from firstday.engine.large import Learners
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import ItemCounts, Segments
@@ -78,10 +87,10 @@ def test_five_users_are_counted_as_with_a_pencil() -> None:
     assert list(everyone.groups) == ["country", "age"]
     for name, counts in everyone.groups.items():
         same_counts(counts, model.profile_groups[name])
-    np.testing.assert_array_equal(everyone.vector_sum, [3, 2])
-    np.testing.assert_array_equal(everyone.vector_sums["country"], [[0, 2], [2, 0], [0, 0]])
-    np.testing.assert_array_equal(everyone.vector_sums["age"][[20, 30, 40, 50]], [[2, 0], [1, 0], [0, 1], [0, 0]])
-    np.testing.assert_array_equal(everyone.squared_distances, [0, 0])
+    np.testing.assert_array_equal(everyone.sums[EVERYONE], [3, 2])
+    np.testing.assert_array_equal(everyone.sums["country"], [[0, 2], [2, 0], [0, 0]])
+    np.testing.assert_array_equal(everyone.sums["age"][[20, 30, 40, 50]], [[2, 0], [1, 0], [0, 1], [0, 0]])
+    np.testing.assert_array_equal(everyone.sums[SEGMENT], [0, 0])
     assert everyone.n_users == 5
     assert everyone.summarise_ages() == (27.5, 68.75**0.5)
 
@@ -91,10 +100,10 @@ def test_without_given_vectors_items_make_them() -> None:
     everyone = describe_all(dataset, ask(dataset))
     means = [(0.875, 0.125), (0.75, 0.25), (0.75, 0.25), (0.125, 0.875), (0.25, 0.75)]
     vectors = [np.array(mean) / np.hypot(*mean) for mean in means]
-    np.testing.assert_allclose(everyone.vector_sum, np.sum(vectors, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(everyone.sums[EVERYONE], np.sum(vectors, axis=0), rtol=1e-6)
     apart = [sum(((vector - EAST) ** 2).sum() for vector in vectors[:3])]
     apart += [sum(((vector - NORTH) ** 2).sum() for vector in vectors[3:])]
-    np.testing.assert_allclose(everyone.squared_distances, apart, rtol=1e-6)
+    np.testing.assert_allclose(everyone.sums[SEGMENT], apart, rtol=1e-6)
     assert everyone.segments.sizes.tolist() == [3, 2]
 
 
@@ -103,7 +112,7 @@ def test_held_out_users_are_not_counted() -> None:
     everyone = describe_all(dataset, ask(dataset, held_out=np.array([4, 0])))
     assert (everyone.n_users, everyone.segments.sizes.tolist()) == (3, [2, 1])
     assert everyone.groups["country"].sizes.tolist() == [1, 1, 0]
-    np.testing.assert_array_equal(everyone.vector_sum, [2, 1])
+    np.testing.assert_array_equal(everyone.sums[EVERYONE], [2, 1])
 
 
 def test_a_part_may_lack_ages_columns_signals_and_users() -> None:
@@ -175,13 +184,9 @@ def question(request: pytest.FixtureRequest, world: Dataset) -> Question:
 
 def assert_equal(one: Everyone, other: Everyone, rtol: float = 1e-12) -> None:
     """Check that counts are equal, and sums but for the last bits of float64."""
-    same_counts(one.segments, other.segments)
-    same_counts(one.items, other.items)
-    for name, counts in other.groups.items():
-        same_counts(one.groups[name], counts)
-        np.testing.assert_allclose(one.vector_sums[name], other.vector_sums[name], rtol=rtol, atol=1e-12)
-    np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=rtol, atol=1e-12)
-    np.testing.assert_allclose(one.squared_distances, other.squared_distances, rtol=rtol)
+    for name, counts in other.counts.items():
+        same_counts(one.counts[name], counts)
+        np.testing.assert_allclose(one.sums[name], other.sums[name], rtol=rtol, atol=1e-12)
     assert (one.shown is None) == (other.shown is None)
     if one.shown is not None and other.shown is not None:
         same_rows(one.shown.shown, other.shown.shown)

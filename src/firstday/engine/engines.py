@@ -18,7 +18,7 @@ from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.histories import read_histories
 from firstday.data.splits.outlook import Outlook, foresee
 from firstday.data.summary import Summary, summarise
-from firstday.display import readable, shorten
+from firstday.display import readable
 from firstday.engine.large import LargeDataset
 from firstday.errors import ConfigError, DataError, expect, needs_extra
 from firstday.recommend.batch import list_users
@@ -59,11 +59,6 @@ class Check:
     summary: Summary | None = None
     outlook: Outlook | None = None
     hint: str = ""
-
-    def __str__(self) -> str:
-        told = {"error": self.faults, "note": self.notes, "outlook": self.outlook.sentences if self.outlook else ()}
-        summary = () if self.summary is None else (shorten(self.summary),)
-        return "\n".join((*summary, *(f"{kind}: {text}" for kind, texts in told.items() for text in texts)))
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         facts = {
@@ -300,11 +295,7 @@ def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None
     )
     if engine not in (None, "local", "spark"):
         raise ConfigError(f"engine: is {engine!r}; give 'local' or 'spark'.")
-    if engine is None:
-        return "spark" if isinstance(tables, Mapping) and any(map(is_of_spark, tables.values())) else "local"
+    if engine is None:  # a Spark DataFrame is recognised without importing PySpark
+        frames = tables.values() if isinstance(tables, Mapping) else ()
+        return "spark" if any(type(frame).__module__.startswith("pyspark.sql") for frame in frames) else "local"
     return engine
-
-
-def is_of_spark(frame: object) -> bool:
-    """Whether a frame is a Spark DataFrame, without importing PySpark."""
-    return type(frame).__module__.startswith("pyspark.sql")

@@ -26,6 +26,8 @@ from firstday.sparse import union_rows
 
 AGE = "age"
 """Key of the groups by year of age, in addition to those by profile column."""
+SEGMENT, EVERYONE = "firstday: segment", "firstday: everyone"
+"""Keys of the groups by nearest segment, and of all users."""
 USERS_IN_MEMORY = 8_192
 """Maximum number of users whose vectors, and distances to the segments, are in memory."""
 
@@ -71,29 +73,34 @@ class Everyone:
 
     Parameters
     ----------
-    segments
-        Counts of users and their items by nearest segment.
-    squared_distances
-        Sum of squared distances to the nearest centroid, float64, shape (n_segments,).
-    items
-        Counts of users and their items as a single group.
-    groups
-        Counts by value of each profile column, and by year of age under ``age``.
-    vector_sums
-        Sum of unit-length user vectors by value of each of these, float64, shape (n_values, d).
-    vector_sum
-        Sum of all unit-length user vectors, float64, shape (d,).
+    counts
+        Counts of users and their items: by value of each profile column, by year of age under `AGE`, by nearest segment
+        under `SEGMENT`, and of all users under `EVERYONE`.
+    sums
+        Sum of unit-length user vectors by value of the same groups, float64, shape (n_values, d); of all users, shape
+        (d,); and for `SEGMENT`, of squared distances to the nearest centroid, shape (n_segments,).
     shown
         Impressions by nearest segment; None without impressions.
     """
 
-    segments: ItemCounts
-    squared_distances: np.ndarray
-    items: ItemCounts
-    groups: Mapping[str, ItemCounts]
-    vector_sums: Mapping[str, np.ndarray]
-    vector_sum: np.ndarray
+    counts: Mapping[str, ItemCounts]
+    sums: Mapping[str, np.ndarray]
     shown: ShownCounts | None = None
+
+    @property
+    def segments(self) -> ItemCounts:
+        """Counts by nearest segment."""
+        return self.counts[SEGMENT]
+
+    @property
+    def items(self) -> ItemCounts:
+        """Counts of all users as a single group."""
+        return self.counts[EVERYONE]
+
+    @property
+    def groups(self) -> dict[str, ItemCounts]:
+        """Counts by value of each profile column, and by year of age."""
+        return {name: counts for name, counts in self.counts.items() if name not in (SEGMENT, EVERYONE)}
 
     @property
     def n_users(self) -> int:
@@ -102,7 +109,7 @@ class Everyone:
 
     def summarise_ages(self) -> tuple[float, float]:
         """Return the mean and standard deviation of known ages in years; 0 and 1 without any."""
-        years, sizes = np.arange(N_AGES), self.groups[AGE].sizes
+        years, sizes = np.arange(N_AGES), self.counts[AGE].sizes
         n = int(sizes.sum())
         if not n:
             return 0.0, 1.0
@@ -137,7 +144,7 @@ def describe_part(
     uses = select_uses(actions, question.signals, *shape)
     affinity = compute_affinity(actions, question.signals, *shape)
     codes = {name: codes_of(part, name, users) for name in question.n_values}
-    sums = {name: np.zeros((n, centroids.shape[1])) for name, n in question.n_values.items()}
+    sums: dict[str, np.ndarray] = {name: np.zeros((n, centroids.shape[1])) for name, n in question.n_values.items()}
     total, nearest, squares = np.zeros(centroids.shape[1]), np.zeros(len(users), np.int64), np.zeros(len(users))
     with threadpool_limits(1, "blas"):  # threads of small systems wait for each other
         for start in range(0, len(users), USERS_IN_MEMORY):
@@ -153,15 +160,12 @@ def describe_part(
             for name, of_group in sums.items():
                 of_group += _sum_by_code(vectors, codes[name][at], len(of_group))
     is_learner, n_segments = uses.lengths() >= LEAST_LEARNED, len(centroids)
-    return Everyone(
-        segments=count_items(np.where(is_learner, nearest, -1), uses, n_segments),
-        squared_distances=np.bincount(nearest, np.where(is_learner, squares, 0), n_segments),
-        items=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
-        groups={name: count_items(codes[name], uses, n) for name, n in question.n_values.items()},
-        vector_sums=sums,
-        vector_sum=total,
-        shown=count_shown(part, users, nearest, n_segments, question.signals, window),
-    )
+    counts = {name: count_items(codes[name], uses, n) for name, n in question.n_values.items()}
+    counts[SEGMENT] = count_items(np.where(is_learner, nearest, -1), uses, n_segments)
+    counts[EVERYONE] = count_items(np.zeros(len(users), dtype=np.int64), uses, 1)
+    sums[SEGMENT] = np.bincount(nearest, np.where(is_learner, squares, 0), n_segments)
+    sums[EVERYONE] = total
+    return Everyone(counts, sums, count_shown(part, users, nearest, n_segments, question.signals, window))
 
 
 def merge(parts: Iterable[Everyone]) -> Everyone:
@@ -170,22 +174,12 @@ def merge(parts: Iterable[Everyone]) -> Everyone:
     Floats are summed in float64 in the given order. Item counts are exact up to 2^24 users of an item in a group.
     """
     answers = list(parts)
-
-    def add_counts(counts: list[ItemCounts]) -> ItemCounts:
-        return ItemCounts(union_rows([part.counts for part in counts]), add([part.sizes for part in counts]))
-
-    def add(arrays: list[np.ndarray]) -> np.ndarray:
-        return np.asarray(np.add.reduce(arrays, axis=0))
-
-    return Everyone(
-        segments=add_counts([part.segments for part in answers]),
-        squared_distances=add([part.squared_distances for part in answers]),
-        items=add_counts([part.items for part in answers]),
-        groups={name: add_counts([part.groups[name] for part in answers]) for name in answers[0].groups},
-        vector_sums={name: add([part.vector_sums[name] for part in answers]) for name in answers[0].vector_sums},
-        vector_sum=add([part.vector_sum for part in answers]),
-        shown=add_shown([part.shown for part in answers]),
-    )
+    counts = {}
+    for name in answers[0].counts:
+        added = [part.counts[name] for part in answers]
+        counts[name] = ItemCounts(union_rows([of.counts for of in added]), np.add.reduce([of.sizes for of in added]))
+    sums = {name: np.add.reduce([part.sums[name] for part in answers]) for name in answers[0].sums}
+    return Everyone(counts, sums, add_shown(part.shown for part in answers))
 
 
 def describe_segments(segments: Segments, everyone: Everyone, config: SegmentConfig) -> Segments:
@@ -204,23 +198,22 @@ def describe_segments(segments: Segments, everyone: Everyone, config: SegmentCon
     counts = ItemCounts(everyone.segments.counts.take(kept), everyone.segments.sizes[kept])
     n_top = min(config.top_items, counts.counts.n_columns)
     top = rank_items(counts, everyone.items.counts.column_sums(), n_top)
-    spread = everyone.squared_distances[kept] / counts.sizes
+    spread = everyone.sums[SEGMENT][kept] / counts.sizes
     return Segments(segments.centroids[kept], counts, top, spread.astype(np.float32))
 
 
 def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
     """Return the encoder with mean vectors of profile groups and ages over all users."""
-    overall = everyone.vector_sum / max(1, everyone.n_users)
-    sums_of = dict(everyone.vector_sums)
-    sums_of_years = sums_of.pop(AGE, None)
+    overall = everyone.sums[EVERYONE] / max(1, everyone.n_users)
     means = {
-        name: shrink_means(sums, everyone.groups[name].sizes, overall, encoder.config.group_shrinkage)
-        for name, sums in sums_of.items()
+        name: shrink_means(everyone.sums[name], counts.sizes, overall, encoder.config.group_shrinkage)
+        for name, counts in everyone.groups.items()
+        if name != AGE
     }
     encoder = replace(encoder, group_means=means)
-    if sums_of_years is None:
+    if AGE not in everyone.counts:
         return encoder
-    age_means, widths = average_years(sums_of_years, everyone.groups[AGE].sizes, overall, encoder.config)
+    age_means, widths = average_years(everyone.sums[AGE], everyone.counts[AGE].sizes, overall, encoder.config)
     centre, scale = everyone.summarise_ages()
     return replace(encoder, age_means=age_means, age_widths=widths, age_centre=centre, age_scale=scale)
 

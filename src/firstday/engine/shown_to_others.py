@@ -43,12 +43,9 @@ def count_shown_to_others(
     """
     if part.impressions is None:
         return None
-    is_other = np.zeros(len(part.users), dtype=bool)
-    for frame in part.impressions.frames():
-        shown = frame if window is None else window.select(frame)
-        is_other[shown["user_ix"].to_numpy()] = True
-    is_other[warm] = False
-    others = np.flatnonzero(is_other)
+    frames = part.impressions.frames()
+    shown = [np.unique((frame if window is None else window.select(frame))["user_ix"].to_numpy()) for frame in frames]
+    others = np.setdiff1d(np.concatenate(shown), warm)
     others = others[held_out.lookup(part.users.take(others)) < 0]
     segments = [
         Query(model, model.catalogue.translate(part, users, take_actions(actions, users))[0], 1).nearest_segments

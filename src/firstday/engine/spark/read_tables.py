@@ -30,7 +30,6 @@ from firstday.engine.spark.work import (
     find_items,
     make_raw,
     read_part,
-    to_polars,
 )
 from firstday.errors import DataError
 from firstday.tables.categories import MAX_GROUP_VALUES, judge_group
@@ -52,9 +51,10 @@ def open_tables(
     config, drop_bad_rows
         See `firstday.engine.engines.load`.
     """
-    findings = Findings(drop=drop_bad_rows > 0)
+    findings, signals = Findings(drop=drop_bad_rows > 0), config.signals
     with named_errors("tables"):
-        dataset = read_tables(take_tables(tables, findings), config.signals, findings)
+        raw = take_tables(tables, findings)
+        dataset = _read(raw, signals, findings)
     findings.settle(drop_bad_rows)
     if dataset is not None and findings.faults:
         dataset.forget()
@@ -62,18 +62,8 @@ def open_tables(
     return dataset and replace(dataset, notes=findings.notes, left_out=findings.left_out), findings
 
 
-def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterDataset | None:
-    """Check all tables and divide them into parts; None if there is nothing to divide, or a file is damaged.
-
-    Parameters
-    ----------
-    raw
-        The tables.
-    signals
-        Known signals, and those that count as use.
-    findings
-        Collects the faults and notes.
-    """
+def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterDataset | None:
+    """Check all tables and divide them into parts; None if there is nothing to divide, or a file is damaged."""
     names = frozenset({*raw.of_users, *raw.shared})
     check_presence(names, findings)
     tables, n_rows = check_shapes(raw.of_users, findings)
@@ -86,15 +76,16 @@ def read_tables(raw: RawTables, signals: SignalConfig, findings: Findings) -> Cl
     whole = load_whole(raw.shared, item_ids, groups, names, signals, findings, datetime.now(UTC), unreadable)
     if not tables:
         return None
+    findings.sources |= {name: table.sources for name, table in tables.items()}
+    if "friends" in tables and "friend_id" in tables["friends"].frame.columns:
+        tables[MENTIONS] = tables["friends"]
     n_parts = count_parts(n_rows)
     parts = map_tables(tables, n_parts, read_part, whole)
     try:
-        answers = list(collect_answers(parts, raw.name))
+        join_findings(collect_answers(parts, raw.name), signals, findings)
     except DataError as error:
         findings.fault(str(error))
         return None
-    join_findings(answers, signals, findings)
-    findings.sources |= {name: table.sources for name, table in tables.items()}
     return ClusterDataset(raw.name, whole, parts, n_parts, findings.notes)
 
 
@@ -124,7 +115,7 @@ def check_shapes(
         n_rows = 0 if table is None else table.frame.count()
         if table is None or not (n_rows or name not in may_be_empty):
             continue
-        shape, first = Findings(forgiven=findings.forgiven), to_polars(table.frame.limit(1).toArrow())
+        shape, first = Findings(forgiven=findings.forgiven), pl.DataFrame(table.frame.limit(1).toArrow())
         if name == "interactions":
             check_interactions(first, Known(), shape, is_text=table.is_text)
         else:
@@ -159,13 +150,9 @@ def map_tables(
     pyspark.sql.DataFrame
         One row per part, see `firstday.engine.spark.work.PARTS`; persisted on the executors' disks.
     """
-    shares = [_assign_parts(name, table.frame, "user_id", n_parts) for name, table in tables.items()]
-    friends = tables.get("friends")
-    if friends is not None and "friend_id" in friends.frame.columns:
-        shares.append(_assign_parts(MENTIONS, friends.frame, "friend_id", n_parts))
+    shares = [_assign_parts(name, table.frame, n_parts) for name, table in tables.items()]
     rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), shares)
     text = frozenset(name for name, table in tables.items() if table.is_text)
-    text |= {MENTIONS} if "friends" in text else set()
     sent = rows.sparkSession.sparkContext.broadcast(arguments)
 
     def work(group: pa.Table) -> pa.Table:
@@ -175,8 +162,9 @@ def map_tables(
     return parts.persist(StorageLevel.DISK_ONLY)
 
 
-def _assign_parts(name: str, frame: DataFrame, key: str, n_parts: int) -> DataFrame:
-    """Return the part of each row, by a column of user ids, and the row as one column with the name of the table."""
+def _assign_parts(name: str, frame: DataFrame, n_parts: int) -> DataFrame:
+    """Return the part of each row, by the user's id, and the row as one column with the name of the table."""
+    key = "friend_id" if name == MENTIONS else "user_id"
     column = fn.col(key)
     if isinstance(frame.schema[key].dataType, FractionalType):  # as text, large numbers have exponents
         column = column.try_cast("decimal(38,4)")
@@ -193,7 +181,7 @@ def _map_rows(table: ClusterTable, function: Callable[[RawTable], pl.DataFrame],
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            raw = make_raw(to_polars(pa.Table.from_batches([batch])).unnest("row"), is_text=is_text)
+            raw = make_raw(pl.DataFrame(batch).unnest("row"), is_text=is_text)
             yield from function(raw).to_arrow().to_batches()
 
     return table.frame.select(fn.struct("*").alias("row")).mapInArrow(work, ddl)  # names of columns may have dots
@@ -202,7 +190,7 @@ def _map_rows(table: ClusterTable, function: Callable[[RawTable], pl.DataFrame],
 def _find_items(interactions: ClusterTable, signals: SignalConfig | None) -> pl.Series:
     """Return the sorted distinct items of interactions; with `signals`, those of valid rows."""
     ids = _map_rows(interactions, partial(find_items, signals), "number long, text string").distinct()
-    frame = to_polars(ids.toArrow())
+    frame = pl.DataFrame(ids.toArrow())
     return unite_ids([frame["number"].drop_nulls(), frame["text"].drop_nulls()])
 
 
@@ -214,7 +202,7 @@ def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str
     groups: dict[str, tuple[str, ...]] = {}
     for column, n_values, n_users in sorted(sizes):
         chosen = counts.where((fn.col("column") == column) & fn.col("value").isNotNull()).drop("column")
-        first = to_polars(chosen.limit(MAX_GROUP_VALUES + 1).toArrow())
+        first = pl.DataFrame(chosen.limit(MAX_GROUP_VALUES + 1).toArrow())
         if judge_group(f"users.{column}", first, n_values, n_users, findings):
             groups[column] = tuple(first["value"].sort().to_list())
     counts.unpersist()

@@ -15,9 +15,6 @@ from pyspark.sql import SparkSession
 import firstday
 from firstday.errors import ConfigError, DataError, FirstdayError
 
-SIGNS_OF_FILES = ("FAILED_READ_FILE", "ParquetDecodingException", "is not a Parquet file", "CANNOT_READ_FILE_FOOTER")
-"""Substrings of Spark errors that indicate a damaged file."""
-
 
 def open_session(master: str | None = None, conf: Mapping[str, str] | None = None) -> SparkSession:
     """Return the active session, or start one.
@@ -107,7 +104,7 @@ def named_errors(name: str) -> Iterator[None]:
         cause, text = name_cause(error), str(error)
         if ours := re.match(r"firstday\.errors\.\w+Error: (.*)", cause):  # raised by an executor
             raise FirstdayError(ours[1]) from None
-        if any(sign in text for sign in SIGNS_OF_FILES):
+        if "FAILED_READ_FILE" in text:
             place = re.search(r"[a-z0-9]+:/[^\s,;)'\"]+", text)
             where = f"{name}: {place[0]}" if place else name
             raise DataError(f"{where}: cannot be read as Parquet ({cause}); write the file again.") from error

@@ -20,7 +20,6 @@ from pyspark.sql.types import NumericType
 from firstday.data.parts import USER_TABLES
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
-from firstday.engine.spark.work import to_polars
 from firstday.tables.faults import FILE, ROW, Findings, SourceFile
 from firstday.tables.find import TableFiles, find_tables
 from firstday.tables.frames import unknown_table
@@ -86,7 +85,7 @@ def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> R
         elif name in USER_TABLES:
             of_users[name] = ClusterTable(frame.withColumns({FILE: fn.lit(0), ROW: fn.lit(0).cast("long")}))
         else:
-            shared[name] = RawTable.of(to_polars(frame.toArrow()), name)
+            shared[name] = RawTable.of(pl.DataFrame(frame.toArrow()), name)
     return RawTables("tables", of_users, shared)
 
 
@@ -170,13 +169,11 @@ def _stage(storage: Storage, name: str, table: RawTable, scratch: Path) -> Clust
     folder.mkdir(parents=True)
     for number, rows in enumerate(table.files):
         rows.sink_parquet(folder / f"{number:06}.parquet")
-    uri, next_to_tables = folder.as_uri(), "" if storage.local else f"{storage.uri}/../_firstday"
-    if staging := storage.session.conf.get(STAGING, "") or next_to_tables:
-        target = Storage(storage.session, f"{staging.rstrip('/')}/{scratch.name}/{name}")
-        target.put(folder)
-        atexit.register(_remove, target)
-        uri = target.uri
-    return ClusterTable(storage.session.read.parquet(uri), table.is_text, table.sources)
+    default = scratch.as_uri() if storage.local else f"{storage.uri}/../_firstday"
+    target = Storage(storage.session, f"{storage.session.conf.get(STAGING, default)}/{scratch.name}/{name}")
+    target.put(folder)
+    atexit.register(_remove, target)
+    return ClusterTable(storage.session.read.parquet(target.uri), table.is_text, table.sources)
 
 
 def _remove(folder: Storage) -> None:

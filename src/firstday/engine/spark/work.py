@@ -51,13 +51,6 @@ def count_parts(n_rows: int) -> int:
     return max(FEWEST_PARTS, -(-n_rows // PART_ROWS))
 
 
-def to_polars(table: pa.Table) -> pl.DataFrame:
-    """Convert an Arrow table to Polars."""
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
 def make_raw(frame: pl.DataFrame, *, is_text: bool) -> RawTable:
     """Make a table from rows with the columns `FILE` and `ROW`; only the driver knows the files."""
     return RawTable((frame.lazy(),), format="CSV" if is_text else "a frame")
@@ -99,7 +92,7 @@ def answer_tables(
     """
     raw = {}
     for name in group.column_names[1:]:
-        rows = to_polars(group.select([name])).drop_nulls().unnest(name)
+        rows = pl.DataFrame(group.select([name])).drop_nulls().unnest(name)
         if rows.height:
             ordered = rows.with_columns(rows.hash_rows(seed=1).alias(HASH)).sort(FILE, ROW, HASH).drop(HASH)
             raw[name] = make_raw(ordered, is_text=name in text)
