@@ -44,48 +44,40 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
 def spark(cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """Return a session with two executors, one on each worker; a job waits until both are there.
 
-    It knows a file system besides that of this machine: ``viewfs://lake/data``, one of Hadoop's own.
+    It has a file system besides that of this machine: ``viewfs://lake/data``, one of Hadoop's own. Plans run once, on
+    few rows: they are neither compiled nor adapted.
     """
     folder = tmp_path_factory.mktemp("spark-driver")
     (folder / "lake").mkdir()
     settings: dict[str, Any] = {
         "spark.cores.max": N_EXECUTORS,
-        "spark.executor.memory": "1g",
-        "spark.scheduler.minRegisteredResourcesRatio": 1.0,
-        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        f"spark.hadoop.fs.viewfs.mounttable.{LAKE}.link./data": (folder / "lake").as_uri(),
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in driver_environment(folder).items():
-            if name != "PYTHONPATH":
-                patch.setenv(name, value)
-        session = SparkSession.builder.config(map=settings).master(cluster.url).appName("tests").getOrCreate()
-        yield session
-        session.stop()
-
-
-def driver_environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a driver. Plans run once, on few rows: they are neither compiled nor changed."""
-    settings = {
         "spark.driver.host": HOST,
         "spark.driver.bindAddress": HOST,
         "spark.driver.extraJavaOptions": QUICK_START,
-        "spark.executor.extraJavaOptions": QUICK_START,
         "spark.executor.cores": 1,
+        "spark.executor.extraJavaOptions": QUICK_START,
+        "spark.executor.memory": "1g",
+        f"spark.hadoop.fs.viewfs.mounttable.{LAKE}.link./data": (folder / "lake").as_uri(),
         "spark.locality.wait": "0s",
         "spark.log.level": "ERROR",
+        "spark.scheduler.minRegisteredResourcesRatio": 1.0,
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": 2,
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    lines = [f"{name} {value}\n" for name, value in settings.items()]
-    (folder / "spark-defaults.conf").write_text("".join(lines))
-    return spark_environment(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in spark_environment(folder).items():
+            if name != "PYTHONPATH":
+                patch.setenv(name, value)
+        session = SparkSession.builder.config(map=settings).master(cluster.url).appName("tests").getOrCreate()
+        yield session
+        session.stop()
 
 
 @pytest.fixture(scope="package", autouse=True)
