@@ -23,7 +23,7 @@ from firstday.engine.everyone import Question, describe_part, merge
 from firstday.engine.large import describe_warm, warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.engine.spark.recommend_on_spark import check_lists_target, write_lists
+from firstday.engine.spark.recommend_on_spark import write_lists
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ConfigError, DataError
 from firstday.ranking import unit_rows
@@ -332,8 +332,8 @@ def test_a_batch_of_nobody_replaces_no_lists(trained: Recommender, spark: SparkS
     nameless = spark.createDataFrame([(1,)], "User_ID long")
     with pytest.raises(DataError, match="rename User_ID to user_id"):
         engines.recommend_batch(trained, {"users": nameless})
-    target = tmp_path / "service"
+    target = tmp_path / "lists.csv"
     target.mkdir()
     (target / "log.csv").write_text("x")
     with pytest.raises(ConfigError, match="files other than lists"):
-        check_lists_target(Storage(spark, f"file://{target}"))
+        write_lists(nobody, f"file://{target}")

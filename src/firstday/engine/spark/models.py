@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from firstday.artifact.folder import MANIFEST, STAGING, VERSION, read_manifest
 from firstday.engine.spark.session import open_session
 from firstday.engine.spark.storage import Storage
-from firstday.errors import ArtifactError, DataError
+from firstday.errors import ArtifactError
 from firstday.recommend.recommender import Recommender, open_model
 
 
@@ -73,9 +73,7 @@ def open_on_cluster(uri: str) -> Recommender:
         There is no model, or it is damaged.
     """
     storage = Storage(open_session(), uri)
+    if not storage.exists(MANIFEST):
+        raise ArtifactError(f"{uri}: holds no model ({MANIFEST} is missing); train one with: firstday train.")
     with TemporaryDirectory(prefix="firstday-") as scratch:
-        try:
-            storage.list_files()
-        except DataError as error:
-            raise ArtifactError(str(error)) from None
         return open_model(storage.fetch("", Path(scratch) / "model"))  # mapped files stay readable after deletion

@@ -112,8 +112,10 @@ def check_shapes(
     """
     usable, n_usable = {}, 0
     for name, table in tables.items():
-        n_rows = 0 if table is None else table.frame.count()
-        if table is None or not (n_rows or name not in may_be_empty):
+        if table is None:
+            continue
+        n_rows = table.frame.count()
+        if not n_rows and name in may_be_empty:
             continue
         shape, first = Findings(forgiven=findings.forgiven), pl.DataFrame(table.frame.limit(1).toArrow())
         if name == "interactions":
@@ -189,9 +191,9 @@ def _map_rows(table: ClusterTable, function: Callable[[RawTable], pl.DataFrame],
 
 def _find_items(interactions: ClusterTable, signals: SignalConfig | None) -> pl.Series:
     """Return the sorted distinct items of interactions; with `signals`, those of valid rows."""
-    ids = _map_rows(interactions, partial(find_items, signals), "number long, text string").distinct()
-    frame = pl.DataFrame(ids.toArrow())
-    return unite_ids([frame["number"].drop_nulls(), frame["text"].drop_nulls()])
+    rows = _map_rows(interactions, partial(find_items, signals), "id string, is_text boolean").distinct()
+    frame = pl.DataFrame(rows.toArrow())
+    return unite_ids([frame["id"] if frame["is_text"].any() else frame["id"].cast(pl.Int64)])
 
 
 def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str, ...]]:

@@ -106,9 +106,16 @@ def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> N
         The folder; its extension determines the file format.
     left_out
         Bad rows that were left out, as lines of a file next to the folder.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds files other than lists of an earlier run.
     """
     form, target = find_list_form(out), Storage(lists.sparkSession, out)
-    check_lists_target(target)
+    names = target.list_files() if target.exists() else ()
+    if any(not re.fullmatch(r"part-[^/]*|_SUCCESS|\..*", name) for name in names):
+        raise ConfigError(f"{out}: is a folder with files other than lists; choose a new name.")
     writer = lists.write.mode("overwrite").format(form.format)
     if form.format == "csv":  # standard CSV: doubled quotes, spaces in ids preserved
         writer = writer.options(header=True, sep=form.separator, escape='"')
@@ -116,17 +123,3 @@ def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> N
     with named_errors(out):
         (writer.option("compression", "gzip") if form.packed else writer).save(out)
     target.write_left_out(left_out)
-
-
-def check_lists_target(target: Storage) -> None:
-    """Reject a target that holds something other than lists of an earlier run.
-
-    Raises
-    ------
-    ConfigError
-        It is a file, or a folder with other files.
-    """
-    if not target.exists():
-        return
-    if any(not re.fullmatch(r"part-[^/]*|_SUCCESS|\..*", name) for name in target.list_files()):
-        raise ConfigError(f"{target.uri}: is a folder with files other than lists; choose a new name.")

@@ -102,8 +102,6 @@ def named_errors(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         cause, text = name_cause(error), str(error)
-        if ours := re.match(r"firstday\.errors\.\w+Error: (.*)", cause):  # raised by an executor
-            raise FirstdayError(ours[1]) from None
         if "FAILED_READ_FILE" in text:
             place = re.search(r"[a-z0-9]+:/[^\s,;)'\"]+", text)
             where = f"{name}: {place[0]}" if place else name

@@ -95,12 +95,11 @@ def _read_folder(storage: Storage, findings: Findings) -> RawTables:
     Executors read Parquet files in place. The driver reads text files, one at a time, and stages them as Parquet.
     """
     stored = storage.list_files()
-    folders = {f"{parent}/" for path in stored for parent in map(str, Path(path).parents) if parent != "."}
     scratch = Path(mkdtemp(prefix="firstday-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     of_users: dict[str, ClusterTable | None] = {}
     shared: dict[str, RawTable | None] = {}
-    for name, files in find_tables([*folders, *stored], findings).items():
+    for name, files in find_tables(stored, findings).items():
         if files is not None and name in USER_TABLES and files.format == "Parquet":
             of_users[name] = _scan_parquet(storage, files, stored, findings)
             continue

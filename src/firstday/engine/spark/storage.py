@@ -88,11 +88,11 @@ class Storage:
             It cannot be created.
         """
         try:
-            made, reason = self._system.mkdirs(self._path()), "the file system refuses"
+            self._system.mkdirs(self._root)
         except Exception as error:
-            made, reason = False, name_cause(error)
-        if not made:
-            raise FirstdayError(f"{self.uri}: cannot be written ({reason}); choose another folder.")
+            raise FirstdayError(
+                f"{self.uri}: cannot be written ({name_cause(error)}); choose another folder."
+            ) from None
 
     def remove(self, relative: str = "") -> None:
         """Delete the folder, or a path in it, if it exists."""

@@ -59,9 +59,7 @@ def make_raw(frame: pl.DataFrame, *, is_text: bool) -> RawTable:
 def find_items(signals: SignalConfig | None, raw: RawTable) -> pl.DataFrame:
     """Return the distinct items of interactions; with `signals`, those of valid rows."""
     ids = find_ids(raw, None if signals is None else Known(signals=signals))["items"]
-    column = "number" if ids.dtype == pl.Int64 else "text"
-    blank = pl.DataFrame(schema={"number": pl.Int64, "text": pl.String})
-    return pl.concat([blank, ids.alias(column).to_frame()], how="diagonal")
+    return ids.cast(pl.String).to_frame("id").with_columns(is_text=pl.lit(ids.dtype == pl.String))
 
 
 def count_values(drop: bool, raw: RawTable) -> pl.DataFrame:
