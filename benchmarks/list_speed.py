@@ -38,7 +38,7 @@ K, TOGETHER = 50, 32
 
 def main(tables: Path, model_folder: Path, n_users: int = 1024, rounds: int = 5) -> None:
     """Measure and compare."""
-    recommender = open_model(model_folder, verify=False)
+    recommender = open_model(model_folder)
     users = read_newcomers(tables, n_users)
     model = recommender.model
     content: dict[str, Any] = {

@@ -25,7 +25,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import polars as pl
 import typer
 from growth import count, run
 from result_files import RESULTS, read_results, write_results
@@ -133,19 +132,26 @@ def weigh() -> None:
     """Measure the bytes of a row in transit to its part, of a row in a part, and of an item."""
     from firstday.data.load import load
     from firstday.data.parts import keep_users, pack
+    from firstday.engine.spark.read_tables import map_tables
+    from firstday.engine.spark.session import open_session
+    from firstday.engine.spark.sources import take_tables
+    from firstday.tables.faults import Findings
 
     with tempfile.TemporaryDirectory() as scratch:
-        tables = Path(scratch) / "tables"
+        tables, local = Path(scratch) / "tables", Path(scratch) / "local"
         run("simulate", str(tables), "--users", "20000", "--items", "5000")
         dataset = load(tables)
-        rows = pl.read_parquet(tables / "interactions" / "*.parquet").head(500_000)
-        placed = rows.with_columns(pl.lit(0, pl.Int32).alias("file"), pl.int_range(pl.len()).alias("row"))
-        pieces = placed.with_columns(part=pl.col("user_id") % 5).partition_by("part")
-        moved = sum(len(piece.write_ipc(None, compression="lz4").getvalue()) for piece in pieces)
+        open_session(
+            "local[1]", {"spark.local.dir": str(local), "spark.driver.host": HOST, "spark.ui.enabled": "false"}
+        )
+        rows = take_tables(tables.as_uri(), Findings()).of_users["interactions"]
+        assert rows is not None
+        map_tables({"interactions": rows}, 8, lambda _: (b"", None)).count()
+        moved = sum(file.stat().st_size for file in local.rglob("shuffle_*.data"))
         part = keep_users(dataset, np.arange(4_000))
         content = read_results(RESULTS_FILE)
         content["bytes"] = {
-            "row_in_shuffle": round(moved / placed.height, 1),
+            "row_in_shuffle": round(moved / count(tables), 1),
             "row_in_part": round(len(pack(part)) / len(part.events), 1),
             "item_in_catalogue": round(
                 len(pickle.dumps((dataset.items, dataset.titles, dataset.entities))) / len(dataset.items)

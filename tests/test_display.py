@@ -196,14 +196,3 @@ def test_a_value_is_never_longer_than_a_paragraph(tmp_path: Path) -> None:
     assert len(shorten(nested)) < MOST
     columns: dict[str, Any] = {f"column_{number}": "v" * 300 for number in range(300)}
     assert len(shorten(fd.Signals(**columns))) < MOST
-
-
-def test_a_check_is_printed_a_sentence_a_line(world: Dataset) -> None:
-    frame = pl.DataFrame({"user": [1], "item_id": [2]})
-    assert str(fd.check({"interactions": frame})).splitlines() == [
-        "error: interactions.user_id: the column is missing (found: user, item_id); rename user to user_id if that is "
-        "what it holds.",
-        "note: interactions.user: ignored (not a column of interactions).",
-    ]
-    good = frame.rename({"user": "user_id"})
-    assert str(fd.check({"interactions": good})).startswith("Summary(users=1, interactions=1,")

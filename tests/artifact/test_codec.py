@@ -46,7 +46,6 @@ class Everything:
     words: tuple[str, ...] | None
     level: Literal["low", "high"]
     ids: pl.Series
-    state: bytes
     facts: Mapping[str, Any]
     shape: Shape | None = None
 
@@ -60,7 +59,6 @@ def make() -> Everything:
         words=("one", "two"),
         level="high",
         ids=pl.Series([5, 3, 8]),
-        state=b"\x00\x01",
         facts={"any": [1, {"thing": None}]},
     )
 
@@ -78,22 +76,21 @@ def test_every_kind_of_field_has_its_form_and_comes_back() -> None:
         "by_name": {
             "plain": {"$file": "by_name.plain.npy"},
             "a.b/Ä": {"$file": "by_name.a_b_.npy"},
-            "a_b_": {"$file": "by_name.a_b_-2.npy"},
+            "a_b_": {"$file": "by_name.a_b_-.npy"},
         },
         "points": [{"x": 1, "y": 0.5}, {"x": 2, "y": 3.0}],
         "pair": ["x", 7],
         "words": ["one", "two"],
         "level": "high",
         "ids": {"$file": "ids.parquet"},
-        "state": {"$file": "state.bin"},
         "facts": {"any": [1, {"thing": None}]},
         "shape": None,
     }
     assert list(encoded.files) == [
-        "by_name.plain.npy", "by_name.a_b_.npy", "by_name.a_b_-2.npy", "ids.parquet", "state.bin",
+        "by_name.plain.npy", "by_name.a_b_.npy", "by_name.a_b_-.npy", "ids.parquet",
     ]  # fmt: skip
     decoded = back(encoded)
-    for name in ("settings", "points", "pair", "words", "level", "state", "facts", "shape"):
+    for name in ("settings", "points", "pair", "words", "level", "facts", "shape"):
         assert getattr(decoded, name) == getattr(value, name)
     assert decoded.ids is value.ids
     assert list(decoded.by_name) == list(value.by_name)
@@ -132,7 +129,7 @@ def test_files_have_names_that_every_system_takes() -> None:
     names = ("Country", "country", "../x", "", "a" * 300, "Land\nund Leute")
     encoded = encode(replace(make(), by_name={name: np.arange(2) for name in names}))
     files = [name for name in encoded.files if name.startswith("by_name")]
-    assert files[:4] == ["by_name.country.npy", "by_name.country-2.npy", "by_name._x.npy", "by_name..npy"]
+    assert files[:4] == ["by_name.country.npy", "by_name.country-.npy", "by_name._x.npy", "by_name..npy"]
     assert [len(name) for name in files[4:]] == [204, len("by_name.land_und_leute.npy")]
     assert list(back(encoded).by_name) == list(names)
 
@@ -157,7 +154,7 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
         ("points", [{"y": 1.0}], "points.0.x"),
         ("points", [{"x": 1, "z": 1}], "points.0.z"),
         ("pair", ["x", 7, 8], "pair"),
-        ("ids", {"$file": "state.bin"}, "ids"),
+        ("ids", {"$file": "by_name.plain.npy"}, "ids"),
         ("level", "middle", "level"),
     ],
 )

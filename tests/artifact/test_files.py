@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,6 @@ from firstday.artifact.folder import (
     MANIFEST,
     STAGING,
     _sealed,
-    _sha256,
     _staging_in,
     load_model,
     read_manifest,
@@ -27,7 +29,7 @@ from firstday.artifact.folder import (
 from firstday.errors import ArtifactError, ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import baseline_names, strategy_names, value_type
+from firstday.recommend.registry import strategy_names, value_type
 from tests.artifact.kill_each import label
 
 USERS = (
@@ -62,21 +64,6 @@ def test_an_opened_model_answers_as_the_trained_one(recommender: Recommender, sa
     opened = open_model(saved)
     for user in USERS:
         assert opened.recommend(user, 20, strategy) == recommender.recommend(user, 20, strategy)
-
-
-def test_everything_of_the_model_comes_back(recommender: Recommender, saved: Path) -> None:
-    opened, trained = load_model(saved, types=value_type), recommender.model
-    assert opened.config == trained.config
-    assert opened.cold.history == trained.cold.history
-    assert list(opened.learned) == list(trained.learned) == ["dropoutnet", "melu", *baseline_names()]
-    for name in ("dropoutnet", "melu"):
-        assert opened.learned[name].history == trained.learned[name].history
-    assert opened.encoder.blocks() == trained.encoder.blocks()
-    assert opened.catalogue.titles == trained.catalogue.titles
-    assert {name: ids.values.to_list() for name, ids in opened.catalogue.entities.items()} == {
-        name: ids.values.to_list() for name, ids in trained.catalogue.entities.items()
-    }
-    assert opened.facts == json.loads(json.dumps(trained.facts))
 
 
 @pytest.mark.parametrize("names", [(), ("melu",)])
@@ -126,9 +113,11 @@ def test_the_manifest_tells_people_what_they_look_for(recommender: Recommender, 
     assert manifest["model"]["blending"]["weights"] == list(model.blending.weights)
 
 
-def test_an_opened_model_saved_again_is_the_same_version(saved: Path, tmp_path: Path) -> None:
-    again = save_model(load_model(saved, types=value_type), tmp_path / "again")
-    assert read_manifest(again)["version"] == read_manifest(saved)["version"]
+def test_the_same_model_is_the_same_version(recommender: Recommender, saved: Path, tmp_path: Path) -> None:
+    """A version is a hash of all files and values; the time is no part of it."""
+    again = recommender.save(tmp_path / "again")
+    reopened = save_model(load_model(saved, types=value_type), tmp_path / "reopened")
+    assert {read_manifest(path)["version"] for path in (again, reopened)} == {read_manifest(saved)["version"]}
 
 
 def test_arrays_are_memory_mapped_and_nothing_is_pickled(saved: Path) -> None:
@@ -141,25 +130,11 @@ def test_arrays_are_memory_mapped_and_nothing_is_pickled(saved: Path) -> None:
         np.load(path, allow_pickle=False)
 
 
-def test_saving_twice_gives_the_same_bytes_but_for_the_time(recommender: Recommender, tmp_path: Path) -> None:
-    one, other = (recommender.save(tmp_path / name) for name in ("one", "other"))
-    names = [path.relative_to(one) for path in files_of(one)]
-    assert names == [path.relative_to(other) for path in files_of(other)]
-    for name in names:
-        if name.name != MANIFEST:
-            assert (one / name).read_bytes() == (other / name).read_bytes()
-    kept = [
-        {k: v for k, v in read_manifest(path).items() if k not in ("created_at", "sha256")} for path in (one, other)
-    ]
-    assert kept[0] == kept[1]
-
-
 def test_a_changed_cut_or_missing_file_is_refused_by_name(copy: Path) -> None:
     for path in files_of(copy):
-        intact = path.read_bytes()
-        middles = sorted({0, len(intact) // 3, len(intact) // 2, len(intact) - 1})
-        changed = [intact[:at] + bytes([intact[at] ^ 1]) + intact[at + 1 :] for at in middles]
-        for content in (*changed, intact[:-1], None):
+        intact, middle = path.read_bytes(), path.stat().st_size // 2
+        changed = intact[:middle] + bytes([intact[middle] ^ 1]) + intact[middle + 1 :]
+        for content in (changed, intact[:-1], None):
             path.write_bytes(content) if content else path.unlink()
             with pytest.raises(ArtifactError, match=path.name):
                 load_model(copy, types=value_type)
@@ -178,72 +153,30 @@ def test_every_byte_of_the_manifest_counts(copy: Path) -> None:
             read_manifest(copy)
 
 
-def test_another_format_is_refused(copy: Path) -> None:
-    manifest = read_manifest(copy)
-    (copy / MANIFEST).write_bytes(_sealed({**manifest, "format": 99}))
-    with pytest.raises(ArtifactError) as caught:
-        load_model(copy, types=value_type)
-    assert str(caught.value) == (
-        f"{copy / MANIFEST}: is of format 99, this firstday reads 9; train the model again with: "
-        f"firstday train TABLES --out {copy}."
-    )
-
-
-CHANGES: tuple[tuple[tuple[str, ...], Any, str], ...] = (
-    (("firstday",), None, "firstday"),
-    (("version",), "../other", "version"),
-    (("files",), [], "files"),
-    (("files", "../../etc/passwd"), {"sha256": "", "bytes": 0}, "files.../../etc/passwd.[key]"),
-    (("files", "a.npy"), "abc", "files.a.npy"),
-    (("data",), [], "data"),
-    (("config", "seed"), -1, "config.seed"),
-    (("model", "similarity"), "euclid", "similarity"),
-    (("model", "segments", "spread"), {"$file": "warm.ids.values.parquet"}, "segments.spread"),
-    (("model", "segments", "extra"), 7, "segments.extra"),
-    (("model", "learned", "mood"), {}, "learned.mood"),
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        ("config.seed", -1, "config.seed"),
+        ("model.similarity", "euclid", "similarity"),
+        ("model.segments.spread", {"$file": "warm.ids.values.parquet"}, "segments.spread"),
+        ("model.segments.extra", 7, "segments.extra"),
+        ("model.learned.mood", {}, "learned.mood"),
+    ],
 )
-
-
-@pytest.mark.parametrize(("place", "value", "sentence"), CHANGES)
-def test_a_made_up_manifest_is_refused_in_one_sentence(
-    copy: Path, place: tuple[str, ...], value: Any, sentence: str
-) -> None:
+def test_values_of_another_kind_are_refused_in_one_sentence(copy: Path, place: str, value: Any, sentence: str) -> None:
     manifest = read_manifest(copy)
-    part: Any = manifest
-    for name in place[:-1]:
-        part = part[name]
-    part[place[-1]] = value
+    *names, last = place.split(".")
+    reduce(getitem, names, manifest)[last] = value
     (copy / MANIFEST).write_bytes(_sealed(manifest))
     with pytest.raises(ArtifactError) as caught:
         load_model(copy, types=value_type)
-    assert str(caught.value).startswith(f"{copy / MANIFEST}: {sentence}: ")
-    assert str(caught.value).endswith("train the model again.") or str(caught.value).endswith("copy the model again.")
-    assert "\n" not in str(caught.value)
+    assert re.fullmatch(rf"{copy / MANIFEST}: {sentence}: .*; train the model again\.", str(caught.value))
 
 
-def test_a_file_of_the_wrong_kind_is_refused_by_name(copy: Path) -> None:
-    manifest = read_manifest(copy)
-    for suffix in (".npy", ".parquet"):
-        name = next(name for name in manifest["files"] if name.endswith(suffix))
-        file = copy / manifest["version"] / name
-        intact = file.read_bytes()
-        file.write_bytes(b"something else")
-        files = {**manifest["files"], name: {"sha256": _sha256(file), "bytes": file.stat().st_size}}
-        (copy / MANIFEST).write_bytes(_sealed({**manifest, "files": files}))
-        with pytest.raises(ArtifactError, match=f"{name}: cannot be read"):
-            load_model(copy, types=value_type)
-        file.write_bytes(intact)
-
-
-@pytest.mark.parametrize("kind", ["nothing", "empty", "other"])
-def test_a_folder_without_a_model_is_named(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "place"
-    if kind != "nothing":
-        path.mkdir()
-    if kind == "other":
-        (path / "notes.txt").write_text("mine")
-    with pytest.raises(ArtifactError, match=r"place: holds no model"):
-        load_model(path, types=value_type)
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ArtifactError, match=f"^{path}: holds no model"):
+            load_model(path, types=value_type)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", MANIFEST])

@@ -15,10 +15,20 @@ from firstday.data.ids import Ids
 from firstday.data.splits.split import Split, take_actions
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import everyone as everyone_module
-from firstday.engine.everyone import Everyone, Question, describe_encoder, describe_part, describe_segments, merge
+from firstday.engine.everyone import (
+    EVERYONE,
+    SEGMENT,
+    Everyone,
+    Question,
+    describe_encoder,
+    describe_part,
+    describe_segments,
+    merge,
+)
 from firstday.engine.large import Learners
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import ItemCounts, Segments
+from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from tests.engine.parts import divide
 from tests.segment.test_shown_counts import show_to_all
@@ -59,11 +69,14 @@ def describe_all(dataset: Dataset, question: Question) -> Everyone:
     return describe_part(dataset, np.arange(len(dataset.users)), dataset.all_actions(), question)
 
 
+def same_rows(rows: SparseRows, expected: SparseRows) -> None:
+    for name in ("starts", "columns", "weights"):
+        np.testing.assert_array_equal(getattr(rows, name), getattr(expected, name))
+
+
 def same_counts(counts: ItemCounts, expected: ItemCounts) -> None:
     np.testing.assert_array_equal(counts.sizes, expected.sizes)
-    np.testing.assert_array_equal(counts.counts.starts, expected.counts.starts)
-    np.testing.assert_array_equal(counts.counts.columns, expected.counts.columns)
-    np.testing.assert_array_equal(counts.counts.weights, expected.counts.weights)
+    same_rows(counts.counts, expected.counts)
 
 
 def test_five_users_are_counted_as_with_a_pencil() -> None:
@@ -74,10 +87,10 @@ def test_five_users_are_counted_as_with_a_pencil() -> None:
     assert list(everyone.groups) == ["country", "age"]
     for name, counts in everyone.groups.items():
         same_counts(counts, model.profile_groups[name])
-    np.testing.assert_array_equal(everyone.vector_sum, [3, 2])
-    np.testing.assert_array_equal(everyone.vector_sums["country"], [[0, 2], [2, 0], [0, 0]])
-    np.testing.assert_array_equal(everyone.vector_sums["age"][[20, 30, 40, 50]], [[2, 0], [1, 0], [0, 1], [0, 0]])
-    np.testing.assert_array_equal(everyone.squared_distances, [0, 0])
+    np.testing.assert_array_equal(everyone.sums[EVERYONE], [3, 2])
+    np.testing.assert_array_equal(everyone.sums["country"], [[0, 2], [2, 0], [0, 0]])
+    np.testing.assert_array_equal(everyone.sums["age"][[20, 30, 40, 50]], [[2, 0], [1, 0], [0, 1], [0, 0]])
+    np.testing.assert_array_equal(everyone.sums[SEGMENT], [0, 0])
     assert everyone.n_users == 5
     assert everyone.summarise_ages() == (27.5, 68.75**0.5)
 
@@ -87,10 +100,10 @@ def test_without_given_vectors_items_make_them() -> None:
     everyone = describe_all(dataset, ask(dataset))
     means = [(0.875, 0.125), (0.75, 0.25), (0.75, 0.25), (0.125, 0.875), (0.25, 0.75)]
     vectors = [np.array(mean) / np.hypot(*mean) for mean in means]
-    np.testing.assert_allclose(everyone.vector_sum, np.sum(vectors, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(everyone.sums[EVERYONE], np.sum(vectors, axis=0), rtol=1e-6)
     apart = [sum(((vector - EAST) ** 2).sum() for vector in vectors[:3])]
     apart += [sum(((vector - NORTH) ** 2).sum() for vector in vectors[3:])]
-    np.testing.assert_allclose(everyone.squared_distances, apart, rtol=1e-6)
+    np.testing.assert_allclose(everyone.sums[SEGMENT], apart, rtol=1e-6)
     assert everyone.segments.sizes.tolist() == [3, 2]
 
 
@@ -99,7 +112,7 @@ def test_held_out_users_are_not_counted() -> None:
     everyone = describe_all(dataset, ask(dataset, held_out=np.array([4, 0])))
     assert (everyone.n_users, everyone.segments.sizes.tolist()) == (3, [2, 1])
     assert everyone.groups["country"].sizes.tolist() == [1, 1, 0]
-    np.testing.assert_array_equal(everyone.vector_sum, [2, 1])
+    np.testing.assert_array_equal(everyone.sums[EVERYONE], [2, 1])
 
 
 def test_a_part_may_lack_ages_columns_signals_and_users() -> None:
@@ -110,13 +123,10 @@ def test_a_part_may_lack_ages_columns_signals_and_users() -> None:
     assert everyone.groups["country"].sizes.tolist() == [0, 0, 0]
     assert everyone.groups["age"].sizes.sum() == 0
     assert everyone.summarise_ages() == (0.0, 1.0)
-    nobody = describe_part(dataset, NOBODY, {}, question)
-    assert (nobody.n_users, nobody.items.counts.n_entries) == (0, 0)
-    idle = describe_part(dataset, np.arange(5), {}, question)
-    assert (idle.n_users, idle.items.counts.n_entries) == (5, 0)
-    for name, total in vars(merge([nobody, everyone])).items():
-        if isinstance(total, np.ndarray):
-            np.testing.assert_array_equal(total, getattr(everyone, name))
+    for users in (NOBODY, np.arange(5)):
+        idle = describe_part(dataset, users, {}, question)
+        assert (idle.n_users, idle.items.counts.n_entries) == (len(users), 0)
+    assert_equal(merge([describe_part(dataset, NOBODY, {}, question), everyone]), everyone)
 
 
 def test_a_segment_that_is_nearest_to_nobody_is_left_out() -> None:
@@ -174,47 +184,29 @@ def question(request: pytest.FixtureRequest, world: Dataset) -> Question:
 
 def assert_equal(one: Everyone, other: Everyone, rtol: float = 1e-12) -> None:
     """Check that counts are equal, and sums but for the last bits of float64."""
-    for counts, expected in [(one.segments, other.segments), (one.items, other.items)]:
-        same_counts(counts, expected)
-    for name, counts in other.groups.items():
-        same_counts(one.groups[name], counts)
-        np.testing.assert_allclose(one.vector_sums[name], other.vector_sums[name], rtol=rtol, atol=1e-12)
-    np.testing.assert_allclose(one.vector_sum, other.vector_sum, rtol=rtol, atol=1e-12)
-    np.testing.assert_allclose(one.squared_distances, other.squared_distances, rtol=rtol)
+    for name, counts in other.counts.items():
+        same_counts(one.counts[name], counts)
+        np.testing.assert_allclose(one.sums[name], other.sums[name], rtol=rtol, atol=1e-12)
     assert (one.shown is None) == (other.shown is None)
     if one.shown is not None and other.shown is not None:
-        for name in ("shown", "used"):
-            some, others = getattr(one.shown, name), getattr(other.shown, name)
-            for part in ("starts", "columns", "weights"):
-                np.testing.assert_array_equal(getattr(some, part), getattr(others, part))
+        same_rows(one.shown.shown, other.shown.shown)
+        same_rows(one.shown.used, other.shown.used)
 
 
-@pytest.mark.parametrize("n_parts", [1, 3, 7, 150])
-def test_however_users_are_divided_everyone_is_the_same(world: Dataset, question: Question, n_parts: int) -> None:
-    whole = describe_all(world, question)
-    assert whole.n_users == 393
-    answers = [describe_all(part, question) for part, _ in divide(world, n_parts)]
-    assert_equal(merge(answers), whole)
-    assert_equal(merge(iter(answers[::-1])), whole)
-
-
-def test_however_users_are_divided_what_was_shown_is_the_same(world: Dataset, question: Question) -> None:
+def test_however_users_are_divided_everyone_is_the_same(
+    world: Dataset, question: Question, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = show_to_all(world)
     whole = describe_all(shown, question)
+    assert whole.n_users == 393
     assert whole.shown is not None
     assert whole.shown.shown.column_sums().sum() == 2 * 393
     for n_parts in (3, 150):
-        assert_equal(merge([describe_all(part, question) for part, _ in divide(shown, n_parts)]), whole)
-
-
-def test_however_many_users_are_in_memory_everyone_is_the_same(
-    world: Dataset, question: Question, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = describe_all(world, question)
-    monkeypatch.setattr(everyone_module, "MOST_AT_ONCE", 17)
-    assert_equal(describe_all(world, question), whole)
-    monkeypatch.setattr(everyone_module, "CELLS_AT_ONCE", 1)
-    assert_equal(describe_all(world, question), whole)
+        answers = [describe_all(part, question) for part, _ in divide(shown, n_parts)]
+        assert_equal(merge(answers), whole)
+        assert_equal(merge(iter(answers[::-1])), whole)
+    monkeypatch.setattr(everyone_module, "USERS_IN_MEMORY", 17)
+    assert_equal(describe_all(shown, question), whole)
 
 
 @pytest.fixture(scope="module")

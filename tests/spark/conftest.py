@@ -44,48 +44,40 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
 def spark(cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """Return a session with two executors, one on each worker; a job waits until both are there.
 
-    It knows a file system besides that of this machine: ``viewfs://lake/data``, one of Hadoop's own.
+    It has a file system besides that of this machine: ``viewfs://lake/data``, one of Hadoop's own. Plans run once, on
+    few rows: they are neither compiled nor adapted.
     """
     folder = tmp_path_factory.mktemp("spark-driver")
     (folder / "lake").mkdir()
     settings: dict[str, Any] = {
         "spark.cores.max": N_EXECUTORS,
-        "spark.executor.memory": "1g",
-        "spark.scheduler.minRegisteredResourcesRatio": 1.0,
-        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        f"spark.hadoop.fs.viewfs.mounttable.{LAKE}.link./data": (folder / "lake").as_uri(),
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in driver_environment(folder).items():
-            if name != "PYTHONPATH":
-                patch.setenv(name, value)
-        session = SparkSession.builder.config(map=settings).master(cluster.url).appName("tests").getOrCreate()
-        yield session
-        session.stop()
-
-
-def driver_environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a driver. Plans run once, on few rows: they are neither compiled nor changed."""
-    settings = {
         "spark.driver.host": HOST,
         "spark.driver.bindAddress": HOST,
         "spark.driver.extraJavaOptions": QUICK_START,
-        "spark.executor.extraJavaOptions": QUICK_START,
         "spark.executor.cores": 1,
+        "spark.executor.extraJavaOptions": QUICK_START,
+        "spark.executor.memory": "1g",
+        f"spark.hadoop.fs.viewfs.mounttable.{LAKE}.link./data": (folder / "lake").as_uri(),
         "spark.locality.wait": "0s",
         "spark.log.level": "ERROR",
+        "spark.scheduler.minRegisteredResourcesRatio": 1.0,
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": 2,
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    lines = [f"{name} {value}\n" for name, value in settings.items()]
-    (folder / "spark-defaults.conf").write_text("".join(lines))
-    return spark_environment(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in spark_environment(folder).items():
+            if name != "PYTHONPATH":
+                patch.setenv(name, value)
+        session = SparkSession.builder.config(map=settings).master(cluster.url).appName("tests").getOrCreate()
+        yield session
+        session.stop()
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -158,30 +150,5 @@ def sample(service: Path, sample_config: Config, spark: SparkSession, tmp_path_f
 
 def checksums(model: Path) -> dict[str, str]:
     """The checksum of each file of a model."""
-    return {name: file["sha256"] for name, file in json.loads((model / MANIFEST).read_text())["files"].items()}
-
-
-def arrays_of(dataset: Dataset) -> dict[str, Any]:
-    """Everything of a dataset that can be compared."""
-    friends = dataset.friends
-    return {
-        "users": dataset.users.values,
-        "items": dataset.items.values,
-        "events": dataset.events.whole(),
-        "groups": {name: (group.values, group.codes.tolist()) for name, group in dataset.groups.items()},
-        "ages": None if dataset.ages is None else dataset.ages.tolist(),
-        "registered_at": None if dataset.registered_at is None else dataset.registered_at.tolist(),
-        "friends": None if friends is None else (friends.starts.tolist(), friends.columns.tolist()),
-        "titles": dataset.titles,
-        "names": {name: entity.names for name, entity in dataset.entities.items()},
-        "ends": (dataset.events.first, dataset.events.last),
-        "impressions": pl.DataFrame() if dataset.impressions is None else dataset.impressions.whole(),
-        "assignments": pl.DataFrame() if dataset.assignments is None else dataset.assignments,
-    }
-
-
-def assert_same(one: Dataset, other: Dataset) -> None:
-    expected = arrays_of(other)
-    for name, value in arrays_of(one).items():
-        same = value.equals(expected[name]) if isinstance(value, pl.Series | pl.DataFrame) else value == expected[name]
-        assert same, name
+    files: dict[str, str] = json.loads((model / MANIFEST).read_text())["files"]
+    return files

@@ -20,10 +20,10 @@ from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import Question, describe_part, merge
-from firstday.engine.large import describe_warm
+from firstday.engine.large import describe_warm, warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.engine.spark.recommend_on_spark import check_lists_target, write_lists
+from firstday.engine.spark.recommend_on_spark import write_lists
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ConfigError, DataError
 from firstday.ranking import unit_rows
@@ -33,8 +33,9 @@ from firstday.training.fit import train
 from tests.data.dirty_files import CASES as FILES
 from tests.data.dirty_tables import CASES as VALUES
 from tests.data.dirty_tables import some, write_tables
-from tests.engine.test_everyone import assert_equal
-from tests.spark.conftest import assert_same, checksums
+from tests.data.same import assert_equal
+from tests.engine import test_everyone
+from tests.spark.conftest import checksums
 from tests.synthetic import brief_config
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
@@ -66,7 +67,7 @@ def test_the_users_to_learn_from_are_the_same_dataset(
     assert isinstance(local.dataset, Dataset)
     learners = tables.find_learners(config)
     assert learners.describe_everyone is None
-    assert_same(learners.dataset, local.dataset)
+    assert_equal(learners.dataset, local.dataset)
 
 
 def test_a_model_is_the_same_byte_for_byte_where_all_are_learned_from(
@@ -75,6 +76,19 @@ def test_a_model_is_the_same_byte_for_byte_where_all_are_learned_from(
     trained.save(tmp_path / "local")
     train(tables, config).save(tmp_path / "spark")
     assert checksums(tmp_path / "spark") == checksums(tmp_path / "local")
+
+
+def test_mllib_factorises_the_items_of_all_warm_users_but_those_held_out(
+    local: engines.Check, tables: ClusterDataset, config: Config
+) -> None:
+    assert isinstance(local.dataset, Dataset)
+    held_out = Ids(local.dataset.users.values[100:])
+    affinity = warm_affinity(local.dataset, config, log_of(local.dataset, config), held_out, config.signals)
+    factorise = tables.find_learners(config).factorise
+    assert factorise is not None
+    vectors = factorise(held_out, 4)
+    assert vectors.shape == (len(local.dataset.items), 4)
+    assert np.flatnonzero(vectors.any(axis=1)).tolist() == np.unique(affinity.columns).tolist()
 
 
 def with_vectors(service: Path, folder: Path) -> Path:
@@ -116,7 +130,7 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     assert one.n_users == other.n_users > 100
     assert other.shown is not None
     assert other.shown.used.weights.sum() > 100
-    assert_equal(one, other, rtol=1e-9)
+    test_everyone.assert_equal(one, other, rtol=1e-9)
 
 
 def test_a_model_of_a_sample_counts_everyone(sample: Path, sample_config: Config) -> None:
@@ -162,7 +176,6 @@ CASES = {case.name: case for case in (*FILES, *VALUES)}
 FOR_PARTS = (
     "no interactions",
     "a header alone",
-    "gzip that is cut off",
     "Parquet that is cut off",
     "bad lines of JSON",
     "a fault in the second file",
@@ -170,14 +183,9 @@ FOR_PARTS = (
     "float ids with a missing one, parquet",
     "some ids with a space after them, csv",
     "ids of another system, csv",
-    "marks for missing weights, csv",
-    "some times without a zone, csv",
-    "milliseconds since 1970, parquet",
     "a user twice, csv",
     "columns in camel case, parquet",
     "faults in several tables, csv",
-    "places in lists and propensities, parquet",
-    "two variants of one experiment",
 )
 """Kinds of faults that depend on which part or file has them; the others are found by the same function of rows."""
 
@@ -220,9 +228,8 @@ def test_frames_of_spark_are_read_where_they_are(service: Path, local: engines.C
     checked = engines.check(frames, config=brief_config())
     assert checked.summary == local.summary
     assert checked.outlook == local.outlook
-    frames["users"] = frames["users"].limit(10)
-    with pytest.raises(DataError, match="name unknown users"):
-        engines.load(frames)
+    faults = engines.check({"user": frames["users"]}).faults
+    assert "user: is no table of firstday; did you mean users?" in faults
 
 
 def newcomers_of(service: Path, folder: Path) -> Path:
@@ -240,14 +247,14 @@ def newcomers_of(service: Path, folder: Path) -> Path:
 def test_a_given_model_gives_the_same_lists(
     service: Path, trained: Recommender, spark: SparkSession, tmp_path: Path
 ) -> None:
-    folder = newcomers_of(service, tmp_path / "newcomers")
-    one = engines.recommend_batch(trained, f"file://{folder}", engine="spark")
-    other = engines.recommend_batch(trained, folder)
-    order = ["user_id", "rank"]
-    lists = pl.from_arrow(one.toArrow())
-    assert isinstance(lists, pl.DataFrame)
-    assert lists.sort(order).drop("score").equals(other.sort(order).drop("score"))
-    np.testing.assert_allclose(lists.sort(order)["score"], other.sort(order)["score"], rtol=1e-5)
+    folder, order = newcomers_of(service, tmp_path / "newcomers"), ["user_id", "rank"]
+    frames = {name: spark.read.parquet(f"file://{folder}/{name}.parquet") for name in ("users", "interactions")}
+    for tables, strategy in ((f"file://{folder}", None), (frames, "segment")):
+        lists = engines.recommend_batch(trained, tables, strategy=strategy, engine="spark")
+        one = pl.DataFrame(lists.toArrow()).sort(order)
+        other = engines.recommend_batch(trained, folder, strategy=strategy).sort(order)
+        assert one.drop("score").equals(other.drop("score"))
+        np.testing.assert_allclose(one["score"], other["score"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".tsv.gz", ".jsonl", ".ndjson.gz"])
@@ -261,12 +268,6 @@ def test_lists_of_a_cluster_have_the_form_of_their_ending(spark: SparkSession, t
     whole = part.rename(tmp_path / f"one{ending}")
     written = read_list_file(whole)
     assert written.select(pl.col("user_id"), pl.col("rank").cast(pl.Int64), pl.col("item_id")).equals(lists)
-
-
-def test_frames_under_a_name_that_is_no_table_are_named(spark: SparkSession) -> None:
-    frame = spark.createDataFrame([("u1", "i1")], "user_id string, item_id string")
-    checked = engines.check({"interactions": frame, "user": frame})
-    assert checked.faults == ("user: is no table of firstday; did you mean users?",)
 
 
 def odd_service(folder: Path) -> Path:
@@ -284,7 +285,7 @@ def odd_service(folder: Path) -> Path:
     (folder / "interactions" / "signal=favorite").mkdir()
     users.with_columns(pl.col("user_id").cast(pl.Int64)).write_parquet(folder / "users.parquet")
     narrow, wide = folder / "interactions" / "signal=stream", folder / "interactions" / "signal=favorite"
-    rows[:300].with_columns(pl.col("item_id").cast(pl.Int32)).write_parquet(narrow / "a.parquet")
+    rows[:300].with_columns(pl.col("item_id").cast(pl.Int32)).write_parquet(narrow / "part 1.parquet")
     rows[300:].with_columns(pl.col("item_id").cast(pl.Int64)).write_parquet(wide / "b.parquet")
     return folder
 
@@ -331,8 +332,8 @@ def test_a_batch_of_nobody_replaces_no_lists(trained: Recommender, spark: SparkS
     nameless = spark.createDataFrame([(1,)], "User_ID long")
     with pytest.raises(DataError, match="rename User_ID to user_id"):
         engines.recommend_batch(trained, {"users": nameless})
-    target = tmp_path / "service"
+    target = tmp_path / "lists.csv"
     target.mkdir()
     (target / "log.csv").write_text("x")
-    with pytest.raises(ConfigError, match="other files than lists"):
-        check_lists_target(Storage(spark, f"file://{target}"))
+    with pytest.raises(ConfigError, match="files other than lists"):
+        write_lists(nobody, f"file://{target}")

@@ -1,8 +1,8 @@
 """Serialisation of frozen dataclasses to JSON and files, and back.
 
-Arrays, columns and bytes become files named after their path (``segments.centroids.npy``); if an object is referenced
-twice, the JSON names the same file twice. A long list of strings becomes a column. A constant array is stored as one
-element, with its shape in the JSON. Pydantic validates decoded values against the type hints.
+Arrays and columns become files named after their path (``segments.centroids.npy``); if an object is referenced twice,
+the JSON names the same file twice. A long list of strings becomes a column. A constant array is stored as one element,
+with its shape in the JSON. Pydantic validates decoded values against the type hints.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from itertools import chain, count
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,10 +20,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from firstday.errors import ArtifactError
 
 T = TypeVar("T")
-File = np.ndarray | pl.Series | bytes
+File = np.ndarray | pl.Series
 Path = tuple[str, ...]
 
-SUFFIXES: Mapping[type, str] = {np.ndarray: ".npy", pl.Series: ".parquet", bytes: ".bin"}
 FILE, SHAPE, STRINGS = "$file", "$shape", "$strings"
 MANY_STRINGS = 1000
 """Lists of strings longer than this become files."""
@@ -41,8 +39,8 @@ class Encoded:
     json
         JSON values that refer to files by name.
     files
-        Arrays (``.npy``), columns (``.parquet``) and bytes (``.bin``) by name. Names consist of lower-case ASCII
-        letters, digits and ``_-.``.
+        Arrays (``.npy``) and columns (``.parquet``) by name. Names consist of lower-case ASCII letters, digits and
+        ``_-.``.
     """
 
     json: Any
@@ -57,9 +55,10 @@ def encode(value: Any) -> Encoded:
     def name_file(part: Any, content: File, path: Path) -> str:
         if id(part) not in names:
             stem = ".".join(re.sub("[^a-z0-9_-]+", "_", name.lower()) for name in path)[:MOST_LETTERS]
-            suffix = next(suffix for kind, suffix in SUFFIXES.items() if isinstance(content, kind))
-            candidates = chain([stem + suffix], (f"{stem}-{number}{suffix}" for number in count(2)))
-            names[id(part)] = next(name for name in candidates if name not in files)
+            suffix = ".npy" if isinstance(content, np.ndarray) else ".parquet"
+            while f"{stem}{suffix}" in files:
+                stem += "-"
+            names[id(part)] = f"{stem}{suffix}"
             files[names[id(part)]] = content
         return names[id(part)]
 
@@ -103,20 +102,9 @@ def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:
             return np.broadcast_to(files[part[FILE]], part[SHAPE])
         return files.get(part[FILE]) if FILE in part else {name: read(value) for name, value in part.items()}
 
-    return validate(cls, read(json))
-
-
-def validate(cls: type[T], values: Any) -> T:
-    """Build a dataclass from JSON values and arrays.
-
-    Raises
-    ------
-    ArtifactError
-        The values do not match the type hints.
-    """
     hint: Any = cls  # mypy does not accept a type variable as hashable
     try:
-        value: T = _adapter(hint).validate_python((values,))[0]
+        value: T = _adapter(hint).validate_python((read(json),))[0]
     except ValidationError as error:
         fault = error.errors()[0]
         path = ".".join(map(str, fault["loc"][1:]))

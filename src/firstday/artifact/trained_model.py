@@ -42,14 +42,6 @@ KNOTS = (0, 1, 20)
 """Numbers of interactions at which `blend` has separate weights, interpolated between them."""
 
 
-def _personal_alone() -> tuple[Mapping[str, float], ...]:
-    return ({"personal": 1.0},) * len(KNOTS)
-
-
-def _no_items() -> np.ndarray:
-    return np.zeros(0, dtype=np.int32)
-
-
 @readable
 @dataclass(frozen=True)
 class Blending:
@@ -62,7 +54,7 @@ class Blending:
         the same for all. From one interaction on, weights are linear in the logarithm of the number.
     """
 
-    weights: tuple[Mapping[str, float], ...] = field(default_factory=_personal_alone)
+    weights: tuple[Mapping[str, float], ...] = ({"personal": 1.0},) * len(KNOTS)
 
     def at(self, n_known: np.ndarray) -> dict[str, np.ndarray]:
         """Return each component's weights for users with some numbers of interactions, float32, shape (n_users,)."""
@@ -74,9 +66,8 @@ class Blending:
 def share_of_knots(n_known: np.ndarray) -> np.ndarray:
     """Return the interpolation weights of `KNOTS` for each user, float32, shape (n_users, n_knots)."""
     to_many = np.minimum(np.log(np.maximum(n_known, 1)) / np.log(KNOTS[-1]), 1)
-    nothing = n_known == 0
-    shares = [nothing, np.where(nothing, 0, 1 - to_many), np.where(nothing, 0, to_many)]
-    return np.stack(shares, axis=1).astype(np.float32)
+    has_any = n_known > 0
+    return np.stack([~has_any, has_any * (1 - to_many), has_any * to_many], axis=1).astype(np.float32)
 
 
 @readable
@@ -206,7 +197,7 @@ class TrainedModel:
     blending: Blending = field(default_factory=Blending)
     selection: Selection = field(default_factory=Selection)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
-    unlisted: np.ndarray = field(default_factory=_no_items)
+    unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
     trend: np.ndarray | None = None
 
@@ -282,16 +273,14 @@ class TrainedModel:
         """Stored warm users of each segment, shape (n_segments, n_kept); requires `warm`."""
         assert self.warm is not None
         vectors, n_kept = self.warm.vectors, len(self.warm)
-        parts = [self.segments.assign(vectors[at : at + KEPT_AT_ONCE]) for at in range(0, n_kept, KEPT_AT_ONCE)]
+        parts = [self.segments.assign(part) for part in np.array_split(vectors, n_kept // KEPT_AT_ONCE + 1)]
         return SparseRows.from_pairs(np.concatenate(parts), np.arange(n_kept), None, len(self.segments), n_kept)
 
     @cached_property
     def vector_covariance(self) -> np.ndarray:
         """Covariance of the scoring vectors over all items, float32, shape (d, d)."""
-        centred = self.scoring_vectors.astype(np.float64)
-        centred -= centred.mean(axis=0)
-        covariance: np.ndarray = (centred.T @ centred / max(1, len(centred))).astype(np.float32)
-        return covariance
+        covariance = np.cov(self.scoring_vectors.astype(np.float64), rowvar=False, bias=True)
+        return np.atleast_2d(covariance).astype(np.float32)
 
     @cached_property
     def without_vector(self) -> np.ndarray:
@@ -342,7 +331,7 @@ class TrainedModel:
     @cached_property
     def popular_items(self) -> np.ndarray:
         """All items by descending popularity; the lower index wins ties; int32, shape (n_items,)."""
-        return np.lexsort((np.arange(self.n_items), -self.popularity)).astype(np.int32)
+        return np.argsort(-self.popularity, kind="stable").astype(np.int32)
 
     @cached_property
     def rates_of_new_items(self) -> NewItems | None:
@@ -355,6 +344,4 @@ class TrainedModel:
     @cached_property
     def listed_items(self) -> np.ndarray:
         """Items that may be listed, in the order of `popular_items`."""
-        if not len(self.unlisted):
-            return self.popular_items
         return self.popular_items[~np.isin(self.popular_items, self.unlisted)]

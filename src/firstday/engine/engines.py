@@ -18,12 +18,13 @@ from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.histories import read_histories
 from firstday.data.splits.outlook import Outlook, foresee
 from firstday.data.summary import Summary, summarise
-from firstday.display import readable, shorten
+from firstday.display import readable
 from firstday.engine.large import LargeDataset
 from firstday.errors import ConfigError, DataError, expect, needs_extra
 from firstday.recommend.batch import list_users
 from firstday.recommend.model_card import put_card
 from firstday.recommend.recommender import Recommender, open_model
+from firstday.tables.faults import Findings
 
 Engine = Literal["local", "spark"]
 
@@ -58,11 +59,6 @@ class Check:
     summary: Summary | None = None
     outlook: Outlook | None = None
     hint: str = ""
-
-    def __str__(self) -> str:
-        told = {"error": self.faults, "note": self.notes, "outlook": self.outlook.sentences if self.outlook else ()}
-        summary = () if self.summary is None else (shorten(self.summary),)
-        return "\n".join((*summary, *(f"{kind}: {text}" for kind, texts in told.items() for text in texts)))
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         facts = {
@@ -117,10 +113,10 @@ def load(
     >>> dataset = load({"interactions": interactions, "users": users})  # doctest: +SKIP
     >>> dataset = load("hdfs:///service/tables", engine="spark")  # doctest: +SKIP
     """
-    opened = _open(tables, path, Config.of(config), drop_bad_rows, engine)
-    if opened.dataset is None:
-        raise DataError(opened.faults, opened.hint)
-    return opened.dataset
+    dataset, findings = _open(tables, path, Config.of(config), drop_bad_rows, engine)
+    if dataset is None:
+        raise DataError(findings.faults, findings.hint)
+    return dataset
 
 
 def check(
@@ -143,15 +139,14 @@ def check(
     DataError
         The folder or built-in dataset does not exist.
     """
-    config = Config.of(config)
-    opened = _open(tables, path, config, drop_bad_rows, engine)
-    dataset = opened.dataset
-    if dataset is None:
-        return opened
-    summary = summarise(dataset) if isinstance(dataset, Dataset) else dataset.summarise()
-    roles = config, summary.find_log(config)
-    histories = read_histories(dataset, *roles) if isinstance(dataset, Dataset) else dataset.read_histories(*roles)
-    return Check(dataset, (), opened.notes, opened.left_out, summary, foresee(histories, config))
+    config, summary, outlook = Config.of(config), None, None
+    dataset, findings = _open(tables, path, config, drop_bad_rows, engine)
+    if dataset is not None:
+        summary = summarise(dataset) if isinstance(dataset, Dataset) else dataset.summarise()
+        roles = config, summary.find_log(config)
+        histories = read_histories(dataset, *roles) if isinstance(dataset, Dataset) else dataset.read_histories(*roles)
+        outlook = foresee(histories, config)
+    return Check(dataset, findings.faults, findings.notes, findings.left_out, summary, outlook, findings.hint)
 
 
 def _open(
@@ -160,18 +155,15 @@ def _open(
     config: Config,
     drop_bad_rows: float,
     engine: Engine | None,
-) -> Check:
+) -> tuple[Dataset | LargeDataset | None, Findings]:
     """Open tables with the engine they need."""
-    dataset: Dataset | LargeDataset | None
-    if _choose_engine(tables, engine) == "spark":
-        if path is not None:
-            raise DataError(f"{tables}: a built-in dataset is read on one machine; leave out --engine spark.")
-        with needs_extra("the engine Spark", "spark"):
-            from firstday.engine.spark.read_tables import open_tables
-        dataset, findings = open_tables(tables, config, drop_bad_rows)
-    else:
-        dataset, findings = check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
-    return Check(dataset, findings.faults, findings.notes, findings.left_out, hint=findings.hint)
+    if _choose_engine(tables, engine) == "local":
+        return check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
+    if path is not None:
+        raise DataError(f"{tables}: Spark does not read built-in datasets; leave out --engine spark.")
+    with needs_extra("the engine Spark", "spark"):
+        from firstday.engine.spark.read_tables import open_tables
+    return open_tables(tables, config, drop_bad_rows)
 
 
 @dataclass(frozen=True)
@@ -197,7 +189,7 @@ class ModelPlace:
 
             return find_local(self.place)
         if "://" in self.place:
-            raise ConfigError(f"{self.place}: is an address that a cluster knows; give --engine spark, or a path.")
+            raise ConfigError(f"{self.place}: is an address in a cluster; add --engine spark, or give a local path.")
         return Path(self.place)
 
     def check(self) -> None:
@@ -303,11 +295,7 @@ def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None
     )
     if engine not in (None, "local", "spark"):
         raise ConfigError(f"engine: is {engine!r}; give 'local' or 'spark'.")
-    if engine is None:
-        return "spark" if isinstance(tables, Mapping) and any(map(is_of_spark, tables.values())) else "local"
+    if engine is None:  # a Spark DataFrame is recognised without importing PySpark
+        frames = tables.values() if isinstance(tables, Mapping) else ()
+        return "spark" if any(type(frame).__module__.startswith("pyspark.sql") for frame in frames) else "local"
     return engine
-
-
-def is_of_spark(frame: object) -> bool:
-    """Whether a frame is a Spark DataFrame, without importing PySpark."""
-    return type(frame).__module__.startswith("pyspark.sql")

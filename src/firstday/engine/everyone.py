@@ -6,10 +6,8 @@ part of the users answers the same question, on whatever machine it is, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 
@@ -28,12 +26,10 @@ from firstday.sparse import union_rows
 
 AGE = "age"
 """Key of the groups by year of age, in addition to those by profile column."""
-CELLS_AT_ONCE = 2**23
-"""Maximum number of distances (users x segments) in memory: 64 MiB of float64."""
-MOST_AT_ONCE = 16_384
-"""Maximum number of users whose vectors are in memory."""
-PARTS_AT_ONCE = 16
-"""Number of answers added up at once."""
+SEGMENT, EVERYONE = "firstday: segment", "firstday: everyone"
+"""Keys of the groups by nearest segment, and of all users."""
+USERS_IN_MEMORY = 8_192
+"""Maximum number of users whose vectors, and distances to the segments, are in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,29 +73,34 @@ class Everyone:
 
     Parameters
     ----------
-    segments
-        Counts of users and their items by nearest segment.
-    squared_distances
-        Sum of squared distances to the nearest centroid, float64, shape (n_segments,).
-    items
-        Counts of users and their items as a single group.
-    groups
-        Counts by value of each profile column, and by year of age under ``age``.
-    vector_sums
-        Sum of unit-length user vectors by value of each of these, float64, shape (n_values, d).
-    vector_sum
-        Sum of all unit-length user vectors, float64, shape (d,).
+    counts
+        Counts of users and their items: by value of each profile column, by year of age under `AGE`, by nearest segment
+        under `SEGMENT`, and of all users under `EVERYONE`.
+    sums
+        Sum of unit-length user vectors by value of the same groups, float64, shape (n_values, d); of all users, shape
+        (d,); and for `SEGMENT`, of squared distances to the nearest centroid, shape (n_segments,).
     shown
         Impressions by nearest segment; None without impressions.
     """
 
-    segments: ItemCounts
-    squared_distances: np.ndarray
-    items: ItemCounts
-    groups: Mapping[str, ItemCounts]
-    vector_sums: Mapping[str, np.ndarray]
-    vector_sum: np.ndarray
+    counts: Mapping[str, ItemCounts]
+    sums: Mapping[str, np.ndarray]
     shown: ShownCounts | None = None
+
+    @property
+    def segments(self) -> ItemCounts:
+        """Counts by nearest segment."""
+        return self.counts[SEGMENT]
+
+    @property
+    def items(self) -> ItemCounts:
+        """Counts of all users as a single group."""
+        return self.counts[EVERYONE]
+
+    @property
+    def groups(self) -> dict[str, ItemCounts]:
+        """Counts by value of each profile column, and by year of age."""
+        return {name: counts for name, counts in self.counts.items() if name not in (SEGMENT, EVERYONE)}
 
     @property
     def n_users(self) -> int:
@@ -108,7 +109,7 @@ class Everyone:
 
     def summarise_ages(self) -> tuple[float, float]:
         """Return the mean and standard deviation of known ages in years; 0 and 1 without any."""
-        years, sizes = np.arange(N_AGES), self.groups[AGE].sizes
+        years, sizes = np.arange(N_AGES), self.counts[AGE].sizes
         n = int(sizes.sum())
         if not n:
             return 0.0, 1.0
@@ -134,22 +135,37 @@ def describe_part(
     window
         Time window of `actions`, by `user_ix`; None: all times.
     """
-    positions = np.flatnonzero(question.held_out.lookup(part.users.take(warm_rows)) < 0)
-    step = max(1, min(MOST_AT_ONCE, CELLS_AT_ONCE // len(question.centroids)))
-    nearest: list[np.ndarray] = []
+    from threadpoolctl import threadpool_limits
 
-    def answers() -> Iterator[Everyone]:
-        for start in range(0, max(1, len(positions)), step):
-            chunk = positions[start : start + step]
-            answer, segments = _describe(part, warm_rows[chunk], take_actions(actions, chunk), question)
-            nearest.append(segments)
-            yield answer
-
-    with _one_thread():
-        everyone = merge(answers())
-    n_segments, users = len(question.centroids), warm_rows[positions]
-    shown = count_shown(part, users, np.concatenate(nearest), n_segments, question.signals, window)
-    return replace(everyone, shown=shown)
+    rows = np.flatnonzero(question.held_out.lookup(part.users.take(warm_rows)) < 0)
+    users, actions = warm_rows[rows], take_actions(actions, rows)
+    centroids = question.centroids.astype(np.float64)  # in float64, the order of summation only affects exact ties
+    shape = len(users), len(question.fold_in.item_vectors)
+    uses = select_uses(actions, question.signals, *shape)
+    affinity = compute_affinity(actions, question.signals, *shape)
+    codes = {name: codes_of(part, name, users) for name in question.n_values}
+    sums: dict[str, np.ndarray] = {name: np.zeros((n, centroids.shape[1])) for name, n in question.n_values.items()}
+    total, nearest, squares = np.zeros(centroids.shape[1]), np.zeros(len(users), np.int64), np.zeros(len(users))
+    with threadpool_limits(1, "blas"):  # threads of small systems wait for each other
+        for start in range(0, len(users), USERS_IN_MEMORY):
+            at = np.arange(start, min(start + USERS_IN_MEMORY, len(users)))
+            if part.precomputed is None:
+                mature = question.fold_in.solve(affinity.take(at))
+            else:
+                mature = part.precomputed.user_vectors[users[at]]
+            vectors = unit_rows(mature).astype(np.float64)
+            nearest[at] = np.argmax(vectors @ centroids.T - (centroids**2).sum(axis=1) / 2, axis=1)
+            squares[at] = ((vectors - centroids[nearest[at]]) ** 2).sum(axis=1)
+            total += vectors.sum(axis=0)
+            for name, of_group in sums.items():
+                of_group += _sum_by_code(vectors, codes[name][at], len(of_group))
+    is_learner, n_segments = uses.lengths() >= LEAST_LEARNED, len(centroids)
+    counts = {name: count_items(codes[name], uses, n) for name, n in question.n_values.items()}
+    counts[SEGMENT] = count_items(np.where(is_learner, nearest, -1), uses, n_segments)
+    counts[EVERYONE] = count_items(np.zeros(len(users), dtype=np.int64), uses, 1)
+    sums[SEGMENT] = np.bincount(nearest, np.where(is_learner, squares, 0), n_segments)
+    sums[EVERYONE] = total
+    return Everyone(counts, sums, count_shown(part, users, nearest, n_segments, question.signals, window))
 
 
 def merge(parts: Iterable[Everyone]) -> Everyone:
@@ -157,11 +173,13 @@ def merge(parts: Iterable[Everyone]) -> Everyone:
 
     Floats are summed in float64 in the given order. Item counts are exact up to 2^24 users of an item in a group.
     """
-    answers = iter(parts)
-    total = next(answers)
-    while batch := list(islice(answers, PARTS_AT_ONCE)):
-        total = _add([total, *batch])
-    return total
+    answers = list(parts)
+    counts = {}
+    for name in answers[0].counts:
+        added = [part.counts[name] for part in answers]
+        counts[name] = ItemCounts(union_rows([of.counts for of in added]), np.add.reduce([of.sizes for of in added]))
+    sums = {name: np.add.reduce([part.sums[name] for part in answers]) for name in answers[0].sums}
+    return Everyone(counts, sums, add_shown(part.shown for part in answers))
 
 
 def describe_segments(segments: Segments, everyone: Everyone, config: SegmentConfig) -> Segments:
@@ -180,63 +198,24 @@ def describe_segments(segments: Segments, everyone: Everyone, config: SegmentCon
     counts = ItemCounts(everyone.segments.counts.take(kept), everyone.segments.sizes[kept])
     n_top = min(config.top_items, counts.counts.n_columns)
     top = rank_items(counts, everyone.items.counts.column_sums(), n_top)
-    spread = everyone.squared_distances[kept] / counts.sizes
+    spread = everyone.sums[SEGMENT][kept] / counts.sizes
     return Segments(segments.centroids[kept], counts, top, spread.astype(np.float32))
 
 
 def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
     """Return the encoder with mean vectors of profile groups and ages over all users."""
-    overall = everyone.vector_sum / max(1, everyone.n_users)
-    sums_of = dict(everyone.vector_sums)
-    sums_of_years = sums_of.pop(AGE, None)
+    overall = everyone.sums[EVERYONE] / max(1, everyone.n_users)
     means = {
-        name: shrink_means(sums, everyone.groups[name].sizes, overall, encoder.config.group_shrinkage)
-        for name, sums in sums_of.items()
+        name: shrink_means(everyone.sums[name], counts.sizes, overall, encoder.config.group_shrinkage)
+        for name, counts in everyone.groups.items()
+        if name != AGE
     }
     encoder = replace(encoder, group_means=means)
-    if sums_of_years is None:
+    if AGE not in everyone.counts:
         return encoder
-    age_means, widths = average_years(sums_of_years, everyone.groups[AGE].sizes, overall, encoder.config)
+    age_means, widths = average_years(everyone.sums[AGE], everyone.counts[AGE].sizes, overall, encoder.config)
     centre, scale = everyone.summarise_ages()
     return replace(encoder, age_means=age_means, age_widths=widths, age_centre=centre, age_scale=scale)
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """Limit BLAS to one thread: for small systems, thread synchronisation costs more than it saves.
-
-    Measured on 66,000 users: 18 to 24 s with one thread, 21 to 90 s with two next to other busy programs.
-    """
-    try:
-        from threadpoolctl import threadpool_limits
-    except ModuleNotFoundError:
-        return nullcontext()
-    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
-    return limits
-
-
-def _describe(part: Dataset, users: np.ndarray, actions: Actions, question: Question) -> tuple[Everyone, np.ndarray]:
-    """Describe a few users at once; also return their segments, int64, shape (n,)."""
-    n_items, n_segments = len(question.fold_in.item_vectors), len(question.centroids)
-    uses = select_uses(actions, question.signals, len(users), n_items)
-    if part.precomputed is not None:
-        mature = part.precomputed.user_vectors[users]
-    else:
-        mature = question.fold_in.solve(compute_affinity(actions, question.signals, len(users), n_items))
-    vectors, centroids = unit_rows(mature).astype(np.float64), question.centroids.astype(np.float64)
-    # float64: the order of summation, which depends on the number of users, affects only exact ties.
-    nearest = np.argmax(vectors @ centroids.T - (centroids**2).sum(axis=1) / 2, axis=1)
-    is_learner = uses.lengths() >= LEAST_LEARNED
-    squares = ((vectors - centroids[nearest]) ** 2).sum(axis=1)
-    codes = {name: codes_of(part, name, users) for name in question.n_values}
-    everyone = Everyone(
-        segments=count_items(np.where(is_learner, nearest, -1), uses, n_segments),
-        squared_distances=np.bincount(nearest, weights=np.where(is_learner, squares, 0), minlength=n_segments),
-        items=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
-        groups={name: count_items(codes[name], uses, n) for name, n in question.n_values.items()},
-        vector_sums={name: _add_vectors(vectors, codes[name], n) for name, n in question.n_values.items()},
-        vector_sum=vectors.sum(axis=0),
-    )
-    return everyone, nearest
 
 
 def codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
@@ -246,34 +225,7 @@ def codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
     return part.groups[name].codes[users] if name in part.groups else np.full(len(users), -1)
 
 
-def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> np.ndarray:
+def _sum_by_code(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> np.ndarray:
     """Return the sum of vectors by code, float64, shape (n_values, d)."""
-    members = np.flatnonzero(codes >= 0)
-    of_members = codes[members]
-    columns = [np.bincount(of_members, weights=column[members], minlength=n_values) for column in vectors.T]
-    return np.stack(columns, axis=1)
-
-
-def _add(parts: list[Everyone]) -> Everyone:
-    """Add up answers in memory."""
-    first = parts[0]
-    return Everyone(
-        segments=_add_counts([part.segments for part in parts]),
-        squared_distances=_add_arrays([part.squared_distances for part in parts]),
-        items=_add_counts([part.items for part in parts]),
-        groups={name: _add_counts([part.groups[name] for part in parts]) for name in first.groups},
-        vector_sums={name: _add_arrays([part.vector_sums[name] for part in parts]) for name in first.vector_sums},
-        vector_sum=_add_arrays([part.vector_sum for part in parts]),
-        shown=add_shown([part.shown for part in parts]),
-    )
-
-
-def _add_counts(counts: list[ItemCounts]) -> ItemCounts:
-    """Add up counts of the same groups."""
-    return ItemCounts(union_rows([part.counts for part in counts]), _add_arrays([part.sizes for part in counts]))
-
-
-def _add_arrays(arrays: list[np.ndarray]) -> np.ndarray:
-    """Sum arrays of the same shape in order."""
-    total: np.ndarray = np.add.reduce(arrays, axis=0)
-    return total
+    is_known = codes >= 0
+    return np.stack([np.bincount(codes[is_known], column, n_values) for column in vectors[is_known].T], axis=1)

@@ -43,16 +43,12 @@ def count_shown_to_others(
     """
     if part.impressions is None:
         return None
-    is_other = np.zeros(len(part.users), dtype=bool)
-    for frame in part.impressions.frames():
-        shown = frame if window is None else window.select(frame)
-        is_other[shown["user_ix"].to_numpy()] = True
-    is_other[warm] = False
-    others = np.flatnonzero(is_other)
+    frames = part.impressions.frames()
+    shown = [np.unique((frame if window is None else window.select(frame))["user_ix"].to_numpy()) for frame in frames]
+    others = np.setdiff1d(np.concatenate(shown), warm)
     others = others[held_out.lookup(part.users.take(others)) < 0]
-    segments = np.zeros(len(others), dtype=np.int64)
-    for start in range(0, len(others), USERS_AT_ONCE):
-        users = others[start : start + USERS_AT_ONCE]
-        batch, _ = model.catalogue.translate(part, users, take_actions(actions, users))
-        segments[start : start + USERS_AT_ONCE] = Query(model, batch, 1).nearest_segments
-    return count_shown(part, others, segments, len(model.segments), model.config.signals, window)
+    segments = [
+        Query(model, model.catalogue.translate(part, users, take_actions(actions, users))[0], 1).nearest_segments
+        for users in np.array_split(others, len(others) // USERS_AT_ONCE + 1)
+    ]
+    return count_shown(part, others, np.concatenate(segments), len(model.segments), model.config.signals, window)

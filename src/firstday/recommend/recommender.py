@@ -246,19 +246,17 @@ class Recommender:
         return save_model(self.model, path, keep=keep)
 
 
-def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
+def open_model(path: str | Path) -> Recommender:
     """Open a model folder, ready to recommend; arrays are read lazily.
 
     Parameters
     ----------
     path
         The folder.
-    verify
-        Whether to verify the checksum of every file; otherwise only the sizes are compared.
 
     Raises
     ------
     ArtifactError
         The folder holds no model, or a file is missing or has changed; the message names it.
     """
-    return Recommender(load_model(path, verify=verify, types=value_type))
+    return Recommender(load_model(path, types=value_type))

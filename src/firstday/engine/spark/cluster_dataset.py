@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from operator import add
@@ -22,27 +20,20 @@ from firstday.data.parts import Whole, join_users, unpack
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import LEAST_LEARNED, Histories, Log, read_histories
 from firstday.data.summary import Summary, summarise
-from firstday.engine.everyone import Everyone, Question, merge
-from firstday.engine.large import (
-    LARGEST,
-    Learners,
-    describe_warm,
-    take_learners,
-    warm_affinity,
-)
-from firstday.engine.spark.session import named_errors, rows_of_arrow, take_in_order
+from firstday.engine.everyone import merge
+from firstday.engine.large import LARGEST, Learners, describe_warm, take_learners
+from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
-    ANSWERS_DDL,
+    PARTS_DDL,
     RATINGS_DDL,
     add_answers,
-    ask_parts,
+    answer_question,
     count_others,
     list_ratings,
-    pack_model,
+    map_parts,
     unpack_answer,
 )
-from firstday.recommend.recommender import Recommender
-from firstday.segment.shown_counts import ShownCounts, add_shown
+from firstday.segment.shown_counts import add_shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -101,24 +92,21 @@ class ClusterDataset:
         iterator
             The answer of each part, in the order of the parts.
         """
-        answers, sent = self._map(ask_parts, ANSWERS_DDL, function, arguments)
+        work = self._work(answer_question, function, *arguments)
         step = max(PARTS_AT_ONCE, -(-self.n_parts // n_jobs))
         for start in range(0, self.n_parts, step):
-            chosen = fn.col("part").between(start, start + step - 1)
-            with self._parts_one_by_one():
-                packed = take_in_order(answers(self.parts.where(chosen)), "answer")
-            yield from map(unpack_answer, packed)
-        sent.destroy()
+            chosen = self.parts.where(fn.col("part").between(start, start + step - 1))
+            yield from collect_answers(chosen.mapInArrow(work, PARTS_DDL), self.name)
 
-    def add_up(self, function: Callable[..., Any], *arguments: Any, merge: Callable[[Iterable[Any]], Any]) -> Any:
-        """Call a function on the Dataset of each part and reduce the answers, as far as possible on the executors.
+    def add_up(self, merge: Callable[[Iterable[Any]], Any], function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function on the Dataset of each part and add up the answers, as far as possible on the executors.
 
         Parameters
         ----------
-        function, arguments
-            See `ask`.
         merge
             Adds up answers in the given order; must be defined in a module.
+        function, arguments
+            See `ask`.
 
         Returns
         -------
@@ -129,37 +117,23 @@ class ClusterDataset:
         def join(table: pa.Table) -> pa.Table:
             return add_answers(merge, PARTS_ADDED_UP, table)
 
-        answers, sent = self._map(ask_parts, ANSWERS_DDL, function, arguments)
-        with self._parts_one_by_one():
-            sums, n_sums = answers(self.parts), self.n_parts
-            while n_sums > 1:
-                group = fn.floor(fn.col("part") / PARTS_ADDED_UP).alias("group")
-                sums = sums.groupBy(group).applyInArrow(join, ANSWERS_DDL)
-                n_sums = -(-n_sums // PARTS_ADDED_UP)
-            packed = take_in_order(sums, "answer")
-        sent.destroy()
-        return merge(map(unpack_answer, packed))
+        sums, n_sums = self.parts.mapInArrow(self._work(answer_question, function, *arguments), PARTS_DDL), self.n_parts
+        while n_sums > 1:
+            group = fn.floor(fn.col("part") / PARTS_ADDED_UP)
+            sums = sums.groupBy(group).applyInArrow(join, PARTS_DDL)
+            n_sums = -(-n_sums // PARTS_ADDED_UP)
+        return merge(collect_answers(sums, self.name))
 
-    def _map(
-        self, spread: Callable[..., Iterator[pa.RecordBatch]], ddl: str, *request: Any
-    ) -> tuple[Callable[[DataFrame], DataFrame], Any]:
-        """Return a mapping from parts to rows, and its broadcast request.
-
-        It applies a function of `firstday.engine.spark.work` to the shared data, the request and batches of parts.
-        """
-        sent = self.parts.sparkSession.sparkContext.broadcast(request)
-        catalogue = self._catalogue
+    def _work(
+        self, function: Callable[..., pa.Table], *arguments: Any
+    ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+        """Return the function of parts in Arrow format that calls `function`; see `map_parts`."""
+        sent, catalogue = self.parts.sparkSession.sparkContext.broadcast(arguments), self._catalogue
 
         def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            return spread(catalogue.value, *sent.value, batches)
+            return map_parts(function, catalogue.value, sent.value, batches)
 
-        return lambda parts: parts.select("part", "content").mapInArrow(work, ddl), sent
-
-    @contextmanager
-    def _parts_one_by_one(self) -> Iterator[None]:
-        """Transfer parts one at a time, and convert Spark errors to one sentence."""
-        with named_errors(self.name), rows_of_arrow(self.parts.sparkSession, 1):
-            yield
+        return work
 
     @cached_property
     def _catalogue(self) -> Any:
@@ -200,33 +174,23 @@ class ClusterDataset:
         if up_to == LARGEST:
             return Learners(learners, learners.summary(), None, factorise)
         facts = {**learners.summary(), "users": len(histories), "interactions": histories.counts["interactions"]}
-        count_shown = partial(self._count_others, config, log) if summary.impressions else None
-        return Learners(learners, facts, lambda question: self._describe(question, config, log), factorise, count_shown)
 
-    def _describe(self, question: Question, config: Config, log: Log | None) -> Everyone:
-        """Compute the statistics of all warm users."""
-        everyone: Everyone = self.add_up(describe_warm, config, log, question, merge=merge)
-        return everyone
+        def count_shown(model: TrainedModel, held_out: Ids) -> Any:
+            model = replace(model, learned={})  # executors may not have the plugins that learned these
+            return self.add_up(add_shown, count_others, config, log, model, held_out)
 
-    def _count_others(self, config: Config, log: Log | None, model: TrainedModel, held_out: Ids) -> ShownCounts | None:
-        """Count impressions of users who are neither warm nor held out."""
-        archive = pack_model(Recommender(replace(model, learned={})))  # executors may not know their methods
-        arguments = (config, log, held_out, secrets.token_hex(8), archive)
-        counts: ShownCounts | None = self.add_up(count_others, *arguments, merge=add_shown)
-        return counts
+        describe_everyone = partial(self.add_up, merge, describe_warm, config, log)
+        return Learners(learners, facts, describe_everyone, factorise, count_shown if summary.impressions else None)
 
     def _factorise(self, config: Config, log: Log | None, held_out: Ids, dimensions: int) -> np.ndarray:
         """Compute item vectors with MLlib's ALS from all warm users except held-out ones."""
-        arguments = (config, log, held_out, config.signals)
-        rows, sent = self._map(list_ratings, RATINGS_DDL, warm_affinity, arguments)
-        assert self.whole.known.items is not None
-        with self._parts_one_by_one():
-            ratings = rows(self.parts).persist(StorageLevel.DISK_ONLY)
-            n_rows = int(ratings.agg(fn.max("row")).collect()[0][0] or 0) + 1
-            user = (fn.col("part") * fn.lit(n_rows) + fn.col("row")).cast("int").alias("user")
-            vectors = factorise(ratings.select(user, "item", "rating"), len(self.whole.known.items), dimensions, config)
+        catalogue = self.whole.catalogue
+        assert catalogue is not None
+        work = self._work(list_ratings, self.n_parts, config, log, held_out, config.signals)
+        with named_errors(self.name):
+            ratings = self.parts.mapInArrow(work, RATINGS_DDL).persist(StorageLevel.DISK_ONLY)
+            vectors = factorise(ratings, len(catalogue.items), dimensions, config)
         ratings.unpersist()
-        sent.destroy()
         return vectors
 
     def forget(self) -> None:
@@ -234,12 +198,21 @@ class ClusterDataset:
         self.parts.unpersist()
 
 
+def collect_answers(parts: DataFrame, name: str) -> Iterator[Any]:
+    """Return the answers of parts (`firstday.engine.spark.work.PARTS`) in their order; `name` is for messages.
+
+    Uses Arrow: `collect` holds several copies of the rows in the driver's Java heap, and silently loses rows if the
+    heap is too small.
+    """
+    with named_errors(name):
+        rows = parts.select("part", "answer").toArrow()
+    return (unpack_answer(answer) for _, answer in sorted(zip(*rows.to_pydict().values(), strict=True)))
+
+
 def find_threshold(numbers: np.ndarray, is_warm: np.ndarray, most: int) -> int:
     """Return the stable number up to which users are fetched, given the limits on warm users and on all users."""
-    if is_warm.sum() <= most and len(numbers) <= MOST_USERS_EACH * most:
-        return LARGEST
-    warm, everyone = np.sort(numbers[is_warm]), np.sort(numbers)
-    return int(min(warm[min(most, len(warm)) - 1] if len(warm) else 0, everyone[: MOST_USERS_EACH * most][-1]))
+    limits = [np.sort(numbers[is_warm])[most - 1 :], np.sort(numbers)[MOST_USERS_EACH * most - 1 :]]
+    return int(min((limit[0] for limit in limits if len(limit) > 1), default=LARGEST))
 
 
 def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import secrets
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from firstday.artifact.folder import MANIFEST, STAGING, VERSION, read_manifest
 from firstday.engine.spark.session import open_session
 from firstday.engine.spark.storage import Storage
-from firstday.errors import ArtifactError, DataError
+from firstday.errors import ArtifactError
 from firstday.recommend.recommender import Recommender, open_model
 
 
@@ -35,7 +36,7 @@ def check_place(uri: str) -> None:
 
 
 def save_on_cluster(recommender: Recommender, uri: str, left_out: tuple[str, ...]) -> None:
-    """Write a model to a folder of the cluster atomically: concurrent readers see the old or the new model.
+    """Write a model to a folder of the cluster; readers of its manifest see all of the old or of the new model.
 
     Parameters
     ----------
@@ -46,15 +47,21 @@ def save_on_cluster(recommender: Recommender, uri: str, left_out: tuple[str, ...
     left_out
         Bad rows that were left out of its tables, as lines of a file next to the folder.
     """
-    storage = Storage(open_session(), uri)
+    storage, staged = Storage(open_session(), uri), f"{STAGING}{secrets.token_hex(4)}"
     with TemporaryDirectory(prefix="firstday-") as scratch:
         model = recommender.save(Path(scratch) / "model")
-        storage.publish(model, MANIFEST)
-        ours = re.compile(f"{VERSION}|{re.escape(STAGING)}.*")  # also leftovers of killed runs
-        for name in {file.path.partition("/")[0] for file in storage.list_files()}:
-            if ours.fullmatch(name) and name != read_manifest(model)["version"]:
-                storage.remove(name)
-    storage.write_beside("left-out.jsonl", left_out)
+        version = read_manifest(model)["version"]
+        storage.make()
+        storage.put(model, staged)
+    if not storage.exists(version):
+        storage.rename(f"{staged}/{version}", version)
+    storage.rename(f"{staged}/{MANIFEST}", MANIFEST)
+    storage.remove(staged)
+    ours = re.compile(f"{VERSION}|{re.escape(STAGING)}.*")  # also leftovers of killed runs
+    for name in {path.partition("/")[0] for path in storage.list_files()} - {version}:
+        if ours.fullmatch(name):
+            storage.remove(name)
+    storage.write_left_out(left_out)
 
 
 def open_on_cluster(uri: str) -> Recommender:
@@ -66,9 +73,7 @@ def open_on_cluster(uri: str) -> Recommender:
         There is no model, or it is damaged.
     """
     storage = Storage(open_session(), uri)
+    if not storage.exists(MANIFEST):
+        raise ArtifactError(f"{uri}: holds no model ({MANIFEST} is missing); train one with: firstday train.")
     with TemporaryDirectory(prefix="firstday-") as scratch:
-        try:
-            storage.list_files()
-        except DataError as error:
-            raise ArtifactError(str(error)) from None
         return open_model(storage.fetch("", Path(scratch) / "model"))  # mapped files stay readable after deletion

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
-from pyspark.sql.types import IntegralType
 
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
-from firstday.engine.spark.read_tables import check_shapes, divide_tables
-from firstday.engine.spark.session import collect_reports, named_errors, open_session, scratch_folder
-from firstday.engine.spark.sources import ClusterTable, read_folder, take_frames
+from firstday.engine.spark.cluster_dataset import collect_answers
+from firstday.engine.spark.read_tables import check_shapes, map_tables
+from firstday.engine.spark.session import named_errors
+from firstday.engine.spark.sources import take_tables
 from firstday.engine.spark.storage import Storage
-from firstday.engine.spark.work import PARTS_DDL, Request, answer_part, count_parts, pack_model, spread_lists
+from firstday.engine.spark.work import count_parts, recommend_part, spread_lists
 from firstday.errors import ConfigError, DataError
-from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
+from firstday.recommend.batch import BatchSummary, summarise_batch
 from firstday.recommend.list_files import find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_strategy, refuse_without
 from firstday.tables.faults import Findings
-from firstday.tables.schema import WHOLE_NUMBER
 
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"
 
@@ -77,43 +73,26 @@ def recommend_on_spark(
     check_length(recommender.model, k)
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     with named_errors("tables"):
-        if isinstance(tables, Mapping):
-            raw = take_frames(tables, findings)
-        else:
-            raw = read_folder(open_session(), str(tables), scratch_folder(), findings)
+        raw = take_tables(tables, findings)
         known = {table: rows for table, rows in raw.of_users.items() if table in NEWCOMER_TABLES}
         present, n_rows = check_shapes(known, findings, may_be_empty=("interactions", "friends"))
     check_newcomer_tables(raw.name, present, findings)
     if not findings.are_usable or not present:
         raise DataError(findings.faults)
-    session = next(iter(present.values())).frame.sparkSession
-    request = Request(
-        model=secrets.token_hex(8),
-        archive=pack_model(recommender),
-        plugins=plugins,
-        k=k,
-        strategy=name,
-        keep_used=keep_used,
-        blank=Findings(drop=findings.drop, forgiven=FORGIVEN),
-        names={table: rows.names for table, rows in present.items()},
-    )
-    shares = divide_tables(present, count_parts(sum(n_rows[table] for table in present)))
-    sent = session.sparkContext.broadcast(request)
-
-    def work(table: pa.Table) -> pa.Table:
-        return answer_part(sent.value, table)
-
-    parts = shares.groupBy("part").applyInArrow(work, PARTS_DDL).persist(StorageLevel.DISK_ONLY)
-    reports = collect_reports(parts, raw.name)
-    findings.merge(report for report, _ in reports)
+    function = partial(recommend_part, plugins=plugins, k=k, strategy=name, keep_used=keep_used, drop=findings.drop)
+    parts = map_tables(present, count_parts(n_rows), function, recommender)
+    partial_findings, counts, are_integers = zip(*collect_answers(parts, raw.name), strict=True)
+    findings.merge(partial_findings)
     findings.sources |= {table: rows.sources for table, rows in present.items()}
     findings.settle(drop_bad_rows)
     if findings.faults:
         parts.unpersist()
         raise DataError(findings.faults)
-    counts = reduce(add, (count for _, count in reports), BatchCounts())
-    summary = summarise_batch(counts, recommender.model.catalogue, findings.notes)
-    return _unpack(parts, present, recommender), summary, findings.left_out
+    summary = summarise_batch(reduce(add, counts), recommender.model.catalogue, findings.notes)
+    types = {"user_id": all(are_integers), "item_id": recommender.model.catalogue.items.are_integers}
+    lists = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
+    lists = lists.withColumns({name: fn.col(name).cast("long") for name, are_long in types.items() if are_long})
+    return lists, summary, findings.left_out
 
 
 def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> None:
@@ -127,45 +106,20 @@ def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> N
         The folder; its extension determines the file format.
     left_out
         Bad rows that were left out, as lines of a file next to the folder.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds files other than lists of an earlier run.
     """
     form, target = find_list_form(out), Storage(lists.sparkSession, out)
-    check_lists_target(target)
+    names = target.list_files() if target.exists() else ()
+    if any(not re.fullmatch(r"part-[^/]*|_SUCCESS|\..*", name) for name in names):
+        raise ConfigError(f"{out}: is a folder with files other than lists; choose a new name.")
     writer = lists.write.mode("overwrite").format(form.format)
     if form.format == "csv":  # standard CSV: doubled quotes, spaces in ids preserved
         writer = writer.options(header=True, sep=form.separator, escape='"')
         writer = writer.options(ignoreLeadingWhiteSpace=False, ignoreTrailingWhiteSpace=False)
     with named_errors(out):
         (writer.option("compression", "gzip") if form.packed else writer).save(out)
-    target.write_beside("left-out.jsonl", left_out)
-
-
-def check_lists_target(target: Storage) -> None:
-    """Reject a target that holds something other than lists of an earlier run.
-
-    Raises
-    ------
-    ConfigError
-        It is a file, or a folder with other files.
-    """
-    if not target.exists():
-        return
-    names = [file.path for file in target.list_files()]
-    if any(not re.fullmatch(r"(part-[^/]*\.(parquet|(csv|json)(\.gz)?)|_SUCCESS|\..*)", name) for name in names):
-        raise ConfigError(f"{target.uri}: is a folder with other files than lists; give a new name.")
-
-
-def _unpack(parts: DataFrame, tables: Mapping[str, ClusterTable], recommender: Recommender) -> DataFrame:
-    """Return lists with one row per rank and ids in the caller's types."""
-    rows = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
-    item_type = "long" if recommender.model.catalogue.items.are_integers else "string"
-    user_type = "long" if all(_has_whole_ids(table) for table in tables.values()) else "string"
-    user_id, item_id = fn.col("user_id").cast(user_type), fn.col("item_id").cast(item_type)
-    return rows.select(user_id.alias("user_id"), "rank", item_id.alias("item_id"), "title", "score", "route", "scale")
-
-
-def _has_whole_ids(table: ClusterTable) -> bool:
-    """Whether a table's user ids are integers."""
-    if not table.names.is_text:
-        return isinstance(table.frame.schema["user_id"].dataType, IntegralType)
-    user_id = fn.col("user_id")
-    return table.frame.where((user_id != "") & ~user_id.rlike(WHOLE_NUMBER)).limit(1).count() == 0
+    target.write_left_out(left_out)

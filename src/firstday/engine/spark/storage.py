@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from firstday.artifact.folder import STAGING
 from firstday.engine.spark.session import name_cause
 from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.tables.find import split_ending
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file.
-
-    Parameters
-    ----------
-    path
-        Relative to the listed folder.
-    uri
-        With scheme.
-    n_bytes
-        Its size.
-    """
-
-    path: str
-    uri: str
-    n_bytes: int
 
 
 @dataclass(frozen=True)
@@ -52,58 +32,52 @@ class Storage:
     session: SparkSession
     uri: str
 
+    @property
+    def _hadoop(self) -> Any:
+        jvm: Any = self.session._jvm
+        return jvm.org.apache.hadoop.fs
+
     def _path(self, relative: str = "") -> Any:
-        jvm: Any = self.session._jvm
-        return jvm.org.apache.hadoop.fs.Path(f"{self.uri.rstrip('/')}/{relative}" if relative else self.uri)
+        """Hadoop path of the folder, or of a path in it."""
+        return self._hadoop.Path(f"{self._root.toString().rstrip('/')}/{relative}") if relative else self._root
 
-    def _here(self, place: Path) -> Any:
-        """Convert a local path to a Hadoop path."""
-        jvm: Any = self.session._jvm
-        return jvm.org.apache.hadoop.fs.Path(str(place))
-
-    def _file_system(self) -> Any:
+    @cached_property
+    def _system(self) -> Any:
         jsc: Any = self.session._jsc
         try:
-            return self._path().getFileSystem(jsc.hadoopConfiguration())
+            return self._hadoop.Path(self.uri).getFileSystem(jsc.hadoopConfiguration())
         except Exception as error:
-            cause = name_cause(error)
             raise ConfigError(
-                f"{self.uri}: the cluster knows no such file system ({cause}); see docs/spark.md."
+                f"{self.uri}: the cluster has no such file system ({name_cause(error)}); see docs/spark.md."
             ) from None
 
-    @property
-    def whole_uri(self) -> str:
-        """The folder's URI with its scheme."""
-        return str(self._file_system().makeQualified(self._path()).toString())
+    @cached_property
+    def _root(self) -> Any:
+        return self._system.makeQualified(self._hadoop.Path(self.uri))
 
     @property
     def local(self) -> Path | None:
         """The folder as a local path; None if it is in another file system."""
-        qualified = self._file_system().makeQualified(self._path()).toUri()
-        return Path(qualified.getPath()) if qualified.getScheme() == "file" else None
+        uri = self._root.toUri()
+        return Path(uri.getPath()) if uri.getScheme() == "file" else None
 
     @property
     def name(self) -> str:
         """The folder's own name."""
-        return self.whole_uri.rstrip("/").rpartition("/")[2]
+        return str(self._root.getName())
 
-    def put(self, folder: Path) -> None:
-        """Replace this folder by a copy of a local one."""
-        system = self._file_system()
-        system.delete(self._path(), True)
-        system.mkdirs(self._path().getParent())
-        system.copyFromLocalFile(False, True, self._here(folder), self._path())
+    def put(self, folder: Path, relative: str = "") -> None:
+        """Copy a local folder here, in place of an older one."""
+        self.remove(relative)
+        self._system.copyFromLocalFile(False, True, self._hadoop.Path(str(folder)), self._path(relative))
 
-    def write_beside(self, ending: str, lines: Sequence[str]) -> None:
-        """Write lines to ``NAME.ENDING`` next to the folder ``NAME``; without lines, delete an existing one."""
-        parent, _, name = self.whole_uri.rstrip("/").rpartition("/")
-        beside = Storage(self.session, f"{parent}/{split_ending(name)[0]}.{ending}")
-        beside.remove()
+    def write_left_out(self, lines: Sequence[str]) -> None:
+        """Write lines to ``NAME.left-out.jsonl`` next to the folder; without lines, delete an existing one."""
+        path = self._hadoop.Path(self._root.getParent(), f"{split_ending(self.name)[0]}.left-out.jsonl")
+        self._system.delete(path, False)
         if lines:
-            with TemporaryDirectory(prefix="firstday-") as scratch:
-                file = Path(scratch) / "lines"
-                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-                beside.put(file)
+            with closing(self._system.create(path)) as file:
+                file.write("".join(f"{line}\n" for line in lines).encode())
 
     def make(self) -> None:
         """Create the folder if missing, before hours of work.
@@ -114,73 +88,55 @@ class Storage:
             It cannot be created.
         """
         try:
-            made, reason = self._file_system().mkdirs(self._path()), "the file system refuses"
+            self._system.mkdirs(self._root)
         except Exception as error:
-            made, reason = False, name_cause(error)
-        if not made:
-            raise FirstdayError(f"{self.uri}: cannot be written ({reason}); choose another place.")
+            raise FirstdayError(
+                f"{self.uri}: cannot be written ({name_cause(error)}); choose another folder."
+            ) from None
 
     def remove(self, relative: str = "") -> None:
         """Delete the folder, or a path in it, if it exists."""
-        self._file_system().delete(self._path(relative), True)
+        self._system.delete(self._path(relative), True)
 
     def exists(self, relative: str = "") -> bool:
         """Whether the folder, or a path in it, exists."""
-        return bool(self._file_system().exists(self._path(relative)))
+        return bool(self._system.exists(self._path(relative)))
 
-    def list_files(self) -> list[StoredFile]:
-        """Return all files below the folder, by name.
+    def list_files(self) -> dict[str, Any]:
+        """Return the Hadoop path of each file below the folder, by relative path.
 
         Raises
         ------
         DataError
             The folder does not exist or is not readable.
         """
+        files, start = {}, len(self._root.toString().rstrip("/")) + 1
         try:
-            system = self._file_system()
-            root = system.makeQualified(self._path())
-            if not system.exists(root):
-                raise DataError(f"{self.uri}: does not exist; give a folder of tables that the cluster reads.")
-            if not system.getFileStatus(root).isDirectory():
-                raise DataError(f"{self.uri}: is a file; give the folder that holds it.")
-            start = len(root.toString().rstrip("/")) + 1
-            files, statuses = [], system.listFiles(root, True)
+            if not self._system.getFileStatus(self._root).isDirectory():
+                raise NotADirectoryError("it is a file")
+            statuses = self._system.listFiles(self._root, True)
             while statuses.hasNext():
-                status = statuses.next()
-                uri = status.getPath().toString()
-                files.append(StoredFile(uri[start:], uri, int(status.getLen())))
-        except DataError:
-            raise
+                uri = statuses.next().getPath().toString()
+                files[uri[start:]] = self._hadoop.Path(uri)
         except Exception as error:
             raise DataError(
-                f"{self.uri}: cannot be listed ({name_cause(error)}); allow the cluster to read it."
+                f"{self.uri}: cannot be listed ({name_cause(error)}); give a folder that the cluster can read."
             ) from None
-        return sorted(files, key=lambda file: file.path)
+        return files
 
     def fetch(self, relative: str, target: Path) -> Path:
-        """Copy a file, or a folder recursively, to this machine."""
+        """Return the local path of a file or folder, copied to `target` from another file system."""
+        if self.local is not None:
+            return self.local / relative
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._file_system().copyToLocalFile(False, self._path(relative), self._here(target), True)
+        self._system.copyToLocalFile(False, self._path(relative), self._hadoop.Path(str(target)), True)
         return target
 
-    def publish(self, folder: Path, last: str) -> None:
-        """Copy the files of a local folder, then put the file `last` in place atomically.
-
-        Readers that read `last` first see either all of the old or all of the new content; an interrupted copy leaves
-        the old.
-        """
-        jvm: Any = self.session._jvm
-        system = self._file_system()
-        self.make()
-        staged = f"{STAGING}{secrets.token_hex(4)}"
-        system.copyFromLocalFile(False, True, self._here(folder), self._path(staged))
-        for entry in folder.iterdir():
-            if entry.name != last and not self.exists(entry.name):
-                system.rename(self._path(f"{staged}/{entry.name}"), self._path(entry.name))
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file or folder in the folder atomically, in place of an older file."""
         gateway: Any = self.session.sparkContext._gateway
-        rename = jvm.org.apache.hadoop.fs.Options.Rename
-        options = gateway.new_array(rename, 1)
-        options[0] = rename.OVERWRITE
-        context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._path().toUri(), system.getConf())
-        context.rename(self._path(f"{staged}/{last}"), self._path(last), options)
-        self.remove(staged)
+        option = self._hadoop.Options.Rename
+        options = gateway.new_array(option, 1)
+        options[0] = option.OVERWRITE
+        context = self._hadoop.FileContext.getFileContext(self._root.toUri(), self._system.getConf())
+        context.rename(self._path(source), self._path(target), options)
