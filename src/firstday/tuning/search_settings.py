@@ -20,7 +20,7 @@ from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
 from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, use_of_warm
-from firstday.tuning.search import Comparison, EndedBy, Search, Trial
+from firstday.tuning.search import ColdScores, EndedBy, Search, Trial
 from firstday.tuning.settings_to_try import Choice, list_choices
 
 if TYPE_CHECKING:
@@ -157,19 +157,19 @@ def search_settings(
     strategy = strategy or config.recommend.strategy
     start = with_methods_of(config, [strategy])
     check_strategies([strategy], start)
-    study = _open_study(start.seed)  # first of all, since Optuna may be missing
+    with needs_extra("tuning", "tune"):  # first of all, since Optuna may be missing
+        import optuna
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
     one = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     holdout = next(hold_out(dataset, one, start.seed, find_cut_offs(dataset, one)))
     split, cold = reduce_holdout(holdout, one)
-    n_learners, n_days = len(find_learners(use_of_warm(holdout.dataset, split, start))), len(split.warm_day_one)
-    n_items, is_precomputed = len(holdout.dataset.items), dataset.precomputed is not None
-    choices = list_choices(start, n_learners, n_days, n_items, is_precomputed=is_precomputed)
+    n_warm = min(len(find_learners(use_of_warm(holdout.dataset, split, start))), start.training.most_users)
+    n_days, n_items = len(split.warm_day_one), len(holdout.dataset.items)
+    choices = list_choices(start, n_warm, n_days, n_items, is_precomputed=dataset.precomputed is not None)
     task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices)
-    ended_by = _try(task, study, budget, progress, say)
-    trials = tuple(
-        Trial(number, task.settings_of(of.params), of.value, of.user_attrs["began"], of.duration.total_seconds())
-        for number, of in enumerate(_completed(study))
-    )
+    trials: list[Trial] = []
+    ended_by = _try(task, study, trials, budget, progress, say)
     progress("trials", len(trials), len(trials))
     best, comparison = max(trials, key=lambda trial: trial.precision), None
     if best.number:
@@ -181,31 +181,16 @@ def search_settings(
         start=config,
         strategy=strategy,
         choices=choices,
-        trials=trials,
+        trials=tuple(trials),
         comparison=comparison,
         ended_by=ended_by,
-        n_warm=min(n_learners, start.training.most_users),
+        n_warm=n_warm,
         n_validation=len(split.validation),
         n_cold=len(cold),
         protocol=split.protocol,
         notes=split.notes,
         seconds=budget.elapsed,
     )
-
-
-def _open_study(seed: int) -> optuna.Study:
-    """Create an in-memory Optuna study."""
-    with needs_extra("tuning", "tune"):
-        import optuna
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
-    return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-
-
-def _completed(study: optuna.Study) -> list[Any]:
-    """Return the completed trials in order."""
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
@@ -240,113 +225,111 @@ def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
     return replace(split, validation=validation), cold
 
 
-def _try(task: Task, study: optuna.Study, budget: Budget, progress: Progress, say: Callable[[str], None]) -> EndedBy:
-    """Run trials until time, trials or new proposals run out.
+def _try(
+    task: Task,
+    study: optuna.Study,
+    trials: list[Trial],
+    budget: Budget,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> EndedBy:
+    """Add trials until time, trials or new proposals run out.
 
     Raises
     ------
     ConfigError
         Time ended before there was anything to choose from.
     """
-    for first in propose_first(task.choices, task.start.seed):
-        study.enqueue_trial(first)
+    from optuna.trial import FrozenTrial, TrialState
 
-    def count_repeats() -> int:
-        numbers = [trial.number for trial in _completed(study)]
-        return len(study.get_trials(deepcopy=False)) - 1 - max(numbers, default=-1)
-
-    def stop(*_: Any) -> None:
-        n_judged = len(_completed(study))
-        if not n_judged or n_judged == budget.trials or count_repeats() == MOST_REPEATS:
+    def stop(study: optuna.Study, _trial: FrozenTrial) -> None:
+        last = study.get_trials(deepcopy=False)[-MOST_REPEATS:]
+        if len(trials) == budget.trials or [trial.state for trial in last] == [TrialState.PRUNED] * MOST_REPEATS:
             study.stop()
 
+    for first in propose_first(task.choices, task.start.seed):
+        study.enqueue_trial(first)
     try:
         study.optimize(
-            lambda trial: _judge_trial(task, trial, budget, progress, say),
+            lambda trial: _judge_trial(task, trial, trials, budget, progress, say),
             timeout=None if math.isinf(budget.seconds) else TRIALS_SHARE * budget.seconds - budget.elapsed,
             callbacks=[stop],
         )
     except KeyboardInterrupt:
-        if len(_completed(study)) < LEAST_TRIALS:
+        if len(trials) < LEAST_TRIALS:
             raise
         return "interruption"
-    done = _completed(study)
-    if len(done) == budget.trials:
+    if len(trials) == budget.trials:
         return "trials"
-    if count_repeats() >= MOST_REPEATS:
+    if trials and budget.elapsed < TRIALS_SHARE * budget.seconds:
         return "repeats"
-    if len(done) >= LEAST_TRIALS:
+    if len(trials) >= LEAST_TRIALS:
         return "time"
-    seconds = done[0].duration.total_seconds() if done else budget.elapsed
+    seconds = trials[0].seconds if trials else budget.elapsed
     needed = math.ceil((budget.elapsed + LEAST_TRIALS * LEAST_TRIALS * seconds) / 60)
     raise ConfigError(
-        f"tune: one training takes {seconds:.0f} s or more, so that {budget.seconds / 60:g} minutes are too few to try "
-        f"others and to compare; give at least {needed} minutes, or fewer users to learn from."
+        f"tune: one training takes at least {seconds:.0f} s, which is too long for {budget.seconds / 60:g} minutes; "
+        f"allow at least {needed} minutes, or learn from fewer users."
     )
 
 
 def _judge_trial(
-    task: Task, trial: optuna.Trial, budget: Budget, progress: Progress, say: Callable[[str], None]
+    task: Task,
+    trial: optuna.Trial,
+    trials: list[Trial],
+    budget: Budget,
+    progress: Progress,
+    say: Callable[[str], None],
 ) -> float:
-    """Return mean validation precision in %; prune repeats, and trials that leave no time for the comparison."""
+    """Add a trial and return its precision; prune repeats, and trials that leave no time for the comparison."""
     from optuna import TrialPruned
 
-    done, began = _completed(trial.study), budget.elapsed
-    progress("trials", len(done), budget.trials or len(done) + 1)
-    trial.set_user_attr("began", began)
-    places = {choice.name: trial.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices}
-    if any(other.params == places for other in done):
+    number, began = len(trials), budget.elapsed
+    progress("trials", number, budget.trials or number + 1)
+    settings = task.settings_of(
+        {choice.name: trial.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices}
+    )
+    if any(other.settings == settings for other in trials):
         raise TrialPruned
-    start_again = done[0].duration.total_seconds() if done else 0.0
+    start_again = trials[0].seconds if trials else 0.0
 
     def watch(stage: str, n_done: int, n_total: int) -> None:
         elapsed = budget.elapsed
         if elapsed + (elapsed - began) + start_again > budget.seconds:
+            if not trials:
+                trial.study.stop()
             raise TrialPruned
         progress(stage, n_done, n_total)
 
     try:
-        precision = float(task.judge(task.settings_of(places), task.start.seed, watch).mean())
+        precision = float(task.judge(settings, task.start.seed, watch).mean())
     except (FirstdayError, MemoryError) as error:
-        if not done:
+        if not trials:
             raise
-        say(f"Trial {len(done)} counts as 0 %: {error or 'out of memory'}")
-        return 0.0
-    if done and precision > max(other.value for other in done):
-        say(f"Trial {len(done)}: {precision:.2f} % on validation users; start {done[0].value:.2f} %.")
+        say(f"Trial {number} counts as 0 %: {error or 'out of memory'}")
+        precision = 0.0
+    if trials and precision > max(other.precision for other in trials):
+        say(f"Trial {number}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
+    trials.append(Trial(number, settings, round(precision, 4), round(began, 1), round(budget.elapsed - began, 1)))
     return precision
 
 
-def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Comparison:
-    """Retrain the start and the best trial, and judge both on cold users."""
-    longest = 0.0
+def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> ColdScores:
+    """Retrain the start and the best trial, and judge both on cold users, paired by user."""
+    began = budget.elapsed
+    seeds = [(task.start.seed + 1 + number) % LARGEST_SEED for number in range(budget.seeds)]
     judged: list[np.ndarray] = []
-    seeds: list[int] = []
-    for number in range(budget.seeds):
-        began = budget.elapsed
-        if number and began + longest > budget.seconds:
-            break
-        seed = (task.start.seed + 1 + number) % LARGEST_SEED
-        pair: list[np.ndarray] = []
-        try:
+    try:
+        for number, seed in enumerate(seeds):
+            if judged and budget.elapsed + (budget.elapsed - began) / number > budget.seconds:
+                break
+            pair: list[np.ndarray] = []
             for settings in ({}, best.settings):
                 progress("comparison", 2 * number + len(pair), 2 * budget.seeds)
                 pair.append(task.judge(settings, seed, progress, on_cold=True))
-        except KeyboardInterrupt:
-            if not judged:
-                raise
-            break
-        judged.append(np.stack(pair, axis=1))
-        seeds.append(seed)
-        longest = max(longest, budget.elapsed - began)
-    return compare_users(np.concatenate(judged), np.tile(task.cold.users, len(seeds)), tuple(seeds))
-
-
-def compare_users(precision: np.ndarray, users: np.ndarray, seeds: tuple[int, ...]) -> Comparison:
-    """Return mean precisions and their mean difference, with intervals over users.
-
-    `precision`, shape (n, 2), is in % with the start and with the best settings, one row per user and seed. `users`,
-    shape (n,), has the user of each row.
-    """
-    columns = np.column_stack([precision, precision[:, 1] - precision[:, 0]])
-    return Comparison(seeds, len(np.unique(users)), *bootstrap_means(columns, users))
+            judged.append(np.column_stack([*pair, pair[1] - pair[0]]))
+    except KeyboardInterrupt:
+        if not judged:
+            raise
+    means = bootstrap_means(np.concatenate(judged), np.tile(task.cold.users, len(judged)))
+    return ColdScores(tuple(seeds[: len(judged)]), len(task.cold), *means)
