@@ -85,7 +85,7 @@ def test_mistakes_are_one_sentence_before_any_training(run: Run, tables: Path, s
         ((tables, "--out", out, "--picture", tmp_path / "x.png"), "give it a name that ends in .svg"),
         ((tables, "--out", tmp_path / "tuned.svg"), "give it a name that ends in .toml"),
         ((tables, "--out", tmp_path / "no" / "tuned.toml"), "its folder does not exist"),
-        ((tables, "--out", out, "--config", settings, "--minutes", 0), "which is too long for 0 minutes"),
+        ((tables, "--out", out, "--config", settings, "--minutes", 0), "0 minutes are too few for 2 trials"),
     ):
         done = run("tune", *arguments)
         assert (done.returncode, said in done.stderr) == (2, True), done.stderr

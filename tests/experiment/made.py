@@ -18,38 +18,35 @@ def at(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
+TYPES = {
+    "user_ix": pl.Int32,
+    "item_ix": pl.Int32,
+    "timestamp": UTC_MICROSECONDS,
+    "is_use": pl.Boolean,
+    "is_like": pl.Boolean,
+    "list_id": pl.String,
+    "position": pl.Int32,
+    "propensity": pl.Float32,
+    "policy": pl.String,
+    "is_used": pl.Boolean,
+    "used_at": UTC_MICROSECONDS,
+}
+
+
+def make_frame(rows: Sequence[tuple[object, ...]], columns: str) -> pl.DataFrame:
+    return pl.DataFrame(rows, {column: TYPES[column] for column in columns.split()}, orient="row")
+
+
 def make_uses(rows: Sequence[tuple[int, int, float, bool, bool]]) -> pl.DataFrame:
     """Rows of user, item, hours after the start, whether it is use, whether it is liking."""
-    return pl.DataFrame(
-        [(user, item, at(hours), is_use, is_like) for user, item, hours, is_use, is_like in rows],
-        schema={
-            "user_ix": pl.Int32,
-            "item_ix": pl.Int32,
-            "timestamp": UTC_MICROSECONDS,
-            "is_use": pl.Boolean,
-            "is_like": pl.Boolean,
-        },
-        orient="row",
-    )
+    timed = [(user, item, at(hours), *kinds) for user, item, hours, *kinds in rows]
+    return make_frame(timed, "user_ix item_ix timestamp is_use is_like")
 
 
 def make_shown(rows: Sequence[tuple[int, int, float]], propensity: float = 0.5) -> pl.DataFrame:
     """Rows of user, item, hours after the start; each is in the first place."""
-    return pl.DataFrame(
-        [(user, item, at(hours), None, 1, propensity, "explore", False, None) for user, item, hours in rows],
-        schema={
-            "user_ix": pl.Int32,
-            "item_ix": pl.Int32,
-            "timestamp": UTC_MICROSECONDS,
-            "list_id": pl.String,
-            "position": pl.Int32,
-            "propensity": pl.Float32,
-            "policy": pl.String,
-            "is_used": pl.Boolean,
-            "used_at": UTC_MICROSECONDS,
-        },
-        orient="row",
-    )
+    timed = [(user, item, at(hours), None, 1, propensity, "explore", False, None) for user, item, hours in rows]
+    return make_frame(timed, "user_ix item_ix timestamp list_id position propensity policy is_used used_at")
 
 
 def make_assigned(variants: list[str], hours: list[float] | None = None) -> pl.DataFrame:
@@ -84,7 +81,7 @@ def five_users(*, shown: bool = True, until_hours: float = 24 * 10) -> Experimen
         name="onboarding",
         dataset="made",
         assigned=assigned,
-        groups=pl.DataFrame({"country": ["FR", "FR", None, "DE", "DE"]}),
+        groups=pl.DataFrame({"country": ["FR", "FR", "unknown", "DE", "DE"]}),
         uses=make_uses(USES),
         shown=make_shown(SHOWN) if shown else None,
         until=at(until_hours),

@@ -13,6 +13,7 @@ import pytest
 
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
 from firstday.recommend.strategies.explore import draw_slate
+from tests.experiment.made import make_frame
 
 Slate = tuple[int, ...]
 ShownRow = tuple[int, int, int | None, float | None, bool]
@@ -20,24 +21,13 @@ ShownRow = tuple[int, int, int | None, float | None, bool]
 
 def make_shown(rows: list[ShownRow], lists: list[str | None] | None = None) -> pl.DataFrame:
     """Rows of user, item, position, propensity, whether it is used; without lists, all rows of a user are of one."""
-    frame = pl.DataFrame(
-        rows,
-        schema={
-            "user_ix": pl.Int32,
-            "item_ix": pl.Int32,
-            "position": pl.Int32,
-            "propensity": pl.Float32,
-            "is_used": pl.Boolean,
-        },
-        orient="row",
-    )
+    frame = make_frame(rows, "user_ix item_ix position propensity is_used")
     names = [f"l{row[0]}" for row in rows] if lists is None else lists
     return frame.with_columns(list_id=pl.Series(names, dtype=pl.String), policy=pl.lit(None, dtype=pl.String))
 
 
 def make_lists(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
-    types = {"user_ix": pl.Int32, "item_ix": pl.Int32, "position": pl.Int32}
-    return pl.DataFrame(rows, schema=types, orient="row")
+    return make_frame(rows, "user_ix item_ix position")
 
 
 def judge(
@@ -73,19 +63,9 @@ def test_weights_by_hand() -> None:
     assert estimate.effective_users == pytest.approx(6**2 / (2**2 + 4**2))
     assert estimate.mean_weight == pytest.approx(6 / 4)
     assert estimate.used_of_shown == pytest.approx(2 / 4)
-    assert estimate.sentence().startswith("lists top: 33.33% of the items in all ranks would have been used (")
-
-
-def test_an_estimate_is_near_the_truth_of_a_simulation() -> None:
-    rng = np.random.default_rng(0)
-    n = 20_000
-    item, used = rng.integers(0, 4, n), rng.random(n)
-    rates = np.array([0.1, 0.2, 0.3, 0.4])
-    shown = make_shown([(user, int(item[user]), 1, 0.25, bool(used[user] < rates[item[user]])) for user in range(n)])
-    estimate = judge(shown, [(user, 3, 1) for user in range(n)])
-    error = (0.4 * 0.6 / (n / 4)) ** 0.5
-    assert estimate.used_of_lists == pytest.approx(0.4, abs=5 * error)
-    assert width(estimate) / 2 == pytest.approx(1.96 * error, rel=0.1)
+    assert estimate.sentence().startswith(
+        "lists top: 33.33% of the items in the first 1 of 1 ranks would have been used ("
+    )
 
 
 class Given:
@@ -209,6 +189,7 @@ def test_lists_that_were_shown_do_as_they_did_at_any_level() -> None:
     shown = make_shown([(user, 7, 1, 1.0, user % 4 == 0) for user in range(200)])
     wide, narrow = (judge(shown, [(user, 7, 1) for user in range(200)], level=level) for level in (0.95, 0.8))
     assert wide.used_of_lists == narrow.used_of_lists == pytest.approx(0.25)
+    assert width(wide) == pytest.approx(2 * 1.96 * (0.25 * 0.75 / 200) ** 0.5, rel=1e-4)
     assert width(narrow) / width(wide) == pytest.approx(NormalDist().inv_cdf(0.9) / NormalDist().inv_cdf(0.975))
 
 

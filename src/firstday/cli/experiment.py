@@ -34,7 +34,6 @@ from firstday.recommend.list_files import read_list_file
 
 BROKEN = 3
 """Exit status on a sample ratio mismatch."""
-LIST_COLUMNS = {"user_id": "user_id", "item_id": "item_id", "rank": "position"}
 
 
 def experiment(
@@ -141,7 +140,7 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
         The file cannot be read, or lacks a column.
     """
     frame = read_list_file(path)
-    missing = [column for column in LIST_COLUMNS if column not in frame.columns]
+    missing = [column for column in ("user_id", "item_id", "rank") if column not in frame.columns]
     if missing:
         raise ConfigError(f"{path}: has no column {missing[0]}; give lists written by firstday recommend --batch.")
     indexed = pl.DataFrame(

@@ -18,7 +18,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.experiment.compare import compare
 from firstday.experiment.covariate import encode_known, fold_of, predict_outcome
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
-from firstday.experiment.experiment_tables import ExperimentTables
+from firstday.experiment.experiment_tables import UNKNOWN, ExperimentTables
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
 from firstday.experiment.outcomes import (
     Outcome,
@@ -32,7 +32,6 @@ from firstday.experiment.sample_ratio import check_sample_ratio
 from firstday.segment.shown_counts import OF_USE, find_used
 
 CONTROL = "control"
-UNKNOWN = "unknown"
 AGE_BANDS = (18, 25, 35, 45, 55)
 """Lower bound of each age band except the first, in years."""
 AGE_LABELS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55+")
@@ -133,13 +132,12 @@ def analyse(
 
 def _divide(tables: ExperimentTables) -> dict[str, pl.Series]:
     """Return the subgroup of each user as text, by column: everyone, the cohort, and the groups of the profile."""
-    groups = tables.groups.to_dict()
+    cohorts = tables.assigned["cohort"]
+    groups = {EVERYONE: pl.repeat("", len(cohorts), eager=True), COHORT: cohorts, **tables.groups.to_dict()}
     if (ages := groups.get("age")) is not None:
         bands = np.searchsorted(AGE_BANDS, ages.fill_null(0), side="right")
-        groups["age"] = pl.Series(AGE_LABELS).gather(bands).set(ages.is_null(), None)
-    cohorts = tables.assigned["cohort"]
-    everyone = {EVERYONE: pl.repeat("", len(cohorts), eager=True), COHORT: cohorts}
-    return everyone | {name: of.fill_null(UNKNOWN) for name, of in groups.items()}
+        groups["age"] = pl.Series(AGE_LABELS).gather(bands).set(ages.is_null(), UNKNOWN)
+    return groups
 
 
 def _measure(tables: ExperimentTables, config: ExperimentConfig) -> dict[float, pl.DataFrame]:

@@ -13,6 +13,7 @@ from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.errors import DataError
 from firstday.experiment.experiment_results import COHORT, EVERYONE
 
+UNKNOWN = "unknown"
 RESERVED_NAMES = (EVERYONE, COHORT, "age", "known_before")
 """Profile columns of these names are renamed to ``users.NAME``."""
 
@@ -31,7 +32,7 @@ class ExperimentTables:
         One row per user, ordered by `user_ix`: `user_ix`, `user_id` (text), `variant`, `assigned_at`, `cohort` (the
         registration week, such as ``2026-W07``, or the week of the assignment if that is unknown).
     groups
-        Profile columns in the same order, as text, and `age` in years; null if unknown.
+        Profile columns in the same order, as text, and `age` in years, null if unknown.
     uses, shown
         Interactions and impressions of these users for `firstday.experiment.outcomes.outcomes_of`, from `place_uses`.
         `shown` also has the columns `list_id`, `position`, `propensity`, `policy`, `is_used` and `used_at` of
@@ -140,7 +141,7 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
 def _take_groups(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame:
     groups = {
         f"users.{name}" if name in RESERVED_NAMES else name: pl.Series(group.codes[user_ix]).replace_strict(
-            dict(enumerate(group.values)), default=None, return_dtype=pl.String
+            dict(enumerate(group.values)), default=UNKNOWN, return_dtype=pl.String
         )
         for name, group in dataset.groups.items()
     }

@@ -57,11 +57,11 @@ class ListsEstimate:
         if self.used_of_lists is None or self.used_of_lists_ci is None:
             return f"lists {self.name}: no estimate: {self.refusal}."
         low, high = self.used_of_lists_ci
-        ranks = f"the first {self.places} of {self.places_of_lists} ranks" if self.refusal else "all ranks"
         further = f" Deeper ranks are not covered: {self.refusal}." if self.refusal else ""
         return (
-            f"lists {self.name}: {self.used_of_lists:.2%} of the items in {ranks} would have been used ({low:.2%} to "
-            f"{high:.2%}); of the items shown there, {self.used_of_shown:.2%} were.{further}"
+            f"lists {self.name}: {self.used_of_lists:.2%} of the items in the first {self.places} of "
+            f"{self.places_of_lists} ranks would have been used ({low:.2%} to {high:.2%}); of the items shown there, "
+            f"{self.used_of_shown:.2%} were.{further}"
         )
 
 

@@ -70,7 +70,7 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to search: data, split, start, strategy and search space."""
+    """What to search: data, split, start, strategy, search space and budget; and who is told of it."""
 
     dataset: Dataset
     split: Split
@@ -79,6 +79,9 @@ class Task:
     start: Config
     strategy: str
     choices: tuple[Choice, ...]
+    budget: Budget
+    progress: Progress
+    say: Callable[[str], None]
 
     def judge(self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False) -> np.ndarray:
         """Train with some settings; return the precision of each validation user's list, or cold user's, in %."""
@@ -167,16 +170,17 @@ def search_settings(
     n_warm = min(len(find_learners(use_of_warm(holdout.dataset, split, start))), start.training.most_users)
     n_days, n_items = len(split.warm_day_one), len(holdout.dataset.items)
     choices = list_choices(start, n_warm, n_days, n_items, is_precomputed=dataset.precomputed is not None)
-    task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices)
+    task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices, budget, progress, say)
     trials: list[Trial] = []
-    ended_by = _try(task, study, trials, budget, progress, say)
+    ended_by = _try(task, study, trials)
     progress("trials", len(trials), len(trials))
     best, comparison = max(trials, key=lambda trial: trial.precision), None
     if best.number:
+        n_seeds = budget.seeds
         if ended_by == "interruption":
-            budget = replace(budget, seeds=1)
-            say("Interrupted; what was found so far is compared with the start. Press Ctrl-C again to end at once.")
-        comparison = _compare(task, best, budget, progress)
+            n_seeds = 1
+            say("Interrupted: comparing the best trial so far with the start. Press Ctrl-C again to quit.")
+        comparison = _compare(task, best, n_seeds)
     return Search(
         start=config,
         strategy=strategy,
@@ -225,14 +229,7 @@ def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
     return replace(split, validation=validation), cold
 
 
-def _try(
-    task: Task,
-    study: optuna.Study,
-    trials: list[Trial],
-    budget: Budget,
-    progress: Progress,
-    say: Callable[[str], None],
-) -> EndedBy:
+def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
     """Add trials until time, trials or new proposals run out.
 
     Raises
@@ -241,6 +238,8 @@ def _try(
         Time ended before there was anything to choose from.
     """
     from optuna.trial import FrozenTrial, TrialState
+
+    budget = task.budget
 
     def stop(study: optuna.Study, _trial: FrozenTrial) -> None:
         last = study.get_trials(deepcopy=False)[-MOST_REPEATS:]
@@ -251,7 +250,7 @@ def _try(
         study.enqueue_trial(first)
     try:
         study.optimize(
-            lambda trial: _judge_trial(task, trial, trials, budget, progress, say),
+            lambda trial: _judge_trial(task, trial, trials),
             timeout=None if math.isinf(budget.seconds) else TRIALS_SHARE * budget.seconds - budget.elapsed,
             callbacks=[stop],
         )
@@ -265,27 +264,19 @@ def _try(
         return "repeats"
     if len(trials) >= LEAST_TRIALS:
         return "time"
-    seconds = trials[0].seconds if trials else budget.elapsed
-    needed = math.ceil((budget.elapsed + LEAST_TRIALS * LEAST_TRIALS * seconds) / 60)
     raise ConfigError(
-        f"tune: one training takes at least {seconds:.0f} s, which is too long for {budget.seconds / 60:g} minutes; "
-        f"allow at least {needed} minutes, or learn from fewer users."
+        f"tune: {budget.seconds / 60:g} minutes are too few for {LEAST_TRIALS} trials and their comparison; allow more "
+        "time, or learn from fewer users."
     )
 
 
-def _judge_trial(
-    task: Task,
-    trial: optuna.Trial,
-    trials: list[Trial],
-    budget: Budget,
-    progress: Progress,
-    say: Callable[[str], None],
-) -> float:
+def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
     """Add a trial and return its precision; prune repeats, and trials that leave no time for the comparison."""
     from optuna import TrialPruned
 
+    budget = task.budget
     number, began = len(trials), budget.elapsed
-    progress("trials", number, budget.trials or number + 1)
+    task.progress("trials", number, budget.trials or number + 1)
     settings = task.settings_of(
         {choice.name: trial.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices}
     )
@@ -299,35 +290,35 @@ def _judge_trial(
             if not trials:
                 trial.study.stop()
             raise TrialPruned
-        progress(stage, n_done, n_total)
+        task.progress(stage, n_done, n_total)
 
     try:
         precision = float(task.judge(settings, task.start.seed, watch).mean())
     except (FirstdayError, MemoryError) as error:
         if not trials:
             raise
-        say(f"Trial {number} counts as 0 %: {error or 'out of memory'}")
+        task.say(f"Trial {number} counts as 0 %: {error or 'out of memory'}")
         precision = 0.0
     if trials and precision > max(other.precision for other in trials):
-        say(f"Trial {number}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
+        task.say(f"Trial {number}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
     trials.append(Trial(number, settings, round(precision, 4), round(began, 1), round(budget.elapsed - began, 1)))
     return precision
 
 
-def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> ColdScores:
+def _compare(task: Task, best: Trial, n_seeds: int) -> ColdScores:
     """Retrain the start and the best trial, and judge both on cold users, paired by user."""
-    began = budget.elapsed
-    seeds = [(task.start.seed + 1 + number) % LARGEST_SEED for number in range(budget.seeds)]
+    budget, began = task.budget, task.budget.elapsed
+    seeds = [(task.start.seed + 1 + number) % LARGEST_SEED for number in range(n_seeds)]
     judged: list[np.ndarray] = []
     try:
         for number, seed in enumerate(seeds):
             if judged and budget.elapsed + (budget.elapsed - began) / number > budget.seconds:
                 break
-            pair: list[np.ndarray] = []
-            for settings in ({}, best.settings):
-                progress("comparison", 2 * number + len(pair), 2 * budget.seeds)
-                pair.append(task.judge(settings, seed, progress, on_cold=True))
-            judged.append(np.column_stack([*pair, pair[1] - pair[0]]))
+            task.progress("comparison", number, n_seeds)
+            start, better = (
+                task.judge(settings, seed, task.progress, on_cold=True) for settings in ({}, best.settings)
+            )
+            judged.append(np.column_stack([start, better, better - start]))
     except KeyboardInterrupt:
         if not judged:
             raise

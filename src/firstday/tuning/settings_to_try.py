@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from firstday.config import Config, RankerConfig
+from firstday.config import Config
 
 STEPS = (0.5, 1.0, 2.0)
 FACTORS: Mapping[str, tuple[float, ...]] = {
@@ -21,6 +21,7 @@ FACTORS: Mapping[str, tuple[float, ...]] = {
     "ranker.batch_size": STEPS,
     "ranker.epochs": STEPS,
     "ranker.day_ones_per_pass": STEPS,
+    "ranker.hidden": STEPS,
 }
 """Factors by which to multiply each setting's value at the start. There are few steps, since a trial far from the start
 costs several times as much and is seldom better; to go further, search again from the result."""
@@ -89,32 +90,24 @@ def list_choices(
     elif config.embedding.method != "als":
         unused.append("embedding.als_")
     choices = []
-    for name, factors in FACTORS.items():
+    for name, numbers in (*FACTORS.items(), *SHARES.items()):
         section, key = name.split(".")
         start = starts[name] if name in starts else getattr(getattr(config, section), key)
-        choices.append(scale(name, start, factors, *bounds.get(name, (1, math.inf))))
-    choices += _list_for_ranker(config.ranker)
-    return tuple(choice for choice in choices if len(choice.values) > 1 and not choice.name.startswith(tuple(unused)))
+        values = set(numbers) if name in SHARES else scale(start, numbers, *bounds.get(name, (1, math.inf)))
+        ordered = tuple(sorted({*values, start}))
+        if len(ordered) > 1 and not name.startswith(tuple(unused)):
+            choices.append(Choice(name, ordered, ordered.index(start)))
+    return tuple(choices)
 
 
-def _list_for_ranker(config: RankerConfig) -> list[Choice]:
-    """Return the settings to tune that only the ranker has."""
-    widths = tuple(dict.fromkeys(tuple(max(1, round(width * factor)) for width in config.hidden) for factor in STEPS))
-    choices = [Choice("ranker.hidden", widths, widths.index(config.hidden))]
-    for name, shares in SHARES.items():
-        start = getattr(config, name.removeprefix("ranker."))
-        values = tuple(sorted({*shares, start}))
-        choices.append(Choice(name, values, values.index(start)))
-    return choices
+def scale(start: Any, factors: Iterable[float], least: float = 1, most: float = math.inf) -> set[Any]:
+    """Return the start times each factor; integers, also those of a tuple, are rounded.
 
-
-def scale(name: str, start: float, factors: Iterable[float], least: float = 1, most: float = math.inf) -> Choice:
-    """Return the values to try for a number: the start times each factor, rounded if it is an integer.
-
-    `factors` include 1. `least` and `most` bound integers; the start may lie outside.
+    `least` and `most` bound integers.
     """
+    if isinstance(start, tuple):
+        return {tuple(max(1, round(width * factor)) for width in start) for factor in factors}
     values = {start * factor for factor in factors}
     if isinstance(start, int):
-        values = {round(value) for value in values if least <= round(value) <= most} | {start}
-    ordered = tuple(sorted(values))
-    return Choice(name, ordered, ordered.index(start))
+        return {round(value) for value in values if least <= round(value) <= most}
+    return values
