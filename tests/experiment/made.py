@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -14,11 +15,15 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday, the first day of the week 2026-W02."""
 
 
+N_USERS = 600
+USED_AFTER = timedelta(seconds=5)
+
+
 def at(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
-TYPES = {
+TYPES: dict[str, Any] = {
     "user_ix": pl.Int32,
     "item_ix": pl.Int32,
     "timestamp": UTC_MICROSECONDS,
@@ -112,3 +117,29 @@ def many_users(n: int = 1200, share_of_control: float = 0.5) -> ExperimentTables
         shown=make_shown(shown, 0.1),
         until=at(24 * 40),
     )
+
+
+def make_slow(lag: timedelta) -> dict[str, pl.DataFrame]:
+    """Make users who are shown four items each, and use and like one of them; the treatment's clock lags."""
+    users = [f"u{n}" for n in range(N_USERS)]
+    rows: list[tuple[object, ...]] = []
+    for n, user in enumerate(users):
+        shown_at = START + timedelta(seconds=1)
+        rows += [(user, f"i{place}", "shown", shown_at, f"l{n}", place + 1, 1.0) for place in range(4)]
+        used_at = shown_at + USED_AFTER - (lag if n % 2 else timedelta(0))
+        rows.append((user, "i2", "stream", used_at, f"l{n}", None, None))
+        rows.append((user, "i2", "favorite", used_at + timedelta(seconds=1), None, None, None))
+    rows.append((users[0], "i9", "stream", START + timedelta(days=12), None, None, None))
+    columns = ["user_id", "item_id", "signal", "timestamp", "list_id", "position", "propensity"]
+    return {
+        "interactions": pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None),
+        "users": pl.DataFrame({"user_id": users, "registered_at": [START] * N_USERS}),
+        "assignments": pl.DataFrame(
+            {
+                "user_id": users,
+                "experiment": ["onboarding"] * N_USERS,
+                "variant": ["treatment" if n % 2 else "control" for n in range(N_USERS)],
+                "assigned_at": [START] * N_USERS,
+            }
+        ),
+    }

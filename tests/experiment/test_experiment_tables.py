@@ -14,42 +14,8 @@ from firstday.errors import DataError
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_tables import ExperimentTables, place_uses, take_experiment
 from firstday.experiment.outcomes import count_known_before
-from tests.experiment.made import START, at, make_assigned, make_shown, make_uses
+from tests.experiment.made import N_USERS, START, USED_AFTER, at, make_assigned, make_shown, make_slow, make_uses
 from tests.experiment.test_off_policy import make_lists
-
-N_USERS = 600
-SHOWN_AT = timedelta(seconds=1)
-USED_AFTER = timedelta(seconds=5)
-
-
-def make_slow(lag: timedelta) -> dict[str, pl.DataFrame]:
-    """Make users who are shown four items each, and use and like one of them; the treatment's clock lags."""
-    users = [f"u{n}" for n in range(N_USERS)]
-    rows: list[tuple[object, ...]] = []
-    for n, user in enumerate(users):
-        shown_at = START + SHOWN_AT
-        rows += [(user, f"i{place}", "shown", shown_at, f"l{n}", place + 1, 1.0) for place in range(4)]
-        used_at = shown_at + USED_AFTER - (lag if n % 2 else timedelta(0))
-        rows.append((user, "i2", "stream", used_at, f"l{n}", None, None))
-        rows.append((user, "i2", "favorite", used_at + timedelta(seconds=1), None, None, None))
-    rows.append((users[0], "i9", "stream", START + timedelta(days=12), None, None, None))
-    columns = ["user_id", "item_id", "signal", "timestamp", "list_id", "position", "propensity"]
-    return {
-        "interactions": pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None),
-        "users": pl.DataFrame({"user_id": users, "registered_at": [START] * N_USERS}),
-        "assignments": pl.DataFrame(
-            {
-                "user_id": users,
-                "experiment": ["onboarding"] * N_USERS,
-                "variant": ["treatment" if n % 2 else "control" for n in range(N_USERS)],
-                "assigned_at": [START] * N_USERS,
-            }
-        ),
-    }
-
-
-def load_slow(lag: timedelta) -> Dataset:
-    return load(make_slow(lag))
 
 
 def take(dataset: Dataset) -> ExperimentTables:
@@ -58,7 +24,7 @@ def take(dataset: Dataset) -> ExperimentTables:
 
 @pytest.mark.parametrize("lag", [timedelta(0), timedelta(seconds=10), timedelta(hours=3)])
 def test_a_slow_clock_neither_removes_uses_nor_makes_a_difference(lag: timedelta) -> None:
-    tables = take(load_slow(lag))
+    tables = take(load(make_slow(lag)))
     assert tables.shown is not None
     assert tables.shown["is_used"].sum() == N_USERS
     results = analyse(tables)
@@ -76,7 +42,7 @@ def test_a_slow_clock_neither_removes_uses_nor_makes_a_difference(lag: timedelta
 
 
 def test_lists_are_judged_by_uses_that_carry_their_id() -> None:
-    dataset = load_slow(timedelta(seconds=10))
+    dataset = load(make_slow(timedelta(seconds=10)))
     tables = take(dataset)
     items = [dataset.items.index_of(f"i{place}") for place in range(3)]
     rows = [(user, item, place + 1) for user in tables.assigned["user_ix"] for place, item in enumerate(items)]

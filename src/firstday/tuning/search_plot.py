@@ -11,7 +11,12 @@ import numpy as np
 from firstday.errors import needs_extra
 from firstday.tuning.search import Search
 
-STYLE = {"figure.figsize": (3.2, 3.2), "figure.constrained_layout.use": True, "font.size": 8, "svg.fonttype": "none"}
+STYLE: Any = {
+    "figure.figsize": (3.2, 3.2),
+    "figure.constrained_layout.use": True,
+    "font.size": 8,
+    "svg.fonttype": "none",
+}
 
 
 def plot_search(search: Search, path: Path) -> None:
@@ -33,8 +38,8 @@ def plot_search(search: Search, path: Path) -> None:
         }
         study.add_trial(optuna.create_trial(value=trial.precision, params=values, distributions=distributions))
     with rc_context(STYLE), warnings.catch_warnings(action="ignore"):
-        axes = plot_slice(study, target_name=f"validation P@{search.start.recommend.k}, %")
-        figure: Any = np.ravel(axes)[0].figure
+        axes: Any = plot_slice(study, target_name=f"validation P@{search.start.recommend.k}, %")
+        figure = np.ravel(axes)[0].figure
         figure.savefig(path, format="svg", metadata={"Date": None})
         pyplot.close(figure)
 
