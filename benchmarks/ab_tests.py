@@ -21,6 +21,7 @@ from scipy.stats import binom
 from firstday.config import ExperimentConfig
 from firstday.experiment.compare import Comparison, compare
 from firstday.experiment.covariate import N_FOLDS, encode_known, predict_outcome
+from firstday.experiment.outcomes import Outcome
 from firstday.experiment.sample_ratio import check_sample_ratio
 from firstday.recommend.variants import Experiment
 
@@ -56,14 +57,13 @@ def assign(experiment: Experiment, first: int, n: int) -> np.ndarray:
     return np.array([variant is not None and variant.name == "treatment" for variant in variants])
 
 
-JUDGED = {"used_of_shown": ("used", "shown"), "items_used": ("items_used", None)}
+JUDGED = {"used_of_shown": Outcome("used", "", DAYS, "shown"), "items_used": Outcome("items_used", "", DAYS)}
 """Outcomes to compare, by columns of `draw_people`."""
 
 
-def judge(people: pl.DataFrame, outcome: str, **options: Any) -> Comparison:
+def judge(people: pl.DataFrame, outcome: str, config: ExperimentConfig = CONFIG) -> Comparison:
     """Compare one outcome of both variants."""
-    numerator, denominator = JUDGED[outcome]
-    found = compare(people, "control", "treatment", numerator, denominator, level=CONFIG.level, **options)
+    found = compare(people, "control", "treatment", JUDGED[outcome], config, has_power=config is not CONFIG)
     assert found is not None
     return found
 
@@ -89,10 +89,7 @@ def run_aa(seed: int, number: int) -> dict[str, bool]:
     people = draw_people(rng, treated)
     alarms: dict[str, bool] = {}
     for name in JUDGED:
-        by_day = [
-            judge(people.head(N_USERS * day // DAYS), name, planned_users=CONFIG.planned_users)
-            for day in range(1, DAYS + 1)
-        ]
+        by_day = [judge(people.head(N_USERS * day // DAYS), name) for day in range(1, DAYS + 1)]
         alarms[f"{name}: fixed, on the last day"] = is_clear(by_day[-1])
         alarms[f"{name}: fixed, on any of {DAYS} days"] = any(map(is_clear, by_day))
         alarms[f"{name}: always valid, on any of {DAYS} days"] = any(found.is_always_clear for found in by_day)
@@ -107,7 +104,7 @@ def run_planted(seed: int, number: int) -> tuple[bool, bool, float]:
     experiment = Experiment.parse(f"planted-{number}: control=segment*50, treatment=auto*50")
     treated = assign(experiment, number * N_USERS_PLANTED, N_USERS_PLANTED)
     people = draw_people(rng, treated, 1 + EFFECT)
-    found = judge(people, "used_of_shown", planned_users=N_USERS_PLANTED, effect=EFFECT)
+    found = judge(people, "used_of_shown", ExperimentConfig(planned_users=N_USERS_PLANTED, effect=EFFECT))
     assert found.power is not None
     assert found.difference_ci is not None
     return found.difference_ci[0] > 0, found.is_always_clear and found.difference > 0, found.power
@@ -129,7 +126,7 @@ def run_broken(seed: int, number: int) -> dict[str, bool]:
     return {
         way: check_sample_ratio(
             dict(zip(("control", "treatment"), counts, strict=True)), weights, CONFIG.least_p
-        ).is_broken
+        ).broken
         for way, counts in ways.items()
     }
 

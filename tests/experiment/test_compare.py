@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from firstday.config import ExperimentConfig
 from firstday.errors import MissingExtraError
 from firstday.experiment.compare import USERS_FOR_EVERY_LOOK, Comparison, compare, count_errors
+from firstday.experiment.outcomes import Outcome
 
 
 def make_users(control: Any, treatment: Any, **columns: Any) -> pl.DataFrame:
@@ -24,15 +26,16 @@ def make_users(control: Any, treatment: Any, **columns: Any) -> pl.DataFrame:
     return pl.DataFrame({"variant": variants, **{name: np.array(of, float) for name, of in values.items()}})
 
 
-def compared(users: pl.DataFrame, **options: Any) -> Comparison:
-    found = compare_columns(users, **options)
+def compared(users: pl.DataFrame, **settings: float) -> Comparison:
+    found = compare_columns(users, **settings)
     assert found is not None
     return found
 
 
-def compare_columns(users: pl.DataFrame, **options: Any) -> Comparison | None:
-    denominator = "denominator" if "denominator" in users.columns else None
-    return compare(users, "control", "treatment", "numerator", denominator, **options)
+def compare_columns(users: pl.DataFrame, **settings: float) -> Comparison | None:
+    outcome = Outcome("numerator", "", 1, "denominator" if "denominator" in users.columns else None)
+    config = ExperimentConfig().override(settings)
+    return compare(users, "control", "treatment", outcome, config, has_power="effect" in settings)
 
 
 def width(interval: tuple[float, float] | None) -> float:
@@ -97,21 +100,22 @@ def test_a_covariate_that_explains_all_leaves_the_difference(n: int, is_adjusted
     st.sampled_from([0.9, 0.95, 0.99]),
 )
 def test_intervals_for_every_look_are_wider_than_for_one(n_users: int, planned: int, level: float) -> None:
-    assert count_errors(n_users, planned, level) > stats.norm.ppf((1 + level) / 2)
+    config = ExperimentConfig(planned_users=planned, level=level)
+    assert count_errors(n_users, config) > stats.norm.ppf((1 + level) / 2)
 
 
 def test_intervals_for_every_look_are_narrowest_at_the_planned_number() -> None:
     """No other choice of that number gives a narrower one there, as far as these go."""
-    here = count_errors(10_000, 10_000, 0.95)
+    here, *others = (count_errors(10_000, ExperimentConfig(planned_users=n)) for n in (10_000, 2_000, 50_000))
     assert here == pytest.approx(3.035, abs=0.001)
-    assert here < min(count_errors(10_000, planned, 0.95) for planned in (2_000, 50_000))
+    assert here < min(others)
 
 
 def test_the_always_valid_interval_is_the_other_one_made_wider() -> None:
     rng = np.random.default_rng(2)
     found = compared(make_users(rng.poisson(3, 5_000), rng.poisson(3, 5_000)))
     wider = width(found.difference_always_ci) / width(found.difference_ci)
-    assert wider == pytest.approx(count_errors(10_000, 10_000, 0.95) / 1.96, rel=0.001)
+    assert wider == pytest.approx(count_errors(10_000, ExperimentConfig()) / 1.96, rel=0.001)
     assert width(found.ratio_always_ci) > width(found.ratio_ci)
 
 
@@ -120,7 +124,7 @@ def test_power_of_the_smallest_effect_is_four_in_five() -> None:
     values = rng.poisson(3, 4_000)
     users = make_users(values[:2_000], values[2_000:])
     found = compared(users, effect=0.03)
-    assert compared(users, effect=found.smallest_effect).power == pytest.approx(0.8, abs=0.001)
+    assert compared(users, effect=found.smallest_effect or 0).power == pytest.approx(0.8, abs=0.001)
     errors = 0.03 * values[:2_000].mean() / math.sqrt(2 * values.var() / 2_000)
     assert found.power == pytest.approx(stats.norm.sf(1.96 - errors) + stats.norm.cdf(-1.96 - errors), abs=0.003)
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from firstday.config import ExperimentConfig
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
 from firstday.recommend.strategies.explore import draw_slate
 from tests.experiment.made import make_frame
@@ -33,7 +34,7 @@ def make_lists(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
 def judge(
     shown: pl.DataFrame, lists: list[tuple[int, int, int]], least_users: float = 100, level: float = 0.95
 ) -> ListsEstimate:
-    return estimate_lists("top", shown, make_lists(lists), least_users=least_users, level=level)
+    return estimate_lists("top", shown, make_lists(lists), ExperimentConfig(effective_users=least_users, level=level))
 
 
 def width(estimate: ListsEstimate) -> float:

@@ -15,7 +15,7 @@ EQUAL = {"control": 1.0, "treatment": 1.0}
 
 def test_47_to_53_of_20_000_is_broken() -> None:
     ratio = check_sample_ratio({"control": 9_400, "treatment": 10_600}, EQUAL, 0.001)
-    assert ratio.is_broken
+    assert ratio.broken
     errors = (10_600 - 10_000) / (20_000 * 0.25) ** 0.5
     assert ratio.p_value == pytest.approx(2 * norm.sf(errors), rel=1e-6)
     assert ratio.sentence() == (
@@ -28,8 +28,8 @@ def test_weights_are_in_any_unit() -> None:
     one = check_sample_ratio(counts, {"control": 80, "treatment": 20}, 0.001)
     other = check_sample_ratio(counts, {"control": 4, "treatment": 1}, 0.001)
     assert one.p_value == pytest.approx(other.p_value)
-    assert not one.is_broken
-    assert check_sample_ratio(counts, EQUAL, 0.001).is_broken
+    assert not one.broken
+    assert check_sample_ratio(counts, EQUAL, 0.001).broken
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=2, max_size=5))

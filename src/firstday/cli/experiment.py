@@ -97,7 +97,7 @@ def experiment(
         write_page(report, render_experiment(results, command_line()))
     if not is_printed:
         print_experiment(results)
-    if results.sample_ratio.is_broken:
+    if results.sample_ratio.broken:
         ratio = results.sample_ratio.sentence()
         print_error(f"{name}: sample ratio mismatch: {ratio}; find the cause, or compare regardless with --anyway.")
         raise typer.Exit(BROKEN)
@@ -155,10 +155,10 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
 
 def print_experiment(results: ExperimentResults) -> None:
     """Print the outcomes of all users as sentences and a table."""
-    if results.sample_ratio.is_broken and not results.everyone:
+    if results.sample_ratio.broken and not results.everyone:
         return
     print_notes(results.notes)
-    if not results.sample_ratio.is_broken:
+    if not results.sample_ratio.broken:
         typer.echo(f"Sample ratio as expected: {results.sample_ratio.sentence()}.")
     if results.everyone:
         title = f"All users whose window has ended, intervals of {100 * results.config.level:g} %"

@@ -109,7 +109,7 @@ def analyse(
             "interactions: these users have no impressions (signal shown) with timestamps, so outcomes of shown items "
             "are omitted."
         )
-    is_compared = anyway or not ratio.is_broken
+    is_compared = anyway or not ratio.broken
     first, last = assigned.select(pl.min("assigned_at"), last=pl.max("assigned_at")).row(0)
     by_cohort = Counter(assigned.select("cohort", "variant").iter_rows())
     return ExperimentResults(
@@ -173,16 +173,8 @@ def _compare_all(
         is_all = column == EVERYONE
         rows = []
         for value, outcome, treatment in product(subgroups[column].unique().sort(), outcomes, treatments):
-            found = compare(
-                measured[outcome.days].filter(pl.col(f"of {column}") == value),
-                control,
-                treatment,
-                outcome.name,
-                outcome.denominator,
-                level=config.level,
-                planned_users=config.planned_users,
-                effect=config.effect if is_all else None,
-            )
+            users = measured[outcome.days].filter(pl.col(f"of {column}") == value)
+            found = compare(users, control, treatment, outcome, config, has_power=is_all)
             if found and (is_all or min(found.users_control, found.users_variant) >= config.least_users):
                 rows.append(Row(outcome, treatment, column, value, found))
         return rows
@@ -244,7 +236,4 @@ def _evaluate_lists(
     shown = take_window(tables.shown, users, days).with_columns(is_used)
     uses = take_window(tables.uses.filter("is_use"), users, days)
     shown = shown.with_columns(is_used=pl.Series(find_used(shown, uses.select(OF_USE), window)))
-    return [
-        estimate_lists(name, shown, frame, least_users=config.effective_users, level=config.level)
-        for name, frame in lists.items()
-    ]
+    return [estimate_lists(name, shown, frame, config) for name, frame in lists.items()]

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from firstday.config import ExperimentConfig
 from firstday.errors import needs_extra
 from firstday.experiment.covariate import USERS_FOR_COVARIATE
+from firstday.experiment.outcomes import Outcome
 
 USERS_FOR_EVERY_LOOK = 100
 """Minimum users per variant: the intervals rest on the central limit theorem."""
@@ -72,30 +74,26 @@ def compare(
     users: pl.DataFrame,
     control: str,
     treatment: str,
-    numerator: str,
-    denominator: str | None = None,
+    outcome: Outcome,
+    config: ExperimentConfig,
     *,
-    level: float = 0.95,
-    planned_users: int = 10_000,
-    effect: float | None = None,
+    has_power: bool = False,
 ) -> Comparison | None:
     """Compare two variants with tea-tasting: Welch's test, the delta method for ratios, CUPED with a covariate.
 
     Parameters
     ----------
     users
-        One row per user: `variant`, the outcome, and optionally its covariate, such as ``items_used_covariate``, known
-        or predicted before the assignment.
+        One row per user: `variant`, the columns of the outcome, and optionally their covariates, such as
+        ``items_used_covariate``, known or predicted before the assignment.
     control, treatment
         Names of two variants.
-    numerator, denominator
-        Columns of the outcome: a ratio of sums, or a mean over users if `denominator` is None.
-    level
-        Confidence level.
-    planned_users
-        Users of both variants at which always-valid intervals are narrowest; fixed before the start.
-    effect
-        Relative change for which to compute the power, as a fraction of the control's outcome.
+    outcome
+        The outcome: a ratio of sums, or a mean over users if it has no denominator.
+    config
+        Confidence level, planned users, and the effect whose power is computed.
+    has_power
+        Whether to compute the power.
 
     Returns
     -------
@@ -117,18 +115,18 @@ def compare(
         from tea_tasting.metrics import RatioOfMeans
     # Polars does not fix the order in which it sums groups.
     variants = [users.filter(pl.col("variant") == name) for name in (control, treatment)]
-    plain: dict[str, Any] = {"numer": numerator, "denom": denominator}
+    plain: dict[str, Any] = {"numer": outcome.name, "denom": outcome.denominator}
     covariates = {f"{part}_covariate": f"{column}_covariate" for part, column in plain.items()}
     columns = plain | {part: column for part, column in covariates.items() if column in users.columns}
     if "numer_covariate" not in columns or sum(map(len, variants)) < USERS_FOR_COVARIATE:
         columns = plain
-    metric: Any = RatioOfMeans(**columns, confidence_level=level)
+    metric: Any = RatioOfMeans(**columns, confidence_level=config.level)
     both: list[Any] = [read_aggregates(variant, None, **metric.aggr_cols._asdict()) for variant in variants]
-    if any(of.count() < 2 or of.mean(denominator) <= 0 for of in both):
+    if any(of.count() < 2 or of.mean(outcome.denominator) <= 0 for of in both):
         return None
     with np.errstate(invalid="ignore", divide="ignore"):  # the variance may be zero
         normal, unadjusted, found = (
-            RatioOfMeans(**names, confidence_level=level, use_t=use_t).analyze_aggregates(*both)
+            RatioOfMeans(**names, confidence_level=config.level, use_t=use_t).analyze_aggregates(*both)
             for names, use_t in ((columns, False), (plain, True), (columns, True))
         )
     figures: dict[str, Any] = {"difference_ci": _ends(found, "effect_size")}
@@ -141,16 +139,17 @@ def compare(
     if figures["difference_ci"] is not None:
         figures["p_value"] = found.pvalue
         if min(counts) >= USERS_FOR_EVERY_LOOK:
-            times = count_errors(sum(counts), planned_users, level) / NormalDist().inv_cdf((1 + level) / 2)
+            times = count_errors(sum(counts), config) / NormalDist().inv_cdf((1 + config.level) / 2)
             figures |= _widen(normal, times, figures.get("ratio"))
-        if effect is not None and unadjusted.control > 0:
-            options = {"effect_size": effect * unadjusted.control, "alpha": 1 - level, "ratio": counts[1] / counts[0]}
+        if has_power and unadjusted.control > 0:
+            effect = config.effect * unadjusted.control
+            options = {"effect_size": effect, "alpha": 1 - config.level, "ratio": counts[1] / counts[0]}
             metric = RatioOfMeans(**columns, **options, use_t=False)  # with few users, the t distribution has no result
             power, least = (
                 metric.solve_power_from_aggregates(both[0] + both[1], what)[0] for what in ("power", "effect_size")
             )
             least_effect = least.effect_size / unadjusted.control
-            figures |= {"effect": effect, "power": power.power, "smallest_effect": least_effect}
+            figures |= {"effect": config.effect, "power": power.power, "smallest_effect": least_effect}
     return Comparison(counts[0], counts[1], found.control, found.treatment, found.effect_size, **figures)
 
 
@@ -170,17 +169,10 @@ def _widen(normal: Any, times: float, ratio: float | None) -> dict[str, Ends]:
     return intervals
 
 
-def count_errors(n_users: int, planned_users: int, level: float) -> float:
-    """Return the half-width of an always-valid interval, in standard errors.
+def count_errors(n_users: int, config: ExperimentConfig) -> float:
+    """Return the half-width of an always-valid interval, in standard errors, for the users of both variants so far.
 
-    Parameters
-    ----------
-    n_users
-        Users of both variants so far.
-    planned_users
-        Sample size, of both variants, at which the interval is narrowest. It must be fixed before the start.
-    level
-        Confidence level, such as 0.95.
+    It is narrowest at the planned users of both variants, which must be fixed before the start.
 
     References
     ----------
@@ -189,6 +181,6 @@ def count_errors(n_users: int, planned_users: int, level: float) -> float:
     parameter that is optimal at one sample size; after S. Howard, A. Ramdas, J. McAuliffe, J. Sekhon, "Time-uniform,
     nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49 (2021).
     """
-    twice_log = -2 * np.log(1 - level)
-    seen = n_users * (twice_log + np.log(twice_log + 1)) / planned_users
-    return float(np.sqrt(2 * (seen + 1) / seen * np.log(np.sqrt(seen + 1) / (1 - level))))
+    twice_log = -2 * math.log(1 - config.level)
+    seen = n_users * (twice_log + math.log(twice_log + 1)) / config.planned_users
+    return math.sqrt(2 * (seen + 1) / seen * math.log(math.sqrt(seen + 1) / (1 - config.level)))

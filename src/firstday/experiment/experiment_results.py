@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from firstday.config import ExperimentConfig
 from firstday.display import readable
 from firstday.experiment.compare import Comparison
 from firstday.experiment.off_policy import ListsEstimate
-from firstday.experiment.outcomes import Outcome
+from firstday.experiment.outcomes import Outcome, write_days
 from firstday.experiment.sample_ratio import SampleRatio
 
 EVERYONE = "everyone"
@@ -135,7 +135,7 @@ class ExperimentResults:
     @property
     def n_users(self) -> int:
         """Number of users in all variants."""
-        return sum(self.sample_ratio.counts.values())
+        return sum(self.sample_ratio.users.values())
 
     @property
     def title(self) -> str:
@@ -148,12 +148,14 @@ class ExperimentResults:
 
     def sentences(self) -> Sequence[str]:
         """Summarise the results, one sentence per treatment."""
-        found = [row.sentence(self.control, self.config.level) for row in self.deciding()]
-        return found or ["No window has ended for enough users yet."]
+        if rows := self.deciding():
+            return [row.sentence(self.control, self.config.level) for row in rows]
+        days = min(self.config.days)
+        end = f"{self.first + timedelta(days=days):%Y-%m-%d %H:%M} UTC"
+        return [f"No window has ended for enough users yet; the first one, {write_days(days)}, ends {end}."]
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON; shares are fractions, missing numbers are null."""
-        ratio = self.sample_ratio
         return {
             "experiment": self.experiment,
             "dataset": self.dataset,
@@ -163,12 +165,7 @@ class ExperimentResults:
             "last": self.last.isoformat(),
             "until": self.until.isoformat(),
             "users": self.n_users,
-            "sample_ratio": {
-                "users": ratio.counts,
-                "weights": ratio.weights,
-                "p_value": ratio.p_value,
-                "broken": ratio.is_broken,
-            },
+            "sample_ratio": vars(self.sample_ratio),
             "users_by_cohort": self.n_by_cohort,
             "users_with_ended_window": {f"{days:g}": counts for days, counts in self.n_whole.items()},
             "level": self.config.level,

@@ -7,6 +7,8 @@ from statistics import NormalDist
 
 import polars as pl
 
+from firstday.config import ExperimentConfig
+
 LEAST_WEIGHT = 0.9
 """Minimum mean importance weight. It is 1 if the logging policies could have shown every listed item, else lower."""
 
@@ -65,9 +67,7 @@ class ListsEstimate:
         )
 
 
-def estimate_lists(
-    name: str, shown: pl.DataFrame, lists: pl.DataFrame, *, least_users: float, level: float
-) -> ListsEstimate:
+def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: ExperimentConfig) -> ListsEstimate:
     """Estimate the use of lists by self-normalised inverse propensity weighting, position by position from the top.
 
     A logged impression counts if the list matches it at this position and at all positions above. Its weight is the
@@ -86,10 +86,8 @@ def estimate_lists(
         propensities are 1) are left out: they say nothing about other lists.
     lists
         Each user's list: `user_ix`, `item_ix`, `position`.
-    least_users
-        Minimum effective users per position.
-    level
-        Confidence level.
+    config
+        Minimum effective users per position, and confidence level.
 
     References
     ----------
@@ -98,7 +96,7 @@ def estimate_lists(
     counterfactual learning", NeurIPS 2015. Effective sample size: L. Kish, "Survey sampling", 1965: (sum of
     weights)^2 / sum of squared weights.
     """
-    errors = NormalDist().inv_cdf((1 + level) / 2)
+    errors = NormalDist().inv_cdf((1 + config.level) / 2)
     sums = _sum_positions(_keep_random(shown), lists)
     n, weight, gain = pl.col("n"), pl.col("weight"), pl.col("gain")
     mean_weight = weight.sum() / n.sum()
@@ -114,8 +112,8 @@ def estimate_lists(
     n_ranks = lists.select(pl.max("position").fill_null(0)).item()
     n_covered, refusal = 0, None
     for row in positions.iter_rows(named=True):
-        if row["effective"] < least_users:
-            refusal = f"{row['effective']:.0f} effective users; at least {least_users:g} are needed"
+        if row["effective"] < config.effective_users:
+            refusal = f"{row['effective']:.0f} effective users; at least {config.effective_users:g} are needed"
         elif row["highest_weight"] < LEAST_WEIGHT:
             refusal = (
                 f"their mean weight is {row['mean_weight']:.2f} instead of 1, so the logged policies could rarely show "

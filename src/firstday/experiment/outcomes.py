@@ -58,22 +58,21 @@ def count_known_before(uses: pl.DataFrame, assigned: pl.DataFrame, margin_days: 
 
     Clocks differ, so later uses could be outcomes. Tables are those of `outcomes_of`.
     """
-    starts = assigned.select("user_ix", "assigned_at")
-    before = (
-        uses.filter("is_use")
-        .join(starts, on="user_ix")
-        .filter(pl.col("timestamp") < pl.col("assigned_at") - timedelta(days=margin_days))
-        .group_by("user_ix")
-        .agg(known_before=pl.n_unique("item_ix"))
-    )
-    return starts.join(before, on="user_ix", how="left", maintain_order="left")["known_before"].fill_null(0)
+    before = since_assignment(uses, assigned).filter(pl.col("is_use"), pl.col("after") < timedelta(days=-margin_days))
+    counts = before.group_by("user_ix").agg(known_before=pl.n_unique("item_ix"))
+    return assigned.join(counts, on="user_ix", how="left", maintain_order="left")["known_before"].fill_null(0)
+
+
+def since_assignment(rows: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    """Return the users' rows with the user's `assigned_at` and the time `after` it."""
+    rows = rows.join(users.select("user_ix", "assigned_at"), on="user_ix")
+    return rows.with_columns(after=pl.col("timestamp") - pl.col("assigned_at"))
 
 
 def take_window(rows: pl.DataFrame, users: pl.DataFrame, days: float) -> pl.DataFrame:
-    """Return the users' rows within some days `after` the assignment, with the user's `assigned_at`."""
-    rows = rows.join(users.select("user_ix", "assigned_at"), on="user_ix")
-    rows = rows.with_columns(after=pl.col("timestamp") - pl.col("assigned_at"))
-    return rows.filter(pl.col("after").is_between(timedelta(0), timedelta(days=days), closed="left"))
+    """Return the users' rows within some days after the assignment, with the columns of `since_assignment`."""
+    inside = pl.col("after").is_between(timedelta(0), timedelta(days=days), closed="left")
+    return since_assignment(rows, users).filter(inside)
 
 
 def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame | None, users: pl.DataFrame, days: float) -> pl.DataFrame:

@@ -12,31 +12,31 @@ from firstday.errors import ConfigError, needs_extra
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """Actual and intended users per variant.
+    """Actual and intended users per variant, with the names of the JSON.
 
     Parameters
     ----------
-    counts
+    users
         Users per variant.
     weights
         Intended shares, in any unit.
     p_value
         Probability that a correct assignment deviates at least as much.
-    is_broken
+    broken
         Whether there is a sample ratio mismatch.
     """
 
-    counts: Mapping[str, int]
+    users: Mapping[str, int]
     weights: Mapping[str, float]
     p_value: float
-    is_broken: bool
+    broken: bool
 
     def sentence(self) -> str:
         """Summarise the check."""
-        n, total = sum(self.counts.values()), sum(self.weights.values())
+        n, total = sum(self.users.values()), sum(self.weights.values())
         parts = (
             f"{name} {count:,} ({count / n:.1%}, expected {self.weights[name] / total:.1%})"
-            for name, count in self.counts.items()
+            for name, count in self.users.items()
         )
         return f"{', '.join(parts)}; p = {self.p_value:.2g}"
 
