@@ -35,11 +35,10 @@ def test_the_first_proposals_are_the_start_and_some_that_move_a_few_settings(see
 
 
 def test_users_are_subsampled(world: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = brief_config(training={"most_users": 50})
     monkeypatch.setattr(module, "MOST_VALIDATION", 7)
     monkeypatch.setattr(module, "MOST_COLD", 9)
-    reduced, cold = reduce_holdout(Holdout(world, split, world, split.cold), config)
-    assert [len(reduced.warm), len(reduced.validation), len(cold)] == [50, 7, 9]
+    reduced, cold = reduce_holdout(Holdout(world, split, world, split.cold), SEED)
+    assert [len(reduced.validation), len(cold)] == [7, 9]
     rows = np.flatnonzero(np.isin(split.cold.users, cold.users))
     assert (cold.users == split.cold.users[rows]).all()
     assert (cold.truth.lengths() == split.cold.truth.take(rows).lengths()).all()

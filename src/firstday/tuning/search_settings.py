@@ -19,7 +19,7 @@ from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
-from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, use_of_warm
+from firstday.training.fit import cohort_query, find_learners, fit, use_of_warm
 from firstday.tuning.search import ColdScores, EndedBy, Search, Trial
 from firstday.tuning.settings_to_try import Choice, list_choices
 
@@ -158,16 +158,17 @@ def search_settings(
         raise ConfigError("tune: has neither a time nor a number of trials; give one of them.")
     config = config or Config()
     strategy = strategy or config.recommend.strategy
+    most_users = min(most_users, config.training.most_users)
     start = with_methods_of(config, [strategy])
+    start = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     check_strategies([strategy], start)
     with needs_extra("tuning", "tune"):  # first of all, since Optuna may be missing
         import optuna
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
-    one = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
-    holdout = next(hold_out(dataset, one, start.seed, find_cut_offs(dataset, one)))
-    split, cold = reduce_holdout(holdout, one)
-    n_warm = min(len(find_learners(use_of_warm(holdout.dataset, split, start))), start.training.most_users)
+    holdout = next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start)))
+    split, cold = reduce_holdout(holdout, start.seed)
+    n_warm = min(len(find_learners(use_of_warm(holdout.dataset, split, start))), most_users)
     n_days, n_items = len(split.warm_day_one), len(holdout.dataset.items)
     choices = list_choices(start, n_warm, n_days, n_items, is_precomputed=dataset.precomputed is not None)
     task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices, budget, progress, say)
@@ -212,16 +213,13 @@ def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
     return proposals
 
 
-def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
-    """Return the split with one validation holdout, and the cold users, each subsampled to its maximum.
+def reduce_holdout(holdout: Holdout, seed: int) -> tuple[Split, Cohort]:
+    """Return the split with one validation holdout, and the cold users, both subsampled to their maximum.
 
     If validation users are in folds, the first fold is held out.
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
-    rows = find_learners(use_of_warm(holdout.dataset, split, config))
-    if len(rows) > config.training.most_users:
-        split = split.keep_warm(choose_learners(holdout.dataset, split.warm, rows, config))
-    draw = np.random.default_rng(config.seed)
+    draw = np.random.default_rng(seed)
     validation, cold = (
         cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))
         for cohort, most in ((split.validation, MOST_VALIDATION), (holdout.cold, MOST_COLD))
