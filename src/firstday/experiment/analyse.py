@@ -201,13 +201,13 @@ def _compare_all(
 
 def _choose_deciding(outcomes: Sequence[Outcome], config: ExperimentConfig) -> Outcome | None:
     """Return the deciding outcome: the configured one, or the nearest available."""
-    names: Sequence[str] = ["used_of_shown", "items_used"] if config.outcome == "auto" else [config.outcome]
-
-    def distance(outcome: Outcome) -> tuple[float, ...]:
-        rank = names.index(outcome.name) if outcome.name in names else len(names)
-        return rank, abs(outcome.days - config.outcome_days), outcome.days
-
-    return min(outcomes, key=distance, default=None)
+    wanted = (config.outcome, "used_of_shown", "items_used")
+    names = [outcome.name for name in wanted for outcome in outcomes if outcome.name == name]
+    return min(
+        (outcome for outcome in outcomes if outcome.name in names[:1]),
+        key=lambda outcome: (abs(outcome.days - config.outcome_days), outcome.days),
+        default=None,
+    )
 
 
 def _correct(rows: Sequence[Row], adjust: Callable[[Any], Any]) -> list[Row]:

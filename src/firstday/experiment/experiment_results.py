@@ -50,17 +50,14 @@ class Row:
 
     def write_change(self) -> tuple[str, str, str]:
         """Format the change and its fixed and always-valid intervals: relative if there is a ratio, else absolute."""
-        figures = vars(self.comparison)
-        name, start, times, form, unit = "difference", 0, 1, "+.3g", ""
-        if self.comparison.ratio is not None:
-            name, start, times, form, unit = "ratio", 1, 100, "+.1f", "%"
-        elif self.outcome.is_share:
-            times, form, unit = 100, "+.2f", " points"
-        texts = (
-            " to ".join(f"{times * (value - start):{form}}" for value in values or ())
-            for values in ([figures[name]], figures[f"{name}_ci"], figures[f"{name}_always_ci"])
+        found, form, start = self.comparison, "{:+.3g}", 0
+        intervals = (found.difference,), found.difference_ci, found.difference_always_ci
+        if found.ratio is not None:
+            form, start = "{:+.1%}", 1
+            intervals = (found.ratio,), found.ratio_ci, found.ratio_always_ci
+        change, fixed, always = (
+            " to ".join(form.format(value - start) for value in values or ()) or "-" for values in intervals
         )
-        change, fixed, always = (f"{text}{unit}" if text else "-" for text in texts)
         return change, fixed, always
 
     def sentence(self, control: str, level: float) -> str:
