@@ -7,14 +7,12 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from firstday.config import ExperimentConfig
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.errors import DataError
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_tables import ExperimentTables, place_uses, take_experiment
-from firstday.experiment.outcomes import count_known_before
-from tests.experiment.made import N_USERS, START, USED_AFTER, at, make_assigned, make_shown, make_slow, make_uses
+from tests.experiment.made import N_USERS, START, USED_AFTER, at, make_shown, make_slow, make_uses
 from tests.experiment.test_off_policy import make_lists
 
 
@@ -24,31 +22,21 @@ def take(dataset: Dataset) -> ExperimentTables:
 
 @pytest.mark.parametrize("lag", [timedelta(0), timedelta(seconds=10), timedelta(hours=3)])
 def test_a_slow_clock_neither_removes_uses_nor_makes_a_difference(lag: timedelta) -> None:
-    tables = take(load(make_slow(lag)))
-    assert tables.shown is not None
-    assert tables.shown["is_used"].sum() == N_USERS
-    results = analyse(tables)
-    found = {
-        (row.outcome.name, row.outcome.days): (row.comparison.control, row.comparison.value_of_variant)
-        for row in results.everyone
-    }
-    for days in (1.0, 7.0):
-        assert found["used_of_shown", days] == pytest.approx((1 / 4, 1 / 4))
-        assert found["liked_of_shown", days] == pytest.approx((1 / 4, 1 / 4))
-        assert found["items_used", days] == pytest.approx((1, 1))
-    assert all(row.comparison.unadjusted_difference is None for row in results.everyone)  # nothing was known before
-    notes = [note for note in results.notes if "clocks are slow" in note]
-    assert [note.split(" uses")[0] for note in notes] == (["interactions.timestamp: 600"] if lag > USED_AFTER else [])
-
-
-def test_lists_are_judged_by_uses_that_carry_their_id() -> None:
-    dataset = load(make_slow(timedelta(seconds=10)))
+    dataset = load(make_slow(lag))
     tables = take(dataset)
     items = [dataset.items.index_of(f"i{place}") for place in range(3)]
-    rows = [(user, item, place + 1) for user in tables.assigned["user_ix"] for place, item in enumerate(items)]
-    (estimate,) = analyse(tables, lists={"same": make_lists(rows)}).lists
-    assert estimate.places == 3
-    assert estimate.used_of_lists == pytest.approx(1 / 3)
+    lists = make_lists([(user, item, place + 1) for user in range(N_USERS) for place, item in enumerate(items)])
+    results = analyse(tables, lists={"same": lists})
+    assert results.n_whole[7] == {"control": 300, "treatment": 300}
+    expected = {"used_of_shown": 1 / 4, "liked_of_shown": 1 / 4, "items_used": 1}
+    rows = [row.comparison for row in results.everyone if row.outcome.name in expected]
+    means = [expected[row.outcome.name] for row in results.everyone if row.outcome.name in expected]
+    assert [row.control for row in rows] == [row.value_of_variant for row in rows] == pytest.approx(means)
+    assert all(row.unadjusted_difference is None for row in rows)  # nothing was known before
+    notes = [note for note in results.notes if "clocks are slow" in note]
+    assert [note.split(" uses")[0] for note in notes] == (["interactions.timestamp: 600"] if lag > USED_AFTER else [])
+    (estimate,) = results.lists  # uses are found by the id of their list
+    assert (estimate.places, estimate.used_of_lists) == (3, pytest.approx(1 / 3))
 
 
 def test_a_use_is_as_late_as_the_list_whose_id_it_carries() -> None:
@@ -77,14 +65,6 @@ def test_a_use_is_as_late_as_the_list_whose_id_it_carries() -> None:
         (1, 1, at(4)),
     ]
     assert later["used_at"].to_list() == [at(5), None, None]
-
-
-def test_what_was_used_shortly_before_the_assignment_is_not_known_before() -> None:
-    uses = make_uses([(0, 1, -23, True, False), (1, 1, -25, True, False)])
-    assigned = make_assigned(["control", "treatment"])
-    known = {margin: count_known_before(uses, assigned, margin).to_list() for margin in (0, 1, 2)}
-    assert known == {0: [1, 1], 1: [0, 1], 2: [0, 0]}
-    assert ExperimentConfig().covariate_margin_days == 1
 
 
 def test_a_window_ends_with_the_last_interaction_whenever_others_were_assigned() -> None:

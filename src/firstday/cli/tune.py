@@ -29,7 +29,6 @@ from firstday.cli.options import (
     write_file,
     write_json,
 )
-from firstday.cli.printing import print_rows
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError
@@ -121,13 +120,6 @@ def tune(
     if write_json({"dataset": dataset.name, **search.to_json()}, json_out):
         return
     print_notes(search.notes)
-    if best := search.best.settings:
-        rows = [
-            (choice.name, write_value(choice.values[choice.start]), write_value(best[choice.name]))
-            for choice in search.choices
-            if choice.name in best
-        ]
-        print_rows("Settings of the best trial", ("setting", "start", "best"), rows)
     typer.echo("\n".join(sentences))
     if search.is_gain and search.at_edge:
         typer.echo(
@@ -149,12 +141,13 @@ def render_settings(config: Config, comments: Iterable[str]) -> str:
 
 def describe_search(search: Search, name: str) -> list[str]:
     """Summarise a search on the tables of some name, and what to do."""
-    start, best, k = search.trials[0].precision, search.best.precision, search.start.recommend.k
+    start, best, k = search.trials[0], search.best, search.start.recommend.k
+    changes = ", ".join(f"{setting} {write_value(value)}" for setting, value in best.settings.items())
     sentences = [
         f"{name}: {len(search.trials)} trials in {search.seconds / 60:.1f} minutes (ended by {search.ended_by}); lists "
         f"of {search.strategy}, protocol {search.protocol}.",
-        f"Trained on {search.n_warm:,} warm users; P@{k} of {search.n_validation:,} validation users: {start:.2f} % at "
-        f"the start, {best:.2f} % in the best trial.",
+        f"Trained on {search.n_warm:,} warm users; P@{k} of {search.n_validation:,} validation users: "
+        f"{start.precision:.2f} % at the start, {best.precision:.2f} % in the best trial ({changes or 'the start'}).",
     ]
     compared = search.comparison
     if compared is None:
