@@ -9,7 +9,6 @@ own `Experiment.assign`. Each experiment has its own random generator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -22,6 +21,7 @@ from scipy.stats import binom
 from firstday.config import ExperimentConfig
 from firstday.experiment.compare import Comparison, compare
 from firstday.experiment.covariate import N_FOLDS, encode_known, predict_outcome
+from firstday.experiment.outcomes import Outcome
 from firstday.experiment.sample_ratio import check_sample_ratio
 from firstday.recommend.variants import Experiment
 
@@ -57,21 +57,20 @@ def assign(experiment: Experiment, first: int, n: int) -> np.ndarray:
     return np.array([variant is not None and variant.name == "treatment" for variant in variants])
 
 
-SHARE = {"numerator": "used", "denominator": "shown"}
-JUDGED = {"used_of_shown": SHARE, "items_used": {"numerator": "items_used"}}
+JUDGED = {"used_of_shown": Outcome("used", "", DAYS, "shown"), "items_used": Outcome("items_used", "", DAYS)}
 """Outcomes to compare, by columns of `draw_people`."""
 
 
-def judge(people: pl.DataFrame, columns: Mapping[str, str], **options: Any) -> Comparison:
+def judge(people: pl.DataFrame, outcome: str, config: ExperimentConfig = CONFIG) -> Comparison:
     """Compare one outcome of both variants."""
-    found = compare(people.select("variant", **columns), *VARIANTS.tolist(), level=CONFIG.level, **options)
+    found = compare(people, "control", "treatment", JUDGED[outcome], config, has_power=config is not CONFIG)
     assert found is not None
     return found
 
 
 def is_clear(found: Comparison) -> bool:
     """Whether the fixed-horizon interval excludes zero."""
-    return found.p_value < 1 - CONFIG.level
+    return found.p_value is not None and found.p_value < 1 - CONFIG.level
 
 
 def add_covariates(people: pl.DataFrame) -> pl.DataFrame:
@@ -89,16 +88,12 @@ def run_aa(seed: int, number: int) -> dict[str, bool]:
     treated = assign(experiment, number * N_USERS, N_USERS)
     people = draw_people(rng, treated)
     alarms: dict[str, bool] = {}
-    for name, columns in JUDGED.items():
-        by_day = [
-            judge(people.head(N_USERS * day // DAYS), columns, planned_users=CONFIG.planned_users)
-            for day in range(1, DAYS + 1)
-        ]
+    for name in JUDGED:
+        by_day = [judge(people.head(N_USERS * day // DAYS), name) for day in range(1, DAYS + 1)]
         alarms[f"{name}: fixed, on the last day"] = is_clear(by_day[-1])
         alarms[f"{name}: fixed, on any of {DAYS} days"] = any(map(is_clear, by_day))
         alarms[f"{name}: always valid, on any of {DAYS} days"] = any(found.is_always_clear for found in by_day)
-    covariates = {f"{part}_covariate": f"{name}_covariate" for part, name in SHARE.items()}
-    found = judge(add_covariates(people), {**SHARE, **covariates})
+    found = judge(add_covariates(people), "used_of_shown")
     alarms["used_of_shown with a covariate: fixed, on the last day"] = is_clear(found)
     return alarms
 
@@ -109,9 +104,10 @@ def run_planted(seed: int, number: int) -> tuple[bool, bool, float]:
     experiment = Experiment.parse(f"planted-{number}: control=segment*50, treatment=auto*50")
     treated = assign(experiment, number * N_USERS_PLANTED, N_USERS_PLANTED)
     people = draw_people(rng, treated, 1 + EFFECT)
-    found = judge(people, SHARE, planned_users=N_USERS_PLANTED, effect=EFFECT)
+    found = judge(people, "used_of_shown", ExperimentConfig(planned_users=N_USERS_PLANTED, effect=EFFECT))
     assert found.power is not None
-    return found.difference.low > 0, found.is_always_clear and found.difference.mean > 0, found.power.power
+    assert found.difference_ci is not None
+    return found.difference_ci[0] > 0, found.is_always_clear and found.difference > 0, found.power
 
 
 def run_broken(seed: int, number: int) -> dict[str, bool]:
@@ -130,7 +126,7 @@ def run_broken(seed: int, number: int) -> dict[str, bool]:
     return {
         way: check_sample_ratio(
             dict(zip(("control", "treatment"), counts, strict=True)), weights, CONFIG.least_p
-        ).is_broken
+        ).broken
         for way, counts in ways.items()
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -14,42 +15,43 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday, the first day of the week 2026-W02."""
 
 
+N_USERS = 600
+USED_AFTER = timedelta(seconds=5)
+
+
 def at(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
+TYPES: dict[str, Any] = {
+    "user_ix": pl.Int32,
+    "item_ix": pl.Int32,
+    "timestamp": UTC_MICROSECONDS,
+    "is_use": pl.Boolean,
+    "is_like": pl.Boolean,
+    "list_id": pl.String,
+    "position": pl.Int32,
+    "propensity": pl.Float32,
+    "policy": pl.String,
+    "is_used": pl.Boolean,
+    "used_at": UTC_MICROSECONDS,
+}
+
+
+def make_frame(rows: Sequence[tuple[object, ...]], columns: str) -> pl.DataFrame:
+    return pl.DataFrame(rows, {column: TYPES[column] for column in columns.split()}, orient="row")
+
+
 def make_uses(rows: Sequence[tuple[int, int, float, bool, bool]]) -> pl.DataFrame:
     """Rows of user, item, hours after the start, whether it is use, whether it is liking."""
-    return pl.DataFrame(
-        [(user, item, at(hours), is_use, is_like) for user, item, hours, is_use, is_like in rows],
-        schema={
-            "user_ix": pl.Int32,
-            "item_ix": pl.Int32,
-            "timestamp": UTC_MICROSECONDS,
-            "is_use": pl.Boolean,
-            "is_like": pl.Boolean,
-        },
-        orient="row",
-    )
+    timed = [(user, item, at(hours), *kinds) for user, item, hours, *kinds in rows]
+    return make_frame(timed, "user_ix item_ix timestamp is_use is_like")
 
 
 def make_shown(rows: Sequence[tuple[int, int, float]], propensity: float = 0.5) -> pl.DataFrame:
     """Rows of user, item, hours after the start; each is in the first place."""
-    return pl.DataFrame(
-        [(user, item, at(hours), None, 1, propensity, "explore", False, None) for user, item, hours in rows],
-        schema={
-            "user_ix": pl.Int32,
-            "item_ix": pl.Int32,
-            "timestamp": UTC_MICROSECONDS,
-            "list_id": pl.String,
-            "position": pl.Int32,
-            "propensity": pl.Float32,
-            "policy": pl.String,
-            "is_used": pl.Boolean,
-            "used_at": UTC_MICROSECONDS,
-        },
-        orient="row",
-    )
+    timed = [(user, item, at(hours), None, 1, propensity, "explore", False, None) for user, item, hours in rows]
+    return make_frame(timed, "user_ix item_ix timestamp list_id position propensity policy is_used used_at")
 
 
 def make_assigned(variants: list[str], hours: list[float] | None = None) -> pl.DataFrame:
@@ -84,7 +86,7 @@ def five_users(*, shown: bool = True, until_hours: float = 24 * 10) -> Experimen
         name="onboarding",
         dataset="made",
         assigned=assigned,
-        groups=pl.DataFrame({"country": ["FR", "FR", None, "DE", "DE"]}),
+        groups=pl.DataFrame({"country": ["FR", "FR", "unknown", "DE", "DE"]}),
         uses=make_uses(USES),
         shown=make_shown(SHOWN) if shown else None,
         until=at(until_hours),
@@ -115,3 +117,29 @@ def many_users(n: int = 1200, share_of_control: float = 0.5) -> ExperimentTables
         shown=make_shown(shown, 0.1),
         until=at(24 * 40),
     )
+
+
+def make_slow(lag: timedelta) -> dict[str, pl.DataFrame]:
+    """Make users who are shown four items each, and use and like one of them; the treatment's clock lags."""
+    users = [f"u{n}" for n in range(N_USERS)]
+    rows: list[tuple[object, ...]] = []
+    for n, user in enumerate(users):
+        shown_at = START + timedelta(seconds=1)
+        rows += [(user, f"i{place}", "shown", shown_at, f"l{n}", place + 1, 1.0) for place in range(4)]
+        used_at = shown_at + USED_AFTER - (lag if n % 2 else timedelta(0))
+        rows.append((user, "i2", "stream", used_at, f"l{n}", None, None))
+        rows.append((user, "i2", "favorite", used_at + timedelta(seconds=1), None, None, None))
+    rows.append((users[0], "i9", "stream", START + timedelta(days=12), None, None, None))
+    columns = ["user_id", "item_id", "signal", "timestamp", "list_id", "position", "propensity"]
+    return {
+        "interactions": pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None),
+        "users": pl.DataFrame({"user_id": users, "registered_at": [START] * N_USERS}),
+        "assignments": pl.DataFrame(
+            {
+                "user_id": users,
+                "experiment": ["onboarding"] * N_USERS,
+                "variant": ["treatment" if n % 2 else "control" for n in range(N_USERS)],
+                "assigned_at": [START] * N_USERS,
+            }
+        ),
+    }

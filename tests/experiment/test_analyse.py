@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +14,12 @@ from firstday.config import ExperimentConfig
 from firstday.errors import ConfigError, DataError
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_report import render_experiment
-from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults
+from firstday.experiment.experiment_results import EVERYONE, ExperimentResults
 from tests.experiment.made import five_users, make_assigned, many_users
 from tests.experiment.test_off_policy import make_lists
 
 SMALL = ExperimentConfig(least_users=2)
+EQUAL = {"control": 50, "treatment": 50}
 
 
 @pytest.fixture(scope="module")
@@ -41,38 +41,34 @@ def test_five_users() -> None:
     assert results.n_whole == {1.0: whole, 7.0: whole, 30.0: none}
     row = find(results, "used_of_shown", 7)
     assert (row["users_control"], row["users_variant"]) == (3, 2)
-    assert row["control"] == pytest.approx(2 / 4)
-    assert row["value_of_variant"] == 0
-    assert row["difference"] == pytest.approx(-2 / 4)
+    assert (row["control"], row["value_of_variant"], row["difference"]) == pytest.approx((2 / 4, 0, -2 / 4))
     row = find(results, "items_used", 7)
-    assert (row["control"], row["value_of_variant"]) == pytest.approx((2 / 3, 1 / 2))
-    assert row["ratio"] == pytest.approx(3 / 4)
+    assert (row["control"], row["value_of_variant"], row["ratio"]) == pytest.approx((2 / 3, 1 / 2, 3 / 4))
     assert find(results, "came_back", 7)["control"] == pytest.approx(1 / 3)
-    assert not [row for row in results.rows if row.outcome.name == "came_back" and row.days == 1]
-    assert not [row for row in results.rows if row.days == 30]
-    assert results.decides is not None
-    assert (results.decides[0].name, results.decides[1]) == ("used_of_shown", 7)
-    assert results.notes == (
-        "5 of 5 users take no part in the outcomes of 30 days: their window has not ended.",
-        "weights: none are given, so that equal shares are expected of the variants found (control, treatment); "
-        "give weights to notice one that lost all of its users.",
-    )
+    assert {row.outcome.days for row in results.everyone} == {1, 7}
+    assert results.to_json()["decides"] == {"outcome": "used_of_shown", "days": 7}
+    assert [note.split(":")[0] for note in results.notes] == [
+        "5 of 5 users are excluded from outcomes within 30 days",
+        "weights",
+    ]
 
 
 def test_without_impressions_the_outcomes_of_them_are_left_out_and_that_is_said() -> None:
     results = analyse(five_users(shown=False), SMALL)
-    assert {row.outcome.name for row in results.rows} == {"items_used", "days_active", "came_back"}
-    assert results.decides is not None
-    assert results.decides[0].name == "items_used"
-    assert any(
-        "nothing was shown to these users (no rows with the signal shown and a time)" in note for note in results.notes
-    )
+    assert {row.outcome.name for row in results.everyone} == {"items_used", "days_active", "came_back"}
+    assert results.title == "items used, 7 days"
+    assert any("these users have no impressions (signal shown) with timestamps" in note for note in results.notes)
 
 
 def test_a_window_that_has_not_ended_is_replaced_by_the_nearest() -> None:
-    results = analyse(five_users(until_hours=48), SMALL)
-    assert results.decides is not None
-    assert results.decides[1] == 1
+    assert analyse(five_users(until_hours=48), SMALL).title == "shown items used, 1 day"
+    early = analyse(five_users(until_hours=3), SMALL)
+    assert (early.title, early.everyone) == ("", [])
+    (sentence,) = early.sentences()
+    assert sentence.startswith(
+        "No window has ended for enough users yet; the first one, 1 day, ends 2026-01-06 00:00 UTC"
+    )
+    assert sentence[:-1] in render_experiment(early)
 
 
 def test_no_number_is_cut_in_a_terminal_of_80_columns(
@@ -83,26 +79,25 @@ def test_no_number_is_cut_in_a_terminal_of_80_columns(
     printed = capsys.readouterr().out
     words = set(printed.replace("[", " ").replace("]", " ").split())
     assert "…" not in printed
-    for row in many.of_everyone():
+    for row in many.everyone:
         assert {*row.write_values(), *row.write_change()[1].split()} <= words
 
 
 def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:
     (sentence,) = many.sentences()
     assert sentence.startswith("Shown items used, 7 days: treatment ")
-    assert sentence.endswith("a difference, whenever you look.")
+    assert sentence.endswith("significant at every look.")
     row = find(many, "used_of_shown", 7)
     assert row["difference"] == pytest.approx(0.1, abs=0.01)  # a little is left of what the profile predicts by chance
     assert row["unadjusted_difference"] == pytest.approx(0.1)
     assert row["ratio_always_ci"][0] < row["ratio_ci"][0] < 2 < row["ratio_ci"][1] < row["ratio_always_ci"][1]
     assert row["unadjusted_difference_ci"] is not None
-    cohorts = [row for row in many.cohorts() if row.outcome.name == "used_of_shown" and row.days == 7]
+    cohorts = [row for row in many.cohorts if row.outcome == many.decides]
     assert [row.value for row in cohorts] == ["2026-W02", "2026-W03"]
-    assert all(row.column == COHORT for row in cohorts)
-    assert sum(row.comparison.n_control for row in cohorts) == 600
-    assert {row.column for row in many.groups()} == {"country", "age"}
-    judged = [row for row in many.groups() if not math.isnan(row.comparison.p_value)]  # nobody comes back
-    assert {row.outcome.name for row in many.groups()} - {row.outcome.name for row in judged} == {"came_back"}
+    assert sum(row.comparison.users_control for row in cohorts) == 600
+    assert {row.column for row in many.groups} == {"country", "age"}
+    assert {row.outcome.name for row in many.groups if row.comparison.p_value is None} == {"came_back"}  # nobody does
+    judged = [row for row in many.groups if row.comparison.p_value is not None]
     corrected = stats.false_discovery_control([row.comparison.p_value for row in judged])
     assert [row.p_corrected for row in judged] == pytest.approx(corrected)
 
@@ -116,58 +111,49 @@ def test_json_has_no_number_that_json_lacks(many: ExperimentResults) -> None:
 def test_a_broken_assignment_stops_the_reader() -> None:
     tables = many_users(share_of_control=0.4)
     stopped = analyse(tables)
-    assert stopped.sample_ratio.is_broken
-    assert stopped.rows == ()
-    assert stopped.decides is None
-    page = render_experiment(stopped, SMALL)
+    assert stopped.sample_ratio.broken
+    assert (stopped.everyone, stopped.decides) == ((), None)
+    page = render_experiment(stopped)
     assert "no outcome can be trusted" in page
     assert "shown items used" not in page
-    assert "By week" not in page
     assert sum(stopped.to_json()["users_by_cohort"]["2026-W02"].values()) == 600
     assert page.count("2026-W02") == 1
-    anyway = analyse(tables, anyway=True)
-    assert anyway.rows
-    page = render_experiment(anyway, SMALL)
+    page = render_experiment(analyse(tables, anyway=True))
     assert "no outcome can be trusted" in page
     assert "shown items used" in page
-    assert not analyse(tables, weights={"control": 40, "treatment": 60}).sample_ratio.is_broken
+    assert not analyse(tables, weights={"control": 40, "treatment": 60}).sample_ratio.broken
 
 
 @pytest.mark.parametrize("lost", ["control", "treatment"])
 def test_a_variant_that_lost_everyone_stops_the_reader(lost: str) -> None:
     tables = many_users(share_of_control=float(lost == "treatment"))
-    results = analyse(tables, weights={"control": 50, "treatment": 50})
-    assert results.sample_ratio.is_broken
-    assert results.sample_ratio.counts == {"control": 1200, "treatment": 1200} | {lost: 0}
-    assert f"{lost} 0 (0.0 %, asked for 50.0 %)" in results.sample_ratio.sentence()
-    assert results.rows == ()
-    assert lost in render_experiment(results, SMALL)
-    assert analyse(tables, weights={"control": 50, "treatment": 50}, anyway=True).rows == ()
-    with pytest.raises(DataError, match=r"has one variant .*; two are compared\. If another one lost all"):
+    results = analyse(tables, weights=EQUAL)
+    assert results.sample_ratio.users == {"control": 1200, "treatment": 1200} | {lost: 0}
+    assert (results.sample_ratio.broken, results.everyone) == (True, ())
+    assert f"{lost} 0 (0.0%, expected 50.0%)" in render_experiment(results)
+    assert analyse(tables, weights=EQUAL, anyway=True).everyone == []
+    with pytest.raises(DataError, match=r"has a single variant .*, and at least two are needed; if another one lost"):
         analyse(tables)
 
 
 def test_a_third_variant_that_lost_everyone_is_seen_by_its_weight() -> None:
     tables = many_users()
-    weights = {"control": 40, "newer": 20, "treatment": 40}
-    results = analyse(tables, weights=weights)
-    assert results.sample_ratio.is_broken
-    assert not analyse(tables).sample_ratio.is_broken
-    anyway = analyse(tables, weights=weights, anyway=True)
-    assert {row.variant for row in anyway.rows} == {"treatment"}
-    assert "newer" in render_experiment(anyway, SMALL)
+    anyway = analyse(tables, weights={"control": 40, "newer": 20, "treatment": 40}, anyway=True)
+    assert anyway.sample_ratio.broken
+    assert {row.variant for row in anyway.everyone} == {"treatment"}
+    assert "newer" in render_experiment(anyway)
 
 
 def test_the_report_shows_all_parts_and_escapes_names(many: ExperimentResults) -> None:
     tables = many_users(400)
     tables = replace(tables, name="<b>", groups=tables.groups.rename({"country": "<i>"}))
-    page = render_experiment(analyse(tables, SMALL), SMALL, "firstday experiment '<b>'")
+    page = render_experiment(analyse(tables, SMALL), "firstday experiment '<b>'")
     assert "<b>" not in page
     assert "<i>" not in page
-    page = render_experiment(many, SMALL)
+    page = render_experiment(many)
     for part in ("Outcomes", "By week of registration", "By group of users", "Get these results again", "<svg"):
         assert part in page
-    assert page == render_experiment(many, SMALL)
+    assert page == render_experiment(many)
 
 
 def test_three_variants_are_each_compared_with_the_control() -> None:
@@ -176,14 +162,15 @@ def test_three_variants_are_each_compared_with_the_control() -> None:
     tables = replace(tables, assigned=make_assigned(variants).with_columns(tables.assigned["assigned_at"]))
     results = analyse(tables, control="old")
     assert results.treatments == ("new", "newer")
-    deciding = results.deciding()
-    assert [row.variant for row in deciding] == ["new", "newer"]
+    assert [row.variant for row in results.deciding()] == ["new", "newer"]
     assert len(results.sentences()) == 2
-    worst, best = sorted((row.comparison.p_value, row.p_corrected) for row in deciding)[::-1]
-    assert best[1] == pytest.approx(min(1, 2 * best[0]))  # Holm: the least counts twice, the other once
-    assert worst[1] == pytest.approx(max(worst[0], best[1]))
+    (least, least_corrected), (most, most_corrected) = sorted(
+        (row.comparison.p_value or 0, row.p_corrected) for row in results.deciding()
+    )
+    assert least_corrected == pytest.approx(min(1, 2 * least))  # Holm: the least counts twice, the other once
+    assert most_corrected == pytest.approx(max(most, least_corrected or 0))
     assert analyse(tables).control == "new"  # the first by name, where none is called control
-    assert "<bdi>newer</bdi>" in render_experiment(results, SMALL)
+    assert "<bdi>newer</bdi>" in render_experiment(results)
 
 
 def test_lists_are_judged_by_the_last_impression_before_each_use() -> None:
@@ -191,19 +178,16 @@ def test_lists_are_judged_by_the_last_impression_before_each_use() -> None:
     lists = make_lists([(user, 3, 1) for user in range(1200)])
     (estimate,) = analyse(tables, lists={"third": lists}).lists
     assert estimate.users == 1200
-    assert estimate.used_of_lists is not None
     assert estimate.mean_weight == pytest.approx(1)  # ten items in the first place, each with the propensity 0.1
-    assert estimate.used_of_lists.mean == pytest.approx(0.15)
-    assert estimate.used_of_lists.mean == pytest.approx(estimate.used_of_shown)
-    with pytest.raises(DataError, match="nothing was shown to these users, so that no lists can be judged"):
+    assert estimate.used_of_lists == pytest.approx(0.15)
+    assert estimate.used_of_lists == pytest.approx(estimate.used_of_shown)
+    with pytest.raises(DataError, match="these users have no impressions, so lists cannot be evaluated off-policy"):
         analyse(five_users(shown=False), SMALL, lists={"third": lists})
 
 
 def test_mistakes_are_one_sentence() -> None:
     tables = five_users()
-    with pytest.raises(
-        ConfigError, match=r"control: 'old' is no variant of onboarding; choose of control, treatment\."
-    ):
+    with pytest.raises(ConfigError, match=r"'old' is not a variant of onboarding; choose one of control, treatment\."):
         analyse(tables, control="old")
-    with pytest.raises(DataError, match=r"assignments: onboarding has one variant \(control\); two are compared\. If"):
+    with pytest.raises(DataError, match=r"assignments: onboarding has a single variant \(control\), and at least two"):
         analyse(replace(tables, assigned=make_assigned(["control"] * 5)))

@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from firstday.config import ExperimentConfig
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
-from firstday.metrics import Interval
 from firstday.recommend.strategies.explore import draw_slate
+from tests.experiment.made import make_frame
 
 Slate = tuple[int, ...]
 ShownRow = tuple[int, int, int | None, float | None, bool]
@@ -21,35 +22,25 @@ ShownRow = tuple[int, int, int | None, float | None, bool]
 
 def make_shown(rows: list[ShownRow], lists: list[str | None] | None = None) -> pl.DataFrame:
     """Rows of user, item, position, propensity, whether it is used; without lists, all rows of a user are of one."""
-    frame = pl.DataFrame(
-        rows,
-        schema={
-            "user_ix": pl.Int32,
-            "item_ix": pl.Int32,
-            "position": pl.Int32,
-            "propensity": pl.Float32,
-            "is_used": pl.Boolean,
-        },
-        orient="row",
-    )
+    frame = make_frame(rows, "user_ix item_ix position propensity is_used")
     names = [f"l{row[0]}" for row in rows] if lists is None else lists
     return frame.with_columns(list_id=pl.Series(names, dtype=pl.String), policy=pl.lit(None, dtype=pl.String))
 
 
 def make_lists(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
-    types = {"user_ix": pl.Int32, "item_ix": pl.Int32, "position": pl.Int32}
-    return pl.DataFrame(rows, schema=types, orient="row")
+    return make_frame(rows, "user_ix item_ix position")
 
 
 def judge(
     shown: pl.DataFrame, lists: list[tuple[int, int, int]], least_users: float = 100, level: float = 0.95
 ) -> ListsEstimate:
-    return estimate_lists("top", shown, make_lists(lists), least_users=least_users, level=level)
+    return estimate_lists("top", shown, make_lists(lists), ExperimentConfig(effective_users=least_users, level=level))
 
 
-def share_of(estimate: ListsEstimate) -> Interval:
-    assert estimate.used_of_lists is not None
-    return estimate.used_of_lists
+def width(estimate: ListsEstimate) -> float:
+    assert estimate.used_of_lists_ci is not None
+    low, high = estimate.used_of_lists_ci
+    return high - low
 
 
 def test_weights_by_hand() -> None:
@@ -69,23 +60,13 @@ def test_weights_by_hand() -> None:
     )
     estimate = judge(shown, [(user, 7, 1) for user in range(5)], least_users=1)
     assert (estimate.users, estimate.matches) == (4, 2)
-    assert share_of(estimate).mean == pytest.approx(2 / 6)
+    assert estimate.used_of_lists == pytest.approx(2 / 6)
     assert estimate.effective_users == pytest.approx(6**2 / (2**2 + 4**2))
     assert estimate.mean_weight == pytest.approx(6 / 4)
     assert estimate.used_of_shown == pytest.approx(2 / 4)
-    assert estimate.sentence().startswith("lists top: 33.33 % of what they show would have been used (")
-
-
-def test_an_estimate_is_near_the_truth_of_a_simulation() -> None:
-    rng = np.random.default_rng(0)
-    n = 20_000
-    item, used = rng.integers(0, 4, n), rng.random(n)
-    rates = np.array([0.1, 0.2, 0.3, 0.4])
-    shown = make_shown([(user, int(item[user]), 1, 0.25, bool(used[user] < rates[item[user]])) for user in range(n)])
-    share = share_of(judge(shown, [(user, 3, 1) for user in range(n)]))
-    error = (0.4 * 0.6 / (n / 4)) ** 0.5
-    assert share.mean == pytest.approx(0.4, abs=5 * error)
-    assert (share.high - share.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
+    assert estimate.sentence().startswith(
+        "lists top: 33.33% of the items in the first 1 of 1 ranks would have been used ("
+    )
 
 
 class Given:
@@ -149,7 +130,7 @@ def test_lists_are_judged_exactly_where_every_slate_is_shown_as_often_as_explore
         judged = [(user, item, place + 1) for user in range(n) for place, item in enumerate(slate)]
         estimate = judge(shown, judged, least_users=1)
         assert estimate.places == k
-        assert share_of(estimate).mean == pytest.approx(truth, rel=1e-5)  # propensities are float32
+        assert estimate.used_of_lists == pytest.approx(truth, rel=1e-5)  # propensities are float32
         assert estimate.mean_weight == pytest.approx(1, rel=1e-5)
         assert estimate.effective_users == pytest.approx(n * likely, rel=1e-5)
 
@@ -165,14 +146,13 @@ def test_the_estimate_is_of_as_many_places_as_enough_users_tell_of() -> None:
     estimates = {least: judge(make_shown(rows), lists, least) for least in (20, 60, 200, 500)}
     assert {least: estimate.places for least, estimate in estimates.items()} == {20: 3, 60: 2, 200: 1, 500: 0}
     estimate = estimates[60]
-    assert share_of(estimate).mean == pytest.approx((0.5 + 0.5) / 2)
+    assert estimate.used_of_lists == pytest.approx((0.5 + 0.5) / 2)
     assert estimate.used_of_shown == pytest.approx((200 + 50) / 800)
     assert estimate.matches == 400 + 100
     sentence = estimate.sentence()
-    assert sentence.startswith("lists top: 50.00 % of what they show in the first 2 of 3 places would have been used (")
+    assert sentence.startswith("lists top: 50.00% of the items in the first 2 of 3 ranks would have been used (")
     assert sentence.endswith(
-        "of what was shown to these users there, 31.25 %. Of further places nothing is told: 25 effective users tell "
-        "too little; 60 are needed."
+        "there, 31.25% were. Deeper ranks are not covered: 25 effective users; at least 60 are needed."
     )
 
 
@@ -202,26 +182,26 @@ def test_users_of_a_policy_that_never_draws_are_left_out() -> None:
     assert estimate.users == 400
     assert estimate.effective_users == pytest.approx(200)
     assert estimate.mean_weight == pytest.approx(1)
-    assert share_of(estimate).mean == pytest.approx(1 / 4)
+    assert estimate.used_of_lists == pytest.approx(1 / 4)
     assert estimate.used_of_shown == pytest.approx(1 / 8)
 
 
 def test_lists_that_were_shown_do_as_they_did_at_any_level() -> None:
     shown = make_shown([(user, 7, 1, 1.0, user % 4 == 0) for user in range(200)])
-    shares = [share_of(judge(shown, [(user, 7, 1) for user in range(200)], level=level)) for level in (0.95, 0.8)]
-    assert [share.mean for share in shares] == pytest.approx([0.25, 0.25])
-    wide, narrow = (share.high - share.low for share in shares)
-    assert narrow / wide == pytest.approx(NormalDist().inv_cdf(0.9) / NormalDist().inv_cdf(0.975))
+    wide, narrow = (judge(shown, [(user, 7, 1) for user in range(200)], level=level) for level in (0.95, 0.8))
+    assert wide.used_of_lists == narrow.used_of_lists == pytest.approx(0.25)
+    assert width(wide) == pytest.approx(2 * 1.96 * (0.25 * 0.75 / 200) ** 0.5, rel=1e-4)
+    assert width(narrow) / width(wide) == pytest.approx(NormalDist().inv_cdf(0.9) / NormalDist().inv_cdf(0.975))
 
 
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ([(0, 7, 1, None, True)], "no user with such a list was shown anything with a known position and propensity"),
-        ([(user, 7, 1, 1.0, True) for user in range(20)], "20 effective users tell too little; 100 are needed"),
+        ([(0, 7, 1, None, True)], "no impressions at rank 1 with known positions and propensities"),
+        ([(user, 7, 1, 1.0, True) for user in range(20)], "20 effective users; at least 100 are needed"),
         (
             [(user, user % 2, 1, 1.0, True) for user in range(400)],
-            "what was shown could never have been much of these lists (mean weight 0.50, where 1 is expected)",
+            "their mean weight is 0.50 instead of 1, so the logged policies could rarely show these lists; let a",
         ),
     ],
 )

@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstday.experiment.outcomes import OUTCOMES, name_days, outcomes_of, write_days
-from tests.experiment.made import SHOWN, USES, VARIANTS, at, make_assigned, make_shown, make_uses
+from firstday.experiment.outcomes import count_known_before, list_outcomes, outcomes_of
+from tests.experiment.made import SHOWN, USES, VARIANTS, make_assigned, make_shown, make_uses
 
-
-def outcomes(days: tuple[float, ...] = (1, 7), until_hours: float = 24 * 5) -> pl.DataFrame:
-    return outcomes_of(
-        make_uses(USES), make_shown(SHOWN), make_assigned(VARIANTS), days=days, until=at(until_hours), margin_days=0
-    )
+COLUMNS = ("shown", "used_of_shown", "liked_of_shown", "items_used", "days_active", "came_back")
 
 
 def test_five_users() -> None:
-    table = outcomes()
-    columns = {
-        "variant": VARIANTS,
-        "known_before": [0, 1, 0, 0, 0],
-        "shown_1": [2, 1, 2, 0, 0],
-        "used_of_shown_1": [1, 0, 0, 0, 0],
-        "liked_of_shown_1": [0, 0, 1, 0, 0],
-        "items_used_1": [1, 1, 0, 0, 0],
-        "days_active_1": [1, 1, 0, 0, 0],
-        "shown_7": [2, 1, 2, 0, 0],
-        "used_of_shown_7": [2, 0, 0, 0, 0],
-        "liked_of_shown_7": [1, 0, 1, 0, 0],
-        "items_used_7": [2, 1, 0, 0, 0],
-        "days_active_7": [2, 1, 0, 0, 0],
-        "came_back_7": [1, 0, 0, 0, 0],
-        "is_whole_1": [True] * 5,
-        "is_whole_7": [False] * 5,
-    }
-    assert {name: table[name].to_list() for name in columns} == columns
+    uses, assigned = make_uses(USES), make_assigned(VARIANTS)
+    known = [count_known_before(uses, assigned, days).to_list() for days in (0, 1)]
+    assert known == [[0, 1, 0, 0, 0], [0] * 5]  # what was used in the last day may be an outcome
+    day, week = (outcomes_of(uses, make_shown(SHOWN), assigned, days) for days in (1, 7))
+    assert day.select(*COLUMNS).rows() == [
+        (2, 1, 0, 1, 1, 0),
+        (1, 0, 0, 1, 1, 0),
+        (2, 0, 1, 0, 0, 0),
+        (0, 0, 0, 0, 0, 0),
+        (0, 0, 0, 0, 0, 0),
+    ]
+    assert week.select(*COLUMNS).rows() == [(2, 2, 1, 2, 2, 1), *day.select(*COLUMNS).rows()[1:]]
+    table = outcomes_of(uses, None, assigned, 1)
+    assert table.columns == [*assigned.columns, *COLUMNS[3:]]
+    assert table["items_used"].to_list() == [1, 1, 0, 0, 0]
 
 
-def test_a_window_has_ended_when_the_record_reaches_its_end() -> None:
-    assert outcomes((5,), 24 * 5)["is_whole_5"].all()
-    assert not outcomes((5,), 24 * 5 - 0.001)["is_whole_5"].any()
-
-
-def test_without_impressions_there_are_no_shares_of_them() -> None:
-    table = outcomes_of(make_uses(USES), None, make_assigned(VARIANTS), days=(1,), until=at(100), margin_days=0)
-    assert not [name for name in table.columns if "shown" in name]
-    assert table["items_used_1"].to_list() == [1, 1, 0, 0, 0]
-
-
-def test_days_are_written_for_people_and_for_columns() -> None:
-    assert [write_days(length) for length in (1, 7, 0.5)] == ["1 day", "7 days", "0.5 days"]
-    assert name_days(30.0) == "30"
+def test_outcomes_of_a_window() -> None:
+    assert [outcome.name for outcome in list_outcomes(7, has_impressions=True)] == [*COLUMNS[1:]]
+    assert [outcome.title for outcome in list_outcomes(1, has_impressions=False)] == [
+        "items used, 1 day",
+        "days active, 1 day",
+    ]
 
 
 events = st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(-40, 200))
@@ -65,18 +48,15 @@ events = st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(-40, 200))
 def test_what_holds_for_any_log(uses: list, shown: list, random: object) -> None:  # type: ignore[type-arg]
     rows = [(*event, is_use, is_like) for event, is_use, is_like in uses]
     assigned = make_assigned(VARIANTS)
-    table = outcomes_of(make_uses(rows), make_shown(shown), assigned, days=(1, 7), until=at(100), margin_days=0)
-    assert table["user_ix"].to_list() == [0, 1, 2, 3, 4]
-    for days in ("1", "7"):
-        assert (table[f"used_of_shown_{days}"] <= table[f"shown_{days}"]).all()
-        assert (table[f"used_of_shown_{days}"] <= table[f"items_used_{days}"]).all()
-        assert (table[f"liked_of_shown_{days}"] <= table[f"shown_{days}"]).all()
-        assert (table[f"days_active_{days}"] <= int(days)).all()
-    for outcome in OUTCOMES:  # a longer window has no less of anything
-        assert (table[f"{outcome.name}_1"] <= table[f"{outcome.name}_7"]).all()
+    day, week = (outcomes_of(make_uses(rows), make_shown(shown), assigned, days) for days in (1, 7))
+    for table, days in ((day, 1), (week, 7)):
+        assert table["user_ix"].to_list() == [0, 1, 2, 3, 4]
+        assert (table["used_of_shown"] <= table["shown"]).all()
+        assert (table["used_of_shown"] <= table["items_used"]).all()
+        assert (table["liked_of_shown"] <= table["shown"]).all()
+        assert (table["days_active"] <= days).all()
+    for name in COLUMNS:  # a longer window has no less of anything
+        assert (day[name] <= week[name]).all()
     random.shuffle(rows)  # type: ignore[attr-defined]
     random.shuffle(shown)  # type: ignore[attr-defined]
-    other = outcomes_of(
-        make_uses(rows), make_shown(shown), assigned.reverse(), days=(1, 7), until=at(100), margin_days=0
-    )
-    assert other.equals(table)
+    assert outcomes_of(make_uses(rows), make_shown(shown), assigned, 7).equals(week)

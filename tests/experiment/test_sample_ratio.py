@@ -1,10 +1,8 @@
-"""Users who are divided as asked for, and those who are not."""
+"""Users who are divided as planned, and those who are not."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import norm
 
 from firstday.errors import ConfigError
@@ -15,18 +13,12 @@ EQUAL = {"control": 1.0, "treatment": 1.0}
 
 def test_47_to_53_of_20_000_is_broken() -> None:
     ratio = check_sample_ratio({"control": 9_400, "treatment": 10_600}, EQUAL, 0.001)
-    assert ratio.is_broken
+    assert ratio.broken
     errors = (10_600 - 10_000) / (20_000 * 0.25) ** 0.5
     assert ratio.p_value == pytest.approx(2 * norm.sf(errors), rel=1e-6)
-    assert ratio.sentence().startswith(
-        "control 9,400 (47.0 %, asked for 50.0 %), treatment 10,600 (53.0 %, asked for 50.0 %); a working assignment"
+    assert ratio.sentence() == (
+        "control 9,400 (47.0%, expected 50.0%), treatment 10,600 (53.0%, expected 50.0%); p = 2.2e-17"
     )
-
-
-def test_five_users_tell_nothing() -> None:
-    ratio = check_sample_ratio({"control": 4, "treatment": 1}, EQUAL, 0.001)
-    assert not ratio.is_broken
-    assert ratio.sentence().endswith("a split at least this uneven 18 times in 100: nothing is wrong")
 
 
 def test_weights_are_in_any_unit() -> None:
@@ -34,25 +26,18 @@ def test_weights_are_in_any_unit() -> None:
     one = check_sample_ratio(counts, {"control": 80, "treatment": 20}, 0.001)
     other = check_sample_ratio(counts, {"control": 4, "treatment": 1}, 0.001)
     assert one.p_value == pytest.approx(other.p_value)
-    assert not one.is_broken
-    assert check_sample_ratio(counts, EQUAL, 0.001).is_broken
-
-
-@given(st.lists(st.integers(1, 10**6), min_size=2, max_size=5))
-def test_users_divided_exactly_as_asked_for_are_never_broken(counts: list[int]) -> None:
-    named = {f"v{n}": count for n, count in enumerate(counts)}
-    assert check_sample_ratio(named, {name: float(count) for name, count in named.items()}, 0.001).p_value == 1
+    assert not one.broken
+    assert check_sample_ratio(counts, EQUAL, 0.001).broken
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"),
+    ("weights", "found"),
     [
-        ({"control": 1.0}, "weights: are of control, but users are in control, treatment; give one weight for each"),
-        ({"control": 1.0, "treatment": 0.0}, "weights: treatment has 0; give numbers above 0."),
-        ({"control": float("nan"), "treatment": 1.0}, "weights: control has nan; give numbers above 0."),
+        ({"control": 1.0}, "control=1"),
+        ({"control": 1.0, "treatment": 0.0}, "control=1, treatment=0"),
+        ({"control": float("nan"), "treatment": 1.0}, "control=nan, treatment=1"),
     ],
 )
-def test_weights_that_cannot_be(weights: dict[str, float], message: str) -> None:
-    with pytest.raises(ConfigError, match=r"weights:") as error:
+def test_weights_that_cannot_be(weights: dict[str, float], found: str) -> None:
+    with pytest.raises(ConfigError, match=f"^weights: found {found}; give a number above 0 for each of control, treat"):
         check_sample_ratio({"control": 1, "treatment": 1}, weights, 0.001)
-    assert message in str(error.value)

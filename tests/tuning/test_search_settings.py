@@ -16,8 +16,8 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.metrics import Interval
 from firstday.tuning import search_settings as module
-from firstday.tuning.search import Comparison, Search, Trial
-from firstday.tuning.search_settings import Budget, compare_users, propose_first, reduce_holdout, search_settings
+from firstday.tuning.search import ColdScores, Search, Trial
+from firstday.tuning.search_settings import Budget, propose_first, reduce_holdout, search_settings
 from firstday.tuning.settings_to_try import Choice
 from tests.synthetic import SEED, brief_config
 
@@ -34,29 +34,14 @@ def test_the_first_proposals_are_the_start_and_some_that_move_a_few_settings(see
     assert propose_first(choices[:1], seed)[1] in ({"a": 0}, {"a": 2})
 
 
-def test_the_comparison_is_paired_by_user() -> None:
-    precision = np.array([[10.0, 12.0], [50.0, 52.0], [10.0, 12.0], [50.0, 52.0]])
-    found = compare_users(precision, np.array([4, 7, 4, 7]), (1, 2))
-    assert (found.n_users, found.seeds) == (2, (1, 2))
-    assert found.gain == Interval(2.0, 2.0, 2.0)
-    assert (found.start.mean, found.best.mean) == (30.0, 32.0)
-    assert found.start.low < 30 < found.start.high
-
-
-def test_at_most_so_many_users_are_learned_from_and_judge(
-    world: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = brief_config(training={"most_users": 50})
+def test_users_are_subsampled(world: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_VALIDATION", 7)
     monkeypatch.setattr(module, "MOST_COLD", 9)
-    reduced, cold = reduce_holdout(Holdout(world, split, world, split.cold), config)
-    assert [len(reduced.warm), len(reduced.validation), len(cold)] == [50, 7, 9]
-    assert set(cold.users) <= set(split.cold.users)
-    for cohort, whole in ((reduced.validation, split.validation), (cold, split.cold)):
-        rows = np.searchsorted(np.sort(whole.users), cohort.users)
-        at = np.argsort(whole.users)[rows]
-        assert (cohort.truth.lengths() == whole.truth.take(at).lengths()).all()
-        assert (cohort.day_one_size == whole.day_one_size[at]).all()
+    reduced, cold = reduce_holdout(Holdout(world, split, world, split.cold), SEED)
+    assert [len(reduced.validation), len(cold)] == [7, 9]
+    rows = np.flatnonzero(np.isin(split.cold.users, cold.users))
+    assert (cold.users == split.cold.users[rows]).all()
+    assert (cold.truth.lengths() == split.cold.truth.take(rows).lengths()).all()
 
 
 Run = Callable[..., Search]
@@ -75,7 +60,7 @@ class Judge:
         who, cohort = ("cold", task.cold) if on_cold else ("validation", task.split.validation)
         self.asked.append((settings, seed, who))
         self.progress = progress
-        return np.full(len(cohort), float(self.worth(settings, who)))
+        return float(self.worth(settings, who)) + np.arange(len(cohort)) % 5 - 2
 
 
 @pytest.fixture
@@ -104,7 +89,9 @@ def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(se
     assert found.best.precision == max(trial.precision for trial in found.trials) > 30
     assert found.is_gain
     assert found.comparison is not None
-    assert found.comparison.gain.mean == pytest.approx(found.best.precision - 30)
+    gain = float(len(found.best.settings))
+    assert found.comparison.gain == Interval(gain, gain, gain)  # paired by user
+    assert found.comparison.start.low < found.comparison.start.high
 
 
 def test_the_same_seed_and_number_of_trials_give_the_same_search(search: Run) -> None:
@@ -137,7 +124,7 @@ def test_a_trial_that_cannot_be_trained_counts_as_nothing(search: Run) -> None:
 
     said: list[str] = []
     found = search(Judge(fail_elsewhere), said.append, trials=3)
-    assert [trial.precision for trial in found.trials] == [30, 0, 0]
+    assert [trial.precision for trial in found.trials][1:] == [0, 0]
     assert said[0] == "Trial 1 counts as 0 %: embedding.dimensions: are too many."
 
 
@@ -174,7 +161,7 @@ def test_a_search_without_end_or_without_time_is_refused(search: Run) -> None:
     judge = Judge(others_are_better)
     with pytest.raises(ConfigError, match="neither a time nor a number of trials"):
         search(judge)
-    with pytest.raises(ConfigError, match=r"one training takes .* or more, so that .* minutes are too few"):
+    with pytest.raises(ConfigError, match=r"minutes are too few for 2 trials and their comparison"):
         search(judge, seconds=1e-6)
 
 
@@ -214,5 +201,5 @@ def test_edges_are_named(search: Run) -> None:
     settings = {"embedding.dimensions": 24, "embedding.als_confidence": 7.5}
     moved = replace(found, trials=(found.trials[0], Trial(1, settings, 99.0, 0.0, 1.0)))
     assert moved.at_edge == ("embedding.dimensions",)
-    comparison = Comparison((1,), 5, Interval(30, 29, 31), Interval(31, 30, 32), Interval(1, 0.5, 1.5))
-    assert replace(moved, comparison=comparison).to_json()["comparison"]["gain"] == {"mean": 1, "ci": [0.5, 1.5]}
+    comparison = ColdScores((1,), 5, Interval(30, 29, 31), Interval(31, 30, 32), Interval(1, 0.5, 1.5))
+    assert replace(moved, comparison=comparison).to_json()["comparison"]["gain"] == {"mean": 1, "ci": (0.5, 1.5)}

@@ -33,8 +33,7 @@ from firstday.experiment.experiment_tables import take_experiment
 from firstday.recommend.list_files import read_list_file
 
 BROKEN = 3
-"""The exit status where users are not divided as they should be."""
-LIST_COLUMNS = {"user_id": "user_id", "item_id": "item_id", "rank": "position"}
+"""Exit status on a sample ratio mismatch."""
 
 
 def experiment(
@@ -95,12 +94,12 @@ def experiment(
     )
     is_printed = write_json(results.to_json(), json_out)
     if report is not None:
-        write_page(report, render_experiment(results, chosen, command_line()))
+        write_page(report, render_experiment(results, command_line()))
     if not is_printed:
         print_experiment(results)
-    if results.sample_ratio.is_broken:
-        advice = "" if anyway else "; find the cause, or give --anyway to see numbers that cannot be trusted"
-        print_error(f"{name}: users are not divided as they should be: {results.sample_ratio.sentence()}{advice}.")
+    if results.sample_ratio.broken:
+        ratio = results.sample_ratio.sentence()
+        print_error(f"{name}: sample ratio mismatch: {ratio}; find the cause, or compare regardless with --anyway.")
         raise typer.Exit(BROKEN)
 
 
@@ -121,7 +120,7 @@ def parse_weights(text: str) -> dict[str, float]:
 
 
 def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
-    """Read lists as `firstday recommend --batch` writes them; users and items that the tables lack are passed over.
+    """Read lists as written by `firstday recommend --batch`; users and items missing from the tables are ignored.
 
     Parameters
     ----------
@@ -141,9 +140,9 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
         The file cannot be read, or lacks a column.
     """
     frame = read_list_file(path)
-    missing = [column for column in LIST_COLUMNS if column not in frame.columns]
+    missing = [column for column in ("user_id", "item_id", "rank") if column not in frame.columns]
     if missing:
-        raise ConfigError(f"{path}: has no column {missing[0]}; give lists as firstday recommend --batch writes them.")
+        raise ConfigError(f"{path}: has no column {missing[0]}; give lists written by firstday recommend --batch.")
     indexed = pl.DataFrame(
         {
             "user_ix": dataset.users.lookup(frame["user_id"]),
@@ -155,19 +154,19 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
 
 
 def print_experiment(results: ExperimentResults) -> None:
-    """Print what was found, as sentences and a table of everyone's outcomes."""
-    if results.sample_ratio.is_broken and not results.rows:
+    """Print the outcomes of all users as sentences and a table."""
+    if results.sample_ratio.broken and not results.everyone:
         return
     print_notes(results.notes)
-    if not results.sample_ratio.is_broken:
-        typer.echo(f"Users are divided as asked for: {results.sample_ratio.sentence()}.")
-    if results.rows:
-        title = f"Everyone whose window has ended, intervals of {100 * results.level:g} %"
-        table = tabulate_changes(results, results.of_everyone(), title)
-        names = ("outcome", "variant") if "variant" in table.columns else ("outcome",)
+    if not results.sample_ratio.broken:
+        typer.echo(f"Sample ratio as expected: {results.sample_ratio.sentence()}.")
+    if results.everyone:
+        title = f"All users whose window has ended, intervals of {100 * results.config.level:g} %"
+        table = tabulate_changes(results, results.everyone, title)
+        names = table.columns[: table.columns.index("users")]
         print_table(table.select(*names, "control", "treatment", "change"))
         print_table(table.select(*names, "at every look", "p"))
-    for sentence in results.sentences() or (results.say_waiting(),):
+    for sentence in results.sentences():
         typer.echo(sentence)
     for estimate in results.lists:
         typer.echo(estimate.sentence())

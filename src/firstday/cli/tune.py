@@ -22,17 +22,16 @@ from firstday.cli.options import (
     check_outputs,
     command_line,
     load_plugins,
+    need_libraries,
     open_tables,
     print_notes,
     read_settings,
     write_file,
     write_json,
 )
-from firstday.cli.printing import print_rows
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
-from firstday.errors import ConfigError, needs_extra
-from firstday.evaluation.plots import standalone
+from firstday.errors import ConfigError
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 from firstday.tuning.search import Search
@@ -93,12 +92,11 @@ def tune(
     if strategy is not None:
         find_strategy(strategy)
     picture = out.with_suffix(".svg") if picture is None else picture
-    if picture.suffix.lower() != ".svg":
-        raise ConfigError(f"{picture}: the picture is SVG; give it a name that ends in .svg.")
+    for target, ending in ((out, ".toml"), (picture, ".svg")):
+        if target.suffix.lower() != ending:
+            raise ConfigError(f"{target}: give it a name that ends in {ending}.")
     check_outputs(out, picture, json_out)
-    if picture.resolve() == out.resolve():
-        raise ConfigError(f"{out}: settings and picture cannot be one file; give a name that ends in .toml.")
-    render_settings(Config(), ())  # what writes settings is there
+    need_libraries("tuning", "tune", "optuna", "tomli_w")
     dataset, settings = open_tables(tables, path, config, overrides, seed, protocol, drop_bad_rows)
     minutes = MINUTES if minutes is None and trials is None else minutes
     budget = Budget(math.inf if minutes is None else 60 * minutes, trials, seeds, began)
@@ -113,94 +111,52 @@ def tune(
             say=lambda sentence: typer.echo(sentence, err=True),
         )
     base = read_settings(tables, config, overrides)  # what else the command line says is of this search alone
-    start = str(config) if config is not None else "the defaults" if base == Config() else f"the preset of {tables}"
     chosen = base.override(search.best.settings) if search.is_gain else base
-    sentences = tell_search(search, dataset.name, start)
-    comments = (f"Written by: {command_line()}", *sentences, tell_result(search, start))
+    sentences = describe_search(search, dataset.name)
+    comments = (f"Written by: {command_line()}", *sentences)
     write_file(out, render_settings(chosen, comments))
-    write_file(picture, standalone(plot_search(search)))
+    plot_search(search, picture)
     write_left_out(left_out_beside(out), dataset.left_out)
     if write_json({"dataset": dataset.name, **search.to_json()}, json_out):
         return
     print_notes(search.notes)
     typer.echo("\n".join(sentences))
-    if best := search.best.settings:
-        rows = [
-            (choice.name, write_value(choice.values[choice.start]), write_value(best[choice.name]))
-            for choice in search.choices
-            if choice.name in best
-        ]
-        print_rows("Settings of the best trial", ("setting", start, "best"), rows)
-    typer.echo(tell_result(search, start))
     if search.is_gain and search.at_edge:
         typer.echo(
-            f"At the edge of what was tried: {', '.join(search.at_edge)}. Another search with --config {out} goes on "
-            "from there."
+            f"At the edge of their range: {', '.join(search.at_edge)}. To continue from there, search again with "
+            f"--config {out}."
         )
-    typer.echo(f"Settings: {out}   What was tried: {picture}")
+    typer.echo(f"Settings: {out}   Plot: {picture}")
     if search.is_gain:
         typer.echo(f"Next: firstday train {tables} --config {out} --out model")
 
 
 def render_settings(config: Config, comments: Iterable[str]) -> str:
-    """Write what differs from the defaults as TOML, below comments.
+    """Write what differs from the defaults as TOML, below comments."""
+    import tomli_w
 
-    Raises
-    ------
-    MissingExtraError
-        The library that writes TOML is not installed.
-    """
-    with needs_extra("tuning", "tune"):
-        import tomli_w
     head = "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
     return f"{head}\n{tomli_w.dumps(config.model_dump(exclude_defaults=True))}".strip() + "\n"
 
 
-def tell_search(search: Search, name: str, start: str) -> tuple[str, ...]:
-    """Return sentences on what was tried, on whom.
-
-    Parameters
-    ----------
-    search
-        What was tried.
-    name
-        Of the tables.
-    start
-        What it started from, in words.
-    """
-    ended = {
-        "time": "",
-        "trials": "",
-        "repeats": ", until nothing new was proposed",
-        "interruption": ", until it was interrupted",
-    }[search.ended_by]
-    return (
-        f"{name}: {len(search.trials)} trials in {search.seconds / 60:.1f} minutes{ended}; lists of "
-        f"{search.strategy}, protocol {search.protocol}.",
-        f"Learned from {search.n_warm:,} warm users, judged by {search.n_validation:,} validation users: "
-        f"P@{search.start.recommend.k} {search.trials[0].precision:.2f} % with {start}, {search.best.precision:.2f} % "
-        "with the best trial.",
-    )
-
-
-def tell_result(search: Search, start: str) -> str:
-    """Return a sentence on what was gained over the start, and what to do.
-
-    Parameters
-    ----------
-    search
-        What was tried.
-    start
-        What it started from, in words.
-    """
+def describe_search(search: Search, name: str) -> list[str]:
+    """Summarise a search on the tables of some name, and what to do."""
+    start, best, k = search.trials[0], search.best, search.start.recommend.k
+    changes = ", ".join(f"{setting} {write_value(value)}" for setting, value in best.settings.items())
+    sentences = [
+        f"{name}: {len(search.trials)} trials in {search.seconds / 60:.1f} minutes (ended by {search.ended_by}); lists "
+        f"of {search.strategy}, protocol {search.protocol}.",
+        f"Trained on {search.n_warm:,} warm users; P@{k} of {search.n_validation:,} validation users: "
+        f"{start.precision:.2f} % at the start, {best.precision:.2f} % in the best trial ({changes or 'the start'}).",
+    ]
     compared = search.comparison
     if compared is None:
-        return f"No trial was better for validation users than {start}: keep {start}."
-    figures = (
-        f"On {compared.n_users:,} users who took no part, {len(compared.seeds)} training(s) of each: "
-        f"{compared.start.mean:.2f} % with {start}, {compared.best.mean:.2f} % with the best, "
-        f"{compared.gain.mean:+.2f} [{compared.gain.low:+.2f}, {compared.gain.high:+.2f}] (95 % interval)"
-    )
-    if search.is_gain:
-        return f"{figures}: a gain beyond chance."
-    return f"{figures}: no gain beyond chance; keep {start}."
+        return [*sentences, "No trial was better on validation users: keep the starting settings."]
+    gain = compared.gain
+    verdict = "a significant gain" if search.is_gain else "not significant, keep the starting settings"
+    return [
+        *sentences,
+        f"P@{k} of {compared.n_users:,} test users, {len(compared.seeds)} training run(s) each: "
+        f"{compared.start.mean:.2f} % at the start, {compared.best.mean:.2f} % with the best settings; gain "
+        f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] (95 % interval): {verdict}.",
+    ]

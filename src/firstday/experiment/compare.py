@@ -3,112 +3,97 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from firstday.config import ExperimentConfig
 from firstday.errors import needs_extra
-from firstday.experiment.always_valid import USERS_FOR_EVERY_LOOK, count_errors
-from firstday.metrics import Interval
+from firstday.experiment.covariate import USERS_FOR_COVARIATE
+from firstday.experiment.outcomes import Outcome
 
-if TYPE_CHECKING:
-    from tea_tasting.aggr import Aggregates
-
-USUAL_POWER = 0.8
-COVARIATES = {"numer_covariate": "numerator_covariate", "denom_covariate": "denominator_covariate"}
-COLUMNS = {"numer": "numerator", "denom": "denominator", **COVARIATES}
-"""Columns of the user table by tea-tasting parameter."""
-
-
-@dataclass(frozen=True)
-class Power:
-    """Power of an experiment at its current sample size, for one look.
-
-    Parameters
-    ----------
-    effect
-        Relative change, as a fraction.
-    power
-        Probability of detecting `effect`.
-    smallest_effect
-        Relative change detected with a power of 0.8.
-    """
-
-    effect: float
-    power: float
-    smallest_effect: float
+USERS_FOR_EVERY_LOOK = 100
+"""Minimum users per variant: the intervals rest on the central limit theorem."""
+Ends = tuple[float, float]
+"""Bounds of an interval."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An outcome of a treatment compared with the control.
+    """An outcome of a variant compared with the control, with the names of the JSON; None where a figure is undefined.
 
     Parameters
     ----------
-    n_control, n_treatment
+    users_control, users_variant
         Number of users.
-    control, treatment
+    control, value_of_variant
         Outcome of each variant, adjusted by the covariate if there is one.
     difference
-        Treatment minus control, with a fixed-horizon interval. The ends are NaN if there is no variance.
-    ratio
-        Treatment divided by control; None unless the control is positive.
-    difference_always, ratio_always
-        The same with always-valid intervals; None if there are too few users.
+        Variant minus control.
+    difference_ci, difference_always_ci
+        Fixed-horizon interval, and always-valid interval if there are enough users; None without variance.
+    ratio, ratio_ci, ratio_always_ci
+        Variant divided by control; None unless both are positive.
     p_value
-        Two-sided p-value for one look; NaN if there is no variance.
-    unadjusted
+        Two-sided p-value for one look; None without variance.
+    unadjusted_difference, unadjusted_difference_ci
         Difference without the covariate; None if there is no covariate.
-    power
-        None if not requested, or if there is no variance.
+    effect, power, smallest_effect
+        Relative change, as a fraction, the probability of detecting it at the current sample size, and the relative
+        change detected with a power of 0.8; None if not requested.
     """
 
-    n_control: int
-    n_treatment: int
+    users_control: int
+    users_variant: int
     control: float
-    treatment: float
-    difference: Interval
-    ratio: Interval | None
-    difference_always: Interval | None
-    ratio_always: Interval | None
-    p_value: float
-    unadjusted: Interval | None = None
-    power: Power | None = None
+    value_of_variant: float
+    difference: float
+    difference_ci: Ends | None = None
+    difference_always_ci: Ends | None = None
+    ratio: float | None = None
+    ratio_ci: Ends | None = None
+    ratio_always_ci: Ends | None = None
+    p_value: float | None = None
+    unadjusted_difference: float | None = None
+    unadjusted_difference_ci: Ends | None = None
+    effect: float | None = None
+    power: float | None = None
+    smallest_effect: float | None = None
 
     @property
     def is_always_clear(self) -> bool:
         """Whether the always-valid interval excludes zero."""
-        always = self.difference_always
-        return always is not None and (always.low > 0 or always.high < 0)
+        low, high = self.difference_always_ci or (0.0, 0.0)
+        return low > 0 or high < 0
 
 
 def compare(
     users: pl.DataFrame,
     control: str,
     treatment: str,
+    outcome: Outcome,
+    config: ExperimentConfig,
     *,
-    level: float = 0.95,
-    planned_users: int = 10_000,
-    effect: float | None = None,
+    has_power: bool = False,
 ) -> Comparison | None:
     """Compare two variants with tea-tasting: Welch's test, the delta method for ratios, CUPED with a covariate.
 
     Parameters
     ----------
     users
-        One row per user: `variant` and `numerator`; `denominator` if the outcome is a ratio of sums instead of a mean
-        over users; `numerator_covariate` and `denominator_covariate`, known or predicted before the assignment.
+        One row per user: `variant`, the columns of the outcome, and optionally their covariates, such as
+        ``items_used_covariate``, known or predicted before the assignment.
     control, treatment
         Names of two variants.
-    level
-        Confidence level.
-    planned_users
-        Users of both variants at which always-valid intervals are narrowest; fixed before the start.
-    effect
-        Relative change for which to compute the power, as a fraction of the control's outcome.
+    outcome
+        The outcome: a ratio of sums, or a mean over users if it has no denominator.
+    config
+        Confidence level, planned users, and the effect whose power is computed.
+    has_power
+        Whether to compute the power.
 
     Returns
     -------
@@ -128,71 +113,74 @@ def compare(
     with needs_extra("an experiment's report", "experiment"):
         from tea_tasting.aggr import read_aggregates
         from tea_tasting.metrics import RatioOfMeans
-    columns: dict[str, Any] = {option: column for option, column in COLUMNS.items() if column in users.columns}
-    metrics: list[Any] = [RatioOfMeans(**columns, confidence_level=level, use_t=use_t) for use_t in (True, False)]
-    parts = (
-        users.filter(pl.col("variant") == name) for name in (control, treatment)
-    )  # Polars does not fix the order in which it sums groups
-    both: list[Any] = [read_aggregates(part, None, **metrics[0].aggr_cols._asdict()) for part in parts]
-    if any(of.count() < 2 or of.mean(columns.get("denom")) <= 0 for of in both):
+    # Polars does not fix the order in which it sums groups.
+    variants = [users.filter(pl.col("variant") == name) for name in (control, treatment)]
+    plain: dict[str, Any] = {"numer": outcome.name, "denom": outcome.denominator}
+    covariates = {f"{part}_covariate": f"{column}_covariate" for part, column in plain.items()}
+    columns = plain | {part: column for part, column in covariates.items() if column in users.columns}
+    if "numer_covariate" not in columns or sum(map(len, variants)) < USERS_FOR_COVARIATE:
+        columns = plain
+    metric: Any = RatioOfMeans(**columns, confidence_level=config.level)
+    both: list[Any] = [read_aggregates(variant, None, **metric.aggr_cols._asdict()) for variant in variants]
+    if any(of.count() < 2 or of.mean(outcome.denominator) <= 0 for of in both):
         return None
     with np.errstate(invalid="ignore", divide="ignore"):  # the variance may be zero
-        welch, normal = (metric.analyze_aggregates(*both) for metric in metrics)
-    difference = Interval(welch.effect_size, welch.effect_size_ci_lower, welch.effect_size_ci_upper)
-    ratio = None
-    if welch.control > 0 and welch.treatment > 0:
-        found = welch.rel_effect_size, welch.rel_effect_size_ci_lower, welch.rel_effect_size_ci_upper
-        ratio = Interval(*(1 + value for value in found))
-    comparison = Comparison(
-        n_control=both[0].count(),
-        n_treatment=both[1].count(),
-        control=welch.control,
-        treatment=welch.treatment,
-        difference=difference,
-        ratio=ratio,
-        difference_always=None,
-        ratio_always=None,
-        p_value=welch.pvalue,
-        power=None if effect is None else _solve_power(both[0], both[1], columns, level, effect),
-    )
-    if min(of.count() for of in both) >= USERS_FOR_EVERY_LOOK and not math.isnan(difference.low):
-        comparison = _add_every_look(comparison, normal, level, planned_users)
-    if "numer_covariate" in columns:
-        plain = compare(users.drop(COVARIATES.values(), strict=False), control, treatment, level=level)
-        comparison = replace(comparison, unadjusted=None if plain is None else plain.difference)
-    return comparison
+        normal, unadjusted, found = (
+            RatioOfMeans(**names, confidence_level=config.level, use_t=use_t).analyze_aggregates(*both)
+            for names, use_t in ((columns, False), (plain, True), (columns, True))
+        )
+    figures: dict[str, Any] = {"difference_ci": _ends(found, "effect_size")}
+    counts = [of.count() for of in both]
+    if found.control > 0 and found.treatment > 0:
+        figures |= {"ratio": 1 + found.rel_effect_size, "ratio_ci": _ends(found, "rel_effect_size", 1)}
+    if columns != plain:
+        ends = _ends(unadjusted, "effect_size")
+        figures |= {"unadjusted_difference": unadjusted.effect_size, "unadjusted_difference_ci": ends}
+    if figures["difference_ci"] is not None:
+        figures["p_value"] = found.pvalue
+        if min(counts) >= USERS_FOR_EVERY_LOOK:
+            times = count_errors(sum(counts), config) / NormalDist().inv_cdf((1 + config.level) / 2)
+            figures |= _widen(normal, times, figures.get("ratio"))
+        if has_power and unadjusted.control > 0:
+            effect = config.effect * unadjusted.control
+            options = {"effect_size": effect, "alpha": 1 - config.level, "ratio": counts[1] / counts[0]}
+            metric = RatioOfMeans(**columns, **options, use_t=False)  # with few users, the t distribution has no result
+            power, least = (
+                metric.solve_power_from_aggregates(both[0] + both[1], what)[0] for what in ("power", "effect_size")
+            )
+            least_effect = least.effect_size / unadjusted.control
+            figures |= {"effect": config.effect, "power": power.power, "smallest_effect": least_effect}
+    return Comparison(counts[0], counts[1], found.control, found.treatment, found.effect_size, **figures)
 
 
-def _add_every_look(comparison: Comparison, normal: Any, level: float, planned_users: int) -> Comparison:
-    """Add always-valid intervals, which are wider than those of the normal distribution."""
-    n_users = comparison.n_control + comparison.n_treatment
-    wider = count_errors(n_users, planned_users, level) / NormalDist().inv_cdf((1 + level) / 2)
-    half = wider * (normal.effect_size_ci_upper - normal.effect_size_ci_lower) / 2
-    mean, ratio = comparison.difference.mean, comparison.ratio
-    difference_always, ratio_always = Interval(mean, mean - half, mean + half), None
+def _ends(found: Any, name: str, start: float = 0) -> Ends | None:
+    """Return the interval of a result of tea-tasting; None without variance."""
+    low, high = getattr(found, f"{name}_ci_lower"), getattr(found, f"{name}_ci_upper")
+    return None if math.isnan(low) else (start + low, start + high)
+
+
+def _widen(normal: Any, times: float, ratio: float | None) -> dict[str, Ends]:
+    """Return always-valid intervals: those of the normal distribution, made wider."""
+    half = times * (normal.effect_size_ci_upper - normal.effect_size)
+    intervals = {"difference_always_ci": (normal.effect_size - half, normal.effect_size + half)}
     if ratio is not None:
-        times = ((1 + normal.rel_effect_size_ci_upper) / ratio.mean) ** wider
-        ratio_always = Interval(ratio.mean, ratio.mean / times, ratio.mean * times)
-    return replace(comparison, difference_always=difference_always, ratio_always=ratio_always)
+        factor = ((1 + normal.rel_effect_size_ci_upper) / ratio) ** times
+        intervals["ratio_always_ci"] = (ratio / factor, ratio * factor)
+    return intervals
 
 
-def _solve_power(
-    control: Aggregates, treatment: Aggregates, columns: dict[str, Any], level: float, effect: float
-) -> Power | None:
-    """Return the power at the current sample size; None if there is no variance."""
-    from tea_tasting.metrics import RatioOfMeans
+def count_errors(n_users: int, config: ExperimentConfig) -> float:
+    """Return the half-width of an always-valid interval, in standard errors, for the users of both variants so far.
 
-    total = control + treatment
-    mean = control.mean("numerator") / control.mean(columns.get("denom"))
-    if not (mean > 0 and total.var("numerator") > 0):
-        return None
-    metric: Any = RatioOfMeans(
-        **columns,
-        effect_size=effect * mean,
-        alpha=1 - level,
-        power=USUAL_POWER,
-        use_t=False,  # with few users, the t distribution gives no number
-        ratio=treatment.count() / control.count(),
-    )
-    power, smallest = (metric.solve_power_from_aggregates(total, what)[0] for what in ("power", "effect_size"))
-    return Power(effect, power.power, smallest.effect_size / mean)
+    It is narrowest at the planned users of both variants, which must be fixed before the start.
+
+    References
+    ----------
+    I. Waudby-Smith, D. Arbour, R. Sinha, E. Kennedy, A. Ramdas, "Time-uniform central limit theory and asymptotic
+    confidence sequences", Annals of Statistics 52 (2024): the Gaussian mixture, with their approximation of the
+    parameter that is optimal at one sample size; after S. Howard, A. Ramdas, J. McAuliffe, J. Sekhon, "Time-uniform,
+    nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49 (2021).
+    """
+    twice_log = -2 * math.log(1 - config.level)
+    seen = n_users * (twice_log + math.log(twice_log + 1)) / config.planned_users
+    return math.sqrt(2 * (seen + 1) / seen * math.log(math.sqrt(seen + 1) / (1 - config.level)))

@@ -30,21 +30,17 @@ def encode_known(users: pl.DataFrame) -> np.ndarray:
     numpy.ndarray
         float64, shape (n_users, n_columns). Columns are standardised; constant columns are dropped.
     """
-    columns: list[np.ndarray] = []
-    for name in users.columns:
-        values = users[name]
-        if name == "known_before":
-            columns.append(np.log1p(values.to_numpy()))
-        elif name == "age":
-            years = values.cast(pl.Float64)
-            mean = years.mean()
-            if mean is not None:
-                columns += [years.fill_null(mean).to_numpy(), (years.fill_null(mean) ** 2).to_numpy()]
-                columns.append(years.is_null().to_numpy())
+    columns: list[pl.Series] = []
+    for values in users:
+        if values.name == "known_before":
+            columns.append(values.log1p())
+        elif values.name == "age":
+            years = values.cast(pl.Float64).fill_null(strategy="mean")
+            columns += [years, years**2, values.is_null()]
         else:
             counts = values.value_counts().filter(pl.col("count") >= LEAST_OF_VALUE)
-            columns += [(values.eq_missing(value)).to_numpy() for value in counts[name].sort().to_list()]
-    matrix = np.column_stack(columns).astype(np.float64) if columns else np.empty((users.height, 0))
+            columns += [values.eq_missing(value) for value in counts[values.name].sort()]
+    matrix = np.column_stack([column.to_numpy() for column in columns]).astype(np.float64)
     spread = matrix.std(axis=0)
     varied = spread > 1e-12
     standard: np.ndarray = (matrix[:, varied] - matrix[:, varied].mean(axis=0)) / spread[varied]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import datetime, timedelta
 
-import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset
@@ -15,11 +13,9 @@ from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.errors import DataError
 from firstday.experiment.experiment_results import COHORT, EVERYONE
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-AGE_BANDS = (18, 25, 35, 45, 55)
-"""Lower bound of each age band except the first, in years."""
-TAKEN_NAMES = (EVERYONE, COHORT, "age", "known_before")
-"""Reserved names: profile columns of these names are renamed to ``users.NAME``."""
+UNKNOWN = "unknown"
+RESERVED_NAMES = (EVERYONE, COHORT, "age", "known_before")
+"""Profile columns of these names are renamed to ``users.NAME``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +32,7 @@ class ExperimentTables:
         One row per user, ordered by `user_ix`: `user_ix`, `user_id` (text), `variant`, `assigned_at`, `cohort` (the
         registration week, such as ``2026-W07``, or the week of the assignment if that is unknown).
     groups
-        Profile columns in the same order, as text, and `age` in years; null if unknown.
+        Profile columns in the same order, as text, and `age` in years, null if unknown.
     uses, shown
         Interactions and impressions of these users for `firstday.experiment.outcomes.outcomes_of`, from `place_uses`.
         `shown` also has the columns `list_id`, `position`, `propensity`, `policy`, `is_used` and `used_at` of
@@ -54,7 +50,11 @@ class ExperimentTables:
     uses: pl.DataFrame
     shown: pl.DataFrame | None
     until: datetime
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
+
+    def ended(self, days: float) -> pl.Series:
+        """Return a mask of users whose window of this length has ended."""
+        return self.assigned["assigned_at"] + timedelta(days=days) <= self.until
 
 
 def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: Collection[str]) -> ExperimentTables:
@@ -66,42 +66,34 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
         There are no assignments, none of this experiment, or no timestamps.
     """
     if dataset.events.last is None:
-        raise DataError("interactions.timestamp: no interaction has a time; add when each was done.")
+        raise DataError("interactions.timestamp: missing in all rows; add the time of each interaction.")
     assigned, notes = _take_assigned(dataset, name)
     user_ix = assigned["user_ix"]
-    signals = [
-        {"pair": code, "is_use": signal in use, "is_like": signal in like}
-        for code, (signal, entity) in enumerate(dataset.events.pairs)
-        if entity == ITEM and (signal in use or signal in like)
-    ]
-    kinds = pl.DataFrame(signals, schema={"pair": pl.UInt16, "is_use": pl.Boolean, "is_like": pl.Boolean})
-    columns = ("user_ix", "timestamp", "is_use", "is_like")
-    of_items = (frame.join(kinds, on="pair").select(*columns, item_ix="target_ix") for frame in dataset.events.frames())
-    uses = _take_timed(of_items, user_ix, "uses of these users", notes)
+
+    def is_one_of(signals: Collection[str]) -> pl.Expr:
+        pairs = enumerate(dataset.events.pairs)
+        return pl.col("pair").is_in([code for code, (signal, entity) in pairs if entity == ITEM and signal in signals])
+
+    kinds = {"is_use": is_one_of(use), "is_like": is_one_of(like)}
+    of_items = (
+        frame.filter(pl.any_horizontal(kinds.values())).select("user_ix", "timestamp", item_ix="target_ix", **kinds)
+        for frame in dataset.events.frames()
+    )
+    uses = _take_timed(of_items, user_ix, "uses", notes)
+    until = pl.Series([dataset.events.last]).cast(UTC_MICROSECONDS).item()
     shown = None
     if dataset.impressions is not None:
-        rows = _take_timed(dataset.impressions.frames(), user_ix, "rows of what was shown", notes)
-        shown = rows if rows.height else None
-    until = EPOCH + timedelta(microseconds=dataset.events.last)
+        shown = _take_timed(dataset.impressions.frames(), user_ix, "impressions", notes)
+        shown = shown if shown.height else None
     if shown is not None:
-        shown = shown.with_columns(
-            position=pl.when(pl.col("position") > 0).then("position"), propensity=pl.col("propensity").fill_nan(None)
-        )
         until = max(until, shown.select(pl.max("timestamp")).item())
         uses, shown, n_placed = place_uses(uses, shown)
         if n_placed:
             notes.append(
-                f"interactions.timestamp: {n_placed:,} uses of these users carry the list_id of what was shown after "
-                "them, since clients' clocks are slow; the time of the list stands for theirs."
+                f"interactions.timestamp: {n_placed:,} uses precede the list whose list_id they carry, since clients' "
+                "clocks are slow; the time of the list replaces theirs."
             )
-    n_later = (assigned["assigned_at"] > until).sum()
-    if n_later:
-        notes.append(
-            f"assignments.assigned_at: {n_later:,} users were assigned after the last interaction "
-            f"({until:%Y-%m-%d %H:%M} UTC), so that nothing is known of what they did."
-        )
-    groups = _take_groups(dataset, user_ix.to_numpy())
-    return ExperimentTables(name, dataset.name, assigned, groups, uses, shown, until, tuple(notes))
+    return ExperimentTables(name, dataset.name, assigned, _take_groups(dataset, user_ix), uses, shown, until, notes)
 
 
 def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]]:
@@ -111,47 +103,45 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
         raise DataError(
             "assignments: the table is missing; add user_id, experiment, variant and assigned_at, as a service exports."
         )
-    assigned = assignments.filter(pl.col("experiment") == name).sort("user_ix")
-    n_assigned = assigned.height
-    if not n_assigned:
-        names = ", ".join(assignments["experiment"].unique().sort().to_list())
-        raise DataError(f"assignments: have no experiment {name!r}; choose of {names}.")
-    user_ix = assigned["user_ix"]
-    registered_us = np.full(n_assigned, -1)
-    if dataset.registered_at is not None:
-        registered_us = dataset.registered_at[user_ix.to_numpy()]
-    registered_at = pl.Series(registered_us).set(pl.Series(registered_us < 0), None).cast(UTC_MICROSECONDS)
-    n_unknown = assigned["assigned_at"].null_count()
-    assigned = assigned.with_columns(
-        user_id=pl.Series([str(dataset.users[ix]) for ix in user_ix.to_list()], dtype=pl.String),
-        assigned_at=pl.coalesce("assigned_at", registered_at),
-        cohort=pl.coalesce(registered_at, "assigned_at").dt.strftime("%G-W%V"),
-        is_old=pl.col("assigned_at") - registered_at > timedelta(days=1),
-    ).filter(pl.col("assigned_at").is_not_null())
+    found = assignments.filter(pl.col("experiment") == name).sort("user_ix")
+    if not found.height:
+        names = ", ".join(assignments["experiment"].unique().sort())
+        raise DataError(f"assignments: there is no experiment {name!r}; choose one of {names}.")
+    user_ix = found["user_ix"].to_numpy()
+    registered_us = -1 if dataset.registered_at is None else pl.Series(dataset.registered_at[user_ix])
+    registered_at = pl.when(pl.col("registered_us") >= 0).then("registered_us").cast(UTC_MICROSECONDS)
+    assigned = (
+        found.with_columns(user_id=dataset.users.take(user_ix).cast(pl.String), registered_us=registered_us)
+        .with_columns(
+            assigned_at=pl.coalesce("assigned_at", registered_at),
+            cohort=pl.coalesce(registered_at, "assigned_at").dt.strftime("%G-W%V"),
+            is_old=pl.col("assigned_at") - registered_at > timedelta(days=1),
+        )
+        .drop_nulls("assigned_at")
+    )
     if not assigned.height:
         raise DataError(
-            f"assignments.assigned_at: none of the {n_assigned:,} users of {name} has a time, nor users.registered_at; "
+            f"assignments.assigned_at: missing for all {found.height:,} users of {name}, as is users.registered_at; "
             "add when each was assigned."
         )
     notes = []
-    if n_unknown:
+    if n_unknown := found["assigned_at"].null_count():
         notes.append(
-            f"assignments.assigned_at: {n_unknown:,} users have none; their registration stands for it, and "
-            f"{n_assigned - assigned.height:,} without either are left out."
+            f"assignments.assigned_at: missing for {n_unknown:,} users; their registration time replaces it, and "
+            f"{found.height - assigned.height:,} users without either are excluded."
         )
-    n_old = assigned["is_old"].sum()
-    if n_old:
+    if n_old := assigned["is_old"].sum():
         notes.append(
-            f"assignments.assigned_at: {n_old:,} users were assigned more than a day after they registered; they are "
-            "not new, and assigning at registration keeps them out."
+            f"assignments.assigned_at: {n_old:,} users were assigned more than a day after registration, so they are "
+            "not new; assign users when they register to exclude such users."
         )
-    return assigned.drop("experiment", "is_old"), notes
+    return assigned.select("user_ix", "user_id", "variant", "assigned_at", "cohort"), notes
 
 
-def _take_groups(dataset: Dataset, user_ix: np.ndarray) -> pl.DataFrame:
+def _take_groups(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame:
     groups = {
-        f"users.{name}" if name in TAKEN_NAMES else name: pl.Series(
-            [group.values[code] if code >= 0 else None for code in group.codes[user_ix]], dtype=pl.String
+        f"users.{name}" if name in RESERVED_NAMES else name: pl.Series(group.codes[user_ix]).replace_strict(
+            dict(enumerate(group.values)), default=UNKNOWN, return_dtype=pl.String
         )
         for name, group in dataset.groups.items()
     }
@@ -163,11 +153,10 @@ def _take_groups(dataset: Dataset, user_ix: np.ndarray) -> pl.DataFrame:
 
 def _take_timed(frames: Iterable[pl.DataFrame], user_ix: pl.Series, what: str, notes: list[str]) -> pl.DataFrame:
     """Return the users' rows with timestamps; append a note on how many lack one."""
-    rows = pl.concat([frame.filter(pl.col("user_ix").is_in(user_ix.implode())) for frame in frames])
-    timed = rows.filter(pl.col("timestamp").is_not_null())
-    if timed.height < rows.height:
-        notes.append(f"interactions.timestamp: {rows.height - timed.height:,} {what} have no time and are left out.")
-    return timed
+    rows = pl.concat(frame.filter(pl.col("user_ix").is_in(user_ix.implode())) for frame in frames)
+    if n_without := rows["timestamp"].null_count():
+        notes.append(f"interactions.timestamp: {n_without:,} {what} without a time are excluded.")
+    return rows.drop_nulls("timestamp")
 
 
 def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
@@ -190,32 +179,13 @@ def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, p
         Number of uses moved.
     """
     slow = shown.filter(pl.col("is_used") & (pl.col("used_at") < pl.col("timestamp")))
-    if not slow.height:
-        return uses, shown, 0
     slow = slow.select("user_ix", "item_ix", "used_at", shown_at="timestamp").sort("used_at", "shown_at")
     placed = uses.sort("timestamp", maintain_order=True).join_asof(
-        slow,
-        left_on="timestamp",
-        right_on="used_at",
-        by=["user_ix", "item_ix"],
-        strategy="backward",
-        check_sortedness=False,
+        slow, left_on="timestamp", right_on="used_at", by=["user_ix", "item_ix"], check_sortedness=False
     )
-    is_early = (placed["shown_at"] > placed["timestamp"]).fill_null(value=False)
-    timestamp = placed["timestamp"].zip_with(~is_early, placed["shown_at"])
+    later = pl.when(pl.col("used_at").is_not_null()).then(pl.max_horizontal("used_at", "timestamp"))
     return (
-        placed.with_columns(timestamp.alias("timestamp")).select(uses.columns),
-        shown.with_columns(
-            used_at=pl.when(pl.col("used_at").is_not_null()).then(pl.max_horizontal("used_at", "timestamp"))
-        ),
-        int(is_early.sum()),
+        placed.with_columns(timestamp=pl.max_horizontal("timestamp", "shown_at")).select(uses.columns),
+        shown.with_columns(used_at=later),
+        placed.filter(pl.col("shown_at") > pl.col("timestamp")).height,
     )
-
-
-def age_bands(ages: pl.Series) -> pl.Series:
-    """Return the age band of each age as text, such as ``25-34``; null if unknown."""
-    labels = [f"under {AGE_BANDS[0]}"]
-    labels += [f"{low}-{high - 1}" for low, high in pairwise(AGE_BANDS)]
-    labels.append(f"{AGE_BANDS[-1]}+")
-    places = np.searchsorted(np.array(AGE_BANDS), ages.fill_null(0).to_numpy(), side="right")
-    return pl.Series([labels[place] for place in places.tolist()], dtype=pl.String).set(ages.is_null(), None)

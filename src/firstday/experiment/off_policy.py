@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
 import polars as pl
 
-from firstday.metrics import Interval
+from firstday.config import ExperimentConfig
 
 LEAST_WEIGHT = 0.9
 """Minimum mean importance weight. It is 1 if the logging policies could have shown every listed item, else lower."""
@@ -16,7 +15,7 @@ LEAST_WEIGHT = 0.9
 
 @dataclass(frozen=True)
 class ListsEstimate:
-    """Off-policy estimate for the first positions of some lists.
+    """Off-policy estimate for the first positions of some lists, with the names of the JSON.
 
     Parameters
     ----------
@@ -34,11 +33,11 @@ class ListsEstimate:
         Effective sample size at the last of these positions (position 1 if refused).
     mean_weight
         Mean importance weight at the same position; 1 is expected.
-    used_of_lists
+    used_of_lists, used_of_lists_ci
         Estimated share of the listed items at these positions that would be used, with an interval over users; None if
         refused.
     used_of_shown
-        The same share of the logged impressions (position 1 if refused), for the same users.
+        The same share of the logged impressions (position 1 if refused), for the same users; None without users.
     refusal
         Why there is no estimate, or none for deeper positions; None if it covers all positions.
     """
@@ -50,27 +49,25 @@ class ListsEstimate:
     matches: int
     effective_users: float
     mean_weight: float
-    used_of_lists: Interval | None
-    used_of_shown: float
+    used_of_lists: float | None
+    used_of_lists_ci: tuple[float, float] | None
+    used_of_shown: float | None
     refusal: str | None
 
     def sentence(self) -> str:
         """Summarise the estimate, or why there is none."""
-        share = self.used_of_lists
-        if share is None:
+        if self.used_of_lists is None or self.used_of_lists_ci is None:
             return f"lists {self.name}: no estimate: {self.refusal}."
-        places = f" in the first {self.places} of {self.places_of_lists} places" if self.refusal else ""
-        further = f" Of further places nothing is told: {self.refusal}." if self.refusal else ""
+        low, high = self.used_of_lists_ci
+        further = f" Deeper ranks are not covered: {self.refusal}." if self.refusal else ""
         return (
-            f"lists {self.name}: {100 * share.mean:.2f} % of what they show{places} would have been used "
-            f"({100 * share.low:.2f} to {100 * share.high:.2f}); of what was shown to these users"
-            f"{' there' if places else ''}, {100 * self.used_of_shown:.2f} %.{further}"
+            f"lists {self.name}: {self.used_of_lists:.2%} of the items in the first {self.places} of "
+            f"{self.places_of_lists} ranks would have been used ({low:.2%} to {high:.2%}); of the items shown there, "
+            f"{self.used_of_shown:.2%} were.{further}"
         )
 
 
-def estimate_lists(
-    name: str, shown: pl.DataFrame, lists: pl.DataFrame, *, least_users: float, level: float
-) -> ListsEstimate:
+def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: ExperimentConfig) -> ListsEstimate:
     """Estimate the use of lists by self-normalised inverse propensity weighting, position by position from the top.
 
     A logged impression counts if the list matches it at this position and at all positions above. Its weight is the
@@ -89,10 +86,8 @@ def estimate_lists(
         propensities are 1) are left out: they say nothing about other lists.
     lists
         Each user's list: `user_ix`, `item_ix`, `position`.
-    least_users
-        Minimum effective users per position.
-    level
-        Confidence level.
+    config
+        Minimum effective users per position, and confidence level.
 
     References
     ----------
@@ -101,65 +96,74 @@ def estimate_lists(
     counterfactual learning", NeurIPS 2015. Effective sample size: L. Kish, "Survey sampling", 1965: (sum of
     weights)^2 / sum of squared weights.
     """
-    errors = NormalDist().inv_cdf((1 + level) / 2)
-    sums = _sum_places(_keep_drawn(shown), lists)
-    users = sums["user_ix"].unique().sort()
-    influence = np.zeros(len(users))  # influence of each user on the sum over positions
-    n_all = used_all = gain_all = 0.0
-    n_places, n_matches, refusal, last = 0, 0, None, (0.0, 0.0, float("nan"))
-    deepest = lists["position"].max()
-    n_places_of_lists = int(deepest) if isinstance(deepest, int) else 0
-    for place in range(1, n_places_of_lists + 1):
-        here = sums.filter(pl.col("position") == place)
-        n, n_used, weight, gain = (here[column].to_numpy() for column in ("n", "n_used", "weight", "gain"))
-        total, squares = weight.sum(), (weight**2).sum()
-        effective = float(total**2 / squares) if squares > 0 else 0.0
-        mean_weight = float(total / n.sum()) if len(n) else 0.0
-        if not len(n):
-            what = "anything" if place == 1 else f"{place} places"
-            refusal = f"no user with such a list was shown {what} with a known position and propensity"
-        elif effective < least_users:
-            refusal = f"{effective:.0f} effective users tell too little; {least_users:g} are needed"
-        elif mean_weight + errors * np.sqrt(((weight - mean_weight * n) ** 2).sum()) / n.sum() < LEAST_WEIGHT:
+    errors = NormalDist().inv_cdf((1 + config.level) / 2)
+    sums = _sum_positions(_keep_random(shown), lists)
+    n, weight, gain = pl.col("n"), pl.col("weight"), pl.col("gain")
+    mean_weight = weight.sum() / n.sum()
+    positions = sums.group_by("position", maintain_order=True).agg(
+        pl.sum("n_used", "n_matches"),
+        n_here=n.sum(),
+        total=weight.sum(),
+        share=gain.sum() / weight.sum(),
+        effective=(weight.sum() ** 2 / (weight**2).sum()).fill_nan(0),
+        mean_weight=mean_weight,
+        highest_weight=mean_weight + errors * ((weight - mean_weight * n) ** 2).sum().sqrt() / n.sum(),
+    )
+    n_ranks = lists.select(pl.max("position").fill_null(0)).item()
+    n_covered, refusal = 0, None
+    for row in positions.iter_rows(named=True):
+        if row["effective"] < config.effective_users:
+            refusal = f"{row['effective']:.0f} effective users; at least {config.effective_users:g} are needed"
+        elif row["highest_weight"] < LEAST_WEIGHT:
             refusal = (
-                f"what was shown could never have been much of these lists (mean weight {mean_weight:.2f}, where 1 is "
-                "expected); let a policy that draws, such as explore, show lists to some users"
+                f"their mean weight is {row['mean_weight']:.2f} instead of 1, so the logged policies could rarely show "
+                "these lists; let a randomised policy, such as explore, serve some users"
             )
-        if place == 1 or not refusal:
-            n_matches += int(here["n_matches"].sum())
-            last = (effective, mean_weight, float(n_used.sum() / n.sum()) if len(n) else float("nan"))
         if refusal:
             break
-        share = gain.sum() / total
-        influence[users.search_sorted(here["user_ix"]).to_numpy()] += n.sum() * (gain - share * weight) / total
-        n_all, used_all, gain_all = n_all + n.sum(), used_all + n_used.sum(), gain_all + n.sum() * share
-        n_places = place
-    effective, mean_weight, shown_used = last
-    interval = None
-    if n_places:
-        mean, error = float(gain_all / n_all), float(np.sqrt((influence**2).sum()) / n_all)
-        interval, shown_used = Interval(mean, mean - errors * error, mean + errors * error), float(used_all / n_all)
+        n_covered += 1
+    else:
+        if n_covered < n_ranks or not n_covered:
+            refusal = f"no impressions at rank {n_covered + 1} with known positions and propensities"
+    covered = positions.head(max(n_covered, 1))
+    n_here, share = pl.col("n_here"), pl.col("share")
+    totals = covered.select(
+        n_here.sum(),
+        pl.sum("n_used", "n_matches"),
+        pl.last("effective", "mean_weight"),
+        share=(share * n_here).sum() / n_here.sum(),
+    ).row(0, named=True)
+    ends = None
+    if n_covered:
+        influence = (  # of each user, on the sum over positions
+            sums.join(covered.select("position", "n_here", "total", "share"), on="position", maintain_order="left")
+            .group_by("user_ix", maintain_order=True)
+            .agg((n_here * (gain - share * weight) / pl.col("total")).sum())
+        )
+        half = errors * influence.select((n_here**2).sum().sqrt()).item() / totals["n_here"]
+        ends = totals["share"] - half, totals["share"] + half
     return ListsEstimate(
         name,
-        users=len(users),
-        places=n_places,
-        places_of_lists=n_places_of_lists,
-        matches=n_matches,
-        effective_users=effective,
-        mean_weight=mean_weight,
-        used_of_lists=interval,
-        used_of_shown=shown_used,
+        users=sums["user_ix"].n_unique(),
+        places=n_covered,
+        places_of_lists=n_ranks,
+        matches=totals["n_matches"],
+        effective_users=totals["effective"] or 0.0,
+        mean_weight=totals["mean_weight"] or 0.0,
+        used_of_lists=totals["share"] if n_covered else None,
+        used_of_lists_ci=ends,
+        used_of_shown=totals["n_used"] / totals["n_here"] if sums.height else None,
         refusal=refusal,
     )
 
 
-def _keep_drawn(shown: pl.DataFrame) -> pl.DataFrame:
+def _keep_random(shown: pl.DataFrame) -> pl.DataFrame:
     """Return the impressions of randomising policies, or all impressions if there are none."""
-    drawing = shown.filter((pl.col("propensity") > 0) & (pl.col("propensity") < 1))["policy"].unique()
-    return shown.filter(pl.col("policy").is_in(drawing.implode(), nulls_equal=True)) if len(drawing) else shown
+    random = shown.filter((pl.col("propensity") > 0) & (pl.col("propensity") < 1))["policy"].unique()
+    return shown.filter(pl.col("policy").is_in(random.implode(), nulls_equal=True)) if len(random) else shown
 
 
-def _sum_places(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
+def _sum_positions(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
     """Sum weights and uses by position and user.
 
     Returns
@@ -169,37 +173,30 @@ def _sum_places(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
         `n_matches`, impressions that match the list down to this position; `weight`, the sum of their weights, and
         `gain`, that of the used ones. Positions below the end of the user's list are left out.
     """
-    one_list = ("user_ix", "list_id", "alone")
-    depth = lists.group_by("user_ix").agg(depth=pl.col("position").max())
+    one_list, position = ("user_ix", "list_id"), pl.col("position")
+    depth = lists.group_by("user_ix").agg(depth=position.max())
     wanted = lists.unique(["user_ix", "position"], keep="first", maintain_order=True)
-    wanted = wanted.select("user_ix", "position", wanted="item_ix")
-    propensity = pl.col("propensity").cast(pl.Float64)
-    is_known = (
-        (pl.col("position") == pl.int_range(1, pl.len() + 1).over(one_list))  # no gap above
-        & (pl.len().over(*one_list, "position") == 1)
-        & (propensity > 0).fill_null(value=False)
-        & propensity.is_not_nan()
-    )
-    places = (
-        shown.filter(pl.col("position") >= 1)
-        .join(depth, on="user_ix")
-        .with_row_index("alone")
-        .with_columns(pl.when(pl.col("list_id").is_null()).then("alone"))
-        .sort(*one_list, "position")
-        .with_columns(is_known=is_known)
-        .filter(pl.col("is_known").cast(pl.Int8).cum_min().over(one_list) == 1)
-        .filter(pl.col("position") <= pl.col("depth"))
-        .join(wanted, on=["user_ix", "position"], how="left", maintain_order="left")
-        .with_columns(is_match=(pl.col("item_ix") == pl.col("wanted")).fill_null(value=False).cast(pl.Int8))
-        .with_columns(pl.col("is_match").cum_min().over(one_list).cast(pl.Float64))
-        .with_columns(weight=pl.col("is_match") / propensity.cum_prod().over(one_list))
-    )
+    is_match = (pl.col("item_ix") == pl.col("wanted")).fill_null(value=False).cast(pl.Float64)
     return (
-        places.group_by("position", "user_ix")
+        shown.with_columns(pl.coalesce("list_id", pl.format("row {}", pl.int_range(pl.len()))))
+        .filter(position >= 1)
+        .filter(pl.len().over(*one_list, "position") == 1, pl.col("propensity") > 0, pl.col("propensity") <= 1)
+        .sort(*one_list, "position")
+        .filter(position == pl.int_range(1, pl.len() + 1).over(one_list))  # no gap above
+        .join(depth, on="user_ix", maintain_order="left")
+        .filter(position <= pl.col("depth"))
+        .join(
+            wanted.select("user_ix", "position", wanted="item_ix"),
+            on=["user_ix", "position"],
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(weight=(is_match / pl.col("propensity").cast(pl.Float64)).cum_prod().over(one_list))
+        .group_by("position", "user_ix", maintain_order=True)
         .agg(
             n=pl.len().cast(pl.Float64),
             n_used=pl.col("is_used").sum().cast(pl.Float64),
-            n_matches=pl.col("is_match").sum(),
+            n_matches=(pl.col("weight") > 0).sum(),
             weight=pl.col("weight").sum(),
             gain=(pl.col("weight") * pl.col("is_used")).sum(),
         )

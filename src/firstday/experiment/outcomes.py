@@ -2,60 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import polars as pl
-
-from firstday.tables.schema import DAY_US
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """An outcome measured per user.
+    """An outcome measured per user, within a window.
 
     Parameters
     ----------
     name
-        Identifier; also the summed column of `outcomes_of`, without the window suffix.
-    title
+        Identifier; also the summed column of `outcomes_of`.
+    label
         Name for display.
+    days
+        Length of the window.
     denominator
         Column whose sum is the denominator; requires impressions. None: the outcome is a mean over users.
-    least_days
-        Minimum length of the window.
     is_share
         Whether it is a share, displayed in %.
     """
 
     name: str
-    title: str
+    label: str
+    days: float
     denominator: str | None = None
-    least_days: float = 0
     is_share: bool = False
 
-
-OUTCOMES = (
-    Outcome("used_of_shown", "shown items used", "shown", is_share=True),
-    Outcome("liked_of_shown", "shown items liked", "shown", is_share=True),
-    Outcome("items_used", "items used"),
-    Outcome("days_active", "days active"),
-    Outcome("came_back", "users who came back", least_days=1.01, is_share=True),
-)
-"""In report order. The first two are the paper's display-to-stream and display-to-favourite."""
+    @property
+    def title(self) -> str:
+        """Outcome and window for display."""
+        return f"{self.label}, {write_days(self.days)}"
 
 
-def outcomes_of(
-    uses: pl.DataFrame,
-    shown: pl.DataFrame | None,
-    assigned: pl.DataFrame,
-    *,
-    days: Sequence[float],
-    until: datetime,
-    margin_days: float,
-) -> pl.DataFrame:
-    """Compute the outcomes of each assigned user, in windows that start at the assignment.
+def list_outcomes(days: float, *, has_impressions: bool) -> list[Outcome]:
+    """Return the outcomes of a window in report order.
+
+    The first two are the paper's display-to-stream and display-to-favourite.
+    """
+    outcomes = [
+        Outcome("used_of_shown", "shown items used", days, "shown", is_share=True),
+        Outcome("liked_of_shown", "shown items liked", days, "shown", is_share=True),
+        Outcome("items_used", "items used", days),
+        Outcome("days_active", "days active", days),
+        Outcome("came_back", "users who came back", days, is_share=True),
+    ]
+    return outcomes[0 if has_impressions else 2 : 5 if days > 1 else 4]
+
+
+def count_known_before(uses: pl.DataFrame, assigned: pl.DataFrame, margin_days: float) -> pl.Series:
+    """Return the number of distinct items that each user used more than `margin_days` before the assignment.
+
+    Clocks differ, so later uses could be outcomes. Tables are those of `outcomes_of`.
+    """
+    before = since_assignment(uses, assigned).filter(pl.col("is_use"), pl.col("after") < timedelta(days=-margin_days))
+    counts = before.group_by("user_ix").agg(known_before=pl.n_unique("item_ix"))
+    return assigned.join(counts, on="user_ix", how="left", maintain_order="left")["known_before"].fill_null(0)
+
+
+def since_assignment(rows: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    """Return the users' rows with the user's `assigned_at` and the time `after` it."""
+    rows = rows.join(users.select("user_ix", "assigned_at"), on="user_ix")
+    return rows.with_columns(after=pl.col("timestamp") - pl.col("assigned_at"))
+
+
+def take_window(rows: pl.DataFrame, users: pl.DataFrame, days: float) -> pl.DataFrame:
+    """Return the users' rows within some days after the assignment, with the columns of `since_assignment`."""
+    inside = pl.col("after").is_between(timedelta(0), timedelta(days=days), closed="left")
+    return since_assignment(rows, users).filter(inside)
+
+
+def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame | None, users: pl.DataFrame, days: float) -> pl.DataFrame:
+    """Compute the outcomes of each user in a window that starts at the assignment.
 
     Parameters
     ----------
@@ -64,90 +85,49 @@ def outcomes_of(
         a like. A use with a list id must not precede its list (`firstday.experiment.experiment_tables.place_uses`).
     shown
         Impressions: `user_ix`, `item_ix`, `timestamp`; None without impressions.
-    assigned
-        One row per user: `user_ix`, `variant`, `assigned_at`.
+    users
+        One row per user: `user_ix`, `assigned_at` and any other columns.
     days
-        Window lengths.
-    until
-        End of the log.
-    margin_days
-        Uses in this many days before `assigned_at` are not counted as known before, since clocks differ.
+        Length of the window.
 
     Returns
     -------
     polars.DataFrame
-        One row per assigned user, ordered by `user_ix`: `user_ix`, `variant`, `assigned_at`, `known_before` (distinct
-        items used more than `margin_days` before), and for each window length D, as in ``items_used_7``:
+        The users, with these columns as Float64:
 
-        - `is_whole_D`: whether the window has ended
-        - `shown_D`: distinct items shown; `used_of_shown_D`, `liked_of_shown_D`: how many of them were used or liked in
-          the window, at or after their first impression in it
-        - `items_used_D`: distinct items used; `days_active_D`: days since `assigned_at` with a use
-        - `came_back_D`: 1 if there is a use more than a day after `assigned_at`, else 0
+        - `shown`: distinct items shown; `used_of_shown`, `liked_of_shown`: how many of them were used or liked in the
+          window, at or after their first impression in it; not without impressions
+        - `items_used`: distinct items used; `days_active`: days since `assigned_at` with a use
+        - `came_back`: 1 if there is a use more than a day after `assigned_at`, else 0
     """
-    users = assigned.select("user_ix", "variant", "assigned_at").sort("user_ix")
-    starts = users.select("user_ix", "assigned_at")
-    after = pl.col("timestamp") - pl.col("assigned_at")
-    done = uses.join(starts, on="user_ix").with_columns(after=after)
-    use = done.filter("is_use")
-    before = (
-        use.filter(pl.col("after") < -timedelta(days=margin_days))
-        .group_by("user_ix")
-        .agg(known_before=pl.col("item_ix").n_unique())
-    )
-    table = users.join(before, on="user_ix", how="left", maintain_order="left")
-    for length in days:
-        end = timedelta(days=length)
-        name = name_days(length)
-        inside = (pl.col("after") >= timedelta(0)) & (pl.col("after") < end)
-        counts = (
-            use.filter(inside)
-            .group_by("user_ix")
-            .agg(
-                pl.col("item_ix").n_unique().alias(f"items_used_{name}"),
-                (pl.col("after").dt.total_microseconds() // DAY_US).n_unique().alias(f"days_active_{name}"),
-                (pl.col("after") >= timedelta(days=1)).any().cast(pl.Int64).alias(f"came_back_{name}"),
-            )
-        )
-        table = table.join(counts, on="user_ix", how="left", maintain_order="left").with_columns(
-            (pl.col("assigned_at") + end <= until).alias(f"is_whole_{name}")
-        )
-        if shown is not None:
-            counts = _count_shown(done.filter(inside), shown.join(starts, on="user_ix").with_columns(after=after), end)
-            counts = counts.rename({column: f"{column}_{name}" for column in counts.columns if column != "user_ix"})
-            table = table.join(counts, on="user_ix", how="left", maintain_order="left")
-    return table.with_columns(pl.col(pl.UInt32, pl.Int64).exclude("user_ix").fill_null(0))
-
-
-def _count_shown(done: pl.DataFrame, shown: pl.DataFrame, end: timedelta) -> pl.DataFrame:
-    """Count, per user, the distinct items shown in a window, and how many of them were used and liked afterwards."""
-    first = (
-        shown.filter((pl.col("after") >= timedelta(0)) & (pl.col("after") < end))
-        .group_by("user_ix", "item_ix")
-        .agg(shown_after=pl.col("after").min())
-    )
-    afterwards = (
-        done.join(first, on=["user_ix", "item_ix"])
-        .filter(pl.col("after") >= pl.col("shown_after"))
-        .group_by("user_ix", "item_ix")
-        .agg(pl.col("is_use").any(), pl.col("is_like").any())
-    )
-    return (
-        first.join(afterwards, on=["user_ix", "item_ix"], how="left")
+    done = take_window(uses, users, days)
+    counts = [
+        done.filter("is_use")
         .group_by("user_ix")
         .agg(
-            shown=pl.len().cast(pl.Int64),
-            used_of_shown=pl.col("is_use").fill_null(value=False).sum().cast(pl.Int64),
-            liked_of_shown=pl.col("is_like").fill_null(value=False).sum().cast(pl.Int64),
+            items_used=pl.n_unique("item_ix"),
+            days_active=pl.col("after").dt.total_days().n_unique(),
+            came_back=(pl.col("after") >= timedelta(days=1)).any(),
         )
-    )
+    ]
+    if shown is not None:
+        counts.append(_count_shown(done, take_window(shown, users, days)))
+    table = users
+    for of_users in counts:
+        table = table.join(of_users, on="user_ix", how="left", maintain_order="left")
+    return table.with_columns(pl.exclude(users.columns).cast(pl.Float64).fill_null(0))
+
+
+def _count_shown(done: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
+    """Count, per user, the distinct items shown, and how many of them were used and liked afterwards."""
+    pair = ("user_ix", "item_ix")
+    first = shown.group_by(pair).agg(shown_after=pl.min("after"))
+    afterwards = done.join(first, on=pair).filter(pl.col("after") >= pl.col("shown_after"))
+    used = afterwards.group_by(pair).agg(used_of_shown=pl.any("is_use"), liked_of_shown=pl.any("is_like"))
+    counts = first.join(used, on=pair, how="left").group_by("user_ix")
+    return counts.agg(pl.len().alias("shown"), pl.sum("used_of_shown", "liked_of_shown"))
 
 
 def write_days(length: float) -> str:
     """Format a number of days for display: 1 day, 7 days."""
     return f"{length:g} day" if length == 1 else f"{length:g} days"
-
-
-def name_days(length: float) -> str:
-    """Format a number of days for column names: 7, 0.5."""
-    return f"{length:g}"

@@ -25,7 +25,7 @@ class Trial:
     settings
         Settings that differ from the start.
     precision
-        Mean precision on validation users, in %.
+        Mean precision on validation users, in %, rounded like the times.
     began
         Start time, in seconds since the start of the search.
     seconds
@@ -40,8 +40,8 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Comparison of the start and the best trial on cold users, each retrained with seeds that no trial used.
+class ColdScores:
+    """Precision of the start and the best trial on cold users, each retrained with seeds that no trial used.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Search:
     strategy: str
     choices: tuple[Choice, ...]
     trials: tuple[Trial, ...]
-    comparison: Comparison | None
+    comparison: ColdScores | None
     ended_by: EndedBy
     n_warm: int
     n_validation: int
@@ -133,30 +133,16 @@ class Search:
             "seed": self.start.seed,
             "seconds": round(self.seconds, 1),
             "ended_by": self.ended_by,
-            "notes": list(self.notes),
+            "notes": self.notes,
             "result": "gain" if self.is_gain else "keep",
-            "best": dict(self.best.settings),
-            "at_edge": list(self.at_edge),
-            "validation": {"start": round(self.trials[0].precision, 4), "best": round(self.best.precision, 4)},
+            "best": self.best.settings,
+            "at_edge": self.at_edge,
+            "validation": {"start": self.trials[0].precision, "best": self.best.precision},
             "comparison": compared
             and {
-                "seeds": list(compared.seeds),
-                "n_users": compared.n_users,
-                **{name: _round_interval(getattr(compared, name)) for name in ("start", "best", "gain")},
+                name: {"mean": value.mean, "ci": (value.low, value.high)} if isinstance(value, Interval) else value
+                for name, value in vars(compared).items()
             },
             "tried": {choice.name: {"values": choice.values, "start": choice.start} for choice in self.choices},
-            "trials": [
-                {
-                    "number": trial.number,
-                    "settings": dict(trial.settings),
-                    "precision": round(trial.precision, 4),
-                    "began": round(trial.began, 1),
-                    "seconds": round(trial.seconds, 1),
-                }
-                for trial in self.trials
-            ],
+            "trials": [vars(trial) for trial in self.trials],
         }
-
-
-def _round_interval(interval: Interval) -> dict[str, Any]:
-    return {"mean": round(interval.mean, 4), "ci": [round(interval.low, 4), round(interval.high, 4)]}

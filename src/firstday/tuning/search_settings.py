@@ -19,8 +19,8 @@ from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
-from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, use_of_warm
-from firstday.tuning.search import Comparison, EndedBy, Search, Trial
+from firstday.training.fit import cohort_query, find_learners, fit, use_of_warm
+from firstday.tuning.search import ColdScores, EndedBy, Search, Trial
 from firstday.tuning.settings_to_try import Choice, list_choices
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to search: data, split, start, strategy and search space."""
+    """What to search: data, split, start, strategy, search space and budget; and who is told of it."""
 
     dataset: Dataset
     split: Split
@@ -79,6 +79,9 @@ class Task:
     start: Config
     strategy: str
     choices: tuple[Choice, ...]
+    budget: Budget
+    progress: Progress
+    say: Callable[[str], None]
 
     def judge(self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False) -> np.ndarray:
         """Train with some settings; return the precision of each validation user's list, or cold user's, in %."""
@@ -155,57 +158,44 @@ def search_settings(
         raise ConfigError("tune: has neither a time nor a number of trials; give one of them.")
     config = config or Config()
     strategy = strategy or config.recommend.strategy
+    most_users = min(most_users, config.training.most_users)
     start = with_methods_of(config, [strategy])
+    start = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     check_strategies([strategy], start)
-    study = _open_study(start.seed)  # first of all, since Optuna may be missing
-    one = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
-    holdout = next(hold_out(dataset, one, start.seed, find_cut_offs(dataset, one)))
-    split, cold = reduce_holdout(holdout, one)
-    n_learners, n_days = len(find_learners(use_of_warm(holdout.dataset, split, start))), len(split.warm_day_one)
-    n_items, is_precomputed = len(holdout.dataset.items), dataset.precomputed is not None
-    choices = list_choices(start, n_learners, n_days, n_items, is_precomputed=is_precomputed)
-    task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices)
-    ended_by = _try(task, study, budget, progress, say)
-    trials = tuple(
-        Trial(number, task.settings_of(of.params), of.value, of.user_attrs["began"], of.duration.total_seconds())
-        for number, of in enumerate(_completed(study))
-    )
+    with needs_extra("tuning", "tune"):  # first of all, since Optuna may be missing
+        import optuna
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
+    holdout = next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start)))
+    split, cold = reduce_holdout(holdout, start.seed)
+    n_warm = min(len(find_learners(use_of_warm(holdout.dataset, split, start))), most_users)
+    n_days, n_items = len(split.warm_day_one), len(holdout.dataset.items)
+    choices = list_choices(start, n_warm, n_days, n_items, is_precomputed=dataset.precomputed is not None)
+    task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices, budget, progress, say)
+    trials: list[Trial] = []
+    ended_by = _try(task, study, trials)
     progress("trials", len(trials), len(trials))
     best, comparison = max(trials, key=lambda trial: trial.precision), None
     if best.number:
+        n_seeds = budget.seeds
         if ended_by == "interruption":
-            budget = replace(budget, seeds=1)
-            say("Interrupted; what was found so far is compared with the start. Press Ctrl-C again to end at once.")
-        comparison = _compare(task, best, budget, progress)
+            n_seeds = 1
+            say("Interrupted: comparing the best trial so far with the start. Press Ctrl-C again to quit.")
+        comparison = _compare(task, best, n_seeds)
     return Search(
         start=config,
         strategy=strategy,
         choices=choices,
-        trials=trials,
+        trials=tuple(trials),
         comparison=comparison,
         ended_by=ended_by,
-        n_warm=min(n_learners, start.training.most_users),
+        n_warm=n_warm,
         n_validation=len(split.validation),
         n_cold=len(cold),
         protocol=split.protocol,
         notes=split.notes,
         seconds=budget.elapsed,
     )
-
-
-def _open_study(seed: int) -> optuna.Study:
-    """Create an in-memory Optuna study."""
-    with needs_extra("tuning", "tune"):
-        import optuna
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
-    return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-
-
-def _completed(study: optuna.Study) -> list[Any]:
-    """Return the completed trials in order."""
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
@@ -223,16 +213,13 @@ def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
     return proposals
 
 
-def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
-    """Return the split with one validation holdout, and the cold users, each subsampled to its maximum.
+def reduce_holdout(holdout: Holdout, seed: int) -> tuple[Split, Cohort]:
+    """Return the split with one validation holdout, and the cold users, both subsampled to their maximum.
 
     If validation users are in folds, the first fold is held out.
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
-    rows = find_learners(use_of_warm(holdout.dataset, split, config))
-    if len(rows) > config.training.most_users:
-        split = split.keep_warm(choose_learners(holdout.dataset, split.warm, rows, config))
-    draw = np.random.default_rng(config.seed)
+    draw = np.random.default_rng(seed)
     validation, cold = (
         cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))
         for cohort, most in ((split.validation, MOST_VALIDATION), (holdout.cold, MOST_COLD))
@@ -240,113 +227,98 @@ def reduce_holdout(holdout: Holdout, config: Config) -> tuple[Split, Cohort]:
     return replace(split, validation=validation), cold
 
 
-def _try(task: Task, study: optuna.Study, budget: Budget, progress: Progress, say: Callable[[str], None]) -> EndedBy:
-    """Run trials until time, trials or new proposals run out.
+def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
+    """Add trials until time, trials or new proposals run out.
 
     Raises
     ------
     ConfigError
         Time ended before there was anything to choose from.
     """
-    for first in propose_first(task.choices, task.start.seed):
-        study.enqueue_trial(first)
+    from optuna.trial import FrozenTrial, TrialState
 
-    def count_repeats() -> int:
-        numbers = [trial.number for trial in _completed(study)]
-        return len(study.get_trials(deepcopy=False)) - 1 - max(numbers, default=-1)
+    budget = task.budget
 
-    def stop(*_: Any) -> None:
-        n_judged = len(_completed(study))
-        if not n_judged or n_judged == budget.trials or count_repeats() == MOST_REPEATS:
+    def stop(study: optuna.Study, _trial: FrozenTrial) -> None:
+        last = study.get_trials(deepcopy=False)[-MOST_REPEATS:]
+        if len(trials) == budget.trials or [trial.state for trial in last] == [TrialState.PRUNED] * MOST_REPEATS:
             study.stop()
 
+    for first in propose_first(task.choices, task.start.seed):
+        study.enqueue_trial(first)
     try:
         study.optimize(
-            lambda trial: _judge_trial(task, trial, budget, progress, say),
+            lambda trial: _judge_trial(task, trial, trials),
             timeout=None if math.isinf(budget.seconds) else TRIALS_SHARE * budget.seconds - budget.elapsed,
             callbacks=[stop],
         )
     except KeyboardInterrupt:
-        if len(_completed(study)) < LEAST_TRIALS:
+        if len(trials) < LEAST_TRIALS:
             raise
         return "interruption"
-    done = _completed(study)
-    if len(done) == budget.trials:
+    if len(trials) == budget.trials:
         return "trials"
-    if count_repeats() >= MOST_REPEATS:
+    if trials and budget.elapsed < TRIALS_SHARE * budget.seconds:
         return "repeats"
-    if len(done) >= LEAST_TRIALS:
+    if len(trials) >= LEAST_TRIALS:
         return "time"
-    seconds = done[0].duration.total_seconds() if done else budget.elapsed
-    needed = math.ceil((budget.elapsed + LEAST_TRIALS * LEAST_TRIALS * seconds) / 60)
     raise ConfigError(
-        f"tune: one training takes {seconds:.0f} s or more, so that {budget.seconds / 60:g} minutes are too few to try "
-        f"others and to compare; give at least {needed} minutes, or fewer users to learn from."
+        f"tune: {budget.seconds / 60:g} minutes are too few for {LEAST_TRIALS} trials and their comparison; allow more "
+        "time, or learn from fewer users."
     )
 
 
-def _judge_trial(
-    task: Task, trial: optuna.Trial, budget: Budget, progress: Progress, say: Callable[[str], None]
-) -> float:
-    """Return mean validation precision in %; prune repeats, and trials that leave no time for the comparison."""
+def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
+    """Add a trial and return its precision; prune repeats, and trials that leave no time for the comparison."""
     from optuna import TrialPruned
 
-    done, began = _completed(trial.study), budget.elapsed
-    progress("trials", len(done), budget.trials or len(done) + 1)
-    trial.set_user_attr("began", began)
-    places = {choice.name: trial.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices}
-    if any(other.params == places for other in done):
+    budget = task.budget
+    number, began = len(trials), budget.elapsed
+    task.progress("trials", number, budget.trials or number + 1)
+    settings = task.settings_of(
+        {choice.name: trial.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices}
+    )
+    if any(other.settings == settings for other in trials):
         raise TrialPruned
-    start_again = done[0].duration.total_seconds() if done else 0.0
+    start_again = trials[0].seconds if trials else 0.0
 
     def watch(stage: str, n_done: int, n_total: int) -> None:
         elapsed = budget.elapsed
         if elapsed + (elapsed - began) + start_again > budget.seconds:
+            if not trials:
+                trial.study.stop()
             raise TrialPruned
-        progress(stage, n_done, n_total)
+        task.progress(stage, n_done, n_total)
 
     try:
-        precision = float(task.judge(task.settings_of(places), task.start.seed, watch).mean())
+        precision = float(task.judge(settings, task.start.seed, watch).mean())
     except (FirstdayError, MemoryError) as error:
-        if not done:
+        if not trials:
             raise
-        say(f"Trial {len(done)} counts as 0 %: {error or 'out of memory'}")
-        return 0.0
-    if done and precision > max(other.value for other in done):
-        say(f"Trial {len(done)}: {precision:.2f} % on validation users; start {done[0].value:.2f} %.")
+        task.say(f"Trial {number} counts as 0 %: {error or 'out of memory'}")
+        precision = 0.0
+    if trials and precision > max(other.precision for other in trials):
+        task.say(f"Trial {number}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
+    trials.append(Trial(number, settings, round(precision, 4), round(began, 1), round(budget.elapsed - began, 1)))
     return precision
 
 
-def _compare(task: Task, best: Trial, budget: Budget, progress: Progress) -> Comparison:
-    """Retrain the start and the best trial, and judge both on cold users."""
-    longest = 0.0
+def _compare(task: Task, best: Trial, n_seeds: int) -> ColdScores:
+    """Retrain the start and the best trial, and judge both on cold users, paired by user."""
+    budget, began = task.budget, task.budget.elapsed
+    seeds = [(task.start.seed + 1 + number) % LARGEST_SEED for number in range(n_seeds)]
     judged: list[np.ndarray] = []
-    seeds: list[int] = []
-    for number in range(budget.seeds):
-        began = budget.elapsed
-        if number and began + longest > budget.seconds:
-            break
-        seed = (task.start.seed + 1 + number) % LARGEST_SEED
-        pair: list[np.ndarray] = []
-        try:
-            for settings in ({}, best.settings):
-                progress("comparison", 2 * number + len(pair), 2 * budget.seeds)
-                pair.append(task.judge(settings, seed, progress, on_cold=True))
-        except KeyboardInterrupt:
-            if not judged:
-                raise
-            break
-        judged.append(np.stack(pair, axis=1))
-        seeds.append(seed)
-        longest = max(longest, budget.elapsed - began)
-    return compare_users(np.concatenate(judged), np.tile(task.cold.users, len(seeds)), tuple(seeds))
-
-
-def compare_users(precision: np.ndarray, users: np.ndarray, seeds: tuple[int, ...]) -> Comparison:
-    """Return mean precisions and their mean difference, with intervals over users.
-
-    `precision`, shape (n, 2), is in % with the start and with the best settings, one row per user and seed. `users`,
-    shape (n,), has the user of each row.
-    """
-    columns = np.column_stack([precision, precision[:, 1] - precision[:, 0]])
-    return Comparison(seeds, len(np.unique(users)), *bootstrap_means(columns, users))
+    try:
+        for number, seed in enumerate(seeds):
+            if judged and budget.elapsed + (budget.elapsed - began) / number > budget.seconds:
+                break
+            task.progress("comparison", number, n_seeds)
+            start, better = (
+                task.judge(settings, seed, task.progress, on_cold=True) for settings in ({}, best.settings)
+            )
+            judged.append(np.column_stack([start, better, better - start]))
+    except KeyboardInterrupt:
+        if not judged:
+            raise
+    means = bootstrap_means(np.concatenate(judged), np.tile(task.cold.users, len(judged)))
+    return ColdScores(tuple(seeds[: len(judged)]), len(task.cold), *means)

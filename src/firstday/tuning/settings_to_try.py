@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from firstday.config import Config, RankerConfig
+from firstday.config import Config
 
 STEPS = (0.5, 1.0, 2.0)
 FACTORS: Mapping[str, tuple[float, ...]] = {
@@ -21,6 +21,7 @@ FACTORS: Mapping[str, tuple[float, ...]] = {
     "ranker.batch_size": STEPS,
     "ranker.epochs": STEPS,
     "ranker.day_ones_per_pass": STEPS,
+    "ranker.hidden": STEPS,
 }
 """Factors by which to multiply each setting's value at the start. There are few steps, since a trial far from the start
 costs several times as much and is seldom better; to go further, search again from the result."""
@@ -52,7 +53,7 @@ class Choice:
 
 
 def list_choices(
-    config: Config, n_learners: int, n_days: int, n_items: int, *, is_precomputed: bool = False
+    config: Config, n_warm: int, n_days: int, n_items: int, *, is_precomputed: bool = False
 ) -> tuple[Choice, ...]:
     """Return the search space around a configuration.
 
@@ -60,7 +61,7 @@ def list_choices(
     ----------
     config
         Configuration at the start. Settings that are 0 or have no effect in it are not tuned.
-    n_learners
+    n_warm
         Number of training users; unset values start from what follows from it.
     n_days
         Number of day ones per training user.
@@ -69,55 +70,44 @@ def list_choices(
     is_precomputed
         Whether embeddings are precomputed; then their settings are not tuned.
     """
-    n_warm = min(n_learners, config.training.most_users)
-    embedding = {
-        "dimensions": config.embedding.resolve_dimensions(n_warm, n_items),
-        "als_confidence": config.embedding.als_confidence,
-        "als_regularization": config.embedding.als_regularization,
+    starts = {
+        "embedding.dimensions": config.embedding.resolve_dimensions(n_warm, n_items),
+        "segments.n_segments": config.segments.resolve(n_warm),
     }
-    if is_precomputed or config.embedding.method == "precomputed":
-        embedding = {}
-    elif config.embedding.method != "als":
-        embedding = {"dimensions": embedding["dimensions"]}
-    starts: dict[str, float] = {f"embedding.{name}": value for name, value in embedding.items()}
-    starts["segments.n_segments"] = config.segments.resolve(n_warm)
-    bounds: dict[str, tuple[float, float]] = {
+    bounds = {
         "embedding.dimensions": (1, max(1, min(4096, n_warm - 1, n_items - 1))),
         "segments.n_segments": (1, n_warm),
     }
-    networks = {"cold_model": config.cold_model, **({"ranker": config.ranker} if config.ranker.enabled else {})}
-    for name, network in networks.items():
+    unused = [] if config.ranker.enabled else ["ranker."]
+    for name, network in (("cold_model", config.cold_model), ("ranker", config.ranker)):
         in_pass = min(n_warm * n_days, n_warm * network.day_ones_per_pass, network.most_rows)
         starts[f"{name}.batch_size"], bounds[f"{name}.batch_size"] = network.resolve_batch(in_pass), (2, in_pass)
-        starts[f"{name}.epochs"] = network.epochs
-        if n_days > 1:
-            starts[f"{name}.day_ones_per_pass"] = network.day_ones_per_pass
-            bounds[f"{name}.day_ones_per_pass"] = (1, n_days)
-    choices = [scale(name, start, FACTORS[name], *bounds.get(name, (1, math.inf))) for name, start in starts.items()]
-    if config.ranker.enabled:
-        choices += _list_for_ranker(config.ranker)
-    return tuple(choice for choice in choices if len(choice.values) > 1)
+        bounds[f"{name}.day_ones_per_pass"] = (1, n_days)
+        if n_days == 1:
+            unused.append(f"{name}.day_ones_per_pass")
+    if is_precomputed or config.embedding.method == "precomputed":
+        unused.append("embedding.")
+    elif config.embedding.method != "als":
+        unused.append("embedding.als_")
+    choices = []
+    for name, numbers in (*FACTORS.items(), *SHARES.items()):
+        section, key = name.split(".")
+        start = starts[name] if name in starts else getattr(getattr(config, section), key)
+        values = set(numbers) if name in SHARES else scale(start, numbers, *bounds.get(name, (1, math.inf)))
+        ordered = tuple(sorted({*values, start}))
+        if len(ordered) > 1 and not name.startswith(tuple(unused)):
+            choices.append(Choice(name, ordered, ordered.index(start)))
+    return tuple(choices)
 
 
-def _list_for_ranker(config: RankerConfig) -> list[Choice]:
-    """Return the settings to tune that only the ranker has."""
-    widths = tuple(dict.fromkeys(tuple(max(1, round(width * factor)) for width in config.hidden) for factor in STEPS))
-    choices = [Choice("ranker.hidden", widths, widths.index(config.hidden))]
-    for name, shares in SHARES.items():
-        start = getattr(config, name.removeprefix("ranker."))
-        values = tuple(sorted({*shares, start}))
-        choices.append(Choice(name, values, values.index(start)))
-    return choices
+def scale(start: Any, factors: Iterable[float], least: float = 1, most: float = math.inf) -> set[Any]:
+    """Return the start times each factor; integers, also those of a tuple, are rounded.
 
-
-def scale(name: str, start: float, factors: Iterable[float], least: float = 1, most: float = math.inf) -> Choice:
-    """Return the values to try for a number: the start times each factor, rounded if it is an integer.
-
-    `factors` include 1. `least` and `most` bound integers; the start may lie outside.
+    `least` and `most` bound integers.
     """
+    if isinstance(start, tuple):
+        return {tuple(max(1, round(width * factor)) for width in start) for factor in factors}
+    values = {start * factor for factor in factors}
     if isinstance(start, int):
-        scaled: set[float] = {round(start * factor) for factor in factors}
-        values: tuple[float, ...] = tuple(sorted({v for v in scaled if least <= v <= most} | {start}))
-    else:
-        values = tuple(sorted({start * factor for factor in factors}))
-    return Choice(name, values, values.index(start))
+        return {round(value) for value in values if least <= round(value) <= most}
+    return values
