@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import polars as pl
 
 from firstday.cold.cold_model import Epoch
 from firstday.data.splits.split import Cohort
@@ -70,9 +71,14 @@ def evaluate_tiny(
         run = Run(
             seed=seed,
             scores=scores,
-            cohort=cohort,
-            did_nothing=np.tile(DID_NOTHING, copies),
-            has_friends=np.tile(HAS_FRIENDS, copies),
+            users=pl.DataFrame(
+                {
+                    "user": users,
+                    "day_one_size": cohort.day_one_size,
+                    "did_nothing": np.tile(DID_NOTHING, copies),
+                    "has_friends": np.tile(HAS_FRIENDS, copies),
+                }
+            ),
             n_warm=4,
             k=3,
             fit_seconds=1.5 + seed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from firstday.artifact.folder import list_versions, read_manifest
-from firstday.artifact.trained_model import KNOTS, TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import (
     JsonFlag,
     ModelArgument,
@@ -20,19 +19,17 @@ from firstday.cli.options import (
     command_line,
     load_plugins,
     print_json,
-    write_file,
 )
 from firstday.cli.printing import print_rows, print_table
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import compare_classes
 from firstday.evaluation.report.content import gather_model
-from firstday.evaluation.report.render import render_report, write_report
+from firstday.evaluation.report.render import render_report
+from firstday.files import write_file
 from firstday.recommend.model_card import method_of_vectors, write_markdown
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import describe_segments
 from firstday.recommend.strategies.auto import describe_selection
-
-BARS = "▁▂▃▄▅▆▇█"
 
 
 def inspect(
@@ -60,10 +57,10 @@ def inspect(
     load_plugins(plugin)
     check_outputs(card, report=report)
     if card is not None and str(card) != "-" and card.suffix.lower() not in (".md", ".html"):
-        raise ConfigError(f"{card}: says no form of a card; give a name that ends with .md or .html.")
+        raise ConfigError(f"{card}: a card is Markdown or HTML; give a name that ends in .md or .html.")
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
-        write_report(gather_model(trained_model, manifest, command_line()), report)
+        write_file(report, render_report(gather_model(trained_model, manifest, command_line())))
         typer.echo(f"Wrote {report}.", err=True)
     if card is not None:
         if card.suffix.lower() == ".html":
@@ -75,49 +72,20 @@ def inspect(
         else:
             write_file(card, text)
             typer.echo(f"Wrote {card}.", err=True)
-        return
-    if as_json:
-        facts = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}
-        rows = _rows(trained_model, len(trained_model.segments), items)
-        versions = [asdict(kept) for kept in list_versions(model)]
-        print_json({**facts, "versions": versions, **_values(trained_model, manifest), "segments": rows})
-        return
-    _print(model, manifest, trained_model, segments, items)
-
-
-def _values(model: TrainedModel, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the small parts of a model as JSON values."""
-    encoder, stored = model.encoder, manifest["model"]
-    return {
-        "similarity": model.similarity,
-        "fold_in": _numbers(stored["fold_in"]),
-        "features": {
-            **manifest["features"],
-            "pairs": encoder.pairs,
-            "targets": list(encoder.target_vectors),
-            "groups": list(encoder.group_means),
-            "through_items": list(encoder.members_of_items),
-            "friends": encoder.friend_vectors is not None,
-            "age_centre": encoder.age_centre,
-            "age_scale": encoder.age_scale,
-        },
-        "profile_groups": list(model.profile_groups),
-        "mixing": stored["mixing"],
-        "neighborhood": stored["neighborhood"],
-        "blending": dict(zip(map(str, KNOTS), stored["blending"]["weights"], strict=True)),
-        "selection": describe_selection(model),
-        "history": stored["cold"]["history"],
-        "ranker": stored["ranker"] and {"history": stored["ranker"]["body"]["history"]},
-        "methods": {
-            name: {**_numbers(stored["learned"][name]), "history": list(map(asdict, getattr(value, "history", ())))}
-            for name, value in model.learned.items()
-        },
-    }
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers and words among JSON values."""
-    return {name: value for name, value in values.items() if isinstance(value, int | float | str)}
+    elif as_json:
+        facts = {name: value for name, value in manifest.items() if name not in ("files", "model")}
+        print_json(
+            {
+                **facts,
+                "versions": [asdict(kept) for kept in list_versions(model)],
+                "blending": manifest["model"]["blending"],
+                "selection": describe_selection(trained_model),
+                "history": [asdict(epoch) for epoch in trained_model.cold.history],
+                "segments": _rows(trained_model, len(trained_model.segments), items),
+            }
+        )
+    else:
+        _print(model, manifest, trained_model, segments, items)
 
 
 def _rows(model: TrainedModel, n_segments: int, n_items: int) -> list[dict[str, Any]]:
@@ -140,7 +108,7 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     data, metrics, features = manifest["data"], manifest["metrics"], manifest["features"]
     precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics["precision"].items())
     curve = [epoch.precision for epoch in model.cold.history if epoch.precision is not None]
-    stopped_at = f", {_sparkline(curve)} {curve[0]:.1f} to {max(curve):.1f} %" if curve else " in cross-fitting"
+    stopped_at = f", {curve[0]:.1f} to {max(curve):.1f} %" if curve else " in cross-fitting"
     bare = f"; {len(model.unlisted):,} items without a vector, in no list" if len(model.unlisted) else ""
     stopped_by = " and ".join(model.config.cold_model.stopped_by)
     lines = [
@@ -172,9 +140,3 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     typer.echo(f"{n_shown} of {len(model.segments):,} segments, largest first:")
     print_rows("", ("segment", "users", "spread", likes), rows, likes)
     typer.echo("Spread: mean squared distance of a segment's users to its centroid; vectors have length 1.")
-
-
-def _sparkline(values: list[float]) -> str:
-    """Draw numbers as a line of small bars."""
-    low, high = min(values), max(values)
-    return "".join(BARS[int((len(BARS) - 1) * (value - low) / (high - low or 1))] for value in values)

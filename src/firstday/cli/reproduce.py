@@ -1,4 +1,4 @@
-"""firstday reproduce: the paper's Table 1 beside ours, from its released data."""
+"""firstday reproduce: the paper's Table 1 next to ours, from its released data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from firstday.cli.printing import print_comparison
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluation.paper_figures import Space
 from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import write_report
+from firstday.evaluation.report.render import render_report
+from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
@@ -96,4 +97,4 @@ def reproduce(
             command=command_line(),
             space=table.space,
         )
-        write_report(content, report)
+        write_file(report, render_report(content))

@@ -25,7 +25,6 @@ from firstday.cli.options import (
     open_tables,
     print_notes,
     read_settings,
-    write_file,
     write_json,
 )
 from firstday.cli.printing import print_rows
@@ -33,6 +32,7 @@ from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError, needs_extra
 from firstday.evaluation.plots import standalone
+from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 from firstday.tuning.search import Search

@@ -19,7 +19,7 @@ from firstday.evaluation.results import (
     ROUTE,
     Figure,
 )
-from firstday.evaluation.slices import ALL, MIN_USERS, REFERENCE, TENTH, group_slice, to_shares
+from firstday.evaluation.slices import ALL, BASELINE, MIN_USERS, REFERENCE, TENTH, group_slice, to_shares
 from firstday.metrics import (
     HEAD,
     LEVEL,
@@ -125,8 +125,8 @@ def make_figures(
     groups
         Masks by profile column and label, from `slice_by_profile`.
     against
-        Reference strategies for differences and ratios; those not evaluated are ignored. Differences to `segment`, and
-        of a plug-in to every other strategy, are always included.
+        Reference strategies for differences and ratios; those not evaluated are ignored. Differences to `segment` and
+        `popular`, and of a plug-in to every other strategy, are always included.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) ->
     return {
         (name, f"{start}{reference}"): columns[name, metric] - columns[reference, metric]
         for name in names
-        for reference in dict.fromkeys((REFERENCE, *against, *(names if is_plugin(name) else ())))
+        for reference in dict.fromkeys((REFERENCE, BASELINE, *against, *(names if is_plugin(name) else ())))
         for start, metric in ((MINUS, "precision"), (HEAD_MINUS, HEAD_METRICS[0]))
         if reference != name and (reference, metric) in columns
     }
