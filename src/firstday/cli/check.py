@@ -134,5 +134,5 @@ def _print_outlook(outlook: Outlook) -> None:
         typer.echo(f"How training would use it (protocol {outlook.protocol}):")
     for sentence in outlook.sentences:
         typer.echo(f"- {sentence}")
-    refusal = f", but training would reject the tables: {outlook.refusal}" if outlook.refusal else "."
+    refusal = f", but training would refuse the tables: {outlook.refusal}" if outlook.refusal else "."
     typer.echo(f"No faults{refusal}")

@@ -125,16 +125,13 @@ def compare_groups(results: Results, column: str) -> Table:
 def describe_lists(results: Results, against: str = REFERENCE) -> Table:
     """Summarise coverage, novelty, run time and routes."""
     metrics = {
-        f"P / P of {against}": f"{RATIO}{against}",
+        f"P / {against}'s": f"{RATIO}{against}",
         "users": "user_coverage",
         "items": "catalogue_coverage",
         "novelty": "novelty_bits",
-        "ms per user": "ms_per_user",
+        "ms": "ms_per_user",
     }
-    title = (
-        "Coverage of users (by the strategy's own lists, without fallbacks) and of items (in any list), in %; novelty "
-        "in bits"
-    )
+    title = "Coverage of users (without fallbacks) and of items, in %; novelty, in bits; time per user, in ms"
     table = pivot(results, title, {heading: (metric, ALL) for heading, metric in metrics.items()})
     rows = [(*row, (_write_routes(results, row[0][0]),)) for row in table.rows]
     return replace(table, columns=(*table.columns, ANSWERED_BY), rows=tuple(rows), words=(ANSWERED_BY,))
