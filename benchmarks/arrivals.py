@@ -77,7 +77,7 @@ def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
     names = [name for name in cohorts[0]["first_day_regret"] if any(of["first_day_regret"][name][0] for of in cohorts)]
     lines = {name: [(of["day"] + 1, Interval(*of["first_day_regret"][name])) for of in cohorts] for name in names}
     with drawing("arrivals", 3.3) as (figure, out):
-        axes = draw_lines(figure, lines, "", {})
+        axes = draw_lines(figure, lines)
         axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("day of registration")
         axes.set_ylabel("regret on the first day, uses")

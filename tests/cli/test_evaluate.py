@@ -111,10 +111,10 @@ def test_baselines_are_told_in_help_and_judged_beside_strategies(
 
 
 def test_inspect_shows_data_training_and_segments(run: Run, model: Path, tmp_path: Path) -> None:
-    done = run("inspect", model, "--segments", 3, "--items", 2, "--report", tmp_path / "page.html")
+    done = run("inspect", model, "--segments", 3, "--report", tmp_path / "page.html")
     assert done.returncode == 0, done.stderr
     assert "3 of 8 segments, largest first" in done.stdout
-    assert "blocks: age, country, gender, " in done.stdout
+    assert "numbers: age, country, gender, " in done.stdout
     assert "8 segment(s) of this model" in (tmp_path / "page.html").read_text()
     found = json.loads(run("inspect", model, "--json").stdout)
     assert sum(segment["users"] for segment in found["segments"]) == found["data"]["warm_users"]

@@ -73,15 +73,6 @@ def test_ratios_are_paired() -> None:
     assert noise.low < 1 < noise.high
 
 
-def test_the_interval_of_a_ratio_is_that_of_the_delta_method_on_many_users() -> None:
-    rng = np.random.default_rng(2)
-    ours, others = rng.normal(60, 10, 3000), rng.normal(50, 10, 3000)
-    (interval,) = bootstrap_ratios(ours[:, None], others, np.arange(3000))
-    half = 1.96 * (ours - interval.mean * others).std() / others.mean() / 3000**0.5
-    assert interval.low == pytest.approx(interval.mean - half, abs=half / 10)
-    assert interval.high == pytest.approx(interval.mean + half, abs=half / 10)
-
-
 def test_a_reference_without_a_hit_has_no_ratio() -> None:
     results = evaluate_tiny(truth_of={seed: [[]] * 5 for seed in (0, 1)})
     assert not [figure for figure in results.figures if figure.metric.startswith("precision_ratio:")]

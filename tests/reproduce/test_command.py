@@ -68,21 +68,6 @@ def test_simulated_data_is_named_everywhere(simulated: Path, tmp_path: Path) -> 
     assert f"note: {SIMULATED}" in shown.stderr
 
 
-@pytest.mark.usefixtures("as_it_was")
-def test_a_method_of_a_module_stands_last(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "nearest_plugin.py").write_text(
-        "import firstday as fd\n"
-        "NEAREST = fd.StrategySpec(name='nearest', describe='Nearest items.',\n"
-        "    recommend=lambda query: query.rank_by_vectors(query.predicted, 'nearest', query.known))\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    options = ["--plugin", "nearest_plugin", "--strategy", "nearest", "--config", write_settings(released)]
-    done = runner.invoke(app, ["reproduce", str(released), *QUICK, *options, "--json", "-"])
-    assert done.exit_code == 0, done.output
-    assert [row["strategy"] for row in json.loads(done.stdout)["results"]] == ["popular", "segment", "nearest"]
-
-
 def test_mistakes_are_sentences(released: Path, tmp_path: Path) -> None:
     for arguments, kind, sentence in (
         ([str(tmp_path / "nowhere")], DataError, "nowhere: does not exist; give the folder"),

@@ -17,7 +17,6 @@ from firstday.cli.options import (
     PluginOption,
     ProtocolOption,
     ReportOption,
-    SeedOption,
     SetOption,
     check_outputs,
     command_line,
@@ -100,7 +99,6 @@ def evaluate(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to split, train and evaluate.")] = 1,
-    seed: SeedOption = None,
     k: KOption = None,
     divide_by_k: Annotated[
         bool, typer.Option(help="Compute precision as hits / K instead of the paper's hits / min(K, relevant).")
@@ -148,7 +146,7 @@ def evaluate(
         raise ConfigError("--cut-offs: needs the protocol registration, not sampled; leave one of the two options out.")
     learners = load_plugins(plugin)
     for name in tables:
-        read_settings(name, config, overrides, seed, protocol, device)
+        read_settings(name, config, overrides, protocol, device)
         if name not in BUILT_IN and not Path(name).is_dir():
             load(name)  # which says what is wrong, before hours are spent on the others
     copies: Mapping[str, str] = dict(zip(tables, path or (), strict=False))
@@ -158,7 +156,7 @@ def evaluate(
 
     def read(name: str) -> tuple[Dataset, Config]:
         copy = Path(copies[name]) if name in copies else None
-        dataset, settings = open_tables(name, copy, config, overrides, seed, protocol, drop_bad_rows, device)
+        dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
         if cut_offs is not None:
             settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
         return dataset, settings if strategy else with_methods(settings, learners)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from firstday.config import MAX_SEED, Config, DeviceName, load_config, suit_config
+from firstday.config import Config, DeviceName, load_config, suit_config
 from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import BUILT_IN, load
@@ -37,7 +37,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override any setting of --config; repeatable."),
 ]
-SeedOption = Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Random seed (default: the setting, 0).")]
 KOption = Annotated[int | None, typer.Option("-k", min=1, help="List length (default: the setting, 50).")]
 PluginOption = Annotated[
     list[str] | None,
@@ -192,7 +191,6 @@ def read_settings(
     tables: str,
     config: Path | None,
     overrides: Sequence[str] | None = None,
-    seed: int | None = None,
     protocol: Protocol | None = None,
     device: DeviceName | None = None,
 ) -> Config:
@@ -203,7 +201,7 @@ def read_settings(
             values[name] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             values[name] = text
-    options = {"seed": seed, "protocol": protocol, "device": device}
+    options = {"protocol": protocol, "device": device}
     values |= {name: value for name, value in options.items() if value is not None}
     settings = (suit_config(tables) if config is None else load_config(config)).override(values)
     check_device(settings)
@@ -215,13 +213,12 @@ def open_tables(
     path: Path | None,
     config: Path | None,
     overrides: Sequence[str] | None = None,
-    seed: int | None = None,
     protocol: Protocol | None = None,
     drop_bad_rows: float = 0.0,
     device: DeviceName | None = None,
 ) -> tuple[Dataset, Config]:
     """Load a dataset on this machine, and the settings for it."""
-    settings = read_settings(tables, config, overrides, seed, protocol, device)
+    settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
     print_notes(dataset.notes)
     return dataset, settings

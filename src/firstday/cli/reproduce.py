@@ -15,7 +15,6 @@ from firstday.cli.options import (
     KOption,
     PluginOption,
     ReportOption,
-    SeedOption,
     SetOption,
     check_outputs,
     command_line,
@@ -62,7 +61,6 @@ def reproduce(
     config: ConfigOption = None,
     overrides: SetOption = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to cluster, train and evaluate.")] = 1,
-    seed: SeedOption = None,
     k: KOption = None,
     device: DeviceOption = None,
     json_out: JsonOption = None,
@@ -77,7 +75,7 @@ def reproduce(
     for name in strategy or ():
         find_strategy(name)
     check_outputs(json_out, report=report)
-    settings = read_settings(NAME, config, overrides, seed, device=device)
+    settings = read_settings(NAME, config, overrides, device=device)
     settings = settings if k is None else settings.override("recommend.k", k)
     with open_progress() as progress:
         data = read_paper_data(folder, space, progress=progress)

@@ -16,7 +16,6 @@ from firstday.cli.options import (
     PathOption,
     PluginOption,
     ProtocolOption,
-    SeedOption,
     SetOption,
     TablesArgument,
     check_outputs,
@@ -69,7 +68,6 @@ def tune(
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Maximum training runs per side of the final comparison.")
     ] = Budget.seeds,
-    seed: SeedOption = None,
     picture: Annotated[
         Path | None,
         typer.Option(metavar="OUT.svg", help="Plot of the trials (default: next to CONFIG.toml)."),
@@ -99,7 +97,7 @@ def tune(
     if picture.resolve() == out.resolve():
         raise ConfigError(f"{out}: settings and picture cannot be one file; give a name that ends in .toml.")
     render_settings(Config(), ())  # what writes settings is there
-    dataset, settings = open_tables(tables, path, config, overrides, seed, protocol, drop_bad_rows)
+    dataset, settings = open_tables(tables, path, config, overrides, protocol, drop_bad_rows)
     minutes = MINUTES if minutes is None and trials is None else minutes
     budget = Budget(math.inf if minutes is None else 60 * minutes, trials, seeds, began)
     with open_progress() as progress:

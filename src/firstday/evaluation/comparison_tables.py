@@ -8,8 +8,17 @@ from dataclasses import dataclass, replace
 from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluation.paper_figures import TABLE, PaperRow, Space, in_paper_order, subtract_paper, title_of
 from firstday.evaluation.replay import ReplayResults
-from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results, best_on_all
-from firstday.evaluation.slices import ALL, FRIENDS_ONLY, NOTHING_DONE, REFERENCE, TENTH, group_slice, size_slice
+from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results
+from firstday.evaluation.slices import (
+    ALL,
+    DISJOINT_SIZES,
+    FRIENDS_ONLY,
+    NOTHING_DONE,
+    REFERENCE,
+    TENTH,
+    group_slice,
+    size_slice,
+)
 from firstday.metrics import HEAD, METRICS
 from firstday.recommend.strategies.auto import tabulate_selection
 from firstday.training.option_search import describe_choices
@@ -102,24 +111,25 @@ def compare_strategies(results: Results, against: str = REFERENCE) -> Table:
     return pivot(results, title, {heading: (key, ALL) for heading, key in (heads | metrics | difference).items()})
 
 
+def _compare_slices(results: Results, title: str, slices: Mapping[str, str], metric: str = "precision") -> Table:
+    """Compare strategies across slices, given by heading; slices without users are omitted."""
+    figures = {label: results.find(results.leader, metric, of_slice) for label, of_slice in slices.items()}
+    columns = {f"{label} ({figure.n:,})": (metric, figure.slice) for label, figure in figures.items() if figure}
+    return pivot(results, title, columns)
+
+
 def compare_sizes(results: Results, metric: str = "precision") -> Table:
     """Compare strategies by items used on day one, and for users with a profile alone."""
-    slices = {f"{size} ({n:,})": size_slice(size) for size, n in results.sizes().items()}
-    for title, name in (("profile only", NOTHING_DONE), ("friends only", FRIENDS_ONLY)):
-        if figure := results.find(results.leader, "precision", name):
-            slices[f"{title} ({figure.n:,})"] = name
+    slices = {size: size_slice(size) for size in DISJOINT_SIZES}
+    slices |= {"profile only": NOTHING_DONE, "friends only": FRIENDS_ONLY}
     k = results.k if metric == "precision" else HEAD
-    title = f"P@{k} by items used on day one (users), in %"
-    return pivot(results, title, {heading: (metric, of_slice) for heading, of_slice in slices.items()})
+    return _compare_slices(results, f"P@{k} by items used on day one (users), in %", slices, metric)
 
 
 def compare_groups(results: Results, column: str) -> Table:
-    """Compare precision across the groups of a profile column."""
-    columns = {}
-    for label in results.groups[column]:
-        of_slice = group_slice(column, label)
-        columns[f"{label} ({results.get(results.leader, 'precision', of_slice).n:,})"] = ("precision", of_slice)
-    return pivot(results, f"P@{results.k} by {column} (users), in %, with 95 % intervals", columns)
+    """Compare strategies by group of a profile column."""
+    slices = {label: group_slice(column, label) for label in results.groups[column]}
+    return _compare_slices(results, f"P@{results.k} by {column} (users), in %, with 95 % intervals", slices)
 
 
 def describe_lists(results: Results, against: str = REFERENCE) -> Table:
@@ -168,14 +178,17 @@ def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -
         "precision": f"P@{k} for cold users, in %",
         f"{MINUS}{against}": f"Difference to {against}, paired by user, in points",
     }
+    names = dict.fromkeys(name for results in all_results for name in results.best_first)
     columns = ("strategy", *(results.dataset for results in all_results))
-    rows = {
-        metric: [
-            ((name,), *(_cell(results, name, metric) for results in all_results)) for name in best_on_all(all_results)
-        ]
-        for metric in titles
-    }
-    return [Table(title, columns, tuple(rows[metric]), against) for metric, title in titles.items()]
+    return [
+        Table(
+            title,
+            columns,
+            tuple(((name,), *(_cell(results, name, metric) for results in all_results)) for name in names),
+            against,
+        )
+        for metric, title in titles.items()
+    ]
 
 
 def compare_with_paper(results: Results, space: Space) -> Table:

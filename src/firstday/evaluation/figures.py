@@ -153,7 +153,6 @@ def make_figures(
         *_divide(precision, users, cohorts, against),
         *(figure for name, members in slices.items() for figure in measure_slice(by_size, name, members)),
         *measure_groups(precision, users, groups),
-        *_measure_fifths(scores),
         *(figure for name in names for figure in _describe_lists(name, scores[name])),
     ]
     return tuple(sorted(figures, key=lambda figure: names.index(figure.strategy)))
@@ -208,36 +207,31 @@ def measure_groups(
         n_users, n_others = n_of[of_slice]
         for name, interval in zip(precision, bootstrap_means(values[members], users[members]), strict=True):
             yield Figure(name, "precision", of_slice, n=n_users, **asdict(interval))
-        if min(n_users, n_others) < MIN_USERS:
-            continue
-        (means, errors), (others, other_errors) = (
-            cluster_errors(values[rows], np.ones(int(rows.sum())), users[rows]) for rows in (members, ~members)
-        )
-        minus = means - others
-        reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
-        columns = np.stack([minus, minus - reach, minus + reach, others], axis=1)
-        for name, (mean, low, high, other) in zip(precision, columns.tolist(), strict=True):
-            yield Figure(name, MINUS_OTHERS, of_slice, mean, low, high, n_users)
-            yield Figure(name, OF_OTHERS, of_slice, other, n=n_others)
-
-
-def _measure_fifths(scores: Mapping[str, Sequence[Scores]]) -> Iterator[Figure]:
-    """Compute the standard deviation of means over fifths of the users, averaged over training runs."""
-    for name, of_runs in scores.items():
-        by_run = [
-            deviations_of_fifths(np.stack([score.metrics[metric] for metric in METRICS], axis=1)) for score in of_runs
-        ]
-        n = sum(len(score.novelty) for score in of_runs)
-        for metric, deviation in zip(METRICS, np.mean(by_run, axis=0).tolist(), strict=True):
-            yield Figure(name, f"{metric}_deviation", ALL, deviation, n=n)
+        if min(n_users, n_others) >= MIN_USERS:
+            (means, errors), (others, other_errors) = (
+                cluster_errors(values[rows], np.ones(int(rows.sum())), users[rows]) for rows in (members, ~members)
+            )
+            reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
+            for name, minus, half, other in zip(precision, means - others, reach, others, strict=True):
+                yield Figure(
+                    name, MINUS_OTHERS, of_slice, float(minus), float(minus - half), float(minus + half), n_users
+                )
+                yield Figure(name, OF_OTHERS, of_slice, float(other), n=n_others)
 
 
 def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
-    """Compute figures without an interval: list contents, routes and run time."""
+    """Compute figures without an interval: deviations over fifths of users, list contents, routes and run time."""
     novelty, routes = (np.concatenate([getattr(score, name) for score in scores]) for name in ("novelty", "routes"))
     n = len(novelty)
     places = to_shares(np.sum([score.places for score in scores], axis=0))
+    deviations = [
+        deviations_of_fifths(np.stack([score.metrics[metric] for metric in METRICS], axis=1)) for score in scores
+    ]
     values = {
+        **{
+            f"{metric}_deviation": float(value)
+            for metric, value in zip(METRICS, np.mean(deviations, axis=0), strict=True)
+        },
         "user_coverage": 100 * float(((routes == strategy) | ~np.isin(routes, FALLBACKS)).mean()),
         "catalogue_coverage": 100 * float(np.mean([score.catalogue_coverage for score in scores])),
         "novelty_bits": float(novelty.mean()),

@@ -195,24 +195,19 @@ def plot_replay(results: ReplayResults) -> str:
 
 
 def plot_training(history: Sequence[Epoch], k: int) -> str | None:
-    """Draw loss and validation precision by epoch, and mark the selected epoch; None without epochs."""
+    """Draw validation precision by epoch, or the loss if it was not measured; None without epochs."""
     if not history:
         return None
-    curves: dict[str, list[float | None]] = {
-        "training loss": [epoch.loss for epoch in history],
-        f"validation\nP@{k}, %": [epoch.precision for epoch in history],
-    }
-    curves = {label: values for label, values in curves.items() if any(value is not None for value in values)}
-    with drawing("training", 0.8 + 1.4 * len(curves)) as (figure, out):
-        panels = figure.subplots(len(curves), 1, sharex=True, squeeze=False)[:, 0]
-        for panel, (label, values) in zip(panels, curves.items(), strict=True):
-            panel.plot([epoch.number for epoch in history], np.array(values, dtype=float), color=INK)
-            panel.set_ylabel(label)
-            panel.grid(axis="y")
-            for epoch in history:
-                if epoch.kept:
-                    panel.axvline(epoch.number, color=ACCENT)
-                    panel.set_title(f"selected: epoch {epoch.number}")
-        panels[-1].locator_params(axis="x", integer=True)
-        panels[-1].set_xlabel("epoch")
+    is_measured = any(epoch.precision is not None for epoch in history)
+    with drawing("training", 2.2) as (figure, out):
+        axes = figure.add_subplot()
+        values = [epoch.precision if is_measured else epoch.loss for epoch in history]
+        axes.plot([epoch.number for epoch in history], np.array(values, dtype=float), color=INK)
+        axes.set_ylabel(f"validation P@{k}, %" if is_measured else "training loss")
+        for epoch in history:
+            if epoch.kept:
+                axes.axvline(epoch.number, color=ACCENT)
+                axes.set_title(f"selected: epoch {epoch.number}")
+        axes.locator_params(axis="x", integer=True)
+        axes.set_xlabel("epoch")
     return out[0]

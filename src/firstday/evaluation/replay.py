@@ -156,19 +156,13 @@ def add_history(
     seen = weigh_rows(users, lists, shown, positions, done, config.persistence)
     passed_over = SparseRows.from_pairs(*seen, *shape)
     if signals.passed_over is not None:
-        passed_over = _join_chances(signals.passed_over, passed_over)
+        passed_over = union_rows([signals.passed_over, passed_over])
+        passed_over = replace(passed_over, weights=np.minimum(passed_over.weights, 1))
     pair = (config.use[0], ITEM)
     used = SparseRows.from_pairs(users[done], shown[done], None, *shape)
     before = [signals.actions[pair]] if pair in signals.actions else []
     actions = {**signals.actions, pair: union_rows([*before, used])}
     return replace(signals, actions=actions, passed_over=passed_over.keep(~contains(used, passed_over)))
-
-
-def _join_chances(first: SparseRows, second: SparseRows) -> SparseRows:
-    """Return the probability that at least one of two independent events happened, entry by entry."""
-    most = np.float32(1 - 1e-7)
-    neither = union_rows([replace(part, weights=np.log1p(-np.minimum(part.weights, most))) for part in (first, second)])
-    return replace(neither, weights=-np.expm1(neither.weights))
 
 
 BEFORE = f"{PAPER}{ONCE}"
@@ -297,9 +291,7 @@ def replay_policies(
     """
     settings = settings or ReplaySettings()
     names = list(dict.fromkeys(policies or DEFAULT_POLICIES))
-    held = [name for policy in names if (name := name_of(policy)) not in POLICIES]
-    if wrong := [policy for policy in names if name_of(policy) in POLICIES and policy not in POLICIES]:
-        raise ConfigError(f"policy: {wrong[0]} learns from rounds; give {name_of(wrong[0])}.")
+    held = [name_of(policy) for policy in names if policy not in POLICIES]
     config = with_methods_of(config or Config(), held)
     check_strategies(held, config)
     against = against or (BEFORE if BEFORE in names else names[0])

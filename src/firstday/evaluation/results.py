@@ -388,16 +388,6 @@ class Results:
         }
 
 
-def best_on_all(all_results: Sequence[Results]) -> list[str]:
-    """Return the strategies of several evaluations, ordered by mean distance to the best of each."""
-    behind: dict[str, list[float]] = {}
-    for results in all_results:
-        best = results.get(results.best_first[0], "precision").mean
-        for name in results.strategies:
-            behind.setdefault(name, []).append(best - results.get(name, "precision").mean)
-    return sorted(behind, key=lambda name: sum(behind[name]) / len(behind[name]))
-
-
 def _mean(figure: Figure | None) -> float | None:
     return None if figure is None else round(figure.mean, 4)
 
