@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,17 @@ SUMMARY_NAMES = {
     "one_day": "users_within_24_hours",
 }
 """Counts with another name in the JSON."""
+TITLES = {
+    "dimensions": "dimensions of precomputed vectors",
+    "without_vector": "items without a vector",
+    "ages": "users with an age",
+    "dated": "users with a registration time",
+    "one_day": "users with all interactions within 24 hours",
+    "lists": "lists with impressions",
+    "shown_users": "users with impressions",
+}
+TOTALS = {"without_vector": "items", "ages": "users", "dated": "users", "one_day": "timed", "shown_users": "users"}
+"""What a count is a part of."""
 
 
 def check(
@@ -105,26 +117,14 @@ def _print_json(checked: Check) -> None:
 
 def _print_summary(name: str, summary: Summary) -> None:
     """Print the contents of tables as a table."""
-    rows = [(name, f"{getattr(summary, name):,}") for name in ("users", "items", "interactions")]
-    for kind, unit in (("pairs", "interactions"), ("entities", "members"), ("groups", "values")):
-        rows += [(f"{kind}: {member}", f"{n:,} {unit}") for member, n in sorted(getattr(summary, kind).items())]
-    if summary.impressions:
-        lists = f" in {summary.lists:,} lists" if summary.lists else ""
-        rows.append(("impressions", f"{summary.impressions:,}{lists}"))
-    rows += [(f"experiment: {experiment}", f"{n:,} users") for experiment, n in summary.experiments.items()]
-    for heading, n, total in (
-        ("users with impressions", summary.shown_users, summary.users),
-        ("users with an age", summary.ages, summary.users),
-        ("users with a registration time", summary.dated, summary.users),
-        ("users with all interactions within 24 hours", summary.timed and summary.one_day, summary.timed),
-        ("items without a vector", summary.without_vector, summary.items),
-    ):
-        if n:
-            rows.append((heading, f"{n:,} ({n / total:.0%})"))
-    if summary.friends:
-        rows.append(("friends", f"{summary.friends:,}"))
-    if summary.dimensions:
-        rows.append(("precomputed vectors", f"{summary.dimensions:,} numbers each"))
+    counts = vars(summary)
+    rows = []
+    for key, value in counts.items():
+        if isinstance(value, Mapping):
+            rows += [(f"{key}: {member}", f"{n:,}") for member, n in sorted(value.items())]
+        elif value and key not in ("first", "last", "timed"):
+            share = f" ({value / counts[TOTALS[key]]:.0%})" if key in TOTALS else ""
+            rows.append((TITLES.get(key, key), f"{value:,}{share}"))
     print_rows(name, ("tables", "count"), rows)
 
 

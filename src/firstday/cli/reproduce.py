@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -83,14 +84,18 @@ def reproduce(
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
         strategies = choose_strategies(strategy or (), with_baselines=not without_baselines)
         table = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
-    table = table.after_reading(reading_s)
+    table = replace(table, seconds={"reading": reading_s, **table.seconds})
     if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
         print_comparison(table)
     if report is not None:
         content = gather_evaluation(
             table.results,
-            dataset_summary={"users": table.n_users, "items": table.summary["items"]},
+            dataset_summary={
+                "warm_users": table.results.n_warm,
+                "validation_users": table.summary["n_validation"],
+                "items": table.summary["items"],
+            },
             config=table.config,
             command=command_line(),
             space=table.space,

@@ -64,15 +64,6 @@ class Reproduction:
     history: tuple[Epoch, ...]
     seconds: Mapping[str, float]
 
-    @property
-    def n_users(self) -> int:
-        """Number of training, validation and test users."""
-        return self.results.n_warm + self.summary["n_validation"] + self.results.n_cold
-
-    def after_reading(self, seconds: float) -> Reproduction:
-        """Return a copy with the reading time as the first stage."""
-        return replace(self, seconds={"reading": seconds, **self.seconds})
-
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, figures in %; `paper` is null for strategies that are not in the paper's table."""
         values = self.results.to_json()
