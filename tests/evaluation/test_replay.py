@@ -73,16 +73,6 @@ def test_a_policy_learns_what_was_used_in_the_round_before() -> None:
 
 def test_a_policy_that_is_told_uses_alone_lets_the_rest_rest() -> None:
     assert play("popular@uses") == play("popular")
-    seen = []
-
-    def watch(query: Query) -> Any:
-        seen.append((query.liked.row(0).tolist(), query.passed_over.n_entries, query.excluded.row(0).tolist()))
-        return answer_all(query, "popular")
-
-    rules = ReplaySettings(rounds=2, slate=2)
-    depths = draw_depths(1, rules, np.random.default_rng(0))
-    replay(ask(NOBODY), TRUTH.take(np.array([0])), watch, rules, depths)
-    assert seen[1] == ([2], 1, [0, 2])
 
 
 @pytest.mark.parametrize(
