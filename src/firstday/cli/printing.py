@@ -105,10 +105,9 @@ def print_comparison(reproduction: Reproduction) -> None:
     """Print our figures, the paper's and the difference of each strategy, and how to read them."""
     results, summary = reproduction.results, reproduction.summary
     print_table(compare_with_paper(results, reproduction.space))
-    took = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in reproduction.seconds.items())
     print_line(
         f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
         f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
-        "relevant). ±: standard deviation over random fifths of the test users, as in the paper."
+        "relevant). ±: standard deviation over random fifths of the test users, as in the paper. "
+        f"Time: {sum(reproduction.seconds.values()):.0f} s."
     )
-    print_line(f"Seconds: {took}; total {sum(reproduction.seconds.values()):.0f}.")

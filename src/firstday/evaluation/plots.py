@@ -95,7 +95,7 @@ def name_rows(axes: Any, names: Sequence[str], accented: Sequence[bool]) -> None
     axes.grid(axis="x")
 
 
-def draw_lines(figure: Any, lines: Mapping[str, Sequence[tuple[float, Any]]], accented: str = "") -> Any:
+def draw_lines(figure: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[object], accented: str = "") -> Any:
     """Draw one line per name with vertical intervals, and return the axes.
 
     Parameters
@@ -103,17 +103,20 @@ def draw_lines(figure: Any, lines: Mapping[str, Sequence[tuple[float, Any]]], ac
     figure
         Of `drawing`.
     lines
-        By name: pairs of position and value, which has `mean`, `low` and `high`.
+        By name: one value per tick, which has `mean`, `low` and `high`.
+    ticks
+        Labels of the positions.
     accented
         Name of the highlighted line.
     """
     axes = figure.add_subplot()
-    for number, (name, points) in enumerate(lines.items()):
+    for number, (name, values) in enumerate(lines.items()):
         shift = min(0.045, 0.4 / len(lines)) * (number - (len(lines) - 1) / 2)
-        ends = [[value.mean - value.low for _, value in points], [value.high - value.mean for _, value in points]]
+        low, mean, high = np.array([(value.low, value.mean, value.high) for value in values]).T
         accent = {"color": ACCENT, "lw": 2.6, "ms": 7, "zorder": 5} if name == accented else {"lw": 1.3, "ms": 5}
-        places, means = [place + shift for place, _ in points], [value.mean for _, value in points]
-        axes.errorbar(places, means, ends, marker="o", elinewidth=0.7, label=name, **accent)
+        places = np.arange(len(ticks)) + shift
+        axes.errorbar(places, mean, [mean - low, high - mean], marker="o", elinewidth=0.7, label=name, **accent)
+    axes.set_xticks(range(len(ticks)), ticks)
     axes.grid(axis="y")
     figure.legend(loc="outside right upper")
     return axes
@@ -164,13 +167,13 @@ def plot_day_one_sizes(results: Results) -> str:
     """Draw precision by day-one size with 95 % intervals: a line for each of the best strategies and the references."""
     sizes = results.sizes()
     lines = {
-        name: [(place, results.get(name, "precision", size_slice(size))) for place, size in enumerate(sizes)]
+        name: [results.get(name, "precision", size_slice(size)) for size in sizes]
         for name in results.best_first
         if name in (*results.best_first[:MOST_LINES], results.leader, REFERENCE, BASELINE)
     }
     with drawing("day-one", 3.4) as (figure, out):
-        axes = draw_lines(figure, lines, results.leader)
-        axes.set_xticks(range(len(sizes)), [f"{size}\n{n:,} users" for size, n in sizes.items()])
+        ticks = [f"{size}\n{n:,} users" for size, n in sizes.items()]
+        axes = draw_lines(figure, lines, ticks, results.leader)
         axes.set_xlabel("items used on day one")
         axes.set_ylabel(f"P@{results.k}, %")
     return out[0]
@@ -178,17 +181,14 @@ def plot_day_one_sizes(results: Results) -> str:
 
 def plot_replay(results: ReplayResults) -> str:
     """Draw the hits of each round, one line per policy, with 95 % intervals and total hits in the legend."""
-    labels = {row["policy"]: f"{row['policy']} {row['hits']:.1f}" for row in results.rows}
-    lines = {
-        labels[row["policy"]]: [
-            (number, Interval(mean, *ends))
-            for number, (mean, ends) in enumerate(zip(row["hits_by_round"], row["hits_by_round_ci"], strict=True), 1)
-        ]
-        for row in results.rows
-    }
+    lines, accented = {}, ""
+    for row in results.rows:
+        label = f"{row['policy']} {row['hits']:.1f}"
+        ends = zip(row["hits_by_round"], row["hits_by_round_ci"], strict=True)
+        lines[label] = [Interval(mean, low, high) for mean, (low, high) in ends]
+        accented = label if row["policy"] == results.against else accented
     with drawing("replay", 3.8) as (figure, out):
-        axes = draw_lines(figure, lines, labels[results.against])
-        axes.locator_params(axis="x", integer=True)
+        axes = draw_lines(figure, lines, range(1, results.settings.rounds + 1), accented)
         axes.set_xlabel("round")
         axes.set_ylabel(f"items used of {results.settings.slate} shown")
     return out[0]

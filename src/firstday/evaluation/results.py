@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -235,9 +235,7 @@ class Results:
         library
             Library of the data frame: ``polars``, ``pandas`` or ``pyarrow``.
         """
-        types: dict[str, type[pl.DataType]] = {"low": pl.Float64, "high": pl.Float64}  # a column may be all null
-        frame = pl.DataFrame([asdict(figure) for figure in self.figures], schema_overrides=types)
-        return give_frame(frame, library)
+        return give_frame(pl.DataFrame(self.figures, infer_schema_length=None), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         best = {name: f"{self.get(name, 'precision').mean:.1f} %" for name in self.best_first}
