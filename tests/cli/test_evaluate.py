@@ -54,12 +54,7 @@ def test_several_datasets_make_one_table(run: Run, tables: Path, settings: Path,
     first = done.stdout.partition("Difference to")[0]
     printed = {line.split()[0]: line for line in first.splitlines() if line.strip()}
     assert (printed["friends"].count("["), printed["popular"].count("[")) == (1, 2)
-    page = report.read_text()
-    pages = sorted(path.name for path in tmp_path.glob("report-*.html"))
-    assert pages == ["report-1.html", "report-2.html"]
-    assert [name for name in pages if f'href="{name}"' in page] == pages
-    assert page.count("<svg") == 2
-    assert all('<h2 id="strategies">' in (tmp_path / name).read_text() for name in pages)
+    assert report.read_text().count("<svg") == 2
 
 
 def test_mistakes_are_told_before_any_work(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:

@@ -61,10 +61,9 @@ def evaluate_tiny(
         for name in LISTS:
             lists = np.array(LISTS[name][seed] * copies)
             scores[name] = Scores(
-                measure_lists(lists, cohort.truth),
+                measure_lists(lists, cohort.truth) | {"novelty_bits": measure_novelty(lists, everyone)},
                 np.array(ROUTES[name][seed] * copies),
                 SECONDS[name],
-                measure_novelty(lists, everyone),
                 len(np.unique(lists[lists >= 0])) / N_ITEMS,
                 count_by_part(lists, TENTH_OF_ITEM),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -36,7 +36,7 @@ from firstday.errors import ConfigError
 from firstday.evaluation.plots import plot_replay, standalone
 from firstday.evaluation.replay import ReplaySettings, replay_policies
 from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import write_reports
+from firstday.evaluation.report.render import render_comparison, render_report
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.evaluation.slices import REFERENCE
@@ -175,7 +175,6 @@ def evaluate(
     check_judged((*(strategy or ()), *(against or ())))
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
     all_results: list[Results] = []
-    contents: list[dict[str, Any]] = []
     left_out: list[str] = []
     for name in tables:
         dataset, settings = read(name)
@@ -195,10 +194,6 @@ def evaluate(
                 progress=progress,
             )
         all_results.append(results)
-        if report is not None:
-            contents.append(
-                gather_evaluation(results, dataset_summary=dataset.summary(), config=settings, command=command_line())
-            )
         left_out += dataset.left_out
     values = [results.to_json() for results in all_results]
     if not write_json(values[0] if len(values) == 1 else {"datasets": values}, json_out, left_out):
@@ -209,7 +204,13 @@ def evaluate(
         else:
             print_datasets(all_results, references[0])
     if report is not None:
-        write_reports(contents, report)
+        if len(all_results) == 1:
+            content = gather_evaluation(
+                results, dataset_summary=dataset.summary(), config=settings, command=command_line()
+            )
+            write_file(report, render_report(content))
+        else:
+            write_file(report, render_comparison(all_results, command_line()))
         typer.echo(f"Wrote {report}.", err=True)
 
 

@@ -66,7 +66,7 @@ def print_results(results: Results, against: str = REFERENCE) -> None:
         intervals=(f"P@{results.k}", f"P@{results.k} - {against}'s"),
     )
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
-    print_table(describe_lists(results, against))
+    print_table(describe_lists(results, against), intervals=(f"P / {against}'s",))
     for sentence in describe_tunings(results):
         print_line(sentence)
     rule = f"min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"{results.k}"

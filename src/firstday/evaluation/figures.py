@@ -45,13 +45,11 @@ class Scores:
     Parameters
     ----------
     metrics
-        Per-user values by metric, in %, shape (n_users,); metrics of the head only if lists are longer.
+        Per-user values by metric, in % (novelty in bits), shape (n_users,); of the head only if lists are longer.
     routes
         Route of each user's list, strings, shape (n_users,).
     seconds
         Time to make the lists, including features and prediction.
-    novelty
-        Mean novelty of each user's list, in bits, shape (n_users,).
     catalogue_coverage
         Distinct items in the lists, as a share of the catalogue.
     places
@@ -61,7 +59,6 @@ class Scores:
     metrics: Mapping[str, np.ndarray]
     routes: np.ndarray
     seconds: float
-    novelty: np.ndarray
     catalogue_coverage: float
     places: np.ndarray
 
@@ -221,8 +218,8 @@ def measure_groups(
 
 def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
     """Compute figures without an interval: deviations over fifths of users, list contents, routes and run time."""
-    novelty, routes = (np.concatenate([getattr(score, name) for score in scores]) for name in ("novelty", "routes"))
-    n = len(novelty)
+    routes = np.concatenate([score.routes for score in scores])
+    n = len(routes)
     places = to_shares(np.sum([score.places for score in scores], axis=0))
     deviations = [
         deviations_of_fifths(np.stack([score.metrics[metric] for metric in METRICS], axis=1)) for score in scores
@@ -234,7 +231,6 @@ def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]
         },
         "user_coverage": 100 * float(((routes == strategy) | ~np.isin(routes, FALLBACKS)).mean()),
         "catalogue_coverage": 100 * float(np.mean([score.catalogue_coverage for score in scores])),
-        "novelty_bits": float(novelty.mean()),
         "ms_per_user": 1000 * sum(score.seconds for score in scores) / n,
         **{f"{ROUTE}{route}": 100 * count / n for route, count in Counter(routes.tolist()).items()},
         **{f"{TENTH}{tenth}": share for tenth, share in enumerate(places, 1)},

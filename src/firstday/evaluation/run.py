@@ -105,11 +105,12 @@ def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divid
     fresh = replace(query)  # without results cached for other strategies
     began = perf_counter()
     answer = answer_all(fresh, strategy)
+    seconds = perf_counter() - began
+    novelty = measure_novelty(answer.items, query.model.everyone)
     return Scores(
-        measure_lists(answer.items, cohort.truth, divide_by),
+        measure_lists(answer.items, cohort.truth, divide_by) | {"novelty_bits": novelty},
         answer.routes,
-        perf_counter() - began,
-        measure_novelty(answer.items, query.model.everyone),
+        seconds,
         len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items,
         count_by_part(answer.items, divide_by_use(query.model)),
     )

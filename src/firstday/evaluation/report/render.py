@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import firstday
@@ -11,29 +10,13 @@ from firstday.errors import needs_extra
 from firstday.evaluation.comparison_tables import compare_datasets, write_signed
 from firstday.evaluation.plots import plot_day_one_sizes, plot_group, plot_strategies, plot_training, theme_css
 from firstday.evaluation.results import Results
-from firstday.files import write_file
 
 
-def write_reports(contents: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the report of one evaluation, or for several a comparison page and one report each.
-
-    The individual reports are named after the comparison page: ``report-1.html`` next to ``report.html``.
-    """
-    if len(contents) == 1:
-        write_file(path, render_report(contents[0]))
-        return
-    all_results = [content["results"] for content in contents]
-    pages = [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(contents) + 1)]
+def render_comparison(all_results: Sequence[Results], command: str | None = None) -> str:
+    """Render a comparison of strategies on several datasets as a page."""
     plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
-    content = {
-        "all_results": all_results,
-        "tables": compare_datasets(all_results),
-        "pages": [page.name for page in pages],
-        "command": contents[0]["command"],
-    }
-    write_file(path, fill_template("datasets.html", content, plots))
-    for page, one in zip(pages, contents, strict=True):
-        write_file(page, render_report(one))
+    content = {"all_results": all_results, "tables": compare_datasets(all_results), "command": command}
+    return fill_template("datasets.html", content, plots)
 
 
 def render_report(content: Mapping[str, Any]) -> str:
