@@ -76,10 +76,9 @@ def main(seeds: int = 3) -> None:
 def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
     """Plot first-day regret of each policy by registration day, with 95 % intervals."""
     names = [name for name in cohorts[0]["first_day_regret"] if any(of["first_day_regret"][name][0] for of in cohorts)]
-    lines = {name: [(of["day"] + 1, Interval(*of["first_day_regret"][name])) for of in cohorts] for name in names}
+    lines = {name: [Interval(*of["first_day_regret"][name]) for of in cohorts] for name in names}
     with drawing("arrivals", 3.3) as (figure, out):
-        axes = draw_lines(figure, lines, "", {})
-        axes.locator_params(axis="x", integer=True)
+        axes = draw_lines(figure, lines, [of["day"] + 1 for of in cohorts])
         axes.set_xlabel("day of registration")
         axes.set_ylabel("regret on the first day, uses")
     return out[0]

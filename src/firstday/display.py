@@ -9,8 +9,6 @@ from itertools import islice
 from reprlib import Repr
 from typing import Any, TypeVar
 
-import numpy as np
-
 MOST_CHARACTERS = 1_500
 """Maximum length of a value's repr in a terminal."""
 MOST_OF_TEXT = 400
@@ -105,8 +103,8 @@ class _Short(Repr):
     def repr_instance(self, value: Any, level: int) -> str:
         """Shorten a value that is not a built-in collection."""
         name = type(value).__name__
-        if isinstance(value, np.ndarray):
-            return f"{value.dtype}[{', '.join(f'{n:,}' for n in value.shape)}]"
+        if hasattr(value, "shape"):  # an array or a data frame
+            return f"{getattr(value, 'dtype', name)}[{', '.join(f'{n:,}' for n in value.shape)}]"
         if not isinstance(value, type) and (hasattr(value, "_repr_facts_") or is_dataclass(value)):
             if level < self.maxlevel and hasattr(value, "__len__"):
                 return f"{name} of {len(value):,}"
@@ -117,6 +115,4 @@ class _Short(Repr):
             return self.repr_dict(dict(value), level)
         if callable(value) and hasattr(value, "__qualname__"):
             return str(value.__qualname__)
-        if hasattr(value, "shape"):  # a data frame
-            return f"{name}[{', '.join(f'{n:,}' for n in value.shape)}]"
         return " ".join(super().repr_instance(value, level).split())

@@ -41,10 +41,7 @@ def test_the_demo_shows_that_the_method_beats_popularity(run: Run, tmp_path: Pat
     assert re.search(r"The page to try it on: \S*firstday serve \S+/model\n$", done.stdout)
     assert len(open_model(tmp_path / "demo" / "model").model.segments) == 30
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
-    # strategies, day-one size, four profile columns, popularity, segments, training
-    assert report.count("<svg") == 7
-    assert "segments of the model that is kept" in report
-    assert "Monty Python and the Holy Grail (1974)" in report
+    assert report.count("<svg") == 7  # strategies, day-one size, four profile columns, training
 
 
 def test_the_page_opens_in_a_browser_and_an_interruption_ends_it(tiny_model: Path, tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ def test_every_command_that_takes_a_file_of_settings_takes_single_ones() -> None
 
 
 def test_places_that_cannot_be_written_are_told_before_the_work(run: Run, tables: Path, tmp_path: Path) -> None:
-    assert "its folder does not exist; make" in said(run, "evaluate", tables, "--report", tmp_path / "no" / "x.html")
+    assert "its folder does not exist or is not writable" in said(
+        run, "evaluate", tables, "--report", tmp_path / "no" / "x.html"
+    )
     assert "is a folder; give the name of a file" in said(run, "evaluate", tables, "--json", tmp_path)
     (tmp_path / "lists.parquet").mkdir()
     out = tmp_path / "lists.parquet"

@@ -57,7 +57,7 @@ def test_one_seed_gives_the_same_bytes_in_another_process(
 def test_another_seed_gives_another_model(
     invoke: Invoke, tables: Path, settings: Path, trained: Path, tmp_path: Path
 ) -> None:
-    arguments = ("--out", tmp_path / "other", "--config", settings, "--seed", SEED + 1, "--json")
+    arguments = ("--out", tmp_path / "other", "--config", settings, "--set", f"seed={SEED + 1}", "--json")
     done = invoke("train", tables, *arguments)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["data"]["warm_users"] == 360

@@ -36,19 +36,19 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
         "users 5",
         "items 4",
         "interactions 7",
-        "pairs: stream x item 3 interactions",
-        "pairs: favorite x artist 1 interactions",
-        "entities: playlist 2 members",
-        "groups: country 3 values",
+        "pairs: stream x item 3",
+        "pairs: favorite x artist 1",
+        "entities: playlist 2",
+        "groups: country 3",
         "users with an age 4 (80%)",
         "users with a registration time 4 (80%)",
         "friends 3",
-        "Note: interactions.device: ignored (not a column of interactions).",
-        "What training would make of it (protocol registration):",
+        "How training would use it (protocol registration):",
         "- 2 of 5 users used an item.",
         "- Not warm: 2 without an item; 1 with neither a registration nor an interaction with a time.",
     ):
         assert expected in lines
+    assert done.stderr == "note: interactions.device: ignored (not a column of interactions).\n"
     assert lines[-1] == f"No faults, but training would refuse the tables: {TOO_FEW}"
 
 
@@ -77,9 +77,9 @@ def test_impressions_and_experiments_are_summed_up(five_users: Tables, write: Wr
     lines = [" ".join(line.strip("│ ").replace("│", " ").split()) for line in done.stdout.splitlines()]
     for expected in (
         "interactions 7",
-        "impressions 3 in 1 lists",
-        "users to whom something was shown 2 (40%)",
-        "experiment: lists 2 users",
+        "impressions 3",
+        "users with impressions 2 (40%)",
+        "experiments: lists 2",
     ):
         assert expected in lines
     summary = json.loads(runner.invoke(app, [str(folder), "--json"]).stdout)["summary"]
@@ -181,7 +181,7 @@ def test_rows_in_the_future_leave_nothing_to_learn_from(write: Write) -> None:
     later = datetime.now(UTC) + timedelta(days=400)
     done = runner.invoke(app, [str(write(service(50, 0, later)))])
     assert done.exit_code == 2
-    assert "1,000 of 1,000 rows lie in the future" in done.stdout
+    assert "1,000 of 1,000 rows lie in the future" in done.stderr
     assert last_line(done.stdout) == (
         "No faults, but training would refuse the tables: interactions: no row is left to learn from (rows in the "
         "future are left out); bring interactions of the past, or correct the clock that wrote them."
@@ -193,7 +193,7 @@ def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_j
     done = runner.invoke(app, [folder])
     assert done.exit_code == 0
     assert done.stdout.strip().splitlines()[-5:] == [
-        "What training would make of it (protocol sampled):",
+        "How training would use it (protocol sampled):",
         "- 110 of 110 users used an item: 100 would be warm, in 5 segments, and 10 held out for validation.",
         "- Evaluation would report on 20 cold users, drawn at random.",
         "- With 20 cold users the 95 % interval of P@50 is about plus or minus 10 points, too wide to tell most "

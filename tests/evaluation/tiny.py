@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import polars as pl
 
 from firstday.cold.cold_model import Epoch
 from firstday.data.splits.split import Cohort
@@ -60,19 +61,23 @@ def evaluate_tiny(
         for name in LISTS:
             lists = np.array(LISTS[name][seed] * copies)
             scores[name] = Scores(
-                measure_lists(lists, cohort.truth),
+                measure_lists(lists, cohort.truth) | {"novelty_bits": measure_novelty(lists, everyone)},
                 np.array(ROUTES[name][seed] * copies),
                 SECONDS[name],
-                measure_novelty(lists, everyone),
                 len(np.unique(lists[lists >= 0])) / N_ITEMS,
                 count_by_part(lists, TENTH_OF_ITEM),
             )
         run = Run(
             seed=seed,
             scores=scores,
-            cohort=cohort,
-            did_nothing=np.tile(DID_NOTHING, copies),
-            has_friends=np.tile(HAS_FRIENDS, copies),
+            users=pl.DataFrame(
+                {
+                    "user": users,
+                    "day_one_size": cohort.day_one_size,
+                    "did_nothing": np.tile(DID_NOTHING, copies),
+                    "has_friends": np.tile(HAS_FRIENDS, copies),
+                }
+            ),
             n_warm=4,
             k=3,
             fit_seconds=1.5 + seed,

@@ -1,7 +1,8 @@
-"""firstday check: validate tables, print what is in them, and what training would make of them."""
+"""firstday check: validate tables, and print their contents and how training would use them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +38,18 @@ SUMMARY_NAMES = {
     "timed": "users_with_times",
     "one_day": "users_within_24_hours",
 }
-"""Counts whose names in the JSON are other ones."""
+"""Counts with another name in the JSON."""
+TITLES = {
+    "dimensions": "dimensions of precomputed vectors",
+    "without_vector": "items without a vector",
+    "ages": "users with an age",
+    "dated": "users with a registration time",
+    "one_day": "users with all interactions within 24 hours",
+    "lists": "lists with impressions",
+    "shown_users": "users with impressions",
+}
+TOTALS = {"without_vector": "items", "ages": "users", "dated": "users", "one_day": "timed", "shown_users": "users"}
+"""What a count is a part of."""
 
 
 def check(
@@ -60,7 +72,7 @@ def check(
     Example: firstday check tables/ --config firstday.toml
     """
     if left_out is not None and not drop_bad_rows:
-        raise ConfigError("check: --left-out goes with --drop-bad-rows; give both.")
+        raise ConfigError("check: --left-out needs --drop-bad-rows; give both.")
     check_outputs(left_out)
     settings = read_settings(tables, config, overrides, protocol=protocol, device="cpu")  # nothing is trained here
     try:
@@ -75,11 +87,11 @@ def check(
         write_left_out(left_out, checked.left_out)
     if as_json:
         _print_json(checked)
-    elif checked.dataset is None or checked.summary is None or checked.outlook is None:
-        print_notes(checked.notes)
-        raise DataError(checked.faults, checked.hint)
     else:
-        _print_summary(checked.dataset.name, checked.summary, checked.notes)
+        print_notes(checked.notes)
+        if checked.dataset is None or checked.summary is None or checked.outlook is None:
+            raise DataError(checked.faults, checked.hint)
+        _print_summary(checked.dataset.name, checked.summary)
         _print_outlook(checked.outlook)
     if checked.outlook is None or checked.outlook.refusal:
         raise typer.Exit(2)
@@ -103,37 +115,23 @@ def _print_json(checked: Check) -> None:
     )
 
 
-def _print_summary(name: str, summary: Summary, notes: tuple[str, ...]) -> None:
-    """Print what is in tables as a table, and the notes on reading them."""
-    rows = [(name, f"{getattr(summary, name):,}") for name in ("users", "items", "interactions")]
-    for kind, unit in (("pairs", "interactions"), ("entities", "members"), ("groups", "values")):
-        rows += [(f"{kind}: {member}", f"{n:,} {unit}") for member, n in sorted(getattr(summary, kind).items())]
-    if summary.impressions:
-        lists = f" in {summary.lists:,} lists" if summary.lists else ""
-        rows.append(("impressions", f"{summary.impressions:,}{lists}"))
-    rows += [(f"experiment: {experiment}", f"{n:,} users") for experiment, n in summary.experiments.items()]
-    for heading, n, total in (
-        ("users to whom something was shown", summary.shown_users, summary.users),
-        ("users with an age", summary.ages, summary.users),
-        ("users with a registration time", summary.dated, summary.users),
-        ("users whose interactions all lie within 24 hours", summary.timed and summary.one_day, summary.timed),
-        ("items without a vector", summary.without_vector, summary.items),
-    ):
-        if n:
-            rows.append((heading, f"{n:,} ({n / total:.0%})"))
-    if summary.friends:
-        rows.append(("friends", f"{summary.friends:,}"))
-    if summary.dimensions:
-        rows.append(("precomputed vectors", f"{summary.dimensions:,} numbers each"))
+def _print_summary(name: str, summary: Summary) -> None:
+    """Print the contents of tables as a table."""
+    counts = vars(summary)
+    rows = []
+    for key, value in counts.items():
+        if isinstance(value, Mapping):
+            rows += [(f"{key}: {member}", f"{n:,}") for member, n in sorted(value.items())]
+        elif value and key not in ("first", "last", "timed"):
+            share = f" ({value / counts[TOTALS[key]]:.0%})" if key in TOTALS else ""
+            rows.append((TITLES.get(key, key), f"{value:,}{share}"))
     print_rows(name, ("tables", "count"), rows)
-    for note in notes:
-        typer.echo(f"Note: {note}")
 
 
 def _print_outlook(outlook: Outlook) -> None:
-    """Print what training would make of a dataset, and whether it would begin."""
+    """Print how training would use a dataset, and whether it would start."""
     if outlook.sentences:
-        typer.echo(f"What training would make of it (protocol {outlook.protocol}):")
+        typer.echo(f"How training would use it (protocol {outlook.protocol}):")
     for sentence in outlook.sentences:
         typer.echo(f"- {sentence}")
     refusal = f", but training would refuse the tables: {outlook.refusal}" if outlook.refusal else "."

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import webbrowser
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,27 +18,28 @@ from firstday.artifact.folder import check_target
 from firstday.cli.options import PathOption, open_tables
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
-from firstday.data.splits.holdout import protocol_of, split_for_training
-from firstday.errors import ConfigError, DataError
-from firstday.evaluation.report.content import WorkedExample, gather_evaluation
-from firstday.evaluation.report.render import write_report
+from firstday.errors import ConfigError
+from firstday.evaluation.report.content import gather_evaluation
+from firstday.evaluation.report.render import render_report
 from firstday.evaluation.results import RATIO
-from firstday.evaluation.run import Run, default_strategies, join_runs, judge_run
+from firstday.evaluation.run import evaluate
+from firstday.evaluation.slices import BASELINE, REFERENCE
 from firstday.features.signals import Signals
+from firstday.files import write_file
 from firstday.progress import open_progress
-from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.segment_description import describe_segments
+from firstday.recommend.segment_description import describe_segment
 from firstday.serve.settings import load_settings
-from firstday.training.fit import cohort_query, fit
-from firstday.training.fit import train as run_training
+from firstday.training.fit import train
 
 DATASET = "movielens-100k"
-AGE, GENDER, OCCUPATION = 24, "F", "student"
-LIKED_FILMS = ("Toy Story (1995)", "Monty Python and the Holy Grail (1974)", "Wallace & Gromit")
+PROFILE: Mapping[str, Any] = {"age": 24, "gender": "F", "occupation": "student"}
+LIKED_FILMS = (
+    "Toy Story (1995)",
+    "Monty Python and the Holy Grail (1974)",
+    "Wallace & Gromit: The Best of Aardman Animation (1996)",
+)
 LIST_LENGTH = 10
-SEGMENT_ITEMS = 5
-FIRST_JUDGED = ("auto", "popular")
 
 
 def demo(
@@ -68,70 +68,56 @@ def demo(
         f"1. {DATASET}: {summary['users']:,} people, {summary['items']:,} films, {summary['interactions']:,} ratings, "
         "no faults."
     )
-    protocol = protocol_of(dataset, config)
-    runs: list[Run] = []
-    for seed in range(config.seed, config.seed + seeds):
-        typer.echo(f"2. Training on four in five people; the fifth is kept out, to judge by (seed {seed}) ...")
-        with open_progress() as progress:
-            split = split_for_training(dataset, config, seed, with_cold=True)
-            fit_began = perf_counter()
-            recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
-            fit_seconds = perf_counter() - fit_began
-        query = cohort_query(recommender, dataset, split.cold, config.recommend.k)
-        if not runs:
-            _print_first_look(recommender)
-            quick = judge_run(query, split.cold, FIRST_JUDGED, seed=seed, n_warm=len(split.warm), fit_seconds=0.0)
-            gain = join_runs(DATASET, [quick], protocol=protocol, against=("popular",)).get("auto", f"{RATIO}popular")
-            low, mean, high = (f"{100 * (ratio or 0) - 100:.0f}" for ratio in (gain.low, gain.mean, gain.high))
-            Console(highlight=False).print(
-                f"[bold]Such lists (auto) beat popularity by {mean} % \\[{low}, {high}], on {gain.n} people kept out "
-                f"of training.[/bold] {perf_counter() - began:.0f} s so far."
-            )
-            typer.echo("3. Judging every strategy on them ...")
-        with open_progress() as progress:
-            runs.append(
-                judge_run(
-                    query,
-                    split.cold,
-                    default_strategies(dataset, config),
-                    seed=seed,
-                    n_warm=len(split.warm),
-                    fit_seconds=fit_seconds,
-                    notes=split.notes,
-                    progress=progress,
-                )
-            )
-    results = join_runs(dataset.name, runs, protocol=protocol)
-    print_results(results)
-
-    typer.echo("4. Training the model to keep, on nine in ten; the tenth decides when to stop ...")
+    typer.echo("2. Training a model on nine in ten people; the tenth decides when to stop ...")
     with open_progress() as progress:
-        recommender = run_training(dataset, config, progress=progress)
+        recommender = train(dataset, config, progress=progress)
     recommender.save(out / "model")
+    _print_first_look(recommender)
+    typer.echo("3. Evaluating every strategy: training without a fifth of the people, and scoring their lists ...")
+    with open_progress() as progress:
+        results = evaluate(dataset, config, n_seeds=seeds, against=(REFERENCE, BASELINE), progress=progress)
+    gain = results.get("auto", f"{RATIO}{BASELINE}")
+    low, mean, high = (f"{100 * (ratio or 0) - 100:.0f}" for ratio in (gain.low, gain.mean, gain.high))
+    Console(highlight=False).print(
+        f"[bold]Lists by auto beat popularity by {mean} % \\[{low}, {high}], on {gain.n} people unknown to the "
+        "model.[/bold]"
+    )
+    print_results(results)
     report = out / "report.html"
     content = gather_evaluation(
-        replace(results, history=recommender.model.cold.history, segments=describe_segments(recommender.model)),
-        dataset_summary=summary,
-        config=config,
-        described="the model that is kept",
-        example=_meet_newcomer(recommender)[1],
-        command=f"firstday demo --seeds {seeds}",
+        results, dataset_summary=summary, config=config, command=f"firstday demo --seeds {seeds}"
     )
-    write_report(content, report)
-    command = "firstday" if shutil.which("firstday") else os.path.relpath(Path(sys.prefix) / "bin" / "firstday")
+    write_file(report, render_report(content))
     user = f'{{"age": 61, "interactions": [["stream", "item", {recommender.model.catalogue.items[0]}]]}}'
     typer.echo(
-        f"Done in {perf_counter() - began:.0f} s. Report with the picture: {report}\n"
+        f"Done in {perf_counter() - began:.0f} s. Report: {report}\n"
         "Next:\n"
-        f"  {command} inspect {out / 'model'}\n"
-        f"  {command} recommend {out / 'model'} --user '{user}' -k 10\n"
-        f"  {command} check TABLES            your own folder of tables; see docs/tables.md\n"
-        f"  {command} train TABLES --out model"
+        f"  firstday inspect {out / 'model'}\n"
+        f"  firstday recommend {out / 'model'} --user '{user}' -k 10\n"
+        "  firstday check TABLES            your own folder of tables; see docs/tables.md\n"
+        "  firstday train TABLES --out model"
     )
     if sys.stdout.isatty() if open_page is None else open_page:
         show_page(out / "model", out / "users.sqlite")
     else:
-        typer.echo(f"The page to try it on: {command} serve {out / 'model'}")
+        typer.echo(f"The page to try it on: firstday serve {out / 'model'}")
+
+
+def _print_first_look(recommender: Recommender) -> None:
+    """Print a new user, their predicted segment and their list."""
+    catalogue = recommender.model.catalogue
+    ids = dict(zip(catalogue.titles or (), catalogue.items.values, strict=True))
+    interactions = [("stream", "item", ids[title]) for title in LIKED_FILMS]
+    answer = recommender.recommend(Signals(interactions=interactions, **PROFILE), LIST_LENGTH)
+    assert answer.segment is not None
+    segment = describe_segment(recommender.model, answer.segment)
+    profile = ", ".join(f"{name} {value}" for name, value in PROFILE.items())
+    typer.echo(
+        f"A new user: {profile}; watched {', '.join(LIKED_FILMS)}\n"
+        f"predicted segment {segment.number} of {len(recommender.model.segments):,}, {segment.n_users:,} people; most "
+        f"of them watch: {', '.join(f'{item.name} ({item.share:.0%})' for item in segment.top)}"
+    )
+    print_answer(answer)
 
 
 def show_page(model: Path, store: Path) -> None:
@@ -149,47 +135,3 @@ def show_page(model: Path, store: Path) -> None:
         run_server(model, load_settings(settings), open_browser)
     except ConfigError:  # the usual port is in use: any other will do
         run_server(model, load_settings(settings | {"port": 0}), open_browser)
-
-
-def _meet_newcomer(recommender: Recommender) -> tuple[Recommendation, WorkedExample]:
-    """Recommend to somebody invented, and say who that is."""
-    catalogue, segments = recommender.model.catalogue, recommender.model.segments
-    liked_ix = [_find_film(recommender, title) for title in LIKED_FILMS]
-    user = Signals(
-        age=AGE,
-        gender=GENDER,
-        occupation=OCCUPATION,
-        interactions=[("stream", "item", catalogue.items[ix]) for ix in liked_ix],
-    )
-    answer = recommender.recommend(user, LIST_LENGTH)
-    assert answer.segment is not None
-    top, shares = (
-        of_all[answer.segment, :SEGMENT_ITEMS].tolist() for of_all in (segments.top_items, segments.top_shares)
-    )
-    return answer, WorkedExample(
-        profile=f"age {AGE}, gender {GENDER}, occupation {OCCUPATION}",
-        liked=tuple(catalogue.title_of(ix) for ix in liked_ix),
-        segment=answer.segment,
-        segment_size=answer.segment_size or 0,
-        segment_likes=tuple(f"{catalogue.title_of(ix)} ({share:.0%})" for ix, share in zip(top, shares, strict=True)),
-        items=tuple(item.title for item in answer.items),
-    )
-
-
-def _print_first_look(recommender: Recommender) -> None:
-    """Print who arrives, the segment they belong to, and their list."""
-    answer, example = _meet_newcomer(recommender)
-    typer.echo(
-        f"Somebody new arrives: {example.profile}; watched {', '.join(example.liked)}\n"
-        f"predicted segment {example.segment} of {len(recommender.model.segments):,}, {example.segment_size:,} people; "
-        f"most of them watch: {', '.join(example.segment_likes)}"
-    )
-    print_answer(answer)
-
-
-def _find_film(recommender: Recommender, start: str) -> int:
-    """Return the index of the film whose title begins with `start`."""
-    for ix, title in enumerate(recommender.model.catalogue.titles or ()):
-        if title.startswith(start):
-            return ix
-    raise DataError(f"{DATASET}: has no film {start!r}; give an intact copy as --path.")

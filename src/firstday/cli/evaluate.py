@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,7 +17,6 @@ from firstday.cli.options import (
     PluginOption,
     ProtocolOption,
     ReportOption,
-    SeedOption,
     SetOption,
     check_outputs,
     command_line,
@@ -26,23 +24,23 @@ from firstday.cli.options import (
     open_tables,
     print_notes,
     read_settings,
-    write_file,
+    split_pairs,
     write_json,
 )
 from firstday.cli.printing import print_datasets, print_replay, print_results
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.holdout import find_cut_offs
 from firstday.errors import ConfigError
 from firstday.evaluation.plots import plot_replay, standalone
 from firstday.evaluation.replay import ReplaySettings, replay_policies
 from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import write_reports
+from firstday.evaluation.report.render import render_comparison, render_report
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.evaluation.slices import REFERENCE
+from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import check_judged, strategy_names, with_methods
 from firstday.recommend.spec import PAPER_SEGMENT
@@ -53,7 +51,9 @@ NAMES = f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation al
 def evaluate(
     tables: Annotated[
         list[str],
-        typer.Argument(help=f"Folders of tables, or built-in names: {', '.join(BUILT_IN)}. Several share one table."),
+        typer.Argument(
+            help=f"Folders of tables, or built-in names: {', '.join(BUILT_IN)}. Several are compared in one table."
+        ),
     ],
     path: Annotated[
         list[str] | None,
@@ -99,7 +99,6 @@ def evaluate(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to split, train and evaluate.")] = 1,
-    seed: SeedOption = None,
     k: KOption = None,
     divide_by_k: Annotated[
         bool, typer.Option(help="Compute precision as hits / K instead of the paper's hits / min(K, relevant).")
@@ -144,19 +143,20 @@ def evaluate(
     Example: firstday evaluate movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
     """
     if cut_offs is not None and protocol == "sampled":
-        raise ConfigError("--cut-offs: needs registration times, which the protocol sampled ignores; leave one out.")
+        raise ConfigError("--cut-offs: needs the protocol registration, not sampled; leave one of the two options out.")
     learners = load_plugins(plugin)
     for name in tables:
-        read_settings(name, config, overrides, seed, protocol, device)
+        read_settings(name, config, overrides, protocol, device)
         if name not in BUILT_IN and not Path(name).is_dir():
-            load(name)  # which says why that is no folder, before hours are spent on the others
-    copies = _name_copies(tables, path or ())
+            load(name)  # which says what is wrong, before hours are spent on the others
+    copies: Mapping[str, str] = dict(zip(tables, path or (), strict=False))
+    if len(tables) > 1:
+        copies = split_pairs("--path", path, f"{tables[0]}=DIR")
     check_outputs(json_out, picture, report=report)
 
     def read(name: str) -> tuple[Dataset, Config]:
-        dataset, settings = open_tables(
-            name, copies.get(name), config, overrides, seed, protocol, drop_bad_rows, device
-        )
+        copy = Path(copies[name]) if name in copies else None
+        dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
         if cut_offs is not None:
             settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
         return dataset, settings if strategy else with_methods(settings, learners)
@@ -166,35 +166,18 @@ def evaluate(
         unused |= {"--divide-by-k": divide_by_k, "a second dataset": len(tables) > 1}
         for name, value in unused.items():
             if value:
-                raise ConfigError(f"{name}: has no meaning beside --rounds; leave it out.")
-        dataset, settings = read(tables[0])
-        with open_progress() as progress:
-            replayed = replay_policies(
-                dataset,
-                settings,
-                policies=strategy or (),
-                settings=ReplaySettings(rounds, slate, visible, persistence, delay),
-                n_seeds=seeds,
-                against=against[0] if against else None,
-                progress=progress,
-            )
-        if not write_json(replayed.to_json(), json_out):
-            print_replay(replayed)
-        _write_left_out(json_out, dataset.left_out)
-        if picture is not None:
-            write_file(picture, standalone(plot_replay(replayed)))
+                raise ConfigError(f"{name}: cannot be combined with --rounds; leave it out.")
+        rules = ReplaySettings(rounds, slate, visible, persistence, delay)
+        _replay(*read(tables[0]), strategy or (), rules, seeds, against, json_out, picture)
         return
     if picture is not None:
-        raise ConfigError("--picture: has no meaning without --rounds; --report has pictures of an evaluation.")
+        raise ConfigError("--picture: needs --rounds; for plots of an evaluation, give --report.")
     check_judged((*(strategy or ()), *(against or ())))
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
     all_results: list[Results] = []
-    contents: list[dict[str, Any]] = []
     left_out: list[str] = []
     for name in tables:
         dataset, settings = read(name)
-        if len(tables) > 1:
-            typer.echo(f"{name}: {len(all_results) + 1} of {len(tables)} datasets", err=True)
         if (planned := find_cut_offs(dataset, settings)) is not None:
             print_notes([f"{name}: evaluation will train {planned.describe()}."])
         with open_progress() as progress:
@@ -210,45 +193,49 @@ def evaluate(
                 against=references,
                 progress=progress,
             )
-        n_before = sum(before.dataset.partition(" (")[0] == results.dataset for before in all_results)
-        if n_before:
-            results = replace(results, dataset=f"{results.dataset} ({n_before + 1})")
         all_results.append(results)
-        if report is not None:
-            contents.append(
-                gather_evaluation(results, dataset_summary=dataset.summary(), config=settings, command=command_line())
-            )
         left_out += dataset.left_out
     values = [results.to_json() for results in all_results]
-    if not write_json(values[0] if len(values) == 1 else {"datasets": values}, json_out):
+    if not write_json(values[0] if len(values) == 1 else {"datasets": values}, json_out, left_out):
         for results in all_results:
             print_notes(results.notes)
         if len(all_results) == 1:
             print_results(all_results[0], references[0])
         else:
             print_datasets(all_results, references[0])
-    _write_left_out(json_out, left_out)
     if report is not None:
-        write_reports(contents, report)
+        if len(all_results) == 1:
+            content = gather_evaluation(
+                results, dataset_summary=dataset.summary(), config=settings, command=command_line()
+            )
+            write_file(report, render_report(content))
+        else:
+            write_file(report, render_comparison(all_results, command_line()))
         typer.echo(f"Wrote {report}.", err=True)
 
 
-def _write_left_out(json_out: Path | None, lines: Sequence[str]) -> None:
-    """Write the rows that were left out beside the file of results."""
-    if json_out is not None and str(json_out) != "-":
-        write_left_out(left_out_beside(json_out), lines)
-
-
-def _name_copies(tables: Sequence[str], paths: Sequence[str]) -> dict[str, Path]:
-    """Return the local copy of each built-in dataset that has one: PATH alone is that of the only one."""
-    copies = {}
-    for text in paths:
-        name, equals, place = text.partition("=")
-        if not (equals and name in tables):
-            if len(tables) > 1:
-                raise ConfigError(
-                    f"--path: is {text!r} beside several datasets; write NAME=PATH, such as {tables[0]}=DIR."
-                )
-            name, place = tables[0], text
-        copies[name] = Path(place)
-    return copies
+def _replay(
+    dataset: Dataset,
+    config: Config,
+    policies: Sequence[str],
+    rules: ReplaySettings,
+    seeds: int,
+    against: Sequence[str] | None,
+    json_out: Path | None,
+    picture: Path | None,
+) -> None:
+    """Replay policies and write the results."""
+    with open_progress() as progress:
+        results = replay_policies(
+            dataset,
+            config,
+            policies=policies,
+            settings=rules,
+            n_seeds=seeds,
+            against=against[0] if against else None,
+            progress=progress,
+        )
+    if not write_json(results.to_json(), json_out, dataset.left_out):
+        print_replay(results)
+    if picture is not None:
+        write_file(picture, standalone(plot_replay(results)))

@@ -25,11 +25,11 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_error, print_table
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
-from firstday.evaluation.report.render import write_page
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_report import render_experiment, tabulate_changes
 from firstday.experiment.experiment_results import ExperimentResults
 from firstday.experiment.experiment_tables import take_experiment
+from firstday.files import write_file
 from firstday.recommend.list_files import read_list_file
 
 BROKEN = 3
@@ -94,7 +94,7 @@ def experiment(
     )
     is_printed = write_json(results.to_json(), json_out)
     if report is not None:
-        write_page(report, render_experiment(results, command_line()))
+        write_file(report, render_experiment(results, command_line()))
     if not is_printed:
         print_experiment(results)
     if results.sample_ratio.broken:

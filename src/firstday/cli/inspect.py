@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from firstday.artifact.folder import list_versions, read_manifest
-from firstday.artifact.trained_model import KNOTS, TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import (
     JsonFlag,
     ModelArgument,
@@ -20,25 +19,22 @@ from firstday.cli.options import (
     command_line,
     load_plugins,
     print_json,
-    write_file,
 )
 from firstday.cli.printing import print_rows, print_table
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import compare_classes
 from firstday.evaluation.report.content import gather_model
-from firstday.evaluation.report.render import render_report, write_report
-from firstday.recommend.model_card import method_of_vectors, write_markdown
+from firstday.evaluation.report.render import render_report
+from firstday.files import write_file
+from firstday.recommend.model_card import make_card, write_markdown
 from firstday.recommend.recommender import open_model
-from firstday.recommend.segment_description import describe_segments
+from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.strategies.auto import describe_selection
-
-BARS = "▁▂▃▄▅▆▇█"
 
 
 def inspect(
     model: ModelArgument,
     segments: Annotated[int, typer.Option(min=1, help="Number of segments to show, largest first.")] = 20,
-    items: Annotated[int, typer.Option(min=1, help="Number of top items per segment.")] = 5,
     as_json: JsonFlag = False,
     plugin: PluginOption = None,
     report: ReportOption = None,
@@ -60,10 +56,10 @@ def inspect(
     load_plugins(plugin)
     check_outputs(card, report=report)
     if card is not None and str(card) != "-" and card.suffix.lower() not in (".md", ".html"):
-        raise ConfigError(f"{card}: says no form of a card; give a name that ends with .md or .html.")
+        raise ConfigError(f"{card}: a card is Markdown or HTML; give a name that ends in .md or .html.")
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
-        write_report(gather_model(trained_model, manifest, command_line()), report)
+        write_file(report, render_report(gather_model(trained_model, manifest, command_line())))
         typer.echo(f"Wrote {report}.", err=True)
     if card is not None:
         if card.suffix.lower() == ".html":
@@ -75,106 +71,50 @@ def inspect(
         else:
             write_file(card, text)
             typer.echo(f"Wrote {card}.", err=True)
-        return
-    if as_json:
-        facts = {name: value for name, value in manifest.items() if name not in ("files", "features", "model")}
-        rows = _rows(trained_model, len(trained_model.segments), items)
-        versions = [asdict(kept) for kept in list_versions(model)]
-        print_json({**facts, "versions": versions, **_values(trained_model, manifest), "segments": rows})
-        return
-    _print(model, manifest, trained_model, segments, items)
+    elif as_json:
+        facts = {name: value for name, value in manifest.items() if name not in ("files", "model")}
+        print_json(
+            {
+                **facts,
+                "versions": [asdict(kept) for kept in list_versions(model)],
+                "blending": manifest["model"]["blending"],
+                "selection": describe_selection(trained_model),
+                "history": [asdict(epoch) for epoch in trained_model.cold.history],
+                "segments": [_segment_json(row) for row in describe_segments(trained_model)],
+            }
+        )
+    else:
+        _print(model, manifest, trained_model, segments)
 
 
-def _values(model: TrainedModel, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the small parts of a model as JSON values."""
-    encoder, stored = model.encoder, manifest["model"]
-    return {
-        "similarity": model.similarity,
-        "fold_in": _numbers(stored["fold_in"]),
-        "features": {
-            **manifest["features"],
-            "pairs": encoder.pairs,
-            "targets": list(encoder.target_vectors),
-            "groups": list(encoder.group_means),
-            "through_items": list(encoder.members_of_items),
-            "friends": encoder.friend_vectors is not None,
-            "age_centre": encoder.age_centre,
-            "age_scale": encoder.age_scale,
-        },
-        "profile_groups": list(model.profile_groups),
-        "mixing": stored["mixing"],
-        "neighborhood": stored["neighborhood"],
-        "blending": dict(zip(map(str, KNOTS), stored["blending"]["weights"], strict=True)),
-        "selection": describe_selection(model),
-        "history": stored["cold"]["history"],
-        "ranker": stored["ranker"] and {"history": stored["ranker"]["body"]["history"]},
-        "methods": {
-            name: {**_numbers(stored["learned"][name]), "history": list(map(asdict, getattr(value, "history", ())))}
-            for name, value in model.learned.items()
-        },
-    }
+def _segment_json(row: SegmentRow) -> dict[str, Any]:
+    top = [{"item_id": item.item_id, "title": item.title, "share": round(item.share, 4)} for item in row.top]
+    return {"segment": row.number, "users": row.n_users, "spread": round(row.spread, 4), "top_items": top}
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers and words among JSON values."""
-    return {name: value for name, value in values.items() if isinstance(value, int | float | str)}
-
-
-def _rows(model: TrainedModel, n_segments: int, n_items: int) -> list[dict[str, Any]]:
-    """Describe segments, largest first, as JSON values."""
-    return [
-        {
-            "segment": row.number,
-            "users": row.n_users,
-            "spread": round(row.spread, 4),
-            "top_items": [
-                {"item_id": item.item_id, "title": item.title, "share": round(item.share, 4)} for item in row.top
-            ],
-        }
-        for row in describe_segments(model, n_items, n_segments)
-    ]
-
-
-def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments: int, n_items: int) -> None:
-    """Print the model as text."""
-    data, metrics, features = manifest["data"], manifest["metrics"], manifest["features"]
-    precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics["precision"].items())
-    curve = [epoch.precision for epoch in model.cold.history if epoch.precision is not None]
-    stopped_at = f", {_sparkline(curve)} {curve[0]:.1f} to {max(curve):.1f} %" if curve else " in cross-fitting"
-    bare = f"; {len(model.unlisted):,} items without a vector, in no list" if len(model.unlisted) else ""
-    stopped_by = " and ".join(model.config.cold_model.stopped_by)
-    lines = [
-        f"{path}: firstday {manifest['firstday']}, version {manifest['version']}, {manifest['created_at']}",
-        f"data: {data['dataset']}, {data['warm_users']:,} warm users, {data['items']:,} items, "
-        f"{data['interactions']:,} interactions",
-        f"embedding: {method_of_vectors(model, data)}, {model.dimensions} numbers{bare}",
-        f"features: {features['n_inputs']:,} inputs; blocks: {', '.join(features['blocks'])}",
-        f"P@{metrics['k']} on {data['validation_users']:,} validation users: {precision}",
-        f"training: {len(model.cold.history)} epochs, stopped by P@{metrics['k']} of {stopped_by}{stopped_at}",
-    ]
+def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments: int) -> None:
+    """Print the facts of the model's card, what `auto` does, and the largest segments."""
+    title, sections = make_card(model, manifest)
+    typer.echo(f"{title}, version {manifest['version']}, {manifest['created_at']}, firstday {manifest['firstday']}")
+    for heading in ("What it is", "Trained on"):
+        facts = next(part for part in sections[heading] if isinstance(part, tuple))
+        print_rows("", (heading, ""), facts[1:], heading, "")
     others = [f"{kept.version} ({kept.created_at})" for kept in list_versions(path) if not kept.in_place]
     if others:
-        lines.append(f"kept versions, see firstday rollback: {', '.join(others)}")
-    typer.echo("\n".join(lines))
+        typer.echo(f"Versions for firstday rollback: {', '.join(others)}")
     if model.selection.classes:
         print_table(compare_classes(model))
-    n_shown = min(n_segments, len(model.segments))
+    shown = describe_segments(model, n_segments=n_segments)
     rows = [
         (
-            str(row["segment"]),
-            f"{row['users']:,}",
-            f"{row['spread']:.2f}",
-            ", ".join(f"{item['title'] or item['item_id']} ({item['share']:.0%})" for item in row["top_items"]),
+            str(row.number),
+            f"{row.n_users:,}",
+            f"{row.spread:.2f}",
+            ", ".join(f"{item.name} ({item.share:.0%})" for item in row.top),
         )
-        for row in _rows(model, n_segments, n_items)
+        for row in shown
     ]
     likes = "most used items (share of the segment's users)"
-    typer.echo(f"{n_shown} of {len(model.segments):,} segments, largest first:")
+    typer.echo(f"{len(shown)} of {len(model.segments):,} segments, largest first:")
     print_rows("", ("segment", "users", "spread", likes), rows, likes)
     typer.echo("Spread: mean squared distance of a segment's users to its centroid; vectors have length 1.")
-
-
-def _sparkline(values: list[float]) -> str:
-    """Draw numbers as a line of small bars."""
-    low, high = min(values), max(values)
-    return "".join(BARS[int((len(BARS) - 1) * (value - low) / (high - low or 1))] for value in values)

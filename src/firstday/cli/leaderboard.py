@@ -13,11 +13,11 @@ from firstday.cli.options import (
     check_outputs,
     load_plugins,
     print_notes,
-    write_file,
 )
 from firstday.cli.printing import print_line, print_table
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.splits.holdout import protocol_of
+from firstday.files import write_file
 from firstday.leaderboard.board import (
     Leaderboard,
     add_leaderboard,

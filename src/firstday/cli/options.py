@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -17,13 +16,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from firstday.config import MAX_SEED, Config, DeviceName, load_config, suit_config
+from firstday.config import Config, DeviceName, load_config, suit_config
 from firstday.data.dataset import Dataset
+from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.histories import Protocol
 from firstday.engine.engines import Engine
 from firstday.errors import ConfigError, needs_extra
-from firstday.evaluation.report.render import check_report_path
+from firstday.files import write_file
 from firstday.recommend.registry import is_learner, load_plugin
 from firstday.training.networks import check_device
 
@@ -37,7 +37,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override any setting of --config; repeatable."),
 ]
-SeedOption = Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Random seed (default: the setting, 0).")]
 KOption = Annotated[int | None, typer.Option("-k", min=1, help="List length (default: the setting, 50).")]
 PluginOption = Annotated[
     list[str] | None,
@@ -49,20 +48,14 @@ PluginOption = Annotated[
 
 
 def parse_share(text: str | float) -> float:
-    """Read a share of rows, such as ``1%`` or ``0.01``.
-
-    Raises
-    ------
-    typer.BadParameter
-        It is no share. A bare 1 is refused, since it may be meant as 1% or as all.
-    """
+    """Read a share of rows, such as ``1%`` or ``0.01``; a bare 1 is ambiguous, and rejected."""
     words = str(text).strip()
     try:
         share = float(words.removesuffix("%")) / (100 if words.endswith("%") else 1)
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1 or (share == 1 and not words.endswith("%")):
-        raise typer.BadParameter(f"{words!r} is no share of rows; give one such as 1% or 0.01")
+        raise typer.BadParameter(f"{words!r} is not a share of rows; give one such as 1% or 0.01")
     return share
 
 
@@ -198,7 +191,6 @@ def read_settings(
     tables: str,
     config: Path | None,
     overrides: Sequence[str] | None = None,
-    seed: int | None = None,
     protocol: Protocol | None = None,
     device: DeviceName | None = None,
 ) -> Config:
@@ -209,7 +201,7 @@ def read_settings(
             values[name] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             values[name] = text
-    options = {"seed": seed, "protocol": protocol, "device": device}
+    options = {"protocol": protocol, "device": device}
     values |= {name: value for name, value in options.items() if value is not None}
     settings = (suit_config(tables) if config is None else load_config(config)).override(values)
     check_device(settings)
@@ -221,13 +213,12 @@ def open_tables(
     path: Path | None,
     config: Path | None,
     overrides: Sequence[str] | None = None,
-    seed: int | None = None,
     protocol: Protocol | None = None,
     drop_bad_rows: float = 0.0,
     device: DeviceName | None = None,
 ) -> tuple[Dataset, Config]:
     """Load a dataset on this machine, and the settings for it."""
-    settings = read_settings(tables, config, overrides, seed, protocol, device)
+    settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
     print_notes(dataset.notes)
     return dataset, settings
@@ -240,25 +231,16 @@ def print_notes(notes: Iterable[str]) -> None:
 
 
 def check_outputs(*targets: Path | None, report: Path | None = None) -> None:
-    """Raise if a file cannot be written where one is asked for; `-` is standard output.
-
-    Raises
-    ------
-    ConfigError
-        A path is a folder, its folder does not exist or may not be written to, or a report is not named as HTML.
-    """
+    """Raise ConfigError if a file cannot be written, `-` being standard output, or if a report is not named as HTML."""
     for target in (*targets, report):
         if target is None or str(target) == "-":
             continue
-        folder = target.resolve().parent
         if target.is_dir():
             raise ConfigError(f"{target}: is a folder; give the name of a file.")
-        if not folder.is_dir():
-            raise ConfigError(f"{target}: its folder does not exist; make {folder} first.")
-        if not os.access(folder, os.W_OK):
-            raise ConfigError(f"{target}: its folder may not be written to; choose another place.")
-    if report is not None:
-        check_report_path(report)
+        if not os.access(target.resolve().parent, os.W_OK):
+            raise ConfigError(f"{target}: its folder does not exist or is not writable; give another path.")
+    if report is not None and report.suffix.lower() != ".html":
+        raise ConfigError(f"{report}: a report is HTML; give a name that ends in .html, or use --json for data.")
 
 
 def command_line() -> str:
@@ -271,19 +253,13 @@ def print_json(values: Any) -> None:
     typer.echo(json.dumps(values, indent=1, ensure_ascii=False))
 
 
-def write_json(values: Any, target: Path | None) -> bool:
-    """Write JSON to a file, or to standard output for `-`; tell whether it went there, where people read no more."""
+def write_json(values: Any, target: Path | None, left_out: Sequence[str] | None = None) -> bool:
+    """Write JSON to a file, with dropped rows next to it, or print it for `-`; return whether it was printed."""
     is_printed = str(target) == "-"
     if is_printed:
         print_json(values)
     elif target is not None:
         write_file(target, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+        if left_out is not None:
+            write_left_out(left_out_beside(target), left_out)
     return is_printed
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a text file in one step, so that a reader gets the old text or the new text."""
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.resolve().parent) as staging:
-        staged = Path(staging) / path.name
-        staged.write_text(text, encoding="utf-8")
-        staged.replace(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Literal
 
 import rich.table
@@ -27,15 +27,15 @@ from firstday.evaluation.slices import REFERENCE
 from firstday.reproduce.table import Reproduction
 
 
-def print_table(table: Table) -> None:
-    """Print a table with the highlighted row in bold; on a narrow terminal cells wrap."""
+def print_table(table: Table, intervals: Container[str] | None = None) -> None:
+    """Print a table with the highlighted row in bold; on a narrow terminal cells wrap. See `Table.write_cells`."""
     grid = rich.table.Table(
         title=escape(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for number, name in enumerate(table.columns):
         justify: Literal["left", "right"] = "right" if number and name not in table.words else "left"
         grid.add_column(name, justify=justify, overflow="fold", no_wrap=not number)
-    for row, texts in zip(table.rows, table.write_cells(), strict=True):
+    for row, texts in zip(table.rows, table.write_cells(intervals), strict=True):
         grid.add_row(*map(escape, texts), style="bold" if row[0][0] == table.accented else None)
     Console().print(grid)
 
@@ -60,15 +60,19 @@ def print_line(line: str) -> None:
 
 def print_results(results: Results, against: str = REFERENCE) -> None:
     """Print strategies side by side, best precision first, and how to read them."""
-    print_table(compare_strategies(results, against, narrow=True))
-    print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision", narrow=True))
-    print_table(describe_lists(results, against))
+    table, recall = compare_strategies(results, against), f"R@{results.k}"
+    print_table(
+        table.select(*(column for column in table.columns if column != recall)),
+        intervals=(f"P@{results.k}", f"P@{results.k} - {against}'s"),
+    )
+    print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
+    print_table(describe_lists(results, against), intervals=(f"P / {against}'s",))
     for sentence in describe_tunings(results):
         print_line(sentence)
     rule = f"min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"{results.k}"
     print_line(
-        f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}, or who "
-        "answers (nearly) everybody; differences are user by user."
+        f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}; "
+        "differences are paired by user."
     )
     if results.precomputed:
         print_line(UNKNOWN_VECTORS)
@@ -80,7 +84,7 @@ def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> 
         print_table(table)
     for results in all_results:
         print_line(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")
-    print_line("Brackets: 95 % interval. Recall, NDCG, groups and more: --json and --report.")
+    print_line("Brackets: 95 % interval. For recall, NDCG and groups, see --json and --report.")
 
 
 def print_replay(results: ReplayResults) -> None:
@@ -88,14 +92,12 @@ def print_replay(results: ReplayResults) -> None:
     settings = results.settings
     print_table(compare_policies(results))
     print_table(compare_by_knowledge(results))
-    sees = "all of it" if settings.visible is None else f"{settings.visible} places, and each further one with"
-    sees += "" if settings.visible is None else f" the probability {settings.persistence:g}"
-    late = f" News of what was used comes {settings.delay} round(s) late." if settings.delay else ""
-    counts = ", ".join(f"{name} {n:,}" for name, n in results.classes.items())
+    sees = "all positions"
+    if settings.visible is not None:
+        sees = f"{settings.visible} positions, and each further one with probability {settings.persistence:g}"
     print_line(
-        f"{settings.rounds} round(s) of {settings.slate} items, of which a user sees {sees}.{late} "
-        f"{len(results.users):,} users of {len(results.seeds)} seed(s); by what was known: {counts}. "
-        "Brackets: 95 % interval over users."
+        f"{settings.rounds} round(s) of {settings.slate} items; users see {sees}; feedback arrives {settings.delay} "
+        f"round(s) late. {results.n_users:,} users, {len(results.seeds)} seed(s). Brackets: 95 % interval over users."
     )
 
 
@@ -103,10 +105,9 @@ def print_comparison(reproduction: Reproduction) -> None:
     """Print our figures, the paper's and the difference of each strategy, and how to read them."""
     results, summary = reproduction.results, reproduction.summary
     print_table(compare_with_paper(results, reproduction.space))
-    took = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in reproduction.seconds.items())
     print_line(
         f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
         f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
-        "relevant). ±: standard deviation over random fifths of the test users, as in the paper."
+        "relevant). ±: standard deviation over random fifths of the test users, as in the paper. "
+        f"Time: {sum(reproduction.seconds.values()):.0f} s."
     )
-    print_line(f"Seconds: {took}; in all {sum(reproduction.seconds.values()):.0f}.")

@@ -17,7 +17,6 @@ from firstday.cli.options import (
     PathOption,
     PluginOption,
     ProtocolOption,
-    SeedOption,
     SetOption,
     TablesArgument,
     load_plugins,
@@ -60,7 +59,6 @@ def refresh(
     path: PathOption = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    seed: SeedOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
@@ -78,7 +76,7 @@ def refresh(
     check_target(out)
     need_libraries("refreshing a model", "train", "filelock", "torch")
     try:
-        dataset, settings = open_tables(tables, path, config, overrides, seed, protocol, drop_bad_rows, device)
+        dataset, settings = open_tables(tables, path, config, overrides, protocol, drop_bad_rows, device)
         with open_progress() as progress:
             result = run_refresh(
                 dataset,

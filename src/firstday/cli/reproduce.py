@@ -1,7 +1,8 @@
-"""firstday reproduce: the paper's Table 1 beside ours, from its released data."""
+"""firstday reproduce: the paper's Table 1 next to ours, from its released data."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -15,7 +16,6 @@ from firstday.cli.options import (
     KOption,
     PluginOption,
     ReportOption,
-    SeedOption,
     SetOption,
     check_outputs,
     command_line,
@@ -28,7 +28,8 @@ from firstday.cli.printing import print_comparison
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluation.paper_figures import Space
 from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import write_report
+from firstday.evaluation.report.render import render_report
+from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.reproduce.table import choose_strategies, configure, reproduce_table
@@ -61,7 +62,6 @@ def reproduce(
     config: ConfigOption = None,
     overrides: SetOption = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to cluster, train and evaluate.")] = 1,
-    seed: SeedOption = None,
     k: KOption = None,
     device: DeviceOption = None,
     json_out: JsonOption = None,
@@ -76,7 +76,7 @@ def reproduce(
     for name in strategy or ():
         find_strategy(name)
     check_outputs(json_out, report=report)
-    settings = read_settings(NAME, config, overrides, seed, device=device)
+    settings = read_settings(NAME, config, overrides, device=device)
     settings = settings if k is None else settings.override("recommend.k", k)
     with open_progress() as progress:
         data = read_paper_data(folder, space, progress=progress)
@@ -84,16 +84,20 @@ def reproduce(
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
         strategies = choose_strategies(strategy or (), with_baselines=not without_baselines)
         table = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
-    table = table.after_reading(reading_s)
+    table = replace(table, seconds={"reading": reading_s, **table.seconds})
     if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
         print_comparison(table)
     if report is not None:
         content = gather_evaluation(
             table.results,
-            dataset_summary={"users": table.n_users, "items": table.summary["items"]},
+            dataset_summary={
+                "warm_users": table.results.n_warm,
+                "validation_users": table.summary["n_validation"],
+                "items": table.summary["items"],
+            },
             config=table.config,
             command=command_line(),
             space=table.space,
         )
-        write_report(content, report)
+        write_file(report, render_report(content))

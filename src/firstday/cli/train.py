@@ -17,7 +17,6 @@ from firstday.cli.options import (
     PathOption,
     PluginOption,
     ProtocolOption,
-    SeedOption,
     SetOption,
     SparkConfOption,
     SparkMasterOption,
@@ -50,7 +49,6 @@ def train(
     path: PathOption = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    seed: SeedOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
@@ -69,7 +67,7 @@ def train(
     engine_name = start_engine(engine, spark_master, spark_conf)
     place = ModelPlace(out, on_cluster=engine_name == "spark")
     place.check()
-    settings = read_settings(tables, config, overrides, seed, protocol, device)
+    settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
     print_notes(dataset.notes)
     with open_progress() as progress:

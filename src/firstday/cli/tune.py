@@ -16,7 +16,6 @@ from firstday.cli.options import (
     PathOption,
     PluginOption,
     ProtocolOption,
-    SeedOption,
     SetOption,
     TablesArgument,
     check_outputs,
@@ -26,12 +25,12 @@ from firstday.cli.options import (
     open_tables,
     print_notes,
     read_settings,
-    write_file,
     write_json,
 )
 from firstday.config import Config
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.errors import ConfigError
+from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 from firstday.tuning.search import Search
@@ -68,7 +67,6 @@ def tune(
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Maximum training runs per side of the final comparison.")
     ] = Budget.seeds,
-    seed: SeedOption = None,
     picture: Annotated[
         Path | None,
         typer.Option(metavar="OUT.svg", help="Plot of the trials (default: next to CONFIG.toml)."),
@@ -97,7 +95,7 @@ def tune(
             raise ConfigError(f"{target}: give it a name that ends in {ending}.")
     check_outputs(out, picture, json_out)
     need_libraries("tuning", "tune", "optuna", "tomli_w")
-    dataset, settings = open_tables(tables, path, config, overrides, seed, protocol, drop_bad_rows)
+    dataset, settings = open_tables(tables, path, config, overrides, protocol, drop_bad_rows)
     minutes = MINUTES if minutes is None and trials is None else minutes
     budget = Budget(math.inf if minutes is None else 60 * minutes, trials, seeds, began)
     with open_progress() as progress:

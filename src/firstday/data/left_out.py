@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from firstday.files import write_file
 from firstday.tables.find import split_ending
 
 
@@ -20,7 +20,4 @@ def write_left_out(path: Path, lines: Sequence[str]) -> None:
     if not lines:
         path.unlink(missing_ok=True)
         return
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.resolve().parent) as staging:
-        staged = Path(staging) / path.name
-        staged.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        staged.replace(path)
+    write_file(path, "".join(f"{line}\n" for line in lines))

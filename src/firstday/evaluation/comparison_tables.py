@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluation.paper_figures import TABLE, PaperRow, Space, in_paper_order, subtract_paper, title_of
 from firstday.evaluation.replay import ReplayResults
-from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results, best_on_all, mean_fit_seconds
+from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results
 from firstday.evaluation.slices import (
     ALL,
+    DISJOINT_SIZES,
     FRIENDS_ONLY,
-    MIN_USERS,
     NOTHING_DONE,
     REFERENCE,
     TENTH,
@@ -25,11 +24,10 @@ from firstday.recommend.strategies.auto import tabulate_selection
 from firstday.training.option_search import describe_choices
 
 Cell = tuple[str, ...]
-"""Text, followed by small print: a note, or the bounds of an interval."""
-MOST_OF_ALL = 95.0
-"""Minimum share of users, in %, for a route to be named next to its strategy."""
+"""Text, followed by small print: the bounds of an interval."""
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
 NOTHING: Cell = ("",)
+ANSWERED_BY = "answered by"
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,15 @@ class Table:
         places = [self.columns.index(column) for column in columns]
         return replace(self, columns=columns, rows=tuple(tuple(row[place] for place in places) for row in self.rows))
 
-    def write_cells(self) -> list[list[str]]:
-        """Return each cell as a single line of text, with small print in brackets."""
-        return [[f"{text} [{', '.join(small)}]" if small else text for text, *small in row] for row in self.rows]
+    def write_cells(self, intervals: Container[str] | None = None) -> list[list[str]]:
+        """Return each cell as a line of text; `intervals` are the columns with small print (all if None)."""
+        return [
+            [
+                f"{text} [{', '.join(small)}]" if small and (intervals is None or column in intervals) else text
+                for column, (text, *small) in zip(self.columns, row, strict=True)
+            ]
+            for row in self.rows
+        ]
 
 
 def write_signed(value: float, digits: int = 1) -> str:
@@ -74,133 +78,108 @@ def write_signed(value: float, digits: int = 1) -> str:
     return ("+" if value > 0 else "\N{MINUS SIGN}") + text
 
 
-def write_mean(value: Any, digits: int = 1, *, is_signed: bool = False) -> Cell:
-    """Format the mean and bounds of a `Figure` or an `Interval`; an empty cell for None."""
-    if value is None:
+def _cell(results: Results, name: str, metric: str, of_slice: str = ALL) -> Cell:
+    """Format a figure and its bounds; differences are signed, figures that are not in % have two digits."""
+    figure = results.find(name, metric, of_slice)
+    if figure is None:
         return NOTHING
-    numbers = [number for number in (value.mean, value.low, value.high) if number is not None]
-    return tuple(write_signed(number, digits) if is_signed else f"{number:.{digits}f}" for number in numbers)
+    digits = 2 if metric.startswith((RATIO, "novelty", "ms")) else 1
+    numbers = [number for number in (figure.mean, figure.low, figure.high) if number is not None]
+    if metric.startswith(MINUS):
+        return tuple(map(write_signed, numbers))
+    return _write(numbers, digits)
 
 
-def write_share(percent: float) -> str:
-    """Format a share as a whole percentage; 0 % and 100 % are exact."""
-    text = "<1" if 0 < percent < 1 else ">99" if 99 < percent < 100 else f"{percent:.0f}"
-    return f"{text}\N{NO-BREAK SPACE}%"
+def _write(numbers: Sequence[float], digits: int) -> Cell:
+    return tuple(f"{number:.{digits}f}" for number in numbers)
 
 
-def _tabulate(results: Results, title: str, write_row: Callable[[str], Mapping[str, Cell]], *words: str) -> Table:
-    """Build a table with one row per strategy, best first, given a function from its name to cells by heading."""
-    rows = [{"strategy": (name,), **write_row(name)} for name in results.best_first]
-    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows), results.leader, words)
+def pivot(results: Results, title: str, columns: Mapping[str, tuple[str, str]]) -> Table:
+    """Tabulate the figures with the given metric and slice by heading, strategies best first; omit empty columns."""
+    cells: dict[str, list[Cell]] = {"strategy": [(name,) for name in results.best_first]}
+    cells |= {heading: [_cell(results, name, *key) for name in results.best_first] for heading, key in columns.items()}
+    cells = {heading: column for heading, column in cells.items() if any(cell != NOTHING for cell in column)}
+    return Table(title, tuple(cells), tuple(zip(*cells.values(), strict=True)), results.leader)
 
 
-def _cell(results: Results, name: str, metric: str, of_slice: str = ALL, digits: int = 1) -> Cell:
-    """Format one metric of a strategy."""
-    return write_mean(results.find(name, metric, of_slice), digits, is_signed=metric.startswith(MINUS))
+def compare_strategies(results: Results, against: str = REFERENCE) -> Table:
+    """Compare precision, recall and NDCG, also at 10."""
+    heads = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
+    metrics = {f"{SHORT[metric]}@{results.k}": metric for metric in METRICS}
+    difference = {f"P@{results.k} - {against}'s": f"{MINUS}{against}"}
+    title = f"{results.dataset}: means over cold users, in %"
+    return pivot(results, title, {heading: (key, ALL) for heading, key in (heads | metrics | difference).items()})
 
 
-def compare_strategies(results: Results, against: str = REFERENCE, *, narrow: bool = False) -> Table:
-    """Compare precision, recall and NDCG, also at 10; a narrow table has fewer figures."""
-    headings = {"precision": f"P@{results.k}", "recall": f"R@{results.k}", "ndcg": f"NDCG@{results.k}"}
-    if results.has_head:
-        headings = dict(zip(HEAD_METRICS, (f"P@{HEAD}", f"NDCG@{HEAD}"), strict=True)) | headings
-    if narrow:
-        del headings["recall"]
-    difference = f"{MINUS}{against}"
-    if against in results.strategies:
-        headings[difference] = f"P@{results.k} - {against}'s"
-
-    def write_row(name: str) -> dict[str, Cell]:
-        cells = {metric: _cell(results, name, metric) for metric in headings}
-        routes = sorted(results.split_metric(name, ROUTE).items(), key=lambda route: -route[1].mean)
-        if narrow:
-            other = [f"= {route}" for route, share in routes if route != name and share.mean >= MOST_OF_ALL]
-            cells = {metric: cells[metric][: 3 if metric in ("precision", difference) else 1] for metric in cells}
-            return {"strategy": (name, *other)} | {headings[metric]: cell for metric, cell in cells.items()}
-        answered = ", ".join(f"{route} {write_share(share.mean)}" for route, share in routes)
-        return {headings[metric]: cell for metric, cell in cells.items()} | {"answered by": (answered,)}
-
-    title = f"{results.dataset}: means over cold users in %, with 95 % intervals over {results.units}"
-    return _tabulate(results, title, write_row, "answered by")
+def _compare_slices(results: Results, title: str, slices: Mapping[str, str], metric: str = "precision") -> Table:
+    """Compare strategies across slices, given by heading; slices without users are omitted."""
+    figures = {label: results.find(results.leader, metric, of_slice) for label, of_slice in slices.items()}
+    columns = {f"{label} ({figure.n:,})": (metric, figure.slice) for label, figure in figures.items() if figure}
+    return pivot(results, title, columns)
 
 
-def compare_sizes(results: Results, metric: str = "precision", *, narrow: bool = False) -> Table:
+def compare_sizes(results: Results, metric: str = "precision") -> Table:
     """Compare strategies by items used on day one, and for users with a profile alone."""
-    slices = {f"{size} ({n:,})": size_slice(size) for size, n in results.sizes().items()}
-    for title, name in (("profile only", NOTHING_DONE), ("friends only", FRIENDS_ONLY)):
-        if figure := results.find(results.leader, metric, name):
-            slices[f"{title} ({figure.n:,})"] = name
-    return _tabulate(
-        results,
-        f"P@{results.k if metric == 'precision' else HEAD} by items used on day one (users), in %",
-        lambda name: {
-            title: _cell(results, name, metric, of_slice)[: 1 if narrow else 3] for title, of_slice in slices.items()
-        },
-    )
+    slices = {size: size_slice(size) for size in DISJOINT_SIZES}
+    slices |= {"profile only": NOTHING_DONE, "friends only": FRIENDS_ONLY}
+    k = results.k if metric == "precision" else HEAD
+    return _compare_slices(results, f"P@{k} by items used on day one (users), in %", slices, metric)
+
+
+def compare_groups(results: Results, column: str) -> Table:
+    """Compare strategies by group of a profile column."""
+    slices = {label: group_slice(column, label) for label in results.groups[column]}
+    return _compare_slices(results, f"P@{results.k} by {column} (users), in %, with 95 % intervals", slices)
 
 
 def describe_lists(results: Results, against: str = REFERENCE) -> Table:
-    """Summarise coverage, novelty and run time."""
-    has_ratio = any(results.find(name, f"{RATIO}{against}") for name in results.strategies)
-    fitted = {name: (f"{mean_fit_seconds(tunings):.2f}",) for name, tunings in results.tunings.items()}
+    """Summarise coverage, novelty, run time and routes."""
+    metrics = {
+        f"P / {against}'s": f"{RATIO}{against}",
+        "users": "user_coverage",
+        "items": "catalogue_coverage",
+        "novelty": "novelty_bits",
+        "ms": "ms_per_user",
+    }
+    title = "Coverage of users (without fallbacks) and of items, in %; novelty, in bits; time per user, in ms"
+    table = pivot(results, title, {heading: (metric, ALL) for heading, metric in metrics.items()})
+    rows = [(*row, (_write_routes(results, row[0][0]),)) for row in table.rows]
+    return replace(table, columns=(*table.columns, ANSWERED_BY), rows=tuple(rows), words=(ANSWERED_BY,))
 
-    def write_row(name: str) -> dict[str, Cell]:
-        return {
-            **({f"P / P of {against}": _cell(results, name, f"{RATIO}{against}", digits=2)} if has_ratio else {}),
-            "users": _cell(results, name, "user_coverage"),
-            "items": _cell(results, name, "catalogue_coverage"),
-            "novelty": _cell(results, name, "novelty_bits", digits=2),
-            "ms a user": _cell(results, name, "ms_per_user", digits=2),
-            **({"fit, s": fitted.get(name, NOTHING)} if fitted else {}),
-        }
 
-    title = (
-        "Coverage of users (lists that no fallback made) and of items (in at least one list), in %; novelty, in bits"
-    )
-    return _tabulate(results, title, write_row)
+def _write_routes(results: Results, name: str) -> str:
+    """Format the routes of a strategy's lists, the most frequent first."""
+    routes = sorted(results.split_metric(name, ROUTE).items(), key=lambda route: -route[1].mean)
+    return ", ".join(f"{route} {share.mean:.0f} %" for route, share in routes)
 
 
 def describe_tunings(results: Results) -> list[str]:
     """Describe the option search of each baseline that has options in one sentence."""
     return [
-        f"{name}: best of {tunings[0].n_tried} combinations tried, on validation users: "
+        f"{name}: best of {tunings[0].n_tried} combinations on validation users: "
         f"{'; '.join(describe_choices(tunings))}."
         for name, tunings in results.tunings.items()
         if tunings[0].grid
     ]
 
 
-def compare_groups(results: Results, column: str) -> Table:
-    """Compare precision across the groups of a profile column, one table column per strategy."""
-    rows = []
-    for label in results.groups[column]:
-        figures = [results.get(name, "precision", group_slice(column, label)) for name in results.best_first]
-        note = ("too few to judge by",) if figures[0].n < MIN_USERS else ()
-        rows.append(((label, *note), (f"{figures[0].n:,}",), *map(write_mean, figures)))
-    return Table(f"P@{results.k} in %, with 95 % intervals", (column, "users", *results.best_first), tuple(rows))
-
-
 def compare_popularity(results: Results) -> Table:
     """Compare the popularity of recommended items, by tenths of total use."""
-    n_items = dict(enumerate(results.items_by_popularity, 1))
-    table = _tabulate(
-        results,
-        f"Share of places in lists of {results.k}, in %, by tenths of all use: number of items",
-        lambda name: {f"{tenth}: {n:,}": _cell(results, name, f"{TENTH}{tenth}") for tenth, n in n_items.items()},
-    )
-    used = (("used afterwards",), *((f"{share:.1f}",) for share in results.used_by_popularity))
+    columns = {f"{at}: {n:,}": (f"{TENTH}{at}", ALL) for at, n in enumerate(results.items_by_popularity, 1)}
+    table = pivot(results, f"Share of list entries at {results.k}, in %, by tenth of use: number of items", columns)
+    used = (("used after day one",), *((f"{share:.1f}",) for share in results.used_by_popularity))
     return replace(table, rows=(used, *table.rows))
 
 
 def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> list[Table]:
     """Compare strategies on several datasets: precision, and the difference to a reference."""
     k = " or ".join(dict.fromkeys(f"{results.k}" for results in all_results))
-    columns = ("strategy", *(results.dataset for results in all_results))
     titles = {
-        "precision": f"Cold users, precision of lists of {k}, in %",
-        f"{MINUS}{against}": f"Difference to {against}, user by user, in points",
+        "precision": f"P@{k} for cold users, in %",
+        f"{MINUS}{against}": f"Difference to {against}, paired by user, in points",
     }
-    names = best_on_all(all_results)
+    names = dict.fromkeys(name for results in all_results for name in results.best_first)
+    columns = ("strategy", *(results.dataset for results in all_results))
     return [
         Table(
             title,
@@ -216,15 +195,14 @@ def compare_with_paper(results: Results, space: Space) -> Table:
     """Compare strategies with the paper's Table 1: three rows each (ours, the paper's, the difference)."""
     rows: list[tuple[Cell, ...]] = []
     for name in in_paper_order(results.strategies):
-        title, paper, minus = title_of(name), TABLE[space].get(name), subtract_paper(results, name, space)
+        title, minus = title_of(name), subtract_paper(results, name, space)
         ours = {key: results.get(name, key).mean for metric in METRICS for key in (metric, f"{metric}_deviation")}
         rows.append(((title,), ("ours",), *_write_deviations(ours)))
-        theirs = [("-",)] * len(METRICS) if paper is None else _write_deviations(paper)
-        rows.append((((f"  {name}" if title != name else ""),), ("paper",), *theirs))
         if minus is not None:
-            rows.append((NOTHING, ("minus",), *((f"{points:+.2f}",) for points in minus.values())))
-    columns = ("method", "whose", *(f"{SHORT[metric]}@{results.k}" for metric in METRICS))
-    title = f"{results.dataset}: the paper's Table 1 ({space}), in %, ± the deviation over random fifths of the users"
+            rows.append(((f"  {name}",), ("paper",), *_write_deviations(TABLE[space][name])))
+            rows.append((NOTHING, ("difference",), *((write_signed(points, 2),) for points in minus.values())))
+    columns = ("method", "source", *(f"{SHORT[metric]}@{results.k}" for metric in METRICS))
+    title = f"{results.dataset}: Table 1 of the paper ({space}), in %, ± deviation over random fifths of the users"
     return Table(title, columns, tuple(rows), title_of(REFERENCE))
 
 
@@ -236,45 +214,37 @@ def _write_deviations(row: PaperRow) -> list[Cell]:
 
 def compare_policies(results: ReplayResults) -> Table:
     """Compare policies, most hits first."""
-    rounds = dict.fromkeys([1, results.settings.rounds])
     rows = [
         (
-            (name,),
-            write_mean(results.sum_up(name)),
-            write_mean(results.compare(name), 2),
-            *((f"{results.hits[name][:, number - 1].mean():.2f}",) for number in rounds),
+            (row["policy"],),
+            _write([row["hits"], *row["hits_ci"]], 1),
+            _write([row["ratio"], *row["ratio_ci"]], 2),
+            *(_write([row["hits_by_round"][at]], 2) for at in (0, -1)),
         )
-        for name in results.best_first
+        for row in results.rows
     ]
-    columns = ("policy", "in all", f"/ {results.against}", *(f"round {number}" for number in rounds))
-    title = f"{results.dataset}: items used of what was shown, mean of a user"
+    columns = ("policy", "total", f"/ {results.against}", "round 1", f"round {results.settings.rounds}")
+    title = f"{results.dataset}: items used among those shown, mean per user"
     return Table(title, columns, tuple(rows), results.against)
 
 
 def compare_by_knowledge(results: ReplayResults) -> Table:
     """Compare policies by what was initially known about the users."""
-    by_class = {known: results.of_class(known) for known in results.classes}
     rows = [
-        ((name,), *(write_mean(part.sum_up(name))[:1] for part in by_class.values())) for name in results.best_first
+        ((row["policy"],), *(_write([of_class["hits"]], 1) for of_class in row["by_known"].values()))
+        for row in results.rows
     ]
-    columns = ("policy", *by_class)
-    return Table("The same in all, by what was known at first", columns, tuple(rows), results.against)
+    classes = (f"{name} ({of_class['n_users']:,})" for name, of_class in results.rows[0]["by_known"].items())
+    title = "Total by what was known before the first round (users)"
+    return Table(title, ("policy", *classes), tuple(rows), results.against)
 
 
 def compare_classes(model: TrainedModel) -> Table:
     """Compare the strategy that `auto` uses for each class of users with `popular`."""
-    rows = [
-        (
-            (row["known"],),
-            (row["strategy"],),
-            *(
-                (f"{row['precision'][name]:.1f}" if name in row["precision"] else "",)
-                for name in (row["strategy"], "popular")
-            ),
-            (users,),
-        )
-        for row, users in tabulate_selection(model)
-    ]
-    words = ("known", "answered by", "judged on")
-    columns = ("known", "answered by", "P, %", "of popular", "judged on")
-    return Table("auto, by what is known of a user", columns, tuple(rows), words=words)
+    rows = []
+    for row, users in tabulate_selection(model):
+        precision = [row["precision"].get(name) for name in (row["strategy"], "popular")]
+        cells = (NOTHING if value is None else _write([value], 1) for value in precision)
+        rows.append(((row["known"],), (row["strategy"],), *cells, (users,)))
+    columns = ("known", ANSWERED_BY, "P, %", "of popular", "judged on")
+    return Table("auto, by what is known about a user", columns, tuple(rows), words=(ANSWERED_BY, "judged on"))

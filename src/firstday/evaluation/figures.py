@@ -19,7 +19,7 @@ from firstday.evaluation.results import (
     ROUTE,
     Figure,
 )
-from firstday.evaluation.slices import ALL, MIN_USERS, REFERENCE, TENTH, group_slice, to_shares
+from firstday.evaluation.slices import ALL, BASELINE, MIN_USERS, REFERENCE, TENTH, group_slice, to_shares
 from firstday.metrics import (
     HEAD,
     LEVEL,
@@ -45,13 +45,11 @@ class Scores:
     Parameters
     ----------
     metrics
-        Per-user values by metric, in %, shape (n_users,); metrics of the head only if lists are longer.
+        Per-user values by metric, in % (novelty in bits), shape (n_users,); of the head only if lists are longer.
     routes
         Route of each user's list, strings, shape (n_users,).
     seconds
         Time to make the lists, including features and prediction.
-    novelty
-        Mean novelty of each user's list, in bits, shape (n_users,).
     catalogue_coverage
         Distinct items in the lists, as a share of the catalogue.
     places
@@ -61,7 +59,6 @@ class Scores:
     metrics: Mapping[str, np.ndarray]
     routes: np.ndarray
     seconds: float
-    novelty: np.ndarray
     catalogue_coverage: float
     places: np.ndarray
 
@@ -125,8 +122,8 @@ def make_figures(
     groups
         Masks by profile column and label, from `slice_by_profile`.
     against
-        Reference strategies for differences and ratios; those not evaluated are ignored. Differences to `segment`, and
-        of a plug-in to every other strategy, are always included.
+        Reference strategies for differences and ratios; those not evaluated are ignored. Differences to `segment` and
+        `popular`, and of a plug-in to every other strategy, are always included.
 
     Returns
     -------
@@ -153,7 +150,6 @@ def make_figures(
         *_divide(precision, users, cohorts, against),
         *(figure for name, members in slices.items() for figure in measure_slice(by_size, name, members)),
         *measure_groups(precision, users, groups),
-        *_measure_fifths(scores),
         *(figure for name in names for figure in _describe_lists(name, scores[name])),
     ]
     return tuple(sorted(figures, key=lambda figure: names.index(figure.strategy)))
@@ -168,7 +164,7 @@ def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) ->
     return {
         (name, f"{start}{reference}"): columns[name, metric] - columns[reference, metric]
         for name in names
-        for reference in dict.fromkeys((REFERENCE, *against, *(names if is_plugin(name) else ())))
+        for reference in dict.fromkeys((REFERENCE, BASELINE, *against, *(names if is_plugin(name) else ())))
         for start, metric in ((MINUS, "precision"), (HEAD_MINUS, HEAD_METRICS[0]))
         if reference != name and (reference, metric) in columns
     }
@@ -208,39 +204,33 @@ def measure_groups(
         n_users, n_others = n_of[of_slice]
         for name, interval in zip(precision, bootstrap_means(values[members], users[members]), strict=True):
             yield Figure(name, "precision", of_slice, n=n_users, **asdict(interval))
-        if min(n_users, n_others) < MIN_USERS:
-            continue
-        (means, errors), (others, other_errors) = (
-            cluster_errors(values[rows], np.ones(int(rows.sum())), users[rows]) for rows in (members, ~members)
-        )
-        minus = means - others
-        reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
-        columns = np.stack([minus, minus - reach, minus + reach, others], axis=1)
-        for name, (mean, low, high, other) in zip(precision, columns.tolist(), strict=True):
-            yield Figure(name, MINUS_OTHERS, of_slice, mean, low, high, n_users)
-            yield Figure(name, OF_OTHERS, of_slice, other, n=n_others)
-
-
-def _measure_fifths(scores: Mapping[str, Sequence[Scores]]) -> Iterator[Figure]:
-    """Compute the standard deviation of means over fifths of the users, averaged over training runs."""
-    for name, of_runs in scores.items():
-        by_run = [
-            deviations_of_fifths(np.stack([score.metrics[metric] for metric in METRICS], axis=1)) for score in of_runs
-        ]
-        n = sum(len(score.novelty) for score in of_runs)
-        for metric, deviation in zip(METRICS, np.mean(by_run, axis=0).tolist(), strict=True):
-            yield Figure(name, f"{metric}_deviation", ALL, deviation, n=n)
+        if min(n_users, n_others) >= MIN_USERS:
+            (means, errors), (others, other_errors) = (
+                cluster_errors(values[rows], np.ones(int(rows.sum())), users[rows]) for rows in (members, ~members)
+            )
+            reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
+            for name, minus, half, other in zip(precision, means - others, reach, others, strict=True):
+                yield Figure(
+                    name, MINUS_OTHERS, of_slice, float(minus), float(minus - half), float(minus + half), n_users
+                )
+                yield Figure(name, OF_OTHERS, of_slice, float(other), n=n_others)
 
 
 def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
-    """Compute figures without an interval: list contents, routes and run time."""
-    novelty, routes = (np.concatenate([getattr(score, name) for score in scores]) for name in ("novelty", "routes"))
-    n = len(novelty)
+    """Compute figures without an interval: deviations over fifths of users, list contents, routes and run time."""
+    routes = np.concatenate([score.routes for score in scores])
+    n = len(routes)
     places = to_shares(np.sum([score.places for score in scores], axis=0))
+    deviations = [
+        deviations_of_fifths(np.stack([score.metrics[metric] for metric in METRICS], axis=1)) for score in scores
+    ]
     values = {
+        **{
+            f"{metric}_deviation": float(value)
+            for metric, value in zip(METRICS, np.mean(deviations, axis=0), strict=True)
+        },
         "user_coverage": 100 * float(((routes == strategy) | ~np.isin(routes, FALLBACKS)).mean()),
         "catalogue_coverage": 100 * float(np.mean([score.catalogue_coverage for score in scores])),
-        "novelty_bits": float(novelty.mean()),
         "ms_per_user": 1000 * sum(score.seconds for score in scores) / n,
         **{f"{ROUTE}{route}": 100 * count / n for route, count in Counter(routes.tolist()).items()},
         **{f"{TENTH}{tenth}": share for tenth, share in enumerate(places, 1)},

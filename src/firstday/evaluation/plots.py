@@ -10,18 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
+from firstday.evaluation.replay import ReplayResults
+from firstday.evaluation.results import Figure, Results
 from firstday.evaluation.slices import BASELINE, REFERENCE, group_slice, size_slice
-from firstday.metrics import bootstrap_means
-
-if TYPE_CHECKING:  # they draw themselves in notebooks
-    from firstday.evaluation.replay import ReplayResults
-    from firstday.evaluation.results import Results
+from firstday.metrics import Interval
 
 THEME = {
     "--ink": ("#1b1f24", "#e8eaed"),
@@ -40,8 +38,7 @@ THEME = {
 
 Hues are from the colour-blind-safe palette of Okabe and Ito; lightness is chosen for contrast with the page.
 """
-INK, MUTED, LINE, ACCENT, *SERIES = (light for light, _ in THEME.values())
-MARKERS = ("s", "^", "D", "v", "P", "X", "p", "<", ">", "*", "h")
+INK, MUTED, LINE, ACCENT = (THEME[f"--{name}"][0] for name in ("ink", "muted", "line", "accent"))
 STYLE = Path(__file__).with_name("report.mplstyle")
 WIDTH_IN = 5.2
 """Figure width in inches: narrow, so that text stays readable when a phone scales the figure down."""
@@ -80,12 +77,10 @@ def standalone(svg: str) -> str:
     return svg.replace(">", f">{style}", 1)
 
 
-def draw_rows(
-    axes: Any, rows: Sequence[float] | np.ndarray, values: Sequence[Any], color: str, size: float = 7, **label: str
-) -> None:
+def draw_rows(axes: Any, rows: Sequence[float], values: Sequence[Any], color: str) -> None:
     """Draw dots with horizontal intervals, given values with `mean`, `low` and `high`."""
     axes.hlines(rows, [value.low for value in values], [value.high for value in values], color=color, lw=2, alpha=0.5)
-    axes.plot([value.mean for value in values], rows, "o", color=color, ms=size, **label)
+    axes.plot([value.mean for value in values], rows, "o", color=color, ms=7)
 
 
 def name_rows(axes: Any, names: Sequence[str], accented: Sequence[bool]) -> None:
@@ -100,9 +95,7 @@ def name_rows(axes: Any, names: Sequence[str], accented: Sequence[bool]) -> None
     axes.grid(axis="x")
 
 
-def draw_lines(
-    figure: Any, lines: Mapping[str, Sequence[tuple[float, Any]]], accented: str, legend: Mapping[str, str]
-) -> Any:
+def draw_lines(figure: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[object], accented: str = "") -> Any:
     """Draw one line per name with vertical intervals, and return the axes.
 
     Parameters
@@ -110,78 +103,77 @@ def draw_lines(
     figure
         Of `drawing`.
     lines
-        By name: pairs of position and value, which has `mean`, `low` and `high`.
+        By name: one value per tick, which has `mean`, `low` and `high`.
+    ticks
+        Labels of the positions.
     accented
         Name of the highlighted line.
-    legend
-        Labels that replace names in the legend.
     """
     axes = figure.add_subplot()
-    for number, (name, points) in enumerate(lines.items()):
-        is_accented = name == accented
-        color = ACCENT if is_accented else SERIES[number % len(SERIES)]
+    for number, (name, values) in enumerate(lines.items()):
         shift = min(0.045, 0.4 / len(lines)) * (number - (len(lines) - 1) / 2)
-        places = [place + shift for place, _ in points]
-        axes.vlines(places, [at.low for _, at in points], [at.high for _, at in points], color=color, lw=1.1, alpha=0.4)
-        axes.plot(
-            places,
-            [value.mean for _, value in points],
-            marker="o" if is_accented else MARKERS[number % len(MARKERS)],
-            color=color,
-            lw=2.6 if is_accented else 1.3,
-            ms=7 if is_accented else 5,
-            zorder=5 if is_accented else 3,
-            label=legend.get(name, name),
-        )
+        low, mean, high = np.array([(value.low, value.mean, value.high) for value in values]).T
+        accent = {"color": ACCENT, "lw": 2.6, "ms": 7, "zorder": 5} if name == accented else {"lw": 1.3, "ms": 5}
+        places = np.arange(len(ticks)) + shift
+        axes.errorbar(places, mean, [mean - low, high - mean], marker="o", elinewidth=0.7, label=name, **accent)
+    axes.set_xticks(range(len(ticks)), ticks)
     axes.grid(axis="y")
     figure.legend(loc="outside right upper")
     return axes
 
 
-def plot_strategies(results: Results) -> str:
-    """Draw precision by strategy, best first, with 95 % intervals."""
-    figures = [results.get(name, "precision") for name in results.best_first]
-    with drawing("strategies", 0.62 + 0.27 * len(figures)) as (figure, out):
+def plot_dots(name: str, rows: Mapping[str, Figure], k: int, accented: str = "") -> str:
+    """Draw precision with 95 % intervals, one labelled row per figure."""
+    with drawing(name, 0.62 + 0.27 * len(rows)) as (figure, out):
         axes = figure.add_subplot()
-        is_leader = [value.strategy == results.leader for value in figures]
-        for row, (value, accented) in enumerate(zip(figures, is_leader, strict=True)):
-            color = ACCENT if accented else MUTED
-            draw_rows(axes, [row], [value], color, 9 if accented else 7)
+        for row, (label, value) in enumerate(rows.items()):
+            color = ACCENT if label == accented else MUTED
+            draw_rows(axes, [row], [value], color)
             axes.annotate(
                 f"{value.mean:.1f}", (value.high, row), (6, 0), textcoords="offset points", va="center", color=color
             )
-        name_rows(axes, results.best_first, is_leader)
+        name_rows(axes, list(rows), [label == accented for label in rows])
         axes.margins(x=0.1)
-        axes.set_xlabel(f"P@{results.k}, %")
+        axes.set_xlabel(f"P@{k}, %")
     return out[0]
 
 
-SIZE_NAMES = {"0": "0", "1-3": "1 to 3", "4-9": "4 to 9", "10+": "10 and more"}
+def plot_strategies(results: Results) -> str:
+    """Draw precision by strategy, best first, with 95 % intervals."""
+    rows = {name: results.get(name, "precision") for name in results.best_first}
+    return plot_dots("strategies", rows, results.k, results.leader)
+
+
+MOST_GROUPS = 16
+"""Maximum number of groups in a plot; the table has all."""
+MOST_LETTERS = 22
+
+
+def plot_group(results: Results, column: str, number: int) -> str:
+    """Draw the leader's precision by group of a profile column; `number` makes element ids unique on the page."""
+    figures = [results.get(results.leader, "precision", group_slice(column, label)) for label in results.groups[column]]
+    rows = {
+        f"{label[:MOST_LETTERS]} ({figure.n:,} users)": figure
+        for label, figure in zip(results.groups[column], figures[:MOST_GROUPS], strict=False)
+    }
+    return plot_dots(f"group-{number}", rows, results.k)
+
+
 MOST_LINES = 8
 """Maximum number of strategies in the plot by day-one size; more are hard to tell apart."""
 
 
-def drawn_by_size(results: Results) -> list[str]:
-    """Return the strategies plotted by day-one size, best first: leader, reference, baseline and the best others."""
-    first = {results.leader, REFERENCE, BASELINE}.intersection(results.strategies)
-    others = [name for name in results.best_first if name not in first]
-    drawn = first.union(others[: MOST_LINES - len(first)])
-    return [name for name in results.best_first if name in drawn]
-
-
 def plot_day_one_sizes(results: Results) -> str:
-    """Draw precision by day-one size, one line per strategy, with 95 % intervals.
-
-    Classes without users are omitted, and so are all but the best `MOST_LINES` strategies.
-    """
+    """Draw precision by day-one size with 95 % intervals: a line for each of the best strategies and the references."""
     sizes = results.sizes()
     lines = {
-        name: [(place, results.get(name, "precision", size_slice(size))) for place, size in enumerate(sizes)]
-        for name in drawn_by_size(results)
+        name: [results.get(name, "precision", size_slice(size)) for size in sizes]
+        for name in results.best_first
+        if name in (*results.best_first[:MOST_LINES], results.leader, REFERENCE, BASELINE)
     }
     with drawing("day-one", 3.4) as (figure, out):
-        axes = draw_lines(figure, lines, results.leader, {})
-        axes.set_xticks(range(len(sizes)), [f"{SIZE_NAMES[size]}\n{n:,} users" for size, n in sizes.items()])
+        ticks = [f"{size}\n{n:,} users" for size, n in sizes.items()]
+        axes = draw_lines(figure, lines, ticks, results.leader)
         axes.set_xlabel("items used on day one")
         axes.set_ylabel(f"P@{results.k}, %")
     return out[0]
@@ -189,87 +181,33 @@ def plot_day_one_sizes(results: Results) -> str:
 
 def plot_replay(results: ReplayResults) -> str:
     """Draw the hits of each round, one line per policy, with 95 % intervals and total hits in the legend."""
-    lines = {
-        name: list(enumerate(bootstrap_means(results.hits[name].astype(np.float64), results.users), 1))
-        for name in results.best_first
-    }
-    legend = {name: f"{name} {sum(value.mean for _, value in points):.1f}" for name, points in lines.items()}
+    lines, accented = {}, ""
+    for row in results.rows:
+        label = f"{row['policy']} {row['hits']:.1f}"
+        ends = zip(row["hits_by_round"], row["hits_by_round_ci"], strict=True)
+        lines[label] = [Interval(mean, low, high) for mean, (low, high) in ends]
+        accented = label if row["policy"] == results.against else accented
     with drawing("replay", 3.8) as (figure, out):
-        axes = draw_lines(figure, lines, results.against, legend)
-        axes.locator_params(axis="x", integer=True)
+        axes = draw_lines(figure, lines, range(1, results.settings.rounds + 1), accented)
         axes.set_xlabel("round")
         axes.set_ylabel(f"items used of {results.settings.slate} shown")
     return out[0]
 
 
-MOST_GROUPS = 16
-"""Maximum number of groups in a plot, the largest ones; the table has all."""
-MOST_LETTERS = 22
-
-
-def plot_group(results: Results, column: str, number: int) -> str:
-    """Draw the precision of the leader and of `popular` by group of a profile column, with 95 % intervals.
-
-    Parameters
-    ----------
-    results
-        The results.
-    column
-        The profile column.
-    number
-        Makes the element ids unique on the page.
-    """
-    leader = results.leader
-    labels = results.groups[column]
-    users = {label: results.get(leader, "precision", group_slice(column, label)).n for label in labels}
-    largest = sorted(labels, key=lambda label: -users[label])[:MOST_GROUPS]
-    shown = [label for label in labels if label in largest]
-    with drawing(f"group-{number}", 1.05 + 0.34 * len(shown)) as (figure, out):
-        axes = figure.add_subplot()
-        for name in [leader] + [name for name in results.strategies if name == BASELINE != leader]:
-            values = [results.get(name, "precision", group_slice(column, label)) for label in shown]
-            color, shift = (ACCENT, -0.14) if name == leader else (MUTED, 0.14)
-            draw_rows(axes, np.arange(len(shown)) + shift, values, color, label=name)
-        overall = results.get(leader, "precision").mean
-        axes.axvline(overall, color=ACCENT, lw=1, ls=(0, (4, 3)), label=f"{leader}, all users")
-        name_rows(axes, [f"{_shorten(label)} ({users[label]:,} users)" for label in shown], [False] * len(shown))
-        axes.set_xlabel(f"P@{results.k}, %")
-        figure.legend(loc="outside upper left", ncols=3)
-    return out[0]
-
-
-def _shorten(label: str) -> str:
-    """Truncate a long label."""
-    return label if len(label) <= MOST_LETTERS else label[: MOST_LETTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
 def plot_training(history: Sequence[Epoch], k: int) -> str | None:
-    """Draw loss and validation precision by epoch, and mark the selected epoch; None without epochs.
-
-    Parameters
-    ----------
-    history
-        Training history of a `ColdModel`.
-    k
-        List length of the validation precision.
-    """
+    """Draw validation precision by epoch, or the loss if it was not measured; None without epochs."""
     if not history:
         return None
-    measured = [epoch for epoch in history if epoch.precision is not None]
-    with drawing("training", 3.6 if measured else 2.2) as (figure, out):
-        panels = figure.subplots(2 if measured else 1, 1, sharex=True, squeeze=False)[:, 0]
-        panels[0].plot([epoch.number for epoch in history], [epoch.loss for epoch in history], color=INK)
-        panels[0].set_ylabel("training loss")
-        panels[0].set_ylim(bottom=0)
-        if measured:
-            panels[1].plot([epoch.number for epoch in measured], [epoch.precision for epoch in measured], color=ACCENT)
-            for epoch in measured:
-                if epoch.kept:
-                    panels[1].plot(epoch.number, epoch.precision, "o", color=ACCENT)
-                    panels[1].set_title(f"kept: epoch {epoch.number}, {epoch.precision:.1f} %")
-            panels[1].set_ylabel(f"validation\nP@{k}, %")
-        for panel in panels:
-            panel.grid(axis="y")
-        panels[-1].locator_params(axis="x", integer=True)
-        panels[-1].set_xlabel("epoch")
+    is_measured = any(epoch.precision is not None for epoch in history)
+    with drawing("training", 2.2) as (figure, out):
+        axes = figure.add_subplot()
+        values = [epoch.precision if is_measured else epoch.loss for epoch in history]
+        axes.plot([epoch.number for epoch in history], np.array(values, dtype=float), color=INK)
+        axes.set_ylabel(f"validation P@{k}, %" if is_measured else "training loss")
+        for epoch in history:
+            if epoch.kept:
+                axes.axvline(epoch.number, color=ACCENT)
+                axes.set_title(f"selected: epoch {epoch.number}")
+        axes.locator_params(axis="x", integer=True)
+        axes.set_xlabel("epoch")
     return out[0]

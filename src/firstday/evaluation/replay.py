@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from firstday.evaluation.policies import POLICIES
 from firstday.evaluation.slices import REFERENCE as PAPER
 from firstday.features.impressions import weigh_rows
 from firstday.features.signals import SignalBatch
-from firstday.metrics import Interval, bootstrap_mean, bootstrap_ratios
+from firstday.metrics import Interval, bootstrap_mean, bootstrap_means, bootstrap_ratios
 from firstday.progress import Progress, open_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
@@ -156,19 +156,13 @@ def add_history(
     seen = weigh_rows(users, lists, shown, positions, done, config.persistence)
     passed_over = SparseRows.from_pairs(*seen, *shape)
     if signals.passed_over is not None:
-        passed_over = _join_chances(signals.passed_over, passed_over)
+        passed_over = union_rows([signals.passed_over, passed_over])
+        passed_over = replace(passed_over, weights=np.minimum(passed_over.weights, 1))
     pair = (config.use[0], ITEM)
     used = SparseRows.from_pairs(users[done], shown[done], None, *shape)
     before = [signals.actions[pair]] if pair in signals.actions else []
     actions = {**signals.actions, pair: union_rows([*before, used])}
     return replace(signals, actions=actions, passed_over=passed_over.keep(~contains(used, passed_over)))
-
-
-def _join_chances(first: SparseRows, second: SparseRows) -> SparseRows:
-    """Return the probability that at least one of two independent events happened, entry by entry."""
-    most = np.float32(1 - 1e-7)
-    neither = union_rows([replace(part, weights=np.log1p(-np.minimum(part.weights, most))) for part in (first, second)])
-    return replace(neither, weights=-np.expm1(neither.weights))
 
 
 BEFORE = f"{PAPER}{ONCE}"
@@ -180,7 +174,7 @@ DEFAULT_POLICIES = (
 
 
 @readable
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ReplayResults:
     """Hits of each policy's slates.
 
@@ -192,81 +186,77 @@ class ReplayResults:
         How the policies interacted with users.
     seeds
         Seeds of the splits and models.
-    users
-        User of each row, integers, shape (n,); a user may be held out for several seeds.
-    knowledge
-        What was known about each user before the first round, as an index in `KNOWLEDGE`, shape (n,).
-    hits
-        By policy: number of items each user used in each round, integers, shape (n, rounds).
+    n_users
+        Number of users; a user may be held out for several seeds.
     against
         The policy that others are compared with.
+    rows
+        One per policy, most hits first, as JSON values: mean hits per user, by round and in total, and their ratio to
+        those of `against`, paired by user; also by what was known before the first round.
     """
 
     dataset: str
     settings: ReplaySettings
     seeds: tuple[int, ...]
-    users: np.ndarray
-    knowledge: np.ndarray
-    hits: Mapping[str, np.ndarray]
+    n_users: int
     against: str
-
-    @property
-    def best_first(self) -> list[str]:
-        """The policies, most hits first."""
-        return sorted(self.hits, key=lambda name: -float(self.hits[name].sum()))
-
-    def sum_up(self, policy: str) -> Interval:
-        """Return the mean hits per user over all rounds, with its interval."""
-        return bootstrap_mean(self.hits[policy].sum(axis=1), self.users)
-
-    def compare(self, policy: str) -> Interval:
-        """Return the ratio of a policy's hits to those of `against`, paired by user; 1 if `against` has none."""
-        values, denominators = (self.hits[name].sum(axis=1).astype(np.float64) for name in (policy, self.against))
-        if not denominators.any():
-            return Interval(1.0, 1.0, 1.0)
-        return bootstrap_ratios(values[:, None], denominators, self.users)[0]
-
-    def of_class(self, known: str) -> ReplayResults:
-        """Return the results of the users of one class of `KNOWLEDGE`."""
-        rows = self.knowledge == KNOWLEDGE.index(known)
-        hits = {name: of_policy[rows] for name, of_policy in self.hits.items()}
-        return replace(self, users=self.users[rows], knowledge=self.knowledge[rows], hits=hits)
-
-    @property
-    def classes(self) -> dict[str, int]:
-        """Number of rows of each class of `KNOWLEDGE`, empty classes omitted."""
-        counts = np.bincount(self.knowledge, minlength=len(KNOWLEDGE)).tolist()
-        return {name: n for name, n in zip(KNOWLEDGE, counts, strict=True) if n}
+    rows: Sequence[Mapping[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the results as JSON values; hits are means per user."""
-        by_class = {known: self.of_class(known) for known in self.classes}
+        """Return the results as JSON values."""
         return {
             "dataset": self.dataset,
             **asdict(self.settings),
             "seeds": list(self.seeds),
-            "n_users": len(self.users),
+            "n_users": self.n_users,
             "against": self.against,
-            "results": [
-                {
-                    "policy": name,
-                    "hits_by_round": np.round(self.hits[name].mean(axis=0), 4).tolist(),
-                    **self._describe(name),
-                    "by_known": {
-                        known: {"n_users": len(part.users), **part._describe(name)} for known, part in by_class.items()
-                    },
-                }
-                for name in self.best_first
-            ],
+            "results": list(self.rows),
         }
 
-    def _describe(self, policy: str) -> dict[str, Any]:
-        """Return the total hits of a policy and their ratio to those of `against`."""
-        values: dict[str, Any] = {}
-        for key, interval in (("hits", self.sum_up(policy)), ("ratio", self.compare(policy))):
-            mean, *ends = (round(value, 4) for value in astuple(interval))
-            values |= {key: mean, f"{key}_ci": ends}
-        return values
+
+def describe_hits(
+    hits: Mapping[str, np.ndarray], users: np.ndarray, knowledge: np.ndarray, against: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `ReplayResults`.
+
+    Parameters
+    ----------
+    hits
+        By policy: number of items each user used in each round, integers, shape (n, rounds).
+    users
+        User of each row, integers, shape (n,).
+    knowledge
+        What was known about each user before the first round, as an index in `KNOWLEDGE`, shape (n,).
+    against
+        The policy that others are compared with.
+    """
+
+    def describe(values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+        below = hits[against][rows].sum(axis=1)
+        ratio = bootstrap_ratios(values[:, None], below, users[rows])[0] if below.any() else Interval(1.0, 1.0, 1.0)
+        return _with_ends("hits", bootstrap_mean(values, users[rows])) | _with_ends("ratio", ratio)
+
+    everyone = np.ones(len(users), dtype=bool)
+    classes = {name: knowledge == number for number, name in enumerate(KNOWLEDGE)}
+    for name in sorted(hits, key=lambda name: -hits[name].sum()):
+        rounds = [_with_ends("mean", mean) for mean in bootstrap_means(hits[name], users)]
+        totals = hits[name].sum(axis=1)
+        yield {
+            "policy": name,
+            "hits_by_round": [of_round["mean"] for of_round in rounds],
+            "hits_by_round_ci": [of_round["mean_ci"] for of_round in rounds],
+            **describe(totals, everyone),
+            "by_known": {
+                known: {"n_users": int(rows.sum()), **describe(totals[rows], rows)}
+                for known, rows in classes.items()
+                if rows.any()
+            },
+        }
+
+
+def _with_ends(key: str, interval: Interval) -> dict[str, Any]:
+    mean, *ends = (round(value, 4) for value in astuple(interval))
+    return {key: mean, f"{key}_ci": ends}
 
 
 def replay_policies(
@@ -301,9 +291,7 @@ def replay_policies(
     """
     settings = settings or ReplaySettings()
     names = list(dict.fromkeys(policies or DEFAULT_POLICIES))
-    held = [name for policy in names if (name := name_of(policy)) not in POLICIES]
-    if wrong := [policy for policy in names if name_of(policy) in POLICIES and policy not in POLICIES]:
-        raise ConfigError(f"policy: {wrong[0]} learns from rounds; give {name_of(wrong[0])}.")
+    held = [name_of(policy) for policy in names if policy not in POLICIES]
     config = with_methods_of(config or Config(), held)
     check_strategies(held, config)
     against = against or (BEFORE if BEFORE in names else names[0])
@@ -320,13 +308,11 @@ def replay_policies(
                 recommender = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
                 query = cohort_query(recommender, holdout.newcomers, holdout.cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
-                for place, name in enumerate(names):
-                    report("policies", place, len(names))
+                for name in names:
                     hits[name].append(replay(query, holdout.cold.truth, name, settings, depths))
                 users.append(holdout.cold.users)
                 knowledge.append(query.knowledge)
         report("done", n_seeds, n_seeds)
     joined = {name: np.concatenate(parts) for name, parts in hits.items()}
-    return ReplayResults(
-        dataset.name, settings, seeds, np.concatenate(users), np.concatenate(knowledge), joined, against
-    )
+    rows = tuple(describe_hits(joined, np.concatenate(users), np.concatenate(knowledge), against))
+    return ReplayResults(dataset.name, settings, seeds, sum(map(len, users)), against, rows)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -31,6 +32,9 @@ from firstday.training.option_search import Tuning
 
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
 """Metrics of the head of lists."""
+DEVIATIONS = tuple(f"{metric}_deviation" for metric in METRICS)
+PLAIN_METRICS = (*DEVIATIONS, "user_coverage", "catalogue_coverage", "novelty_bits", "ms_per_user")
+"""Metrics without an interval."""
 MINUS, HEAD_MINUS, RATIO = "precision_minus:", f"{HEAD_METRICS[0]}_minus:", "precision_ratio:"
 ROUTE = "route:"
 """Prefixes of the metrics that name another strategy or a route."""
@@ -183,17 +187,16 @@ class Results:
         return self.find(self.strategies[0], HEAD_METRICS[0]) is not None
 
     def describe_users(self) -> str:
-        """Describe in words how many users were trained on and evaluated, and when."""
+        """Describe how many users were trained on and evaluated, and when."""
         if not self.cut_offs:
             return (
-                f"{self.n_warm:,} warm and {self.n_cold:,} cold users in each of {len(self.seeds)} seed(s), "
+                f"{self.n_warm:,} warm and {self.n_cold:,} cold users per seed, {len(self.seeds)} seed(s), "
                 f"protocol {self.protocol}."
             )
-        counts = ", ".join(f"{str(at['at'])[:10]}: {at['users']:,}" for at in self.cut_offs)
-        few = "" if self.units == "cohorts" else f" Fewer than {FEWEST_COHORTS} cohorts: intervals are over users."
+        counts = ", ".join(f"{cut_off['at'][:10]}: {cut_off['users']:,}" for cut_off in self.cut_offs)
         return (
-            f"{self.n_cold:,} newcomers of {len(self.cut_offs)} cut-off(s) ({counts}), each judged on their first "
-            f"{self.target_days:g} days by a model of what came before; {len(self.seeds)} seed(s).{few}"
+            f"{self.n_cold:,} newcomers after {len(self.cut_offs)} cut-off(s) ({counts}), evaluated on their first "
+            f"{self.target_days:g} days; {len(self.seeds)} seed(s)."
         )
 
     @cached_property
@@ -232,15 +235,7 @@ class Results:
         library
             Library of the data frame: ``polars``, ``pandas`` or ``pyarrow``.
         """
-        types: dict[str, type[pl.DataType]] = {"low": pl.Float64, "high": pl.Float64}  # a column may be all null
-        frame = pl.DataFrame([asdict(figure) for figure in self.figures], schema_overrides=types)
-        return give_frame(frame, library)
-
-    def __len__(self) -> int:
-        return len(self.figures)
-
-    def __iter__(self) -> Iterator[Figure]:
-        return iter(self.figures)
+        return give_frame(pl.DataFrame(self.figures, infer_schema_length=None), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         best = {name: f"{self.get(name, 'precision').mean:.1f} %" for name in self.best_first}
@@ -251,13 +246,12 @@ class Results:
         from firstday.evaluation.comparison_tables import compare_strategies
         from firstday.evaluation.plots import plot_strategies
 
-        shown = compare_strategies(self)
+        table = compare_strategies(self)
         below = (f"{self.describe_users()} Brackets: 95 % interval over {self.units}.",)
-        table = write_table(shown.title, shown.columns, shown.write_cells(), below)
-        try:
-            return f'{table}<div style="background: white">{plot_strategies(self)}</div>'
-        except MissingExtraError:
-            return table
+        html = write_table(table.title, table.columns, table.write_cells(), below)
+        with suppress(MissingExtraError):
+            html += f'<div style="background: white">{plot_strategies(self)}</div>'
+        return html
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:
@@ -272,10 +266,8 @@ class Results:
     @property
     def leader(self) -> str:
         """Strategy of the main finding: the best plug-in, else `auto`, else `segment`, else the best strategy."""
-        plugins = filter(is_plugin, self.best_first)
-        if (plugin := next(plugins, None)) is not None:
-            return plugin
-        return next((name for name in ("auto", REFERENCE) if name in self.strategies), self.best_first[0])
+        choices = (*filter(is_plugin, self.best_first), "auto", REFERENCE, *self.best_first)
+        return next(name for name in choices if name in self.strategies)
 
     def sizes(self) -> dict[str, int]:
         """Return the number of users of each non-empty class of `DISJOINT_SIZES`."""
@@ -333,17 +325,16 @@ class Results:
         """Return the figures of one strategy as JSON values; null for empty slices."""
         at = partial(self.find, name)
         values: dict[str, Any] = {"strategy": name}
-        for metric in METRICS:
-            values |= _with_ends(metric, at(metric)) | {f"{metric}_deviation": _mean(at(f"{metric}_deviation"))}
-        for metric in HEAD_METRICS if self.has_head else ():
+        for metric in (*METRICS, *(HEAD_METRICS if self.has_head else ())):
             values |= _with_ends(metric, at(metric))
+        values |= {metric: _mean(at(metric)) for metric in PLAIN_METRICS}
         values["precision_by_seed"] = [_mean(at("precision", f"seed={seed}")) for seed in self.seeds]
         by_size = {size: at("precision", size_slice(size)) for size in DAY_ONE_SIZES}
         values["by_day_one_size"] = {size: _mean(figure) for size, figure in by_size.items()}
         values["by_day_one_size_ci"] = {size: _ends(figure) for size, figure in by_size.items()}
+        values["n_by_day_one_size"] = {size: figure.n if figure else 0 for size, figure in by_size.items()}
         if self.has_head:
             values["by_day_one_size_at_10"] = {size: _mean(at(HEAD_METRICS[0], size_slice(size))) for size in by_size}
-        values["n_by_day_one_size"] = {size: figure.n if figure else 0 for size, figure in by_size.items()}
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
             values |= _with_ends(key, at("precision", of_slice), f"n_{key}")
         if difference := at(f"{MINUS}{REFERENCE}"):
@@ -354,10 +345,8 @@ class Results:
             | _with_ends("ratio", ratio)
             for other, ratio in self.split_metric(name, RATIO).items()
         }
-        values |= {metric: _mean(at(metric)) for metric in ("user_coverage", "novelty_bits", "catalogue_coverage")}
         routes = sorted(self.split_metric(name, ROUTE).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
-        values["ms_per_user"] = _mean(at("ms_per_user"))
         values["by_group"] = {
             column: {
                 label: _with_ends("precision", at("precision", group_slice(column, label)), "n_users")
@@ -395,16 +384,6 @@ class Results:
             "fit_seconds": round(mean_fit_seconds(tunings), 3),
             "by_seed": by_seed,
         }
-
-
-def best_on_all(all_results: Sequence[Results]) -> list[str]:
-    """Return the strategies of several evaluations, ordered by mean distance to the best of each."""
-    behind: dict[str, list[float]] = {}
-    for results in all_results:
-        best = results.get(results.best_first[0], "precision").mean
-        for name in results.strategies:
-            behind.setdefault(name, []).append(best - results.get(name, "precision").mean)
-    return sorted(behind, key=lambda name: sum(behind[name]) / len(behind[name]))
 
 
 def _mean(figure: Figure | None) -> float | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import get_args
 
 import numpy as np
+import polars as pl
 
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import write_moment
-from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
+from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.split import Cohort, Split
 from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.evaluation.figures import Scores, make_figures, measure_lists, measure_novelty
@@ -48,9 +49,6 @@ from firstday.recommend.strategies.segments import SEGMENT
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import Tuning, with_options
 
-ENOUGH_SECONDS, MOST_PASSES = 0.2, 5
-"""Timing passes repeat until this total time or this number of passes; the fastest one counts."""
-
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -62,12 +60,9 @@ class Run:
         The seed, and the cut-off (microseconds since 1970 UTC; None under `sampled`).
     scores
         Scores by strategy.
-    cohort
-        The cold users.
-    did_nothing
-        Mask of users with only a profile on day one, bool, shape (n_cold,).
-    has_friends
-        Mask of users with a friend whose habits the model knows, bool, shape (n_cold,).
+    users
+        One row per cold user: `user`, `day_one_size` (items used on day one), `did_nothing` (a profile at most), and
+        `has_friends` (with a friend whose habits the model knows).
     n_warm
         Number of users the model was trained on.
     k
@@ -90,9 +85,7 @@ class Run:
 
     seed: int
     scores: Mapping[str, Scores]
-    cohort: Cohort
-    did_nothing: np.ndarray
-    has_friends: np.ndarray
+    users: pl.DataFrame
     n_warm: int
     k: int
     fit_seconds: float
@@ -108,28 +101,19 @@ class Run:
 
 def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
     """Make and score one strategy's lists for a cohort."""
-    answer, seconds = _time_lists(query, strategy)
-    reached = len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items
+    answer_all(query.take(np.arange(1)), strategy)  # one-time preparation is not a user's time
+    fresh = replace(query)  # without results cached for other strategies
+    began = perf_counter()
+    answer = answer_all(fresh, strategy)
+    seconds = perf_counter() - began
+    novelty = measure_novelty(answer.items, query.model.everyone)
     return Scores(
-        measure_lists(answer.items, cohort.truth, divide_by),
+        measure_lists(answer.items, cohort.truth, divide_by) | {"novelty_bits": novelty},
         answer.routes,
         seconds,
-        measure_novelty(answer.items, query.model.everyone),
-        reached,
+        len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items,
         count_by_part(answer.items, divide_by_use(query.model)),
     )
-
-
-def _time_lists(query: Query, strategy: str | Strategy) -> tuple[Answer, float]:
-    """Make lists and return them with the time of the fastest pass; a slow pass is not repeated."""
-    answer_all(query.take(np.arange(1)), strategy)  # warm-up: one-time preparation is not a user's time
-    passes: list[float] = []
-    while not passes or (sum(passes) < ENOUGH_SECONDS and len(passes) < MOST_PASSES):
-        fresh = replace(query)  # no cached results of other strategies or passes
-        began = perf_counter()
-        answer = answer_all(fresh, strategy)
-        passes.append(perf_counter() - began)
-    return answer, min(passes)
 
 
 def evaluate(
@@ -157,7 +141,7 @@ def evaluate(
     strategies
         Names of strategies, or methods of your own: a `StrategySpec`, or a `ColdModelSpec` (evaluated with both of its
         strategies). What they need is trained. If empty, all that a model of this configuration supports,
-        see `default_strategies`.
+        and `friends` only if there are friendships.
     baselines
         Whether to add all strategies with options to search, and the paper's own system as published.
     tune_once
@@ -185,65 +169,33 @@ def evaluate(
     """
     expect("dataset", dataset, Dataset, LOADED)
     expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
-    names = _names_of(strategies)
-    check_judged(names)
-    config = Config.of(config)
     if divide_by not in get_args(PrecisionRule):
         raise ConfigError(f"divide_by: is {divide_by!r}; give 'min' or 'k'.")
-    for name, number in (("n_seeds", n_seeds), ("k", k)):
+    for argument, number in (("n_seeds", n_seeds), ("k", k)):
         if number is not None and number < 1:
-            raise ConfigError(f"{name}: is {number}; give a whole number, at least 1.")
-    names = names or list(default_strategies(dataset, config))
-    names += (*baseline_names(), PAPER_SEGMENT) if baselines else ()
-    held = [name for name in names if name != PAPER_SEGMENT]
-    config = with_methods_of(config, held)
-    check_strategies(held, config)
-    for name in against:
-        if name != REFERENCE and name not in names:
-            raise ConfigError(f"against: {name} is not among the strategies; add it to them.")
-
-    k = k or config.recommend.k
+            raise ConfigError(f"{argument}: is {number}; give a whole number, at least 1.")
+    config = Config.of(config)
+    names, config = _choose_strategies(dataset, config, strategies, baselines=baselines)
+    if missing := [name for name in against if name not in (REFERENCE, *names)]:
+        raise ConfigError(f"against: {missing[0]} is not among the strategies; add it to them.")
     runs: list[Run] = []
     with open_progress(progress) as report:
         cut_offs = find_cut_offs(dataset, config)
         n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
         for seed in range(config.seed, config.seed + n_seeds):
             for holdout in hold_out(dataset, config, seed, cut_offs):
-                seed_config = config.override("seed", seed)
-                at = "" if holdout.cut_off is None else f", cut-off {write_moment(holdout.cut_off)[:10]}"
-                report(f"seed {seed}{at}", len(runs), n_runs)
-                began = perf_counter()
-                recommender = fit(holdout.dataset, holdout.split, seed_config, progress=report)
-                fit_seconds = perf_counter() - began
-                tunings = {
-                    name: Tuning(**of) for name, of in recommender.model.facts["metrics"].get("options", {}).items()
-                }
-                fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
+                cut_off = "" if holdout.cut_off is None else f", cut-off {write_moment(holdout.cut_off)[:10]}"
+                report(f"seed {seed}{cut_off}", len(runs), n_runs)
+                runs.append(_train_and_judge(holdout, config.override("seed", seed), names, k, divide_by, report))
                 if tune_once or cut_offs is not None:
-                    config = with_options(config, {name: tuning.options for name, tuning in tunings.items()})
-                published = None
-                if PAPER_SEGMENT in names:
-                    published, tunings[PAPER_SEGMENT] = _fit_as_published(holdout.dataset, holdout.split, seed_config)
-                run = judge_run(
-                    cohort_query(recommender, holdout.newcomers, holdout.cold, k),
-                    holdout.cold,
-                    names,
-                    seed=seed,
-                    n_warm=len(holdout.split.warm),
-                    fit_seconds=fit_seconds,
-                    notes=holdout.split.notes,
-                    published=published,
-                    divide_by=divide_by,
-                    progress=report,
-                )
-                judged = {name: tunings[name] for name in names if name in tunings}
-                runs.append(replace(run, cut_off=holdout.cut_off, tunings=judged))
-                del recommender, published  # free a model's memory before training the next
+                    config = with_options(
+                        config, {name: of.options for name, of in runs[0].tunings.items() if name != PAPER_SEGMENT}
+                    )
         report("done", n_runs, n_runs)
     if not runs:
         raise DataError(
-            "users: newcomers used nothing that had existed at the cut-off before they registered, so that there is "
-            "nothing to judge; bring a longer log, or items.added_at."
+            "users: newcomers used no item that had existed at the cut-off before their registration, so there is "
+            "nothing to evaluate; bring a longer log, or items.added_at."
         )
     return join_runs(
         dataset.name,
@@ -256,10 +208,47 @@ def evaluate(
     )
 
 
-def default_strategies(dataset: Dataset, config: Config) -> tuple[str, ...]:
-    """Return all strategies that a model of a configuration supports; `friends` only if there are friendships."""
-    nobody = dataset.friends is None or not dataset.friends.n_entries
-    return tuple(name for name in strategies_with(config) if not (nobody and name == FRIENDS.name))
+def _choose_strategies(
+    dataset: Dataset, config: Config, strategies: Sequence[str | Method], *, baselines: bool
+) -> tuple[list[str], Config]:
+    """Return the names of the strategies to evaluate, and the configuration that trains what they need."""
+    names = _names_of(strategies)
+    check_judged(names)
+    if not names:
+        has_friends = dataset.friends is not None and dataset.friends.n_entries
+        names = [name for name in strategies_with(config) if has_friends or name != FRIENDS.name]
+    names += (*baseline_names(), PAPER_SEGMENT) if baselines else ()
+    trained = [name for name in names if name != PAPER_SEGMENT]
+    config = with_methods_of(config, trained)
+    check_strategies(trained, config)
+    return names, config
+
+
+def _train_and_judge(
+    holdout: Holdout, config: Config, names: Sequence[str], k: int | None, divide_by: PrecisionRule, report: Progress
+) -> Run:
+    """Train on a holdout and score strategies on its cold users."""
+    began = perf_counter()
+    recommender = fit(holdout.dataset, holdout.split, config, progress=report)
+    fit_seconds = perf_counter() - began
+    options = recommender.model.facts["metrics"].get("options", {})
+    tunings = {name: Tuning(**of) for name, of in options.items()}
+    fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
+    strategies: dict[str, str | Strategy] = {name: name for name in names}
+    if PAPER_SEGMENT in strategies:
+        strategies[PAPER_SEGMENT], tunings[PAPER_SEGMENT] = _fit_as_published(holdout.dataset, holdout.split, config)
+    run = judge_run(
+        cohort_query(recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
+        holdout.cold,
+        strategies,
+        seed=config.seed,
+        n_warm=len(holdout.split.warm),
+        fit_seconds=fit_seconds,
+        notes=holdout.split.notes,
+        divide_by=divide_by,
+        progress=report,
+    )
+    return replace(run, cut_off=holdout.cut_off, tunings=tunings)
 
 
 def _names_of(strategies: Sequence[str | Method]) -> list[str]:
@@ -296,13 +285,12 @@ def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> tuple[S
 def judge_run(
     query: Query,
     cohort: Cohort,
-    strategies: Sequence[str],
+    strategies: Mapping[str, str | Strategy],
     *,
     seed: int,
     n_warm: int,
     fit_seconds: float,
     notes: tuple[str, ...] = (),
-    published: Strategy | None = None,
     divide_by: PrecisionRule = "min",
     progress: Progress = no_progress,
 ) -> Run:
@@ -315,30 +303,30 @@ def judge_run(
     cohort
         The cold users and the items they went on to use.
     strategies
-        Names of strategies, or `PAPER_SEGMENT` for `published`; duplicates count once.
+        Strategies by name.
     seed, n_warm, fit_seconds, notes
         See `Run`.
-    published
-        The paper's own system, trained for this seed.
     divide_by
         See `firstday.metrics.measure`.
     progress
         Called after each strategy.
     """
-    names = tuple(dict.fromkeys(strategies))
     scores = {}
-    for number, name in enumerate(names):
-        progress("lists", number, len(names))
-        strategy = published if name == PAPER_SEGMENT and published is not None else name
+    for number, (name, strategy) in enumerate(strategies.items()):
+        progress("lists", number, len(strategies))
         scores[name] = score_strategy(query, cohort, strategy, divide_by)
-    progress("lists", len(names), len(names))
+    progress("lists", len(strategies), len(strategies))
     model, part = query.model, divide_by_use(query.model)
+    users = {
+        "user": cohort.users,
+        "day_one_size": cohort.day_one_size,
+        "did_nothing": cohort.did_nothing,
+        "has_friends": have_friends(query),
+    }
     return Run(
         seed=seed,
         scores=scores,
-        cohort=cohort,
-        did_nothing=cohort.did_nothing,
-        has_friends=have_friends(query),
+        users=pl.DataFrame(users),
         n_warm=n_warm,
         k=query.k,
         fit_seconds=fit_seconds,
@@ -378,28 +366,21 @@ def join_runs(
     precomputed, target_days
         See `Results`.
     """
-
-    def join(column: Callable[[Run], np.ndarray]) -> np.ndarray:
-        return np.concatenate([column(run) for run in runs])
-
-    users, seed_of_row = join(lambda run: run.cohort.users), join(lambda run: np.full(len(run.cohort), run.seed))
-    cohorts = join(lambda run: np.full(len(run.cohort), -1 if run.cut_off is None else run.cut_off))
-    seeds = tuple(dict.fromkeys(run.seed for run in runs))
-    moments = {moment: write_moment(moment) for moment in sorted(set(cohorts.tolist()) - {-1})}
-    first, firsts = runs[0], [next(run for run in runs if run.seed == seed) for seed in seeds]
+    rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off, pl.Int64)) for run in runs])
+    users, cohorts = rows["user"].to_numpy(), rows["cut_off"].fill_null(-1).to_numpy()
+    first, seeds = runs[0], rows["seed"].unique(maintain_order=True).to_list()
+    by_seed = [next(run for run in runs if run.seed == seed) for seed in seeds]
+    moments = {moment: write_moment(moment) for moment in rows["cut_off"].drop_nulls().unique().sort()}
     profiles = {name: np.concatenate([run.profiles[name] for run in runs]) for name in first.profiles}
     groups = slice_by_profile(profiles, users)
+    of_first = rows.filter(pl.col("seed") == seeds[0])["cut_off"]
     figures = make_figures(
         {name: [run.scores[name] for run in runs] for name in first.scores},
         users,
         cohorts,
         slices={
-            **slice_by_day_one(
-                join(lambda run: run.cohort.day_one_size),
-                join(lambda run: run.did_nothing),
-                join(lambda run: run.has_friends),
-            ),
-            **{f"seed={seed}": seed_of_row == seed for seed in seeds},
+            **slice_by_day_one(rows),
+            **{f"seed={seed}": (rows["seed"] == seed).to_numpy() for seed in seeds},
             **{f"cut_off={text}": cohorts == moment for moment, text in moments.items()},
         },
         groups=groups,
@@ -409,23 +390,20 @@ def join_runs(
         dataset=dataset,
         protocol=protocol,
         k=runs[-1].k,
-        seeds=seeds,
+        seeds=tuple(seeds),
         divide_by=divide_by,
         n_warm=runs[-1].n_warm,
-        n_cold=int((seed_of_row == seeds[0]).sum()),
+        n_cold=len(of_first),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=figures,
         notes=first.notes,
-        tunings={name: tuple(run.tunings[name] for run in firsts) for name in first.tunings},
+        tunings={name: tuple(run.tunings[name] for run in by_seed) for name in first.scores if name in first.tunings},
         groups={column: tuple(labels) for column, labels in groups.items()},
         items_by_popularity=tuple(first.n_items.tolist()),
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
         segments=first.segments,
         history=first.history,
         precomputed=precomputed,
-        cut_offs=tuple(
-            {"at": text, "users": int(((cohorts == moment) & (seed_of_row == seeds[0])).sum())}
-            for moment, text in moments.items()
-        ),
+        cut_offs=tuple({"at": text, "users": int((of_first == moment).sum())} for moment, text in moments.items()),
         target_days=target_days,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import SignalBatch
@@ -47,26 +48,13 @@ def group_slice(column: str, label: str) -> str:
     return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off') else ''}{column}={label}"
 
 
-def slice_by_day_one(size: np.ndarray, did_nothing: np.ndarray, has_friends: np.ndarray) -> dict[str, np.ndarray]:
-    """Return masks of the slices by day one.
-
-    Parameters
-    ----------
-    size
-        Number of items used on day one, shape (n,).
-    did_nothing
-        Mask of users with only a profile, bool, shape (n,).
-    has_friends
-        Mask of users with a friend whose habits the model knows, bool, shape (n,).
-
-    Returns
-    -------
-    dict
-        Mask by slice name, bool, shape (n,); empty slices are omitted.
-    """
-    slices = {size_slice(label): (size >= low) & (size <= high) for label, (low, high) in DAY_ONE_SIZES.items()}
-    slices |= {NOTHING_DONE: did_nothing, FRIENDS_ONLY: did_nothing & has_friends}
-    return {name: members for name, members in slices.items() if members.any()}
+def slice_by_day_one(users: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return the mask of each slice by day one, bool, shape (n,), given `Run.users`; empty slices are omitted."""
+    size, did_nothing = pl.col("day_one_size"), pl.col("did_nothing")
+    slices = {size_slice(label): size.is_between(*ends) for label, ends in DAY_ONE_SIZES.items()}
+    slices |= {NOTHING_DONE: did_nothing, FRIENDS_ONLY: did_nothing & pl.col("has_friends")}
+    masks = users.select(**slices)
+    return {mask.name: mask.to_numpy() for mask in masks if mask.any()}
 
 
 def read_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
@@ -114,15 +102,14 @@ def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> d
 
 def _divide_ages(ages: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
     """Return the mask of each age band, by label; adjacent bands are merged until each has enough users."""
-    runs: list[list[int]] = []
-    edges = [0, *AGE_BANDS, OLDEST]
-    for first, end in pairwise(edges):
-        if not runs or _count_users((ages >= runs[-1][0]) & (ages < runs[-1][1]), users) >= MIN_USERS:
-            runs.append([first, end])
-        runs[-1][1] = end
-    if len(runs) > 1 and _count_users(ages >= runs[-1][0], users) < MIN_USERS:
-        runs[-2:] = [[runs[-2][0], OLDEST]]
-    groups = {_name_band(first, end): (ages >= first) & (ages < end) for first, end in runs} | {UNKNOWN: ages < 0}
+    edges = [0]
+    for age in AGE_BANDS:
+        if _count_users((ages >= edges[-1]) & (ages < age), users) >= MIN_USERS:
+            edges.append(age)
+    if len(edges) > 1 and _count_users(ages >= edges[-1], users) < MIN_USERS:
+        edges.pop()
+    groups = {_name_band(*band): (ages >= band[0]) & (ages < band[1]) for band in pairwise([*edges, OLDEST])}
+    groups[UNKNOWN] = ages < 0
     return {label: members for label, members in groups.items() if members.any()}
 
 
@@ -134,16 +121,15 @@ def _name_band(first: int, end: int) -> str:
 
 
 def _divide_values(values: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the mask of each value; values with fewer than `MIN_USERS` users are merged."""
+    """Return the mask of each value, by number of users; values with fewer than `MIN_USERS` users are merged."""
     members = {value: values == value for value in np.unique(values).tolist()}
-    unknown = {UNKNOWN: members.pop(UNKNOWN)} if UNKNOWN in members else {}
-    sizes = {value: _count_users(inside, users) for value, inside in members.items()}
-    known = sorted(members, key=lambda value: (-sizes[value], value))
-    rare = [value for value in known if sizes[value] < MIN_USERS]
-    if len(rare) < 2:
-        rare = []
-    together = {f"{len(rare)} rarer values": np.isin(values, rare)} if rare else {}
-    return {value: members[value] for value in known if value not in rare} | together | unknown
+    sizes = {value: _count_users(inside, users) for value, inside in members.items() if value != UNKNOWN}
+    by_size = sorted(sizes, key=lambda value: -sizes[value])
+    rare = [value for value in by_size if sizes[value] < MIN_USERS]
+    if len(rare) > 1:
+        members[f"{len(rare)} rarer values"] = np.isin(values, rare)
+        by_size = [*by_size[: -len(rare)], f"{len(rare)} rarer values"]
+    return {value: members[value] for value in (*by_size, UNKNOWN) if value in members}
 
 
 def _count_users(members: np.ndarray, users: np.ndarray) -> int:

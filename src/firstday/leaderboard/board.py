@@ -26,10 +26,11 @@ from firstday.data.load import BUILT_IN, COPIES, FETCHED, load
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import Table, write_signed
-from firstday.evaluation.report.render import fill_template, write_page
+from firstday.evaluation.report.render import fill_template
 from firstday.evaluation.results import UNKNOWN_VECTORS, Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
+from firstday.files import write_file
 from firstday.progress import Progress, no_progress
 from firstday.recommend.registry import (
     baseline_names,
@@ -487,4 +488,4 @@ def write_leaderboard(board: Leaderboard, path: Path) -> None:
         "reference": REFERENCE,
         "unknown_vectors": UNKNOWN_VECTORS,
     }
-    write_page(path, fill_template("leaderboard.html", content, {}, package="firstday.leaderboard"))
+    write_file(path, fill_template("leaderboard.html", content, {}, package="firstday.leaderboard"))

@@ -22,6 +22,7 @@ from firstday.progress import Progress, no_progress
 from firstday.recommend.registry import find_strategy, strategy_names, with_methods_of
 from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
+from firstday.sparse import SparseRows
 from firstday.training.networks import METHOD
 from firstday.training.validation import Fold
 from firstday.training.weights import choose_weights
@@ -62,15 +63,6 @@ class Reproduction:
     summary: Mapping[str, int]
     history: tuple[Epoch, ...]
     seconds: Mapping[str, float]
-
-    @property
-    def n_users(self) -> int:
-        """Number of training, validation and test users."""
-        return self.results.n_warm + self.summary["n_validation"] + self.results.n_cold
-
-    def after_reading(self, seconds: float) -> Reproduction:
-        """Return a copy with the reading time as the first stage."""
-        return replace(self, seconds={"reading": seconds, **self.seconds})
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, figures in %; `paper` is null for strategies that are not in the paper's table."""
@@ -167,7 +159,9 @@ def reproduce_table(
     clock = _Clock(progress)
     counts = data.test.counts()
     n_streamed = counts[:, COUNTED_BLOCKS.index(DAY_ONE_BLOCK)]
-    cold = Cohort(np.arange(len(data.test)), {}, data.test.songs, n_streamed)
+    rows, columns = np.nonzero(counts)
+    used = SparseRows.from_pairs(rows, columns, None, *counts.shape)
+    cold = Cohort(np.arange(len(data.test)), {("stream", "block"): used}, data.test.songs, n_streamed)
     histories: list[tuple[Epoch, ...]] = []
 
     runs = []
@@ -182,14 +176,14 @@ def reproduce_table(
         run = judge_run(
             ask_for(model, data.test),
             cold,
-            strategies,
+            {name: name for name in strategies},
             seed=seed,
             n_warm=len(data.train),
             fit_seconds=perf_counter() - began,
             notes=(*((SIMULATED,) if data.simulated else ()), *data.notes),
             progress=clock.progress,
         )
-        runs.append(replace(run, did_nothing=counts.sum(axis=1) == 0))
+        runs.append(run)
     clock.progress("done", n_seeds, n_seeds)
     results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, protocol=PROTOCOL)
     summary = {
