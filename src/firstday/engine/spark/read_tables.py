@@ -189,7 +189,7 @@ def _shares(name: str, key: str, table: ClusterTable, n_parts: int) -> DataFrame
         column = fn.when(column == fn.floor(column), column.cast("long").cast("string")).otherwise(
             column.cast("string")
         )
-    folded = fn.lower(fn.trim(column.cast("string")))  # like `firstday.tables.faults.fold_ids`: 7.0 = 007 = 7
+    folded = fn.lower(fn.trim(column.cast("string")))  # 7.0 = 007 = 7
     folded = fn.regexp_replace(fn.regexp_replace(folded, r"\.0+$", ""), "^0+", "")
     spread = fn.coalesce(folded, fn.col(f"`{ROW}`").cast("string"))  # spreads rows without a user over all parts
     part = fn.pmod(fn.xxhash64(spread), fn.lit(n_parts)).cast("int")
