@@ -266,7 +266,7 @@ def test_lists_of_a_cluster_have_the_form_of_their_ending(spark: SparkSession, t
 def test_frames_under_a_name_that_is_no_table_are_named(spark: SparkSession) -> None:
     frame = spark.createDataFrame([("u1", "i1")], "user_id string, item_id string")
     checked = engines.check({"interactions": frame, "user": frame})
-    assert checked.faults == ("user: is no table of firstday; did you mean users?",)
+    assert checked.faults[0].startswith("user: is not a table of firstday (did you mean 'users'?);")
 
 
 def odd_service(folder: Path) -> Path:

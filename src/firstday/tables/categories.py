@@ -67,7 +67,7 @@ def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
     elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
         reason = f"{n_values:,} values among {n_users:,} users make no group"
     else:
-        _note_odd_values(where, counts.sort("value"), n_users, findings)
+        _note_odd_values(where, counts, n_users, findings)
         return True
     findings.note(f"{where}: ignored ({reason}).")
     return False
@@ -80,7 +80,7 @@ def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: F
         (folded.is_in(MARKS_FOR_MISSING), "have a mark for missing as a value", "leave it empty if nothing is known"),
         (folded.is_duplicated(), "have values that differ only in case", "write them alike if they mean the same"),
     ):
-        odd = counts.filter(is_odd)
+        odd = counts.filter(is_odd).sort(folded, "value")
         first = ", ".join(map(repr, odd["value"].head(2)))
         findings.note_rows(where, int(odd["n"].sum()), n_users, finding, advice, noun="users", first=first)
 
@@ -128,7 +128,7 @@ def _find_joined_lists(column: Column) -> None:
         later = parts.list.slice(1).explode().drop_nulls().unique()
         if 2 * int(later.is_in(parts.list.first().implode()).sum()) < len(later):
             continue
-        found = f"{column.where}: looks like lists joined by {separator!r} (first: {joined[0]!r})"
+        found = f"{column.where}: values look like lists joined by {separator!r} (first: {joined[0]!r})"
         if column.is_text:
             column.findings.fault(f"{found}; write lists with | between.")
         else:

@@ -263,7 +263,7 @@ class Findings:
 
     def list_left_out(self, rows: pl.DataFrame) -> None:
         """Add dropped rows, with the columns of `DROPPED`, to the list of those with the first locations."""
-        joined = pl.concat([self.left_out_rows, rows.select(DROPPED)]).sort("table", FILE, ROW, "content")
+        joined = pl.concat([self.left_out_rows, rows.select(*DROPPED)]).sort("table", FILE, ROW, "content")
         self.left_out_rows = joined.group_by("table", maintain_order=True).head(MAX_LISTED)
 
     def join_left_out(self, table: str) -> None:
@@ -307,6 +307,7 @@ class Findings:
     def merge(self, others: Iterable[Findings]) -> None:
         """Merge the findings of other parts of the tables."""
         for other in others:
+            self.sources = other.sources | self.sources
             for found in other.found.values():
                 self.add(found)
             self.list_left_out(other.left_out_rows)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote
 
-from firstday.errors import hint_at
 from firstday.tables.faults import Findings
 from firstday.tables.schema import TABLES, WHOLE_NUMBER
 
@@ -106,10 +105,16 @@ def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFile
                 found.setdefault(table, {}).setdefault(path, []).append(name)
     tables = {table: _choose(table, found[table], ignored, findings) for table in TABLES if table in found}
     if ignored:
-        named = [f"{name}{hint_at(_base(name.rstrip('/')).lower(), tuple(TABLES))}" for name in ignored[:_MAX_NAMED]]
+        named = [f"{name}{_guess(name)}" for name in ignored[:_MAX_NAMED]]
         more = f" and {len(ignored) - _MAX_NAMED:,} more" if len(ignored) > _MAX_NAMED else ""
         findings.note(f"{', '.join(named)}{more}: ignored (not tables of firstday).")
     return tables
+
+
+def _guess(name: str) -> str:
+    """Return " (did you mean users?)" for ``user.csv``; "" for names without such a table."""
+    base = _base(name.rstrip("/")).lower()
+    return f" (did you mean {base}s?)" if f"{base}s" in TABLES else ""
 
 
 def _locate(name: str) -> tuple[str | None, str]:
@@ -126,7 +131,7 @@ def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], find
     """Return the files of a table, or None with a fault; `paths` maps each candidate to its file names."""
     readable = [path for path, names in paths.items() if path.endswith("/") or _ending_of(names[0])]
     if len(readable) > 1:
-        findings.fault(f"{table}: is there more than once ({' and '.join(readable)}); keep one of them.")
+        findings.fault(f"{table}: there are several such tables ({' and '.join(readable)}); keep one of them.")
         return None
     path = (readable or list(paths))[0]
     ignored += [other for other in paths if other != path]

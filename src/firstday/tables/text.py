@@ -138,10 +138,11 @@ def copy_rows(
                     row = json.dumps("".join(lines).strip("\r\n"), ensure_ascii=False)
                     dropped.append((text.table, NOWHERE, line, place, row, [finding]))
             line += len(lines)
-    if not n_rows:
+    if not n_rows + n_headers:
         raise UnreadableError(EMPTY)
     if findings.drop:
         findings.n_left_out[text.table] += n_bad
         findings.list_left_out(pl.DataFrame(dropped, schema=DROPPED, orient="row"))
-    findings.n_rows[text.table] += n_bad if findings.drop else n_rows
-    return findings.drop or not n_bad
+    is_usable = findings.drop or not n_bad
+    findings.n_rows[text.table] += n_bad if is_usable else n_rows
+    return is_usable
