@@ -70,7 +70,8 @@ def test_singular_names_of_other_files_are_corrected() -> None:
     _, findings = find("user.csv", "interaction.parquet", "friend/", "embeddings/item.parquet", "weather.csv")
     assert findings.notes == (
         "embeddings/item.parquet (did you mean embeddings/items?), friend/ (did you mean friends?), interaction."
-        "parquet (did you mean interactions?), user.csv (did you mean users?), weather.csv: ignored (not tables of firstday).",
+        "parquet (did you mean interactions?), user.csv (did you mean users?), weather.csv: ignored (not tables of "
+        "firstday).",
     )
 
 

@@ -21,23 +21,24 @@ def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineO
 
     Column types are inferred from all lines; a column absent from a line is null there.
     """
-    if not _are_sound(text):
+    scan = _scan(text)
+    if not _is_sound(scan):
         for _ in text.blocks():
             pass  # checks the encoding
         if not copy_rows(text, _read_objects, 0, findings):
             raise UnreadableError
-    line_of = text.line_of(lambda lines: (bool(line.strip()) for line in lines))
-    return _scan(text), line_of
+        scan = _scan(text)
+    return scan, text.line_of(lambda lines: (bool(line.strip()) for line in lines))
 
 
 def _scan(text: Text) -> pl.LazyFrame:
     return pl.scan_ndjson(glob.escape(str(text.path)), infer_schema_length=None, row_index_name=ROW)
 
 
-def _are_sound(text: Text) -> bool:
+def _is_sound(scan: pl.LazyFrame) -> bool:
     """Whether Polars can read every line, and no column mixes text with lists or objects, which it turns into text."""
     try:
-        in_brackets = _scan(text).select(pl.col(pl.String).str.contains(r"^[\[{]").any()).collect(engine="streaming")
+        in_brackets = scan.select(pl.col(pl.String).str.contains(r"^[\[{]").any()).collect(engine="streaming")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return False
     return not any(map(any, in_brackets.rows()))
