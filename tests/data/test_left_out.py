@@ -179,16 +179,6 @@ def test_only_the_first_rows_are_listed_one_by_one(
     assert json.loads(left_out[-1]) == {"table": "interactions", "further_rows": 1}
 
 
-def test_rows_of_csv_are_listed_with_their_line(five_users: Tables, write: Write) -> None:
-    places = [json.loads(line)["place"] for line in load(write(spoil(five_users), "csv"), drop_bad_rows=0.8).left_out]
-    assert places == [
-        "friends.csv line 3",
-        "friends.csv line 4",
-        *(f"interactions.csv line {line}" for line in (4, 6, 7, 8)),
-        "users.csv line 4",
-    ]
-
-
 def test_newcomers(tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("user_id,age,country\na,20,FR\nb,N/A,DE\n,30,FR\nc,1990,FR\n")
     (tmp_path / "interactions.csv").write_text("user_id,item_id,weight\na,i1,1\nb,i2,x\nc,i3,2\nd,,1\n")

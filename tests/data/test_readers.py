@@ -193,17 +193,6 @@ def test_a_table_that_cannot_be_read_leaves_the_others_checked(five_users: Table
     assert found == ["users.parquet:", "items.item_id:"]  # and nothing about users that only seem unknown
 
 
-def test_files_of_other_names_are_noted(five_users: Tables, vectors: Tables, write: Write) -> None:
-    folder = write({**five_users, **vectors})
-    (folder / "embeddings.csv").write_text("a\n")
-    (folder / "embeddings" / "artists.csv").write_text("a\n")
-    (folder / "notes.txt").write_text("")
-    (folder / "old").mkdir()
-    assert load(folder).notes == (
-        "embeddings.csv, embeddings/artists.csv, notes.txt, old/: ignored (not tables of firstday).",
-    )
-
-
 def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
     names = "movielens-100k, complete-journey, deezer-europe, online-retail or movietweetings"
     with pytest.raises(DataError) as missing:

@@ -40,6 +40,10 @@ def be(column: str, values: list[object], dtype: pl.DataType | type[pl.DataType]
     return lambda frame: frame.with_columns(pl.Series(column, values, dtype=dtype))
 
 
+VECTORS_DIFFER = (
+    "rows do not have as many finite numbers as the first vector (first: embeddings/items.parquet row 2); "
+    "provide vectors of one model, all of the same length."
+)
 CASES = [
     (
         "interactions",
@@ -148,15 +152,59 @@ CASES = [
         "interactions: no row says that an item is used (signals stream, favorite, weight above 0); "
         "add such rows, or name the signals that mean use in the configuration (signals.use).",
     ),
+    (
+        "embeddings/items",
+        be("vector", [[4.0, 0.0], [1.0], [2.0, 0.0], None]),
+        f"embeddings/items.vector: 2 of 4 {VECTORS_DIFFER}",
+    ),
+    (
+        "embeddings/items",
+        be("vector", [[], [1.0, float("nan")], [float("inf"), 0.0], [None, 0.0]]),
+        f"embeddings/items.vector: 4 of 4 {VECTORS_DIFFER.replace('row 2', 'row 1')}",
+    ),
+    (
+        "embeddings/users",
+        be("vector", ["1 2", "3 4"]),
+        "embeddings/users.vector: the column holds String, not lists of numbers; convert it.",
+    ),
+    (
+        "embeddings/users",
+        be("vector", [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]),
+        "embeddings/users.vector: has 3 numbers, but embeddings/items.vector has 2; take both from the same model.",
+    ),
+    (
+        "embeddings/users",
+        put("user_id", r1="u9"),
+        "embeddings/users.user_id: 1 of 2 rows name unknown users (first: 'u9', embeddings/users.parquet row 2); "
+        "add them to users (ids there: 'u1', 'u2', ...), write ids alike in both, or drop the rows.",
+    ),
+    (
+        "embeddings/users",
+        put("user_id", r1="u2"),
+        "embeddings/users.user_id: 1 of 2 rows repeat an id with other values "
+        "(first: 'u2', embeddings/users.parquet row 2); keep one row for each id.",
+    ),
+    (
+        "embeddings/items",
+        lambda frame: pl.concat([frame, pl.DataFrame({"item_id": ["i9"], "vector": [[9.0, 0.0]]})]),
+        "embeddings/items.item_id: 1 of 5 rows name unknown items (first: 'i9', embeddings/items.parquet row 5); "
+        "add them to items (ids there: 'i1', 'i2', ...), write ids alike in both, or drop the rows.",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("table", "change", "sentence"), CASES)
 def test_one_wrong_table_gives_one_sentence(
-    table: str, change: Callable[[pl.DataFrame], pl.DataFrame], sentence: str, five_users: Tables, write: Write
+    table: str,
+    change: Callable[[pl.DataFrame], pl.DataFrame],
+    sentence: str,
+    five_users: Tables,
+    vectors: Tables,
+    write: Write,
 ) -> None:
-    five_users[table] = change(five_users[table])
-    assert faults(five_users, write) == [sentence]
+    tables = {**five_users, **vectors} if table in vectors else five_users
+    tables[table] = change(tables[table])
+    assert faults(tables, write) == [sentence]
 
 
 def test_interactions_without_any_target(tmp_path: Path) -> None:
@@ -235,65 +283,6 @@ def test_text_in_csv_that_is_no_time(text: str, five_users: Tables, write: Write
         f"interactions.timestamp: 1 of 7 rows are not times in UTC (first: '{text}', interactions.csv line 3); "
         "write UTC with its zone, such as 2024-05-01T12:00:00Z, or leave missing ones empty.",
     )
-
-
-VECTORS_DIFFER = (
-    "rows do not have as many finite numbers as the first vector (first: embeddings/items.parquet row 2); "
-    "provide vectors of one model, all of the same length."
-)
-VECTOR_CASES = [
-    (
-        "items",
-        be("vector", [[4.0, 0.0], [1.0], [2.0, 0.0], None]),
-        f"embeddings/items.vector: 2 of 4 {VECTORS_DIFFER}",
-    ),
-    (
-        "items",
-        be("vector", [[], [1.0, float("nan")], [float("inf"), 0.0], [None, 0.0]]),
-        f"embeddings/items.vector: 4 of 4 {VECTORS_DIFFER.replace('row 2', 'row 1')}",
-    ),
-    (
-        "users",
-        be("vector", ["1 2", "3 4"]),
-        "embeddings/users.vector: the column holds String, not lists of numbers; convert it.",
-    ),
-    (
-        "users",
-        be("vector", [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]),
-        "embeddings/users.vector: has 3 numbers, but embeddings/items.vector has 2; take both from the same model.",
-    ),
-    (
-        "users",
-        put("user_id", r1="u9"),
-        "embeddings/users.user_id: 1 of 2 rows name unknown users (first: 'u9', embeddings/users.parquet row 2); "
-        "add them to users (ids there: 'u1', 'u2', ...), write ids alike in both, or drop the rows.",
-    ),
-    (
-        "users",
-        put("user_id", r1="u2"),
-        "embeddings/users.user_id: 1 of 2 rows repeat an id with other values "
-        "(first: 'u2', embeddings/users.parquet row 2); keep one row for each id.",
-    ),
-    (
-        "items",
-        lambda frame: pl.concat([frame, pl.DataFrame({"item_id": ["i9"], "vector": [[9.0, 0.0]]})]),
-        "embeddings/items.item_id: 1 of 5 rows name unknown items (first: 'i9', embeddings/items.parquet row 5); "
-        "add them to items (ids there: 'i1', 'i2', ...), write ids alike in both, or drop the rows.",
-    ),
-]
-
-
-@pytest.mark.parametrize(("kind", "change", "sentence"), VECTOR_CASES)
-def test_one_wrong_table_of_vectors_gives_one_sentence(
-    kind: str,
-    change: Callable[[pl.DataFrame], pl.DataFrame],
-    sentence: str,
-    five_users: Tables,
-    vectors: Tables,
-    write: Write,
-) -> None:
-    vectors[f"embeddings/{kind}"] = change(vectors[f"embeddings/{kind}"])
-    assert faults({**five_users, **vectors}, write) == [sentence]
 
 
 def test_vectors_in_csv_that_are_no_numbers(five_users: Tables, vectors: Tables, write: Write) -> None:
