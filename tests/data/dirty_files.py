@@ -15,6 +15,7 @@ import polars as pl
 
 from firstday.tables.zstd import compress
 from tests.data.dirty import Dirty
+from tests.data.dirty_tables import to_text
 
 Change = Callable[[Path], None]
 N_USERS, N_ITEMS, N_EVENTS = 30, 12, 180
@@ -50,12 +51,6 @@ def make_tables() -> dict[str, pl.DataFrame]:
     return {"users": users, "items": items, "interactions": interactions}
 
 
-def make_csv(frame: pl.DataFrame, separator: str = ",") -> str:
-    """Write a frame as text with separators."""
-    times = pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return frame.with_columns(times).write_csv(separator=separator)
-
-
 def make_json_lines(frame: pl.DataFrame) -> str:
     """Write a frame as JSON lines."""
     times = pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -78,7 +73,7 @@ def written(name: str, separator: str = ",", how: Callable[[bytes], bytes] = byt
 
     def write(folder: Path) -> None:
         for table, frame in make_tables().items():
-            text = make_json_lines(frame) if "json" in name else make_csv(frame, separator)
+            text = make_json_lines(frame) if "json" in name else to_text(frame).write_csv(separator=separator)
             put(name.format(table), how(text.encode()))(folder)
 
     return write
@@ -268,7 +263,7 @@ def write_nested(folder: Path) -> None:
     for name, frame in make_tables().items():
         parts = [frame[:5], frame[5:9].select(frame.columns[::-1]), frame[9:]]
         for place, part in zip(("a", "b/c", "b/d/e"), parts, strict=True):
-            put(f"{name}/{place}/part.0.csv", make_csv(part))(folder)
+            put(f"{name}/{place}/part.0.csv", to_text(part).write_csv())(folder)
 
 
 def write_partitions(ending: str) -> Change:
@@ -290,7 +285,7 @@ def write_partitions(ending: str) -> Change:
                 if ending == "snappy.parquet":
                     part.write_parquet(place, compression="snappy")
                 else:
-                    place.write_text((make_csv if ending == "csv" else make_json_lines)(part))
+                    place.write_text(to_text(part).write_csv() if ending == "csv" else make_json_lines(part))
 
     return write
 

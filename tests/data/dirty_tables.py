@@ -55,15 +55,9 @@ def clean_tables() -> dict[str, pl.DataFrame]:
 
 def to_text(frame: pl.DataFrame) -> pl.DataFrame:
     """What a clean CSV file holds: lists with bars between, times with Z."""
-    columns = []
-    for column in frame:
-        if isinstance(column.dtype, pl.List):
-            columns.append(column.list.join("|"))
-        elif isinstance(column.dtype, pl.Datetime):
-            columns.append(column.dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        else:
-            columns.append(column.cast(pl.String))
-    return pl.DataFrame(columns)
+    lists = pl.selectors.list().cast(pl.List(pl.String)).list.join("|")
+    times = pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return frame.with_columns(lists, times).cast(pl.String)
 
 
 def write_tables(folder: Path, ending: str, changes: Mapping[str, Change]) -> None:

@@ -242,7 +242,7 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
     assert dataset.notes == (
         "ratings.csv: ignored (not tables of firstday).",
         "users.birthday: ignored (Date is not categorical).",
-        "users.email: ignored (65 values among 65 users make no group).",
+        "users.email: ignored (it has 65 values for 65 users, too many for a group).",
         "users.height: ignored (decimal numbers or dates are not categorical).",
         "users.nothing: ignored (it has no values).",
         "items.item_ix: ignored (entity columns are genre, those named ..._id, and lists).",

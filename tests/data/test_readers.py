@@ -130,18 +130,9 @@ def test_bad_lines_of_json_may_be_left_out(tmp_path: Path) -> None:
 
 def test_types_of_json_lines_are_those_of_all_lines(tmp_path: Path) -> None:
     lines = [f'{{"user_id": {n}, "item_id": {n % 7}, "weight": 1, "more": {{"a": {n}}}}}' for n in range(300)]
-    lines += ['{"user_id": "x", "item_id": 1, "weight": 1.5, "more": {"b": [1]}, "signal": "favorite"}']
+    lines += ['{"user_id": "x", "item_id": 1, "weight": 1.5, "more": {"b": [1]}}']
     (tmp_path / "interactions.jsonl").write_text("\n".join(lines))
     (tmp_path / "items.jsonl").write_text("".join(f'{{"item_id": {n}, "genre": ["a", "b"]}}\n' for n in range(7)))
-    with pytest.raises(DataError) as caught:
-        load(tmp_path)
-    assert caught.value.faults == (
-        "interactions.signal: 300 of 301 rows are empty (first: interactions.jsonl line 1); "
-        "fill them in or drop the rows.",
-    )
-    (tmp_path / "interactions.jsonl").write_text(
-        "\n".join(line.replace(', "signal": "favorite"', "") for line in lines)
-    )
     dataset = load(tmp_path)
     assert dataset.users.values.to_list() == sorted(["x", *map(str, range(300))])
     assert dataset.events.whole()["weight"].sum() == 301.5

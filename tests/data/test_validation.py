@@ -89,7 +89,7 @@ CASES = [
     (
         "items",
         be("item", [["x"]] * 4),
-        "items.item: would be the entity 'item', the item itself; rename the column.",
+        "items.item: is the name of the items themselves; rename the column.",
     ),
     (
         "interactions",

@@ -65,7 +65,7 @@ def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
     elif values.str.contains(DAY).all() or (numbers.count() == len(values) and (numbers % 1 != 0).any()):
         reason = "decimal numbers or dates are not categorical"
     elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
-        reason = f"{n_values:,} values among {n_users:,} users make no group"
+        reason = f"it has {n_values:,} values for {n_users:,} users, too many for a group"
     else:
         _note_odd_values(where, counts, n_users, findings)
         return True
@@ -94,7 +94,7 @@ def conform_entity(column: Column) -> pl.Series | None:
         column.ignore("entity columns are genre, those named ..._id, and lists")
         return None
     if entity_of_column(label) == ITEM:
-        column.findings.fault(f"{column.where}: would be the entity 'item', the item itself; rename the column.")
+        column.findings.fault(f"{column.where}: is the name of the items themselves; rename the column.")
         return None
     if values.dtype == pl.String:
         _find_joined_lists(column)

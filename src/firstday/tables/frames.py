@@ -23,7 +23,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             continue
         raw[name] = None
         try:
-            rows = _to_polars(nw.from_native(frame))
+            rows = _to_polars(frame)
             _ = rows.collect_schema()
         except Exception as error:  # of any library
             give = "give a frame of pandas, Polars, PyArrow, DuckDB or Spark, with one type in each column"
@@ -31,7 +31,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             continue
         raw[name] = RawTable.of(rows, name)
     if not tables:
-        raise DataError("tables: there are none; give at least interactions, as {'interactions': frame}.")
+        raise DataError("tables: is empty; add at least interactions, as {'interactions': frame}.")
     return raw
 
 
@@ -40,12 +40,9 @@ def unknown_table(name: object) -> str:
     return f"{name}: is not a table of firstday{hint_at(str(name), tuple(TABLES))}; the tables are {', '.join(TABLES)}."
 
 
-def _to_polars(known: nw.DataFrame[Any] | nw.LazyFrame[Any]) -> pl.LazyFrame:
+def _to_polars(frame: Any) -> pl.LazyFrame:
     """Convert a frame of any library to Polars; only a Polars LazyFrame stays lazy."""
-    if isinstance(known, nw.DataFrame):
-        return known.to_polars().lazy()
+    known = nw.from_native(frame).lazy()
     native = known.to_native()
-    if isinstance(native, pl.LazyFrame):
-        return native
-    collected: pl.DataFrame = known.collect("polars").to_native()
-    return collected.lazy()
+    rows: pl.LazyFrame = native if isinstance(native, pl.LazyFrame) else known.collect("polars").to_native().lazy()
+    return rows

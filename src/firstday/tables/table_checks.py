@@ -62,8 +62,10 @@ def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings:
     If most are absent, or present under another spelling, the table does not match: nothing is added, and the reference
     rules report each row.
     """
-    known = frames["items"].get_column("item_id", default=pl.Series([], dtype=pl.String)).cast(pl.String)
-    new = named.filter(~named.cast(pl.String).is_in(known.implode()))
+    known = known_ids(frames, "items")
+    if known is None:
+        return
+    new = _without(named, known)
     if 2 * len(new) > len(named) or _fold_ids(new).is_in(_fold_ids(known).implode()).any():
         return
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
@@ -76,6 +78,11 @@ def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings:
         noun="items",
         first=", ".join(map(repr, new.head(1))),
     )
+
+
+def _without(ids: pl.Series, others: pl.Series) -> pl.Series:
+    """Return the ids that are not among others, compared as text."""
+    return ids.filter(~ids.cast(pl.String).is_in(others.cast(pl.String).implode()))
 
 
 def _fold_ids(values: pl.Series) -> pl.Series:
@@ -156,7 +163,7 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
     vectors, items = frames.get("embeddings/items", pl.DataFrame()), known_ids(frames, "items")
     if "item_id" not in vectors.columns or items is None:
         return
-    bare = items.filter(~items.cast(pl.String).is_in(vectors["item_id"].cast(pl.String).implode()))
+    bare = _without(items, vectors["item_id"])
     if len(items) and len(bare) == len(items):
         if not findings.is_faulty("embeddings/items"):
             findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; provide one for every item.")
