@@ -43,7 +43,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "load of a file": (lambda: fd.load(__file__), "is a file"),
     "load of no tables": (lambda: fd.load({}), "interactions"),
     "load of a table that is text": (lambda: fd.load({"interactions": "plays.csv"}), "a frame of"),
-    "load of a table of another name": (lambda: fd.load({"interaction": pl.DataFrame(PLAYS)}), "mean interactions"),
+    "load of a table of another name": (lambda: fd.load({"interaction": pl.DataFrame(PLAYS)}), "mean 'interactions'"),
     "load with too many bad rows": (lambda: fd.load(TABLES, drop_bad_rows=3.0), "from 0 to 1"),
     "load by another engine": (lambda: fd.load("tables", engine="dask"), "'local' or 'spark'"),
     "check of None": (lambda: fd.check(None), "folder of tables"),

@@ -9,6 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.data.dirty_tables import to_text
+
 Tables = dict[str, pl.DataFrame]
 Write = Callable[..., Path]
 
@@ -78,19 +80,6 @@ def vectors() -> Tables:
     }
 
 
-def as_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """What the documentation tells people to write in CSV: lists with bars between, times with Z."""
-    columns = []
-    for column in frame:
-        if isinstance(column.dtype, pl.List):
-            columns.append(column.cast(pl.List(pl.String)).list.join("|"))
-        elif isinstance(column.dtype, pl.Datetime):
-            columns.append(column.dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        else:
-            columns.append(column)
-    return pl.DataFrame(columns)
-
-
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     def write_tables(tables: Mapping[str, pl.DataFrame], ending: str = "parquet", into: str = "tables") -> Path:
@@ -101,7 +90,7 @@ def write(tmp_path: Path) -> Write:
             if ending == "parquet":
                 frame.write_parquet(place)
             else:
-                as_text(frame).write_csv(place)
+                to_text(frame).write_csv(place)
         return folder
 
     return write_tables

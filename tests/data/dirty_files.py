@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import shutil
@@ -16,6 +15,7 @@ import polars as pl
 
 from firstday.tables.zstd import compress
 from tests.data.dirty import Dirty
+from tests.data.dirty_tables import to_text
 
 Change = Callable[[Path], None]
 N_USERS, N_ITEMS, N_EVENTS = 30, 12, 180
@@ -51,12 +51,6 @@ def make_tables() -> dict[str, pl.DataFrame]:
     return {"users": users, "items": items, "interactions": interactions}
 
 
-def make_csv(frame: pl.DataFrame, separator: str = ",") -> str:
-    """Write a frame as text with separators."""
-    times = pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return frame.with_columns(times).write_csv(separator=separator)
-
-
 def make_json_lines(frame: pl.DataFrame) -> str:
     """Write a frame as JSON lines."""
     times = pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -79,20 +73,10 @@ def written(name: str, separator: str = ",", how: Callable[[bytes], bytes] = byt
 
     def write(folder: Path) -> None:
         for table, frame in make_tables().items():
-            text = make_json_lines(frame) if "json" in name else make_csv(frame, separator)
+            text = make_json_lines(frame) if "json" in name else to_text(frame).write_csv(separator=separator)
             put(name.format(table), how(text.encode()))(folder)
 
     return write
-
-
-def broken(name: str, change: Change, *sentences: str, write: Change = write_csv) -> Dirty:
-    """Describe a clean folder in which one thing is changed."""
-
-    def write_broken(folder: Path) -> None:
-        write(folder)
-        change(folder)
-
-    return Dirty(name, write_broken, sentences)
 
 
 def edit(name: str, *changes: tuple[str, str]) -> Change:
@@ -131,12 +115,7 @@ def turn(name: str, into: str, how: Callable[[bytes], bytes]) -> Change:
 
 def with_index(content: bytes) -> bytes:
     """Number the rows of CSV in a first column without a name, as pandas does."""
-    rows = list(csv.reader(io.StringIO(content.decode(), newline="")))
-    place = io.StringIO(newline="")
-    csv.writer(place, lineterminator="\n").writerows(
-        [str(number - 1) if number else "", *row] for number, row in enumerate(rows)
-    )
-    return place.getvalue().encode()
+    return pl.read_csv(content, infer_schema=False).with_row_index("").write_csv().encode()
 
 
 def to_parquet(content: bytes) -> bytes:
@@ -146,17 +125,12 @@ def to_parquet(content: bytes) -> bytes:
     return place.getvalue()
 
 
-def to_zip(content: bytes, name: str = "users.csv") -> bytes:
-    """Put a file into a ZIP archive."""
+def to_zip(content: bytes) -> bytes:
+    """Put a file into a ZIP archive, as a workbook is one."""
     place = io.BytesIO()
     with zipfile.ZipFile(place, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(name), content)  # of 1980, the same bytes every day
+        archive.writestr(zipfile.ZipInfo("users.csv"), content)  # of 1980, the same bytes every day
     return place.getvalue()
-
-
-def to_workbook(content: bytes) -> bytes:
-    """Make what an Excel workbook begins with."""
-    return to_zip(content, "[Content_Types].xml")
 
 
 def move_apart(folder: Path) -> None:
@@ -177,11 +151,6 @@ def both(*changes: Change) -> Change:
     return change
 
 
-def zstd(content: bytes) -> bytes:
-    """Compress with zstd."""
-    return compress(content)
-
-
 def remove(name: str) -> Change:
     """Make a change that removes a file or a folder."""
 
@@ -195,374 +164,87 @@ def remove(name: str) -> Change:
     return change
 
 
-CASES: list[Dirty] = [
-    broken(
-        "an Excel workbook in place of a table",
-        turn("users.csv", "users.xlsx", to_workbook),
-        "users.xlsx: firstday does not read .xlsx; export the table as users.parquet, users.csv or users.jsonl.",
-    ),
-    broken(
-        "a spreadsheet of OpenDocument",
-        turn("users.csv", "Users.ODS", to_zip),
-        "Users.ODS: firstday does not read .ods; export the table as Users.parquet, Users.csv or Users.jsonl.",
-    ),
-    broken(
-        "an old workbook under the name of CSV",
-        put("users.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600),
-        "users.csv: is not UTF-8 (first: line 1, byte 0xD0); export the table as text in UTF-8.",
-    ),
-    broken(
-        "a workbook under the name of CSV",
-        put("users.csv", to_workbook(b"x")),
-        "users.csv: is not UTF-8 (first: line 1, byte 0x83); export the table as text in UTF-8.",
-    ),
-    broken(
-        "a table in bzip2",
-        turn("items.csv", "items.csv.bz2", bytes),
-        "items.csv.bz2: firstday does not read .bz2; export the table as items.parquet, items.csv or items.jsonl.",
-    ),
-    broken(
-        "a table in ZIP",
-        turn("items.csv", "items.zip", to_zip),
-        "items.zip: firstday does not read .zip; export the table as items.parquet, items.csv or items.jsonl.",
-    ),
-    broken(
-        "a ZIP archive under the name of CSV",
-        put("items.csv", to_zip(b"x")),
-        "items.csv: is not UTF-8 (first: line 1, byte 0x83); export the table as text in UTF-8.",
-    ),
-    broken(
-        "a JSON document",
-        turn("items.csv", "items.json", bytes),
-        "items.json: firstday does not read .json; export the table as items.parquet, items.csv or items.jsonl.",
-    ),
-    broken(
-        "JSON under the name of CSV",
-        put("items.csv", '[{"item_id": "i00"}]'),
-        'items.csv: the first line names no column of items (\'[{"item_id": "i00"}]\'); put a header there, '
-        "with item_id.",
-    ),
-    broken(
-        "ORC among Parquet",
-        put("interactions/part-1.orc", b"ORC"),
-        "interactions/part-1.orc: firstday does not read .orc; export the table as "
-        "interactions/part-1.parquet, interactions/part-1.csv or interactions/part-1.jsonl.",
-        write=lambda folder: None,
-    ),
-    broken(
-        "Avro",
-        turn("interactions.csv", "interactions.avro", bytes),
-        "interactions.avro: firstday does not read .avro; export the table as interactions.parquet, "
-        "interactions.csv or interactions.jsonl.",
-    ),
-    broken(
-        "a database",
-        turn("users.csv", "users.db", bytes),
-        "users.db: firstday does not read .db; export the table as users.parquet, users.csv or users.jsonl.",
-    ),
-    broken(
-        "text of any kind",
-        turn("users.csv", "users.csv.txt", bytes),
-        "users.csv.txt: firstday does not read .txt; export the table as users.parquet, users.csv or users.jsonl.",
-    ),
-    broken(
-        "a web page saved as a table",
-        put("items.csv", "<!DOCTYPE html>\n<html>Please log in</html>\n"),
-        "items.csv: the first line names no column of items ('<!DOCTYPE html>'); put a header there, with item_id.",
-    ),
-    broken(
-        "a pointer of Git LFS",
-        put("items.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
-        "items.csv: the first line names no column of items ('version https://git-lfs.github.com/spec/v1'); "
-        "put a header there, with item_id.",
-    ),
-    broken(
-        "a table twice",
-        put("users.tsv", "user_id\n"),
-        "users: is there more than once (users.csv and users.tsv); keep one of them.",
-    ),
-    broken(
-        "a table twice by its letters",
-        put("USERS.csv", "user_id\n"),
-        "users: is there more than once (USERS.csv and users.csv); keep one of them.",
-    ),
-    broken(
-        "a folder without files",
-        both(remove("items.csv"), put("items/.hidden", "")),
-        "items/: holds no Parquet, CSV or JSON lines file; add one or remove it.",
-    ),
-    broken(
-        "two formats in a folder",
-        both(move_apart, put("interactions/part-2.jsonl", "{}")),
-        "interactions/: holds CSV beside JSON lines files; keep one format.",
-    ),
-    broken(
-        "no interactions",
-        both(remove("interactions.csv"), put("events.csv", "user_id\n")),
-        "interactions: the table is missing; add interactions.parquet or interactions.csv.",
-    ),
-    broken(
-        "Windows-1252",
-        turn("users.csv", "users.csv", lambda content: content.decode().encode("cp1252")),
-        "users.csv: is not UTF-8 (first: line 4, byte 0xE3); save it as UTF-8, for example: iconv -f "
-        "WINDOWS-1252 -t UTF-8.",
-    ),
-    broken(
-        "one byte that is no text",
-        edit("items.csv", ("Café", "Caf\udc81")),
-        "items.csv: is not UTF-8 (first: line 2, byte 0x81); save it as UTF-8, for example: iconv -f "
-        "WINDOWS-1252 -t UTF-8.",
-    ),
-    broken(
-        "UTF-16 without a mark",
-        turn("users.csv", "users.csv", lambda content: content.decode().encode("utf-16-le")),
-        "users.csv: is not UTF-8 (first: line 4, byte 0xE3); export the table as text in UTF-8.",
-    ),
-    broken(
-        "UTF-16 that is cut off",
-        put("users.csv", "user_id\nu01\n".encode("utf-16")[:-1]),
-        "users.csv: is not UTF-16 as its beginning says, or is cut off; save it as UTF-8.",
-    ),
-    broken("an empty file", put("items.csv", ""), "items.csv: is empty; write rows, or remove it."),
-    broken(
-        "an empty file of JSON lines",
-        both(remove("items.csv"), put("items.jsonl", "")),
-        "items.jsonl: is empty; write rows, or remove it.",
-    ),
-    broken("blank lines alone", put("items.csv", "\n\n\r\n"), "items.csv: is empty; write rows, or remove it."),
-    broken(
-        "a header alone",
-        put("interactions.csv", "user_id,item_id\n"),
-        "interactions: has no rows; add rows or remove the table.",
-    ),
-    broken(
-        "no header",
-        edit("users.csv", ("user_id,registered_at,age,country\n", "")),
-        "users.csv: the first line names no column of users ('u00,2024-05-01T00:00:00Z,18,FR'); put a header "
-        "there, with user_id.",
-    ),
-    broken(
-        "an unknown header",
-        edit("users.csv", ("user_id,registered_at,age", "id,since,years")),
-        "users.csv: the first line names no column of users ('id,since,years,country'); put a header there, "
-        "with user_id.",
-    ),
-    broken(
-        "columns with spaces between",
-        put("users.csv", "user_id country\nu00 FR\n"),
-        "users.csv: the first line names no column of users ('user_id country'); put a header there, with user_id.",
-    ),
-    broken(
-        "two colons between columns",
-        put("users.csv", "user_id::country\nu00::FR\n"),
-        "users.csv: the first line names no column of users ('user_id::country'); put a header there, with user_id.",
-    ),
-    broken(
-        "a column twice",
-        edit("users.csv", ("age,country", "age,age")),
-        "users.csv: has the column age more than once; keep one of them.",
-    ),
-    broken(
-        "a column without a name",
-        edit("items.csv", ("item_id,title,artist_id", "item_id,,title,artist_id")),
-        "items.csv: column 2 of the header has no name; name it, or leave it out (with pandas: to_csv(..., "
-        "index=False)).",
-    ),
-    broken(
-        "an index of pandas in the header alone",
-        edit("items.csv", ("item_id,title,artist_id", ",item_id,title,artist_id")),
-        "items.csv: 12 of 12 rows have another number of fields than the header's 4 (first: line 2, with 3); put "
-        "quotes around text that has commas, and leave no field out.",
-    ),
-    broken(
-        "an index of two levels",
-        turn("items.csv", "items.csv", lambda content: with_index(with_index(content))),
-        "items.csv: column 2 of the header has no name; name it, or leave it out (with pandas: to_csv(..., "
-        "index=False)).",
-    ),
-    broken(
-        "a separator too many",
-        edit("items.csv", ("item_id,title,artist_id", "item_id,title,artist_id,")),
-        "items.csv: column 4 of the header has no name; name it, or leave it out (with pandas: to_csv(..., "
-        "index=False)).",
-    ),
-    broken(
-        "an open quote in the header",
-        edit("items.csv", ("item_id", '"item_id')),
-        "items.csv: the header has a quote that is not closed ('\"item_id,title,artist_id'); close it.",
-    ),
-    broken(
-        "text with commas and no quotes",
-        edit("items.csv", ('"Red, white"', "Red, white")),
-        "items.csv: 1 of 12 rows have another number of fields than the header's 3 (first: line 4, with 4); "
-        "put quotes around text that has commas, and leave no field out.",
-    ),
-    broken(
-        "rows that lack fields",
-        edit("interactions.csv", (",stream", ""), (",favorite", "")),
-        "interactions.csv: 2 of 180 rows have another number of fields than the header's 4 (first: line 2, "
-        "with 3); put quotes around text that has commas, and leave no field out.",
-    ),
-    broken(
-        "fields too many and too few",
-        edit("interactions.csv", (",stream", ""), (",favorite", ",favorite,x")),
-        "interactions.csv: 2 of 180 rows have another number of fields than the header's 4 (first: line 2, "
-        "with 3); put quotes around text that has commas, and leave no field out.",
-    ),
-    broken(
-        "a quote that is not closed",
-        edit("items.csv", ("Café", '"Café')),
-        "items.csv: 1 of 12 rows have a quote that is not closed, or text after a quote (first: line 2); "
-        "close it, put quotes around the whole text, and write a quote inside of it twice.",
-    ),
-    broken(
-        "a quote that is not closed near the end",
-        edit("items.csv", ("i11,l", 'i11,"l')),
-        "items.csv: 1 of 12 rows have a quote that is not closed, or text after a quote (first: line 14); "
-        "close it, put quotes around the whole text, and write a quote inside of it twice.",
-    ),
-    broken(
-        "text after a quote",
-        edit("items.csv", ("Café", '"Café" Paris')),
-        "items.csv: 1 of 12 rows have a quote that is not closed, or text after a quote (first: line 2); "
-        "close it, put quotes around the whole text, and write a quote inside of it twice.",
-    ),
-    broken(
-        "NUL bytes",
-        edit("users.csv", ("DE", "D\0"), ("DE", "\0\0")),
-        "users.csv: 2 of 30 rows hold control characters (first: line 3, U+0000); remove them.",
-    ),
-    broken(
-        "a control character",
-        edit("items.csv", ("Café", "Caf\x1a")),
-        "items.csv: 1 of 12 rows hold control characters (first: line 2, U+001A); remove them.",
-    ),
-    broken(
-        "everything at once",
-        edit("items.csv", ("Café", '"Café'), ("i06,g", "i06,g,x"), ("i07,h", "i07,h\x07")),
-        "items.csv: 1 of 12 rows have a quote that is not closed, or text after a quote (first: line 2); "
-        "close it, put quotes around the whole text, and write a quote inside of it twice.",
-        "items.csv: 1 of 12 rows have another number of fields than the header's 3 (first: line 9, with 4); "
-        "put quotes around text that has commas, and leave no field out.",
-        "items.csv: 1 of 12 rows hold control characters (first: line 10, U+0007); remove them.",
-    ),
-    broken(
-        "gzip that is cut off",
-        turn("interactions.csv", "interactions.csv.gz", lambda c: gzip.compress(c)[:-40]),
-        "interactions.csv.gz: is not gzip, cut off or damaged; copy or write it again.",
-    ),
-    broken(
-        "gzip that is none",
-        turn("interactions.csv", "interactions.csv.gz", bytes),
-        "interactions.csv.gz: is not gzip, cut off or damaged; copy or write it again.",
-    ),
-    broken(
-        "gzip under the name of CSV",
-        turn("users.csv", "users.csv", gzip.compress),
-        "users.csv: is not UTF-8 (first: line 1, byte 0x8B); export the table as text in UTF-8.",
-    ),
-    broken(
-        "zstd that is cut off",
-        turn("interactions.csv", "interactions.tsv.zst", lambda c: zstd(c)[:-40]),
-        "interactions.tsv.zst: is not zstd, cut off or damaged; copy or write it again.",
-    ),
-    broken(
-        "zstd that is none",
-        turn("interactions.csv", "interactions.csv.zst", gzip.compress),
-        "interactions.csv.zst: is not zstd, cut off or damaged; copy or write it again.",
-    ),
-    broken(
-        "zstd that is damaged",
-        turn("users.csv", "users.csv.zst", lambda c: zstd(c)[:200] + b"\0\0" + zstd(c)[202:]),
-        "users.csv.zst: is not zstd, cut off or damaged; copy or write it again.",
-    ),
-    broken(
-        "a workbook in gzip",
-        turn("users.csv", "users.csv.gz", lambda c: gzip.compress(to_workbook(c))),
-        "users.csv.gz: is not UTF-8 (first: line 1, byte 0xE7); export the table as text in UTF-8.",
-    ),
-    broken(
-        "Parquet under the name of CSV",
-        turn("users.csv", "users.csv", to_parquet),
-        "users.csv: is not UTF-8 (first: line 1, byte 0xA4); export the table as text in UTF-8.",
-    ),
-    broken(
-        "CSV under the name of Parquet",
-        turn("users.csv", "users.parquet", bytes),
-        "users.parquet: cannot be read as Parquet (parquet: File out of specification: The file must end "
-        "with PAR1 or PARE); write the file again.",
-    ),
-    broken(
-        "JSON lines under the name of Parquet",
-        turn("users.csv", "users.pq", lambda c: b'{"user_id": "u00"}\n'),
-        "users.pq: cannot be read as Parquet (parquet: File out of specification: The file must end with "
-        "PAR1 or PARE); write the file again.",
-    ),
-    broken(
-        "Parquet that is cut off",
-        turn("users.csv", "users.parquet", lambda content: to_parquet(content)[:-100]),
-        "users.parquet: cannot be read as Parquet (parquet: File out of specification: The file must end "
-        "with PAR1 or PARE); write the file again.",
-    ),
-    broken(
-        "Parquet of zero bytes",
-        turn("users.csv", "users.parquet", lambda content: b""),
-        "users.parquet: is empty; write rows, or remove it.",
-    ),
-    broken(
-        "encrypted Parquet",
-        turn("users.csv", "users.parquet", lambda content: b"PARE" + b"\0" * 90 + b"PARE"),
-        "users.parquet: cannot be read as Parquet (parquet: Encryption error: Parquet file has an encrypted "
-        "footer but decryption properties were not provided); write the file again.",
-    ),
-    broken(
-        "bad lines of JSON",
-        turn("items.csv", "items.jsonl", lambda c: b'{"item_id": "i00"}\n{"item_id": "i01"\n[1]\n'),
-        'items.jsonl: 2 of 3 rows are no JSON objects (first: line 2, \'{"item_id": "i01"\'); write one on each'
-        " line, with null for what is missing.",
-    ),
-    broken(
-        "JSON over several lines",
-        turn("items.csv", "items.jsonl", lambda c: b'[{"item_id": "i00",\n"title": "x"}]\n'),
-        'items.jsonl: 2 of 2 rows are no JSON objects (first: line 1, \'[{"item_id": "i00",\'); write one on '
-        "each line, with null for what is missing.",
-    ),
-    broken(
-        "lists beside text in JSON",
-        turn(
-            "items.csv",
-            "items.ndjson",
-            lambda c: b'{"item_id": "i00", "genre": "rock"}\n{"item_id": "i01", "genre": ["rock", "pop"]}\n',
-        ),
-        "items.ndjson: genre holds text (first: line 1) and lists (first: line 2); write values of one kind.",
-    ),
-    broken(
-        "JSON that is not UTF-8",
-        turn("items.csv", "items.jsonl", lambda c: b'{"item_id": "i00"}\n{"item_id": "\xe9"}\n'),
-        "items.jsonl: is not UTF-8 (first: line 2, byte 0xE9); save it as UTF-8, for example: iconv -f "
-        "WINDOWS-1252 -t UTF-8.",
-    ),
-    broken(
-        "other columns in a file",
-        both(move_apart, edit("interactions/part-1.csv", ("signal", "kind"))),
-        "interactions/part-1.csv: has other columns (user_id, item_id, kind, timestamp) than "
-        "interactions/part-0.csv (user_id, item_id, signal, timestamp); give every file of interactions the "
-        "same columns.",
-    ),
-    broken(
-        "a fault in the second file",
-        both(move_apart, edit("interactions/part-1.csv", (",skip", ",skip,x"))),
-        "interactions/part-1.csv: 1 of 91 rows have another number of fields than the header's 4 (first: line"
-        " 4, with 5); put quotes around text that has commas, and leave no field out.",
-    ),
-    broken(
-        "a partition in one file alone",
-        both(move_apart, turn("interactions/part-1.csv", "interactions/year=2024/part-1.csv", bytes)),
-        "interactions/year=2024/part-1.csv: has other columns (user_id, item_id, signal, timestamp, year) "
-        "than interactions/part-0.csv (user_id, item_id, signal, timestamp); give every file of interactions "
-        "the same columns.",
-    ),
-]
+CHANGES: dict[str, Change] = {
+    "an Excel workbook in place of a table": turn("users.csv", "users.xlsx", to_zip),
+    "a spreadsheet of OpenDocument": turn("users.csv", "Users.ODS", to_zip),
+    "an old workbook under the name of CSV": put("users.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600),
+    "a workbook under the name of CSV": put("users.csv", to_zip(b"x")),
+    "a table in bzip2": turn("items.csv", "items.csv.bz2", bytes),
+    "a table in ZIP": turn("items.csv", "items.zip", to_zip),
+    "a ZIP archive under the name of CSV": put("items.csv", to_zip(b"x")),
+    "a JSON document": turn("items.csv", "items.json", bytes),
+    "JSON under the name of CSV": put("items.csv", '[{"item_id": "i00"}]'),
+    "ORC among Parquet": both(remove("interactions.csv"), put("interactions/part-1.orc", b"ORC")),
+    "Avro": turn("interactions.csv", "interactions.avro", bytes),
+    "a database": turn("users.csv", "users.db", bytes),
+    "text of any kind": turn("users.csv", "users.csv.txt", bytes),
+    "a web page saved as a table": put("items.csv", "<!DOCTYPE html>\n<html>Please log in</html>\n"),
+    "a pointer of Git LFS": put("items.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+    "a table twice": put("users.tsv", "user_id\n"),
+    "a table twice by its letters": put("USERS.csv", "user_id\n"),
+    "a folder without files": both(remove("items.csv"), put("items/.hidden", "")),
+    "two formats in a folder": both(move_apart, put("interactions/part-2.jsonl", "{}")),
+    "no interactions": both(remove("interactions.csv"), put("events.csv", "user_id\n")),
+    "Windows-1252": turn("users.csv", "users.csv", lambda content: content.decode().encode("cp1252")),
+    "one byte that is no text": edit("items.csv", ("Café", "Caf\udc81")),
+    "UTF-16 without a mark": turn("users.csv", "users.csv", lambda content: content.decode().encode("utf-16-le")),
+    "UTF-16 that is cut off": put("users.csv", "user_id\nu01\n".encode("utf-16")[:-1]),
+    "an empty file": put("items.csv", ""),
+    "an empty file of JSON lines": both(remove("items.csv"), put("items.jsonl", "")),
+    "blank lines alone": put("items.csv", "\n\n\r\n"),
+    "a header alone": put("interactions.csv", "user_id,item_id\n"),
+    "no header": edit("users.csv", ("user_id,registered_at,age,country\n", "")),
+    "an unknown header": edit("users.csv", ("user_id,registered_at,age", "id,since,years")),
+    "columns with spaces between": put("users.csv", "user_id country\nu00 FR\n"),
+    "two colons between columns": put("users.csv", "user_id::country\nu00::FR\n"),
+    "a column twice": edit("users.csv", ("age,country", "age,age")),
+    "a column without a name": edit("items.csv", ("item_id,title,artist_id", "item_id,,title,artist_id")),
+    "an index of pandas in the header alone": edit(
+        "items.csv", ("item_id,title,artist_id", ",item_id,title,artist_id")
+    ),
+    "an index of two levels": edit("items.csv", ("item_id,title,artist_id", ",,item_id,title,artist_id")),
+    "a separator too many": edit("items.csv", ("item_id,title,artist_id", "item_id,title,artist_id,")),
+    "an open quote in the header": edit("items.csv", ("item_id", '"item_id')),
+    "text with commas and no quotes": edit("items.csv", ('"Red, white"', "Red, white")),
+    "rows that lack fields": edit("interactions.csv", (",stream", ""), (",favorite", "")),
+    "fields too many and too few": edit("interactions.csv", (",stream", ""), (",favorite", ",favorite,x")),
+    "a quote that is not closed": edit("items.csv", ("Café", '"Café')),
+    "a quote that is not closed near the end": edit("items.csv", ("i11,l", 'i11,"l')),
+    "text after a quote": edit("items.csv", ("Café", '"Café" Paris')),
+    "NUL bytes": edit("users.csv", ("DE", "D\0"), ("DE", "\0\0")),
+    "a control character": edit("items.csv", ("Café", "Caf\x1a")),
+    "everything at once": edit("items.csv", ("Café", '"Café'), ("i06,g", "i06,g,x"), ("i07,h", "i07,h\x07")),
+    "gzip that is cut off": turn("interactions.csv", "interactions.csv.gz", lambda c: gzip.compress(c)[:-40]),
+    "gzip that is none": turn("interactions.csv", "interactions.csv.gz", bytes),
+    "gzip under the name of CSV": turn("users.csv", "users.csv", gzip.compress),
+    "zstd that is cut off": turn("interactions.csv", "interactions.tsv.zst", lambda c: compress(c)[:-40]),
+    "zstd that is none": turn("interactions.csv", "interactions.csv.zst", gzip.compress),
+    "zstd that is damaged": turn(
+        "users.csv", "users.csv.zst", lambda c: compress(c)[:200] + b"\0\0" + compress(c)[202:]
+    ),
+    "a workbook in gzip": turn("users.csv", "users.csv.gz", lambda c: gzip.compress(to_zip(c))),
+    "Parquet under the name of CSV": turn("users.csv", "users.csv", to_parquet),
+    "CSV under the name of Parquet": turn("users.csv", "users.parquet", bytes),
+    "JSON lines under the name of Parquet": turn("users.csv", "users.pq", lambda c: b'{"user_id": "u00"}\n'),
+    "Parquet that is cut off": turn("users.csv", "users.parquet", lambda content: to_parquet(content)[:-100]),
+    "Parquet of zero bytes": turn("users.csv", "users.parquet", lambda content: b""),
+    "encrypted Parquet": turn("users.csv", "users.parquet", lambda content: b"PARE" + b"\0" * 90 + b"PARE"),
+    "bad lines of JSON": turn("items.csv", "items.jsonl", lambda c: b'{"item_id": "i00"}\n{"item_id": "i01"\n[1]\n'),
+    "JSON over several lines": turn("items.csv", "items.jsonl", lambda c: b'[{"item_id": "i00",\n"title": "x"}]\n'),
+    "lists beside text in JSON": turn(
+        "items.csv",
+        "items.ndjson",
+        lambda c: b'{"item_id": "i00", "genre": "rock"}\n{"item_id": "i01", "genre": ["rock", "pop"]}\n',
+    ),
+    "JSON that is not UTF-8": turn("items.csv", "items.jsonl", lambda c: b'{"item_id": "i00"}\n{"item_id": "\xe9"}\n'),
+    "other columns in a file": both(move_apart, edit("interactions/part-1.csv", ("signal", "kind"))),
+    "a fault in the second file": both(move_apart, edit("interactions/part-1.csv", (",skip", ",skip,x"))),
+    "a partition in one file alone": both(
+        move_apart, turn("interactions/part-1.csv", "interactions/year=2024/part-1.csv", bytes)
+    ),
+}
+"""Changes that break one thing each in the clean tables."""
+CASES = [Dirty(name, both(write_csv, change)) for name, change in CHANGES.items()]
 
 
 def into_lines(ends: str) -> Callable[[bytes], bytes]:
@@ -581,7 +263,7 @@ def write_nested(folder: Path) -> None:
     for name, frame in make_tables().items():
         parts = [frame[:5], frame[5:9].select(frame.columns[::-1]), frame[9:]]
         for place, part in zip(("a", "b/c", "b/d/e"), parts, strict=True):
-            put(f"{name}/{place}/part.0.csv", make_csv(part))(folder)
+            put(f"{name}/{place}/part.0.csv", to_text(part).write_csv())(folder)
 
 
 def write_partitions(ending: str) -> Change:
@@ -603,53 +285,39 @@ def write_partitions(ending: str) -> Change:
                 if ending == "snappy.parquet":
                     part.write_parquet(place, compression="snappy")
                 else:
-                    place.write_text((make_csv if ending == "csv" else make_json_lines)(part))
+                    place.write_text(to_text(part).write_csv() if ending == "csv" else make_json_lines(part))
 
     return write
 
 
-CLEAN: list[tuple[str, Change]] = [
-    ("CSV", write_csv),
-    ("endings and names in capitals", written("{}.CSV")),
-    ("tabs", written("{}.tsv", "\t")),
-    ("tabs under the name of CSV", written("{}.csv", "\t")),
-    ("semicolons", written("{}.csv", ";")),
-    ("bars", written("{}.csv", "|")),
-    ("gzip", written("{}.csv.gz", how=gzip.compress)),
-    ("gzip of several parts", written("{}.tsv.gz", "\t", lambda c: gzip.compress(c[:99]) + gzip.compress(c[99:]))),
-    ("zstd", written("{}.csv.zst", how=zstd)),
-    ("zstd of several frames", written("{}.csv.ZST", how=lambda c: zstd(c[:9]) + zstd(c[9:]))),
-    ("JSON lines", written("{}.jsonl")),
-    ("JSON lines in gzip", written("{}.ndjson.gz", how=gzip.compress)),
-    ("JSON lines in zstd", written("{}.jsonl.zst", how=zstd)),
-    (
-        "JSON lines with a mark and blank lines",
-        written("{}.jsonl", how=lambda c: b"\xef\xbb\xbf\n" + c.replace(b"\n", b"\r\n\n")),
+CLEAN: dict[str, Change] = {
+    "CSV": write_csv,
+    "endings and names in capitals": written("{}.CSV"),
+    "tabs": written("{}.tsv", "\t"),
+    "semicolons": written("{}.csv", ";"),
+    "bars": written("{}.csv", "|"),
+    "gzip": written("{}.csv.gz", how=gzip.compress),
+    "zstd": written("{}.csv.zst", how=compress),
+    "JSON lines": written("{}.jsonl"),
+    "JSON lines in zstd": written("{}.jsonl.zst", how=compress),
+    "JSON lines with a mark and blank lines": written(
+        "{}.jsonl", how=lambda c: b"\xef\xbb\xbf\n" + c.replace(b"\n", b"\r\n\n")
     ),
-    ("JSON lines in UTF-16", written("{}.jsonl", how=lambda c: c.decode().encode("utf-16"))),
-    ("UTF-8 with a mark", written("{}.csv", how=lambda c: b"\xef\xbb\xbf" + c)),
-    ("UTF-16", written("{}.csv", ";", how=lambda c: c.decode().encode("utf-16"))),
-    ("UTF-16, the other way round", written("{}.csv", how=lambda c: b"\xfe\xff" + c.decode().encode("utf-16-be"))),
-    ("UTF-32 in gzip", written("{}.csv.gz", how=lambda c: gzip.compress(c.decode().encode("utf-32")))),
-    ("Windows line ends", written("{}.csv", how=into_lines("\r\n"))),
-    ("old Mac line ends", written("{}.csv", how=into_lines("\r"))),
-    ("blank lines", written("{}.csv", how=lambda c: b"\n\r\n" + into_lines("\n\n")(c) + b"  \n")),
-    ("rows without values at the end", written("{}.csv", how=lambda c: c + b",,,,,,\n,,\n")),
-    ("no line end at the end", written("{}.csv", how=lambda c: c.rstrip(b"\n"))),
-    ("quotes inside of text", both(write_csv, edit("items.csv", ('"The ""blue"" one"', 'The "blue" one')))),
-    ("an index of pandas", written("{}.csv", how=with_index)),
-    ("an index of pandas in a copy", written("{}.csv", how=lambda c: with_index(c).decode().encode("utf-16"))),
-    ("an index of pandas and old line ends", written("{}.csv", how=lambda c: into_lines("\r")(with_index(c)))),
-    ("files in folders", write_nested),
-    ("partitions of CSV", write_partitions("csv")),
-    ("partitions of Parquet", write_partitions("snappy.parquet")),
-    ("partitions of JSON lines", write_partitions("jsonl")),
-    ("Parquet", write_parquet),
-    ("Parquet by its short ending", both(write_parquet, turn("users.parquet", "Users.PQ", bytes))),
-    (
-        "Parquet in a folder of that name",
-        both(write_parquet, turn("users.parquet", "u", bytes), turn("u", "users.parquet/p.parquet", bytes)),
-    ),
-    ("a workbook beside the table", both(write_csv, put("users.xlsx", to_workbook(b"x")))),
-]
+    "JSON lines in UTF-16": written("{}.jsonl", how=lambda c: c.decode().encode("utf-16")),
+    "UTF-16": written("{}.csv", ";", how=lambda c: c.decode().encode("utf-16")),
+    "UTF-16, the other way round": written("{}.csv", how=lambda c: b"\xfe\xff" + c.decode().encode("utf-16-be")),
+    "Windows line ends": written("{}.csv", how=into_lines("\r\n")),
+    "old Mac line ends": written("{}.csv", how=into_lines("\r")),
+    "blank lines": written("{}.csv", how=lambda c: b"\n\r\n" + into_lines("\n\n")(c) + b"  \n"),
+    "rows without values at the end": written("{}.csv", how=lambda c: c + b",,,,,,\n,,\n"),
+    "no line end at the end": written("{}.csv", how=lambda c: c.rstrip(b"\n")),
+    "quotes inside of text": both(write_csv, edit("items.csv", ('"The ""blue"" one"', 'The "blue" one'))),
+    "an index of pandas": written("{}.csv", how=with_index),
+    "an index of pandas and old line ends": written("{}.csv", how=lambda c: into_lines("\r")(with_index(c))),
+    "files in folders": write_nested,
+    "partitions of CSV": write_partitions("csv"),
+    "partitions of Parquet": write_partitions("snappy.parquet"),
+    "partitions of JSON lines": write_partitions("jsonl"),
+    "Parquet": write_parquet,
+}
 """Ways to write the clean tables: each makes the same dataset."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from firstday.tables.faults import Findings
 from firstday.tables.find import TableFile, TableFiles, find_tables
 
@@ -68,46 +66,25 @@ def test_a_partition_folder_may_begin_with_an_underscore() -> None:
     assert tables["users"].files[0].partitions == {"_day": 1}
 
 
-@pytest.mark.parametrize(
-    ("name", "guess"),
-    [
-        ("user.csv", "users.csv"),
-        ("interaction.parquet", "interactions.parquet"),
-        ("Items (1).csv", "items.csv"),
-        ("events.csv", "interactions.csv"),
-        ("Tracks.tsv.zst", "items.tsv.zst"),
-        ("intractions.jsonl", "interactions.jsonl"),
-        ("users_2024-05.csv", "users.csv"),
-        ("user.xlsx", "users.csv"),
-        ("friend/", "friends/"),
-        ("embeddings/item.parquet", "embeddings/items.parquet"),
-    ],
-)
-def test_near_names_are_suggested(name: str, guess: str) -> None:
-    _, findings = find(name)
-    assert findings.notes == (f"{name}: ignored (not a table of firstday; did you mean {guess}?).",)
-    _, findings = find(name, guess.replace("/", "/a.csv") if guess.endswith("/") else guess)
-    assert findings.notes == (f"{name}: ignored (not a table of firstday).",)
-
-
-@pytest.mark.parametrize("name", ["README.md", "config.toml", "old/", "users.csv.bak", "weather.csv", "notes.txt"])
-def test_other_files_are_noted(name: str) -> None:
-    _, findings = find(name)
-    assert findings.notes == (f"{name}: ignored (not a table of firstday).",)
-    assert findings.faults == ()
+def test_singular_names_of_other_files_are_corrected() -> None:
+    _, findings = find("user.csv", "interaction.parquet", "friend/", "embeddings/item.parquet", "weather.csv")
+    assert findings.notes == (
+        "embeddings/item.parquet (did you mean embeddings/items?), friend/ (did you mean friends?), interaction."
+        "parquet (did you mean interactions?), user.csv (did you mean users?), weather.csv: ignored (not tables of "
+        "firstday).",
+    )
 
 
 def test_many_other_files_are_counted() -> None:
     _, findings = find(*(f"{n}.jpg" for n in range(1000)))
-    assert len(findings.notes) == 21
-    assert findings.notes[-1] == "980 more files and folders are ignored (not tables of firstday)."
+    (note,) = findings.notes
+    assert note.endswith(".jpg and 980 more: ignored (not tables of firstday).")
 
 
-def test_a_workbook_beside_its_table_is_noted_and_text_in_a_folder_too() -> None:
-    tables, findings = find("users.csv", "users.xlsx", "interactions/a.csv", "interactions/README.txt")
+def test_other_files_are_noted_next_to_tables_too() -> None:
+    names = ("README.md", "config.toml", "interactions/README.txt", "notes.txt", "old/", "users.csv.bak", "users.xlsx")
+    tables, findings = find("users.csv", "interactions/a.csv", *names)
     assert None not in tables.values()
     assert findings.faults == ()
-    assert findings.notes == (
-        "interactions/README.txt: ignored (not a table of firstday).",
-        "users.xlsx: ignored (users.csv is read).",
-    )
+    (note,) = findings.notes
+    assert sorted(note.removesuffix(": ignored (not tables of firstday).").split(", ")) == sorted(names)

@@ -53,38 +53,29 @@ def test_a_fault_in_a_frame_has_its_row(five_users: Tables) -> None:
         load(five_users)
 
 
-GIVE_FRAME = "which holds no table; give a frame of pandas, Polars, PyArrow, DuckDB or Spark."
-
-
 @pytest.mark.parametrize(
     ("tables", "sentence"),
     [
-        (
-            {"interactions": [1, 2]},
-            f"interactions: is of the type list, {GIVE_FRAME}",
-        ),
-        (
-            {"interactions": np.zeros((2, 2))},
-            f"interactions: is of the type ndarray, {GIVE_FRAME}",
-        ),
-        ({"user": pl.DataFrame()}, "user: is no table of firstday; did you mean users?"),
-        ({}, "tables: there are none; give at least interactions, as {'interactions': frame}."),
+        ({"interactions": [1, 2]}, "interactions: cannot be read as a table (Unsupported dataframe type, got: <class"),
+        ({"interactions": np.zeros((2, 2))}, "interactions: cannot be read as a table ("),
+        ({"user": pl.DataFrame()}, "user: is not a table of firstday (did you mean 'users'?); the tables are interact"),
+        ({}, "tables: is empty; add at least interactions, as {'interactions': frame}."),
     ],
 )
 def test_what_is_no_frame_is_told(tables: dict[str, Any], sentence: str) -> None:
     with pytest.raises(DataError) as caught:
         load(tables)
-    assert sentence in caught.value.faults
+    assert caught.value.faults[0].startswith(sentence)
+
+
+def test_a_column_of_several_types_is_told() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"user_id": ["a", 1], "item_id": ["x", "y"]})
+    with pytest.raises(DataError, match=r"interactions: cannot be read as a table \(.*with one type in each column\."):
+        load({"interactions": frame})
 
 
 def test_a_lazy_frame_that_fails_is_named() -> None:
     frame = pl.LazyFrame({"user_id": ["a"], "item_id": ["x"]}).with_columns(pl.col("user_id").cast(pl.Int64))
     with pytest.raises(DataError, match=r"interactions: cannot be read as a frame \(.*\); correct it"):
         load({"interactions": frame})
-
-
-def test_ids_with_spaces_are_taken_as_they_are_and_noted() -> None:
-    frame = pl.DataFrame({"user_id": ["a ", "b", "c"], "item_id": ["x", "x", "y"]})
-    dataset = load({"interactions": frame})
-    assert "a " in dataset.users.values
-    assert [note for note in dataset.notes if "have spaces around the id" in note]

@@ -142,15 +142,16 @@ def test_each_kind_of_fault_is_a_sentence_with_its_place(five_users: Tables, wri
     ]
     folder = write(with_shown(five_users, [*SHOWN, *bad]), ending)
     unit, before = ("row", 12) if ending == "parquet" else ("line", 13)
+    zero, high = (0, 1.5) if ending == "parquet" else ("'0'", "'1.5'")
     place = f"interactions.{ending} {unit}"
     faults = check_tables(folder).faults
     assert len(faults) == 2
     assert (
-        "interactions.position: 1 of 15 rows are no places in a list (first: 0, "
+        f"interactions.position: 1 of 15 rows are not ranks in a list (first: {zero}, "
         f"{place} {before + 1}); write whole numbers from 1, or leave unknown ones empty."
     ) in faults
     assert (
-        f"interactions.propensity: 2 of 15 rows are not above 0 and at most 1 (first: 1.5, {place} {before + 2}); "
+        f"interactions.propensity: 2 of 15 rows are not above 0 and at most 1 (first: {high}, {place} {before + 2}); "
         "write probabilities as shares of 1, or leave unknown ones empty."
     ) in faults
     left = load(folder, drop_bad_rows=0.5)
@@ -176,8 +177,8 @@ def test_what_only_impressions_have_is_ignored_elsewhere_and_said_once(five_user
     )
     faults = check_tables({**five_users, "interactions": with_some}).faults
     assert faults == (
-        "interactions.position: 1 of 8 rows are not numbers (first: 'first', row 8); write numbers alone, with a dot "
-        "for decimals.",
+        "interactions.position: 1 of 8 rows are not numbers (first: 'first', row 8); write numbers with a dot for "
+        "decimals, or leave missing ones empty.",
     )
 
 
@@ -299,5 +300,5 @@ def test_newcomers_have_impressions(five_users: Tables) -> None:
     assert len(rows_of(dataset)) == 5
     assert ("shown", "item") not in dataset.pairs()
     bad = rows.with_columns(position=pl.when(pl.col("signal") == "shown").then(0))
-    with pytest.raises(DataError, match="are no places in a list"):
+    with pytest.raises(DataError, match="are not ranks in a list"):
         load_newcomers({"interactions": bad})

@@ -211,14 +211,14 @@ def test_items_without_a_vector_are_counted_and_named(five_users: Tables, vector
     assert dataset.precomputed.items_without.tolist() == [0, 1, 3]
     np.testing.assert_array_equal(dataset.precomputed.item_vectors[2], [3, 0])
     sentence = "embeddings/items: 3 of 4 items have no vector (first: 'i1', 'i2', 'i4'); they are left out of lists"
-    assert f"{sentence}; bring one for every item." in dataset.notes
+    assert f"{sentence}; provide one for every item." in dataset.notes
 
 
 def test_vectors_of_no_item_at_all_are_a_fault(five_users: Tables, vectors: Tables, write: Write) -> None:
     vectors["embeddings/items"] = vectors["embeddings/items"].with_columns(vector=pl.lit([float("nan")] * 2))
     with pytest.raises(DataError) as caught:
         load(write({**five_users, **vectors}), drop_bad_rows=1.0)
-    assert "embeddings/items: none of 4 items has a vector; bring one for every item." in caught.value.faults
+    assert "embeddings/items: none of 4 items has a vector; provide one for every item." in caught.value.faults
 
 
 def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -> None:
@@ -240,9 +240,9 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
     (folder / "ratings.csv").write_text("a\n1\n")
     dataset = load(folder)
     assert dataset.notes == (
-        "ratings.csv: ignored (not a table of firstday).",
+        "ratings.csv: ignored (not tables of firstday).",
         "users.birthday: ignored (Date is not categorical).",
-        "users.email: ignored (65 values among 65 users make no group).",
+        "users.email: ignored (it has 65 values for 65 users, too many for a group).",
         "users.height: ignored (decimal numbers or dates are not categorical).",
         "users.nothing: ignored (it has no values).",
         "items.item_ix: ignored (entity columns are genre, those named ..._id, and lists).",

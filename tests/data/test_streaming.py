@@ -114,7 +114,7 @@ def test_faults_are_counted_over_batches(folder: Path, tiny_parts: None) -> None
         "interactions.user_id: 3 of 5,000 rows are empty (first: interactions.parquet row 901);"
     )
     assert faults[2].startswith(
-        "interactions.weight: 1,000 of 5,000 rows are negative (first: -1, interactions.parquet row 4,001);"
+        "interactions.weight: 1,000 of 5,000 rows are not finite numbers from 0 to 3e38 (first: -1.0, inter"
     )
     assert faults[1].startswith(
         "interactions.signal: 1 of 5,000 rows have an unknown signal (first: 'tap', interactions.parquet row 2,001);"

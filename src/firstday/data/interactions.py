@@ -16,7 +16,7 @@ from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_p
 from firstday.data.ids import Ids
 from firstday.data.impressions import ITEM_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
 from firstday.data.user_rows import RowWriter, UserRows
-from firstday.errors import count_of, hint_at
+from firstday.errors import count_of
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
@@ -96,8 +96,9 @@ class Known:
         """Reference rules for interactions."""
         rules, signal, entity = [], pl.col("signal"), pl.col("entity")
         if self.signals is not None:
-            is_unknown = ~signal.is_in((*self.signals.known, SHOWN))
-            rules.append(Rule("have an unknown signal", is_unknown, self._describe_signals, "signal", signal))
+            allowed = (*self.signals.known, SHOWN)
+            advice = f"known are {', '.join(allowed)}; declare others in the configuration (signals.affinity) {OR_DROP}"
+            rules.append(Rule("have an unknown signal", ~signal.is_in(allowed), advice, "signal", signal))
         for column, home, index, ids in (
             ("user_id", "users", USER_INDEX, self.users),
             ("item_id", "items", ITEM_INDEX, self.items),
@@ -114,15 +115,6 @@ class Known:
                 rules.append(reference_rule("entity_id", name, known.ids.values, is_unknown, entity == name))
         return tuple(rules)
 
-    def _describe_signals(self, signal: str) -> str:
-        """Return the advice for an unknown signal."""
-        assert self.signals is not None
-        names = (*self.signals.known, SHOWN)
-        return (
-            f"known are {', '.join(names)}{hint_at(signal.lower(), names)}; name yours in the configuration "
-            f"(signals.affinity.{signal} = 1.0) {OR_DROP}"
-        )
-
 
 def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, is_text: bool) -> pl.DataFrame:
     """Find every fault in a batch of interactions, and return the rows to keep, in their final types.
@@ -132,8 +124,8 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
     rows, reasons = conform_interactions(raw, findings, is_text=is_text)
     targets = {"item_id", "entity", "entity_id"} & set(raw.columns)
     if not targets:
-        sentence = missing_column("interactions", "item_id", raw.drop(FILE, ROW).columns)
-        findings.fault(f"{sentence}, or entity and entity_id." if sentence.endswith("add it") else f"{sentence}.")
+        columns = raw.drop(FILE, ROW).columns
+        findings.fault(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
     for column, counterpart in (("entity", "entity_id"), ("entity_id", "entity")):
         if column in targets and counterpart not in targets:
             findings.fault(f"interactions.{counterpart}: the column is missing beside {column}; add it.")

@@ -328,7 +328,8 @@ def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
     rows = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
     rows = rows if "assigned_at" in rows.columns else rows.with_columns(assigned_at=pl.lit(None))
     ordered = rows.select(pl.col(name).cast(kind) for name, kind in ASSIGNMENT_TYPES.items())
-    return ordered.sort("user_ix", "experiment")
+    by_time = ordered.sort("assigned_at", nulls_last=True).unique(["user_ix", "experiment"], keep="first")
+    return by_time.sort("user_ix", "experiment")
 
 
 def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:

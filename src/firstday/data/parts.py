@@ -25,8 +25,9 @@ from firstday.data.interactions import Interactions, Known, find_ids, judge_inte
 from firstday.data.load import add_users, assemble_catalogue, find_ids_of, find_known
 from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users
 from firstday.tables import zstd
-from firstday.tables.faults import Findings, show_examples
+from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
+from firstday.tables.rules import describe_ids
 from firstday.tables.table_checks import (
     check_frames,
     check_named_users,
@@ -169,10 +170,10 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
         firsts += [] if part.first_users is None else [part.first_users]
     findings.join_left_out("friends")
     judge_interactions(findings, signals)
-    examples = show_examples("users", unite_ids(firsts))
+    advice = describe_ids("users", unite_ids(firsts))
     for key, found in findings.found.items():
         if found.finding == "name unknown users":
-            findings.found[key] = replace(found, examples=examples)
+            findings.found[key] = replace(found, advice=advice)
 
 
 def pack(part: Dataset) -> bytes:

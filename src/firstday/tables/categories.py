@@ -6,8 +6,8 @@ import polars as pl
 
 from firstday.tables.columns import WORDS, Column, whole_numbers, words_of
 from firstday.tables.faults import FILE, ROW, Findings
-from firstday.tables.rules import IN_BRACKETS, MARKS_FOR_MISSING, WHOLE_WITH_DECIMALS
-from firstday.tables.schema import ITEM, RESERVED_GROUPS, TABLES, WHOLE_NUMBER, show_name
+from firstday.tables.rules import MARKS_FOR_MISSING, WHOLE_WITH_DECIMALS
+from firstday.tables.schema import ITEM, RESERVED_GROUPS, TABLES
 
 MAX_GROUP_VALUES = 5_000
 """Maximum number of distinct values of a group; a user column with more is free text."""
@@ -16,7 +16,6 @@ FEW_GROUP_VALUES = 50
 
 Otherwise it holds names or addresses.
 """
-DECIMAL_NUMBER = r"^\s*[-+]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][-+]?\d+)\s*$"
 DAY = r"^\d{4}-\d{2}-\d{2}"
 SHARE_JOINED = 0.1
 """Minimum share of values containing a separator for a text column to be taken for a joined list."""
@@ -38,10 +37,8 @@ def conform_group(column: Column) -> pl.Series | None:
     if not (words.dtype.is_numeric() or words.dtype in (pl.String, pl.Boolean)):
         column.ignore(f"{words.dtype} is not categorical")
         return None
-    if column.hint:
-        column.findings.note(f"{column.where}: is a group like any other{column.hint}.")
     if words.dtype == pl.String:
-        words = words_of(column.find("words", words.str.strip_chars(), words)).replace(BOOLEANS)
+        words = words_of(column.find("words", words.str.strip_chars(), written=words)).replace(BOOLEANS)
     words = (words.fill_nan(None) if words.dtype.is_float() else words).cast(pl.String)
     return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")  # pandas writes integers as floats when one is missing
 
@@ -50,7 +47,7 @@ def drop_poor_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     """Drop user columns whose values do not form groups; needs the table of all users."""
     for label in users.drop(FILE, ROW, *TABLES["users"].kinds, strict=False).columns:
         counts = users[label].alias("value").drop_nulls().value_counts(name="n")
-        if not judge_group(f"users.{show_name(label)}", counts, counts.height, users.height, findings):
+        if not judge_group(f"users.{label}", counts, counts.height, users.height, findings):
             users = users.drop(label)
     return users
 
@@ -62,14 +59,15 @@ def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
     values.
     """
     values = counts["value"]
+    numbers = values.cast(pl.Float64, strict=False)
     if not n_values:
         reason = "it has no values"
-    elif values.str.contains(DAY).all() or _are_decimals(values):
+    elif values.str.contains(DAY).all() or (numbers.count() == len(values) and (numbers % 1 != 0).any()):
         reason = "decimal numbers or dates are not categorical"
     elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
-        reason = f"{n_values:,} values among {n_users:,} users make no group"
+        reason = f"it has {n_values:,} values for {n_users:,} users, too many for a group"
     else:
-        _note_odd_values(where, counts.sort("value"), n_users, findings)
+        _note_odd_values(where, counts, n_users, findings)
         return True
     findings.note(f"{where}: ignored ({reason}).")
     return False
@@ -77,22 +75,14 @@ def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
 
 def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: Findings) -> None:
     """Note values that look like missing-value markers, and values that differ only in case."""
-    folded = counts.with_columns(folded=pl.col("value").str.to_lowercase())
-    for mark, n in folded.filter(pl.col("folded").is_in(MARKS_FOR_MISSING)).select("value", "n").iter_rows():
-        finding = f"hold {mark!r}, which looks like a mark for missing and counts as a value"
-        findings.note_rows(where, n, n_users, finding, "leave it empty if nothing is known")
-    alike = folded.filter(pl.len().over("folded") > 1)
-    first = " and ".join(map(repr, alike.filter(pl.col("folded") == pl.col("folded").first())["value"]))
-    finding = f"have values that differ from others only by upper and lower case ({first})"
-    findings.note_rows(
-        where, int(alike["n"].sum()), n_users, finding, "write them alike if they mean the same", noun="users"
-    )
-
-
-def _are_decimals(present: pl.Series) -> bool:
-    """Whether all values are numbers and at least one has decimals."""
-    decimal = present.str.contains(DECIMAL_NUMBER)
-    return bool(decimal.any() and (decimal | present.str.contains(WHOLE_NUMBER)).all())
+    folded = pl.col("value").str.to_lowercase()
+    for is_odd, finding, advice in (
+        (folded.is_in(MARKS_FOR_MISSING), "have a mark for missing as a value", "leave it empty if nothing is known"),
+        (folded.is_duplicated(), "have values that differ only in case", "write them alike if they mean the same"),
+    ):
+        odd = counts.filter(is_odd).sort(folded, "value")
+        first = ", ".join(map(repr, odd["value"].head(2)))
+        findings.note_rows(where, int(odd["n"].sum()), n_users, finding, advice, noun="users", first=first)
 
 
 def conform_entity(column: Column) -> pl.Series | None:
@@ -101,10 +91,10 @@ def conform_entity(column: Column) -> pl.Series | None:
     inner = getattr(values.dtype, "inner", None)
     is_list = inner is not None and (inner in WORDS or inner.is_integer())
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
-        column.ignore(f"entity columns are genre, those named ..._id, and lists{column.hint}")
+        column.ignore("entity columns are genre, those named ..._id, and lists")
         return None
     if entity_of_column(label) == ITEM:
-        column.findings.fault(f"{column.where}: would be the entity 'item', the item itself; rename the column.")
+        column.findings.fault(f"{column.where}: is the name of the items themselves; rename the column.")
         return None
     if values.dtype == pl.String:
         _find_joined_lists(column)
@@ -114,7 +104,7 @@ def conform_entity(column: Column) -> pl.Series | None:
     else:
         numbers = whole_numbers(column, "whole numbers, text or lists of them")
         return None if numbers is None else _alone(numbers.cast(pl.String))
-    stripped = column.find("words", lists.list.eval(pl.element().str.strip_chars()), lists)
+    stripped = column.find("words", lists.list.eval(pl.element().str.strip_chars()), written=lists)
     return stripped.list.eval(pl.element().filter(pl.element() != ""))
 
 
@@ -124,28 +114,23 @@ def _alone(words: pl.Series) -> pl.Series:
 
 
 def _find_joined_lists(column: Column) -> None:
-    """Find lists joined into one string: ``Action, Comedy`` or ``['Action', 'Comedy']``."""
-    words, n_present = column.values, column.values.count()
-    if 2 * (words.str.contains(IN_BRACKETS).sum() or 0) > n_present:
-        column.find("CSV list" if column.is_text else "list", words)
-        return
-    for separator in (", ", ",", ";") if column.is_text else (", ", ",", ";", "|"):
-        joined = words.str.contains(separator, literal=True)
-        if not int(joined.sum()) > SHARE_JOINED * n_present:
+    """Find lists joined into one string, such as ``Action, Comedy`` or ``['Action', 'Comedy']``.
+
+    Parts after the first are mostly first parts of other values, unlike those of ``Bowie, David``.
+    """
+    words = column.values.drop_nulls()
+    for separator in ",;" if column.is_text else ",;|":
+        joined = words.filter(words.str.contains(separator, literal=True))
+        if len(joined) <= SHARE_JOINED * len(words):
             continue
-        n_values, n_parts = words.drop_nulls().n_unique(), _count_parts(words, separator)
-        if n_parts and 2 * n_parts <= n_values:
-            counts = f"{n_present:,} items have {n_values:,} values, but split at {separator!r} only {n_parts:,}"
-            tell = column.findings.fault if column.is_text else column.findings.note
-            store = f"if these are lists, store them as lists (.str.split({separator!r}))"
-            tell(f"{column.where}: {counts}; {'write lists with |' if column.is_text else store}.")
-            return
-
-
-def _count_parts(words: pl.Series, separator: str) -> int:
-    """Return the number of distinct parts; 0 if later parts rarely also come first, as in ``Bowie, David``."""
-    parts = words.drop_nulls().unique().str.split(separator)
-    parts = parts.list.eval(pl.element().str.strip_chars())
-    first, later = parts.list.first().unique(), parts.list.slice(1).explode().drop_nulls().unique()
-    n_both = int(later.is_in(first.implode()).sum())
-    return 0 if 2 * n_both < len(later) else len(first) + len(later) - n_both
+        parts = words.unique().str.strip_chars("[](){} ").str.split(separator)
+        parts = parts.list.eval(pl.element().str.strip_chars(" '\""))
+        later = parts.list.slice(1).explode().drop_nulls().unique()
+        if 2 * int(later.is_in(parts.list.first().implode()).sum()) < len(later):
+            continue
+        found = f"{column.where}: values look like lists joined by {separator!r} (first: {joined[0]!r})"
+        if column.is_text:
+            column.findings.fault(f"{found}; write lists with | between.")
+        else:
+            column.findings.note(f"{found}; store lists.")
+        return

@@ -6,22 +6,24 @@ Each value is converted independently, because interactions arrive in batches, f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import polars as pl
 
 from firstday.tables.faults import Findings, Reasons, find_faults
 from firstday.tables.rules import VALUE_RULES
-from firstday.tables.schema import WHOLE_NUMBER, show_name
+from firstday.tables.schema import WHOLE_NUMBER
 
 WORDS = (pl.String, pl.Categorical, pl.Enum)
 MAX_INT64 = 2**63 - 1
 MAX_WHOLE_FLOAT = 2**53
 """From here on, Float64 cannot represent every integer."""
+DECIMAL_COMMA = r"^([-+]?\d+),(\d{1,2}|\d{4,})$"
+"""A number such as ``1,5``; ``1,500`` may be 1.5 or 1500."""
 MOMENT = (
-    r"^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?)?"
-    r" ?(?<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
+    r"^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?"
+    r" ?(?<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?))?$"
 )
 
 
@@ -43,8 +45,6 @@ class Column:
         Collects faults and notes.
     reasons
         Collects masks of bad rows.
-    hint
-        Suffix of the note on a column that the schema does not list.
     """
 
     table: str
@@ -54,24 +54,23 @@ class Column:
     is_text: bool
     findings: Findings
     reasons: Reasons
-    hint: str = ""
 
     @property
     def where(self) -> str:
         """Table and column, as messages name them."""
-        return f"{self.table}.{show_name(self.label)}"
+        return f"{self.table}.{self.label}"
 
     def wrong_type(self, expected: str) -> None:
         """Add the fault of a column with the wrong type; a note if the column is forgiven."""
-        content = f"the column holds {'text' if self.values.dtype == pl.String else self.values.dtype}, not {expected}"
+        content = f"the column holds {self.values.dtype}, not {expected}"
         if self.where in self.findings.forgiven:
             self.findings.note(f"{self.where}: {content}; taken as unknown.")
         else:
-            self.findings.fault(f"{self.where}: {content}; store {expected}.")
+            self.findings.fault(f"{self.where}: {content}; convert it.")
 
-    def find(self, kind: str, value: pl.Series, written: pl.Series | None = None, **more: pl.Series) -> pl.Series:
+    def find(self, kind: str, value: pl.Series, **more: pl.Series) -> pl.Series:
         """Apply the `VALUE_RULES` of a kind and return the values, with null for bad ones."""
-        rows = self.origin.with_columns(value=value, written=value if written is None else written, **more)
+        rows = self.origin.with_columns(value=value, **more)
         reasons = find_faults(self.where, rows, VALUE_RULES[kind], self.findings)
         if self.where not in self.findings.forgiven:
             self.reasons.update(reasons)
@@ -124,109 +123,68 @@ def _text(column: Column) -> pl.Series | None:
     return None
 
 
-def _number(column: Column) -> pl.Series | None:
-    """Convert to Float64, null where empty."""
-    values = column.values
-    if values.dtype.is_numeric():
-        return values.cast(pl.Float64)
-    if values.dtype != pl.String:
-        column.wrong_type("numbers")
-        return None
-    if not column.is_text and values.count():
-        column.findings.note(f"{column.where}: text was read as numbers.")
-    words = values.str.strip_chars()
-    numbers = words.cast(pl.Float64, strict=False)
-    if (numbers.is_nan() | (numbers.is_null() & words.is_not_null())).any():
-        column.find("number", numbers, words)
-        decimals = words.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-        numbers = numbers.fill_null(decimals).fill_nan(None)
-    return numbers
-
-
-def _weight(column: Column) -> pl.Series | None:
-    """Convert weights to Float64, null where empty."""
-    numbers = _number(column)
-    return None if numbers is None else column.find("weight", numbers, column.values)
-
-
 def _tag(column: Column) -> pl.Series | None:
     """Convert ids that no other table refers to; always String."""
     ids = _id(column)
     return None if ids is None else ids.cast(pl.String)
 
 
-def _bounded(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
-    """Convert numbers with bounds checked by the rules; NaN, the missing value of pandas, becomes null."""
-    numbers = _number(column)
-    if numbers is None:
+def _number(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
+    """Convert to numbers, null where empty, with bounds checked by the rules of a kind; NaN is missing."""
+    values = column.values
+    if values.dtype == pl.String:
+        words = values.str.strip_chars()
+        numbers = words.str.replace(DECIMAL_COMMA, "${1}.${2}").cast(pl.Float64, strict=False)
+        numbers = column.find("number", numbers, written=words)
+    elif values.dtype.is_numeric():
+        numbers = values.cast(pl.Float64)
+    else:
+        column.wrong_type("numbers")
         return None
-    numbers = numbers.fill_nan(None)
-    return column.find(kind, numbers).cast(dtype)
-
-
-def _age(column: Column) -> pl.Series | None:
-    """Convert ages to whole years, rounded down."""
-    if column.values.dtype == pl.String:
-        column = replace(column, values=column.find("age text", column.values))
-    return _bounded(column, "age", pl.Int16())
+    return column.find(kind, numbers, written=values).fill_nan(None).cast(dtype)
 
 
 def _time(column: Column) -> pl.Series | None:
-    """Convert timestamps to UTC."""
+    """Convert timestamps to UTC; text is ISO 8601 with a time zone, or a date."""
     values, dtype = column.values, column.values.dtype
-    if dtype == pl.String:
-        return _time_of_text(column)
-    if dtype == pl.Date:
-        moments = values.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        moments = column.find("date", moments, values)
-        return column.find("time", moments)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
-        moments = values.dt.cast_time_unit("us").dt.convert_time_zone("UTC")
-        return column.find("time", moments)
-    if dtype.is_numeric():
-        column.find("bare time", values)
-    elif dtype == pl.Datetime:
-        column.find("naive time", values)
-    else:
-        column.wrong_type("moments in UTC")
-    return None
-
-
-def _time_of_text(column: Column) -> pl.Series:
-    """Parse ISO 8601 text with a time zone, or dates."""
-    words = column.values.str.strip_chars()
+        return column.find("time", values.dt.cast_time_unit("us").dt.convert_time_zone("UTC"))
+    if dtype not in (pl.String, pl.Date):
+        column.wrong_type("times with a time zone")
+        return None
+    words = values.cast(pl.String).str.strip_chars()
     parts = words.str.extract_groups(MOMENT).struct.unnest()
-    zone = parts["zone"].replace("UTC", "Z")
     minute, second = parts["minute"].fill_null("00:00"), parts["second"].fill_null(":00")
-    moments = (parts["day"] + "T" + minute + second + zone.fill_null("Z")).str.to_datetime(
+    zone = parts["zone"].replace("UTC", "Z").fill_null("Z")
+    moments = (parts["day"] + "T" + minute + second + zone).str.to_datetime(
         "%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False
     )
-    if (words.is_not_null() & (moments.is_null() | zone.is_null())).any():
-        moments = column.find("text time", moments, words, zone=zone, minute=parts["minute"])
-    return column.find("time", moments)
+    return column.find("time", moments, written=words)
 
 
 def _vector(column: Column) -> pl.Series | None:
     """Convert to lists of Float32, checking that all have the same length."""
     vectors = column.values.str.split("|") if column.is_text else column.values
     inner = getattr(vectors.dtype, "inner", None)
-    if not isinstance(vectors.dtype, pl.List | pl.Array) or not (column.is_text or (inner and inner.is_numeric())):
+    if not (column.is_text or (inner and inner.is_numeric())):
         column.wrong_type("lists of numbers")
         return None
     vectors = vectors.cast(pl.List(pl.Float32), strict=False)
-    finite = vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
-    column.find("vector", vectors.list.len().fill_null(0), finite)
+    lengths = vectors.list.len()
+    are_finite = vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
+    is_sound = are_finite & (lengths == next(filter(None, lengths), 1))
+    column.find("vector", is_sound.fill_null(value=False))
     return vectors
 
 
 CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "id": _id,
     "tag": _tag,
-    "position": partial(_bounded, kind="position", dtype=pl.Int32()),
-    "propensity": partial(_bounded, kind="propensity", dtype=pl.Float64()),
+    "position": partial(_number, kind="position", dtype=pl.Int32()),
+    "propensity": partial(_number, kind="propensity", dtype=pl.Float64()),
     "text": _text,
-    "weight": _weight,
-    "age": _age,
+    "weight": partial(_number, kind="weight", dtype=pl.Float64()),
+    "age": partial(_number, kind="age", dtype=pl.Int16()),
     "time": _time,
     "vector": _vector,
 }

@@ -11,15 +11,7 @@ from firstday.tables import columns as of_columns
 from firstday.tables.categories import conform_entity, conform_group
 from firstday.tables.columns import WORDS, Column, words_of
 from firstday.tables.faults import FILE, ROW, Findings, Reasons
-from firstday.tables.schema import (
-    ITEM,
-    OF_IMPRESSIONS,
-    PANDAS_INDEX,
-    TABLES,
-    hint_at_name,
-    missing_column,
-    note_pandas_index,
-)
+from firstday.tables.schema import ITEM, NAMELESS, OF_IMPRESSIONS, TABLES, fold_name, missing_column
 
 CONVERSIONS = {**of_columns.CONVERSIONS, "group": conform_group, "entity": conform_entity}
 
@@ -39,21 +31,23 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
     schema, origin, frame, reasons = TABLES[name], rows.select(FILE, ROW), rows.drop(FILE, ROW), Reasons()
     for label in schema.required:
         if label not in frame.columns:
-            findings.fault(f"{missing_column(name, label, frame.columns)}.")
+            findings.fault(missing_column(name, label, frame.columns))
     if not frame.height:
         findings.fault(f"{name}: has no rows; add rows or remove the table.")
+    absent = {fold_name(label): label for label in schema.kinds if label not in frame.columns}
     columns = []
     for label in frame.columns:
         kind, values = schema.kinds.get(label, schema.others), frame[label]
+        if rows.height and not values.count():
+            values = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
         values = words_of(values) if values.dtype in (*WORDS, pl.Null) else values
-        hint = hint_at_name(name, label, frame.columns)
-        column = Column(name, label, values, origin, is_text, findings, reasons, hint)
-        if re.fullmatch(PANDAS_INDEX, label) or (not label and label == frame.columns[0]):
-            note_pandas_index(name, label, findings)
-        elif not label.strip():
-            findings.note(f"{name}: a column without a name was ignored.")
+        column = Column(name, label, values, origin, is_text, findings, reasons)
+        if meant := absent.get(fold_name(label)):
+            findings.note(f"{column.where}: is not {meant}; rename it if that is what it holds.")
+        if re.fullmatch(NAMELESS, label):
+            column.ignore("it has no name, or is the index of a pandas table; index=False leaves that out")
         elif kind is None:
-            column.ignore(f"not a column of {name}{hint}")
+            column.ignore(f"not a column of {name}")
         elif (conformed := CONVERSIONS[kind](column)) is not None:
             columns.append(conformed.alias(label))
     return origin.with_columns(columns), reasons
@@ -64,17 +58,15 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
 
     Columns that only impressions have are read in impression rows only; values in other rows are ignored with a note.
     """
-    names = [name for name in OF_IMPRESSIONS if name in rows.columns]
-    is_shown = pl.lit(value=False)
     if "signal" in rows.columns and rows["signal"].dtype in WORDS:
-        is_shown = (pl.col("signal").cast(pl.String) == SHOWN).fill_null(value=False)
-    for name in names:
-        values = words_of(rows[name]) if is_text else rows[name]
-        of_shown = rows.select(pl.when(is_shown).then(values).alias(name)).to_series()
-        n_other = of_shown.null_count() - values.null_count()
+        is_shown = (rows["signal"].cast(pl.String) == SHOWN).fill_null(value=False)
+    else:
+        is_shown = pl.repeat(False, rows.height, eager=True)
+    for name in set(OF_IMPRESSIONS) & set(rows.columns):
+        n_other = int((rows[name].is_not_null() & ~is_shown).sum())
         finding = f"have another signal than {SHOWN!r}; their {name} was ignored"
         findings.note_rows(f"interactions.{name}", n_other, rows.height, finding)
-        rows = rows.with_columns(of_shown if of_shown.count() else pl.lit(None).alias(name))
+        rows = rows.with_columns(pl.when(is_shown).then(name).alias(name))
     conformed, reasons = conform_table("interactions", rows, findings, is_text=is_text)
     return name_items(conformed), reasons
 

@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import polars as pl
 
@@ -16,8 +15,15 @@ from firstday.tables.zstd import ZstdError
 
 BATCH_ROWS = 1_000_000
 """Approximate number of interaction rows held in memory while reading."""
-PACKING_ERRORS = (OSError, EOFError, zlib.error, ZstdError)
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeError, *PACKING_ERRORS)
+UNREADABLE = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    UnicodeError,
+    OSError,
+    EOFError,
+    zlib.error,
+    ZstdError,
+)
 """Exceptions that reading a damaged file can raise."""
 
 
@@ -83,9 +89,7 @@ class RawTable:
                         waiting = []
             except UNREADABLE as error:
                 file = self.sources[number].name if self.sources else ""
-                reason = f"cannot be read as {self.format} ({first_line(error)})"
-                advice = "write the file again" if file else "correct it"
-                raise DataError(f"{file or self.name}: {reason}; {advice}.") from None
+                raise DataError(describe_damage(file or self.name, self.format, error)) from None
         if waiting:
             yield pl.concat(waiting)
 
@@ -104,24 +108,14 @@ def add_place(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:
     return rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
 
 
+def describe_damage(where: str, kind: str, error: BaseException) -> str:
+    """Return the fault of a file or frame that a library cannot read."""
+    return f"{where}: cannot be read as {kind} ({first_line(error)}); correct it, or write it again."
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error message, without its final dot; a Polars panic means damage."""
     if isinstance(error, pl.exceptions.PanicException):
         return "it is damaged"
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__).rstrip(".")
-
-
-def join_types(name: str, one: Any, other: Any) -> pl.DataType:
-    """Return the common type of two types of one column; raise SchemaError if there is none."""
-    if pl.Null in (one, other) or one == other:
-        known: pl.DataType = other if one == pl.Null else one
-        return known
-    if isinstance(one, pl.List) and isinstance(other, pl.List):
-        return pl.List(join_types(name, one.inner, other.inner))
-    joined = pl.concat([pl.DataFrame(schema={name: kind}) for kind in (one, other)], how="vertical_relaxed").schema[
-        name
-    ]
-    if one.is_nested() != other.is_nested() or (pl.Boolean in (one, other) and joined != pl.String):
-        raise pl.exceptions.SchemaError(f"{one} and {other} in column {name}")
-    return pl.Int128() if joined.is_float() and one.is_integer() and other.is_integer() else joined

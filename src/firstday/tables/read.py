@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
 
-from firstday.tables.faults import ROW, Findings, SourceFile
+from firstday.tables.faults import FILE, ROW, Findings, SourceFile
 from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.tables.json_lines import scan_json_lines
-from firstday.tables.raw_table import PACKING_ERRORS, UNREADABLE, RawTable, add_place, first_line, join_types
+from firstday.tables.raw_table import UNREADABLE, RawTable, add_place, describe_damage, first_line
 from firstday.tables.separated import scan_text
-from firstday.tables.text import EMPTY, UnreadableError, open_text
+from firstday.tables.text import UnreadableError, open_text
 
 STREAMED = "interactions"
 """The only table that may exceed memory; its rows stay in the files."""
@@ -58,32 +56,22 @@ def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) ->
     files = [opened for file in table.files if (opened := _open_file(paths[file.name], file, table.table, findings))]
     if len(files) < len(table.files):
         return None
-    scans = [
-        rows.with_columns(
-            pl.lit(value).alias(name)
-            for name, value in file.partitions.items()
-            if name not in rows.collect_schema()  # a column of the file takes precedence
-        )
-        for file, (rows, _) in zip(table.files, files, strict=True)
-    ]
-    schemas = [{name: kind for name, kind in scan.collect_schema().items() if name != ROW} for scan in scans]
-    for file, schema in zip(table.files, schemas, strict=True):
-        if schema.keys() != schemas[0].keys() and table.format != "JSON lines":  # JSON objects may lack any column
-            findings.fault(describe_other_columns(table, file.name, schema, schemas[0]))
+    scans = []
+    for number, (file, (scan, _)) in enumerate(zip(table.files, files, strict=True)):
+        present = scan.collect_schema()  # a column of the file takes precedence
+        partitions = (pl.lit(value).alias(name) for name, value in file.partitions.items() if name not in present)
+        scans.append(add_place(scan.with_columns(partitions), number))
+    columns = [[name for name in scan.collect_schema() if name not in (FILE, ROW)] for scan in scans]
+    for file, names in zip(table.files, columns, strict=True):
+        if set(names) != set(columns[0]) and table.format != "JSON lines":  # JSON objects may lack any column
+            findings.fault(describe_other_columns(table, file.name, names, columns[0]))
             return None
-    shared: dict[str, pl.DataType] = {}
     try:
-        for name, kind in (column for schema in schemas for column in schema.items()):
-            shared[name] = join_types(name, shared.get(name, pl.Null()), kind)
+        schema = pl.concat(scans, how="diagonal_relaxed").collect_schema()
     except pl.exceptions.PolarsError as error:
         findings.fault(describe_other_types(table, first_line(error)))
         return None
-    aligned = []
-    for number, (scan, schema) in enumerate(zip(scans, schemas, strict=True)):
-        values = [
-            (pl.col(name) if name in schema else pl.lit(None)).cast(kind).alias(name) for name, kind in shared.items()
-        ]
-        aligned.append(add_place(scan.select(*values, ROW), number))
+    aligned = (pl.concat([pl.LazyFrame(schema=schema), scan], how="diagonal_relaxed") for scan in scans)
     return RawTable(tuple(aligned), tuple(source for _, source in files), table.format)
 
 
@@ -103,31 +91,17 @@ def describe_other_types(table: TableFiles, reason: str) -> str:
 def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
     """Open one file for reading in batches; None with a fault."""
     try:
-        if path.exists() and not path.is_file():
-            raise UnreadableError("is a pipe or a device; put a file in its place.")
-        if file.format != "Parquet":
-            text = open_text(path, file, table)
-            scan, line_of = (scan_text if file.format == "CSV" else scan_json_lines)(text, findings)
-            return scan, SourceFile(file.name, line_of, text.folder)
-        if not path.stat().st_size:
-            raise UnreadableError(EMPTY)
-        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW)
+        if not path.is_file():
+            raise UnreadableError("is not a regular file; replace it with one.")
+        if file.format == "Parquet":
+            scan, line_of = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW), None
+        else:
+            read = scan_text if file.format == "CSV" else scan_json_lines
+            scan, line_of = read(open_text(path, file, table), findings)
         scan.collect_schema()
-        return scan, SourceFile(file.name)
+        return scan, SourceFile(file.name, line_of)
     except UnreadableError as error:
         findings.fault(*(f"{file.name}: {fault}" for fault in error.args))
     except UNREADABLE as error:
-        findings.fault(f"{file.name}: {_describe_damage(file, error)}")
+        findings.fault(describe_damage(file.name, file.format, error))
     return None
-
-
-def _describe_damage(file: TableFile, error: BaseException) -> str:
-    """Describe why a file cannot be opened, decompressed or read."""
-    if isinstance(error, PermissionError):
-        return "may not be read; allow reading it."
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"is copied to be read, and {tempfile.gettempdir()} has no space; make space, or set TMPDIR."
-    if isinstance(error, PACKING_ERRORS) and file.packing and getattr(error, "errno", None) is None:
-        return f"is not {file.packing}, cut off or damaged; copy or write it again."
-    how = "" if isinstance(error, OSError) else f" as {file.format}"
-    return f"cannot be read{how} ({first_line(error)}); write the file again."

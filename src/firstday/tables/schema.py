@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 import polars as pl
-
-from firstday.tables.faults import Findings
 
 Kind = Literal["id", "tag", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity"]
 """Content of a column: a tag is an id that nothing refers to, a time is in UTC, an age in years."""
@@ -32,15 +29,12 @@ class TableSchema:
         Id column that must be unique, or None.
     others
         Kind of all other columns; None ignores them.
-    copies_of
-        Columns that may repeat across rows; only the earliest row counts.
     """
 
     kinds: Mapping[str, Kind]
     required: tuple[str, ...]
     unique: str | None = None
     others: Kind | None = None
-    copies_of: tuple[str, ...] = ()
 
 
 ASSIGNMENT = ("user_id", "experiment", "variant")
@@ -71,7 +65,6 @@ TABLES: Mapping[str, TableSchema] = {
     "assignments": TableSchema(
         {"user_id": "id", "experiment": "text", "variant": "text", "assigned_at": "time"},
         ASSIGNMENT,
-        copies_of=ASSIGNMENT,
     ),
     "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
     "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
@@ -103,42 +96,18 @@ DEFAULT_SIGNAL = "stream"
 RESERVED_GROUPS = ("interactions", "friends")
 """Keys with another meaning in a user's signals, which no profile column may use."""
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
-PANDAS_INDEX = r"Unnamed: \d+|__index_level_\d+__"
-"""Columns that pandas writes for an index; in CSV, the index is a first column with an empty name."""
+NAMELESS = r"\s*|Unnamed: \d+|__index_level_\d+__"
+"""Columns without a name, and those that pandas writes for an index."""
 
 
-def missing_column(name: str, label: str, columns: Iterable[str]) -> str:
-    """Return "users.user_id: the column is missing (found: User_ID, age); rename User_ID to user_id"."""
+def missing_column(name: str, label: str, columns: Iterable[str], advice: str = "add it") -> str:
+    """Return "users.user_id: the column is missing (found: User_ID, age); rename 'User_ID' to user_id."."""
     present = list(columns)
-    others = {fold_name(column): column for column in present if column not in TABLES[name].kinds}
-    alike = get_close_matches(fold_name(label), others, 1)
-    ids = [other for other in others if other.endswith("id")] if label.endswith("_id") else []
-    guess, advice = alike or (ids if len(ids) == 1 else []), "add it"
-    if guess:
-        doubt = "" if guess[0] == fold_name(label) else " if that is what it holds"
-        advice = f"rename {show_name(others[guess[0]])} to {label}{doubt}"
-    return f"{name}.{label}: the column is missing (found: {', '.join(map(show_name, present))}); {advice}"
-
-
-def hint_at_name(name: str, label: str, columns: Iterable[str]) -> str:
-    """Suggest the absent optional column of which this name is a spelling variant; else ""."""
-    known = [*TABLES[name].kinds, *(["genre"] if name == "items" else [])]
-    absent = [column for column in known if column not in columns and column not in TABLES[name].required]
-    meant = [column for column in absent if fold_name(label).removesuffix("s") == fold_name(column).removesuffix("s")]
-    return f"; rename it to {meant[0]} if that is what it holds" if meant else ""
+    variants = [column for column in present if fold_name(column) == fold_name(label)]
+    advice = f"rename {variants[0]!r} to {label}" if variants else advice
+    return f"{name}.{label}: the column is missing (found: {', '.join(present)}); {advice}."
 
 
 def fold_name(label: str) -> str:
     """Normalise a column name for comparison: ``userid`` for ``User_ID``."""
     return re.sub(r"[\W_]", "", label.lower())
-
-
-def show_name(label: str) -> str:
-    """Format a column name for a message, in quotes if it is empty or has surrounding spaces."""
-    return label if label and label == label.strip() else repr(label)
-
-
-def note_pandas_index(name: str, label: str, findings: Findings) -> None:
-    """Note that an index column is ignored, and how to write a table without it."""
-    advice = "it is the index of a pandas table, and index=False leaves it out"
-    findings.note(f"{name}: the column {label!r} was ignored; {advice}.")

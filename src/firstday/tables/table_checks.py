@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping
 import polars as pl
 
 from firstday.tables.categories import drop_poor_groups, entity_of_column
-from firstday.tables.columns import MAX_INT64
 from firstday.tables.conform import conform_table
-from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults, fold_ids
+from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import COPY, FIRST_NAMED, RULES, reference_rule
 from firstday.tables.schema import ITEM_COLUMNS, TABLES, USER_COLUMNS, Frames
@@ -63,9 +62,11 @@ def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings:
     If most are absent, or present under another spelling, the table does not match: nothing is added, and the reference
     rules report each row.
     """
-    known = frames["items"].get_column("item_id", default=pl.Series([], dtype=pl.String)).cast(pl.String)
-    new = named.filter(~named.cast(pl.String).is_in(known.implode()))
-    if 2 * len(new) > len(named) or fold_ids(new).is_in(fold_ids(known).implode()).any():
+    known = known_ids(frames, "items")
+    if known is None:
+        return
+    new = _without(named, known)
+    if 2 * len(new) > len(named) or _fold_ids(new).is_in(_fold_ids(known).implode()).any():
         return
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
     findings.note_rows(
@@ -79,6 +80,17 @@ def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings:
     )
 
 
+def _without(ids: pl.Series, others: pl.Series) -> pl.Series:
+    """Return the ids that are not among others, compared as text."""
+    return ids.filter(~ids.cast(pl.String).is_in(others.cast(pl.String).implode()))
+
+
+def _fold_ids(values: pl.Series) -> pl.Series:
+    """Normalise ids for comparison: lower-case, without surrounding spaces, leading zeros and trailing ``.0``."""
+    words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
+    return words.str.replace(r"\.0+$", "").str.strip_chars_start("0")
+
+
 def check_presence(tables: Collection[str], findings: Findings, *, are_frames: bool = False) -> None:
     """Find required tables that are missing."""
     if "interactions" not in tables:
@@ -86,7 +98,7 @@ def check_presence(tables: Collection[str], findings: Findings, *, are_frames: b
         findings.fault(f"interactions: the table is missing; add {as_what}.")
     for kind, counterpart in (("users", "items"), ("items", "users")):
         if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
-            findings.fault(f"embeddings/{counterpart}: the table is missing beside embeddings/{kind}; add it.")
+            findings.fault(f"embeddings/{counterpart}: is missing, while embeddings/{kind} is there; add the table.")
 
 
 def check_table(
@@ -122,15 +134,10 @@ def check_named_users(where: str, table: RawTable, column: str, frames: Frames, 
 
 def _mark_copies(name: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Add the mask of rows that duplicate an earlier one, as column `COPY`."""
-    schema, is_copy = TABLES[name], pl.lit(value=False)
-    if schema.unique in rows.columns:
+    ids, is_copy = TABLES[name].unique, pl.lit(value=False)
+    if ids in rows.columns:
         is_new = rows.drop(FILE, ROW).hash_rows().is_first_distinct()
-        ids = pl.col(schema.unique)
-        is_copy = ids.is_not_null() & ~ids.is_first_distinct() & ~pl.lit(is_new)
-    elif schema.copies_of and set(schema.copies_of) <= set(rows.columns):
-        time = pl.col("assigned_at").to_physical().fill_null(MAX_INT64)
-        order = time if "assigned_at" in rows.columns else pl.int_range(pl.len())
-        is_copy = order.rank("ordinal").over(schema.copies_of) > 1
+        is_copy = pl.col(ids).is_not_null() & ~pl.col(ids).is_first_distinct() & ~pl.lit(is_new)
     return rows.with_columns(is_copy.alias(COPY))
 
 
@@ -156,17 +163,17 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
     vectors, items = frames.get("embeddings/items", pl.DataFrame()), known_ids(frames, "items")
     if "item_id" not in vectors.columns or items is None:
         return
-    bare = items.filter(~items.cast(pl.String).is_in(vectors["item_id"].cast(pl.String).implode()))
+    bare = _without(items, vectors["item_id"])
     if len(items) and len(bare) == len(items):
         if not findings.is_faulty("embeddings/items"):
-            findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; bring one for every item.")
+            findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; provide one for every item.")
         return
     findings.note_rows(
         "embeddings/items",
         len(bare),
         len(items),
         "have no vector",
-        "they are left out of lists; bring one for every item",
+        "they are left out of lists; provide one for every item",
         noun="items",
         first=", ".join(map(repr, bare.head(FIRST_NAMED))),
     )
@@ -177,8 +184,8 @@ def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Find
     length = next(filter(None, user_vectors.list.len()), n_numbers)
     if length != n_numbers:
         findings.fault(
-            f"embeddings/users.vector: has {length} numbers where those of items have {n_numbers}; "
-            "bring both from the same model."
+            f"embeddings/users.vector: has {length} numbers, but embeddings/items.vector has {n_numbers}; "
+            "take both from the same model."
         )
 
 

@@ -5,57 +5,37 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import itertools
 import json
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
+import polars as pl
 
-from firstday.tables.faults import MAX_LISTED, NOWHERE, Findings, Found, LeftOut
+from firstday.tables.faults import DROPPED, MAX_LISTED, NOWHERE, Findings, Found
 from firstday.tables.find import Packing, TableFile
 from firstday.tables.zstd import DecompressionParameter, ZstdFile
 
 CHUNK_BYTES = 2**22
 EMPTY = "is empty; write rows, or remove it."
-_MARKS = {  # the mark of UTF-16 is a prefix of that of UTF-32, so UTF-32 comes first
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _ZSTD_OPTIONS: Mapping[int, int] = {DecompressionParameter.window_log_max: 31}
 LineOf = Callable[[int], int]
 """Maps a row index to the line on which it begins, from 1."""
-Fault = tuple[str, str, str]
-"""Finding, advice, and suffix of the location of the first row with it."""
+Fault = tuple[str, str]
+"""Finding and advice."""
 Record = tuple[list[str], str, Fault | None]
 """Original lines, text to read instead ("" for blank lines and bad rows), and the fault, if any."""
 
 
 class UnreadableError(Exception):
     """A file cannot be read; the arguments are faults without the file name, if not among the findings already."""
-
-
-def count_lines(first: int, rows: np.ndarray, extra: np.ndarray) -> LineOf:
-    """Return the function that maps a row index to its line.
-
-    Parameters
-    ----------
-    first
-        Line of row 0, ignoring `extra`.
-    rows, extra
-        Rows followed by further lines (blank, or part of the row), ascending, and the number of these lines: int64.
-    """
-    n_further = np.concatenate([[0], np.cumsum(extra)])
-    return lambda row: first + row + int(n_further[np.searchsorted(rows, row)])
 
 
 @dataclass(eq=False)
@@ -88,15 +68,32 @@ class Text:
         """Open for reading line by line; lines keep their ends, which may be a lone carriage return."""
         return io.TextIOWrapper(self.open(), encoding, newline="")
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield chunks of `CHUNK_BYTES`."""
-        with self.open() as content:
-            yield from iter(lambda: content.read(CHUNK_BYTES), b"")
-
     def blocks(self) -> Iterator[bytes]:
-        """Yield chunks of whole lines, about `CHUNK_BYTES` each."""
+        """Yield blocks of whole lines, about `CHUNK_BYTES` each; raise UnreadableError if they are not UTF-8."""
+        line = 1
         with self.open() as content:
-            yield from iter(lambda: b"".join(content.readlines(CHUNK_BYTES)), b"")
+            while block := content.read(CHUNK_BYTES) + content.readline():
+                try:
+                    _ = block.isascii() or block.decode()
+                except UnicodeDecodeError as error:
+                    line += block.count(b"\n", 0, error.start)
+                    byte = f"line {line:,}, byte 0x{block[error.start]:02X}"
+                    raise UnreadableError(f"is not UTF-8 (first: {byte}); save it as text in UTF-8.") from None
+                line += block.count(b"\n")
+                yield block
+
+    def line_of(self, begins: Callable[[Iterable[bytes]], Iterable[bool]], n_skipped: int = 0) -> LineOf:
+        """Return the function that maps a row index to its line; it reads the file when first called.
+
+        `begins` tells for each line whether a record begins on it; the first `n_skipped` records are not rows.
+        """
+
+        @cache
+        def find() -> np.ndarray:
+            with self.open() as content:
+                return np.flatnonzero(np.fromiter(begins(content), np.bool_)) + 1
+
+        return lambda row: int(find()[n_skipped + row])
 
     @contextmanager
     def replace(self) -> Iterator[IO[str]]:
@@ -109,38 +106,15 @@ class Text:
 
 
 def open_text(path: Path, file: TableFile, table: str) -> Text:
-    """Open a non-empty text file; one with a byte-order mark is copied to UTF-8 without it."""
+    """Open a text file; one with a byte-order mark is copied to UTF-8 without it."""
     text = Text(path, file.packing, file.name, table)
-    head = next(text.chunks(), b"")
-    if not head:
-        raise UnreadableError(EMPTY)
+    with text.open() as content:
+        head = content.read(3)
     encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
-    if encoding is None:
-        return text
-    try:
+    if encoding is not None:
         with text.lines(encoding) as content, text.replace() as copy:
             shutil.copyfileobj(content, copy)
-    except UnicodeError:
-        name = encoding.removesuffix("-sig").upper()
-        raise UnreadableError(f"is not {name} as its beginning says, or is cut off; save it as UTF-8.") from None
     return text
-
-
-def check_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the chunks and a final empty one; raise UnreadableError if they are not UTF-8."""
-    decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
-    for chunk in itertools.chain(chunks, [b""]):
-        if decoder.getstate()[0] or not chunk.isascii():
-            try:
-                decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                line += error.object.count(b"\n", 0, error.start)
-                advice = "save it as UTF-8, for example: iconv -f WINDOWS-1252 -t UTF-8"
-                advice = "export the table as text in UTF-8" if b"\0" in chunk else advice
-                byte = error.object[error.start]
-                raise UnreadableError(f"is not UTF-8 (first: line {line:,}, byte 0x{byte:02X}); {advice}.") from None
-        line += chunk.count(b"\n")
-        yield chunk
 
 
 def copy_rows(
@@ -150,24 +124,25 @@ def copy_rows(
 
     `read` parses its lines; the first `n_headers` records are not rows.
     """
-    counts: Counter[tuple[str, str]] = Counter()
-    firsts: dict[tuple[str, str], str] = {}
-    left_out: list[LeftOut] = []
-    n_rows, line = -n_headers, 1
+    n_rows, n_bad, line = -n_headers, 0, 1
+    dropped: list[tuple[str, int, int, str, str, list[str]]] = []
     with text.lines() as content, text.replace() as copy:
         for lines, kept, fault in read(iter(content)):
             copy.write(kept + "\n" * (len(lines) - kept.count("\n")))
             n_rows += bool(kept or fault)
             if fault:
-                counts[fault[:2]] += 1
-                firsts.setdefault(fault[:2], f"line {line:,}{fault[2]}")
-                if len(left_out) < MAX_LISTED:
+                n_bad += 1
+                place, (finding, advice) = f"{text.name} line {line:,}", fault
+                findings.add(Found(text.table, finding, advice, n=1, first=(NOWHERE, line, place)))
+                if len(dropped) < MAX_LISTED:
                     row = json.dumps("".join(lines).strip("\r\n"), ensure_ascii=False)
-                    left_out.append((text.table, text.name, line, row, [fault[0]]))
+                    dropped.append((text.table, NOWHERE, line, place, row, [finding]))
             line += len(lines)
-    for (finding, advice), n in counts.items():
-        first = (NOWHERE, 0, firsts[finding, advice])
-        findings.add(Found(text.name, finding, advice, n=n, n_rows=n_rows, first=first, file_of=text.table))
+    if not n_rows + n_headers:
+        raise UnreadableError(EMPTY)
     if findings.drop:
-        findings.leave_out_unread(text.table, counts.total(), left_out)
-    return findings.drop or not counts
+        findings.n_left_out[text.table] += n_bad
+        findings.list_left_out(pl.DataFrame(dropped, schema=DROPPED, orient="row"))
+    is_usable = findings.drop or not n_bad
+    findings.n_rows[text.table] += n_bad if is_usable else n_rows
+    return is_usable
