@@ -21,8 +21,9 @@ runner = CliRunner()
 
 
 TOO_FEW = (
-    "users: 1 used at least 2 items until 2024-05-04T12:00:00Z, in a log of 3 days, and training needs 2; bring a "
-    "longer log, or use the protocol `sampled`."
+    "users: 1 can be trained on (at least 2 used items) and 0 validated on (registered in the log, and used something "
+    "new within 30 days that end before 2024-05-04T12:00:00Z), and training needs 2 of each; bring a log longer than 3 "
+    "days, set a shorter registration.target_days, or use the protocol `sampled`."
 )
 """Why nobody can learn from five users in three days."""
 
@@ -181,7 +182,7 @@ def test_rows_in_the_future_leave_nothing_to_learn_from(write: Write) -> None:
     later = datetime.now(UTC) + timedelta(days=400)
     done = runner.invoke(app, [str(write(service(50, 0, later)))])
     assert done.exit_code == 2
-    assert "1,000 of 1,000 rows lie in the future" in done.stdout
+    assert "1,000 of 1,000 rows are in the future" in done.stdout
     assert last_line(done.stdout) == (
         "No faults, but training would refuse the tables: interactions: no row is left to learn from (rows in the "
         "future are left out); bring interactions of the past, or correct the clock that wrote them."
@@ -210,4 +211,4 @@ def test_another_protocol_can_be_asked_about(write: Write) -> None:
     done = runner.invoke(app, [folder, "--protocol", "registration"])
     assert done.exit_code == 2
     assert "registration" in done.stdout
-    assert "would refuse the tables: users: 0 registered in the log" in last_line(done.stdout)
+    assert "(at least 2 used items) and 0 validated on" in last_line(done.stdout)

@@ -141,7 +141,6 @@ def test_names_go_to_what_items_and_collections_have(five_users: Tables, write: 
             "playlist": None,
         }
         assert [note for note in dataset.notes if note.startswith("names")] == [
-            "names: 1 of 5 ids have several names; the first in the alphabet counts.",
             "names: 3 of 5 ids are of nothing that items or collections have and were ignored; items have titles.",
         ]
     with pytest.raises(DataError, match=r"names\.name: the column is missing"):

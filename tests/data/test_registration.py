@@ -152,8 +152,8 @@ def test_calendar_days_end_at_midnight_in_the_users_zone() -> None:
 @pytest.mark.parametrize(
     ("settings_", "sentence"),
     [
-        ({"time_zone_column": "tz"}, "registration.time_zone_column: 'tz' is no column of users that makes groups"),
-        ({"time_zone": "Mars/Olympus"}, "registration.time_zone: 'Mars/Olympus' is no time zone"),
+        ({"time_zone_column": "tz"}, "registration.time_zone_column: 'tz' is not a group column of users"),
+        ({"time_zone": "Mars/Olympus"}, "registration.time_zone: 'Mars/Olympus' is not a time zone"),
         ({"cut_off": "2030-01-01T00:00:00Z"}, "registration.cut_off: is 2030-01-01T00:00:00Z, where the log spans"),
     ],
 )
@@ -195,15 +195,16 @@ def test_before_registration_an_hour_counts_and_more_does_not() -> None:
     assert 58 in day
     assert 59 not in day
     total = len(moved.events)
-    assert f"interactions: 1 of {total:,} rows lie before their user's registration" in " ".join(divide(moved).notes)
-    assert "another 1 lie up to 1 h before it" in " ".join(divide(moved).notes)
+    assert f"interactions: 1 of {total:,} rows have no time, or are more than 1 h before" in " ".join(
+        divide(moved).notes
+    )
 
 
 def test_rows_without_a_time_are_left_out_and_counted() -> None:
     log = make_log()
     moved = LOG.add(log, [(0, None, 58), (1, None, 59)])
     split = divide(moved)
-    assert f"interactions.timestamp: 2 of {len(moved.events):,} rows have no time and were left out." in split.notes
+    assert any(note.startswith(f"interactions: 2 of {len(moved.events):,} rows have no time") for note in split.notes)
     assert split.warm_actions["stream", "item"].column_sums()[[58, 59]].sum() == 0
 
 
@@ -218,10 +219,10 @@ def test_seeds() -> None:
 
 def test_logs_that_are_too_short_or_without_times() -> None:
     log = make_log()
-    with pytest.raises(DataError, match=r"^users: 0 registered in the log, used something new after day one and have"):
+    with pytest.raises(DataError, match=r"^users: .* and 0 validated on"):
         divide(log, settings(target_days=60))
     once = replace(log, events=Events.of(log.events.whole().unique("user_ix", keep="first")))
-    with pytest.raises(DataError, match=r"^users: 0 used at least 2 items until .*, in a log of"):
+    with pytest.raises(DataError, match=r"^users: 0 can be trained on"):
         divide(once)
     with pytest.raises(DataError, match=r"^interactions.timestamp: no interaction has a time"):
         divide(LOG.without_times(log))

@@ -222,6 +222,6 @@ def test_data_without_any_use_is_refused(world: Dataset) -> None:
     with pytest.raises(DataError) as caught:
         split_for_training(world, configure(SignalConfig(use=("download",), affinity={"download": 1.0})), 0)
     assert str(caught.value) == (
-        "interactions.signal: no interaction with an item is a use (download); name the signals that are in "
-        "signals.use of the configuration."
+        "interactions.signal: no interaction with an item has one of the signals that mean use (download); name those "
+        "of the table in the configuration (signals.use)."
     )

@@ -36,8 +36,8 @@ def test_movietweetings_is_whole() -> None:
     dataset = load("movietweetings", path=FILMS)
     assert (len(dataset.users), len(dataset.items), len(dataset.events)) == (16_554, 10_506, 100_000)
     assert dataset.registered_at is not None
-    first, _ = dataset.events.spans(len(dataset.users))
-    assert dataset.registered_at.tolist() == first.tolist()
+    first = dataset.events.whole().group_by("user_ix").agg(pl.col("timestamp").min().dt.epoch("us")).sort("user_ix")
+    assert dataset.registered_at.tolist() == first["timestamp"].to_list()
 
 
 def write_retail(folder: Path) -> Path:

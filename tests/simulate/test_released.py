@@ -39,7 +39,6 @@ def test_it_reads_back(spaces: dict[str, PaperData]) -> None:
     for name, data in spaces.items():
         d = DIMENSIONS[name]
         assert data.simulated
-        assert data.notes == ()
         assert data.item_vectors.shape == (200, d)
         for part, n in PARTS.items():
             users = getattr(data, part)

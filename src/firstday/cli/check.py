@@ -98,7 +98,7 @@ def _print_json(checked: Check) -> None:
             "summary": {
                 SUMMARY_NAMES.get(name, name): n for name, n in counts.items() if name not in ("first", "last")
             },
-            "outlook": {} if outlook is None else outlook.to_json(),
+            "outlook": {} if outlook is None else vars(outlook),
         }
     )
 

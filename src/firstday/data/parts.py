@@ -21,8 +21,8 @@ from firstday.data.dataset import Dataset, Group
 from firstday.data.events import EVENT_TYPES, SORT_ORDER, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
-from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions, unite_ids
-from firstday.data.load import add_users, assemble_catalogue, find_ids_of, find_known
+from firstday.data.interactions import Known, find_ids, judge_interactions, read_interactions, unite_ids
+from firstday.data.load import add_users, assemble_catalogue, find_known
 from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users
 from firstday.tables import zstd
 from firstday.tables.faults import Findings, show_examples
@@ -37,8 +37,8 @@ from firstday.tables.table_checks import (
 
 MENTIONS = "friends: who is named"
 """Rows of `friends` partitioned by `friend_id`, so that the part of the named user can look it up."""
-OWN = ("name", "users", "groups", "ages", "registered_at", "friends", "friend_ids", "assignments")
-"""Fields that belong to a part's users, in addition to rows and vectors; other fields are shared with the whole."""
+SHARED = ("items", "entities", "titles", "added_at")
+"""Fields that a part shares with the whole, in addition to item vectors; the others belong to its users."""
 NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
 """Tables partitioned by user; the others belong to the whole."""
@@ -136,21 +136,18 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     named: dict[str, pl.Series] = {}
     home = "users" if "users" in whole.tables else "interactions"
     if interactions is not None and home == "interactions":
-        known = whole.known if whole.drop else None  # only kept rows contribute users
-        named["users"] = find_ids(interactions, known)["users"]
+        kept = Known(signals=whole.known.signals) if whole.drop else None
+        named["users"] = find_ids(interactions, kept)["users"]
     elif home not in whole.unreadable:
         named["users"] = pl.Series([], dtype=pl.String)
     own = {name: table for name, table in raw.items() if name != MENTIONS}
     frames = check_frames(own, named, findings, are_all=False)
-    first_users = known_ids(frames, "users")
     if MENTIONS in raw:
         check_named_users("friends", raw[MENTIONS], "friend_id", frames, findings)
     share_id_types(frames)
-    users = find_ids_of(frames, "users")
-    known = replace(whole.known, users=users)
-    found: Interactions | None = Interactions(Events.empty(known.pairs))
-    if interactions is not None:
-        found = read_interactions(interactions, known, findings, whole.now)
+    users = known_ids(frames, "users")
+    known = replace(whole.known, users=None if users is None else Ids.of(users))
+    found = read_interactions(interactions, known, findings, whole.now)
     if catalogue is not None and catalogue.precomputed is not None:
         vectors = frames.setdefault("embeddings/users", NO_VECTORS)
         if "vector" in vectors.columns:
@@ -158,7 +155,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     dataset = None
     if found is not None and findings.are_usable and users is not None and catalogue is not None:
         dataset = add_users("part", catalogue, frames, found, findings, are_all=False)
-    return Part(dataset, findings, None if first_users is None else first_users.head(3))
+    return Part(dataset, findings, None if users is None else users.head(3))
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
@@ -177,11 +174,9 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
 
 def pack(part: Dataset) -> bytes:
     """Serialise what belongs to a part's users, without what it shares with the whole."""
-    own = {name: getattr(part, name) for name in OWN}
-    own["events"] = replace(part.events, rows=UserRows((part.events.rows.whole(),)))
-    own["impressions"] = part.impressions and UserRows((part.impressions.whole(),))
-    vectors = None if part.precomputed is None else part.precomputed.user_vectors
-    return zstd.compress(pickle.dumps((own, vectors), protocol=5), level=1)
+    own = {name: value for name, value in vars(part).items() if name not in SHARED}
+    own["precomputed"] = part.precomputed and part.precomputed.user_vectors
+    return zstd.compress(pickle.dumps(own, protocol=5), level=1)
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
@@ -189,9 +184,9 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
 
     The content is unpickled: pass only output of `pack` from this run.
     """
-    own, vectors = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
-    precomputed = catalogue.precomputed and replace(catalogue.precomputed, user_vectors=vectors)
-    return replace(catalogue, **own, precomputed=precomputed)
+    own = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
+    own["precomputed"] = catalogue.precomputed and replace(catalogue.precomputed, user_vectors=own["precomputed"])
+    return replace(catalogue, **own)
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
@@ -224,12 +219,12 @@ def join_users(
     friends outside them are dropped.
     """
     tables: dict[str, list[pl.DataFrame]] = {}
-    waiting: list[tuple[Ids, Events, UserRows | None]] = []
+    waiting: list[tuple[Ids, UserRows, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
         for part in filter(lambda part: len(part.users), parts):
             path = Path(folder) / f"{len(waiting):06}.parquet"  # spooled: the order of users is known last
             part.events.rows.whole().write_parquet(path, compression="lz4")
-            waiting.append((part.users, replace(part.events, rows=UserRows((path,))), part.impressions))
+            waiting.append((part.users, UserRows((pl.scan_parquet(path, glob=False),)), part.impressions))
             for table, frame in _write_frames(part).items():
                 tables.setdefault(table, []).append(frame)
         if not waiting:
@@ -238,16 +233,16 @@ def join_users(
         share_id_types(frames)
         users = Ids.of(frames["users"]["user_id"].sort())
         writers = [RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES)]
-        for ids, events, shown in waiting:
+        for ids, *of_part in waiting:
             place = users.lookup(ids.values)
-            for writer, rows in zip(writers, (events.rows, shown), strict=True):
+            for writer, rows in zip(writers, of_part, strict=True):
                 for frame in renumber_users(() if rows is None else rows.frames(), place):
                     writer.add(frame)
-        joined = Events.of_rows(waiting[0][1].pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
+        joined = Events.of_rows(part.events.pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
     impressions = writers[1].finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
     if "friends" in frames:
         are_all = are_all or bool((users.lookup(frames["friends"]["friend_id"]) >= 0).all())
-    return add_users(name, catalogue, frames, Interactions(joined, impressions), Findings(), are_all=are_all)
+    return add_users(name, catalogue, frames, (joined, impressions), Findings(), are_all=are_all)
 
 
 def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:

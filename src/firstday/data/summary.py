@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from operator import add, or_
 from typing import Any
@@ -15,7 +16,6 @@ import polars as pl
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import Log, find_log
-from firstday.tables.schema import DAY_US
 
 
 def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:
@@ -91,7 +91,9 @@ class Summary:
 def summarise(part: Dataset) -> Summary:
     """Count the contents of a dataset or a part."""
     counts: dict[str, Any] = part.summary()
-    first, last = part.events.spans(len(part.users))
+    span = pl.col("timestamp").max() - pl.col("timestamp").min()
+    of_user = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix").agg(span)
+    timed, one_day = of_user.select(pl.len(), one_day=(pl.col("timestamp") < timedelta(days=1)).sum()).collect().row(0)
     shown = (0, 0, 0)
     if part.impressions is not None:
         in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
@@ -105,8 +107,8 @@ def summarise(part: Dataset) -> Summary:
         without_vector=0 if precomputed is None else len(precomputed.items_without),
         ages=int(((nobody if part.ages is None else part.ages) >= 0).sum()),
         dated=int(((nobody if part.registered_at is None else part.registered_at) >= 0).sum()),
-        timed=int((first >= 0).sum()),
-        one_day=int(((first >= 0) & (last - first < DAY_US)).sum()),
+        timed=timed,
+        one_day=one_day,
         impressions=shown[0],
         lists=shown[1],
         shown_users=shown[2],

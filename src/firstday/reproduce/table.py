@@ -186,7 +186,7 @@ def reproduce_table(
             seed=seed,
             n_warm=len(data.train),
             fit_seconds=perf_counter() - began,
-            notes=(*((SIMULATED,) if data.simulated else ()), *data.notes),
+            notes=(SIMULATED,) if data.simulated else (),
             progress=clock.progress,
         )
         runs.append(replace(run, did_nothing=counts.sum(axis=1) == 0))
