@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -102,14 +102,6 @@ def test_good_tables_as_json(five_users: Tables, write: Write, tmp_path: Path) -
     assert outlook["training"] == {**counts, "refusal": TOO_FEW}
 
 
-def test_tables_without_any_time_are_summed_up_too(five_users: Tables, write: Write) -> None:
-    bare = {"interactions": five_users["interactions"].select("user_id", "item_id").drop_nulls()}
-    done = runner.invoke(app, [str(write(bare))])
-    assert done.exit_code == 2
-    assert "protocol sampled" in done.stdout
-    assert "No faults, but training would refuse the tables: interactions: 0 of 4 users" in done.stdout
-
-
 def test_faults_are_raised_or_told_in_json(five_users: Tables, write: Write) -> None:
     five_users["users"] = five_users["users"].with_columns(age=pl.lit(200))
     fault = (
@@ -167,26 +159,6 @@ def service(n_busy: int, n_light: int, at: datetime | None = None) -> Tables:
 
 def last_line(output: str) -> str:
     return output.strip().splitlines()[-1]
-
-
-def test_five_usable_users_of_202_are_refused_with_what_to_do(write: Write) -> None:
-    done = runner.invoke(app, [str(write(service(5, 197)))])
-    assert done.exit_code == 2
-    assert last_line(done.stdout) == (
-        "No faults, but training would refuse the tables: interactions: 5 of 202 users have at least 20 used items, "
-        "too few to train on; bring more data or lower sampled.min_items in the configuration."
-    )
-
-
-def test_rows_in_the_future_leave_nothing_to_learn_from(write: Write) -> None:
-    later = datetime.now(UTC) + timedelta(days=400)
-    done = runner.invoke(app, [str(write(service(50, 0, later)))])
-    assert done.exit_code == 2
-    assert "1,000 of 1,000 rows are in the future" in done.stdout
-    assert last_line(done.stdout) == (
-        "No faults, but training would refuse the tables: interactions: no row is left to learn from (rows in the "
-        "future are left out); bring interactions of the past, or correct the clock that wrote them."
-    )
 
 
 def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_judged(write: Write) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.config import parse_config
 from firstday.data.load import load
 from firstday.errors import DataError
 from tests.data.same import assert_equal
@@ -194,13 +193,6 @@ def test_own_vectors_are_placed_by_index(five_users: Tables, vectors: Tables, wr
         assert brought.item_vectors.dtype == brought.user_vectors.dtype == np.float32
         assert brought.item_vectors.tolist() == [[1, 0], [2, 0], [3, 0], [4, 0]]
         np.testing.assert_array_equal(brought.user_vectors, [[1, 2], [3, 4]] + [[np.nan, np.nan]] * 3)
-
-
-def test_signals_named_in_the_configuration_are_known(five_users: Tables, write: Write) -> None:
-    interactions = five_users["interactions"].with_columns(signal=pl.lit("tap"))
-    config = parse_config({"signals": {"affinity": {"tap": 1.0}, "use": ["tap"]}})
-    dataset = load(write({**five_users, "interactions": interactions}), config=config)
-    assert dataset.events.whole()["signal"].unique().to_list() == ["tap"]
 
 
 def test_items_without_a_vector_are_counted_and_named(five_users: Tables, vectors: Tables, write: Write) -> None:

@@ -7,9 +7,7 @@ import pytest
 
 from firstday.data.load import load
 from firstday.data.sources import movielens
-from firstday.data.sources.published import read_files
 from firstday.errors import DataError
-from tests.data.same import assert_equal
 
 FILMS = [
     ("1", "Toy Story (1995)", ["Animation", "Children's", "Comedy"]),
@@ -126,27 +124,6 @@ def test_the_fetched_data_is_whole(fetched: Path, monkeypatch: pytest.MonkeyPatc
     assert (dataset.ages.min(), dataset.ages.max()) == (7, 73)
     assert (dataset.groups["zip_digit"].codes < 0).sum() == 18
     assert dataset.events.whole()["timestamp"].min() == datetime(1997, 9, 20, 3, 5, 10, tzinfo=UTC)
-
-
-@pytest.mark.slow
-def test_the_same_data_in_the_layout_of_grouplens_gives_the_same_dataset(
-    fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FIRSTDAY_CACHE", str(fetched))
-    files = read_files(fetched / "movielens-100k.whl", "ml-100k", movielens.RECBOLE_FILES)
-    rows = {
-        end: [line.split("\t") for line in files[f"ml-100k.{end}"].decode().splitlines()[1:]]
-        for end in ("inter", "item", "user")
-    }
-    (tmp_path / "u.data").write_text("".join("\t".join(row) + "\n" for row in rows["inter"]))
-    (tmp_path / "u.user").write_text("".join("|".join(row) + "\n" for row in rows["user"]))
-    films = ""
-    for item_id, title, year, genres in rows["item"]:
-        named = "unknown" if title == "unkonwn" else f"{title} ({year})"
-        flags = "|".join("1" if genre in genres.split() else "0" for genre in movielens.GENRES)
-        films += f"{item_id}|{named}|01-Jan-{year}|||{flags}\n"
-    (tmp_path / "u.item").write_bytes(films.encode("latin-1"))
-    assert_equal(load("movielens-100k"), load("movielens-100k", path=tmp_path))
 
 
 @pytest.mark.slow

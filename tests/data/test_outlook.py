@@ -84,7 +84,7 @@ def test_evaluation_may_be_refused_where_training_is_not() -> None:
     histories = make_histories(np.linspace(0, 5, 60), n_days=50 + 1e-9)
     outlook = foresee(histories, Config())
     assert not outlook.refusal
-    assert outlook.evaluation["refusal"].startswith("users: nobody who registered after")
+    assert outlook.evaluation["refusal"].startswith("users: nobody registered after")
     assert outlook.sentences[-1] == f"Evaluation would be refused: {outlook.evaluation['refusal']}"
     assert outlook.evaluation["interval_points"] is None
 

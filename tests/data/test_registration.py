@@ -32,20 +32,6 @@ def divide(dataset: Dataset, config: Config | None = None, *, seed: int = 0) -> 
     return split_for_training(dataset, config or settings(), seed)
 
 
-def test_who_is_what() -> None:
-    log = make_log()
-    split = divide(log)
-    at, first, last = log.registered_at, log.events.first, log.events.last
-    assert at is not None
-    assert first is not None
-    assert last is not None
-    validation = at[split.validation.users]
-    assert ((validation >= first) & (validation + 5 * DAY <= last + 1)).all()
-    assert (split.validation.truth.lengths() > 0).all()
-    assert not len(split.cold)
-    assert split.protocol == "registration"
-
-
 def test_few_validation_users_are_in_folds_and_warm_too() -> None:
     split = divide(make_log())
     assert sorted(np.concatenate(split.folds).tolist()) == list(range(len(split.validation)))
@@ -56,37 +42,6 @@ def test_few_validation_users_are_in_folds_and_warm_too() -> None:
         assert fold.validation.users.tolist() == split.validation.users[rows].tolist()
         assert not set(fold.validation.users) & set(fold.warm)
         assert not fold.folds
-
-
-def test_warm_actions_end_with_the_log() -> None:
-    log = make_log()
-    split = divide(log)
-    rows = log.events.whole()
-    for pair, matrix in split.warm_actions.items():
-        mine = rows.filter(LOG.pair(*pair))
-        for row, user in enumerate(split.warm):
-            did = mine.filter(LOG.user(user)).group_by("target_ix").agg(LOG.weight).sort("target_ix")
-            assert matrix.row(row).tolist() == did["target_ix"].to_list()
-            assert matrix.row_weights(row).tolist() == did["weight"].to_list()
-
-
-def test_day_one_is_24_hours_and_truth_the_rest_of_the_window() -> None:
-    log = make_log()
-    cohort = divide(log).validation
-    assert log.registered_at is not None
-    rows = log.events.whole()
-    for row, user in enumerate(cohort.users):
-        at = int(log.registered_at[user])
-        mine = rows.filter(LOG.user(user))
-        day = mine.filter(LOG.between(at - HOUR, at + DAY))
-        for (signal, entity), matrix in cohort.day_one.items():
-            assert matrix.row(row).tolist() == LOG.targets(day.filter(LOG.pair(signal, entity)))
-        used = LOG.targets(day.filter(LOG.is_use()))
-        later = LOG.targets(mine.filter(LOG.between(at + DAY, at + 5 * DAY) & LOG.is_use()))
-        assert cohort.truth.row(row).tolist() == sorted(set(later) - set(used))
-        assert cohort.day_one_size[row] == len(used)
-        assert cohort.day_end_us is not None
-        assert cohort.day_end_us[row] == at + DAY
 
 
 def test_items_that_did_not_exist_in_a_users_time_are_unborn() -> None:
@@ -104,26 +59,6 @@ def test_items_that_did_not_exist_in_a_users_time_are_unborn() -> None:
     is_unborn = [59 in cohort.unborn.row(row).tolist() for row in range(len(cohort))]
     assert is_unborn == (ends <= first).tolist()
     assert 0 < sum(is_unborn) < len(cohort)
-
-
-def test_a_warm_day_one_is_the_one_in_the_log_or_a_drawn_one() -> None:
-    log = make_log()
-    split = divide(log)
-    assert log.registered_at is not None
-    assert len(split.warm_day_one) == 1
-    known = log.registered_at[split.warm] >= log.events.first
-    assert 0 < known.sum() < len(known)
-    rows = log.events.whole()
-    stream, day = ("stream", "item"), split.warm_day_one[0]
-    for row, user in enumerate(split.warm):
-        at = int(log.registered_at[user])
-        if known[row]:
-            mine = rows.filter(LOG.user(user) & LOG.between(at - HOUR, at + DAY) & LOG.pair(*stream))
-            assert day[stream].row(row).tolist() == LOG.targets(mine)
-        else:
-            assert set(day[stream].row(row)) <= set(split.warm_actions[stream].row(row))
-    (note,) = [note for note in split.notes if "is not in the log" in note]
-    assert note.startswith(f"day one of {int((~known).sum()):,} of {len(known):,} warm users is not in the log")
 
 
 def test_calendar_days_end_at_midnight_in_the_users_zone() -> None:
@@ -154,7 +89,6 @@ def test_calendar_days_end_at_midnight_in_the_users_zone() -> None:
     [
         ({"time_zone_column": "tz"}, "registration.time_zone_column: 'tz' is not a group column of users"),
         ({"time_zone": "Mars/Olympus"}, "registration.time_zone: 'Mars/Olympus' is not a time zone"),
-        ({"cut_off": "2030-01-01T00:00:00Z"}, "registration.cut_off: is 2030-01-01T00:00:00Z, where the log spans"),
     ],
 )
 def test_settings_that_do_not_fit(settings_: dict[str, object], sentence: str) -> None:
@@ -180,23 +114,6 @@ def test_without_registration_the_first_interaction_is_it() -> None:
         note.startswith(f"users.registered_at: {unknown.sum():,} of {len(unknown):,} users have none")
         and f"{n_nothing:,} have neither" in note
         for note in split.notes
-    )
-
-
-def test_before_registration_an_hour_counts_and_more_does_not() -> None:
-    log = make_log()
-    assert log.registered_at is not None
-    user = int(divide(log).validation.users[0])
-    at = int(log.registered_at[user])
-    moved = LOG.add(log, [(user, at - HOUR // 2, 58), (user, at - 2 * HOUR, 59)])
-    cohort = divide(moved).validation
-    row = cohort.users.tolist().index(user)
-    day = cohort.day_one["stream", "item"].row(row).tolist()
-    assert 58 in day
-    assert 59 not in day
-    total = len(moved.events)
-    assert f"interactions: 1 of {total:,} rows have no time, or are more than 1 h before" in " ".join(
-        divide(moved).notes
     )
 
 

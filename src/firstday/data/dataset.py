@@ -165,12 +165,12 @@ class Dataset:
 
     def summary(self) -> dict[str, int | dict[str, int]]:
         """Return the numbers of users, items, interactions, pairs, entities, groups and friends."""
-        per_pair = sorted((pair, int(n)) for pair, n in zip(self.events.pairs, self.events.counts, strict=True) if n)
+        per_pair = sorted(zip(self.events.pairs, self.events.counts.tolist(), strict=True))
         return {
             "users": len(self.users),
             "items": len(self.items),
             "interactions": len(self.events),
-            "pairs": {f"{signal} x {entity}": n for (signal, entity), n in per_pair},
+            "pairs": {f"{signal} x {entity}": n for (signal, entity), n in per_pair if n},
             "entities": {name: len(entity.ids) for name, entity in sorted(self.entities.items())},
             "groups": {name: len(group.values) for name, group in sorted(self.groups.items())},
             "friends": 0 if self.friends is None else self.friends.n_entries,

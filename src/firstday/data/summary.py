@@ -15,6 +15,7 @@ import polars as pl
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.histories import Log, find_log
 
 
@@ -88,30 +89,31 @@ class Summary:
         return find_log(config, is_dated=bool(self.dated), first=self.first, last=self.last)
 
 
+def _count_known(values: np.ndarray | None) -> int:
+    """Count values that are not -1."""
+    return 0 if values is None else int((values >= 0).sum())
+
+
 def summarise(part: Dataset) -> Summary:
     """Count the contents of a dataset or a part."""
     counts: dict[str, Any] = part.summary()
     span = pl.col("timestamp").max() - pl.col("timestamp").min()
     of_user = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix").agg(span)
     timed, one_day = of_user.select(pl.len(), one_day=(pl.col("timestamp") < timedelta(days=1)).sum()).collect().row(0)
-    shown = (0, 0, 0)
-    if part.impressions is not None:
-        in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
-        counted = part.impressions.lazy().select(pl.len(), lists=in_list.n_unique(), users=pl.col("user_ix").n_unique())
-        shown = counted.collect().row(0)
-    nobody, precomputed = np.zeros(0), part.precomputed
+    in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
+    shown = pl.LazyFrame(schema=IMPRESSION_TYPES) if part.impressions is None else part.impressions.lazy()
+    shown = shown.select(impressions=pl.len(), lists=in_list.n_unique(), shown_users=pl.col("user_ix").n_unique())
+    vectors = np.zeros((0, 0)) if part.precomputed is None else part.precomputed.item_vectors
     return Summary(
         **{name: counts[name] for name in ("users", "interactions", "friends", "items", "entities", "groups")},
         pairs=Counter(counts["pairs"]),
-        dimensions=0 if precomputed is None else precomputed.item_vectors.shape[1],
-        without_vector=0 if precomputed is None else len(precomputed.items_without),
-        ages=int(((nobody if part.ages is None else part.ages) >= 0).sum()),
-        dated=int(((nobody if part.registered_at is None else part.registered_at) >= 0).sum()),
+        **shown.collect().row(0, named=True),
+        dimensions=vectors.shape[1],
+        without_vector=int(np.isnan(vectors).any(axis=1).sum()),
+        ages=_count_known(part.ages),
+        dated=_count_known(part.registered_at),
         timed=timed,
         one_day=one_day,
-        impressions=shown[0],
-        lists=shown[1],
-        shown_users=shown[2],
         experiments=Counter([] if part.assignments is None else part.assignments["experiment"]),
         first=part.events.first,
         last=part.events.last,

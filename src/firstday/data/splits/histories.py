@@ -41,10 +41,9 @@ def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | N
     The protocol ``auto`` means `registration` if any user's registration is known and interactions have times. `first`
     and `last` are the times of the earliest and latest interaction, in microseconds since 1970 UTC; None without times.
     """
-    has_times = first is not None and last is not None
-    if config.protocol == "sampled" or (config.protocol == "auto" and not (is_dated and has_times)):
+    if config.protocol == "sampled" or (config.protocol == "auto" and (first is None or not is_dated)):
         return None
-    return Log(first, last + 1) if first is not None and last is not None else Log(0, 0)
+    return Log(0, 0) if first is None or last is None else Log(first, last + 1)
 
 
 @dataclass(frozen=True, eq=False)

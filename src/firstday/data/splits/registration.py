@@ -127,8 +127,8 @@ def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window
     )
     if n_unlogged := int((histories.registered_us[roles.warm] < histories.log.start).sum()):
         yield (
-            f"day one of {count_of(n_unlogged, len(roles.warm), 'warm users')} is not in the log, which begins {start}; "
-            "it was drawn from all their items."
+            f"day one of {count_of(n_unlogged, len(roles.warm), 'warm users')} is not in the log, which begins "
+            f"{start}; it was drawn from all their items."
         )
     n_dated = 0 if dataset.registered_at is None else int((dataset.registered_at >= 0).sum())
     if n_dated < len(histories):
