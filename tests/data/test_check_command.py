@@ -47,7 +47,6 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
         "Note: interactions.device: ignored (not a column of interactions).",
         "What training would make of it (protocol registration):",
         "- 2 of 5 users used an item.",
-        "- Not warm: 2 without an item; 1 with neither a registration nor an interaction with a time.",
     ):
         assert expected in lines
     assert lines[-1] == f"No faults, but training would refuse the tables: {TOO_FEW}"

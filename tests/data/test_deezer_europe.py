@@ -38,20 +38,6 @@ def test_the_zip_becomes_a_dataset() -> None:
     np.testing.assert_array_equal(forth, back[:, np.lexsort(back[::-1])])
 
 
-@needs_copy
-def test_the_unpacked_folder_gives_the_same(tmp_path: Path) -> None:
-    with zipfile.ZipFile(COPY) as archive:
-        archive.extractall(tmp_path)
-    one = load("deezer-europe", path=COPY)
-    for place in (tmp_path, tmp_path / "deezer_europe"):
-        assert_equal(load("deezer-europe", path=place), one)
-    (tmp_path / "deezer_europe" / "deezer_europe_edges.csv").unlink()
-    with pytest.raises(DataError) as caught:
-        load("deezer-europe", path=tmp_path)
-    (sentence,) = caught.value.faults
-    assert sentence.startswith(f"{tmp_path}: cannot be read as deezer-europe (")
-
-
 def a_copy(folder: Path, likes: str = '{"0": [1, 2], "1": []}', edges: str = "node_1,node_2\n0,1\n") -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "deezer_europe_features.json").write_text(likes)
@@ -67,6 +53,17 @@ def fault(path: Path | None) -> str:
     return caught.value.faults[0]
 
 
+def test_zip_and_folders_give_the_same(tmp_path: Path) -> None:
+    folder = a_copy(tmp_path / "deezer_europe")
+    with zipfile.ZipFile(tmp_path / "copy.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"deezer_europe/{file.name}")
+    dataset = load("deezer-europe", path=folder)
+    assert (len(dataset.users), len(dataset.items), len(dataset.events)) == (2, 2, 2)
+    for place in (tmp_path, tmp_path / "copy.zip"):
+        assert_equal(load("deezer-europe", path=place), dataset)
+
+
 @pytest.mark.parametrize(
     ("likes", "edges"),
     [
@@ -79,8 +76,6 @@ def fault(path: Path | None) -> str:
     ],
 )
 def test_damaged_files_give_one_sentence(likes: str, edges: str, tmp_path: Path) -> None:
-    dataset = load("deezer-europe", path=a_copy(tmp_path))
-    assert (len(dataset.users), len(dataset.items), len(dataset.events)) == (2, 2, 2)
     said = fault(a_copy(tmp_path, likes, edges))
     assert said.startswith(f"{tmp_path}: cannot be read as deezer-europe (")
     assert said.endswith("); give the published file, or the folder of its contents (--path).")

@@ -107,6 +107,7 @@ BREAKS: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
     "unknown user": ("interactions", lambda f: f.with_columns(user_id=pl.lit("u9"))),
     "unknown item": ("interactions", lambda f: f.with_columns(item_id=pl.lit("i9"), entity=None, entity_id=None)),
     "unknown friend": ("friends", lambda f: f.with_columns(friend_id=pl.lit("u9"))),
+    "friends that are no ids": ("friends", lambda f: f.with_columns(friend_id=pl.lit(value=True))),
     "empty friend": ("friends", lambda f: f.with_columns(friend_id=pl.lit(None, pl.String))),
     "repeated user": ("users", lambda f: pl.concat([f, f.slice(1, 2)])),
     "age": ("users", lambda f: f.with_columns(age=pl.lit(130))),
@@ -184,12 +185,6 @@ def test_items_without_a_vector_are_told_of_parts_too(five_users: Tables, vector
         assert (part.dataset is None) == (n_vectors == 0)
         if part.dataset is not None:
             assert summarise(part.dataset).without_vector == 4 - n_vectors
-
-
-def test_friends_that_are_no_ids_are_told(five_users: Tables) -> None:
-    five_users["friends"] = five_users["friends"].with_columns(friend_id=pl.lit(value=True))
-    _, findings = read_in_parts(five_users, 2)
-    assert set(findings.faults) == set(check_tables(five_users).faults)
 
 
 def test_what_a_part_reports_is_small() -> None:

@@ -71,20 +71,19 @@ def check_tables(
     Raises DataError if the folder or built-in dataset does not exist, or its local copy is unusable.
     """
     findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
-    if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
-        name, raw = str(tables), _built_in(str(tables), path, findings)
+    if isinstance(tables, str) and tables in BUILT_IN:
+        name, raw = tables, _built_in(tables, path, findings)
     else:
         names = f"{', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}"
         if path is not None:
-            raise DataError(f"{tables}: a path is given beside a folder of tables; it is only for {names}.")
+            raise DataError(f"{tables}: a path goes with a built-in name only ({names}); leave it out.")
         name, raw = open_tables(tables, findings, f"a folder of tables, or a built-in name: {names}")
     dataset = None
     try:
         check_presence(raw, findings, are_frames=are_frames)
         dataset = _read(name, raw, (config or Config()).signals, findings)
     except DataError as error:  # a damaged file
-        for sentence in error.faults:
-            findings.fault(sentence)
+        findings.fault(*error.faults)
     findings.settle(drop_bad_rows)
     if dataset is None or findings.faults:
         return None, findings

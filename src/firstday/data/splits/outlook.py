@@ -79,14 +79,12 @@ def foresee(histories: Histories, config: Config) -> Outlook:
         evaluation["refusal"] = str(error)
     if not evaluation["refusal"]:
         evaluation |= {"cold": n_cold, "interval_points": round(NORMAL * USER_DEVIATION / n_cold**0.5, 1)}
-    sentences = tuple(_describe(histories, config, training, evaluation, when)) if histories.counts["uses"] else ()
+    sentences = tuple(_describe(config, training, evaluation, when)) if histories.counts["uses"] else ()
     return Outlook("sampled" if histories.log is None else "registration", training, evaluation, sentences)
 
 
-def _describe(
-    histories: Histories, config: Config, training: Mapping[str, Any], evaluation: Mapping[str, Any], when: str
-) -> Iterator[str]:
-    """Describe who would be warm, who is excluded, and on whom an evaluation reports."""
+def _describe(config: Config, training: Mapping[str, Any], evaluation: Mapping[str, Any], when: str) -> Iterator[str]:
+    """Describe who would be warm, and on whom an evaluation reports."""
     use = ""
     if not training["refusal"]:
         n_segments = config.segments.resolve(training["learners"])
@@ -96,14 +94,6 @@ def _describe(
             f"{training['validation']:,} {how}"
         )
     yield f"{count_of(training['used'], training['users'], 'users')} used an item{use}."
-    n_undated = int((histories.registered_us < 0).sum()) if histories.log else 0
-    others = (
-        (training["users"] - training["used"] - n_undated, "without an item"),
-        (n_undated, "with neither a registration nor an interaction with a time"),
-        (int(((histories.n_used > 0) & ~histories.has_vector).sum()), "with items but no precomputed vector"),
-    )
-    if any(n for n, _ in others):
-        yield f"Not warm: {'; '.join(f'{n:,} {which}' for n, which in others if n)}."
     if evaluation["refusal"]:
         if evaluation["refusal"] != training["refusal"]:
             yield f"Evaluation would be refused: {evaluation['refusal']}"
