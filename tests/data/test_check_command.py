@@ -62,10 +62,6 @@ def test_of_few_bad_rows_it_is_said_how_to_leave_them_out(five_users: Tables, wr
     assert isinstance(error, DataError)
     assert error.hint == "interactions: 5 of 700 rows (0.714%): --drop-bad-rows 1% leaves them out."
     assert isinstance(runner.invoke(app, [str(folder), "--drop-bad-rows", "1%"]).exception, SystemExit)  # too few users
-    worse = bad.with_columns(timestamp=pl.when(pl.col("index") < 9).then(pl.lit("late")).otherwise("timestamp"))
-    error = runner.invoke(app, [str(write({**five_users, "interactions": worse.drop("index")}))]).exception
-    assert isinstance(error, DataError)
-    assert error.hint == ""
 
 
 def test_impressions_and_experiments_are_summed_up(five_users: Tables, write: Write) -> None:

@@ -138,7 +138,7 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
         findings.fault(f"{sentence}, or entity and entity_id." if sentence.endswith("add it") else f"{sentence}.")
     for column, counterpart in (("entity", "entity_id"), ("entity_id", "entity")):
         if column in targets and counterpart not in targets:
-            findings.fault(f"interactions.{counterpart}: the column is missing beside {column}; add it.")
+            findings.fault(f"interactions.{counterpart}: the column is missing, and {column} needs it; add it.")
     has_targets = bool(targets) and targets <= set(rows.columns) and ("entity" in targets) == ("entity_id" in targets)
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
     rows = known.index(rows.with_columns(absent))
