@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, DataError
 from tests.data.same import assert_same
-from tests.timed import DAY, HOUR, LOG, make_log
+from tests.timed import DAY, LOG, make_log
 
 
 def settings(**registration: object) -> Config:
@@ -63,25 +64,17 @@ def test_items_that_did_not_exist_in_a_users_time_are_unborn() -> None:
 
 def test_calendar_days_end_at_midnight_in_the_users_zone() -> None:
     log = make_log()
-    zones = ("America/New_York", "Asia/Tokyo")
+    zones = ("America/New_York", "Asia/Tokyo", "Europe/Paris")
     codes = np.arange(len(log.users), dtype=np.int32) % 3 - 1  # -1: the default zone
-    log = replace(log, groups={"zone": Group(zones, codes)})
-    config = settings(day_one="calendar-day", time_zone="Europe/Paris", time_zone_column="zone")
-    cohort = divide(log, config).validation
+    log = replace(log, groups={"zone": Group(zones[:2], codes)})
+    cohort = divide(log, settings(day_one="calendar-day", time_zone=zones[2], time_zone_column="zone")).validation
     assert log.registered_at is not None
-    rows = log.events.whole()
-    hours = {-1: 2, 0: -4, 1: 9}  # May: daylight saving time in two of the three
-    lengths = set()
-    for row, user in enumerate(cohort.users):
-        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(log.registered_at[user]))
-        local = at + timedelta(hours=hours[int(codes[user])])
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        end = int(log.registered_at[user]) + int((midnight - local).total_seconds() * 1e6)
-        start = int(log.registered_at[user]) - HOUR
-        day = rows.filter(LOG.user(user) & LOG.between(start, end) & LOG.pair("stream", "item"))
-        assert cohort.day_one["stream", "item"].row(row).tolist() == LOG.targets(day)
-        lengths.add(end - start)
-    assert len(lengths) > 3
+    ends = []
+    for user in cohort.users:
+        local = datetime.fromtimestamp(log.registered_at[user] / 1e6, ZoneInfo(zones[codes[user]]))
+        ends.append(datetime.combine(local.date() + timedelta(days=1), time(), local.tzinfo).timestamp() * 1e6)
+    assert cohort.day_end_us is not None
+    assert cohort.day_end_us.tolist() == ends
 
 
 @pytest.mark.parametrize(
@@ -101,20 +94,13 @@ def test_without_registration_the_first_interaction_is_it() -> None:
     log = make_log()
     assert log.registered_at is not None
     unknown = np.arange(len(log.users)) % 4 == 0
-    first = np.full(len(log.users), -1, dtype=np.int64)
-    for user, at in log.events.whole().sort("timestamp", descending=True).select("user_ix", "timestamp").rows():
-        first[user] = int(at.timestamp() * 1e6)
-    at = np.where(unknown, -1, log.registered_at)
+    first = log.events.first_moments("user_ix", len(log.users), -1)
     expected = divide(replace(log, registered_at=np.where(unknown, first, log.registered_at)))
-    split = divide(replace(log, registered_at=at))
+    split = divide(replace(log, registered_at=np.where(unknown, -1, log.registered_at)))
     assert split.warm.tolist() == expected.warm.tolist()
     assert split.validation.users.tolist() == expected.validation.users.tolist()
-    n_nothing = int((unknown & (first < 0)).sum())
-    assert any(
-        note.startswith(f"users.registered_at: {unknown.sum():,} of {len(unknown):,} users have none")
-        and f"{n_nothing:,} have neither" in note
-        for note in split.notes
-    )
+    counts = f"{unknown.sum()} of {len(unknown)} users have none", f"{(unknown & (first < 0)).sum()} have neither"
+    assert any(all(count in note for count in counts) for note in split.notes)
 
 
 def test_rows_without_a_time_are_left_out_and_counted() -> None:
