@@ -81,6 +81,7 @@ def test_calendar_days_end_at_midnight_in_the_users_zone() -> None:
     ("settings_", "sentence"),
     [
         ({"time_zone_column": "tz"}, "registration.time_zone_column: 'tz' is not a group column of users"),
+        ({"cut_off": "2030-01-01T00:00:00Z"}, "registration.cut_off: 2030-01-01T00:00:00Z is not in the log (2024-"),
         ({"time_zone": "Mars/Olympus"}, "registration.time_zone: 'Mars/Olympus' is not a time zone"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,15 +63,12 @@ def write_parts(folder: Path, rows: pl.DataFrame, ending: str, n_files: int) -> 
     for number, part in enumerate(rows.iter_slices(-(-rows.height // n_files))):
         if ending == "parquet":
             part.write_parquet(place / f"{number}.parquet")
-            continue
-        text = part.with_columns(pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv().encode()
-        if ending == "csv":
-            (place / f"{number}.csv").write_bytes(text)
         else:
-            (place / f"{number}.csv.gz").write_bytes(gzip.compress(text))
+            text = part.with_columns(pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            text.write_csv(place / f"{number}.csv")
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv", "csv.gz"])
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_many_files_batches_and_parts_are_one_table(
     folder: Path, tmp_path: Path, ending: str, request: pytest.FixtureRequest
 ) -> None:
@@ -109,16 +105,13 @@ def test_faults_are_counted_over_batches(folder: Path, tiny_parts: None) -> None
     )
     bad.drop("index").write_parquet(folder / "interactions.parquet")
     faults = check_tables(folder).faults
-    assert len(faults) == 3
-    assert faults[0].startswith(
-        "interactions.user_id: 3 of 5,000 rows are empty (first: interactions.parquet row 901);"
+    starts = (
+        "user_id: 3 of 5,000 rows are empty (first: interactions.parquet row 901);",
+        "signal: 1 of 5,000 rows have an unknown signal (first: 'tap', interactions.parquet row 2,001);",
+        "weight: 1,000 of 5,000 rows are negative (first: -1, interactions.parquet row 4,001);",
     )
-    assert faults[2].startswith(
-        "interactions.weight: 1,000 of 5,000 rows are negative (first: -1, interactions.parquet row 4,001);"
-    )
-    assert faults[1].startswith(
-        "interactions.signal: 1 of 5,000 rows have an unknown signal (first: 'tap', interactions.parquet row 2,001);"
-    )
+    for fault, start in zip(faults, starts, strict=True):
+        assert fault.startswith(f"interactions.{start}")
 
 
 def test_repeats_count_once(folder: Path, tiny_parts: None) -> None:

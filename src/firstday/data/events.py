@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,6 @@ import polars as pl
 
 from firstday.data.user_rows import NEVER, UserRows
 from firstday.display import readable
-from firstday.sparse import SparseRows, union_rows
 from firstday.tables.faults import Findings
 from firstday.tables.schema import DAY_US
 from firstday.tables.schema import ITEM as ITEM
@@ -131,10 +130,6 @@ class Events:
     def __len__(self) -> int:
         return int(self.counts.sum())
 
-    def present_pairs(self) -> tuple[Pair, ...]:
-        """Return the pairs that occur."""
-        return sort_pairs([pair for pair, n in zip(self.pairs, self.counts, strict=True) if n])
-
     def frames(self) -> Iterator[pl.DataFrame]:
         """Iterate over the partitions."""
         return self.rows.frames()
@@ -163,23 +158,3 @@ class Events:
         """Load all rows, with `signal` and `entity` by name; the inverse of `of`."""
         rows = self.rows.whole().join(_codes(self.pairs), on="pair", how="left", maintain_order="left")
         return rows.select("user_ix", "signal", "entity", "target_ix", "timestamp", "weight")
-
-    def collect(
-        self, n_users: int, n_targets: Mapping[str, int], windows: Sequence[Window | None]
-    ) -> list[dict[Pair, SparseRows]]:
-        """Sum each user's interactions in each window, in one pass over the partitions; None means all times.
-
-        Each dict has the summed weights of every pair that occurs anywhere, shape (n_users, n_targets); `n_targets`
-        gives the number of members per entity, including items.
-        """
-        found: list[dict[Pair, list[SparseRows]]] = [
-            {pair: [] for pair, n in zip(self.pairs, self.counts, strict=True) if n} for _ in windows
-        ]
-        for frame in self.frames():
-            for window, matrices in zip(windows, found, strict=True):
-                rows = frame if window is None else window.select(frame)
-                for pair, parts in matrices.items():
-                    cells = rows.filter(pl.col("pair") == self.pairs.index(pair))
-                    user, target, weight = (column.to_numpy() for column in cells["user_ix", "target_ix", "weight"])
-                    parts.append(SparseRows.from_pairs(user, target, weight, n_users, n_targets[pair[1]]))
-        return [{pair: union_rows(parts) for pair, parts in matrices.items()} for matrices in found]

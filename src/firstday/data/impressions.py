@@ -46,9 +46,6 @@ _IS_NEW = (
     .otherwise(pl.struct("user_ix", "item_ix", "timestamp").is_first_distinct() | ~HAS_TIME_OF_DAY)
 )
 """Mask of sorted rows that are not duplicates: a list shows an item once, and so does one moment without a list."""
-IN_THE_SAME_LIST = (
-    "repeat another impression (same user, list and item; without a list: same moment); each is counted once"
-)
 
 
 def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame:
@@ -72,7 +69,12 @@ def clean_impressions(rows: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     """Build the impressions of a partition from `WRITTEN_TYPES` rows, dropping duplicates."""
     shown = rows.filter("is_shown").drop("is_shown").sort(IMPRESSION_ORDER)
     distinct = shown.filter(_IS_NEW)
-    findings.note_rows("interactions", shown.height - distinct.height, shown.height, IN_THE_SAME_LIST)
+    findings.note_rows(
+        "interactions",
+        shown.height - distinct.height,
+        shown.height,
+        "repeat another impression (same user, list and item; without a list: same moment); each is counted once",
+    )
     uses = rows.remove("is_shown").group_by(ONE_PLACE)
     first_uses = uses.agg(used_at=pl.col("timestamp").min(), is_used=pl.lit(value=True))
     marked = distinct.join(first_uses, on=ONE_PLACE, how="left", maintain_order="left")

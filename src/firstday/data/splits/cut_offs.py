@@ -9,7 +9,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.splits.histories import Histories, write_moment
 from firstday.data.splits.roles import ENOUGH_VALIDATION, NO_ROW_LEFT, NO_TIMES
-from firstday.errors import DataError
+from firstday.errors import ConfigError, DataError
 from firstday.tables.schema import DAY_US
 
 TARGET_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
@@ -97,6 +97,8 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     ------
     DataError
         No interaction has a time, or no newcomer can be evaluated.
+    ConfigError
+        The configured cut-off is not in the log.
     """
     histories = choose_target_days(histories, config)
     log, target_days = histories.log, histories.target_days
@@ -104,6 +106,9 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     first, registered = _find_first(histories)
     if config.registration.cut_off is not None:
         first = int(config.registration.cut_off.timestamp() * 1_000_000)
+        if not log.start < first < log.end:
+            span = f"{write_moment(log.start)} to {write_moment(log.end)}"
+            raise ConfigError(f"registration.cut_off: {write_moment(first)} is not in the log ({span}); set it within.")
     registered = registered[registered >= first]
     if not len(registered):
         raise DataError(

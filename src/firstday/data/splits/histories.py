@@ -132,7 +132,8 @@ def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:
     codes = events.codes_of(ITEM, config.signals.use)
     registered_us = day_end_us = np.full(n_users, -1, dtype=np.int64)
     if log is not None:
-        registered_us = _find_registrations(part)
+        registered_us, dates = events.first_moments("user_ix", n_users, -1), part.registered_at
+        registered_us = registered_us if dates is None else np.where(dates < 0, registered_us, dates)
         day_end_us = _end_days(part, config.registration, registered_us)
     has_vector = np.ones(n_users, dtype=bool)
     if part.precomputed is not None:
@@ -159,13 +160,6 @@ def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:
             is_later = moment >= day_end_us[user]
             np.minimum.at(histories.returned_us, user[is_later], moment[is_later])
     return histories
-
-
-def _find_registrations(dataset: Dataset) -> np.ndarray:
-    """Return registration times from `users.registered_at`, or else the first interaction; see `Histories`."""
-    first = dataset.events.first_moments("user_ix", len(dataset.users), -1)
-    dates = dataset.registered_at
-    return first if dates is None else np.where(dates < 0, first, dates)
 
 
 def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered_us: np.ndarray) -> np.ndarray:

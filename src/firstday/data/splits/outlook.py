@@ -10,7 +10,7 @@ from firstday.config import Config
 from firstday.data.splits.cut_offs import choose_cut_offs, choose_target_days
 from firstday.data.splits.histories import LEAST_LEARNED, Histories, Protocol
 from firstday.data.splits.roles import assign_roles, refuse_too_few
-from firstday.errors import DataError, count_of
+from firstday.errors import ConfigError, DataError, count_of
 
 USER_DEVIATION = 22.0
 """Standard deviation of users' precision at 50, in percentage points.
@@ -75,7 +75,7 @@ def foresee(histories: Histories, config: Config) -> Outlook:
             refuse_too_few(roles, histories, config, with_cold=True)
             n_cold = len(roles.cold)
             when = f"report on {n_cold:,} cold users, drawn at random"
-    except DataError as error:
+    except (ConfigError, DataError) as error:
         evaluation["refusal"] = str(error)
     if not evaluation["refusal"]:
         evaluation |= {"cold": n_cold, "interval_points": round(NORMAL * USER_DEVIATION / n_cold**0.5, 1)}
