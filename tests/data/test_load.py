@@ -136,7 +136,7 @@ def test_names_go_to_what_items_and_collections_have(five_users: Tables, write: 
             "playlist": None,
         }
         assert [note for note in dataset.notes if note.startswith("names")] == [
-            "names: 3 of 5 ids are of nothing that items or collections have and were ignored; items have titles.",
+            "names: 3 of 5 ids are not in items or collections and were ignored; items have titles.",
         ]
     with pytest.raises(DataError, match=r"names\.name: the column is missing"):
         load(write({**five_users, "names": names.drop("name")}))

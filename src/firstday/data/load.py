@@ -282,7 +282,7 @@ def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: F
         texts = ids.join(of_entity, on="entity_id", how="left", maintain_order="left")["name"]
         n_known += texts.count()
         named[name] = replace(entity, names=tuple(texts.fill_null(""))) if texts.count() else entity
-    unknown = "are of nothing that items or collections have and were ignored; items have titles"
+    unknown = "are not in items or collections and were ignored; items have titles"
     findings.note_rows("names", rows.height - n_known, rows.height, unknown, noun="ids")
     return named
 
