@@ -34,7 +34,7 @@ WRITTEN_TYPES: dict[str, pl.DataType] = {
     "is_shown": pl.Boolean(),
 }
 """Columns while reading: impressions, and uses that carry a list's id."""
-USER_INDEX, ITEM_INDEX = "firstday: index of user_id", "firstday: index of item_id"
+USER_INDEX, TARGET_INDEX = "firstday: index of the user", "firstday: index of the item or entity member"
 """Index columns of interactions, -1 if unknown."""
 IMPRESSION_ORDER = ("user_ix", "timestamp", "list_id", "position", "item_ix", "propensity", "policy")
 """Sort key of the rows in a partition; makes the result independent of input order."""
@@ -51,16 +51,16 @@ _IS_NEW = (
 def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame:
     """Select impressions, and uses that carry a list's id, from valid interactions; add columns of `WRITTEN_TYPES`.
 
-    The index of an item is -1 if the row is about an entity; such rows are dropped.
+    Rows about other entities than items are dropped.
     """
     signal, weight = pl.col("signal"), pl.col("weight").fill_null(1.0)
     is_use = signal.is_in(use) & pl.col("list_id").is_not_null() & (weight > 0)
-    taken = rows.filter((pl.col(ITEM_INDEX) >= 0) & ((signal == SHOWN) | is_use))
+    taken = rows.filter(pl.col("entity").is_null() & ((signal == SHOWN) | is_use))
     return taken.with_columns(
         pl.col("position").fill_null(0),
         pl.col("propensity").cast(pl.Float32).fill_null(float("nan")),
         user_ix=USER_INDEX,
-        item_ix=ITEM_INDEX,
+        item_ix=TARGET_INDEX,
         is_shown=signal == SHOWN,
     )
 

@@ -14,7 +14,7 @@ from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Entity
 from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_pairs, sort_pairs
 from firstday.data.ids import Ids
-from firstday.data.impressions import ITEM_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
+from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
 from firstday.data.user_rows import RowWriter, UserRows, first_moment
 from firstday.errors import count_of, hint_at
 from firstday.tables.conform import conform_interactions
@@ -23,8 +23,6 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import OR_DROP, RULES, empty_rules, reference_rule
 from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missing_column
 
-ENTITY_INDEX = "firstday: index of entity_id"
-INDEXES = (USER_INDEX, ITEM_INDEX, ENTITY_INDEX)
 BEST_RATING = 10
 """Maximum of rating scales; 5 is another."""
 FEW_WEIGHTS = 20
@@ -81,17 +79,17 @@ class Known:
         return sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *(self.entities or ()))])
 
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add index columns of users, items and entity members, -1 if unknown."""
-        nobody = np.full(rows.height, -1, dtype=np.int32)
-        members = nobody.copy()
+        """Add index columns of users and targets (items or entity members), -1 if unknown."""
+        users, targets = (
+            np.full(rows.height, -1, dtype=np.int32)
+            if ids is None or column not in rows.columns
+            else ids.lookup(rows[column]).copy()
+            for column, ids in (("user_id", self.users), ("item_id", self.items))
+        )
         for name, entity in (self.entities or {}).items():
             is_member = (rows["entity"] == name).fill_null(value=False)
-            members[is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
-        indexes = [
-            nobody if ids is None or column not in rows.columns else ids.lookup(rows[column])
-            for column, ids in (("user_id", self.users), ("item_id", self.items))
-        ]
-        return rows.with_columns(pl.Series(name, ix) for name, ix in zip(INDEXES, (*indexes, members), strict=True))
+            targets[is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
+        return rows.with_columns(pl.Series(USER_INDEX, users), pl.Series(TARGET_INDEX, targets))
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -102,7 +100,7 @@ class Known:
             rules.append(Rule("have an unknown signal", is_unknown, self._describe_signals, "signal", signal))
         for column, home, index, ids in (
             ("user_id", "users", USER_INDEX, self.users),
-            ("item_id", "items", ITEM_INDEX, self.items),
+            ("item_id", "items", TARGET_INDEX, self.items),
         ):
             if ids is not None and home not in self.derived:
                 rules.append(reference_rule(column, home, ids.values, pl.col(index) < 0))
@@ -112,7 +110,7 @@ class Known:
             advice = f"{names}; add such a column to items, or collections of it, {OR_DROP}"
             rules.append(Rule("name an unknown entity", is_unknown, advice, "entity", entity))
             for name, known in self.entities.items():
-                is_unknown = pl.col(ENTITY_INDEX) < 0
+                is_unknown = pl.col(TARGET_INDEX) < 0
                 rules.append(reference_rule("entity_id", name, known.ids.values, is_unknown, entity == name))
         return tuple(rules)
 
@@ -253,9 +251,13 @@ def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) 
 
     Impressions of entities other than items are noted and ignored.
     """
-    is_shown, is_weightless, item_ix = pl.col("signal") == SHOWN, _WEIGHT == 0, pl.col(ITEM_INDEX)
+    is_shown, is_weightless, is_of_entity = pl.col("signal") == SHOWN, _WEIGHT == 0, pl.col("entity").is_not_null()
     for column, is_ignored, finding in (
-        ("entity", is_shown & (item_ix < 0), f"are {SHOWN!r} with another entity than item; only items are shown"),
+        (
+            "entity",
+            is_shown & is_of_entity,
+            f"are {SHOWN!r} with another entity than item; only items are shown",
+        ),
         ("weight", ~is_shown & is_weightless, "weigh 0 and were dropped"),
     ):
         findings.note_rows(f"interactions.{column}", rows.select(is_ignored.sum()).item(), rows.height, finding)
@@ -265,7 +267,7 @@ def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) 
         pl.col("entity").cast(pl.String).fill_null(ITEM),
         pl.col("weight").fill_null(1.0),
         user_ix=USER_INDEX,
-        target_ix=pl.when(item_ix >= 0).then(item_ix).otherwise(ENTITY_INDEX),
+        target_ix=TARGET_INDEX,
     )
     return code_pairs(coded, pairs)
 

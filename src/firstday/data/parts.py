@@ -142,6 +142,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
         named["users"] = pl.Series([], dtype=pl.String)
     own = {name: table for name, table in raw.items() if name != MENTIONS}
     frames = check_frames(own, named, findings, are_all=False)
+    first_users = known_ids(frames, "users")
     if MENTIONS in raw:
         check_named_users("friends", raw[MENTIONS], "friend_id", frames, findings)
     share_id_types(frames)
@@ -155,7 +156,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     dataset = None
     if found is not None and findings.are_usable and users is not None and catalogue is not None:
         dataset = add_users("part", catalogue, frames, found, findings, are_all=False)
-    return Part(dataset, findings, None if users is None else users.head(3))
+    return Part(dataset, findings, None if first_users is None else first_users.head(3))
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
