@@ -62,11 +62,9 @@ def test_zip_and_folders_give_the_same(tmp_path: Path) -> None:
     ("likes", "edges"),
     [
         ("{", "node_1,node_2\n0,1\n"),
-        (json.dumps([1, 2]), "node_1,node_2\n0,1\n"),
         (json.dumps({"0": 5}), "node_1,node_2\n0,1\n"),
         (json.dumps({"0": ["x"]}), "node_1,node_2\n0,1\n"),
         (json.dumps({"0": [1]}), "from,to\n0,1\n"),
-        (json.dumps({"0": [1]}), ""),
     ],
 )
 def test_damaged_files_give_one_sentence(likes: str, edges: str, tmp_path: Path) -> None:

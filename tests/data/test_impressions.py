@@ -181,12 +181,6 @@ def test_shown_is_no_signal_of_taste(place: str) -> None:
     assert f"{place} names 'shown', which is kept for what was shown to users" in str(caught.value)
 
 
-def test_only_impressions_are_no_use(five_users: Tables) -> None:
-    rows = pl.DataFrame([row for row in SHOWN if row[2] == "shown"], SCHEMA, orient="row")
-    (fault,) = check_tables({**five_users, "interactions": rows}).faults
-    assert fault.startswith("interactions: no row says that an item is used")
-
-
 def test_assignments_are_read_in_order_each_once(five_users: Tables) -> None:
     assignments = make_assignments()
     dataset = load({**five_users, "assignments": assignments})

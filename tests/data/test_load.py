@@ -173,10 +173,12 @@ def test_groups_of_whole_numbers_booleans_and_text(five_users: Tables, write: Wr
     }
     five_users["users"] = five_users["users"].with_columns(**{name: pl.Series(v) for name, v in extra.items()})
     groups = load(write(five_users)).groups
-    assert sorted(groups) == ["city", "country", "paid", "plan"]
-    assert (groups["plan"].values, groups["plan"].codes.tolist()) == (("1", "10", "2"), [0, 2, 0, 2, 1])
-    assert (groups["paid"].values, groups["paid"].codes.tolist()) == (("false", "true"), [1, 0, -1, 1, 1])
-    assert (groups["city"].values, groups["city"].codes.tolist()) == (("a", "b"), [-1, 0, 1, 0, 0])
+    del groups["country"]  # type: ignore[attr-defined]
+    assert {name: (group.values, group.codes.tolist()) for name, group in groups.items()} == {
+        "plan": (("1", "10", "2"), [0, 2, 0, 2, 1]),
+        "paid": (("false", "true"), [1, 0, -1, 1, 1]),
+        "city": (("a", "b"), [-1, 0, 1, 0, 0]),
+    }
 
 
 def test_own_vectors_are_placed_by_index(five_users: Tables, vectors: Tables, write: Write) -> None:

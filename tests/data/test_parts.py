@@ -110,11 +110,9 @@ BREAKS: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
     "friends that are no ids": ("friends", lambda f: f.with_columns(friend_id=pl.lit(value=True))),
     "empty friend": ("friends", lambda f: f.with_columns(friend_id=pl.lit(None, pl.String))),
     "repeated user": ("users", lambda f: pl.concat([f, f.slice(1, 2)])),
-    "age": ("users", lambda f: f.with_columns(age=pl.lit(130))),
     "empty user": ("interactions", lambda f: f.with_columns(user_id=pl.lit(None, pl.String))),
     "repeated rows": ("interactions", lambda f: pl.concat([f, f])),
     "the future": ("interactions", lambda f: f.with_columns(pl.col("timestamp").dt.offset_by("100y"))),
-    "negative weight": ("interactions", lambda f: f.with_columns(weight=pl.lit(-1.0))),
     "unknown signal": ("interactions", lambda f: f.with_columns(signal=pl.lit("play"))),
 }
 

@@ -135,17 +135,19 @@ def test_logs_that_are_too_short_or_without_times() -> None:
 def test_sizes_of_drawn_day_ones_are_not_those_of_validation_users() -> None:
     """Who registered before the log gets a day one of two items, as others have; validation users have six."""
     start = datetime(2024, 5, 1, tzinfo=UTC)
-    registered = {f"old{n}": start - timedelta(days=9) for n in range(60)}
-    registered |= {f"other{n}": start + timedelta(days=1) for n in range(120)}
-    registered |= {f"judged{n}": start + timedelta(days=1) for n in range(30)}
+    kinds = (("old", 60, -9, 6), ("other", 120, 1, 2), ("judged", 30, 1, 6))
+    users = [(f"{kind}{n}", day, size) for kind, count, day, size in kinds for n in range(count)]
     rows = [
-        (user, f"i{item}", max(at, start) + timedelta(hours=1))
-        for user, at in registered.items()
-        for item in range(2 if user.startswith("other") else 6)
+        (user, f"i{item}", start + timedelta(days=max(0, day), hours=1))
+        for user, day, size in users
+        for item in range(size)
     ]
-    table = pl.DataFrame({"user_id": list(registered), "registered_at": list(registered.values())})
-    frame = pl.DataFrame(rows, ["user_id", "item_id", "timestamp"], orient="row")
-    dataset = load({"interactions": frame, "users": table})
+    registered = [(user, start + timedelta(days=day)) for user, day, _ in users]
+    tables = {
+        "interactions": pl.DataFrame(rows, ["user_id", "item_id", "timestamp"], orient="row"),
+        "users": pl.DataFrame(registered, ["user_id", "registered_at"], orient="row"),
+    }
+    dataset = load(tables)
     names = dataset.users.values.cast(pl.String)
     judged = np.flatnonzero(names.str.starts_with("judged"))
     roles = Roles(np.arange(len(names)), judged, judged[:0], (np.arange(len(judged)),))
