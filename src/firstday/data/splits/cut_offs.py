@@ -50,12 +50,10 @@ class CutOffs:
 
     def describe(self) -> str:
         """Return when models are trained and on whom they are evaluated, as the end of a sentence."""
-        first, last = (write_moment(at)[:10] for at in (self.moments[0], self.moments[-1]))
-        when = f"at {len(self.moments)} cut-offs from {first} to {last}" if first != last else f"at {first}"
-        each = f"{min(self.users):,} to {max(self.users):,} each, " if first != last else ""
+        n, first, last = len(self.moments), write_moment(self.moments[0])[:10], write_moment(self.moments[-1])[:10]
         return (
-            f"{when} and judge {sum(self.users):,} newcomers ({each}who used something new within "
-            f"{self.target_days:g} days of registration)"
+            f"at {n} cut-off{'s' * (n > 1)} ({first} to {last}) and report on {sum(self.users):,} newcomers who used "
+            f"something new within {self.target_days:g} days of registration"
         )
 
     def to_json(self) -> list[dict[str, str | int]]:
