@@ -182,7 +182,7 @@ def test_items_without_a_vector_are_told_of_parts_too(five_users: Tables, vector
     for part in parts:
         assert (part.dataset is None) == (n_vectors == 0)
         if part.dataset is not None:
-            assert summarise(part.dataset).without_vector == 4 - n_vectors
+            assert summarise(part.dataset).items_without_vector == 4 - n_vectors
 
 
 def test_what_a_part_reports_is_small() -> None:

@@ -31,14 +31,6 @@ from firstday.engine.engines import Check
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
 
-SUMMARY_NAMES = {
-    "without_vector": "items_without_vector",
-    "shown_users": "users_shown_something",
-    "timed": "users_with_times",
-    "one_day": "users_within_24_hours",
-}
-"""Counts whose names in the JSON are other ones."""
-
 
 def check(
     tables: TablesArgument,
@@ -95,9 +87,7 @@ def _print_json(checked: Check) -> None:
             "trainable": outlook is not None and not outlook.refusal,
             "faults": checked.faults,
             "notes": checked.notes,
-            "summary": {
-                SUMMARY_NAMES.get(name, name): n for name, n in counts.items() if name not in ("first", "last")
-            },
+            "summary": {name: n for name, n in counts.items() if name not in ("first", "last")},
             "outlook": {} if outlook is None else vars(outlook),
         }
     )
@@ -113,11 +103,11 @@ def _print_summary(name: str, summary: Summary, notes: tuple[str, ...]) -> None:
         rows.append(("impressions", f"{summary.impressions:,}{lists}"))
     rows += [(f"experiment: {experiment}", f"{n:,} users") for experiment, n in summary.experiments.items()]
     for heading, n, total in (
-        ("users to whom something was shown", summary.shown_users, summary.users),
+        ("users to whom something was shown", summary.users_shown_something, summary.users),
         ("users with an age", summary.ages, summary.users),
         ("users with a registration time", summary.dated, summary.users),
-        ("users whose interactions all lie within 24 hours", summary.timed and summary.one_day, summary.timed),
-        ("items without a vector", summary.without_vector, summary.items),
+        ("users whose interactions all lie within 24 hours", summary.users_within_24_hours, summary.users_with_times),
+        ("items without a vector", summary.items_without_vector, summary.items),
     ):
         if n:
             rows.append((heading, f"{n:,} ({n / total:.0%})"))

@@ -25,7 +25,7 @@ def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int 
 
 
 MERGE: Mapping[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys(("items", "entities", "groups", "dimensions", "without_vector"), or_),
+    **dict.fromkeys(("items", "entities", "groups", "dimensions", "items_without_vector"), or_),
     "first": partial(_choose_end, min),
     "last": partial(_choose_end, max),
 }
@@ -45,14 +45,14 @@ class Summary:
     items, entities, groups, dimensions
         Number of items, members per entity, values per profile column, and dimensions of precomputed vectors (0
         without): the same in every part.
-    without_vector
+    items_without_vector
         Number of items without a precomputed vector, if there are vectors; they are never recommended.
     ages, dated
         Number of users with a known age, and with a known registration time.
-    timed, one_day
+    users_with_times, users_within_24_hours
         Number of users with times, and of those whose interactions span less than 24 hours. If the latter are the
         majority, most users have only a day one, and the protocol `sampled` fits better.
-    impressions, lists, shown_users
+    impressions, lists, users_shown_something
         Number of impressions, of lists they were shown in, and of users with an impression.
     experiments
         Number of users with a variant, by experiment.
@@ -68,14 +68,14 @@ class Summary:
     entities: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
     dimensions: int = 0
-    without_vector: int = 0
+    items_without_vector: int = 0
     ages: int = 0
     dated: int = 0
-    timed: int = 0
-    one_day: int = 0
+    users_with_times: int = 0
+    users_within_24_hours: int = 0
     impressions: int = 0
     lists: int = 0
-    shown_users: int = 0
+    users_shown_something: int = 0
     experiments: Counter[str] = field(default_factory=Counter)
     first: int | None = None
     last: int | None = None
@@ -99,21 +99,22 @@ def summarise(part: Dataset) -> Summary:
     counts: dict[str, Any] = part.summary()
     span = pl.col("timestamp").max() - pl.col("timestamp").min()
     of_user = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix").agg(span)
-    timed, one_day = of_user.select(pl.len(), one_day=(pl.col("timestamp") < timedelta(days=1)).sum()).collect().row(0)
+    is_short = pl.col("timestamp") < timedelta(days=1)
+    spans = of_user.select(users_with_times=pl.len(), users_within_24_hours=is_short.sum())
     in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
     shown = pl.LazyFrame(schema=IMPRESSION_TYPES) if part.impressions is None else part.impressions.lazy()
-    shown = shown.select(impressions=pl.len(), lists=in_list.n_unique(), shown_users=pl.col("user_ix").n_unique())
+    shown = shown.select(
+        impressions=pl.len(), lists=in_list.n_unique(), users_shown_something=pl.col("user_ix").n_unique()
+    )
     vectors = np.zeros((0, 0)) if part.precomputed is None else part.precomputed.item_vectors
     return Summary(
-        **{name: counts[name] for name in ("users", "interactions", "friends", "items", "entities", "groups")},
-        pairs=Counter(counts["pairs"]),
+        **{**counts, "pairs": Counter(counts["pairs"])},
         **shown.collect().row(0, named=True),
         dimensions=vectors.shape[1],
-        without_vector=int(np.isnan(vectors).any(axis=1).sum()),
+        items_without_vector=int(np.isnan(vectors).any(axis=1).sum()),
         ages=_count_known(part.ages),
         dated=_count_known(part.registered_at),
-        timed=timed,
-        one_day=one_day,
+        **spans.collect().row(0, named=True),
         experiments=Counter([] if part.assignments is None else part.assignments["experiment"]),
         first=part.events.first,
         last=part.events.last,
