@@ -183,10 +183,8 @@ def find_ids(raw: RawTable, known: Known | None) -> dict[str, pl.Series]:
 
 def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
     """Return the distinct ids of all parts, sorted; Int64 only if all are integers."""
-    parts = [part for part in parts if len(part)] or [pl.Series([], dtype=pl.String)]
-    if any(part.dtype == pl.String for part in parts):
-        parts = [part.cast(pl.String) for part in parts]
-    return pl.concat(parts).unique().sort()
+    frames = [part.to_frame("id") for part in parts if len(part)] or [pl.DataFrame(schema={"id": pl.String})]
+    return pl.concat(frames, how="vertical_relaxed")["id"].unique().sort()
 
 
 Interactions = tuple[Events, UserRows | None]
