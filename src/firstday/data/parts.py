@@ -50,8 +50,9 @@ class Whole:
 
     Parameters
     ----------
-    tables
-        Names of the tables present.
+    home
+        Table that names the users: ``users``, or ``interactions`` without it; None if it cannot be read, so that
+        references to users are not checked.
     known
         Valid values for interactions, except for users.
     catalogue
@@ -61,16 +62,13 @@ class Whole:
         Time of reading.
     drop
         Whether bad rows are dropped.
-    unreadable
-        Tables that cannot be read; references to them are not checked.
     """
 
-    tables: frozenset[str]
+    home: str | None
     known: Known
     catalogue: Dataset | None
     now: datetime
     drop: bool = False
-    unreadable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +110,10 @@ def load_whole(
         Items found in interactions: all items if there is no items table, else additional ones.
     groups
         Values of each group column of `users`, sorted.
-    tables, now, unreadable
-        See `Whole`.
+    tables, unreadable
+        Names of all tables present, and of those that cannot be read.
+    now
+        Time of reading.
     signals
         Known signals, and which of them mean use.
     findings
@@ -124,7 +124,8 @@ def load_whole(
     known = find_known(raw, frames, tables, signals, findings)
     is_usable = not findings.faults and known.items is not None
     catalogue = assemble_catalogue(frames, known, groups, findings) if is_usable else None
-    return Whole(tables, known, catalogue, now, findings.drop, unreadable)
+    home = "users" if "users" in tables else "interactions"
+    return Whole(None if home in unreadable else home, known, catalogue, now, findings.drop)
 
 
 def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
@@ -134,11 +135,10 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     """
     findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
     named: dict[str, pl.Series] = {}
-    home = "users" if "users" in whole.tables else "interactions"
-    if interactions is not None and home == "interactions":
+    if interactions is not None and whole.home == "interactions":
         kept = Known(signals=whole.known.signals) if whole.drop else None
         named["users"] = find_ids(interactions, kept)["users"]
-    elif home not in whole.unreadable:
+    elif whole.home is not None:
         named["users"] = pl.Series([], dtype=pl.String)
     own = {name: table for name, table in raw.items() if name != MENTIONS}
     frames = check_frames(own, named, findings, are_all=False)
