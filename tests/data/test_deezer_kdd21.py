@@ -135,10 +135,13 @@ def test_missing_and_damaged_files_are_named(folder: Path) -> None:
     (folder / "user_features_test_mf.parquet").replace(folder / TEST)
     with pytest.raises(DataError, match=rf"^{TEST}: 190 of 199 feature columns are not in the order age, country, "):
         read_paper_data(folder, "svd")
-    for spoil in (lambda path: path.write_bytes(b"no table"), Path.unlink):
-        spoil(folder / TEST)
-        with pytest.raises(DataError, match=UNREAD):
-            read_paper_data(folder, "svd")
+    (folder / TEST).write_bytes(b"no table")
+    with pytest.raises(DataError, match=UNREAD):
+        read_paper_data(folder, "svd")
+    for name in (TEST, USERS):
+        (folder / name).unlink()
+    with pytest.raises(DataError, match=rf"released: has no {USERS}, {TEST}; give the folder of the files of https"):
+        read_paper_data(folder, "svd")
     for place in (folder / "nowhere", folder / TRAIN):
-        with pytest.raises(DataError, match=f"^{place}: cannot be read"):
+        with pytest.raises(DataError, match=f"^{place}: has no song_embeddings.parquet, "):
             read_paper_data(place, "svd")

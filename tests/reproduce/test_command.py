@@ -85,7 +85,7 @@ def test_a_method_of_a_module_stands_last(released: Path, tmp_path: Path, monkey
 
 def test_mistakes_are_sentences(released: Path, tmp_path: Path) -> None:
     for arguments, kind, sentence in (
-        ([str(tmp_path / "nowhere")], DataError, "nowhere: does not exist; give the folder"),
+        ([str(tmp_path / "nowhere")], DataError, "nowhere: has no song_embeddings.parquet, "),
         ([str(released), "--strategy", "best"], ConfigError, "strategy: 'best' is unknown"),
         ([str(released), "--strategy", "item_item"], ConfigError, "strategy: item_item has options to search"),
         ([str(released), "--report", str(tmp_path)], ConfigError, "is a folder; give the name of a file"),

@@ -133,6 +133,8 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
     """
     folder = Path(folder)
     names = [SONGS, USERS, *(name_features(part, space) for part in PARTS)]
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise DataError(f"{folder}: has no {', '.join(missing)}; give the folder of the files of {RECORD}.")
     parts: list[PaperUsers] = []
     try:
         simulated = any(SIMULATED_KEY in pl.read_parquet_metadata(folder / name) for name in names)
