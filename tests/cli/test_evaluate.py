@@ -152,7 +152,7 @@ def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables:
         assert bool(found["notes"]) == (protocol == "registration")
         assert len(found.get("cut_offs", [])) == 2 * (protocol == "registration")
     shown = invoke("evaluate", timed_tables, "--config", rules, "--strategy", "popular", "--cut-offs", 1)
-    assert "evaluation will train at 2024-05-" in shown.stderr
+    assert "evaluation will train at 1 cut-off (2024-05-" in shown.stderr
     assert "newcomers after 1 cut-off(s) (2024-05-" in shown.stdout
     assert "95 % interval over users" in " ".join(shown.stdout.split())
     done = invoke("train", timed_tables, "--config", rules, "--out", tmp_path / "model")

@@ -94,7 +94,7 @@ def test_long_and_sparse_logs_are_evaluated(n_users: int, n_days: int) -> None:
 
 def test_nobody_to_judge_is_one_sentence() -> None:
     histories = make_histories(np.arange(100.0), np.full(100, np.nan), n_days=100)
-    with pytest.raises(DataError, match=r"^users: nobody who registered after .* so that there is nobody to evaluate"):
+    with pytest.raises(DataError, match=r"^users: nobody registered after .* so that there is nobody to evaluate"):
         choose_cut_offs(histories, Config())
 
 
@@ -110,7 +110,7 @@ def test_training_asks_for_no_cut_off() -> None:
     late = parse_config({"registration": {"cut_off": "2024-05-01T00:00:00Z"}})
     chosen = [choose_target_days(histories, config).target_days for config in (late, Config())]
     assert chosen[0] == chosen[1] > 0
-    with pytest.raises(ConfigError, match=r"^registration.cut_off: is 2024-05-01"):
+    with pytest.raises(ConfigError, match=r"^registration.cut_off: 2024-05-01"):
         choose_cut_offs(histories, late)
 
 

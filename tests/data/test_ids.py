@@ -68,10 +68,7 @@ def test_stable_numbers_are_these_for_ever() -> None:
 
 @given(numbers, st.integers(0, 2**31))
 def test_a_stable_number_follows_from_the_ids_text_and_the_seed_alone(values: list[int], seed: int) -> None:
-    every = stable_numbers(Ids.of(values), seed)
-    assert stable_numbers(Ids.of([str(value) for value in values]), seed).tolist() == every.tolist()
-    assert stable_numbers(Ids.of(values[::-1]), seed).tolist() == every[::-1].tolist()
-    alone = [int(stable_numbers(Ids.of([value]), seed)[0]) for value in values]
-    assert alone == every.tolist()
-    assert not values or stable_numbers(Ids.of(values), seed + 1).tolist() != every.tolist()
-    assert (len(values) < 2) or len(set(alone)) == len(values)
+    every = stable_numbers(Ids.of(values), seed).tolist()
+    assert stable_numbers(Ids.of([str(value) for value in values[::-1]]), seed).tolist() == every[::-1]
+    assert not values or stable_numbers(Ids.of(values), seed + 1).tolist() != every
+    assert len(set(every)) == len(every)

@@ -23,6 +23,7 @@ from firstday.features.impressions import collect_passed_over
 from firstday.tables import raw_table
 from tests.data.conftest import Tables, Write, noon
 from tests.data.same import assert_equal
+from tests.data.test_streaming import make_rows
 
 SHOWN = [
     # user, item, signal, when, list, position, propensity, policy
@@ -94,7 +95,7 @@ def test_impressions_are_nothing_that_users_do(five_users: Tables) -> None:
     both = {**plain, "interactions": pl.concat([plain["interactions"], impressions], how="diagonal")}
     with_them, without = load(both), load(plain)
     assert_equal(replace(with_them, impressions=None), without)
-    cleared = replace(summarise(with_them), impressions=0, lists=0, shown_users=0)
+    cleared = replace(summarise(with_them), impressions=0, lists=0, users_shown_something=0)
     assert cleared == summarise(without)
 
 
@@ -130,30 +131,22 @@ def test_impressions_of_the_future_are_left_out(five_users: Tables) -> None:
     late = ("u1", "i3", "shown", datetime(2999, 1, 1, tzinfo=UTC), "b", 1, None, None)
     dataset = load(with_shown(five_users, [*SHOWN, late]))
     assert len(rows_of(dataset)) == 5
-    assert any("lie in the future (first: 2999-01-01T00:00:00Z)" in note for note in dataset.notes)
+    assert any("are in the future (first: 2999-01-01T00:00:00Z)" in note for note in dataset.notes)
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_each_kind_of_fault_is_a_sentence_with_its_place(five_users: Tables, write: Write, ending: str) -> None:
+def test_each_kind_of_fault_is_a_sentence_with_its_place(five_users: Tables, write: Write) -> None:
     bad = [
         ("u1", "i3", "shown", noon(1), "b", 0, 0.5, None),
         ("u1", "i4", "shown", noon(1), "b", 1, 1.5, None),
         ("u1", "i2", "shown", noon(1), "b", 2, 0.0, None),
     ]
-    folder = write(with_shown(five_users, [*SHOWN, *bad]), ending)
-    unit, before = ("row", 12) if ending == "parquet" else ("line", 13)
-    zero, high = (0, 1.5) if ending == "parquet" else ("'0'", "'1.5'")
-    place = f"interactions.{ending} {unit}"
-    faults = check_tables(folder).faults
+    folder = write(with_shown(five_users, [*SHOWN, *bad]), "csv")
+    faults = sorted(check_tables(folder).faults)
     assert len(faults) == 2
-    assert (
-        f"interactions.position: 1 of 15 rows are not ranks in a list (first: {zero}, "
-        f"{place} {before + 1}); write whole numbers from 1, or leave unknown ones empty."
-    ) in faults
-    assert (
-        f"interactions.propensity: 2 of 15 rows are not above 0 and at most 1 (first: {high}, {place} {before + 2}); "
-        "write probabilities as shares of 1, or leave unknown ones empty."
-    ) in faults
+    assert faults[0].startswith("interactions.position: 1 of 15 rows are ")
+    assert "(first: 0, interactions.csv line 14)" in faults[0]
+    assert faults[1].startswith("interactions.propensity: 2 of 15 rows are ")
+    assert "(first: 1.5, interactions.csv line 15)" in faults[1]
     left = load(folder, drop_bad_rows=0.5)
     assert len(rows_of(left)) == 5
     assert len(left.left_out) == 3
@@ -166,20 +159,6 @@ def test_what_only_impressions_have_is_ignored_elsewhere_and_said_once(five_user
     for name in ("position", "policy", "propensity"):
         sentence = f"interactions.{name}: 7 of 7 rows have another signal than 'shown'; their {name} was ignored."
         assert dataset.notes.count(sentence) == 1
-    with_some = pl.concat(
-        [
-            rows.drop("policy"),
-            pl.DataFrame(SHOWN[:1], SCHEMA, orient="row").select(
-                "user_id", "item_id", "signal", pl.lit("first").alias("position")
-            ),
-        ],
-        how="diagonal",
-    )
-    faults = check_tables({**five_users, "interactions": with_some}).faults
-    assert faults == (
-        "interactions.position: 1 of 8 rows are not numbers (first: 'first', row 8); write numbers with a dot for "
-        "decimals, or leave missing ones empty.",
-    )
 
 
 def test_only_items_are_shown(five_users: Tables) -> None:
@@ -189,8 +168,8 @@ def test_only_items_are_shown(five_users: Tables) -> None:
     assert dataset.impressions is None
     assert len(dataset.events) == 7
     assert (
-        "interactions.entity: 1 of 8 rows are 'shown' and of another entity than item; they were left out, since only "
-        "items are shown." in dataset.notes
+        "interactions.entity: 1 of 8 rows are 'shown' with another entity than item; only items are shown."
+        in dataset.notes
     )
 
 
@@ -200,12 +179,6 @@ def test_shown_is_no_signal_of_taste(place: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({"signals": {place: value}})
     assert f"{place} names 'shown', which is kept for what was shown to users" in str(caught.value)
-
-
-def test_only_impressions_are_no_use(five_users: Tables) -> None:
-    rows = pl.DataFrame([row for row in SHOWN if row[2] == "shown"], SCHEMA, orient="row")
-    (fault,) = check_tables({**five_users, "interactions": rows}).faults
-    assert fault.startswith("interactions: no row says that an item is used")
 
 
 def test_assignments_are_read_in_order_each_once(five_users: Tables) -> None:
@@ -231,14 +204,12 @@ def test_faults_of_assignments(five_users: Tables, write: Write) -> None:
     folder = write({**five_users, "assignments": pl.concat([torn, unknown], how="diagonal")}, "csv")
     faults = check_tables(folder).faults
     assert len(faults) == 3
-    assert (
-        "assignments.variant: 2 of 5 rows give a user several variants of one experiment (first: 'u2', "
-        "assignments.csv line 2); keep the variant that the user saw, or drop the rows."
-    ) in faults
-    assert (
-        "assignments.variant: 1 of 5 rows are empty (first: assignments.csv line 4); fill them in or drop the rows."
-    ) in faults
-    assert any("assignments.user_id: 1 of 5 rows name unknown users (first: 'u9'" in fault for fault in faults)
+    for start in (
+        "variant: 2 of 5 rows give",
+        "variant: 1 of 5 rows are empty",
+        "user_id: 1 of 5 rows name unknown users",
+    ):
+        assert any(fault.startswith(f"assignments.{start}") for fault in faults)
     left = load(folder, drop_bad_rows=0.9)
     assert left.assignments is not None
     assert left.assignments.rows() == [(0, "lists", "a", noon(1))]
@@ -246,16 +217,13 @@ def test_faults_of_assignments(five_users: Tables, write: Write) -> None:
 
 def test_impressions_in_many_batches_and_parts_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    n = 3000
-    rows = pl.DataFrame(
-        {
-            "user_id": [f"u{user:02}" for user in rng.integers(0, 60, size=n)],
-            "item_id": [f"i{item:02}" for item in rng.integers(0, 40, size=n)],
-            "signal": rng.choice(["stream", "skip", "shown"], size=n),
-            "timestamp": pl.Series([noon(1 + int(day)) for day in rng.integers(0, 20, size=n)]),
-            "list_id": [None if one < 0 else f"l{one}" for one in rng.integers(-3, 9, size=n)],
-            "position": rng.integers(1, 13, size=n),
-        }
+    rows = make_rows(4000).drop("entity", "entity_id", "weight").drop_nulls("item_id")
+    lists = [None if one < 0 else f"l{one}" for one in rng.integers(-3, 9, size=len(rows))]
+    rows = rows.with_columns(
+        pl.Series("signal", rng.choice(["stream", "skip", "shown"], size=len(rows))),
+        pl.col("timestamp").dt.truncate("30m"),
+        pl.Series("list_id", lists),
+        position=rng.integers(1, 13, size=len(rows)),
     )
     whole = load({"interactions": rows})
     rows.write_parquet(tmp_path / "interactions.parquet")
@@ -265,7 +233,7 @@ def test_impressions_in_many_batches_and_parts_on_disk(monkeypatch: pytest.Monke
     assert whole.impressions is not None
     assert read.impressions is not None
     assert len(read.impressions.parts) == len(read.events.rows.parts) > 4
-    assert all(isinstance(part, Path) for part in read.impressions.parts)
+    assert read.impressions.spool is not None
     assert whole.impressions.whole()["is_used"].any()
     for frame, events in zip(read.impressions.frames(), read.events.frames(), strict=True):
         assert set(frame["user_ix"]) <= set(events["user_ix"])

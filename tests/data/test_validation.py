@@ -54,12 +54,12 @@ CASES = [
     (
         "interactions",
         lambda frame: frame.drop("entity_id"),
-        "interactions.entity_id: the column is missing beside entity; add it.",
+        "interactions.entity_id: the column is missing, and entity needs it; add it.",
     ),
     (
         "interactions",
         lambda frame: frame.drop("entity"),
-        "interactions.entity: the column is missing beside entity_id; add it.",
+        "interactions.entity: the column is missing, and entity_id needs it; add it.",
     ),
     (
         "collections",

@@ -39,7 +39,6 @@ def spaces(folder: Path) -> dict[str, PaperData]:
 def test_it_reads_back(spaces: dict[str, PaperData]) -> None:
     for data in spaces.values():
         assert data.simulated
-        assert data.notes == ()
         assert data.item_vectors.shape == (200, D)
         for part, n in SIZES.items():
             users = getattr(data, part)

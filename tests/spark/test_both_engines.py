@@ -120,7 +120,7 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     assert local.precomputed is not None
     assert set(tables.notes) >= {note for note in local.notes if "have no vector" in note} != set()
     assert tables.summarise() == summarise(local)
-    assert summarise(local).without_vector == 5
+    assert summarise(local).items_without_vector == 5
     items, users = np.nan_to_num(local.precomputed.item_vectors), local.precomputed.user_vectors
     log = log_of(local, config)
     question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))

@@ -32,23 +32,22 @@ from firstday.engine.engines import Check
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
 
-SUMMARY_NAMES = {
-    "without_vector": "items_without_vector",
-    "shown_users": "users_shown_something",
-    "timed": "users_with_times",
-    "one_day": "users_within_24_hours",
-}
-"""Counts with another name in the JSON."""
 TITLES = {
     "dimensions": "dimensions of precomputed vectors",
-    "without_vector": "items without a vector",
+    "items_without_vector": "items without a vector",
     "ages": "users with an age",
     "dated": "users with a registration time",
-    "one_day": "users with all interactions within 24 hours",
+    "users_within_24_hours": "users with all interactions within 24 hours",
     "lists": "lists with impressions",
-    "shown_users": "users with impressions",
+    "users_shown_something": "users with impressions",
 }
-TOTALS = {"without_vector": "items", "ages": "users", "dated": "users", "one_day": "timed", "shown_users": "users"}
+TOTALS = {
+    "items_without_vector": "items",
+    "ages": "users",
+    "dated": "users",
+    "users_within_24_hours": "users_with_times",
+    "users_shown_something": "users",
+}
 """What a count is a part of."""
 
 
@@ -107,10 +106,8 @@ def _print_json(checked: Check) -> None:
             "trainable": outlook is not None and not outlook.refusal,
             "faults": checked.faults,
             "notes": checked.notes,
-            "summary": {
-                SUMMARY_NAMES.get(name, name): n for name, n in counts.items() if name not in ("first", "last")
-            },
-            "outlook": {} if outlook is None else outlook.to_json(),
+            "summary": {name: n for name, n in counts.items() if name not in ("first", "last")},
+            "outlook": {} if outlook is None else vars(outlook),
         }
     )
 
@@ -122,7 +119,7 @@ def _print_summary(name: str, summary: Summary) -> None:
     for key, value in counts.items():
         if isinstance(value, Mapping):
             rows += [(f"{key}: {member}", f"{n:,}") for member, n in sorted(value.items())]
-        elif value and key not in ("first", "last", "timed"):
+        elif value and key not in ("first", "last", "users_with_times"):
             share = f" ({value / counts[TOTALS[key]]:.0%})" if key in TOTALS else ""
             rows.append((TITLES.get(key, key), f"{value:,}{share}"))
     print_rows(name, ("tables", "count"), rows)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from firstday.data.events import ITEM, UTC_MICROSECONDS, Events, Pair, Window
+from firstday.data.events import ITEM, UTC_MICROSECONDS, Events, Pair, Window, sort_pairs
 from firstday.data.ids import Ids
 from firstday.data.user_rows import UserRows
 from firstday.display import readable
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
 
 
 @readable
@@ -146,7 +146,7 @@ class Dataset:
 
     def pairs(self) -> tuple[Pair, ...]:
         """Return the (signal, entity) pairs in the data, items first."""
-        return self.events.present_pairs()
+        return sort_pairs(pair for pair, n in zip(self.events.pairs, self.events.counts, strict=True) if n)
 
     def actions(self, *windows: Window | None) -> list[dict[Pair, SparseRows]]:
         """Sum each user's interactions in each window; None means all times.
@@ -157,7 +157,15 @@ class Dataset:
             For each window, summed weights by (signal, entity) pair, shape (n_users, n_targets).
         """
         n_targets = {ITEM: len(self.items), **{name: len(entity.ids) for name, entity in self.entities.items()}}
-        return self.events.collect(len(self.users), n_targets, windows)
+        found = [{pair: list[SparseRows]() for pair in self.pairs()} for _ in windows]
+        for frame in self.events.frames():  # users do not span partitions, and sums are in the order of the rows
+            for window, matrices in zip(windows, found, strict=True):
+                rows = frame if window is None else window.select(frame)
+                for pair, parts in matrices.items():
+                    cells = rows.filter(pl.col("pair") == self.events.pairs.index(pair))
+                    user, target, weight = (column.to_numpy() for column in cells["user_ix", "target_ix", "weight"])
+                    parts.append(SparseRows.from_pairs(user, target, weight, len(self.users), n_targets[pair[1]]))
+        return [{pair: union_rows(parts) for pair, parts in matrices.items()} for matrices in found]
 
     def all_actions(self) -> dict[Pair, SparseRows]:
         """Sum all interactions of each user: weights by (signal, entity) pair, shape (n_users, n_targets)."""
@@ -165,12 +173,12 @@ class Dataset:
 
     def summary(self) -> dict[str, int | dict[str, int]]:
         """Return the numbers of users, items, interactions, pairs, entities, groups and friends."""
-        per_pair = sorted((pair, int(n)) for pair, n in zip(self.events.pairs, self.events.counts, strict=True) if n)
+        per_pair = sorted(zip(self.events.pairs, self.events.counts.tolist(), strict=True))
         return {
             "users": len(self.users),
             "items": len(self.items),
             "interactions": len(self.events),
-            "pairs": {f"{signal} x {entity}": n for (signal, entity), n in per_pair},
+            "pairs": {f"{signal} x {entity}": n for (signal, entity), n in per_pair if n},
             "entities": {name: len(entity.ids) for name, entity in sorted(self.entities.items())},
             "groups": {name: len(group.values) for name, group in sorted(self.groups.items())},
             "friends": 0 if self.friends is None else self.friends.n_entries,

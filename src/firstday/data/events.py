@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import polars as pl
 
-from firstday.data.user_rows import NEVER, UserRows, note_future
+from firstday.data.user_rows import NEVER, UserRows
 from firstday.display import readable
-from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
 from firstday.tables.schema import DAY_US
 from firstday.tables.schema import ITEM as ITEM
@@ -29,14 +27,10 @@ EVENT_TYPES: dict[str, pl.DataType] = {
 }
 SORT_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
 """Sort key of the rows in a partition."""
-_IS_REPEAT = (
-    pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in SORT_ORDER)
-    & (pl.col("timestamp").to_physical() % DAY_US != 0)
-).fill_null(value=False)
-"""Mask of sorted rows that duplicate the previous row.
+HAS_TIME_OF_DAY = (pl.col("timestamp").to_physical() % DAY_US != 0).fill_null(value=False)
+"""Mask of rows that can duplicate another.
 
-Rows at exactly midnight, and rows without a time, are never duplicates: their time is a date at most, and the same
-interaction may occur twice on one day.
+A time at exactly midnight is a date at most, and the same interaction may occur twice on one day.
 """
 
 
@@ -57,18 +51,15 @@ def _codes(pairs: Sequence[Pair]) -> pl.DataFrame:
     return pl.DataFrame(list(pairs), schema, orient="row").with_columns(pair=pl.int_range(pl.len(), dtype=pl.UInt16))
 
 
-def clean_events(rows: pl.DataFrame, now: datetime, findings: Findings) -> pl.DataFrame:
-    """Sort the interactions of a partition and drop duplicates and future ones, with notes."""
-    is_future = (rows["timestamp"] > now).fill_null(value=False)
-    kept = rows.filter(~is_future).sort(SORT_ORDER)
-    distinct = kept.filter(~_IS_REPEAT)
+def clean_events(rows: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Sort the interactions of a partition and drop duplicates, with a note."""
+    distinct = rows.sort(SORT_ORDER).filter(pl.struct(SORT_ORDER).is_first_distinct() | ~HAS_TIME_OF_DAY)
     findings.note_rows(
         "interactions",
-        kept.height - distinct.height,
+        rows.height - distinct.height,
         rows.height,
         "repeat another to the microsecond (same user, signal, target, time and weight); each is counted once",
     )
-    note_future(findings, rows["timestamp"].filter(is_future), rows.height)
     return distinct
 
 
@@ -139,60 +130,31 @@ class Events:
     def __len__(self) -> int:
         return int(self.counts.sum())
 
-    def present_pairs(self) -> tuple[Pair, ...]:
-        """Return the pairs that occur."""
-        return sort_pairs([pair for pair, n in zip(self.pairs, self.counts, strict=True) if n])
-
     def frames(self) -> Iterator[pl.DataFrame]:
         """Iterate over the partitions."""
         return self.rows.frames()
 
-    def spans(self, n_users: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the times of each user's first and last interaction, int64, shape (n_users,), -1 without times."""
-        moment = pl.col("timestamp").to_physical()
-        of_user = self.rows.lazy().drop_nulls("timestamp").group_by("user_ix")
-        spans = of_user.agg(first=moment.min(), last=moment.max()).collect()
-        ends = np.full((2, n_users), -1, dtype=np.int64)
-        ends[:, spans["user_ix"].to_numpy()] = spans["first"].to_numpy(), spans["last"].to_numpy()
-        return ends[0], ends[1]
+    def first_moments(self, key: str, n: int, missing: int, codes: Sequence[int] | None = None) -> np.ndarray:
+        """Return the time of the first interaction with each user or target, int64, shape (n,).
+
+        `key` is the column of indexes, `missing` the value without a time, and `codes` the pairs that count.
+        """
+        rows = self.rows.lazy().drop_nulls("timestamp")
+        rows = rows if codes is None else rows.filter(pl.col("pair").is_in(codes))
+        first = rows.group_by(key).agg(pl.col("timestamp").min().to_physical()).collect()
+        moments = np.full(n, missing)
+        moments[first[key].to_numpy()] = first["timestamp"].to_numpy()
+        return moments
+
+    def codes_of(self, entity: str, signals: Collection[str] | None = None) -> list[int]:
+        """Return the codes of an entity's pairs, of the given signals or of all."""
+        return [
+            code
+            for code, (signal, kind) in enumerate(self.pairs)
+            if kind == entity and (signals is None or signal in signals)
+        ]
 
     def whole(self) -> pl.DataFrame:
         """Load all rows, with `signal` and `entity` by name; the inverse of `of`."""
         rows = self.rows.whole().join(_codes(self.pairs), on="pair", how="left", maintain_order="left")
         return rows.select("user_ix", "signal", "entity", "target_ix", "timestamp", "weight")
-
-    def collect(
-        self, n_users: int, n_targets: Mapping[str, int], windows: Sequence[Window | None]
-    ) -> list[dict[Pair, SparseRows]]:
-        """Sum each user's interactions in each window, in one pass over the partitions; None means all times.
-
-        Each dict has the summed weights of every pair that occurs anywhere, shape (n_users, n_targets); `n_targets`
-        gives the number of members per entity, including items.
-        """
-        sums: list[list[pl.DataFrame]] = [[] for _ in windows]
-        for frame in self.frames():
-            for window, parts in zip(windows, sums, strict=True):
-                parts.append(_add_up(frame if window is None else window.select(frame)))
-        return [self._spread(pl.concat(parts), n_users, n_targets) for parts in sums]
-
-    def _spread(self, cells: pl.DataFrame, n_users: int, n_targets: Mapping[str, int]) -> dict[Pair, SparseRows]:
-        """Build one matrix per pair from cells sorted by user and target."""
-        matrices = {}
-        for code, (pair, n) in enumerate(zip(self.pairs, self.counts, strict=True)):
-            if n:
-                user, target, weight = cells.filter(pl.col("pair") == code)["user_ix", "target_ix", "weight"]
-                starts = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=n_users))])
-                matrices[pair] = SparseRows(starts, target.to_numpy(), weight.to_numpy(), n_targets[pair[1]])
-        return matrices
-
-
-def _add_up(rows: pl.DataFrame) -> pl.DataFrame:
-    """Sum weights by pair, user and target, in a fixed order so that float sums are reproducible."""
-    key = ("pair", "user_ix", "target_ix")
-    ordered = rows.select(*key, "weight").sort(key, maintain_order=True)
-    is_new = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in key)
-    first = ordered.select(is_new.arg_true()).to_series()
-    if first.is_empty():
-        return ordered
-    sums = np.add.reduceat(ordered["weight"].to_numpy().astype(np.float64), first.to_numpy())
-    return ordered[first].with_columns(weight=sums.astype(np.float32))

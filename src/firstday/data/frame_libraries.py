@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -14,15 +14,17 @@ Library = Literal["polars", "pandas", "pyarrow"]
 
 def give_frame(frame: pl.DataFrame, library: Library = "polars") -> Any:
     """Convert a data frame to another library; raise FirstdayError if the library is unsupported or not installed."""
-    if library not in get_args(Library):
-        raise ConfigError(f"library: is {library!r}; give one of {', '.join(map(repr, get_args(Library)))}.")
+    convert: Mapping[str, Callable[[], Any]] = {
+        "polars": frame.clone,
+        "pandas": frame.to_pandas,
+        "pyarrow": frame.to_arrow,
+    }
+    if library not in convert:
+        raise ConfigError(f"library: is {library!r}; give one of {', '.join(map(repr, convert))}.")
     try:
-        if library == "pandas":
-            return frame.to_pandas()
-        return frame.to_arrow() if library == "pyarrow" else frame
+        return convert[library]()
     except ImportError:
-        needed = "pandas pyarrow" if library == "pandas" else "pyarrow"
-        raise FirstdayError(f"library: {library!r} needs what is not installed; run: pip install {needed}.") from None
+        raise FirstdayError(f"library: {library!r} is not installed; run: pip install pandas pyarrow.") from None
 
 
 def library_of(tables: object) -> Library:

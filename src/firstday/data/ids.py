@@ -51,13 +51,12 @@ class Ids:
 
     def lookup(self, values: pl.Series) -> np.ndarray:
         """Return the index of each id, int32, shape (n,), -1 if unknown or null."""
-        ids = self.values
-        if ids.dtype == pl.Int64 and values.dtype.is_integer():
-            values = values.cast(pl.Int64, strict=False)
-        elif ids.dtype != values.dtype:  # as text, like `index_of`: as numbers, "081" and 81.5 would equal 81
-            ids, values = ids.cast(pl.String), values.cast(pl.String)
-        table = pl.DataFrame({"id": ids, "ix": np.arange(len(self), dtype=np.int32)})
-        indexes = pl.DataFrame({"id": values}).join(table, on="id", how="left", maintain_order="left")["ix"]
+        # Other types are compared as text, like `index_of`: as numbers, "081" and 81.5 would equal 81.
+        kind = pl.Int64() if self.are_integers and values.dtype.is_integer() else pl.String()
+        table = pl.DataFrame({"id": self.values.cast(kind), "ix": np.arange(len(self), dtype=np.int32)})
+        indexes = pl.DataFrame({"id": values.cast(kind, strict=False)}).join(
+            table, on="id", how="left", maintain_order="left"
+        )["ix"]
         return indexes.fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
     def take(self, ix: np.ndarray) -> pl.Series:
@@ -79,10 +78,5 @@ def stable_numbers(ids: Ids, seed: int) -> np.ndarray:
     numpy.ndarray
         8-byte BLAKE2b digest of "SEED:ID", little-endian: uint64, shape (n_ids,).
     """
-    start = blake2b(f"{seed}:".encode(), digest_size=8)
-    digests = []
-    for identity in ids.values.to_list():
-        of_one = start.copy()
-        of_one.update(str(identity).encode())
-        digests.append(of_one.digest())
+    digests = [blake2b(f"{seed}:{identity}".encode(), digest_size=8).digest() for identity in ids.values.to_list()]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 
 import polars as pl
 
 from firstday.config import SHOWN
-from firstday.data.events import UTC_MICROSECONDS
-from firstday.data.user_rows import note_future
+from firstday.data.events import HAS_TIME_OF_DAY, UTC_MICROSECONDS
 from firstday.tables.faults import Findings
-from firstday.tables.schema import DAY_US
 
 IMPRESSION_TYPES: dict[str, pl.DataType] = {
     "user_ix": pl.Int32(),
@@ -37,58 +34,48 @@ WRITTEN_TYPES: dict[str, pl.DataType] = {
     "is_shown": pl.Boolean(),
 }
 """Columns while reading: impressions, and uses that carry a list's id."""
-USER_INDEX, ITEM_INDEX = "firstday: index of user_id", "firstday: index of item_id"
+USER_INDEX, TARGET_INDEX = "firstday: index of the user", "firstday: index of the item or entity member"
 """Index columns of interactions, -1 if unknown."""
 IMPRESSION_ORDER = ("user_ix", "timestamp", "list_id", "position", "item_ix", "propensity", "policy")
 """Sort key of the rows in a partition; makes the result independent of input order."""
 ONE_PLACE = ("user_ix", "item_ix", "list_id")
 """Identity of an item in a list, which counts once."""
-_MOMENT = pl.col("timestamp").to_physical()
 _IS_NEW = (
     pl.when(pl.col("list_id").is_not_null())
     .then(pl.struct(ONE_PLACE).is_first_distinct())
-    .otherwise(
-        pl.struct("user_ix", "item_ix", "timestamp").is_first_distinct() | _MOMENT.is_null() | (_MOMENT % DAY_US == 0)
-    )
+    .otherwise(pl.struct("user_ix", "item_ix", "timestamp").is_first_distinct() | ~HAS_TIME_OF_DAY)
 )
-"""Mask of sorted rows that are not duplicates.
-
-A list shows an item once. An item shown alone is a duplicate at the same time, unless the time is missing or midnight,
-which is a date at most.
-"""
-IN_THE_SAME_LIST = (
-    "repeat another impression (same user, list and item; without a list: same moment); each is counted once"
-)
+"""Mask of sorted rows that are not duplicates: a list shows an item once, and so does one moment without a list."""
 
 
 def take_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame:
     """Select impressions, and uses that carry a list's id, from valid interactions; add columns of `WRITTEN_TYPES`.
 
-    The index of an item is -1 if the row is about an entity; such rows are dropped.
+    Rows about other entities than items are dropped.
     """
     signal, weight = pl.col("signal"), pl.col("weight").fill_null(1.0)
     is_use = signal.is_in(use) & pl.col("list_id").is_not_null() & (weight > 0)
-    taken = rows.filter((pl.col(ITEM_INDEX) >= 0) & ((signal == SHOWN) | is_use))
+    taken = rows.filter(pl.col("entity").is_null() & ((signal == SHOWN) | is_use))
     return taken.with_columns(
         pl.col("position").fill_null(0),
         pl.col("propensity").cast(pl.Float32).fill_null(float("nan")),
         user_ix=USER_INDEX,
-        item_ix=ITEM_INDEX,
+        item_ix=TARGET_INDEX,
         is_shown=signal == SHOWN,
     )
 
 
-def clean_impressions(rows: pl.DataFrame, now: datetime, findings: Findings) -> pl.DataFrame:
-    """Build the impressions of a partition from `WRITTEN_TYPES` rows, dropping duplicates and future ones."""
-    is_shown = rows["is_shown"]
-    n_shown = int(is_shown.sum())
-    is_future = (rows["timestamp"] > now).fill_null(value=False)
-    past = rows.filter(~is_future)
-    shown = past.filter("is_shown").drop("is_shown").sort(IMPRESSION_ORDER)
+def clean_impressions(rows: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Build the impressions of a partition from `WRITTEN_TYPES` rows, dropping duplicates."""
+    shown = rows.filter("is_shown").drop("is_shown").sort(IMPRESSION_ORDER)
     distinct = shown.filter(_IS_NEW)
-    findings.note_rows("interactions", shown.height - distinct.height, n_shown, IN_THE_SAME_LIST)
-    note_future(findings, rows["timestamp"].filter(is_future & is_shown), n_shown)
-    uses = past.remove("is_shown").group_by(ONE_PLACE)
+    findings.note_rows(
+        "interactions",
+        shown.height - distinct.height,
+        shown.height,
+        "repeat another impression (same user, list and item; without a list: same moment); each is counted once",
+    )
+    uses = rows.remove("is_shown").group_by(ONE_PLACE)
     first_uses = uses.agg(used_at=pl.col("timestamp").min(), is_used=pl.lit(value=True))
     marked = distinct.join(first_uses, on=ONE_PLACE, how="left", maintain_order="left")
     marked = marked.with_columns(pl.col("is_used").fill_null(value=False))

@@ -14,7 +14,7 @@ from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Entity
 from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_pairs, sort_pairs
 from firstday.data.ids import Ids
-from firstday.data.impressions import ITEM_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
+from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
 from firstday.data.user_rows import RowWriter, UserRows
 from firstday.errors import count_of
 from firstday.tables.conform import conform_interactions
@@ -23,10 +23,8 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import OR_DROP, RULES, empty_rules, reference_rule
 from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missing_column
 
-ENTITY_INDEX = "firstday: index of entity_id"
-INDEXES = (USER_INDEX, ITEM_INDEX, ENTITY_INDEX)
-SCALES = ((5, 1, 4), (10, 2, 8))
-"""Rating scales: (maximum, highest low rating, lowest high rating)."""
+BEST_RATING = 10
+"""Maximum of rating scales; 5 is another."""
 FEW_WEIGHTS = 20
 """Minimum number of weights for telling star ratings from counts."""
 _WEIGHT = pl.col("weight")
@@ -81,15 +79,17 @@ class Known:
         return sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *(self.entities or ()))])
 
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add index columns of users, items and entity members, -1 if unknown."""
-        indexes = np.full((3, rows.height), -1, dtype=np.int32)
-        for place, column, ids in ((0, "user_id", self.users), (1, "item_id", self.items)):
-            if ids is not None and column in rows.columns:
-                indexes[place] = ids.lookup(rows[column])
+        """Add index columns of users and targets (items or entity members), -1 if unknown."""
+        users, targets = (
+            np.full(rows.height, -1, dtype=np.int32)
+            if ids is None or column not in rows.columns
+            else ids.lookup(rows[column]).copy()
+            for column, ids in (("user_id", self.users), ("item_id", self.items))
+        )
         for name, entity in (self.entities or {}).items():
             is_member = (rows["entity"] == name).fill_null(value=False)
-            indexes[2, is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
-        return rows.with_columns(pl.Series(name, values) for name, values in zip(INDEXES, indexes, strict=True))
+            targets[is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
+        return rows.with_columns(pl.Series(USER_INDEX, users), pl.Series(TARGET_INDEX, targets))
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -101,7 +101,7 @@ class Known:
             rules.append(Rule("have an unknown signal", ~signal.is_in(allowed), advice, "signal", signal))
         for column, home, index, ids in (
             ("user_id", "users", USER_INDEX, self.users),
-            ("item_id", "items", ITEM_INDEX, self.items),
+            ("item_id", "items", TARGET_INDEX, self.items),
         ):
             if ids is not None and home not in self.derived:
                 rules.append(reference_rule(column, home, ids.values, pl.col(index) < 0))
@@ -111,7 +111,7 @@ class Known:
             advice = f"{names}; add such a column to items, or collections of it, {OR_DROP}"
             rules.append(Rule("name an unknown entity", is_unknown, advice, "entity", entity))
             for name, known in self.entities.items():
-                is_unknown = pl.col(ENTITY_INDEX) < 0
+                is_unknown = pl.col(TARGET_INDEX) < 0
                 rules.append(reference_rule("entity_id", name, known.ids.values, is_unknown, entity == name))
         return tuple(rules)
 
@@ -128,7 +128,7 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
         findings.fault(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
     for column, counterpart in (("entity", "entity_id"), ("entity_id", "entity")):
         if column in targets and counterpart not in targets:
-            findings.fault(f"interactions.{counterpart}: the column is missing beside {column}; add it.")
+            findings.fault(f"interactions.{counterpart}: the column is missing, and {column} needs it; add it.")
     has_targets = bool(targets) and targets <= set(rows.columns) and ("entity" in targets) == ("entity_id" in targets)
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
     rows = known.index(rows.with_columns(absent))
@@ -146,14 +146,12 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
 def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str, int]:
     """Count what is judged after all batches: uses of items, and weights that look like star ratings."""
     is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
-    is_star = _WEIGHT.is_between(0, SCALES[-1][0]) & (2 * _WEIGHT % 1 == 0)
-    stars = rows.filter(is_star)["weight"].value_counts().rows()
+    is_star = _WEIGHT.is_between(0, BEST_RATING) & (2 * _WEIGHT % 1 == 0)
     return {
         "rows": rows.height,
         "uses": rows.select(is_use.sum()).item(),
         "weights": rows["weight"].count(),
-        "weights of the default signal": rows.filter(pl.col("signal") == DEFAULT_SIGNAL)["weight"].count(),
-        **{f"star {star}": n for star, n in stars},
+        **{f"star {star}": n for star, n in rows.filter(is_star)["weight"].value_counts().rows()},
     }
 
 
@@ -163,53 +161,39 @@ def find_ids(raw: RawTable, known: Known | None) -> dict[str, pl.Series]:
     If bad rows are dropped, `known` decides which rows count; None counts all rows.
     """
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
-    users: list[pl.Series] = []
-    items: list[pl.Series] = []
-    findings = Findings(drop=True)
+    found: dict[str, list[pl.Series]] = {"user_id": [], "item_id": []}
     for batch in raw.batches(columns if known is None else None) if columns else ():
         if known is None:
             rows, _ = conform_interactions(batch, Findings(), is_text=raw.is_text)
         else:
-            rows = check_interactions(batch, known, findings, is_text=raw.is_text)
-        for ids, column in ((users, "user_id"), (items, "item_id")):
+            rows = check_interactions(batch, known, Findings(drop=True), is_text=raw.is_text)
+        for column, ids in found.items():
             if column in rows.columns:
                 ids.append(rows[column].drop_nulls().unique())
-    return {"users": unite_ids(users), "items": unite_ids(items)}
+    return {"users": unite_ids(found["user_id"]), "items": unite_ids(found["item_id"])}
 
 
 def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
     """Return the distinct ids of all parts, sorted; Int64 only if all are integers."""
-    parts = [part for part in parts if len(part)] or [pl.Series([], dtype=pl.String)]
-    if any(part.dtype == pl.String for part in parts):
-        parts = [part.cast(pl.String) for part in parts]
-    return pl.concat(parts).unique().sort()
+    frames = [part.to_frame("id") for part in parts if len(part)] or [pl.DataFrame(schema={"id": pl.String})]
+    return pl.concat(frames, how="vertical_relaxed")["id"].unique().sort()
 
 
-@dataclass(frozen=True, eq=False)
-class Interactions:
-    """Contents of the interactions table.
-
-    Parameters
-    ----------
-    events
-        What users did.
-    impressions
-        What they were shown, with the columns of `IMPRESSION_TYPES`; None without impressions.
-    """
-
-    events: Events
-    impressions: UserRows | None = None
+Interactions = tuple[Events, UserRows | None]
+"""What users did, and what they were shown, with the columns of `IMPRESSION_TYPES`; None without impressions."""
 
 
 def read_interactions(
-    raw: RawTable, known: Known, findings: Findings, now: datetime | None = None
+    raw: RawTable | None, known: Known, findings: Findings, now: datetime | None = None
 ) -> Interactions | None:
-    """Validate and index the interactions of a table or a part; None if there are faults."""
-    findings.sources["interactions"] = raw.sources
+    """Validate and index the interactions of a table or a part, if there are any; None if there are faults."""
+    if raw is None:
+        return index_interactions((), known, known.pairs, 0, findings, now)
+    findings.sources["interactions"], is_text = raw.sources, raw.is_text
 
     def check() -> Iterator[pl.DataFrame]:
         for batch in raw.batches():
-            rows = check_interactions(batch, known, findings, is_text=raw.is_text)
+            rows = check_interactions(batch, known, findings, is_text=is_text)
             if findings.are_usable and None not in (known.users, known.items, known.entities):
                 yield rows
 
@@ -232,42 +216,50 @@ def index_interactions(
     n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
     now = now or datetime.now(UTC)
     events, shown = RowWriter(EVENT_TYPES, n_users, n_rows), RowWriter(WRITTEN_TYPES, n_users, n_rows)
-    for rows in batches:
+    for batch in batches:
+        is_future = (batch["timestamp"] > now).fill_null(value=False)
+        findings.note_rows(
+            "interactions.timestamp",
+            int(is_future.sum()),
+            batch.height,
+            "are in the future",
+            "they were left out; check the clock that wrote them",
+            first=first_moment(batch["timestamp"].filter(is_future)),
+        )
+        rows = batch.filter(~is_future)
         shown.add(take_impressions(rows, use))
-        coded = _code_events(rows, pairs, findings)
-        weighing = coded.filter(_WEIGHT > 0)
-        n_weightless = coded.height - weighing.height
-        findings.note_rows("interactions.weight", n_weightless, rows.height, "weigh 0 and were dropped")
-        events.add(weighing)
+        events.add(_code_events(rows, pairs, findings))
     if not findings.are_usable:
         return None
-    sorted_events = events.finish(lambda rows: clean_events(rows, now, findings))
-    impressions = shown.finish(lambda rows: clean_impressions(rows, now, findings))
-    return Interactions(Events.of_rows(pairs, sorted_events), impressions if len(impressions) else None)
+    sorted_events = events.finish(lambda rows: clean_events(rows, findings))
+    impressions = shown.finish(lambda rows: clean_impressions(rows, findings))
+    return Events.of_rows(pairs, sorted_events), impressions if len(impressions) else None
 
 
 def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) -> pl.DataFrame:
-    """Index valid interactions, with the columns of `EVENT_TYPES`; drop impressions.
+    """Index valid interactions, with the columns of `EVENT_TYPES`; drop impressions and those that weigh 0.
 
     Impressions of entities other than items are noted and ignored.
     """
-    is_shown = pl.col("signal") == SHOWN
-    item_ix = pl.col(ITEM_INDEX)
-    findings.note_rows(
-        "interactions.entity",
-        rows.select((is_shown & (item_ix < 0)).sum()).item(),
-        rows.height,
-        f"are {SHOWN!r} and of another entity than item; they were left out, since only items are shown",
-    )
-    coded = rows.select(
+    is_shown, is_weightless, is_of_entity = pl.col("signal") == SHOWN, _WEIGHT == 0, pl.col("entity").is_not_null()
+    for column, is_ignored, finding in (
+        (
+            "entity",
+            is_shown & is_of_entity,
+            f"are {SHOWN!r} with another entity than item; only items are shown",
+        ),
+        ("weight", ~is_shown & is_weightless, "weigh 0 and were dropped"),
+    ):
+        findings.note_rows(f"interactions.{column}", rows.select(is_ignored.sum()).item(), rows.height, finding)
+    coded = rows.remove(is_shown | is_weightless).select(
         "timestamp",
         "signal",
         pl.col("entity").cast(pl.String).fill_null(ITEM),
         pl.col("weight").fill_null(1.0),
         user_ix=USER_INDEX,
-        target_ix=pl.when(item_ix >= 0).then(item_ix).otherwise(ENTITY_INDEX),
+        target_ix=TARGET_INDEX,
     )
-    return code_pairs(coded.filter(~is_shown), pairs)
+    return code_pairs(coded, pairs)
 
 
 def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
@@ -279,13 +271,10 @@ def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
             "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
         )
     stars = {float(name.removeprefix("star ")): n for name, n in counts.items() if name.startswith("star ")}
-    most, low, high = next(scale for scale in SCALES if scale[0] >= max(stars, default=0))
-    n_low = sum(n for star, n in stars.items() if star <= low)
-    n_high = sum(n for star, n in stars.items() if star >= high)
-    n = counts["weights"]
-    look_like_stars = n >= FEW_WEIGHTS and n == sum(stars.values()) > n_low + n_high
-    if look_like_stars and 2 * counts["weights of the default signal"] > n and n_high > n_low:
+    n, best = counts["weights"], max(stars, default=0)
+    are_stars = n >= FEW_WEIGHTS and n == sum(stars.values()) and len(stars) > 2
+    if are_stars and sum(star * of_star for star, of_star in stars.items()) > n * best / 2:
         findings.note(
-            f"interactions.weight: {count_of(n, counts['rows'], 'rows')} weigh up to {most}, and look like ratings: a "
-            "low one still counts as use; see docs/tables.md."
+            f"interactions.weight: {count_of(n, counts['rows'], 'rows')} weigh up to {best:g}, and look like ratings: "
+            "a low one still counts as use; see docs/tables.md."
         )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
@@ -70,20 +71,19 @@ def check_tables(
     Raises DataError if the folder or built-in dataset does not exist, or its local copy is unusable.
     """
     findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
-    if str(tables) in BUILT_IN and not (isinstance(tables, Path) and tables.is_dir()):
-        name, raw = str(tables), _built_in(str(tables), path, findings)
+    if isinstance(tables, str) and tables in BUILT_IN:
+        name, raw = tables, _built_in(tables, path, findings)
     else:
         names = f"{', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}"
         if path is not None:
-            raise DataError(f"{tables}: a path is given beside a folder of tables; it is only for {names}.")
+            raise DataError(f"{tables}: a path goes with a built-in name only ({names}); leave it out.")
         name, raw = open_tables(tables, findings, f"a folder of tables, or a built-in name: {names}")
     dataset = None
     try:
         check_presence(raw, findings, are_frames=are_frames)
         dataset = _read(name, raw, (config or Config()).signals, findings)
     except DataError as error:  # a damaged file
-        for sentence in error.faults:
-            findings.fault(sentence)
+        findings.fault(*error.faults)
     findings.settle(drop_bad_rows)
     if dataset is None or findings.faults:
         return None, findings
@@ -105,8 +105,11 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
         return {table: RawTable.of(frame, table) for table, frame in read[name](path).items()}
     except DataError:
         raise
-    except (ValueError, TypeError, AttributeError, *UNREADABLE) as error:
-        raise DataError(f"{path}: is not {name} as published ({first_line(error)}); fetch it again.") from None
+    except (ValueError, TypeError, AttributeError, KeyError, BadZipFile, *UNREADABLE) as error:
+        raise DataError(
+            f"{path or name}: cannot be read as {name} ({first_line(error)}); give the published file, or the folder "
+            "of its contents (--path)."
+        ) from None
 
 
 def open_tables(
@@ -134,19 +137,9 @@ def open_tables(
 def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
     """Validate all tables and build a Dataset; None if there are faults."""
     interactions = raw.get("interactions")
-    named_ids: dict[str, pl.Series] = {}
-    if interactions is not None:
-        known = None
-        if findings.drop:  # only kept rows contribute users and items
-            trial = Findings(drop=True)
-            frames = check_frames(raw, {}, trial)
-            share_id_types(frames)
-            known = replace(find_known(raw, frames, raw, signals, trial), items=None)
-        named_ids = find_ids(interactions, known)
-    frames = check_frames(raw, named_ids, findings)
+    kept = Known(signals=signals) if findings.drop else None
+    frames = check_frames(raw, {} if interactions is None else find_ids(interactions, kept), findings)
     share_id_types(frames)
-    if interactions is None:
-        return None
     known = find_known(raw, frames, raw, signals, findings)
     found = read_interactions(interactions, known, findings)
     judge_interactions(findings, signals)
@@ -167,7 +160,9 @@ def find_known(
 
     `raw` and `frames` are these tables as read and as returned by `check_frames`; `tables` names all tables present.
     """
-    users, items = (find_ids_of(frames, home) for home in ("users", "items"))
+    users, items = (
+        None if ids is None else Ids.of(ids) for ids in (known_ids(frames, "users"), known_ids(frames, "items"))
+    )
     are_readable = all(
         set(TABLES[table].required) <= set(frames.get(table, pl.DataFrame()).columns)
         for table in ("items", "collections")
@@ -177,22 +172,16 @@ def find_known(
     return Known(users, items, entities, signals, faulty_entities(raw, findings), {"users", "items"} - set(tables))
 
 
-def find_ids_of(frames: Frames, home: str) -> Ids | None:
-    """Return all user or item ids, sorted; None if their table cannot be read."""
-    ids = known_ids(frames, home)
-    return None if ids is None else Ids.of(ids)
-
-
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Collect the entities other than items, from columns of `items` and from `collections`."""
-    table = frames.get("items", pl.DataFrame())
-    parts = [pl.DataFrame(schema={"entity": pl.String, "entity_id": pl.String, "item_id": pl.Null})]
-    for column in set(table.columns) - set(TABLES["items"].kinds):
-        entity = pl.lit(entity_of_column(column)).alias("entity")
-        parts.append(table.select(entity, pl.col(column).alias("entity_id"), "item_id").explode("entity_id"))
+    table = frames.get("items", pl.DataFrame(schema={"item_id": pl.Null}))
+    columns = [column for column in table.columns if column not in TABLES["items"].kinds]
+    lists = table.unpivot(columns, index="item_id", variable_name="entity", value_name="entity_id")
+    names = pl.col("entity").replace({column: entity_of_column(column) for column in columns})
+    parts = [lists.explode("entity_id").select(names, pl.col("entity_id").cast(pl.String), "item_id")]
     if "collections" in frames:
-        columns = ("entity", pl.col("entity_id").cast(pl.String), "item_id")
-        parts.append(frames["collections"].select(columns).remove(pl.col("entity") == ITEM))
+        others = frames["collections"].remove(pl.col("entity") == ITEM)
+        parts.append(others.select("entity", pl.col("entity_id").cast(pl.String), "item_id"))
     entities = {}
     rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity")
     for (name,), members in rows.group_by("entity", maintain_order=True):
@@ -271,33 +260,29 @@ def add_users(
         catalogue,
         name=name,
         users=users,
-        events=interactions.events,
+        events=interactions[0],
         groups=groups,
         ages=ages.fill_null(-1).cast(pl.Int16).to_numpy().copy() if ages.count() else None,
         registered_at=_registered_at(table["registered_at"], findings) if "registered_at" in table.columns else None,
         friends=None if friends is None else _index_friends(friends, users, friend_ids or users, findings),
         friend_ids=friend_ids,
         precomputed=precomputed,
-        impressions=interactions.impressions,
+        impressions=interactions[1],
         assignments=_assignments(frames["assignments"], users) if "assignments" in frames else None,
     )
 
 
 def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: Findings) -> dict[str, Entity]:
     """Add display names to entity members; of several names, the alphabetically first counts."""
-    by_id = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
-    rows = by_id.agg(pl.col("name").min(), n=pl.col("name").n_unique())
-    n_torn = rows.select((pl.col("n") > 1).sum()).item()
-    findings.note_rows("names", n_torn, rows.height, "have several names; the first in the alphabet counts", noun="ids")
-    named, n_known = dict(entities), 0
+    rows = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String)).agg(pl.col("name").min())
+    named, n_known = {}, 0
     for name, entity in entities.items():
+        ids = entity.ids.values.cast(pl.String).alias("entity_id").to_frame()
         of_entity = rows.filter(pl.col("entity") == name)
-        place = Ids.of(of_entity["entity_id"]).lookup(entity.ids.values)
-        n_known += int((place >= 0).sum())
-        if of_entity.height:
-            texts = ("", *of_entity["name"])
-            named[name] = replace(entity, names=tuple(texts[at + 1] for at in place.tolist()))
-    unknown = "are of nothing that items or collections have and were ignored; items have titles"
+        texts = ids.join(of_entity, on="entity_id", how="left", maintain_order="left")["name"]
+        n_known += texts.count()
+        named[name] = replace(entity, names=tuple(texts.fill_null(""))) if texts.count() else entity
+    unknown = "are not in items or collections and were ignored; items have titles"
     findings.note_rows("names", rows.height - n_known, rows.height, unknown, noun="ids")
     return named
 

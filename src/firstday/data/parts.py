@@ -21,8 +21,8 @@ from firstday.data.dataset import Dataset, Group
 from firstday.data.events import EVENT_TYPES, SORT_ORDER, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
-from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions, unite_ids
-from firstday.data.load import add_users, assemble_catalogue, find_ids_of, find_known
+from firstday.data.interactions import Known, find_ids, judge_interactions, read_interactions, unite_ids
+from firstday.data.load import add_users, assemble_catalogue, find_known
 from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users
 from firstday.tables import zstd
 from firstday.tables.faults import Findings
@@ -38,8 +38,8 @@ from firstday.tables.table_checks import (
 
 MENTIONS = "friends: who is named"
 """Rows of `friends` partitioned by `friend_id`, so that the part of the named user can look it up."""
-OWN = ("name", "users", "groups", "ages", "registered_at", "friends", "friend_ids", "assignments")
-"""Fields that belong to a part's users, in addition to rows and vectors; other fields are shared with the whole."""
+SHARED = ("items", "entities", "titles", "added_at")
+"""Fields that a part shares with the whole, in addition to item vectors; the others belong to its users."""
 NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
 """Tables partitioned by user; the others belong to the whole."""
@@ -51,8 +51,9 @@ class Whole:
 
     Parameters
     ----------
-    tables
-        Names of the tables present.
+    home
+        Table that names the users: ``users``, or ``interactions`` without it; None if it cannot be read, so that
+        references to users are not checked.
     known
         Valid values for interactions, except for users.
     catalogue
@@ -62,16 +63,13 @@ class Whole:
         Time of reading.
     drop
         Whether bad rows are dropped.
-    unreadable
-        Tables that cannot be read; references to them are not checked.
     """
 
-    tables: frozenset[str]
+    home: str | None
     known: Known
     catalogue: Dataset | None
     now: datetime
     drop: bool = False
-    unreadable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +111,10 @@ def load_whole(
         Items found in interactions: all items if there is no items table, else additional ones.
     groups
         Values of each group column of `users`, sorted.
-    tables, now, unreadable
-        See `Whole`.
+    tables, unreadable
+        Names of all tables present, and of those that cannot be read.
+    now
+        Time of reading.
     signals
         Known signals, and which of them mean use.
     findings
@@ -125,7 +125,8 @@ def load_whole(
     known = find_known(raw, frames, tables, signals, findings)
     is_usable = not findings.faults and known.items is not None
     catalogue = assemble_catalogue(frames, known, groups, findings) if is_usable else None
-    return Whole(tables, known, catalogue, now, findings.drop, unreadable)
+    home = "users" if "users" in tables else "interactions"
+    return Whole(None if home in unreadable else home, known, catalogue, now, findings.drop)
 
 
 def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
@@ -135,11 +136,10 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     """
     findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
     named: dict[str, pl.Series] = {}
-    home = "users" if "users" in whole.tables else "interactions"
-    if interactions is not None and home == "interactions":
-        known = whole.known if whole.drop else None  # only kept rows contribute users
-        named["users"] = find_ids(interactions, known)["users"]
-    elif home not in whole.unreadable:
+    if interactions is not None and whole.home == "interactions":
+        kept = Known(signals=whole.known.signals) if whole.drop else None
+        named["users"] = find_ids(interactions, kept)["users"]
+    elif whole.home is not None:
         named["users"] = pl.Series([], dtype=pl.String)
     own = {name: table for name, table in raw.items() if name != MENTIONS}
     frames = check_frames(own, named, findings, are_all=False)
@@ -147,11 +147,9 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     if MENTIONS in raw:
         check_named_users("friends", raw[MENTIONS], "friend_id", frames, findings)
     share_id_types(frames)
-    users = find_ids_of(frames, "users")
-    known = replace(whole.known, users=users)
-    found: Interactions | None = Interactions(Events.empty(known.pairs))
-    if interactions is not None:
-        found = read_interactions(interactions, known, findings, whole.now)
+    users = known_ids(frames, "users")
+    known = replace(whole.known, users=None if users is None else Ids.of(users))
+    found = read_interactions(interactions, known, findings, whole.now)
     if catalogue is not None and catalogue.precomputed is not None:
         vectors = frames.setdefault("embeddings/users", NO_VECTORS)
         if "vector" in vectors.columns:
@@ -178,11 +176,9 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
 
 def pack(part: Dataset) -> bytes:
     """Serialise what belongs to a part's users, without what it shares with the whole."""
-    own = {name: getattr(part, name) for name in OWN}
-    own["events"] = replace(part.events, rows=UserRows((part.events.rows.whole(),)))
-    own["impressions"] = part.impressions and UserRows((part.impressions.whole(),))
-    vectors = None if part.precomputed is None else part.precomputed.user_vectors
-    return zstd.compress(pickle.dumps((own, vectors), protocol=5), level=1)
+    own = {name: value for name, value in vars(part).items() if name not in SHARED}
+    own["precomputed"] = part.precomputed and part.precomputed.user_vectors
+    return zstd.compress(pickle.dumps(own, protocol=5), level=1)
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
@@ -190,9 +186,9 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
 
     The content is unpickled: pass only output of `pack` from this run.
     """
-    own, vectors = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
-    precomputed = catalogue.precomputed and replace(catalogue.precomputed, user_vectors=vectors)
-    return replace(catalogue, **own, precomputed=precomputed)
+    own = pickle.loads(zstd.decompress(content))  # noqa: S301  written by this run
+    own["precomputed"] = catalogue.precomputed and replace(catalogue.precomputed, user_vectors=own["precomputed"])
+    return replace(catalogue, **own)
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
@@ -225,12 +221,12 @@ def join_users(
     friends outside them are dropped.
     """
     tables: dict[str, list[pl.DataFrame]] = {}
-    waiting: list[tuple[Ids, Events, UserRows | None]] = []
+    waiting: list[tuple[Ids, UserRows, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
         for part in filter(lambda part: len(part.users), parts):
             path = Path(folder) / f"{len(waiting):06}.parquet"  # spooled: the order of users is known last
             part.events.rows.whole().write_parquet(path, compression="lz4")
-            waiting.append((part.users, replace(part.events, rows=UserRows((path,))), part.impressions))
+            waiting.append((part.users, UserRows((pl.scan_parquet(path, glob=False),)), part.impressions))
             for table, frame in _write_frames(part).items():
                 tables.setdefault(table, []).append(frame)
         if not waiting:
@@ -239,16 +235,16 @@ def join_users(
         share_id_types(frames)
         users = Ids.of(frames["users"]["user_id"].sort())
         writers = [RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES)]
-        for ids, events, shown in waiting:
+        for ids, *of_part in waiting:
             place = users.lookup(ids.values)
-            for writer, rows in zip(writers, (events.rows, shown), strict=True):
+            for writer, rows in zip(writers, of_part, strict=True):
                 for frame in renumber_users(() if rows is None else rows.frames(), place):
                     writer.add(frame)
-        joined = Events.of_rows(waiting[0][1].pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
+        joined = Events.of_rows(part.events.pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
     impressions = writers[1].finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
     if "friends" in frames:
         are_all = are_all or bool((users.lookup(frames["friends"]["friend_id"]) >= 0).all())
-    return add_users(name, catalogue, frames, Interactions(joined, impressions), Findings(), are_all=are_all)
+    return add_users(name, catalogue, frames, (joined, impressions), Findings(), are_all=are_all)
 
 
 def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from operator import add, or_
 from typing import Any
@@ -14,8 +15,8 @@ import polars as pl
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.histories import Log, find_log
-from firstday.tables.schema import DAY_US
 
 
 def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:
@@ -24,7 +25,7 @@ def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int 
 
 
 MERGE: Mapping[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys(("items", "entities", "groups", "dimensions", "without_vector"), or_),
+    **dict.fromkeys(("items", "entities", "groups", "dimensions", "items_without_vector"), or_),
     "first": partial(_choose_end, min),
     "last": partial(_choose_end, max),
 }
@@ -44,14 +45,14 @@ class Summary:
     items, entities, groups, dimensions
         Number of items, members per entity, values per profile column, and dimensions of precomputed vectors (0
         without): the same in every part.
-    without_vector
+    items_without_vector
         Number of items without a precomputed vector, if there are vectors; they are never recommended.
     ages, dated
         Number of users with a known age, and with a known registration time.
-    timed, one_day
+    users_with_times, users_within_24_hours
         Number of users with times, and of those whose interactions span less than 24 hours. If the latter are the
         majority, most users have only a day one, and the protocol `sampled` fits better.
-    impressions, lists, shown_users
+    impressions, lists, users_shown_something
         Number of impressions, of lists they were shown in, and of users with an impression.
     experiments
         Number of users with a variant, by experiment.
@@ -67,14 +68,14 @@ class Summary:
     entities: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
     dimensions: int = 0
-    without_vector: int = 0
+    items_without_vector: int = 0
     ages: int = 0
     dated: int = 0
-    timed: int = 0
-    one_day: int = 0
+    users_with_times: int = 0
+    users_within_24_hours: int = 0
     impressions: int = 0
     lists: int = 0
-    shown_users: int = 0
+    users_shown_something: int = 0
     experiments: Counter[str] = field(default_factory=Counter)
     first: int | None = None
     last: int | None = None
@@ -88,28 +89,32 @@ class Summary:
         return find_log(config, is_dated=bool(self.dated), first=self.first, last=self.last)
 
 
+def _count_known(values: np.ndarray | None) -> int:
+    """Count values that are not -1."""
+    return 0 if values is None else int((values >= 0).sum())
+
+
 def summarise(part: Dataset) -> Summary:
     """Count the contents of a dataset or a part."""
     counts: dict[str, Any] = part.summary()
-    first, last = part.events.spans(len(part.users))
-    shown = (0, 0, 0)
-    if part.impressions is not None:
-        in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
-        counted = part.impressions.lazy().select(pl.len(), lists=in_list.n_unique(), users=pl.col("user_ix").n_unique())
-        shown = counted.collect().row(0)
-    nobody, precomputed = np.zeros(0), part.precomputed
+    span = pl.col("timestamp").max() - pl.col("timestamp").min()
+    of_user = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix").agg(span)
+    is_short = pl.col("timestamp") < timedelta(days=1)
+    spans = of_user.select(users_with_times=pl.len(), users_within_24_hours=is_short.sum())
+    in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
+    shown = pl.LazyFrame(schema=IMPRESSION_TYPES) if part.impressions is None else part.impressions.lazy()
+    shown = shown.select(
+        impressions=pl.len(), lists=in_list.n_unique(), users_shown_something=pl.col("user_ix").n_unique()
+    )
+    vectors = np.zeros((0, 0)) if part.precomputed is None else part.precomputed.item_vectors
     return Summary(
-        **{name: counts[name] for name in ("users", "interactions", "friends", "items", "entities", "groups")},
-        pairs=Counter(counts["pairs"]),
-        dimensions=0 if precomputed is None else precomputed.item_vectors.shape[1],
-        without_vector=0 if precomputed is None else len(precomputed.items_without),
-        ages=int(((nobody if part.ages is None else part.ages) >= 0).sum()),
-        dated=int(((nobody if part.registered_at is None else part.registered_at) >= 0).sum()),
-        timed=int((first >= 0).sum()),
-        one_day=int(((first >= 0) & (last - first < DAY_US)).sum()),
-        impressions=shown[0],
-        lists=shown[1],
-        shown_users=shown[2],
+        **{**counts, "pairs": Counter(counts["pairs"])},
+        **shown.collect().row(0, named=True),
+        dimensions=vectors.shape[1],
+        items_without_vector=int(np.isnan(vectors).any(axis=1).sum()),
+        ages=_count_known(part.ages),
+        dated=_count_known(part.registered_at),
+        **spans.collect().row(0, named=True),
         experiments=Counter([] if part.assignments is None else part.assignments["experiment"]),
         first=part.events.first,
         last=part.events.last,

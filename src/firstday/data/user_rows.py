@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from firstday.display import readable
-from firstday.tables.faults import Findings
 
 PART_ROWS = 4_000_000
 """Approximate number of rows per partition; sorting one, the only one in memory, takes about 300 MB."""
@@ -27,31 +25,31 @@ class UserRows:
     Parameters
     ----------
     parts
-        At least one partition, in ascending order of users: in-memory tables or Parquet files with a column `user_ix`.
+        At least one partition, in ascending order of users, with a column `user_ix`; a lazy frame scans a file.
     spool
         Folder of the files; deleted with the last reference to it.
     """
 
-    parts: tuple[pl.DataFrame | Path, ...]
+    parts: tuple[pl.DataFrame | pl.LazyFrame, ...]
     spool: TemporaryDirectory[str] | None = None
 
     def __len__(self) -> int:
         return int(self.lazy().select(pl.len()).collect().item())
 
+    def __reduce__(self) -> tuple[type[UserRows], tuple[tuple[pl.DataFrame]]]:
+        return UserRows, ((self.whole(),),)
+
     def frames(self) -> Iterator[pl.DataFrame]:
         """Iterate over the partitions, loading one at a time."""
-        for part in self.parts:
-            yield part if isinstance(part, pl.DataFrame) else pl.read_parquet(part, glob=False)
+        return (part.lazy().collect() for part in self.parts)
 
     def lazy(self) -> pl.LazyFrame:
         """Return a lazy frame of all rows."""
-        return pl.concat(
-            part.lazy() if isinstance(part, pl.DataFrame) else pl.scan_parquet(part, glob=False) for part in self.parts
-        )
+        return pl.concat(part.lazy() for part in self.parts)
 
     def whole(self) -> pl.DataFrame:
         """Load all rows."""
-        return pl.concat(self.frames())
+        return self.lazy().collect()
 
     def keep_users(self, place: np.ndarray) -> UserRows:
         """Return the rows of some users as one in-memory partition.
@@ -76,7 +74,7 @@ def renumber_users(frames: Iterable[pl.DataFrame], place: np.ndarray) -> Iterato
 
 
 class RowWriter:
-    """Accumulates rows in any order and partitions them by user; large tables are spooled to disk.
+    """Accumulates rows in any order and partitions them by user; several partitions are spooled to disk.
 
     Parameters
     ----------
@@ -85,54 +83,40 @@ class RowWriter:
     n_users
         Number of users.
     n_rows
-        Expected number of interactions; decides the number of partitions and whether they stay in memory.
+        Expected number of interactions; decides the number of partitions.
     """
 
     def __init__(self, types: Mapping[str, pl.DataType], n_users: int, n_rows: int) -> None:
         self._types = types
         self._users_per_part = max(1, -(-n_users // max(1, -(-n_rows // PART_ROWS))))
-        self._n_parts = max(1, -(-n_users // self._users_per_part))
-        self._frames: list[pl.DataFrame] = []
-        self._spool = TemporaryDirectory(prefix="firstday-") if self._n_parts > 1 else None
-        self._n_batches = 0
+        n_parts = max(1, -(-n_users // self._users_per_part))
+        self._batches: list[list[pl.LazyFrame]] = [[] for _ in range(n_parts)]
+        self._spool = TemporaryDirectory(prefix="firstday-") if n_parts > 1 else None
 
     def add(self, rows: pl.DataFrame) -> None:
         """Add a batch."""
         rows = rows.select(pl.col(name).cast(kind) for name, kind in self._types.items())
-        if self._spool is None:
-            self._frames.append(rows)
-            return
         for (number,), of_part in rows.group_by(pl.col("user_ix") // self._users_per_part):
-            folder = Path(self._spool.name) / str(number)
-            folder.mkdir(exist_ok=True)
-            of_part.write_ipc(folder / f"{self._n_batches:06}.arrow", compression="lz4")
-        self._n_batches += 1
+            batches = self._batches[int(number)]
+            batches.append(self._keep(of_part, f"{number}-{len(batches)}"))
+
+    def _keep(self, rows: pl.DataFrame, name: str) -> pl.LazyFrame:
+        """Spool rows to disk if there are several partitions."""
+        if self._spool is None:
+            return rows.lazy()
+        path = Path(self._spool.name) / f"{name}.parquet"
+        rows.write_parquet(path, compression="lz4")
+        return pl.scan_parquet(path, glob=False)
 
     def finish(self, clean: Callable[[pl.DataFrame], pl.DataFrame]) -> UserRows:
         """Return the rows, applying `clean` to each partition."""
-        nothing = pl.DataFrame(schema=self._types)
-        if self._spool is None:
-            return UserRows((clean(pl.concat([nothing, *self._frames])),))
-        paths = []
-        for number in range(self._n_parts):
-            folder = Path(self._spool.name) / str(number)
-            batches = sorted(folder.glob("*.arrow"))
-            paths.append(folder.with_name(f"{number:05}.parquet"))
-            clean(pl.concat([nothing, *map(pl.read_ipc, batches)])).write_parquet(paths[-1], compression="lz4")
-            shutil.rmtree(folder, ignore_errors=True)
-        return UserRows(tuple(paths), self._spool)
-
-
-def note_future(findings: Findings, times: pl.Series, n_rows: int) -> None:
-    """Note interactions in the future."""
-    findings.note_rows(
-        "interactions.timestamp",
-        len(times),
-        n_rows,
-        "lie in the future",
-        "they were left out; check the clock that wrote them",
-        first=first_moment(times),
-    )
+        parts = []
+        for number, batches in enumerate(self._batches):
+            rows = clean(pl.concat([pl.LazyFrame(schema=self._types), *batches]).collect())
+            parts.append(self._keep(rows, str(number)))
+            for path in Path(self._spool.name).glob(f"{number}-*") if self._spool is not None else ():
+                path.unlink()
+        return UserRows(tuple(parts), self._spool)
 
 
 def first_moment(times: pl.Series) -> str:

@@ -180,7 +180,7 @@ def reproduce_table(
             seed=seed,
             n_warm=len(data.train),
             fit_seconds=perf_counter() - began,
-            notes=(*((SIMULATED,) if data.simulated else ()), *data.notes),
+            notes=(SIMULATED,) if data.simulated else (),
             progress=clock.progress,
         )
         runs.append(run)

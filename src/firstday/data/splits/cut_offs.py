@@ -50,12 +50,10 @@ class CutOffs:
 
     def describe(self) -> str:
         """Return when models are trained and on whom they are evaluated, as the end of a sentence."""
-        first, last = (write_moment(at)[:10] for at in (self.moments[0], self.moments[-1]))
-        when = f"at {len(self.moments)} cut-offs from {first} to {last}" if first != last else f"at {first}"
-        each = f"{min(self.users):,} to {max(self.users):,} each, " if first != last else ""
+        n, first, last = len(self.moments), write_moment(self.moments[0])[:10], write_moment(self.moments[-1])[:10]
         return (
-            f"{when} and judge {sum(self.users):,} newcomers ({each}who used something new within "
-            f"{self.target_days:g} days of registration)"
+            f"at {n} cut-off{'s' * (n > 1)} ({first} to {last}) and report on {sum(self.users):,} newcomers who used "
+            f"something new within {self.target_days:g} days of registration"
         )
 
     def to_json(self) -> list[dict[str, str | int]]:
@@ -107,15 +105,13 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     if config.registration.cut_off is not None:
         first = int(config.registration.cut_off.timestamp() * 1_000_000)
         if not log.start < first < log.end:
-            raise ConfigError(
-                f"registration.cut_off: is {write_moment(first)}, where the log spans {write_moment(log.start)} to "
-                f"{write_moment(log.end)}; set it between."
-            )
+            span = f"{write_moment(log.start)} to {write_moment(log.end)}"
+            raise ConfigError(f"registration.cut_off: {write_moment(first)} is not in the log ({span}); set it within.")
     registered = registered[registered >= first]
     if not len(registered):
         raise DataError(
-            f"users: nobody who registered after {write_moment(first)} used something new within {target_days:g} days "
-            "that the log covers, so that there is nobody to evaluate on; bring a longer log, set an earlier "
+            f"users: nobody registered after {write_moment(first)} and used something new within {target_days:g} days "
+            "of the log, so that there is nobody to evaluate on; bring a longer log, set an earlier "
             "registration.cut_off, or use the protocol `sampled`."
         )
     n_cohorts = max(1, min(config.registration.cut_offs, len(registered) // FEWEST_IN_COHORT))

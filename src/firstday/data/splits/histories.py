@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import polars as pl
@@ -42,10 +41,9 @@ def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | N
     The protocol ``auto`` means `registration` if any user's registration is known and interactions have times. `first`
     and `last` are the times of the earliest and latest interaction, in microseconds since 1970 UTC; None without times.
     """
-    has_times = first is not None and last is not None
-    if config.protocol == "sampled" or (config.protocol == "auto" and not (is_dated and has_times)):
+    if config.protocol == "sampled" or (config.protocol == "auto" and (first is None or not is_dated)):
         return None
-    return Log(first, last + 1) if first is not None and last is not None else Log(0, 0)
+    return Log(0, 0) if first is None or last is None else Log(first, last + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +66,7 @@ class Histories:
     returned_us
         int64: time of the first use after day one of an item not used on it; `NEVER` if there is none.
     counts
-        ``interactions``, and ``uses`` of items among them. Under `registration` also interactions ``before``
-        registration, ``early`` (shortly before it) and ``timeless``; users ``without_date``, and those of them who are
-        ``undated`` because they have no interaction with a time either.
+        Numbers of ``interactions``, and of ``uses`` of items among them.
     log
         Time span of all users' log; None under `sampled`.
     target_days
@@ -132,48 +128,38 @@ def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:
 
     Raises ConfigError if the time zone or the column of time zones does not exist.
     """
-    n_users, events, unknown = len(part.users), part.events, np.full(len(part.users), -1, dtype=np.int64)
-    codes = [i for i, (signal, kind) in enumerate(events.pairs) if kind == ITEM and signal in config.signals.use]
-    counts = Counter(interactions=len(events), uses=int(sum(events.counts[code] for code in codes)))
-    registered_us = unknown if log is None else _find_registrations(part, config.registration, counts)
+    n_users, events = len(part.users), part.events
+    codes = events.codes_of(ITEM, config.signals.use)
+    registered_us = day_end_us = np.full(n_users, -1, dtype=np.int64)
+    if log is not None:
+        registered_us, dates = events.first_moments("user_ix", n_users, -1), part.registered_at
+        registered_us = registered_us if dates is None else np.where(dates < 0, registered_us, dates)
+        day_end_us = _end_days(part, config.registration, registered_us)
+    has_vector = np.ones(n_users, dtype=bool)
+    if part.precomputed is not None:
+        has_vector = np.isfinite(part.precomputed.user_vectors).all(axis=1)
     histories = Histories(
         numbers=stable_numbers(part.users, config.seed),
         n_used=np.zeros(n_users, dtype=np.int64),
-        has_vector=np.ones(n_users, dtype=bool),
+        has_vector=has_vector,
         registered_us=registered_us,
-        day_end_us=unknown if log is None else _end_days(part, config.registration, registered_us),
+        day_end_us=day_end_us,
         returned_us=np.full(n_users, NEVER),
-        counts=counts,
+        counts=Counter(interactions=len(events), uses=int(events.counts[codes].sum())),
         log=log,
     )
-    if part.precomputed is not None:
-        histories.has_vector[:] = np.isfinite(part.precomputed.user_vectors).all(axis=1)
     life = histories.life(config.registration)
     for frame in events.frames():
         rows = frame.filter(pl.col("pair").is_in(codes))
         rows = rows if life is None else life.select(rows)
-        first_uses = rows.group_by("user_ix", "target_ix").agg(pl.col("timestamp").min())
+        first_uses = rows.group_by("user_ix", "target_ix").agg(pl.col("timestamp").min().to_physical())
         user = first_uses["user_ix"].to_numpy()
         histories.n_used[:] += np.bincount(user, minlength=n_users)
         if life is not None:
-            moment = first_uses["timestamp"].to_physical().to_numpy()
-            is_later = moment >= histories.day_end_us[user]
+            moment = first_uses["timestamp"].to_numpy()
+            is_later = moment >= day_end_us[user]
             np.minimum.at(histories.returned_us, user[is_later], moment[is_later])
     return histories
-
-
-def _find_registrations(dataset: Dataset, protocol: RegistrationProtocolConfig, counts: Counter[str]) -> np.ndarray:
-    """Return registration times from `users.registered_at`, or else the first interaction; count anomalies."""
-    first, _ = dataset.events.spans(len(dataset.users))
-    dates = np.full_like(first, -1) if dataset.registered_at is None else dataset.registered_at
-    early_us = int(protocol.early_hours * HOUR_US)
-    for frame in dataset.events.frames():
-        ahead = dates[frame["user_ix"].to_numpy()] - frame["timestamp"].to_physical().fill_null(NEVER).to_numpy()
-        n_early = int(((ahead > 0) & (ahead <= early_us)).sum())
-        counts.update(before=int((ahead > early_us).sum()), early=n_early, timeless=frame["timestamp"].null_count())
-    registered_us = np.where(dates < 0, first, dates)
-    counts.update(without_date=int((dates < 0).sum()), undated=int((registered_us < 0).sum()))
-    return registered_us
 
 
 def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered_us: np.ndarray) -> np.ndarray:
@@ -184,20 +170,20 @@ def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered
     if column:
         if column not in dataset.groups:
             raise ConfigError(
-                f"registration.time_zone_column: {column!r} is no column of users that makes groups (found: "
-                f"{', '.join(dataset.groups) or 'none'}); name one of them, or leave it empty."
+                f"registration.time_zone_column: {column!r} is not a group column of users (found: "
+                f"{', '.join(dataset.groups) or 'none'}); give one of them, or leave it empty."
             )
         zones[:0] = dataset.groups[column].values
         codes = dataset.groups[column].codes % len(zones)  # code -1 selects the last zone, the default
     ends = np.full_like(registered_us, -1)
     for code, zone in enumerate(zones):
         in_zone = (codes == code) & (registered_us >= 0)
+        registered = pl.Series(registered_us[in_zone]).cast(UTC_MICROSECONDS)
         try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
+            local = registered.dt.convert_time_zone(zone)
+        except pl.exceptions.PolarsError:
             where = f"users.{column}" if code < len(zones) - 1 else "registration.time_zone"
-            raise ConfigError(f"{where}: {zone!r} is no time zone; write IANA names such as Europe/Paris.") from None
-        local = pl.Series(registered_us[in_zone]).cast(UTC_MICROSECONDS).dt.convert_time_zone(zone)
+            raise ConfigError(f"{where}: {zone!r} is not a time zone; write IANA names such as Europe/Paris.") from None
         ends[in_zone] = local.dt.truncate("1d").dt.offset_by("1d").to_physical().to_numpy()
     return ends
 

@@ -72,13 +72,11 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         return
     config = config.override({"protocol": "registration", "registration.target_days": cut_offs.target_days})
     registered_us = cut_offs.histories.registered_us
-    is_judged = (registered_us >= cut_offs.moments[0]) & (registered_us < cut_offs.end)
-    everyone = collect_newcomers(dataset, config, cut_offs.histories, np.flatnonzero(is_judged))
-    registered = registered_us[everyone.users]
     ends = (*cut_offs.moments[1:], cut_offs.end)
     for cut_off, end in zip(cut_offs.moments, ends, strict=True):
         snapshot = take_snapshot(dataset, registered_us, cut_off)
-        cold = everyone.take(np.flatnonzero((registered >= cut_off) & (registered < end)))
+        newcomers = np.flatnonzero((registered_us >= cut_off) & (registered_us < end))
+        cold = collect_newcomers(dataset, config, cut_offs.histories, newcomers)
         truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
         if len(rows := np.flatnonzero(truth.lengths())):
             split = split_for_training(snapshot, config, seed, end=cut_off)

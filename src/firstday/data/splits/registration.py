@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
@@ -37,25 +38,17 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
         made = _make_cohort(users, day_actions, target_actions, histories, config.signals)
         return replace(made, unborn=_find_unborn(first_seen, histories.target_end_us[made.users]))
 
-    warm_days, note = _warm_day_ones(roles, histories, life_actions, day_actions, config)
-    assert histories.log is not None
-    n_dated = len(histories) - histories.counts["undated"]
-    held_out = f"are validated on by cross-fitting, in {len(roles.folds)} folds" if roles.folds else "are held out"
-    told = (
-        f"{count_of(len(roles.warm), n_dated, 'users')} are warm: they used an item before "
-        f"{write_moment(histories.log.end)}. {len(roles.validation):,} past newcomers with a target window of "
-        f"{histories.target_days:g} days {held_out}."
-    )
+    assert life is not None
     return Split(
         warm=roles.warm,
         warm_actions=take_actions(life_actions, roles.warm),
-        warm_day_one=(warm_days,),
+        warm_day_one=(_warm_day_ones(roles, histories, life_actions, day_actions, config),),
         validation=cohort(roles.validation),
         cold=cohort(roles.cold),
         folds=roles.folds,
         protocol="registration",
         warm_window=life,
-        notes=(told, *note, *_describe_log(histories, config)),
+        notes=tuple(_describe(dataset, histories, roles, life, config)),
     )
 
 
@@ -99,7 +92,7 @@ def _make_cohort(
 
 def _warm_day_ones(
     roles: Roles, histories: Histories, life_actions: Actions, day_actions: Actions, config: Config
-) -> tuple[Actions, tuple[str, ...]]:
+) -> Actions:
     """Return warm users' day ones: from the log if present, else sampled from all their interactions.
 
     Validation users do not contribute to the sizes of sampled day ones, so that no model evaluated on them depends on
@@ -110,38 +103,43 @@ def _warm_day_ones(
     is_logged = histories.registered_us[warm] >= start
     logged, unlogged = warm[is_logged], warm[~is_logged]
     if not len(unlogged):
-        return take_actions(day_actions, warm), ()
+        return take_actions(day_actions, warm)
     sizes, probabilities = np.asarray(sampled.sizes), np.asarray(sampled.probabilities)
-    model = "those of sampled.sizes"
     others = np.setdiff1d(logged[histories.n_used[logged] >= LEAST_LEARNED], roles.validation)
     if len(others) >= MIN_LOGGED_DAY_ONES:
         logged_sizes = unite_uses(take_actions(day_actions, others), config.signals).lengths()
         sizes, probabilities = np.unique(logged_sizes, return_counts=True)
-        model = "those of the others"
     rng = np.random.default_rng(config.seed)
     drawn_days = draw_day_ones(life_actions, config.signals, sizes, probabilities, unlogged, rng).day_one
     order = np.argsort(np.argsort(~is_logged, kind="stable"))
-    days = {pair: stack_rows([rows.take(logged), drawn_days[pair]]).take(order) for pair, rows in day_actions.items()}
-    return days, (
-        f"day one of {count_of(len(unlogged), len(warm), 'warm users')} is not in the log, which begins "
-        f"{write_moment(start)}; it was drawn from all their items, with sizes like {model}.",
+    return {pair: stack_rows([rows.take(logged), drawn_days[pair]]).take(order) for pair, rows in day_actions.items()}
+
+
+def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window, config: Config) -> Iterator[str]:
+    """Describe who is warm and validated on, drawn day ones, and interactions that are left out."""
+    assert histories.log is not None
+    start, end = map(write_moment, (histories.log.start, histories.log.end))
+    held_out = f"are validated on by cross-fitting, in {len(roles.folds)} folds" if roles.folds else "are held out"
+    n_registered = int((histories.registered_us >= 0).sum())
+    yield (
+        f"{count_of(len(roles.warm), n_registered, 'users')} are warm: they used an item before {end}. "
+        f"{len(roles.validation):,} past newcomers with a target window of {histories.target_days:g} days {held_out}."
     )
-
-
-def _describe_log(histories: Histories, config: Config) -> Iterator[str]:
-    """Describe anomalies of the log."""
-    counts = histories.counts
-    total = counts["interactions"]
-    if counts["without_date"]:
+    if n_unlogged := int((histories.registered_us[roles.warm] < histories.log.start).sum()):
         yield (
-            f"users.registered_at: {count_of(counts['without_date'], len(histories), 'users')} have none; their first "
-            f"interaction counts as registration, and {counts['undated']:,} have neither and are left out."
+            f"day one of {count_of(n_unlogged, len(roles.warm), 'warm users')} is not in the log, which begins "
+            f"{start}; it was drawn from all their items."
         )
-    if counts["early"] or counts["before"]:
+    n_dated = 0 if dataset.registered_at is None else int((dataset.registered_at >= 0).sum())
+    if n_dated < len(histories):
         yield (
-            f"interactions: {count_of(counts['before'], total, 'rows')} lie before their user's registration and were "
-            f"left out; another {counts['early']:,} lie up to {config.registration.early_hours:g} h before it and "
-            "count as day one."
+            f"users.registered_at: {count_of(len(histories) - n_dated, len(histories), 'users')} have none; their "
+            f"first interaction counts instead, and {len(histories) - n_registered:,} have neither and are left out."
         )
-    if counts["timeless"]:
-        yield (f"interactions.timestamp: {count_of(counts['timeless'], total, 'rows')} have no time and were left out.")
+    in_life = pl.col("timestamp").to_physical() >= pl.lit(pl.Series(life.start)).gather("user_ix")
+    n_left_out = dataset.events.rows.lazy().select((~in_life.fill_null(value=False)).sum()).collect().item()
+    if n_left_out:
+        yield (
+            f"interactions: {count_of(n_left_out, len(dataset.events), 'rows')} have no time, or are more than "
+            f"{config.registration.early_hours:g} h before their user's registration, and were left out."
+        )

@@ -104,8 +104,8 @@ def refuse_too_few(roles: Roles, histories: Histories, config: Config, *, with_c
         raise DataError(NO_ROW_LEFT)
     if not histories.counts["uses"]:
         raise DataError(
-            f"interactions.signal: no interaction with an item is a use ({', '.join(config.signals.use)}); "
-            "name the signals that are in signals.use of the configuration."
+            f"interactions.signal: no interaction with an item has one of the signals that mean use "
+            f"({', '.join(config.signals.use)}); name those of the table in the configuration (signals.use)."
         )
     learned = roles.warm[histories.n_used[roles.warm] >= LEAST_LEARNED]
     of_folds = [np.isin(learned, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
@@ -118,19 +118,12 @@ def refuse_too_few(roles: Roles, histories: Histories, config: Config, *, with_c
             f"interactions: {count_of(n_eligible, len(histories), 'users')} have at least {config.sampled.min_items} "
             "used items, too few to train on; bring more data or lower sampled.min_items in the configuration."
         )
-    until, advice = write_moment(log.end), ""
-    if n_warm < 2:
-        what = f"{n_warm:,} used at least {LEAST_LEARNED} items until {until}"
-        what += ", apart from those validated on" if n_warm < len(learned) else ""
-    else:
-        what = (
-            f"{len(roles.validation):,} registered in the log, used something new after day one and have a target "
-            f"window of {histories.target_days:g} days that ends before {until}"
-        )
-        advice = ", set a shorter registration.target_days"
     raise DataError(
-        f"users: {what}, in a log of {(log.end - log.start) / DAY_US:.0f} days, and training needs 2; bring a longer "
-        f"log{advice}, or use the protocol `sampled`."
+        f"users: {n_warm:,} can be trained on (at least {LEAST_LEARNED} used items) and {len(roles.validation):,} "
+        f"validated on (registered in the log, and used something new within {histories.target_days:g} days that end "
+        f"before {write_moment(log.end)}), and training needs 2 of each; bring a log longer than "
+        f"{(log.end - log.start) / DAY_US:.0f} days, set a shorter registration.target_days, or use the protocol "
+        "`sampled`."
     )
 
 

@@ -31,8 +31,8 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     entities = {}
     for name, entity in dataset.entities.items():
         of_members = entity.items.keep_columns(items)
-        codes = [code for code, (_, kind) in enumerate(pairs) if kind == name]
-        members = np.union1d(np.flatnonzero(of_members.lengths()), target_ix[np.isin(pair, codes)])
+        used = target_ix[np.isin(pair, dataset.events.codes_of(name))]
+        members = np.union1d(np.flatnonzero(of_members.lengths()), used)
         places[name] = renumber(members, len(entity.ids))
         names = entity.names and tuple(entity.names[member] for member in members.tolist())
         entities[name] = Entity(Ids(entity.ids.take(members)), of_members.take(members), names)
@@ -81,11 +81,8 @@ def find_first_seen(dataset: Dataset) -> np.ndarray:
 
     Microseconds since 1970 UTC; `NEVER` if neither has a time.
     """
-    codes = [code for code, (_, kind) in enumerate(dataset.events.pairs) if kind == ITEM]
-    rows = dataset.events.rows.lazy().filter(pl.col("pair").is_in(codes)).drop_nulls("timestamp")
-    of_item = rows.group_by("target_ix").agg(pl.col("timestamp").min().to_physical()).collect()
-    first = np.full(len(dataset.items), NEVER)
-    first[of_item["target_ix"].to_numpy()] = of_item["timestamp"].to_numpy()
+    events = dataset.events
+    first = events.first_moments("target_ix", len(dataset.items), NEVER, events.codes_of(ITEM))
     if dataset.added_at is not None:
         first = np.minimum(first, np.where(dataset.added_at >= 0, dataset.added_at, NEVER))
     return first
