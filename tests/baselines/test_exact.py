@@ -16,7 +16,6 @@ from firstday.baselines import matrices
 from firstday.baselines.als_fold_in import ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
 from firstday.baselines.ease import REGULARIZATION, Ease, fit_ease, learn_item_weights
 from firstday.baselines.item_item import prepare_item_item
-from firstday.baselines.matrices import place_in_rows
 from firstday.baselines.mult_dae import MultDae, prepare_mult_dae
 from firstday.baselines.train_mult_dae import Autoencoder
 from firstday.baselines.user_user import prepare_user_user
@@ -259,11 +258,6 @@ def test_mult_dae_follows_its_seed_and_learns_popularity(training: UseData, warm
     asked[0, 5] = 1
     order = np.argsort(-one.score(rows_of(asked))[0][:UNUSED])
     assert set(order[:4]) & set(np.argsort(-warm.sum(axis=0))[:3])
-
-
-def test_places_in_a_row_begin_with_the_largest_ties_by_the_lower_column() -> None:
-    matrix = np.array([[0.5, 0.7, 0.5, 0.7, 0.1], [0, 0, 0, 0, 2], [0, 0, 0, 0, 0]], np.float32)
-    assert place_in_rows(rows_of(matrix)).tolist() == [2, 0, 3, 1, 4, 0]
 
 
 def test_item_weights_are_those_of_edlae_with_what_day_ones_hide(

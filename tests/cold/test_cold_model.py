@@ -10,7 +10,7 @@ import torch
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.train_cold_model import ColdNetwork, train_cold_model
 from firstday.cold.training_loop import export_network
-from firstday.config import ColdModelConfig
+from firstday.config import ColdModelConfig, Config
 from firstday.features.encoder import hold_features
 
 N_INPUTS, D = 10, 6
@@ -34,7 +34,11 @@ def train(
     config: ColdModelConfig = SMALL, validate: Callable[[np.ndarray], float] = no_opinion, seed: int = 0
 ) -> ColdModel:
     samples, targets, held_out = task()
-    return train_cold_model(hold_features(samples), targets, held_out, validate, config, seed=seed, threads=1)
+    return train_cold_model(hold_features(np.concatenate(samples), 2), targets, held_out, validate, whole(config, seed))
+
+
+def whole(config: ColdModelConfig, seed: int = 0) -> Config:
+    return Config(seed=seed, threads=1, cold_model=config)
 
 
 def trained_network() -> ColdNetwork:
@@ -50,7 +54,7 @@ def trained_network() -> ColdNetwork:
 @pytest.fixture(scope="module")
 def exported() -> tuple[ColdNetwork, ColdModel]:
     network = trained_network()
-    return network, export_network(network, np.ones((4, N_INPUTS), np.float32))
+    return network, export_network(network)
 
 
 def test_the_network_is_the_papers() -> None:
@@ -96,19 +100,13 @@ def test_the_loss_falls_and_the_targets_are_found() -> None:
 
 def test_only_the_direction_of_a_target_counts() -> None:
     samples, targets, held_out = task()
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
+    features = hold_features(np.concatenate(samples), 2)
     other = train_cold_model(
-        hold_features(samples),
-        8 * targets,
-        held_out,
-        no_opinion,
-        SMALL,
-        seed=0,
-        threads=1,
-        progress=lambda *at: told.append(at),
+        features, 8 * targets, held_out, no_opinion, whole(SMALL), progress=lambda *at: told.append(at)
     )
     assert other.history == train().history
-    assert told == [(number, 6) for number in range(1, 7)]
+    assert told == [("cold model", number, 6) for number in range(7)]
 
 
 class Judge:
@@ -166,21 +164,21 @@ def test_one_cycle_rises_to_its_peak_and_falls() -> None:
 def test_few_users_and_odd_batches_train(n: int, batch_size: int) -> None:
     samples, targets, held_out = task(n)
     config = ColdModelConfig(hidden=(8,), epochs=1, batch_size=batch_size)
-    model = train_cold_model(hold_features(samples[:1]), targets, held_out, no_opinion, config, seed=0, threads=1)
+    model = train_cold_model(hold_features(samples[0]), targets, held_out, no_opinion, whole(config))
     assert np.isfinite(model.predict(held_out)).all()
 
 
 def test_a_pass_takes_so_many_day_ones_of_each_user_and_the_next_one_others() -> None:
     asked: list[np.ndarray] = []
     samples, targets, held_out = task()
-    held = hold_features(samples * 3)  # six day ones of each of 200 users
+    held = hold_features(np.concatenate(samples * 3), 6)  # six day ones of each of 200 users
 
     def take(rows: np.ndarray) -> np.ndarray:
         asked.append(rows)
         return held.take(rows)
 
     config = ColdModelConfig(hidden=(8,), epochs=2, batch_size=50, day_ones_per_pass=2)
-    train_cold_model(replace(held, take=take, held=None), targets, held_out, no_opinion, config, seed=0, threads=1)
+    train_cold_model(replace(held, take=take), targets, held_out, no_opinion, whole(config))
     passes = np.concatenate(asked).reshape(2, 2 * 200)
     for rows in passes:
         assert len(set(rows.tolist())) == 2 * 200

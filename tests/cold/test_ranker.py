@@ -6,7 +6,7 @@ import numpy as np
 
 from firstday.cold.ranker import Ranker
 from firstday.cold.train_ranker import LaterItems, train_ranker
-from firstday.config import RankerConfig
+from firstday.config import Config, RankerConfig
 from firstday.sparse import SparseRows
 from tests.obvious import ITEMS_OF_TASTE, N_TASTES, Rising, make_data
 
@@ -23,9 +23,7 @@ def train(config: RankerConfig = CONFIG, seed: int = 0) -> tuple[Ranker, np.ndar
         data.uses,
         data.validation_features,
         lambda _ranker, hidden: rising(hidden),
-        config,
-        seed=seed,
-        threads=1,
+        Config(seed=seed, threads=1, ranker=config),
     )
     return ranker, data.validation_features, directions.argmax(axis=1)
 

@@ -83,13 +83,13 @@ def test_signals_take_impressions_in_every_form() -> None:
     ("shown", "sentence"),
     [
         ("i1", "shown: is 'i1'; give a list"),
-        ([["i1", 1, 2]], "shown[0]: is ['i1', 1, 2]; give an item's id or [item_id, position]"),
+        ([["i1", 1, 2]], "shown[0]: item_id: is ['i1', 1, 2]; give one value"),
         (["i1", ["i2", 0]], "shown[1]: position is 0; give a whole number from 1"),
         ([["i1", True]], "shown[0]: position is True"),
         ([{"item_id": "i1", "propensity": 0}], "shown[0]: propensity is 0; give a number above 0"),
         ([{"position": 1}], "shown[0]: has no item_id"),
-        ([{"item_id": "i1", "place": 1}], "shown[0]: has an unknown 'place'"),
-        ([None], "shown[0]: item_id is None"),
+        ([{"item_id": "i1", "place": 1}], "shown[0]: has an unknown field 'place'"),
+        ([None], "shown[0]: item_id: is None"),
         (7, "shown: is 7; give a list"),
     ],
 )

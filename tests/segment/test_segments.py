@@ -33,7 +33,8 @@ def nearest(vectors: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 def fit(vectors: np.ndarray, n_segments: int, uses: SparseRows | None = None, **settings_: int) -> Segments:
     uses = uses or SparseRows.empty(len(vectors), 1)
-    return fit_segments(vectors.astype(np.float32), uses, n_segments, SegmentConfig(**settings_), seed=0)
+    vectors = vectors.astype(np.float32)
+    return fit_segments(vectors.__getitem__, uses, n_segments, SegmentConfig(**settings_), seed=0)
 
 
 @pytest.fixture

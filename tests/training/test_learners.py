@@ -143,5 +143,5 @@ def test_item_factors_by_spark_need_spark(world: Dataset) -> None:
     with pytest.raises(ConfigError) as caught:
         train(world, configure(factors="mllib"))
     assert str(caught.value) == (
-        "training.factors: is 'mllib', which only the Spark engine can do; train with it, or set it to 'sample'."
+        "training.factors: 'mllib' requires the Spark engine; train with it, or set it to 'sample'."
     )

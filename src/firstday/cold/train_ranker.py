@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
-from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
+from firstday.cold.device import choose_device, seeded, to_numpy
 from firstday.cold.first_layer import FirstLayer
 from firstday.cold.ranker import Ranker, log_shares
 from firstday.cold.training_loop import export_network, run_epochs
-from firstday.config import DeviceName, RankerConfig
+from firstday.config import Config, RankerConfig
 from firstday.features.encoder import FeatureRows
+from firstday.progress import Progress, no_progress
 from firstday.ranking import most_used
 from firstday.sparse import SparseRows, contains, stack_rows
 
@@ -84,12 +86,8 @@ def train_ranker(
     uses: SparseRows,
     validation_features: np.ndarray,
     validate: Callable[[Callable[[np.ndarray], np.ndarray], np.ndarray], float],
-    config: RankerConfig,
-    *,
-    seed: int,
-    threads: int = 0,
-    device: DeviceName = "auto",
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    config: Config,
+    progress: Progress = no_progress,
 ) -> Ranker:
     """Train with early stopping on validation precision; see `run_epochs`.
 
@@ -107,19 +105,21 @@ def train_ranker(
     validate
         Returns the precision in % of lists for the validation users; higher is better. Arguments: a function from their
         rows, shape (m,), to the log-probabilities of the ranked items, shape (m, n_ranked); and these items.
-    config, seed, threads, device, progress
-        See `run_epochs` and `choose_device`; the seed also controls dropout.
+    config
+        Settings used: `ranker`, threads, device, and the seed, which also controls dropout.
+    progress
+        Called after each epoch.
     """
-    place = choose_device(device, threads)
-    read_rows = hold_rows(features, place)
-    later = LaterItems(uses, day_ones, config.most_items)
+    place = choose_device(config.device, config.threads)
+    later = LaterItems(uses, day_ones, config.ranker.most_items)
     items = later.items
     held_out = torch.from_numpy(validation_features).to(place)
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
         wanted = later.wanted_after(rows)
         cells = torch.from_numpy(wanted.row_of_entry() * len(items) + wanted.columns).to(place)
-        logs = torch.log_softmax(network(read_rows(rows)), dim=1)  # (batch, n_ranked)
+        inputs = torch.from_numpy(features.take(rows)).to(place)
+        logs = torch.log_softmax(network(inputs), dim=1)  # (batch, n_ranked)
         total: torch.Tensor = -logs.view(-1)[cells].sum() / max(1, wanted.n_entries)
         return total
 
@@ -127,20 +127,20 @@ def train_ranker(
         hidden, (weights, bias) = to_numpy(network.body(held_out)), _last_layer(network)
         return validate(lambda rows: log_shares(hidden[rows], weights, bias), items)
 
-    with seeded(seed, place):  # dropout draws from the global generator
-        network = RankerNetwork(features.n_inputs, later.shares, config)
+    with seeded(config.seed, place):  # dropout draws from the global generator
+        network = RankerNetwork(features.n_inputs, later.shares, config.ranker)
         history = run_epochs(
             network,
             len(features),
             features.n_users,
             batch_loss,
             judge,
-            config,
-            seed=seed,
+            config.ranker,
+            seed=config.seed,
             device=place,
-            progress=progress,
+            progress=partial(progress, "ranker"),
         )
-    return Ranker(export_network(network.body, validation_features, history), items, *_last_layer(network))
+    return Ranker(export_network(network.body, history), items, *_last_layer(network))
 
 
 def _last_layer(network: RankerNetwork) -> tuple[np.ndarray, np.ndarray]:

@@ -285,24 +285,20 @@ class FeatureRows:
         Number of columns.
     take
         Returns the features of the given rows, float32, shape (n_rows, n_inputs).
-    held
-        All rows, float32, shape (n_samples * n_users, n_inputs), if they are in memory; otherwise None.
     """
 
     n_users: int
     n_samples: int
     n_inputs: int
     take: Callable[[np.ndarray], np.ndarray]
-    held: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.n_users * self.n_samples
 
 
-def hold_features(samples: Sequence[np.ndarray]) -> FeatureRows:
-    """Wrap features in memory, each sample of shape (n_users, n_inputs)."""
-    rows = samples[0] if len(samples) == 1 else np.concatenate(samples)
-    return FeatureRows(len(samples[0]), len(samples), rows.shape[1], lambda row_numbers: rows[row_numbers], rows)
+def hold_features(features: np.ndarray, n_samples: int = 1) -> FeatureRows:
+    """Wrap features in memory, shape (n_samples * n_users, n_inputs)."""
+    return FeatureRows(len(features) // n_samples, n_samples, features.shape[1], features.__getitem__)
 
 
 def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> FeatureRows:
@@ -324,4 +320,4 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
     for start in range(0, n_rows, ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, n_rows))
         features[rows] = take(rows)
-    return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda row_numbers: features[row_numbers], features)
+    return hold_features(features, len(samples))

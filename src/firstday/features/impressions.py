@@ -52,35 +52,34 @@ class Impression:
         DataError
             The value has none of these forms, or an invalid field; the message begins with `where`.
         """
-        if isinstance(value, cls):
-            read = value
-        elif isinstance(value, Mapping):
+        if isinstance(value, Mapping):
             check_names(value, [field.name for field in fields(cls)], "item_id", where)
             read = cls(**value)
-        elif isinstance(value, list | tuple) and len(value) != 2:
-            raise DataError(f'{where}: is {value!r}; give an item\'s id or [item_id, position], such as ["i81", 1].')
+        elif isinstance(value, list | tuple) and len(value) == 2:
+            read = cls(*value)
         else:
-            read = cls(*value) if isinstance(value, list | tuple) else cls(value)
-        if read.item_id is None or isinstance(read.item_id, Mapping | list | tuple):
-            raise DataError(f"{where}: item_id is {read.item_id!r}; give an item's id.")
+            read = value if isinstance(value, cls) else cls(value)
         position, propensity = read.position, read.propensity
-        if position is not None and (isinstance(position, bool) or not isinstance(position, int) or position < 1):
+        check_single(f"{where}: item_id", read.item_id)
+        if position is not None and (type(position) is not int or position < 1):
             raise DataError(f"{where}: position is {position!r}; give a whole number from 1, or leave it out.")
-        if propensity is not None and (
-            isinstance(propensity, bool) or not isinstance(propensity, Real) or not 0 < propensity <= 1
-        ):
-            raise DataError(
-                f"{where}: propensity is {propensity!r}; give a number above 0, at most 1, or leave it out."
-            )
+        if propensity is not None and not (isinstance(propensity, Real) and 0 < propensity <= 1):
+            raise DataError(f"{where}: propensity is {propensity!r}; give a number above 0, at most 1.")
         return read
+
+
+def check_single(where: str, value: Any) -> None:
+    """Reject None and collections where an id or a profile value is expected."""
+    if value is None or isinstance(value, Mapping | list | tuple):
+        raise DataError(f"{where}: is {value!r}; give one value.")
 
 
 def check_names(entry: Mapping[str, Any], names: Collection[str], required: str, where: str) -> None:
     """Reject an object with unknown names or without the required one."""
     unknown = [name for name in entry if name not in names]
     if unknown or entry.get(required) is None:
-        what = f"has an unknown {unknown[0]!r}" if unknown else f"has no {required}"
-        raise DataError(f"{where}: {what}; give an object of {', '.join(names)}.")
+        what = f"has an unknown field {unknown[0]!r}" if unknown else f"has no {required}"
+        raise DataError(f"{where}: {what}; give an object with {', '.join(names)}.")
 
 
 def weigh_rows(

@@ -145,12 +145,10 @@ def rank_items(item_counts: ItemCounts, popularity: np.ndarray, n_top: int) -> n
     Ties go to the item with higher `popularity`, its total number of users, then to the lower index.
     """
     counts = item_counts.counts
-    group = counts.row_of_entry()
-    order = np.lexsort((counts.columns, -popularity[counts.columns], -counts.weights, group))
-    rank = np.arange(counts.n_entries) - counts.starts[group]
+    rank = counts.rank_within_rows(counts.columns, -popularity[counts.columns], -counts.weights)
     is_top = rank < n_top
     top = np.full((counts.n_rows, n_top), NO_ITEM, dtype=np.int32)
-    top[group[is_top], rank[is_top]] = counts.columns[order][is_top]
+    top[counts.row_of_entry()[is_top], rank[is_top]] = counts.columns[is_top]
     return top
 
 

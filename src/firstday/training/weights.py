@@ -196,7 +196,7 @@ def collect_candidates(fold: Fold) -> Iterator[Candidates]:
     query, names = fold.query, components_of(fold.query.model)
     for rows in batches(np.flatnonzero(query.known)):
         chosen, components, shown = score_components(query, rows, names)
-        relevant = np.take_along_axis(fold.truth.take(rows).has_entries(), chosen, axis=1) & (shown > -np.inf)
+        relevant = fold.truth.take(rows).has(chosen) & (shown > -np.inf)
         judged = relevant.any(axis=1)
         scores = np.stack([components[name][judged] for name in names], axis=2)
         yield Candidates(scores, shown[judged], relevant[judged], share_of_knots(query.n_known[rows][judged]))
