@@ -177,10 +177,8 @@ def test_options_of_the_configuration_are_not_searched(world: Dataset, split: Sp
     tuning = tunings_of(fit(world, split, some.override("methods", ("ease",))).model)["ease"]
     assert tuning.grid == {"min_items": (2,), "regularization": (7.0,), "dropout": (0.5,)}
     wrong = with_options(configure(), {"ease": {"shrinkage": 1.0}}).override("methods", ("ease",))
-    sentence = "plugins.ease: has no option shrinkage; choose of min_items, window_days, regularization, dropout."
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=r"^plugins\.ease: 'shrinkage' is not an option; choose one of min_items, "):
         fit(world, split, wrong)
-    assert str(caught.value) == sentence
 
 
 def test_an_option_of_none_is_fixed_and_a_window_of_none_is_the_default() -> None:
@@ -230,14 +228,14 @@ def test_the_best_moves_along_the_grid_until_nothing_beside_it_is_better() -> No
 def test_a_search_stays_where_nothing_beside_is_better_and_takes_the_first_of_equals() -> None:
     grid = {"a": (1, 2, 3), "b": (1, 2, 3)}
     assert search(grid, {"a": (1, 2), "b": (3, 2)}, lambda _options: 7.0) == ({"a": 1, "b": 3}, 7.0)
-    assert search(grid, None, lambda options: -abs(options["a"] - 2)) == ({"a": 2, "b": 1}, 0.0)
+    assert search(grid, {}, lambda options: -abs(options["a"] - 2)) == ({"a": 2, "b": 1}, 0.0)
 
 
 def test_a_move_that_gains_next_to_nothing_is_not_made() -> None:
     precision = {16: 40.0, 32: 40.25, 64: 40.25 + LEAST_GAIN / 2, 128: 41.0}
     grid = {"dimensions": tuple(precision)}
     assert search(grid, {"dimensions": (16,)}, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 32
-    assert search(grid, None, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 128
+    assert search(grid, {}, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 128
 
 
 def test_options_that_are_not_in_the_start_begin_with_all_their_values() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from numbers import Real
 from typing import Any
 
@@ -387,18 +388,17 @@ class Catalogue:
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
         """Return the probability that each user passed over each known item; see `weigh_rows`."""
         n_items = len(self.items)
-        lists: dict[str, int] = {}
-        unknown: dict[str, int] = {}  # a used unknown item still implies that the positions above were seen
+        lists: dict[str, int] = defaultdict(count().__next__)
+        unknown: dict[str, int] = defaultdict(count(n_items).__next__)  # if used, the positions above it were seen
         rows = []
         for row, user in enumerate(users):
-            actions = user.interactions if user.shown else ()
-            used = {str(identity) for signal, entity, identity in actions if entity == ITEM and signal in config.use}
+            uses = (entry for entry in user.interactions if entry[1] == ITEM and entry[0] in config.use)
+            used = {str(identity) for _, _, identity in uses}
             for entry in user.shown:
                 name = str(entry.item_id)
                 item = self.items.index_of(name)
-                item = item if item >= 0 else n_items + unknown.setdefault(name, len(unknown))
-                of_list = -1 if entry.list_id is None else lists.setdefault(str(entry.list_id), len(lists))
-                rows.append((row, of_list, item, entry.position or 1, name in used))
+                of_list = -1 if entry.list_id is None else lists[str(entry.list_id)]
+                rows.append((row, of_list, unknown[name] if item < 0 else item, entry.position or 1, name in used))
         owners, of_lists, shown, positions, is_used = np.array(rows, dtype=np.int64).T
         owners, items, weights = weigh_rows(owners, of_lists, shown, positions, is_used, config.persistence)
         known = items < n_items

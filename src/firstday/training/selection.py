@@ -46,7 +46,13 @@ def _judge_class(
     members = head(members, MOST_JUDGED)
     of_class = {name: measure_folds(members, name) for name in names}
     fallback, best = ("popular", "popular") if number == 0 else select(of_class, overall)
-    return ClassEvidence(len(of_class["popular"]), source, fallback, best, *_sum_up(of_class))
+    means: dict[str, float] = {}
+    ends: dict[str, tuple[float, float]] = {}
+    for name, precision in of_class.items():
+        if len(precision):
+            mean, off = 100 * float(precision.mean()), 196 * float(precision.std()) / len(precision) ** 0.5
+            means[name], ends[name] = round(mean, 2), (round(max(0.0, mean - off), 2), round(min(100.0, mean + off), 2))
+    return ClassEvidence(len(of_class["popular"]), source, fallback, best, means, ends)
 
 
 def select(
@@ -126,14 +132,3 @@ def _keep_few(query: Query) -> dict[Pair, SparseRows]:
         at += rows.n_entries
         kept |= {pair: done.keep(contains(chosen, done)) for pair, done in by_entity[entity]}
     return kept
-
-
-def _sum_up(of_users: Mapping[str, np.ndarray]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Return the mean precision of each strategy in %, and the ends of its 95 % interval."""
-    means: dict[str, float] = {}
-    ends: dict[str, tuple[float, float]] = {}
-    for name, precision in of_users.items():
-        if len(precision):
-            mean, off = 100 * float(precision.mean()), 196 * float(precision.std()) / len(precision) ** 0.5
-            means[name], ends[name] = round(mean, 2), (round(max(0.0, mean - off), 2), round(min(100.0, mean + off), 2))
-    return means, ends

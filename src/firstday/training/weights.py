@@ -61,12 +61,16 @@ def choose_weights(folds: Sequence[Fold]) -> tuple[list[Fold], dict[str, Any]]:
     settings : dict
         Fields of `TrainedModel`.
     """
-    settings: dict[str, Any] = {"segment_smoothing": choose_smoothing(folds), "mixing": choose_mixing(folds)}
-    with_mixing = [fold.with_settings(**settings) for fold in folds]
-    settings["neighborhood"] = choose_neighborhood(with_mixing)
-    with_neighbors = [fold.with_settings(**settings) for fold in folds]
-    settings["blending"] = choose_blending(with_neighbors)
-    return [fold.with_settings(**settings) for fold in folds], settings
+    settings: dict[str, Any] = {}
+    for name, choose in (
+        ("segment_smoothing", choose_smoothing),
+        ("mixing", choose_mixing),
+        ("neighborhood", choose_neighborhood),
+        ("blending", choose_blending),
+    ):
+        settings[name] = choose(folds)
+        folds = [fold.with_settings(**settings) for fold in folds]
+    return list(folds), settings
 
 
 def choose_smoothing(folds: Sequence[Fold]) -> float:
