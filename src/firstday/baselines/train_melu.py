@@ -12,11 +12,12 @@ from torch.func import grad, vmap
 from firstday.baselines.melu import Melu
 from firstday.cold.device import choose_device, seeded, to_numpy
 from firstday.cold.train_cold_model import hidden_layers
+from firstday.cold.train_ranker import find_later
 from firstday.cold.training_loop import UnitLength, export_network, run_epochs
 from firstday.config import MeluConfig
 from firstday.progress import Progress
 from firstday.recommend.spec import JudgeVectors, LearningData
-from firstday.sparse import SparseRows, contains, stack_rows
+from firstday.sparse import SparseRows, stack_rows
 
 SUPPORT_ITEMS = 50
 """Maximum support items per day-one sample in training, sampled if there are more. Inference uses all."""
@@ -115,8 +116,7 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
         vectors = adapted(torch.from_numpy(data.features.take(rows)).to(place), support[rows])  # (batch, d)
-        used = data.uses.take(rows % data.uses.n_rows)
-        queries = used.keep(~contains(known.take(rows), used))
+        queries = find_later(data.uses, known, rows)
         later = torch.from_numpy(_drawn(queries, settings.query_items, draws)).to(place)  # (batch, query_items)
         losses: torch.Tensor = vmap(network.user_loss)(vectors, items[later], (later >= 0).float())
         return losses.mean()

@@ -19,12 +19,13 @@ from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
 
 
-def hidden_layers(n_inputs: int, hidden: tuple[int, ...]) -> tuple[list[nn.Module], int]:
-    """Return hidden layers (linear, ReLU, batch normalisation) and the width of the last one."""
+def hidden_layers(n_inputs: int, hidden: tuple[int, ...], dropout: float | None = None) -> tuple[list[nn.Module], int]:
+    """Return hidden layers (linear, ReLU, batch normalisation, and dropout unless None) and the last one's width."""
     layers: list[nn.Module] = []
     width = n_inputs
     for size in hidden:
         layers += [nn.Linear(width, size) if layers else FirstLayer(width, size), nn.ReLU(), nn.BatchNorm1d(size)]
+        layers += [] if dropout is None else [nn.Dropout(dropout)]
         width = size
     return layers, width
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from firstday.cold.device import choose_device, seeded, to_numpy
-from firstday.cold.first_layer import FirstLayer
 from firstday.cold.ranker import Ranker, log_shares
+from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import export_network, run_epochs
 from firstday.config import Config, RankerConfig
 from firstday.features.encoder import FeatureRows
@@ -19,39 +19,17 @@ from firstday.progress import Progress, no_progress
 from firstday.ranking import most_used
 from firstday.sparse import SparseRows, contains, stack_rows
 
-
-class LaterItems:
-    """The most used items, their share of users, and the users' uses of them, in total and after each day one.
-
-    Ties in the number of uses go to the lower index; unused items are excluded.
-
-    Parameters
-    ----------
-    uses
-        Items that each warm user uses in total, shape (n_warm, n_items).
-    day_ones
-        Items used on day one in each sample, each of shape (n_warm, n_items); empty if unknown.
-    most
-        Maximum number of items.
-    """
-
-    def __init__(self, uses: SparseRows, day_ones: Sequence[SparseRows], most: int) -> None:
-        counts = uses.ones().column_sums()
-        chosen = most_used(counts, most)
-        self.items, self.shares = chosen.astype(np.int32), counts[chosen] / max(1, uses.n_rows)
-        self.n_users = uses.n_rows
-        self._used = uses.keep_columns(self.items)
-        known = [day_one.keep_columns(self.items) for day_one in day_ones]
-        self._known = stack_rows(known) if known else None
-
-    def wanted_after(self, rows: np.ndarray) -> SparseRows:
-        """Return items used, but not on day one, shape (n, n_kept), given row indexes of `FeatureRows`, shape (n,)."""
-        used = self._used.take(rows % self.n_users)
-        return used if self._known is None else used.keep(~contains(self._known.take(rows), used))
-
-
 SMALL_WEIGHTS = 0.3
 """Scale of the output layer's initial weights; small, so that training starts near plain popularity."""
+
+
+def find_later(uses: SparseRows, day_ones: SparseRows, rows: np.ndarray) -> SparseRows:
+    """Return the items used, but not on day one, shape (n, n_items), given row indexes of `FeatureRows`, shape (n,).
+
+    `uses` has all items of each warm user, `day_ones` those of the samples below each other.
+    """
+    used = uses.take(rows % uses.n_rows)
+    return used.keep(~contains(day_ones.take(rows), used))
 
 
 class RankerNetwork(nn.Module):
@@ -62,13 +40,8 @@ class RankerNetwork(nn.Module):
 
     def __init__(self, n_inputs: int, shares: np.ndarray, config: RankerConfig) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Dropout(config.input_dropout)]
-        width = n_inputs
-        for size in config.hidden:
-            linear = FirstLayer if len(layers) == 1 else nn.Linear
-            layers += [linear(width, size), nn.ReLU(), nn.BatchNorm1d(size), nn.Dropout(config.dropout)]
-            width = size
-        self.body = nn.Sequential(*layers)
+        layers, width = hidden_layers(n_inputs, config.hidden, config.dropout)
+        self.body = nn.Sequential(nn.Dropout(config.input_dropout), *layers)
         self.last = nn.Linear(width, len(shares))
         with torch.no_grad():
             self.last.weight.mul_(SMALL_WEIGHTS)
@@ -111,12 +84,15 @@ def train_ranker(
         Called after each epoch.
     """
     place = choose_device(config.device, config.threads)
-    later = LaterItems(uses, day_ones, config.ranker.most_items)
-    items = later.items
+    counts = uses.ones().column_sums()
+    items = most_used(counts, config.ranker.most_items).astype(np.int32)
+    used, known = uses.keep_columns(items), SparseRows.empty(len(features), len(items))
+    if day_ones:
+        known = stack_rows([day_one.keep_columns(items) for day_one in day_ones])
     held_out = torch.from_numpy(validation_features).to(place)
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
-        wanted = later.wanted_after(rows)
+        wanted = find_later(used, known, rows)
         cells = torch.from_numpy(wanted.row_of_entry() * len(items) + wanted.columns).to(place)
         inputs = torch.from_numpy(features.take(rows)).to(place)
         logs = torch.log_softmax(network(inputs), dim=1)  # (batch, n_ranked)
@@ -128,7 +104,7 @@ def train_ranker(
         return validate(lambda rows: log_shares(hidden[rows], weights, bias), items)
 
     with seeded(config.seed, place):  # dropout draws from the global generator
-        network = RankerNetwork(features.n_inputs, later.shares, config.ranker)
+        network = RankerNetwork(features.n_inputs, counts[items] / uses.n_rows, config.ranker)
         history = run_epochs(
             network,
             len(features),

@@ -106,12 +106,14 @@ class Signals:
         values = {name: value for name, value in groups.items() if value is not None}
         for name, value in values.items():
             check_single(name, value)
-        object.__setattr__(self, "age", None if age is None else int(age))
-        object.__setattr__(self, "interactions", tuple(triples))
-        object.__setattr__(self, "friends", tuple(people))
-        object.__setattr__(self, "shown", tuple(impressions))
-        object.__setattr__(self, "user_id", user_id)
-        object.__setattr__(self, "groups", {name: str(value) for name, value in values.items()})
+        self.__dict__.update(
+            age=None if age is None else int(age),
+            interactions=tuple(triples),
+            friends=tuple(people),
+            shown=tuple(impressions),
+            user_id=user_id,
+            groups={name: str(value) for name, value in values.items()},
+        )
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         parts = {"age": self.age, **self.groups, **{name: getattr(self, name) for name in RESERVED[1:]}}

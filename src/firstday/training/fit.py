@@ -233,8 +233,7 @@ def _learn(
     )
     if not encoder.n_inputs:
         raise DataError(
-            "interactions: warm users have neither a day-one interaction nor a profile value to learn from; add "
-            "profile columns to users."
+            "interactions: warm users have no day-one interactions and no profile values; add profile columns to users."
         )
     if everyone is not None:
         encoder = describe_encoder(encoder, everyone)

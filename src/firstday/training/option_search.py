@@ -15,15 +15,14 @@ import numpy as np
 from firstday.artifact.calibration import Calibration
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.events import Window
-from firstday.data.splits.split import Split, take_actions
+from firstday.data.splits.split import Split
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError, needs_extra
 from firstday.progress import Progress
 from firstday.recommend.registry import find_learner
 from firstday.recommend.spec import StrategySpec, UseData
-from firstday.tables.schema import DAY_US
 from firstday.training.calibrate import calibrate_strategy
+from firstday.training.trend import find_recent
 from firstday.training.validation import Fold, head, measure_folds
 
 MOST_USERS = 2_000
@@ -174,13 +173,13 @@ def collect_uses(
     window_days
         Length of the window before the end of the log, in days; None: the whole log.
     """
-    actions, life, n_users = split.warm_actions, split.warm_window, len(split.warm)
-    if window_days is not None and life is not None:
-        (recent,) = dataset.actions(Window(np.maximum(life.start, life.end - int(window_days * DAY_US)), life.end))
-        actions = take_actions(recent, split.warm)
-    uses = select_uses(actions, config.signals, n_users, len(dataset.items))
+    recent = None if window_days is None else find_recent(dataset, split, window_days)
+    actions = split.warm_actions if recent is None else recent
+    uses, affinity = (
+        collect(actions, config.signals, len(split.warm), len(dataset.items))
+        for collect in (select_uses, compute_affinity)
+    )
     rows = np.flatnonzero(uses.lengths() >= min_items)
-    affinity = compute_affinity(actions, config.signals, n_users, len(dataset.items))
     return UseData(uses.take(rows), affinity.take(rows), config.seed, config.threads, config.device)
 
 
