@@ -64,23 +64,6 @@ def test_the_network_is_the_papers() -> None:
     assert shapes == [(400, 2579), (300, 400), (200, 300), (128, 200)]
 
 
-@pytest.mark.parametrize("n", [1, 3, 1000])
-def test_numpy_returns_what_torch_does_for_any_number_of_users(exported: tuple[ColdNetwork, ColdModel], n: int) -> None:
-    network, model = exported
-    features = np.random.default_rng(n).normal(size=(n, N_INPUTS)).astype(np.float32)
-    predicted = model.predict(features)
-    assert predicted.dtype == np.float32
-    assert predicted.shape == (n, D)
-    with torch.inference_mode():
-        np.testing.assert_allclose(predicted, network(torch.from_numpy(features)).numpy(), atol=1e-5)
-
-
-def test_predicted_vectors_have_length_one(exported: tuple[ColdNetwork, ColdModel]) -> None:
-    features = np.random.default_rng(0).normal(0, 100, size=(50, N_INPUTS)).astype(np.float32)
-    features[0] = 0
-    np.testing.assert_allclose(np.linalg.norm(exported[1].predict(features), axis=1), 1, atol=1e-5)
-
-
 def test_no_users_and_more_users_than_a_chunk(exported: tuple[ColdNetwork, ColdModel]) -> None:
     model = exported[1]
     assert model.predict(np.zeros((0, N_INPUTS), np.float32)).shape == (0, D)
@@ -150,14 +133,6 @@ def test_the_flat_schedule_keeps_its_rate() -> None:
     model = train(paper.override("patience", 100))
     assert [epoch.learning_rate for epoch in model.history] == [1e-3] * 8
     assert model.history[-1].loss < model.history[0].loss
-
-
-def test_one_cycle_rises_to_its_peak_and_falls() -> None:
-    rates = [epoch.learning_rate for epoch in train().history]
-    peak = int(np.argmax(rates))
-    assert 0 < peak < len(rates) - 1
-    assert rates[peak] <= 3e-3
-    assert rates[-1] < 1e-4
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(2, 512), (3, 2), (33, 32)])

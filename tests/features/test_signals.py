@@ -20,21 +20,9 @@ def test_signals_hold_what_is_given() -> None:
     assert user.interactions == (("favorite", "item", "i81"), ("ban", "artist", 3))
 
 
-def test_every_part_may_be_absent() -> None:
-    nobody = Signals()
-    assert (nobody.age, nobody.groups, nobody.interactions) == (None, {}, ())
-
-
 def test_profile_values_become_text() -> None:
     profile: dict[str, Any] = {"region": 75, "premium": True}
     assert Signals(**profile).groups == {"region": "75", "premium": "True"}
-
-
-@pytest.mark.parametrize("age", [0, 120, 24.0])
-def test_ages_within_a_life(age: Any) -> None:
-    user = Signals(age=age)
-    assert user.age == int(age)
-    assert isinstance(user.age, int)
 
 
 @pytest.mark.parametrize("age", [-1, 121, "24", True, float("nan"), float("inf"), [24]])
@@ -117,11 +105,6 @@ def test_used_and_banned_items_are_closed_and_skipped_ones_are_not(batch: Signal
     closed = batch.closed_items(SignalConfig(use=("favorite",), never_recommend=("skip",)))
     assert [closed.row(user).tolist() for user in range(4)] == [[2], [], [], []]
     assert SignalBatch(2, 5).closed_items(SignalConfig()).lengths().tolist() == [0, 0]
-
-
-def test_affinity_is_of_items_alone(batch: SignalBatch) -> None:
-    affinity = batch.affinity(SignalConfig())
-    assert [affinity.row(user).tolist() for user in range(4)] == [[0, 1], [], [], [3]]
 
 
 def test_take_keeps_everything_about_the_users_taken(batch: SignalBatch) -> None:

@@ -10,8 +10,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.codec import decode, encode
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
@@ -23,7 +21,7 @@ from firstday.data.splits.split import Split
 from firstday.data.user_rows import UserRows
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
+from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS, UNUSED_ITEM, brief_config
@@ -192,12 +190,3 @@ def test_items_that_nobody_uses_are_known_as_new(world: Dataset, split: Split) -
     assert shown.shape == used.shape == (len(model.segments), len(model.new_items))
     place = int(np.searchsorted(model.new_items, UNUSED_ITEM))
     assert shown[:, place].tolist() == [row[UNUSED_ITEM] for row in dense(model.shown_counts.shown)]
-
-
-def test_a_model_keeps_its_counts(tiny: Recommender) -> None:
-    counts = ShownCounts(SparseRows.from_lists([[0, 5], [5, 5]], 6), SparseRows.from_lists([[], [5]], 6))
-    encoded = encode(replace(tiny.model, shown_counts=counts))
-    read = decode(TrainedModel, encoded.json, encoded.files).shown_counts
-    assert read is not None
-    assert dense(read.shown) == [[1, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 2]]
-    assert dense(read.used) == [[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
