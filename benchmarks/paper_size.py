@@ -47,7 +47,7 @@ COUNTRIES = 50
 USERS_PER_SEGMENT = 70
 N_WARM = 70_000
 ITEMS_PER_USER = 50
-HISTORY = (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)
+HISTORY = (Epoch(1, 1.0, 0.0, kept=True),)
 
 
 def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int = 128, seed: int = 0) -> TrainedModel:

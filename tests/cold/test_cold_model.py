@@ -128,13 +128,6 @@ def test_while_the_rate_of_one_cycle_rises_nothing_is_kept_and_nothing_stops() -
     np.testing.assert_allclose(model.predict(task()[2]), judge.seen[1], atol=1e-5)
 
 
-def test_the_flat_schedule_keeps_its_rate() -> None:
-    paper = ColdModelConfig(hidden=(16,), schedule="flat", learning_rate=1e-3, weight_decay=0, epochs=8, batch_size=32)
-    model = train(paper.override("patience", 100))
-    assert [epoch.learning_rate for epoch in model.history] == [1e-3] * 8
-    assert model.history[-1].loss < model.history[0].loss
-
-
 @pytest.mark.parametrize(("n", "batch_size"), [(2, 512), (3, 2), (33, 32)])
 def test_few_users_and_odd_batches_train(n: int, batch_size: int) -> None:
     samples, targets, held_out = task(n)

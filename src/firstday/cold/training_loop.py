@@ -71,12 +71,12 @@ def run_epochs(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
-    schedule = None
+    schedule, first_counted = None, 1
     if config.schedule == "one-cycle":
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, config.learning_rate, total_steps=config.epochs * n_batches + 1, pct_start=WARM_UP
         )
-    first_counted = 1 if schedule is None else min(config.epochs, 1 + round(WARM_UP * config.epochs))
+        first_counted = min(config.epochs, 1 + round(WARM_UP * config.epochs))
     progress(0, config.epochs)
     order_rng = torch.Generator().manual_seed(seed)
     history: list[Epoch] = []
@@ -84,13 +84,21 @@ def run_epochs(
     for number in range(1, config.epochs + 1):
         network.train()
         order = torch.randperm(n_rows, generator=order_rng)[: n_batches * batch].numpy()
-        losses = [_step(batch_loss(rows), optimizer, schedule) for rows in order.reshape(n_batches, batch)]
+        losses: list[torch.Tensor] = []
+        for rows in order.reshape(n_batches, batch):
+            optimizer.zero_grad()
+            loss = batch_loss(rows)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+            losses.append(loss.detach())  # stays on its device, since reading it would synchronise
         network.eval()
         with torch.no_grad():
             precision = check() if number >= first_counted else None
-        loss = math.fsum(torch.stack(losses).tolist()) / n_batches
         is_measured = precision is not None and precision >= 0
-        history.append(Epoch(number, loss, optimizer.param_groups[0]["lr"], precision if is_measured else None))
+        mean_loss = math.fsum(torch.stack(losses).tolist()) / n_batches
+        history.append(Epoch(number, mean_loss, precision if is_measured else None))
         progress(number, config.epochs)
         if precision is None:
             continue
@@ -103,18 +111,6 @@ def run_epochs(
     network.load_state_dict(best_weights)
     network.cpu()
     return tuple(replace(epoch, kept=epoch.number == best_number) for epoch in history)
-
-
-def _step(
-    loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler | None
-) -> torch.Tensor:
-    """Take one optimiser step; return the loss as a tensor on its device, since reading it would synchronise."""
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    if schedule is not None:
-        schedule.step()
-    return loss.detach()
 
 
 class UnitLength(nn.Module):

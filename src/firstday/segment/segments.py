@@ -71,12 +71,8 @@ class Segments:
     @cached_property
     def top_shares(self) -> np.ndarray:
         """Share of the segment's users who use each top item, float32, shape (n_segments, n_top)."""
-        shares = np.zeros(self.top_items.shape, dtype=np.float32)
-        for segment, items in enumerate(self.top_items):
-            is_item = items >= 0
-            used_items = self.items.counts.row(segment)
-            entries = np.searchsorted(used_items, items[is_item])
-            shares[segment, is_item] = self.items.counts.row_weights(segment)[entries] / self.items.sizes[segment]
+        users = np.where(self.top_items >= 0, self.items.counts.at(np.maximum(self.top_items, 0)), 0)
+        shares: np.ndarray = (users / self.items.sizes[:, None]).astype(np.float32)
         return shares
 
     @cached_property
