@@ -15,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Pair
 from firstday.embed.embeddings import select_uses
 from firstday.errors import DataError
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,9 @@ def weigh_rows(
     positions: np.ndarray,
     is_used: np.ndarray,
     persistence: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the probability that each user saw each item and passed it over, in (0, 1].
+    shape: tuple[int, int],
+) -> SparseRows:
+    """Return the probability that each user saw each item and passed it over, in (0, 1], shape (n_users, n_items).
 
     Cascade model: a user reads a list from the top and continues after each position with probability `persistence`.
     Everything above a used item was seen. A used item is not passed over. An item counts once per list, at its first
@@ -108,13 +109,8 @@ def weigh_rows(
         Whether the user uses the item, 0 or 1, shape (n,).
     persistence
         Between 0 and 1; 1: everything shown was seen.
-
-    Returns
-    -------
-    users, items : numpy.ndarray
-        int64, shape (n_pairs,), sorted by user, then item.
-    weights : numpy.ndarray
-        float64, shape (n_pairs,).
+    shape
+        (n_users, n_items). Items from n_items on are unknown, and only tell what else was seen.
 
     References
     ----------
@@ -122,7 +118,7 @@ def weigh_rows(
     position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.
     """
     if is_used.all():  # or nothing was shown
-        return users[:0], items[:0], np.zeros(0)
+        return SparseRows.empty(*shape)
     rows = np.stack([users, lists, items, np.maximum(positions, 1) - 1, is_used])
     rows = rows[:, np.lexsort(rows[3::-1])]
     rows = rows[:, _begins(*rows[:3]) | (rows[1] < 0)]  # an item counts once per list
@@ -134,8 +130,9 @@ def weigh_rows(
     users, items, beyond = passed[:, np.lexsort(passed[::-1])]
     starts = np.flatnonzero(_begins(users, items))
     left = np.multiply.reduceat(1 - np.power(float(persistence), beyond), starts)
-    kept = left < 1
-    return users[starts][kept], items[starts][kept], 1 - left[kept]
+    users, items = users[starts], items[starts]
+    kept = (left < 1) & (items < shape[1])
+    return SparseRows.from_pairs(users[kept], items[kept], (1 - left[kept]).astype(np.float32), *shape)
 
 
 def _begins(*columns: np.ndarray) -> np.ndarray:
@@ -190,6 +187,6 @@ def collect_passed_over(
         columns = chosen.select("row", lists, "item_ix", "position").cast(pl.Int64)
         rows, of_lists, items, positions = (column.to_numpy() for column in columns)
         is_used = np.isin(rows * n_items + items, used_cells)
-        parts.append(weigh_rows(rows, of_lists, items, positions, is_used, config.persistence))
-    rows, items, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return SparseRows.from_pairs(rows, items, weights.astype(np.float32), len(users), n_items)
+        shape = len(users), n_items
+        parts.append(weigh_rows(rows, of_lists, items, positions, is_used, config.persistence, shape))
+    return union_rows(parts)

@@ -401,12 +401,7 @@ class Catalogue:
                 item = self.items.index_of(name)
                 of_list = -1 if entry.list_id is None else lists[str(entry.list_id)]
                 rows.append((row, of_list, unknown[name] if item < 0 else item, entry.position or 1, name in used))
-        owners, of_lists, shown, positions, is_used = np.array(rows, dtype=np.int64).T
-        owners, items, weights = weigh_rows(owners, of_lists, shown, positions, is_used, config.persistence)
-        known = items < n_items
-        return SparseRows.from_pairs(
-            owners[known], items[known], weights[known].astype(np.float32), len(users), n_items
-        )
+        return weigh_rows(*np.array(rows, dtype=np.int64).T, config.persistence, (len(users), n_items))
 
     def translate(
         self,
