@@ -107,19 +107,17 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
     for number in range(N_USERS):
         targets = [(ITEM, item) for item in draw_items(most=12)]
         targets += [(entity, ids[int(rng.integers(len(ids)))]) for entity, ids in catalogue.entities.items()]
-        interactions = [(str(rng.choice(catalogue.signals)), *target) for target in targets]
-        profile = {name: str(rng.choice(values)) for name, values in catalogue.groups.items() if rng.random() < 0.5}
-        people = catalogue.people
-        users.append(
-            Signals(
-                user_id=f"user {number}",
-                age=int(rng.integers(15, 90)) if catalogue.has_ages and rng.random() < 0.5 else None,
-                interactions=interactions if rng.random() < 0.7 else [],
-                friends=[people[int(rng.integers(len(people)))]] if people and rng.random() < 0.3 else [],
-                shown=draw_items(most=4) if rng.random() < 0.3 else [],
-                **profile,
-            )
+        people, profile = catalogue.people, {name: str(rng.choice(of)) for name, of in catalogue.groups.items()}
+        user = Signals(
+            user_id=f"user {number}",
+            age=int(rng.integers(15, 90)) if catalogue.has_ages else None,
+            interactions=[(str(rng.choice(catalogue.signals)), *target) for target in targets],
+            friends=[people[int(rng.integers(len(people)))]] if people else [],
+            shown=draw_items(most=4),
+            **profile,
         )
+        fields = ("age", "interactions", "friends", "shown", *profile)
+        users.append(user.copy(**dict.fromkeys(name for name in fields if rng.random() < 0.5)))
     return users
 
 

@@ -39,26 +39,6 @@ def catalogue(model_data: Dataset) -> Catalogue:
     return Catalogue.of(model_data, SIGNALS)
 
 
-def test_what_is_known_becomes_indexes(catalogue: Catalogue) -> None:
-    users = [
-        Signals(age=33, country="FR", interactions=[("stream", "item", "i3"), ("stream", "item", "i1")]),
-        Signals(),
-        Signals(interactions=[("favorite", "artist", "a2"), ("stream", "item", "i1"), ("stream", "item", "i1")]),
-    ]
-    batch, ignored = catalogue.read(users)
-    assert (batch.n_users, batch.n_items) == (3, 3)
-    assert set(batch.actions) == {("stream", ITEM), ("favorite", "artist")}
-    streams, favorites = batch.actions["stream", ITEM], batch.actions["favorite", "artist"]
-    assert [streams.row(row).tolist() for row in range(3)] == [[0, 2], [], [0]]
-    assert streams.row_weights(2).tolist() == [2]
-    assert (favorites.n_rows, favorites.n_columns) == (3, 2)
-    assert [favorites.row(row).tolist() for row in range(3)] == [[], [], [1]]
-    assert batch.groups["country"].tolist() == [1, -1, -1]
-    assert batch.ages is not None
-    assert batch.ages.tolist() == [33, -1, -1]
-    assert ignored == [(), (), ()]
-
-
 def test_what_is_unknown_is_named_and_left_out(catalogue: Catalogue) -> None:
     interactions = [
         ("stream", "item", "i99"),

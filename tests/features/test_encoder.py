@@ -177,17 +177,6 @@ def test_one_user_alone_has_the_features_that_they_have_among_others() -> None:
         np.testing.assert_allclose(alone[0], together[user], rtol=1e-6, atol=1e-7)
 
 
-def test_features_are_finite_whatever_is_known() -> None:
-    encoder, batch = with_friends()
-    empty = {pair: SparseRows.empty(5, rows.n_columns) for pair, rows in batch.actions.items()}
-    full = {pair: SparseRows.from_lists([[0, 1, 2]] * 5, 3) for pair in batch.actions}
-    for actions in (empty, full, {}):
-        features = encoder.encode(SignalBatch(5, 3, actions, batch.groups, batch.ages))
-        assert features.shape == (5, encoder.n_inputs)
-        assert np.isfinite(features).all()
-    assert encoder.encode(SignalBatch(0, 3)).shape == (0, encoder.n_inputs)
-
-
 def test_on_demand_or_held_the_rows_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, first = with_friends()
     second = first.take(np.array([4, 3, 2, 1, 0]))

@@ -401,8 +401,8 @@ class Catalogue:
                 item = self.items.index_of(name)
                 of_list = -1 if entry.list_id is None else lists[str(entry.list_id)]
                 rows.append((row, of_list, unknown[name] if item < 0 else item, entry.position or 1, name in used))
-        columns = np.array(rows, dtype=np.int64).T
-        return weigh_rows(*columns, persistence=config.persistence, shape=(len(users), n_items))
+        owners, of_lists, shown, positions, is_used = np.array(rows, dtype=np.int64).T
+        return weigh_rows(owners, of_lists, shown, positions, is_used, config.persistence, (len(users), n_items))
 
     def translate(
         self,
