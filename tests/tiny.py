@@ -121,7 +121,7 @@ def make_baselines() -> dict[str, Any]:
         "user_user": UserUser(
             USES, USES.transpose(), np.ones(N_ITEMS, np.float32), USES.lengths().astype(np.float32), 2, 0.0, 1.0
         ),
-        "ease": Ease(np.arange(5), np.sign(near.take(np.arange(5)).at(np.tile(np.arange(5), (5, 1))))),
+        "ease": Ease(np.arange(5), near.has_entries()[:5, :5].astype(np.float32)),
         "als_fold_in": AlsFoldIn(sides, np.array([3.0, 2.0]), 1.0, Penalty(1.0, 0.0, 0.0, 1.0)),
         "mult_dae": MultDae(
             np.arange(5), ITEM_VECTORS[:5], np.zeros(D, np.float32), ITEM_VECTORS[:5], np.zeros(5, np.float32)
