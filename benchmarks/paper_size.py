@@ -47,7 +47,7 @@ COUNTRIES = 50
 USERS_PER_SEGMENT = 70
 N_WARM = 70_000
 ITEMS_PER_USER = 50
-HISTORY = (Epoch(1, 1.0, 1e-3, 0.0, kept=True),)
+HISTORY = (Epoch(1, 1.0, 0.0, kept=True),)
 
 
 def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int = 128, seed: int = 0) -> TrainedModel:
@@ -185,7 +185,7 @@ def _network(n_inputs: int, dimensions: int, config: Config, seed: int) -> ColdM
 
     torch.manual_seed(seed)
     network = ColdNetwork(n_inputs, config.cold_model.hidden, dimensions)
-    return export_network(network, np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32), HISTORY)
+    return export_network(network, HISTORY)
 
 
 def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> Ranker:
@@ -200,9 +200,8 @@ def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> R
     shares = np.maximum(counts[items], 1) / counts.sum()
     torch.manual_seed(seed)
     network = RankerNetwork(n_inputs, shares, config.ranker)
-    sample = np.random.default_rng(seed).normal(size=(8, n_inputs)).astype(np.float32)
     weights, bias = network.last.weight.detach().numpy(), network.last.bias.detach().numpy()
-    return Ranker(export_network(network.body, sample, HISTORY), items, weights.copy(), bias.copy())
+    return Ranker(export_network(network.body, HISTORY), items, weights.copy(), bias.copy())
 
 
 def main(model: Path, items: int = 50_000, segments: int = 1_000, dimensions: int = 128) -> None:

@@ -41,7 +41,7 @@ def make_data(config: Config = CONFIG, n: int = 200, n_validation: int = 40) -> 
     warm, held_out = np.arange(n), np.arange(n, n + n_validation)
     data = LearningData(
         config=config,
-        features=hold_features([sample[warm].astype(np.float32) for sample in features]),
+        features=hold_features(np.concatenate([sample[warm].astype(np.float32) for sample in features]), 2),
         liked=[sample.take(warm) for sample in liked],
         uses=SparseRows.from_lists([used[user].tolist() for user in warm], len(items)),
         embeddings=Embeddings(users[warm], items, FoldIn(items, "mean"), "dot"),

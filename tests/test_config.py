@@ -56,12 +56,6 @@ def test_affinities_are_laid_over_the_default_ones(tmp_path: Path) -> None:
     assert SignalConfig().affinity == DEFAULT_AFFINITY
 
 
-def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
-    path = tmp_path / "firstday.toml"
-    path.write_text("", encoding="utf-8")
-    assert load_config(path) == Config() == parse_config({})
-
-
 def test_a_configuration_survives_being_written_and_read() -> None:
     config = parse_config({"seed": 3, "signals": {"affinity": {"hum": 0.1, "ban": 0}}, "segments": {"n_segments": 5}})
     assert parse_config(config.model_dump(mode="json")) == config
@@ -161,12 +155,6 @@ def test_an_override_is_checked(name: str, value: Any, sentence: str) -> None:
         Config().override(name, value)
     assert str(caught.value).startswith(f"configuration: {sentence}")
     assert "\n" not in str(caught.value)
-
-
-def test_a_section_alone_can_be_overridden() -> None:
-    assert SegmentConfig().override("iterations", 5) == SegmentConfig(iterations=5)
-    with pytest.raises(ConfigError, match=r"^configuration: iterations is 0: "):
-        SegmentConfig().override("iterations", 0)
 
 
 def test_a_file_that_is_missing_or_no_toml(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from html.parser import HTMLParser
@@ -158,17 +157,6 @@ def test_sentences_stand_whole_and_the_rest_is_counted() -> None:
     assert shown == f"Check(faults=({', '.join(map(repr, sentences[:4]))}, ...), notes=('One.',))"
     assert len(repr(fd.Check(None, faults=("word " * 500 + "end.",)))) < MOST
     assert shorten(("a", "b", "c", "d", "e")) == "('a', 'b', 'c', 'd', ...)"
-
-
-def test_html_of_a_configuration_has_every_setting_by_section() -> None:
-    html = fd.Config().override("recommend.k", 7)._repr_html_()
-    values = fd.Config().model_dump()
-    sections = {name: part for name, part in values.items() if hasattr(getattr(fd.Config(), name), "override")}
-    assert set(re.findall(r'left">(\w+)<', html)) == {"Config", *sections}
-    n_settings = len(values) - len(sections) + sum(map(len, sections.values()))
-    assert _read(html).all.count("tr") == n_settings + 1 + len(sections)  # each table has a row of headings
-    assert "<tr><td>k</td><td>7</td><td>50</td></tr>" in html
-    assert "<tr><td>seed</td><td>0</td><td></td></tr>" in html
 
 
 def test_counts_by_name_are_told_in_words() -> None:

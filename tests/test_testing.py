@@ -50,10 +50,10 @@ def turn(query: Query) -> Answer:
 @pytest.mark.parametrize(
     ("recommend", "fault"),
     [
-        (rank_by(count_calls), "gives other lists when it is asked again"),
+        (rank_by(count_calls), "returns different lists for the same query"),
         (rank_by(lambda query, items: items * (-1) ** query.k), "begins a longer list with other items"),
-        (rank_by(lambda query, items: items + query.n_users), "answers user 0 in another way alone than among others"),
-        (turn, "scores of user 0, by 'mine', rise along the list, or are not finite"),
+        (rank_by(lambda query, items: items + query.n_users), "answers user 0 differently alone and among others"),
+        (turn, "scores for user 0, by 'mine', rise along the list, or are not finite"),
     ],
 )
 def test_a_broken_promise_is_told(recommend: Callable[[Query], Answer], fault: str, tiny: Recommender) -> None:

@@ -175,7 +175,7 @@ def make_model() -> TrainedModel:
         facts={"data": {"dataset": "tiny", "warm_users": 5}, "metrics": {"k": 4, "precision": {}}},
         mixing=Mixing(temperature=HALVE, smoothing=1.0),
         learned={
-            "dropoutnet": DropoutNet(make_network(np.concatenate([turned, sum_blocks(["country"])])), "mean"),
+            "dropoutnet": DropoutNet(make_network(np.concatenate([turned, sum_blocks(["country", "stream x item"])]))),
             "melu": Melu(
                 body=make_network(sum_blocks()),
                 weights=turned,

@@ -10,20 +10,22 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from firstday.display import shorten, write_table
-from firstday.errors import ConfigError, expect, hint_at
+from firstday.display import readable, shorten
+from firstday.errors import ConfigError, expect
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
 
 LARGEST_SEED = 2**31 - 1
 """Seeds are 32 bits in the libraries."""
@@ -36,35 +38,25 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 M = TypeVar("M", bound=BaseModel)
 
 
+@readable
 class Section(BaseModel):
     """A section: frozen, without settings that do not exist."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
-    def __repr__(self) -> str:
-        return shorten(self)
+    def __str__(self) -> str:
+        return repr(self)
 
-    __str__ = __repr__
-
-    def _list_settings(self, section: str = "") -> Iterator[tuple[str, str, Any, Any]]:
-        """Yield the section, the name, the value and the default of every setting."""
+    def _repr_facts_(self) -> Mapping[str, Any]:
+        """Return the settings that differ from their defaults, by dotted name."""
+        facts: dict[str, Any] = {}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if isinstance(value, Section):
-                yield from value._list_settings(f"{section}{name}.")
-            else:
-                yield section, name, value, field.get_default(call_default_factory=True)
-
-    def _repr_facts_(self) -> Mapping[str, Any]:
-        return {f"{of}{name}": value for of, name, value, default in self._list_settings() if value != default}
-
-    def _repr_html_(self) -> str:
-        """Write all settings, a table for each section; what is not the default has the default beside it."""
-        html = ""
-        for section, settings in groupby(self._list_settings(), key=itemgetter(0)):
-            rows = [(name, value, "" if value == default else default) for _, name, value, default in settings]
-            html += write_table(section.rstrip(".") or type(self).__name__, ("setting", "value", "default"), rows)
-        return html
+                facts |= {f"{name}.{part}": setting for part, setting in value._repr_facts_().items()}
+            elif value != field.get_default(call_default_factory=True):
+                facts[name] = value
+        return facts
 
     def override(self, settings: str | Mapping[str, Any], value: Any = None) -> Self:
         """Return a copy with other values, checked as those of a file are.
@@ -137,18 +129,9 @@ class SignalConfig(Section):
         return {**DEFAULT_AFFINITY, **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
-    def _shown_is_no_signal_of_taste(self) -> SignalConfig:
-        places = ("affinity", "use", "never_recommend", "at_registration")
-        named = [name for name in places if SHOWN in getattr(self, name)]
-        if named:
-            raise ValueError(
-                f"{named[0]} names {SHOWN!r}, which is kept for what was shown to users and never counts as use; give "
-                "the signal another name"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _use_is_liked(self) -> SignalConfig:
+    def _can_be_learned(self) -> SignalConfig:
+        if SHOWN in (*self.affinity, *self.use, *self.never_recommend, *self.at_registration):
+            raise ValueError(f"{SHOWN!r} is reserved for impressions and never counts as use; rename the signal")
         if not set(self.use) & set(self.liked):
             raise ValueError(
                 f"no signal of use ({', '.join(self.use)}) has a positive affinity; give one a weight above 0"
@@ -179,7 +162,7 @@ class SampledProtocolConfig(Section):
     """Share of eligible users that are warm."""
     validation: Share = 0.1
     """Share of eligible users held out for early stopping and for choosing settings."""
-    sizes: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2, 3, 5, 8, 10)
+    sizes: tuple[Whole, ...] = (0, 1, 2, 3, 5, 8, 10)
     """Day-one sizes, in items."""
     probabilities: tuple[Fraction, ...] = (0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10)
     """Probability of each day-one size."""
@@ -222,7 +205,7 @@ class RegistrationProtocolConfig(Section):
     """Time zone (IANA name) of calendar days, for users without one in `time_zone_column`."""
     time_zone_column: str = ""
     """Column of `users` with IANA time zone names. Empty: none."""
-    early_hours: float = Field(default=1.0, ge=0)
+    early_hours: NotNegative = 1.0
     """Hours before registration that still count as day one, to allow for clock skew between systems. Earlier
     interactions are dropped."""
 
@@ -256,11 +239,11 @@ class EmbeddingConfig(Section):
     """How a vector scores items. `auto`: dot product for ALS and precomputed vectors, otherwise cosine."""
     als_iterations: Count = 15
     """ALS iterations (Hu et al. 2008)."""
-    als_confidence: float = Field(default=15.0, gt=0)
+    als_confidence: Positive = 15.0
     """Confidence in an affinity of 1, relative to an unobserved item (alpha in Hu et al. 2008)."""
-    als_regularization: float = Field(default=1.0, ge=0)
+    als_regularization: NotNegative = 1.0
     """L2 regularization of vectors (lambda in Hu et al. 2008)."""
-    svd_smoothing: float = Field(default=0.75, ge=0, le=1)
+    svd_smoothing: Fraction = 0.75
     """Exponent of item counts in PMI, which dampens rare items (Levy et al. 2015)."""
     svd_collections: tuple[str, ...] = ()
     """Entities (such as playlist) whose items co-occur, in addition to the items of each user."""
@@ -291,7 +274,7 @@ class SegmentConfig(Section):
     """k-means runs with different initial centroids. The tightest clustering is kept."""
     top_items: Count = 300
     """Number of most used items stored per segment."""
-    smoothing: float | None = Field(default=None, ge=0)
+    smoothing: NotNegative | None = None
     """Shrinkage of each segment's counts towards average use in the lists of `segment`, in pseudo-users, so that a few
     users have little influence. Empty: chosen on validation users. 0: the paper's raw counts."""
 
@@ -305,9 +288,9 @@ class FeatureConfig(Section):
 
     friends: bool = True
     """Add a block with the mean vector of the user's warm friends, if friends are known. Not in the paper."""
-    group_shrinkage: float = Field(default=10.0, ge=0)
+    group_shrinkage: NotNegative = 10.0
     """Shrinkage of each group's mean vector towards the overall mean, in pseudo-users. 0: the paper's plain mean."""
-    age_users: float = Field(default=100.0, ge=0)
+    age_users: NotNegative = 100.0
     """Warm users to pool per year of age. A year with fewer borrows from neighbouring years, weighted by proximity, for
     its mean vector and in `group`. 0: each year alone, as in the paper."""
     counts: Literal["log", "plain"] = "log"
@@ -342,9 +325,9 @@ class TrainingConfig(Section):
     """Hidden layer widths. Source: PAPER."""
     schedule: Literal["one-cycle", "flat"] = "one-cycle"
     """Learning rate schedule: rises, then falls (`one-cycle`), or constant as in the paper (`flat`)."""
-    learning_rate: float = Field(default=3e-3, gt=0)
+    learning_rate: Positive = 3e-3
     """Peak learning rate (`one-cycle`) or constant rate (`flat`). Paper: 1e-4."""
-    weight_decay: float = Field(default=1e-2, ge=0)
+    weight_decay: NotNegative = 1e-2
     """Decoupled weight decay of AdamW. 0: Adam, as in the paper."""
     epochs: Count = 20
     """Maximum epochs over the warm users' day ones. Paper: 130."""
@@ -384,15 +367,15 @@ class RankerConfig(TrainingConfig):
     """Train the ranker. Without it, `direct` is unavailable."""
     hidden: tuple[Count, ...] = (300,)
     """Hidden layer widths."""
-    learning_rate: float = Field(default=3e-3, gt=0)
+    learning_rate: Positive = 3e-3
     """As in `cold_model`."""
     epochs: Count = 8
     """As in `cold_model`."""
     patience: Count = 4
     """As in `cold_model`."""
-    input_dropout: float = Field(default=0.2, ge=0, lt=1)
+    input_dropout: Rate = 0.2
     """Dropout rate of input features."""
-    dropout: float = Field(default=0.5, ge=0, lt=1)
+    dropout: Rate = 0.5
     """Dropout rate of hidden units."""
     most_items: Count = 8192
     """Maximum items to rank, most used first. Time and memory grow with this number."""
@@ -405,27 +388,24 @@ class DropoutNetConfig(Section):
 
     preference_dropout: Fraction = 0.5
     """Share of users whose warm vector is hidden from the input, redrawn at every step."""
-    transform: Literal["zeros", "mean"] = "zeros"
-    """Replacement for a hidden or unknown vector in the input: zeros, or the mean vector of day-one items (the
-    article's transform)."""
     items_per_step: Count = 1000
     """Items whose scores the network learns to reproduce, redrawn at every step."""
-    learning_rate: float = Field(default=1e-2, gt=0)
+    learning_rate: Positive = 1e-2
     """As in `cold_model`."""
 
 
 class MeluConfig(Section):
     """MeLU (Lee et al., KDD 2019), a baseline for the cold model."""
 
-    inner_steps: Annotated[int, Field(ge=0)] = 1
+    inner_steps: Whole = 1
     """Gradient steps of the last layer per user, on day-one items."""
-    inner_rate: float = Field(default=0.1, gt=0)
+    inner_rate: Positive = 0.1
     """Learning rate of these steps; divided by the layer's width for its weights."""
-    negative_weight: float = Field(default=20.0, ge=0)
+    negative_weight: NotNegative = 20.0
     """Weight of the mean over all items relative to the mean over used items, in the loss."""
     query_items: Count = 32
     """Later items on which an adapted user is evaluated in training, redrawn at every step."""
-    learning_rate: float = Field(default=1e-2, gt=0)
+    learning_rate: Positive = 1e-2
     """As in `cold_model`."""
 
 
@@ -434,11 +414,11 @@ class RecommendConfig(Section):
 
     k: Count = 50
     """List length. Source: PAPER."""
-    group_smoothing: float = Field(default=100.0, gt=0)
+    group_smoothing: Positive = 100.0
     """Shrinkage of each profile group (`group`) towards overall popularity, in pseudo-users."""
     input_clusters: Count = 100
     """Number of clusters of input vectors (`input_clusters`), at most warm users / 10. Source: PAPER."""
-    warm_users: int = Field(default=100_000, ge=0)
+    warm_users: Whole = 100_000
     """Maximum warm users stored in a model, with ids, vectors and items, for `neighbors`, `friends` and, if a user
     passed over items, `blend`. If there are more, a random subset is stored. 0: none."""
     item_weights: bool = True
@@ -456,7 +436,7 @@ class ExperimentConfig(Section):
     outcome: Literal["auto", "used_of_shown", "liked_of_shown", "items_used", "days_active", "came_back"] = "auto"
     """Primary outcome, chosen before the start. `auto`: `used_of_shown` (the paper's display-to-stream) if impressions
     are available, otherwise `items_used`."""
-    outcome_days: float = Field(default=7.0, gt=0)
+    outcome_days: Positive = 7.0
     """Window of the primary outcome, in days. The nearest entry of `days` that has ended is used."""
     like: tuple[str, ...] = ("favorite",)
     """Signals that count as liking an item, for `liked_of_shown` (the paper's display-to-favourite)."""
@@ -475,7 +455,7 @@ class ExperimentConfig(Section):
     least_p: Share = 0.001
     """Significance level of the sample ratio check: the report stops if the probability of so uneven a split is below
     it."""
-    effective_users: float = Field(default=100.0, gt=0)
+    effective_users: Positive = 100.0
     """Minimum effective users for estimates of lists that were not shown."""
 
 
@@ -625,8 +605,7 @@ def load_preset(name: str) -> Config:
     """
     presets = _presets()
     if name not in presets:
-        hint = hint_at(name, tuple(presets))
-        raise ConfigError(f"load_preset: there is no {name!r}{hint}; give one of {', '.join(sorted(presets))}.")
+        raise ConfigError(f"load_preset: {name!r} is not a preset; choose one of {', '.join(sorted(presets))}.")
     return parse_config(tomllib.loads(presets[name].read_text(encoding="utf-8")))
 
 

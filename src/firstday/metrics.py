@@ -74,20 +74,20 @@ class Interval:
     high: float
 
 
-def bootstrap_mean(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> Interval:
+def bootstrap_mean(values: np.ndarray, users: np.ndarray) -> Interval:
     """Return the mean of one column, shape (n,), with its interval; see `bootstrap_means`."""
-    return bootstrap_means(np.asarray(values)[:, None], users, seed=seed)[0]
+    return bootstrap_means(values[:, None], users)[0]
 
 
-def bootstrap_means(values: np.ndarray, users: np.ndarray, *, seed: int = 0) -> list[Interval]:
+def bootstrap_means(values: np.ndarray, users: np.ndarray) -> list[Interval]:
     """Return the mean of each column with its interval; see `bootstrap_ratios`."""
-    return bootstrap_ratios(values, np.ones(len(values)), users, seed=seed)
+    return bootstrap_ratios(values, np.ones(len(values)), users)
 
 
-def bootstrap_ratios(
-    values: np.ndarray, denominators: np.ndarray, users: np.ndarray, *, seed: int = 0
-) -> list[Interval]:
+def bootstrap_ratios(values: np.ndarray, denominators: np.ndarray, users: np.ndarray) -> list[Interval]:
     """Return the ratio of each column's mean to the mean denominator, with intervals from shared resamples.
+
+    The same users give the same resamples in every call, so intervals of differences are paired.
 
     Parameters
     ----------
@@ -97,8 +97,6 @@ def bootstrap_ratios(
         Denominator of the ratios, shape (n,); its mean must be positive.
     users
         User of each row, integers, shape (n,).
-    seed
-        Seed of the resampling. The same seed and users give the same resamples, so intervals of differences are paired.
 
     References
     ----------
@@ -109,7 +107,7 @@ def bootstrap_ratios(
         return [Interval(0.0, 0.0, 0.0)] * values.shape[1]
     sums = _sum_by_unit(np.column_stack([values, denominators]), users)
     n_users = len(sums)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     resampled = np.empty((N_RESAMPLES, sums.shape[1]))
     step = max(1, 2**22 // n_users)
     for start in range(0, N_RESAMPLES, step):
@@ -168,7 +166,7 @@ def cluster_errors(values: np.ndarray, denominators: np.ndarray, units: np.ndarr
     return ratios, np.sqrt(n_units / (n_units - 1) * squares) / below.sum()
 
 
-def deviations_of_fifths(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
+def deviations_of_fifths(values: np.ndarray) -> np.ndarray:
     """Return the standard deviation of each column's mean over random fifths of the rows, as in the paper.
 
     `values` has one row per user, shape (n, n_columns). The result, float64, shape (n_columns,), averages the standard
@@ -181,7 +179,7 @@ def deviations_of_fifths(values: np.ndarray, *, seed: int = 0) -> np.ndarray:
     n = len(values)
     if n < N_FIFTHS:
         return np.zeros(values.shape[1])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     deviations = np.zeros(values.shape[1])
     starts = np.linspace(0, n, N_FIFTHS, endpoint=False).astype(np.int64)
     sizes = np.diff(np.append(starts, n))[:, None]

@@ -28,11 +28,11 @@ def open_progress(progress: Progress | bool | None = True) -> Iterator[Progress]
     Parameters
     ----------
     progress
-        A callback; None or False: no output. True: a bar per stage in a notebook or on a terminal's standard error,
+        A callback; None or False: no output. True: a bar in a notebook, a bar per stage on a terminal's standard error,
         otherwise one line on standard error every 30 seconds.
     """
     if progress is True:
-        with _notebook_bars() if _is_notebook() else _terminal_bars() as report:
+        with _notebook_bar() if _is_notebook() else _terminal_bars() as report:
             yield report
     else:
         yield progress or no_progress
@@ -79,29 +79,18 @@ def _terminal_bars() -> Iterator[Progress]:
 
 
 @contextmanager
-def _notebook_bars() -> Iterator[Progress]:
-    """Show bars as HTML, which needs no widgets; they are cleared at the end."""
+def _notebook_bar() -> Iterator[Progress]:
+    """Show the current stage as an HTML bar, which needs no widgets; it is cleared at the end."""
     from IPython import display as ipython
 
     html: Any = ipython.HTML
-    stages: dict[str, tuple[int, int]] = {}
-    shown: list[Any] = []
+    handle: Any = ipython.display(html(""), display_id=True)  # type: ignore[no-untyped-call]
 
     def report(stage: str, n_done: int, n_total: int) -> None:
-        stages[stage] = (n_done, n_total)
-        bars = (
-            f'<tr><td>{escape(name)}</td><td><progress value="{done}" max="{max(1, total)}"></progress></td>'
-            f"<td>{done:,}/{total:,}</td></tr>"
-            for name, (done, total) in stages.items()
-        )
-        table = html(f"<table>{''.join(bars)}</table>")
-        if shown:
-            shown[0].update(table)
-        else:
-            shown.append(ipython.display(table, display_id=True))  # type: ignore[no-untyped-call]
+        bar = f'<progress value="{n_done}" max="{max(1, n_total)}"></progress>'
+        handle.update(html(f"{escape(stage)} {bar} {n_done:,}/{n_total:,}"))
 
     try:
         yield report
     finally:
-        if shown:
-            shown[0].update(html(""))
+        handle.update(html(""))

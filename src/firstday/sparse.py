@@ -55,15 +55,7 @@ class SparseRows:
             Integers, shape (n,).
         weights
             Shape (n,), or None for ones.
-
-        Raises
-        ------
-        IndexError
-            A row or a column is out of bounds.
         """
-        for what, index, n in (("row", rows, n_rows), ("column", columns, n_columns)):
-            if len(index) and not 0 <= index.min() <= index.max() < n:
-                raise IndexError(f"{what} outside 0 to {n - 1}")
         return _add_up(rows.astype(np.int64) * n_columns + columns, weights, n_rows, n_columns)
 
     @classmethod
@@ -125,12 +117,15 @@ class SparseRows:
         kept = self.keep(is_kept)
         return SparseRows(kept.starts, place[is_kept], kept.weights, len(columns))
 
+    def rank_within_rows(self, *keys: np.ndarray) -> np.ndarray:
+        """Return the rank of each entry within its row, from 0, int64; by ascending keys, the last one first."""
+        row, rank = self.row_of_entry(), np.empty(self.n_entries, dtype=np.int64)
+        rank[np.lexsort((*keys, row))] = np.arange(self.n_entries) - self.starts[row]
+        return rank
+
     def draw(self, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a mask, bool, shape (n_entries,), of up to `sizes[r]` random entries of each row `r`."""
-        row = self.row_of_entry()
-        place = np.empty(self.n_entries, dtype=np.int64)
-        place[np.lexsort((rng.random(self.n_entries), row))] = np.arange(self.n_entries) - self.starts[row]
-        drawn: np.ndarray = place < np.asarray(sizes)[row]
+        drawn: np.ndarray = self.rank_within_rows(rng.random(self.n_entries)) < np.repeat(sizes, self.lengths())
         return drawn
 
     def through(self, links: SparseRows) -> SparseRows:

@@ -64,18 +64,18 @@ def check_strategy(
     spec = find_strategy(strategy)
     refuse_without(strategy, spec.lacks(model))
     check_answer(spec.label, spec.recommend(query), query)
-    answer = answer_all(query, strategy)
-    _check_lists(query, answer)
-    again = answer_all(replace(query), strategy)
-    is_same = np.array_equal(again.items, answer.items) and np.array_equal(again.scores, answer.scores)
-    _demand(is_same, "gives other lists when it is asked again")
 
+    def ask(query: Query) -> Answer:
+        answer = answer_all(query, strategy)
+        _check_lists(query, answer)
+        return answer
+
+    answer, again = ask(query), ask(replace(query))
+    is_same = np.array_equal(again.items, answer.items) and np.array_equal(again.scores, answer.scores)
+    _demand(is_same, "returns different lists for the same query")
     complete = replace(query, k=model.n_items)
-    longer = answer_all(complete, strategy)
-    _check_lists(complete, longer)
-    _demand(np.array_equal(longer.items[:, : query.k], answer.items), "begins a longer list with other items")
-    kept = replace(complete, keep_used=True)
-    _check_lists(kept, answer_all(kept, strategy))
+    _demand(np.array_equal(ask(complete).items[:, : query.k], answer.items), "begins a longer list with other items")
+    ask(replace(complete, keep_used=True))
     popular = np.sort(model.popular_items[:2])
     bare = replace(
         model,
@@ -83,15 +83,16 @@ def check_strategy(
         segments=model.segments.without(popular),
         input_clusters=model.input_clusters.without(popular),
     )
-    _check_lists(replace(query, model=bare), answer_all(replace(query, model=bare), strategy))
-
+    ask(replace(query, model=bare))
     for row in range(query.n_users):
-        alone = answer_all(query.take(np.array([row])), strategy)
-        told = f"answers user {row} in another way alone than among others"
-        _demand(alone.routes[0] == answer.routes[row], told)
-        _demand(np.allclose(alone.scores[0], answer.scores[row], rtol=1e-4, atol=1e-5), told)
-    nobody = answer_all(query.take(np.zeros(0, dtype=np.int64)), strategy)
-    _demand(nobody.items.shape == (0, query.k), "gives lists where nobody asks")
+        alone = ask(query.take(np.array([row])))
+        is_same = np.allclose(alone.scores[0], answer.scores[row], rtol=1e-4, atol=1e-5)
+        _demand(
+            alone.routes[0] == answer.routes[row] and is_same,
+            f"answers user {row} differently alone and among others",
+        )
+    nobody = ask(query.take(np.zeros(0, dtype=np.int64)))
+    _demand(nobody.items.shape == (0, query.k), "returns lists for an empty query")
 
 
 def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
@@ -104,21 +105,19 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
 
     users = [Signals(), Signals(interactions=[("no such signal", ITEM, items[0])], no_such_column="x")]
     for number in range(N_USERS):
-        acts = [(str(rng.choice(catalogue.signals)), ITEM, item) for item in draw_items(most=12)]
-        for entity, ids in catalogue.entities.items():
-            acts += [(str(rng.choice(catalogue.signals)), entity, ids[int(rng.integers(len(ids)))])]
-        profile = {name: str(rng.choice(values)) for name, values in catalogue.groups.items() if rng.random() < 0.5}
-        people = catalogue.people
-        users.append(
-            Signals(
-                user_id=f"user {number}",
-                age=int(rng.integers(15, 90)) if catalogue.has_ages and rng.random() < 0.5 else None,
-                interactions=acts if rng.random() < 0.7 else [],
-                friends=[people[int(rng.integers(len(people)))]] if people and rng.random() < 0.3 else [],
-                shown=draw_items(most=4) if rng.random() < 0.3 else [],
-                **profile,
-            )
+        targets = [(ITEM, item) for item in draw_items(most=12)]
+        targets += [(entity, ids[int(rng.integers(len(ids)))]) for entity, ids in catalogue.entities.items()]
+        people, profile = catalogue.people, {name: str(rng.choice(of)) for name, of in catalogue.groups.items()}
+        user = Signals(
+            user_id=f"user {number}",
+            age=int(rng.integers(15, 90)) if catalogue.has_ages else None,
+            interactions=[(str(rng.choice(catalogue.signals)), *target) for target in targets],
+            friends=[people[int(rng.integers(len(people)))]] if people else [],
+            shown=draw_items(most=4),
+            **profile,
         )
+        fields = ("age", "interactions", "friends", "shown", *profile)
+        users.append(user.copy(**dict.fromkeys(name for name in fields if rng.random() < 0.5)))
     return users
 
 
@@ -127,13 +126,13 @@ def _check_lists(query: Query, answer: Answer) -> None:
     model = query.model
     closed, n_ranked = query.without_impressions.excluded, answer.count_ranked()
     for row, items in enumerate(answer.items):
-        of_user = f"of user {row}, by {answer.routes[row]!r},"
+        of_user = f"for user {row}, by {answer.routes[row]!r},"
         listed = items[items >= 0]
         unavailable = np.union1d(closed.row(row), model.unlisted)
         _demand(answer.routes[row] != "", f"has no route for user {row}")
-        _demand(len(np.unique(listed)) == len(listed), f"lists {of_user} an item twice")
-        _demand(not np.isin(listed, unavailable).any(), f"lists {of_user} an item that is used, banned or unlisted")
-        _demand(len(listed) == min(query.k, model.n_items - len(unavailable)), f"list {of_user} is short")
+        _demand(len(np.unique(listed)) == len(listed), f"list {of_user} has an item twice")
+        _demand(not np.isin(listed, unavailable).any(), f"list {of_user} has an item that is used, banned or unlisted")
+        _demand(len(listed) == min(query.k, model.n_items - len(unavailable)), f"list {of_user} is too short")
         scores = answer.scores[row, : n_ranked[row]]
         falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # drawn items are in drawing order
         _demand(bool(np.isfinite(scores).all() and falls), f"scores {of_user} rise along the list, or are not finite")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.baselines.dropoutnet import DropoutNet, fit_dropoutnet, preference_of
-from firstday.ranking import unit_rows
-from firstday.sparse import SparseRows
+from firstday.baselines.dropoutnet import DropoutNet, fit_dropoutnet
 from tests.obvious import CONFIG, Rising, make_data, mean_cosine
 
 
@@ -48,23 +46,3 @@ def test_without_dropout_it_fails_cold_users_and_with_dropout_alone_warm_ones(ha
     never, always = train(preference_dropout=0.0), train(preference_dropout=1.0)
     assert cosine(never) < cosine(half) - 0.1
     assert cosine_of_warm(always) < cosine_of_warm(half) - 0.15
-
-
-def test_the_mean_of_day_one_items_may_stand_for_the_preference() -> None:
-    items = np.array([[3, 4], [0, 2], [0, 0]], dtype=np.float32)
-    liked = SparseRows.from_lists([[0, 1], [], [2]], 3)
-    np.testing.assert_array_equal(preference_of(liked, items, "zeros"), np.zeros((3, 2), np.float32))
-    expected = unit_rows(np.array([[1.5, 3], [0, 0], [0, 0]]))
-    np.testing.assert_allclose(preference_of(liked, items, "mean"), expected, atol=1e-6)
-    model = train(transform="mean")
-    data, _ = make_data()
-    nothing = SparseRows.empty(len(data.validation_features), len(data.embeddings.item_vectors))
-    changed = [
-        model.predict(data.validation_features, liked, data.embeddings.item_vectors)
-        for liked in (data.validation_liked, nothing)
-    ]
-    has_items = data.validation_liked.lengths() > 0
-    moved = np.abs(changed[0] - changed[1]).max(axis=1)
-    assert (moved[has_items] > 1e-3).all()
-    np.testing.assert_allclose(moved[~has_items], 0, atol=1e-6)
-    assert cosine(model) > 0.85

@@ -16,8 +16,7 @@ from firstday.baselines import matrices
 from firstday.baselines.als_fold_in import ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
 from firstday.baselines.ease import REGULARIZATION, Ease, fit_ease, learn_item_weights
 from firstday.baselines.item_item import prepare_item_item
-from firstday.baselines.matrices import place_in_rows
-from firstday.baselines.mult_dae import MultDae, prepare_mult_dae
+from firstday.baselines.mult_dae import MultDae
 from firstday.baselines.train_mult_dae import Autoencoder
 from firstday.baselines.user_user import prepare_user_user
 from firstday.recommend.spec import UseData
@@ -248,22 +247,6 @@ def test_mult_dae_scores_as_its_network_does(warm: np.ndarray, asked: np.ndarray
         logits = network.writing.weight @ torch.tanh(read) + network.writing.bias
         np.testing.assert_allclose(found[user, :UNUSED], logits.detach().numpy(), atol=1e-5)
         assert np.isinf(found[user, UNUSED])
-
-
-def test_mult_dae_follows_its_seed_and_learns_popularity(training: UseData, warm: np.ndarray) -> None:
-    fit = prepare_mult_dae(training)
-    one, other = (fit(steps=1200, width=4, dropout=0.5, weight_decay=0.01) for _ in range(2))
-    np.testing.assert_array_equal(one.reading, other.reading)
-    np.testing.assert_array_equal(one.writing, other.writing)
-    asked = np.zeros((1, N_ITEMS), dtype=np.float32)
-    asked[0, 5] = 1
-    order = np.argsort(-one.score(rows_of(asked))[0][:UNUSED])
-    assert set(order[:4]) & set(np.argsort(-warm.sum(axis=0))[:3])
-
-
-def test_places_in_a_row_begin_with_the_largest_ties_by_the_lower_column() -> None:
-    matrix = np.array([[0.5, 0.7, 0.5, 0.7, 0.1], [0, 0, 0, 0, 2], [0, 0, 0, 0, 0]], np.float32)
-    assert place_in_rows(rows_of(matrix)).tolist() == [2, 0, 3, 1, 4, 0]
 
 
 def test_item_weights_are_those_of_edlae_with_what_day_ones_hide(

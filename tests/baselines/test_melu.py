@@ -44,10 +44,9 @@ def features() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def melu(network: MeluNetwork, features: np.ndarray) -> Melu:
+def melu(network: MeluNetwork) -> Melu:
     weights, bias = (parameter.detach().numpy() for parameter in network.head.parameters())
-    body = export_network(network.body, features)
-    return Melu(body, weights, bias, network.gram.numpy(), 1.0, 2, 0.2, 5.0)
+    return Melu(export_network(network.body), weights, bias, network.gram.numpy(), 1.0, 2, 0.2, 5.0)
 
 
 def padded() -> tuple[torch.Tensor, torch.Tensor]:

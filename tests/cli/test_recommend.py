@@ -164,12 +164,12 @@ def test_one_user_may_say_anything_or_nothing(run: Run, tiny_model: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--user", "{"], "user: is not JSON"),
-        (["--user", "[]"], "user: is a list; give a JSON object"),
+        (["--user", "{"], "user: is not valid JSON"),
+        (["--user", "[]"], "user: is a list; give fd.Signals(...) or an object"),
         (["--user", '{"age": 300}'], "age: is 300; give whole years from 0 to 120, or leave it out."),
         (["--user", '{"interactions": [["stream", "i1"]]}'], "interactions[0]: is ['stream', 'i1']; give"),
-        (["--user", '{"interactions": 3}'], "interactions: is 3; give a list of [signal, entity, id]"),
-        (["--user", '{"country": ["FR"]}'], "country: is a list; give one value."),
+        (["--user", '{"interactions": 3}'], "interactions: is 3; give a list"),
+        (["--user", '{"country": ["FR"]}'], "country: is ['FR']; give one value."),
         (["--user", "{}", "--strategy", "best"], "strategy: 'best' is unknown; choose of popular, group"),
         (
             ["--user", "{}", "--strategy", "paper_segment"],

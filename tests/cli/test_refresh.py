@@ -33,14 +33,14 @@ def test_a_good_night_and_a_bad_one(run: Run, tables: Path, settings: Path, mode
     version = read_manifest(model)["version"]
     done = run("refresh", tables, "--out", model, "--config", settings)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{model}: version {version} is published: P@20 for ")
-    assert "1.000 of it (95 % interval 1.000 to 1.000), at or above the gate of 0.98." in done.stdout
+    assert done.stdout.startswith(f"{model}: version {version} is published: P@20 of ")
+    assert "ratio 1.000 (95 % interval 1.000 to 1.000), at or above the gate of 0.98." in done.stdout
     worse = tmp_path / "worse.toml"
     worse.write_text(settings.read_text() + 'strategy = "popular"\n')
     manifest = (model / MANIFEST).read_bytes()
     done = run("refresh", tables, "--out", model, "--config", worse)
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith(f"{model}: nothing is published, version {version} goes on: P@20 for ")
+    assert done.stderr.startswith(f"{model}: nothing is published, version {version} stays: P@20 of ")
     assert done.stderr.count("\n") == 1
     done = run("refresh", tables, "--out", model, "--config", worse, "--json")
     report = json.loads(done.stdout)
@@ -71,7 +71,7 @@ def test_a_second_one_leaves(run: Run, tables: Path, settings: Path, model: Path
     with FileLock(model.parent / ".model.refresh"):
         done = run("refresh", tables, "--out", model, "--config", settings)
     assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr.startswith(f"error: {model}: another refresh of it is at work")
+    assert done.stderr.startswith(f"error: {model}: another refresh of this model is running")
     assert done.stderr.count("\n") == 1
 
 

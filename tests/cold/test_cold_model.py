@@ -10,7 +10,7 @@ import torch
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.train_cold_model import ColdNetwork, train_cold_model
 from firstday.cold.training_loop import export_network
-from firstday.config import ColdModelConfig
+from firstday.config import ColdModelConfig, Config
 from firstday.features.encoder import hold_features
 
 N_INPUTS, D = 10, 6
@@ -34,7 +34,11 @@ def train(
     config: ColdModelConfig = SMALL, validate: Callable[[np.ndarray], float] = no_opinion, seed: int = 0
 ) -> ColdModel:
     samples, targets, held_out = task()
-    return train_cold_model(hold_features(samples), targets, held_out, validate, config, seed=seed, threads=1)
+    return train_cold_model(hold_features(np.concatenate(samples), 2), targets, held_out, validate, whole(config, seed))
+
+
+def whole(config: ColdModelConfig, seed: int = 0) -> Config:
+    return Config(seed=seed, threads=1, cold_model=config)
 
 
 def trained_network() -> ColdNetwork:
@@ -50,7 +54,7 @@ def trained_network() -> ColdNetwork:
 @pytest.fixture(scope="module")
 def exported() -> tuple[ColdNetwork, ColdModel]:
     network = trained_network()
-    return network, export_network(network, np.ones((4, N_INPUTS), np.float32))
+    return network, export_network(network)
 
 
 def test_the_network_is_the_papers() -> None:
@@ -58,23 +62,6 @@ def test_the_network_is_the_papers() -> None:
     assert layers == ["FirstLayer", "ReLU", "BatchNorm1d", *["Linear", "ReLU", "BatchNorm1d"] * 2, "Linear"]
     shapes = [tuple(p.shape) for p in ColdNetwork(2579, (400, 300, 200), 128).parameters() if p.ndim == 2]
     assert shapes == [(400, 2579), (300, 400), (200, 300), (128, 200)]
-
-
-@pytest.mark.parametrize("n", [1, 3, 1000])
-def test_numpy_returns_what_torch_does_for_any_number_of_users(exported: tuple[ColdNetwork, ColdModel], n: int) -> None:
-    network, model = exported
-    features = np.random.default_rng(n).normal(size=(n, N_INPUTS)).astype(np.float32)
-    predicted = model.predict(features)
-    assert predicted.dtype == np.float32
-    assert predicted.shape == (n, D)
-    with torch.inference_mode():
-        np.testing.assert_allclose(predicted, network(torch.from_numpy(features)).numpy(), atol=1e-5)
-
-
-def test_predicted_vectors_have_length_one(exported: tuple[ColdNetwork, ColdModel]) -> None:
-    features = np.random.default_rng(0).normal(0, 100, size=(50, N_INPUTS)).astype(np.float32)
-    features[0] = 0
-    np.testing.assert_allclose(np.linalg.norm(exported[1].predict(features), axis=1), 1, atol=1e-5)
 
 
 def test_no_users_and_more_users_than_a_chunk(exported: tuple[ColdNetwork, ColdModel]) -> None:
@@ -96,19 +83,13 @@ def test_the_loss_falls_and_the_targets_are_found() -> None:
 
 def test_only_the_direction_of_a_target_counts() -> None:
     samples, targets, held_out = task()
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
+    features = hold_features(np.concatenate(samples), 2)
     other = train_cold_model(
-        hold_features(samples),
-        8 * targets,
-        held_out,
-        no_opinion,
-        SMALL,
-        seed=0,
-        threads=1,
-        progress=lambda *at: told.append(at),
+        features, 8 * targets, held_out, no_opinion, whole(SMALL), progress=lambda *at: told.append(at)
     )
     assert other.history == train().history
-    assert told == [(number, 6) for number in range(1, 7)]
+    assert told == [("cold model", number, 6) for number in range(7)]
 
 
 class Judge:
@@ -147,40 +128,25 @@ def test_while_the_rate_of_one_cycle_rises_nothing_is_kept_and_nothing_stops() -
     np.testing.assert_allclose(model.predict(task()[2]), judge.seen[1], atol=1e-5)
 
 
-def test_the_flat_schedule_keeps_its_rate() -> None:
-    paper = ColdModelConfig(hidden=(16,), schedule="flat", learning_rate=1e-3, weight_decay=0, epochs=8, batch_size=32)
-    model = train(paper.override("patience", 100))
-    assert [epoch.learning_rate for epoch in model.history] == [1e-3] * 8
-    assert model.history[-1].loss < model.history[0].loss
-
-
-def test_one_cycle_rises_to_its_peak_and_falls() -> None:
-    rates = [epoch.learning_rate for epoch in train().history]
-    peak = int(np.argmax(rates))
-    assert 0 < peak < len(rates) - 1
-    assert rates[peak] <= 3e-3
-    assert rates[-1] < 1e-4
-
-
 @pytest.mark.parametrize(("n", "batch_size"), [(2, 512), (3, 2), (33, 32)])
 def test_few_users_and_odd_batches_train(n: int, batch_size: int) -> None:
     samples, targets, held_out = task(n)
     config = ColdModelConfig(hidden=(8,), epochs=1, batch_size=batch_size)
-    model = train_cold_model(hold_features(samples[:1]), targets, held_out, no_opinion, config, seed=0, threads=1)
+    model = train_cold_model(hold_features(samples[0]), targets, held_out, no_opinion, whole(config))
     assert np.isfinite(model.predict(held_out)).all()
 
 
 def test_a_pass_takes_so_many_day_ones_of_each_user_and_the_next_one_others() -> None:
     asked: list[np.ndarray] = []
     samples, targets, held_out = task()
-    held = hold_features(samples * 3)  # six day ones of each of 200 users
+    held = hold_features(np.concatenate(samples * 3), 6)  # six day ones of each of 200 users
 
     def take(rows: np.ndarray) -> np.ndarray:
         asked.append(rows)
         return held.take(rows)
 
     config = ColdModelConfig(hidden=(8,), epochs=2, batch_size=50, day_ones_per_pass=2)
-    train_cold_model(replace(held, take=take, held=None), targets, held_out, no_opinion, config, seed=0, threads=1)
+    train_cold_model(replace(held, take=take), targets, held_out, no_opinion, whole(config))
     passes = np.concatenate(asked).reshape(2, 2 * 200)
     for rows in passes:
         assert len(set(rows.tolist())) == 2 * 200

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.cold.ranker import Ranker
-from firstday.cold.train_ranker import LaterItems, train_ranker
-from firstday.config import RankerConfig
+from firstday.cold.train_ranker import find_later, train_ranker
+from firstday.config import Config, RankerConfig
 from firstday.sparse import SparseRows
 from tests.obvious import ITEMS_OF_TASTE, N_TASTES, Rising, make_data
 
@@ -23,9 +23,7 @@ def train(config: RankerConfig = CONFIG, seed: int = 0) -> tuple[Ranker, np.ndar
         data.uses,
         data.validation_features,
         lambda _ranker, hidden: rising(hidden),
-        config,
-        seed=seed,
-        threads=1,
+        Config(seed=seed, threads=1, ranker=config),
     )
     return ranker, data.validation_features, directions.argmax(axis=1)
 
@@ -41,11 +39,14 @@ def test_items_of_the_own_taste_come_first() -> None:
     assert losses[-1] < np.log(N_TASTES * ITEMS_OF_TASTE)  # better than chance, in nats for each item
 
 
+def test_items_of_day_one_are_no_target() -> None:
+    uses = SparseRows.from_lists([[0, 1, 2], [0, 1, 2], [2, 3, 4], [3, 4]], 6)
+    day_ones = SparseRows.from_lists([[0], [], [2], [4], [1, 2], [0], [], [3]], 6)  # two samples of each user
+    later = find_later(uses, day_ones, np.array([0, 4, 7]))  # users 0, 0 and 3
+    assert [later.row(row).tolist() for row in range(3)] == [[1, 2], [0], [4]]
+
+
 def test_only_the_most_used_items_are_ranked() -> None:
-    uses = SparseRows.from_lists([[0, 2], [2, 3], [2, 3], [5]], 6)
-    later = LaterItems(uses, [], 3)
-    assert later.items.tolist() == [0, 2, 3]  # of 0 and 5, used as often, the lower
-    np.testing.assert_allclose(later.shares, [0.25, 0.75, 0.5])
     ranker, features, _ = train(CONFIG.override({"most_items": 7, "epochs": 2}))
     assert len(ranker.items) == 7
     assert ranker.score(ranker.predict(features)).shape == (len(features), 7)

@@ -178,7 +178,7 @@ def test_shown_is_no_signal_of_taste(place: str) -> None:
     value: Any = {"shown": 1.0} if place == "affinity" else ["stream", "shown"]
     with pytest.raises(ConfigError) as caught:
         parse_config({"signals": {place: value}})
-    assert f"{place} names 'shown', which is kept for what was shown to users" in str(caught.value)
+    assert "'shown' is reserved for impressions and never counts as use" in str(caught.value)
 
 
 def test_assignments_are_read_in_order_each_once(five_users: Tables) -> None:

@@ -38,12 +38,6 @@ def test_log_damping_counts_the_first_interaction_one() -> None:
     assert affinity.weights.dtype == np.float32
 
 
-def test_signals_of_weight_zero_or_without_weight_do_not_count() -> None:
-    config = SignalConfig(affinity={"stream": 0, "ban": 0})
-    actions = {**ACTIONS, ("download", ITEM): rows_of({(2, 2): 1})}
-    assert cells_of(compute_affinity(actions, config, 3, 4)) == {(0, 1): 1, (1, 0): 1}
-
-
 @pytest.mark.parametrize("actions", [{}, {("stream", "artist"): rows_of({(0, 0): 1})}, {BAN: ACTIONS[BAN]}])
 def test_nothing_liked_is_no_affinity(actions: dict[Pair, SparseRows]) -> None:
     affinity = compute_affinity(actions, SignalConfig(), 3, 4)

@@ -32,9 +32,7 @@ SUMMARY = {
     "groups": {"country": 21},
     "friends": 0,
 }
-HISTORY = tuple(
-    Epoch(n, 2 / n, 1e-3, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1)
-)
+HISTORY = tuple(Epoch(n, 2 / n, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1))
 HOSTILE = "<script>alert('x')</script> & \"quoted\" " + "long " * 40
 RIGHT_TO_LEFT = "ألف ليلة وليلة (1999)"
 

@@ -85,7 +85,7 @@ def evaluate_tiny(
             used=count_by_part(cohort.truth.columns, TENTH_OF_ITEM),
             n_items=np.bincount(TENTH_OF_ITEM, minlength=10),
             segments=(SegmentRow(seed, 4, 0.25, (), ()),),
-            history=(Epoch(1, 0.5 + seed, 1e-3, 40.0),),
+            history=(Epoch(1, 0.5 + seed, 40.0),),
             notes=("2 users were left out.",),
             tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},
         )

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.config import Config, FeatureConfig, as_published
+from firstday.config import FeatureConfig
 from firstday.features.ages import MAX_WIDTH, choose_widths, share_counts, weigh_years
 from firstday.features.encoder import N_AGES, average_years, shrink_means
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.recommender import Recommender
 from firstday.segment.segments import ItemCounts
 from firstday.sparse import SparseRows
 from tests.tiny import N_ITEMS, count_users, make_model
@@ -53,18 +53,6 @@ def test_a_year_is_as_wide_as_it_must_be(n_users: float, year: int, width: int) 
     assert choose_widths(SIZES.astype(np.float32), n_users)[year] == width
 
 
-def test_counts_are_gathered_by_weight() -> None:
-    widths = np.ones(N_AGES, np.int64)
-    widths[24] = 15
-    shared = share_counts(by_year(), widths)
-    assert shared.sizes.tolist() == [{18: 2, 24: pytest.approx(4), 25: 3}.get(year, 0) for year in range(N_AGES)]
-    assert shared.counts.row(24).tolist() == [0, 1, 3, 4]
-    np.testing.assert_allclose(shared.counts.row_weights(24), [2 * 9 / 15, 9 / 15, 3 * 14 / 15, 14 / 15], rtol=1e-6)
-    for year in (18, 25, 26):
-        np.testing.assert_array_equal(shared.counts.row(year), by_year().counts.row(year))
-        np.testing.assert_array_equal(shared.counts.row_weights(year), by_year().counts.row_weights(year))
-
-
 def test_counts_are_the_kernel_times_the_counts() -> None:
     rng = np.random.default_rng(0)
     table = rng.integers(3, size=(N_AGES, 7)) * (rng.random((N_AGES, 1)) < 0.2)
@@ -101,11 +89,6 @@ def test_years_that_stand_alone_are_the_plain_means_to_the_bit(of_sums: str, of_
     means, widths = average_years(sums, sizes, overall, FeatureConfig(age_users=1))  # all years have one of their own
     assert widths is not None
     assert (means.tobytes(), set(widths.tolist())) == (plain, {1})
-
-
-def test_the_papers_input_has_plain_years() -> None:
-    assert Config().features.age_users > 0
-    assert as_published(Config()).features.age_users == 0
 
 
 def recommender_of(n_users: float) -> Recommender:
@@ -150,13 +133,3 @@ def test_years_alone_are_told_nothing_by_near_ones() -> None:
     answer = plain.recommend(Signals(age=24), N_ITEMS, "group")
     assert answer.route == "popular"
     assert answer.ignored == ("no warm user has age 24",)
-
-
-@pytest.mark.parametrize("strategy", ["group", "blend"])
-def test_a_saved_model_says_how_wide_its_years_are(tmp_path_factory: pytest.TempPathFactory, strategy: str) -> None:
-    recommender = recommender_of(3)
-    opened = open_model(recommender.save(tmp_path_factory.mktemp("ages") / "model"))
-    assert opened.model.encoder.age_widths is not None
-    np.testing.assert_array_equal(opened.model.encoder.age_widths, choose_widths(SIZES, 3))
-    user = Signals(age=24)
-    assert opened.recommend(user, N_ITEMS, strategy) == recommender.recommend(user, N_ITEMS, strategy)

@@ -39,26 +39,6 @@ def catalogue(model_data: Dataset) -> Catalogue:
     return Catalogue.of(model_data, SIGNALS)
 
 
-def test_what_is_known_becomes_indexes(catalogue: Catalogue) -> None:
-    users = [
-        Signals(age=33, country="FR", interactions=[("stream", "item", "i3"), ("stream", "item", "i1")]),
-        Signals(),
-        Signals(interactions=[("favorite", "artist", "a2"), ("stream", "item", "i1"), ("stream", "item", "i1")]),
-    ]
-    batch, ignored = catalogue.read(users)
-    assert (batch.n_users, batch.n_items) == (3, 3)
-    assert set(batch.actions) == {("stream", ITEM), ("favorite", "artist")}
-    streams, favorites = batch.actions["stream", ITEM], batch.actions["favorite", "artist"]
-    assert [streams.row(row).tolist() for row in range(3)] == [[0, 2], [], [0]]
-    assert streams.row_weights(2).tolist() == [2]
-    assert (favorites.n_rows, favorites.n_columns) == (3, 2)
-    assert [favorites.row(row).tolist() for row in range(3)] == [[], [], [1]]
-    assert batch.groups["country"].tolist() == [1, -1, -1]
-    assert batch.ages is not None
-    assert batch.ages.tolist() == [33, -1, -1]
-    assert ignored == [(), (), ()]
-
-
 def test_what_is_unknown_is_named_and_left_out(catalogue: Catalogue) -> None:
     interactions = [
         ("stream", "item", "i99"),
@@ -94,11 +74,6 @@ def test_whole_number_ids_may_come_as_text(model_data: Dataset) -> None:
     batch, ignored = catalogue.read([Signals(interactions=triples)])
     assert batch.actions["stream", ITEM].row(0).tolist() == [0, 2]
     assert ignored == [("item '081' is unknown",)]
-
-
-def test_titles(catalogue: Catalogue, model_data: Dataset) -> None:
-    assert catalogue.title_of(1) == "Title of i2"
-    assert Catalogue.of(replace(model_data, titles=None), SIGNALS).title_of(1) == ""
 
 
 def test_a_users_own_dataset_is_taken_as_it_is(catalogue: Catalogue, model_data: Dataset) -> None:
@@ -172,22 +147,3 @@ def test_reading_and_translating_agree(world: Dataset) -> None:
     for pair, rows in read.actions.items():
         np.testing.assert_array_equal(rows.starts, translated.actions[pair].starts)
         np.testing.assert_array_equal(rows.columns, translated.actions[pair].columns)
-
-
-def test_repeats_are_counted_and_rows_keep_their_place(catalogue: Catalogue) -> None:
-    """As `SparseRows.from_pairs` would have it, columns ascending."""
-    drawn = np.random.default_rng(0).integers(3, size=(5, 12)).tolist()
-    drawn[2] = []
-    users = [Signals(interactions=[("stream", ITEM, catalogue.items[ix]) for ix in own]) for own in drawn]
-    rows = catalogue.read(users)[0].actions["stream", ITEM]
-    expected = SparseRows.from_lists(drawn, len(catalogue.items))
-    for name in ("starts", "columns", "weights"):
-        found = getattr(rows, name)
-        assert found.dtype == getattr(expected, name).dtype
-        np.testing.assert_array_equal(found, getattr(expected, name))
-    assert rows.n_columns == expected.n_columns
-    assert catalogue.find_unknown("stream", ITEM, catalogue.items[0]) is None
-    assert catalogue.find_unknown(None, ITEM, catalogue.items[0]) is None
-    assert catalogue.find_unknown("stream", ITEM, "none such") == "item 'none such' is unknown"
-    assert catalogue.find_unknown("stream", "genres", "x") == "entity 'genres' is unknown"
-    assert catalogue.find_unknown("streem", ITEM, "x") == "signal 'streem' is unknown (did you mean 'stream'?)"

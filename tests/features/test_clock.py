@@ -15,11 +15,11 @@ from firstday.data.dataset import Dataset, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_TYPES
-from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, protocol_of, split_for_training
+from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split_for_training
 from firstday.data.user_rows import UserRows
 from firstday.evaluation.run import evaluate
 from firstday.recommend.recommender import Recommender
-from firstday.training.fit import cohort_query, fit, train
+from firstday.training.fit import cohort_query, fit
 from tests.data.test_cut_offs import change_future
 from tests.networks import networks_of, statistics_of
 from tests.synthetic import SEED, THREADS
@@ -166,18 +166,6 @@ def test_cold_users_are_asked_about_in_indexes_of_their_own_dataset(before: Reco
         assert [known[item] for item in mine] == [item for item in items if item in known]
 
 
-def test_evaluation_says_the_protocol_and_what_it_decided() -> None:
-    log = make_log()
-    results = evaluate(log, BARE, strategies=["popular"])
-    assert results.protocol == "registration"
-    assert results.to_json()["protocol"] == "registration"
-    assert "are warm" in results.to_json()["notes"][0]
-    facts = train(log, BARE).model.facts
-    assert facts["data"]["protocol"] == "registration"
-    assert "cross-fitting" in " ".join(facts["data"]["notes"])
-    assert results.to_json()["cut_offs"] == find_cut_offs(log, BARE).to_json()  # type: ignore[union-attr]
-
-
 @pytest.mark.parametrize(("n_users", "n_days"), [(200, 400), (600, 3650)])
 def test_a_sparse_log_is_evaluated_without_refusal(n_users: int, n_days: int) -> None:
     """Everybody uses eight items in the first 24 hours and eight more within two months."""
@@ -208,12 +196,3 @@ def test_a_sparse_log_is_evaluated_without_refusal(n_users: int, n_days: int) ->
     assert len(results.cut_offs) >= 1
     assert results.n_cold >= 30
     assert results.units == "users"
-
-
-def test_which_protocol_suits_the_data() -> None:
-    config, log = CONFIG, make_log()
-    assert protocol_of(log, config) == "registration"
-    assert protocol_of(replace(log, registered_at=None), config) == "sampled"
-    assert protocol_of(LOG.without_times(log), config) == "sampled"
-    asked = config.override("protocol", "sampled")
-    assert protocol_of(log, asked) == "sampled"

@@ -52,12 +52,6 @@ def fit(config: FeatureConfig = PAPER, batch: SignalBatch | None = None) -> Enco
     return fit_encoder(embeddings, batch or warm_batch(), {"artist": ARTISTS}, {"country": 3}, config, SignalConfig())
 
 
-def test_blocks_are_named_in_the_papers_order() -> None:
-    assert fit().blocks() == ("age", "country", "favorite x item", "stream x item", "stream x artist")
-    assert fit().n_inputs == 5 * 2 + 3 + 1
-    assert fit().dimensions == 2
-
-
 def test_the_papers_features_of_five_users() -> None:
     features = fit().encode(warm_batch())
     year_20, year_30, year_40 = [0.8, 0.4], [0, 1], [0, -1]
@@ -83,12 +77,6 @@ def test_group_means_shrink_towards_everyone() -> None:
     assert ages is not None
     np.testing.assert_allclose(ages[30], [0.24 / 3, 1.32 / 3], rtol=1e-6)
     np.testing.assert_allclose(ages[[0, 29, 120, -1]], [OVERALL] * 4, rtol=1e-6)
-
-
-def test_users_vectors_are_scaled_to_length_one_before_grouping() -> None:
-    longer = Embeddings(USER_VECTORS * [[1], [5], [2], [9], [0.1]], ITEM_VECTORS, FoldIn(ITEM_VECTORS, "mean"), "dot")
-    encoder = fit_encoder(longer, warm_batch(), {"artist": ARTISTS}, {"country": 3}, PAPER, SignalConfig())
-    np.testing.assert_allclose(encoder.group_means["country"][:3], COUNTRY_MEANS, atol=1e-6)
 
 
 def test_log_counts_and_unit_vectors() -> None:
@@ -181,37 +169,12 @@ def test_the_friends_block_is_the_mean_vector_of_friends_and_the_logarithm_of_ho
     np.testing.assert_array_equal(np.delete(lonely, [10, 11, 17], axis=1), np.delete(features, [10, 11, 17], axis=1))
 
 
-def test_without_anybodys_friends_there_is_no_friends_block() -> None:
-    encoder = fit_encoder(
-        Embeddings(USER_VECTORS, ITEM_VECTORS, FoldIn(ITEM_VECTORS, "mean"), "dot"),
-        warm_batch(),
-        {"artist": ARTISTS},
-        {"country": 3},
-        EVERYTHING,
-        SignalConfig(),
-        USER_VECTORS,
-    )
-    assert "friends" not in encoder.blocks()
-    assert encoder.friend_vectors is None
-
-
 def test_one_user_alone_has_the_features_that_they_have_among_others() -> None:
     encoder, batch = with_friends()
     together = encoder.encode(batch)
     for user in range(5):
         alone = encoder.encode(batch.take(np.array([user])))
         np.testing.assert_allclose(alone[0], together[user], rtol=1e-6, atol=1e-7)
-
-
-def test_features_are_finite_whatever_is_known() -> None:
-    encoder, batch = with_friends()
-    empty = {pair: SparseRows.empty(5, rows.n_columns) for pair, rows in batch.actions.items()}
-    full = {pair: SparseRows.from_lists([[0, 1, 2]] * 5, 3) for pair in batch.actions}
-    for actions in (empty, full, {}):
-        features = encoder.encode(SignalBatch(5, 3, actions, batch.groups, batch.ages))
-        assert features.shape == (5, encoder.n_inputs)
-        assert np.isfinite(features).all()
-    assert encoder.encode(SignalBatch(0, 3)).shape == (0, encoder.n_inputs)
 
 
 def test_on_demand_or_held_the_rows_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

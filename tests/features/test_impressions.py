@@ -30,30 +30,24 @@ def a_list(*items: str, list_id: str = "a") -> list[Impression]:
     return [Impression(item, position, list_id) for position, item in enumerate(items, 1)]
 
 
-def test_the_first_place_was_seen_and_each_further_one_less_likely() -> None:
-    assert weigh_passed_over(a_list("x", "y", "z"), (), 0.5) == {"x": 1.0, "y": 0.5, "z": 0.25}
+TWO_LISTS = [*a_list("x", "y", list_id="a"), *a_list("z", "y", list_id="b")]
 
 
-def test_what_stands_above_something_used_was_seen() -> None:
-    assert weigh_passed_over(a_list("x", "y", "z", "w"), {"z"}, 0.5) == {"x": 1.0, "y": 1.0, "w": 0.5}
-
-
-def test_a_use_tells_of_its_own_list_alone() -> None:
-    shown = [*a_list("x", "y", list_id="a"), *a_list("v", "w", "u", list_id="b")]
-    assert weigh_passed_over(shown, {"y"}, 0.5) == {"x": 1.0, "v": 1.0, "w": 0.5, "u": 0.25}
-
-
-def test_what_was_shown_twice_was_seen_once_at_least_more_likely() -> None:
-    shown = [*a_list("x", "y", list_id="a"), *a_list("z", "y", list_id="b")]
-    assert weigh_passed_over(shown, (), 0.5)["y"] == 0.75
-
-
-def test_what_the_client_says_was_seen_was_seen() -> None:
-    assert weigh_passed_over([Impression("x"), Impression("y", list_id="a")], (), 0.5) == {"x": 1.0, "y": 1.0}
-
-
-def test_with_persistence_0_nothing_below_the_first_place_was_seen() -> None:
-    assert weigh_passed_over(a_list("x", "y"), (), 0.0) == {"x": 1.0}
+@pytest.mark.parametrize(
+    ("shown", "used", "persistence", "weights"),
+    [
+        (a_list("x", "y", "z"), (), 0.5, {"x": 1.0, "y": 0.5, "z": 0.25}),
+        (a_list("x", "y", "z", "w"), {"z"}, 0.5, {"x": 1.0, "y": 1.0, "w": 0.5}),  # all above a used item was seen
+        ([*a_list("x", "y"), *a_list("v", "w", list_id="b")], {"y"}, 0.5, {"x": 1.0, "v": 1.0, "w": 0.5}),
+        (TWO_LISTS, (), 0.5, {"x": 1.0, "y": 0.75, "z": 1.0}),  # seen in at least one of the lists
+        ([Impression("x"), Impression("y", list_id="a")], (), 0.5, {"x": 1.0, "y": 1.0}),  # no position: was seen
+        (a_list("x", "y"), (), 0.0, {"x": 1.0}),
+    ],
+)
+def test_lists_are_read_from_the_top(
+    shown: list[Impression], used: Collection[str], persistence: float, weights: dict[str, float]
+) -> None:
+    assert weigh_passed_over(shown, used, persistence) == weights
 
 
 def test_signals_take_impressions_in_every_form() -> None:
@@ -83,13 +77,13 @@ def test_signals_take_impressions_in_every_form() -> None:
     ("shown", "sentence"),
     [
         ("i1", "shown: is 'i1'; give a list"),
-        ([["i1", 1, 2]], "shown[0]: is ['i1', 1, 2]; give an item's id or [item_id, position]"),
+        ([["i1", 1, 2]], "shown[0]: item_id: is ['i1', 1, 2]; give one value"),
         (["i1", ["i2", 0]], "shown[1]: position is 0; give a whole number from 1"),
         ([["i1", True]], "shown[0]: position is True"),
         ([{"item_id": "i1", "propensity": 0}], "shown[0]: propensity is 0; give a number above 0"),
         ([{"position": 1}], "shown[0]: has no item_id"),
-        ([{"item_id": "i1", "place": 1}], "shown[0]: has an unknown 'place'"),
-        ([None], "shown[0]: item_id is None"),
+        ([{"item_id": "i1", "place": 1}], "shown[0]: has an unknown field 'place'"),
+        ([None], "shown[0]: item_id: is None"),
         (7, "shown: is 7; give a list"),
     ],
 )

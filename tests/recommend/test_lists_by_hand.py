@@ -161,19 +161,19 @@ EXPECTED: dict[str, dict[str, tuple[str, str]]] = {
         "two items": ("mult_dae", "i3 .596996, i4 .485633, i6 0"),
         "four items": ("mult_dae", "i5 .730254, i6 0"),
     },
-    "dropoutnet_personal": {  # the direction of the liked items' mean, east and north swapped, + the country
+    "dropoutnet_personal": {  # the country + the streamed items
         **FALLBACK,
         "profile": ("dropoutnet_personal", "i4 1, i5 .75, i3 .5, i2 .25"),
-        "one item": ("dropoutnet_personal", "i4 1, i5 .75, i3 .5, i2 .25"),
-        "two items": ("dropoutnet_personal", "i4 .857493, i3 .685994, i6 0"),
+        "one item": ("dropoutnet_personal", "i2 .75, i3 .5, i5 .25, i4 0"),
+        "two items": ("dropoutnet_personal", "i3 .5, i4 .375, i6 0"),
         "friend": ("dropoutnet_personal", "i1 0, i3 0, i2 0, i4 0"),  # a vector of zeros points to nothing
-        "four items": ("dropoutnet_personal", "i5 .995499, i6 0"),
+        "four items": ("dropoutnet_personal", "i5 .71875, i6 0"),
     },
     "dropoutnet_segment": {
         **FALLBACK,
         "profile": ("dropoutnet_segment", "i4 1, i3 .5, i5 .5, i1 0"),
-        "one item": ("dropoutnet_segment", "i4 1, i3 .5, i5 .5, i2 0"),
-        "two items": ("dropoutnet_segment", "i4 1, i3 .5, i6 0"),
+        "one item": ("dropoutnet_segment", "i3 .666667, i2 .666667, i4 0, i5 0"),
+        "two items": ("dropoutnet_segment", "i3 .666667, i4 0, i6 0"),
         "friend": ("dropoutnet_segment", "i1 1, i3 .666667, i2 .666667, i4 0"),
         "four items": ("dropoutnet_segment", "i5 0, i6 0"),
     },

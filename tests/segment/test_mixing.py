@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.segment.segments import MAX_SEGMENTS_PER_USER, ItemCounts, Mixing, Segments, smooth_shares, weigh_segments
+from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares, weigh_segments
 from firstday.sparse import SparseRows
 
 CENTROIDS = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
@@ -32,19 +32,6 @@ def test_a_low_temperature_is_the_nearest_segment_alone() -> None:
     loudest = np.take_along_axis(nearest, weights.argmax(axis=1)[:, None], axis=1)[:, 0]
     np.testing.assert_array_equal(loudest, SEGMENTS.assign(vectors))
     np.testing.assert_allclose(weights.max(axis=1), 1)
-
-
-def test_only_the_nearest_of_many_segments_speak() -> None:
-    rng = np.random.default_rng(1)
-    n = 3 * MAX_SEGMENTS_PER_USER
-    centroids = rng.normal(size=(n, 4)).astype(np.float32)
-    many = Segments(centroids, ItemCounts(SparseRows.empty(n, 2), np.ones(n)), np.full((n, 1), -1), np.zeros(n))
-    vectors = rng.normal(size=(7, 4)).astype(np.float32)
-    nearest, weights = weigh_segments(vectors, many, Mixing())
-    distances = ((vectors[:, None] - centroids) ** 2).sum(axis=2)
-    for row in range(7):
-        assert set(nearest[row]) == set(np.argsort(distances[row])[:MAX_SEGMENTS_PER_USER])
-    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_shares_lean_on_everyones() -> None:

@@ -10,8 +10,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.codec import decode, encode
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
@@ -23,10 +21,10 @@ from firstday.data.splits.split import Split
 from firstday.data.user_rows import UserRows
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
+from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
-from tests.synthetic import N_ITEMS, UNUSED_ITEM, brief_config
+from tests.synthetic import UNUSED_ITEM, brief_config
 from tests.training.test_learners import configure, without_settings
 
 Row = tuple[str, str, str, datetime | None, str | None]
@@ -178,26 +176,3 @@ def test_training_counts_what_was_shown_and_is_the_same_otherwise(
     kept = open_model(recommender.save(tmp_path / "model")).model.shown_counts
     assert kept is not None
     assert (dense(kept.shown), dense(kept.used)) == (dense(counts.shown), dense(counts.used))
-
-
-def test_items_that_nobody_uses_are_known_as_new(world: Dataset, split: Split) -> None:
-    model = fit(show_to_all(world), split, brief_config(), weigh=False).model
-    assert UNUSED_ITEM in model.new_items
-    assert not model.scoring_vectors[UNUSED_ITEM].any()
-    assert (model.popularity[model.new_items] == 0).all()
-    assert (model.popularity[np.setdiff1d(np.arange(N_ITEMS), model.new_items)] > 0).all()
-    assert UNUSED_ITEM in model.listed_items
-    assert model.shown_counts is not None
-    shown, used = model.shown_counts.of_items(model.new_items)
-    assert shown.shape == used.shape == (len(model.segments), len(model.new_items))
-    place = int(np.searchsorted(model.new_items, UNUSED_ITEM))
-    assert shown[:, place].tolist() == [row[UNUSED_ITEM] for row in dense(model.shown_counts.shown)]
-
-
-def test_a_model_keeps_its_counts(tiny: Recommender) -> None:
-    counts = ShownCounts(SparseRows.from_lists([[0, 5], [5, 5]], 6), SparseRows.from_lists([[], [5]], 6))
-    encoded = encode(replace(tiny.model, shown_counts=counts))
-    read = decode(TrainedModel, encoded.json, encoded.files).shown_counts
-    assert read is not None
-    assert dense(read.shown) == [[1, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 2]]
-    assert dense(read.used) == [[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]

@@ -53,7 +53,13 @@ def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommende
     assert calibrate([nobody]) == {}
     day = SparseRows.from_lists([[user % 5] for user in range(USERS_FOR_CALIBRATION)], N_ITEMS)
     batch = replace(
-        one_user, n_users=USERS_FOR_CALIBRATION, actions={("stream", "item"): day}, ages=None, groups={}, user_ids=None
+        one_user,
+        n_users=USERS_FOR_CALIBRATION,
+        actions={("stream", "item"): day},
+        ages=None,
+        groups={},
+        friends=None,
+        user_ids=None,
     )
     truth = SparseRows.from_lists([[(user + 1) % 5] for user in range(USERS_FOR_CALIBRATION)], N_ITEMS)
     fold = Fold(Query(tiny.model, batch, 4), truth)

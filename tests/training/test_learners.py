@@ -15,10 +15,8 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.evaluation.run import evaluate
-from firstday.recommend.recommender import answer_all
 from firstday.sparse import SparseRows
-from firstday.training.fit import choose_learners, cohort_query, find_learners, fit, train, use_of_warm
+from firstday.training.fit import choose_learners, find_learners, fit, train, use_of_warm
 from tests.features.test_leakage import assert_same_statistics, change_events, change_profiles
 from tests.synthetic import brief_config
 
@@ -124,24 +122,9 @@ def test_what_cold_users_did_reaches_nothing(world: Dataset, split: Split, sampl
     assert_same_statistics(sampled, fit(changed, split, configure()).model)
 
 
-def test_lists_for_cold_users_are_whole(world: Dataset, split: Split, sampled: TrainedModel) -> None:
-    recommender = fit(world, split, configure(), weigh=False)
-    query = cohort_query(recommender, world, split.cold, 20)
-    for strategy in ("popular", "group", "segment", "personal", "soft_segments", "neighbors", "blend"):
-        items = answer_all(query, strategy).items
-        assert (items >= 0).all()
-        assert all(len(set(row)) == 20 for row in items.tolist())
-
-
-def test_a_sample_is_judged_as_everyone_is(world: Dataset) -> None:
-    results = evaluate(world, configure(), strategies=["segment", "popular"], baselines=False)
-    assert results.n_warm == 280
-    assert results.get("segment", "precision").n == results.n_cold == 80
-
-
 def test_item_factors_by_spark_need_spark(world: Dataset) -> None:
     with pytest.raises(ConfigError) as caught:
         train(world, configure(factors="mllib"))
     assert str(caught.value) == (
-        "training.factors: is 'mllib', which only the Spark engine can do; train with it, or set it to 'sample'."
+        "training.factors: 'mllib' requires the Spark engine; train with it, or set it to 'sample'."
     )

@@ -61,17 +61,6 @@ def test_lists_are_judged_by_the_users_of_the_sample(most: int, monkeypatch: pyt
     assert all_judges(validation, one_wrong) == pytest.approx([100 * (1 - 1 / len(judged))] * 3)
 
 
-def test_where_items_are_many_nearest_items_are_looked_for_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstday.training.validation.LEAST_RANKED", 2)
-    monkeypatch.setattr("firstday.training.validation.MOST_SCORES", 12)
-    validation = make_validation(n_items=4)  # 12 scores: of 3 users
-    assert sorted(validation.judged.tolist()) == list(range(N_USERS))
-    tastes = validation.judged % 2
-    tastes[3:] = 1 - tastes[3:]
-    assert validation.precision_of_segments(TASTES[tastes]) == pytest.approx(100 * 3 / N_USERS)
-    assert validation.precision_of_both_ways(TASTES[tastes]) == pytest.approx((100 + 100 * 3 / N_USERS) / 2)
-
-
 def test_training_on_everybody_stops_at_the_median_of_the_folds() -> None:
     stops = Stops()
     for values in ([1.0, 3.0, 2.0], [2.0, 1.0, 0.0, 5.0], [0.0, 1.0, 1.0]):

@@ -40,12 +40,6 @@ def make_candidates(used_by: list[int], n_known: list[int]) -> Candidates:
     return Candidates(scores, np.zeros((n, 3), np.float32), relevant, share_of_knots(np.array(n_known)))
 
 
-def test_a_component_weighs_what_it_tells_of_what_was_used() -> None:
-    weights = fit_weights([make_candidates([0] * 50, [5] * 50)], 2)
-    assert weights[:, 0].min() > 0.1
-    assert weights[:, 1].max() == pytest.approx(0)
-
-
 @pytest.mark.parametrize("n_done", [1, 3, 30])
 def test_a_knot_that_no_user_tells_of_has_nearly_the_weights_of_the_next(n_done: int) -> None:
     weights = fit_weights([make_candidates([0] * 50 + [1] * 20, [n_done] * 70)], 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -15,18 +14,6 @@ from firstday.ranking import unit_rows
 from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
 from firstday.sparse import SparseRows
 
-Transform = Literal["zeros", "mean"]
-
-
-def preference_of(liked: SparseRows, item_vectors: np.ndarray, transform: Transform) -> np.ndarray:
-    """Return the substitute for the unknown preference vector of cold users, float32, shape (n_users, d).
-
-    ``zeros``, or ``mean``: the mean vector of the liked items, scaled to length 1; zeros if there are none.
-    """
-    if transform == "mean":
-        return unit_rows(liked.mean_vectors(item_vectors))
-    return np.zeros((liked.n_rows, item_vectors.shape[1]), dtype=np.float32)
-
 
 @readable
 @dataclass(frozen=True, eq=False)
@@ -36,9 +23,7 @@ class DropoutNet:
     Parameters
     ----------
     network
-        (preference vector, features), concatenated -> predicted vector.
-    transform
-        Substitute for the preference vector of a cold user; see `preference_of`.
+        (preference vector, features), concatenated -> predicted vector. A cold user's preference vector is zeros.
 
     References
     ----------
@@ -46,32 +31,39 @@ class DropoutNet:
     """
 
     network: ColdModel
-    transform: Transform
 
     @property
     def history(self) -> tuple[Epoch, ...]:
         """Training history."""
         return self.network.history
 
-    def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
+    def predict(
+        self,
+        features: np.ndarray,
+        liked: SparseRows,  # noqa: ARG002
+        item_vectors: np.ndarray,
+    ) -> np.ndarray:
         """Return the predicted vectors, float32, shape (n, d), each of length 1; see `ColdModelValue.predict`."""
-        preference = preference_of(liked, item_vectors, self.transform)
-        return self.network.predict(np.concatenate([preference, features], axis=1))
+        return self.network.predict(as_cold(features, item_vectors.shape[1]))
+
+
+def as_cold(features: np.ndarray, dimensions: int) -> np.ndarray:
+    """Return the network's input for cold users, float32, shape (n, dimensions + n_inputs)."""
+    return np.concatenate([np.zeros((len(features), dimensions), np.float32), features], axis=1)
 
 
 def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> DropoutNet:
     """Train a network to reproduce the warm vector's item scores, with and without that vector as input.
 
     The input is the user's warm unit vector concatenated with the day-one features. At every step, the warm vectors of
-    a random subset of users are replaced by the cold substitute (`config.transform`). The loss is the mean squared
-    difference of scores on items sampled at every step. Items are warm and keep their vectors, whereas the article has
-    a second network for cold items.
+    a random subset of users are replaced by zeros. The loss is the mean squared difference of scores on items sampled
+    at every step. Items are warm and keep their vectors, whereas the article has a second network for cold items.
 
     Parameters
     ----------
     data
-        Training data. Settings used, of `dropoutnet`: dropout, transform, items per step, learning rate; of
-        `cold_model`: layers, schedule, epochs, batch size, patience; seed, threads and device.
+        Training data. Settings used, of `dropoutnet`: dropout, items per step, learning rate; of `cold_model`: layers,
+        schedule, epochs, batch size, patience; seed, threads and device.
     validate
         Returns the precision in % of predicted vectors of shape (n_validation, d); higher is better.
     progress
@@ -80,59 +72,53 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
     Returns
     -------
     DropoutNet
-        Exported and verified against PyTorch, with the training history.
+        With the training history.
 
     References
     ----------
     M. Volkovs, G. Yu, T. Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017,
-    sections 4.1 (objective and input dropout) and 4.2 (inference with a transform).
+    section 4.1 (objective and input dropout).
     """
     import torch
 
-    from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
+    from firstday.cold.device import choose_device, seeded, to_numpy
     from firstday.cold.train_cold_model import ColdNetwork
     from firstday.cold.training_loop import export_network, run_epochs
 
     config = data.config
     settings = config.dropoutnet
     place = choose_device(config.device, config.threads)
-    read_rows = hold_rows(data.features, place)
     item_vectors = data.embeddings.scoring_vectors
     n_warm, d = data.embeddings.user_vectors.shape
-    with seeded(config.seed, place):
-        network = ColdNetwork(d + data.features.n_inputs, config.cold_model.hidden, d)
     warm = torch.from_numpy(unit_rows(data.embeddings.user_vectors)).to(place)  # (n_warm, d)
-    absent = [preference_of(liked, data.liked_vectors, settings.transform) for liked in data.liked]
-    instead = torch.from_numpy(np.concatenate(absent)).to(place)  # (n_samples * n_warm, d)
     known = item_vectors[item_vectors.any(axis=1)]
     items = torch.from_numpy(known / np.sqrt(np.square(known).sum(axis=1).mean())).to(place)  # (n_known, d)
     draws = torch.Generator().manual_seed(config.seed + 1)  # on the CPU, so that draws are the same on every device
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
-        row = torch.from_numpy(rows).to(place)
-        goals = warm[row % n_warm]  # (batch, d)
-        dropped = (torch.rand(len(rows), 1, generator=draws) < settings.preference_dropout).to(place)
-        preference = torch.where(dropped, instead[row], goals)  # (batch, d)
-        vectors = network.layers(torch.cat([preference, read_rows(rows)], dim=1))  # (batch, d), of any length
+        inputs = torch.from_numpy(data.features.take(rows)).to(place)
+        goals = warm[torch.from_numpy(rows % n_warm).to(place)]  # (batch, d)
+        is_kept = (torch.rand(len(rows), 1, generator=draws) >= settings.preference_dropout).to(place)
+        vectors = network.layers(torch.cat([goals * is_kept, inputs], dim=1))  # (batch, d), of any length
         some = torch.randint(len(items), (settings.items_per_step,), generator=draws).to(place)
         loss: torch.Tensor = ((vectors - goals) @ items[some].T).square().mean()
         return loss
 
-    as_cold = preference_of(data.validation_liked, data.liked_vectors, settings.transform)
-    held_out = np.concatenate([as_cold, data.validation_features], axis=1)  # (n_validation, d + n_inputs)
-    held_out_there = torch.from_numpy(held_out).to(place)
-    history = run_epochs(
-        network,
-        len(data.features),
-        data.features.n_users,
-        batch_loss,
-        lambda: validate(to_numpy(network(held_out_there))),
-        config.override("cold_model.learning_rate", settings.learning_rate).cold_model,
-        seed=config.seed,
-        device=place,
-        progress=partial(progress, "dropoutnet"),
-    )
-    return DropoutNet(export_network(network, held_out, history), settings.transform)
+    held_out = torch.from_numpy(as_cold(data.validation_features, d)).to(place)
+    with seeded(config.seed, place):
+        network = ColdNetwork(d + data.features.n_inputs, config.cold_model.hidden, d)
+        history = run_epochs(
+            network,
+            len(data.features),
+            data.features.n_users,
+            batch_loss,
+            lambda: validate(to_numpy(network(held_out))),
+            config.cold_model.override("learning_rate", settings.learning_rate),
+            seed=config.seed,
+            device=place,
+            progress=partial(progress, "dropoutnet"),
+        )
+    return DropoutNet(export_network(network, history))
 
 
 DROPOUTNET = ColdModelSpec(

@@ -95,7 +95,7 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     factor, failed = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
     inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed or failed_too:
-        raise ConfigError("regularization: is too small to solve for items; give a larger one.")
+        raise ConfigError("regularization: is too small to invert the item matrix; increase it.")
     symmetric: np.ndarray = np.tril(inverse) + np.tril(inverse, -1).T
     return symmetric
 

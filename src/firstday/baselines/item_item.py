@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from firstday.baselines.matrices import only_positive, place_in_rows, score_items, to_matrix
+from firstday.baselines.matrices import only_positive, score_items, to_matrix
 from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 
@@ -46,7 +46,7 @@ def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
         """Return similarities, and the rank of each within its row."""
         below = n_users[together.row_of_entry()] ** (1 - asymmetry) * n_users[together.columns] ** asymmetry + shrinkage
         nearness = replace(together, weights=(together.weights / below).astype(np.float32))
-        return nearness, place_in_rows(nearness)
+        return nearness, nearness.rank_within_rows(-nearness.weights)
 
     def fit(*, shrinkage: float, asymmetry: float, neighbors: int) -> ItemItem:
         """Compute similarities from co-occurrences.

@@ -29,13 +29,6 @@ def most_used_items(uses: SparseRows) -> np.ndarray:
     return most_used(uses.column_sums(), MOST_ITEMS)
 
 
-def place_in_rows(matrix: SparseRows) -> np.ndarray:
-    """Return the rank of each entry within its row, from 0, int32; largest first, the lower column wins ties."""
-    row, place = matrix.row_of_entry(), np.empty(matrix.n_entries, dtype=np.int32)
-    place[np.lexsort((-matrix.weights, row))] = np.arange(matrix.n_entries) - matrix.starts[row]
-    return place
-
-
 def only_positive(scores: np.ndarray) -> np.ndarray:
     """Set non-positive scores to ``-inf`` (not ranked), in place."""
     scores[scores <= 0] = -np.inf

@@ -10,13 +10,14 @@ from torch import nn
 from torch.func import grad, vmap
 
 from firstday.baselines.melu import Melu
-from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
+from firstday.cold.device import choose_device, seeded, to_numpy
 from firstday.cold.train_cold_model import hidden_layers
-from firstday.cold.training_loop import UnitScale, export_network, run_epochs
+from firstday.cold.train_ranker import find_later
+from firstday.cold.training_loop import UnitLength, export_network, run_epochs
 from firstday.config import MeluConfig
 from firstday.progress import Progress
 from firstday.recommend.spec import JudgeVectors, LearningData
-from firstday.sparse import SparseRows, contains, stack_rows
+from firstday.sparse import SparseRows, stack_rows
 
 SUPPORT_ITEMS = 50
 """Maximum support items per day-one sample in training, sampled if there are more. Inference uses all."""
@@ -33,7 +34,7 @@ class MeluNetwork(nn.Module):
     ) -> None:
         super().__init__()
         layers, width = hidden_layers(n_inputs, hidden)
-        self.body = nn.Sequential(*layers, UnitScale())
+        self.body = nn.Sequential(*layers, UnitLength(width**0.5))
         self.head = nn.Linear(width, dimensions)
         self.gram: torch.Tensor
         self.register_buffer("gram", gram, persistent=False)
@@ -93,15 +94,12 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
     config = data.config
     settings = config.melu
     place = choose_device(config.device, config.threads)
-    read_rows = hold_rows(data.features, place)
     item_vectors = data.embeddings.scoring_vectors
     n_items, d = item_vectors.shape
     squares = np.square(item_vectors, dtype=np.float64).sum(axis=1)
     scale = float(np.sqrt(squares[data.uses.columns].mean())) or 1.0  # of used items, which vectors are adapted to
     scaled = item_vectors / np.float32(scale)
     gram = torch.from_numpy(scaled.T @ scaled / np.float32(n_items))  # (d, d)
-    with seeded(config.seed, place):
-        network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, settings)
     liked_vectors = data.liked_vectors / np.float32(scale)
     items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)])).to(place)  # -1 pads
     has_vector = np.asarray(liked_vectors.any(axis=1))
@@ -117,29 +115,29 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
         return vectors
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
-        vectors = adapted(read_rows(rows), support[rows])  # (batch, d)
-        used = data.uses.take(rows % data.uses.n_rows)
-        queries = used.keep(~contains(known.take(rows), used))
+        vectors = adapted(torch.from_numpy(data.features.take(rows)).to(place), support[rows])  # (batch, d)
+        queries = find_later(data.uses, known, rows)
         later = torch.from_numpy(_drawn(queries, settings.query_items, draws)).to(place)  # (batch, query_items)
         losses: torch.Tensor = vmap(network.user_loss)(vectors, items[later], (later >= 0).float())
         return losses.mean()
 
     held_out = torch.from_numpy(data.validation_features).to(place)
     first = _padded(data.validation_liked, has_vector, rng)
-    history = run_epochs(
-        network,
-        len(data.features),
-        data.features.n_users,
-        batch_loss,
-        lambda: validate(to_numpy(nn.functional.normalize(adapted(held_out, first), dim=1))),
-        config.override("cold_model.learning_rate", settings.learning_rate).cold_model,
-        seed=config.seed,
-        device=place,
-        progress=partial(progress, "melu"),
-    )
-    body = export_network(network.body, data.validation_features, history)
+    with seeded(config.seed, place):
+        network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, settings)
+        history = run_epochs(
+            network,
+            len(data.features),
+            data.features.n_users,
+            batch_loss,
+            lambda: validate(to_numpy(nn.functional.normalize(adapted(held_out, first), dim=1))),
+            config.cold_model.override("learning_rate", settings.learning_rate),
+            seed=config.seed,
+            device=place,
+            progress=partial(progress, "melu"),
+        )
     return Melu(
-        body,
+        export_network(network.body, history),
         to_numpy(network.head.weight),
         to_numpy(network.head.bias),
         gram.numpy(),
@@ -156,16 +154,12 @@ def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) 
     rows = rows.keep(rows.draw(np.full(rows.n_rows, SUPPORT_ITEMS), rng))
     lengths = rows.lengths()
     table = np.full((rows.n_rows, max(1, int(lengths.max(initial=0)))), -1, dtype=np.int64)
-    place = np.arange(rows.n_entries) - np.repeat(rows.starts[:-1], lengths)
-    table[rows.row_of_entry(), place] = rows.columns
+    table[np.arange(table.shape[1]) < lengths[:, None]] = rows.columns
     return table
 
 
 def _drawn(matrix: SparseRows, n: int, rng: np.random.Generator) -> np.ndarray:
     """Sample n columns of each row with replacement, shape (n_rows, n); -1 for empty rows."""
-    lengths = matrix.lengths()
-    filled = lengths > 0
-    place = rng.random((matrix.n_rows, n)) * lengths[:, None]
-    columns = np.full(place.shape, -1, dtype=np.int64)
-    columns[filled] = matrix.columns[matrix.starts[:-1][filled, None] + place[filled].astype(np.int64)]
-    return columns
+    lengths = matrix.lengths()[:, None]
+    entries = matrix.starts[:-1, None] + (rng.random((matrix.n_rows, n)) * lengths).astype(np.int64)
+    return np.append(matrix.columns, -1)[np.where(lengths > 0, entries, -1)].astype(np.int64)

@@ -49,8 +49,6 @@ def train_autoencoder(
     `weight_decay` is that of AdamW. The seed in `training` controls initial weights, dropout and shuffling.
     """
     seed, place = training.seed, choose_device(training.device, training.threads)
-    with seeded(seed, place):
-        network = Autoencoder(uses.n_columns, width)
     rng = np.random.default_rng(seed)
     n_steps = max(1, uses.n_rows // BATCH)
     config = ColdModelConfig(
@@ -74,14 +72,8 @@ def train_autoencoder(
         per_user = torch.from_numpy((1 / lengths)[row].astype(np.float32)).to(place)
         return -(chances * per_user).sum() / len(rows)
 
-    run_epochs(
-        network,
-        uses.n_rows,
-        uses.n_rows,
-        batch_loss,
-        count().__next__,  # an increasing value, so that the last epoch is kept
-        config,
-        seed=seed,
-        device=place,
-    )
+    with seeded(seed, place):
+        network = Autoencoder(uses.n_columns, width)
+        check = count().__next__  # an increasing value, so that the last epoch is kept
+        run_epochs(network, uses.n_rows, uses.n_rows, batch_loss, check, config, seed=seed, device=place)
     return network.freeze()

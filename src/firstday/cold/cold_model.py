@@ -23,8 +23,6 @@ class Epoch:
         From 1.
     loss
         Mean training loss; for the cold model, squared distance of predicted to mature unit vectors.
-    learning_rate
-        At the end of the epoch.
     precision
         Validation P@K in % used for early stopping: mean of `segment` and `personal` for the cold model, `direct` for
         the ranker; None if not measured.
@@ -34,7 +32,6 @@ class Epoch:
 
     number: int
     loss: float
-    learning_rate: float
     precision: float | None
     kept: bool = False
 

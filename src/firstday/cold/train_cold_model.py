@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
 from firstday.cold.cold_model import ColdModel
-from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
+from firstday.cold.device import choose_device, seeded, to_numpy
 from firstday.cold.first_layer import FirstLayer
 from firstday.cold.training_loop import UnitLength, export_network, run_epochs
-from firstday.config import ColdModelConfig, DeviceName
+from firstday.config import Config
 from firstday.features.encoder import FeatureRows
+from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
 
 
-def hidden_layers(n_inputs: int, hidden: tuple[int, ...]) -> tuple[list[nn.Module], int]:
-    """Return hidden layers (linear, ReLU, batch normalisation) and the width of the last one."""
+def hidden_layers(n_inputs: int, hidden: tuple[int, ...], dropout: float | None = None) -> tuple[list[nn.Module], int]:
+    """Return hidden layers (linear, ReLU, batch normalisation, and dropout unless None) and the last one's width."""
     layers: list[nn.Module] = []
     width = n_inputs
     for size in hidden:
         layers += [nn.Linear(width, size) if layers else FirstLayer(width, size), nn.ReLU(), nn.BatchNorm1d(size)]
+        layers += [] if dropout is None else [nn.Dropout(dropout)]
         width = size
     return layers, width
 
@@ -47,12 +50,8 @@ def train_cold_model(
     targets: np.ndarray,
     validation_features: np.ndarray,
     validate: Callable[[np.ndarray], float],
-    config: ColdModelConfig,
-    *,
-    seed: int,
-    threads: int = 0,
-    device: DeviceName = "auto",
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    config: Config,
+    progress: Progress = no_progress,
 ) -> ColdModel:
     """Train with early stopping on validation precision; see `run_epochs`.
 
@@ -66,31 +65,32 @@ def train_cold_model(
         float32, shape (n_validation, n_inputs).
     validate
         Returns the precision in % of predicted vectors of shape (n_validation, d); higher is better.
-    config, seed, threads, device, progress
-        See `run_epochs` and `choose_device`.
+    config
+        Settings used: `cold_model`, seed, threads and device.
+    progress
+        Called after each epoch.
     """
-    place = choose_device(device, threads)
-    read_rows = hold_rows(features, place)
+    place = choose_device(config.device, config.threads)
     goals = torch.from_numpy(unit_rows(targets)).to(place)  # (n_warm, d)
     held_out = torch.from_numpy(validation_features).to(place)
-    with seeded(seed, place):
-        network = ColdNetwork(features.n_inputs, config.hidden, targets.shape[1])
 
     def loss(rows: np.ndarray) -> torch.Tensor:
-        vectors = network(read_rows(rows))  # (batch, d)
+        vectors = network(torch.from_numpy(features.take(rows)).to(place))  # (batch, d)
         of_users = goals[torch.from_numpy(rows % len(goals)).to(place)]
         distance: torch.Tensor = (vectors - of_users).square().sum(dim=1).mean()
         return distance
 
-    history = run_epochs(
-        network,
-        len(features),
-        features.n_users,
-        loss,
-        lambda: validate(to_numpy(network(held_out))),
-        config,
-        seed=seed,
-        device=place,
-        progress=progress,
-    )
-    return export_network(network, validation_features, history)
+    with seeded(config.seed, place):
+        network = ColdNetwork(features.n_inputs, config.cold_model.hidden, targets.shape[1])
+        history = run_epochs(
+            network,
+            len(features),
+            features.n_users,
+            loss,
+            lambda: validate(to_numpy(network(held_out))),
+            config.cold_model,
+            seed=config.seed,
+            device=place,
+            progress=partial(progress, "cold model"),
+        )
+    return export_network(network, history)

@@ -3,53 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
-from firstday.cold.device import choose_device, hold_rows, seeded, to_numpy
-from firstday.cold.first_layer import FirstLayer
+from firstday.cold.device import choose_device, seeded, to_numpy
 from firstday.cold.ranker import Ranker, log_shares
+from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import export_network, run_epochs
-from firstday.config import DeviceName, RankerConfig
+from firstday.config import Config, RankerConfig
 from firstday.features.encoder import FeatureRows
+from firstday.progress import Progress, no_progress
 from firstday.ranking import most_used
 from firstday.sparse import SparseRows, contains, stack_rows
 
-
-class LaterItems:
-    """The most used items, their share of users, and the users' uses of them, in total and after each day one.
-
-    Ties in the number of uses go to the lower index; unused items are excluded.
-
-    Parameters
-    ----------
-    uses
-        Items that each warm user uses in total, shape (n_warm, n_items).
-    day_ones
-        Items used on day one in each sample, each of shape (n_warm, n_items); empty if unknown.
-    most
-        Maximum number of items.
-    """
-
-    def __init__(self, uses: SparseRows, day_ones: Sequence[SparseRows], most: int) -> None:
-        counts = uses.ones().column_sums()
-        chosen = most_used(counts, most)
-        self.items, self.shares = chosen.astype(np.int32), counts[chosen] / max(1, uses.n_rows)
-        self.n_users = uses.n_rows
-        self._used = uses.keep_columns(self.items)
-        known = [day_one.keep_columns(self.items) for day_one in day_ones]
-        self._known = stack_rows(known) if known else None
-
-    def wanted_after(self, rows: np.ndarray) -> SparseRows:
-        """Return items used, but not on day one, shape (n, n_kept), given row indexes of `FeatureRows`, shape (n,)."""
-        used = self._used.take(rows % self.n_users)
-        return used if self._known is None else used.keep(~contains(self._known.take(rows), used))
-
-
 SMALL_WEIGHTS = 0.3
 """Scale of the output layer's initial weights; small, so that training starts near plain popularity."""
+
+
+def find_later(uses: SparseRows, day_ones: SparseRows, rows: np.ndarray) -> SparseRows:
+    """Return the items used, but not on day one, shape (n, n_items), given row indexes of `FeatureRows`, shape (n,).
+
+    `uses` has all items of each warm user, `day_ones` those of the samples below each other.
+    """
+    used = uses.take(rows % uses.n_rows)
+    return used.keep(~contains(day_ones.take(rows), used))
 
 
 class RankerNetwork(nn.Module):
@@ -60,13 +40,8 @@ class RankerNetwork(nn.Module):
 
     def __init__(self, n_inputs: int, shares: np.ndarray, config: RankerConfig) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Dropout(config.input_dropout)]
-        width = n_inputs
-        for size in config.hidden:
-            linear = FirstLayer if len(layers) == 1 else nn.Linear
-            layers += [linear(width, size), nn.ReLU(), nn.BatchNorm1d(size), nn.Dropout(config.dropout)]
-            width = size
-        self.body = nn.Sequential(*layers)
+        layers, width = hidden_layers(n_inputs, config.hidden, config.dropout)
+        self.body = nn.Sequential(nn.Dropout(config.input_dropout), *layers)
         self.last = nn.Linear(width, len(shares))
         with torch.no_grad():
             self.last.weight.mul_(SMALL_WEIGHTS)
@@ -84,12 +59,8 @@ def train_ranker(
     uses: SparseRows,
     validation_features: np.ndarray,
     validate: Callable[[Callable[[np.ndarray], np.ndarray], np.ndarray], float],
-    config: RankerConfig,
-    *,
-    seed: int,
-    threads: int = 0,
-    device: DeviceName = "auto",
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    config: Config,
+    progress: Progress = no_progress,
 ) -> Ranker:
     """Train with early stopping on validation precision; see `run_epochs`.
 
@@ -107,19 +78,24 @@ def train_ranker(
     validate
         Returns the precision in % of lists for the validation users; higher is better. Arguments: a function from their
         rows, shape (m,), to the log-probabilities of the ranked items, shape (m, n_ranked); and these items.
-    config, seed, threads, device, progress
-        See `run_epochs` and `choose_device`; the seed also controls dropout.
+    config
+        Settings used: `ranker`, threads, device, and the seed, which also controls dropout.
+    progress
+        Called after each epoch.
     """
-    place = choose_device(device, threads)
-    read_rows = hold_rows(features, place)
-    later = LaterItems(uses, day_ones, config.most_items)
-    items = later.items
+    place = choose_device(config.device, config.threads)
+    counts = uses.ones().column_sums()
+    items = most_used(counts, config.ranker.most_items).astype(np.int32)
+    used, known = uses.keep_columns(items), SparseRows.empty(len(features), len(items))
+    if day_ones:
+        known = stack_rows([day_one.keep_columns(items) for day_one in day_ones])
     held_out = torch.from_numpy(validation_features).to(place)
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
-        wanted = later.wanted_after(rows)
+        wanted = find_later(used, known, rows)
         cells = torch.from_numpy(wanted.row_of_entry() * len(items) + wanted.columns).to(place)
-        logs = torch.log_softmax(network(read_rows(rows)), dim=1)  # (batch, n_ranked)
+        inputs = torch.from_numpy(features.take(rows)).to(place)
+        logs = torch.log_softmax(network(inputs), dim=1)  # (batch, n_ranked)
         total: torch.Tensor = -logs.view(-1)[cells].sum() / max(1, wanted.n_entries)
         return total
 
@@ -127,20 +103,20 @@ def train_ranker(
         hidden, (weights, bias) = to_numpy(network.body(held_out)), _last_layer(network)
         return validate(lambda rows: log_shares(hidden[rows], weights, bias), items)
 
-    with seeded(seed, place):  # dropout draws from the global generator
-        network = RankerNetwork(features.n_inputs, later.shares, config)
+    with seeded(config.seed, place):  # dropout draws from the global generator
+        network = RankerNetwork(features.n_inputs, counts[items] / uses.n_rows, config.ranker)
         history = run_epochs(
             network,
             len(features),
             features.n_users,
             batch_loss,
             judge,
-            config,
-            seed=seed,
+            config.ranker,
+            seed=config.seed,
             device=place,
-            progress=progress,
+            progress=partial(progress, "ranker"),
         )
-    return Ranker(export_network(network.body, validation_features, history), items, *_last_layer(network))
+    return Ranker(export_network(network.body, history), items, *_last_layer(network))
 
 
 def _last_layer(network: RankerNetwork) -> tuple[np.ndarray, np.ndarray]:

@@ -56,7 +56,7 @@ def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: Spar
     item_sets = uses
     for entity in config.embedding.svd_collections:
         if entity not in dataset.entities:
-            raise ConfigError(f"embedding.svd_collections: {entity!r} is no entity of the tables; remove it.")
+            raise ConfigError(f"embedding.svd_collections: {entity!r} is not an entity of the tables; remove it.")
         item_sets = stack_rows([item_sets, dataset.entities[entity].items])
     return WarmLogs(affinity, item_sets, sequences, precomputed)
 
@@ -94,15 +94,13 @@ def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]
         for code, (signal, entity) in enumerate(dataset.events.pairs)
         if entity == ITEM and signal in config.signals.use
     ]
-    warm = pl.Series("user_ix", split.warm, dtype=pl.Int32)
+    warm = pl.DataFrame({"user_ix": split.warm}, schema={"user_ix": pl.Int32})
     parts: list[pl.DataFrame] = []
     for frame in dataset.events.frames():
         rows = frame if split.warm_window is None else split.warm_window.select(frame)
-        rows = rows.filter(pl.col("pair").is_in(codes), pl.col("user_ix").is_in(warm.implode())).sort(
-            "user_ix", "timestamp", "target_ix", nulls_last=True, maintain_order=True
-        )
-        parts.append(rows.group_by("user_ix").agg("target_ix"))
-    sequences = warm.to_frame().join(pl.concat(parts), on="user_ix", maintain_order="left")
+        rows = rows.filter(pl.col("pair").is_in(codes)).sort("timestamp", "target_ix", nulls_last=True)
+        parts.append(rows.group_by("user_ix", maintain_order=True).agg("target_ix"))
+    sequences = warm.join(pl.concat(parts), on="user_ix", maintain_order="left")
     items: list[list[int]] = sequences["target_ix"].to_list()
     return items
 

@@ -153,8 +153,7 @@ def add_history(
     users, lists, places = np.nonzero(items >= 0)
     shown, done = items[users, lists, places].astype(np.int64), is_used[users, lists, places]
     positions = np.zeros_like(places) if knows_seen else places + 1
-    seen = weigh_rows(users, lists, shown, positions, done, config.persistence)
-    passed_over = SparseRows.from_pairs(*seen, *shape)
+    passed_over = weigh_rows(users, lists, shown, positions, done, config.persistence, shape)
     if signals.passed_over is not None:
         passed_over = union_rows([signals.passed_over, passed_over])
         passed_over = replace(passed_over, weights=np.minimum(passed_over.weights, 1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.segment.segments import ItemCounts
-from firstday.sparse import SparseRows, stack_rows
+from firstday.sparse import SparseRows
 
 MAX_WIDTH = 20
 """Maximum kernel width in years; warm users at least this far away in age have no influence."""
@@ -48,14 +48,7 @@ def share_counts(by_year: ItemCounts, widths: np.ndarray) -> ItemCounts:
 
     Sizes are float64; years of width 1 keep their counts.
     """
-    counts, wide = by_year.counts, np.flatnonzero(widths > 1)
     weights = weigh_years(widths)
-    rows, years = np.nonzero(weights[wide])
-    near = counts.take(years)  # stacked counts of the near years
-    of_near = near.row_of_entry()
-    gathered = SparseRows.from_pairs(
-        rows[of_near], near.columns, weights[wide][rows, years][of_near] * near.weights, len(wide), counts.n_columns
-    )
-    places = np.arange(counts.n_rows)
-    places[wide] = counts.n_rows + np.arange(len(wide))
-    return ItemCounts(stack_rows([counts, gathered]).take(places), weights @ by_year.sizes)
+    rows, years = np.nonzero(weights)
+    kernel = SparseRows.from_pairs(rows, years, weights[rows, years], *weights.shape)
+    return ItemCounts(kernel.through(by_year.counts), weights @ by_year.sizes)

@@ -106,34 +106,27 @@ class Encoder:
         `batch` has the indexes that the encoder was fitted with; `affinity`, if already computed, its positive
         affinities.
         """
-        features = np.zeros((batch.n_users, self.n_inputs), dtype=np.float32)
-        d = self.dimensions
-        blocks = iter(features[:, start : start + d] for start in range(0, features.shape[1], d))
-        ages = np.full(batch.n_users, -1, np.int16) if batch.ages is None else batch.ages
-        if self.age_means is not None:
-            next(blocks)[:] = self.age_means[ages]  # -1 takes the last row: the overall mean
-        for name, means in self.group_means.items():
-            codes = batch.groups.get(name)
-            next(blocks)[:] = means[codes] if codes is not None else means[-1]
-        counts = features[:, len(self.blocks()) * d :]
+        n, nothing = batch.n_users, np.zeros((batch.n_users, self.dimensions), dtype=np.float32)
+        missing = np.full(n, -1, np.int16)  # takes the last row of means: the overall one
+        ages = missing if batch.ages is None else batch.ages
+        blocks = [] if self.age_means is None else [self.age_means[ages]]
+        blocks += [means[batch.groups.get(name, missing)] for name, means in self.group_means.items()]
+        counts = np.zeros((len(self.pairs), n), dtype=np.float32)
         for number, pair in enumerate(self.pairs):
-            block, rows = next(blocks), self._actions(batch, pair)
-            if rows is not None:
-                block[:], counts[:, number] = rows.mean_vectors(self.target_vectors[pair[1]]), rows.lengths()
+            rows = self._actions(batch, pair)
+            blocks.append(nothing if rows is None else rows.mean_vectors(self.target_vectors[pair[1]]))
+            counts[number] = 0 if rows is None else rows.lengths()
+        numbers = [*(np.log1p(counts) if self.config.counts == "log" else counts)]
         if self.friend_vectors is not None:
-            block = next(blocks)
-            if batch.friends is not None and batch.friends.n_entries:
-                block[:] = batch.friends.mean_vectors(self.friend_vectors)
-                counts[:, len(self.pairs)] = np.log1p(batch.friends.lengths())
+            friends = batch.friends
+            blocks.append(nothing if friends is None else friends.mean_vectors(self.friend_vectors))
+            numbers.append(nothing[:, 0] if friends is None else np.log1p(friends.lengths()).astype(np.float32))
         if self.config.fold_in:
-            affinity = batch.affinity(self.signals) if affinity is None else affinity
-            next(blocks)[:] = unit_rows(self.fold_in.solve(affinity))
-        if self.config.counts == "log":
-            counts[:, : len(self.pairs)] = np.log1p(counts[:, : len(self.pairs)])
+            blocks.append(unit_rows(self.fold_in.solve(batch.affinity(self.signals) if affinity is None else affinity)))
         if self.age_means is not None:
             age = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
-            features[:, -1] = (age - self.age_centre) / self.age_scale
-        return features
+            numbers.append((age - self.age_centre) / self.age_scale)
+        return np.column_stack([*blocks, *numbers])
 
     def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows | None:
         """Return the interactions of a pair, including those derived from items; None if there are none."""
@@ -285,24 +278,20 @@ class FeatureRows:
         Number of columns.
     take
         Returns the features of the given rows, float32, shape (n_rows, n_inputs).
-    held
-        All rows, float32, shape (n_samples * n_users, n_inputs), if they are in memory; otherwise None.
     """
 
     n_users: int
     n_samples: int
     n_inputs: int
     take: Callable[[np.ndarray], np.ndarray]
-    held: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.n_users * self.n_samples
 
 
-def hold_features(samples: Sequence[np.ndarray]) -> FeatureRows:
-    """Wrap features in memory, each sample of shape (n_users, n_inputs)."""
-    rows = samples[0] if len(samples) == 1 else np.concatenate(samples)
-    return FeatureRows(len(samples[0]), len(samples), rows.shape[1], lambda row_numbers: rows[row_numbers], rows)
+def hold_features(features: np.ndarray, n_samples: int = 1) -> FeatureRows:
+    """Wrap features in memory, shape (n_samples * n_users, n_inputs)."""
+    return FeatureRows(len(features) // n_samples, n_samples, features.shape[1], features.__getitem__)
 
 
 def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> FeatureRows:
@@ -324,4 +313,4 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
     for start in range(0, n_rows, ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, n_rows))
         features[rows] = take(rows)
-    return FeatureRows(n_users, len(samples), encoder.n_inputs, lambda row_numbers: features[row_numbers], features)
+    return hold_features(features, len(samples))

@@ -15,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Pair
 from firstday.embed.embeddings import select_uses
 from firstday.errors import DataError
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +52,34 @@ class Impression:
         DataError
             The value has none of these forms, or an invalid field; the message begins with `where`.
         """
-        if isinstance(value, cls):
-            read = value
-        elif isinstance(value, Mapping):
+        if isinstance(value, Mapping):
             check_names(value, [field.name for field in fields(cls)], "item_id", where)
             read = cls(**value)
-        elif isinstance(value, list | tuple) and len(value) != 2:
-            raise DataError(f'{where}: is {value!r}; give an item\'s id or [item_id, position], such as ["i81", 1].')
+        elif isinstance(value, list | tuple) and len(value) == 2:
+            read = cls(*value)
         else:
-            read = cls(*value) if isinstance(value, list | tuple) else cls(value)
-        if read.item_id is None or isinstance(read.item_id, Mapping | list | tuple):
-            raise DataError(f"{where}: item_id is {read.item_id!r}; give an item's id.")
+            read = value if isinstance(value, cls) else cls(value)
         position, propensity = read.position, read.propensity
-        if position is not None and (isinstance(position, bool) or not isinstance(position, int) or position < 1):
+        check_single(f"{where}: item_id", read.item_id)
+        if position is not None and (type(position) is not int or position < 1):
             raise DataError(f"{where}: position is {position!r}; give a whole number from 1, or leave it out.")
-        if propensity is not None and (
-            isinstance(propensity, bool) or not isinstance(propensity, Real) or not 0 < propensity <= 1
-        ):
-            raise DataError(
-                f"{where}: propensity is {propensity!r}; give a number above 0, at most 1, or leave it out."
-            )
+        if propensity is not None and not (isinstance(propensity, Real) and 0 < propensity <= 1):
+            raise DataError(f"{where}: propensity is {propensity!r}; give a number above 0, at most 1.")
         return read
+
+
+def check_single(where: str, value: Any) -> None:
+    """Reject None and collections where an id or a profile value is expected."""
+    if value is None or isinstance(value, Mapping | list | tuple):
+        raise DataError(f"{where}: is {value!r}; give one value.")
 
 
 def check_names(entry: Mapping[str, Any], names: Collection[str], required: str, where: str) -> None:
     """Reject an object with unknown names or without the required one."""
     unknown = [name for name in entry if name not in names]
     if unknown or entry.get(required) is None:
-        what = f"has an unknown {unknown[0]!r}" if unknown else f"has no {required}"
-        raise DataError(f"{where}: {what}; give an object of {', '.join(names)}.")
+        what = f"has an unknown field {unknown[0]!r}" if unknown else f"has no {required}"
+        raise DataError(f"{where}: {what}; give an object with {', '.join(names)}.")
 
 
 def weigh_rows(
@@ -90,8 +89,9 @@ def weigh_rows(
     positions: np.ndarray,
     is_used: np.ndarray,
     persistence: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the probability that each user saw each item and passed it over, in (0, 1].
+    shape: tuple[int, int],
+) -> SparseRows:
+    """Return the probability that each user saw each item and passed it over, in (0, 1], shape (n_users, n_items).
 
     Cascade model: a user reads a list from the top and continues after each position with probability `persistence`.
     Everything above a used item was seen. A used item is not passed over. An item counts once per list, at its first
@@ -109,13 +109,8 @@ def weigh_rows(
         Whether the user uses the item, 0 or 1, shape (n,).
     persistence
         Between 0 and 1; 1: everything shown was seen.
-
-    Returns
-    -------
-    users, items : numpy.ndarray
-        int64, shape (n_pairs,), sorted by user, then item.
-    weights : numpy.ndarray
-        float64, shape (n_pairs,).
+    shape
+        (n_users, n_items). Items from n_items on are unknown, and only tell what else was seen.
 
     References
     ----------
@@ -123,7 +118,7 @@ def weigh_rows(
     position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.
     """
     if is_used.all():  # or nothing was shown
-        return users[:0], items[:0], np.zeros(0)
+        return SparseRows.empty(*shape)
     rows = np.stack([users, lists, items, np.maximum(positions, 1) - 1, is_used])
     rows = rows[:, np.lexsort(rows[3::-1])]
     rows = rows[:, _begins(*rows[:3]) | (rows[1] < 0)]  # an item counts once per list
@@ -135,8 +130,9 @@ def weigh_rows(
     users, items, beyond = passed[:, np.lexsort(passed[::-1])]
     starts = np.flatnonzero(_begins(users, items))
     left = np.multiply.reduceat(1 - np.power(float(persistence), beyond), starts)
-    kept = left < 1
-    return users[starts][kept], items[starts][kept], 1 - left[kept]
+    users, items = users[starts], items[starts]
+    kept = (left < 1) & (items < shape[1])
+    return SparseRows.from_pairs(users[kept], items[kept], (1 - left[kept]).astype(np.float32), *shape)
 
 
 def _begins(*columns: np.ndarray) -> np.ndarray:
@@ -191,6 +187,6 @@ def collect_passed_over(
         columns = chosen.select("row", lists, "item_ix", "position").cast(pl.Int64)
         rows, of_lists, items, positions = (column.to_numpy() for column in columns)
         is_used = np.isin(rows * n_items + items, used_cells)
-        parts.append(weigh_rows(rows, of_lists, items, positions, is_used, config.persistence))
-    rows, items, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return SparseRows.from_pairs(rows, items, weights.astype(np.float32), len(users), n_items)
+        shape = len(users), n_items
+        parts.append(weigh_rows(rows, of_lists, items, positions, is_used, config.persistence, shape))
+    return union_rows(parts)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from numbers import Real
 from typing import Any
 
@@ -19,7 +20,7 @@ from firstday.data.ids import Ids
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_items
 from firstday.errors import DataError, hint_at
-from firstday.features.impressions import Impression, check_names, weigh_rows
+from firstday.features.impressions import Impression, check_names, check_single, weigh_rows
 from firstday.sparse import SparseRows
 
 PICK_SIGNAL = "onboarding"
@@ -37,6 +38,7 @@ INTERACTION: Mapping[str, str | None] = {"signal": "stream", **PICK}
 
 UNKNOWN_COLUMN = "profile column "
 """Prefix of the name of an unknown profile column."""
+USER_FORM = 'give fd.Signals(...) or an object such as {"age": 24}'
 
 
 @readable
@@ -77,7 +79,7 @@ class Signals:
     def __init__(
         self,
         /,
-        *values: Any,
+        *,
         age: int | None = None,
         interactions: Iterable[Any] | None = (),
         friends: Iterable[Any] | None = (),
@@ -85,34 +87,33 @@ class Signals:
         user_id: Any = None,
         **groups: str | None,
     ) -> None:
-        if values:
-            kind = type(values[0]).__name__
-            raise DataError(f"Signals: takes no {kind}; give Signals(age=24, ...) or Signals(**VALUES).")
         triples: list[tuple[str, str, Any]] = []
         impressions: list[Impression] = []
-        for number, entry in enumerate(_as_list("interactions", interactions, "[signal, entity, id]")):
-            signal, entity, identity = _in_order(entry, INTERACTION, "interactions", number)
+        for number, entry in enumerate(_as_list("interactions", interactions)):
+            signal, entity, identity = _in_order(entry, INTERACTION, f"interactions[{number}]")
             if signal == SHOWN and entity == ITEM:
                 impressions.append(Impression.read(identity, f"interactions[{number}]"))
             else:
                 triples.append((str(signal), str(entity), identity))
-        people = _as_list("friends", friends, "user ids")
+        people = _as_list("friends", friends)
         for number, friend in enumerate(people):
-            if friend is None or isinstance(friend, list | dict):
-                raise DataError(f"friends[{number}]: is {friend!r}; give the id of a user.")
-        seen = _as_list("shown", shown, "items' ids or of [item_id, position]")
-        impressions += [Impression.read(entry, f"shown[{number}]") for number, entry in enumerate(seen)]
+            check_single(f"friends[{number}]", friend)
+        impressions += [
+            Impression.read(entry, f"shown[{number}]") for number, entry in enumerate(_as_list("shown", shown))
+        ]
         if age is not None and (isinstance(age, bool) or not isinstance(age, Real) or not 0 <= age <= 120):
             raise DataError(f"age: is {age!r}; give whole years from 0 to 120, or leave it out.")
-        for name, value in groups.items():
-            if isinstance(value, list | tuple | dict):
-                raise DataError(f"{name}: is a {type(value).__name__}; give one value.")
-        object.__setattr__(self, "age", None if age is None else int(age))
-        object.__setattr__(self, "interactions", tuple(triples))
-        object.__setattr__(self, "friends", tuple(people))
-        object.__setattr__(self, "shown", tuple(impressions))
-        object.__setattr__(self, "user_id", user_id)
-        object.__setattr__(self, "groups", {k: str(v) for k, v in groups.items() if v is not None})
+        values = {name: value for name, value in groups.items() if value is not None}
+        for name, value in values.items():
+            check_single(name, value)
+        self.__dict__.update(
+            age=None if age is None else int(age),
+            interactions=tuple(triples),
+            friends=tuple(people),
+            shown=tuple(impressions),
+            user_id=user_id,
+            groups={name: str(value) for name, value in values.items()},
+        )
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         parts = {"age": self.age, **self.groups, **{name: getattr(self, name) for name in RESERVED[1:]}}
@@ -132,14 +133,9 @@ class Signals:
             The text is not a JSON object of this form.
         """
         try:
-            values = json.loads(text)
-        except RecursionError:
-            raise DataError('user: is JSON nested too deeply; give an object such as {"age": 24}.') from None
-        except json.JSONDecodeError as error:
-            raise DataError(f'user: is not JSON ({error}); give an object such as {{"age": 24}}.') from None
-        if not isinstance(values, dict):
-            raise DataError(f'user: is a {type(values).__name__}; give a JSON object such as {{"age": 24}}.')
-        return cls.of(values)
+            return cls.of(json.loads(text))
+        except (RecursionError, json.JSONDecodeError) as error:
+            raise DataError(f"user: is not valid JSON ({error}); {USER_FORM}.") from None
 
     @classmethod
     def of(cls, user: Signals | Mapping[str, Any], where: str = "user") -> Signals:
@@ -163,34 +159,32 @@ class Signals:
         if isinstance(user, cls):
             return user
         if not isinstance(user, Mapping):
-            raise DataError(
-                f'{where}: is a {type(user).__name__}; give fd.Signals(...) or a dictionary such as {{"age": 24}}.'
-            )
+            raise DataError(f"{where}: is a {type(user).__name__}; {USER_FORM}.")
         values = dict(user)
         profile = values.pop("profile") if isinstance(values.get("profile"), Mapping) else {}
         if reserved := [name for name in profile if name in RESERVED]:
-            raise DataError(f"profile: {reserved[0]} cannot be the name of a profile column; give it beside profile.")
+            raise DataError(f"profile: {reserved[0]} cannot be the name of a profile column; put it next to profile.")
         if isinstance(values.get("picks"), list | tuple):
-            picks = [_in_order(pick, PICK, "picks", number) for number, pick in enumerate(values.pop("picks"))]
-            done = _as_list("interactions", values.get("interactions"), "[signal, entity, id]")
+            picks = [_in_order(pick, PICK, f"picks[{number}]") for number, pick in enumerate(values.pop("picks"))]
+            done = _as_list("interactions", values.get("interactions"))
             values["interactions"] = [*([PICK_SIGNAL, *pick] for pick in picks), *done]
         return cls(**{**values, **profile})
 
 
-def _as_list(name: str, value: Iterable[Any] | None, content: str) -> list[Any]:
+def _as_list(name: str, value: Iterable[Any] | None) -> list[Any]:
     """Return a field of a user's signals as a list; None is an empty one."""
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable | None):
-        raise DataError(f"{name}: is {value!r}; give a list of {content}.")
+        raise DataError(f"{name}: is {value!r}; give a list.")
     return [] if value is None else list(value)
 
 
-def _in_order(entry: Any, parts: Mapping[str, str | None], name: str, number: int) -> Sequence[Any]:
+def _in_order(entry: Any, parts: Mapping[str, str | None], where: str) -> Sequence[Any]:
     """Return the fields of an interaction or a pick, in the order of `parts`."""
     if isinstance(entry, list | tuple) and len(entry) == len(parts):
         return entry
     if not isinstance(entry, Mapping):
-        raise DataError(f"{name}[{number}]: is {entry!r}; give [{', '.join(parts)}].")
-    check_names(entry, parts, "entity_id", f"{name}[{number}]")
+        raise DataError(f"{where}: is {entry!r}; give [{', '.join(parts)}].")
+    check_names(entry, parts, "entity_id", where)
     return [entry.get(part, default) for part, default in parts.items()]
 
 
@@ -315,25 +309,24 @@ class Catalogue:
 
     def find_name(self, entity: str, identity: Any) -> str:
         """Return the title or name for an id, "" if the id is unknown or has none."""
-        ids = self._ids_of(entity)
-        target = -1 if ids is None else ids.index_of(identity)
-        return self.name_of(entity, target) if target >= 0 else ""
+        is_unknown = self.find_unknown(None, entity, identity)
+        return "" if is_unknown else self.name_of(entity, self.ids_of(entity).index_of(identity))
 
     def ids_of(self, entity: str) -> Ids:
         """Return the ids of items, or of another known entity's members."""
-        return self.items if entity == ITEM else self.entities[entity]
+        return self._ids[entity]
 
-    def _ids_of(self, entity: str) -> Ids | None:
-        return self.items if entity == ITEM else self.entities.get(entity)
+    @cached_property
+    def _ids(self) -> dict[str, Ids]:
+        return {ITEM: self.items, **self.entities}
 
     def find_unknown(self, signal: str | None, entity: str, identity: Any) -> str | None:
         """Describe the unknown part of an interaction, or None if everything is known; an impression has no signal."""
-        ids = self._ids_of(entity)
         if signal is not None and signal not in self.signals:
             return f"signal {signal!r} is unknown{hint_at(signal, self.signals)}"
-        if ids is None:
-            return f"entity {entity!r} is unknown{hint_at(entity, (ITEM, *self.entities))}"
-        return None if ids.index_of(identity) >= 0 else f"{entity} {identity!r} is unknown"
+        if entity not in self._ids:
+            return f"entity {entity!r} is unknown{hint_at(entity, tuple(self._ids))}"
+        return None if self._ids[entity].index_of(identity) >= 0 else f"{entity} {identity!r} is unknown"
 
     def read(
         self, users: Sequence[Signals], config: SignalConfig | None = None
@@ -355,19 +348,15 @@ class Catalogue:
             For each user, one sentence per unknown signal; unknown signals are not errors.
         """
         ignored: list[list[str]] = [[] for _ in users]
-        cells_by_pair: dict[Pair, list[tuple[int, int]]] = {}
+        codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
+        cells: dict[Pair, list[tuple[int, int]]] = {}
+        friends: list[tuple[int, int]] = []
         for row, user in enumerate(users):
             for signal, entity, identity in user.interactions:
                 if unknown := self.find_unknown(signal, entity, identity):
                     ignored[row].append(unknown)
                 else:
-                    cell = row, self.ids_of(entity).index_of(identity)
-                    cells_by_pair.setdefault((signal, entity), []).append(cell)
-        actions = {
-            pair: _count_cells(cells, len(users), len(self.ids_of(pair[1]))) for pair, cells in cells_by_pair.items()
-        }
-        codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
-        for row, user in enumerate(users):
+                    cells.setdefault((signal, entity), []).append((row, self._ids[entity].index_of(identity)))
             for name, value in user.groups.items():
                 if name not in codes:
                     ignored[row].append(f"profile column {name!r} is unknown{hint_at(name, (*codes, *RESERVED))}")
@@ -377,57 +366,43 @@ class Catalogue:
                     codes[name][row] = self._codes[name][value]
             if user.age is not None and not self.has_ages:
                 ignored[row].append("age is not used by this model")
+            if user.friends and self.people is None:
+                ignored[row].append("friends are not used by this model")
+            elif self.people is not None:
+                ids = set(user.friends)
+                kept = {(row, friend) for friend in map(self.people.index_of, ids) if friend >= 0}
+                if len(kept) < len(ids):
+                    ignored[row].append(f"{len(ids) - len(kept):,} of {len(ids):,} friends are unknown")
+                friends += kept
         ages = np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
         batch = SignalBatch(
             len(users),
             len(self.items),
-            actions,
+            {pair: _count_cells(of_pair, len(users), len(self._ids[pair[1]])) for pair, of_pair in cells.items()},
             codes,
             ages if self.has_ages else None,
-            self._read_friends(users, ignored),
+            None if self.people is None else _count_cells(friends, len(users), len(self.people)),
             self._read_passed_over(users, config or SignalConfig()) if any(user.shown for user in users) else None,
             np.array([user.user_id for user in users], dtype=object),
         )
         return batch, [tuple(sentences) for sentences in ignored]
 
-    def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
-        """Index the friends among the kept users; append the number of unknown ones to `ignored`."""
-        users_with_friends = [(row, set(user.friends)) for row, user in enumerate(users) if user.friends]
-        if self.people is None:
-            for row, _ in users_with_friends:
-                ignored[row].append("friends are not used by this model")
-            return None
-        cells: list[tuple[int, int]] = []
-        for row, friend_ids in users_with_friends:
-            kept_friends = {(row, friend) for friend in map(self.people.index_of, friend_ids) if friend >= 0}
-            if len(kept_friends) < len(friend_ids):
-                ignored[row].append(
-                    f"{len(friend_ids) - len(kept_friends):,} of {len(friend_ids):,} friends are unknown"
-                )
-            cells += kept_friends
-        return _count_cells(cells, len(users), len(self.people)) if users_with_friends else None
-
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
         """Return the probability that each user passed over each known item; see `weigh_rows`."""
         n_items = len(self.items)
-        lists: dict[str, int] = {}
-        unknown: dict[str, int] = {}  # a used unknown item still implies that the positions above were seen
+        lists: dict[str, int] = defaultdict(count().__next__)
+        unknown: dict[str, int] = defaultdict(count(n_items).__next__)  # if used, the positions above it were seen
         rows = []
         for row, user in enumerate(users):
-            actions = user.interactions if user.shown else ()
-            used = {str(identity) for signal, entity, identity in actions if entity == ITEM and signal in config.use}
+            uses = (entry for entry in user.interactions if entry[1] == ITEM and entry[0] in config.use)
+            used = {str(identity) for _, _, identity in uses}
             for entry in user.shown:
                 name = str(entry.item_id)
                 item = self.items.index_of(name)
-                item = item if item >= 0 else n_items + unknown.setdefault(name, len(unknown))
-                of_list = -1 if entry.list_id is None else lists.setdefault(str(entry.list_id), len(lists))
-                rows.append((row, of_list, item, entry.position or 1, name in used))
+                of_list = -1 if entry.list_id is None else lists[str(entry.list_id)]
+                rows.append((row, of_list, unknown[name] if item < 0 else item, entry.position or 1, name in used))
         owners, of_lists, shown, positions, is_used = np.array(rows, dtype=np.int64).T
-        owners, items, weights = weigh_rows(owners, of_lists, shown, positions, is_used, config.persistence)
-        known = items < n_items
-        return SparseRows.from_pairs(
-            owners[known], items[known], weights[known].astype(np.float32), len(users), n_items
-        )
+        return weigh_rows(owners, of_lists, shown, positions, is_used, config.persistence, (len(users), n_items))
 
     def translate(
         self,
@@ -460,7 +435,7 @@ class Catalogue:
         unknown: Counter[str] = Counter()
         translated = {}
         for (signal, entity), rows in actions.items():
-            ids = self._ids_of(entity)
+            ids = self._ids.get(entity)
             theirs = dataset.items if entity == ITEM else dataset.entities[entity].ids
             is_known = signal in self.signals or ids is theirs
             found = _renumber(rows, theirs, ids) if is_known and ids is not None else None
@@ -470,13 +445,11 @@ class Catalogue:
                 translated[signal, entity] = found
         codes = {}
         for name, group in dataset.groups.items():
-            if name in self.groups:
-                known = [self._codes[name].get(value, -1) for value in group.values]
-                code_of = np.array([*known, -1], dtype=np.int32)  # a missing code is -1: the last
-                codes[name] = code_of[group.codes[users]]
-                unknown[name] += int(((codes[name] < 0) & (group.codes[users] >= 0)).sum())
-            else:
-                unknown[f"{UNKNOWN_COLUMN}{name}"] += int((group.codes[users] >= 0).sum())
+            known = [self._codes.get(name, {}).get(value, -1) for value in group.values]
+            code_of = np.array([*known, -1], dtype=np.int32)  # a missing code is -1: the last
+            codes[name] = code_of[group.codes[users]]
+            n_missing = int(((codes[name] < 0) & (group.codes[users] >= 0)).sum())
+            unknown[name if name in self.groups else f"{UNKNOWN_COLUMN}{name}"] += n_missing
         absent = np.full(len(users), -1, dtype=np.int32)
         ages = None
         if self.has_ages:
@@ -509,12 +482,6 @@ def _renumber(rows: SparseRows, theirs: Ids, ours: Ids) -> SparseRows:
 
 
 def _count_cells(cells: Sequence[tuple[int, int]], n_rows: int, n_columns: int) -> SparseRows:
-    """Equivalent of `SparseRows.from_pairs`, faster for the few entries of a request."""
-    counts = Counter(cells)
-    sorted_cells = sorted(counts)
-    starts = np.zeros(n_rows + 1, dtype=np.int64)
-    for row, _ in sorted_cells:
-        starts[row + 1] += 1
-    columns = np.array([column for _, column in sorted_cells], dtype=np.int32)
-    weights = np.array([counts[cell] for cell in sorted_cells], dtype=np.float32)
-    return SparseRows(starts.cumsum(), columns, weights, n_columns)
+    """Count (row, column) pairs."""
+    rows, columns = np.array(cells, dtype=np.int64).reshape(-1, 2).T
+    return SparseRows.from_pairs(rows, columns, None, n_rows, n_columns)

@@ -22,7 +22,7 @@ from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
-from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
+from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_networks
 from firstday.training.validation import Stops, Validation
 
 DAY_ONE_BLOCK = "streamed_songs"
@@ -38,9 +38,10 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     uses = data.train.songs
     progress("segments", 0, 1)
     users = unit_rows(data.user_vectors)
-    segments = fit_segments(users, uses, config.segments.resolve(len(users)), config.segments, seed=config.seed)
+    n_segments = config.segments.resolve(len(users))
+    segments = fit_segments(users.__getitem__, uses, n_segments, config.segments, seed=config.seed)
     progress("segments", 1, 1)
-    features = hold_features([data.train.features])
+    features = hold_features(data.train.features)
     progress("input clusters", 0, 1)
     input_clusters = cluster_inputs(features, uses, config)
     progress("input clusters", 1, 1)
@@ -56,11 +57,9 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
         segments=segments,
         item_vectors=embeddings.scoring_vectors,
     )
-    held_out = data.validation.features
-    watch = Stops().watch
-    cold = train_network(features, users, held_out, validation, config, watch, progress)
-    ranker = train_ranker_of(features, [], uses, held_out, validation, config, watch, progress)
-    learned = learn_methods(_join_learning_data(data, features, embeddings, config), validation, watch, progress)
+    learning_data, watch = _join_learning_data(data, features, embeddings, config), Stops().watch
+    cold, ranker = train_networks(learning_data, [], validation, watch, progress)
+    learned = learn_methods(learning_data, validation, watch, progress)
     return TrainedModel(
         config=config,
         catalogue=Catalogue(data.items, {}, {}, has_ages=False, signals=config.signals.known),

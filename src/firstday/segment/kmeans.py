@@ -17,30 +17,7 @@ ROWS_AT_ONCE = 16_384
 
 
 def fit_segments(
-    vectors: np.ndarray,
-    uses: SparseRows,
-    n_segments: int,
-    config: SegmentConfig,
-    *,
-    seed: int,
-) -> Segments:
-    """Cluster users and count the items that each cluster uses.
-
-    `vectors` are float32, shape (n_users, d). There are fewer than `n_segments` segments only if there are fewer
-    distinct vectors; no segment is empty.
-
-    Raises
-    ------
-    ConfigError
-        More segments than users.
-    """
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    return fit_segments_by_parts(lambda rows: vectors[rows], len(vectors), uses, n_segments, config, seed=seed)
-
-
-def fit_segments_by_parts(
     read_vectors: Callable[[np.ndarray], np.ndarray],
-    n_users: int,
     uses: SparseRows,
     n_segments: int,
     config: SegmentConfig,
@@ -48,11 +25,26 @@ def fit_segments_by_parts(
     seed: int,
     max_vectors: int | None = None,
 ) -> Segments:
-    """Cluster users without holding all vectors in memory; see `fit_segments`.
+    """Cluster users and count the items that each cluster uses.
 
-    `read_vectors` returns the vectors of the given user rows. Centroids are fitted to a random sample of `max_vectors`
-    users; every user then joins the nearest centroid.
+    There are fewer than `n_segments` segments only if there are fewer distinct vectors; no segment is empty.
+
+    Parameters
+    ----------
+    read_vectors
+        Returns the vectors of the given users, float32, shape (n, d).
+    uses
+        Items that each user uses, shape (n_users, n_items).
+    max_vectors
+        Centroids are fitted to a random sample of this many users; every user then joins the nearest centroid. None:
+        fitted to all users.
+
+    Raises
+    ------
+    ConfigError
+        More segments than users.
     """
+    n_users = uses.n_rows
     if n_segments > n_users:
         raise ConfigError(
             f"segments.n_segments: is {n_segments:,}, with {n_users:,} warm users; set at most that many."
@@ -95,12 +87,7 @@ def _cluster(
         centroids[empty] = vectors[np.argsort(-distance, kind="stable")[: len(empty)]]
         distance, assigned = _nearest(vectors, centroids)
     nonempty, assigned = np.unique(assigned, return_inverse=True)
-    centroids = centroids[nonempty]
-    distance = np.empty(len(vectors), dtype=np.float32)
-    for start in range(0, len(vectors), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
-        distance[part] = ((vectors[part] - centroids[assigned[part]]) ** 2).sum(axis=1)
-    return centroids, assigned, distance
+    return centroids[nonempty], assigned, distance
 
 
 def _nearest(vectors: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

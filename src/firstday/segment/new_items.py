@@ -88,9 +88,8 @@ class NewItems:
 
     def rates_of(self, item: int) -> np.ndarray:
         """Return a new item's expected rate in each segment, float64, shape (n_segments,)."""
-        place = int(np.searchsorted(self.shown_items, item))
-        if place < len(self.shown_items) and self.shown_items[place] == item:
-            used, ignored = self.used[:, place], self.ignored[:, place]
-            rates: np.ndarray = used / (used + ignored)
+        if item in self.shown_items:
+            place = np.searchsorted(self.shown_items, item)
+            rates: np.ndarray = self.used[:, place] / (self.used + self.ignored)[:, place]
             return rates
         return np.full(len(self.used), PRIOR_USED / (PRIOR_USED + PRIOR_IGNORED))

@@ -71,12 +71,8 @@ class Segments:
     @cached_property
     def top_shares(self) -> np.ndarray:
         """Share of the segment's users who use each top item, float32, shape (n_segments, n_top)."""
-        shares = np.zeros(self.top_items.shape, dtype=np.float32)
-        for segment, items in enumerate(self.top_items):
-            is_item = items >= 0
-            used_items = self.items.counts.row(segment)
-            entries = np.searchsorted(used_items, items[is_item])
-            shares[segment, is_item] = self.items.counts.row_weights(segment)[entries] / self.items.sizes[segment]
+        users = np.where(self.top_items >= 0, self.items.counts.at(np.maximum(self.top_items, 0)), 0)
+        shares: np.ndarray = (users / self.items.sizes[:, None]).astype(np.float32)
         return shares
 
     @cached_property
@@ -145,12 +141,10 @@ def rank_items(item_counts: ItemCounts, popularity: np.ndarray, n_top: int) -> n
     Ties go to the item with higher `popularity`, its total number of users, then to the lower index.
     """
     counts = item_counts.counts
-    group = counts.row_of_entry()
-    order = np.lexsort((counts.columns, -popularity[counts.columns], -counts.weights, group))
-    rank = np.arange(counts.n_entries) - counts.starts[group]
+    rank = counts.rank_within_rows(counts.columns, -popularity[counts.columns], -counts.weights)
     is_top = rank < n_top
     top = np.full((counts.n_rows, n_top), NO_ITEM, dtype=np.int32)
-    top[group[is_top], rank[is_top]] = counts.columns[order][is_top]
+    top[counts.row_of_entry()[is_top], rank[is_top]] = counts.columns[is_top]
     return top
 
 

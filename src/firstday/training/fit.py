@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.features.encoder import N_AGES, collect_features, fit_encoder
 from firstday.features.impressions import collect_passed_over
-from firstday.features.signals import Catalogue, SignalBatch
+from firstday.features.signals import Catalogue
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
@@ -34,11 +34,11 @@ from firstday.recommend.registry import with_methods_of
 from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
-from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
+from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
 from firstday.tables.rules import FIRST_NAMED
 from firstday.training.calibrate import calibrate
-from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_network, train_ranker_of
+from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_networks
 from firstday.training.option_search import learn_with_options
 from firstday.training.selection import choose_selection
 from firstday.training.trend import measure_trend
@@ -123,18 +123,16 @@ def fit(
     """
     check_device(config)
     if config.training.factors == "mllib" and (learners is None or learners.factorise is None):
-        raise ConfigError(
-            "training.factors: is 'mllib', which only the Spark engine can do; train with it, or set it to 'sample'."
-        )
+        raise ConfigError("training.factors: 'mllib' requires the Spark engine; train with it, or set it to 'sample'.")
     stops = Stops()
     learn = partial(_learn, dataset, config=config, learners=learners, stops=stops)
     judged = [
-        learn(split.fold(rows), progress=_prefix(progress, f"fold {number} of {len(split.folds)}: ")).fold
+        learn(split.fold(rows), progress=_prefix(progress, f"fold {number} of {len(split.folds)}: "), is_fold=True)
         for number, rows in enumerate(split.folds, 1)
     ]
-    trained = learn(split, progress=progress, is_final=bool(judged))
-    model = trained.fold.query.model
-    judged = judged or [trained.fold]
+    trained = learn(split, progress=progress)
+    model = trained.query.model
+    judged = judged or [trained]
     if weigh:
         progress("weights", 0, 1)
         judged, settings = choose_weights(judged)
@@ -148,13 +146,7 @@ def fit(
     model = replace(model, trend=measure_trend(dataset, split, config))
     if "ease" not in model.blending.weights[0]:
         model = replace(model, item_weights=None)
-    held_out = Ids(dataset.users.take(trained.held_out))
-    if learners is not None and learners.count_others is not None:
-        others = learners.count_others(model, held_out)
-    else:
-        others = count_others(dataset, model, trained.shown_to, held_out, split)
-    model = replace(model, shown_counts=add_shown([trained.shown_counts, others]))
-    facts = collect_facts(dataset, split, model, judged, (trained.n_warm, trained.n_learned), learners)
+    facts = collect_facts(dataset, split, model, judged, learners)
     if tunings:
         facts["metrics"]["options"] = {name: asdict(tuning) for name, tuning in tunings.items()}
     return Recommender(replace(model, facts=facts))
@@ -165,32 +157,6 @@ def _prefix(progress: Progress, prefix: str) -> Progress:
     return lambda stage, done, total: progress(f"{prefix}{stage}", done, total)
 
 
-@dataclass(frozen=True, eq=False)
-class _Learned:
-    """A model before its settings are chosen.
-
-    Parameters
-    ----------
-    fold
-        Validation users, querying the model, and the items they went on to use.
-    held_out
-        `user_ix` of the held-out users, shape (n,).
-    shown_counts
-        Impressions by segment of the users' own vectors; None without impressions.
-    shown_to
-        `user_ix` of the users counted in `shown_counts`, shape (n,).
-    n_warm, n_learned
-        Number of warm users, and of those that embeddings and networks were trained on.
-    """
-
-    fold: Fold
-    held_out: np.ndarray
-    shown_counts: ShownCounts | None
-    shown_to: np.ndarray
-    n_warm: int
-    n_learned: int
-
-
 def _learn(
     dataset: Dataset,
     split: Split,
@@ -199,12 +165,13 @@ def _learn(
     learners: Learners | None,
     stops: Stops,
     progress: Progress,
-    is_final: bool = False,
-) -> _Learned:
-    """Run the stages up to the model.
+    is_fold: bool = False,
+) -> Fold:
+    """Run the stages up to a model whose settings are not chosen yet; return its validation users.
 
-    If `is_final`, train on validation users too, and stop where training stopped in the folds.
+    After folds, training includes the validation users and stops where it stopped in the folds.
     """
+    is_final = bool(split.folds)
     describe_everyone = None if learners is None else learners.describe_everyone
     counted, counted_uses = split.warm, use_of_warm(dataset, split, config)
     rows = find_learners(counted_uses)
@@ -213,6 +180,7 @@ def _learn(
         rows = choose_learners(dataset, split.warm, rows, config)
     split, uses = split.keep_warm(rows), counted_uses.take(rows)
     held_out_users = split.cold.users if is_final else np.concatenate([split.validation.users, split.cold.users])
+    held_out_ids = Ids(dataset.users.take(held_out_users))
     n_warm, n_items = len(split.warm), len(dataset.items)
 
     progress("embeddings", 0, 1)
@@ -221,7 +189,7 @@ def _learn(
         assert learners is not None
         assert learners.factorise is not None
         d = config.embedding.resolve_dimensions(n_warm, n_items)
-        item_vectors = learners.factorise(Ids(dataset.users.take(held_out_users)), d)
+        item_vectors = learners.factorise(held_out_ids, d)
         embeddings = fold_in_users(logs.affinity, item_vectors, config.embedding)
     else:
         embeddings = fit_embeddings(logs, config.embedding, seed=config.seed, threads=config.threads)
@@ -230,7 +198,7 @@ def _learn(
     progress("segments", 0, 1)
     users = unit_rows(embeddings.user_vectors)
     n_segments = config.segments.resolve(n_warm)
-    segments = fit_segments(users, uses, n_segments, config.segments, seed=config.seed)
+    segments = fit_segments(users.__getitem__, uses, n_segments, config.segments, seed=config.seed)
     everyone = None
     if describe_everyone is None:
         shown_counts = count_shown(
@@ -244,7 +212,7 @@ def _learn(
         shown_counts = everyone.shown
         if shown_counts is not None:
             shown_counts = shown_counts.keep_segments(np.flatnonzero(everyone.segments.sizes))
-    unlisted = items_without_vector(dataset)
+    unlisted = np.zeros(0, dtype=np.int32) if dataset.precomputed is None else dataset.precomputed.items_without
     segments = segments.without(unlisted)
     progress("segments", 1, 1)
 
@@ -265,8 +233,7 @@ def _learn(
     )
     if not encoder.n_inputs:
         raise DataError(
-            "interactions: warm users have neither a day-one interaction nor a profile value to learn from; add "
-            "profile columns to users."
+            "interactions: warm users have no day-one interactions and no profile values; add profile columns to users."
         )
     if everyone is not None:
         encoder = describe_encoder(encoder, everyone)
@@ -274,8 +241,9 @@ def _learn(
     input_clusters = cluster_inputs(features, uses, config).without(unlisted)
 
     held_out, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
-    held_out_features = encoder.encode(held_out)
-    closed = close_items(held_out, split.validation, config)
+    closed = held_out.closed_items(config.signals)
+    if split.validation.unborn is not None:
+        closed = union_rows([closed, split.validation.unborn])
     validation = Validation(
         excluded=closed,
         truth=split.validation.truth,
@@ -283,10 +251,6 @@ def _learn(
         segments=segments,
         item_vectors=embeddings.scoring_vectors,
     )
-    day_ones = [day.closed_items(config.signals) for day in warm_days]
-    judge = stops.repeat if is_final else stops.watch
-    cold = train_network(features, embeddings.user_vectors, held_out_features, validation, config, judge, progress)
-    ranker = train_ranker_of(features, day_ones, uses, held_out_features, validation, config, judge, progress)
     item_weights = None
     if config.recommend.item_weights:
         from firstday.baselines.ease import learn_item_weights
@@ -299,10 +263,13 @@ def _learn(
         liked=[day.affinity(config.signals) for day in warm_days],
         uses=uses,
         embeddings=embeddings,
-        validation_features=held_out_features,
+        validation_features=encoder.encode(held_out),
         validation_liked=held_out.affinity(config.signals),
         profile={**warm_days[0].groups, **({} if warm_days[0].ages is None else {"age": warm_days[0].ages})},
     )
+    watch = stops.repeat if is_final else stops.watch
+    day_ones = [day.closed_items(config.signals) for day in warm_days]
+    cold, ranker = train_networks(learning_data, day_ones, validation, watch, progress)
     model = TrainedModel(
         config=config,
         catalogue=catalogue,
@@ -316,43 +283,21 @@ def _learn(
         if everyone is None
         else everyone.items,
         profile_groups=count_groups(dataset, counted, counted_uses, catalogue) if everyone is None else everyone.groups,
-        learned=learn_methods(learning_data, validation, judge, progress),
+        learned=learn_methods(learning_data, validation, watch, progress),
         ranker=ranker,
         item_weights=item_weights,
         warm=warm,
         unlisted=unlisted,
     )
-
-    return _Learned(
-        Fold(Query(model, held_out, config.recommend.k, closed=closed), split.validation.truth),
-        held_out_users,
-        shown_counts,
-        split.warm if everyone is None else counted,
-        len(counted) if everyone is None else everyone.n_users,
-        n_warm,
-    )
-
-
-def close_items(batch: SignalBatch, cohort: Cohort, config: Config) -> SparseRows:
-    """Return the items excluded from a cohort's lists (used, banned or not yet added), shape (n_users, n_items)."""
-    closed = batch.closed_items(config.signals)
-    return closed if cohort.unborn is None else union_rows([closed, cohort.unborn])
-
-
-def count_others(
-    dataset: Dataset, model: TrainedModel, warm: np.ndarray, held_out: Ids, split: Split
-) -> ShownCounts | None:
-    """Count impressions of users who are neither warm nor held out; None without impressions."""
-    if dataset.impressions is None:
-        return None
-    window = split.warm_window
-    actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
-    return count_shown_to_others(dataset, model, warm, actions, held_out, window)
-
-
-def items_without_vector(dataset: Dataset) -> np.ndarray:
-    """Return the items without a precomputed vector, int32; they are never recommended."""
-    return np.zeros(0, dtype=np.int32) if dataset.precomputed is None else dataset.precomputed.items_without
+    if shown_counts is not None and not is_fold:
+        if learners is not None and learners.count_others is not None:
+            others = learners.count_others(model, held_out_ids)
+        else:
+            window, shown_to = split.warm_window, split.warm if everyone is None else counted
+            actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
+            others = count_shown_to_others(dataset, model, shown_to, actions, held_out_ids, window)
+        model = replace(model, shown_counts=add_shown([shown_counts, others]))
+    return Fold(Query(model, held_out, config.recommend.k, closed=closed), split.validation.truth)
 
 
 def use_of_warm(dataset: Dataset, split: Split, config: Config) -> SparseRows:
@@ -388,29 +333,6 @@ def count_groups(dataset: Dataset, users: np.ndarray, uses: SparseRows, catalogu
     return {name: count_items(codes_of(dataset, name, users), uses, n) for name, n in sizes.items()}
 
 
-def describe_time(dataset: Dataset) -> dict[str, str]:
-    """Return the dates of the first and last interaction; empty without timestamps."""
-    ends = {"first_interaction": dataset.events.first, "last_interaction": dataset.events.last}
-    return {name: str(np.datetime64(us, "us").astype("datetime64[D]")) for name, us in ends.items() if us is not None}
-
-
-def describe_unlisted(model: TrainedModel) -> dict[str, Any]:
-    """Return the number of items without a vector, and the first of them; empty if there are none."""
-    if not len(model.unlisted):
-        return {}
-    first = [model.catalogue.items[item] for item in model.unlisted[:FIRST_NAMED].tolist()]
-    return {"items_without_vector": len(model.unlisted), "first_items_without_vector": first}
-
-
-def describe_shown(model: TrainedModel) -> dict[str, Any]:
-    """Return the number of impressions and how many led to use; empty without impressions."""
-    counts = model.shown_counts
-    if counts is None:
-        return {}
-    shown, used = (int(of.weights.sum(dtype=np.float64)) for of in (counts.shown, counts.used))
-    return {"impressions": shown, "impressions_used": used}
-
-
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
     """Query a model for the users of a cohort with their profile and day one alone.
 
@@ -432,29 +354,32 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
 
 
 def collect_facts(
-    dataset: Dataset,
-    split: Split,
-    model: TrainedModel,
-    judged: Sequence[Fold],
-    n_users: tuple[int, int],
-    learners: Learners | None = None,
+    dataset: Dataset, split: Split, model: TrainedModel, judged: Sequence[Fold], learners: Learners | None = None
 ) -> dict[str, Any]:
     """Return the facts stored with a model: data counts and validation metrics."""
+    n_warm, n_learned = int(model.everyone.sizes[0]), int(model.input_clusters.items.sizes.sum())
+    optional: dict[str, Any] = {} if n_warm == n_learned else {"learned_from": n_learned}
+    for name, us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
+        if us is not None:
+            optional[name] = str(np.datetime64(us, "us").astype("datetime64[D]"))
+    if len(model.unlisted):
+        first = [model.catalogue.items[item] for item in model.unlisted[:FIRST_NAMED].tolist()]
+        optional |= {"items_without_vector": len(model.unlisted), "first_items_without_vector": first}
+    if (counts := model.shown_counts) is not None:
+        optional["impressions"], optional["impressions_used"] = (
+            int(rows.weights.sum(dtype=np.float64)) for rows in (counts.shown, counts.used)
+        )
     precision = {
         name: round(100 * float(measure_folds(judged, name).mean()), 4)
         for name in ("popular", "segment", "blend", "auto")
     }
-    n_warm, n_learned = n_users
     return {
         "data": {
             "dataset": dataset.name,
             **(dataset.summary() if learners is None else learners.facts),
             "warm_users": n_warm,
-            **({} if n_warm == n_learned else {"learned_from": n_learned}),
-            **describe_time(dataset),
             "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
-            **describe_unlisted(model),
-            **describe_shown(model),
+            **optional,
             "validation_users": len(split.validation),
             "folds": len(split.folds),
             "segments": len(model.segments),

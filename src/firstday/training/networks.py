@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.ranker import Ranker
 from firstday.config import Config
@@ -17,7 +15,7 @@ from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.registry import find_learner
 from firstday.recommend.spec import ColdModelSpec, LearningData
-from firstday.segment.kmeans import fit_segments_by_parts
+from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 from firstday.training.validation import Validation, Watch
@@ -47,9 +45,8 @@ def check_device(config: Config) -> None:
 
 def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> Segments:
     """Cluster warm users by the unit-length features of their first day-one sample; count each cluster's items."""
-    return fit_segments_by_parts(
+    return fit_segments(
         lambda rows: unit_rows(features.take(rows)),
-        features.n_users,
         uses,
         min(config.recommend.input_clusters, max(1, features.n_users // 10)),
         config.segments,
@@ -58,29 +55,24 @@ def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> S
     )
 
 
-def train_network(
-    features: FeatureRows,
-    user_vectors: np.ndarray,
-    validation_features: np.ndarray,
+def train_networks(
+    data: LearningData,
+    day_ones: Sequence[SparseRows],
     validation: Validation,
-    config: Config,
     watch: Watch,
     progress: Progress = no_progress,
-) -> ColdModel:
-    """Train the cold model with early stopping on validation users (`cold_model.stop_by`).
+) -> tuple[ColdModel, Ranker | None]:
+    """Train the cold model, and the ranker if it is enabled, with early stopping on validation users.
 
     Parameters
     ----------
-    features
-        Day-one features of the warm users.
-    user_vectors
-        Their mature vectors, float32, shape (n_warm, d).
-    validation_features
-        Features of the validation users, float32, shape (n_validation, n_inputs).
+    data
+        Training data.
+    day_ones
+        Items used in each day-one sample of the warm users, each of shape (n_warm, n_items); empty if unknown.
     validation
-        Scores their lists.
-    config
-        The configuration.
+        Scores the lists of validation users: for the cold model as `cold_model.stop_by` says, for the ranker those of
+        `direct`.
     watch
         `Stops.watch`, or `Stops.repeat` to stop where earlier training did.
     progress
@@ -93,60 +85,15 @@ def train_network(
     """
     with needs_extra("training", "train"):
         from firstday.cold.train_cold_model import train_cold_model
+        from firstday.cold.train_ranker import train_ranker
+    config, features, held_out = data.config, data.features, data.validation_features[validation.judged]
     judges = {"both": validation.precision_of_both_ways, "segment": validation.precision_of_segments}
-    progress("cold model", 0, config.cold_model.epochs)
-    return train_cold_model(
-        features,
-        user_vectors,
-        validation_features[validation.judged],
-        watch("cold model", judges[config.cold_model.stop_by]),
-        config.cold_model,
-        seed=config.seed,
-        threads=config.threads,
-        device=config.device,
-        progress=lambda done, total: progress("cold model", done, total),
-    )
-
-
-def train_ranker_of(
-    features: FeatureRows,
-    day_ones: Sequence[SparseRows],
-    uses: SparseRows,
-    validation_features: np.ndarray,
-    validation: Validation,
-    config: Config,
-    watch: Watch,
-    progress: Progress = no_progress,
-) -> Ranker | None:
-    """Train the ranker with early stopping on the precision of `direct`; None if it is disabled.
-
-    Parameters
-    ----------
-    features, validation_features, validation, config, watch, progress
-        See `train_network`.
-    day_ones
-        Items used in each day-one sample of the warm users, each of shape (n_warm, n_items).
-    uses
-        All items they use, shape (n_warm, n_items).
-    """
+    judge = watch("cold model", judges[config.cold_model.stop_by])
+    cold = train_cold_model(features, data.embeddings.user_vectors, held_out, judge, config, progress)
     if not config.ranker.enabled:
-        return None
-    from firstday.cold.train_ranker import train_ranker
-
-    watched = watch("ranker", lambda scored: validation.precision_of_scores(*scored))
-    progress("ranker", 0, config.ranker.epochs)
-    return train_ranker(
-        features,
-        day_ones,
-        uses,
-        validation_features[validation.judged],
-        lambda score, items: watched((score, items)),
-        config.ranker,
-        seed=config.seed,
-        threads=config.threads,
-        device=config.device,
-        progress=lambda done, total: progress("ranker", done, total),
-    )
+        return cold, None
+    judge = watch("ranker", validation.precision_of_scores)
+    return cold, train_ranker(features, day_ones, data.uses, held_out, judge, config, progress)
 
 
 def learn_methods(
@@ -161,7 +108,7 @@ def learn_methods(
     validation
         Scores their lists: a cold model by both of its strategies, a strategy by its own.
     watch
-        See `train_network`.
+        See `train_networks`.
     progress
         Called as methods advance.
 

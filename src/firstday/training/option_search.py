@@ -8,22 +8,21 @@ from functools import lru_cache
 from itertools import product
 from math import prod
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from firstday.artifact.calibration import Calibration
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.events import Window
-from firstday.data.splits.split import Split, take_actions
+from firstday.data.splits.split import Split
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError, needs_extra
 from firstday.progress import Progress
 from firstday.recommend.registry import find_learner
 from firstday.recommend.spec import StrategySpec, UseData
-from firstday.tables.schema import DAY_US
 from firstday.training.calibrate import calibrate_strategy
+from firstday.training.trend import find_recent
 from firstday.training.validation import Fold, head, measure_folds
 
 MOST_USERS = 2_000
@@ -39,9 +38,6 @@ NATURAL_ENDS = (0, 1, None)
 """Natural limits of an option: not reported as grid edges, since nothing lies beyond them."""
 LEAST_GAIN = 0.05
 """Minimum gain in precision, in points, to move along a grid; smaller gains are noise, and each move costs fits."""
-
-
-Edge = Literal["lowest", "highest"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class Tuning:
     n_tried: int = 1
 
     @property
-    def edges(self) -> dict[str, Edge]:
+    def edges(self) -> dict[str, str]:
         """Options chosen at an edge of the grid, and which edge: values beyond it might be better.
 
         Options with a single candidate value are omitted.
@@ -177,13 +173,13 @@ def collect_uses(
     window_days
         Length of the window before the end of the log, in days; None: the whole log.
     """
-    actions, life, n_users = split.warm_actions, split.warm_window, len(split.warm)
-    if window_days is not None and life is not None:
-        (recent,) = dataset.actions(Window(np.maximum(life.start, life.end - int(window_days * DAY_US)), life.end))
-        actions = take_actions(recent, split.warm)
-    uses = select_uses(actions, config.signals, n_users, len(dataset.items))
+    recent = None if window_days is None else find_recent(dataset, split, window_days)
+    actions = split.warm_actions if recent is None else recent
+    uses, affinity = (
+        collect(actions, config.signals, len(split.warm), len(dataset.items))
+        for collect in (select_uses, compute_affinity)
+    )
     rows = np.flatnonzero(uses.lengths() >= min_items)
-    affinity = compute_affinity(actions, config.signals, n_users, len(dataset.items))
     return UseData(uses.take(rows), affinity.take(rows), config.seed, config.threads, config.device)
 
 
@@ -192,7 +188,7 @@ def _learn_one(
 ) -> tuple[Any, Tuning, Calibration | None]:
     """Choose the options of one method, then fit the value that the model stores on all warm users."""
     grid, start = grid_of(spec, config, has_times=split.warm_window is not None)
-    n_first, n_tried = prod(len(values) for values in {**grid, **start}.values()), 0
+    n_first, n_tried = prod(len(start.get(name, values)) for name, values in grid.items()), 0
     parts = [split.fold(rows) for rows in split.folds] or [split]
 
     def prepare(part: Split, of_data: Mapping[str, Any]) -> Callable[..., Any]:
@@ -203,8 +199,7 @@ def _learn_one(
     def prepare_folds(**of_data: Any) -> list[Callable[..., Any]]:
         return [prepare(part, of_data) for part in parts]
 
-    @lru_cache(maxsize=1)
-    def fit_folds(**options: Any) -> list[Fold]:
+    def fit_folds(options: Mapping[str, Any]) -> list[Fold]:
         of_data, of_method = _part_options(options)
         return [
             fold.with_settings(learned={**fold.query.model.learned, spec.name: fit(**of_method)})
@@ -215,14 +210,13 @@ def _learn_one(
         nonlocal n_tried
         progress(spec.name, n_tried, max(n_first, n_tried + 1))
         n_tried += 1
-        return 100 * float(measure_folds(head(fit_folds(**options), MOST_USERS), spec.name).mean())
+        return 100 * float(measure_folds(head(fit_folds(options), MOST_USERS), spec.name).mean())
 
     began = perf_counter()
     options, precision = search(grid, start, judge)
     progress(spec.name, n_tried, n_tried)
-    calibration = calibrate_strategy(fit_folds(**options), spec.name)
+    calibration = calibrate_strategy(fit_folds(options), spec.name)
     prepare_folds.cache_clear()
-    fit_folds.cache_clear()
     tuned_at = perf_counter()
     of_data, of_method = _part_options(options)
     learned = prepare(split, of_data)(**of_method)
@@ -242,18 +236,18 @@ def grid_of(
         An option does not exist.
     """
     assert spec.search is not None
-    of_method, given = spec.search, config.plugins.get(spec.name, {})
-    unknown = [name for name in given if name not in {**DATA_GRID, **of_method.grid}]
-    if unknown:
-        raise ConfigError(
-            f"plugins.{spec.name}: has no option {unknown[0]}; choose of {', '.join((*DATA_GRID, *of_method.grid))}."
-        )
-    data_grid = {name: values for name, values in DATA_GRID.items() if has_times or name == "min_items"}
-    if of_method.grid and all(name in given for name in of_method.grid):
-        data_grid = {name: DATA_START[name] for name in data_grid}
-    grid = {**data_grid, **of_method.grid, **{name: (value,) for name, value in given.items()}}
-    start = {**{name: DATA_START[name] for name in data_grid}, **(of_method.start or {})}
-    return grid, {**start, **{name: (value,) for name, value in given.items()}}
+    of_method = spec.search
+    fixed = {name: (value,) for name, value in config.plugins.get(spec.name, {}).items()}
+    if unknown := [name for name in fixed if name not in {**DATA_GRID, **of_method.grid}]:
+        known = ", ".join((*DATA_GRID, *of_method.grid))
+        raise ConfigError(f"plugins.{spec.name}: {unknown[0]!r} is not an option; choose one of {known}.")
+    all_fixed = of_method.grid and set(of_method.grid) <= set(fixed)
+    data_grid = {
+        name: values
+        for name, values in (DATA_START if all_fixed else DATA_GRID).items()
+        if has_times or name == "min_items"
+    }
+    return {**data_grid, **of_method.grid, **fixed}, {**DATA_START, **(of_method.start or {}), **fixed}
 
 
 def with_options(config: Config, options: Mapping[str, Mapping[str, Any]]) -> Config:
@@ -276,7 +270,7 @@ def _part_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 def search(
     grid: Mapping[str, tuple[Any, ...]],
-    start: Mapping[str, tuple[Any, ...]] | None,
+    start: Mapping[str, tuple[Any, ...]],
     judge: Callable[[Mapping[str, Any]], float],
 ) -> tuple[dict[str, Any], float]:
     """Search a grid of options exhaustively, or by coordinate ascent from starting values.
@@ -288,7 +282,7 @@ def search(
     start
         Starting values; options missing here start with their whole grid. All starting combinations are scored, and
         coordinate ascent begins at the best (ties: the first). For each option in turn it steps down while the gain is
-        at least `LEAST_GAIN`, then up, until no neighbour improves. None: score the full grid.
+        at least `LEAST_GAIN`, then up, until no neighbour improves. Empty: the full grid is scored.
     judge
         Returns the precision of a combination on validation users, in %; called once per combination.
 
@@ -299,7 +293,6 @@ def search(
     precision : float
         Its precision, in %.
     """
-    first = {**grid, **(start or {})}
     values: dict[tuple[int, ...], float] = {}
 
     def value_of(places: tuple[int, ...]) -> float:
@@ -307,7 +300,8 @@ def search(
             values[places] = judge({name: grid[name][place] for name, place in zip(grid, places, strict=True)})
         return values[places]
 
-    best = max(product(*([grid[name].index(value) for value in first[name]] for name in grid)), key=value_of)
+    places = [[of.index(value) for value in start.get(name, of)] for name, of in grid.items()]
+    best = max(product(*places), key=value_of)
     moved = True
     while moved:
         moved = False

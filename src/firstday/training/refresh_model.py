@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstday.artifact.folder import KEEP, check_keep, check_target, read_manifest, version_in
-from firstday.artifact.trained_model import TrainedModel
+from firstday.artifact.folder import KEEP, check_keep, check_target, version_in
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import stable_numbers
@@ -75,6 +74,15 @@ class ModelComparison:
     def passes(self, gate: float) -> bool:
         """Whether the new model is good enough."""
         return self.ratio is None or self.ratio.mean >= gate
+
+    def describe(self, gate: float) -> str:
+        """Describe the comparison in words."""
+        ratio = self.ratio
+        by = "" if ratio is None else f", ratio {ratio.mean:.3f} (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
+        return (
+            f"P@{self.k} of {self.users:,} users new to both models is {self.precision:.1f} %, previously "
+            f"{self.precision_before:.1f} %{by}, {'at or above' if self.passes(gate) else 'below'} the gate of {gate:g}"
+        )
 
 
 @readable
@@ -183,7 +191,7 @@ def refresh(
     with _alone(path, wait_s):
         dataset = tables if isinstance(tables, Dataset) else load(tables, config=config)
         if not isinstance(dataset, Dataset):
-            raise ConfigError("refresh: works on tables of this machine; on a cluster, use train and evaluate.")
+            raise ConfigError("refresh: requires tables on this machine; on a cluster, use train and evaluate.")
         with open_progress(progress) as report:
             return _replace_model(dataset, path, config, gate, keep, min_size, report)
 
@@ -200,7 +208,7 @@ def _alone(path: Path, wait_s: float) -> Iterator[None]:
             yield
     except Timeout:
         raise BusyError(
-            f"{path}: another refresh of it is at work (it holds {file}); wait for it with --wait SECONDS, or later."
+            f"{path}: another refresh of this model is running and holds {file}; wait with --wait SECONDS."
         ) from None
 
 
@@ -210,54 +218,53 @@ def _replace_model(
     """Check, train, compare, and publish or refuse; see `refresh`."""
     before = version_in(path)
 
-    def refuse(reason: Reason, why: str, comparison: ModelComparison | None = None) -> RefreshResult:
+    def report(
+        reason: Reason, why: str, comparison: ModelComparison | None = None, *, published: bool = False
+    ) -> RefreshResult:
         version = version_in(path)
-        sentence = f"{path}: nothing is published, version {version} goes on: {why}."
-        return RefreshResult(False, reason, sentence, str(path), version, version, gate, comparison)
+        what = f"version {version} is published" if published else f"nothing is published, version {version} stays"
+        previous = before if published else version
+        return RefreshResult(
+            published, reason, f"{path}: {what}: {why}.", str(path), version, previous, gate, comparison
+        )
 
     old, fault = None, ""
     try:
         old = open_model(path) if before is not None else None
     except (ArtifactError, ConfigError) as error:
-        fault = f"it cannot be opened to compare with ({error}) Publish one without comparison with --gate 0"
-    shrunk = [] if old is None else find_shrunk(dataset, old.model.facts.get("data", {}), min_size)
-    if shrunk:
-        advice = "look at what writes the tables, or, if it is meant, run it once with --min-size 0"
-        return refuse("smaller", f"{'; '.join(shrunk)}: {advice}")
+        fault = f"the current model cannot be opened ({error}); publish without a comparison with --gate 0"
+    facts = {} if old is None else old.model.facts.get("data", {})
+    if shrunk := find_shrunk(dataset, facts, min_size):
+        return report("smaller", f"{'; '.join(shrunk)}; check what writes the tables, or allow it with --min-size 0")
     share = choose_held_out(dataset, config)
     numbers = stable_numbers(dataset.users, _HASH_SEED) / 2.0**64
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
-    is_new = np.zeros(len(split.cold), dtype=bool)
-    if old is not None:
-        is_new = are_new_to(old.model, dataset, split.cold.users, numbers)
-    judged = take_newest(split.cold.take(np.flatnonzero(is_new)))
+    share_before = facts.get("held_out", {}).get("share", 0.0)  # train holds nobody out
+    judged = take_newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < share_before)))
     if before is not None and gate != 0 and len(judged) < MIN_JUDGED:
-        return refuse("not_compared", fault or _tell_too_few(len(judged), old))
+        few = (
+            f"{len(judged):,} held-out users are new to the current model (train holds out none); a comparison needs "
+            f"{MIN_JUDGED}; publish without a comparison with --gate 0"
+        )
+        return report("not_compared", fault or few)
     new = fit(dataset, split, config, progress=progress)
     held_out = {"share": share, "users": int((numbers < share).sum())}
-    facts = {**new.model.facts, "data": {**new.model.facts["data"], "held_out": held_out}}
-    new = Recommender(replace(new.model, facts=facts))
+    new_facts = {**new.model.facts, "data": {**new.model.facts["data"], "held_out": held_out}}
+    new = Recommender(replace(new.model, facts=new_facts))
     comparison = None
+    why = f"not compared with version {before}, since the gate is 0"
     if old is not None and len(judged) >= MIN_JUDGED:
         comparison = compare_models(old, new, dataset, judged)
+        why = comparison.describe(gate)
         if not comparison.passes(gate):
-            return refuse("worse", _tell(comparison, gate), comparison)
+            return report("worse", why, comparison)
     if version_in(path) != before:
-        return refuse("replaced", "it was put into place meanwhile; run refresh again")
+        return report("replaced", "another version was published meanwhile; run refresh again")
     ModelPlace(str(path)).save(new, dataset.left_out, keep=keep)
-    reason: Reason = "no_worse"
-    if comparison is not None:
-        why = _tell(comparison, gate)
-    elif before is None:
-        reason, why = (
-            "first",
-            f"there was no model before; {len(split.cold):,} users are held out to compare later ones by",
-        )
-    else:
-        reason, why = "not_compared", f"not compared with version {before}, since the gate is 0"
-    version = read_manifest(path)["version"]
-    sentence = f"{path}: version {version} is published: {why}."
-    return RefreshResult(True, reason, sentence, str(path), version, before, gate, comparison)
+    reason: Reason = "no_worse" if comparison else "not_compared"
+    if before is None:
+        reason, why = "first", f"the first version; {len(split.cold):,} users are held out to compare later ones"
+    return report(reason, why, comparison, published=True)
 
 
 def choose_held_out(dataset: Dataset, config: Config) -> float:
@@ -275,53 +282,20 @@ def take_newest(cohort: Cohort) -> Cohort:
     return cohort.take(np.sort(np.argsort(-moments, kind="stable")[:MOST_JUDGED]))
 
 
-def are_new_to(model: TrainedModel, dataset: Dataset, users: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return the mask of users the model never saw in training.
-
-    Parameters
-    ----------
-    model
-        Made by `refresh`, which records the share of held-out users, or by `train` if it stores the ids of all training
-        users. Users outside these ids count as new, even if training was stopped on their lists or they contributed one
-        item to popularity. For any other model, no user counts as new.
-    dataset
-        Current tables.
-    users
-        `user_ix`, shape (n,).
-    numbers
-        Holdout hash of each user of the tables, from 0 to 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        bool, shape (n,).
-    """
-    held_out = model.facts.get("data", {}).get("held_out")
-    if held_out is not None:
-        new: np.ndarray = numbers[users] < held_out["share"]
-        return new
-    n_learned = model.facts.get("data", {}).get("learned_from", int(model.everyone.sizes[0]))
-    if model.warm is None or len(model.warm) < n_learned or n_learned >= model.config.training.most_users:
-        return np.zeros(len(users), dtype=bool)
-    return np.asarray(model.warm.ids.lookup(dataset.users.take(users)) < 0)
-
-
 def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) -> list[str]:
     """Describe each count that is much smaller than in the facts of the previous model."""
     now = _flatten(dataset.summary())
-    lost = []
-    for name, n_before in _flatten(before).items():
-        n = now.get(name, 0)
-        if n_before >= MIN_COUNT and n < min_size * n_before:
-            lost.append(f"the tables hold {n:,} {name} where there were {n_before:,}")
-    return lost
+    return [
+        f"{name}: {now.get(name, 0):,}, previously {n_before:,}"
+        for name, n_before in _flatten(before).items()
+        if n_before >= MIN_COUNT and now.get(name, 0) < min_size * n_before
+    ]
 
 
 def _flatten(summary: Mapping[str, Any]) -> dict[str, int]:
     """Return the counts of a dataset's summary by name."""
     counts = {name: summary.get(name, 0) for name in ("users", "items", "interactions", "friends")}
-    named = {f"interactions of {pair}": n for pair, n in summary.get("pairs", {}).items()}
-    return {**counts, **named, **{f"members of {name}": n for name, n in summary.get("entities", {}).items()}}
+    return {**counts, **summary.get("pairs", {}), **summary.get("entities", {})}
 
 
 def compare_models(before: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort) -> ModelComparison:
@@ -339,25 +313,3 @@ def compare_models(before: Recommender, new: Recommender, dataset: Dataset, coho
     old_mean, new_mean = (float(values.mean()) for values in precision)
     ratio = bootstrap_ratios(precision[1][:, None], precision[0], np.arange(len(cohort)))[0] if old_mean else None
     return ModelComparison(len(cohort), k, round(100 * old_mean, 4), round(100 * new_mean, 4), ratio)
-
-
-def _tell(comparison: ModelComparison, gate: float) -> str:
-    """Describe a comparison in words."""
-    by = "" if comparison.ratio is None else (
-        f", {comparison.ratio.mean:.3f} of it (95 % interval {comparison.ratio.low:.3f} to {comparison.ratio.high:.3f})"
-    )  # fmt: skip
-    passed = "at or above" if comparison.passes(gate) else "below"
-    return (
-        f"P@{comparison.k} for {comparison.users:,} users new to both is {comparison.precision:.1f} %, where it was "
-        f"{comparison.precision_before:.1f} %{by}, {passed} the gate of {gate:g}"
-    )
-
-
-def _tell_too_few(n_users: int, old: Recommender | None) -> str:
-    """Explain why models cannot be compared."""
-    by_refresh = old is not None and "held_out" in old.model.facts.get("data", {})
-    why = "" if by_refresh else ", since train made it, which holds out nobody for this"
-    return (
-        f"{n_users:,} held-out users are new to it{why}, and to compare takes {MIN_JUDGED}; publish one without "
-        "comparison with --gate 0"
-    )

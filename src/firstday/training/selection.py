@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from firstday.artifact.trained_model import FEW, FIRST_CHOICE, KNOWLEDGE, ClassEvidence, Selection
 from firstday.data.events import Pair
@@ -46,7 +47,13 @@ def _judge_class(
     members = head(members, MOST_JUDGED)
     of_class = {name: measure_folds(members, name) for name in names}
     fallback, best = ("popular", "popular") if number == 0 else select(of_class, overall)
-    return ClassEvidence(len(of_class["popular"]), source, fallback, best, *_sum_up(of_class))
+    means: dict[str, float] = {}
+    ends: dict[str, tuple[float, float]] = {}
+    for name, precision in of_class.items():
+        if len(precision):
+            mean, off = 100 * float(precision.mean()), 196 * float(precision.std()) / len(precision) ** 0.5
+            means[name], ends[name] = round(mean, 2), (round(max(0.0, mean - off), 2), round(min(100.0, mean + off), 2))
+    return ClassEvidence(len(of_class["popular"]), source, fallback, best, means, ends)
 
 
 def select(
@@ -108,32 +115,19 @@ def _keep_few(query: Query) -> dict[Pair, SparseRows]:
     rng = np.random.default_rng(query.model.config.seed)
     numbers = rng.integers(1, FEW, query.n_users)
     numbers[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all their actions
-    by_entity: dict[str, list[tuple[Pair, SparseRows]]] = {}
-    for pair, rows in query.signals.actions.items():
-        by_entity.setdefault(pair[1], []).append((pair, rows))
-    targets = {entity: union_rows([rows for _, rows in of]) for entity, of in by_entity.items()}
-    if not targets:
+    actions = query.signals.actions
+    if not actions:
         return {}
+    targets = {
+        entity: union_rows([rows for (_, of), rows in actions.items() if of == entity])
+        for entity in dict.fromkeys(of for _, of in actions)
+    }
     users = np.concatenate([rows.row_of_entry() for rows in targets.values()])
-    order = np.lexsort((rng.random(len(users)), users))
-    rank = np.arange(len(users)) - np.searchsorted(users[order], users[order])
-    is_kept = np.empty(len(users), dtype=bool)
-    is_kept[order] = rank < numbers[users[order]]
-    kept: dict[Pair, SparseRows] = {}
-    at = 0
-    for entity, rows in targets.items():
-        chosen = rows.keep(is_kept[at : at + rows.n_entries])
-        at += rows.n_entries
-        kept |= {pair: done.keep(contains(chosen, done)) for pair, done in by_entity[entity]}
-    return kept
-
-
-def _sum_up(of_users: Mapping[str, np.ndarray]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Return the mean precision of each strategy in %, and the ends of its 95 % interval."""
-    means: dict[str, float] = {}
-    ends: dict[str, tuple[float, float]] = {}
-    for name, precision in of_users.items():
-        if len(precision):
-            mean, off = 100 * float(precision.mean()), 196 * float(precision.std()) / len(precision) ** 0.5
-            means[name], ends[name] = round(mean, 2), (round(max(0.0, mean - off), 2), round(min(100.0, mean + off), 2))
-    return means, ends
+    ranks = pl.DataFrame({"user": users, "key": rng.random(len(users))}).select(
+        pl.col("key").rank("ordinal").over("user")
+    )
+    is_kept = np.split(
+        ranks["key"].to_numpy() <= numbers[users], np.cumsum([rows.n_entries for rows in targets.values()])
+    )
+    chosen = {entity: rows.keep(mask) for (entity, rows), mask in zip(targets.items(), is_kept, strict=False)}
+    return {pair: rows.keep(contains(chosen[pair[1]], rows)) for pair, rows in actions.items()}

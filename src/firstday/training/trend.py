@@ -11,7 +11,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
-from firstday.data.splits.split import Split, take_actions
+from firstday.data.splits.split import Actions, Split, take_actions
 from firstday.embed.embeddings import select_uses
 from firstday.tables.schema import DAY_US
 
@@ -23,18 +23,26 @@ TREND_SMOOTHING = 0.25
 """Pseudo-uses per item added to the recent ones, distributed over the items like all uses."""
 
 
+def find_recent(dataset: Dataset, split: Split, days: float) -> Actions | None:
+    """Return the warm users' actions in the days before the end of the log; None without timestamps."""
+    life = split.warm_window
+    if life is None:
+        return None
+    (recent,) = dataset.actions(Window(np.maximum(life.start, life.end - int(days * DAY_US)), life.end))
+    return take_actions(recent, split.warm)
+
+
 def measure_trend(dataset: Dataset, split: Split, config: Config) -> np.ndarray | None:
     """Return the weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,).
 
     None without timestamps.
     """
-    life, n_users, n_items = split.warm_window, len(split.warm), len(dataset.items)
-    if life is None:
+    n_items, recent = len(dataset.items), find_recent(dataset, split, TREND_DAYS)
+    if recent is None:
         return None
-    (recent,) = dataset.actions(Window(np.maximum(life.start, life.end - TREND_DAYS * DAY_US), life.end))
     n_recent, n_all = (
-        select_uses(actions, config.signals, n_users, n_items).column_sums()
-        for actions in (take_actions(recent, split.warm), split.warm_actions)
+        select_uses(actions, config.signals, len(split.warm), n_items).column_sums()
+        for actions in (recent, split.warm_actions)
     )
     share = np.maximum(n_all, 1) / max(1.0, n_all.sum())
     n_pseudo = TREND_SMOOTHING * n_items

@@ -65,7 +65,7 @@ def head(folds: Sequence[Fold], most: int) -> list[Fold]:
     return [fold.take(np.arange(min(fold.query.n_users, -(-most * fold.query.n_users // n_users)))) for fold in folds]
 
 
-Judge = Callable[[Any], float]
+Judge = Callable[..., float]
 
 
 Watch = Callable[[str, Judge], Judge]
@@ -91,8 +91,8 @@ class Stops:
         position = len(noted)
         noted.append(0)
 
-        def watched(lists: Any) -> float:
-            values.append(judge(lists))
+        def watched(*lists: Any) -> float:
+            values.append(judge(*lists))
             noted[position] = int(np.argmax(values)) + 1
             return values[-1]
 
@@ -102,7 +102,7 @@ class Stops:
         """Return a judge that peaks at the median recorded call; its values are negative and not precisions."""
         best, n_calls = round(median(self.best[name])), 0
 
-        def repeated(_lists: Any) -> float:
+        def repeated(*_lists: Any) -> float:
             nonlocal n_calls
             n_calls += 1
             return -1 / n_calls if n_calls <= best else -2.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, TypeVar
@@ -11,18 +11,13 @@ import numpy as np
 
 from firstday.artifact.trained_model import KNOTS, KNOWLEDGE, Blending, share_of_knots
 from firstday.embed.kept_users import Neighborhood
-from firstday.metrics import measure
-from firstday.ranking import greatest, rank_scores
-from firstday.recommend.query import Query
-from firstday.recommend.strategies.blend import batches, components_of, have_friends, score_components
-from firstday.recommend.strategies.people import score_friends, score_neighbors
-from firstday.recommend.strategies.segments import mix_segments
-from firstday.segment.segments import Mixing, smooth_shares
+from firstday.ranking import greatest
+from firstday.recommend.strategies.blend import batches, components_of, score_components
+from firstday.segment.segments import Mixing
 from firstday.training.selection import ENOUGH_USERS, take_class
 from firstday.training.validation import Fold, head, measure_folds
 
 T = TypeVar("T")
-Score = Callable[[np.ndarray], np.ndarray]
 
 LIST_SMOOTHINGS = (0.0, 20.0, 100.0, 400.0, 1600.0)
 SEGMENT_TEMPERATURES = (0.01, 0.02, 0.04, 0.08, 0.16)
@@ -61,74 +56,49 @@ def choose_weights(folds: Sequence[Fold]) -> tuple[list[Fold], dict[str, Any]]:
     settings : dict
         Fields of `TrainedModel`.
     """
-    settings: dict[str, Any] = {"segment_smoothing": choose_smoothing(folds), "mixing": choose_mixing(folds)}
-    with_mixing = [fold.with_settings(**settings) for fold in folds]
-    settings["neighborhood"] = choose_neighborhood(with_mixing)
-    with_neighbors = [fold.with_settings(**settings) for fold in folds]
-    settings["blending"] = choose_blending(with_neighbors)
-    return [fold.with_settings(**settings) for fold in folds], settings
+    settings: dict[str, Any] = {}
+    for name, choose in (
+        ("segment_smoothing", choose_smoothing),
+        ("mixing", choose_mixing),
+        ("neighborhood", choose_neighborhood),
+        ("blending", choose_blending),
+    ):
+        settings[name] = choose(folds)
+        folds = [fold.with_settings(**settings) for fold in folds]
+    return list(folds), settings
 
 
 def choose_smoothing(folds: Sequence[Fold]) -> float:
     """Return the best smoothing of `segment`; ties go to the first."""
     given = folds[0].query.model.config.segments.smoothing
-    if given is not None:
-        return given
-    folds = head(folds, MOST_MIXED)
-
-    def precision(smoothing: float) -> float:
-        tried = [fold.with_settings(segment_smoothing=smoothing) for fold in folds]
-        return float(measure_folds(tried, "segment").mean())
-
-    return max(LIST_SMOOTHINGS, key=precision)
+    return _best(folds, MOST_MIXED, "segment", "segment_smoothing", LIST_SMOOTHINGS) if given is None else given
 
 
 def choose_mixing(folds: Sequence[Fold]) -> Mixing:
     """Return the best mixing of `soft_segments`; ties go to the first."""
     mixings = [Mixing(*values) for values in product(SEGMENT_TEMPERATURES, SEGMENT_SMOOTHINGS)]
-
-    def score(mixing: Mixing, query: Query) -> Score:
-        shares = smooth_shares(query.model.segments, query.model.popularity, mixing)
-        return lambda rows: mix_segments(query.model, query.predicted[rows], mixing, shares)
-
-    return _best(mixings, score, head(folds, MOST_MIXED), lambda query: query.known)
+    return _best(folds, MOST_MIXED, "soft_segments", "mixing", mixings)
 
 
 def choose_neighborhood(folds: Sequence[Fold]) -> Neighborhood:
     """Return the best settings of `neighbors`, then of `friends`; ties go to the first."""
-    if folds[0].query.model.warm is None:
-        return folds[0].query.model.neighborhood
-    folds = head(folds, MOST_USERS)
+    model = folds[0].query.model
+    if model.warm is None:
+        return model.neighborhood
     trials = [Neighborhood(*values) for values in product(NEIGHBOR_TEMPERATURES, NEIGHBOR_SMOOTHINGS)]
-    chosen = _best(
-        trials, lambda trial, query: lambda rows: score_neighbors(query, rows, trial), folds, lambda query: query.known
-    )
-    if folds[0].query.model.knows_friends:
-        trials = [replace(chosen, friend_smoothing=smoothing) for smoothing in FRIEND_SMOOTHINGS]
-        chosen = _best(trials, lambda trial, query: lambda rows: score_friends(query, rows, trial), folds, have_friends)
-    return chosen
+    chosen = _best(folds, MOST_USERS, "neighbors", "neighborhood", trials)
+    if not model.knows_friends:
+        return chosen
+    trials = [replace(chosen, friend_smoothing=smoothing) for smoothing in FRIEND_SMOOTHINGS]
+    return _best(folds, MOST_USERS, "friends", "neighborhood", trials)
 
 
-def _best(
-    trials: Sequence[T],
-    score: Callable[[T, Query], Score],
-    folds: Sequence[Fold],
-    answered: Callable[[Query], np.ndarray],
-) -> T:
-    """Return the trial with the best lists for the users the strategy answers; ties go to the first.
-
-    All other users get the same list in every trial.
-    """
-    parts = [fold.take(rows) for fold in folds if len(rows := np.flatnonzero(answered(fold.query)))]
-    if not parts:
-        return trials[0]
+def _best(folds: Sequence[Fold], most: int, strategy: str, setting: str, trials: Sequence[T]) -> T:
+    """Return the value of a model's setting with the best lists of a strategy for at most `most` users."""
+    some = head(folds, most)
 
     def precision(trial: T) -> float:
-        of_parts = []
-        for part in parts:
-            lists, _ = rank_scores(score(trial, part.query), part.query.excluded, part.query.k)
-            of_parts.append(measure(lists, part.truth).precision)
-        return float(np.concatenate(of_parts).mean())
+        return float(measure_folds([fold.with_settings(**{setting: trial}) for fold in some], strategy).mean())
 
     return max(trials, key=precision)
 
@@ -196,7 +166,7 @@ def collect_candidates(fold: Fold) -> Iterator[Candidates]:
     query, names = fold.query, components_of(fold.query.model)
     for rows in batches(np.flatnonzero(query.known)):
         chosen, components, shown = score_components(query, rows, names)
-        relevant = np.take_along_axis(fold.truth.take(rows).has_entries(), chosen, axis=1) & (shown > -np.inf)
+        relevant = fold.truth.take(rows).has(chosen) & (shown > -np.inf)
         judged = relevant.any(axis=1)
         scores = np.stack([components[name][judged] for name in names], axis=2)
         yield Candidates(scores, shown[judged], relevant[judged], share_of_knots(query.n_known[rows][judged]))
