@@ -16,7 +16,7 @@ from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.variants import Experiment
-from firstday.serve.batching import Ask, Reply
+from firstday.serve.batching import ListRequest
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, read_lines
 from tests.serve.in_process import RunningApp
@@ -96,14 +96,14 @@ def test_who_asks_for_a_strategy_is_in_no_variant(start_app: StartApp, settings:
 def test_together_with_others_each_gets_their_own(start_app: StartApp, settings: dict[str, Any]) -> None:
     app = start_app(experiment=TEXT, **settings)
 
-    async def ask_together() -> list[Reply]:
-        asks = [Ask(user, strategy=(None, "group")[n % 2], enrol=n % 4 == 0) for n, user in enumerate(USERS)]
-        asks.insert(5, Ask(signals=Signals(age=20)))
+    async def ask_together() -> list[ListRequest]:
+        asks = [ListRequest(user, strategy=(None, "group")[n % 2], enrol=n % 4 == 0) for n, user in enumerate(USERS)]
+        asks.insert(5, ListRequest(signals=Signals(age=20)))
         return await asyncio.gather(*(app.service.lists.make(one) for one in asks))
 
     replies = app.run(ask_together())
-    assert replies.pop(5).ask.variant is None
-    assert [reply.ask.variant and reply.ask.variant.name for reply in replies] == [
+    assert replies.pop(5).variant is None
+    assert [reply.variant and reply.variant.name for reply in replies] == [
         (one, None)[n % 2] for n, one in enumerate(by_hash())
     ]
     users = app.run(app.service.store.read(USERS))
@@ -185,7 +185,7 @@ def test_while_the_store_fails_nobody_takes_part_and_lists_go_on(start_app: Star
     app = start_app(experiment=TEXT)
     plain = app.service.store.assign
 
-    async def fail(_users: object) -> Any:
+    async def fail(*_values: object) -> Any:
         raise StoreError("store: cannot be written now (disk full); nothing was kept, send it again.")
 
     app.service.store.assign = fail  # type: ignore[method-assign,assignment]

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from redis_process import RedisProcess
 
 from firstday.features.impressions import Impression
-from firstday.serve.batching import Ask, Reply, shorten
+from firstday.serve.batching import ListRequest
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, assert_error
 from tests.serve.in_process import RunningApp
@@ -99,23 +98,6 @@ def test_a_use_says_which_list_it_came_from(http: httpx.Client) -> None:
     assert item not in [str(one["item_id"]) for one in ask(http, "seen-dora")["items"]]  # used, so left out
 
 
-def test_lists_are_counted(http: httpx.Client) -> None:
-    def count() -> dict[str, float]:
-        lines = [line.rsplit(" ", 1) for line in http.get("/metrics").text.splitlines() if line[0] != "#"]
-        return {name: float(value) for name, value in lines}
-
-    before = count()
-    ask(http, "seen-gina", record=True)
-    tell(http, "seen-gina", {"signal": "shown", "entity_id": "i001"}, {"entity_id": "i001"})
-    after = count()
-    for name, more in (
-        ('firstday_lists_recorded_total{outcome="recorded"}', 1),
-        ('firstday_impressions_total{source="lists"}', 4),
-        ('firstday_impressions_total{source="events"}', 1),
-    ):
-        assert after[name] - before.get(name, 0) == more
-
-
 def test_recording_needs_both_rights(start_app: StartApp) -> None:
     both = "a-key-that-opens-both"
     app = start_app(read_keys=f"{READ},{both}", write_keys=f"{WRITE},{both}")
@@ -144,13 +126,12 @@ def test_a_store_that_fails_costs_the_record_and_not_the_list(start_app: StartAp
         async def fail(_lists: object) -> None:
             raise StoreError("store: cannot be written now (disk full); nothing was kept, send it again.")
 
-        record, app.service.store.record = app.service.store.record, fail  # type: ignore[method-assign,assignment]
+        append, app.service.store.append = app.service.store.append, fail  # type: ignore[method-assign,assignment]
         bad = ask(http, "v", record=True)
         assert bad["items"] == good["items"]
         assert bad["list_id"] is None
         assert "The list is not recorded." in bad["not_recorded"]
-        assert 'firstday_lists_recorded_total{outcome="failed"} 1.0' in http.get("/metrics").text
-        app.service.store.record = record  # type: ignore[method-assign]
+        app.service.store.append = append  # type: ignore[method-assign]
         assert ask(http, "u", record=True)["list_id"]
         assert len(http.get("/v1/users/u").json()["lists"]) == 2
 
@@ -168,19 +149,11 @@ def test_without_redis_there_is_a_list_that_is_not_recorded(start_app: StartApp,
         assert without["not_recorded"].startswith("store: Redis at ")
 
 
-def test_propensities_are_kept_to_the_last_bit() -> None:
-    chances = np.array([1, 0.1, 1 / 3, 1], np.float32)
-    kept = shorten(chances)
-    assert kept == (1.0, 0.1, 0.33333334, 1.0)
-    np.testing.assert_array_equal(np.array(kept, np.float32), chances)
-    assert shorten(np.ones(4, np.float32)) is None
-
-
 def test_many_recorded_lists_at_once_are_all_there(start_app: StartApp) -> None:
     app = start_app()
 
-    async def many() -> list[Reply]:
-        asks = [Ask(f"u{n % 7}", None, 4, "popular", record=n % 3 > 0) for n in range(60)]
+    async def many() -> list[ListRequest]:
+        asks = [ListRequest(f"u{n % 7}", k=4, strategy="popular", record=n % 3 > 0) for n in range(60)]
         return await asyncio.gather(*(app.service.lists.make(one) for one in asks))
 
     replies = app.run(many())

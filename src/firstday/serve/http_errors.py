@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
@@ -20,6 +21,8 @@ MAX_ERRORS = 20
 
 INTERNAL = "internal_error"
 """Code of unexpected errors."""
+
+
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
@@ -101,6 +104,8 @@ def as_api_error(error: Exception) -> ApiError:
             405: "This path does not take this method; see the Allow header.",
         }.get(error.status_code, f"{error.detail.rstrip('.')}.")
         return ApiError(error.status_code, code, message, headers=error.headers)
+    if isinstance(error, ClientDisconnect):
+        return ApiError(400, "cut_off", "The request broke off.")
     if isinstance(error, StoreError):
         return ApiError(503, "store_unavailable", str(error), headers={"Retry-After": "1"})
     if isinstance(error, ConfigError | DataError):
@@ -134,7 +139,7 @@ def name_field(place: Sequence[str | int]) -> str:
 
 
 _SENTENCES = {
-    "json_invalid": "The body is not JSON",
+    "json_invalid": "Is not JSON",
     "extra_forbidden": "There is no such field",
     **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Has characters that are not allowed here"),
 }

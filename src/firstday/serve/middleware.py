@@ -8,9 +8,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Sequence
 from typing import Any, Literal, TypeVar, get_args
-from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -27,8 +25,6 @@ from firstday.serve.telemetry import Metrics
 T = TypeVar("T")
 Right = Literal["read", "write", "admin"]
 
-REPEATABLE = ("liked", "passed")
-"""Query parameters that may be repeated."""
 EVENTS_PATH = "/v1/events"
 STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 """Content types of event streams."""
@@ -97,18 +93,6 @@ def need(keys: Keys, right: Right) -> list[Any]:
     return [Depends(HTTPBearer(scheme_name=right, description=f"A {right} key.", auto_error=False)), Depends(check)]
 
 
-async def parse_parameters(request: Request) -> dict[str, str]:
-    """Return the query parameters; raise `RequestValidationError` if one outside `REPEATABLE` is repeated."""
-    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    names = [name for name, _ in pairs]
-    repeats = [name for name in dict.fromkeys(names) if names.count(name) > 1 and name not in REPEATABLE]
-    if repeats:
-        raise RequestValidationError(
-            [{"type": "repeated", "loc": ("query", name), "msg": "Given more than once"} for name in repeats]
-        )
-    return dict(pairs)
-
-
 def validated(adapter: TypeAdapter[T], value: object, *place: str) -> T:
     """Validate a part of a request; the location of an error begins with `place`, as in FastAPI."""
     try:
@@ -129,16 +113,14 @@ async def need_json(request: Request) -> None:
 
 
 class Gate:
-    """Outermost ASGI layer; it matches the `plain` routes first, bypassing the middleware of `app`.
+    """Outermost ASGI layer; it matches the route `quick` first, bypassing the middleware of `app`.
 
     It checks the Host header itself because Starlette's `TrustedHostMiddleware` answers in plain text, does not accept
     every loopback address and, in older versions, does not parse IPv6.
     """
 
-    def __init__(
-        self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, plain: Sequence[Route] = ()
-    ) -> None:
-        self.app, self._settings, self._keys, self._metrics, self._plain = app, settings, keys, metrics, plain
+    def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, quick: Route) -> None:
+        self.app, self._settings, self._keys, self._metrics, self._quick = app, settings, keys, metrics, quick
         self._in_work = 0
         metrics.in_work.set_function(lambda: self._in_work)
 
@@ -175,14 +157,13 @@ class Gate:
             self._note(scope, request_id, status, time.perf_counter() - began)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request by the first matching plain route, else by the application."""
-        for route in self._plain:
-            match, child_scope = route.matches(scope)
-            if match is Match.FULL:
-                scope.update(child_scope, app=self.app)
-                await route.handle(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        """Handle a request by the quick route if it matches, else by the application."""
+        match, child_scope = self._quick.matches(scope)
+        if match is Match.FULL:
+            scope.update(child_scope, app=self.app)
+            await self._quick.handle(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         """Count and log a request. The only client-supplied text is the request id, which is validated."""
@@ -239,16 +220,16 @@ class _Body:
     def __init__(self, receive: Receive, headers: Headers, settings: ServeSettings, *, is_stream: bool) -> None:
         self._receive, self._settings, self._is_stream = receive, settings, is_stream
         self._max_bytes = settings.max_stream_bytes if is_stream else settings.max_body_bytes
-        self._is_too_large = int(headers.get("content-length", "0")) > self._max_bytes
-        self._n_bytes = 0
+        is_announced_larger = int(headers.get("content-length", "0")) > self._max_bytes
+        self._bytes_left = -1 if is_announced_larger else self._max_bytes
         self._until = asyncio.get_running_loop().time() + settings.body_timeout_s
 
     async def __call__(self) -> Message:
         message = await self._next()
-        if not self._is_too_large and self._n_bytes <= self._max_bytes:
+        if self._bytes_left >= 0:
             return message
         # Discard the rest: a client that is still sending could not read the response.
-        while message.get("more_body") and self._n_bytes < self._max_bytes + READ_AWAY * self._settings.max_body_bytes:
+        while message.get("more_body") and self._bytes_left > -READ_AWAY * self._settings.max_body_bytes:
             message = await self._next()
         raise ApiError(
             413,
@@ -272,7 +253,7 @@ class _Body:
                 "send it faster.",
                 headers={"Connection": "close"},
             ) from None
-        self._n_bytes += len(message.get("body", b""))
+        self._bytes_left -= len(message.get("body", b""))
         return message
 
 

@@ -44,19 +44,10 @@ class ServedModel:
         """Arrays and names of the model."""
         return self.recommender.model
 
-    @cached_property
-    def item_ids(self) -> list[Any]:
-        """The caller's item ids by index, as JSON values."""
-        return self.trained.catalogue.items.values.to_list()
-
-    @cached_property
-    def titles(self) -> tuple[str, ...]:
-        """Titles by item index; empty where missing."""
-        return self.trained.catalogue.titles or ("",) * len(self.item_ids)
-
     def name_item(self, item: int) -> dict[str, Any]:
         """Return an item's id and title as JSON values."""
-        return {"item_id": self.item_ids[item], "title": self.titles[item]}
+        catalogue = self.trained.catalogue
+        return {"item_id": catalogue.items[item], "title": catalogue.title_of(item)}
 
     @cached_property
     def _questionnaires(self) -> dict[str, Questionnaire]:
@@ -76,7 +67,8 @@ class ServedModel:
     @cached_property
     def _searched(self) -> list[tuple[str, int]]:
         """Folded titles and item indexes, most popular first."""
-        return [(_fold(self.titles[item]), item) for item in self.trained.popular_items.tolist()]
+        title_of = self.trained.catalogue.title_of
+        return [(_fold(title_of(item)), item) for item in self.trained.popular_items.tolist()]
 
     def find_items(self, text: str) -> Iterator[int]:
         """Yield the index of the item with this id, then of those whose title contains it, most popular first."""
@@ -135,14 +127,12 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
 
 def _warm(served: ServedModel) -> None:
     """Fill all caches, so that the first request is not slow."""
-    popular = [served.item_ids[ix] for ix in served.trained.popular_items[:3].tolist()]
-    users = [
-        Signals(age=30, interactions=[(signal, ITEM, item) for item in popular])
-        for signal in (*served.trained.config.signals.liked, "")
-    ]
+    catalogue, signals = served.trained.catalogue, served.trained.config.signals
+    popular = [catalogue.items[ix] for ix in served.trained.popular_items[:3].tolist()]
+    liked = [(signal, ITEM, item) for signal in signals.liked for item in popular]
+    users = [Signals(age=30, interactions=liked), Signals()]
     for strategy in strategies_of(served.trained):
-        for group in (users, users[:1]):
-            served.recommender.answer_users(group, 50, strategy)
+        served.recommender.answer_users(users, 50, strategy)
     next(served.find_items(""), None)
     questionnaire = served.questionnaire_of()
     questionnaire.next_question(Answers())

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, Literal
 
 import pydantic_core
-from fastapi import Query, Response
+from fastapi import Response
 from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
-    WithJsonSchema,
+    ValidatorFunctionWrapHandler,
     field_validator,
 )
 
 from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.registry import strategy_names
-from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, to_time, to_us
+from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
@@ -61,21 +60,15 @@ def _text_of_whole_number(value: Any) -> Any:
     return str(value) if is_whole else value
 
 
-def _or_number(text: Any) -> WithJsonSchema:
-    """Return the schema of a text, or of a whole number that stands for its text."""
-    whole = {"type": "integer", "minimum": -_LARGEST, "maximum": _LARGEST}
-    return WithJsonSchema({"anyOf": [TypeAdapter(text).json_schema(), whole]})
-
-
 UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
 IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_ID)]
+_WholeNumber = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 UserId = Annotated[
     UserIdText,
-    BeforeValidator(_text_of_whole_number),
-    _or_number(UserIdText),
+    BeforeValidator(_text_of_whole_number, json_schema_input_type=UserIdText | _WholeNumber),
     Field(description="Your user id: no slashes or control characters, and not only dots."),
 ]
-ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number), _or_number(IdText)]
+ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number, json_schema_input_type=IdText | _WholeNumber)]
 EventId = Annotated[ColumnValue, Field(description="Your event id, unique per user.")]
 EntityId = Annotated[ColumnValue, Field(description="Your id of an item, or of a member of another entity.")]
 ListId = Annotated[
@@ -138,22 +131,6 @@ class ShownItem(_Placement):
     item_id: EntityId
 
 
-def _whole_form(value: Any) -> Any:
-    """Write an item's id, or [id, position], as the object that it stands for."""
-    if isinstance(value, list):
-        if len(value) != 2 or value[1] is None:
-            raise ValueError("give an item's id, [id, position], or an object with item_id")
-        return {"item_id": value[0], "position": value[1]}
-    return value if isinstance(value, dict) else {"item_id": value}
-
-
-Shown = Annotated[
-    ShownItem,
-    BeforeValidator(_whole_form, json_schema_input_type=EntityId | tuple[EntityId, Position] | ShownItem),
-]
-"""An impression as `Impression.read` takes it."""
-
-
 def _as_object(parts: Iterable[str], value: Any) -> Any:
     """Write a list of all parts, in their order, as the object that it stands for."""
     if not isinstance(value, list | tuple):
@@ -164,6 +141,16 @@ def _as_object(parts: Iterable[str], value: Any) -> Any:
     return dict(zip(names, value, strict=True))
 
 
+def _as_shown(value: Any) -> Any:
+    """Write an item's id, or [id, position], as the object that it stands for."""
+    return _as_object(("item_id", "position"), value) if isinstance(value, list | dict) else {"item_id": value}
+
+
+Shown = Annotated[
+    ShownItem,
+    BeforeValidator(_as_shown, json_schema_input_type=EntityId | tuple[EntityId, Position] | ShownItem),
+]
+"""An impression as `Impression.read` takes it."""
 PickForm = Annotated[
     Pick, BeforeValidator(partial(_as_object, PICK), json_schema_input_type=tuple[Name, EntityId] | Pick)
 ]
@@ -240,19 +227,16 @@ class EventBody(Interaction, _Placement):
     )
     """Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."""
 
-    @field_validator("timestamp", mode="before")
+    @field_validator("timestamp", mode="wrap")
     @classmethod
-    def _written_out(cls, value: Any) -> Any:
-        if value is not None and not (isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value)):
-            raise ValueError("give a date and time with an offset, such as 2026-01-31T12:00:00Z")
-        return value
-
-    @field_validator("timestamp")
-    @classmethod
-    def _of_our_time(cls, value: datetime | None) -> datetime | None:
-        if value is not None and not 0 <= to_us(value) < to_us(datetime.now(UTC)) + DAY_US:
-            raise ValueError("give a time from 1971 to now")
-        return value
+    def _read_time(cls, value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
+        if value is None:
+            return None
+        if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value):
+            time: datetime = read(value)
+            if 0 <= to_us(time) < now_us() + DAY_US:
+                return time
+        raise ValueError("give a date and time with an offset, from 1971 to now, such as 2026-01-31T12:00:00Z")
 
     def to_event(self) -> tuple[str, Event]:
         """Return the user's id and what the store keeps."""
@@ -377,14 +361,6 @@ class NearParameters(_Parameters):
     """Number of segments, by descending weight."""
     items: int = Field(default=20, ge=0, le=MAX_PER_ANSWER)
     """Number of items per segment."""
-
-
-class NoParameters(_Parameters):
-    """No parameters."""
-
-
-NoQuery = Annotated[NoParameters, Query()]
-"""The type of what a path that takes no parameters is given."""
 
 
 ItemId = int | str
@@ -555,7 +531,8 @@ class ListAnswer(_Answer):
     items: list[Item]
     """Best first."""
     ignored: list[str]
-    """One sentence for each signal without effect, because the model does not understand it or does not use it."""
+    """One sentence for each signal without effect, because the model does not understand it or does not use it; at most
+    20."""
     notes: list[str]
     """One sentence for each signal that only excludes items."""
     list_id: str | None = None

@@ -13,8 +13,8 @@ from firstday.serve.batching import Enrolment, Lists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import StoreError
-from firstday.serve.store.open import open_store
+from firstday.serve.store.base import DAY_US, Rules, Store, StoreError
+from firstday.serve.store.open import open_log
 from firstday.serve.telemetry import Metrics
 
 _log = logging.getLogger("firstday.serve")
@@ -36,10 +36,23 @@ class Service:
         needed = [variant.strategy for variant in experiment.variants] if experiment else []
         self.settings, self.metrics, self.keys = settings, Metrics(), Keys(settings)
         self.holder = ModelHolder(model, self.metrics, settings.strategy, needed)
-        self.store = open_store(settings)
-        self.store.watch = self.metrics.store_call
+        rules = Rules(
+            settings.max_events_per_user,
+            round(settings.retention_days * DAY_US),
+            settings.max_lists_per_user,
+            settings.max_shown_per_user,
+        )
+        log = open_log(
+            settings.store_url,
+            rules,
+            synchronous=settings.sqlite_synchronous,
+            prefix=settings.redis_prefix,
+            timeout_s=settings.store_timeout_s,
+            retry_s=settings.store_retry_s,
+        )
+        self.store = Store(log, self.metrics.store_call)
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
-        self.lists = Lists(self.holder, self.store, self.metrics, self.enrolment)
+        self.lists = Lists(self.holder, self.store, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""
 

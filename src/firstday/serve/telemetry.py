@@ -82,9 +82,6 @@ class Metrics:
             **naming,
         )
         self.in_work = Gauge("requests_in_work", "Requests being answered.", **naming)
-        self.batch_users = Histogram(
-            "batch_users", "Users answered in one pass.", buckets=(1, 2, 4, 8, 16, 32), **naming
-        )
         self.lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
         self.of_variants = Counter(
             "experiment_recommendations",
@@ -93,8 +90,6 @@ class Metrics:
             **naming,
         )
         self.events = Counter("events", "Events taken: new, or known by their id already.", ["outcome"], **naming)
-        self.lists_recorded = Counter("lists_recorded", "Lists recorded as shown, or not.", ["outcome"], **naming)
-        self.impressions = Counter("impressions", "Items shown: in recorded lists, or in events.", ["source"], **naming)
         self.events_not_understood = Counter(
             "events_not_understood", "Events that name something the model does not know.", **naming
         )

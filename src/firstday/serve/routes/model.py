@@ -16,7 +16,6 @@ from firstday.serve.schemas import (
     ItemsAnswer,
     ItemsParameters,
     ModelAnswer,
-    NoQuery,
     OneSegmentAnswer,
     ReloadAnswer,
     SegmentParameters,
@@ -66,7 +65,7 @@ async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Qu
 
 
 @reading.get("/model", response_model=ModelAnswer, summary="Describe the model")
-async def describe_model(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
+async def describe_model(served: ModelDep) -> dict[str, Any]:
     """Return the model's version, contents, settings and metrics."""
     model = served.trained
     return {
@@ -90,7 +89,7 @@ async def describe_model(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
 
 
 @admin.post("/model/reload", summary="Reload the model folder")
-async def reload_model(service: ServiceDep, _query: NoQuery) -> ReloadAnswer:
+async def reload_model(service: ServiceDep) -> ReloadAnswer:
     """Validate and warm up the model in the folder, then swap it in. Requests in progress finish on the old model.
 
     If the new model is unusable, the response is 409 with the reason, and the old model stays in use.

@@ -16,7 +16,7 @@ from firstday.segment.segments import weigh_segments
 from firstday.serve.explain import N_TITLES, nearest_liked
 from firstday.serve.models import ServedModel
 from firstday.serve.routes.users import UserIdPath
-from firstday.serve.schemas import MapAnswer, NearAnswer, NearParameters, NoQuery, ProfileAnswer
+from firstday.serve.schemas import MapAnswer, NearAnswer, NearParameters, ProfileAnswer
 from firstday.serve.service import ModelDep, ServiceDep
 
 MAX_VALUES = 500
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1", tags=["newcomers"])
 
 
 @router.get("/profile", response_model=ProfileAnswer, summary="List profile fields for newcomers")
-async def read_profile(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
+async def read_profile(served: ModelDep) -> dict[str, Any]:
     """Return the profile columns known to the model, with the values of warm users."""
     groups, known = served.trained.profile_groups, served.trained.catalogue.groups
     ages = np.flatnonzero(groups["age"].sizes if "age" in groups else ())
@@ -49,7 +49,7 @@ def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict
 
 
 @router.get("/map", response_model=MapAnswer, summary="Map segments in two dimensions")
-async def read_map(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
+async def read_map(served: ModelDep) -> dict[str, Any]:
     """Return all segments, projected onto two dimensions, with their most distinctive items.
 
     The dimensions are the two directions in which the segments differ most.
