@@ -43,7 +43,7 @@ def event_ids(http: httpx.Client, user: str) -> list[str]:
 
 def test_good_lines_are_kept_and_each_other_is_named(http: httpx.Client) -> None:
     lines = [
-        b"\xef\xbb\xbf" + write_event(1, "lines"),
+        write_event(1, "lines"),
         b"\n",
         b"{no json}\n",
         write_event(4, "lines").replace(b"\n", b"\r\n"),
@@ -123,7 +123,7 @@ def test_the_answer_says_how_far_it_came_where_the_store_fails(start_app: StartA
         kept.append(await append(events))
         return kept[0]
 
-    app.service.store.append = fail_later  # type: ignore[method-assign]
+    app.service.store.append = fail_later  # type: ignore[method-assign,assignment]
     with app.open_client() as http:
         content = b"x\n" + b"".join(write_event(number) for number in range(2 * MAX_EVENTS))
         body = assert_error(post(http, content), 503, "store_unavailable")

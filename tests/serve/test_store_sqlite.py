@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from firstday.errors import ConfigError
+from firstday.serve.settings import load_settings
 from firstday.serve.store.base import Assignment, Event, Profile, Rules, ShownList, Store, StoreError
 from firstday.serve.store.open import open_log
 from firstday.serve.store.sqlite import PURGED_AT_ONCE, SqliteLog
@@ -124,9 +125,8 @@ def test_a_failed_group_keeps_nothing_and_the_next_works(path: Path) -> None:
         raise ValueError("no such work")
 
     async def run() -> list[str]:
-        put, failed = await asyncio.gather(store.append([("u", Profile(20))]), log._write(fail), return_exceptions=True)
-        assert isinstance(put, StoreError)
-        assert isinstance(failed, StoreError)
+        works = store.append([("u", Profile(20))]), log._write(fail)
+        assert all(isinstance(one, StoreError) for one in await asyncio.gather(*works, return_exceptions=True))
         assert not (await store.read(["u"]))[0].is_known
         await store.append([("u", event("e"))])
         found = (await store.read(["u"]))[0].events
@@ -208,11 +208,11 @@ def test_a_copy_is_whole_while_writes_go_on(path: Path) -> None:
 @pytest.mark.parametrize("url", ["mysql://h/d", "sqlite://", "sqlite:///", "users.sqlite", "redis://", "http://h"])
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="store: the URL is not supported"):
-        open_log(url, RULES)
+        open_log(load_settings({"store": url}))
 
 
 def test_relative_and_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for url, name in (("sqlite:///a.sqlite", "a.sqlite"), (f"sqlite:///{tmp_path}/deep/b?c.sqlite", "deep/b?c.sqlite")):
-        asyncio.run(open_log(url, RULES).close())
+        asyncio.run(open_log(load_settings({"store": url})).close())
         assert (tmp_path / name).is_file()

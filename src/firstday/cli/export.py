@@ -33,7 +33,7 @@ def export(
     """
     from firstday.serve.export import Exported
     from firstday.serve.export import export as export_store
-    from firstday.serve.store.base import Rules
+    from firstday.serve.settings import load_settings
     from firstday.serve.store.open import open_log
 
     begin = since and since.replace(tzinfo=since.tzinfo or UTC)
@@ -42,7 +42,8 @@ def export(
 
     async def run() -> Exported:
         url = store if "://" in store else f"sqlite:///{store}"
-        log = open_log(url, Rules(1, 0), prefix=redis_prefix, is_copy=True)
+        settings = load_settings({"store": url, "redis_prefix": redis_prefix, "store_timeout_s": 10.0})
+        log = open_log(settings, is_copy=True)
         try:
             return await export_store(log, out, begin)
         finally:
@@ -50,6 +51,6 @@ def export(
 
     done = asyncio.run(run())
     typer.echo(
-        f"{out}: {done.uses:,} uses, {done.impressions:,} impressions, {done.users:,} users and "
-        f"{done.assignments:,} assignments added, up to {done.until:%Y-%m-%d %H:%M:%S} UTC"
+        f"{out}: {done.interactions:,} interactions, {done.users:,} users and {done.assignments:,} assignments added, "
+        f"up to {done.until:%Y-%m-%d %H:%M:%S} UTC"
     )

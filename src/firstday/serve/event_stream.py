@@ -12,7 +12,6 @@ from firstday.serve.store.base import Event
 
 MAX_LINE_BYTES = 2**16
 """Longer lines are rejected, and never buffered in full."""
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 async def read_stream(
@@ -34,7 +33,6 @@ async def read_stream(
     number = 0
     async for line in _split_lines(parts):
         number += 1
-        line = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
         if len(line) > MAX_LINE_BYTES:
             faults.append(LineError(line=number, field="", message=f"Has more than {MAX_LINE_BYTES:,} bytes"))
         elif line.strip():

@@ -52,15 +52,14 @@ class Exported:
     ----------
     until
         Store time up to which the tables are complete.
-    uses, impressions, assignments
-        Number of new rows.
+    interactions, assignments
+        Number of new rows, picks excluded.
     users
         Number of users who are new or have a new profile.
     """
 
     until: datetime
-    uses: int = 0
-    impressions: int = 0
+    interactions: int = 0
     users: int = 0
     assignments: int = 0
 
@@ -156,7 +155,6 @@ class _Run:
             for given in user.assignments
             if self._is_new(given.assigned_us)
         ]
-        n_before = len(rows["lists"]) + len(rows["events"])
         for shown in user.find_recorded():
             if self._is_new(shown.received_us):
                 rows["lists"] += _show(user_id, shown.received_us, shown.impressions)
@@ -165,14 +163,11 @@ class _Run:
                 rows["events"] += _show(user_id, event.time_us, [impression])
                 rows["told"].append((user_id, event.list_id))
         rows["told"] += [(user_id, shown.list_id) for shown in user.lists if shown.is_told]
-        self._done.impressions += len(rows["lists"]) + len(rows["events"]) - n_before
-        uses = [
+        rows["events"] += [
             _use(user_id, event.signal, event.entity, event.entity_id, event.time_us, event.list_id)
             for event in user.events
             if self._is_new(event.received_us) and not event.is_impression
         ]
-        rows["events"] += uses
-        self._done.uses += len(uses)
         self._write_interactions(ROWS_AT_ONCE)
 
     def _frame(self, name: str) -> pl.DataFrame:
@@ -190,6 +185,7 @@ class _Run:
             if len(self._rows[name]) >= at_least:
                 path = self._out / "interactions" / f"{name}-{self.since_us:016}-{len(self._staged):04}.parquet"
                 self._stage(self._frame(name), path)
+                self._done.interactions += len(self._rows[name])
                 self._rows[name].clear()
 
     def publish(self) -> Exported:

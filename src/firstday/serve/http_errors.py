@@ -42,16 +42,6 @@ class ErrorBody(BaseModel):
 
     model_config = ConfigDict(
         use_attribute_docstrings=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "status": 422,
-                    "code": "invalid",
-                    "message": "1 field of the request is wrong: k: Input should be less than or equal to 1000.",
-                    "errors": [{"field": "k", "message": "Input should be less than or equal to 1000"}],
-                }
-            ]
-        },
     )
 
     status: int
@@ -111,8 +101,6 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, ConfigError | DataError):
         field, _, message = str(error).partition(": ")
         return ApiError(422, "invalid", str(error), [(field, message)])
-    if isinstance(error, FirstdayError):
-        return ApiError(500, "failed", str(error))
     return ApiError(500, INTERNAL, "Something went wrong here; the log has it under this X-Request-ID.")
 
 

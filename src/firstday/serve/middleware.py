@@ -50,9 +50,9 @@ class Keys:
     """API keys of each right, compared in constant time."""
 
     def __init__(self, settings: ServeSettings) -> None:
-        self.any = settings.has_keys
-        by_right = zip(get_args(Right), (settings.read_keys, settings.write_keys, settings.admin_keys), strict=True)
-        self._keys = [(right, key.get_secret_value().encode()) for right, keys in by_right for key in keys]
+        keys = [(right, key) for right in get_args(Right) for key in getattr(settings, f"{right}_keys")]
+        self._keys = [(right, key.get_secret_value().encode()) for right, key in keys]
+        self.any = bool(keys)
 
     def rights_of(self, authorization: str) -> frozenset[Right]:
         """Return the rights of the key in an Authorization header; compares all keys, to take constant time."""
@@ -122,7 +122,6 @@ class Gate:
     def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, quick: Route) -> None:
         self.app, self._settings, self._keys, self._metrics, self._quick = app, settings, keys, metrics, quick
         self._in_work = 0
-        metrics.in_work.set_function(lambda: self._in_work)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse a request."""
@@ -178,7 +177,6 @@ class Gate:
                 "status": status,
                 "ms": round(1000 * seconds, 2),
                 "client": (scope.get("client") or ("",))[0],
-                **scope.get("firstday.logged", {}),
             }
             _requests.info("request", extra={"fields": fields})
 
@@ -208,53 +206,50 @@ class Gate:
             return refuse
         is_stream = scope["path"] == EVENTS_PATH and _content_type(headers) in STREAM_TYPES
         scope["firstday.is_stream"] = is_stream
-        return _Body(receive, headers, self._settings, is_stream=is_stream)
+        return _limit_body(receive, headers, self._settings, is_stream=is_stream)
 
 
-class _Body:
-    """Receives a body within the limits on size and time.
+def _limit_body(receive: Receive, headers: Headers, settings: ServeSettings, *, is_stream: bool) -> Receive:
+    """Return a callable that receives a body within the limits on size and time.
 
-    A stream has a larger size limit, and its time limit applies to each chunk rather than to the whole body.
+    A stream has a larger size limit, and its time limit applies to each part rather than to the whole body.
     """
+    max_bytes = settings.max_stream_bytes if is_stream else settings.max_body_bytes
+    bytes_left = -1 if int(headers.get("content-length", "0")) > max_bytes else max_bytes
+    loop, timeout_s = asyncio.get_running_loop(), settings.body_timeout_s
+    until = loop.time() + timeout_s
 
-    def __init__(self, receive: Receive, headers: Headers, settings: ServeSettings, *, is_stream: bool) -> None:
-        self._receive, self._settings, self._is_stream = receive, settings, is_stream
-        self._max_bytes = settings.max_stream_bytes if is_stream else settings.max_body_bytes
-        is_announced_larger = int(headers.get("content-length", "0")) > self._max_bytes
-        self._bytes_left = -1 if is_announced_larger else self._max_bytes
-        self._until = asyncio.get_running_loop().time() + settings.body_timeout_s
-
-    async def __call__(self) -> Message:
-        message = await self._next()
-        if self._bytes_left >= 0:
-            return message
-        # Discard the rest: a client that is still sending could not read the response.
-        while message.get("more_body") and self._bytes_left > -READ_AWAY * self._settings.max_body_bytes:
-            message = await self._next()
-        raise ApiError(
-            413,
-            "body_too_large",
-            f"The body has more than {self._max_bytes:,} bytes; send less at once.",
-            headers={"Connection": "close"},
-        )
-
-    async def _next(self) -> Message:
-        timeout_s = self._settings.body_timeout_s
-        if self._is_stream:
-            self._until = asyncio.get_running_loop().time() + timeout_s
+    async def receive_in_time() -> Message:
+        nonlocal bytes_left
         try:
-            async with asyncio.timeout_at(self._until):
-                message = await self._receive()
+            async with asyncio.timeout_at(loop.time() + timeout_s if is_stream else until):
+                message = await receive()
         except TimeoutError:
+            what = "More of the stream" if is_stream else "The body"
             raise ApiError(
                 408,
                 "timeout",
-                f"{'More of the stream' if self._is_stream else 'The body'} did not arrive within {timeout_s:g} s; "
-                "send it faster.",
+                f"{what} did not arrive within {timeout_s:g} s; send it faster.",
                 headers={"Connection": "close"},
             ) from None
-        self._bytes_left -= len(message.get("body", b""))
+        bytes_left -= len(message.get("body", b""))
         return message
+
+    async def receive_limited() -> Message:
+        message = await receive_in_time()
+        if bytes_left >= 0:
+            return message
+        # Discard the rest: a client that is still sending could not read the response.
+        while message.get("more_body") and bytes_left > -READ_AWAY * settings.max_body_bytes:
+            message = await receive_in_time()
+        raise ApiError(
+            413,
+            "body_too_large",
+            f"The body has more than {max_bytes:,} bytes; send less at once.",
+            headers={"Connection": "close"},
+        )
+
+    return receive_limited
 
 
 def _is_local(host: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from firstday.artifact.folder import MANIFEST, read_manifest
+from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
-from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_strategy, refuse_without, strategies_of
 from firstday.serve.segment_map import SegmentMap, make_segment_map
@@ -126,7 +125,7 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
 
 
 def _warm(served: ServedModel) -> None:
-    """Fill all caches, so that the first request is not slow."""
+    """Fill the caches, so that the first list is not slow."""
     catalogue, signals = served.trained.catalogue, served.trained.config.signals
     popular = [catalogue.items[ix] for ix in served.trained.popular_items[:3].tolist()]
     liked = [(signal, ITEM, item) for signal in signals.liked for item in popular]
@@ -134,10 +133,6 @@ def _warm(served: ServedModel) -> None:
     for strategy in strategies_of(served.trained):
         served.recommender.answer_users(users, 50, strategy)
     next(served.find_items(""), None)
-    questionnaire = served.questionnaire_of()
-    questionnaire.next_question(Answers())
-    if questionnaire.warm is not None:
-        questionnaire.warm.score(Answers(yes=(0,)))
 
 
 class ModelHolder:
@@ -164,7 +159,6 @@ class ModelHolder:
             The new model is unusable or lacks a required strategy; the old one stays in service.
         """
         async with self._turn:
-            began = time.perf_counter()
             try:
                 loaded = await asyncio.to_thread(load_served, self._path, *self._strategies)
             except FirstdayError as error:
@@ -176,8 +170,7 @@ class ModelHolder:
             self._metrics.reloads.labels("swapped" if changed else "unchanged").inc()
             if changed:
                 self._swap(loaded)
-                fields = {"from": old, "to": loaded.version, "seconds": round(time.perf_counter() - began, 3)}
-                _log.info("model swapped", extra={"fields": fields})
+                _log.info("model swapped", extra={"fields": {"from": old, "to": loaded.version}})
             return changed
 
     async def follow(self) -> None:
@@ -185,6 +178,6 @@ class ModelHolder:
         try:
             has_news = read_manifest(self._path)["version"] != self.current.version
         except FirstdayError:
-            has_news = (self._path / MANIFEST).exists()  # damaged: loading it reports why
+            has_news = True  # loading it reports why
         if has_news:
             await self.reload()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -56,7 +56,7 @@ def _whole_number(value: Any) -> Any:
 def _text_of_whole_number(value: Any) -> Any:
     """Write a whole number as text: 81 and "81" are the same id."""
     value = _whole_number(value)
-    is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    is_whole = type(value) is int and abs(value) <= _LARGEST
     return str(value) if is_whole else value
 
 
@@ -207,9 +207,9 @@ class SignalsBody(_Request):
         return Profile(
             self.age,
             self.profile,
-            tuple((pick.entity, pick.entity_id) for pick in self.picks),
+            tuple(tuple(vars(pick).values()) for pick in self.picks),
             tuple(self.friends),
-            interactions=tuple((done.signal, done.entity, done.entity_id) for done in self.interactions),
+            interactions=tuple(tuple(vars(done).values()) for done in self.interactions),
             shown=tuple(Impression(**vars(item)) for item in self.shown),
         )
 
@@ -235,14 +235,13 @@ class EventBody(Interaction, _Placement):
         if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value):
             time: datetime = read(value)
             if 0 <= to_us(time) < now_us() + DAY_US:
-                return time
+                return time.astimezone(UTC)
         raise ValueError("give a date and time with an offset, from 1971 to now, such as 2026-01-31T12:00:00Z")
 
     def to_event(self) -> tuple[str, Event]:
         """Return the user's id and what the store keeps."""
         values = dict(self)
-        user_id, time = values.pop("user_id"), values.pop("timestamp")
-        return user_id, Event(**values, timestamp_ms=time and to_us(time) // 1000)
+        return values.pop("user_id"), Event(**values)
 
 
 class EventsBody(_Request):
@@ -250,14 +249,7 @@ class EventsBody(_Request):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {
-                    "events": [
-                        {"event_id": "e-1", "user_id": "u-4711", "signal": "stream", "entity_id": "i81"},
-                        {"event_id": "e-2", "user_id": "u-12", "entity": "artist", "entity_id": "a7"},
-                    ]
-                }
-            ]
+            "examples": [{"events": [{"event_id": "e-2", "user_id": "u-12", "entity": "artist", "entity_id": "a7"}]}]
         }
     )
 
@@ -287,17 +279,7 @@ class RecommendBody(ListOptions, _Request):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {
-                    "signals": {
-                        "age": 24,
-                        "profile": {"country": "FR"},
-                        "interactions": [{"signal": "favorite", "entity": "item", "entity_id": "i81"}],
-                    },
-                    "k": 10,
-                    "explain": True,
-                }
-            ]
+            "examples": [{"signals": {"age": 24, "interactions": [["favorite", "item", "i81"]]}, "k": 10}]
         }
     )
 
@@ -379,13 +361,12 @@ class _ByModel(_Answer):
 class _Named(_Answer):
     item_id: ItemId
     title: str
+    """Empty if the items have no titles."""
 
 
 class Item(_Named):
     """An item of a list."""
 
-    title: str
-    """Empty if the items have no titles."""
     score: float
     """Score on the scale given by score_scale; 0 for items that only fill up the list."""
 
@@ -401,13 +382,12 @@ class SegmentItem(_Named):
 class _Segment(_Answer):
     segment: int = Field(validation_alias="number")
     users: int = Field(validation_alias="n_users")
+    """Number of warm users."""
 
 
 class SegmentAnswer(_Segment):
     """A segment: users with similar taste."""
 
-    users: int = Field(validation_alias="n_users")
-    """Number of warm users."""
     spread: float
     """Mean squared distance of its users to its centroid."""
     top_items: list[SegmentItem] = Field(validation_alias="top")

@@ -56,7 +56,6 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
     FirstdayError
         The model, the store or the address is unusable.
     """
-    began = time.perf_counter()
     listening = _listen(settings.host, settings.port)
     try:
         service = Service(model, settings)
@@ -89,7 +88,6 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
         **({"experiment": settings.experiment} if settings.experiment else {}),
         "keys": "set" if settings.has_keys else "none: whoever reaches this address may do everything",
         "pid": os.getpid(),
-        "seconds": round(time.perf_counter() - began, 2),
     }
     DrainingServer(config, service, facts, on_ready).run([listening])
     _log.info("stopped", extra={"fields": {"pid": os.getpid()}})

@@ -13,7 +13,7 @@ from firstday.serve.batching import Enrolment, Lists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import DAY_US, Rules, Store, StoreError
+from firstday.serve.store.base import Store, StoreError
 from firstday.serve.store.open import open_log
 from firstday.serve.telemetry import Metrics
 
@@ -36,21 +36,7 @@ class Service:
         needed = [variant.strategy for variant in experiment.variants] if experiment else []
         self.settings, self.metrics, self.keys = settings, Metrics(), Keys(settings)
         self.holder = ModelHolder(model, self.metrics, settings.strategy, needed)
-        rules = Rules(
-            settings.max_events_per_user,
-            round(settings.retention_days * DAY_US),
-            settings.max_lists_per_user,
-            settings.max_shown_per_user,
-        )
-        log = open_log(
-            settings.store_url,
-            rules,
-            synchronous=settings.sqlite_synchronous,
-            prefix=settings.redis_prefix,
-            timeout_s=settings.store_timeout_s,
-            retry_s=settings.store_retry_s,
-        )
-        self.store = Store(log, self.metrics.store_call)
+        self.store = Store(open_log(settings), self.metrics.store_call)
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
         self.lists = Lists(self.holder, self.store, self.enrolment)
         self.is_draining = False

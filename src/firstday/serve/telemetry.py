@@ -81,7 +81,6 @@ class Metrics:
             buckets=SECONDS,
             **naming,
         )
-        self.in_work = Gauge("requests_in_work", "Requests being answered.", **naming)
         self.lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
         self.of_variants = Counter(
             "experiment_recommendations",

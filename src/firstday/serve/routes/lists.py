@@ -44,7 +44,7 @@ async def recommend_to_user(
             raise ApiError(403, "forbidden", "A page of another site may not record lists; ask from a server of yours.")
     enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
     values = parameters.model_dump(exclude={"explain"})
-    return await _answer(service, request, ListRequest(user_id, **values, enrol=enrol), explain=parameters.explain)
+    return await _answer(service, ListRequest(user_id, **values, enrol=enrol), explain=parameters.explain)
 
 
 _USER_ID, _PARAMETERS = TypeAdapter(UserIdText), TypeAdapter(ListParameters)
@@ -72,21 +72,20 @@ OpenAPI document. docs/operations.md has the gain."""
     summary="Recommend to a user described in the request",
     dependencies=[Depends(need_json)],
 )
-async def recommend_to_signals(service: ServiceDep, request: Request, body: RecommendBody) -> Response:
+async def recommend_to_signals(service: ServiceDep, body: RecommendBody) -> Response:
     """Return a list based on the signals in the body. The store is neither read nor written."""
     signals = StoredUser(body.signals.to_profile()).to_signals()
     asked = ListRequest("", signals, body.k, body.strategy, body.keep_used)
-    return await _answer(service, request, asked, explain=body.explain)
+    return await _answer(service, asked, explain=body.explain)
 
 
-async def _answer(service: Service, request: Request, asked: ListRequest, *, explain: bool) -> Response:
+async def _answer(service: Service, asked: ListRequest, *, explain: bool) -> Response:
     """Make and count a list; return it as a `ListAnswer`."""
     await service.lists.make(asked)
     listed, variant = asked.recommendation, asked.variant and asked.variant.name
     experiment = service.enrolment.experiment.name if service.enrolment and variant else None
     service.metrics.lists.labels(listed.strategy, listed.route).inc()
     if experiment:
-        request.scope["firstday.logged"] = {"variant": f"{experiment}/{variant}"}
         service.metrics.of_variants.labels(experiment, variant, listed.route).inc()
     return json_response(
         {

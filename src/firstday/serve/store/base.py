@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from pathlib import Path
@@ -69,8 +69,8 @@ class Event:
         The caller's id, unique per user.
     signal, entity, entity_id
         The signal and its target, in the caller's ids.
-    timestamp_ms
-        When it happened according to the caller, in milliseconds since 1970, or None.
+    timestamp
+        When it happened according to the caller, UTC, or None.
     received_us
         When the store received it, in microseconds since 1970; orders a user's events.
     list_id
@@ -85,10 +85,7 @@ class Event:
     signal: str
     entity: str
     entity_id: str
-    timestamp_ms: Annotated[
-        Annotated[int, PlainSerializer(lambda ms: to_time(1000 * ms), return_type=datetime)] | None,
-        Field(serialization_alias="timestamp", description="When it happened, as the caller said."),
-    ] = None
+    timestamp: Annotated[datetime | None, Field(description="When it happened, as the caller said.")] = None
     received_us: Annotated[Time, Field(serialization_alias="received_at")] = 0
     list_id: str | None = None
     position: int | None = None
@@ -103,7 +100,7 @@ class Event:
     @property
     def time_us(self) -> int:
         """The caller's time if given, else the time of receipt, in microseconds since 1970."""
-        return self.received_us if self.timestamp_ms is None else 1000 * self.timestamp_ms
+        return to_us(self.timestamp) if self.timestamp else self.received_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +233,12 @@ class StoredUser:
         seen = []
         for event in self.events:
             if event.is_impression:
-                source, recorded = (event.propensity, event.policy), listed.get((event.list_id, event.entity_id))
+                how = event.position, event.list_id, event.propensity, event.policy
+                impression = Impression(event.entity_id, *how)
+                recorded = listed.get((event.list_id, event.entity_id))
                 if recorded and event.propensity is None and event.policy in (None, recorded.policy):
-                    source = (recorded.propensity, recorded.policy)
-                seen.append((event, Impression(event.entity_id, event.position, event.list_id, *source)))
+                    impression = replace(recorded, position=event.position)
+                seen.append((event, impression))
         return seen
 
     def to_signals(self, user_id: str | None = None) -> Signals:
@@ -323,15 +322,8 @@ class Entry(NamedTuple):
 
 EXPIRING = ("use", "shown", "list", "profile")
 """Kinds of entries that expire by their own time."""
-FIELDS = {
-    "use": "events",
-    "shown": "events",
-    "list": "lists",
-    "profile": "profile",
-    "assignment": "assignments",
-    "user": "first_us",
-}
-"""Field of `StoredUser` for each kind of entry."""
+FIELDS = {"use": "events", "shown": "events", "list": "lists", "profile": "profile", "assignment": "assignments"}
+"""Field of `StoredUser` for each kind of record; entries of a field share a namespace of ids."""
 
 
 StoredEntry = tuple[str, int, str]
@@ -453,23 +445,16 @@ class Store:
 
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
     """Convert a record to an entry; a profile replaces its predecessor, an assignment never does."""
-    body = _dump(record)
+    kind, key, known_since_us, told = "profile", "", 2**53, None
     match record:
-        case Profile():
-            return Entry(owner, "profile", "profile", body, 2**53)
         case Assignment():
-            return Entry(owner, "assignment", f"assignment {record.experiment}", body, 0)
+            kind, key, known_since_us = "assignment", record.experiment, 0
         case ShownList():
-            return Entry(owner, "list", _list_key(record.list_id), body, oldest_us)
-        case Event() if record.is_impression:
-            tells = record.list_id and _list_key(record.list_id)
-            return Entry(owner, "shown", f"event {record.event_id}", body, oldest_us, tells)
+            kind, key, known_since_us = "list", record.list_id, oldest_us
         case Event():
-            return Entry(owner, "use", f"event {record.event_id}", body, oldest_us)
-
-
-def _list_key(list_id: str) -> str:
-    return f"list {list_id}"
+            kind, key, known_since_us = "shown" if record.is_impression else "use", record.event_id, oldest_us
+            told = f"lists {record.list_id}" if record.is_impression and record.list_id else None
+    return Entry(owner, kind, f"{FIELDS[kind]} {key}", _dump(record), known_since_us, told)
 
 
 def _dump(record: Record) -> str:
@@ -479,21 +464,25 @@ def _dump(record: Record) -> str:
     return pydantic_core.to_json(body).decode()
 
 
-_READER = TypeAdapter(StoredUser)
+_READ = {
+    "events": TypeAdapter(Event).validate_json,
+    "lists": TypeAdapter(ShownList).validate_json,
+    "profile": TypeAdapter(Profile).validate_json,
+    "assignments": TypeAdapter(Assignment).validate_json,
+}
 
 
 def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
     """Build a user from log entries, without expired ones."""
-    texts: defaultdict[str, list[str]] = defaultdict(list)
-    is_alive = False
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    is_alive, first_us = False, None
     for kind, us, body in entries:
         is_alive |= us >= oldest_us
-        if us >= oldest_us or kind not in EXPIRING:
-            texts[FIELDS.get(kind, kind)].append(body if kind == "user" else f'{{"us":{us},{body[1:]}')
-    if not is_alive or "first_us" not in texts:
+        if kind == "user":
+            first_us = int(body)
+        elif us >= oldest_us or kind not in EXPIRING:
+            found[FIELDS[kind]].append(_READ[FIELDS[kind]](f'{{"us":{us},{body[1:]}'))
+    if not is_alive or first_us is None:
         return StoredUser()
-    values = []
-    for name, parts in texts.items():
-        text = ",".join(parts)
-        values.append(f'"{name}":{text}' if name in ("profile", "first_us") else f'"{name}":[{text}]')
-    return _READER.validate_json(f"{{{','.join(values)}}}")
+    (profile,) = found.pop("profile", [None])
+    return StoredUser(profile, first_us=first_us, **{name: tuple(records) for name, records in found.items()})

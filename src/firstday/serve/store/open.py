@@ -1,36 +1,18 @@
-"""Open the log that a URL names."""
+"""Open the configured log."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 from firstday.errors import ConfigError
-from firstday.serve.store.base import Log, Rules
+from firstday.serve.settings import ServeSettings
+from firstday.serve.store.base import DAY_US, Log, Rules
 from firstday.serve.store.sqlite import SqliteLog
 
 
-def open_log(
-    url: str,
-    rules: Rules,
-    *,
-    synchronous: Literal["full", "normal"] = "full",
-    prefix: str = "firstday",
-    timeout_s: float = 10.0,
-    retry_s: float = 0.0,
-    is_copy: bool = False,
-) -> Log:
-    """Open the log that a URL names.
-
-    Parameters
-    ----------
-    url, rules
-        ``sqlite:///PATH``, ``redis://HOST`` or ``rediss://HOST``; caps and retention.
-    synchronous, is_copy
-        See `SqliteLog`.
-    prefix, timeout_s, retry_s
-        See `firstday.serve.store.redis.RedisLog`.
+def open_log(settings: ServeSettings, *, is_copy: bool = False) -> Log:
+    """Open the configured log; with `is_copy`, a SQLite file only for a scan.
 
     Raises
     ------
@@ -39,11 +21,18 @@ def open_log(
     MissingExtraError
         Redis is configured but its client is not installed.
     """
-    scheme, _, rest = url.partition("://")
-    if scheme in ("redis", "rediss") and urlsplit(url).hostname:
+    rules = Rules(
+        settings.max_events_per_user,
+        round(settings.retention_days * DAY_US),
+        settings.max_lists_per_user,
+        settings.max_shown_per_user,
+    )
+    scheme, _, rest = settings.store_url.partition("://")
+    if scheme in ("redis", "rediss") and urlsplit(settings.store_url).hostname:
         from firstday.serve.store.redis import RedisLog
 
-        return RedisLog(url, rules, prefix, timeout_s, retry_s)
+        timeouts_s = settings.store_timeout_s, settings.store_retry_s
+        return RedisLog(settings.store_url, rules, settings.redis_prefix, *timeouts_s)
     if scheme == "sqlite" and len(rest) > 1 and rest[0] == "/":
-        return SqliteLog(Path(rest[1:]), rules, synchronous, is_copy=is_copy)
+        return SqliteLog(Path(rest[1:]), rules, settings.sqlite_synchronous, is_copy=is_copy)
     raise ConfigError("store: the URL is not supported; give sqlite:///PATH, redis://HOST or rediss://HOST.")

@@ -110,11 +110,13 @@ class SqliteLog:
         self._path, self._synchronous, self._is_copy = path, synchronous, is_copy
         try:
             if not is_copy:
-                self._prepare()
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._reader = self._connect()
-            if is_copy:
-                self._reader.execute("BEGIN")
-                self._reader.execute(FACT, ("latest",)).fetchone()  # the first read fixes the snapshot
+            (version,) = self._reader.execute("PRAGMA user_version").fetchone()
+            if version not in (0, VERSION):
+                raise ValueError(f"it is of version {version}, not {VERSION}")
+            self._prepare(self._reader)
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
@@ -128,38 +130,26 @@ class SqliteLog:
         self._next_commit: asyncio.Task[list[Any]]
         self._committing, self._copying = asyncio.Lock(), asyncio.Lock()
 
-    def _prepare(self) -> None:
-        """Create the file and its schema; resume the clock."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        with closing(self._connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in SCHEMA:
-                connection.execute(statement)
-            for (latest_us,) in connection.execute(FACT, ("latest",)):
-                self._latest_us = latest_us
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Create the schema and resume the clock; in a copy, fix the snapshot."""
+        connection.execute("BEGIN" if self._is_copy else "BEGIN IMMEDIATE")
+        for statement in () if self._is_copy else SCHEMA:
+            connection.execute(statement)
+        for (latest_us,) in connection.execute(FACT, ("latest",)):
+            self._latest_us = latest_us
+        if not self._is_copy:
             connection.execute(NOTE, ("latest", self._latest_us))
             connection.execute(NOTE, ("retention", self.rules.retention_us))
             connection.execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
         way = "?mode=ro" if self._is_copy else "?vfs=unix-excl" if os.name == "posix" else ""
+        uri = self._path.absolute().as_uri() + way
         connection = sqlite3.connect(
-            self._path.absolute().as_uri() + way,
-            uri=True,
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,
-            check_same_thread=False,
+            uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise ValueError(f"it is of version {version}, not {VERSION}")
-            if not self._is_copy:
-                connection.executescript(OPEN.format(self._synchronous))
-        except (sqlite3.Error, ValueError):
-            connection.close()
-            raise
+        if not self._is_copy:
+            connection.executescript(OPEN.format(self._synchronous))
         return connection
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
