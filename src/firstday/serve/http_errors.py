@@ -34,7 +34,6 @@ class FieldError(BaseModel):
     field: str
     """Name of the field or parameter, such as events[3].user_id."""
     message: str
-    """Error message."""
 
 
 class ErrorBody(BaseModel):
@@ -45,7 +44,6 @@ class ErrorBody(BaseModel):
     )
 
     status: int
-    """HTTP status."""
     code: str
     """Machine-readable code, such as invalid, not_found, store_unavailable."""
     message: str

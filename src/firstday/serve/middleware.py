@@ -197,13 +197,8 @@ class Gate:
             )
         if "content-length" not in headers and "transfer-encoding" not in headers:
             return receive
-        if self._keys.any and not rights:
-
-            async def refuse() -> Message:
-                # FastAPI reads the body before its dependencies check keys: refuse to read it without a valid key.
-                raise unauthorized("a write or read key", headers)
-
-            return refuse
+        if self._keys.any and not rights:  # FastAPI would read the body before its dependencies check keys
+            raise unauthorized("a write or read key", headers)
         is_stream = scope["path"] == EVENTS_PATH and _content_type(headers) in STREAM_TYPES
         scope["firstday.is_stream"] = is_stream
         return _limit_body(receive, headers, self._settings, is_stream=is_stream)

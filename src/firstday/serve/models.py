@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
@@ -64,22 +66,17 @@ class ServedModel:
         return make_segment_map(self.trained)
 
     @cached_property
-    def _searched(self) -> list[tuple[str, int]]:
-        """Folded titles and item indexes, most popular first."""
-        title_of = self.trained.catalogue.title_of
-        return [(_fold(title_of(item)), item) for item in self.trained.popular_items.tolist()]
+    def _titles(self) -> pl.Series:
+        """Titles in lower case, most popular first."""
+        titles = [self.trained.catalogue.title_of(item) for item in self.trained.popular_items.tolist()]
+        return pl.Series(titles, dtype=pl.String).str.to_lowercase().str.replace_all("\n", " ", literal=True)
 
-    def find_items(self, text: str) -> Iterator[int]:
-        """Yield the index of the item with this id, then of those whose title contains it, most popular first."""
+    def find_items(self, text: str) -> list[int]:
+        """Return the index of the item with this id, then of those whose title contains it, most popular first."""
         exact = self.trained.catalogue.items.index_of(text)
-        if exact >= 0:
-            yield exact
-        folded = _fold(text)
-        yield from (item for title, item in self._searched if folded in title and item != exact)
-
-
-def _fold(text: str) -> str:
-    return text.replace("\n", " ").casefold()
+        has_text = self._titles.str.contains(text.lower().replace("\n", " "), literal=True)
+        found = self.trained.popular_items[has_text.to_numpy()].tolist()
+        return list(dict.fromkeys([exact, *found] if exact >= 0 else found))
 
 
 def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> ServedModel:
@@ -132,7 +129,7 @@ def _warm(served: ServedModel) -> None:
     users = [Signals(age=30, interactions=liked), Signals()]
     for strategy in strategies_of(served.trained):
         served.recommender.answer_users(users, 50, strategy)
-    next(served.find_items(""), None)
+    served.find_items("")
 
 
 class ModelHolder:

@@ -170,7 +170,6 @@ class SignalsBody(_Request):
     )
 
     age: Age | None = None
-    """Age in years."""
     profile: dict[Name, ColumnValue] = Field(
         default={},
         max_length=MAX_COLUMNS,
@@ -298,7 +297,6 @@ class SegmentParameters(_Parameters):
     """Options of a segment."""
 
     items: AtMost = 50
-    """Number of top items."""
 
 
 class SegmentsParameters(_Parameters):
@@ -307,7 +305,6 @@ class SegmentsParameters(_Parameters):
     offset: int = Field(default=0, ge=0, le=1_000_000)
     """Number of segments to skip."""
     limit: AtMost = 20
-    """Number of segments to return."""
     items: AtMost = 5
     """Number of top items per segment."""
 
@@ -318,7 +315,6 @@ class ItemsParameters(_Parameters):
     query: str = Field(default="", max_length=ID_LENGTH, examples=["toy"])
     """Part of a title (case-insensitive), or an id."""
     limit: AtMost = 20
-    """Number of items to return."""
 
 
 class OnboardingParameters(_Parameters):
@@ -437,7 +433,6 @@ class ItemReason(_Answer):
 
     item_id: ItemId
     why: str
-    """Explanation in one sentence."""
     share_of_segment: float | None
     """Share of the predicted segment's users who use it."""
     share_of_everyone: float
@@ -553,7 +548,6 @@ class LineError(_Answer):
     field: str
     """Invalid field; empty for the line as a whole."""
     message: str
-    """Error message."""
 
 
 class StreamAnswer(_KeptEvents):
@@ -707,19 +701,6 @@ class ReloadAnswer(_Answer):
     before: str
     """Version in use before."""
     changed: bool
-
-
-class BackupAnswer(_Answer):
-    """Result of a backup."""
-
-    bytes: int
-    """Size of the backup."""
-
-
-class HealthAnswer(_Answer):
-    """Liveness of the process."""
-
-    status: Literal["ok"] = "ok"
 
 
 class ReadyAnswer(_Answer):

@@ -73,7 +73,7 @@ def _fill_map(components: np.ndarray, radii: np.ndarray) -> np.ndarray:
         return np.zeros((n, 2))
     ranks = components.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
     reach = np.abs(components).max(axis=0)
-    by_value = components / np.where(reach > 0, reach, 1.0)
+    by_value = components / np.maximum(reach, 1e-12)
     limits = np.array([HALF_WIDTH, HALF_HEIGHT]) - radii.max()
     filled: np.ndarray = (by_value + 2 * (2 * ranks / (n - 1) - 1)) / 3 * limits
     return filled

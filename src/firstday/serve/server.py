@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -57,11 +56,7 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
         The model, the store or the address is unusable.
     """
     listening = _listen(settings.host, settings.port)
-    try:
-        service = Service(model, settings)
-    except BaseException:
-        listening.close()
-        raise
+    service = Service(model, settings)
     # Requests need not wait 5 ms for the GIL while a thread loads a model.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # Objects created so far live as long as the process: exempt them from garbage collection.
@@ -84,7 +79,7 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
     facts = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
         "model": service.holder.current.version,
-        "store": _without_secrets(settings.store_url),
+        "store": settings.store_url.partition(":")[0],
         **({"experiment": settings.experiment} if settings.experiment else {}),
         "keys": "set" if settings.has_keys else "none: whoever reaches this address may do everything",
         "pid": os.getpid(),
@@ -103,12 +98,6 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
         raise ConfigError(f"{host}:{port}: {reason}; give another with --port or --host.") from None
     return listening
-
-
-def _without_secrets(url: str) -> str:
-    """Return a store URL without credentials."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url
 
 
 class DrainingServer(uvicorn.Server):

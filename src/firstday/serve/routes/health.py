@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from firstday.serve.http_errors import ApiError
-from firstday.serve.schemas import HealthAnswer, ReadyAnswer
+from firstday.serve.schemas import ReadyAnswer
 from firstday.serve.service import ServiceDep
 from firstday.serve.store.base import StoreError
 
@@ -27,9 +27,9 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 
 
 @watching.get("/healthz", summary="Check liveness")
-async def is_alive() -> HealthAnswer:
+async def is_alive() -> dict[str, str]:
     """Return 200 while the process is alive. Needs no key."""
-    return HealthAnswer()
+    return {"status": "ok"}
 
 
 @watching.get("/readyz", summary="Check readiness")

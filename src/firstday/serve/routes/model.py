@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -59,7 +58,7 @@ async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Qu
     """Return the item with this id, then items whose titles contain the text, most used first."""
     items = [
         {**served.name_item(item), "share_of_everyone": served.trained.popularity[item]}
-        for item in islice(served.find_items(parameters.query), parameters.limit)
+        for item in served.find_items(parameters.query)[: parameters.limit]
     ]
     return {"model": served.version, "items": items}
 

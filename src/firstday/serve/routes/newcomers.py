@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Annotated, Any
 
 import numpy as np
+import polars as pl
 from fastapi import APIRouter, Query
 
 from firstday.recommend.query import Query as ModelQuery
@@ -39,13 +39,9 @@ async def read_profile(served: ModelDep) -> dict[str, Any]:
 
 def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict[str, Any]:
     """Return the most frequent values of a profile column among warm users, sorted by value."""
-    codes = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)].tolist()
-    values = [{"value": names[code], "users": sizes[code]} for code in codes[:MAX_VALUES]]
-    return {
-        "column": name,
-        "values": sorted(values, key=itemgetter("value")),
-        "values_left_out": max(0, len(codes) - MAX_VALUES),
-    }
+    values = pl.DataFrame({"value": names, "users": sizes}).filter(pl.col("users") > 0)
+    listed = values.top_k(MAX_VALUES, by="users").sort("value")
+    return {"column": name, "values": listed.to_dicts(), "values_left_out": values.height - listed.height}
 
 
 @router.get("/map", response_model=MapAnswer, summary="Map segments in two dimensions")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from firstday.serve.schemas import (
     MOST_IGNORED,
     EventsAnswer,
     EventsBody,
+    LineError,
     PutAnswer,
     SignalsBody,
     StreamAnswer,
@@ -77,8 +79,7 @@ async def add_events(service: ServiceDep, body: EventsBody) -> Response:
     individually, with their numbers, and all others are stored, a thousand at a time.
     """
     events = [event.to_event() for event in body.events]
-    accepted, unknown = await _keep(service, events)
-    counts = {"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": len(unknown)}
+    counts, unknown = await _keep(service, events)
     return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MOST_IGNORED]))})
 
 
@@ -96,29 +97,28 @@ streaming = APIRouter(prefix="/v1", route_class=_StreamRoute)
 @streaming.post("/events", include_in_schema=False)
 async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
     """Store events as they arrive; if the stream breaks off, the error says how many lines are stored."""
-    counts, n_lines = StreamAnswer(accepted=0, duplicates=0, not_understood=0, refused=0, errors=[]), 0
+    totals: Counter[str] = Counter()
+    errors: list[LineError] = []
+    n_lines = 0
     try:
         async for n_read, events, faults in read_stream(request.stream()):
-            accepted, unknown = await _keep(service, events)
-            counts.accepted += accepted
-            counts.duplicates += len(events) - accepted
-            counts.not_understood += len(unknown)
-            counts.refused += len({fault.line for fault in faults})
-            counts.errors += faults[: MAX_ERRORS - len(counts.errors)]
+            counts, _ = await _keep(service, events)
+            totals.update(counts, refused=len({fault.line for fault in faults}))
+            errors += faults[: MAX_ERRORS - len(errors)]
             n_lines = n_read
     except (ApiError, StoreError, ClientDisconnect) as error:
         failure = as_api_error(error)
         failure.detail += f" The events of its first {n_lines:,} lines are kept; sent again they count once."
         raise failure from None
-    if not counts.accepted + counts.duplicates:
-        wrong = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in counts.errors]
+    if not totals["accepted"] + totals["duplicates"]:
+        wrong = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
         first = ": ".join([*wrong, ("body", "It is empty")][0])
         raise ApiError(422, "invalid", f"No line of the stream is an event, first {first}.", wrong)
-    return counts
+    return StreamAnswer(**totals, errors=errors)
 
 
-async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
-    """Store events; return how many are new, and a sentence for each with an unknown signal, entity or id."""
+async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[dict[str, int], list[str]]:
+    """Store and count events; return the counts, and a sentence for each with an unknown signal, entity or id."""
     accepted = await service.store.append(events) if events else 0
     find_unknown = service.holder.current.trained.catalogue.find_unknown
     told = (
@@ -129,7 +129,8 @@ async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[
     service.metrics.events.labels("accepted").inc(accepted)
     service.metrics.events.labels("duplicate").inc(len(events) - accepted)
     service.metrics.events_not_understood.inc(len(unknown))
-    return accepted, unknown
+    counts = {"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": len(unknown)}
+    return counts, unknown
 
 
 @reading.get("/users/{user_id}", response_model=UserAnswer, summary="Read everything known about a user")

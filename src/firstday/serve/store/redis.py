@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import glob
 import json
-import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -182,10 +182,9 @@ class RedisLog:
     async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:  # noqa: ARG002
         """Yield all users: Redis has no index by time."""
         begin = f"{self._prefix}:log:"
-        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", begin) + "*"
 
         async def call() -> set[str]:
-            keys = self._redis.scan_iter(match=pattern, count=SCANNED_AT_ONCE)
+            keys = self._redis.scan_iter(match=glob.escape(begin) + "*", count=SCANNED_AT_ONCE)
             return {str(key).removeprefix(begin) async for key in keys}
 
         owners = sorted(await self._call(call) - {SERVICE})
