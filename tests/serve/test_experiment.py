@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from redis_process import RedisProcess
 
 from firstday.artifact.folder import save_model
 from firstday.errors import ConfigError
@@ -18,7 +17,7 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.variants import Experiment
 from firstday.serve.batching import ListRequest
 from firstday.serve.store.base import StoreError
-from tests.serve.conftest import StartApp, StartServer, assert_error, open_client
+from tests.serve.conftest import StartApp, assert_error
 from tests.serve.in_process import RunningApp
 from tests.serve.test_access import READ, WRITE
 from tests.serve.test_running import refuse_to_serve
@@ -190,30 +189,6 @@ def test_while_the_store_fails_nobody_takes_part_and_lists_go_on(start_app: Star
     assert variants_of(app, USERS[:3]) == [None] * 3
     app.service.store.assign = plain  # type: ignore[method-assign]
     assert variants_of(app, USERS[:3]) == by_hash(USERS[:3])
-
-
-def test_an_experiment_starts_as_soon_as_redis_is_there(start_app: StartApp, tmp_path: Path) -> None:
-    if not RedisProcess.is_installed():
-        pytest.skip("redis-server is not installed")
-    redis = RedisProcess(tmp_path / "redis")
-    redis.stop()
-    app = start_app(experiment=TEXT, store=redis.url, store_retry_s=0)
-    assert variants_of(app, ["u1"]) == [None]
-    redis.start()
-    assert variants_of(app, ["u1"]) == by_hash(["u1"])
-    redis.stop()
-
-
-def test_a_killed_process_keeps_assignments(start_server: StartServer) -> None:
-    server = start_server(experiment=TEXT)
-    with open_client(server) as http:
-        variants = [ask(http, user)["variant"] for user in USERS]
-        before = [http.get(f"/v1/users/{user}").json()["assignments"] for user in USERS]
-    server.kill()
-    server.start()
-    with open_client(server) as http:
-        assert [ask(http, user)["variant"] for user in USERS] == variants == by_hash()
-        assert [http.get(f"/v1/users/{user}").json()["assignments"] for user in USERS] == before
 
 
 @pytest.mark.parametrize(

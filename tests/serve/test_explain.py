@@ -150,10 +150,15 @@ def test_each_item_has_its_reason(http: httpx.Client, opened: Recommender) -> No
 
 @pytest.mark.parametrize("strategy", strategy_names())
 def test_every_strategy_can_be_explained_with_and_without_signals(http: httpx.Client, strategy: str) -> None:
-    for signals in ({}, {"age": 30}, {"profile": {"country": "FR"}, "interactions": body(DONE)}):
+    described = {"age": 30, "profile": {"country": "FR"}, "interactions": body(DONE)}
+    described["friends"] = [f"u{ix:03}" for ix in range(8)]
+    for signals in ({}, {"age": 30}, described):
         answer = ask(http, signals, strategy=strategy)
         explanation = answer["explanation"]
-        assert len(explanation["items"]) == len(answer["items"])
+        assert len({item["item_id"] for item in answer["items"]}) == len(explanation["items"]) == 20
+        assert answer["strategy"] == strategy
+        if signals is described:
+            assert answer["route"] == ("blend" if strategy == "auto" else strategy)  # nothing was selected
         assert all(reason["why"].endswith(".") for reason in explanation["items"])
         assert explanation["route"].endswith(".")
         fell_back = answer["route"] != strategy

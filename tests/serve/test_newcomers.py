@@ -154,14 +154,3 @@ def test_the_map_shows_the_directions_in_which_segments_differ_most(trained: Tra
     assert drawn.kept > 0.95
     for axis, column in ((0, 4), (1, 7)):
         assert abs(np.corrcoef(drawn.places[:, axis], centroids[:, column])[0, 1]) > 0.95
-
-
-def test_many_segments_are_laid_out_in_time(trained: TrainedModel) -> None:
-    import time
-
-    rng = np.random.default_rng(1)
-    centroids, sizes = rng.normal(size=(1000, 128)), rng.integers(1, 2000, size=1000)
-    began = time.process_time()
-    drawn = lay_out(trained, centroids, sizes)
-    assert time.process_time() - began < 10
-    assert len(drawn.places) == 1000

@@ -7,12 +7,10 @@ import json
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -144,27 +142,6 @@ def test_a_second_signal_does_not_wait(start_server: StartServer) -> None:
     assert server.process.wait(timeout=10) == 0
     assert [line["event"] for line in server.log()] == ["ready", "stopped"]
     assert "Traceback" not in server.log_path.read_text()
-
-
-def test_no_request_fails_while_it_drains_behind_a_proxy(start_server: StartServer) -> None:
-    """Clients that heed /readyz see no failure at all."""
-    server = start_server(drain_delay_s=0.5)
-    failures: list[Any] = []
-
-    def ask() -> None:
-        with open_client(server) as http:
-            while http.get("/readyz").status_code == 200:
-                if http.get("/v1/users/u/recommendations").status_code != 200:
-                    failures.append("status")
-
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.3)
-    assert server.stop() == 0
-    for thread in threads:
-        thread.join()
-    assert not failures
 
 
 def test_a_reload_takes_what_the_folder_holds(start_app: StartApp, recommender: Recommender, tmp_path: Path) -> None:
