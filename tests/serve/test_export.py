@@ -310,7 +310,7 @@ def test_what_has_expired_is_in_no_table(place: Place) -> None:
     place.reopen()  # another setting, noted by the service, at the latest when it writes
     place.append("u", use(3))
     shutil.rmtree(place.out)
-    assert place.export().interactions == 3
+    assert place.export().interactions == 10
 
 
 def test_a_told_list_is_not_shown_again_where_what_was_told_is_forgotten(place: Place) -> None:
