@@ -108,7 +108,7 @@ def test_a_list_by_all_answers(http: httpx.Client, opened: Recommender, by_taste
     yes, no = (tuple(model.catalogue.items.index_of(item) for item in told) for told in (liked, passed))
     expected = recommend_by_answers(model, Questionnaire.of(model), Answers(yes, no), K)
     assert answer["route"] == expected.route == "answers"
-    listed = [(item["item_id"], item["title"], pytest.approx(item["score"])) for item in answer["items"]]
+    listed: list[Any] = [(item["item_id"], item["title"], pytest.approx(item["score"])) for item in answer["items"]]
     assert listed == [(item.item_id, item.title, item.score) for item in expected.items]
     assert len(answer["items"]) == K == answer["n_ranked"]
     assert answer["score_scale"] == expected.score_scale == "share of people who would answer alike"

@@ -116,17 +116,15 @@ def _reasons(asked: ListRequest, query: Query) -> list[dict[str, Any]]:
     if segment is not None:
         used, sizes = model.segments.items.counts, model.segments.items.sizes
         shares = (used.take(np.array([segment])).at(np.array([items]))[0] / max(1, sizes[segment])).tolist()
-    reasons = []
+    reasons, say = [], find_strategy(listed.route).reason
     likes = nearest_liked(asked.model, query, items)
     for rank, (item, of_all, share, like) in enumerate(
         zip(listed, model.popularity[items].tolist(), shares, likes, strict=True)
     ):
-        why = None
+        begin, why = "Fills the list up", None
         if rank < listed.n_ranked:
             name = str(like["title"] or like["item_id"]) if like else None
-            say = find_strategy(listed.route).reason
-            why = say and say(Reason(item.score, segment, share, of_all, name))
-        begin = f"Ranked by {listed.route}" if rank < listed.n_ranked else "Fills the list up"
+            begin, why = f"Ranked by {listed.route}", say and say(Reason(item.score, segment, share, of_all, name))
         reasons.append(
             {
                 "item_id": item.item_id,

@@ -8,12 +8,10 @@ import logging
 import random
 import re
 import time
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 from fastapi import Depends, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
-from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import Headers
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,7 +20,6 @@ from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error
 from firstday.serve.settings import ServeSettings, is_loopback
 from firstday.serve.telemetry import Metrics
 
-T = TypeVar("T")
 Right = Literal["read", "write", "admin"]
 
 EVENTS_PATH = "/v1/events"
@@ -91,15 +88,6 @@ def need(keys: Keys, right: Right) -> list[Any]:
         keys.check(request, right)
 
     return [Depends(HTTPBearer(scheme_name=right, description=f"A {right} key.", auto_error=False)), Depends(check)]
-
-
-def validated(adapter: TypeAdapter[T], value: object, *place: str) -> T:
-    """Validate a part of a request; the location of an error begins with `place`, as in FastAPI."""
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        raise RequestValidationError([{**fault, "loc": (*place, *fault["loc"])} for fault in faults]) from None
 
 
 def _content_type(headers: Headers) -> str:

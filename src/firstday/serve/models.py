@@ -147,8 +147,8 @@ class ModelHolder:
         self.current = served
         self._metrics.serves(served.version, served.loaded_at.timestamp())
 
-    async def reload(self) -> bool:
-        """Load the folder in a thread and swap the model in; return whether its version changed.
+    async def reload(self) -> None:
+        """Load the folder in a thread and swap the model in if its version differs.
 
         Raises
         ------
@@ -168,7 +168,6 @@ class ModelHolder:
             if changed:
                 self._swap(loaded)
                 _log.info("model swapped", extra={"fields": {"from": old, "to": loaded.version}})
-            return changed
 
     async def follow(self) -> None:
         """Reload if the folder's version differs from the current one."""

@@ -76,15 +76,19 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
     host, port = listening.getsockname()[:2]
-    facts = {
+    facts: dict[str, Any] = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
         "model": service.holder.current.version,
         "store": settings.store_url.partition(":")[0],
-        **({"experiment": settings.experiment} if settings.experiment else {}),
         "keys": "set" if settings.has_keys else "none: whoever reaches this address may do everything",
         "pid": os.getpid(),
     }
-    DrainingServer(config, service, facts, on_ready).run([listening])
+
+    def announce() -> None:
+        _log.info("ready", extra={"fields": facts})
+        on_ready(facts["url"])
+
+    DrainingServer(config, service, announce).run([listening])
     _log.info("stopped", extra={"fields": {"pid": os.getpid()}})
 
 
@@ -103,11 +107,9 @@ def _listen(host: str, port: int) -> socket.socket:
 class DrainingServer(uvicorn.Server):
     """A server that, when told to stop, reports itself unready, then finishes pending requests."""
 
-    def __init__(
-        self, config: uvicorn.Config, service: Service, facts: dict[str, Any], on_ready: Callable[[str], object]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self.service, self._facts, self._on_ready = service, facts, on_ready
+        self.service, self._announce = service, announce
         self._stop_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -115,8 +117,7 @@ class DrainingServer(uvicorn.Server):
         await super().startup(sockets)
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload)
-        _log.info("ready", extra={"fields": self._facts})
-        self._on_ready(self._facts["url"])
+        self._announce()
 
     def _begin_reload(self) -> None:
         self._reload = asyncio.create_task(self.service.holder.reload())

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import TypeAdapter
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.routing import Route
 
 from firstday.serve.batching import ListRequest
 from firstday.serve.explain import explain as explain_list
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import need_json, validated
+from firstday.serve.middleware import need_json
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import ListAnswer, ListParameters, RecommendBody, UserIdText, json_response
 from firstday.serve.service import Service, ServiceDep, service_of
@@ -43,11 +44,12 @@ async def recommend_to_user(
         if is_foreign:
             raise ApiError(403, "forbidden", "A page of another site may not record lists; ask from a server of yours.")
     enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
-    values = parameters.model_dump(exclude={"explain"})
+    values = parameters.model_dump(exclude={"explain", "user_id"})
     return await _answer(service, ListRequest(user_id, **values, enrol=enrol), explain=parameters.explain)
 
 
-_USER_ID, _PARAMETERS = TypeAdapter(UserIdText), TypeAdapter(ListParameters)
+class _QuickParameters(ListParameters):
+    user_id: UserIdText
 
 
 async def _recommend_quickly(request: Request) -> Response:
@@ -55,9 +57,12 @@ async def _recommend_quickly(request: Request) -> Response:
     request.scope["route"] = quick_route
     service = await service_of(request)
     service.keys.check(request, "read")
-    user_id = validated(_USER_ID, request.path_params["user_id"], "path", "user_id")
-    parameters = validated(_PARAMETERS, dict(request.query_params), "query")
-    return await recommend_to_user(service, request, user_id, parameters)
+    try:
+        parameters = _QuickParameters.model_validate({**request.query_params, **request.path_params})
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in faults]) from None
+    return await recommend_to_user(service, request, parameters.user_id, parameters)
 
 
 quick_route = Route(f"/v1{PATH}", _recommend_quickly)

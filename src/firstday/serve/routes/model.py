@@ -95,7 +95,8 @@ async def reload_model(service: ServiceDep) -> ReloadAnswer:
     """
     before = service.holder.current.version
     try:
-        changed = await service.holder.reload()
+        await service.holder.reload()
     except FirstdayError as error:
         raise ApiError(409, "model_refused", str(error)) from error
-    return ReloadAnswer(model=service.holder.current.version, before=before, changed=changed)
+    now = service.holder.current.version
+    return ReloadAnswer(model=now, before=before, changed=now != before)

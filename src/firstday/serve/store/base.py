@@ -54,9 +54,8 @@ Time = Annotated[int, PlainSerializer(to_time), Field(validation_alias="us")]
 """Time of the log entry, in microseconds since 1970; not part of its body."""
 
 
-def _answered_as(description: str) -> ConfigDict:
-    """Configure the schema of a record in responses: all fields are required."""
-    return ConfigDict(json_schema_serialization_defaults_required=True, json_schema_extra={"description": description})
+ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
+"""Configuration of records that are part of responses: all fields are required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +78,13 @@ class Event:
         See `Impression`; None if not reported.
     """
 
-    __pydantic_config__ = _answered_as("An event as it is kept.")
+    __pydantic_config__ = ANSWERED
 
     event_id: str
     signal: str
     entity: str
     entity_id: str
-    timestamp: Annotated[datetime | None, Field(description="When it happened, as the caller said.")] = None
+    timestamp: datetime | None = None
     received_us: Annotated[Time, Field(serialization_alias="received_at")] = 0
     list_id: str | None = None
     position: int | None = None
@@ -144,7 +143,7 @@ class ShownList:
 class Assignment:
     """The permanent experiment variant of a user; `assigned_us` is when the store received it."""
 
-    __pydantic_config__ = _answered_as("A variant that a user has for good.")
+    __pydantic_config__ = ANSWERED
 
     experiment: str
     variant: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -66,8 +65,6 @@ PURGE = (
 CHANGED = f"""SELECT DISTINCT owner FROM log
 WHERE us > ? AND kind IN {(*EXPIRING, "assignment")} AND owner != '' ORDER BY owner"""  # noqa: S608
 
-_log = logging.getLogger("firstday.serve")
-
 
 class SqliteLog:
     """A log in WAL mode: readers never wait for the writer.
@@ -123,8 +120,7 @@ class SqliteLog:
                     f"store: {path} is in use by another process; stop it, use Redis for several workers, or export "
                     "the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
                 ) from None
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"store: {path} cannot be opened ({reason}); give another file.") from None
+            raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
         self._writer: sqlite3.Connection | None = None
         self._waiting: list[Work] = []
         self._next_commit: asyncio.Task[list[Any]]
@@ -255,8 +251,6 @@ class SqliteLog:
             self._writer.execute(NOTE, ("latest", self._latest_us))
             self._writer.execute("COMMIT")
         except Exception as error:
-            if not isinstance(error, sqlite3.Error):
-                _log.error("a write failed", exc_info=error)
             if self._writer is not None:
                 self._writer.close()  # rolls back
                 self._writer = None
