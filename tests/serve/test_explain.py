@@ -106,11 +106,8 @@ def test_the_nearest_segments_and_their_part(http: httpx.Client, opened: Recomme
         segment = entry["segment"]
         assert entry["distance"] == pytest.approx(float(distances[segment]), rel=1e-4)
         assert entry["users"] == model.segments.items.sizes[segment]
-        for place, item in enumerate(entry["top_items"]):
-            ix = int(model.segments.top_items[segment, place])
-            assert (item["item_id"], item["title"]) == (model.catalogue.items[ix], model.catalogue.title_of(ix))
-            assert item["share"] == pytest.approx(float(model.segments.top_shares[segment, place]))
-            assert item["share_of_everyone"] == pytest.approx(float(model.popularity[ix]))
+        top = http.get(f"/v1/segments/{segment}", params={"items": len(entry["top_items"])}).json()["top_items"]
+        assert entry["top_items"] == top
     assert answer["segment"] == found[0]["segment"]
     personal = ask(http, signals, strategy="personal")["explanation"]
     assert [entry["weight"] for entry in personal["segments"]] == [0, 0, 0]

@@ -67,18 +67,6 @@ def test_what_was_used_of_what_was_shown_counts_as_learned(tiny: httpx.Client) -
     assert_learned(ask(tiny, signals), (1, 1), 1, (0.4, north / (east + north)))
 
 
-def test_what_was_known_besides_counts_before_and_after(tiny: httpx.Client) -> None:
-    # From DE is who is in the north: 2 to 1 before. i5, passed over, is used by 1 of 8 and by 2 of 7.
-    east, north = 1 / 3 * np.sqrt(7 / 8), 2 / 3 * np.sqrt(5 / 7)
-    signals: dict[str, Any] = {"profile": {"country": "DE"}, "shown": ["i5"]}
-    assert_learned(ask(tiny, signals), (1, 0), 0, (2 / 3, north / (east + north)))
-    # Of i5 at the third place of a list it is not certain that it was seen.
-    seen = 0.9**2
-    east, north = 1 / 3 * np.sqrt(1 - seen / 8), 2 / 3 * np.sqrt(1 - seen * 2 / 7)
-    signals["shown"] = [{"item_id": "i5", "position": 3, "list_id": "a"}]
-    assert_learned(ask(tiny, signals), (1, 0), 0, (2 / 3, north / (east + north)))
-
-
 def test_nothing_is_learned_where_nothing_was_passed_over(tiny: httpx.Client) -> None:
     used = use("i1")
     nothing: list[dict[str, Any]] = [

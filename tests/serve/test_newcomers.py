@@ -38,18 +38,6 @@ def predict(trained: TrainedModel, *events: tuple[str, str]) -> np.ndarray:
     return predicted
 
 
-def test_the_profile_lists_what_warm_users_have(http: httpx.Client, trained: TrainedModel) -> None:
-    answer = http.get("/v1/profile").json()
-    years = np.flatnonzero(trained.profile_groups["age"].sizes)
-    assert answer["age"] == {"youngest": years.min(), "oldest": years.max()}
-    assert [column["column"] for column in answer["columns"]] == ["country", "gender"]
-    for column in answer["columns"]:
-        values = trained.catalogue.groups[column["column"]]
-        sizes = trained.profile_groups[column["column"]].sizes.tolist()
-        assert column["values"] == [{"value": v, "users": n} for v, n in zip(values, sizes, strict=True)]
-        assert column["values_left_out"] == 0
-
-
 def test_every_segment_has_a_place_and_is_named_by_what_sets_it_apart(
     http: httpx.Client, trained: TrainedModel
 ) -> None:
