@@ -89,7 +89,7 @@ def test_it_does_not_matter_where_a_stream_is_cut(cuts: list[int]) -> None:
         rest = rest[cut:]
     events, refused = read([*parts, rest])
     assert [event.event_id for _, event in events] == ["e0", "e1", "e2", "e3"]
-    assert refused == [LineError(line=7, field="", message="Is not JSON")]
+    assert refused == [LineError(line=7, field="", message="Invalid JSON")]
 
 
 def read(parts: Iterable[bytes]) -> tuple[list[tuple[str, Event]], list[LineError]]:
@@ -125,7 +125,7 @@ def test_the_answer_says_how_far_it_came_where_the_store_fails(start_app: StartA
         content = b"x\n" + b"".join(write_event(number) for number in range(2 * MAX_EVENTS))
         body = assert_error(post(http, content), 503, "store_unavailable")
     assert kept == [MAX_EVENTS - 1]
-    assert body["message"].endswith("The events of its first 1,000 lines are kept; sent again they count once.")
+    assert body["message"].endswith("The events of the first 1,000 lines are stored; when sent again, they count once.")
 
 
 def test_a_line_without_an_end_is_not_held() -> None:
@@ -187,7 +187,9 @@ def test_a_stream_has_a_size_and_may_not_be_silent(start_server: StartServer) ->
         kept = sum(len(event_ids(http, f"z{number}")) for number in range(50))
         assert kept % MAX_EVENTS == 0
         assert kept > 0
-        assert body["message"].endswith(f"The events of its first {kept:,} lines are kept; sent again they count once.")
+        assert body["message"].endswith(
+            f"The events of the first {kept:,} lines are stored; when sent again, they count once."
+        )
         assert_error(http.post("/v1/events", json={"events": [], "x": "y" * 2**20}), 413, "body_too_large")
     parts = urlsplit(server.url)
     head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"

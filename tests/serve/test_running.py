@@ -215,7 +215,7 @@ def test_what_expired_is_removed_and_the_store_copied_beside_the_work(
     with app.open_client() as http:
         http.post("/v1/events", json={"events": [{"event_id": "e", "user_id": "u", "entity_id": "i001"}]})
         wait_for(lambda: http.get("/v1/users/u").status_code == 404)
-        wait_for(lambda: '"event": "removed what has expired"' in log())
+        wait_for(lambda: '"event": "expired entries removed"' in log())
         wait_for(copy.is_file)
         assert 'firstday_store_backups_total{outcome="done"}' in http.get("/metrics").text
 

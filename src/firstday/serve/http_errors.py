@@ -89,17 +89,17 @@ def as_api_error(error: Exception) -> ApiError:
         code = HTTPStatus(error.status_code).name.lower()
         message = {
             404: "There is nothing at this path; see /v1/openapi.json.",
-            405: "This path does not take this method; see the Allow header.",
+            405: "This path does not support this method; see the Allow header.",
         }.get(error.status_code, f"{error.detail.rstrip('.')}.")
         return ApiError(error.status_code, code, message, headers=error.headers)
     if isinstance(error, ClientDisconnect):
-        return ApiError(400, "cut_off", "The request broke off.")
+        return ApiError(400, "cut_off", "The request was cut off.")
     if isinstance(error, StoreError):
         return ApiError(503, "store_unavailable", str(error), headers={"Retry-After": "1"})
     if isinstance(error, ConfigError | DataError):
         field, _, message = str(error).partition(": ")
         return ApiError(422, "invalid", str(error), [(field, message)])
-    return ApiError(500, INTERNAL, "Something went wrong here; the log has it under this X-Request-ID.")
+    return ApiError(500, INTERNAL, "Unexpected error; the log has the details under this X-Request-ID.")
 
 
 def _invalid(error: RequestValidationError) -> ApiError:
@@ -125,9 +125,9 @@ def name_field(place: Sequence[str | int]) -> str:
 
 
 _SENTENCES = {
-    "json_invalid": "Is not JSON",
-    "extra_forbidden": "There is no such field",
-    **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Has characters that are not allowed here"),
+    "json_invalid": "Invalid JSON",
+    "extra_forbidden": "Unknown field",
+    **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Contains characters that are not allowed"),
 }
 """Messages that replace those of pydantic that mention Python."""
 

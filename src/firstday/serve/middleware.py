@@ -66,7 +66,7 @@ class Keys:
         if self.opens(request, right):
             return
         if request.scope["firstday.rights"]:
-            raise ApiError(403, "forbidden", f"This key does not open what needs the {right} right; use another.")
+            raise ApiError(403, "forbidden", f"The key does not grant {right} access; use another key.")
         raise unauthorized(f"a {right} key", request.headers)
 
 
@@ -181,7 +181,10 @@ class Gate:
             return receive
         if self._in_work > self._settings.max_concurrent:
             raise ApiError(
-                503, "overloaded", "Too many requests are in work; try again in a second.", headers={"Retry-After": "1"}
+                503,
+                "overloaded",
+                "Too many requests are in progress; try again in a second.",
+                headers={"Retry-After": "1"},
             )
         if "content-length" not in headers and "transfer-encoding" not in headers:
             return receive

@@ -25,7 +25,7 @@ from firstday.serve.http_errors import ApiError, error_response
 from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
 
-_ANSWER = error_response(ApiError(400, "bad_request", "This is no HTTP request; see RFC 9110."))
+_ANSWER = error_response(ApiError(400, "bad_request", "This is not a valid HTTP request; see RFC 9110."))
 
 
 class Protocol(HttpToolsProtocol):
@@ -80,7 +80,7 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
         "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
         "model": service.holder.current.version,
         "store": settings.store_url.partition(":")[0],
-        "keys": "set" if settings.has_keys else "none: whoever reaches this address may do everything",
+        "keys": "set" if settings.has_keys else "none: everyone who can reach this address has full access",
         "pid": os.getpid(),
     }
 
@@ -99,7 +99,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
     except OSError as error:
-        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be bound ({error.strerror})"
         raise ConfigError(f"{host}:{port}: {reason}; give another with --port or --host.") from None
     return listening
 

@@ -46,7 +46,7 @@ class Service:
         """Remove expired entries from the store."""
         removed = await self.store.purge()
         if removed:
-            _log.info("removed what has expired", extra={"fields": {"rows": removed}})
+            _log.info("expired entries removed", extra={"fields": {"rows": removed}})
 
     async def back_up(self) -> int:
         """Copy the store to the backup file; return the size of the copy in bytes."""

@@ -36,7 +36,7 @@ async def is_ready(service: ServiceDep) -> ReadyAnswer:
     An unreachable store is reported, but does not make the service unready: lists are still served.
     """
     if service.is_draining:
-        raise ApiError(503, "draining", "The process is about to end; send requests elsewhere.")
+        raise ApiError(503, "draining", "The process is shutting down; send requests elsewhere.")
     try:
         await service.store.ping()
         reached = True

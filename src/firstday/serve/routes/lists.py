@@ -42,7 +42,9 @@ async def recommend_to_user(
     if parameters.record:
         service.keys.check(request, "write")
         if is_foreign:
-            raise ApiError(403, "forbidden", "A page of another site may not record lists; ask from a server of yours.")
+            raise ApiError(
+                403, "forbidden", "Pages of other sites may not record lists; send the request from your own server."
+            )
     enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
     values = parameters.model_dump(exclude={"explain", "user_id"})
     return await _answer(service, ListRequest(user_id, **values, enrol=enrol), explain=parameters.explain)
@@ -68,7 +70,7 @@ async def _recommend_quickly(request: Request) -> Response:
 quick_route = Route(f"/v1{PATH}", _recommend_quickly)
 quick_route.methods = {"GET"}
 """Serves the most frequent request without FastAPI's overhead, in place of the router's endpoint, which remains for the
-OpenAPI document. docs/operations.md has the gain."""
+OpenAPI document."""
 
 
 @router.post(

@@ -17,5 +17,7 @@ async def back_up_store(service: ServiceDep) -> dict[str, int]:
     `firstday export` reads the copy. If no backup file is configured, or the store is Redis, the response is 409.
     """
     if not service.settings.backup_file:
-        raise ApiError(409, "no_backup_file", "No file is set for copies; set FIRSTDAY_SERVE_BACKUP_FILE, and restart.")
+        raise ApiError(
+            409, "no_backup_file", "No backup file is configured; set FIRSTDAY_SERVE_BACKUP_FILE and restart."
+        )
     return {"bytes": await service.back_up()}

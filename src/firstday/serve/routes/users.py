@@ -108,7 +108,7 @@ async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
             n_lines = n_read
     except (ApiError, StoreError, ClientDisconnect) as error:
         failure = as_api_error(error)
-        failure.detail += f" The events of its first {n_lines:,} lines are kept; sent again they count once."
+        failure.detail += f" The events of the first {n_lines:,} lines are stored; when sent again, they count once."
         raise failure from None
     if not totals["accepted"] + totals["duplicates"]:
         wrong = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
@@ -138,7 +138,7 @@ async def read_user(service: ServiceDep, user_id: UserIdPath) -> dict[str, Any]:
     """Return profile, picks, friends, events and impressions; 404 if nothing is known about the user."""
     (user,) = await service.store.read([user_id])
     if not user.is_known:
-        raise ApiError(404, "not_found", "Nothing is known of this user.")
+        raise ApiError(404, "not_found", "Nothing is known about this user.")
     return {"user_id": user_id, **vars(user.profile or Profile()), **vars(user)}
 
 

@@ -144,7 +144,7 @@ class RedisLog:
                 f"{self._name} cannot be reached ({type(error).__name__}); try again in a second."
             ) from error
         except RedisError as error:
-            raise StoreError(f"{self._name} refused ({error}); see its log.") from error
+            raise StoreError(f"{self._name} rejected the call ({error}); see its log.") from error
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """See `Log.read`."""
@@ -201,7 +201,7 @@ class RedisLog:
 
     async def back_up(self, target: Path) -> None:
         """Refuse: Redis makes its own backups."""
-        raise StoreError(f"{self._name} is not copied to {target}; let it keep copies of its own.")
+        raise StoreError(f"{self._name} cannot be backed up to {target}; use the snapshots of Redis instead.")
 
     async def close(self) -> None:
         """Close all connections."""

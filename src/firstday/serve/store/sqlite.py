@@ -220,7 +220,9 @@ class SqliteLog:
             async with self._copying:
                 await asyncio.to_thread(work)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"store: cannot be copied to {target} ({error}); free or choose another place.") from error
+            raise StoreError(
+                f"store: cannot be copied to {target} ({error}); free space or choose another path."
+            ) from error
 
     async def close(self) -> None:
         """Finish pending writes and close the file."""
@@ -254,5 +256,5 @@ class SqliteLog:
             if self._writer is not None:
                 self._writer.close()  # rolls back
                 self._writer = None
-            raise StoreError(f"store: cannot be written now ({error}); nothing was kept, send it again.") from error
+            raise StoreError(f"store: cannot be written now ({error}); nothing was stored, send it again.") from error
         return results
