@@ -115,10 +115,13 @@ def test_those_that_changed_most_come_first(http: httpx.Client, model: Path) -> 
 
 
 def test_an_item_that_was_shown_has_three_forms() -> None:
-    body = SignalsBody.model_validate({"shown": ["i1", 7, ["i2", 3.0], {"item_id": "i3", "policy": "explore"}]})
+    body = SignalsBody.model_validate(
+        {"shown": ["i1", 7, ["i1", None], ["i2", 3.0], {"item_id": "i3", "policy": "explore"}]}
+    )
     assert body.to_profile().shown == (
         Impression("i1"),
         Impression("7"),
+        Impression("i1"),
         Impression("i2", 3),
         Impression("i3", policy="explore"),
     )

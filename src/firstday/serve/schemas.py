@@ -148,7 +148,7 @@ def _as_shown(value: Any) -> Any:
 
 Shown = Annotated[
     ShownItem,
-    BeforeValidator(_as_shown, json_schema_input_type=EntityId | tuple[EntityId, Position] | ShownItem),
+    BeforeValidator(_as_shown, json_schema_input_type=EntityId | tuple[EntityId, Position | None] | ShownItem),
 ]
 """An impression as `Impression.read` takes it."""
 PickForm = Annotated[
