@@ -207,15 +207,13 @@ def test_a_new_model_is_taken_by_looking(start_app: StartApp, recommender: Recom
         wait_for(lambda: http.get("/v1/model").json()["model"] == version)
 
 
-def test_what_expired_is_removed_and_the_store_copied_beside_the_work(
-    log: Callable[[], str], start_app: StartApp, tmp_path: Path
-) -> None:
+def test_what_expired_is_removed_and_the_store_copied_beside_the_work(start_app: StartApp, tmp_path: Path) -> None:
     copy = tmp_path / "copy.sqlite"
     app = start_app(retention_days=1e-5, purge_every_s=0.1, backup_file=str(copy), backup_every_s=0.1)
     with app.open_client() as http:
         http.post("/v1/events", json={"events": [{"event_id": "e", "user_id": "u", "entity_id": "i001"}]})
         wait_for(lambda: http.get("/v1/users/u").status_code == 404)
-        wait_for(lambda: '"event": "expired entries removed"' in log())
+        wait_for(lambda: [kind for kind, _, _ in app.run(app.service.store.log.read(["u"]))[0]] == ["user"])
         wait_for(copy.is_file)
         assert 'firstday_store_backups_total{outcome="done"}' in http.get("/metrics").text
 

@@ -79,7 +79,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with suppress(StoreError):  # already counted; retried with the next list
             await service.enrolment.start()
     works = (
-        (service.purge, settings.purge_every_s),
+        (service.store.purge, settings.purge_every_s),
         (service.back_up, settings.backup_file and settings.backup_every_s),
         (service.holder.follow, settings.model_poll_s),
     )

@@ -62,13 +62,13 @@ class ListRequest:
     keep_used: bool = False
     record: bool = False
     enrol: bool = False
-    source: Source = field(default="request", init=False)
-    variant: Variant | None = field(default=None, init=False)
+    source: Source = "request"
+    variant: Variant | None = None
     model: ServedModel = field(init=False)
     recommendation: Recommendation = field(init=False)
-    error: Exception | None = field(default=None, init=False)
-    list_id: str | None = field(default=None, init=False)
-    not_recorded: str | None = field(default=None, init=False)
+    error: Exception | None = None
+    list_id: str | None = None
+    not_recorded: str | None = None
 
 
 class Enrolment:

@@ -81,16 +81,14 @@ def _near_segments(listed: Recommendation, query: Query) -> list[dict[str, Any]]
     """Describe the segments nearest to the prediction."""
     segments = query.model.segments
     distances = np.linalg.norm(segments.centroids - query.predicted[0], axis=1)
-    weights = np.zeros(len(segments))
-    if listed.route == "segment":
-        weights[listed.segment] = 1.0
-    elif listed.route == "soft_segments":
-        near, shares = weigh_segments(query.predicted[:1], segments, query.model.mixing)
-        weights[near[0]] = shares[0]
+    weights: dict[int | None, float] = {listed.segment: 1.0} if listed.route == "segment" else {}
+    if listed.route == "soft_segments":
+        (near,), (shares,) = weigh_segments(query.predicted[:1], segments, query.model.mixing)
+        weights = dict(zip(near.tolist(), shares.tolist(), strict=True))
     return [
         {
             **vars(describe_segment(query.model, segment, N_SEGMENT_ITEMS)),
-            "weight": weights[segment],
+            "weight": weights.get(segment, 0.0),
             "distance": distances[segment],
         }
         for segment in np.argsort(distances, kind="stable")[:N_SEGMENTS].tolist()

@@ -42,12 +42,6 @@ class Service:
         self.is_draining = False
         """Whether the process is shutting down."""
 
-    async def purge(self) -> None:
-        """Remove expired entries from the store."""
-        removed = await self.store.purge()
-        if removed:
-            _log.info("expired entries removed", extra={"fields": {"rows": removed}})
-
     async def back_up(self) -> int:
         """Copy the store to the backup file; return the size of the copy in bytes."""
         target = Path(self.settings.backup_file)
