@@ -40,8 +40,8 @@ STORES = (
     (SQLITE, "execute(KEEP_NEWEST, (owner, kind, caps[kind]))", "pass"),
     (SQLITE, "execute(DELETE_OLDER, (user_id,))", "pass"),
     (SQLITE, '"DELETE FROM log WHERE owner = ?"', "\"DELETE FROM log WHERE owner = ? AND kind != 'assignment'\""),
-    (SQLITE, "self.clock.last_us = max(self.clock.last_us, latest_us)", "pass"),
-    (SQLITE, 'self._writer.execute(NOTE, ("latest", self.clock.last_us))', "pass"),
+    (SQLITE, "self._latest_us = latest_us", "pass"),
+    (SQLITE, 'self._writer.execute(NOTE, ("latest", self._latest_us))', "pass"),
     (SQLITE, "WHERE us > ? AND kind", "WHERE us < ? AND kind"),
     (SQLITE, '(*EXPIRING, "assignment")', "EXPIRING"),
     (SQLITE, "while n_rows := (await self._write(work)).rowcount:", "while n_rows := 0:"),
@@ -56,7 +56,7 @@ STORES = (
     (STORE, "if not shown.is_told]", "]"),
     (STORE, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
     (STORE, "if us >= oldest_us or kind not in EXPIRING:", "if True:"),
-    (STORE, "self.last_us = max(self.last_us + 1, self.now_us())", "self.last_us = self.now_us()"),
+    (SQLITE, "self._latest_us = max(self._latest_us + 1, self.now_us())", "self._latest_us = self.now_us()"),
 )
 """Promises of the stores: file, code, and its replacement."""
 LEAKAGE = (

@@ -26,8 +26,8 @@ from result_files import write_results
 from serve_load import expect_ok, quantiles, time_at_rate
 from serve_process import Connection, ServerProcess, write_request
 
-from firstday.serve.store.base import Event, Profile, Rules, ShownList
-from firstday.serve.store.sqlite import SqliteStore
+from firstday.serve.store.base import Event, Profile, Rules, ShownList, Store
+from firstday.serve.store.sqlite import SqliteLog
 
 RATE = 50
 N_EVENTS, N_LISTS, SLATE = 10, 5, 12
@@ -36,15 +36,15 @@ N_EVENTS, N_LISTS, SLATE = 10, 5, 12
 async def fill(path: Path, n_users: int, items: list[str]) -> None:
     """Fill a store."""
     rng = random.Random(1)
-    store = SqliteStore(path, Rules(1000, 0), synchronous="normal")
+    store = Store(SqliteLog(path, Rules(1000, 0), synchronous="normal"))
     for begin in range(0, n_users, 500):
         users = [f"u{number}" for number in range(begin, min(n_users, begin + 500))]
-        await asyncio.gather(*(store.put(user, Profile(rng.randrange(16, 70), {"country": "FR"})) for user in users))
+        await store.append([(user, Profile(rng.randrange(16, 70), {"country": "FR"})) for user in users])
         pairs = [(user, number) for user in users for number in range(N_EVENTS)]
-        await store.add([(user, Event(f"e{number}", "stream", "item", rng.choice(items))) for user, number in pairs])
+        await store.append([(user, Event(f"e{number}", "stream", "item", rng.choice(items))) for user, number in pairs])
         for number in range(N_LISTS):
             shown = [ShownList(f"{user}-{number}", "segment", tuple(rng.sample(items, SLATE))) for user in users]
-            await store.record(list(zip(users, shown, strict=True)))
+            await store.append(list(zip(users, shown, strict=True)))
     await store.close()
 
 

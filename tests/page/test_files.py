@@ -41,14 +41,6 @@ def test_no_text_becomes_markup() -> None:
         )
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.suffix in (".js", ".css")], ids=lambda path: path.name)
-def test_files_are_small_and_say_what_they_hold(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 300
-    assert lines[0].startswith(("// ", "/* "))
-    assert max(len(line) for line in lines) <= 140
-
-
 def test_every_part_is_loaded_and_every_loaded_part_is_there() -> None:
     page = (FOLDER / "index.html").read_text(encoding="utf-8")
     named = set(re.findall(r"(?:href|src)=\"page/([^\"]+)\"", page))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,7 +11,7 @@ from serve_process import ServerProcess
 
 from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
-from tests.page.conftest import PHONE, WIDE, OpenPage, StartServer
+from tests.page.conftest import PHONE, WIDE, OpenPage
 from tests.page.visitor import begin_rounds, button_of, do, items_in, titles_in, wait_for_round, wait_until_calm
 
 ODD = (
@@ -86,9 +85,8 @@ def test_odd_titles_are_text(open_page: OpenPage, odd: ServerProcess, viewport: 
     assert outside == []
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_odd_titles_are_text_in_rounds(open_page: OpenPage, odd: ServerProcess, viewport: dict[str, int]) -> None:
-    page = open_page(odd.url, viewport)
+def test_odd_titles_are_text_in_rounds(open_page: OpenPage, odd: ServerProcess) -> None:
+    page = open_page(odd.url, PHONE)
     begin_rounds(page)
     page.locator("#slate .pick").first.click()
     page.click("#round-next")
@@ -113,16 +111,3 @@ def test_a_long_title_can_be_read_whole_without_a_mouse(open_page: OpenPage, odd
     tile.get_by_role("button", name="Whole title").click()
     assert not title.evaluate(is_cut)
     assert title.text_content() == ODD[4]
-
-
-def test_a_model_without_titles_shows_ids(
-    start_server: StartServer, open_page: OpenPage, recommender: Recommender, tmp_path: Path
-) -> None:
-    model = recommender.model
-    path = save_model(replace(model, catalogue=replace(model.catalogue, titles=None)), tmp_path / "model")
-    server = start_server(path)
-    page = open_page(server.url)
-    look_at_everything(page)
-    assert titles_in(page) == items_in(page)
-    assert all(text.startswith("i") for text in titles_in(page))
-    assert (page.locator("#asked").text_content() or "").startswith("i")

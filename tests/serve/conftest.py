@@ -19,8 +19,10 @@ from serve_process import ServerProcess
 
 from firstday.artifact.trained_model import Selection
 from firstday.recommend.recommender import Recommender
+from firstday.serve.store.sqlite import SqliteLog
 from firstday.serve.telemetry import set_up_logs
 from tests.serve.in_process import RunningApp, running_app
+from tests.serve.store_harness import MakeLog
 
 StartServer = Callable[..., ServerProcess]
 StartApp = Callable[..., RunningApp]
@@ -119,6 +121,17 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
     running = RedisProcess(tmp_path_factory.mktemp("redis"))
     yield running
     running.stop()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> MakeLog:
+    """Open the log of the test, again if it was."""
+    if request.param == "sqlite":
+        return lambda rules, clock: SqliteLog(tmp_path / "users.sqlite", rules, now_us=clock)
+    redis: RedisProcess = request.getfixturevalue("redis")
+    from firstday.serve.store.redis import RedisLog
+
+    return lambda rules, clock: RedisLog(redis.url, rules, prefix=f"a*[{tmp_path.name}", now_us=clock)
 
 
 def wait_for(what: Any, timeout_s: float = 10.0) -> None:

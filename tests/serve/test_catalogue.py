@@ -7,9 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from firstday.artifact.folder import read_manifest
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import strategy_names
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +47,3 @@ def test_items_are_found_by_a_part_of_the_title_and_by_id(http: httpx.Client, op
     assert find("Item 12\nItem") == []
     found = http.get("/v1/items", params={"query": "i081"}).json()["items"][0]
     assert (found["title"], found["share_of_everyone"]) == ("Item 81", pytest.approx(float(model.popularity[81])))
-
-
-def test_the_model_says_what_it_is(http: httpx.Client, model: Path, opened: Recommender) -> None:
-    told = http.get("/v1/model").json()
-    manifest = read_manifest(model)
-    assert told["model"] == manifest["version"]
-    assert told["created_at"] == manifest["created_at"]
-    assert (told["items"], told["segments"], told["dimensions"]) == (121, len(opened.model.segments), 12)
-    assert told["entities"] == ["item", "artist", "genre"]
-    assert told["profile_columns"] == ["age", "country", "gender"]
-    assert told["strategies"] == list(strategy_names())
-    assert told["features"] == list(opened.model.encoder.blocks())
-    assert (told["default_strategy"], told["default_k"]) == ("segment", 20)
-    assert told["data"] == manifest["data"]
-    assert told["metrics"] == manifest["metrics"]

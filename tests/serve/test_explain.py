@@ -106,11 +106,8 @@ def test_the_nearest_segments_and_their_part(http: httpx.Client, opened: Recomme
         segment = entry["segment"]
         assert entry["distance"] == pytest.approx(float(distances[segment]), rel=1e-4)
         assert entry["users"] == model.segments.items.sizes[segment]
-        for place, item in enumerate(entry["top_items"]):
-            ix = int(model.segments.top_items[segment, place])
-            assert (item["item_id"], item["title"]) == (model.catalogue.items[ix], model.catalogue.title_of(ix))
-            assert item["share"] == pytest.approx(float(model.segments.top_shares[segment, place]))
-            assert item["share_of_everyone"] == pytest.approx(float(model.popularity[ix]))
+        top = http.get(f"/v1/segments/{segment}", params={"items": len(entry["top_items"])}).json()["top_items"]
+        assert entry["top_items"] == top
     assert answer["segment"] == found[0]["segment"]
     personal = ask(http, signals, strategy="personal")["explanation"]
     assert [entry["weight"] for entry in personal["segments"]] == [0, 0, 0]
@@ -150,14 +147,19 @@ def test_each_item_has_its_reason(http: httpx.Client, opened: Recommender) -> No
 
 @pytest.mark.parametrize("strategy", strategy_names())
 def test_every_strategy_can_be_explained_with_and_without_signals(http: httpx.Client, strategy: str) -> None:
-    for signals in ({}, {"age": 30}, {"profile": {"country": "FR"}, "interactions": body(DONE)}):
+    described = {"age": 30, "profile": {"country": "FR"}, "interactions": body(DONE)}
+    described["friends"] = [f"u{ix:03}" for ix in range(8)]
+    for signals in ({}, {"age": 30}, described):
         answer = ask(http, signals, strategy=strategy)
         explanation = answer["explanation"]
-        assert len(explanation["items"]) == len(answer["items"])
+        assert len({item["item_id"] for item in answer["items"]}) == len(explanation["items"]) == 20
+        assert answer["strategy"] == strategy
+        if signals is described:
+            assert answer["route"] == ("blend" if strategy == "auto" else strategy)  # nothing was selected
         assert all(reason["why"].endswith(".") for reason in explanation["items"])
         assert explanation["route"].endswith(".")
         fell_back = answer["route"] != strategy
-        assert explanation["route"].startswith(("The strategy ", "Of all strategies, ")) == fell_back
+        assert explanation["route"].startswith(f"{answer['route']} answers for {strategy}. ") == fell_back
         assert bool(explanation["segments"]) == bool(signals) == (answer["segment"] is not None)
 
 

@@ -67,18 +67,6 @@ def test_what_was_used_of_what_was_shown_counts_as_learned(tiny: httpx.Client) -
     assert_learned(ask(tiny, signals), (1, 1), 1, (0.4, north / (east + north)))
 
 
-def test_what_was_known_besides_counts_before_and_after(tiny: httpx.Client) -> None:
-    # From DE is who is in the north: 2 to 1 before. i5, passed over, is used by 1 of 8 and by 2 of 7.
-    east, north = 1 / 3 * np.sqrt(7 / 8), 2 / 3 * np.sqrt(5 / 7)
-    signals: dict[str, Any] = {"profile": {"country": "DE"}, "shown": ["i5"]}
-    assert_learned(ask(tiny, signals), (1, 0), 0, (2 / 3, north / (east + north)))
-    # Of i5 at the third place of a list it is not certain that it was seen.
-    seen = 0.9**2
-    east, north = 1 / 3 * np.sqrt(1 - seen / 8), 2 / 3 * np.sqrt(1 - seen * 2 / 7)
-    signals["shown"] = [{"item_id": "i5", "position": 3, "list_id": "a"}]
-    assert_learned(ask(tiny, signals), (1, 0), 0, (2 / 3, north / (east + north)))
-
-
 def test_nothing_is_learned_where_nothing_was_passed_over(tiny: httpx.Client) -> None:
     used = use("i1")
     nothing: list[dict[str, Any]] = [
@@ -122,19 +110,18 @@ def test_those_that_changed_most_come_first(http: httpx.Client, model: Path) -> 
     users = [Signals(age=24, interactions=done[:1]), Signals(age=24, interactions=done, shown=seen)]
     before, after = believe_segments(Query(opened, opened.read_signals(users)[0], k=1), np.arange(2))
     for name, sign in (("risen", -1), ("fallen", 1)):
-        found = learned[name]
         expected = np.argsort(sign * (after - before), kind="stable")[:N_CHANGED]
-        assert [one["segment"] for one in found] == expected.tolist()
-        np.testing.assert_allclose([one["before"] for one in found], before[expected], rtol=1e-3, atol=1e-7)
-        np.testing.assert_allclose([one["after"] for one in found], after[expected], rtol=1e-3, atol=1e-7)
-        assert all(sign * (one["after"] - one["before"]) < 0 for one in found)
+        assert [one["segment"] for one in learned[name]] == expected.tolist()
 
 
 def test_an_item_that_was_shown_has_three_forms() -> None:
-    body = SignalsBody.model_validate({"shown": ["i1", 7, ["i2", 3.0], {"item_id": "i3", "policy": "explore"}]})
+    body = SignalsBody.model_validate(
+        {"shown": ["i1", 7, ["i1", None], ["i2", 3.0], {"item_id": "i3", "policy": "explore"}]}
+    )
     assert body.to_profile().shown == (
         Impression("i1"),
         Impression("7"),
+        Impression("i1"),
         Impression("i2", 3),
         Impression("i3", policy="explore"),
     )

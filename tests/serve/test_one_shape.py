@@ -65,18 +65,6 @@ def test_one_shape_gives_one_list_by_every_door(model: Path, recommender: Recomm
     assert [item.item_id for item in recommender.recommend_users({"u": WHOLE}, 10, "segment")["u"]] == expected
 
 
-def test_the_older_shapes_of_each_door_give_the_same_list(
-    model: Path, recommender: Recommender, http: httpx.Client
-) -> None:
-    expected = in_python(recommender, FLAT)
-    assert in_python(recommender, OBJECTS) == posted(http, OBJECTS) == by_command(model, FLAT) == expected
-    http.put("/v1/users/older", json={"age": 24, "profile": {"country": "FR"}})
-    event = {"event_id": "e1", "user_id": "older", "signal": "stream", "entity_id": "i001"}
-    http.post("/v1/events", json={"events": [event]})
-    listed = http.get("/v1/users/older/recommendations?k=10&strategy=segment").json()
-    assert [item["item_id"] for item in listed["items"]] == expected
-
-
 def test_what_was_put_is_read_again_and_replaced_by_what_is_put_next(http: httpx.Client) -> None:
     http.put("/v1/users/again", json=WHOLE)
     known = http.get("/v1/users/again").json()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from firstday.errors import DataError
-from firstday.serve.batching import Ask, Reply
+from firstday.serve.batching import ListRequest
 from firstday.serve.store.base import Profile
 from tests.serve.conftest import StartApp, assert_error
 
@@ -112,16 +112,15 @@ def test_no_column_has_the_name_of_another_part(http: httpx.Client, name: str) -
 
 def test_a_user_whose_signals_cannot_be_made_costs_nobody_else_the_list(start_app: StartApp) -> None:
     app = start_app()
-    app.run(app.service.store.put("broken", Profile(500)))  # an age that nothing takes
+    app.run(app.service.store.append([("broken", Profile(500))]))  # an age that nothing takes
 
-    async def ask_together() -> list[Reply | BaseException]:
-        asks = [Ask(user, record=user == "recorded") for user in ("first", "broken", "recorded", "last")]
+    async def ask_together() -> list[ListRequest | BaseException]:
+        asks = [ListRequest(user, record=user == "recorded") for user in ("first", "broken", "recorded", "last")]
         return await asyncio.gather(*(app.service.lists.make(one) for one in asks), return_exceptions=True)
 
-    first, broken, recorded, last = app.run(ask_together())
+    _, broken, *others = app.run(ask_together())
     assert isinstance(broken, DataError)
-    for reply in (first, recorded, last):
-        assert isinstance(reply, Reply)
-        assert reply.items
-    assert isinstance(recorded, Reply)
-    assert recorded.list_id
+    for user, request in zip(("recorded", "last"), others, strict=True):
+        assert isinstance(request, ListRequest)
+        assert request.recommendation.items
+        assert bool(request.list_id) == (user == "recorded")

@@ -33,23 +33,24 @@ def export(
     """
     from firstday.serve.export import Exported
     from firstday.serve.export import export as export_store
-    from firstday.serve.store.open import open_readable
+    from firstday.serve.settings import load_settings
+    from firstday.serve.store.open import open_log
 
     begin = since and since.replace(tzinfo=since.tzinfo or UTC)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; give a folder.")
 
     async def run() -> Exported:
-        readable = open_readable(store, redis_prefix=redis_prefix)
+        url = store if "://" in store else f"sqlite:///{store}"
+        settings = load_settings({"store": url, "redis_prefix": redis_prefix, "store_timeout_s": 10.0})
+        log = open_log(settings, is_copy=True)
         try:
-            return await export_store(readable, out, begin)
+            return await export_store(log, out, begin)
         finally:
-            await readable.close()
+            await log.close()
 
     done = asyncio.run(run())
     typer.echo(
-        f"{out}: {done.uses:,} uses, {done.impressions:,} impressions, {done.users:,} users and "
-        f"{done.assignments:,} assignments more, up to {done.until:%Y-%m-%d %H:%M:%S} UTC"
+        f"{out}: {done.interactions:,} interactions, {done.users:,} users and {done.assignments:,} assignments added, "
+        f"up to {done.until:%Y-%m-%d %H:%M:%S} UTC"
     )
-    if done.superseded:
-        typer.echo(f"{done.superseded:,} recorded impressions of earlier runs gave way to what was really seen")

@@ -8,14 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 
 import firstday
-from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
-from firstday.recommend.registry import strategies_of
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
-from firstday.serve.middleware import Gate, Right, need, parse_parameters
+from firstday.serve.middleware import Gate, Right, need
 from firstday.serve.routes import health, lists, model, newcomers, onboarding, page, store, users
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
@@ -34,6 +32,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (lists.router, "read"),
+    (users.streaming, "write"),
     (users.writing, "write"),
     (users.reading, "read"),
     (model.reading, "read"),
@@ -49,23 +48,9 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
 _log = logging.getLogger("firstday.serve")
 
 
-class Application(FastAPI):
-    """FastAPI application whose OpenAPI document lists the strategies and entities of the current model."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document."""
-        document = super().openapi()
-        model = self.state.service.holder.current.trained
-        document["components"]["schemas"]["StrategyName"]["enum"] = list(strategies_of(model))
-        parameters = document["paths"]["/v1/onboarding"]["get"]["parameters"]
-        entity = next(parameter for parameter in parameters if parameter["name"] == "entity")
-        entity["schema"]["enum"] = [ITEM, *(model.members_of_items if model.warm is not None else ())]
-        return document
-
-
 def make_app(service: Service) -> Gate:
     """Return the ASGI application; on shutdown it closes the store of `service`."""
-    app = Application(
+    app = FastAPI(
         title="firstday",
         version=firstday.__version__,
         description=DESCRIPTION,
@@ -78,12 +63,11 @@ def make_app(service: Service) -> Gate:
     )
     app.state.service = service
     for router, right in ROUTERS:
-        key = need(service.keys, right) if right is not None and service.keys.any else []
-        app.include_router(router, dependencies=[*key, Depends(parse_parameters)])
+        app.include_router(router, dependencies=need(service.keys, right) if right and service.keys.any else [])
     if service.settings.page:
-        app.include_router(page.make_router(needs_keys=service.keys.any), dependencies=[Depends(parse_parameters)])
+        app.include_router(page.make_router(needs_keys=service.keys.any))
     add_error_handlers(app)
-    return Gate(app, service.settings, service.keys, service.metrics, (lists.quick_route, users.stream_route))
+    return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route)
 
 
 @asynccontextmanager
@@ -95,7 +79,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with suppress(StoreError):  # already counted; retried with the next list
             await service.enrolment.start()
     works = (
-        (service.purge, settings.purge_every_s),
+        (service.store.purge, settings.purge_every_s),
         (service.back_up, settings.backup_file and settings.backup_every_s),
         (service.holder.follow, settings.model_poll_s),
     )

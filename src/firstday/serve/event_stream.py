@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from firstday.serve.http_errors import describe_fault, name_field
 from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError
@@ -13,7 +12,6 @@ from firstday.serve.store.base import Event
 
 MAX_LINE_BYTES = 2**16
 """Longer lines are rejected, and never buffered in full."""
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 async def read_stream(
@@ -35,25 +33,20 @@ async def read_stream(
     number = 0
     async for line in _split_lines(parts):
         number += 1
-        line = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
         if len(line) > MAX_LINE_BYTES:
-            faults.append(LineError(line=number, field="", message=f"The line has more than {MAX_LINE_BYTES:,} bytes"))
+            faults.append(LineError(line=number, field="", message=f"Has more than {MAX_LINE_BYTES:,} bytes"))
         elif line.strip():
             try:
                 events.append(EventBody.model_validate_json(line).to_event())
             except ValidationError as error:
-                faults += [_to_line_error(number, fault) for fault in error.errors(include_url=False)]
+                faults += [
+                    LineError(line=number, field=name_field(("", *fault["loc"])), message=describe_fault(fault))
+                    for fault in error.errors(include_url=False)
+                ]
         if len(events) + len(faults) >= MAX_EVENTS:
             yield number, events, faults
             events, faults = [], []
     yield number, events, faults
-
-
-def _to_line_error(number: int, fault: ErrorDetails) -> LineError:
-    if fault["type"] == "json_invalid":
-        return LineError(line=number, field="", message="The line is not JSON")
-    field = name_field(("line", *fault["loc"])) if fault["loc"] else ""
-    return LineError(line=number, field=field, message=describe_fault(fault))
 
 
 async def _split_lines(parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.features.signals import Catalogue, Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
+from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.segment_description import describe_segment
 from firstday.recommend.spec import Reason
 from firstday.segment.segments import weigh_segments
-from firstday.serve.batching import Reply
+from firstday.serve.batching import ListRequest
 from firstday.serve.models import ServedModel
 from firstday.serve.schemas import Explanation
 
@@ -34,34 +35,27 @@ INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
 """Very active users get fewer leave-one-out variants, to bound the response time."""
 
 
-def explain(reply: Reply) -> dict[str, Any]:
-    """Explain a list; return an `Explanation` as JSON values.
+def explain(asked: ListRequest) -> dict[str, Any]:
+    """Explain the list of an answered request; return an `Explanation` as JSON values.
 
     Leave-one-out: the user is encoded and predicted again without each signal, all in one batch. This explains the
     *prediction*, which some strategies do not use (`popular`, `group`, `day_one`, `fold_in`, `input_clusters`). The
     sentence on the route says what the list is based on.
     """
-    model, signals, strategy = reply.model.trained, reply.signals, reply.strategy
+    model, signals, listed = asked.model.trained, asked.signals, asked.recommendation
     n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
     variants = list(islice(_leave_each_out(signals, model.catalogue), n_tried))
     query = Query(model, model.read_signals([signals, *(signals.copy(**change) for _, change in variants)])[0], k=1)
-    spec = find_strategy(reply.route)
-    route = spec.explain or spec.describe
-    if reply.route != strategy:
-        known = int(query.knowledge[0])
-        route = (
-            f"Of all strategies, {reply.route} was the best for users of whom as much is known ({KNOWLEDGE[known]}). "
-            if known and strategy == "auto"
-            else f"The strategy {strategy} has nothing to go on. "
-        ) + route
+    spec = find_strategy(listed.route)
     is_known = bool(query.known[0])
     explanation = {
-        "route": route,
-        "segments": _near_segments(reply, query) if is_known else [],
+        "route": (f"{listed.route} answers for {listed.strategy}. " if listed.route != listed.strategy else "")
+        + (spec.explain or spec.describe),
+        "segments": _near_segments(listed, query) if is_known else [],
         "moved_by": _moved_by(query, [name for name, _ in variants]) if is_known else [],
         "signals_left_out": n_signals - len(variants),
-        "items": _reasons(reply, query),
+        "items": _reasons(asked, query),
     }
     if signals.shown and (learned := tell_learned(model, signals)):
         explanation["learned"] = learned
@@ -83,20 +77,18 @@ def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[st
         yield " ".join(map(str, action)) + (name and f" ({name})"), {"interactions": others}
 
 
-def _near_segments(reply: Reply, query: Query) -> list[dict[str, Any]]:
+def _near_segments(listed: Recommendation, query: Query) -> list[dict[str, Any]]:
     """Describe the segments nearest to the prediction."""
     segments = query.model.segments
     distances = np.linalg.norm(segments.centroids - query.predicted[0], axis=1)
-    weights = np.zeros(len(segments))
-    if reply.route == "segment":
-        weights[reply.segment] = 1.0
-    elif reply.route == "soft_segments":
-        near, shares = weigh_segments(query.predicted[:1], segments, query.model.mixing)
-        weights[near[0]] = shares[0]
+    weights: dict[int | None, float] = {listed.segment: 1.0} if listed.route == "segment" else {}
+    if listed.route == "soft_segments":
+        (near,), (shares,) = weigh_segments(query.predicted[:1], segments, query.model.mixing)
+        weights = dict(zip(near.tolist(), shares.tolist(), strict=True))
     return [
         {
             **vars(describe_segment(query.model, segment, N_SEGMENT_ITEMS)),
-            "weight": weights[segment],
+            "weight": weights.get(segment, 0.0),
             "distance": distances[segment],
         }
         for segment in np.argsort(distances, kind="stable")[:N_SEGMENTS].tolist()
@@ -114,27 +106,27 @@ def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _reasons(reply: Reply, query: Query) -> list[dict[str, Any]]:
+def _reasons(asked: ListRequest, query: Query) -> list[dict[str, Any]]:
     """Return the reason for each item."""
-    model, segment = query.model, reply.segment
-    shares = np.zeros(model.n_items)
+    model, listed, segment = query.model, asked.recommendation, asked.recommendation.segment
+    items = [model.catalogue.items.index_of(item.item_id) for item in listed]
+    shares: list[float | None] = [None] * len(items)
     if segment is not None:
-        counts = model.segments.items
-        shares[counts.counts.row(segment)] = counts.counts.row_weights(segment)
-        shares /= max(1, int(counts.sizes[segment]))
-    say = find_strategy(reply.route).reason
-    reasons = []
-    for place, (item, like) in enumerate(zip(reply.items, nearest_liked(reply.model, query, reply.items), strict=True)):
-        share, of_all = None if segment is None else float(shares[item]), float(model.popularity[item])
-        name = str(like["title"] or like["item_id"]) if like else None
-        why = say and say(Reason(reply.scores[place], segment, share, of_all, name))
-        if place >= reply.n_ranked or not why:
-            begin = f"Ranked by {reply.route};" if place < reply.n_ranked else "Fills the list up:"
-            why = f"{begin} {of_all:.1%} of everyone use it."
+        used, sizes = model.segments.items.counts, model.segments.items.sizes
+        shares = (used.take(np.array([segment])).at(np.array([items]))[0] / max(1, sizes[segment])).tolist()
+    reasons, say = [], find_strategy(listed.route).reason
+    likes = nearest_liked(asked.model, query, items)
+    for rank, (item, of_all, share, like) in enumerate(
+        zip(listed, model.popularity[items].tolist(), shares, likes, strict=True)
+    ):
+        begin, why = "Fills the list up", None
+        if rank < listed.n_ranked:
+            name = str(like["title"] or like["item_id"]) if like else None
+            begin, why = f"Ranked by {listed.route}", say and say(Reason(item.score, segment, share, of_all, name))
         reasons.append(
             {
-                "item_id": reply.model.item_ids[item],
-                "why": why,
+                "item_id": item.item_id,
+                "why": why or f"{begin}: {of_all:.1%} of everyone use it.",
                 "share_of_segment": share,
                 "share_of_everyone": of_all,
                 "most_like": like,

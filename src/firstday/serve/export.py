@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.impressions import Impression
-from firstday.serve.store.base import Log, StoredUser, scan, to_time, to_us
+from firstday.serve.store.base import Log, Rules, StoredUser, assemble, now_us, to_time, to_us
 
 STATE = ".export.json"
 """State file next to the tables: the store time up to which they are complete. It is written last."""
@@ -36,7 +36,7 @@ INTERACTIONS = {
 USERS: Mapping[str, Any] = {"user_id": pl.String, "registered_at": TIME, "age": pl.Int64}
 ROWS: Mapping[str, Mapping[str, Any]] = {
     **dict.fromkeys(("events", "lists", "picks"), INTERACTIONS),
-    "strangers": USERS,
+    **dict.fromkeys(("profiles", "strangers"), USERS),
     "friends": dict.fromkeys(("user_id", "friend_id"), pl.String),
     "assignments": {**dict.fromkeys(("user_id", "experiment", "variant"), pl.String), "assigned_at": TIME},
     "told": dict.fromkeys(("user_id", "list_id"), pl.String),
@@ -52,20 +52,16 @@ class Exported:
     ----------
     until
         Store time up to which the tables are complete.
-    uses, impressions, assignments
-        Number of new rows.
+    interactions, assignments
+        Number of new rows, picks excluded.
     users
         Number of users who are new or have a new profile.
-    superseded
-        Number of impressions of earlier runs removed because the caller has since reported what was seen of their list.
     """
 
     until: datetime
-    uses: int = 0
-    impressions: int = 0
+    interactions: int = 0
     users: int = 0
     assignments: int = 0
-    superseded: int = 0
 
 
 async def export(log: Log, out: Path, since: datetime | None = None) -> Exported:
@@ -90,39 +86,43 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> Exported
     StoreError
         The store cannot be read.
     """
-    since_us = _begin(out, since)
-    until_us, _ = await log.find_facts()
-    if 0 < until_us < since_us:
+    begin = _begin(out, since)
+    until_us, retention_us = await log.find_facts()
+    until = to_time(until_us)
+    if until_us and until < begin:
         raise ConfigError(
-            f"{out}: goes up to {to_time(since_us):%Y-%m-%d %H:%M:%S}, further than this store "
-            f"({to_time(until_us):%Y-%m-%d %H:%M:%S}); give its newest copy, or another folder."
+            f"{out}: has data up to {begin:%Y-%m-%d %H:%M:%S}, but this store ends at {until:%Y-%m-%d %H:%M:%S}; give "
+            "its newest copy, or another folder."
         )
-    run = _Run(out, since_us, until_us)
-    async for part in scan(log, since_us):
-        for user_id, user in part:
-            run.take(user_id, user)
-    return run.publish()
+    oldest_us = Rules(1, retention_us).oldest_us(now_us())
+    run = _Run(out, to_us(begin), until_us)
+    async for owners in log.find_owners(run.since_us):
+        for user_id, entries in zip(owners, await log.read(owners), strict=True):
+            run.take(user_id, assemble(entries, oldest_us))
+    done = run.publish()
+    _write_state(out, max(until, begin))
+    return done
 
 
-def _begin(out: Path, since: datetime | None) -> int:
-    """Return the time up to which the tables go, in microseconds since 1970; create the folder for a first export."""
+def _begin(out: Path, since: datetime | None) -> datetime:
+    """Return the time up to which the tables go; create the folder for a first export."""
     try:
-        return int(json.loads((out / STATE).read_text(encoding="utf-8"))["until_us"])
+        return datetime.fromisoformat(json.loads((out / STATE).read_text(encoding="utf-8"))["until"])
     except FileNotFoundError:
         foreign = [name for name in TABLES if (out / name).exists() or any(out.glob(f"{name}.*"))]
         if foreign:
-            raise ConfigError(f"{out}: has tables that are no export ({foreign[0]}); give another folder.") from None
+            raise ConfigError(f"{out}: has tables from another source ({foreign[0]}); give another folder.") from None
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"{out / STATE}: is damaged; export into another folder.") from None
     out.mkdir(parents=True, exist_ok=True)
-    since_us = 0 if since is None else to_us(since)
-    _write_state(out, since_us)
-    return since_us
+    begin = since or datetime.fromtimestamp(0, UTC)
+    _write_state(out, begin)
+    return begin
 
 
-def _write_state(out: Path, until_us: int) -> None:
+def _write_state(out: Path, until: datetime) -> None:
     staged = out / f"{STATE}.new"
-    staged.write_text(json.dumps({"until_us": until_us, "until": str(to_time(until_us))}) + "\n", encoding="utf-8")
+    staged.write_text(json.dumps({"until": str(until)}) + "\n", encoding="utf-8")
     staged.replace(out / STATE)
 
 
@@ -130,131 +130,122 @@ class _Run:
     """Rows and staged files of one run."""
 
     def __init__(self, out: Path, since_us: int, until_us: int) -> None:
-        self.out, self.since_us, self.until_us = out, since_us, until_us
-        self.rows: dict[str, list[Any]] = {name: [] for name in ROWS}
-        self.profiles: list[dict[str, Any]] = []
-        self.staged: dict[Path, Path] = {}  # final path -> staged path
-        self.done = Exported(to_time(until_us))
+        self.since_us, self._out, self._until_us = since_us, out, until_us
+        self._rows: dict[str, list[Any]] = {name: [] for name in ROWS}
+        self._staged: dict[Path, Path] = {}  # final path -> staged path
+        self._done = Exported(to_time(until_us))
 
-    def is_new(self, us: int) -> bool:
+    def _is_new(self, us: int) -> bool:
         """Return whether a store time is in the interval of this run."""
-        return self.since_us < us <= self.until_us
+        return self.since_us < us <= self._until_us
 
     def take(self, user_id: str, user: StoredUser) -> None:
         """Collect a user's new rows."""
-        rows, profile = self.rows, user.profile
-        if profile is not None and self.is_new(profile.put_us):
+        rows, profile = self._rows, user.profile
+        if profile is not None and self._is_new(profile.put_us):
             known = {"user_id": user_id, "registered_at": user.first_us, "age": profile.age}
-            self.profiles.append({**known, **profile.columns, **known})
+            rows["profiles"].append({**profile.columns, **known})
             rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(profile.friends)]
             rows["picks"] += [_use(user_id, *action, profile.put_us) for action in profile.actions]
-            rows["picks"] += [_show(user_id, one, profile.put_us) for one in profile.shown]
+            rows["picks"] += _show(user_id, profile.put_us, profile.shown)
         elif user.first_us is not None:
             rows["strangers"].append((user_id, user.first_us, None))
         rows["assignments"] += [
             (user_id, given.experiment, given.variant, given.assigned_us)
             for given in user.assignments
-            if self.is_new(given.assigned_us)
+            if self._is_new(given.assigned_us)
         ]
-        lists = [
-            _show(user_id, impression, shown.received_us)
-            for shown in user.find_recorded()
-            if self.is_new(shown.received_us)
-            for impression in shown.impressions
-        ]
-        seen = [event for event in user.find_seen() if self.is_new(event.received_us)]
-        uses = [
-            {
-                **_use(user_id, event.signal, event.entity, event.entity_id, event.time_us),
-                "list_id": event.list_id,
-            }
+        for shown in user.find_recorded():
+            if self._is_new(shown.received_us):
+                rows["lists"] += _show(user_id, shown.received_us, shown.impressions)
+        for event, impression in user.find_seen():
+            if self._is_new(event.received_us):
+                rows["events"] += _show(user_id, event.time_us, [impression])
+                rows["told"].append((user_id, event.list_id))
+        rows["told"] += [(user_id, shown.list_id) for shown in user.lists if shown.is_told]
+        rows["events"] += [
+            _use(user_id, event.signal, event.entity, event.entity_id, event.time_us, event.list_id)
             for event in user.events
-            if self.is_new(event.received_us) and not event.is_impression
+            if self._is_new(event.received_us) and not event.is_impression
         ]
-        rows["lists"] += lists
-        rows["events"] += uses + [_show(user_id, event.to_impression(), event.time_us) for event in seen]
-        told = [shown.list_id for shown in user.lists if shown.is_told]
-        rows["told"] += [(user_id, list_id) for list_id in (*told, *(event.list_id for event in seen)) if list_id]
-        self.done.uses += len(uses)
-        self.done.impressions += len(lists) + len(seen)
         self._write_interactions(ROWS_AT_ONCE)
 
     def _frame(self, name: str) -> pl.DataFrame:
-        return pl.DataFrame(self.rows[name], ROWS[name], orient="row")
+        return pl.DataFrame(self._rows[name], ROWS[name], orient="row")
 
     def _stage(self, frame: pl.DataFrame, path: Path) -> None:
         """Write a table under a hidden name next to its final path."""
-        self.staged[path] = path.with_name(f".{path.name}.new")
+        self._staged[path] = path.with_name(f".{path.name}.new")
         path.parent.mkdir(exist_ok=True)
-        frame.write_parquet(self.staged[path])
+        frame.write_parquet(self._staged[path])
 
     def _write_interactions(self, at_least: int) -> None:
         """Stage a file of each kind of interaction with at least this many rows."""
         for name in ("events", "lists"):
-            if len(self.rows[name]) >= at_least:
-                path = self.out / "interactions" / f"{name}-{self.since_us:016}-{len(self.staged):04}.parquet"
+            if len(self._rows[name]) >= at_least:
+                path = self._out / "interactions" / f"{name}-{self.since_us:016}-{len(self._staged):04}.parquet"
                 self._stage(self._frame(name), path)
-                self.rows[name].clear()
+                self._done.interactions += len(self._rows[name])
+                self._rows[name].clear()
 
     def publish(self) -> Exported:
-        """Move all files into place, then write the state."""
+        """Move all files into place."""
         self._write_interactions(1)
-        folder = self.out / "interactions"
+        folder, told = self._out / "interactions", self._frame("told")
         new = {*folder.glob(f"*-{self.since_us:016}-*.parquet")}
-        for path in {*folder.glob("lists-*.parquet")} - new if self.rows["told"] else ():
+        for path in {*folder.glob("lists-*.parquet")} - new if told.height else ():
             table = pl.read_parquet(path)
-            kept = table.join(self._frame("told"), on=["user_id", "list_id"], how="anti", maintain_order="left")
+            kept = table.join(told, on=["user_id", "list_id"], how="anti", maintain_order="left")
             if kept.height < table.height:
-                self.done.superseded += table.height - kept.height
                 self._stage(kept, path)
         self._write_users()
-        if self.rows["assignments"]:
-            path = self.out / "assignments.parquet"
-            old = _read(path, ROWS["assignments"])
-            table = pl.concat([old, self._frame("assignments")])
-            table = table.unique(["user_id", "experiment"], keep="first", maintain_order=True)
-            self.done.assignments = table.height - old.height
+        if self._rows["assignments"]:
+            path, assigned = self._out / "assignments.parquet", self._frame("assignments")
+            old = _read(path, assigned)
+            table = pl.concat([old, assigned]).unique(["user_id", "experiment"], keep="first", maintain_order=True)
+            self._done.assignments = table.height - old.height
             self._stage(table.sort("assigned_at", "user_id"), path)
         # Left over from an interrupted run.
-        leftovers = new | {*folder.glob(".*.new"), *self.out.glob(".*.parquet.new")}
-        for path in leftovers - self.staged.keys() - {*self.staged.values()}:
+        leftovers = new | {*folder.glob(".*.new"), *self._out.glob(".*.parquet.new")}
+        for path in leftovers - self._staged.keys() - {*self._staged.values()}:
             path.unlink()
-        for path, hidden in self.staged.items():
+        for path, hidden in self._staged.items():
             hidden.replace(path)
-        _write_state(self.out, max(self.until_us, self.since_us))
-        return self.done
+        return self._done
 
     def _write_users(self) -> None:
         """Add new users; replace the profile, picks and friends of users with a new profile."""
-        path = self.out / "users.parquet"
-        columns: dict[str, Any] = dict.fromkeys(chain(USERS, *self.profiles), pl.String)
-        old, new = _read(path, USERS), pl.DataFrame(self.profiles, {**columns, **USERS})
-        is_replaced = pl.col("user_id").is_in(new["user_id"].to_list())
-        # The last row of a user wins: new profile over old profile over stranger.
-        rows = pl.concat([self._frame("strangers"), old, new], how="diagonal").group_by("user_id")
-        table = rows.agg(pl.col("registered_at").min(), pl.exclude("user_id", "registered_at").last())
-        self.done.users = table.height - old.filter(~is_replaced).height
-        if self.done.users:
-            self._stage(table.sort("user_id"), path)
-        for name, path in (("friends", self.out), ("picks", self.out / "interactions")):
-            path /= f"{name}.parquet"
-            old = _read(path, ROWS[name])
-            table = pl.concat([old.filter(~is_replaced), self._frame(name)])
-            if new.height and (table.height or old.height):
+        columns: dict[str, Any] = dict.fromkeys(chain(USERS, *self._rows["profiles"]), pl.String)
+        profiles = pl.DataFrame(self._rows["profiles"], {**columns, **USERS})
+        users_path = self._out / "users.parquet"
+        known = pl.concat([_read(users_path, profiles).select("user_id"), profiles.select("user_id")])
+        strangers = self._frame("strangers").join(known, on="user_id", how="anti")
+        self._done.users = profiles.height + strangers.height
+        is_kept = ~pl.col("user_id").is_in(profiles["user_id"].to_list())
+        for path, new in (
+            (users_path, pl.concat([profiles, strangers], how="diagonal")),
+            (self._out / "friends.parquet", self._frame("friends")),
+            (self._out / "interactions" / "picks.parquet", self._frame("picks")),
+        ):
+            old = _read(path, new)
+            if new.height or (profiles.height and old.height):
+                table = pl.concat([old.filter(is_kept), new], how="diagonal")
                 self._stage(table.sort("user_id", maintain_order=True), path)
 
 
-def _use(user_id: str, signal: str, entity: str, identity: str, time_us: int) -> dict[str, Any]:
+def _use(
+    user_id: str, signal: str, entity: str, identity: str, time_us: int, list_id: str | None = None
+) -> dict[str, Any]:
     """Return an interaction row; only items use the column `item_id`."""
     what = {"item_id": identity} if entity == ITEM else {"entity": entity, "entity_id": identity}
-    return {"user_id": user_id, "signal": signal, "timestamp": time_us, **what}
+    return {"user_id": user_id, "signal": signal, "timestamp": time_us, "list_id": list_id, **what}
 
 
-def _show(user_id: str, one: Impression, time_us: int) -> dict[str, Any]:
-    """Return an impression row."""
-    return {"user_id": user_id, "signal": SHOWN, "timestamp": time_us, **asdict(one)}
+def _show(user_id: str, time_us: int, impressions: Iterable[Impression]) -> list[dict[str, Any]]:
+    """Return impression rows."""
+    return [{"user_id": user_id, "signal": SHOWN, "timestamp": time_us, **asdict(one)} for one in impressions]
 
 
-def _read(path: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
+def _read(path: Path, new: pl.DataFrame) -> pl.DataFrame:
     """Return a table of an earlier run; empty if there is none."""
-    return pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=schema)
+    return pl.read_parquet(path) if path.exists() else new.clear()

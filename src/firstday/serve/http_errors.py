@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
@@ -20,6 +21,8 @@ MAX_ERRORS = 20
 
 INTERNAL = "internal_error"
 """Code of unexpected errors."""
+
+
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
@@ -31,7 +34,6 @@ class FieldError(BaseModel):
     field: str
     """Name of the field or parameter, such as events[3].user_id."""
     message: str
-    """Error message."""
 
 
 class ErrorBody(BaseModel):
@@ -39,20 +41,9 @@ class ErrorBody(BaseModel):
 
     model_config = ConfigDict(
         use_attribute_docstrings=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "status": 422,
-                    "code": "invalid",
-                    "message": "1 field of the request is wrong: k: Input should be less than or equal to 1000.",
-                    "errors": [{"field": "k", "message": "Input should be less than or equal to 1000"}],
-                }
-            ]
-        },
     )
 
     status: int
-    """HTTP status."""
     code: str
     """Machine-readable code, such as invalid, not_found, store_unavailable."""
     message: str
@@ -98,17 +89,17 @@ def as_api_error(error: Exception) -> ApiError:
         code = HTTPStatus(error.status_code).name.lower()
         message = {
             404: "There is nothing at this path; see /v1/openapi.json.",
-            405: "This path does not take this method; see the Allow header.",
+            405: "This path does not support this method; see the Allow header.",
         }.get(error.status_code, f"{error.detail.rstrip('.')}.")
         return ApiError(error.status_code, code, message, headers=error.headers)
+    if isinstance(error, ClientDisconnect):
+        return ApiError(400, "cut_off", "The request was cut off.")
     if isinstance(error, StoreError):
         return ApiError(503, "store_unavailable", str(error), headers={"Retry-After": "1"})
     if isinstance(error, ConfigError | DataError):
         field, _, message = str(error).partition(": ")
         return ApiError(422, "invalid", str(error), [(field, message)])
-    if isinstance(error, FirstdayError):
-        return ApiError(500, "failed", str(error))
-    return ApiError(500, INTERNAL, "Something went wrong here; the log has it under this X-Request-ID.")
+    return ApiError(500, INTERNAL, "Unexpected error; the log has the details under this X-Request-ID.")
 
 
 def _invalid(error: RequestValidationError) -> ApiError:
@@ -134,9 +125,9 @@ def name_field(place: Sequence[str | int]) -> str:
 
 
 _SENTENCES = {
-    "json_invalid": "The body is not JSON",
-    "extra_forbidden": "There is no such field",
-    **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Has characters that are not allowed here"),
+    "json_invalid": "Invalid JSON",
+    "extra_forbidden": "Unknown field",
+    **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Contains characters that are not allowed"),
 }
 """Messages that replace those of pydantic that mention Python."""
 

@@ -8,14 +8,10 @@ import logging
 import random
 import re
 import time
-from collections.abc import Sequence
-from typing import Any, Literal, TypeVar, get_args
-from urllib.parse import parse_qsl
+from typing import Any, Literal, get_args
 
 from fastapi import Depends, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
-from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import Headers
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,11 +20,8 @@ from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error
 from firstday.serve.settings import ServeSettings, is_loopback
 from firstday.serve.telemetry import Metrics
 
-T = TypeVar("T")
 Right = Literal["read", "write", "admin"]
 
-REPEATABLE = ("liked", "passed")
-"""Query parameters that may be repeated."""
 EVENTS_PATH = "/v1/events"
 STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 """Content types of event streams."""
@@ -54,9 +47,9 @@ class Keys:
     """API keys of each right, compared in constant time."""
 
     def __init__(self, settings: ServeSettings) -> None:
-        self.any = settings.has_keys
-        by_right = zip(get_args(Right), (settings.read_keys, settings.write_keys, settings.admin_keys), strict=True)
-        self._keys = [(right, key.get_secret_value().encode()) for right, keys in by_right for key in keys]
+        keys = [(right, key) for right in get_args(Right) for key in getattr(settings, f"{right}_keys")]
+        self._keys = [(right, key.get_secret_value().encode()) for right, key in keys]
+        self.any = bool(keys)
 
     def rights_of(self, authorization: str) -> frozenset[Right]:
         """Return the rights of the key in an Authorization header; compares all keys, to take constant time."""
@@ -73,7 +66,7 @@ class Keys:
         if self.opens(request, right):
             return
         if request.scope["firstday.rights"]:
-            raise ApiError(403, "forbidden", f"This key does not open what needs the {right} right; use another.")
+            raise ApiError(403, "forbidden", f"The key does not grant {right} access; use another key.")
         raise unauthorized(f"a {right} key", request.headers)
 
 
@@ -97,27 +90,6 @@ def need(keys: Keys, right: Right) -> list[Any]:
     return [Depends(HTTPBearer(scheme_name=right, description=f"A {right} key.", auto_error=False)), Depends(check)]
 
 
-async def parse_parameters(request: Request) -> dict[str, str]:
-    """Return the query parameters; raise `RequestValidationError` if one outside `REPEATABLE` is repeated."""
-    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    names = [name for name, _ in pairs]
-    repeats = [name for name in dict.fromkeys(names) if names.count(name) > 1 and name not in REPEATABLE]
-    if repeats:
-        raise RequestValidationError(
-            [{"type": "repeated", "loc": ("query", name), "msg": "Given more than once"} for name in repeats]
-        )
-    return dict(pairs)
-
-
-def validated(adapter: TypeAdapter[T], value: object, *place: str) -> T:
-    """Validate a part of a request; the location of an error begins with `place`, as in FastAPI."""
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        raise RequestValidationError([{**fault, "loc": (*place, *fault["loc"])} for fault in faults]) from None
-
-
 def _content_type(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -129,18 +101,15 @@ async def need_json(request: Request) -> None:
 
 
 class Gate:
-    """Outermost ASGI layer; it matches the `plain` routes first, bypassing the middleware of `app`.
+    """Outermost ASGI layer; it matches the route `quick` first, bypassing the middleware of `app`.
 
     It checks the Host header itself because Starlette's `TrustedHostMiddleware` answers in plain text, does not accept
     every loopback address and, in older versions, does not parse IPv6.
     """
 
-    def __init__(
-        self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, plain: Sequence[Route] = ()
-    ) -> None:
-        self.app, self._settings, self._keys, self._metrics, self._plain = app, settings, keys, metrics, plain
+    def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, quick: Route) -> None:
+        self.app, self._settings, self._keys, self._metrics, self._quick = app, settings, keys, metrics, quick
         self._in_work = 0
-        metrics.in_work.set_function(lambda: self._in_work)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse a request."""
@@ -175,14 +144,13 @@ class Gate:
             self._note(scope, request_id, status, time.perf_counter() - began)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request by the first matching plain route, else by the application."""
-        for route in self._plain:
-            match, child_scope = route.matches(scope)
-            if match is Match.FULL:
-                scope.update(child_scope, app=self.app)
-                await route.handle(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        """Handle a request by the quick route if it matches, else by the application."""
+        match, child_scope = self._quick.matches(scope)
+        if match is Match.FULL:
+            scope.update(child_scope, app=self.app)
+            await self._quick.handle(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         """Count and log a request. The only client-supplied text is the request id, which is validated."""
@@ -197,7 +165,6 @@ class Gate:
                 "status": status,
                 "ms": round(1000 * seconds, 2),
                 "client": (scope.get("client") or ("",))[0],
-                **scope.get("firstday.logged", {}),
             }
             _requests.info("request", extra={"fields": fields})
 
@@ -214,66 +181,61 @@ class Gate:
             return receive
         if self._in_work > self._settings.max_concurrent:
             raise ApiError(
-                503, "overloaded", "Too many requests are in work; try again in a second.", headers={"Retry-After": "1"}
+                503,
+                "overloaded",
+                "Too many requests are in progress; try again in a second.",
+                headers={"Retry-After": "1"},
             )
         if "content-length" not in headers and "transfer-encoding" not in headers:
             return receive
-        if self._keys.any and not rights:
-
-            async def refuse() -> Message:
-                # FastAPI reads the body before its dependencies check keys: refuse to read it without a valid key.
-                raise unauthorized("a write or read key", headers)
-
-            return refuse
+        if self._keys.any and not rights:  # FastAPI would read the body before its dependencies check keys
+            raise unauthorized("a write or read key", headers)
         is_stream = scope["path"] == EVENTS_PATH and _content_type(headers) in STREAM_TYPES
         scope["firstday.is_stream"] = is_stream
-        return _Body(receive, headers, self._settings, is_stream=is_stream)
+        return _limit_body(receive, headers, self._settings, is_stream=is_stream)
 
 
-class _Body:
-    """Receives a body within the limits on size and time.
+def _limit_body(receive: Receive, headers: Headers, settings: ServeSettings, *, is_stream: bool) -> Receive:
+    """Return a callable that receives a body within the limits on size and time.
 
-    A stream has a larger size limit, and its time limit applies to each chunk rather than to the whole body.
+    A stream has a larger size limit, and its time limit applies to each part rather than to the whole body.
     """
+    max_bytes = settings.max_stream_bytes if is_stream else settings.max_body_bytes
+    bytes_left = -1 if int(headers.get("content-length", "0")) > max_bytes else max_bytes
+    loop, timeout_s = asyncio.get_running_loop(), settings.body_timeout_s
+    until = loop.time() + timeout_s
 
-    def __init__(self, receive: Receive, headers: Headers, settings: ServeSettings, *, is_stream: bool) -> None:
-        self._receive, self._settings, self._is_stream = receive, settings, is_stream
-        self._max_bytes = settings.max_stream_bytes if is_stream else settings.max_body_bytes
-        self._is_too_large = int(headers.get("content-length", "0")) > self._max_bytes
-        self._n_bytes = 0
-        self._until = asyncio.get_running_loop().time() + settings.body_timeout_s
-
-    async def __call__(self) -> Message:
-        message = await self._next()
-        if not self._is_too_large and self._n_bytes <= self._max_bytes:
-            return message
-        # Discard the rest: a client that is still sending could not read the response.
-        while message.get("more_body") and self._n_bytes < self._max_bytes + READ_AWAY * self._settings.max_body_bytes:
-            message = await self._next()
-        raise ApiError(
-            413,
-            "body_too_large",
-            f"The body has more than {self._max_bytes:,} bytes; send less at once.",
-            headers={"Connection": "close"},
-        )
-
-    async def _next(self) -> Message:
-        timeout_s = self._settings.body_timeout_s
-        if self._is_stream:
-            self._until = asyncio.get_running_loop().time() + timeout_s
+    async def receive_in_time() -> Message:
+        nonlocal bytes_left
         try:
-            async with asyncio.timeout_at(self._until):
-                message = await self._receive()
+            async with asyncio.timeout_at(loop.time() + timeout_s if is_stream else until):
+                message = await receive()
         except TimeoutError:
+            what = "More of the stream" if is_stream else "The body"
             raise ApiError(
                 408,
                 "timeout",
-                f"{'More of the stream' if self._is_stream else 'The body'} did not arrive within {timeout_s:g} s; "
-                "send it faster.",
+                f"{what} did not arrive within {timeout_s:g} s; send it faster.",
                 headers={"Connection": "close"},
             ) from None
-        self._n_bytes += len(message.get("body", b""))
+        bytes_left -= len(message.get("body", b""))
         return message
+
+    async def receive_limited() -> Message:
+        message = await receive_in_time()
+        if bytes_left >= 0:
+            return message
+        # Discard the rest: a client that is still sending could not read the response.
+        while message.get("more_body") and bytes_left > -READ_AWAY * settings.max_body_bytes:
+            message = await receive_in_time()
+        raise ApiError(
+            413,
+            "body_too_large",
+            f"The body has more than {max_bytes:,} bytes; send less at once.",
+            headers={"Connection": "close"},
+        )
+
+    return receive_limited
 
 
 def _is_local(host: str) -> bool:

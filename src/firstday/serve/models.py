@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from firstday.artifact.folder import MANIFEST, read_manifest
+import polars as pl
+
+from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
-from firstday.recommend.questionnaire import Answers, Questionnaire
+from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_strategy, refuse_without, strategies_of
 from firstday.serve.segment_map import SegmentMap, make_segment_map
@@ -44,19 +45,10 @@ class ServedModel:
         """Arrays and names of the model."""
         return self.recommender.model
 
-    @cached_property
-    def item_ids(self) -> list[Any]:
-        """The caller's item ids by index, as JSON values."""
-        return self.trained.catalogue.items.values.to_list()
-
-    @cached_property
-    def titles(self) -> tuple[str, ...]:
-        """Titles by item index; empty where missing."""
-        return self.trained.catalogue.titles or ("",) * len(self.item_ids)
-
     def name_item(self, item: int) -> dict[str, Any]:
         """Return an item's id and title as JSON values."""
-        return {"item_id": self.item_ids[item], "title": self.titles[item]}
+        catalogue = self.trained.catalogue
+        return {"item_id": catalogue.items[item], "title": catalogue.title_of(item)}
 
     @cached_property
     def _questionnaires(self) -> dict[str, Questionnaire]:
@@ -74,21 +66,17 @@ class ServedModel:
         return make_segment_map(self.trained)
 
     @cached_property
-    def _searched(self) -> list[tuple[str, int]]:
-        """Folded titles and item indexes, most popular first."""
-        return [(_fold(self.titles[item]), item) for item in self.trained.popular_items.tolist()]
+    def _titles(self) -> pl.Series:
+        """Titles in lower case, most popular first."""
+        titles = [self.trained.catalogue.title_of(item) for item in self.trained.popular_items.tolist()]
+        return pl.Series(titles, dtype=pl.String).str.to_lowercase().str.replace_all("\n", " ", literal=True)
 
-    def find_items(self, text: str) -> Iterator[int]:
-        """Yield the index of the item with this id, then of those whose title contains it, most popular first."""
+    def find_items(self, text: str) -> list[int]:
+        """Return the index of the item with this id, then of those whose title contains it, most popular first."""
         exact = self.trained.catalogue.items.index_of(text)
-        if exact >= 0:
-            yield exact
-        folded = _fold(text)
-        yield from (item for title, item in self._searched if folded in title and item != exact)
-
-
-def _fold(text: str) -> str:
-    return text.replace("\n", " ").casefold()
+        has_text = self._titles.str.contains(text.lower().replace("\n", " "), literal=True)
+        found = self.trained.popular_items[has_text.to_numpy()].tolist()
+        return list(dict.fromkeys([exact, *found] if exact >= 0 else found))
 
 
 def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> ServedModel:
@@ -134,20 +122,14 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
 
 
 def _warm(served: ServedModel) -> None:
-    """Fill all caches, so that the first request is not slow."""
-    popular = [served.item_ids[ix] for ix in served.trained.popular_items[:3].tolist()]
-    users = [
-        Signals(age=30, interactions=[(signal, ITEM, item) for item in popular])
-        for signal in (*served.trained.config.signals.liked, "")
-    ]
+    """Fill the caches, so that the first list is not slow."""
+    catalogue, signals = served.trained.catalogue, served.trained.config.signals
+    popular = [catalogue.items[ix] for ix in served.trained.popular_items[:3].tolist()]
+    liked = [(signal, ITEM, item) for signal in signals.liked for item in popular]
+    users = [Signals(age=30, interactions=liked), Signals()]
     for strategy in strategies_of(served.trained):
-        for group in (users, users[:1]):
-            served.recommender.answer_users(group, 50, strategy)
-    next(served.find_items(""), None)
-    questionnaire = served.questionnaire_of()
-    questionnaire.next_question(Answers())
-    if questionnaire.warm is not None:
-        questionnaire.warm.score(Answers(yes=(0,)))
+        served.recommender.answer_users(users, 50, strategy)
+    served.find_items("")
 
 
 class ModelHolder:
@@ -165,8 +147,8 @@ class ModelHolder:
         self.current = served
         self._metrics.serves(served.version, served.loaded_at.timestamp())
 
-    async def reload(self) -> bool:
-        """Load the folder in a thread and swap the model in; return whether its version changed.
+    async def reload(self) -> None:
+        """Load the folder in a thread and swap the model in if its version differs.
 
         Raises
         ------
@@ -174,7 +156,6 @@ class ModelHolder:
             The new model is unusable or lacks a required strategy; the old one stays in service.
         """
         async with self._turn:
-            began = time.perf_counter()
             try:
                 loaded = await asyncio.to_thread(load_served, self._path, *self._strategies)
             except FirstdayError as error:
@@ -186,15 +167,13 @@ class ModelHolder:
             self._metrics.reloads.labels("swapped" if changed else "unchanged").inc()
             if changed:
                 self._swap(loaded)
-                fields = {"from": old, "to": loaded.version, "seconds": round(time.perf_counter() - began, 3)}
-                _log.info("model swapped", extra={"fields": fields})
-            return changed
+                _log.info("model swapped", extra={"fields": {"from": old, "to": loaded.version}})
 
     async def follow(self) -> None:
         """Reload if the folder's version differs from the current one."""
         try:
             has_news = read_manifest(self._path)["version"] != self.current.version
         except FirstdayError:
-            has_news = (self._path / MANIFEST).exists()  # damaged: loading it reports why
+            has_news = True  # loading it reports why
         if has_news:
             await self.reload()

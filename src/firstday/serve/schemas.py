@@ -10,22 +10,21 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import pydantic_core
-from fastapi import Query, Response
+from fastapi import Response
 from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
-    WithJsonSchema,
+    ValidatorFunctionWrapHandler,
     field_validator,
 )
 
 from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.registry import strategy_names
-from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, to_time, to_us
+from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
@@ -57,25 +56,19 @@ def _whole_number(value: Any) -> Any:
 def _text_of_whole_number(value: Any) -> Any:
     """Write a whole number as text: 81 and "81" are the same id."""
     value = _whole_number(value)
-    is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    is_whole = type(value) is int and abs(value) <= _LARGEST
     return str(value) if is_whole else value
-
-
-def _or_number(text: Any) -> WithJsonSchema:
-    """Return the schema of a text, or of a whole number that stands for its text."""
-    whole = {"type": "integer", "minimum": -_LARGEST, "maximum": _LARGEST}
-    return WithJsonSchema({"anyOf": [TypeAdapter(text).json_schema(), whole]})
 
 
 UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
 IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_ID)]
+_WholeNumber = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 UserId = Annotated[
     UserIdText,
-    BeforeValidator(_text_of_whole_number),
-    _or_number(UserIdText),
+    BeforeValidator(_text_of_whole_number, json_schema_input_type=UserIdText | _WholeNumber),
     Field(description="Your user id: no slashes or control characters, and not only dots."),
 ]
-ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number), _or_number(IdText)]
+ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number, json_schema_input_type=IdText | _WholeNumber)]
 EventId = Annotated[ColumnValue, Field(description="Your event id, unique per user.")]
 EntityId = Annotated[ColumnValue, Field(description="Your id of an item, or of a member of another entity.")]
 ListId = Annotated[
@@ -138,22 +131,6 @@ class ShownItem(_Placement):
     item_id: EntityId
 
 
-def _whole_form(value: Any) -> Any:
-    """Write an item's id, or [id, position], as the object that it stands for."""
-    if isinstance(value, list):
-        if len(value) != 2 or value[1] is None:
-            raise ValueError("give an item's id, [id, position], or an object with item_id")
-        return {"item_id": value[0], "position": value[1]}
-    return value if isinstance(value, dict) else {"item_id": value}
-
-
-Shown = Annotated[
-    ShownItem,
-    BeforeValidator(_whole_form, json_schema_input_type=EntityId | tuple[EntityId, Position] | ShownItem),
-]
-"""An impression as `Impression.read` takes it."""
-
-
 def _as_object(parts: Iterable[str], value: Any) -> Any:
     """Write a list of all parts, in their order, as the object that it stands for."""
     if not isinstance(value, list | tuple):
@@ -164,6 +141,16 @@ def _as_object(parts: Iterable[str], value: Any) -> Any:
     return dict(zip(names, value, strict=True))
 
 
+def _as_shown(value: Any) -> Any:
+    """Write an item's id, or [id, position], as the object that it stands for."""
+    return _as_object(("item_id", "position"), value) if isinstance(value, list | dict) else {"item_id": value}
+
+
+Shown = Annotated[
+    ShownItem,
+    BeforeValidator(_as_shown, json_schema_input_type=EntityId | tuple[EntityId, Position | None] | ShownItem),
+]
+"""An impression as `Impression.read` takes it."""
 PickForm = Annotated[
     Pick, BeforeValidator(partial(_as_object, PICK), json_schema_input_type=tuple[Name, EntityId] | Pick)
 ]
@@ -183,7 +170,6 @@ class SignalsBody(_Request):
     )
 
     age: Age | None = None
-    """Age in years."""
     profile: dict[Name, ColumnValue] = Field(
         default={},
         max_length=MAX_COLUMNS,
@@ -220,9 +206,9 @@ class SignalsBody(_Request):
         return Profile(
             self.age,
             self.profile,
-            tuple((pick.entity, pick.entity_id) for pick in self.picks),
+            tuple(tuple(vars(pick).values()) for pick in self.picks),
             tuple(self.friends),
-            interactions=tuple((done.signal, done.entity, done.entity_id) for done in self.interactions),
+            interactions=tuple(tuple(vars(done).values()) for done in self.interactions),
             shown=tuple(Impression(**vars(item)) for item in self.shown),
         )
 
@@ -240,25 +226,21 @@ class EventBody(Interaction, _Placement):
     )
     """Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."""
 
-    @field_validator("timestamp", mode="before")
+    @field_validator("timestamp", mode="wrap")
     @classmethod
-    def _written_out(cls, value: Any) -> Any:
-        if value is not None and not (isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value)):
-            raise ValueError("give a date and time with an offset, such as 2026-01-31T12:00:00Z")
-        return value
-
-    @field_validator("timestamp")
-    @classmethod
-    def _of_our_time(cls, value: datetime | None) -> datetime | None:
-        if value is not None and not 0 <= to_us(value) < to_us(datetime.now(UTC)) + DAY_US:
-            raise ValueError("give a time from 1971 to now")
-        return value
+    def _read_time(cls, value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
+        if value is None:
+            return None
+        if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value):
+            time: datetime = read(value)
+            if 0 <= to_us(time) < now_us() + DAY_US:
+                return time.astimezone(UTC)
+        raise ValueError("give a date and time with an offset, from 1971 to now, such as 2026-01-31T12:00:00Z")
 
     def to_event(self) -> tuple[str, Event]:
         """Return the user's id and what the store keeps."""
         values = dict(self)
-        user_id, time = values.pop("user_id"), values.pop("timestamp")
-        return user_id, Event(**values, timestamp_ms=time and to_us(time) // 1000)
+        return values.pop("user_id"), Event(**values)
 
 
 class EventsBody(_Request):
@@ -266,14 +248,7 @@ class EventsBody(_Request):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {
-                    "events": [
-                        {"event_id": "e-1", "user_id": "u-4711", "signal": "stream", "entity_id": "i81"},
-                        {"event_id": "e-2", "user_id": "u-12", "entity": "artist", "entity_id": "a7"},
-                    ]
-                }
-            ]
+            "examples": [{"events": [{"event_id": "e-2", "user_id": "u-12", "entity": "artist", "entity_id": "a7"}]}]
         }
     )
 
@@ -303,17 +278,7 @@ class RecommendBody(ListOptions, _Request):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {
-                    "signals": {
-                        "age": 24,
-                        "profile": {"country": "FR"},
-                        "interactions": [{"signal": "favorite", "entity": "item", "entity_id": "i81"}],
-                    },
-                    "k": 10,
-                    "explain": True,
-                }
-            ]
+            "examples": [{"signals": {"age": 24, "interactions": [["favorite", "item", "i81"]]}, "k": 10}]
         }
     )
 
@@ -332,7 +297,6 @@ class SegmentParameters(_Parameters):
     """Options of a segment."""
 
     items: AtMost = 50
-    """Number of top items."""
 
 
 class SegmentsParameters(_Parameters):
@@ -341,7 +305,6 @@ class SegmentsParameters(_Parameters):
     offset: int = Field(default=0, ge=0, le=1_000_000)
     """Number of segments to skip."""
     limit: AtMost = 20
-    """Number of segments to return."""
     items: AtMost = 5
     """Number of top items per segment."""
 
@@ -352,7 +315,6 @@ class ItemsParameters(_Parameters):
     query: str = Field(default="", max_length=ID_LENGTH, examples=["toy"])
     """Part of a title (case-insensitive), or an id."""
     limit: AtMost = 20
-    """Number of items to return."""
 
 
 class OnboardingParameters(_Parameters):
@@ -379,14 +341,6 @@ class NearParameters(_Parameters):
     """Number of items per segment."""
 
 
-class NoParameters(_Parameters):
-    """No parameters."""
-
-
-NoQuery = Annotated[NoParameters, Query()]
-"""The type of what a path that takes no parameters is given."""
-
-
 ItemId = int | str
 Source = Literal["store", "request", "store_unavailable"]
 """Where a user's signals came from."""
@@ -403,13 +357,12 @@ class _ByModel(_Answer):
 class _Named(_Answer):
     item_id: ItemId
     title: str
+    """Empty if the items have no titles."""
 
 
 class Item(_Named):
     """An item of a list."""
 
-    title: str
-    """Empty if the items have no titles."""
     score: float
     """Score on the scale given by score_scale; 0 for items that only fill up the list."""
 
@@ -425,13 +378,12 @@ class SegmentItem(_Named):
 class _Segment(_Answer):
     segment: int = Field(validation_alias="number")
     users: int = Field(validation_alias="n_users")
+    """Number of warm users."""
 
 
 class SegmentAnswer(_Segment):
     """A segment: users with similar taste."""
 
-    users: int = Field(validation_alias="n_users")
-    """Number of warm users."""
     spread: float
     """Mean squared distance of its users to its centroid."""
     top_items: list[SegmentItem] = Field(validation_alias="top")
@@ -481,7 +433,6 @@ class ItemReason(_Answer):
 
     item_id: ItemId
     why: str
-    """Explanation in one sentence."""
     share_of_segment: float | None
     """Share of the predicted segment's users who use it."""
     share_of_everyone: float
@@ -555,7 +506,8 @@ class ListAnswer(_Answer):
     items: list[Item]
     """Best first."""
     ignored: list[str]
-    """One sentence for each signal without effect, because the model does not understand it or does not use it."""
+    """One sentence for each signal without effect, because the model does not understand it or does not use it; at most
+    20."""
     notes: list[str]
     """One sentence for each signal that only excludes items."""
     list_id: str | None = None
@@ -596,7 +548,6 @@ class LineError(_Answer):
     field: str
     """Invalid field; empty for the line as a whole."""
     message: str
-    """Error message."""
 
 
 class StreamAnswer(_KeptEvents):
@@ -750,19 +701,6 @@ class ReloadAnswer(_Answer):
     before: str
     """Version in use before."""
     changed: bool
-
-
-class BackupAnswer(_Answer):
-    """Result of a backup."""
-
-    bytes: int
-    """Size of the backup."""
-
-
-class HealthAnswer(_Answer):
-    """Liveness of the process."""
-
-    status: Literal["ok"] = "ok"
 
 
 class ReadyAnswer(_Answer):

@@ -57,13 +57,13 @@ def make_segment_map(model: TrainedModel) -> SegmentMap:
 def _principal_components(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the first two components of weighted points, shape (n, 2), and their share of the variance."""
     centred = points - weights @ points
-    _, strengths, directions = np.linalg.svd(centred * np.sqrt(weights)[:, None], full_matrices=False)
-    n = min(2, len(strengths))
-    scores = centred @ directions[:n].T
-    leading = scores[np.abs(scores).argmax(axis=0), np.arange(n)]
-    scores = np.pad(scores * np.where(leading < 0, -1.0, 1.0), ((0, 0), (0, 2 - n)))
-    total = float((strengths**2).sum())
-    return scores, float((strengths[:n] ** 2).sum()) / total if total > 0 else 1.0
+    variances, directions = np.linalg.eigh(centred.T @ (centred * weights[:, None]))
+    scores = centred @ directions[:, :-3:-1]
+    scores = np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))  # vectors of one dimension
+    leading = scores[np.abs(scores).argmax(axis=0), [0, 1]]
+    total = float(variances.sum())
+    kept = min(1.0, float(variances[-2:].sum()) / total) if total > 0 else 1.0
+    return scores * np.sign(leading), kept
 
 
 def _fill_map(components: np.ndarray, radii: np.ndarray) -> np.ndarray:
@@ -73,7 +73,7 @@ def _fill_map(components: np.ndarray, radii: np.ndarray) -> np.ndarray:
         return np.zeros((n, 2))
     ranks = components.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
     reach = np.abs(components).max(axis=0)
-    by_value = components / np.where(reach > 0, reach, 1.0)
+    by_value = components / np.maximum(reach, 1e-12)
     limits = np.array([HALF_WIDTH, HALF_HEIGHT]) - radii.max()
     filled: np.ndarray = (by_value + 2 * (2 * ranks / (n - 1) - 1)) / 3 * limits
     return filled
@@ -84,14 +84,12 @@ def _push_apart(places: np.ndarray, radii: np.ndarray) -> np.ndarray:
     limits = np.array([HALF_WIDTH, HALF_HEIGHT]) - radii[:, None]
     clear = 1.15 * (radii[:, None] + radii)  # 15% margin
     np.fill_diagonal(clear, 0.0)
-    turn = np.arange(len(places)) * np.pi * (3 - np.sqrt(5))  # coincident dots separate in different directions
-    nudges = 1e-6 * np.column_stack([np.cos(turn), np.sin(turn)])
     for _ in range(ROUNDS):
-        between = (places + nudges)[:, None] - (places + nudges)  # (n, n, 2)
+        between = places[:, None] - places  # (n, n, 2)
         distance = np.sqrt((between**2).sum(axis=2))
         overlap = np.maximum(clear - distance, 0.0)
         if not (overlap > 1e-3).any():
             break
-        push = np.divide(overlap, distance, out=np.zeros_like(overlap), where=distance > 0)
+        push = overlap / np.maximum(distance, 1e-12)
         places = np.clip(places + 0.4 * (between * push[:, :, None]).sum(axis=1), -limits, limits)
     return places

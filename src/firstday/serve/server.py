@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,7 +25,7 @@ from firstday.serve.http_errors import ApiError, error_response
 from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
 
-_ANSWER = error_response(ApiError(400, "bad_request", "This is no HTTP request; see RFC 9110."))
+_ANSWER = error_response(ApiError(400, "bad_request", "This is not a valid HTTP request; see RFC 9110."))
 
 
 class Protocol(HttpToolsProtocol):
@@ -56,13 +55,8 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
     FirstdayError
         The model, the store or the address is unusable.
     """
-    began = time.perf_counter()
     listening = _listen(settings.host, settings.port)
-    try:
-        service = Service(model, settings)
-    except BaseException:
-        listening.close()
-        raise
+    service = Service(model, settings)
     # Requests need not wait 5 ms for the GIL while a thread loads a model.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # Objects created so far live as long as the process: exempt them from garbage collection.
@@ -82,16 +76,19 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
     host, port = listening.getsockname()[:2]
-    facts = {
+    facts: dict[str, Any] = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
         "model": service.holder.current.version,
-        "store": _without_secrets(settings.store_url),
-        **({"experiment": settings.experiment} if settings.experiment else {}),
-        "keys": "set" if settings.has_keys else "none: whoever reaches this address may do everything",
+        "store": settings.store_url.partition(":")[0],
+        "keys": "set" if settings.has_keys else "none: everyone who can reach this address has full access",
         "pid": os.getpid(),
-        "seconds": round(time.perf_counter() - began, 2),
     }
-    DrainingServer(config, service, facts, on_ready).run([listening])
+
+    def announce() -> None:
+        _log.info("ready", extra={"fields": facts})
+        on_ready(facts["url"])
+
+    DrainingServer(config, service, announce).run([listening])
     _log.info("stopped", extra={"fields": {"pid": os.getpid()}})
 
 
@@ -102,25 +99,17 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
     except OSError as error:
-        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be bound ({error.strerror})"
         raise ConfigError(f"{host}:{port}: {reason}; give another with --port or --host.") from None
     return listening
-
-
-def _without_secrets(url: str) -> str:
-    """Return a store URL without credentials."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url
 
 
 class DrainingServer(uvicorn.Server):
     """A server that, when told to stop, reports itself unready, then finishes pending requests."""
 
-    def __init__(
-        self, config: uvicorn.Config, service: Service, facts: dict[str, Any], on_ready: Callable[[str], object]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self.service, self._facts, self._on_ready = service, facts, on_ready
+        self.service, self._announce = service, announce
         self._stop_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -128,8 +117,7 @@ class DrainingServer(uvicorn.Server):
         await super().startup(sockets)
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload)
-        _log.info("ready", extra={"fields": self._facts})
-        self._on_ready(self._facts["url"])
+        self._announce()
 
     def _begin_reload(self) -> None:
         self._reload = asyncio.create_task(self.service.holder.reload())

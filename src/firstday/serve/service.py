@@ -13,8 +13,8 @@ from firstday.serve.batching import Enrolment, Lists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import StoreError
-from firstday.serve.store.open import open_store
+from firstday.serve.store.base import Store, StoreError
+from firstday.serve.store.open import open_log
 from firstday.serve.telemetry import Metrics
 
 _log = logging.getLogger("firstday.serve")
@@ -36,18 +36,11 @@ class Service:
         needed = [variant.strategy for variant in experiment.variants] if experiment else []
         self.settings, self.metrics, self.keys = settings, Metrics(), Keys(settings)
         self.holder = ModelHolder(model, self.metrics, settings.strategy, needed)
-        self.store = open_store(settings)
-        self.store.watch = self.metrics.store_call
+        self.store = Store(open_log(settings), self.metrics.store_call)
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
-        self.lists = Lists(self.holder, self.store, self.metrics, self.enrolment)
+        self.lists = Lists(self.holder, self.store, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""
-
-    async def purge(self) -> None:
-        """Remove expired entries from the store."""
-        removed = await self.store.purge()
-        if removed:
-            _log.info("removed what has expired", extra={"fields": {"rows": removed}})
 
     async def back_up(self) -> int:
         """Copy the store to the backup file; return the size of the copy in bytes."""

@@ -30,7 +30,8 @@ PREFIX = "FIRSTDAY_SERVE_"
 KEY_LENGTH = 16
 """Characters that a key has at least."""
 
-Keys = Annotated[tuple[SecretStr, ...], NoDecode]
+Key = Annotated[SecretStr, Field(min_length=KEY_LENGTH)]
+Keys = Annotated[tuple[Key, ...], NoDecode]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1024)]
 
@@ -126,13 +127,6 @@ class ServeSettings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("read_keys", "write_keys", "admin_keys")
-    @classmethod
-    def _need_long_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(len(key) < KEY_LENGTH for key in keys):
-            raise ValueError(f"a key is shorter than {KEY_LENGTH} characters; make a longer one")
-        return keys
 
     @model_validator(mode="after")
     def _open_only_with_keys(self) -> ServeSettings:

@@ -76,35 +76,29 @@ class Metrics:
         self._requests = Counter("requests", "Requests answered.", ["method", "route", "status"], **naming)
         self._seconds = Histogram(
             "request_seconds",
-            "From a request's arrival to its last byte.",
+            "Time from the arrival of a request to its last byte.",
             ["method", "route"],
             buckets=SECONDS,
             **naming,
         )
-        self.in_work = Gauge("requests_in_work", "Requests being answered.", **naming)
-        self.batch_users = Histogram(
-            "batch_users", "Users answered in one pass.", buckets=(1, 2, 4, 8, 16, 32), **naming
-        )
-        self.lists = Counter("recommendations", "Lists given.", ["strategy", "answered_by"], **naming)
+        self.lists = Counter("recommendations", "Recommended lists.", ["strategy", "answered_by"], **naming)
         self.of_variants = Counter(
             "experiment_recommendations",
-            "Lists given to users who take part in an experiment.",
+            "Recommended lists of users who take part in an experiment.",
             ["experiment", "variant", "answered_by"],
             **naming,
         )
-        self.events = Counter("events", "Events taken: new, or known by their id already.", ["outcome"], **naming)
-        self.lists_recorded = Counter("lists_recorded", "Lists recorded as shown, or not.", ["outcome"], **naming)
-        self.impressions = Counter("impressions", "Items shown: in recorded lists, or in events.", ["source"], **naming)
+        self.events = Counter("events", "Events received: new, or duplicates by their id.", ["outcome"], **naming)
         self.events_not_understood = Counter(
-            "events_not_understood", "Events that name something the model does not know.", **naming
+            "events_not_understood", "Events with a signal, entity or id that the model does not know.", **naming
         )
         self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **naming)
         self._store_up = Gauge("store_up", "1 if the last call to the store succeeded.", **naming)
         self._note_store(is_up=True)
-        self.reloads = Counter("model_reloads", "Attempts to load the model again.", ["outcome"], **naming)
+        self.reloads = Counter("model_reloads", "Reloads of the model.", ["outcome"], **naming)
         self.backups = Counter("store_backups", "Copies of the store.", ["outcome"], **naming)
         self._model = Info("model", "The model that answers.", **naming)
-        self._model_loaded = Gauge("model_loaded_timestamp_seconds", "When it was loaded.", **naming)
+        self._model_loaded = Gauge("model_loaded_timestamp_seconds", "Time at which the model was loaded.", **naming)
 
     def finished(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -123,7 +117,7 @@ class Metrics:
             self._note_store(is_up=False)
             raise
         if not self._is_up:
-            _log.warning("store is back", extra={"fields": {"call": call}})
+            _log.warning("store recovered", extra={"fields": {"call": call}})
             self._note_store(is_up=True)
 
     def _note_store(self, *, is_up: bool) -> None:

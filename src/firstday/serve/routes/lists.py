@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import TypeAdapter
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.routing import Route
 
-from firstday.serve.batching import Ask
+from firstday.serve.batching import ListRequest
 from firstday.serve.explain import explain as explain_list
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import need_json, parse_parameters, validated
+from firstday.serve.middleware import need_json
 from firstday.serve.routes.users import UserIdPath
-from firstday.serve.schemas import ListAnswer, ListParameters, NoQuery, RecommendBody, UserIdText, json_response
+from firstday.serve.schemas import ListAnswer, ListParameters, RecommendBody, UserIdText, json_response
 from firstday.serve.service import Service, ServiceDep, service_of
 from firstday.serve.store.base import StoredUser
 
@@ -41,17 +42,16 @@ async def recommend_to_user(
     if parameters.record:
         service.keys.check(request, "write")
         if is_foreign:
-            raise ApiError(403, "forbidden", "A page of another site may not record lists; ask from a server of yours.")
+            raise ApiError(
+                403, "forbidden", "Pages of other sites may not record lists; send the request from your own server."
+            )
     enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
-    return await _answer(
-        service,
-        request,
-        Ask(user_id, None, parameters.k, parameters.strategy, parameters.keep_used, parameters.record, enrol),
-        explain=parameters.explain,
-    )
+    values = parameters.model_dump(exclude={"explain", "user_id"})
+    return await _answer(service, ListRequest(user_id, **values, enrol=enrol), explain=parameters.explain)
 
 
-_USER_ID, _PARAMETERS = TypeAdapter(UserIdText), TypeAdapter(ListParameters)
+class _QuickParameters(ListParameters):
+    user_id: UserIdText
 
 
 async def _recommend_quickly(request: Request) -> Response:
@@ -59,15 +59,18 @@ async def _recommend_quickly(request: Request) -> Response:
     request.scope["route"] = quick_route
     service = await service_of(request)
     service.keys.check(request, "read")
-    values = await parse_parameters(request)
-    user_id = validated(_USER_ID, request.path_params["user_id"], "path", "user_id")
-    return await recommend_to_user(service, request, user_id, validated(_PARAMETERS, values, "query"))
+    try:
+        parameters = _QuickParameters.model_validate({**request.query_params, **request.path_params})
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in faults]) from None
+    return await recommend_to_user(service, request, parameters.user_id, parameters)
 
 
 quick_route = Route(f"/v1{PATH}", _recommend_quickly)
 quick_route.methods = {"GET"}
 """Serves the most frequent request without FastAPI's overhead, in place of the router's endpoint, which remains for the
-OpenAPI document. docs/operations.md has the gain."""
+OpenAPI document."""
 
 
 @router.post(
@@ -76,46 +79,39 @@ OpenAPI document. docs/operations.md has the gain."""
     summary="Recommend to a user described in the request",
     dependencies=[Depends(need_json)],
 )
-async def recommend_to_signals(service: ServiceDep, request: Request, body: RecommendBody, _query: NoQuery) -> Response:
+async def recommend_to_signals(service: ServiceDep, body: RecommendBody) -> Response:
     """Return a list based on the signals in the body. The store is neither read nor written."""
     signals = StoredUser(body.signals.to_profile()).to_signals()
-    return await _answer(
-        service, request, Ask(None, signals, body.k, body.strategy, body.keep_used), explain=body.explain
-    )
+    asked = ListRequest("", signals, body.k, body.strategy, body.keep_used)
+    return await _answer(service, asked, explain=body.explain)
 
 
-async def _answer(service: Service, request: Request, ask: Ask, *, explain: bool) -> Response:
-    """Make a list and return it as a `ListAnswer`."""
-    reply = await service.lists.make(ask)
-    experiment = None
-    if service.enrolment is not None and ask.variant is not None:
-        experiment = service.enrolment.experiment.name
-        request.scope["firstday.logged"] = {"variant": f"{experiment}/{ask.variant.name}"}
-    served, segment, ignored = reply.model, reply.segment, list(reply.ignored)
-    ids, titles = served.item_ids, served.titles
-    if len(ignored) > MAX_IGNORED:
-        ignored[MAX_IGNORED:] = [f"and {len(ignored) - MAX_IGNORED:,} more"]
+async def _answer(service: Service, asked: ListRequest, *, explain: bool) -> Response:
+    """Make and count a list; return it as a `ListAnswer`."""
+    await service.lists.make(asked)
+    listed, variant = asked.recommendation, asked.variant and asked.variant.name
+    experiment = service.enrolment.experiment.name if service.enrolment and variant else None
+    service.metrics.lists.labels(listed.strategy, listed.route).inc()
+    if experiment:
+        service.metrics.of_variants.labels(experiment, variant, listed.route).inc()
     return json_response(
         {
-            "model": served.version,
-            "user_id": ask.user_id,
-            "strategy": reply.strategy,
-            "route": reply.route,
-            "signals_from": ask.source,
-            "segment": segment,
-            "segment_size": None if segment is None else int(served.trained.segments.items.sizes[segment]),
-            "score_scale": reply.score_scale,
-            "n_ranked": reply.n_ranked,
-            "items": [
-                {"item_id": ids[item], "title": titles[item], "score": score}
-                for item, score in zip(reply.items, reply.scores, strict=True)
-            ],
-            "ignored": ignored,
-            "notes": reply.notes,
-            "list_id": reply.list_id,
-            "not_recorded": reply.not_recorded,
+            "model": asked.model.version,
+            "user_id": asked.user_id or None,
+            "strategy": listed.strategy,
+            "route": listed.route,
+            "signals_from": asked.source,
+            "segment": listed.segment,
+            "segment_size": listed.segment_size,
+            "score_scale": listed.score_scale,
+            "n_ranked": listed.n_ranked,
+            "items": [{"item_id": one.item_id, "title": one.title, "score": one.score} for one in listed],
+            "ignored": listed.ignored[:MAX_IGNORED],
+            "notes": listed.notes,
+            "list_id": asked.list_id,
+            "not_recorded": asked.not_recorded,
             "experiment": experiment,
-            "variant": ask.variant and ask.variant.name,
-            **({"explanation": explain_list(reply)} if explain else {}),
+            "variant": variant,
+            **({"explanation": explain_list(asked)} if explain else {}),
         }
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -16,7 +15,6 @@ from firstday.serve.schemas import (
     ItemsAnswer,
     ItemsParameters,
     ModelAnswer,
-    NoQuery,
     OneSegmentAnswer,
     ReloadAnswer,
     SegmentParameters,
@@ -60,13 +58,13 @@ async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Qu
     """Return the item with this id, then items whose titles contain the text, most used first."""
     items = [
         {**served.name_item(item), "share_of_everyone": served.trained.popularity[item]}
-        for item in islice(served.find_items(parameters.query), parameters.limit)
+        for item in served.find_items(parameters.query)[: parameters.limit]
     ]
     return {"model": served.version, "items": items}
 
 
 @reading.get("/model", response_model=ModelAnswer, summary="Describe the model")
-async def describe_model(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
+async def describe_model(served: ModelDep) -> dict[str, Any]:
     """Return the model's version, contents, settings and metrics."""
     model = served.trained
     return {
@@ -90,14 +88,15 @@ async def describe_model(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
 
 
 @admin.post("/model/reload", summary="Reload the model folder")
-async def reload_model(service: ServiceDep, _query: NoQuery) -> ReloadAnswer:
+async def reload_model(service: ServiceDep) -> ReloadAnswer:
     """Validate and warm up the model in the folder, then swap it in. Requests in progress finish on the old model.
 
     If the new model is unusable, the response is 409 with the reason, and the old model stays in use.
     """
     before = service.holder.current.version
     try:
-        changed = await service.holder.reload()
+        await service.holder.reload()
     except FirstdayError as error:
         raise ApiError(409, "model_refused", str(error)) from error
-    return ReloadAnswer(model=service.holder.current.version, before=before, changed=changed)
+    now = service.holder.current.version
+    return ReloadAnswer(model=now, before=before, changed=now != before)

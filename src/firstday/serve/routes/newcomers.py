@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Annotated, Any
 
 import numpy as np
+import polars as pl
 from fastapi import APIRouter, Query
 
 from firstday.recommend.query import Query as ModelQuery
@@ -16,7 +16,7 @@ from firstday.segment.segments import weigh_segments
 from firstday.serve.explain import N_TITLES, nearest_liked
 from firstday.serve.models import ServedModel
 from firstday.serve.routes.users import UserIdPath
-from firstday.serve.schemas import MapAnswer, NearAnswer, NearParameters, NoQuery, ProfileAnswer
+from firstday.serve.schemas import MapAnswer, NearAnswer, NearParameters, ProfileAnswer
 from firstday.serve.service import ModelDep, ServiceDep
 
 MAX_VALUES = 500
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1", tags=["newcomers"])
 
 
 @router.get("/profile", response_model=ProfileAnswer, summary="List profile fields for newcomers")
-async def read_profile(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
+async def read_profile(served: ModelDep) -> dict[str, Any]:
     """Return the profile columns known to the model, with the values of warm users."""
     groups, known = served.trained.profile_groups, served.trained.catalogue.groups
     ages = np.flatnonzero(groups["age"].sizes if "age" in groups else ())
@@ -39,17 +39,13 @@ async def read_profile(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
 
 def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict[str, Any]:
     """Return the most frequent values of a profile column among warm users, sorted by value."""
-    codes = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)].tolist()
-    values = [{"value": names[code], "users": sizes[code]} for code in codes[:MAX_VALUES]]
-    return {
-        "column": name,
-        "values": sorted(values, key=itemgetter("value")),
-        "values_left_out": max(0, len(codes) - MAX_VALUES),
-    }
+    values = pl.DataFrame({"value": names, "users": sizes}).filter(pl.col("users") > 0)
+    listed = values.top_k(MAX_VALUES, by="users").sort("value")
+    return {"column": name, "values": listed.to_dicts(), "values_left_out": values.height - listed.height}
 
 
 @router.get("/map", response_model=MapAnswer, summary="Map segments in two dimensions")
-async def read_map(served: ModelDep, _query: NoQuery) -> dict[str, Any]:
+async def read_map(served: ModelDep) -> dict[str, Any]:
     """Return all segments, projected onto two dimensions, with their most distinctive items.
 
     The dimensions are the two directions in which the segments differ most.

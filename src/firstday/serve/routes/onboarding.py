@@ -48,21 +48,15 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
     }
     if question is not None:
         identity, name = catalogue.ids_of(entity)[question.target], catalogue.name_of(entity, question.target)
-        values["question"] = {"entity": entity, "entity_id": identity, "name": name, "gain_bits": question.gain_bits}
-        values["question"] |= (
-            {"item_id": identity, "title": name} if entity == ITEM else {"item_id": None, "title": None}
-        )
+        about = {"entity": entity, "entity_id": identity, "name": name, "gain_bits": question.gain_bits}
+        is_item = entity == ITEM
+        values["question"] = {**about, "item_id": identity if is_item else None, "title": name if is_item else None}
     if parameters.k is not None:
         answer = await asyncio.to_thread(
-            recommend_after_questions,
-            served.recommender,
-            questionnaire,
-            answers,
-            parameters.k,
-            excluded=excluded,
+            recommend_after_questions, served.recommender, questionnaire, answers, parameters.k, excluded=excluded
         )
         service.metrics.lists.labels(answer.strategy, answer.route).inc()
-        values |= {name: getattr(answer, name) for name in ("route", "score_scale", "n_ranked", "items")}
+        values = {**vars(answer), **values}
     return values
 
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import TypeAdapter
+from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match, Route
+from starlette.routing import Match
 from starlette.types import Scope
 
 from firstday.features.encoder import understand_picks
 from firstday.serve.event_stream import read_stream
 from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
-from firstday.serve.middleware import EVENTS_PATH, need_json, parse_parameters, validated
+from firstday.serve.middleware import need_json
 from firstday.serve.schemas import (
     MOST_IGNORED,
     EventsAnswer,
     EventsBody,
-    NoParameters,
-    NoQuery,
+    LineError,
     PutAnswer,
     SignalsBody,
     StreamAnswer,
@@ -28,7 +28,7 @@ from firstday.serve.schemas import (
     UserIdText,
     json_response,
 )
-from firstday.serve.service import Service, ServiceDep, service_of
+from firstday.serve.service import Service, ServiceDep
 from firstday.serve.store.base import Event, Profile, StoredUser, StoreError
 
 reading = APIRouter(prefix="/v1", tags=["users"])
@@ -38,14 +38,14 @@ UserIdPath = Annotated[UserIdText, Path(description="Your user id.", examples=["
 
 
 @writing.put("/users/{user_id}", summary="Set a user's profile, picks and friends", dependencies=[Depends(need_json)])
-async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody, _query: NoQuery) -> PutAnswer:
+async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody) -> PutAnswer:
     """Replace the user's registration data; events are unchanged. Durable once this responds.
 
     The body has the same form as in `POST /v1/recommendations`. Its interactions and impressions count as received anew
     on every call. Send anything that has a timestamp as an event instead.
     """
     profile = body.to_profile()
-    await service.store.put(user_id, profile)
+    await service.store.append([(user_id, profile)])
     served = service.holder.current
     signals = understand_picks(served.trained.encoder, StoredUser(profile).to_signals())
     _, ignored = served.trained.read_signals([signals])
@@ -69,7 +69,7 @@ _STREAM_BODY = {
     dependencies=[Depends(need_json)],
     openapi_extra={"requestBody": {"content": {"application/x-ndjson": _STREAM_BODY}}},
 )
-async def add_events(service: ServiceDep, body: EventsBody, _query: NoQuery) -> Response:
+async def add_events(service: ServiceDep, body: EventsBody) -> Response:
     """Store a batch of events, all or none. Retry if no response arrives.
 
     Events are identified by `event_id` and `user_id`; an event that the user already has is left unchanged. Once this
@@ -79,55 +79,47 @@ async def add_events(service: ServiceDep, body: EventsBody, _query: NoQuery) -> 
     individually, with their numbers, and all others are stored, a thousand at a time.
     """
     events = [event.to_event() for event in body.events]
-    accepted, unknown = await _keep(service, events)
-    counts = {"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": len(unknown)}
+    counts, unknown = await _keep(service, events)
     return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MOST_IGNORED]))})
 
 
-async def _add_stream(request: Request) -> Response:
-    """Store events as they arrive; if the stream breaks off, the error says how many lines are stored."""
-    request.scope["route"] = stream_route
-    service, n_lines = await service_of(request), 0
-    service.keys.check(request, "write")
-    validated(TypeAdapter(NoParameters), await parse_parameters(request), "query")
-    counts = StreamAnswer(accepted=0, duplicates=0, not_understood=0, refused=0, errors=[])
-    try:
-        async for n_read, events, faults in read_stream(request.stream()):
-            accepted, unknown = await _keep(service, events)
-            counts.accepted += accepted
-            counts.duplicates += len(events) - accepted
-            counts.not_understood += len(unknown)
-            counts.refused += len({fault.line for fault in faults})
-            counts.errors += faults[: MAX_ERRORS - len(counts.errors)]
-            n_lines = n_read
-    except (ApiError, StoreError, ClientDisconnect) as error:
-        failure = as_api_error(
-            ApiError(400, "cut_off", "The stream broke off.") if isinstance(error, ClientDisconnect) else error
-        )
-        failure.detail += f" The events of its first {n_lines:,} lines are kept; sent again they count once."
-        raise failure from None
-    if not counts.accepted + counts.duplicates:
-        wrong = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in counts.errors]
-        first = ": ".join([*wrong, ("body", "There is none")][0])
-        raise ApiError(422, "invalid", f"No line of the stream is an event, first {first}.", wrong)
-    return json_response(counts)
-
-
-class _StreamRoute(Route):
-    """A route that matches only streams."""
+class _StreamRoute(APIRoute):
+    """A route that matches only streams, which `add_events` describes in the OpenAPI document."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match the path if the body is a stream."""
         return super().matches(scope) if scope.get("firstday.is_stream") else (Match.NONE, {})
 
 
-stream_route = _StreamRoute(EVENTS_PATH, _add_stream, methods=["POST"])
-"""Serves the streams of `add_events`, which describes them in the OpenAPI document."""
+streaming = APIRouter(prefix="/v1", route_class=_StreamRoute)
 
 
-async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[int, list[str]]:
-    """Store events; return how many are new, and a sentence for each with an unknown signal, entity or id."""
-    accepted = await service.store.add(events) if events else 0
+@streaming.post("/events", include_in_schema=False)
+async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
+    """Store events as they arrive; if the stream breaks off, the error says how many lines are stored."""
+    totals: Counter[str] = Counter()
+    errors: list[LineError] = []
+    n_lines = 0
+    try:
+        async for n_read, events, faults in read_stream(request.stream()):
+            counts, _ = await _keep(service, events)
+            totals.update(counts, refused=len({fault.line for fault in faults}))
+            errors += faults[: MAX_ERRORS - len(errors)]
+            n_lines = n_read
+    except (ApiError, StoreError, ClientDisconnect) as error:
+        failure = as_api_error(error)
+        failure.detail += f" The events of the first {n_lines:,} lines are stored; when sent again, they count once."
+        raise failure from None
+    if not totals["accepted"] + totals["duplicates"]:
+        wrong = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
+        first = ": ".join([*wrong, ("body", "It is empty")][0])
+        raise ApiError(422, "invalid", f"No line of the stream is an event, first {first}.", wrong)
+    return StreamAnswer(**totals, errors=errors)
+
+
+async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[dict[str, int], list[str]]:
+    """Store and count events; return the counts, and a sentence for each with an unknown signal, entity or id."""
+    accepted = await service.store.append(events) if events else 0
     find_unknown = service.holder.current.trained.catalogue.find_unknown
     told = (
         find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
@@ -137,21 +129,21 @@ async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[
     service.metrics.events.labels("accepted").inc(accepted)
     service.metrics.events.labels("duplicate").inc(len(events) - accepted)
     service.metrics.events_not_understood.inc(len(unknown))
-    service.metrics.impressions.labels("events").inc(sum(event.is_impression for _, event in events))
-    return accepted, unknown
+    counts = {"accepted": accepted, "duplicates": len(events) - accepted, "not_understood": len(unknown)}
+    return counts, unknown
 
 
 @reading.get("/users/{user_id}", response_model=UserAnswer, summary="Read everything known about a user")
-async def read_user(service: ServiceDep, user_id: UserIdPath, _query: NoQuery) -> dict[str, Any]:
+async def read_user(service: ServiceDep, user_id: UserIdPath) -> dict[str, Any]:
     """Return profile, picks, friends, events and impressions; 404 if nothing is known about the user."""
     (user,) = await service.store.read([user_id])
     if not user.is_known:
-        raise ApiError(404, "not_found", "Nothing is known of this user.")
+        raise ApiError(404, "not_found", "Nothing is known about this user.")
     return {"user_id": user_id, **vars(user.profile or Profile()), **vars(user)}
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Delete a user")
-async def delete_user(service: ServiceDep, user_id: UserIdPath, _query: NoQuery) -> Response:
+async def delete_user(service: ServiceDep, user_id: UserIdPath) -> Response:
     """Delete everything known about a user. The response is the same if nothing was stored."""
     await service.store.delete(user_id)
     return Response(status_code=204)

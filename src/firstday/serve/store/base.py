@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -53,9 +54,8 @@ Time = Annotated[int, PlainSerializer(to_time), Field(validation_alias="us")]
 """Time of the log entry, in microseconds since 1970; not part of its body."""
 
 
-def _answered_as(description: str) -> ConfigDict:
-    """Configure the schema of a record in responses: all fields are required."""
-    return ConfigDict(json_schema_serialization_defaults_required=True, json_schema_extra={"description": description})
+ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
+"""Configuration of records that are part of responses: all fields are required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Event:
         The caller's id, unique per user.
     signal, entity, entity_id
         The signal and its target, in the caller's ids.
-    timestamp_ms
-        When it happened according to the caller, in milliseconds since 1970, or None.
+    timestamp
+        When it happened according to the caller, UTC, or None.
     received_us
         When the store received it, in microseconds since 1970; orders a user's events.
     list_id
@@ -78,16 +78,13 @@ class Event:
         See `Impression`; None if not reported.
     """
 
-    __pydantic_config__ = _answered_as("An event as it is kept.")
+    __pydantic_config__ = ANSWERED
 
     event_id: str
     signal: str
     entity: str
     entity_id: str
-    timestamp_ms: Annotated[
-        Annotated[int, PlainSerializer(lambda ms: to_time(1000 * ms), return_type=datetime)] | None,
-        Field(serialization_alias="timestamp", description="When it happened, as the caller said."),
-    ] = None
+    timestamp: datetime | None = None
     received_us: Annotated[Time, Field(serialization_alias="received_at")] = 0
     list_id: str | None = None
     position: int | None = None
@@ -99,14 +96,10 @@ class Event:
         """Whether this is an item impression, which never counts as use."""
         return self.signal == SHOWN and self.entity == ITEM
 
-    def to_impression(self) -> Impression:
-        """Convert an impression event to an `Impression`."""
-        return Impression(self.entity_id, self.position, self.list_id, self.propensity, self.policy)
-
     @property
     def time_us(self) -> int:
         """The caller's time if given, else the time of receipt, in microseconds since 1970."""
-        return self.received_us if self.timestamp_ms is None else 1000 * self.timestamp_ms
+        return to_us(self.timestamp) if self.timestamp else self.received_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +115,7 @@ class ShownList:
     items
         The caller's item ids as text, best first; the first has position 1.
     propensities
-        Probability of each item at its position under the policy; None: all are 1.
+        Probability of each item at its position under the policy; None if all are 1.
     received_us
         When the store received it, in microseconds since 1970.
     is_told
@@ -140,28 +133,17 @@ class ShownList:
     @property
     def impressions(self) -> list[Impression]:
         """One impression per item."""
+        ranked = enumerate(zip(self.items, self.propensities or repeat(1.0), strict=False), 1)
         return [
-            Impression(item, position, self.list_id, self._propensity_at(position), self.policy)
-            for position, item in enumerate(self.items, 1)
+            Impression(item, position, self.list_id, propensity, self.policy) for position, (item, propensity) in ranked
         ]
-
-    def complete(self, event: Event) -> Event:
-        """Return an impression of a listed item with this list's propensity and policy, unless it has others."""
-        is_open = event.propensity is None and event.policy in (None, self.policy) and event.entity_id in self.items
-        if not is_open:
-            return event
-        position = self.items.index(event.entity_id) + 1
-        return replace(event, propensity=self._propensity_at(position), policy=self.policy)
-
-    def _propensity_at(self, position: int) -> float:
-        return self.propensities[position - 1] if self.propensities else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """The permanent experiment variant of a user; `assigned_us` is when the store received it."""
 
-    __pydantic_config__ = _answered_as("A variant that a user has for good.")
+    __pydantic_config__ = ANSWERED
 
     experiment: str
     variant: str
@@ -240,24 +222,23 @@ class StoredUser:
         """Return recorded lists whose impressions the caller has not reported."""
         return [shown for shown in self.lists if not shown.is_told]
 
-    def find_seen(self) -> list[Event]:
-        """Return the impression events.
+    def find_seen(self) -> list[tuple[Event, Impression]]:
+        """Return the impression events, each with its impression.
 
         Missing propensities and policies are taken from the recorded list. Without a position the impression counts as
         certainly seen.
         """
-        events = [event for event in self.events if event.is_impression]
-        lists = {shown.list_id: shown for shown in self.lists}
-        return [lists[event.list_id].complete(event) if event.list_id in lists else event for event in events]
-
-    def find_impressions(self) -> list[Impression]:
-        """Return all impressions in order of receipt.
-
-        Impressions reported by the caller replace those of the recorded list they name.
-        """
-        dated = [(shown.received_us, one) for shown in self.find_recorded() for one in shown.impressions]
-        dated += [(event.received_us, event.to_impression()) for event in self.find_seen()]
-        return [impression for _, impression in sorted(dated, key=lambda entry: entry[0])]
+        listed = {(one.list_id, one.item_id): one for shown in self.lists if shown.is_told for one in shown.impressions}
+        seen = []
+        for event in self.events:
+            if event.is_impression:
+                how = event.position, event.list_id, event.propensity, event.policy
+                impression = Impression(event.entity_id, *how)
+                recorded = listed.get((event.list_id, event.entity_id))
+                if recorded and event.propensity is None and event.policy in (None, recorded.policy):
+                    impression = replace(recorded, position=event.position)
+                seen.append((event, impression))
+        return seen
 
     def to_signals(self, user_id: str | None = None) -> Signals:
         """Convert to `Signals`; impressions are not interactions."""
@@ -267,7 +248,11 @@ class StoredUser:
             age=profile.age,
             interactions=[*profile.actions, *actions],
             friends=profile.friends,
-            shown=[*profile.shown, *self.find_impressions()],
+            shown=[
+                *profile.shown,
+                *(impression for shown in self.find_recorded() for impression in shown.impressions),
+                *(impression for _, impression in self.find_seen()),
+            ],
             user_id=user_id,
             **profile.columns,
         )
@@ -304,20 +289,9 @@ class Rules:
         return {"use": self.max_events_per_user, "shown": self.max_shown_per_user, "list": self.max_lists_per_user}
 
 
-class Clock:
-    """Wall clock in microseconds since 1970."""
-
-    def __init__(self) -> None:
-        self.last_us = 0
-
-    def now_us(self) -> int:
-        """Return the current time."""
-        return time.time_ns() // 1000
-
-    def next_us(self) -> int:
-        """Return the current time or, to order entries strictly, the last result plus 1 if that is later."""
-        self.last_us = max(self.last_us + 1, self.now_us())
-        return self.last_us
+def now_us() -> int:
+    """Return the current time, in microseconds since 1970."""
+    return time.time_ns() // 1000
 
 
 class Entry(NamedTuple):
@@ -347,15 +321,8 @@ class Entry(NamedTuple):
 
 EXPIRING = ("use", "shown", "list", "profile")
 """Kinds of entries that expire by their own time."""
-FIELDS = {
-    "use": "events",
-    "shown": "events",
-    "list": "lists",
-    "profile": "profile",
-    "assignment": "assignments",
-    "user": "first_us",
-}
-"""Field of `StoredUser` for each kind of entry."""
+FIELDS = {"use": "events", "shown": "events", "list": "lists", "profile": "profile", "assignment": "assignments"}
+"""Field of `StoredUser` for each kind of record; entries of a field share a namespace of ids."""
 
 
 StoredEntry = tuple[str, int, str]
@@ -369,7 +336,7 @@ class Log(Protocol):
     """
 
     rules: Rules
-    clock: Clock
+    now_us: Callable[[], int]
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """Return the entries of each owner in order of time; some may have expired."""
@@ -415,32 +382,28 @@ class Store:
 
     Parameters
     ----------
-    name
-        Name of the backend.
     log
         Persists the entries.
-
-    Attributes
-    ----------
     watch
         Returns a context manager around each call to the log, given the name of the call.
     """
 
-    watch: Callable[[str], AbstractContextManager[Any]] = nullcontext
-
-    def __init__(self, name: str, log: Log) -> None:
-        self.name, self.log = name, log
+    def __init__(self, log: Log, watch: Callable[[str], AbstractContextManager[Any]] = nullcontext) -> None:
+        self.log, self.watch = log, watch
         self.back_up, self.close = log.back_up, log.close
 
     def _oldest_us(self) -> int:
-        return self.log.rules.oldest_us(self.log.clock.now_us())
+        return self.log.rules.oldest_us(self.log.now_us())
 
-    async def _append(self, records: Iterable[tuple[str, Record]]) -> list[bool]:
-        """Append records, all or none; return which are new."""
+    async def append(self, records: Iterable[tuple[str, Record]]) -> int:
+        """Append records, each with its owner, all or none; return how many are new.
+
+        A profile replaces the previous one. An event, a list or an assignment that the owner already has is ignored.
+        """
         oldest_us = self._oldest_us()
         entries = [_to_entry(owner, record, oldest_us) for owner, record in records]
         with self.watch("append"):
-            return await self.log.append(entries, oldest_us)
+            return sum(await self.log.append(entries, oldest_us))
 
     async def _read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         with self.watch("read"):
@@ -451,33 +414,18 @@ class Store:
         oldest_us = self._oldest_us()
         return [assemble(entries, oldest_us) for entries in await self._read(user_ids)]
 
-    async def put(self, user_id: str, profile: Profile) -> None:
-        """Replace a user's profile, picks and friends."""
-        await self._append([(user_id, profile)])
-
-    async def add(self, events: Sequence[tuple[str, Event]]) -> int:
-        """Add events, all or none; return how many are new."""
-        return sum(await self._append(events))
-
-    async def record(self, lists: Sequence[tuple[str, ShownList]]) -> None:
-        """Record shown lists, all or none."""
-        await self._append(lists)
-
     async def start_experiment(self, experiment: str) -> int:
         """Return when the store first saw an experiment, in microseconds since 1970; record now if it is new."""
         start = Assignment(experiment, "")
-        await self._append([(SERVICE, start)])
+        await self.append([(SERVICE, start)])
         (entries,) = await self._read([SERVICE])
         return next(us for _, us, body in entries if body == _dump(start))
 
-    async def assign(self, users: Sequence[tuple[str, Assignment]]) -> list[Assignment]:
-        """Assign variants, all or none; return each user's effective assignment: the first for the experiment."""
-        await self._append(users)
-        found = await self.read([user_id for user_id, _ in users])
-        return [
-            next((given for given in user.assignments if given.experiment == new.experiment), new)
-            for (_, new), user in zip(users, found, strict=True)
-        ]
+    async def assign(self, user_id: str, new: Assignment) -> Assignment:
+        """Assign a variant to a user; return the effective assignment: the first for the experiment."""
+        await self.append([(user_id, new)])
+        (user,) = await self.read([user_id])
+        return next((given for given in user.assignments if given.experiment == new.experiment), new)
 
     async def delete(self, user_id: str) -> None:
         """Delete a user."""
@@ -496,23 +444,16 @@ class Store:
 
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
     """Convert a record to an entry; a profile replaces its predecessor, an assignment never does."""
-    body = _dump(record)
+    kind, key, known_since_us, told = "profile", "", 2**53, None
     match record:
-        case Profile():
-            return Entry(owner, "profile", "profile", body, 2**53)
         case Assignment():
-            return Entry(owner, "assignment", f"assignment {record.experiment}", body, 0)
+            kind, key, known_since_us = "assignment", record.experiment, 0
         case ShownList():
-            return Entry(owner, "list", _list_key(record.list_id), body, oldest_us)
-        case Event() if record.is_impression:
-            tells = record.list_id and _list_key(record.list_id)
-            return Entry(owner, "shown", f"event {record.event_id}", body, oldest_us, tells)
+            kind, key, known_since_us = "list", record.list_id, oldest_us
         case Event():
-            return Entry(owner, "use", f"event {record.event_id}", body, oldest_us)
-
-
-def _list_key(list_id: str) -> str:
-    return f"list {list_id}"
+            kind, key, known_since_us = "shown" if record.is_impression else "use", record.event_id, oldest_us
+            told = f"lists {record.list_id}" if record.is_impression and record.list_id else None
+    return Entry(owner, kind, f"{FIELDS[kind]} {key}", _dump(record), known_since_us, told)
 
 
 def _dump(record: Record) -> str:
@@ -522,33 +463,25 @@ def _dump(record: Record) -> str:
     return pydantic_core.to_json(body).decode()
 
 
-_READER = TypeAdapter(StoredUser)
+_READ = {
+    "events": TypeAdapter(Event).validate_json,
+    "lists": TypeAdapter(ShownList).validate_json,
+    "profile": TypeAdapter(Profile).validate_json,
+    "assignments": TypeAdapter(Assignment).validate_json,
+}
 
 
 def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
     """Build a user from log entries, without expired ones."""
-    texts: defaultdict[str, list[str]] = defaultdict(list)
-    is_alive = False
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    is_alive, first_us = False, None
     for kind, us, body in entries:
         is_alive |= us >= oldest_us
-        if us >= oldest_us or kind not in EXPIRING:
-            texts[FIELDS.get(kind, kind)].append(body if kind == "user" else f'{{"us":{us},{body[1:]}')
-    if not is_alive or "first_us" not in texts:
+        if kind == "user":
+            first_us = int(body)
+        elif us >= oldest_us or kind not in EXPIRING:
+            found[FIELDS[kind]].append(_READ[FIELDS[kind]](f'{{"us":{us},{body[1:]}'))
+    if not is_alive or first_us is None:
         return StoredUser()
-    values = []
-    for name, parts in texts.items():
-        text = ",".join(parts)
-        values.append(f'"{name}":{text}' if name in ("profile", "first_us") else f'"{name}":[{text}]')
-    return _READER.validate_json(f"{{{','.join(values)}}}")
-
-
-async def scan(log: Log, since_us: int) -> AsyncIterator[list[tuple[str, StoredUser]]]:
-    """Yield batches of users: all with entries after `since_us`, possibly others too, each user once.
-
-    Expired entries are excluded according to the retention of the service that last wrote to the log.
-    """
-    _, retention_us = await log.find_facts()
-    oldest_us = Rules(1, retention_us).oldest_us(Clock().now_us())
-    async for owners in log.find_owners(since_us):
-        read = await log.read(owners)
-        yield [(owner, assemble(entries, oldest_us)) for owner, entries in zip(owners, read, strict=True)]
+    (profile,) = found.pop("profile", [None])
+    return StoredUser(profile, first_us=first_us, **{name: tuple(records) for name, records in found.items()})

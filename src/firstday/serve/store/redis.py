@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import glob
 import json
-import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import SERVICE, Clock, Entry, Rules, Store, StoredEntry, StoreError
+from firstday.serve.store.base import SERVICE, Entry, Rules, StoredEntry, StoreError, now_us
 
 try:
     from redis.asyncio import Redis
@@ -95,20 +95,11 @@ return result
 The retention is stored for readers without the service's settings."""
 
 
-class RedisStore(Store):
-    """Store of signals in Redis; see `RedisLog`.
-
-    Acknowledged writes survive this process. Whether they survive Redis depends on its persistence settings.
-    """
-
-    def __init__(self, url: str, rules: Rules, **options: Any) -> None:
-        super().__init__("redis", RedisLog(url, rules, **options))
-
-
 class RedisLog:
     """A log in Redis.
 
-    After a failed connection, calls fail at once for `retry_s` seconds. The timeout of a call is `timeout_s` seconds;
+    Acknowledged writes survive this process. Whether they survive Redis depends on its persistence settings. After a
+    failed connection, calls fail at once for `retry_s` seconds. The timeout of a call is `timeout_s` seconds;
     all keys begin with `prefix`.
     """
 
@@ -119,9 +110,9 @@ class RedisLog:
         prefix: str = "firstday",
         timeout_s: float = 1.0,
         retry_s: float = 1.0,
-        clock: Clock | None = None,
+        now_us: Callable[[], int] = now_us,
     ) -> None:
-        self.rules, self.clock = rules, clock or Clock()
+        self.rules, self.now_us = rules, now_us
         self._prefix, self._retry_s = prefix, retry_s
         self._facts = (f"{prefix}:clock", f"{prefix}:retention")
         self._name = f"store: Redis at {urlsplit(url).netloc.rpartition('@')[2]}"
@@ -153,7 +144,7 @@ class RedisLog:
                 f"{self._name} cannot be reached ({type(error).__name__}); try again in a second."
             ) from error
         except RedisError as error:
-            raise StoreError(f"{self._name} refused ({error}); see its log.") from error
+            raise StoreError(f"{self._name} rejected the call ({error}); see its log.") from error
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """See `Log.read`."""
@@ -178,7 +169,7 @@ class RedisLog:
         is_new = await self._call(
             lambda: self._append(
                 keys=[*self._facts, *(key for owner in by_owner for key in self._keys(owner))],
-                args=[self.clock.now_us(), self.rules.retention_us // 1000, oldest_us, *map(json.dumps, values)],
+                args=[self.now_us(), self.rules.retention_us // 1000, oldest_us, *map(json.dumps, values)],
             )
         )
         return [new == 1 for new in is_new]
@@ -191,10 +182,9 @@ class RedisLog:
     async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:  # noqa: ARG002
         """Yield all users: Redis has no index by time."""
         begin = f"{self._prefix}:log:"
-        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", begin) + "*"
 
         async def call() -> set[str]:
-            keys = self._redis.scan_iter(match=pattern, count=SCANNED_AT_ONCE)
+            keys = self._redis.scan_iter(match=glob.escape(begin) + "*", count=SCANNED_AT_ONCE)
             return {str(key).removeprefix(begin) async for key in keys}
 
         owners = sorted(await self._call(call) - {SERVICE})
@@ -211,7 +201,7 @@ class RedisLog:
 
     async def back_up(self, target: Path) -> None:
         """Refuse: Redis makes its own backups."""
-        raise StoreError(f"{self._name} is not copied to {target}; let it keep copies of its own.")
+        raise StoreError(f"{self._name} cannot be backed up to {target}; use the snapshots of Redis instead.")
 
     async def close(self) -> None:
         """Close all connections."""

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sqlite3
-import threading
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from operator import methodcaller
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from firstday.errors import ConfigError
-from firstday.serve.store.base import DAY_US, EXPIRING, SERVICE, Clock, Entry, Rules, Store, StoredEntry, StoreError
+from firstday.serve.store.base import DAY_US, EXPIRING, SERVICE, Entry, Rules, StoredEntry, StoreError, now_us
 
-T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
 VERSION = 3
@@ -70,15 +65,6 @@ PURGE = (
 CHANGED = f"""SELECT DISTINCT owner FROM log
 WHERE us > ? AND kind IN {(*EXPIRING, "assignment")} AND owner != '' ORDER BY owner"""  # noqa: S608
 
-_log = logging.getLogger("firstday.serve")
-
-
-class SqliteStore(Store):
-    """Store of signals in one file, exclusive to this process; see `SqliteLog`."""
-
-    def __init__(self, path: str | Path, rules: Rules, **options: Any) -> None:
-        super().__init__("sqlite", SqliteLog(Path(path), rules, **options))
-
 
 class SqliteLog:
     """A log in WAL mode: readers never wait for the writer.
@@ -86,8 +72,8 @@ class SqliteLog:
     The file is opened in exclusive mode, so SQLite keeps the WAL index in memory instead of a mapped file. With a
     mapped file, a disk that turns read-only would kill the process by a signal.
 
-    Reads run in the calling thread: a lookup in cached pages costs less than handing it to another. Writes run in one
-    thread, which commits all pending ones in one transaction before it wakes the callers.
+    Reads run in the calling thread: a lookup in cached pages costs less than handing it to another. Writes run in
+    threads, one transaction at a time; those that arrive during a transaction share the next one.
 
     Parameters
     ----------
@@ -97,8 +83,8 @@ class SqliteLog:
         Caps and retention.
     synchronous
         ``full``: a commit waits for the disk; ``normal``: it survives a killed process but not a power failure.
-    clock
-        Source of the time.
+    now_us
+        Returns the current time, in microseconds since 1970.
     is_copy
         Whether to open a read-only snapshot for a scan, of a copy or of a file that no service has open.
 
@@ -113,64 +99,53 @@ class SqliteLog:
         path: Path,
         rules: Rules,
         synchronous: Literal["full", "normal"] = "full",
-        clock: Clock | None = None,
+        now_us: Callable[[], int] = now_us,
         *,
         is_copy: bool = False,
     ) -> None:
-        self.rules, self.clock = rules, clock or Clock()
+        self.rules, self.now_us, self._latest_us = rules, now_us, 0
         self._path, self._synchronous, self._is_copy = path, synchronous, is_copy
         try:
             if not is_copy:
-                self._prepare()
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._reader = self._connect()
-            if is_copy:
-                self._reader.execute("BEGIN")
-                self._reader.execute(FACT, ("latest",)).fetchone()  # the first read fixes the snapshot
+            (version,) = self._reader.execute("PRAGMA user_version").fetchone()
+            if version not in (0, VERSION):
+                raise ValueError(f"it is of version {version}, not {VERSION}")
+            self._prepare(self._reader)
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
-                    f"store: {path} is in use by another process; stop that one, give several workers Redis, or export "
+                    f"store: {path} is in use by another process; stop it, use Redis for several workers, or export "
                     "the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
                 ) from None
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"store: {path} cannot be opened ({reason}); give another file.") from None
+            raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
         self._writer: sqlite3.Connection | None = None
-        self._thread = ThreadPoolExecutor(1, "store")
-        self._waiting: deque[tuple[Work, Future[Any]]] = deque()
-        self._copying = threading.Lock()
+        self._waiting: list[Work] = []
+        self._next_commit: asyncio.Task[list[Any]]
+        self._committing, self._copying = asyncio.Lock(), asyncio.Lock()
 
-    def _prepare(self) -> None:
-        """Create the file and its schema; resume the clock."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        with closing(self._connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in SCHEMA:
-                connection.execute(statement)
-            for (latest_us,) in connection.execute(FACT, ("latest",)):
-                self.clock.last_us = max(self.clock.last_us, latest_us)
-            connection.execute(NOTE, ("latest", self.clock.last_us))
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Create the schema and resume the clock; in a copy, fix the snapshot."""
+        connection.execute("BEGIN" if self._is_copy else "BEGIN IMMEDIATE")
+        for statement in () if self._is_copy else SCHEMA:
+            connection.execute(statement)
+        for (latest_us,) in connection.execute(FACT, ("latest",)):
+            self._latest_us = latest_us
+        if not self._is_copy:
+            connection.execute(NOTE, ("latest", self._latest_us))
             connection.execute(NOTE, ("retention", self.rules.retention_us))
             connection.execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
         way = "?mode=ro" if self._is_copy else "?vfs=unix-excl" if os.name == "posix" else ""
+        uri = self._path.absolute().as_uri() + way
         connection = sqlite3.connect(
-            self._path.absolute().as_uri() + way,
-            uri=True,
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,
-            check_same_thread=False,
+            uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise ValueError(f"it is of version {version}, not {VERSION}")
-            if not self._is_copy:
-                connection.executescript(OPEN.format(self._synchronous))
-        except (sqlite3.Error, ValueError):
-            connection.close()
-            raise
+        if not self._is_copy:
+            connection.executescript(OPEN.format(self._synchronous))
         return connection
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
@@ -191,14 +166,19 @@ class SqliteLog:
         while rows := changed.fetchmany(SCANNED_AT_ONCE):
             yield [owner for (owner,) in rows]
 
+    def _next_us(self) -> int:
+        """Return the time of the next entry: later than any before, even if the clock was set back."""
+        self._latest_us = max(self._latest_us + 1, self.now_us())
+        return self._latest_us
+
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
         """See `Log.append`."""
 
         def work(connection: sqlite3.Connection) -> list[bool]:
-            execute, next_us, caps = connection.execute, self.clock.next_us, self.rules.caps
+            execute, next_us, caps = connection.execute, self._next_us, self.rules.caps
             for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner != SERVICE):
-                now_us = next_us()
-                if execute(SEE, (user_id, now_us, oldest_us - DAY_US, now_us - DAY_US)).rowcount:
+                seen_us = next_us()
+                if execute(SEE, (user_id, seen_us, oldest_us - DAY_US, seen_us - DAY_US)).rowcount:
                     execute(DELETE_OLDER, (user_id,))
             is_new = []
             for entry in entries:
@@ -209,7 +189,8 @@ class SqliteLog:
                 execute(KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
 
-        return await self._write(work)
+        is_new: list[bool] = await self._write(work)
+        return is_new
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
@@ -228,7 +209,7 @@ class SqliteLog:
         """See `Log.back_up`."""
 
         def work() -> None:
-            with self._copying, closing(self._connect()) as connection:  # one copy at a time
+            with closing(self._connect()) as connection:
                 staged = target.with_name(f".{target.name}.new")
                 staged.unlink(missing_ok=True)
                 connection.execute("VACUUM INTO ?", (str(staged),))
@@ -236,46 +217,44 @@ class SqliteLog:
                 staged.replace(target)
 
         try:
-            await asyncio.to_thread(work)
+            async with self._copying:
+                await asyncio.to_thread(work)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"store: cannot be copied to {target} ({error}); free or choose another place.") from error
+            raise StoreError(
+                f"store: cannot be copied to {target} ({error}); free space or choose another path."
+            ) from error
 
     async def close(self) -> None:
-        """Commit pending writes and close the file."""
-        await asyncio.to_thread(self._thread.shutdown)
-        for connection in filter(None, (self._reader, self._writer)):
-            connection.close()
+        """Finish pending writes and close the file."""
+        async with self._committing:
+            for connection in filter(None, (self._reader, self._writer)):
+                connection.close()
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Queue work for the writer thread; return its result after the commit."""
-        done: Future[T] = Future()
-        self._waiting.append((work, done))
-        self._thread.submit(self._commit_waiting)
-        return await asyncio.wrap_future(done)
+    async def _write(self, work: Work) -> Any:
+        """Run work in the next transaction; return its result after the commit."""
+        if not self._waiting:
+            self._next_commit = asyncio.create_task(self._commit_waiting())
+        self._waiting.append(work)
+        number, commit = len(self._waiting) - 1, self._next_commit
+        return (await asyncio.shield(commit))[number]
 
-    def _commit_waiting(self) -> None:
-        """Commit all pending writes and wake the callers that still wait."""
-        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        group = [(work, done) for work, done in group if done.set_running_or_notify_cancel()]
-        if group:
-            results = self._commit([work for work, _ in group])
-            for (_, done), result in zip(group, results, strict=True):
-                done.set_exception(result) if isinstance(result, StoreError) else done.set_result(result)
+    async def _commit_waiting(self) -> list[Any]:
+        """Commit all works that have arrived by the end of the previous commit."""
+        async with self._committing:
+            works, self._waiting = self._waiting, []
+            return await asyncio.to_thread(self._commit, works)
 
     def _commit(self, works: Sequence[Work]) -> list[Any]:
-        """Run all works in one transaction; return their results, or the same error for each."""
+        """Run all works in one transaction; return their results."""
         try:
             self._writer = self._writer or self._connect()
             self._writer.execute("BEGIN IMMEDIATE")
             results = [work(self._writer) for work in works]
-            self._writer.execute(NOTE, ("latest", self.clock.last_us))
+            self._writer.execute(NOTE, ("latest", self._latest_us))
             self._writer.execute("COMMIT")
         except Exception as error:
-            if not isinstance(error, sqlite3.Error):
-                _log.error("a write failed", exc_info=error)
             if self._writer is not None:
                 self._writer.close()  # rolls back
                 self._writer = None
-            failed = StoreError(f"store: cannot be written now ({error}); nothing was kept, send it again.")
-            return [failed] * len(works)
+            raise StoreError(f"store: cannot be written now ({error}); nothing was stored, send it again.") from error
         return results
