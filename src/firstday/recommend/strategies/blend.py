@@ -20,6 +20,8 @@ LEAST_LOG = -20.0
 """Lower bound of the ranker's log-probability relative to the most likely item; also for items it does not cover."""
 N_CANDIDATES = 600
 """Number of candidates per user: items used most by similar people or overall, or similar to the user's items."""
+ALL_CANDIDATES = 2_000
+"""Number of items up to which all items that may be listed are candidates."""
 COMPONENTS = ("direct", "personal", "soft_segments", "popular", "ease")
 """Strategies to combine. Dot products and `ease` count in standard deviations, shares in logarithms."""
 MOST_PROMISING = 60.0
@@ -60,7 +62,10 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def score_components(
     query: Query, rows: np.ndarray, names: tuple[str, ...]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Choose `N_CANDIDATES` per user, regardless of the length of the list, and score them by each component.
+    """Choose each user's candidates and score them by each component.
+
+    The candidates depend on the user and the rules, not on the length of the list: all items that may be listed, or the
+    `N_CANDIDATES` most promising ones if there are more than `ALL_CANDIDATES`.
 
     Returns
     -------
@@ -71,7 +76,7 @@ def score_components(
     shown : numpy.ndarray
         Term for items passed over; minus infinity for excluded items. Same shape.
     """
-    model, n_items = query.model, query.model.n_items
+    model = query.model
     shares = score_soft_segments(query, rows)
     promise = shares + (model.popularity + np.float32(LEAST_SHARE))
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
@@ -83,10 +88,13 @@ def score_components(
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
     if model.trend_factors is not None:
         promise *= model.trend_factors
-    closed = query.excluded.take(rows)
+    rules, closed = query.item_rules, query.excluded.take(rows)
+    if rules.factors is not None:
+        promise *= rules.factors
     promise[closed.row_of_entry(), closed.columns] = CLOSED
-    promise[:, model.unlisted] = CLOSED
-    chosen = greatest(promise, min(N_CANDIDATES, n_items))
+    promise[:, rules.closed] = CLOSED
+    n_allowed = len(rules.popular)
+    chosen = greatest(promise, max(1, n_allowed) if n_allowed <= ALL_CANDIDATES else N_CANDIDATES)
     is_closed = np.take_along_axis(promise, chosen, axis=1) == CLOSED
     shown = np.where(is_closed, np.float32(-np.inf), np.float32(0))
     if len(has_evidence):
