@@ -86,6 +86,13 @@ class Rules(Section):
                 Filter.parse(text)
         return value
 
+    @field_validator("pin")
+    @classmethod
+    def _check_pins(cls, value: Any) -> Any:
+        if len(set(value.values())) < len(value):
+            raise ValueError("an item is pinned twice")
+        return value
+
     @cached_property
     def digest(self) -> bytes:
         """Hash of everything but `lists`."""
