@@ -212,7 +212,7 @@ def test_boosts_multiply_the_scores(shop: Recommender, query: Query) -> None:
 def test_pages_continue_the_same_ranking(shop: Recommender, strategy: str, rules: dict[str, Any]) -> None:
     for user in make_users(shop.model)[:6]:
         whole = shop.recommend(user, 6, strategy, rules=rules)
-        pages = [shop.recommend(user, 2, strategy, rules=rules, after=after) for after in (0, 2, 4)]
+        pages = [shop.recommend(user, 2, strategy, rules={**rules, "after": after}) for after in (0, 2, 4)]
         assert [item for page in pages for item in page] == list(whole)
         assert sum(page.n_ranked for page in pages) == whole.n_ranked
 

@@ -14,13 +14,14 @@ from firstday.recommend.rules import Quota
 from firstday.recommend.scales import scale_answer
 
 
-def arrange(query: Query, answer: Answer, after: int, k: int) -> Answer:
-    """Return ranks `after` + 1 to `after` + k of a long ranking under the rules of its query, with scaled scores.
+def arrange(query: Query, answer: Answer, k: int) -> Answer:
+    """Return k ranks of a long ranking under the rules of its query, with scaled scores.
 
     Each rank holds its pinned item, or the best remaining item that the caps leave room for. Boosts multiply the scaled
     scores of the items that the strategy ranked; a strategy with propensities has applied them itself.
     """
     rules, scaled = query.item_rules, scale_answer(query, answer)
+    after = rules.after
     if rules.factors is not None and answer.propensities is None:
         scaled = _boost(scaled, rules.factors)
     shape, n_ranked = (query.n_users, after + k), scaled.count_ranked().copy()

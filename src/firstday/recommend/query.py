@@ -92,8 +92,6 @@ class Query:
         Items to exclude per user, shape (n_users, n_items), in place of those derived from the signals.
     rules
         The service's rules, the same for all users of the query; by default, all items of the model may be listed.
-    after
-        Number of ranks to skip: the list begins behind them.
     """
 
     model: TrainedModel
@@ -103,7 +101,6 @@ class Query:
     computed: ComputedDays | None = None
     closed: SparseRows | None = None
     rules: ItemRules | None = None
-    after: int = 0
 
     @property
     def n_users(self) -> int:
@@ -306,7 +303,7 @@ class Query:
         return replace(self, signals=replace(self.signals, passed_over=None))
 
     def ask(self, **changes: Any) -> Query:
-        """Return the query with another `k`, `rules`, `after` or `closed`; cached results of the features are kept."""
+        """Return the query with another `k`, `rules` or `closed`; cached results of the features are kept."""
         query = replace(self, **changes)
         for name in FROM_SIGNALS:
             if name in self.__dict__:

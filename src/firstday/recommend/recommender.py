@@ -49,15 +49,16 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     FirstdayError
         A third-party strategy raised an exception or returned invalid lists.
     """
-    rules, n_ranks, n_allowed = query.item_rules, query.after + query.k, max(1, len(query.item_rules.popular))
-    if not rules.rearranges and not query.after:
+    rules = query.item_rules
+    if not rules.rearranges:
         return _answer(query, strategy)
-    reach = min(max(n_ranks, REACH), n_allowed) if rules.factors is None and not rules.pins else n_allowed
-    longer = query.ask(k=reach, after=0)
-    answer = arrange(longer, _answer(longer, strategy), query.after, query.k)
-    if reach < n_allowed and (answer.items < 0).any():  # the caps leave no room for so many of the first ones
-        complete = query.ask(k=n_allowed, after=0)
-        answer = arrange(complete, _answer(complete, strategy), query.after, query.k)
+    n_allowed = max(1, len(rules.popular))
+    few = n_allowed if rules.pins or rules.factors is not None else min(max(rules.after + query.k, REACH), n_allowed)
+    for reach in dict.fromkeys((few, n_allowed)):
+        longer = query.ask(k=reach)
+        answer = arrange(longer, _answer(longer, strategy), query.k)
+        if (answer.items >= 0).all():  # else the caps may leave room for later ones
+            break
     return answer
 
 
@@ -142,7 +143,7 @@ def _describe_rules(rules: ItemRules, n_listed: int, n_ranked: int, query: Query
     if rules.n_unknown:
         notes.append(f"{rules.n_unknown:,} ids of the rules are unknown to the model")
     if n_ranked < n_listed:
-        notes.append(f"popular fills ranks {query.after + n_ranked + 1:,} to {query.after + n_listed:,}")
+        notes.append(f"popular fills ranks {rules.after + n_ranked + 1:,} to {rules.after + n_listed:,}")
     if n_listed < query.k:
         notes.append(f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks")
     return notes
@@ -180,7 +181,6 @@ class Recommender:
         *,
         keep_used: bool = False,
         rules: Rules | Mapping[str, Any] | None = None,
-        after: int = 0,
     ) -> Recommendation:
         """Recommend to one user, however much is known about them.
 
@@ -198,8 +198,6 @@ class Recommender:
             Whether the list may contain items that the user has used or banned.
         rules
             The service's own rules, as `Rules` or an equivalent dictionary.
-        after
-            Number of ranks to skip, for the next page of the same ranking.
 
         Raises
         ------
@@ -207,7 +205,7 @@ class Recommender:
             The strategy is unknown, the model lacks what it needs, k is below 1, or a rule is invalid.
         """
         read = self._understand(Signals.of(user))
-        asked = self.answer_users([read], k, strategy, keep_used=keep_used, rules=rules, after=after)
+        asked = self.answer_users([read], k, strategy, keep_used=keep_used, rules=rules)
         return asked.tell(self.model, 0, read.user_id)
 
     def recommend_rows(
@@ -246,7 +244,6 @@ class Recommender:
         *,
         keep_used: bool = False,
         rules: Rules | Mapping[str, Any] | None = None,
-        after: int = 0,
     ) -> Recommendations:
         """Recommend to several users: same results as `recommend`, at a fraction of the cost per user.
 
@@ -255,7 +252,7 @@ class Recommender:
         users
             What is known about each user, by user id. In a sequence, the id is the `user_id` of the signals, or else
             the index, from 0.
-        k, strategy, keep_used, rules, after
+        k, strategy, keep_used, rules
             See `recommend`.
 
         Returns
@@ -284,7 +281,7 @@ class Recommender:
             signals = [Signals.of(user, f"users[{row}]") for row, user in enumerate(users)]
             user_ids = [row if user.user_id is None else user.user_id for row, user in enumerate(signals)]
         signals = [self._understand(user) for user in signals]
-        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules, after=after)
+        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
         return Recommendations(self.model, asked, user_ids)
 
     def _understand(self, user: Signals) -> Signals:
@@ -299,11 +296,10 @@ class Recommender:
         *,
         keep_used: bool = False,
         rules: Rules | Mapping[str, Any] | None = None,
-        after: int = 0,
     ) -> UserAnswers:
         """Recommend to several users, as arrays in model indices; `recommend_users` wraps this."""
         batch, ignored = self.model.read_signals(users)
-        query = Query(self.model, batch, check_length(self.model, k), keep_used, after=after)
+        query = Query(self.model, batch, check_length(self.model, k), keep_used)
         return self._answer(query, users, ignored, strategy, Rules.of(rules))
 
     def answer_rows(

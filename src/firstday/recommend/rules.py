@@ -68,6 +68,8 @@ class Rules(Section):
     """Item id by rank, from 1. A pinned item that another rule or the user's history excludes is not listed."""
     boost: Boosts = Field(default={})
     """Factor of the scores of items that meet a filter."""
+    after: int = Field(default=0, ge=0)
+    """Number of ranks to skip, for the next page of the same ranking."""
     context: Mapping[str, Any] = Field(default={})
     """Values of the request, read in filters as `user.NAME`. They take precedence over the user's profile."""
     lists: Mapping[str, ItemIds] = Field(default={})
@@ -137,6 +139,8 @@ class ItemRules:
         Values of each item, shape (n_items, n_values), and the maximum number of items per value.
     pins
         Item by rank, from 0.
+    after
+        Number of ranks to skip.
     n_unknown
         Number of ids in the rules that the model does not know.
     """
@@ -146,6 +150,7 @@ class ItemRules:
     factors: np.ndarray | None = None
     caps: tuple[tuple[SparseRows, int], ...] = ()
     pins: Mapping[int, int] = field(default_factory=dict)
+    after: int = 0
     n_unknown: int = 0
 
     @cached_property
@@ -159,8 +164,8 @@ class ItemRules:
 
     @cached_property
     def rearranges(self) -> bool:
-        """Whether the rules change the order of a ranking."""
-        return bool(self.caps or self.pins) or self.factors is not None
+        """Whether lists are made of longer rankings."""
+        return bool(self.caps or self.pins or self.after) or self.factors is not None
 
 
 class Quota:
@@ -239,7 +244,7 @@ def _compile(model: TrainedModel, rules: Rules, user: Mapping[str, Any]) -> Item
     n_unknown += sum(item < 0 for item in pins.values())
     pins = {rank: item for rank, item in pins.items() if item >= 0 and allowed[item]}
     popular = model.popular_items[allowed[model.popular_items]]
-    return ItemRules(allowed, popular, factors, caps, pins, n_unknown)
+    return ItemRules(allowed, popular, factors, caps, pins, rules.after, n_unknown)
 
 
 def _values_of_items(columns: Mapping[str, pl.Series], name: str) -> SparseRows:
