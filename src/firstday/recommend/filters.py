@@ -12,7 +12,7 @@ import ast
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ class Filter:
     names: Mapping[str, frozenset[str]]
 
     @classmethod
+    @lru_cache(1024)  # requests repeat the same filters
     def parse(cls, text: str) -> Filter:
         """Parse an expression; raise ConfigError if it is not one."""
         if len(text) > MOST_CHARACTERS:

@@ -18,9 +18,9 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.recommend.rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_FEATURES = ("features", "predicted", "closeness")
+FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
 """Cached results that can be taken by row."""
-FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile")
+FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile", "scores")
 """Cached results that do not depend on the length of the list, or on what is excluded."""
 RESTING = 0.5
 """Probability of having been seen and passed over above which an item is excluded from the user's lists."""
@@ -302,13 +302,20 @@ class Query:
             return self
         return replace(self, signals=replace(self.signals, passed_over=None))
 
+    @cached_property
+    def scores(self) -> dict[Any, Any]:
+        """Scores of all users that do not depend on rules, by what computes them."""
+        return {}
+
     def ask(self, **changes: Any) -> Query:
-        """Return the query with another `k`, `rules` or `closed`; cached results of the features are kept."""
+        """Return the query with another `k`, `rules` or `closed`, and the same cached results of the signals."""
         query = replace(self, **changes)
-        for name in FROM_SIGNALS:
-            if name in self.__dict__:
-                query.__dict__[name] = self.__dict__[name]
+        query.recall(self)
         return query
+
+    def recall(self, other: Query) -> None:
+        """Take over the cached results of another query with the same signals."""
+        self.__dict__.update({name: other.__dict__[name] for name in FROM_SIGNALS if name in other.__dict__})
 
     def take(self, rows: np.ndarray) -> Query:
         """Return the query for some rows; cached results of the features are kept."""

@@ -131,6 +131,8 @@ def answer_under_rules(
         rows = np.array(of_rules)
         part = (query if len(users) == 1 else query.take(rows)).ask(rules=item_rules)
         answer = scale_answer(part, answer_all(part, strategy))
+        if len(users) == 1:
+            query.recall(part)
         parts.append((rows, answer))
         for row, items, n_ranked in zip(of_rules, answer.items, answer.count_ranked().tolist(), strict=True):
             notes[row] = _describe_rules(item_rules, int((items >= 0).sum()), n_ranked, query)

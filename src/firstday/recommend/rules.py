@@ -154,6 +154,11 @@ class ItemRules:
     n_unknown: int = 0
 
     @cached_property
+    def items(self) -> np.ndarray:
+        """Items that may be listed, int64, ascending."""
+        return np.flatnonzero(self.allowed)
+
+    @cached_property
     def closed(self) -> np.ndarray:
         """Items that may not be listed, int64, ascending."""
         return np.flatnonzero(~self.allowed)
