@@ -137,7 +137,7 @@ def _score_direct(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.ndar
     places = query.model.place_of_ranked[chosen]
     logits = multiply_rows(ranker.weights, np.maximum(places, 0), query.ranker_hidden[rows]) + ranker.bias[places]
     logits[places < 0] = -np.inf
-    best = logits.max(axis=1, keepdims=True)
+    best = logits.max(axis=1, keepdims=True, initial=-np.inf)
     logits -= np.where(best > -np.inf, best, np.float32(0))
     below: np.ndarray = np.maximum(logits, np.float32(LEAST_LOG), out=logits)
     return below
