@@ -35,7 +35,7 @@ USERS_AT_ONCE = 8
 
 def recommend_blend(query: Query) -> Answer:
     """Rank items by a weighted sum of strategies' scores; needs a signal, a profile value or an item passed over."""
-    answered = query.known | (query.passed_over.lengths() > 0)
+    answered = (query.known | (query.passed_over.lengths() > 0)) & (len(query.item_rules.items) > 0)
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     scores = np.zeros((query.n_users, query.k), dtype=np.float32)
     for rows in batches(np.flatnonzero(answered)):
@@ -137,7 +137,7 @@ def _score_direct(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.ndar
     places = query.model.place_of_ranked[chosen]
     logits = multiply_rows(ranker.weights, np.maximum(places, 0), query.ranker_hidden[rows]) + ranker.bias[places]
     logits[places < 0] = -np.inf
-    best = logits.max(axis=1, keepdims=True, initial=-np.inf)
+    best = logits.max(axis=1, keepdims=True)
     logits -= np.where(best > -np.inf, best, np.float32(0))
     below: np.ndarray = np.maximum(logits, np.float32(LEAST_LOG), out=logits)
     return below
