@@ -27,6 +27,7 @@ from firstday.recommend.batch import BatchCounts, BatchSummary, summarise_batch
 from firstday.recommend.list_files import find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_strategy, refuse_without
+from firstday.recommend.rules import NO_RULES, Rules
 from firstday.tables.faults import Findings
 from firstday.tables.schema import WHOLE_NUMBER
 
@@ -40,6 +41,7 @@ def recommend_on_spark(
     strategy: str | None = None,
     *,
     keep_used: bool = False,
+    rules: Rules = NO_RULES,
     drop_bad_rows: float = 0.0,
     plugins: tuple[str, ...] = (),
 ) -> tuple[DataFrame, BatchSummary, tuple[str, ...]]:
@@ -51,7 +53,7 @@ def recommend_on_spark(
         The model.
     tables
         A folder accessible to the cluster, or Spark DataFrames by table name.
-    k, strategy, keep_used
+    k, strategy, keep_used, rules
         See `Recommender.recommend`.
     drop_bad_rows
         Maximum share of bad rows per table, from 0 to 1, to leave out.
@@ -94,6 +96,7 @@ def recommend_on_spark(
         k=k,
         strategy=name,
         keep_used=keep_used,
+        rules=rules,
         blank=Findings(drop=findings.drop, forgiven=FORGIVEN),
         names={table: rows.names for table, rows in present.items()},
     )

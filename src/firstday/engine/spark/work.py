@@ -32,6 +32,7 @@ from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.batch import BatchCounts, list_users
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import load_plugin
+from firstday.recommend.rules import Rules
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 from firstday.tables import zstd
@@ -230,7 +231,7 @@ class Request:
         The model folder as a zip.
     plugins
         Modules with third-party methods.
-    k, strategy, keep_used
+    k, strategy, keep_used, rules
         See `firstday.recommend.recommender.Recommender.recommend`.
     blank
         Empty findings with the rules of these tables.
@@ -244,6 +245,7 @@ class Request:
     k: int | None
     strategy: str
     keep_used: bool
+    rules: Rules
     blank: Findings
     names: Mapping[str, TableNames]
 
@@ -255,7 +257,8 @@ def answer_part(request: Request, table: pa.Table) -> pa.Table:
     counts, content = BatchCounts(), b""
     if dataset is not None:
         recommender = open_shared(request.model, request.archive, request.plugins)
-        lists, counts = list_users(recommender, dataset, request.k, request.strategy, keep_used=request.keep_used)
+        asked = request.k, request.strategy
+        lists, counts = list_users(recommender, dataset, *asked, keep_used=request.keep_used, rules=request.rules)
         content = _write_rows(lists.with_columns(pl.col("user_id", "item_id").cast(pl.String)))
     report = pickle.dumps((findings, counts), protocol=5)
     values = {"part": [table["part"][0].as_py()], "content": [content], "report": [report]}
