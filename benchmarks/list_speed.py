@@ -77,6 +77,7 @@ def read_newcomers(tables: Path, n_users: int) -> list[Signals]:
         friends.setdefault(user, []).append(friend)
     return [
         Signals(
+            user_id=row["user_id"],
             age=row["age"],
             country=row["country"],
             interactions=done.get(row["user_id"], []),
@@ -89,12 +90,12 @@ def read_newcomers(tables: Path, n_users: int) -> list[Signals]:
 @contextmanager
 def full_computation() -> Iterator[None]:
     """Score every item and search every kept user."""
-    before = people.N_SEARCHED, blend.N_CANDIDATES
-    people.N_SEARCHED, blend.N_CANDIDATES = 10**9, 10**9
+    before = people.N_SEARCHED, blend.ALL_CANDIDATES
+    people.N_SEARCHED, blend.ALL_CANDIDATES = 10**9, 10**9
     try:
         yield
     finally:
-        people.N_SEARCHED, blend.N_CANDIDATES = before
+        people.N_SEARCHED, blend.ALL_CANDIDATES = before
 
 
 def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -> dict[str, float]:

@@ -222,20 +222,32 @@ def multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) ->
 
 
 def take_lists(
-    lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, excluded: SparseRows, k: int
+    lists: np.ndarray,
+    scores: np.ndarray,
+    choice: np.ndarray,
+    excluded: SparseRows,
+    k: int,
+    allowed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give each user one of several pre-ranked lists of items and scores, best first, shape (n_lists, m).
 
-    `choice` has the index of each user's list, shape (n_users,). For `excluded` and `k` see `rank_scores`.
+    `choice` has the index of each user's list, shape (n_users,), and `allowed` the mask of items that may be listed,
+    bool, shape (n_items,), all by default. For `excluded` and `k` see `rank_scores`.
     """
+    if allowed is not None:
+        chosen, choice = np.unique(choice, return_inverse=True)
+        is_allowed = (lists[chosen] >= 0) & allowed[lists[chosen]]
+        lists, scores = first_allowed(
+            lists[chosen], scores[chosen], is_allowed, int(is_allowed.sum(axis=1).max(initial=1))
+        )
     parts = []
     n_excluded = excluded.lengths()
     for rows in _parts(excluded.n_rows, int(n_excluded.max(initial=0)) + k):
         closed = excluded.take(rows)
         # A list loses at most as many entries as the user has exclusions, so a prefix of that length plus k suffices.
         chosen = lists[choice[rows], : int(n_excluded[rows].max(initial=0)) + k]
-        allowed = (chosen >= 0) & ~closed.has(chosen)
-        parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], allowed, k))
+        is_open = (chosen >= 0) & ~closed.has(chosen)
+        parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], is_open, k))
     return np.concatenate([items for items, _ in parts]), np.concatenate([values for _, values in parts])
 
 

@@ -207,6 +207,7 @@ def test_candidates_are_the_most_promising_items_whatever_is_asked_for(n: int, m
     rows = np.flatnonzero(query.known)
     everything, scores = score_blend(query, rows)
     monkeypatch.setattr("firstday.recommend.strategies.blend.N_CANDIDATES", n)
+    monkeypatch.setattr("firstday.recommend.strategies.blend.ALL_CANDIDATES", 0)
     chosen, values = score_blend(query, rows)
     assert everything.tolist() == [list(range(6))] * len(rows)
     assert chosen.shape == values.shape == (len(rows), n)

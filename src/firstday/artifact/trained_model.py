@@ -314,9 +314,7 @@ class TrainedModel:
     @cached_property
     def segment_lists(self) -> tuple[np.ndarray, np.ndarray]:
         """Items and shares of each segment for `segment`; see `rank_smoothed`."""
-        listed = self.popularity.copy()
-        listed[self.unlisted] = 0
-        return rank_smoothed(self.segments, listed, self.segment_smoothing)
+        return rank_smoothed(self.segments, np.where(self.listed, self.popularity, 0), self.segment_smoothing)
 
     @cached_property
     def smoothed_shares(self) -> np.ndarray:
@@ -329,6 +327,11 @@ class TrainedModel:
         return smooth_shares(self.segments, self.popularity, Mixing(smoothing=BELIEF_SMOOTHING))
 
     @cached_property
+    def compiled_rules(self) -> dict[Any, Any]:
+        """Cache of `firstday.recommend.rules.compile_rules`."""
+        return {}
+
+    @cached_property
     def popular_items(self) -> np.ndarray:
         """All items by descending popularity; the lower index wins ties; int32, shape (n_items,)."""
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)
@@ -338,10 +341,12 @@ class TrainedModel:
         """Rates of new items that may be listed; None without impression counts or without such items."""
         if self.shown_counts is None:
             return None
-        items = self.new_items[~np.isin(self.new_items, self.unlisted)]
+        items = self.new_items[self.listed[self.new_items]]
         return NewItems.of(self.shown_counts, items) if len(items) else None
 
     @cached_property
-    def listed_items(self) -> np.ndarray:
-        """Items that may be listed, in the order of `popular_items`."""
-        return self.popular_items[~np.isin(self.popular_items, self.unlisted)]
+    def listed(self) -> np.ndarray:
+        """Mask of items that may be listed, bool, shape (n_items,)."""
+        listed = np.ones(self.n_items, dtype=bool)
+        listed[self.unlisted] = False
+        return listed

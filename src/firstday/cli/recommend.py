@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +29,7 @@ from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.rules import Rules
 from firstday.recommend.scales import FILLS_UP, is_part
 
 
@@ -50,6 +51,22 @@ def recommend(
     k: KOption = None,
     strategy: Annotated[str | None, typer.Option(help=f"Strategy: one of {', '.join(strategy_names())}.")] = None,
     keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
+    filter: Annotated[  # noqa: A002  the rule's name
+        str, typer.Option(help="Condition on the columns of items, such as 'in_stock and year >= 2020'.")
+    ] = "",
+    allow: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Ids of the only items to list, one per line.")
+    ] = None,
+    deny: Annotated[str | None, typer.Option(metavar="FILE", help="Ids of items not to list, one per line.")] = None,
+    cap: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=NUMBER", help="Maximum items per value of a column; repeatable.")
+    ] = None,
+    pin: Annotated[list[str] | None, typer.Option(metavar="RANK=ITEM_ID", help="Item at a rank; repeatable.")] = None,
+    boost: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILTER=FACTOR", help="Factor of the scores of items that meet a filter; repeatable."),
+    ] = None,
+    after: Annotated[int, typer.Option(min=0, help="Number of ranks to skip.")] = 0,
     drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
     engine: EngineOption = None,
@@ -62,6 +79,8 @@ def recommend(
     Example: firstday recommend model --user '{"age": 24, "interactions": [["stream", "item", 50]]}' -k 10
 
     Example: firstday recommend model --batch newcomers/ --out lists.csv
+
+    Example: firstday recommend model --user '{}' --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
     if (user is None) == (batch is None):
         raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
@@ -71,6 +90,9 @@ def recommend(
         raise ConfigError("recommend: --drop-bad-rows is about tables; give it with --batch.")
     if user is not None and engine == "spark":
         raise ConfigError("recommend: --engine spark is for many users; give it with --batch.")
+    texts: dict[str, Any] = {"filter": filter, "cap": cap or {}, "pin": pin or {}, "boost": boost or {}, "after": after}
+    ids = {name: _read_ids(file) for name, file in (("allow", allow), ("deny", deny)) if file is not None}
+    rules = Rules.of({**texts, **ids})
     load_plugins(plugin)
     if strategy is not None:
         find_strategy(strategy)
@@ -82,7 +104,7 @@ def recommend(
     recommender = ModelPlace(model, on_cluster=on_cluster).open()
     if user is not None:
         user_json = _read_stdin() if user == "-" else user
-        answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used)
+        answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used, rules=rules)
         if as_json:
             print_json(answer.to_json())
         else:
@@ -99,13 +121,21 @@ def recommend(
             k,
             strategy,
             keep_used=keep_used,
+            rules=rules,
             drop_bad_rows=drop_bad_rows,
             plugins=tuple(plugin or ()),
         )
         write_lists(lists, out, left_out)
     else:
         batch_result = recommend_tables(
-            recommender, Path(batch), Path(out), k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows
+            recommender,
+            Path(batch),
+            Path(out),
+            k,
+            strategy,
+            keep_used=keep_used,
+            rules=rules,
+            drop_bad_rows=drop_bad_rows,
         )
     if as_json:
         print_json(batch_result.to_json())
@@ -114,6 +144,14 @@ def recommend(
     typer.echo(f"{batch_result.n_users:,} users, {batch_result.n_rows:,} rows in {out}.\nRoutes: {routes}.")
     for note in batch_result.notes:
         typer.echo(f"Note: {note}")
+
+
+def _read_ids(file: str) -> list[str]:
+    """Read a file with one id per line; blank lines are skipped."""
+    try:
+        return [line.strip() for line in Path(file).read_text("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read ({error}); give a text file with one id per line.") from None
 
 
 def _read_stdin() -> str:

@@ -124,6 +124,8 @@ class Dataset:
     assignments
         Experiment variant of each user, with the columns of `ASSIGNMENT_TYPES`, sorted by these; one row per user and
         experiment. `assigned_at` is null if unknown. None without the table. Training ignores assignments.
+    columns
+        Columns of `items` for rules on lists: Boolean, Float64, String or List(String), n_items.
     """
 
     name: str
@@ -143,6 +145,7 @@ class Dataset:
     left_out: tuple[str, ...] = ()
     impressions: UserRows | None = None
     assignments: pl.DataFrame | None = None
+    columns: Mapping[str, pl.Series] = field(default_factory=dict)
 
     def pairs(self) -> tuple[Pair, ...]:
         """Return the (signal, entity) pairs in the data, items first."""

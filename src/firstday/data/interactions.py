@@ -15,7 +15,7 @@ from firstday.data.dataset import Entity
 from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_pairs, sort_pairs
 from firstday.data.ids import Ids
 from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
-from firstday.data.user_rows import RowWriter, UserRows
+from firstday.data.user_rows import RowWriter, UserRows, first_moment
 from firstday.errors import count_of
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults

@@ -24,6 +24,7 @@ from firstday.errors import ConfigError, DataError, expect, needs_extra
 from firstday.recommend.batch import list_users
 from firstday.recommend.model_card import put_card
 from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.rules import Rules
 from firstday.tables.faults import Findings
 
 Engine = Literal["local", "spark"]
@@ -243,6 +244,7 @@ def recommend_batch(
     strategy: str | None = None,
     *,
     keep_used: bool = False,
+    rules: Rules | Mapping[str, Any] | None = None,
     drop_bad_rows: float = 0.0,
     engine: Engine | None = None,
 ) -> Any:
@@ -255,7 +257,7 @@ def recommend_batch(
     tables
         `users` and/or `interactions` of cold users, and optionally `friends`: a folder, or a mapping of table names to
         data frames.
-    k, strategy, keep_used
+    k, strategy, keep_used, rules
         See `Recommender.recommend`.
     drop_bad_rows, engine
         See `load`.
@@ -278,11 +280,12 @@ def recommend_batch(
         with needs_extra("the engine Spark", "spark"):
             from firstday.engine.spark.recommend_on_spark import recommend_on_spark
         lists, _, _ = recommend_on_spark(
-            recommender, tables, k, strategy, keep_used=keep_used, drop_bad_rows=drop_bad_rows
+            recommender, tables, k, strategy, keep_used=keep_used, rules=Rules.of(rules), drop_bad_rows=drop_bad_rows
         )
         return lists
     dataset = load_newcomers(tables, drop_bad_rows=drop_bad_rows)
-    return give_frame(list_users(recommender, dataset, k, strategy, keep_used=keep_used)[0], library_of(tables))
+    found, _ = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
+    return give_frame(found, library_of(tables))
 
 
 def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None) -> Engine:

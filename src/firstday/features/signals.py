@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Dataset
@@ -268,6 +269,8 @@ class Catalogue:
         Ids of the kept users, who may be friends; None if the model keeps none.
     names
         Display names of the members of other entities, "" if unknown; entities without any names are omitted.
+    columns
+        Columns of `items` for rules on lists (`firstday.Rules`): Boolean, Float64, String or List(String), n_items.
     """
 
     items: Ids
@@ -278,6 +281,7 @@ class Catalogue:
     titles: tuple[str, ...] | None = None
     people: Ids | None = None
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[str, pl.Series] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: Dataset, signals: tuple[str, ...], people: Ids | None = None) -> Catalogue:
@@ -291,6 +295,7 @@ class Catalogue:
             dataset.titles,
             people,
             {name: entity.names for name, entity in dataset.entities.items() if entity.names and any(entity.names)},
+            dataset.columns,
         )
 
     @cached_property

@@ -19,10 +19,12 @@ from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
 from firstday.recommend.effects import KEEPS_OUT, NOTHING, count_weak, tell_counts
+from firstday.recommend.filters import USER
 from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.rules import NO_RULES, Rules
 
 USERS_AT_ONCE = 20_000
 
@@ -67,6 +69,7 @@ def recommend_tables(
     strategy: str | None = None,
     *,
     keep_used: bool = False,
+    rules: Rules | Mapping[str, Any] | None = None,
     drop_bad_rows: float = 0.0,
 ) -> BatchSummary:
     """Recommend to all users of a folder.
@@ -81,7 +84,7 @@ def recommend_tables(
         Output file, written atomically; its extension selects the format. Columns: `user_id`, `rank` (from 1),
         `item_id`, `title`, `score`, `route`, `scale` (see `Recommendation.score_scale`; ``fills the list up`` for
         fill-up items).
-    k, strategy, keep_used
+    k, strategy, keep_used, rules
         See `Recommender.recommend`.
     drop_bad_rows
         Maximum share of bad rows per table, from 0 to 1. Bad rows are left out and listed in ``NAME.left-out.jsonl``
@@ -98,7 +101,7 @@ def recommend_tables(
     if not out.resolve().parent.is_dir():
         raise DataError(f"{out}: its folder does not exist; make it first.")
     dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
-    lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used)
+    lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.resolve().parent) as staging:
         staged = Path(staging) / out.name
         write_list_file(lists, staged, form)
@@ -138,11 +141,17 @@ class BatchCounts:
 
 
 def list_users(
-    recommender: Recommender, dataset: Dataset, k: int | None, strategy: str | None, *, keep_used: bool
+    recommender: Recommender,
+    dataset: Dataset,
+    k: int | None,
+    strategy: str | None,
+    *,
+    keep_used: bool,
+    rules: Rules = NO_RULES,
 ) -> tuple[pl.DataFrame, BatchCounts]:
     """Return the lists of all users of a dataset, one row per ranked item, and the counts.
 
-    For `k`, `strategy` and `keep_used` see `Recommender.recommend`.
+    For `k`, `strategy`, `keep_used` and `rules` see `Recommender.recommend`.
     """
     catalogue, config = recommender.model.catalogue, recommender.model.config.signals
     users, actions = np.arange(len(dataset.users)), dataset.all_actions()
@@ -155,12 +164,25 @@ def list_users(
     for at in range(0, max(1, len(users)), USERS_AT_ONCE):
         part = users[at : at + USERS_AT_ONCE]
         signals = batch.take(part)
-        answer = recommender.answer_batch(signals, k, name, keep_used=keep_used)
+        profile = _profile(dataset, part, rules.names(USER))
+        answer = recommender.answer_batch(signals, k, name, keep_used=keep_used, rules=rules, profile=profile)
         routes.update(answer.routes.tolist())
         weak += count_weak(Query(recommender.model, signals, 1, keep_used), name, answer.routes)
         frames.append(frame_lists(catalogue, dataset.users.take(part), answer))
     lists = pl.concat(frames)
     return lists, BatchCounts(len(users), lists.height, routes, Counter(unknown), weak)
+
+
+def _profile(dataset: Dataset, users: np.ndarray, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values that filters read from each user, by name; None where missing."""
+    profile: dict[str, list[Any]] = {
+        name: [group.values[code] if code >= 0 else None for code in group.codes[users].tolist()]
+        for name, group in dataset.groups.items()
+        if name in names
+    }
+    if "age" in names and dataset.ages is not None:
+        profile["age"] = [age if age >= 0 else None for age in dataset.ages[users].tolist()]
+    return profile
 
 
 def summarise_batch(counts: BatchCounts, catalogue: Catalogue, notes: Sequence[str]) -> BatchSummary:

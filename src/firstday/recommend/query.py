@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -15,8 +15,13 @@ from firstday.display import readable
 from firstday.errors import ConfigError, FirstdayError
 from firstday.features.signals import SignalBatch
 from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_rows
+from firstday.recommend.rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
+FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
+"""Cached results that can be taken by row."""
+FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile", "scores")
+"""Cached results that do not depend on the length of the list, or on what is excluded."""
 RESTING = 0.5
 """Probability of having been seen and passed over above which an item is excluded from the user's lists."""
 
@@ -85,6 +90,8 @@ class Query:
         Precomputed features and mean vectors, in place of those derived from the signals.
     closed
         Items to exclude per user, shape (n_users, n_items), in place of those derived from the signals.
+    rules
+        The service's rules, the same for all users of the query; by default, all items of the model may be listed.
     """
 
     model: TrainedModel
@@ -93,6 +100,7 @@ class Query:
     keep_used: bool = False
     computed: ComputedDays | None = None
     closed: SparseRows | None = None
+    rules: ItemRules | None = None
 
     @property
     def n_users(self) -> int:
@@ -108,6 +116,11 @@ class Query:
             return self.closed
         closed = self.signals.closed_items(self.model.config.signals)
         return union_rows([closed, self.resting]) if self.resting.n_entries else closed
+
+    @cached_property
+    def item_rules(self) -> ItemRules:
+        """The rules, or those of the model alone."""
+        return self.rules or compile_rules(self.model, NO_RULES, {})
 
     @cached_property
     def resting(self) -> SparseRows:
@@ -255,7 +268,7 @@ class Query:
         def score_listed(rows: np.ndarray) -> np.ndarray:
             scores = score(rows)
             check_numbers(f"strategy {route!r}: its scores", scores, (len(rows), self.model.n_items))
-            scores[:, self.model.unlisted] = -np.inf
+            scores[:, self.item_rules.closed] = -np.inf
             return scores
 
         return Answer.where(answered, route, *rank_scores(score_listed, self.excluded, self.k))
@@ -279,7 +292,8 @@ class Query:
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray
     ) -> Answer:
         """Give each user the list at index `choice` of `lists`, shape (n_lists, m), without excluded items."""
-        return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k))
+        allowed = None if self.rules is None else self.rules.allowed
+        return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k, allowed))
 
     @cached_property
     def without_impressions(self) -> Query:
@@ -288,12 +302,27 @@ class Query:
             return self
         return replace(self, signals=replace(self.signals, passed_over=None))
 
+    @cached_property
+    def scores(self) -> dict[Any, Any]:
+        """Scores of all users that do not depend on rules, by what computes them."""
+        return {}
+
+    def ask(self, **changes: Any) -> Query:
+        """Return the query with another `k`, `rules` or `closed`, and the same cached results of the signals."""
+        query = replace(self, **changes)
+        query.recall(self)
+        return query
+
+    def recall(self, other: Query) -> None:
+        """Take over the cached results of another query with the same signals."""
+        self.__dict__.update({name: other.__dict__[name] for name in FROM_SIGNALS if name in other.__dict__})
+
     def take(self, rows: np.ndarray) -> Query:
         """Return the query for some rows; cached results of the features are kept."""
         computed = None if self.computed is None else self.computed.take(rows)
         closed = None if self.closed is None else self.closed.take(rows)
         query = replace(self, signals=self.signals.take(rows), computed=computed, closed=closed)
-        for name in ("features", "predicted", "closeness"):
+        for name in FROM_FEATURES:
             if name in self.__dict__:
                 query.__dict__[name] = self.__dict__[name][rows]
         return query
@@ -332,6 +361,21 @@ class Answer:
     def count_ranked(self) -> np.ndarray:
         """Return `n_ranked`, counted if None."""
         return (self.items >= 0).sum(axis=1) if self.n_ranked is None else self.n_ranked
+
+    @classmethod
+    def join(cls, parts: Sequence[tuple[np.ndarray, Answer]], n_users: int, k: int) -> Answer:
+        """Return the answers for some rows each as one; the parts cover all users."""
+        if len(parts) == 1:
+            return parts[0][1]
+        items, scores = np.full((n_users, k), -1, np.int32), np.zeros((n_users, k), np.float32)
+        routes, scales = np.full(n_users, "", dtype=object), np.full(n_users, "", dtype=object)
+        n_ranked, propensities = np.zeros(n_users, dtype=np.int64), np.ones((n_users, k), np.float32)
+        for rows, part in parts:
+            items[rows], scores[rows], routes[rows] = part.items, part.scores, part.routes
+            n_ranked[rows], scales[rows] = part.count_ranked(), part.scales
+            propensities[rows] = 1 if part.propensities is None else part.propensities
+        has_scales = all(part.scales is not None for _, part in parts)
+        return cls(items, scores, routes, n_ranked, scales if has_scales else None, propensities)
 
     @classmethod
     def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:

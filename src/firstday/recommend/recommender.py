@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -12,24 +14,33 @@ import numpy as np
 
 from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
+from firstday.config import parse_settings
 from firstday.display import readable
 from firstday.errors import ConfigError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed, first_distinct
+from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import tell_each
+from firstday.recommend.filters import USER
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
 from firstday.recommend.registry import find_strategy, refuse_without, value_type
+from firstday.recommend.rules import NO_RULES, ItemRules, Row, Rules, compile_rules
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
 from firstday.recommend.strategies.popularity import POPULAR
+from firstday.sparse import SparseRows, union_rows
+
+REACH = 2_000
+"""Minimum length of the rankings that rules rearrange."""
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer all users by a strategy, given by name or as a function; then by fallbacks; then fill up short lists.
+    """Answer all users by a strategy, given by name or as a function, under the rules of the query.
 
-    Every user gets a route and k distinct items, or the whole catalogue if it is smaller.
+    Every user gets a route and k distinct items, or all that the rules leave if these are fewer: fallbacks answer where
+    the strategy has nothing to go on, and popular items fill short lists up.
 
     Raises
     ------
@@ -38,6 +49,21 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     FirstdayError
         A third-party strategy raised an exception or returned invalid lists.
     """
+    rules = query.item_rules
+    if not rules.rearranges:
+        return _answer(query, strategy)
+    n_allowed = max(1, len(rules.popular))
+    few = n_allowed if rules.pins or rules.factors is not None else min(max(rules.after + query.k, REACH), n_allowed)
+    for reach in dict.fromkeys((few, n_allowed)):
+        longer = query.ask(k=reach)
+        answer = arrange(longer, _answer(longer, strategy), query.k)
+        if (answer.items >= 0).all():  # else the caps may leave room for later ones
+            break
+    return answer
+
+
+def _answer(query: Query, strategy: str | Strategy) -> Answer:
+    """Answer all users by a strategy, then by fallbacks, then fill up short lists."""
     if isinstance(strategy, str):
         spec = find_strategy(strategy)
         refuse_without(strategy, spec.lacks(query.model))
@@ -55,8 +81,8 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
             if propensities is not None:  # fallbacks are deterministic
                 propensities = propensities.copy()
                 propensities[unanswered] = 1
-    if len(query.model.unlisted):
-        listed = (items >= 0) & ~np.isin(items, query.model.unlisted)
+    if len(query.item_rules.closed):
+        listed = (items >= 0) & query.item_rules.allowed[items]
         if propensities is not None:
             propensities = first_allowed(items, propensities, listed, query.k)[1]
         items, scores = first_allowed(items, scores, listed, query.k)
@@ -86,6 +112,43 @@ def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[s
     if strategy != route:
         return (f"{route} answers: {strategy} has nothing to go on",)
     return (f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]})",)
+
+
+def answer_under_rules(
+    query: Query, strategy: str, rules: Rules, profile: Mapping[str, Sequence[Any]]
+) -> tuple[Answer, list[list[str]]]:
+    """Return lists under rules, with scaled scores, and notes on the rules for each user.
+
+    `profile` has the values that filters read from each user, by name. Users with equal values are answered together.
+    """
+    if rules == NO_RULES:
+        return scale_answer(query, answer_all(query, strategy)), [[]] * query.n_users
+    users: defaultdict[ItemRules, list[int]] = defaultdict(list)
+    for row in range(query.n_users):
+        users[compile_rules(query.model, rules, {name: values[row] for name, values in profile.items()})].append(row)
+    parts, notes = [], [list[str]()] * query.n_users
+    for item_rules, of_rules in users.items():
+        rows = np.array(of_rules)
+        part = (query if len(users) == 1 else query.take(rows)).ask(rules=item_rules)
+        answer = scale_answer(part, answer_all(part, strategy))
+        if len(users) == 1:
+            query.recall(part)
+        parts.append((rows, answer))
+        for row, items, n_ranked in zip(of_rules, answer.items, answer.count_ranked().tolist(), strict=True):
+            notes[row] = _describe_rules(item_rules, int((items >= 0).sum()), n_ranked, query)
+    return Answer.join(parts, query.n_users, query.k), notes
+
+
+def _describe_rules(rules: ItemRules, n_listed: int, n_ranked: int, query: Query) -> list[str]:
+    """Describe ids that are unknown, ranks that are filled up and ranks that are empty."""
+    notes = []
+    if rules.n_unknown:
+        notes.append(f"{rules.n_unknown:,} ids of the rules are unknown to the model")
+    if n_ranked < n_listed:
+        notes.append(f"popular fills ranks {rules.after + n_ranked + 1:,} to {rules.after + n_listed:,}")
+    if n_listed < query.k:
+        notes.append(f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks")
+    return notes
 
 
 def check_length(model: TrainedModel, k: int | None) -> int:
@@ -119,6 +182,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
+        rules: Rules | Mapping[str, Any] | None = None,
     ) -> Recommendation:
         """Recommend to one user, however much is known about them.
 
@@ -128,19 +192,51 @@ class Recommender:
             What is known, as `Signals` or an equivalent dictionary. Values unknown to the model are no error; the
             answer lists them as ignored.
         k
-            Length of the list; defaults to the configured length (50). Shorter only if the catalogue is smaller.
+            Length of the list; defaults to the configured length (50). Shorter only if the catalogue is smaller, or the
+            rules leave fewer items.
         strategy
             Name of a strategy; defaults to the configured one (`auto`).
         keep_used
             Whether the list may contain items that the user has used or banned.
+        rules
+            The service's own rules, as `Rules` or an equivalent dictionary.
 
         Raises
         ------
         ConfigError
-            The strategy is unknown, the model lacks what it needs, or k is below 1.
+            The strategy is unknown, the model lacks what it needs, k is below 1, or a rule is invalid.
         """
         read = self._understand(Signals.of(user))
-        return self.answer_users([read], k, strategy, keep_used=keep_used).tell(self.model, 0, read.user_id)
+        asked = self.answer_users([read], k, strategy, keep_used=keep_used, rules=rules)
+        return asked.tell(self.model, 0, read.user_id)
+
+    def recommend_rows(
+        self,
+        user: Signals | Mapping[str, Any],
+        rows: Sequence[Row | Mapping[str, Any]],
+        k: int | None = None,
+        strategy: str | None = None,
+        *,
+        keep_used: bool = False,
+    ) -> dict[str, Recommendation]:
+        """Recommend the rows of a page: several lists without repeats, the first ones first.
+
+        Parameters
+        ----------
+        user, k, strategy, keep_used
+            See `recommend`.
+        rows
+            Name, length and rules of each row, as `Row` or an equivalent dictionary.
+
+        Returns
+        -------
+        dict
+            The list of each row, by name, in order.
+        """
+        read = self._understand(Signals.of(user))
+        named = [row if isinstance(row, Row) else parse_settings(Row, row, "rows") for row in rows]
+        answers = self.answer_rows(read, named, k, strategy, keep_used=keep_used)
+        return {row.name: asked.tell(self.model, 0, read.user_id) for row, asked in zip(named, answers, strict=True)}
 
     def recommend_users(
         self,
@@ -149,6 +245,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
+        rules: Rules | Mapping[str, Any] | None = None,
     ) -> Recommendations:
         """Recommend to several users: same results as `recommend`, at a fraction of the cost per user.
 
@@ -157,7 +254,7 @@ class Recommender:
         users
             What is known about each user, by user id. In a sequence, the id is the `user_id` of the signals, or else
             the index, from 0.
-        k, strategy, keep_used
+        k, strategy, keep_used, rules
             See `recommend`.
 
         Returns
@@ -168,7 +265,7 @@ class Recommender:
         Raises
         ------
         ConfigError
-            The strategy is unknown, the model lacks what it needs, or k is below 1.
+            The strategy is unknown, the model lacks what it needs, k is below 1, or a rule is invalid.
         DataError
             A user id is repeated, or a value is not valid signals.
 
@@ -183,47 +280,95 @@ class Recommender:
             signals = [user.copy(user_id=user_id) if user.user_id is None else user for user_id, user in named.items()]
             user_ids = list(named)
         else:
-            signals = [Signals.of(user, f"users[{place}]") for place, user in enumerate(users)]
-            user_ids = [place if user.user_id is None else user.user_id for place, user in enumerate(signals)]
+            signals = [Signals.of(user, f"users[{row}]") for row, user in enumerate(users)]
+            user_ids = [row if user.user_id is None else user.user_id for row, user in enumerate(signals)]
         signals = [self._understand(user) for user in signals]
-        return Recommendations(self.model, self.answer_users(signals, k, strategy, keep_used=keep_used), user_ids)
+        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
+        return Recommendations(self.model, asked, user_ids)
 
     def _understand(self, user: Signals) -> Signals:
         encoder = self.model.signal_encoder
         return user if encoder is None else understand_picks(encoder, user)
 
     def answer_users(
-        self, users: Sequence[Signals], k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
+        self,
+        users: Sequence[Signals],
+        k: int | None = None,
+        strategy: str | None = None,
+        *,
+        keep_used: bool = False,
+        rules: Rules | Mapping[str, Any] | None = None,
     ) -> UserAnswers:
         """Recommend to several users, as arrays in model indices; `recommend_users` wraps this."""
         batch, ignored = self.model.read_signals(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
+        return self._answer(query, users, ignored, strategy, Rules.of(rules))
+
+    def answer_rows(
+        self,
+        user: Signals,
+        rows: Sequence[Row],
+        k: int | None = None,
+        strategy: str | None = None,
+        *,
+        keep_used: bool = False,
+    ) -> list[UserAnswers]:
+        """Recommend the rows of a page to one user, as arrays in model indices; `recommend_rows` wraps this."""
+        batch, ignored = self.model.read_signals([user])
+        query = Query(self.model, batch, 1, keep_used)
+        answers = []
+        for row in rows:
+            query = query.ask(k=check_length(self.model, row.k or k))
+            asked = self._answer(query, [user], ignored, strategy, row)
+            answers.append(asked)
+            listed = [item for item in asked.answer.items[0].tolist() if item >= 0]
+            query = query.ask(closed=union_rows([query.excluded, SparseRows.from_lists([listed], self.model.n_items)]))
+        return answers
+
+    def _answer(
+        self,
+        query: Query,
+        users: Sequence[Signals],
+        ignored: Sequence[tuple[str, ...]],
+        strategy: str | None,
+        rules: Rules,
+    ) -> UserAnswers:
         strategy = strategy or self.model.config.recommend.strategy
         segments = np.full(query.n_users, -1, dtype=np.int64)
         if query.known.any():  # cached first, so that strategies need not predict for parts of the query
             segments = np.where(query.known, query.nearest_segments, -1)
-        answer = scale_answer(query, answer_all(query, strategy))
+        profile = {name: [{"age": user.age, **user.groups}.get(name) for user in users] for name in rules.names(USER)}
+        answer, under_rules = answer_under_rules(query, strategy, rules, profile)
         unused, kept_out = tell_each(query, strategy, answer.routes)
         sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
         routes = [_explain_route(query, row, strategy, answer.routes[row]) for row in range(query.n_users)]
-        notes = [(*route, *of_user) for route, of_user in zip(routes, kept_out, strict=True)]
+        notes = [tuple(chain(*of_user)) for of_user in zip(routes, kept_out, under_rules, strict=True)]
         return UserAnswers(strategy, answer, segments, sentences, notes)
 
     def answer_batch(
-        self, signals: SignalBatch, k: int | None = None, strategy: str | None = None, *, keep_used: bool = False
+        self,
+        signals: SignalBatch,
+        k: int | None = None,
+        strategy: str | None = None,
+        *,
+        keep_used: bool = False,
+        rules: Rules | None = None,
+        profile: Mapping[str, Sequence[Any]] | None = None,
     ) -> Answer:
         """Recommend to many users whose signals are in model indices; the lists are, too.
 
-        `firstday.recommend_batch` works with the caller's ids.
+        `firstday.recommend_batch` works with the caller's ids. `profile` has the values that filters read from each
+        user, by name.
 
         Returns
         -------
         Answer
-            Every row has a route, the scale of its scores, and k distinct items, or the whole catalogue if it is
-            smaller.
+            Every row has a route, the scale of its scores, and k distinct items, or all that the rules leave if these
+            are fewer.
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
-        return scale_answer(query, answer_all(query, strategy or self.model.config.recommend.strategy))
+        strategy = strategy or self.model.config.recommend.strategy
+        return answer_under_rules(query, strategy, rules or NO_RULES, profile or {})[0]
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

@@ -27,6 +27,8 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
     Validation users have no impressions. Scores that a strategy learned from items passed over are therefore not
     calibrated.
     """
+    if answer.scales is not None:  # under rules, scores are scaled before they are rearranged
+        return answer
     model, n_ranked, was_shown = query.model, answer.count_ranked(), query.passed_over.lengths() > 0
     scores, scales = answer.scores.copy(), np.full(len(answer.routes), OWN_SCALE, dtype=object)
     for route in dict.fromkeys(answer.routes.tolist()):

@@ -24,6 +24,7 @@ from firstday.recommend.batch import BatchSummary, summarise_batch
 from firstday.recommend.list_files import find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_strategy, refuse_without
+from firstday.recommend.rules import NO_RULES, Rules
 from firstday.tables.faults import Findings
 
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"
@@ -36,6 +37,7 @@ def recommend_on_spark(
     strategy: str | None = None,
     *,
     keep_used: bool = False,
+    rules: Rules = NO_RULES,
     drop_bad_rows: float = 0.0,
     plugins: tuple[str, ...] = (),
 ) -> tuple[DataFrame, BatchSummary, tuple[str, ...]]:
@@ -47,7 +49,7 @@ def recommend_on_spark(
         The model.
     tables
         A folder accessible to the cluster, or Spark DataFrames by table name.
-    k, strategy, keep_used
+    k, strategy, keep_used, rules
         See `Recommender.recommend`.
     drop_bad_rows
         Maximum share of bad rows per table, from 0 to 1, to leave out.
@@ -79,7 +81,9 @@ def recommend_on_spark(
     check_newcomer_tables(raw.name, present, findings)
     if not findings.are_usable or not present:
         raise DataError(findings.faults)
-    function = partial(recommend_part, plugins=plugins, k=k, strategy=name, keep_used=keep_used, drop=findings.drop)
+    function = partial(
+        recommend_part, plugins=plugins, k=k, strategy=name, keep_used=keep_used, rules=rules, drop=findings.drop
+    )
     parts = map_tables(present, count_parts(n_rows), function, recommender)
     partial_findings, counts, are_integers = zip(*collect_answers(parts, raw.name), strict=True)
     findings.merge(partial_findings)

@@ -29,6 +29,7 @@ from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.batch import BatchCounts, list_users
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import load_plugin
+from firstday.recommend.rules import Rules
 from firstday.segment.shown_counts import ShownCounts
 from firstday.tables import zstd
 from firstday.tables.faults import FILE, ROW, Findings
@@ -111,6 +112,7 @@ def recommend_part(
     k: int | None,
     strategy: str,
     keep_used: bool,
+    rules: Rules,
     drop: bool,
 ) -> tuple[bytes, tuple[Findings, BatchCounts, bool]]:
     """Return the lists of a part's cold users; and the findings, the counts, and whether ids of users are integers."""
@@ -120,7 +122,7 @@ def recommend_part(
     dataset = read_newcomers("part", raw, findings)
     if dataset is None:
         return b"", (findings, BatchCounts(), True)
-    lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used)
+    lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
     lists = lists.with_columns(pl.col("user_id", "item_id").cast(pl.String))
     return lists.write_ipc(None, compression="lz4").getvalue(), (findings, counts, dataset.users.are_integers)
 

@@ -53,18 +53,13 @@ def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:
     """Answer each user by the strategy named in `strategies`, shape (n_users,)."""
     names = np.unique(strategies).tolist()
-    if len(names) == 1:
+    if len(names) == 1:  # without a copy of the query
         return find_strategy(names[0]).recommend(query)
-    shape = (query.n_users, query.k)
-    items, scores = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
-    routes, propensities = np.full(query.n_users, "", dtype=object), np.ones(shape, np.float32)
+    parts = []
     for name in names:
         rows = np.flatnonzero(strategies == name)
-        answer = find_strategy(name).recommend(query.take(rows))
-        items[rows], scores[rows], routes[rows] = answer.items, answer.scores, answer.routes
-        if answer.propensities is not None:
-            propensities[rows] = answer.propensities
-    return Answer(items, scores, routes, propensities=propensities)
+        parts.append((rows, find_strategy(name).recommend(query.take(rows))))
+    return Answer.join(parts, query.n_users, query.k)
 
 
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import reduce
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,9 @@ LEAST_LOG = -20.0
 """Lower bound of the ranker's log-probability relative to the most likely item; also for items it does not cover."""
 N_CANDIDATES = 600
 """Number of candidates per user: items used most by similar people or overall, or similar to the user's items."""
+ALL_CANDIDATES = 2_000
+"""Number of items up to which all items that may be listed are candidates."""
+T = TypeVar("T")
 COMPONENTS = ("direct", "personal", "soft_segments", "popular", "ease")
 """Strategies to combine. Dot products and `ease` count in standard deviations, shares in logarithms."""
 MOST_PROMISING = 60.0
@@ -31,7 +35,7 @@ USERS_AT_ONCE = 8
 
 def recommend_blend(query: Query) -> Answer:
     """Rank items by a weighted sum of strategies' scores; needs a signal, a profile value or an item passed over."""
-    answered = query.known | (query.passed_over.lengths() > 0)
+    answered = (query.known | (query.passed_over.lengths() > 0)) & (len(query.item_rules.items) > 0)
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     scores = np.zeros((query.n_users, query.k), dtype=np.float32)
     for rows in batches(np.flatnonzero(answered)):
@@ -60,7 +64,10 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def score_components(
     query: Query, rows: np.ndarray, names: tuple[str, ...]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Choose `N_CANDIDATES` per user, regardless of the length of the list, and score them by each component.
+    """Choose each user's candidates and score them by each component.
+
+    The candidates depend on the user and the rules, not on the length of the list: all items that may be listed, or the
+    `N_CANDIDATES` most promising ones if there are more than `ALL_CANDIDATES`.
 
     Returns
     -------
@@ -71,24 +78,28 @@ def score_components(
     shown : numpy.ndarray
         Term for items passed over; minus infinity for excluded items. Same shape.
     """
-    model, n_items = query.model, query.model.n_items
-    shares = score_soft_segments(query, rows)
+    model = query.model
+    shares = _once(query, rows, score_soft_segments)
     promise = shares + (model.popularity + np.float32(LEAST_SHARE))
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
     if len(has_evidence):
         believed = share_by_belief(query, rows[has_evidence])
         promise[has_evidence] = believed + np.float32(LEAST_SHARE)
     if "ease" in names:
-        ease = _score_ease(query, rows)
+        ease = _once(query, rows, _score_ease)
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
     if model.trend_factors is not None:
         promise *= model.trend_factors
-    closed = query.excluded.take(rows)
-    promise[closed.row_of_entry(), closed.columns] = CLOSED
-    promise[:, model.unlisted] = CLOSED
-    chosen = greatest(promise, min(N_CANDIDATES, n_items))
-    is_closed = np.take_along_axis(promise, chosen, axis=1) == CLOSED
-    shown = np.where(is_closed, np.float32(-np.inf), np.float32(0))
+    rules, closed = query.item_rules, query.excluded.take(rows)
+    if len(rules.items) <= ALL_CANDIDATES:
+        chosen = np.tile(rules.items, (len(rows), 1))
+    else:
+        if rules.factors is not None:
+            promise *= rules.factors
+        promise[closed.row_of_entry(), closed.columns] = CLOSED
+        promise[:, rules.closed] = CLOSED
+        chosen = greatest(promise, N_CANDIDATES)
+    shown = np.where(closed.has(chosen), np.float32(-np.inf), np.float32(0))
     if len(has_evidence):
         of_chosen = np.take_along_axis(believed, chosen[has_evidence], axis=1)
         shown[has_evidence] += score_evidence(query, rows[has_evidence], chosen[has_evidence], of_chosen)
@@ -101,6 +112,16 @@ def score_components(
         "ease": lambda: ease.at(chosen),
     }
     return chosen, {name: score[name]() for name in names}, shown
+
+
+def _once(query: Query, rows: np.ndarray, score: Callable[[Query, np.ndarray], T]) -> T:
+    """Return scores of some rows; those of a query of few users are kept for further lists under other rules."""
+    if query.n_users > USERS_AT_ONCE or len(rows) < query.n_users:
+        return score(query, rows)
+    if score not in query.scores:
+        query.scores[score] = score(query, rows)
+    found: T = query.scores[score]
+    return found
 
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import numpy as np
 from firstday.ranking import NO_ITEM
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.rules import Quota
 from firstday.recommend.spec import StrategySpec, reading
 from firstday.segment.new_items import N_DRAWS, NewItems
 
@@ -44,7 +45,7 @@ def recommend_explore(query: Query) -> Answer:
     Thompson sampling: O. Chapelle, L. Li, "An empirical evaluation of Thompson sampling", NIPS 2011. Cold users as a
     bandit over clusters of warm users: PAPER, related work.
     """
-    model = query.model
+    model, rules = query.model, query.item_rules
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
@@ -52,33 +53,49 @@ def recommend_explore(query: Query) -> Answer:
     new_items = model.rates_of_new_items
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
-        tops = model.segments.top_items[likely]
-        excluded = query.excluded.row(row)
-        is_left = (tops >= 0) & ~np.isin(tops, np.concatenate([excluded, model.unlisted]))
-        lists, values = (
-            [of_segment[left][: query.k] for of_segment, left in zip(table, is_left, strict=True)]
-            for table in (tops, shares[likely])
-        )
-        seed = seed_of(query, row)
-        draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed))
+        tops, excluded = model.segments.top_items[likely], query.excluded.row(row)
+        is_left = (tops >= 0) & rules.allowed[tops] & ~np.isin(tops, excluded)
+        lists = [of_segment[left] for of_segment, left in zip(tops, is_left, strict=True)]
+        values = [of_segment[left] for of_segment, left in zip(shares[likely], is_left, strict=True)]
+        if rules.factors is not None:
+            lists, values = _boost(lists, values, rules.factors)
+        seed, quota = seed_of(query, row), rules.quota_without(excluded)
+        draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed), quota)
         offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
         if new_items is not None:
-            offers = draw_offers(new_items, likely, belief[likely], excluded, np.random.default_rng([seed, 1]))
-        for at, (offer, chance) in zip(range(query.k), offers, strict=False):
+            closed = np.concatenate([excluded, rules.closed])
+            offers = draw_offers(new_items, likely, belief[likely], closed, np.random.default_rng([seed, 1]), quota)
+        for rank in range(query.k):
+            if rank in quota.pins:
+                items[row, rank] = quota.pins[rank]
+                continue
+            offer, chance = next(offers)
             if offer is not None:
-                items[row, at], scores[row, at], propensities[row, at] = offer
+                items[row, rank], scores[row, rank], propensities[row, rank] = offer
                 continue
             group, number, propensity = next(draw, (-1, -1, 0.0))
             if group < 0:
                 break
-            items[row, at], scores[row, at] = lists[group][number], values[group][number]
-            propensities[row, at] = (1 - chance) * propensity
+            items[row, rank], scores[row, rank] = lists[group][number], values[group][number]
+            propensities[row, rank] = (1 - chance) * propensity
     answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
 
 
+def _boost(
+    lists: Sequence[np.ndarray], values: Sequence[np.ndarray], factors: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return ranked lists and their shares, ranked anew by the shares times the items' factors."""
+    boosted = [of_list * factors[items] for items, of_list in zip(lists, values, strict=True)]
+    orders = [np.argsort(-of_list, kind="stable") for of_list in boosted]
+    return (
+        [items[order] for items, order in zip(lists, orders, strict=True)],
+        [of_list[order] for of_list, order in zip(boosted, orders, strict=True)],
+    )
+
+
 def draw_slate(
-    lists: Sequence[np.ndarray], belief: np.ndarray, k: int, rng: np.random.Generator
+    lists: Sequence[np.ndarray], belief: np.ndarray, k: int, rng: np.random.Generator, quota: Quota | None = None
 ) -> Iterator[tuple[int, int, float]]:
     """Fill up to k ranks one by one: draw a group from the belief, and take the best remaining item of its list.
 
@@ -88,38 +105,45 @@ def draw_slate(
         Items of each group, best first.
     belief
         Unnormalised probabilities of the groups, shape (n_groups,).
+    quota
+        Items that the list has room for, shared with what fills other ranks.
 
     Yields
     ------
     group, number, propensity
         The group drawn, the item's position in its list, and the item's probability, given those before it.
     """
-    heads = [0] * len(lists)  # position of each list's best remaining item
-    best = np.array([items[0] if len(items) else NO_ITEM for items in lists], dtype=np.int64)
-    weights = np.where(best >= 0, belief, 0)
-    taken: set[int] = set()
+    quota = quota or Quota()
+    heads = np.zeros(len(lists), dtype=np.int64)  # position of each list's best remaining item
+    best = np.full(len(lists), NO_ITEM, dtype=np.int64)
+    weights = np.array(belief, dtype=np.float64)
+    stale = np.arange(len(lists))
     for _ in range(k):
+        for group in stale.tolist():
+            items, head = lists[group], int(heads[group])
+            while head < len(items) and not quota.has_room(int(items[head])):
+                head += 1
+            heads[group] = head
+            best[group] = items[head] if head < len(items) else NO_ITEM
+        weights[best < 0] = 0
         total = weights.sum()
         if total <= 0:
             return
         group = int(np.searchsorted(weights.cumsum(), rng.random() * total, side="right"))
         group = min(group, int(np.flatnonzero(weights)[-1]))
-        item = int(best[group])
-        having = np.flatnonzero(best == item)
-        yield group, heads[group], float(weights[having].sum() / total)
-        taken.add(item)
-        for other in having.tolist():
-            items, head = lists[other], heads[other] + 1
-            while head < len(items) and int(items[head]) in taken:
-                head += 1
-            heads[other] = head
-            best[other] = items[head] if head < len(items) else NO_ITEM
-            if head >= len(items):
-                weights[other] = 0
+        having = np.flatnonzero(best == best[group])
+        quota.take(int(best[group]))
+        yield group, int(heads[group]), float(weights[having].sum() / total)
+        stale = np.arange(len(lists)) if quota.is_capped else having
 
 
 def draw_offers(
-    new_items: NewItems, segments: np.ndarray, belief: np.ndarray, excluded: np.ndarray, rng: np.random.Generator
+    new_items: NewItems,
+    segments: np.ndarray,
+    belief: np.ndarray,
+    excluded: np.ndarray,
+    rng: np.random.Generator,
+    quota: Quota | None = None,
 ) -> Iterator[tuple[Offer | None, float]]:
     """Offer ranks to new items, one by one, each item at most once.
 
@@ -129,25 +153,29 @@ def draw_offers(
         Candidate segments and their unnormalised probabilities, shape (n_likely,).
     excluded
         Items excluded from the list.
+    quota
+        Items that the list has room for, shared with what fills other ranks.
 
     Yields
     ------
     offer, chance
         The offer for the next rank or None, and the probability that any new item was offered.
     """
+    quota = quota or Quota()
     belief = belief / belief.sum()
     drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
     items, place = np.unique(drawn, return_inverse=True)
     weights = np.bincount(place, np.repeat(belief / N_DRAWS, N_DRAWS))
     weights[np.isin(items, excluded)] = 0
     while True:
+        weights[[not quota.has_room(item) for item in items.tolist()]] = 0
         chance, ladder = NEW_SHARE * float(weights.sum()), NEW_SHARE * weights.cumsum()
         at = int(np.searchsorted(ladder, rng.random(), side="right"))
         offer = None
         if at < len(ladder):
             rate = float(belief @ new_items.rates_of(int(items[at]))[segments])
             offer = (int(items[at]), rate, NEW_SHARE * float(weights[at]))
-            weights[at] = 0
+            quota.take(int(items[at]))
         yield offer, chance
 
 

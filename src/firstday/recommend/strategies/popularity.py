@@ -10,7 +10,7 @@ from firstday.recommend.spec import StrategySpec, reading, used_by_alike
 
 def recommend_popular(query: Query) -> Answer:
     """Rank items by the share of warm users who use them; answers every user."""
-    order = query.model.listed_items[None]
+    order = query.item_rules.popular[None]
     everyone = np.zeros(query.n_users, dtype=np.int64)
     return query.take_lists(order, query.model.popularity[order], everyone, "popular", everyone == 0)
 

@@ -1,0 +1,302 @@
+"""Rules on lists: filters, allowed and denied items, caps, pins, boosts, rows and pages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.errors import ConfigError
+from firstday.features.signals import Signals
+from firstday.recommend.filters import Filter
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.registry import strategies_of, strategy_names
+from firstday.recommend.rules import Rules, compile_rules
+from firstday.testing import make_users
+
+COLUMNS = {
+    "in_stock": pl.Series([True, False, None, True]),
+    "year": pl.Series([2019.0, 2021.0, None, 2020.0]),
+    "genre": pl.Series([["jazz"], ["soul", "jazz"], [], None], dtype=pl.List(pl.String)),
+    "artist_id": pl.Series([["1"], ["2"], ["3"], []], dtype=pl.List(pl.String)),
+    "country": pl.Series(["FR", "DE", None, "FR"]),
+}
+VALUES: dict[str, dict[str, Any]] = {
+    "user": {"country": "FR", "countries": ["DE", "FR"], "year": "2020"},
+    "lists": {"new": ("1", "3")},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("in_stock", [0, 3]),
+        ("not in_stock", [1, 2]),
+        ("in_stock != True", [1]),
+        ('genre == "jazz"', [0, 1]),
+        ('"jazz" in genre', [0, 1]),
+        ('genre in ("soul", "pop")', [1]),
+        ('genre != "soul"', [0]),
+        ('genre not in ("pop",)', [0, 1]),
+        ("year >= 2020", [1, 3]),
+        ("2020 <= year", [1, 3]),
+        ("2019 < year <= 2020.5", [3]),
+        ("year == 2020 or year > 2020", [1, 3]),
+        ('in_stock and (year < 2020 or genre == "soul")', [0]),
+        ("artist == 2", [1]),
+        ('artist_id in (1, "3")', [0, 2]),
+        ("country == user.country", [0, 3]),
+        ("country in user.countries", [0, 1, 3]),
+        ("country != user.city", []),
+        ("year == user.year", [3]),
+        ("artist in lists.new", [0, 2]),
+        ("artist not in lists.new", [1]),
+        ("country in ()", []),
+    ],
+)
+def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
+    assert np.flatnonzero(Filter.parse(text).mask(COLUMNS, VALUES)).tolist() == items
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("yeer > 2020", "did you mean 'year'"),
+        ('year == "new"', "year has numbers; compare it with one, not with 'new'"),
+        ("in_stock == 1", "in_stock has True or False"),
+        ("in_stock < True", "have no order"),
+        ("year", "year has numbers"),
+        ("year >", "cannot be parsed"),
+        ("(" * 500, "cannot be parsed"),
+        ("not " * 497 + "in_stock", None),
+        ("year > 2020 and " * 200 + "in_stock", "has 3,208 characters; write at most 2,000"),
+        ('__import__("os").system("true")', "is not a condition"),
+        ("(lambda: in_stock)()", "is not a condition"),
+        ("year == [year for year in (1,)]", "is not a value"),
+        ("country == year", "is not a value"),
+        ("country == this.country", "is not a value"),
+        ("1 == 2", "is not compared with a column"),
+        ("artist in lists.old", "there is no list 'old'"),
+    ],
+)
+def test_a_wrong_filter_is_one_sentence(text: str, message: str | None) -> None:
+    if message is None:
+        assert Filter.parse(text).mask(COLUMNS, VALUES).tolist() == [False, True, True, False]
+        return
+    with pytest.raises(ConfigError) as caught:
+        Filter.parse(text).mask(COLUMNS, VALUES)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def with_columns(recommender: Recommender) -> Recommender:
+    """Return the model with made-up columns of items."""
+    model, rng = recommender.model, np.random.default_rng(0)
+    n = model.n_items
+    columns = {
+        "in_stock": pl.Series(rng.random(n) < 0.6),
+        "year": pl.Series(rng.integers(2000, 2020, n).astype(float)),
+        "genre": pl.Series([list({str(value) for value in rng.choice(["jazz", "soul", "pop"], 2)}) for _ in range(n)]),
+        "artist_id": pl.Series([[str(value)] for value in rng.integers(0, max(3, n // 8), n)]),
+    }
+    return Recommender(replace(model, catalogue=replace(model.catalogue, columns=columns)))
+
+
+@pytest.fixture(scope="module", params=["tiny", "recommender"])
+def shop(request: pytest.FixtureRequest) -> Recommender:
+    return with_columns(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="module")
+def query(shop: Recommender) -> Query:
+    signals, _ = shop.model.read_signals(make_users(shop.model)[:12])
+    return Query(shop.model, signals, 10)
+
+
+def draw_rules(shop: Recommender, rng: np.random.Generator) -> Rules:
+    """Draw the rules that select items."""
+    items, n = shop.model.catalogue.items, shop.model.n_items
+
+    def draw_ids(share: float) -> list[Any]:
+        return [*(items[int(ix)] for ix in np.flatnonzero(rng.random(n) < share)), "no such item"]
+
+    conditions = ["in_stock", 'genre == "jazz"', 'genre != "soul"', f"year >= {rng.integers(2000, 2020)}"]
+    chosen = rng.permutation(conditions)[: rng.integers(3)].tolist()
+    allow, deny = rng.random(2) < 0.3
+    return Rules(
+        filter=str(rng.choice([" and ", " or "])).join(chosen),
+        allow=draw_ids(0.5) if allow else None,
+        deny=draw_ids(0.3) if deny else [],
+    )
+
+
+def assert_same_ranking(found: np.ndarray, expected: list[int], scores: dict[int, float]) -> None:
+    """Check the list of one user; items whose scores are equal up to rounding may change places."""
+    listed = found[found >= 0].tolist()
+    assert len(listed) == len(expected)
+    for item, other in zip(listed, expected, strict=True):
+        assert item == other or np.isclose(scores[item], scores[other], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("strategy", [name for name in strategy_names() if name != "explore"])
+def test_a_list_is_that_of_ranking_everything_and_filtering(shop: Recommender, query: Query, strategy: str) -> None:
+    if strategy not in strategies_of(shop.model):
+        pytest.skip(f"the model lacks {strategy}")
+    everything = answer_all(replace(query, k=shop.model.n_items), strategy)
+    for seed in range(20):
+        rules = compile_rules(shop.model, draw_rules(shop, np.random.default_rng(seed)), {})
+        answer = answer_all(replace(query, rules=rules), strategy)
+        for row, (ranked, n_ranked) in enumerate(zip(everything.items, everything.count_ranked(), strict=True)):
+            if answer.routes[row] != everything.routes[row]:  # a fallback answers where the strategy ranks nothing
+                assert not rules.allowed[ranked[:n_ranked]].any()
+                continue
+            expected = [item for item in ranked.tolist() if item >= 0 and rules.allowed[item]][: query.k]
+            scores = dict(zip(ranked.tolist(), everything.scores[row].tolist(), strict=True))
+            assert_same_ranking(answer.items[row], expected, scores)
+
+
+def arrange_slowly(ranked: list[int], values: list[list[str]], most: int, pins: dict[int, int], k: int) -> list[int]:
+    """Fill the ranks one by one: the pin of the rank, or the first item left whose values are not full."""
+    listed: list[int] = []
+    while len(listed) < k:
+        counts = Counter(value for item in {*listed, *pins.values()} for value in values[item])
+        left = [
+            item
+            for item in ranked
+            if item not in listed and item not in pins.values() and all(counts[value] < most for value in values[item])
+        ]
+        pinned = [item for rank, item in pins.items() if rank == len(listed) and item not in listed]
+        last = [pins[rank] for rank in sorted(pins) if pins[rank] not in listed]
+        following = pinned or left[:1] or last[:1]
+        if not following:
+            break
+        listed += following
+    return listed
+
+
+@pytest.mark.parametrize("strategy", ["popular", "segment", "ease", "blend", "auto"])
+def test_caps_and_pins_are_those_of_a_slow_reference(shop: Recommender, query: Query, strategy: str) -> None:
+    model, items = shop.model, shop.model.catalogue.items
+    values = model.catalogue.columns["artist_id"].to_list()
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        rules = draw_rules(shop, rng)
+        pins = dict(zip(rng.permutation(12)[:2].tolist(), rng.permutation(model.n_items)[:2].tolist(), strict=True))
+        pinned = {rank + 1: items[item] for rank, item in pins.items()}
+        capped = compile_rules(model, rules.override({"cap": {"artist": 2}, "pin": pinned}), {})
+        everything = answer_all(query.ask(k=model.n_items, rules=compile_rules(model, rules, {})), strategy)
+        answer = answer_all(query.ask(rules=capped), strategy)
+        for row, ranked in enumerate(everything.items):
+            excluded = query.excluded.row(row).tolist()
+            kept = {rank: item for rank, item in pins.items() if capped.allowed[item] and item not in excluded}
+            left = [item for item in ranked.tolist() if item >= 0]
+            assert answer.items[row][answer.items[row] >= 0].tolist() == arrange_slowly(left, values, 2, kept, query.k)
+
+
+def test_boosts_multiply_the_scores(shop: Recommender, query: Query) -> None:
+    rules = compile_rules(shop.model, Rules(boost={"in_stock": 3.0, "year >= 2010": 2.0}), {})
+    assert rules.factors is not None
+    plain = shop.answer_batch(query.signals, shop.model.n_items, "popular")
+    answer = answer_all(query.ask(rules=rules), "popular")
+    for row, ranked in enumerate(plain.items):
+        scores = plain.scores[row] * rules.factors[ranked]
+        order = np.argsort(-scores[ranked >= 0], kind="stable")[: query.k]
+        assert answer.items[row, : len(order)].tolist() == ranked[order].tolist()
+        np.testing.assert_allclose(answer.scores[row, : len(order)], scores[order], rtol=1e-6)
+
+
+@pytest.mark.parametrize("rules", [{}, {"cap": {"genre": 2}, "pin": {4: "i3"}}, {"filter": "in_stock"}])
+@pytest.mark.parametrize("strategy", ["segment", "explore", "auto"])
+def test_pages_continue_the_same_ranking(shop: Recommender, strategy: str, rules: dict[str, Any]) -> None:
+    for user in make_users(shop.model)[:6]:
+        whole = shop.recommend(user, 6, strategy, rules=rules)
+        pages = [shop.recommend(user, 2, strategy, rules={**rules, "after": after}) for after in (0, 2, 4)]
+        assert [item for page in pages for item in page] == list(whole)
+        assert sum(page.n_ranked for page in pages) == whole.n_ranked
+
+
+def test_rows_of_a_page_repeat_no_item(shop: Recommender) -> None:
+    rows: list[dict[str, Any]] = [
+        {"name": "first", "k": 2},
+        {"name": "in stock", "filter": "in_stock"},
+        {"name": "rest", "cap": {"genre": 3}},
+    ]
+    columns = shop.model.catalogue.columns
+    for user in make_users(shop.model)[:6]:
+        page = shop.recommend_rows(user, rows, 3)
+        listed = [item.item_id for row in page.values() for item in row]
+        assert len(set(listed)) == len(listed)
+        assert list(page) == ["first", "in stock", "rest"]
+        assert list(page["first"]) == list(shop.recommend(user, 2))
+        in_stock = [shop.model.catalogue.items.index_of(item.item_id) for item in page["in stock"]]
+        assert columns["in_stock"].gather(in_stock).all()
+
+
+def test_a_filter_reads_the_profile_and_the_context(shop: Recommender) -> None:
+    model = shop.model
+    licences = pl.Series([["FR"] if ix % 2 else ["DE", "FR"] for ix in range(model.n_items)])
+    shop = Recommender(replace(model, catalogue=replace(model.catalogue, columns={"licensed_in": licences})))
+    rules = Rules(filter="user.country in licensed_in")
+    users = {"fr": Signals(country="FR"), "de": Signals(country="DE"), "nowhere": Signals()}
+    lists = shop.recommend_users(users, 4, "popular", rules=rules)
+    licensed = {name: {model.catalogue.items.index_of(item.item_id) % 2 for item in one} for name, one in lists.items()}
+    assert licensed == {"fr": {0, 1}, "de": {0}, "nowhere": set()}
+    assert lists["nowhere"].notes[-1] == "the rules and the user's history leave 0 items for 4 ranks"
+    abroad = shop.recommend(users["fr"], 4, "popular", rules=rules.override("context", {"country": "DE"}))
+    assert list(abroad) == list(lists["de"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"filter": "yeer > 3"}, "did you mean 'year'"),
+        ({"cap": {"brand": 2}}, "items have no column 'brand'"),
+        ({"cap": {"artist": 0}}, "rules: cap.artist is 0"),
+        ({"cap": ["artist"]}, "'artist' is not of the form COLUMN=NUMBER"),
+        ({"boost": {"in_stock": -1}}, "rules: boost.in_stock is -1"),
+        ({"boost": {"in stock": 2}}, "cannot be parsed"),
+        ({"pin": {"0": "i1"}}, "rules: pin.0"),
+        ({"pin": {1: "i1", 2: "i1"}}, "an item is pinned twice"),
+        ({"filters": "in_stock"}, "rules: filters is not a setting; did you mean filter"),
+        ({"allow": "i1"}, "rules: allow"),
+    ],
+)
+def test_a_wrong_rule_is_one_sentence(shop: Recommender, rules: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        shop.recommend({}, rules=rules)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rules_in_texts_are_those_in_values() -> None:
+    texts = Rules.of({"cap": ["artist=2", "genre:1"], "pin": "3=i:9", "boost": 'genre == "a=b"=1.5', "deny": [7]})
+    values = {"artist": 2, "genre": 1}, {3: "i:9"}, {'genre == "a=b"': 1.5}, ("7",)
+    assert (texts.cap, texts.pin, texts.boost, texts.deny) == values
+
+
+def test_unknown_ids_and_filled_ranks_are_noted(shop: Recommender) -> None:
+    items = shop.model.catalogue.items
+    notes = shop.recommend({}, 5, rules={"allow": [items[0], items[1], "x", "y"], "pin": {1: "z"}}).notes
+    assert notes[1:] == (
+        "3 ids of the rules are unknown to the model",
+        "the rules and the user's history leave 2 items for 5 ranks",
+    )
+
+
+def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:
+    shop = with_columns(tiny)
+    rules = compile_rules(shop.model, Rules(deny=["i3"], cap={"genre": 1}, pin={2: "i5"}, boost={"in_stock": 2}), {})
+    n = 20_000
+    signals, _ = shop.model.read_signals([Signals(user_id=number) for number in range(n)])
+    answer = answer_all(Query(shop.model, signals, 3, rules=rules), "explore")
+    assert answer.propensities is not None
+    lists = Counter(map(tuple, answer.items.tolist()))
+    for listed, count in lists.items():
+        rows = (answer.items == listed).all(axis=1)
+        chance = float(answer.propensities[rows][0].prod())
+        assert abs(count - n * chance) < 5 * np.sqrt(n * chance * (1 - chance)) + 1
