@@ -13,6 +13,7 @@ from firstday.data.ids import Ids
 from firstday.data.user_rows import UserRows
 from firstday.display import readable
 from firstday.sparse import SparseRows, union_rows
+from firstday.tables.schema import RECOMMENDABLE
 
 
 @readable
@@ -146,6 +147,16 @@ class Dataset:
     impressions: UserRows | None = None
     assignments: pl.DataFrame | None = None
     columns: Mapping[str, pl.Series] = field(default_factory=dict)
+
+    @property
+    def unlisted(self) -> np.ndarray:
+        """Indexes of items for no list, int32, ascending: not recommendable, or without a precomputed vector."""
+        absent = np.zeros(len(self.items), dtype=bool)
+        if RECOMMENDABLE in self.columns:
+            absent |= ~self.columns[RECOMMENDABLE].fill_null(value=True).to_numpy()
+        if self.precomputed is not None:
+            absent[self.precomputed.items_without] = True
+        return np.flatnonzero(absent).astype(np.int32)
 
     def pairs(self) -> tuple[Pair, ...]:
         """Return the (signal, entity) pairs in the data, items first."""

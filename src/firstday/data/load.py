@@ -24,7 +24,7 @@ from firstday.data.user_rows import first_moment
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
-from firstday.tables.faults import Findings
+from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import STREAMED, read_folder
 from firstday.tables.schema import ITEM, TABLES, Frames
@@ -175,7 +175,7 @@ def find_known(
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Collect the entities other than items, from columns of `items` and from `collections`."""
     table = frames.get("items", pl.DataFrame(schema={"item_id": pl.Null}))
-    columns = [column for column in table.columns if column not in TABLES["items"].kinds]
+    columns = [column for column, dtype in table.schema.items() if dtype == pl.List]
     lists = table.unpivot(columns, index="item_id", variable_name="entity", value_name="entity_id")
     names = pl.col("entity").replace({column: entity_of_column(column) for column in columns})
     parts = [lists.explode("entity_id").select(names, pl.col("entity_id").cast(pl.String), "item_id")]
@@ -220,7 +220,15 @@ def assemble_catalogue(
         titles=tuple(table["title"].fill_null("")) if "title" in table.columns else None,
         added_at=_microseconds(table["added_at"]) if "added_at" in table.columns else None,
         precomputed=precomputed,
+        columns=_find_columns(table),
     )
+
+
+def _find_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
+    """Return the columns of items for filters, times as text."""
+    moment = pl.col("added_at").cast(UTC_MICROSECONDS).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    table = items.with_columns(moment) if "added_at" in items.columns else items
+    return {column.name: column for column in table.drop("item_id", "title", FILE, ROW, strict=False)}
 
 
 def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:

@@ -79,6 +79,7 @@ DATA_ROWS = {
     "validation_users": "Users held out to choose by",
     "items": "Items",
     "items_without_vector": "Items without a vector, in no list",
+    "items_unlisted": "Items in no list, those that are not recommendable included",
     "interactions": "Interactions",
     "first_interaction": "First interaction",
     "last_interaction": "Last interaction",

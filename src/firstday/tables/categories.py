@@ -7,7 +7,7 @@ import polars as pl
 from firstday.tables.columns import WORDS, Column, whole_numbers, words_of
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.rules import MARKS_FOR_MISSING, WHOLE_WITH_DECIMALS
-from firstday.tables.schema import ITEM, RESERVED_GROUPS, TABLES
+from firstday.tables.schema import ITEM, RECOMMENDABLE, RESERVED_GROUPS, TABLES
 
 MAX_GROUP_VALUES = 5_000
 """Maximum number of distinct values of a group; a user column with more is free text."""
@@ -19,6 +19,7 @@ Otherwise it holds names or addresses.
 DAY = r"^\d{4}-\d{2}-\d{2}"
 SHARE_JOINED = 0.1
 """Minimum share of values containing a separator for a text column to be taken for a joined list."""
+TRUTH = {"true": True, "false": False}
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """Spellings of booleans in CSV, mapped to those of Parquet."""
 
@@ -86,13 +87,12 @@ def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: F
 
 
 def conform_entity(column: Column) -> pl.Series | None:
-    """Convert an entity column of `items` to List(String); None, with a note, for other columns."""
+    """Convert an entity column of `items` to List(String), and others for filters (`_conform_attribute`)."""
     values, label = column.values, column.label
     inner = getattr(values.dtype, "inner", None)
     is_list = inner is not None and (inner in WORDS or inner.is_integer())
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
-        column.ignore("entity columns are genre, those named ..._id, and lists")
-        return None
+        return _conform_attribute(column)
     if entity_of_column(label) == ITEM:
         column.findings.fault(f"{column.where}: is the name of the items themselves; rename the column.")
         return None
@@ -106,6 +106,33 @@ def conform_entity(column: Column) -> pl.Series | None:
         return None if numbers is None else _alone(numbers.cast(pl.String))
     stripped = column.find("words", lists.list.eval(pl.element().str.strip_chars()), written=lists)
     return stripped.list.eval(pl.element().filter(pl.element() != ""))
+
+
+def _conform_attribute(column: Column) -> pl.Series | None:
+    """Convert a column of `items` to Boolean, Float64 or String; None, with a note, if filters cannot use it."""
+    values = column.values
+    if values.dtype.is_temporal():
+        values = values.cast(pl.String)
+    elif values.dtype.is_numeric():
+        values = values.cast(pl.Float64).fill_nan(None)
+    if values.dtype == pl.String:
+        values = words_of(values.str.strip_chars())
+        if column.is_text:
+            words = values.replace(BOOLEANS)
+            for typed in (
+                words.replace_strict(TRUTH, default=None, return_dtype=pl.Boolean),
+                values.cast(pl.Float64, strict=False),
+            ):
+                values = typed if typed.count() == words.count() else values
+    if column.label == RECOMMENDABLE and values.dtype != pl.Boolean:
+        column.wrong_type("true and false")
+    elif values.dtype == pl.String and values.n_unique() > max(FEW_GROUP_VALUES, len(values) / 2):
+        column.ignore(f"it has {values.n_unique():,} values for {len(values):,} items, too many for filters")
+    elif values.dtype in (pl.Boolean, pl.Float64, pl.String):
+        return values
+    else:
+        column.ignore(f"filters cannot use {values.dtype}")
+    return None
 
 
 def _alone(words: pl.Series) -> pl.Series:

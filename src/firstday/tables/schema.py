@@ -86,6 +86,8 @@ ITEM_COLUMNS = (
     ("embeddings/items", "item_id"),
 )
 """All columns with item ids, starting with the primary key of `items`."""
+RECOMMENDABLE = "recommendable"
+"""Column of items: false for those that are in no list."""
 ITEM = "item"
 """The recommended entity; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")

@@ -212,8 +212,7 @@ def _learn(
         shown_counts = everyone.shown
         if shown_counts is not None:
             shown_counts = shown_counts.keep_segments(np.flatnonzero(everyone.segments.sizes))
-    unlisted = np.zeros(0, dtype=np.int32) if dataset.precomputed is None else dataset.precomputed.items_without
-    segments = segments.without(unlisted)
+    segments = segments.without(dataset.unlisted)
     progress("segments", 1, 1)
 
     warm = None
@@ -238,7 +237,7 @@ def _learn(
     if everyone is not None:
         encoder = describe_encoder(encoder, everyone)
     features = collect_features(encoder, warm_days)
-    input_clusters = cluster_inputs(features, uses, config).without(unlisted)
+    input_clusters = cluster_inputs(features, uses, config).without(dataset.unlisted)
 
     held_out, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
     closed = held_out.closed_items(config.signals)
@@ -287,7 +286,7 @@ def _learn(
         ranker=ranker,
         item_weights=item_weights,
         warm=warm,
-        unlisted=unlisted,
+        unlisted=dataset.unlisted,
     )
     if shown_counts is not None and not is_fold:
         if learners is not None and learners.count_others is not None:
@@ -362,9 +361,12 @@ def collect_facts(
     for name, us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
         if us is not None:
             optional[name] = str(np.datetime64(us, "us").astype("datetime64[D]"))
-    if len(model.unlisted):
-        first = [model.catalogue.items[item] for item in model.unlisted[:FIRST_NAMED].tolist()]
-        optional |= {"items_without_vector": len(model.unlisted), "first_items_without_vector": first}
+    without = () if dataset.precomputed is None else dataset.precomputed.items_without.tolist()
+    if without:
+        first = [model.catalogue.items[item] for item in without[:FIRST_NAMED]]
+        optional |= {"items_without_vector": len(without), "first_items_without_vector": first}
+    if len(model.unlisted) > len(without):
+        optional["items_unlisted"] = len(model.unlisted)
     if (counts := model.shown_counts) is not None:
         optional["impressions"], optional["impressions_used"] = (
             int(rows.weights.sum(dtype=np.float64)) for rows in (counts.shown, counts.used)
