@@ -26,7 +26,7 @@ from result_files import write_results
 from serve_load import expect_ok, quantiles, time_at_rate
 from serve_process import Connection, ServerProcess, write_request
 
-from firstday.serve.store.base import Event, Profile, Rules, ShownList, Store
+from firstday.serve.store.base import Event, Profile, Retention, ShownList, Store
 from firstday.serve.store.sqlite import SqliteLog
 
 RATE = 50
@@ -36,7 +36,7 @@ N_EVENTS, N_LISTS, SLATE = 10, 5, 12
 async def fill(path: Path, n_users: int, items: list[str]) -> None:
     """Fill a store."""
     rng = random.Random(1)
-    store = Store(SqliteLog(path, Rules(1000, 0), synchronous="normal"))
+    store = Store(SqliteLog(path, Retention(1000, 0), synchronous="normal"))
     for begin in range(0, n_users, 500):
         users = [f"u{number}" for number in range(begin, min(n_users, begin + 500))]
         await store.append([(user, Profile(rng.randrange(16, 70), {"country": "FR"})) for user in users])

@@ -276,7 +276,7 @@ def test_a_wrong_rule_is_one_sentence(shop: Recommender, rules: dict[str, Any], 
 def test_rules_in_texts_are_those_in_values() -> None:
     texts = Rules.of({"cap": ["artist=2", "genre:1"], "pin": "3=i:9", "boost": 'genre == "a=b"=1.5', "deny": [7]})
     values = {"artist": 2, "genre": 1}, {3: "i:9"}, {'genre == "a=b"': 1.5}, ("7",)
-    assert (texts.cap, texts.pin, texts.boost, texts.deny) == values
+    assert (texts.cap, texts.pin, texts.boost, tuple(texts.deny)) == values
 
 
 def test_unknown_ids_and_filled_ranks_are_noted(shop: Recommender) -> None:

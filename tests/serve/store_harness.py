@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from firstday.serve.store.base import Assignment, Event, Log, Record, Rules, Store, StoredUser
+from firstday.serve.store.base import Assignment, Event, Log, Record, Retention, Store, StoredUser
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class SetClock:
         return self.us
 
 
-MakeLog = Callable[[Rules, SetClock], Log]
+MakeLog = Callable[[Retention, SetClock], Log]
 
 
 class Harness:
@@ -37,7 +37,7 @@ class Harness:
         self.open()
 
     def open(self, max_events_per_user: int = CAP, retention_us: int = RETENTION_US, **caps: int) -> None:
-        self.store = Store(self._make(Rules(max_events_per_user, retention_us, **caps), self.clock))
+        self.store = Store(self._make(Retention(max_events_per_user, retention_us, **caps), self.clock))
 
     def reopen(self, **rules: int) -> None:
         """Close the store and open it again, as a process that starts again does."""

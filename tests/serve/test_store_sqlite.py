@@ -17,12 +17,12 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import Assignment, Event, Profile, Rules, ShownList, Store, StoreError
+from firstday.serve.store.base import Assignment, Event, Profile, Retention, ShownList, Store, StoreError
 from firstday.serve.store.open import open_log
 from firstday.serve.store.sqlite import PURGED_AT_ONCE, SqliteLog
 from tests.serve.store_harness import DAY_US, SetClock
 
-RULES = Rules(1000, 10 * DAY_US)
+RULES = Retention(1000, 10 * DAY_US)
 
 
 def event(identity: str) -> Event:
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "users.sqlite"
 
 
-def make_store(path: Path, rules: Rules = RULES, **options: Any) -> Store:
+def make_store(path: Path, rules: Retention = RULES, **options: Any) -> Store:
     return Store(SqliteLog(path, rules, **options))
 
 
@@ -66,8 +66,8 @@ def test_a_store_in_use_is_refused(path: Path) -> None:
     store = make_store(path)
     code = (
         "import sys, pathlib; from firstday.serve.store import sqlite as s; s.BUSY_TIMEOUT_S = 0.1\n"
-        "from firstday.serve.store.base import Rules\n"
-        "try: s.SqliteLog(pathlib.Path(sys.argv[1]), Rules(1, 0))\nexcept Exception as error: print(error)"
+        "from firstday.serve.store.base import Retention\n"
+        "try: s.SqliteLog(pathlib.Path(sys.argv[1]), Retention(1, 0))\nexcept Exception as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     asyncio.run(store.close())
@@ -138,7 +138,7 @@ def test_a_failed_group_keeps_nothing_and_the_next_works(path: Path) -> None:
 
 def test_expired_rows_leave_the_file_in_parts(path: Path) -> None:
     clock = SetClock()
-    store = make_store(path, Rules(100_000, DAY_US), now_us=clock)
+    store = make_store(path, Retention(100_000, DAY_US), now_us=clock)
     n = PURGED_AT_ONCE + 10
 
     async def run() -> int:

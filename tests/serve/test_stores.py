@@ -13,7 +13,7 @@ from redis_process import RedisProcess
 
 from firstday.features.impressions import Impression
 from firstday.features.signals import Signals
-from firstday.serve.store.base import Event, Profile, Rules, ShownList, Store, StoredUser, to_time
+from firstday.serve.store.base import Event, Profile, Retention, ShownList, Store, StoredUser, to_time
 from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog
 
 
@@ -313,7 +313,7 @@ def test_redis_forgets_users_by_itself(redis: RedisProcess, tmp_path: Path) -> N
     from firstday.serve.store.redis import RedisLog
 
     async def find_lives() -> list[int]:
-        store = Store(RedisLog(redis.url, Rules(CAP, RETENTION_US), prefix=tmp_path.name))
+        store = Store(RedisLog(redis.url, Retention(CAP, RETENTION_US), prefix=tmp_path.name))
         await store.append([("u", Event("e1", "stream", "item", "i1"))])
         await store.close()
         async with Redis.from_url(redis.url) as client:

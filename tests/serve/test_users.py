@@ -122,5 +122,5 @@ def test_a_user_whose_signals_cannot_be_made_costs_nobody_else_the_list(start_ap
     assert isinstance(broken, DataError)
     for user, request in zip(("recorded", "last"), others, strict=True):
         assert isinstance(request, ListRequest)
-        assert request.recommendation.items
-        assert bool(request.list_id) == (user == "recorded")
+        assert request.recommendations[0].items
+        assert bool(request.list_ids) == (user == "recorded")

@@ -13,8 +13,9 @@ from fastapi import APIRouter, FastAPI
 import firstday
 from firstday.errors import FirstdayError
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
+from firstday.serve.item_lists import POLL_S
 from firstday.serve.middleware import Gate, Right, need
-from firstday.serve.routes import health, lists, model, newcomers, onboarding, page, store, users
+from firstday.serve.routes import health, item_lists, lists, model, newcomers, onboarding, page, store, users
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
 
@@ -35,6 +36,8 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (users.streaming, "write"),
     (users.writing, "write"),
     (users.reading, "read"),
+    (item_lists.writing, "write"),
+    (item_lists.reading, "read"),
     (model.reading, "read"),
     (onboarding.router, "read"),
     (model.admin, "admin"),
@@ -78,7 +81,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if service.enrolment is not None:
         with suppress(StoreError):  # already counted; retried with the next list
             await service.enrolment.start()
+    with suppress(StoreError):  # already counted; tried again by the background work
+        await service.item_lists.follow()
     works = (
+        (service.item_lists.follow, POLL_S),
         (service.store.purge, settings.purge_every_s),
         (service.back_up, settings.backup_file and settings.backup_every_s),
         (service.holder.follow, settings.model_poll_s),

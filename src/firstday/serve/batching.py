@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
+from firstday.errors import ConfigError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.recommend.recommendation import Recommendation
+from firstday.recommend.rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
+from firstday.serve.item_lists import ItemLists
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.schemas import Source
 from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, StoreError
@@ -32,8 +37,12 @@ class ListRequest:
         User whose stored signals to use; empty if the request contains the signals.
     signals
         Signals in the request; once answered, those that the list is based on.
-    k, strategy, keep_used
+    k, strategy, keep_used, rules
         See `Recommender.recommend`.
+    rows
+        Rows of a page, in place of one list; see `Recommender.recommend_rows`.
+    after
+        Id of the recorded list that this one continues; empty: none.
     record
         Whether to record the list as shown.
     enrol
@@ -43,14 +52,16 @@ class ListRequest:
     ----------
     source
         Where the signals come from: request, store, or a store that failed.
+    as_of
+        Time of the newest stored entry that the signals come from, in microseconds since 1970.
     variant
         Experiment variant that answers; None: the user does not participate.
-    model, recommendation
-        The model that answered, and the list.
+    model, recommendations
+        The model that answered, and the list, or one for each row.
     error
         The exception to raise instead of an answer.
-    list_id
-        Id of the recorded list; None if it is not recorded.
+    list_ids
+        Ids of the recorded lists; None where a list is not recorded.
     not_recorded
         Why recording failed; None if it succeeded or was not requested.
     """
@@ -60,14 +71,18 @@ class ListRequest:
     k: int | None = None
     strategy: str | None = None
     keep_used: bool = False
+    rules: Rules = NO_RULES
+    rows: Sequence[Row] = ()
+    after: str = ""
     record: bool = False
     enrol: bool = False
     source: Source = "request"
+    as_of: int = 0
     variant: Variant | None = None
     model: ServedModel = field(init=False)
-    recommendation: Recommendation = field(init=False)
+    recommendations: Sequence[Recommendation] = ()
     error: Exception | None = None
-    list_id: str | None = None
+    list_ids: Sequence[str | None] = ()
     not_recorded: str | None = None
 
 
@@ -112,8 +127,10 @@ class Lists:
     one batch form the next, so the cost per request falls with the load.
     """
 
-    def __init__(self, holder: ModelHolder, store: Store, enrolment: Enrolment | None = None) -> None:
-        self._holder, self._store, self._enrolment = holder, store, enrolment
+    def __init__(
+        self, holder: ModelHolder, store: Store, item_lists: ItemLists, enrolment: Enrolment | None = None
+    ) -> None:
+        self._holder, self._store, self._item_lists, self._enrolment = holder, store, item_lists, enrolment
         self._waiting: list[ListRequest] = []
         self._batch: asyncio.Task[None]
 
@@ -142,7 +159,7 @@ class Lists:
             return [StoredUser()] * len(user_ids), "store_unavailable"
 
     async def _answer(self, requests: list[ListRequest]) -> None:
-        """Answer each group of equal k, strategy and keep_used together; set each recommendation or error."""
+        """Answer requests with equal options together; set the recommendations or the error of each."""
         if requests is self._waiting:
             self._waiting = []
         stored = [request for request in requests if request.user_id]
@@ -150,40 +167,64 @@ class Lists:
             users, source = await self._read_users([request.user_id for request in stored])
             for request, user in zip(stored, users, strict=True):
                 try:
-                    request.signals, request.source = user.to_signals(request.user_id), source
+                    request.source = source
+                    self._read_signals(request, user)
                 except Exception as error:  # fails this request only
                     request.error = error
             if self._enrolment is not None and source == "store":
                 await asyncio.gather(*map(self._enrolment.enrol, stored, users))
         model = self._holder.current
-        groups: defaultdict[tuple[int | None, str | None, bool], list[ListRequest]] = defaultdict(list)
+        groups: defaultdict[tuple[Any, ...], list[ListRequest]] = defaultdict(list)
         for request in requests:
             if request.error is None:
                 request.model, request.signals = model, understand_picks(model.trained.encoder, request.signals)
                 strategy = request.variant.strategy if request.variant else request.strategy
-                groups[request.k, strategy, request.keep_used].append(request)
-        for (k, strategy, keep_used), group in groups.items():
+                alone = id(request) if request.rows or request.rules.lists else 0
+                groups[request.k, strategy, request.keep_used, request.rules.digest, alone].append(request)
+        for (k, strategy, keep_used, _, _), group in groups.items():
             try:
-                signals = [request.signals for request in group]
-                answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used)
+                if rows := group[0].rows:
+                    rows = [self._item_lists.add_to(row) for row in rows]
+                    page = model.recommender.answer_rows(group[0].signals, rows, k, strategy, keep_used=keep_used)
+                    group[0].recommendations = [one.tell(model.trained, 0, group[0].user_id) for one in page]
+                    continue
+                signals, rules = [request.signals for request in group], self._item_lists.add_to(group[0].rules)
+                answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
                 for row, request in enumerate(group):
-                    request.recommendation = answers.tell(model.trained, row, request.user_id)
+                    request.recommendations = [answers.tell(model.trained, row, request.user_id)]
             except Exception as error:
                 for request in group:
                     request.error = error
 
+    def _read_signals(self, request: ListRequest, user: StoredUser) -> None:
+        """Set the signals of a stored user: for a further page, those that the first one was made from."""
+        request.as_of = user.newest_us
+        if request.after:
+            before = next((one for one in user.lists if one.list_id == request.after), None)
+            if before is None or before.as_of is None:
+                raise ConfigError("after: the user has no recorded list of this id; give the id of the page before.")
+            request.as_of = before.as_of
+            user = user.as_of(before.as_of)
+            request.rules = request.rules.override("after", before.after + len(before.items))
+        request.signals = user.to_signals(request.user_id)
+
     async def _record(self, request: ListRequest) -> None:
-        """Record a list as shown; on failure set `not_recorded`."""
-        items = request.recommendation.items
-        propensities = tuple(item.propensity for item in items)
-        shown = ShownList(
-            secrets.token_urlsafe(LIST_ID_BYTES),
-            request.recommendation.route,
-            tuple(str(item.item_id) for item in items),
-            None if set(propensities) == {1.0} else propensities,
-        )
+        """Record the lists as shown; on failure set `not_recorded`."""
+        list_id, shown = secrets.token_urlsafe(LIST_ID_BYTES), []
+        for number, listed in enumerate(request.recommendations, 1):
+            propensities = tuple(item.propensity for item in listed)
+            shown.append(
+                ShownList(
+                    list_id if number == 1 else f"{list_id}-{number}",
+                    listed.route,
+                    tuple(str(item.item_id) for item in listed),
+                    None if set(propensities) <= {1.0} else propensities,
+                    after=request.rules.after,
+                    as_of=request.as_of,
+                )
+            )
         try:
-            await self._store.append([(request.user_id, shown)])
-            request.list_id = shown.list_id
+            await self._store.append([(request.user_id, one) for one in shown])
+            request.list_ids = [one.list_id for one in shown]
         except StoreError as error:
             request.not_recorded = f"{error} The list is not recorded."

@@ -35,14 +35,14 @@ INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
 """Very active users get fewer leave-one-out variants, to bound the response time."""
 
 
-def explain(asked: ListRequest) -> dict[str, Any]:
-    """Explain the list of an answered request; return an `Explanation` as JSON values.
+def explain(asked: ListRequest, listed: Recommendation) -> dict[str, Any]:
+    """Explain a list of an answered request; return an `Explanation` as JSON values.
 
     Leave-one-out: the user is encoded and predicted again without each signal, all in one batch. This explains the
     *prediction*, which some strategies do not use (`popular`, `group`, `day_one`, `fold_in`, `input_clusters`). The
     sentence on the route says what the list is based on.
     """
-    model, signals, listed = asked.model.trained, asked.signals, asked.recommendation
+    model, signals = asked.model.trained, asked.signals
     n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
     n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
     variants = list(islice(_leave_each_out(signals, model.catalogue), n_tried))
@@ -55,7 +55,7 @@ def explain(asked: ListRequest) -> dict[str, Any]:
         "segments": _near_segments(listed, query) if is_known else [],
         "moved_by": _moved_by(query, [name for name, _ in variants]) if is_known else [],
         "signals_left_out": n_signals - len(variants),
-        "items": _reasons(asked, query),
+        "items": _reasons(asked.model, listed, query),
     }
     if signals.shown and (learned := tell_learned(model, signals)):
         explanation["learned"] = learned
@@ -106,16 +106,16 @@ def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _reasons(asked: ListRequest, query: Query) -> list[dict[str, Any]]:
+def _reasons(served: ServedModel, listed: Recommendation, query: Query) -> list[dict[str, Any]]:
     """Return the reason for each item."""
-    model, listed, segment = query.model, asked.recommendation, asked.recommendation.segment
+    model, segment = query.model, listed.segment
     items = [model.catalogue.items.index_of(item.item_id) for item in listed]
     shares: list[float | None] = [None] * len(items)
     if segment is not None:
         used, sizes = model.segments.items.counts, model.segments.items.sizes
         shares = (used.take(np.array([segment])).at(np.array([items]))[0] / max(1, sizes[segment])).tolist()
     reasons, say = [], find_strategy(listed.route).reason
-    likes = nearest_liked(asked.model, query, items)
+    likes = nearest_liked(served, query, items)
     for rank, (item, of_all, share, like) in enumerate(
         zip(listed, model.popularity[items].tolist(), shares, likes, strict=True)
     ):

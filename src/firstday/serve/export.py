@@ -16,7 +16,7 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.impressions import Impression
-from firstday.serve.store.base import Log, Rules, StoredUser, assemble, now_us, to_time, to_us
+from firstday.serve.store.base import Log, Retention, StoredUser, assemble, now_us, to_time, to_us
 
 STATE = ".export.json"
 """State file next to the tables: the store time up to which they are complete. It is written last."""
@@ -94,7 +94,7 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> Exported
             f"{out}: has data up to {begin:%Y-%m-%d %H:%M:%S}, but this store ends at {until:%Y-%m-%d %H:%M:%S}; give "
             "its newest copy, or another folder."
         )
-    oldest_us = Rules(1, retention_us).oldest_us(now_us())
+    oldest_us = Retention(1, retention_us).oldest_us(now_us())
     run = _Run(out, to_us(begin), until_us)
     async for owners in log.find_owners(run.since_us):
         for user_id, entries in zip(owners, await log.read(owners), strict=True):

@@ -28,9 +28,9 @@ STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl
 PROBES = ("/healthz", "/readyz")
 """Exempt from the concurrency limit: an overloaded process must not be taken for a dead one."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-READ_AWAY = 32
-"""Bytes to discard of a body that is too large before refusing it, in multiples of the maximum body size. A client that
-is still sending could not read the response."""
+READ_AWAY = 2**25
+"""Bytes to discard of a body that is too large before refusing it. A client that is still sending could not read the
+response."""
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -192,17 +192,19 @@ class Gate:
             raise unauthorized("a write or read key", headers)
         is_stream = scope["path"] == EVENTS_PATH and _content_type(headers) in STREAM_TYPES
         scope["firstday.is_stream"] = is_stream
-        return _limit_body(receive, headers, self._settings, is_stream=is_stream)
+        has_ids = scope["path"].startswith("/v1/lists/") or scope["path"].endswith("/recommendations")
+        max_bytes = self._settings.max_rules_bytes if has_ids else self._settings.max_body_bytes
+        max_bytes = self._settings.max_stream_bytes if is_stream else max_bytes
+        return _limit_body(receive, headers, max_bytes, self._settings.body_timeout_s, is_stream=is_stream)
 
 
-def _limit_body(receive: Receive, headers: Headers, settings: ServeSettings, *, is_stream: bool) -> Receive:
+def _limit_body(receive: Receive, headers: Headers, max_bytes: int, timeout_s: float, *, is_stream: bool) -> Receive:
     """Return a callable that receives a body within the limits on size and time.
 
-    A stream has a larger size limit, and its time limit applies to each part rather than to the whole body.
+    The time limit of a stream applies to each part rather than to the whole body.
     """
-    max_bytes = settings.max_stream_bytes if is_stream else settings.max_body_bytes
     bytes_left = -1 if int(headers.get("content-length", "0")) > max_bytes else max_bytes
-    loop, timeout_s = asyncio.get_running_loop(), settings.body_timeout_s
+    loop = asyncio.get_running_loop()
     until = loop.time() + timeout_s
 
     async def receive_in_time() -> Message:
@@ -226,7 +228,7 @@ def _limit_body(receive: Receive, headers: Headers, settings: ServeSettings, *, 
         if bytes_left >= 0:
             return message
         # Discard the rest: a client that is still sending could not read the response.
-        while message.get("more_body") and bytes_left > -READ_AWAY * settings.max_body_bytes:
+        while message.get("more_body") and bytes_left > -READ_AWAY:
             message = await receive_in_time()
         raise ApiError(
             413,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic_core
 from fastapi import Response
@@ -19,11 +19,14 @@ from pydantic import (
     Field,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_validator,
 )
 
 from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
+from firstday.recommend.filters import MOST_CHARACTERS
 from firstday.recommend.registry import strategy_names
+from firstday.recommend.rules import MOST_IDS, NO_RULES, Row, Rules
 from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
 
 MAX_EVENTS = 1000
@@ -33,6 +36,7 @@ MAX_FRIENDS = 1000
 MAX_COLUMNS = 50
 MAX_K = 1000
 MAX_POSITION = 100_000
+MAX_ROWS = 20
 MOST_IGNORED = 10
 """Events that are told of one by one, at most."""
 ID_LENGTH = 128
@@ -75,6 +79,8 @@ ListId = Annotated[
     ColumnValue,
     Field(description="List id: the service's if it recorded the list, otherwise your own."),
 ]
+FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+RuleText = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
 Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(_whole_number)]
 Propensity = Annotated[float, Field(gt=0, le=1, strict=False)]
@@ -283,14 +289,69 @@ class RecommendBody(ListOptions, _Request):
     )
 
     signals: SignalsBody = SignalsBody()
+    rules: Rules = NO_RULES
+    """Rules on the list."""
+    rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
+    """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
 
 
-class ListParameters(ListOptions):
-    """Options of a user's list."""
-
+class _OfUser(ListOptions):
     record: bool = False
     """Record that the user is shown this list, so that the next one learns from items passed over. If keys are set, the
     key needs both read and write access."""
+    after: str = Field(default="", max_length=ID_LENGTH)
+    """Id of a recorded list: continue it, by the same ranking. Send the same rules again."""
+
+
+class UserListBody(_OfUser, _Request):
+    """Options of a user's list, and rules."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"k": 10, "rules": {"filter": 'genre == "jazz"', "cap": {"artist": 2}}}]}
+    )
+
+    rules: Rules = NO_RULES
+    """Rules on the list."""
+    rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
+    """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
+
+    @model_validator(mode="after")
+    def _check_rows(self) -> Self:
+        if self.rows and (self.after or self.rules != NO_RULES):
+            raise ValueError("rows have rules of their own; leave out rules and after")
+        return self
+
+
+class ListParameters(_OfUser):
+    """Options of a user's list, and rules."""
+
+    filter: str = Field(default="", max_length=MOST_CHARACTERS, examples=['genre == "jazz" and year >= 2020'])
+    """Condition on the columns of items that listed items meet."""
+    allow: list[IdText] | None = Field(default=None, max_length=MAX_EVENTS)
+    """Ids of the only items to list."""
+    deny: list[IdText] = Field(default=[], max_length=MAX_EVENTS)
+    """Ids of items not to list."""
+    cap: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS, examples=[["artist:2"]])
+    """COLUMN:NUMBER, the maximum number of items per value of a column."""
+    pin: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS)
+    """RANK:ITEM_ID, an item at a rank."""
+    boost: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS)
+    """FILTER:FACTOR, a factor of the scores of items that meet a filter."""
+
+    def rules(self) -> Rules:
+        """Return the rules; raise `ConfigError` if one is invalid."""
+        values = {name: value for name in ("filter", *REPEATED) if (value := getattr(self, name))}
+        return Rules.of(values | ({} if self.allow is None else {"allow": self.allow}))
+
+
+REPEATED = ("allow", "deny", "cap", "pin", "boost")
+"""Parameters that may be repeated."""
+
+
+class ItemListBody(_Request):
+    """Ids of a list."""
+
+    items: list[EntityId] = Field(max_length=MOST_IDS)
 
 
 class SegmentParameters(_Parameters):
@@ -520,6 +581,32 @@ class ListAnswer(_Answer):
     """The user's variant, whose strategy made the list; null if the request named a strategy."""
     explanation: Explanation | None = None
     """Present only if explain was requested."""
+
+
+class ItemListAnswer(_Answer):
+    """A list of item ids."""
+
+    name: str
+    items: list[str]
+
+
+class ItemListsAnswer(_Answer):
+    """The lists that the service keeps."""
+
+    lists: dict[str, int]
+    """Number of ids by name."""
+
+
+class RowAnswer(ListAnswer):
+    """A row of a page."""
+
+    name: str
+
+
+class PageAnswer(_Answer):
+    """The rows of a page."""
+
+    rows: list[RowAnswer]
 
 
 class _KeptEvents(_Answer):

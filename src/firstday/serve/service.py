@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from firstday.recommend.variants import Experiment
 from firstday.serve.batching import Enrolment, Lists
+from firstday.serve.item_lists import ItemLists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.settings import ServeSettings
@@ -21,7 +22,7 @@ _log = logging.getLogger("firstday.serve")
 
 
 class Service:
-    """Process-wide state: settings, metrics, keys, model, store and experiment.
+    """Process-wide state: settings, metrics, keys, model, store, lists of items and experiment.
 
     Raises
     ------
@@ -38,7 +39,8 @@ class Service:
         self.holder = ModelHolder(model, self.metrics, settings.strategy, needed)
         self.store = Store(open_log(settings), self.metrics.store_call)
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
-        self.lists = Lists(self.holder, self.store, self.enrolment)
+        self.item_lists = ItemLists(self.store)
+        self.lists = Lists(self.holder, self.store, self.item_lists, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""
 

@@ -90,6 +90,8 @@ class ServeSettings(BaseSettings):
     """Seconds between purges of expired data."""
     max_body_bytes: Bytes = 2**20
     """Maximum size of a request body, in bytes."""
+    max_rules_bytes: Bytes = 8_388_608
+    """Maximum size of a body with rules or with a list of items, in bytes: 100,000 ids need about 2 MB."""
     max_stream_bytes: Bytes = 2**28
     """Maximum size of an event stream (application/x-ndjson), in bytes."""
     body_timeout_s: PositiveFloat = 10.0

@@ -29,8 +29,8 @@ from firstday.features.signals import PICK_SIGNAL, Signals
 DAY_US = 86_400_000_000
 RETENTION_DAYS = 90.0
 """Default retention, in days."""
-SERVICE = ""
-"""Owner of entries that belong to no user."""
+SERVICE, LISTS = "", "\x01lists"
+"""Owners that are no users: of facts about the service, and of lists of items."""
 
 
 class StoreError(FirstdayError):
@@ -121,6 +121,10 @@ class ShownList:
     is_told
         Whether the caller has reported impressions of this list. From then on the list provides propensities only,
         no impressions, even after those reports expire.
+    after
+        Number of ranks on the pages before; the first item has the position `after` + 1.
+    as_of
+        Time of the newest entry that the ranking was made from, in microseconds since 1970; 0: there was none.
     """
 
     list_id: str
@@ -129,11 +133,13 @@ class ShownList:
     propensities: tuple[float, ...] | None = None
     received_us: Time = 0
     is_told: bool = False
+    after: int = 0
+    as_of: int | None = None
 
     @property
     def impressions(self) -> list[Impression]:
         """One impression per item."""
-        ranked = enumerate(zip(self.items, self.propensities or repeat(1.0), strict=False), 1)
+        ranked = enumerate(zip(self.items, self.propensities or repeat(1.0), strict=False), self.after + 1)
         return [
             Impression(item, position, self.list_id, propensity, self.policy) for position, (item, propensity) in ranked
         ]
@@ -218,6 +224,19 @@ class StoredUser:
         """Whether anything is stored about the user."""
         return self.profile is not None or bool(self.events or self.lists or self.assignments)
 
+    @property
+    def newest_us(self) -> int:
+        """Time of the newest entry that lists are made from, in microseconds since 1970; 0 without any."""
+        times = [*(one.received_us for one in self.events), *(one.received_us for one in self.lists)]
+        return max([self.profile.put_us if self.profile else 0, *times])
+
+    def as_of(self, us: int) -> StoredUser:
+        """Return the user without the events and lists received after a time."""
+        events = tuple(event for event in self.events if event.received_us <= us)
+        told = {event.list_id for event in events if event.is_impression}
+        lists = (replace(one, is_told=one.list_id in told) for one in self.lists if one.received_us <= us)
+        return replace(self, events=events, lists=tuple(lists))
+
     def find_recorded(self) -> list[ShownList]:
         """Return recorded lists whose impressions the caller has not reported."""
         return [shown for shown in self.lists if not shown.is_told]
@@ -259,7 +278,7 @@ class StoredUser:
 
 
 @dataclass(frozen=True)
-class Rules:
+class Retention:
     """Caps and retention.
 
     Parameters
@@ -335,7 +354,7 @@ class Log(Protocol):
     A call that returns is durable; one that raises `StoreError` changed nothing.
     """
 
-    rules: Rules
+    rules: Retention
     now_us: Callable[[], int]
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
@@ -420,6 +439,24 @@ class Store:
         await self.append([(SERVICE, start)])
         (entries,) = await self._read([SERVICE])
         return next(us for _, us, body in entries if body == _dump(start))
+
+    async def put_list(self, name: str, items: Sequence[str] | None) -> None:
+        """Set a list of items, or delete it if `items` is None."""
+        body = pydantic_core.to_json({"name": name, "items": items}).decode()
+        entries = [Entry(LISTS, "items", f"items {name}", body, 2**53), Entry(SERVICE, "items", "items", "", 2**53)]
+        with self.watch("append"):
+            await self.log.append(entries, self._oldest_us())
+
+    async def find_lists_change(self) -> int:
+        """Return when lists of items last changed, in microseconds since 1970; 0: never."""
+        (entries,) = await self._read([SERVICE])
+        return next((us for kind, us, _ in entries if kind == "items"), 0)
+
+    async def read_lists(self) -> dict[str, tuple[str, ...]]:
+        """Return the lists of items by name."""
+        (entries,) = await self._read([LISTS])
+        lists = (pydantic_core.from_json(body) for _, _, body in entries)
+        return {one["name"]: tuple(one["items"]) for one in lists if one["items"] is not None}
 
     async def assign(self, user_id: str, new: Assignment) -> Assignment:
         """Assign a variant to a user; return the effective assignment: the first for the experiment."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import DAY_US, Log, Rules
+from firstday.serve.store.base import DAY_US, Log, Retention
 from firstday.serve.store.sqlite import SqliteLog
 
 
@@ -21,7 +21,7 @@ def open_log(settings: ServeSettings, *, is_copy: bool = False) -> Log:
     MissingExtraError
         Redis is configured but its client is not installed.
     """
-    rules = Rules(
+    rules = Retention(
         settings.max_events_per_user,
         round(settings.retention_days * DAY_US),
         settings.max_lists_per_user,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import SERVICE, Entry, Rules, StoredEntry, StoreError, now_us
+from firstday.serve.store.base import LISTS, SERVICE, Entry, Retention, StoredEntry, StoreError, now_us
 
 try:
     from redis.asyncio import Redis
@@ -106,7 +106,7 @@ class RedisLog:
     def __init__(
         self,
         url: str,
-        rules: Rules,
+        rules: Retention,
         prefix: str = "firstday",
         timeout_s: float = 1.0,
         retry_s: float = 1.0,
@@ -165,7 +165,11 @@ class RedisLog:
             # cjson.null is truthy in Lua: omit a missing `tells`, the last value.
             by_owner[entry.owner].append([place, *(value for value in entry[1:] if value is not None)])
         caps = self.rules.caps
-        values = (list(caps), list(caps.values()), [(owner != SERVICE, told) for owner, told in by_owner.items()])
+        values = (
+            list(caps),
+            list(caps.values()),
+            [(owner not in (SERVICE, LISTS), told) for owner, told in by_owner.items()],
+        )
         is_new = await self._call(
             lambda: self._append(
                 keys=[*self._facts, *(key for owner in by_owner for key in self._keys(owner))],
@@ -187,7 +191,7 @@ class RedisLog:
             keys = self._redis.scan_iter(match=glob.escape(begin) + "*", count=SCANNED_AT_ONCE)
             return {str(key).removeprefix(begin) async for key in keys}
 
-        owners = sorted(await self._call(call) - {SERVICE})
+        owners = sorted(await self._call(call) - {SERVICE, LISTS})
         for at in range(0, len(owners), SCANNED_AT_ONCE):
             yield owners[at : at + SCANNED_AT_ONCE]
 

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from firstday.errors import ConfigError
-from firstday.serve.store.base import DAY_US, EXPIRING, SERVICE, Entry, Rules, StoredEntry, StoreError, now_us
+from firstday.serve.store.base import (
+    DAY_US,
+    EXPIRING,
+    LISTS,
+    SERVICE,
+    Entry,
+    Retention,
+    StoredEntry,
+    StoreError,
+    now_us,
+)
 
 Work = Callable[[sqlite3.Connection], Any]
 
@@ -97,7 +107,7 @@ class SqliteLog:
     def __init__(
         self,
         path: Path,
-        rules: Rules,
+        rules: Retention,
         synchronous: Literal["full", "normal"] = "full",
         now_us: Callable[[], int] = now_us,
         *,
@@ -176,7 +186,7 @@ class SqliteLog:
 
         def work(connection: sqlite3.Connection) -> list[bool]:
             execute, next_us, caps = connection.execute, self._next_us, self.rules.caps
-            for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner != SERVICE):
+            for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner not in (SERVICE, LISTS)):
                 seen_us = next_us()
                 if execute(SEE, (user_id, seen_us, oldest_us - DAY_US, seen_us - DAY_US)).rowcount:
                     execute(DELETE_OLDER, (user_id,))
