@@ -57,7 +57,7 @@ def test_without_impressions_the_outcomes_of_them_are_left_out_and_that_is_said(
     results = analyse(five_users(shown=False), SMALL)
     assert {row.outcome.name for row in results.everyone} == {"items_used", "days_active", "came_back"}
     assert results.title == "items used, 7 days"
-    assert any("these users have no impressions (signal shown) with timestamps" in note for note in results.notes)
+    assert any("no impressions (signal shown) with timestamps" in note for note in results.notes)
 
 
 def test_a_window_that_has_not_ended_is_replaced_by_the_nearest() -> None:

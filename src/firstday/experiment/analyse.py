@@ -100,14 +100,11 @@ def analyse(
         ),
     ]
     if weights is None:
-        notes.append(
-            f"weights: not given, so the variants found ({', '.join(counts)}) are expected to have equal shares; give "
-            "weights to detect a variant that lost all of its users."
-        )
+        found = ", ".join(counts)
+        notes.append(f"weights: not given, so {found} are expected to be equal; give weights to detect lost variants.")
     if tables.shown is None:
         notes.append(
-            "interactions: these users have no impressions (signal shown) with timestamps, so outcomes of shown items "
-            "are omitted."
+            "interactions: no impressions (signal shown) with timestamps; outcomes of shown items are omitted."
         )
     is_compared = anyway or not ratio.broken
     first, last = assigned.select(pl.min("assigned_at"), last=pl.max("assigned_at")).row(0)

@@ -110,21 +110,11 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
         highest_weight=mean_weight + errors * ((weight - mean_weight * n) ** 2).sum().sqrt() / n.sum(),
     )
     n_ranks = lists.select(pl.max("position").fill_null(0)).item()
-    n_covered, refusal = 0, None
-    for row in positions.iter_rows(named=True):
-        if row["effective"] < config.effective_users:
-            refusal = f"{row['effective']:.0f} effective users; at least {config.effective_users:g} are needed"
-        elif row["highest_weight"] < LEAST_WEIGHT:
-            refusal = (
-                f"their mean weight is {row['mean_weight']:.2f} instead of 1, so the logged policies could rarely show "
-                "these lists; let a randomised policy, such as explore, serve some users"
-            )
-        if refusal:
-            break
-        n_covered += 1
-    else:
-        if n_covered < n_ranks or not n_covered:
-            refusal = f"no impressions at rank {n_covered + 1} with known positions and propensities"
+    refusals = [_refuse(row, config) for row in positions.iter_rows(named=True)]
+    if positions.height < max(n_ranks, 1):
+        refusals.append(f"no impressions at rank {positions.height + 1} with known positions and propensities")
+    refusal = next(filter(None, refusals), None)
+    n_covered = refusals.index(refusal) if refusal else n_ranks
     covered = positions.head(max(n_covered, 1))
     n_here, share = pl.col("n_here"), pl.col("share")
     totals = covered.select(
@@ -155,6 +145,19 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
         used_of_shown=totals["n_used"] / totals["n_here"] if sums.height else None,
         refusal=refusal,
     )
+
+
+def _refuse(position: dict[str, float], config: ExperimentConfig) -> str | None:
+    """Return why a position cannot be estimated, or None."""
+    effective, mean_weight = position["effective"], position["mean_weight"]
+    if effective < config.effective_users:
+        return f"{effective:.0f} effective users; at least {config.effective_users:g} are needed"
+    if position["highest_weight"] < LEAST_WEIGHT:
+        return (
+            f"their mean weight is {mean_weight:.2f} instead of 1, so the logged policies could rarely show these "
+            "lists; let a randomised policy, such as explore, serve some users"
+        )
+    return None
 
 
 def _keep_random(shown: pl.DataFrame) -> pl.DataFrame:
