@@ -41,7 +41,7 @@ def test_mistakes_are_told_before_anything_is_run(tmp_path: Path, run: Run) -> N
     for arguments, sentence in (
         (["nonsense"], "error: nonsense: is no set; choose of movielens-100k, "),
         (["deezer-europe"], "error: deezer-europe: is not fetched by firstday; give the folder that holds "),
-        (["--page", tmp_path / "page.txt"], "ends in '.txt', but a report is HTML"),
+        (["--page", tmp_path / "page.txt"], "page.txt: a report is HTML"),
         (["--add", tmp_path / "none.json"], "none.json: cannot be read (No such file or directory)"),
         (["--strategy", "nonsense"], "error: strategy: 'nonsense' is unknown"),
     ):
