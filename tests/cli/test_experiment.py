@@ -79,7 +79,7 @@ def test_mistakes_are_one_sentence(run: Run, tables: Path, tmp_path: Path) -> No
         (("--name", "onboarding", "--lists", "x"), "--lists: is 'x'; write each once, such as blend=lists.parquet."),
         (("--name", "onboarding", "--lists", f"x={lists}"), f"{lists}: has no column rank; give lists written by"),
         (("--name", "onboarding", "--lists", f"x={tmp_path}/no.csv"), f"{tmp_path}/no.csv: cannot be read as lists"),
-        (("--name", "onboarding", "--report", tmp_path / "x.pdf"), "ends in '.pdf', but a report is HTML"),
+        (("--name", "onboarding", "--report", tmp_path / "x.pdf"), "x.pdf: a report is HTML"),
     ]:
         done = run("experiment", tables, *arguments)
         assert (done.returncode, done.stderr.count("error:")) == (2, 1), arguments

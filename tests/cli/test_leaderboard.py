@@ -41,8 +41,8 @@ def test_mistakes_are_told_before_anything_is_run(tmp_path: Path, run: Run) -> N
     for arguments, sentence in (
         (["nonsense"], "error: nonsense: is not a dataset; choose one of movielens-100k, "),
         (["deezer-europe"], "error: deezer-europe: is not downloaded by firstday; give the folder that contains "),
-        (["--page", tmp_path / "page.txt"], "ends in '.txt', but a report is HTML"),
-        (["--add", tmp_path / "none.json"], "none.json' does not exist"),
+        (["--page", tmp_path / "page.txt"], "page.txt: a report is HTML"),
+        (["--add", tmp_path / "none.json"], "none.json"),
         (["--strategy", "nonsense"], "error: strategy: 'nonsense' is unknown"),
     ):
         done = run("leaderboard", *arguments)

@@ -144,7 +144,7 @@ def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] 
     """
     if engine != "spark":
         if master is not None or conf:
-            raise ConfigError("--spark-master and --spark-conf go with --engine spark; give it, or leave them out.")
+            raise ConfigError("--spark-master and --spark-conf need --engine spark; add it, or leave them out.")
         return "local"
     settings = split_pairs("--spark-conf", conf, "spark.executor.memory=2g")
     with needs_extra("the engine Spark", "spark"):
