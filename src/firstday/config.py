@@ -40,7 +40,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @readable
 class Section(BaseModel):
-    """A section: frozen, without settings that do not exist."""
+    """A section of settings: frozen, and without unknown settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -59,19 +59,19 @@ class Section(BaseModel):
         return facts
 
     def override(self, settings: str | Mapping[str, Any], value: Any = None) -> Self:
-        """Return a copy with other values, checked as those of a file are.
+        """Return a copy with other values, validated like those of a file.
 
         Parameters
         ----------
         settings
-            The dotted name of one setting or section, or values by such names.
+            The dotted name of a setting or section, or values by dotted name.
         value
-            The value, where one name is given.
+            The value, if a single name is given.
 
         Raises
         ------
         ConfigError
-            One sentence for each setting that does not exist or cannot have its value.
+            One sentence for each setting that does not exist or has an invalid value.
 
         Examples
         --------
@@ -140,17 +140,17 @@ class SignalConfig(Section):
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Every signal of what users do. Interactions may carry `SHOWN`, too: what was shown to them."""
+        """Signals of user actions; interactions may also have `SHOWN`, for impressions."""
         return tuple(self.affinity)
 
     @property
     def liked(self) -> tuple[str, ...]:
-        """Signals of positive weight: what a list may be built from."""
+        """Signals with a positive weight, which lists are built from."""
         return tuple(signal for signal, weight in self.affinity.items() if weight > 0)
 
 
 DAY_ONES_IN_ALL, FEWEST_DAY_ONES, MOST_DAY_ONES = 100_000, 4, 50
-"""Day ones that are drawn to train on where nothing is set: in all, and of each warm user."""
+"""Default number of training day ones: in total, and minimum and maximum per warm user."""
 
 
 class SampledProtocolConfig(Section):
@@ -170,7 +170,7 @@ class SampledProtocolConfig(Section):
     """Training day ones drawn per warm user. Empty: about 100,000 in total, between 4 and 50 per user."""
 
     def resolve_day_ones(self, n_warm: int) -> int:
-        """Return the number of day ones of each of that many warm users."""
+        """Return the number of day ones per user for a number of warm users."""
         return self.day_ones or min(max(DAY_ONES_IN_ALL // max(1, n_warm), FEWEST_DAY_ONES), MOST_DAY_ONES)
 
     @model_validator(mode="after")
@@ -223,7 +223,7 @@ class LearningConfig(Section):
 
 
 DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
-"""Warm users from whom on, and the length of vectors where none is set: fewer people tell less."""
+"""Minimum number of warm users for a number of dimensions, if none is set; fewer users support fewer dimensions."""
 
 
 class EmbeddingConfig(Section):
@@ -255,7 +255,7 @@ class EmbeddingConfig(Section):
     """Epochs over the users."""
 
     def resolve_dimensions(self, n_users: int, n_items: int) -> int:
-        """Return how many numbers a vector has for that many warm users and items."""
+        """Return the number of dimensions for a number of warm users and items."""
         if self.dimensions:
             return self.dimensions
         by_users = next(dimensions for least, dimensions in DIMENSIONS if n_users >= least)
@@ -279,7 +279,7 @@ class SegmentConfig(Section):
     users have little influence. Empty: chosen on validation users. 0: the paper's raw counts."""
 
     def resolve(self, n_users: int) -> int:
-        """Return the number of segments for that many warm users."""
+        """Return the number of segments for a number of warm users."""
         return self.n_segments or max(1, min(1000, n_users // 80), min(30, n_users // 20))
 
 
@@ -343,7 +343,7 @@ class TrainingConfig(Section):
     """Maximum day ones per epoch, over all warm users."""
 
     def resolve_batch(self, n_rows: int) -> int:
-        """Return how many of that many day ones in a pass make a step."""
+        """Return the batch size for a number of day ones per epoch."""
         return min(self.batch_size or min(max(n_rows // 64, 32), 512), n_rows)
 
 
@@ -501,10 +501,10 @@ class Config(Section):
 
 
 def as_published(config: Config) -> Config:
-    """Return a configuration with the features and the training that the paper states, and no part that it has not.
+    """Return the configuration with the paper's features and training, and without what the paper does not have.
 
-    What the paper leaves open stays: dimensions and method of the embeddings, the number of segments. Learning rate and
-    epochs are those of PAPER, step 2: Adam at a flat 1e-4, 130 epochs of batches of 512 (smaller ones where set so).
+    Settings that the paper leaves open are kept: dimensions and method of the embeddings, and the number of segments.
+    Training is that of PAPER, step 2: Adam at a constant rate of 1e-4, 130 epochs, batches of 512 unless set.
     """
     return config.override(
         {
@@ -533,17 +533,17 @@ def as_published(config: Config) -> Config:
 
 
 def parse_config(values: dict[str, Any], where: str = "configuration") -> Config:
-    """Make a Config of nested values; see `parse_settings`."""
+    """Parse a Config from nested values; see `parse_settings`."""
     return parse_settings(Config, values, where)
 
 
 def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "configuration") -> M:
-    """Make a section of nested values, naming every wrong setting at once.
+    """Parse a section from nested values; all wrong settings are reported at once.
 
     Raises
     ------
     ConfigError
-        One sentence for each setting that does not exist or cannot have its value.
+        One sentence for each setting that does not exist or has an invalid value.
     """
     try:
         return section.model_validate(values)
@@ -576,7 +576,7 @@ def _setting_names(section: type[BaseModel]) -> Iterator[str]:
 
 
 def load_config(path: str | Path) -> Config:
-    """Read a TOML file; what it leaves out keeps its default.
+    """Read a TOML file; settings that are not in it keep their defaults.
 
     Raises
     ------
@@ -594,14 +594,12 @@ def load_config(path: str | Path) -> Config:
 
 
 def load_preset(name: str) -> Config:
-    """Return the configuration that suits a built-in dataset.
-
-    The files stand in `firstday/presets`; how their values were found is in `docs/quality.md`.
+    """Return the preset of a built-in dataset, from `firstday/presets`; `docs/quality.md` says how it was tuned.
 
     Raises
     ------
     ConfigError
-        There is none of that name.
+        There is no preset of this name.
     """
     presets = _presets()
     if name not in presets:
@@ -610,7 +608,7 @@ def load_preset(name: str) -> Config:
 
 
 def suit_config(tables: str) -> Config:
-    """Return the configuration that suits some tables: the preset of a built-in name, else the defaults."""
+    """Return the preset of a built-in dataset, or the defaults for any other tables."""
     return load_preset(tables) if tables in _presets() else Config()
 
 
