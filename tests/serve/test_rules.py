@@ -102,7 +102,7 @@ def test_the_next_page_goes_on_whatever_was_recorded_meanwhile(http: httpx.Clien
     add_events(http, "reader", "i010", "i011")
     path, rules = "/v1/users/reader/recommendations", {"cap": {"genre": 40}}
     whole = ids(http.post(path, json={"k": 3 * K, "strategy": "explore", "rules": rules}).json())
-    after, pages = "", []
+    after, pages = "", list[str]()
     for _ in range(3):
         body = {"k": K, "strategy": "explore", "rules": rules, "record": True, "after": after}
         page = http.post(path, json=body).json()
@@ -151,7 +151,7 @@ def test_a_kept_list_is_in_force_at_once_and_survives_a_restart(shop: Path, tmp_
 
 def test_a_body_of_100_000_ids_is_taken(http: httpx.Client) -> None:
     denied = [f"an item of another shop {number}" for number in range(99_999)]
-    body = {"k": K, "rules": {"deny": [*denied, "i001"]}}
+    body: dict[str, Any] = {"k": K, "rules": {"deny": [*denied, "i001"]}}
     answer = http.post("/v1/users/anybody/recommendations", json=body)
     assert answer.status_code == 200
     assert "i001" not in ids(answer.json())
