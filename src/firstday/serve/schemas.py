@@ -25,8 +25,8 @@ from pydantic import (
 from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.filters import MOST_CHARACTERS
+from firstday.recommend.list_rules import MOST_IDS, NO_RULES, Row, Rules
 from firstday.recommend.registry import strategy_names
-from firstday.recommend.rules import MOST_IDS, NO_RULES, Row, Rules
 from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
 
 MAX_EVENTS = 1000
@@ -307,7 +307,9 @@ class UserListBody(_OfUser, _Request):
     """Options of a user's list, and rules."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"k": 10, "rules": {"filter": 'genre == "jazz"', "cap": {"artist": 2}}}]}
+        json_schema_extra={
+            "examples": [{"k": 10, "rules": {"filter": "item_id not in lists.sold_out", "lists": {"sold_out": ["i3"]}}}]
+        }
     )
 
     rules: Rules = NO_RULES
@@ -325,13 +327,13 @@ class UserListBody(_OfUser, _Request):
 class ListParameters(_OfUser):
     """Options of a user's list, and rules."""
 
-    filter: str = Field(default="", max_length=MOST_CHARACTERS, examples=['genre == "jazz" and year >= 2020'])
+    filter: str = Field(default="", max_length=MOST_CHARACTERS, examples=['item_id not in ("i3", "i7")'])
     """Condition on the columns of items that listed items meet."""
     allow: list[IdText] | None = Field(default=None, max_length=MAX_EVENTS)
     """Ids of the only items to list."""
     deny: list[IdText] = Field(default=[], max_length=MAX_EVENTS)
     """Ids of items not to list."""
-    cap: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS, examples=[["artist:2"]])
+    cap: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS)
     """COLUMN:NUMBER, the maximum number of items per value of a column."""
     pin: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS)
     """RANK:ITEM_ID, an item at a rank."""
@@ -351,7 +353,7 @@ REPEATED = ("allow", "deny", "cap", "pin", "boost")
 class ItemListBody(_Request):
     """Ids of a list."""
 
-    items: list[EntityId] = Field(max_length=MOST_IDS)
+    items: list[EntityId] = Field(max_length=MOST_IDS, examples=[["i3", "i7"]])
 
 
 class SegmentParameters(_Parameters):

@@ -42,7 +42,12 @@ def _texts(form: str, pattern: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-ItemId = Annotated[str, Field(coerce_numbers_to_str=True, max_length=200)]
+def _as_text(value: Any) -> Any:
+    """Write a whole number as text: 81 and "81" are the same id."""
+    return str(value) if type(value) is int else value
+
+
+ItemId = Annotated[str, Field(max_length=200), BeforeValidator(_as_text, json_schema_input_type=str | int)]
 ItemIds = Annotated[Sequence[ItemId], Field(max_length=MOST_IDS)]
 Caps = Annotated[Mapping[str, Annotated[int, Field(ge=1)]], _texts("COLUMN=NUMBER", r"([^=:]+)[=:](.+)")]
 Pins = Annotated[Mapping[Annotated[int, Field(ge=1, le=1000)], ItemId], _texts("RANK=ITEM_ID", r"([^=:]+)[=:](.+)")]
