@@ -11,8 +11,7 @@ FILTERS = ["", 'item_id != "i1"']
 
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, Any]) -> None:  # noqa: ARG001
-    """Exclude event streams, and what depends on the time or on the model: late times, strategies, entities,
-    and rules.
+    """Exclude event streams, and what depends on the time or the model: late times, strategies, entities, rules.
 
     tests/serve/test_event_stream.py covers streams, truncated and invalid in all ways.
     """

@@ -210,7 +210,7 @@ def test_boosts_multiply_the_scores(shop: Recommender, query: Query) -> None:
         np.testing.assert_allclose(answer.scores[row, : len(order)], scores[order], rtol=1e-6)
 
 
-@pytest.mark.parametrize("rules", [{}, {"cap": {"genre": 2}, "pin": {4: "i3"}}, {"filter": "in_stock"}])
+@pytest.mark.parametrize("rules", [{}, {"cap": {"genre": 2, "year": 1}, "pin": {4: "i3"}}, {"filter": "in_stock"}])
 @pytest.mark.parametrize("strategy", ["segment", "explore", "auto"])
 def test_pages_continue_the_same_ranking(shop: Recommender, strategy: str, rules: dict[str, Any]) -> None:
     for user in make_users(shop.model)[:6]:

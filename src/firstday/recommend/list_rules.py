@@ -47,6 +47,13 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _as_whole(value: Any) -> Any:
+    """Write a number without decimals as an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(_as_whole)]
+Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_as_whole)]
 ItemId = Annotated[str, Field(max_length=200), BeforeValidator(_as_text, json_schema_input_type=str | int)]
 ItemIds = Annotated[Sequence[ItemId], Field(max_length=MOST_IDS)]
 Caps = Annotated[Mapping[str, Annotated[int, Field(ge=1)]], _texts("COLUMN=NUMBER", r"([^=:]+)[=:](.+)")]
@@ -73,7 +80,7 @@ class Rules(Section):
     """Item id by rank, from 1. A pinned item that another rule or the user's history excludes is not listed."""
     boost: Boosts = Field(default={})
     """Factor of the scores of items that meet a filter."""
-    after: int = Field(default=0, ge=0)
+    after: Count = 0
     """Number of ranks to skip, for the next page of the same ranking."""
     context: Mapping[str, Any] = Field(default={})
     """Values of the request, read in filters as `user.NAME`. They take precedence over the user's profile."""
@@ -123,7 +130,7 @@ class Row(Rules):
 
     name: str = Field(max_length=100)
     """Name of the row, unique in the page."""
-    k: int | None = Field(default=None, ge=1)
+    k: Length | None = None
     """Length of the list; defaults to that of the page."""
 
 
@@ -260,6 +267,7 @@ def _compile(model: TrainedModel, rules: Rules, user: Mapping[str, Any]) -> Item
 def _values_of_items(columns: Mapping[str, pl.Series], name: str) -> SparseRows:
     """Return the values of each item in a column, shape (n_items, n_values)."""
     column = columns[find_column(columns, name)]
-    rows = pl.DataFrame({"item": np.arange(len(column)), "value": column}).explode("value").drop_nulls().unique()
+    rows = pl.DataFrame({"item": np.arange(len(column)), "value": column})
+    rows = (rows.explode("value") if column.dtype == pl.List else rows).drop_nulls().unique()
     codes = rows["value"].rank("dense").to_numpy().astype(np.int64) - 1
     return SparseRows.from_pairs(rows["item"].to_numpy(), codes, None, len(column), int(codes.max(initial=-1)) + 1)

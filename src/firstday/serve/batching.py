@@ -188,7 +188,8 @@ class Lists:
                     page = model.recommender.answer_rows(group[0].signals, rows, k, strategy, keep_used=keep_used)
                     group[0].recommendations = [one.tell(model.trained, 0, group[0].user_id) for one in page]
                     continue
-                signals, rules = [request.signals for request in group], self._item_lists.add_to(group[0].rules)
+                signals, rules = [request.signals for request in group], group[0].rules
+                rules = rules if rules is NO_RULES else self._item_lists.add_to(rules)
                 answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
                 for row, request in enumerate(group):
                     request.recommendations = [answers.tell(model.trained, row, request.user_id)]

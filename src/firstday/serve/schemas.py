@@ -353,7 +353,9 @@ REPEATED = ("allow", "deny", "cap", "pin", "boost")
 class ItemListBody(_Request):
     """Ids of a list."""
 
-    items: list[EntityId] = Field(max_length=MOST_IDS, examples=[["i3", "i7"]])
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["i3", "i7"]}]})
+
+    items: list[EntityId] = Field(max_length=MOST_IDS)
 
 
 class SegmentParameters(_Parameters):
