@@ -57,7 +57,7 @@ def page(browser: Browser, shop: str) -> Iterator[Page]:
         page.goto("/")
         assert items_in(page, ITEMS) == []
         page.get_by_role("button", name="FR").click()
-        expect(page.locator("section")).to_have_count(3)
+        page.wait_for_selector("section")
         yield page
 
 
@@ -97,9 +97,10 @@ def test_a_record_that_is_sold_out_is_not_shown(page: Page, service: ServerProce
 
 
 def mark(page: Page, item: str, button: str, stock: str) -> None:
-    """Mark a record on the page for staff, and wait until it shows the new stock."""
+    """Mark a record on the page for staff."""
     page.goto("/staff")
     page.locator(f"#{item}").get_by_role("button", name=button).click()
+    page.wait_for_url(f"**/staff#{item}")
     expect(page.locator(f"#{item} td").nth(1)).to_have_text(stock)
 
 
