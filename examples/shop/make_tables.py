@@ -1,4 +1,4 @@
-"""Write the tables of a small record shop: 120 records and 300 customers who buy one genre each.
+"""Write the tables of a small record shop: 120 records, and 300 customers who buy all records of a few artists.
 
 python examples/shop/make_tables.py shop-tables
 """
@@ -18,12 +18,12 @@ FIRST = ("Ada", "Ben", "Cleo", "Dora", "Emil", "Fay", "Gus", "Hana")
 LAST = ("Abel", "Brook", "Coste", "Diaz", "Egger")
 ADJECTIVES = ("Blue", "Early", "Empty", "Golden", "Gentle", "Hidden", "Last", "Quiet", "Silver", "Slow", "Warm", "Wild")
 NOUNS = ("Avenue", "Border", "Coast", "Garden", "Harbour", "Letter", "Morning", "River", "Summer", "Window")
-N_CUSTOMERS, N_BOUGHT = 300, 12
+N_CUSTOMERS, N_ARTISTS = 300, 40
 
 
 def make_item(number: int) -> dict[str, Any]:
     """Return a record; each artist has an old, a later and a new one, and no record is sold in all countries."""
-    album, artist = divmod(number, 40)
+    album, artist = divmod(number, N_ARTISTS)
     return {
         "item_id": f"r{number}",
         "title": f"{ADJECTIVES[number // 10]} {NOUNS[number % 10]}",
@@ -41,11 +41,13 @@ def main(folder: Path) -> None:
     items = [make_item(number) for number in range(120)]
     users, interactions = [], []
     for number in range(N_CUSTOMERS):
-        country, genre = COUNTRIES[number % 3], GENRES[number % 4]
         registered_at = start + timedelta(hours=10 * number)
+        country = COUNTRIES[number % 3]
         users.append({"user_id": f"c{number}", "country": country, "registered_at": registered_at.isoformat()})
-        choice = [item for item in items if item["genre"] == genre and country in item["sold_in"]]
-        for day, item in enumerate(draw.sample(choice, N_BOUGHT)):
+        of_genre = range(number % 4, N_ARTISTS, 4)
+        artists = draw.sample(of_genre, 5, counts=range(len(of_genre), 0, -1))  # the first ones are the most popular
+        bought = [item for rank, item in enumerate(items) if rank % N_ARTISTS in artists]
+        for day, item in enumerate(draw.sample(bought, len(bought))):
             timestamp = (registered_at + timedelta(days=day)).isoformat()
             interactions.append({"user_id": f"c{number}", "item_id": item["item_id"], "timestamp": timestamp})
     write_rows(folder / "items.jsonl", items)
