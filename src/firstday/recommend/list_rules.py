@@ -133,6 +133,16 @@ class Row(Rules):
     k: Length | None = None
     """Length of the list; defaults to that of the page."""
 
+    def under(self, rules: Rules) -> Row:
+        """Return the row under the rules of its page as well; where only one of both can hold, it is the row's."""
+        if rules == NO_RULES:
+            return self
+        filters = [f"({text})" for text in (rules.filter, self.filter) if text]
+        changes = {name: {**getattr(rules, name), **getattr(self, name)} for name in ("cap", "boost", "context", "lists")}
+        allow = rules.allow if self.allow is None else self.allow
+        deny = [*rules.deny, *self.deny]
+        return self.override({**changes, "filter": " and ".join(filters), "allow": allow, "deny": deny})
+
 
 @readable
 @dataclass(frozen=True, eq=False)

@@ -218,6 +218,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
+        rules: Rules | Mapping[str, Any] | None = None,
     ) -> dict[str, Recommendation]:
         """Recommend the rows of a page: several lists without repeats, the first ones first.
 
@@ -227,6 +228,8 @@ class Recommender:
             See `recommend`.
         rows
             Name, length and rules of each row, as `Row` or an equivalent dictionary.
+        rules
+            Rules of all rows, in addition to their own.
 
         Returns
         -------
@@ -235,6 +238,7 @@ class Recommender:
         """
         read = self._understand(Signals.of(user))
         named = [row if isinstance(row, Row) else parse_settings(Row, row, "rows") for row in rows]
+        named = [row.under(Rules.of(rules)) for row in named]
         answers = self.answer_rows(read, named, k, strategy, keep_used=keep_used)
         return {row.name: asked.tell(self.model, 0, read.user_id) for row, asked in zip(named, answers, strict=True)}
 

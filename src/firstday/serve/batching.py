@@ -184,7 +184,7 @@ class Lists:
         for (k, strategy, keep_used, _, _), group in groups.items():
             try:
                 if rows := group[0].rows:
-                    rows = [self._item_lists.add_to(row) for row in rows]
+                    rows = [self._item_lists.add_to(row.under(group[0].rules)) for row in rows]
                     page = model.recommender.answer_rows(group[0].signals, rows, k, strategy, keep_used=keep_used)
                     group[0].recommendations = [one.tell(model.trained, 0, group[0].user_id) for one in page]
                     continue

@@ -290,7 +290,7 @@ class RecommendBody(ListOptions, _Request):
 
     signals: SignalsBody = SignalsBody()
     rules: Rules = NO_RULES
-    """Rules on the list."""
+    """Rules on the list, or on all rows."""
     rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
     """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
 
@@ -313,14 +313,14 @@ class UserListBody(_OfUser, _Request):
     )
 
     rules: Rules = NO_RULES
-    """Rules on the list."""
+    """Rules on the list, or on all rows."""
     rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
     """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
 
     @model_validator(mode="after")
     def _check_rows(self) -> Self:
-        if self.rows and (self.after or self.rules != NO_RULES):
-            raise ValueError("rows have rules of their own; leave out rules and after")
+        if self.rows and self.after:
+            raise ValueError("after continues one list; leave out rows")
         return self
 
 
