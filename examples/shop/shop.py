@@ -20,7 +20,6 @@ ITEMS = Path(os.environ.get("SHOP_TABLES", "shop-tables"), "items.jsonl")
 RECORDS = {record["item_id"]: record for record in map(json.loads, ITEMS.read_text(encoding="utf-8").splitlines())}
 COUNTRIES = sorted({country for record in RECORDS.values() for country in record["sold_in"]})
 AVAILABLE = "user.country in sold_in and item_id not in lists.sold_out"
-CAP = {"artist": 1}
 sold_out: set[str] = set()
 """Ids of records out of stock. A shop with a database reads them there."""
 templates = Jinja2Templates(Path(__file__).parent / "templates")
@@ -64,18 +63,15 @@ async def show_error(request: Request, error: HTTPException) -> Response:
 async def show_front(request: Request, visitor: Visitor = None, genre: str = "jazz") -> Response:
     """Show three rows without repeats, recorded as shown; or, before the visitor has a country, none."""
     rows = [
-        {"name": "For you", "filter": AVAILABLE, "cap": CAP},
-        {"name": "New", "filter": f'{AVAILABLE} and added_at >= "2024-01-01"', "cap": CAP},
-        {
-            "name": f"More {genre}",
-            "filter": f"{AVAILABLE} and genre == user.genre",  # a visitor's text is a value, never part of a filter
-            "context": {"genre": genre},
-            "cap": CAP,
-        },
+        {"name": "For you"},
+        {"name": "New", "filter": 'added_at >= "2024-01-01"'},
+        {"name": f"More {genre}", "filter": "genre == user.genre"},
     ]
+    # A visitor's text is a value, never part of a filter.
+    rules = {"filter": AVAILABLE, "cap": {"artist": 1}, "context": {"genre": genre}}
     page: dict[str, Any] = {}
     if visitor:
-        body = {"k": 4, "rows": rows, "record": True}
+        body = {"k": 4, "rows": rows, "rules": rules, "record": True}
         page = await call("POST", f"/v1/users/{visitor}/recommendations", body)
     return templates.TemplateResponse(request, "front.html", {**page, "records": RECORDS, "countries": COUNTRIES})
 

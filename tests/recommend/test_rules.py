@@ -229,6 +229,10 @@ def test_rows_of_a_page_repeat_no_item(shop: Recommender) -> None:
     columns = shop.model.catalogue.columns
     for user in make_users(shop.model)[:6]:
         page = shop.recommend_rows(user, rows, 3)
+        later = shop.recommend_rows(user, rows, 3, rules={"filter": "year >= 2010", "deny": ["i2"]})
+        of_page = [item.item_id for row in later.values() for item in row]
+        years = columns["year"].gather([shop.model.catalogue.items.index_of(item) for item in of_page])
+        assert years.min() is None or years.min() >= 2010
         listed = [item.item_id for row in page.values() for item in row]
         assert len(set(listed)) == len(listed)
         assert list(page) == ["first", "in stock", "rest"]

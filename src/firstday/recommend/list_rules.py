@@ -138,7 +138,9 @@ class Row(Rules):
         if rules == NO_RULES:
             return self
         filters = [f"({text})" for text in (rules.filter, self.filter) if text]
-        changes = {name: {**getattr(rules, name), **getattr(self, name)} for name in ("cap", "boost", "context", "lists")}
+        changes = {
+            name: {**getattr(rules, name), **getattr(self, name)} for name in ("cap", "boost", "context", "lists")
+        }
         allow = rules.allow if self.allow is None else self.allow
         deny = [*rules.deny, *self.deny]
         return self.override({**changes, "filter": " and ".join(filters), "allow": allow, "deny": deny})
