@@ -294,12 +294,13 @@ def test_unknown_ids_and_filled_ranks_are_noted(shop: Recommender) -> None:
 
 def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:
     shop = with_columns(tiny)
-    rules = compile_rules(shop.model, Rules(deny=["i3"], cap={"genre": 1}, pin={2: "i5"}, boost={"in_stock": 2}), {})
-    n = 20_000
+    given = Rules(deny=["i6"], cap={"artist": 2}, pin={2: "i5"}, boost={"in_stock": 2})
+    rules, n = compile_rules(shop.model, given, {}), 5_000
     signals, _ = shop.model.read_signals([Signals(user_id=number) for number in range(n)])
     answer = answer_all(Query(shop.model, signals, 3, rules=rules), "explore")
     assert answer.propensities is not None
     lists = Counter(map(tuple, answer.items.tolist()))
+    assert len(lists) > 2
     for listed, count in lists.items():
         rows = (answer.items == listed).all(axis=1)
         chance = float(answer.propensities[rows][0].prod())
