@@ -125,7 +125,7 @@ def _print_columns(columns: list[dict[str, Any]]) -> None:
             case {"lowest": lowest, "highest": highest}:
                 values = f"{lowest:.15g} to {highest:.15g}"
             case {"n_values": n_values, "values": most}:
-                values = f"{n_values:,}: {', '.join(most)}{', ...' if n_values > len(most) else ''}"
+                values = f"{n_values:,}: {', '.join(most[:5])}{', ...' if n_values > 5 else ''}"
         rows.append((column["name"], column["type"], values))
     if rows:
         print_rows("items, for filters", ("column", "type", "values"), rows, "type", "values")

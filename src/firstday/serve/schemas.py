@@ -351,6 +351,8 @@ REPEATED = ("allow", "deny", "cap", "pin", "boost")
 class ItemListBody(_Request):
     """Ids of a list."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["i3", "i7"]}]})
+
     items: list[EntityId] = Field(max_length=MOST_IDS)
 
 

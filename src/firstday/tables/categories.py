@@ -91,6 +91,8 @@ def conform_entity(column: Column) -> pl.Series | None:
     values, label = column.values, column.label
     inner = getattr(values.dtype, "inner", None)
     is_list = inner is not None and (inner in WORDS or inner.is_integer())
+    if column.is_text:
+        is_list = (values.str.contains("|", literal=True).mean() or 0) > SHARE_JOINED  # type: ignore[operator]
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
         return _conform_attribute(column)
     if entity_of_column(label) == ITEM:
