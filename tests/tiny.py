@@ -11,7 +11,7 @@ The vectors have two numbers: what is liked in the east, what is liked in the no
 | u5   | DE      |     | i3, i4         | north  |        | i5   | (.25, .75) | a2     | 1       |
                                                           | i6   | (0, 0)     |        | nobody  |
 
-Items have a genre, a year and whether they are in stock (`COLUMNS`), for filters.
+Items have columns for filters, such as a genre and a year (`COLUMNS`).
 
 Segment 0 is u1, u2 and u3 (centroid: east), segment 1 is u4 and u5 (centroid: north). The network predicts the sum of
 the mean vectors of the user's age, country, streamed items, favorite artists and friends; it is deaf to bans and skips.
@@ -50,9 +50,11 @@ N_ITEMS, D = 6, 2
 EAST, NORTH, NOWHERE = (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)
 ITEM_VECTORS = np.array([EAST, (0.75, 0.25), (0.5, 0.5), NORTH, (0.25, 0.75), NOWHERE], np.float32)
 COLUMNS = {
+    "added_at": pl.Series(["2026-10-01T00:00:00Z"] * 5 + ["2026-12-01T00:00:00Z"]),
     "artist_id": pl.Series([["a1"], ["a1"], [], ["a2"], ["a2"], []], dtype=pl.List(pl.String)),
     "genre": pl.Series([["jazz"], ["jazz", "pop"], ["pop"], ["rock"], ["jazz", "rock"], []]),
     "in_stock": pl.Series([True, True, True, True, False, None]),
+    "licensed_in": pl.Series([["FR", "DE"], ["FR"], ["DE"], ["FR"], [], ["FR"]], dtype=pl.List(pl.String)),
     "mood": pl.Series(["calm", "calm", "wild", None, "wild", "wild"]),
     "year": pl.Series([2019.0, 2020.0, 2021.0, 2022.0, 2023.0, None]),
 }

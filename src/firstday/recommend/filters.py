@@ -106,6 +106,7 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
     """
     described: list[dict[str, Any]] = []
     for name, column in sorted(columns.items()):
+        about: dict[str, Any]
         if column.dtype == pl.Boolean:
             about = {"type": "boolean", "n_true": column.sum()}
         elif column.dtype == pl.Float64:
