@@ -22,7 +22,7 @@ def set_filter(page: Page, text: str) -> None:
 def test_the_filter_changes_every_list(page: Page, server: ServerProcess) -> None:
     columns = httpx.get(f"{server.url}/v1/model").json()["item_columns"]
     assert [(column["name"], column["type"], column["values"][0]) for column in columns] == [("genre", "list", "Drama")]
-    assert page.get_attribute("#filter-text", "placeholder") == "genre"
+    assert page.get_attribute("#filter-text", "placeholder") == 'genre == "Drama"'
     assert page.get_attribute("#filter-columns option", "value") == 'genre == "Drama"'
     do(page, page.locator("#answer-yes").click)
     before, text = items_in(page), 'genre == "Horror" and genre != "Drama"'

@@ -19,9 +19,9 @@ export function startFilter() {
 function showColumns() {
   const columns = state.model?.item_columns ?? [];
   form.hidden = !columns.length;
-  field.placeholder = columns.map(({ name }) => name).join(", ");
-  const options = columns.map((column) => make("option", { value: conditionOn(column) }));
-  document.getElementById("filter-columns").replaceChildren(...options);
+  const conditions = columns.map(conditionOn);
+  field.placeholder = conditions.join(" and ");
+  document.getElementById("filter-columns").replaceChildren(...conditions.map((value) => make("option", { value })));
 }
 
 function conditionOn({ name, type, lowest, values }) {
