@@ -11,6 +11,8 @@ The vectors have two numbers: what is liked in the east, what is liked in the no
 | u5   | DE      |     | i3, i4         | north  |        | i5   | (.25, .75) | a2     | 1       |
                                                           | i6   | (0, 0)     |        | nobody  |
 
+Items have columns for filters, such as a genre and a year (`COLUMNS`).
+
 Segment 0 is u1, u2 and u3 (centroid: east), segment 1 is u4 and u5 (centroid: north). The network predicts the sum of
 the mean vectors of the user's age, country, streamed items, favorite artists and friends; it is deaf to bans and skips.
 """
@@ -21,6 +23,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from firstday.artifact.trained_model import Blending, TrainedModel
 from firstday.baselines.als_fold_in import AlsFoldIn, Penalty
@@ -46,6 +49,15 @@ from firstday.sparse import SparseRows
 N_ITEMS, D = 6, 2
 EAST, NORTH, NOWHERE = (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)
 ITEM_VECTORS = np.array([EAST, (0.75, 0.25), (0.5, 0.5), NORTH, (0.25, 0.75), NOWHERE], np.float32)
+COLUMNS = {
+    "added_at": pl.Series(["2026-10-01T00:00:00Z"] * 5 + ["2026-12-01T00:00:00Z"]),
+    "artist_id": pl.Series([["a1"], ["a1"], [], ["a2"], ["a2"], []], dtype=pl.List(pl.String)),
+    "genre": pl.Series([["jazz"], ["jazz", "pop"], ["pop"], ["rock"], ["jazz", "rock"], []]),
+    "in_stock": pl.Series([True, True, True, True, False, None]),
+    "licensed_in": pl.Series([["FR", "DE"], ["FR"], ["DE"], ["FR"], [], ["FR"]], dtype=pl.List(pl.String)),
+    "mood": pl.Series(["calm", "calm", "wild", None, "wild", "wild"]),
+    "year": pl.Series([2019.0, 2020.0, 2021.0, 2022.0, 2023.0, None]),
+}
 USES = SparseRows.from_lists([[0, 1], [0, 1, 2], [0, 2], [3, 4], [2, 3]], N_ITEMS)
 HALVE = 1 / np.log(2)
 """A temperature at which a weight halves for every whole number of distance."""
@@ -150,6 +162,7 @@ def make_model() -> TrainedModel:
             signals=CONFIG.signals.known,
             titles=("One", "Two", "Three", "Four", "Five", ""),
             people=Ids.of([f"u{ix}" for ix in range(1, 6)]),
+            columns=COLUMNS,
         ),
         signal_encoder=encoder,
         fold_in=encoder.fold_in,

@@ -30,6 +30,11 @@ TOO_FEW = (
 
 def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: Path) -> None:
     five_users["interactions"] = five_users["interactions"].with_columns(device=pl.lit("[red]phone"))
+    five_users["items"] = five_users["items"].with_columns(
+        price=pl.Series([9.5, 12, None, 10]),
+        in_stock=pl.Series([True, False, None, True]),
+        added_at=pl.lit(datetime(2024, 5, 1, 12, tzinfo=UTC)),
+    )
     done = runner.invoke(app, [str(write(five_users)), "--config", str(one_item(tmp_path))])
     assert done.exit_code == 2
     lines = [" ".join(line.strip("│ ").replace("│", " ").split()) for line in done.stdout.splitlines()]
@@ -44,6 +49,11 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
         "users with an age 4 (80%)",
         "users with a registration time 4 (80%)",
         "friends 3",
+        "artist_id list 2: a1, a2",
+        "genre list 3: pop, jazz, rock",
+        "price number 9.5 to 12",
+        "in_stock boolean true for 2 items",
+        "added_at text 1: 2024-05-01T12:00:00Z",
         "How training would use it (protocol registration):",
         "- 2 of 5 users used an item.",
     ):
@@ -91,6 +101,10 @@ def test_good_tables_as_json(five_users: Tables, write: Write, tmp_path: Path) -
     assert values["summary"]["users"] == 5
     assert values["summary"]["ages"] == 4
     assert values["summary"]["pairs"]["stream x item"] == 3
+    assert values["item_columns"] == [
+        {"name": "artist_id", "type": "list", "n_values": 2, "values": ["a1", "a2"]},
+        {"name": "genre", "type": "list", "n_values": 3, "values": ["pop", "jazz", "rock"]},
+    ]
     outlook = values["outlook"]
     assert outlook["protocol"] == "registration"
     counts = {"users": 5, "used": 2, "warm": 2, "learners": 1, "validation": 0, "folds": 0}
@@ -115,6 +129,7 @@ def test_faults_are_raised_or_told_in_json(five_users: Tables, write: Write) -> 
         "faults": [fault],
         "notes": [],
         "summary": {},
+        "item_columns": [],
         "outlook": {},
     }
 

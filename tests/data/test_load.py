@@ -219,7 +219,7 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
         device=pl.lit("phone"), weight=pl.Series([1.0, 0.0, None, 1.0, 1.0, 1.0, 1.0])
     )
     items = five_users["items"].with_columns(
-        item_ix=pl.lit(1), tags=pl.Series([["a"]] * 4), tempo=pl.lit(120.5), mood=pl.lit("calm")
+        tags=pl.Series([["a"]] * 4), tempos=pl.Series([[120.5]] * 4), color=pl.lit(None, pl.String)
     )
     friends = pl.concat([five_users["friends"], pl.DataFrame({"user_id": ["u4"], "friend_id": ["u4"]})])
     folder = write({**five_users, "users": users, "interactions": interactions, "items": items, "friends": friends})
@@ -231,9 +231,8 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
         "users.email: ignored (it has 65 values for 65 users, too many for a group).",
         "users.height: ignored (decimal numbers or dates are not categorical).",
         "users.nothing: ignored (it has no values).",
-        "items.item_ix: ignored (entity columns are genre, those named ..._id, and lists).",
-        "items.tempo: ignored (entity columns are genre, those named ..._id, and lists).",
-        "items.mood: ignored (entity columns are genre, those named ..._id, and lists).",
+        "items.tempos: ignored (filters cannot use List(Float64)).",
+        "items.color: ignored (it has no values).",
         "interactions.weight: 1 of 7 rows are empty and weigh 1.",
         "interactions.device: ignored (not a column of interactions).",
         "interactions.weight: 1 of 7 rows weigh 0 and were dropped.",

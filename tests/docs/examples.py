@@ -115,7 +115,7 @@ def assert_extras_exist(wanted: str) -> None:
 
 def ask(server: str, arguments: list[str]) -> httpx.Response:
     """Send what a curl line sends, to the server under test."""
-    method, url, headers, body = "GET", "", {}, None
+    method, url, headers, body, query = "GET", "", {}, None, dict[str, str]()
     rest = iter(arguments)
     for argument in rest:
         if argument == "-X":
@@ -125,7 +125,10 @@ def ask(server: str, arguments: list[str]) -> httpx.Response:
             headers[name] = value
         elif argument == "-d":
             body = next(rest)
-        else:
+        elif argument == "--data-urlencode":
+            name, _, value = next(rest).partition("=")
+            query[name] = value
+        elif argument != "-G":
             assert argument.startswith("localhost:8000/"), argument
             url = server + argument.removeprefix("localhost:8000")
-    return httpx.request(method, url, headers=headers, content=body)
+    return httpx.request(method, url, headers=headers, content=body, params=query or None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from firstday.artifact.folder import load_model, save_model
@@ -15,7 +16,7 @@ from firstday.ranking import rank_scores
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.registry import value_type
+from firstday.recommend.registry import strategies_of, value_type
 from firstday.recommend.strategies.blend import recommend_blend
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
@@ -110,6 +111,17 @@ def test_a_model_of_vectors_brought_along_says_which_items_have_none(
     folder = tmp_path_factory.mktemp("bare")
     save_model(model, folder / "model")
     assert load_model(folder / "model", types=value_type).unlisted.tolist() == [3, 5, 7, 11]
-    data = fit(world, split, brief_config()).model.facts["data"]
+
+
+def test_an_item_that_is_not_recommendable_is_in_no_list(world: Dataset, split: Split) -> None:
+    is_listed = np.arange(N_WORLD_ITEMS) % 4 > 0
+    recommender = fit(replace(world, columns={"recommendable": pl.Series(is_listed)}), split, brief_config())
+    model, hidden = recommender.model, np.flatnonzero(~is_listed)
+    users = [Signals(), Signals(age=30), Signals(interactions=[("stream", "item", "i001")])]
+    for strategy in strategies_of(model):
+        items = recommender.answer_users(users, N_WORLD_ITEMS, strategy).answer.items
+        assert not np.isin(hidden, items).any(), strategy
+    assert not np.isin(hidden, recommender.answer_users(users, 9, "popular", keep_used=True).answer.items).any()
+    data = model.facts["data"]
     assert "items_without_vector" not in data
     assert data["vectors"] == "als"

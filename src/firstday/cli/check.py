@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,6 +31,7 @@ from firstday.data.summary import Summary
 from firstday.engine.engines import Check
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
+from firstday.recommend.filters import describe_columns
 
 TITLES = {
     "dimensions": "dimensions of precomputed vectors",
@@ -91,6 +92,7 @@ def check(
         if checked.dataset is None or checked.summary is None or checked.outlook is None:
             raise DataError(checked.faults, checked.hint)
         _print_summary(checked.dataset.name, checked.summary)
+        _print_columns(describe_columns(checked.dataset.columns))
         _print_outlook(checked.outlook)
     if checked.outlook is None or checked.outlook.refusal:
         raise typer.Exit(2)
@@ -107,9 +109,26 @@ def _print_json(checked: Check) -> None:
             "faults": checked.faults,
             "notes": checked.notes,
             "summary": {name: n for name, n in counts.items() if name not in ("first", "last")},
+            "item_columns": [] if checked.dataset is None else describe_columns(checked.dataset.columns),
             "outlook": {} if outlook is None else vars(outlook),
         }
     )
+
+
+def _print_columns(columns: list[dict[str, Any]]) -> None:
+    """Print the columns of items that filters can read as a table."""
+    rows = []
+    for column in columns:
+        match column:
+            case {"n_true": n_true}:
+                values = f"true for {n_true:,} items"
+            case {"lowest": lowest, "highest": highest}:
+                values = f"{lowest:.15g} to {highest:.15g}"
+            case {"n_values": n_values, "values": most}:
+                values = f"{n_values:,}: {', '.join(most[:5])}{', ...' if n_values > 5 else ''}"
+        rows.append((column["name"], column["type"], values))
+    if rows:
+        print_rows("items, for filters", ("column", "type", "values"), rows, "type", "values")
 
 
 def _print_summary(name: str, summary: Summary) -> None:

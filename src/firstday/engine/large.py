@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import polars as pl
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, SignalConfig
@@ -65,6 +66,10 @@ class LargeDataset(Protocol):
 
     @property
     def name(self) -> str:
+        """As in `Dataset`."""
+
+    @property
+    def columns(self) -> Mapping[str, pl.Series]:
         """As in `Dataset`."""
 
     @property

@@ -33,6 +33,8 @@ ORDERS: Mapping[type[ast.cmpop], tuple[Callable[[Any, Any], Any], type[ast.cmpop
 """Function of each order, and the order with its sides exchanged."""
 KINDS = {pl.Boolean: "True or False", pl.Float64: "numbers", pl.String: "texts"}
 EXAMPLE = 'write it like in_stock and genre in ("jazz", "soul") and year >= 2020'
+MOST_EXAMPLES = 10
+"""Maximum number of values that describe a column of texts."""
 Columns = Mapping[str, pl.Series]
 """Columns of `items` by name, each of length n_items: Boolean, Float64, String or List(String)."""
 
@@ -94,6 +96,28 @@ def find_column(columns: Columns, name: str) -> str:
             return column
     columns_text = f"choose one of {', '.join(sorted(columns))}" if columns else "the model's items have no columns"
     raise ConfigError(f"rules: items have no column {name!r}{hint_at(name, tuple(columns))}; {columns_text}.")
+
+
+def describe_columns(columns: Columns) -> list[dict[str, Any]]:
+    """Return the name and type of each column, and what is in it.
+
+    A ``boolean`` has `n_true`, a ``number`` has `lowest` and `highest`, ``text`` and ``list`` have the number of
+    distinct values, `n_values`, and the most frequent ones, `values`.
+    """
+    described: list[dict[str, Any]] = []
+    for name, column in sorted(columns.items()):
+        about: dict[str, Any]
+        if column.dtype == pl.Boolean:
+            about = {"type": "boolean", "n_true": column.sum()}
+        elif column.dtype == pl.Float64:
+            about = {"type": "number", "lowest": column.min(), "highest": column.max()}
+        else:
+            is_list = column.dtype == pl.List
+            counts = (column.explode() if is_list else column).alias("value").drop_nulls().value_counts(name="n")
+            most = counts.sort("n", "value", descending=[True, False])["value"].head(MOST_EXAMPLES)
+            about = {"type": "list" if is_list else "text", "n_values": counts.height, "values": most.to_list()}
+        described.append({"name": name, **about})
+    return described
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Section, parse_settings
 from firstday.display import readable
+from firstday.errors import ConfigError
 from firstday.recommend.filters import LISTS, USER, Filter, find_column
 from firstday.sparse import SparseRows
 
@@ -96,8 +97,10 @@ class Rules(Section):
     @classmethod
     def _check_filters(cls, value: Any) -> Any:
         for text in [value] if isinstance(value, str) else value:
-            if text:
-                Filter.parse(text)
+            try:
+                Filter.parse(text or "True")
+            except ConfigError as error:  # the setting's name and the stop are added to it
+                raise ValueError(str(error).removeprefix("filter: ").rstrip(".")) from None
         return value
 
     @field_validator("pin")

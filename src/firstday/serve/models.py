@@ -18,6 +18,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
+from firstday.recommend.filters import describe_columns
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_strategy, refuse_without, strategies_of
@@ -64,6 +65,11 @@ class ServedModel:
     def segment_map(self) -> SegmentMap:
         """Layout of the segments in two dimensions; built on first use, since only the page needs it."""
         return make_segment_map(self.trained)
+
+    @cached_property
+    def item_columns(self) -> list[dict[str, Any]]:
+        """Columns of items that filters can read; see `describe_columns`."""
+        return describe_columns(self.trained.catalogue.columns)
 
     @cached_property
     def _titles(self) -> pl.Series:

@@ -759,6 +759,24 @@ class OnboardingAnswer(_ByModel):
     """Present only if k was given: a list based on yes and no answers, without these items, best first."""
 
 
+class ItemColumn(_Answer):
+    """A column of items that filters can read."""
+
+    name: str
+    type: Literal["boolean", "number", "text", "list"]
+    """list: items have several texts."""
+    n_true: int | None = None
+    """Present only for boolean: number of items with true."""
+    lowest: float | None = None
+    """Present only for number."""
+    highest: float | None = None
+    """Present only for number."""
+    n_values: int | None = None
+    """Present only for text and list: number of distinct values."""
+    values: list[str] | None = None
+    """Present only for text and list: the most frequent values, at most 10."""
+
+
 class ModelAnswer(_ByModel):
     """The current model."""
 
@@ -775,6 +793,8 @@ class ModelAnswer(_ByModel):
     """Known entities, item first."""
     profile_columns: list[str]
     """Known profile columns, including age."""
+    item_columns: list[ItemColumn]
+    """Columns of items that filters can read."""
     features: list[str]
     """Input feature blocks."""
     strategies: list[str]

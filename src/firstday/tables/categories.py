@@ -91,6 +91,8 @@ def conform_entity(column: Column) -> pl.Series | None:
     values, label = column.values, column.label
     inner = getattr(values.dtype, "inner", None)
     is_list = inner is not None and (inner in WORDS or inner.is_integer())
+    if column.is_text:
+        is_list = (values.str.contains("|", literal=True).mean() or 0) > SHARE_JOINED  # type: ignore[operator]
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
         return _conform_attribute(column)
     if entity_of_column(label) == ITEM:
@@ -111,10 +113,10 @@ def conform_entity(column: Column) -> pl.Series | None:
 def _conform_attribute(column: Column) -> pl.Series | None:
     """Convert a column of `items` to Boolean, Float64 or String; None, with a note, if filters cannot use it."""
     values = column.values
-    if values.dtype.is_temporal():
+    if values.dtype in (pl.Date, pl.Datetime, pl.Time):
         values = values.cast(pl.String)
     elif values.dtype.is_numeric():
-        values = values.cast(pl.Float64).fill_nan(None)
+        values = values.cast(pl.Float64)
     if values.dtype == pl.String:
         values = words_of(values.str.strip_chars())
         if column.is_text:
@@ -124,9 +126,14 @@ def _conform_attribute(column: Column) -> pl.Series | None:
                 values.cast(pl.Float64, strict=False),
             ):
                 values = typed if typed.count() == words.count() else values
-    if column.label == RECOMMENDABLE and values.dtype != pl.Boolean:
+    if values.dtype == pl.Float64:
+        values = values.set(~values.is_finite(), None)
+    is_free_text = values.dtype == pl.String and values.n_unique() > max(FEW_GROUP_VALUES, len(values) / 2)
+    if not values.count():
+        column.ignore("it has no values")
+    elif column.label == RECOMMENDABLE and values.dtype != pl.Boolean:
         column.wrong_type("true and false")
-    elif values.dtype == pl.String and values.n_unique() > max(FEW_GROUP_VALUES, len(values) / 2):
+    elif is_free_text and not values.str.contains(DAY).all():
         column.ignore(f"it has {values.n_unique():,} values for {len(values):,} items, too many for filters")
     elif values.dtype in (pl.Boolean, pl.Float64, pl.String):
         return values

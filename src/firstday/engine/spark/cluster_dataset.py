@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import functions as fn
@@ -139,6 +140,11 @@ class ClusterDataset:
     def _catalogue(self) -> Any:
         """Data shared by all parts, broadcast once."""
         return self.parts.sparkSession.sparkContext.broadcast(self.whole.catalogue)
+
+    @property
+    def columns(self) -> Mapping[str, pl.Series]:
+        """Columns of `items` for filters."""
+        return {} if self.whole.catalogue is None else self.whole.catalogue.columns
 
     def summarise(self) -> Summary:
         """Return the counts of the tables."""

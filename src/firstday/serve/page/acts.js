@@ -124,7 +124,9 @@ export async function refresh() {
   await attempt(async () => {
     const hidden = actedOn().size;
     const list = (strategy) =>
-      ask("GET", `${here()}/recommendations`, { query: { k: LENGTH + hidden, strategy, explain: true } });
+      ask("GET", `${here()}/recommendations`, {
+        query: { k: LENGTH + hidden, strategy, filter: state.filter, explain: true },
+      });
     const soon = list(state.strategy);
     if (!state.list) soon.then((first) => mine === turn && change({ list: first }), () => {}); // show the first list at once
     const [first, other, near, next] = await Promise.all([
@@ -136,6 +138,16 @@ export async function refresh() {
     if (mine === turn) change({ list: first, otherList: other, near, ...next });
   });
   if (mine === turn && !sending) setBusy(false);
+}
+
+/** Return why the service refuses a filter, "" if it does not. */
+export async function findFault(filter) {
+  try {
+    await ask("GET", `${here()}/recommendations`, { query: { k: 1, filter }, quiet: true });
+  } catch (problem) {
+    if (problem instanceof Refused) return problem.message;
+  }
+  return ""; // other failures are those of the next request
 }
 
 async function askQuestion() {

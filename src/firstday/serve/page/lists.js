@@ -35,6 +35,7 @@ export function startLists() {
 
 const EMPTY = "As soon as you say something, the segments near you speak here, each with a list of its own.";
 const LOST = "The store of what you said does not answer, so that no segment can speak. It is asked again with your next act.";
+const NOTHING = "Nothing is left for this list.";
 const hint = make("p", { class: "hint" });
 
 const rivalOf = (chosen) => ["popular", "segment"].find((name) => name !== chosen);
@@ -79,12 +80,12 @@ function showMixed() {
     first.about = make("p", { class: "about" });
     mixed.replaceChildren(make("div", { class: "list-head" }, first.about, first.arrows), first.row);
   }
-  first.about.textContent = sayRoute(state.list);
   const told = actedOn();
   const entries = state.list.items
     .map((item, at) => ({ item, reason: sayReason(state.list, at) }))
     .filter(({ item }) => !told.has(String(item.item_id)))
     .slice(0, LENGTH);
+  first.about.textContent = entries.length ? sayRoute(state.list) : NOTHING;
   first.show(entries);
   sayWhatMoved(entries.map(({ item }) => item));
 }
@@ -93,7 +94,8 @@ function sayWhatMoved(items) {
   const ids = items.map((item) => String(item.item_id));
   if (last.length && ids.join() !== last.join()) {
     const fresh = ids.filter((id) => !last.includes(id)).length;
-    announce(`Your list changed: ${count(fresh)} new of ${count(ids.length)}. First is ${nameOf(items[0])}.`);
+    const news = `Your list changed: ${count(fresh)} new of ${count(ids.length)}. First is `;
+    announce(ids.length ? `${news}${nameOf(items[0])}.` : NOTHING);
   }
   last = ids;
 }

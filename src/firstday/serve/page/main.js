@@ -5,6 +5,7 @@ import { forget, isUnderstood, refresh, remember, sendWaiting } from "./acts.js"
 import { count } from "./build.js";
 import { attempt, say, hush, whenBack } from "./connection.js";
 import { askForKeys, whenKeysGiven } from "./keys.js";
+import { startFilter } from "./filter.js";
 import { startLists } from "./lists.js";
 import { startMap } from "./map.js";
 import { startPanel } from "./panel.js";
@@ -65,6 +66,7 @@ function startForgetting() {
 startPanel();
 startProfile();
 startQuestions();
+startFilter();
 startLists();
 startRounds();
 startMap();

@@ -20,15 +20,15 @@ let whose = null; // id of the visitor whose rounds these are
 
 whenBack(() => wanted && askRound(wanted));
 
-/** Reload the slate when strategy, profile or visitor change. */
+/** Reload the slate when strategy, filter, profile or visitor change. */
 export function watchRounds() {
-  watch(["strategy", "profile", "visitor"], follow);
+  watch(["strategy", "filter", "profile", "visitor"], follow);
 }
 
 let followed = ""; // inputs of the slate other than the rounds, as JSON
 
 function follow() {
-  const now = JSON.stringify([state.strategy, state.profile, state.visitor.id]);
+  const now = JSON.stringify([state.strategy, state.filter, state.profile, state.visitor.id]);
   if (now === followed) return;
   followed = now;
   if (!state.rounds) return;
@@ -86,13 +86,15 @@ async function askRound(rounds) {
   wanted = rounds;
   whose = state.visitor.id;
   place.setAttribute("aria-busy", "true");
-  const { strategy } = state;
+  const { strategy, filter } = state;
   await attempt(async () => {
     const signals = signalsAfter(rounds);
     const gone = new Set([...actedOn(), ...signals.shown]);
     const size = narrow.matches ? NARROW_SLATE : SLATE;
     const k = Math.min(MOST, size + actedOn().size);
-    const list = await ask("POST", "v1/recommendations", { right: "read", body: { signals, k, strategy, explain: true } });
+    const rules = filter ? { filter } : undefined;
+    const body = { signals, k, strategy, rules, explain: true };
+    const list = await ask("POST", "v1/recommendations", { right: "read", body });
     if (mine !== turn) return;
     // The service ranks items passed over last, to fill the list; here they are omitted.
     const items = list.items.map((item, at) => ({ item, at })).filter(({ item }) => !gone.has(String(item.item_id)));

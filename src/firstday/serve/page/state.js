@@ -14,6 +14,7 @@ export const state = {
   question: null, // the current question; null: loading; undefined: none left
   answered: null, // the list from all answers, {count, items}; null: no answers, or not supported by the model
   strategy: "auto",
+  filter: "", // condition on the columns of items
   other: null, // the strategy to compare with
   list: null, // GET v1/users/.../recommendations
   otherList: null,

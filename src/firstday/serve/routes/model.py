@@ -63,7 +63,7 @@ async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Qu
     return {"model": served.version, "items": items}
 
 
-@reading.get("/model", response_model=ModelAnswer, summary="Describe the model")
+@reading.get("/model", response_model=ModelAnswer, response_model_exclude_unset=True, summary="Describe the model")
 async def describe_model(served: ModelDep) -> dict[str, Any]:
     """Return the model's version, contents, settings and metrics."""
     model = served.trained
@@ -78,6 +78,7 @@ async def describe_model(served: ModelDep) -> dict[str, Any]:
         "signals": model.catalogue.signals,
         "entities": [ITEM, *model.catalogue.entities],
         "profile_columns": [*["age"] * model.catalogue.has_ages, *model.catalogue.groups],
+        "item_columns": served.item_columns,
         "features": list(model.encoder.blocks()),
         "strategies": list(strategies_of(model)),
         "default_strategy": model.config.recommend.strategy,

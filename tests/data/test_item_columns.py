@@ -1,0 +1,60 @@
+"""Columns of items for filters: their types, what is ignored, and items that are not recommendable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from firstday.data.load import load
+from firstday.errors import DataError
+
+Tables = dict[str, pl.DataFrame]
+Write = Callable[..., Path]
+
+VALUES: dict[str, tuple[list[Any], list[Any]]] = {
+    "in_stock": ([True, False, None, True], [True, False, None, True]),
+    "year": ([1999, 2000, None, 2001], [1999.0, 2000.0, None, 2001.0]),
+    "price": ([9.5, float("nan"), float("inf"), 3.0], [9.5, None, None, 3.0]),
+    "mood": ([" calm", "wild", None, "42"], ["calm", "wild", None, "42"]),
+    "released": ([date(2024, 5, 1), None, None, date(2024, 5, 2)], ["2024-05-01", None, None, "2024-05-02"]),
+    "artist_id": (["a1", "a1", "a2", None], [["a1"], ["a1"], ["a2"], []]),
+    "licensed_in": ([["FR", "DE"], [], ["DE"], ["US"]], [["FR", "DE"], [], ["DE"], ["US"]]),
+    "genre": ([["rock", "pop"], ["pop"], None, ["jazz"]], [["rock", "pop"], ["pop"], [], ["jazz"]]),
+}
+"""Values as written, and as filters compare them."""
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_columns_have_the_same_types_in_every_format(five_users: Tables, write: Write, ending: str) -> None:
+    items = five_users["items"].with_columns(**{name: pl.Series(given) for name, (given, _) in VALUES.items()})
+    columns = load(write({**five_users, "items": items}, ending)).columns
+    assert {name: column.to_list() for name, column in columns.items()} == {
+        name: expected for name, (_, expected) in VALUES.items()
+    }
+    assert {str(column.dtype) for column in columns.values()} == {"Boolean", "Float64", "String", "List(String)"}
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_free_text_is_ignored_and_dates_are_not(five_users: Tables, write: Write, ending: str) -> None:
+    days = [date(2024, 1, 1) + timedelta(days=n) for n in range(60)]
+    items = pl.DataFrame({"item_id": [f"i{n}" for n in range(1, 61)], "artist_id": "a1", "released": days})
+    items = items.with_columns(review="A " + pl.col("item_id"))
+    dataset = load(write({**five_users, "items": items}, ending))
+    assert list(dataset.columns) == ["artist_id", "released"]
+    assert "items.review: ignored (it has 60 values for 60 items, too many for filters)." in dataset.notes
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_items_are_recommendable_unless_false(five_users: Tables, write: Write, ending: str) -> None:
+    def load_with(values: list[Any]) -> Any:
+        items = five_users["items"].with_columns(recommendable=pl.Series(values))
+        return load(write({**five_users, "items": items}, ending))
+
+    assert load_with([True, False, None, False]).unlisted.tolist() == [1, 3]
+    with pytest.raises(DataError, match=r"items\.recommendable: the column holds .*, not true and false; convert it\."):
+        load_with([1, 0, 1, 1])
