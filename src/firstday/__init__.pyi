@@ -29,7 +29,6 @@ from firstday.recommend.recommendation import Recommendations as Recommendations
 from firstday.recommend.recommender import Recommender as Recommender
 from firstday.recommend.recommender import open_model as open_model
 from firstday.recommend.registry import register as register
-from firstday.recommend.rules import Rules as Rules
 from firstday.recommend.spec import ColdModelSpec as ColdModelSpec
 from firstday.recommend.spec import LearningData as LearningData
 from firstday.recommend.spec import OptionSearch as OptionSearch

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from firstday.recommend.rules import Rules
 from serve_process import ServerProcess
 
+from firstday.recommend.list_rules import Rules
 from firstday.recommend.recommender import Recommender
 from tests.docs.examples import ROOT, Reader, read_examples
 
