@@ -51,11 +51,11 @@ STORES = (
     (REDIS, "if (time_of('user') or now) < oldest then", "if false then"),
     (REDIS, "latest = math.max(latest + 1, now)", "latest = now"),
     (REDIS, "if owner[1] and ttl > 0 then", "if false then"),
-    (STORE, "body, 2**53)", "body, 0)"),
-    (STORE, "body, 0)", "body, 2**53)"),
+    (STORE, '"profile", "", 2**53, None', '"profile", "", 0, None'),
+    (STORE, '"assignment", record.experiment, 0', '"assignment", record.experiment, 2**53'),
     (STORE, "if not shown.is_told]", "]"),
     (STORE, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
-    (STORE, "if us >= oldest_us or kind not in EXPIRING:", "if True:"),
+    (STORE, "elif us >= oldest_us or kind not in EXPIRING:", "else:"),
     (SQLITE, "self._latest_us = max(self._latest_us + 1, self.now_us())", "self._latest_us = self.now_us()"),
 )
 """Promises of the stores: file, code, and its replacement."""

@@ -6,10 +6,12 @@ from typing import Any
 
 import schemathesis
 
+FILTERS = ["", 'item_id != "i1"']
+
 
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, Any]) -> None:  # noqa: ARG001
-    """Exclude event streams, and what depends on the time or on the model: late times, strategies, and entities.
+    """Exclude event streams, and what depends on the time or the model: late times, strategies, entities, rules.
 
     tests/serve/test_event_stream.py covers streams, truncated and invalid in all ways.
     """
@@ -17,5 +19,21 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
     raw_schema["components"]["schemas"]["StrategyName"]["enum"] = ["popular", "segment", "auto"]
     parameters = raw_schema["paths"]["/v1/onboarding"]["get"]["parameters"]
     next(one for one in parameters if one["name"] == "entity")["schema"]["enum"] = ["item"]
+    for name in ("Rules", "Row"):  # only a model with columns knows which values are valid
+        properties = raw_schema["components"]["schemas"][name]["properties"]
+        for rule in ("cap", "pin", "boost", "lists", "context"):
+            properties.pop(rule)
+        properties["filter"]["enum"] = FILTERS
+    for one in raw_schema["paths"]["/v1/users/{user_id}/recommendations"]["get"]["parameters"]:
+        valid = {
+            "filter": FILTERS,
+            "cap": ["item_id:1"],
+            "pin": ["1:i1"],
+            "boost": ['item_id == "i1":2'],
+            "after": [""],
+        }
+        if one["name"] in valid:
+            (one["schema"].get("items") or one["schema"])["enum"] = valid[one["name"]]
+    raw_schema["components"]["schemas"]["UserListBody"]["properties"]["after"]["enum"] = [""]
     timestamp = raw_schema["components"]["schemas"]["EventBody"]["properties"]["timestamp"]
     timestamp["pattern"] = timestamp["pattern"].replace("20[0-9][0-9]", "20[01][0-9]")

@@ -103,7 +103,9 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
                 damage(served)
                 status, body = await admin.send(write_request("POST", "/v1/model/reload"))
                 check(status == 409 and json.loads(body)["code"] == "model_refused", f"{status} {body!r}")
-                check("cold.layers.0.weights.npy: was changed" in json.loads(body)["message"], body.decode())
+                check(
+                    "cold.layers.0.weights.npy: is missing or was changed" in json.loads(body)["message"], body.decode()
+                )
                 refused += 1
                 damage(served)
             traffic.latest = ""

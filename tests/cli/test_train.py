@@ -110,6 +110,6 @@ def test_the_device_is_an_option_and_one_that_is_missing_is_named_before_anythin
         ):
             done = run(*command, "--device", device)
             assert done.returncode == 2
-            assert done.stderr.startswith(f"error: device: is '{device}', but torch")
+            assert done.stderr.startswith(f"error: device: '{device}' is not available")
             assert len(done.stderr.splitlines()) == 1
     assert run("train", tables, *cpu[:-1], "tpu").returncode == 2

@@ -144,9 +144,9 @@ def test_each_kind_of_fault_is_a_sentence_with_its_place(five_users: Tables, wri
     faults = sorted(check_tables(folder).faults)
     assert len(faults) == 2
     assert faults[0].startswith("interactions.position: 1 of 15 rows are ")
-    assert "(first: 0, interactions.csv line 14)" in faults[0]
+    assert "(first: '0', interactions.csv line 14)" in faults[0]
     assert faults[1].startswith("interactions.propensity: 2 of 15 rows are ")
-    assert "(first: 1.5, interactions.csv line 15)" in faults[1]
+    assert "(first: '1.5', interactions.csv line 15)" in faults[1]
     left = load(folder, drop_bad_rows=0.5)
     assert len(rows_of(left)) == 5
     assert len(left.left_out) == 3

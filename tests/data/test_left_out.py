@@ -215,7 +215,7 @@ def test_a_share_is_read(text: str, share: float) -> None:
 
 @pytest.mark.parametrize("text", ["1", "5", "-1%", "101%", "a few", "", "%", "nan", "inf%", "0,01"])
 def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match=r"is no share of rows; give one such as 1% or 0\.01"):
+    with pytest.raises(typer.BadParameter, match=r"is not a share of rows; give one such as 1% or 0\.01"):
         parse_share(text)
 
 

@@ -13,10 +13,10 @@ import pytest
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.filters import Filter
+from firstday.recommend.list_rules import Rules, compile_rules
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import strategies_of, strategy_names
-from firstday.recommend.rules import Rules, compile_rules
 from firstday.testing import make_users
 
 COLUMNS = {
@@ -210,7 +210,7 @@ def test_boosts_multiply_the_scores(shop: Recommender, query: Query) -> None:
         np.testing.assert_allclose(answer.scores[row, : len(order)], scores[order], rtol=1e-6)
 
 
-@pytest.mark.parametrize("rules", [{}, {"cap": {"genre": 2}, "pin": {4: "i3"}}, {"filter": "in_stock"}])
+@pytest.mark.parametrize("rules", [{}, {"cap": {"genre": 2, "year": 1}, "pin": {4: "i3"}}, {"filter": "in_stock"}])
 @pytest.mark.parametrize("strategy", ["segment", "explore", "auto"])
 def test_pages_continue_the_same_ranking(shop: Recommender, strategy: str, rules: dict[str, Any]) -> None:
     for user in make_users(shop.model)[:6]:
@@ -229,6 +229,10 @@ def test_rows_of_a_page_repeat_no_item(shop: Recommender) -> None:
     columns = shop.model.catalogue.columns
     for user in make_users(shop.model)[:6]:
         page = shop.recommend_rows(user, rows, 3)
+        later = shop.recommend_rows(user, rows, 3, rules={"filter": "year >= 2010", "deny": ["i2"]})
+        of_page = [item.item_id for row in later.values() for item in row]
+        years = columns["year"].gather([shop.model.catalogue.items.index_of(item) for item in of_page])
+        assert years.min() is None or years.min() >= 2010
         listed = [item.item_id for row in page.values() for item in row]
         assert len(set(listed)) == len(listed)
         assert list(page) == ["first", "in stock", "rest"]

@@ -163,7 +163,7 @@ def test_a_reload_takes_what_the_folder_holds(start_app: StartApp, recommender: 
         refused = http.post("/v1/model/reload")
         body = assert_error(refused, 409, "model_refused")
         assert body["message"].endswith(
-            "cold.layers.0.weights.npy: was changed after it was written; train or copy the model again."
+            "cold.layers.0.weights.npy: is missing or was changed after it was written; train or copy the model again."
         )
         (folder / "manifest.json").unlink()
         assert_error(http.post("/v1/model/reload"), 409, "model_refused")

@@ -229,7 +229,7 @@ def test_frames_of_spark_are_read_where_they_are(service: Path, local: engines.C
     assert checked.summary == local.summary
     assert checked.outlook == local.outlook
     faults = engines.check({"user": frames["users"]}).faults
-    assert "user: is no table of firstday; did you mean users?" in faults
+    assert faults[0].startswith("user: is not a table of firstday (did you mean 'users'?);")
 
 
 def newcomers_of(service: Path, folder: Path) -> Path:
@@ -330,7 +330,7 @@ def test_a_batch_of_nobody_replaces_no_lists(trained: Recommender, spark: SparkS
     with pytest.raises(DataError, match="users: has no rows"):
         engines.recommend_batch(trained, {"users": nobody})
     nameless = spark.createDataFrame([(1,)], "User_ID long")
-    with pytest.raises(DataError, match="rename User_ID to user_id"):
+    with pytest.raises(DataError, match="rename 'User_ID' to user_id"):
         engines.recommend_batch(trained, {"users": nameless})
     target = tmp_path / "lists.csv"
     target.mkdir()

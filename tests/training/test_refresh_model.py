@@ -197,7 +197,7 @@ def test_a_damaged_model_is_told_and_mended_on_demand(model: Path, service: Data
     file.write_bytes(file.read_bytes()[:-1])
     result = refresh(service, model, brief_config())
     assert (result.published, result.reason) == (False, "not_compared")
-    assert "cold.layers.0.weights.npy: was changed after it was written" in result.sentence
+    assert "cold.layers.0.weights.npy: is missing or was changed after it was written" in result.sentence
     assert refresh(service, model, brief_config(), gate=0).published
     open_model(model)
 

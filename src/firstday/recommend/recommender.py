@@ -23,10 +23,10 @@ from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import tell_each
 from firstday.recommend.filters import USER
+from firstday.recommend.list_rules import NO_RULES, ItemRules, Row, Rules, compile_rules
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
 from firstday.recommend.registry import find_strategy, refuse_without, value_type
-from firstday.recommend.rules import NO_RULES, ItemRules, Row, Rules, compile_rules
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
 from firstday.recommend.strategies.popularity import POPULAR
@@ -145,7 +145,7 @@ def _describe_rules(rules: ItemRules, n_listed: int, n_ranked: int, query: Query
     if rules.n_unknown:
         notes.append(f"{rules.n_unknown:,} ids of the rules are unknown to the model")
     if n_ranked < n_listed:
-        notes.append(f"popular fills ranks {rules.after + n_ranked + 1:,} to {rules.after + n_listed:,}")
+        notes.append(f"popular fills the list up from rank {rules.after + n_ranked + 1:,}")
     if n_listed < query.k:
         notes.append(f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks")
     return notes
@@ -218,6 +218,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
+        rules: Rules | Mapping[str, Any] | None = None,
     ) -> dict[str, Recommendation]:
         """Recommend the rows of a page: several lists without repeats, the first ones first.
 
@@ -227,6 +228,8 @@ class Recommender:
             See `recommend`.
         rows
             Name, length and rules of each row, as `Row` or an equivalent dictionary.
+        rules
+            Rules of all rows, in addition to their own.
 
         Returns
         -------
@@ -235,6 +238,7 @@ class Recommender:
         """
         read = self._understand(Signals.of(user))
         named = [row if isinstance(row, Row) else parse_settings(Row, row, "rows") for row in rows]
+        named = [row.under(Rules.of(rules)) for row in named]
         answers = self.answer_rows(read, named, k, strategy, keep_used=keep_used)
         return {row.name: asked.tell(self.model, 0, read.user_id) for row, asked in zip(named, answers, strict=True)}
 

@@ -15,7 +15,7 @@ from firstday.errors import FirstdayError
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
 from firstday.serve.item_lists import POLL_S
 from firstday.serve.middleware import Gate, Right, need
-from firstday.serve.routes import health, item_lists, lists, model, newcomers, onboarding, page, store, users
+from firstday.serve.routes import health, id_lists, lists, model, newcomers, onboarding, page, store, users
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
 
@@ -36,8 +36,8 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (users.streaming, "write"),
     (users.writing, "write"),
     (users.reading, "read"),
-    (item_lists.writing, "write"),
-    (item_lists.reading, "read"),
+    (id_lists.writing, "write"),
+    (id_lists.reading, "read"),
     (model.reading, "read"),
     (onboarding.router, "read"),
     (model.admin, "admin"),

@@ -13,8 +13,8 @@ from typing import Any
 from firstday.errors import ConfigError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
+from firstday.recommend.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.recommendation import Recommendation
-from firstday.recommend.rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.item_lists import ItemLists
 from firstday.serve.models import ModelHolder, ServedModel
@@ -184,11 +184,12 @@ class Lists:
         for (k, strategy, keep_used, _, _), group in groups.items():
             try:
                 if rows := group[0].rows:
-                    rows = [self._item_lists.add_to(row) for row in rows]
+                    rows = [self._item_lists.add_to(row.under(group[0].rules)) for row in rows]
                     page = model.recommender.answer_rows(group[0].signals, rows, k, strategy, keep_used=keep_used)
                     group[0].recommendations = [one.tell(model.trained, 0, group[0].user_id) for one in page]
                     continue
-                signals, rules = [request.signals for request in group], self._item_lists.add_to(group[0].rules)
+                signals, rules = [request.signals for request in group], group[0].rules
+                rules = rules if rules is NO_RULES else self._item_lists.add_to(rules)
                 answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
                 for row, request in enumerate(group):
                     request.recommendations = [answers.tell(model.trained, row, request.user_id)]

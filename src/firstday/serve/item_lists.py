@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from firstday.recommend.filters import LISTS
-from firstday.recommend.rules import Rules
+from firstday.recommend.list_rules import Rules
 from firstday.serve.store.base import Store
 
 R = TypeVar("R", bound=Rules)

@@ -25,8 +25,8 @@ from pydantic import (
 from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.filters import MOST_CHARACTERS
+from firstday.recommend.list_rules import MOST_IDS, NO_RULES, Row, Rules
 from firstday.recommend.registry import strategy_names
-from firstday.recommend.rules import MOST_IDS, NO_RULES, Row, Rules
 from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
 
 MAX_EVENTS = 1000
@@ -290,7 +290,7 @@ class RecommendBody(ListOptions, _Request):
 
     signals: SignalsBody = SignalsBody()
     rules: Rules = NO_RULES
-    """Rules on the list."""
+    """Rules on the list, or on all rows."""
     rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
     """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
 
@@ -307,31 +307,33 @@ class UserListBody(_OfUser, _Request):
     """Options of a user's list, and rules."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"k": 10, "rules": {"filter": 'genre == "jazz"', "cap": {"artist": 2}}}]}
+        json_schema_extra={
+            "examples": [{"k": 10, "rules": {"filter": "item_id not in lists.sold_out", "lists": {"sold_out": ["i3"]}}}]
+        }
     )
 
     rules: Rules = NO_RULES
-    """Rules on the list."""
+    """Rules on the list, or on all rows."""
     rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
     """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
 
     @model_validator(mode="after")
     def _check_rows(self) -> Self:
-        if self.rows and (self.after or self.rules != NO_RULES):
-            raise ValueError("rows have rules of their own; leave out rules and after")
+        if self.rows and self.after:
+            raise ValueError("after continues one list; leave out rows")
         return self
 
 
 class ListParameters(_OfUser):
     """Options of a user's list, and rules."""
 
-    filter: str = Field(default="", max_length=MOST_CHARACTERS, examples=['genre == "jazz" and year >= 2020'])
+    filter: str = Field(default="", max_length=MOST_CHARACTERS, examples=['item_id not in ("i3", "i7")'])
     """Condition on the columns of items that listed items meet."""
     allow: list[IdText] | None = Field(default=None, max_length=MAX_EVENTS)
     """Ids of the only items to list."""
     deny: list[IdText] = Field(default=[], max_length=MAX_EVENTS)
     """Ids of items not to list."""
-    cap: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS, examples=[["artist:2"]])
+    cap: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS)
     """COLUMN:NUMBER, the maximum number of items per value of a column."""
     pin: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS)
     """RANK:ITEM_ID, an item at a rank."""

@@ -105,5 +105,5 @@ def named_errors(name: str) -> Iterator[None]:
         if "FAILED_READ_FILE" in text:
             place = re.search(r"[a-z0-9]+:/[^\s,;)'\"]+", text)
             where = f"{name}: {place[0]}" if place else name
-            raise DataError(f"{where}: cannot be read as Parquet ({cause}); write the file again.") from error
+            raise DataError(f"{where}: cannot be read as Parquet ({cause}); correct it, or write it again.") from error
         raise FirstdayError(f"spark: the job failed ({cause}); see the logs of the cluster.") from error

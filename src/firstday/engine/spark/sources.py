@@ -127,7 +127,9 @@ def _scan_parquet(
             schema = storage.session.read.parquet(stored[file.name].toString()).schema
             schemas.setdefault((schema.json(), *file.partitions), []).append(number)
         except Exception as error:
-            findings.fault(f"{file.name}: cannot be read as Parquet ({name_cause(error)}); write the file again.")
+            findings.fault(
+                f"{file.name}: cannot be read as Parquet ({name_cause(error)}); correct it, or write it again."
+            )
     if sum(map(len, schemas.values())) < len(files.files):
         return None
     parts = [_scan_files(storage, files, numbers, stored) for numbers in schemas.values()]

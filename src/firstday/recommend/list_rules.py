@@ -43,7 +43,19 @@ def _texts(form: str, pattern: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-ItemId = Annotated[str, Field(coerce_numbers_to_str=True, max_length=200)]
+def _as_text(value: Any) -> Any:
+    """Write a whole number as text: 81 and "81" are the same id."""
+    return str(value) if type(value) is int else value
+
+
+def _as_whole(value: Any) -> Any:
+    """Write a number without decimals as an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(_as_whole)]
+Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_as_whole)]
+ItemId = Annotated[str, Field(max_length=200), BeforeValidator(_as_text, json_schema_input_type=str | int)]
 ItemIds = Annotated[Sequence[ItemId], Field(max_length=MOST_IDS)]
 Caps = Annotated[Mapping[str, Annotated[int, Field(ge=1)]], _texts("COLUMN=NUMBER", r"([^=:]+)[=:](.+)")]
 Pins = Annotated[Mapping[Annotated[int, Field(ge=1, le=1000)], ItemId], _texts("RANK=ITEM_ID", r"([^=:]+)[=:](.+)")]
@@ -69,7 +81,7 @@ class Rules(Section):
     """Item id by rank, from 1. A pinned item that another rule or the user's history excludes is not listed."""
     boost: Boosts = Field(default={})
     """Factor of the scores of items that meet a filter."""
-    after: int = Field(default=0, ge=0)
+    after: Count = 0
     """Number of ranks to skip, for the next page of the same ranking."""
     context: Mapping[str, Any] = Field(default={})
     """Values of the request, read in filters as `user.NAME`. They take precedence over the user's profile."""
@@ -121,8 +133,20 @@ class Row(Rules):
 
     name: str = Field(max_length=100)
     """Name of the row, unique in the page."""
-    k: int | None = Field(default=None, ge=1)
+    k: Length | None = None
     """Length of the list; defaults to that of the page."""
+
+    def under(self, rules: Rules) -> Row:
+        """Return the row under the rules of its page as well; where only one of both can hold, it is the row's."""
+        if rules == NO_RULES:
+            return self
+        filters = [f"({text})" for text in (rules.filter, self.filter) if text]
+        changes = {
+            name: {**getattr(rules, name), **getattr(self, name)} for name in ("cap", "boost", "context", "lists")
+        }
+        allow = rules.allow if self.allow is None else self.allow
+        deny = [*rules.deny, *self.deny]
+        return self.override({**changes, "filter": " and ".join(filters), "allow": allow, "deny": deny})
 
 
 @readable
@@ -258,6 +282,7 @@ def _compile(model: TrainedModel, rules: Rules, user: Mapping[str, Any]) -> Item
 def _values_of_items(columns: Mapping[str, pl.Series], name: str) -> SparseRows:
     """Return the values of each item in a column, shape (n_items, n_values)."""
     column = columns[find_column(columns, name)]
-    rows = pl.DataFrame({"item": np.arange(len(column)), "value": column}).explode("value").drop_nulls().unique()
+    rows = pl.DataFrame({"item": np.arange(len(column)), "value": column})
+    rows = (rows.explode("value") if column.dtype == pl.List else rows).drop_nulls().unique()
     codes = rows["value"].rank("dense").to_numpy().astype(np.int64) - 1
     return SparseRows.from_pairs(rows["item"].to_numpy(), codes, None, len(column), int(codes.max(initial=-1)) + 1)

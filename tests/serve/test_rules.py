@@ -1,0 +1,190 @@
+"""Rules over HTTP: the same lists as in Python, pages, rows, and lists of items that the service keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis_process import RedisProcess
+
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.serve.item_lists import POLL_S
+from tests.recommend.test_rules import with_columns
+from tests.serve.conftest import StartServer, open_client, wait_for
+from tests.serve.in_process import RunningApp, running_app
+
+K = 5
+RULES: dict[str, dict[str, Any]] = {
+    "filter": {"filter": 'in_stock and genre == "jazz"'},
+    "allow": {"allow": ["i001", "i002", "i003", "no such item"]},
+    "deny": {"deny": ["i001", "i002"]},
+    "cap": {"cap": {"artist": 1}},
+    "pin": {"pin": {"2": "i050"}},
+    "boost": {"boost": {"year >= 2010": 3.0}},
+}
+
+
+@pytest.fixture(scope="module")
+def shop(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_columns(recommender).save(tmp_path_factory.mktemp("shop") / "model")
+
+
+@pytest.fixture(scope="module")
+def app(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    with running_app(shop, tmp_path_factory.mktemp("app")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def http(app: RunningApp) -> Iterator[httpx.Client]:
+    with app.open_client() as client:
+        yield client
+
+
+def add_events(http: httpx.Client, user: str, *items: str, **values: Any) -> None:
+    events = [{"event_id": f"{user} {item} {values}", "user_id": user, "entity_id": item, **values} for item in items]
+    assert http.post("/v1/events", json={"events": events}).json()["accepted"] == len(items)
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [item["item_id"] for item in answer["items"]]
+
+
+def to_text(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule as query parameters."""
+    ((name, value),) = rule.items()
+    if isinstance(value, dict):
+        return {name: [f"{key}:{content}" for key, content in value.items()]}
+    return {name: value}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_is_the_same_in_parameters_bodies_and_python(http: httpx.Client, shop: Path, name: str) -> None:
+    user = f"of {name}"
+    add_events(http, user, "i010", "i011")
+    path, rule = f"/v1/users/{user}/recommendations", RULES[name]
+    got = http.get(path, params={"k": K, **to_text(rule)})
+    assert got.status_code == 200, got.text
+    posted = http.post(path, json={"k": K, "rules": rule})
+    assert posted.json() == got.json()
+    signals = {"interactions": [["stream", "item", "i010"], ["stream", "item", "i011"]]}
+    described = http.post("/v1/recommendations", json={"k": K, "rules": rule, "signals": signals})
+    assert ids(described.json()) == ids(got.json())
+    assert ids(got.json()) == [item.item_id for item in open_model(shop).recommend(signals, K, rules=rule)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field", "message"),
+    [
+        ({"filter": "yeer > 2000"}, "rules", "did you mean 'year'"),
+        ({"filter": "year >"}, "rules", "cannot be parsed"),
+        ({"cap": "artist"}, "rules", "is not of the form COLUMN=NUMBER"),
+        ({"filter": "item_id in lists.nothing"}, "filter", "there is no list 'nothing'"),
+        ({"after": "no such list"}, "after", "has no recorded list of this id"),
+    ],
+)
+def test_a_wrong_rule_is_named(http: httpx.Client, parameters: dict[str, str], field: str, message: str) -> None:
+    refused = http.get("/v1/users/somebody/recommendations", params=parameters)
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert error["field"] == field
+    assert message in error["message"]
+
+
+def test_the_next_page_goes_on_whatever_was_recorded_meanwhile(http: httpx.Client, app: RunningApp) -> None:
+    add_events(http, "reader", "i010", "i011")
+    path, rules = "/v1/users/reader/recommendations", {"cap": {"genre": 40}}
+    whole = ids(http.post(path, json={"k": 3 * K, "strategy": "explore", "rules": rules}).json())
+    after, pages = "", list[str]()
+    for _ in range(3):
+        body = {"k": K, "strategy": "explore", "rules": rules, "record": True, "after": after}
+        page = http.post(path, json=body).json()
+        pages, after = pages + ids(page), page["list_id"]
+        add_events(http, "reader", page["items"][0]["item_id"], signal="shown", list_id=after, position=1)
+        add_events(http, "reader", page["items"][1]["item_id"], list_id=after)
+    assert pages == whole
+    (user,) = app.run(app.service.store.read(["reader"]))
+    assert [shown.impressions[0].position for shown in user.lists] == [1, K + 1, 2 * K + 1]
+
+
+def test_rows_of_a_page_are_lists_of_their_own(http: httpx.Client, app: RunningApp) -> None:
+    add_events(http, "visitor", "i010")
+    rows: list[dict[str, Any]] = [
+        {"name": "For you", "k": 3},
+        {"name": "Jazz", "filter": 'genre == "jazz"'},
+        {"name": "Rest"},
+    ]
+    path = "/v1/users/visitor/recommendations"
+    page = http.post(path, json={"k": K, "rows": rows, "record": True, "explain": True}).json()["rows"]
+    assert [row["name"] for row in page] == ["For you", "Jazz", "Rest"]
+    listed = [item for row in page for item in ids(row)]
+    assert len(set(listed)) == len(listed) == 3 + K + K
+    (user,) = app.run(app.service.store.read(["visitor"]))
+    assert [shown.list_id for shown in user.lists] == [row["list_id"] for row in page]
+    assert [list(shown.items) for shown in user.lists] == [ids(row) for row in page]
+    assert http.post(path, json={"rows": rows, "after": "x"}).status_code == 422
+
+
+def test_a_kept_list_is_in_force_at_once_and_survives_a_restart(shop: Path, tmp_path: Path) -> None:
+    parameters: dict[str, Any] = {"k": K, "filter": "item_id not in lists.sold_out"}
+    with running_app(shop, tmp_path) as app, app.open_client() as http:
+        assert http.get("/v1/lists").json() == {"lists": {}}
+        assert http.get("/v1/users/u/recommendations", params=parameters).status_code == 422
+        assert http.put("/v1/lists/sold_out", json={"items": []}).status_code == 200
+        first = ids(http.get("/v1/users/u/recommendations", params=parameters).json())
+        assert http.put("/v1/lists/sold_out", json={"items": first[:2]}).json()["items"] == first[:2]
+        assert not set(ids(http.get("/v1/users/u/recommendations", params=parameters).json())) & set(first[:2])
+    with running_app(shop, tmp_path) as app, app.open_client() as http:
+        assert http.get("/v1/lists/sold_out").json() == {"name": "sold_out", "items": first[:2]}
+        assert http.get("/v1/lists").json() == {"lists": {"sold_out": 2}}
+        assert not set(ids(http.get("/v1/users/u/recommendations", params=parameters).json())) & set(first[:2])
+        assert http.delete("/v1/lists/sold_out").status_code == 204
+        assert http.get("/v1/lists/sold_out").status_code == 404
+
+
+def test_a_body_of_100_000_ids_is_taken(http: httpx.Client) -> None:
+    denied = [f"an item of another shop {number}" for number in range(99_999)]
+    body: dict[str, Any] = {"k": K, "rules": {"deny": [*denied, "i001"]}}
+    answer = http.post("/v1/users/anybody/recommendations", json=body)
+    assert answer.status_code == 200
+    assert "i001" not in ids(answer.json())
+    assert answer.json()["notes"][-1] == "99,999 ids of the rules are unknown to the model"
+    body["rules"]["deny"].append("one too many")
+    assert http.post("/v1/users/anybody/recommendations", json=body).status_code == 422
+
+
+def test_every_worker_follows_a_kept_list_and_a_killed_one_leaves_it_whole(
+    shop: Path, tmp_path: Path, redis: RedisProcess, start_server: StartServer
+) -> None:
+    store = {"store": redis.url, "redis_prefix": tmp_path.name}
+    writer, reader = (start_server(shop, tmp_path / name, **store) for name in ("writer", "reader"))
+    parameters: dict[str, Any] = {"k": K, "filter": "item_id not in lists.sold_out"}
+    old, new = [f"i{number:03}" for number in range(0, 100, 2)], [f"i{number:03}" for number in range(1, 100, 2)]
+    with open_client(writer) as put, open_client(reader) as get:
+
+        def stored() -> Any:
+            return get.get("/v1/lists/sold_out").json().get("items")
+
+        def listed(number: int) -> list[str]:
+            return ids(get.get(f"/v1/users/u{number}/recommendations", params=parameters).json())
+
+        for items in (old, new, old):
+            put.put("/v1/lists/sold_out", json={"items": items})
+            wait_for(lambda items=items: stored() == items)
+            assert not any(set(listed(number)) & set(items) for number in range(20))
+        turns = itertools.cycle((new, old))
+        threading.Timer(0.3, writer.kill).start()
+        with contextlib.suppress(httpx.HTTPError):
+            while True:
+                put.put("/v1/lists/sold_out", json={"items": next(turns)})
+        time.sleep(2 * POLL_S)
+        left = stored()
+        assert left in (old, new)
+        assert not any(set(listed(number)) & set(left) for number in range(20))
