@@ -58,7 +58,7 @@ def test_every_body_has_an_example_in_the_document_and_it_works(
         assert examples, (method, path, kind)
         for example in examples:
             text = example if isinstance(example, str) else json.dumps(example)
-            url = server.url + path.replace("{user_id}", "u-4711").replace("{name}", "sold_out")
+            url = server.url + path.format(user_id="u-4711", name="sold_out")
             answer = httpx.request(method, url, content=text, headers={"Content-Type": kind})
             assert answer.status_code == 200, (method, path, kind, answer.text)
             assert not answer.json().get("refused")

@@ -227,8 +227,7 @@ def assemble_catalogue(
 def _find_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the columns of items for filters, times as text."""
     moment = pl.col("added_at").cast(UTC_MICROSECONDS).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    lists = pl.selectors.list()
-    table = items.with_columns(pl.when(lists.list.len() > 0).then(lists))
+    table = items.with_columns(pl.col(pl.List(pl.String)).fill_null([]))
     table = table.with_columns(moment) if "added_at" in items.columns else table
     return {column.name: column for column in table.drop("item_id", "title", FILE, ROW, strict=False)}
 
