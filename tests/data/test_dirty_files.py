@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,12 +21,17 @@ ALL = [*CASES, *TABLES]
 TOLD_BY_COMMANDS = ("everything at once", "faults in several tables, csv")
 
 
+def without_cause(fault: str) -> str:
+    """A sentence without what the installed Polars says of a damaged file."""
+    return re.sub(r"\(parquet: .*?\);", "();", fault)
+
+
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 def test_each_fault_is_said_once(case: Dirty, tmp_path: Path) -> None:
     case.write(tmp_path)
     checked = check_tables(tmp_path)
     assert checked.dataset is None
-    assert sorted(checked.faults) == case.sentences
+    assert sorted(map(without_cause, checked.faults)) == sorted(map(without_cause, case.sentences))
 
 
 @pytest.mark.parametrize("case", [case for case in ALL if case.name in TOLD_BY_COMMANDS], ids=lambda case: case.name)
