@@ -160,6 +160,24 @@ def list_speed() -> list[str]:
     return lines
 
 
+def rules_cost() -> list[str]:
+    """Return what lists under rules cost relative to lists without."""
+    costs = read_results("rules")["cost"]
+    lines = ["| | " + " | ".join(f"`{strategy}`" for strategy in costs) + " |", "|---" * (1 + len(costs)) + "|"]
+    for request in costs["auto"]:
+        lines.append(f"| {request} | " + " | ".join(f"{of[request]:.1f}" for of in costs.values()) + " |")
+    return lines
+
+
+def rules_equality() -> list[str]:
+    """Return how far lists under filters are those for which every allowed item is a candidate."""
+    lines = ["| allowed items | same item, % of ranks | P@50 | P@50 with all candidates |", "|---|---|---|---|"]
+    for share, found in read_results("rules")["equal"].items():
+        precisions = f"{found['precision']:.2f} | {found['precision_of_all']:.2f}"
+        lines.append(f"| {share} | {found['same_item']:.1f} | {precisions} |")
+    return lines
+
+
 def list_equality() -> list[str]:
     """Return how far quick lists are those of the full computation."""
     figures = read_results("list-speed")
