@@ -65,6 +65,7 @@ def examples(
         "Recommender": [recommender, make_recommender()],
         "RefreshResult": [fd.RefreshResult(True, "first", "There was no model. " * 200, "model", "a1", None, 0.98)],
         "Results": [results],
+        "Rules": [fd.Rules(deny=[f"i{number}" for number in range(10_000)], cap={"artist": 2})],
         "Signals": [fd.Signals(interactions=MANY, shown=["x" * 5_000] * 500, country="y" * 5_000)],
         "StrategySpec": [spec, find_strategy("dropoutnet_segment")],
         "Variant": list(variants),
