@@ -196,14 +196,3 @@ def test_a_stream_has_a_size_and_may_not_be_silent(start_server: StartServer) ->
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         connection.sendall(head + b"Content-Length: 100000\r\n\r\n" + write_event(1))
         assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
-
-
-def test_a_stream_needs_the_right_to_write(start_app: StartApp) -> None:
-    write, other = "w" * 20, "r" * 20
-    app = start_app(write_keys=write, read_keys=other)
-    with app.open_client() as http:
-        assert_error(post(http, write_event(1)), 401, "unauthorized")
-    with app.open_client(other) as http:
-        assert_error(post(http, write_event(1)), 403, "forbidden")
-    with app.open_client(write) as http:
-        assert post(http, write_event(1)).json()["accepted"] == 1

@@ -10,13 +10,11 @@ import httpx
 import numpy as np
 import pytest
 
-from firstday.features.impressions import Impression
 from firstday.features.signals import Signals
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import open_model
 from firstday.serve.explain import N_CHANGED
-from firstday.serve.schemas import SignalsBody
 from tests.serve.in_process import running_app
 from tests.tiny import make_recommender
 
@@ -112,20 +110,3 @@ def test_those_that_changed_most_come_first(http: httpx.Client, model: Path) -> 
     for name, sign in (("risen", -1), ("fallen", 1)):
         expected = np.argsort(sign * (after - before), kind="stable")[:N_CHANGED]
         assert [one["segment"] for one in learned[name]] == expected.tolist()
-
-
-def test_an_item_that_was_shown_has_three_forms() -> None:
-    body = SignalsBody.model_validate(
-        {"shown": ["i1", 7, ["i1", None], ["i2", 3.0], {"item_id": "i3", "policy": "explore"}]}
-    )
-    assert body.to_profile().shown == (
-        Impression("i1"),
-        Impression("7"),
-        Impression("i1"),
-        Impression("i2", 3),
-        Impression("i3", policy="explore"),
-    )
-    whole = {"item_id": "i4", "position": 2, "list_id": "a", "propensity": 1, "policy": "explore"}
-    assert SignalsBody.model_validate({"shown": [whole]}).to_profile().shown == (
-        Impression("i4", 2, "a", 1.0, "explore"),
-    )

@@ -16,32 +16,18 @@ from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import open_model
 from tests.serve.in_process import RunningApp
 
-N_SAME = 24
-COLUMNS: dict[str, list[str | None]] = {"country": [None, "FR", "DE", "XX"], "gender": [None, "f", "m"]}
 
-
-def draw_users(seed: int = 5) -> list[dict[str, Any]]:
-    """Draw users with any mix of signals: from nothing at all to a dozen interactions, some of them unknown."""
-    rng = np.random.default_rng(seed)
+def make_users() -> list[dict[str, Any]]:
+    """Make users with any mix of signals: from nothing at all to a dozen interactions, some of them unknown."""
     users = []
-    for number in range(N_SAME):
-        profile = {name: values[number % len(values)] for name, values in COLUMNS.items()}
-        done = [
-            (str(rng.choice(["stream", "favorite", "skip", "ban", "search"])), "item", f"i{rng.integers(125):03}")
-            for _ in range(number % 7)
-        ]
-        done += [("stream", "artist", f"a{rng.integers(24):02}") for _ in range(number % 3)]
-        if number % 5 == 4:
-            done.append(("onboarding", "artist", "a03"))
-        users.append(
-            {
-                "user_id": f"n{number:02}",
-                "age": 20 + number if number % 4 == 1 else None,
-                "profile": {name: value for name, value in profile.items() if value is not None},
-                "interactions": sorted(set(done)),
-                "friends": [f"u{number:03}", f"u{number + 4:03}", "nobody"] if number % 3 == 2 else [],
-            }
-        )
+    for number in range(15):
+        signals = ("stream", "favorite", "skip", "ban", "search")
+        done = [(signals[n % 5], "item", f"i{(37 * number + 11 * n) % 125:03}") for n in range(number % 7)]
+        done += [("stream", "artist", f"a{number:02}"), ("onboarding", "artist", "a03")][: number % 3]
+        user = {"user_id": f"n{number:02}", "age": 20 + number if number % 4 == 1 else None, "interactions": done}
+        friends = [f"u{number:03}", f"u{number + 4:03}", "nobody"] if number % 3 == 2 else []
+        profile = {"country": ("FR", "DE", "XX")[number % 3]} if number % 2 else {}
+        users.append({**user, "friends": friends, "profile": profile})
     return users
 
 
@@ -72,16 +58,15 @@ def tell(http: httpx.Client, user: dict[str, Any]) -> str:
 def write_tables(users: list[dict[str, Any]], folder: Path) -> Path:
     """Write the users as tables of newcomers."""
     folder.mkdir()
-    rows = [{"user_id": user["user_id"], "age": user["age"], **user["profile"]} for user in users]
-    pl.DataFrame(
-        rows, schema={"user_id": pl.String, "age": pl.Int64, "country": pl.String, "gender": pl.String}
-    ).write_csv(folder / "users.csv")
+    described = [(user["user_id"], user["age"], user["profile"].get("country")) for user in users]
     done = [(user["user_id"], *one) for user in users for one in user["interactions"]]
-    pl.DataFrame(done, schema=["user_id", "signal", "entity", "entity_id"], orient="row").write_csv(
-        folder / "interactions.csv"
-    )
     friends = [(user["user_id"], friend) for user in users for friend in user["friends"]]
-    pl.DataFrame(friends, schema=["user_id", "friend_id"], orient="row").write_csv(folder / "friends.csv")
+    for name, rows, columns in (
+        ("users", described, ["user_id", "age", "country"]),
+        ("interactions", done, ["user_id", "signal", "entity", "entity_id"]),
+        ("friends", friends, ["user_id", "friend_id"]),
+    ):
+        pl.DataFrame(rows, schema=columns, orient="row").write_csv(folder / f"{name}.csv")
     return folder
 
 
@@ -89,7 +74,7 @@ def write_tables(users: list[dict[str, Any]], folder: Path) -> Path:
 def test_the_same_signals_give_the_same_list_by_every_way(
     http: httpx.Client, model: Path, tmp_path: Path, strategy: str
 ) -> None:
-    users = draw_users()
+    users = make_users()
     recommender = open_model(model)
     recommend_tables(recommender, write_tables(users, tmp_path / "tables"), tmp_path / "lists.parquet", 30, strategy)
     batch = pl.read_parquet(tmp_path / "lists.parquet")
@@ -156,19 +141,9 @@ def test_what_the_model_does_not_know_is_named(http: httpx.Client) -> None:
     assert answer["route"] == "popular"
 
 
-def test_picks_count_as_onboarding(http: httpx.Client, model: Path) -> None:
-    picks = [{"entity": "artist", "entity_id": f"a{number:02}"} for number in (6, 7, 8)]
-    assert http.put("/v1/users/picky", json={"picks": picks}).json()["ignored"] == []
-    answer = http.get("/v1/users/picky/recommendations").json()
-    user = Signals(interactions=[("onboarding", "artist", pick["entity_id"]) for pick in picks])
-    expected = open_model(model).recommend(user)
-    assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
-    assert answer["route"] == "segment"
-
-
 def test_requests_at_once_get_their_own_answers(app: RunningApp, model: Path) -> None:
     """Many together are answered in one pass, whatever they ask for; none gets another's list."""
-    users, recommender = draw_users(7), open_model(model)
+    users, recommender = make_users(), open_model(model)
     requests = [
         (user, k, strategy) for user in users for k, strategy in ((5, "segment"), (7, "personal"), (5, "popular"))
     ]

@@ -58,6 +58,8 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
             {"FIRSTDAY_SERVE_STORE": "sqlite:////proc/none/u.sqlite"},
             "error: store: /proc/none/u.sqlite cannot be opened",
         ),
+        ([], {"FIRSTDAY_SERVE_EXPERIMENT": "nothing"}, "error: experiment: 'nothing' has no ':' after its name; "),
+        ([], {"FIRSTDAY_SERVE_EXPERIMENT": "x: a=segment*50, b=none*50"}, "error: experiment x: b: "),
         (
             ["--host", "0.0.0.0"],
             {},
@@ -67,13 +69,15 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
 )
 def test_a_mistake_is_one_sentence(
     model: Path,
+    tmp_path: Path,
     arguments: list[str],
     settings: dict[str, str],
     sentence: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in settings.items():
+    monkeypatch.chdir(tmp_path)  # where a store would be made
+    for name, value in {"FIRSTDAY_SERVE_PORT": "0", **settings}.items():
         monkeypatch.setenv(name, value)
     text = refuse_to_serve([*arguments, *([] if "none-such" in arguments else [str(model)])], capsys)
     assert text.startswith(sentence)

@@ -102,14 +102,6 @@ def test_ids_are_the_callers(http: httpx.Client, user_id: str) -> None:
     assert http.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["age", "interactions", "friends", "shown", "user_id", "self"])
-def test_no_column_has_the_name_of_another_part(http: httpx.Client, name: str) -> None:
-    body = {"profile": {"country": "FR", name: "x"}}
-    assert_error(http.put("/v1/users/named", json=body), 422, "invalid", "profile")
-    assert http.get("/v1/users/named").status_code == 404
-    assert_error(http.post("/v1/recommendations", json={"signals": body}), 422, "invalid", "signals.profile")
-
-
 def test_a_user_whose_signals_cannot_be_made_costs_nobody_else_the_list(start_app: StartApp) -> None:
     app = start_app()
     app.run(app.service.store.append([("broken", Profile(500))]))  # an age that nothing takes
