@@ -55,11 +55,9 @@ def brief_config(**sections: Any) -> Config:
         "ranker": {"enabled": False},
         "sampled": {"day_ones": 1},
     }
-    laid_over = {
-        name: {**little.get(name, {}), **values} if isinstance(values, dict) else values
-        for name, values in sections.items()
-    }
-    return small_config(**{**little, **laid_over})
+    return small_config(
+        **{**sections, **{name: {**values, **sections.get(name, {})} for name, values in little.items()}}
+    )
 
 
 def taste_of_users(n_users: int = N_USERS) -> np.ndarray:
