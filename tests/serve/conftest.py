@@ -18,7 +18,7 @@ from redis_process import RedisProcess
 from serve_process import ServerProcess
 
 from firstday.artifact.trained_model import Selection
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.store.sqlite import SqliteLog
 from firstday.serve.telemetry import set_up_logs
 from tests.serve.in_process import RunningApp, running_app
@@ -44,6 +44,11 @@ def recommender(recommender: Recommender) -> Recommender:
 @pytest.fixture(scope="session")
 def model(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recommender.save(tmp_path_factory.mktemp("served") / "model")
+
+
+@pytest.fixture(scope="session")
+def opened(model: Path) -> Recommender:
+    return open_model(model)
 
 
 @pytest.fixture(scope="session")

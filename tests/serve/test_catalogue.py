@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import pytest
 
-from firstday.recommend.recommender import Recommender, open_model
-
-
-@pytest.fixture(scope="module")
-def opened(model: Path) -> Recommender:
-    return open_model(model)
+from firstday.recommend.recommender import Recommender
 
 
 def test_segments_come_largest_first_in_pages(http: httpx.Client, opened: Recommender) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,17 +10,12 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
-from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
 from firstday.segment.segments import weigh_segments
 from firstday.serve.explain import N_TRIED
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
-
-
-@pytest.fixture(scope="module")
-def opened(model: Path) -> Recommender:
-    return open_model(model)
 
 
 def ask(http: httpx.Client, signals: dict[str, Any], **wanted: Any) -> dict[str, Any]:

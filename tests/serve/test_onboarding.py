@@ -11,15 +11,10 @@ import numpy as np
 import pytest
 
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_by_answers
-from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.recommender import Recommender
 from tests.serve.conftest import StartApp, assert_error
 
 K = 10
-
-
-@pytest.fixture(scope="module")
-def opened(model: Path) -> Recommender:
-    return open_model(model)
 
 
 @pytest.fixture(scope="module")

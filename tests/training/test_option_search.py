@@ -298,10 +298,6 @@ def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids
     assert told["grid"] == {"min_items": [1, 2, 5, 10, 20, 50], "regularization": [10.0, 100.0], "dropout": [0.5]}
     assert told["chosen_on"] == "validation users of each seed"
     assert [found["seed"] for found in told["by_seed"]] == [SEED, SEED + 1]
-    for found in told["by_seed"]:
-        assert found["options"]["regularization"] in (10.0, 100.0)
-        assert found["edges"] == {"regularization": "lowest" if found["options"]["regularization"] == 10 else "highest"}
-        assert found["n_tried"] in (3, 4, 5)
     once = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
     first, second = once.tunings["ease"]
     assert first.grid == {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}
