@@ -41,11 +41,11 @@ CONFIG: dict[str, Any] = {
 
 def small_config(**sections: Any) -> Config:
     """Make the configuration of these tests, with some sections' settings laid over."""
-    return parse_config({**CONFIG, **{name: _laid_over(name, values) for name, values in sections.items()}})
-
-
-def _laid_over(name: str, values: Any) -> Any:
-    return {**CONFIG.get(name, {}), **values} if isinstance(values, dict) else values
+    merged = {
+        name: {**CONFIG.get(name, {}), **values} if isinstance(values, dict) else values
+        for name, values in sections.items()
+    }
+    return parse_config({**CONFIG, **merged})
 
 
 def brief_config(**sections: Any) -> Config:

@@ -7,7 +7,6 @@ from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -90,9 +89,6 @@ def test_a_model_and_a_dataset_say_what_is_in_them(world: Dataset) -> None:
     assert repr(world).startswith(f"Dataset(name={world.name!r}, users={len(world.users)}, items={len(world.items)}")
     assert repr(fd.Config().override("recommend.k", 5)) == "Config(recommend.k=5)"
     assert repr(fd.Signals(age=20, country="FR")) == "Signals(age=20, country='FR')"
-    assert repr(fd.Answer(np.zeros((2, 3), np.int32), np.zeros((2, 3), np.float32), np.array(["a", "b"], object))) == (
-        "Answer(items=int32[2, 3], scores=float32[2, 3], routes=object[2])"
-    )
 
 
 def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> None:

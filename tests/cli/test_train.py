@@ -100,4 +100,3 @@ def test_the_device_is_an_option_and_one_that_is_missing_is_named_before_anythin
             assert done.returncode == 2
             assert done.stderr.startswith(f"error: device: '{device}' is not available")
             assert len(done.stderr.splitlines()) == 1
-    assert run("train", tables, *cpu[:-1], "tpu").returncode == 2

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,9 +30,8 @@ ACTIONS: dict[Pair, SparseRows] = {
 }
 
 
-@pytest.mark.parametrize("actions", [{}, {("stream", "artist"): rows_of({(0, 0): 1})}, {BAN: ACTIONS[BAN]}])
-def test_nothing_liked_is_no_affinity(actions: dict[Pair, SparseRows]) -> None:
-    affinity = compute_affinity(actions, SignalConfig(), 3, 4)
+def test_nothing_done_is_no_affinity() -> None:
+    affinity = compute_affinity({}, SignalConfig(), 3, 4)
     assert (affinity.n_rows, affinity.n_columns, affinity.n_entries) == (3, 4, 0)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -32,6 +34,12 @@ def open_client(server: ServerProcess, key: str = "") -> httpx.Client:
     """Return a client of a server, with a key if one is given."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx.Client(base_url=server.url, headers=headers, timeout=30)
+
+
+def connect(server: ServerProcess) -> socket.socket:
+    """Open a connection to a server, for bytes that no client sends."""
+    parts = urlsplit(server.url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=10)
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -18,15 +16,14 @@ from firstday.serve.middleware import Gate, Keys
 from firstday.serve.routes.lists import quick_route
 from firstday.serve.settings import ServeSettings
 from firstday.serve.telemetry import Metrics
-from tests.serve.conftest import StartApp, assert_error, open_client, read_lines, wait_for
+from tests.serve.conftest import StartApp, assert_error, connect, open_client, read_lines, wait_for
 
 EVENT = {"event_id": "e", "user_id": "u", "entity_id": "i001"}
 
 
 def send_raw(server: ServerProcess, content: bytes) -> bytes:
     """Send bytes and return what comes back until the connection is closed or quiet."""
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+    with connect(server) as connection:
         connection.sendall(content)
         connection.settimeout(1)
         received = b""
@@ -83,6 +80,7 @@ def test_every_wrong_parameter_is_named(http: httpx.Client, path: str, fields: l
         ({"user_id": "../../etc/passwd"}, "user_id"),
         ({"entity_id": "a\nb"}, "entity_id"),
         ({"signal": "drop table"}, "signal"),
+        ({"timestamp": 1.0}, "timestamp"),
         ({"timestamp": "2026-01-31T12:00:00"}, "timestamp"),
         ({"timestamp": "2050-01-31T12:00:00Z"}, "timestamp"),
         ({"timestamp": "9999-12-31T23:59:59-14:00"}, "timestamp"),
@@ -90,6 +88,7 @@ def test_every_wrong_parameter_is_named(http: httpx.Client, path: str, fields: l
         ({"position": 0}, "position"),
         ({"position": 100_001}, "position"),
         ({"propensity": 0}, "propensity"),
+        ({"propensity": 1.01}, "propensity"),
         ({"policy": "a b"}, "policy"),
         ({"list_id": ""}, "list_id"),
     ],
