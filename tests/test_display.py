@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 from xml.etree import ElementTree
 
 import polars as pl
@@ -136,5 +135,3 @@ def test_long_tables_are_cut_and_say_so() -> None:
 def test_a_value_is_never_longer_than_a_paragraph(tmp_path: Path) -> None:
     nested = {f"{number}" * 50: [tmp_path] * 50 for number in range(50)}
     assert len(shorten(nested)) < MOST
-    columns: dict[str, Any] = {f"column_{number}": "v" * 300 for number in range(300)}
-    assert len(shorten(fd.Signals(**columns))) < MOST

@@ -102,10 +102,8 @@ def test_depths_are_the_cascade() -> None:
 
 
 def test_arms_are_those_of_a_library() -> None:
-    rewards = {0: [1, 0, 1, 0], 1: [0, 0, 1], 2: [1, 1, 1, 0, 0]}
     used, seen = np.array([2.0, 1, 3]), np.array([4.0, 3, 5])
-    decisions = [arm for arm, of_arm in rewards.items() for _ in of_arm]
-    history = decisions, [reward for of_arm in rewards.values() for reward in of_arm]
+    history = [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2], [1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0]
     bandit = MAB(arms=[0, 1, 2], learning_policy=LearningPolicy.UCB1(alpha=ALPHA))
     bandit.fit(*history)
     np.testing.assert_allclose(bound_shares(used, seen), list(bandit.predict_expectations().values()))
