@@ -33,7 +33,7 @@ def make_environment(folder: Path, *options: str, sources: tuple[Path, ...] = (R
 def serve(python: Path, model: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """Serve a model by an environment's firstday, yield the URL, and end it as an operator does."""
     store = {"FIRSTDAY_SERVE_STORE": f"sqlite:///{model.parent / 'users.sqlite'}", "FIRSTDAY_SERVE_LOG_FORMAT": "json"}
-    command = [python.with_name("firstday"), "serve", model, "--port", "0"]
+    command = [str(python.with_name("firstday")), "serve", str(model), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env={**environment, **store}) as server:
         assert server.stderr is not None
         yield json.loads(server.stderr.readline())["url"]
