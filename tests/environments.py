@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -24,3 +27,15 @@ def make_environment(folder: Path, *options: str, sources: tuple[Path, ...] = (R
     pip("wheel", "--no-deps", *isolation, "--wheel-dir", folder / "wheels", *sources)
     pip("--python", python, "install", "--no-compile", *options, *(folder / "wheels").glob("*.whl"))
     return python
+
+
+@contextmanager
+def serve(python: Path, model: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Serve a model by an environment's firstday, yield the URL, and end it as an operator does."""
+    store = {"FIRSTDAY_SERVE_STORE": f"sqlite:///{model.parent / 'users.sqlite'}", "FIRSTDAY_SERVE_LOG_FORMAT": "json"}
+    command = [str(python.with_name("firstday")), "serve", str(model), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env={**environment, **store}) as server:
+        assert server.stderr is not None
+        yield json.loads(server.stderr.readline())["url"]
+        server.terminate()
+        assert server.wait(timeout=20) == 0

@@ -41,11 +41,11 @@ CONFIG: dict[str, Any] = {
 
 def small_config(**sections: Any) -> Config:
     """Make the configuration of these tests, with some sections' settings laid over."""
-    return parse_config({**CONFIG, **{name: _laid_over(name, values) for name, values in sections.items()}})
-
-
-def _laid_over(name: str, values: Any) -> Any:
-    return {**CONFIG.get(name, {}), **values} if isinstance(values, dict) else values
+    merged = {
+        name: {**CONFIG.get(name, {}), **values} if isinstance(values, dict) else values
+        for name, values in sections.items()
+    }
+    return parse_config({**CONFIG, **merged})
 
 
 def brief_config(**sections: Any) -> Config:
@@ -55,11 +55,9 @@ def brief_config(**sections: Any) -> Config:
         "ranker": {"enabled": False},
         "sampled": {"day_ones": 1},
     }
-    laid_over = {
-        name: {**little.get(name, {}), **values} if isinstance(values, dict) else values
-        for name, values in sections.items()
-    }
-    return small_config(**{**little, **laid_over})
+    return small_config(
+        **{**sections, **{name: {**values, **sections.get(name, {})} for name, values in little.items()}}
+    )
 
 
 def taste_of_users(n_users: int = N_USERS) -> np.ndarray:

@@ -17,7 +17,7 @@ from firstday.errors import MissingExtraError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
-from tests.environments import ROOT, make_environment, pip
+from tests.environments import ROOT, make_environment, pip, serve
 
 TRAINING = (
     *("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxruntime", "gensim", "matplotlib", "jinja2"),
@@ -63,15 +63,11 @@ def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["route"] == "segment"
 
-    command = [tmp_path / "bare" / "bin" / "firstday", "serve", model, "--port", "0"]
-    store = {"FIRSTDAY_SERVE_STORE": f"sqlite:///{tmp_path / 'users.sqlite'}", "FIRSTDAY_SERVE_LOG_FORMAT": "json"}
-    with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, env={**os.environ, **store}) as server:
-        assert server.stderr is not None
-        ready = json.loads(server.stderr.readline())
-        with urllib.request.urlopen(f"{ready['url']}/v1/users/u/recommendations?k=3", timeout=10) as answer:
-            assert len(json.load(answer)["items"]) == 3
-        server.terminate()
-        assert server.wait(timeout=20) == 0
+    with (
+        serve(python, model, os.environ) as url,
+        urllib.request.urlopen(f"{url}/v1/users/u/recommendations?k=3", timeout=10) as answer,
+    ):
+        assert len(json.load(answer)["items"]) == 3
 
     # the line that an error names where an extra is missing works before firstday is on any index
     line = re.search("pip (install .*)$", str(MissingExtraError("the Redis store", "redis")))

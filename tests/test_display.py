@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-from functools import cached_property
-from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from xml.etree import ElementTree
 
-import numpy as np
 import polars as pl
 import pytest
 
 import firstday as fd
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.display import MOST_ROWS, shorten, write_table
@@ -65,20 +60,11 @@ def examples(
         "Recommender": [recommender, make_recommender()],
         "RefreshResult": [fd.RefreshResult(True, "first", "There was no model. " * 200, "model", "a1", None, 0.98)],
         "Results": [results],
-        "Rules": [fd.Rules(deny=[f"i{number}" for number in range(10_000)], cap={"artist": 2})],
+        "Rules": [fd.Rules(filter="year > 2000", deny=["y"] * 5_000)],
         "Signals": [fd.Signals(interactions=MANY, shown=["x" * 5_000] * 500, country="y" * 5_000)],
         "StrategySpec": [spec, find_strategy("dropoutnet_segment")],
         "Variant": list(variants),
-        "TrainedModel": [recommender.model],  # not public, and at hand by an attribute
-        "parts of a dataset": [world.events, world.users, *world.entities.values(), *world.groups.values()],
-        "parts of a model": [value for value in _list_parts(recommender.model) if is_dataclass(value)],
     }
-
-
-def _list_parts(model: TrainedModel) -> list[object]:
-    """Return what a model is made of, and what it works out when it is first asked for."""
-    worked_out = [name for name, value in vars(TrainedModel).items() if isinstance(value, cached_property)]
-    return [getattr(model, name) for name in (*(part.name for part in fields(model)), *worked_out)]
 
 
 def test_every_public_object_is_told_in_short(examples: dict[str, list[object]]) -> None:
@@ -91,37 +77,7 @@ def test_every_public_object_is_told_in_short(examples: dict[str, list[object]])
         for value in values:
             assert len(repr(value)) < MOST, name
             if not isinstance(value, ModuleType) and hasattr(value, "_repr_html_"):
-                assert _is_balanced(value._repr_html_()), name
-
-
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.all: list[str] = []
-        self.balanced = True
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.open.append(tag)
-        self.all.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: Any) -> None:
-        self.all.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        self.balanced &= bool(self.open) and self.open.pop() == tag
-
-
-def _read(html: str) -> _Tags:
-    tags = _Tags()
-    tags.feed(html)
-    tags.close()
-    return tags
-
-
-def _is_balanced(html: str) -> bool:
-    tags = _read(html)
-    return tags.balanced and not tags.open
+                ElementTree.fromstring(f"<div>{value._repr_html_()}</div>")
 
 
 def test_a_model_and_a_dataset_say_what_is_in_them(world: Dataset) -> None:
@@ -132,9 +88,6 @@ def test_a_model_and_a_dataset_say_what_is_in_them(world: Dataset) -> None:
     assert repr(world).startswith(f"Dataset(name={world.name!r}, users={len(world.users)}, items={len(world.items)}")
     assert repr(fd.Config().override("recommend.k", 5)) == "Config(recommend.k=5)"
     assert repr(fd.Signals(age=20, country="FR")) == "Signals(age=20, country='FR')"
-    assert repr(fd.Answer(np.zeros((2, 3), np.int32), np.zeros((2, 3), np.float32), np.array(["a", "b"], object))) == (
-        "Answer(items=int32[2, 3], scores=float32[2, 3], routes=object[2])"
-    )
 
 
 def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> None:
@@ -144,11 +97,11 @@ def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> N
     html = answer._repr_html_()
     assert "<script" not in html
     assert "&lt;script" in html
-    assert _read(html).all.count("tr") == 1 + 4
+    assert html.count("<tr") == 1 + 4
     assert all(f"<td>{item.item_id}</td>" in html and f"<td>{item.title}</td>" in html for item in answer)
     many = tiny.recommend_users({evil: {}, "u2": {"age": 20}}, k=4)
     assert "<script" not in many._repr_html_()
-    assert _read(many._repr_html_()).all.count("tr") == 1 + 2
+    assert many._repr_html_().count("<tr") == 1 + 2
     assert "<td>&lt;b&gt;</td>" in write_table("", ("a",), [("<b>",)])
 
 
@@ -169,19 +122,16 @@ def test_counts_by_name_are_told_in_words() -> None:
 
 def test_html_of_results_is_a_table_and_the_picture(results: Results) -> None:
     html = results._repr_html_()
-    tags = _read(html).all
-    assert tags.count("svg") == 1
+    assert html.count("<svg") == 1
     assert all(f"<td>{name}</td>" in html for name in results.strategies)
 
 
 def test_long_tables_are_cut_and_say_so() -> None:
     html = write_table("many", ("n",), [(number,) for number in range(MOST_ROWS + 7)])
-    assert _read(html).all.count("tr") == 1 + MOST_ROWS
+    assert html.count("<tr") == 1 + MOST_ROWS
     assert "and 7 more" in html
 
 
 def test_a_value_is_never_longer_than_a_paragraph(tmp_path: Path) -> None:
     nested = {f"{number}" * 50: [tmp_path] * 50 for number in range(50)}
     assert len(shorten(nested)) < MOST
-    columns: dict[str, Any] = {f"column_{number}": "v" * 300 for number in range(300)}
-    assert len(shorten(fd.Signals(**columns))) < MOST

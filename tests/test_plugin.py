@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.environments import ROOT, make_environment
+from tests.environments import ROOT, make_environment, serve
 
 PAGE = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
 PROJECT = """
@@ -119,12 +119,8 @@ def test_a_strangers_package_goes_all_the_way(place: Path) -> None:
     assert listed["route"] == "tamed"
     assert len(listed["items"]) == 5
 
-    server_command = [str(place / "env" / "bin" / "firstday"), "serve", "model", "--port", "0"]
-    store = {"FIRSTDAY_SERVE_STORE": f"sqlite:///{place / 'users.sqlite'}", "FIRSTDAY_SERVE_LOG_FORMAT": "json"}
-    with subprocess.Popen(server_command, stderr=subprocess.PIPE, env={**ALONE, **store}, cwd=place) as server:
-        assert server.stderr is not None
-        ready = json.loads(server.stderr.readline())
-        with urllib.request.urlopen(f"{ready['url']}/v1/model", timeout=10) as answer:
+    with serve(place / "env" / "bin" / "python", place / "model", ALONE) as url:
+        with urllib.request.urlopen(f"{url}/v1/model", timeout=10) as answer:
             assert {"tamed", "linear_personal", "linear_segment"} <= set(json.load(answer)["strategies"])
         body = {
             "signals": {"interactions": [{"entity_id": "i1"}]},
@@ -133,14 +129,12 @@ def test_a_strangers_package_goes_all_the_way(place: Path) -> None:
             "explain": True,
         }
         request = urllib.request.Request(
-            f"{ready['url']}/v1/recommendations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+            f"{url}/v1/recommendations", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             served = json.load(answer)
         assert [item["item_id"] for item in served["items"]] == [item["item_id"] for item in listed["items"]]
         assert served["explanation"]["route"]
-        server.terminate()
-        assert server.wait(timeout=20) == 0
 
 
 def test_a_model_whose_methods_are_not_here_says_so(place: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from itertools import product
 
 import numpy as np
 import pytest
@@ -135,62 +134,20 @@ def test_ease_of_a_large_catalogue_ranks_the_most_used_items(
     fitted = ease_of(training, regularization=1.0, dropout=0.0)
     kept = sorted(sorted(range(N_ITEMS), key=lambda item: (-warm[:, item].sum(), item))[:5])
     assert fitted.items.tolist() == kept
-    scores = fitted.score(rows_of(asked))
-    ranked = np.isfinite(scores)
-    some = np.asarray(asked[:, kept].any(axis=1))
-    assert 0 < some.sum() < len(some)
-    np.testing.assert_array_equal(ranked.any(axis=1), some)
+    ranked = np.isfinite(fitted.score(rows_of(asked)))
+    np.testing.assert_array_equal(ranked.any(axis=1), asked[:, kept].any(axis=1))
     assert np.flatnonzero(ranked.any(axis=0)).tolist() == kept
 
 
-def test_als_fold_in_is_implicits_own(training: UseData, asked: np.ndarray) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of BLAS threads
-        model = AlternatingLeastSquares(
-            factors=4, alpha=3.0, regularization=2.0, iterations=ITERATIONS, num_threads=1, random_state=3
-        )
-        affinity = training.affinity
-        model.fit(sparse.csr_matrix((affinity.weights, affinity.columns, affinity.starts)), show_progress=False)
-    fitted = prepare_als_fold_in(training)(dimensions=4, confidence=3.0, regularization=2.0, frequency=0.0)
-    found = fitted.score(rows_of(asked))
-    assert np.isinf(found[:2]).all()
-    assert np.isinf(found[:, UNUSED]).all()
-    y = model.item_factors.astype(np.float64)
-    for user in np.flatnonzero(np.isfinite(found).any(axis=1)):
-        c = 3.0 * asked[user, :UNUSED]  # eq. 4 of Hu et al. as implicit has it: confidence c of used items, 1 of others
-        left = y.T @ y + (y.T * np.maximum(c - 1, 0)) @ y + 2.0 * np.eye(4)
-        expected = y @ np.linalg.solve(left, y.T @ c)
-        np.testing.assert_allclose(found[user, :UNUSED], expected, rtol=1e-3, atol=1e-4)
-
-
 USES = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 1], [1, 0, 1, 0, 0], [1, 0, 0, 0, 0]], dtype=np.float32)
-
-
-def test_edlae_is_the_mean_over_all_ways_to_hide_items() -> None:
-    """Four users, five items, each hidden with chance 1/2: the regression on all 32 ways to hide them, written out."""
-    dropout, regularization = 0.5, 2.0
-    ways = np.array(list(product((0.0, 1.0), repeat=5)))  # (32, 5), all equally likely
-    expected = np.zeros((5, 5))
-    for target in range(5):
-        others = [item for item in range(5) if item != target]
-        left, right = regularization * np.eye(4), np.zeros(4)
-        for way in ways:
-            x = (USES * way / (1 - dropout))[:, others]
-            left += x.T @ x / len(ways)
-            right += x.T @ USES[:, target] / len(ways)
-        off_diagonal = left - np.diag(np.diag(left))
-        np.testing.assert_allclose(off_diagonal, (USES.T @ USES)[np.ix_(others, others)] * (1 - np.eye(4)))
-        expected[others, target] = np.linalg.solve(left, right)
-    data = UseData(rows_of(USES), rows_of(USES), threads=1)
-    fitted = ease_of(data, regularization=regularization, dropout=dropout)
-    np.testing.assert_allclose(fitted.weights, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("frequency", [0.0, 0.5, 1.0])
 def test_als_keeps_vectors_of_what_occurs_often_smaller(frequency: float) -> None:
     """Four users, five items: each vector solved from the normal equations, from the same vectors to start with."""
     confidence, regularization, d = 50.0, 0.7, 2
-    data = UseData(rows_of(USES), rows_of(USES), seed=3, threads=1)
+    affinity = USES * np.array([1, 2, 1, 0.5, 1], np.float32)
+    data = UseData(rows_of(USES), rows_of(affinity), seed=3, threads=1)
     fitted = prepare_als_fold_in(data)(
         dimensions=d, confidence=confidence, regularization=regularization, frequency=frequency
     )
@@ -206,15 +163,16 @@ def test_als_keeps_vectors_of_what_occurs_often_smaller(frequency: float) -> Non
     def solve(uses: np.ndarray, others: np.ndarray, mean: float, floor: float) -> np.ndarray:
         found = []
         for row in uses:
-            penalty = regularization * ((row.sum() + floor) / mean) ** frequency
-            weights = np.where(row > 0, confidence, 1.0)  # of squared errors: used items, and all others
+            used = row > 0
+            penalty = regularization * ((used.sum() + floor) / mean) ** frequency
+            weights = np.where(used, confidence * row, 1.0)  # of squared errors: used items, and all others
             left = (others.T * weights) @ others + penalty * np.eye(d)
-            found.append(np.linalg.solve(left, others.T @ (weights * row)))
+            found.append(np.linalg.solve(left, others.T @ (weights * used)))
         return np.array(found)
 
     for _ in range(ITERATIONS):
-        users = solve(USES, items, *of_users)
-        items = solve(USES.T, users, *of_items)
+        users = solve(affinity, items, *of_users)
+        items = solve(affinity.T, users, *of_items)
     # Two dimensions: three conjugate gradient steps of implicit are the solution.
     gram = fitted.item_vectors @ fitted.item_vectors.T  # of turned vectors: their products stay
     np.testing.assert_allclose(gram, items @ items.T, rtol=4e-3, atol=4e-4)

@@ -96,18 +96,11 @@ def tables(world: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world") / "tables"
     folder.mkdir()
     events = world.events.whole()
-    is_item = pl.col("entity") == ITEM
-    target = pl.Series(
-        [
-            (world.items if entity == ITEM else world.entities[entity].ids)[ix]
-            for entity, ix in events.select("entity", "target_ix").rows()
-        ]
-    )
+    ids = {ITEM: world.items, **{name: entity.ids for name, entity in world.entities.items()}}
     events.select(
         pl.Series("user_id", world.users.take(events["user_ix"].to_numpy())),
-        pl.when(is_item).then(target).alias("item_id"),
-        pl.when(~is_item).then("entity").alias("entity"),
-        pl.when(~is_item).then(target).alias("entity_id"),
+        "entity",
+        pl.Series("entity_id", [ids[entity][ix] for entity, ix in events.select("entity", "target_ix").rows()]),
         "signal",
         pl.col("timestamp") + pl.duration(days=19_723),  # the world begins in 1970
         "weight",

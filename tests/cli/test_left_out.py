@@ -53,19 +53,6 @@ def test_the_model_is_that_of_clean_tables_byte_for_byte(
     assert [line["reasons"] for line in lines if line["table"] == "users"] == [["users.age are not from 0 to 120"]]
 
 
-def test_an_evaluation_is_that_of_clean_tables(
-    run: Run, dirty: tuple[Path, Path], settings: Path, tmp_path: Path
-) -> None:
-    precision, out, left_out = [], tmp_path / "results.json", tmp_path / "results.left-out.jsonl"
-    for folder in dirty:
-        chosen = ["--strategy", "popular", "--drop-bad-rows", "2%", "--json", out]
-        done = run("evaluate", folder, "--config", settings, *chosen)
-        assert done.returncode == 0, done.stderr
-        assert ("left out" in done.stderr) == left_out.exists() == (folder == dirty[0])
-        precision.append(json.loads(out.read_text())["results"][0]["precision"])
-    assert precision[0] == precision[1]
-
-
 def test_nothing_is_written_where_too_many_rows_are_bad(run: Run, dirty: tuple[Path, Path], tmp_path: Path) -> None:
     done = run("train", dirty[0], "--out", tmp_path / "model", "--drop-bad-rows", "0.1%")
     assert done.returncode == 2
@@ -153,18 +140,3 @@ def test_signals_and_columns_that_the_model_does_not_know_are_named(run: Run, ti
         "Note: 2 values of signal play are unknown to the model and were ignored "
         "(known are stream, favorite, onboarding, search, skip, ban).",
     ]
-
-
-def test_dirty_newcomers_end_a_process_with_2_and_sentences(run_process: Run, tiny_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "users.csv").write_text("User_ID,age\na,N/A\n")
-    (tmp_path / "interactions.csv").write_text('user_id,item_id,weight,timestamp\na,i1,"1,500",2024-05-01 00:00:00\n')
-    done = run_process("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.parquet")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert sorted(done.stderr.splitlines()) == [
-        "error: interactions.timestamp: 1 of 1 rows are not times in UTC (first: '2024-05-01 00:00:00', "
-        "interactions.csv line 2); write UTC with its zone, such as 2024-05-01T12:00:00Z, or leave missing ones empty.",
-        "error: interactions.weight: 1 of 1 rows are not numbers (first: '1,500', interactions.csv line 2); write "
-        "numbers with a dot for decimals, or leave missing ones empty.",
-        "error: users.user_id: the column is missing (found: User_ID, age); rename 'User_ID' to user_id.",
-    ]
-    assert not (tmp_path / "lists.parquet").exists()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
-import select
+import re
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,8 +36,6 @@ def test_without_a_terminal_it_prints_a_plan(run: Run, model: Path, recommender:
     plan = json.loads(run("onboarding", model, "--questions", 2, "--json", stdin="").stdout)["plan"]
     assert plan["id"] == items[first.target]
     assert plan["yes"]["yes"] is None
-    assert plan["likely_yes"] == pytest.approx(first.likely_yes, abs=1e-4)
-    assert plan["gain_bits"] == pytest.approx(first.gain_bits, abs=1e-4)
     expected = expect_precision(questionnaire, Answers(), first, recommender.model.config.recommend.k)
     assert plan["expected_precision"] == pytest.approx(expected, abs=1e-4)
 
@@ -78,24 +76,14 @@ def test_another_strategy_takes_the_yeses(run: Run, model: Path, recommender: Re
     assert not {"i002", "i006"} & set(listed)
 
 
-def test_artists(run: Run, model: Path) -> None:
-    done = run("onboarding", model, "--entity", "artist", "--questions", 1, "--json", stdin="")
-    artist = json.loads(done.stdout)["plan"]["id"]
-    done = run("onboarding", model, "--entity", "artist", "--answers", f"{artist}=yes", "-k", 3)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("next question: ")
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (["--answers", "i002"], "answers: 'i002' is no answer; give ID=yes"),
-        (["--answers", "i002=maybe"], "answers: 'i002=maybe' is no answer"),
         (["--answers", "zzz=yes"], "answers: item 'zzz' is unknown to the model"),
         (["--answers", "i002=yes,i002=no"], "answers: item 'i002' is answered twice"),
         (["--entity", "planet"], "entity: the model cannot ask about 'planet', whose items it does not know"),
         (["--answers", "i002=yes", "--strategy", "magic"], "strategy: 'magic' is unknown"),
-        (["--questions", "0"], "--questions"),
     ],
 )
 def test_mistakes_are_one_sentence(run: Run, model: Path, options: list[str], sentence: str) -> None:
@@ -111,41 +99,20 @@ def test_in_a_terminal_it_asks(model: Path, recommender: Recommender) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "firstday", "onboarding", str(model), "--questions", "2", "-k", "4"]
     env = {**os.environ, "COLUMNS": "160", "OPENBLAS_NUM_THREADS": "1"}
+    shown = b""
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
         os.close(theirs)
-        shown = ""
-        for seen, typed in (("1. ", "perhaps"), ("1. ", "y"), ("2. ", "n")):
-            shown = _read_until(ours, seen)
-            assert seen in shown
-            os.write(ours, f"{typed}\n".encode())
-        rest = _read_until(ours, "route answers", more=True)
+        os.write(ours, b"perhaps\ny\nn\n\x04")  # what is typed ahead waits; a further question would meet the end
+        with contextlib.suppress(OSError):  # the program has ended
+            while part := os.read(ours, 65536):
+                shown += part
         assert process.wait(timeout=60) == 0
     os.close(ours)
-    questionnaire = Questionnaire.of(recommender.model)
-    first = questionnaire.next_question(Answers())
-    assert first is not None
-    answers = Answers().add(first.target, "yes")
-    second = questionnaire.next_question(answers)
-    assert second is not None
-    expected = recommend_by_answers(recommender.model, questionnaire, answers.add(second.target, "no"), 4)
-    for item in expected.items:
-        assert item.item_id in rest
-
-
-def _read_until(terminal: int, text: str, *, more: bool = False) -> str:
-    """Read what a program shows until a text and its prompt, or all, is there."""
-    shown, until = "", time.monotonic() + 60
-    while time.monotonic() < until:
-        ready, _, _ = select.select([terminal], [], [], 1)
-        if not ready:
-            continue
-        try:
-            part = os.read(terminal, 65536).decode()
-        except OSError:  # the program has ended
-            return shown
-        if not part:
-            return shown
-        shown += part
-        if not more and text in shown and "[y/n/s]" in shown.partition(text)[2]:
-            return shown
-    raise AssertionError(f"waited for {text!r}, saw {shown!r}")
+    assert re.findall(r"(\d)\. [^[]*\[y/n/s\]", shown.decode()) == ["1", "1", "2"]
+    questionnaire, answers = Questionnaire.of(recommender.model), Answers()
+    for word in ("yes", "no"):
+        question = questionnaire.next_question(answers)
+        assert question is not None
+        answers = answers.add(question.target, word)
+    for item in recommend_by_answers(recommender.model, questionnaire, answers, 4).items:
+        assert item.item_id in shown.decode()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from firstday.artifact.folder import MANIFEST, list_versions, read_manifest
+from firstday.artifact.folder import MANIFEST, read_manifest
 from tests.cli.conftest import Run
 
 
@@ -31,17 +29,13 @@ def model(first: Path, tmp_path: Path) -> Path:
 
 def test_a_good_night_and_a_bad_one(run: Run, tables: Path, settings: Path, model: Path, tmp_path: Path) -> None:
     version = read_manifest(model)["version"]
-    done = run("refresh", tables, "--out", model, "--config", settings)
+    done = run("refresh", tables, "--out", model, "--config", settings, "--wait", 60)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{model}: version {version} is published: P@20 of ")
     assert "ratio 1.000 (95 % interval 1.000 to 1.000), at or above the gate of 0.98." in done.stdout
     worse = tmp_path / "worse.toml"
     worse.write_text(settings.read_text() + 'strategy = "popular"\n')
     manifest = (model / MANIFEST).read_bytes()
-    done = run("refresh", tables, "--out", model, "--config", worse)
-    assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith(f"{model}: nothing is published, version {version} stays: P@20 of ")
-    assert done.stderr.count("\n") == 1
     done = run("refresh", tables, "--out", model, "--config", worse, "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["published"], report["reason"], report["gate"]) == (3, False, "worse", 0.98)
@@ -54,14 +48,10 @@ def test_bad_tables_are_a_mistake_and_the_model_goes_on(run: Run, settings: Path
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "interactions.csv").write_text("user,item\n1,2\n")
     manifest = (model / MANIFEST).read_bytes()
-    done = run("refresh", tmp_path / "tables", "--out", model, "--config", settings)
-    assert done.returncode == 2
-    assert "error: interactions" in done.stderr
+    done = run("refresh", tmp_path / "tables", "--out", model, "--config", settings, "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["published"], report["reason"]) == (2, False, "faults")
     assert (model / MANIFEST).read_bytes() == manifest
-    for_scripts = run("refresh", tmp_path / "tables", "--out", model, "--config", settings, "--json")
-    report = json.loads(for_scripts.stdout)
-    assert (for_scripts.returncode, for_scripts.stderr) == (2, done.stderr)
-    assert (report["published"], report["reason"]) == (False, "faults")
     assert [f"error: {fault}" for fault in report["errors"]] == done.stderr.splitlines()
     misplaced = run("refresh", tmp_path / "tables", "--out", model, "--json", "n2.json")
     assert misplaced.stderr == "error: --json takes no file here; redirect: --json > n2.json\n"
@@ -73,17 +63,3 @@ def test_a_second_one_leaves(run: Run, tables: Path, settings: Path, model: Path
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.startswith(f"error: {model}: another refresh of this model is running")
     assert done.stderr.count("\n") == 1
-
-
-def test_two_that_wait_both_come_to_work(tables: Path, settings: Path, tmp_path: Path) -> None:
-    """Two processes at once, where there is no model yet: one is first, the other compares with it."""
-    out = tmp_path / "model"
-    command = [sys.executable, "-m", "firstday", "refresh", str(tables), "--out", str(out), "--config", str(settings)]
-    both = [
-        subprocess.Popen([*command, "--wait", "300", "--json"], stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    reports = [json.loads(process.communicate(timeout=300)[0]) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert {report["reason"] for report in reports} == {"first", "no_worse"}
-    assert reports[0]["version"] == reports[1]["version"]
-    assert [kept.in_place for kept in list_versions(out)] == [True]

@@ -5,56 +5,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.train_cold_model import ColdNetwork, train_cold_model
 from firstday.cold.training_loop import export_network
 from firstday.config import ColdModelConfig, Config
 from firstday.features.encoder import hold_features
+from tests.obvious import N_INPUTS, D, make_data, no_opinion
 
-N_INPUTS, D = 10, 6
 SMALL = ColdModelConfig(hidden=(16, 8), epochs=6, batch_size=32, patience=100)
 
 
-def task(n: int = 200) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Return two samples of features, targets that follow from them, and validation features."""
-    rng = np.random.default_rng(5)
-    taste = rng.integers(3, size=n)
-    targets = np.eye(3, D)[taste] * 4 + rng.normal(0, 0.1, (n, D))
-    samples = [(np.eye(3, N_INPUTS)[taste] + rng.normal(0, 0.3, (n, N_INPUTS))).astype(np.float32) for _ in range(2)]
-    return samples, targets.astype(np.float32), rng.normal(size=(30, N_INPUTS)).astype(np.float32)
-
-
-def no_opinion(_vectors: np.ndarray) -> float:
-    return 0.0
-
-
 def train(
-    config: ColdModelConfig = SMALL, validate: Callable[[np.ndarray], float] = no_opinion, seed: int = 0
+    config: ColdModelConfig = SMALL, validate: Callable[[np.ndarray], float] = no_opinion, n: int = 200
 ) -> ColdModel:
-    samples, targets, held_out = task()
-    return train_cold_model(hold_features(np.concatenate(samples), 2), targets, held_out, validate, whole(config, seed))
+    data, _ = make_data(n=n)
+    targets = data.embeddings.user_vectors
+    return train_cold_model(data.features, targets, data.validation_features, validate, whole(config))
 
 
 def whole(config: ColdModelConfig, seed: int = 0) -> Config:
     return Config(seed=seed, threads=1, cold_model=config)
-
-
-def trained_network() -> ColdNetwork:
-    """Make a network whose normalisation has seen data, as after training."""
-    torch.manual_seed(3)
-    network = ColdNetwork(N_INPUTS, (16, 8), D)
-    network.train()
-    for _ in range(5):
-        network(torch.randn(64, N_INPUTS) * 2 + 1)
-    return network.eval()
-
-
-@pytest.fixture(scope="module")
-def exported() -> tuple[ColdNetwork, ColdModel]:
-    network = trained_network()
-    return network, export_network(network)
 
 
 def test_the_network_is_the_papers() -> None:
@@ -64,13 +35,10 @@ def test_the_network_is_the_papers() -> None:
     assert shapes == [(400, 2579), (300, 400), (200, 300), (128, 200)]
 
 
-def test_no_users_and_more_users_than_a_chunk(exported: tuple[ColdNetwork, ColdModel]) -> None:
-    model = exported[1]
-    assert model.predict(np.zeros((0, N_INPUTS), np.float32)).shape == (0, D)
+def test_more_users_than_a_chunk_are_predicted_alike() -> None:
+    model = export_network(ColdNetwork(N_INPUTS, (8,), D).eval())
     features = np.random.default_rng(1).normal(size=(8192 + 7, N_INPUTS)).astype(np.float32)
-    predicted = model.predict(features)
-    assert predicted.shape == (8192 + 7, D)
-    np.testing.assert_allclose(predicted[-7:], model.predict(features[-7:]), atol=1e-6)
+    np.testing.assert_allclose(model.predict(features)[-7:], model.predict(features[-7:]), atol=1e-6)
 
 
 def test_the_loss_falls_and_the_targets_are_found() -> None:
@@ -82,11 +50,11 @@ def test_the_loss_falls_and_the_targets_are_found() -> None:
 
 
 def test_only_the_direction_of_a_target_counts() -> None:
-    samples, targets, held_out = task()
     told: list[tuple[str, int, int]] = []
-    features = hold_features(np.concatenate(samples), 2)
+    data, _ = make_data()
+    longer = 8 * data.embeddings.user_vectors
     other = train_cold_model(
-        features, 8 * targets, held_out, no_opinion, whole(SMALL), progress=lambda *at: told.append(at)
+        data.features, longer, data.validation_features, no_opinion, whole(SMALL), progress=lambda *at: told.append(at)
     )
     assert other.history == train().history
     assert told == [("cold model", number, 6) for number in range(7)]
@@ -109,7 +77,7 @@ def test_training_stops_when_precision_no_longer_rises_and_keeps_the_best_epoch(
     model = train(ColdModelConfig(hidden=(16,), epochs=50, batch_size=32, patience=3, schedule="flat"), judge)
     assert [epoch.precision for epoch in model.history] == [10, 30, 20, 30, 5]  # 30 again is no gain
     assert [epoch.kept for epoch in model.history] == [False, True, False, False, False]
-    predicted = model.predict(task()[2])
+    predicted = model.predict(make_data()[0].validation_features)
     np.testing.assert_allclose(predicted, judge.seen[1], atol=1e-5)
     assert np.abs(predicted - judge.seen[4]).max() > 1e-3
 
@@ -118,35 +86,35 @@ def test_a_later_gain_starts_the_patience_anew() -> None:
     judge = Judge(1, 0, 2, 0, 3, 0, 0)
     model = train(ColdModelConfig(hidden=(8,), epochs=9, batch_size=64, patience=2, schedule="flat"), judge)
     assert [epoch.precision for epoch in model.history] == [1, 0, 2, 0, 3, 0, 0]
-    np.testing.assert_allclose(model.predict(task()[2]), judge.seen[4], atol=1e-5)
+    np.testing.assert_allclose(model.predict(make_data()[0].validation_features), judge.seen[4], atol=1e-5)
 
 
 def test_while_the_rate_of_one_cycle_rises_nothing_is_kept_and_nothing_stops() -> None:
     judge = Judge(5, 6, 1, 1)
     model = train(ColdModelConfig(hidden=(16,), epochs=10, batch_size=32, patience=2), judge)
     assert [epoch.precision for epoch in model.history] == [None, None, None, 5, 6, 1, 1]
-    np.testing.assert_allclose(model.predict(task()[2]), judge.seen[1], atol=1e-5)
+    np.testing.assert_allclose(model.predict(make_data()[0].validation_features), judge.seen[1], atol=1e-5)
 
 
-@pytest.mark.parametrize(("n", "batch_size"), [(2, 512), (3, 2), (33, 32)])
+@pytest.mark.parametrize(("n", "batch_size"), [(1, 512), (3, 5), (33, 65)])
 def test_few_users_and_odd_batches_train(n: int, batch_size: int) -> None:
-    samples, targets, held_out = task(n)
-    config = ColdModelConfig(hidden=(8,), epochs=1, batch_size=batch_size)
-    model = train_cold_model(hold_features(samples[0]), targets, held_out, no_opinion, whole(config))
-    assert np.isfinite(model.predict(held_out)).all()
+    """Users have two day ones each, so that the last batch is of two or of one."""
+    model = train(ColdModelConfig(hidden=(8,), epochs=1, batch_size=batch_size), n=n)
+    assert np.isfinite(model.predict(np.ones((2, N_INPUTS), np.float32))).all()
 
 
 def test_a_pass_takes_so_many_day_ones_of_each_user_and_the_next_one_others() -> None:
     asked: list[np.ndarray] = []
-    samples, targets, held_out = task()
-    held = hold_features(np.concatenate(samples * 3), 6)  # six day ones of each of 200 users
+    data, _ = make_data()
+    held = hold_features(np.tile(data.features.take(np.arange(400)), (3, 1)), 6)  # six day ones of each of 200 users
 
     def take(rows: np.ndarray) -> np.ndarray:
         asked.append(rows)
         return held.take(rows)
 
     config = ColdModelConfig(hidden=(8,), epochs=2, batch_size=50, day_ones_per_pass=2)
-    train_cold_model(replace(held, take=take), targets, held_out, no_opinion, whole(config))
+    features, targets = replace(held, take=take), data.embeddings.user_vectors
+    train_cold_model(features, targets, data.validation_features, no_opinion, whole(config))
     passes = np.concatenate(asked).reshape(2, 2 * 200)
     for rows in passes:
         assert len(set(rows.tolist())) == 2 * 200

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,16 +30,8 @@ ACTIONS: dict[Pair, SparseRows] = {
 }
 
 
-def test_log_damping_counts_the_first_interaction_one() -> None:
-    affinity = compute_affinity(ACTIONS, SignalConfig(), 3, 4)
-    # (1, 2): log2(8) - 1; (2, 3): 1 - 1 = 0 and (2, 0): -1 are not positive
-    assert cells_of(affinity) == {(0, 0): 1, (0, 1): 2 + 1, (1, 0): 1, (1, 2): 2}
-    assert affinity.weights.dtype == np.float32
-
-
-@pytest.mark.parametrize("actions", [{}, {("stream", "artist"): rows_of({(0, 0): 1})}, {BAN: ACTIONS[BAN]}])
-def test_nothing_liked_is_no_affinity(actions: dict[Pair, SparseRows]) -> None:
-    affinity = compute_affinity(actions, SignalConfig(), 3, 4)
+def test_nothing_done_is_no_affinity() -> None:
+    affinity = compute_affinity({}, SignalConfig(), 3, 4)
     assert (affinity.n_rows, affinity.n_columns, affinity.n_entries) == (3, 4, 0)
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from firstday.data.dataset import Dataset
-from firstday.data.events import ITEM
 from firstday.data.splits.split import Split
 from firstday.evaluation.run import Run, evaluate, judge_run, score_strategy
 from firstday.metrics import PrecisionRule, measure
@@ -90,10 +89,3 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
     for name in results.strategies:
         one, other = (each.get(name, "precision", f"seed={SEED}") for each in (results, again))
         assert one == other
-
-
-def test_cold_users_lists_hold_nothing_of_their_day_one(split: Split, lists: dict[str, np.ndarray]) -> None:
-    for of_strategy in lists.values():
-        for row in range(len(split.cold)):
-            for signal in ("stream", "favorite", "ban"):
-                assert not set(split.cold.day_one[signal, ITEM].row(row)) & set(of_strategy[row])

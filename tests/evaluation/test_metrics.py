@@ -49,11 +49,11 @@ def test_agrees_with_scikit_learn(k: int, share: float) -> None:
     np.put_along_axis(chosen, lists, values=True, axis=1)
 
     by_k, by_least = measure(lists, truth, divide_by="k"), measure(lists, truth)
-    precision = [precision_score(relevant[user], chosen[user]) for user in range(n_users)]
-    recall = [recall_score(relevant[user], chosen[user]) for user in range(n_users)]
+    precision = precision_score(relevant.T, chosen.T, average=None)  # of each column, which is a user
+    recall = recall_score(relevant.T, chosen.T, average=None)
     ndcg = [ndcg_score(relevant[[user]], scores[[user]], k=k) for user in range(n_users)]
     np.testing.assert_allclose(by_k.precision, precision)
-    np.testing.assert_allclose(by_least.precision, np.array(precision) * k / np.minimum(k, relevant.sum(axis=1)))
+    np.testing.assert_allclose(by_least.precision, precision * k / np.minimum(k, relevant.sum(axis=1)))
     for found in (by_k, by_least):
         np.testing.assert_allclose(found.recall, recall)
         np.testing.assert_allclose(found.ndcg, ndcg)

@@ -10,10 +10,10 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Split
-from firstday.recommend.questionnaire import Answers, Questionnaire, QuestionSettings, rank_by_answers
+from firstday.recommend.questionnaire import Answers, Questionnaire, rank_by_answers
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
-from tests.synthetic import small_config
+from tests.synthetic import brief_config
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,6 @@ def used(world: Dataset, config: Config, split: Split) -> SparseRows:
 def interviews(recommender: Recommender, used: SparseRows) -> dict[str, Interview]:
     questionnaire = Questionnaire.of(recommender.model)
     return {name: interview(choose, used, 3) for name, choose in choosers(questionnaire, seed=4).items()}
-
-
-def test_answers_are_what_users_use(interviews: dict[str, Interview], used: SparseRows) -> None:
-    assert tuple(interviews) == ARMS
-    for of_arm in interviews.values():
-        for user in range(used.n_rows):
-            assert len(set(of_arm.targets[user].tolist())) == 3
-            assert of_arm.yes[user].tolist() == np.isin(of_arm.targets[user], used.row(user)).tolist()
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -48,18 +40,6 @@ def test_questions_cannot_see_what_was_not_answered(
     np.testing.assert_array_equal(after.yes, before.yes)
 
 
-def test_each_arm_asks_in_its_way(interviews: dict[str, Interview], recommender: Recommender) -> None:
-    questionnaire = Questionnaire.of(recommender.model)
-    for user in range(0, len(interviews["segments"].targets), 9):
-        for turn in range(3):
-            question = questionnaire.next_question(interviews["segments"].first(turn).answers_of(user))
-            assert question is not None
-            assert interviews["segments"].targets[user, turn] == question.target
-    assert (interviews["popular"].targets == questionnaire.candidates[:3]).all()
-    assert len(np.unique(interviews["random"].targets, axis=0)) > 10
-    assert np.isin(interviews["random"].targets, questionnaire.candidates).all()
-
-
 def test_precision_is_that_of_plain_computation(
     interviews: dict[str, Interview], recommender: Recommender, split: Split, used: SparseRows
 ) -> None:
@@ -70,6 +50,7 @@ def test_precision_is_that_of_plain_computation(
         for user in range(0, used.n_rows, 7):
             likes = set(used.row(user).tolist())
             by_arm = set(of_arm.targets[user].tolist())
+            assert of_arm.yes[user].sum() == len(by_arm & likes)
             by_any = {item for other in interviews.values() for item in other.targets[user].tolist()}
             answers = Answers(tuple(by_arm & likes), tuple(by_arm - likes))
             for name, counted in (("answers", answers), ("yeses", Answers(answers.yes))):
@@ -86,24 +67,9 @@ def test_precision_is_that_of_plain_computation(
 
 
 def test_a_run_splits_trains_and_judges_each_seed(world: Dataset, split: Split) -> None:
-    config = small_config(cold_model={"epochs": 1}, sampled={"day_ones": 1}, ranker={"enabled": False})
-    results = run_onboarding(
-        world,
-        config,
-        seeds=[0],
-        n_questions=(0, 3),
-        lists=("answers",),
-        variants={"default": ("segments", QuestionSettings()), "popular questions": ("popular", QuestionSettings())},
-    )
+    results = run_onboarding(world, brief_config(), seeds=[0], n_questions=(0, 3), lists=("answers",))
     rows = {(row["arm"], row["questions"]): row for row in results["results"]}
     assert list(rows) == [(arm, n) for n in (0, 3) for arm in ARMS]
     assert results["n_users"] == len(split.cold)
-    for arm in ARMS:
-        assert rows[arm, 0]["yes"] == 0
-        assert rows[arm, 0]["precision"] == rows["popular", 0]["precision"]
     ratio = rows["segments", 3]["precision"] / rows["popular", 3]["precision"]
     assert rows["segments", 3]["precision_ratio"] == pytest.approx(ratio, abs=1e-3)
-    assert [(row["changed"], list(row["precision"])) for row in results["ablations"]] == [
-        ("default", ["3"]),
-        ("popular questions", ["3"]),
-    ]

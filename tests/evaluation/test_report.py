@@ -211,11 +211,6 @@ MINUS = "\N{MINUS SIGN}"
             "only their first day is known.",
         ),
         (
-            (row("group", 41), row("popular", 43)),
-            "popular finds 43.0 % of what a list of 50 can, against 41.0 % for group: +5 %",
-            "",
-        ),
-        (
             (row("segment", 50, versus_popular=around(50)), row("popular", 0, around(-50))),
             "segment finds 50.0 % of what a list of 50 can, against 0.0 % for popular",
             "50.0 points above popular",

@@ -8,10 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firstday.config import Config
 from firstday.errors import ArgumentError
 from firstday.evaluation.results import Figure
-from firstday.reproduce.table import Reproduction
 from tests.evaluation.tiny import evaluate_tiny
 
 PINNED = Path(__file__).with_name("tiny_results.json")
@@ -19,15 +17,6 @@ PINNED = Path(__file__).with_name("tiny_results.json")
 
 def test_the_json_of_a_tiny_evaluation_is_pinned() -> None:
     assert json.loads(json.dumps(evaluate_tiny().to_json())) == json.loads(PINNED.read_text(encoding="utf-8"))
-
-
-def test_the_json_of_a_reproduction_has_the_papers_figures_beside() -> None:
-    summary = {"items": 6, "n_validation": 7}
-    reproduction = Reproduction(evaluate_tiny(), "mf", True, Config(), summary, (), {"lists": 0.123})
-    values = reproduction.to_json()
-    assert list(values)[:5] == ["dataset", "space", "simulated", "items", "n_validation"]
-    assert values["training"] == {"epochs": 0, "kept": None, "validation_precision": None}
-    assert values["seconds"] == {"lists": 0.12}
 
 
 def test_the_json_of_the_largest_gap_is_pinned() -> None:

@@ -118,32 +118,3 @@ def test_an_entity_or_profile_column_of_one_side_only(catalogue: Catalogue, mode
     assert batch.ages is not None
     assert batch.ages.tolist() == [-1, -1]
     assert unknown == {"album": 2, "profile column planet": 2}
-
-
-def test_reading_and_translating_agree(world: Dataset) -> None:
-    """One user's signals by name, and the same user's rows of the dataset."""
-    catalogue = Catalogue.of(world, SIGNALS)
-    users = np.array([17, 3, 204])
-    actions = {pair: rows.ones().take(users) for pair, rows in world.all_actions().items()}
-    translated, _ = catalogue.translate(world, users, actions)
-    said = []
-    for row, user in enumerate(users):
-        triples = []
-        for (signal, entity), rows in actions.items():
-            ids = world.items if entity == ITEM else world.entities[entity].ids
-            triples += [(signal, entity, ids[int(target)]) for target in rows.row(row)]
-        groups = {
-            name: group.values[group.codes[user]] for name, group in world.groups.items() if group.codes[user] >= 0
-        }
-        assert world.ages is not None
-        age = int(world.ages[user])
-        said.append(Signals(age=age if age >= 0 else None, interactions=triples, **groups))
-    read, ignored = catalogue.read(said)
-    assert ignored == [()] * 3
-    assert read.ages is not None
-    np.testing.assert_array_equal(read.ages, translated.ages)
-    for name in world.groups:
-        np.testing.assert_array_equal(read.groups[name], translated.groups[name])
-    for pair, rows in read.actions.items():
-        np.testing.assert_array_equal(rows.starts, translated.actions[pair].starts)
-        np.testing.assert_array_equal(rows.columns, translated.actions[pair].columns)

@@ -13,17 +13,15 @@ from firstday.artifact.folder import read_manifest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
-from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split_for_training
 from firstday.data.user_rows import UserRows
-from firstday.evaluation.run import evaluate
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import cohort_query, fit
 from tests.data.test_cut_offs import change_future
 from tests.networks import networks_of, statistics_of
 from tests.synthetic import SEED, THREADS
-from tests.timed import BEGIN, DAY, LOG, make_log
+from tests.timed import LOG, make_log
 
 MARKER = 58
 """An item that few use."""
@@ -164,35 +162,3 @@ def test_cold_users_are_asked_about_in_indexes_of_their_own_dataset(before: Reco
         items = holdout.newcomers.items.take(holdout.cold.day_one["stream", ITEM].row(row)).to_list()
         mine = query.signals.actions["stream", ITEM].row(row).tolist()
         assert [known[item] for item in mine] == [item for item in items if item in known]
-
-
-@pytest.mark.parametrize(("n_users", "n_days"), [(200, 400), (600, 3650)])
-def test_a_sparse_log_is_evaluated_without_refusal(n_users: int, n_days: int) -> None:
-    """Everybody uses eight items in the first 24 hours and eight more within two months."""
-    rng = np.random.default_rng(0)
-    begin = int(BEGIN.timestamp() * 1e6)
-    registered = begin + (np.sort(rng.uniform(0, n_days, n_users)) * DAY).astype(np.int64)
-    later = rng.uniform(1, 60, (n_users, 8)) * DAY
-    moments = registered[:, None] + np.concatenate([rng.uniform(0, 0.9, (n_users, 8)) * DAY, later], axis=1)
-    rows = pl.DataFrame(
-        {
-            "user_ix": np.repeat(np.arange(n_users), 16),
-            "signal": "stream",
-            "entity": ITEM,
-            "target_ix": np.concatenate([rng.choice(40, 16, replace=False) for _ in range(n_users)]),
-            "timestamp": pl.Series(moments.ravel().astype(np.int64)).cast(UTC_MICROSECONDS),
-            "weight": 1.0,
-        }
-    )
-    dataset = Dataset(
-        name="sparse",
-        users=Ids.of(list(range(n_users))),
-        items=Ids.of(list(range(40))),
-        events=Events.of(rows.filter(pl.col("timestamp") < pl.lit(begin + n_days * DAY).cast(UTC_MICROSECONDS))),
-        registered_at=registered,
-    )
-    config = BARE.override({"registration.target_days": None, "registration.cut_offs": 3})
-    results = evaluate(dataset, config, strategies=["popular", "segment", "auto"])
-    assert len(results.cut_offs) >= 1
-    assert results.n_cold >= 30
-    assert results.units == "users"

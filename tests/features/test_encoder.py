@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,17 +72,17 @@ def test_the_papers_features_of_five_users() -> None:
 
 
 def test_group_means_shrink_towards_everyone() -> None:
-    means = fit(FeatureConfig(group_shrinkage=2, age_users=0)).group_means["country"]
+    encoder = fit(FeatureConfig(group_shrinkage=2, age_users=0))
+    means, ages = encoder.group_means["country"], encoder.age_means
     expected = [[(1 + 0.24) / 4, (1 + 0.32) / 4], [(0.6 + 0.24) / 4, (-0.2 + 0.32) / 4], OVERALL, OVERALL]
     np.testing.assert_allclose(means, expected, rtol=1e-6)
-    ages = fit(FeatureConfig(group_shrinkage=2, age_users=0)).age_means
     assert ages is not None
     np.testing.assert_allclose(ages[30], [0.24 / 3, 1.32 / 3], rtol=1e-6)
     np.testing.assert_allclose(ages[[0, 29, 120, -1]], [OVERALL] * 4, rtol=1e-6)
 
 
 def test_log_counts_and_unit_vectors() -> None:
-    encoder = fit(FeatureConfig(group_shrinkage=0, counts="log", unit_vectors=True, fold_in=False, through_items=()))
+    encoder = fit(PAPER.override({"counts": "log", "unit_vectors": True}))
     features = encoder.encode(warm_batch())
     plain = fit().encode(warm_batch())
     np.testing.assert_allclose(features[:, 10:13], np.log1p(plain[:, 10:13]), rtol=1e-6)
@@ -90,7 +92,7 @@ def test_log_counts_and_unit_vectors() -> None:
 
 
 def test_the_fold_in_block_is_the_unit_vector_solved_from_liked_items() -> None:
-    encoder = fit(FeatureConfig(group_shrinkage=0, counts="plain", unit_vectors=False, fold_in=True, through_items=()))
+    encoder = fit(PAPER.override("fold_in", True))
     assert encoder.blocks()[-1] == "fold_in"
     features = encoder.encode(warm_batch())
     assert features.shape == (5, 6 * 2 + 4)
@@ -114,7 +116,7 @@ def test_an_unknown_group_and_a_missing_age_take_the_overall_mean() -> None:
 
 def test_without_ages_there_is_no_age_block_and_no_age() -> None:
     batch = warm_batch()
-    encoder = fit(batch=SignalBatch(5, 3, batch.actions, batch.groups))
+    encoder = fit(batch=replace(batch, ages=None))
     assert encoder.blocks() == ("country", "favorite x item", "stream x item", "stream x artist")
     assert encoder.encode(batch).shape == (5, encoder.n_inputs) == (5, 4 * 2 + 3)
 
@@ -122,7 +124,7 @@ def test_without_ages_there_is_no_age_block_and_no_age() -> None:
 @pytest.mark.parametrize("ages", [[-1, -1, -1, -1, -1], [30, 30, -1, 30, 30]])
 def test_ages_that_do_not_differ_stay_finite(ages: list[int]) -> None:
     batch = warm_batch()
-    encoder = fit(batch=SignalBatch(5, 3, batch.actions, batch.groups, np.array(ages, np.int16)))
+    encoder = fit(batch=replace(batch, ages=np.array(ages, np.int16)))
     features = encoder.encode(warm_batch())
     assert np.isfinite(features).all()
     assert np.abs(features).max() < 100
@@ -132,7 +134,7 @@ def test_a_pair_that_no_warm_user_has_gets_no_block() -> None:
     """Its columns would be all zeros in training, so that the network would read noise from them afterwards."""
     batch = warm_batch()
     actions = {**batch.actions, ("ban", ITEM): SparseRows.empty(5, 3)}
-    encoder = fit(batch=SignalBatch(5, 3, actions, batch.groups, batch.ages))
+    encoder = fit(batch=replace(batch, actions=actions))
     assert encoder.blocks() == fit().blocks()
     banned = SignalBatch(1, 3, {("ban", ITEM): SparseRows.from_lists([[0, 1]], 3)})
     np.testing.assert_array_equal(encoder.encode(banned), encoder.encode(SignalBatch(1, 3)))
@@ -145,8 +147,7 @@ FRIENDS = SparseRows.from_lists([[1, 2], [], [0], [0, 1, 2, 3], [2]], 5)
 
 def with_friends() -> tuple[Encoder, SignalBatch]:
     """Return an encoder with every kind of block, and the five users with friends."""
-    batch = warm_batch()
-    batch = SignalBatch(5, 3, batch.actions, batch.groups, batch.ages, FRIENDS)
+    batch = replace(warm_batch(), friends=FRIENDS)
     embeddings = Embeddings(USER_VECTORS, ITEM_VECTORS, FoldIn(ITEM_VECTORS, "mean"), "dot")
     return (
         fit_encoder(embeddings, batch, {"artist": ARTISTS}, {"country": 3}, EVERYTHING, SignalConfig(), USER_VECTORS),
@@ -164,7 +165,7 @@ def test_the_friends_block_is_the_mean_vector_of_friends_and_the_logarithm_of_ho
     means = [(0.3, 0.9), (0, 0), (1, 0), (0.15, 0.45), (0.6, 0.8)]
     np.testing.assert_allclose(features[:, 10:12], means, atol=1e-6)
     np.testing.assert_allclose(features[:, 17], np.log1p([2, 0, 1, 4, 1]), rtol=1e-6)
-    lonely = encoder.encode(SignalBatch(5, 3, batch.actions, batch.groups, batch.ages))
+    lonely = encoder.encode(replace(batch, friends=None))
     np.testing.assert_array_equal(lonely[:, [10, 11, 17]], 0)
     np.testing.assert_array_equal(np.delete(lonely, [10, 11, 17], axis=1), np.delete(features, [10, 11, 17], axis=1))
 
@@ -200,7 +201,7 @@ def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_arti
     both = [sorted({*own, *more}) for own, more in zip(ARTIST_STREAMS, reached, strict=True)]
     explicit["stream", "artist"] = SparseRows.from_lists(both, 3)
     explicit["favorite", "artist"] = SparseRows.from_lists(liked, 3)
-    written_out = SignalBatch(5, 3, explicit, batch.groups, batch.ages)
+    written_out = replace(batch, actions=explicit)
     derived, by_hand = fit(config), fit(PAPER, written_out)
     assert derived.blocks() == by_hand.blocks()  # no skip of items, no album: no block
     assert "favorite x artist" in derived.blocks()

@@ -9,7 +9,7 @@ from firstday.config import SegmentConfig
 from firstday.errors import ConfigError
 from firstday.ranking import NO_ITEM
 from firstday.segment.kmeans import fit_segments
-from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
+from firstday.segment.segments import ItemCounts, Segments, count_items
 from firstday.sparse import SparseRows
 
 
@@ -88,13 +88,6 @@ def test_top_items_follow_the_tie_rule(blobs: np.ndarray) -> None:
         np.testing.assert_allclose(segments.top_shares[segment], shares + [0] * (25 - len(ranked)), rtol=1e-6)
 
 
-def test_ties_in_every_respect_go_to_the_lower_index() -> None:
-    counted = ItemCounts(SparseRows.from_lists([[0, 1, 2, 3, 3], [2]], 5), np.array([2, 1]))
-    popularity = np.array([1, 4, 1, 2, 0])
-    assert rank_items(counted, popularity, 4).tolist() == [[3, 1, 0, 2], [2, -1, -1, -1]]
-    assert rank_items(counted, popularity, 2).tolist() == [[3, 1], [2, -1]]
-
-
 def test_users_of_no_group_are_not_counted() -> None:
     uses = SparseRows.from_lists([[0, 1], [1], [2], [0, 2]], 3)
     counted = count_items(np.array([1, -1, 1, -1]), uses, 3)
@@ -123,11 +116,3 @@ def test_more_segments_than_users_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         fit(np.zeros((1500, 2)), 2000)
     assert str(caught.value) == "segments.n_segments: is 2,000, with 1,500 warm users; set at most that many."
-
-
-@pytest.mark.parametrize(
-    ("n_users", "expected"), [(10, 1), (160, 8), (900, 30), (8_000, 100), (80_000, 1_000), (10**7, 1_000)]
-)
-def test_the_number_of_segments_follows_the_users_unless_set(n_users: int, expected: int) -> None:
-    assert SegmentConfig().resolve(n_users) == expected
-    assert SegmentConfig(n_segments=7).resolve(n_users) == 7

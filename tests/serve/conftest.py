@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -18,7 +20,7 @@ from redis_process import RedisProcess
 from serve_process import ServerProcess
 
 from firstday.artifact.trained_model import Selection
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.store.sqlite import SqliteLog
 from firstday.serve.telemetry import set_up_logs
 from tests.serve.in_process import RunningApp, running_app
@@ -34,6 +36,12 @@ def open_client(server: ServerProcess, key: str = "") -> httpx.Client:
     return httpx.Client(base_url=server.url, headers=headers, timeout=30)
 
 
+def connect(server: ServerProcess) -> socket.socket:
+    """Open a connection to a server, for bytes that no client sends."""
+    parts = urlsplit(server.url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=10)
+
+
 @pytest.fixture(scope="session")
 def recommender(recommender: Recommender) -> Recommender:
     """A model whose strategies answer wherever they can, whatever its training chose."""
@@ -44,6 +52,11 @@ def recommender(recommender: Recommender) -> Recommender:
 @pytest.fixture(scope="session")
 def model(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recommender.save(tmp_path_factory.mktemp("served") / "model")
+
+
+@pytest.fixture(scope="session")
+def opened(model: Path) -> Recommender:
+    return open_model(model)
 
 
 @pytest.fixture(scope="session")

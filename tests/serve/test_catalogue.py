@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
-import pytest
 
-from firstday.recommend.recommender import Recommender, open_model
-
-
-@pytest.fixture(scope="module")
-def opened(model: Path) -> Recommender:
-    return open_model(model)
+from firstday.recommend.recommender import Recommender
 
 
 def test_segments_come_largest_first_in_pages(http: httpx.Client, opened: Recommender) -> None:
@@ -45,5 +37,3 @@ def test_items_are_found_by_a_part_of_the_title_and_by_id(http: httpx.Client, op
     assert find("no such thing") == []
     assert find("\n") == find(" ")
     assert find("Item 12\nItem") == []
-    found = http.get("/v1/items", params={"query": "i081"}).json()["items"][0]
-    assert (found["title"], found["share_of_everyone"]) == ("Item 81", pytest.approx(float(model.popularity[81])))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from hypothesis import given
@@ -19,8 +17,9 @@ from serve_process import ServerProcess
 from firstday.serve.event_stream import MAX_LINE_BYTES, read_stream
 from firstday.serve.schemas import MAX_EVENTS, LineError, StreamAnswer
 from firstday.serve.store.base import Event, StoreError
-from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, wait_for
+from tests.serve.conftest import StartApp, StartServer, assert_error, connect, open_client, wait_for
 
+HEAD = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
 STREAM = {"Content-Type": "application/x-ndjson"}
 
 
@@ -167,11 +166,9 @@ def test_what_was_acknowledged_outlives_a_kill(start_server: StartServer) -> Non
 
 
 def test_a_stream_that_breaks_off_leaves_whole_groups(server: ServerProcess) -> None:
-    parts = urlsplit(server.url)
-    head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
     body = b"".join(write_event(number, f"b{number % 50}") for number in range(2 * MAX_EVENTS + 10))
-    with socket.create_connection((parts.hostname, parts.port)) as connection:
-        connection.sendall(head + b"Content-Length: 10000000\r\n\r\n" + body)
+    with connect(server) as connection:
+        connection.sendall(HEAD + b"Content-Length: 10000000\r\n\r\n" + body)
     with open_client(server) as http:
         wait_for(lambda: len(event_ids(http, "b49")) == 40)
         assert event_ids(http, "b0") == [f"e{number}" for number in range(0, 2 * MAX_EVENTS, 50)]
@@ -191,19 +188,6 @@ def test_a_stream_has_a_size_and_may_not_be_silent(start_server: StartServer) ->
             f"The events of the first {kept:,} lines are stored; when sent again, they count once."
         )
         assert_error(http.post("/v1/events", json={"events": [], "x": "y" * 2**20}), 413, "body_too_large")
-    parts = urlsplit(server.url)
-    head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
-        connection.sendall(head + b"Content-Length: 100000\r\n\r\n" + write_event(1))
+    with connect(server) as connection:
+        connection.sendall(HEAD + b"Content-Length: 100000\r\n\r\n" + write_event(1))
         assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
-
-
-def test_a_stream_needs_the_right_to_write(start_app: StartApp) -> None:
-    write, other = "w" * 20, "r" * 20
-    app = start_app(write_keys=write, read_keys=other)
-    with app.open_client() as http:
-        assert_error(post(http, write_event(1)), 401, "unauthorized")
-    with app.open_client(other) as http:
-        assert_error(post(http, write_event(1)), 403, "forbidden")
-    with app.open_client(write) as http:
-        assert post(http, write_event(1)).json()["accepted"] == 1

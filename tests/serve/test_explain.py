@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from firstday.data.dataset import Dataset
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
-from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
+from firstday.segment.segments import weigh_segments
 from firstday.serve.explain import N_TRIED
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
-
-
-@pytest.fixture(scope="module")
-def opened(model: Path) -> Recommender:
-    return open_model(model)
 
 
 def ask(http: httpx.Client, signals: dict[str, Any], **wanted: Any) -> dict[str, Any]:
@@ -76,21 +70,13 @@ def test_a_signal_told_twice_is_left_out_whole(http: httpx.Client) -> None:
     assert alone[0]["segment_without"] is None  # nothing would be known
 
 
-def test_only_the_newest_of_very_many_signals_are_tried(http: httpx.Client) -> None:
-    done = [("stream", "item", f"i{number:03}") for number in range(N_TRIED + 10)]
-    explanation = ask(http, {"age": 30, "interactions": body(done)})["explanation"]
-    assert explanation["signals_left_out"] == 11
-    assert {entry["signal"] for entry in explanation["moved_by"]} == {
-        "age 30",
-        *(" ".join(one) for one in done[-N_TRIED + 1 :]),
-    }
-
-
-def test_of_users_who_did_very_much_fewer_signals_are_tried(http: httpx.Client) -> None:
-    done = [("stream", "item", f"i{number % 121:03}") for number in range(1000)]
+@pytest.mark.parametrize(("n_done", "n_tried"), [(N_TRIED + 10, N_TRIED), (1000, 10)])
+def test_only_the_newest_of_many_signals_are_tried(http: httpx.Client, n_done: int, n_tried: int) -> None:
+    """Fewer of those of users who did very much."""
+    done = [("stream", "item", f"i{number % 121:03}") for number in range(n_done)]
     explanation = ask(http, {"interactions": body(done)})["explanation"]
-    assert len(explanation["moved_by"]) == 10
-    assert explanation["signals_left_out"] == 111
+    assert explanation["signals_left_out"] == len(set(done)) - n_tried
+    assert {entry["signal"] for entry in explanation["moved_by"]} == {" ".join(one) for one in done[-n_tried:]}
 
 
 def test_the_nearest_segments_and_their_part(http: httpx.Client, opened: Recommender) -> None:
@@ -112,10 +98,10 @@ def test_the_nearest_segments_and_their_part(http: httpx.Client, opened: Recomme
     personal = ask(http, signals, strategy="personal")["explanation"]
     assert [entry["weight"] for entry in personal["segments"]] == [0, 0, 0]
     soft = ask(http, signals, strategy="soft_segments")["explanation"]
-    halves = distances**2 / 2 / model.mixing.temperature
-    shares = np.exp(halves.min() - halves) / np.exp(halves.min() - halves).sum()
-    weights = [entry["weight"] for entry in soft["segments"]]
-    assert weights == pytest.approx([float(shares[entry["segment"]]) for entry in soft["segments"]], abs=1e-3)
+    (near,), (shares,) = weigh_segments(predicted[None], model.segments, model.mixing)
+    expected = dict(zip(near.tolist(), shares.tolist(), strict=True))
+    for entry in soft["segments"]:
+        assert entry["weight"] == pytest.approx(expected[entry["segment"]], abs=1e-3)
     assert soft["route"].startswith("What the people of several segments")
 
 
@@ -163,7 +149,7 @@ def test_every_strategy_can_be_explained_with_and_without_signals(http: httpx.Cl
         assert bool(explanation["segments"]) == bool(signals) == (answer["segment"] is not None)
 
 
-def test_an_explanation_comes_only_where_asked_for(http: httpx.Client, world: Dataset) -> None:
+def test_an_explanation_comes_only_where_asked_for(http: httpx.Client) -> None:
     assert "explanation" not in http.post("/v1/recommendations", json={}).json()
     explained = http.get("/v1/users/who/recommendations", params={"explain": True}).json()
     assert explained["explanation"]["moved_by"] == []

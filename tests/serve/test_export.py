@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -346,17 +344,9 @@ def test_no_time_is_given_twice_where_the_newest_is_gone(place: Place, clock_goe
 
 def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.sqlite").write_text("not a database, but long enough to be looked at" * 50)
-    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as connection:
-        connection.execute("PRAGMA user_version = 7")
-    for url, sentence in (
-        ("sqlite:///none.sqlite", "cannot be opened"),
-        (f"sqlite:///{tmp_path}/text.sqlite", "cannot be opened"),
-        (f"sqlite:///{tmp_path}/other.sqlite", "is of version 7, not 3"),
-        ("mysql://h/d", "the URL is not supported"),
-        ("sqlite://h", "the URL is not supported"),
-    ):
-        with pytest.raises(ConfigError, match=sentence):
-            open_log(load_settings({"store": url}), is_copy=True)
+    for name in ("none", "text"):
+        with pytest.raises(ConfigError, match="cannot be opened"):
+            open_log(load_settings({"store": f"sqlite:///{tmp_path}/{name}.sqlite"}), is_copy=True)
 
 
 def run_export(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -402,13 +392,7 @@ def test_without_a_file_for_copies_there_is_none(start_server: StartServer) -> N
         assert_error(http.post("/v1/store/backup"), 409, "no_backup_file")
 
 
-def test_mistakes_on_the_command_line_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, text = run_export(["none.sqlite", "--out", str(tmp_path / "t"), "--since", "monday"], capsys)
-    assert (status, text) == (
-        2,
-        "error: Invalid value for '--since': 'monday' does not match the formats '%Y-%m-%d', '%Y-%m-%dT%H:%M:%S%z'; "
-        "see --help.\n",
-    )
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     status, text = run_export(["none.sqlite", "--out", str(tmp_path / "file")], capsys)
     assert (status, text) == (2, f"error: {tmp_path / 'file'}: is a file; give a folder.\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from lifecycle import run
 from redis_process import RedisProcess
 from serve_faults import full_disk, kill_under_load, read_only_disk, redis_gone
 from serve_fuzz import fuzz
-from serve_load import compare, expect_ok, saturate
+from serve_load import expect_ok, saturate
 from serve_process import Connection, ServerProcess, write_request
 from serve_reload import reload_under_load
 
@@ -76,7 +75,7 @@ def test_versions_are_rolled_back_under_load_without_a_failed_request(model: Pat
 
 @pytest.mark.slow
 def test_made_requests_get_no_5xx_and_answers_as_described(model: Path, tmp_path: Path) -> None:
-    assert fuzz(model, tmp_path, 200, seed=1)["cases"] >= 200
+    assert fuzz(model, tmp_path, 100, seed=1)["cases"] >= 100
 
 
 def test_the_load_generator_counts_what_the_server_counts(server: ServerProcess) -> None:
@@ -91,13 +90,3 @@ def test_the_load_generator_counts_what_the_server_counts(server: ServerProcess)
     before = asyncio.run(count())
     rate = asyncio.run(saturate(server.url, lambda: request, 0.5, 4))
     assert asyncio.run(count()) - before == pytest.approx(rate * 0.5, rel=0.2)
-
-
-def test_the_load_generator_compares_with_a_bare_application(server: ServerProcess, tmp_path: Path) -> None:
-    request = write_request("GET", "/v1/users/u/recommendations?k=50")
-    core = min(os.sched_getaffinity(0))
-    results = asyncio.run(compare(server, lambda: request, tmp_path, seconds=0.2, rounds=1, core=core))
-    assert 0 < results["ratio"] == results["ratios"][0]
-    assert results["firstday"]["per_s"] > 0
-    assert results["bare"]["per_s"] > 0
-    assert results["bytes"] > 1000

@@ -11,13 +11,11 @@ from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, assert_error
 from tests.serve.in_process import RunningApp
 from tests.serve.test_access import READ, WRITE
+from tests.serve.test_experiment import ask as ask_for_list
 
 
 def ask(http: httpx.Client, user: str, **parameters: Any) -> dict[str, Any]:
-    answer = http.get(f"/v1/users/{user}/recommendations", params={"k": 4, "strategy": "popular", **parameters})
-    assert answer.status_code == 200, answer.text
-    values: dict[str, Any] = answer.json()
-    return values
+    return ask_for_list(http, user, k=4, strategy="popular", **parameters)
 
 
 def tell(http: httpx.Client, user: str, *events: dict[str, Any]) -> dict[str, Any]:

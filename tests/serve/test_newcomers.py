@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -11,10 +10,11 @@ import pytest
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
-from firstday.recommend.recommender import open_model
+from firstday.recommend.recommender import Recommender
 from firstday.segment.segments import ItemCounts, weigh_segments
 from firstday.serve.segment_map import HALF_HEIGHT, HALF_WIDTH, SegmentMap, make_segment_map
 from firstday.sparse import SparseRows
+from tests.serve.test_explain import predict
 from tests.synthetic import cluster_of_items
 
 LIKED = ("i001", "i005", "i009")  # of one cluster
@@ -22,20 +22,14 @@ USER = "near"
 
 
 @pytest.fixture(scope="module")
-def trained(model: Path) -> TrainedModel:
-    return open_model(model).model
+def trained(opened: Recommender) -> TrainedModel:
+    return opened.model
 
 
 def tell(http: httpx.Client, *events: tuple[str, str]) -> None:
     http.delete(f"/v1/users/{USER}")
     body = [{"event_id": f"e{n}", "user_id": USER, "signal": s, "entity_id": i} for n, (s, i) in enumerate(events)]
     assert http.post("/v1/events", json={"events": body}).json()["not_understood"] == 0
-
-
-def predict(trained: TrainedModel, *events: tuple[str, str]) -> np.ndarray:
-    batch, _ = trained.catalogue.read([Signals(interactions=[(s, "item", i) for s, i in events])])
-    predicted: np.ndarray = trained.cold.predict(trained.encoder.encode(batch))
-    return predicted
 
 
 def test_every_segment_has_a_place_and_is_named_by_what_sets_it_apart(
@@ -62,11 +56,13 @@ def test_every_segment_has_a_place_and_is_named_by_what_sets_it_apart(
     assert (answer["everyone"]["x"], answer["everyone"]["y"]) == pytest.approx(tuple(everyone))
 
 
-def test_the_nearest_segments_speak_as_soft_segments_weighs_them(http: httpx.Client, trained: TrainedModel) -> None:
+def test_the_nearest_segments_speak_as_soft_segments_weighs_them(http: httpx.Client, opened: Recommender) -> None:
+    trained = opened.model
     events = [("stream", item) for item in LIKED]
     tell(http, *events)
     answer = http.get(f"/v1/users/{USER}/segments", params={"limit": 4, "items": 7}).json()
-    near, shares = weigh_segments(predict(trained, *events), trained.segments, trained.mixing)
+    signals = Signals(interactions=[(signal, "item", item) for signal, item in events])
+    near, shares = weigh_segments(predict(opened, signals)[None], trained.segments, trained.mixing)
     expected = sorted(zip(shares[0].tolist(), near[0].tolist(), strict=True), key=lambda one: (-one[0], one[1]))
     assert [one["segment"] for one in answer["segments"]] == [segment for _, segment in expected[:4]]
     assert [one["weight"] for one in answer["segments"]] == pytest.approx([w for w, _ in expected[:4]], abs=1e-4)

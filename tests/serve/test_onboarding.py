@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from firstday.cli.main import app
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_by_answers
-from firstday.recommend.recommender import Recommender, open_model
-from tests.serve.conftest import StartApp, StartServer, assert_error, open_client
+from firstday.recommend.recommender import Recommender
+from tests.serve.conftest import StartApp, assert_error
 
 K = 10
-
-
-@pytest.fixture(scope="module")
-def opened(model: Path) -> Recommender:
-    return open_model(model)
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +31,6 @@ def ask(http: httpx.Client, **params: Any) -> dict[str, Any]:
     return body
 
 
-def run_onboarding(model: Path, *options: str) -> dict[str, Any]:
-    """Return what `firstday onboarding --json` prints."""
-    done = CliRunner().invoke(app, ["onboarding", str(model), *options, "--json"], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    content: dict[str, Any] = json.loads(done.stdout)
-    return content
-
-
 def test_the_questionnaire_asks_what_tells_most(http: httpx.Client, opened: Recommender) -> None:
     questionnaire, ids = Questionnaire.of(opened.model), opened.model.catalogue.items
     answers, liked, passed = Answers(), list[str](), list[str]()
@@ -56,14 +40,8 @@ def test_the_questionnaire_asks_what_tells_most(http: httpx.Client, opened: Reco
         expected = questionnaire.next_question(answers)
         assert expected is not None
         item = ids[expected.target]
-        assert answer["question"] == {
-            "entity": "item",
-            "entity_id": item,
-            "name": f"Item {expected.target}",
-            "item_id": item,
-            "title": f"Item {expected.target}",
-            "gain_bits": pytest.approx(expected.gain_bits),
-        }
+        assert answer["question"]["item_id"] == item
+        assert answer["question"]["gain_bits"] == pytest.approx(expected.gain_bits)
         assert answer["likely_segments"] == np.argsort(-questionnaire.believe(answers), kind="stable")[:3].tolist()
         word = "yes" if expected.target % 4 == 2 else "no"
         answers = answers.add(expected.target, word)
@@ -76,24 +54,6 @@ def test_the_questionnaire_asks_what_tells_most(http: httpx.Client, opened: Reco
     assert ask(http, liked=["never seen"])["answered"] == 0
 
 
-def test_the_command_line_asks_and_recommends_alike(http: httpx.Client, model: Path) -> None:
-    liked: list[str] = []
-    passed: list[str] = []
-    answers: list[str] = []
-    for word in ("no", "yes", "no", "no", "yes", "yes"):
-        over_http = ask(http, liked=liked, passed=passed, k=K)
-        on_the_line = run_onboarding(model, "--answers", ",".join(answers), "--questions", "50", "-k", str(K))
-        question = over_http["question"]
-        assert on_the_line["next"]["id"] == question["item_id"]
-        assert on_the_line["next"]["title"] == question["title"]
-        assert on_the_line["next"]["gain_bits"] == pytest.approx(question["gain_bits"], abs=1e-4)
-        assert on_the_line["list"]["route"] == over_http["route"] == "answers"
-        listed = [item["item_id"] for item in on_the_line["list"]["items"]]
-        assert listed == [item["item_id"] for item in over_http["items"]]
-        answers.append(f"{question['item_id']}={word}")
-        (liked if word == "yes" else passed).append(question["item_id"])
-
-
 def test_a_list_by_all_answers(http: httpx.Client, opened: Recommender, by_taste: dict[int, list[str]]) -> None:
     model = opened.model
     liked, passed = by_taste[1][:2], by_taste[2][:3]
@@ -101,14 +61,14 @@ def test_a_list_by_all_answers(http: httpx.Client, opened: Recommender, by_taste
     yes, no = (tuple(model.catalogue.items.index_of(item) for item in told) for told in (liked, passed))
     expected = recommend_by_answers(model, Questionnaire.of(model), Answers(yes, no), K)
     assert answer["route"] == expected.route == "answers"
-    listed: list[Any] = [(item["item_id"], item["title"], pytest.approx(item["score"])) for item in answer["items"]]
-    assert listed == [(item.item_id, item.title, item.score) for item in expected.items]
-    assert len(answer["items"]) == K == answer["n_ranked"]
-    assert answer["score_scale"] == expected.score_scale == "share of people who would answer alike"
-    assert not {item["item_id"] for item in answer["items"]} & {*liked, *passed}
+    listed = {item["item_id"]: item["score"] for item in answer["items"]}
+    assert list(listed) == [item.item_id for item in expected.items]
+    assert list(listed.values()) == pytest.approx([item.score for item in expected.items])
+    assert len(listed) == K == answer["n_ranked"]
+    assert answer["score_scale"] == expected.score_scale
+    assert not listed.keys() & {*liked, *passed}
     without = ask(http, liked=liked, passed=passed)
-    assert (without["route"], without["items"]) == (None, None)
-    assert without["question"] == answer["question"]
+    assert (without["route"], without["items"], without["question"]) == (None, None, answer["question"])
 
 
 def test_what_a_named_user_used_or_banned_is_not_in_the_list(
@@ -149,30 +109,19 @@ def test_answers_that_do_not_count_are_named(http: httpx.Client, by_taste: dict[
     assert ask(http, liked=[both])["ignored"] == []
 
 
-def test_lengths_out_of_bounds(http: httpx.Client, opened: Recommender) -> None:
-    for k in ("0", "1001", "many", "1.5", ""):
-        assert_error(http.get("/v1/onboarding", params={"k": k}), 422, "invalid", "k")
-    assert len(ask(http, k=1000)["items"]) == opened.model.n_items
-
-
 def test_where_no_warm_users_are_kept_a_strategy_answers_from_the_yeses(
-    tiny: Recommender, start_server: StartServer, tmp_path: Path
+    tiny: Recommender, start_app: StartApp, tmp_path: Path
 ) -> None:
-    """What was answered, yes or no, has no place in the list; the command line does alike."""
+    """What was answered has no place in the list: i2 is of the segment of i1, the others fill the list up."""
     bare = Recommender(replace(tiny.model, warm=None)).save(tmp_path / "bare")
-    on_the_line = run_onboarding(bare, "--answers", "i1=yes,i3=no", "--questions", "50", "-k", "3")
-    with open_client(start_server(bare)) as http:
+    with start_app(bare).open_client() as http:
         answer = ask(http, liked=["i1"], passed=["i3"], k=3)
         assert ask(http, k=3)["route"] == "popular"
-    assert answer["route"] == on_the_line["list"]["route"] == "segment"
-    listed = [item["item_id"] for item in answer["items"]]
-    assert listed == ["i2", "i4", "i5"]  # i2 is of the segment of i1; the others fill the list up
-    assert [item["item_id"] for item in on_the_line["list"]["items"]] == listed
+    assert answer["route"] == "segment"
+    assert [item["item_id"] for item in answer["items"]] == ["i2", "i4", "i5"]
     expected = Questionnaire.of(tiny.model).next_question(Answers((0,), (2,)))
     assert expected is not None
-    question = tiny.model.catalogue.items[expected.target]
-    assert answer["question"]["item_id"] == on_the_line["next"]["id"] == question
-    assert on_the_line["next"]["expected_precision"] is None
+    assert answer["question"]["item_id"] == tiny.model.catalogue.items[expected.target]
 
 
 def test_questions_about_artists_have_their_names(tiny: Recommender, start_app: StartApp, tmp_path: Path) -> None:

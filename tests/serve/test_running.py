@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from serve_reload import damage, relabel
 from firstday.artifact.folder import read_manifest, save_model
 from firstday.recommend.recommender import Recommender
 from firstday.serve.app import repeat
-from tests.serve.conftest import StartApp, StartServer, assert_error, open_client, read_lines, wait_for
+from tests.serve.conftest import StartApp, StartServer, assert_error, connect, open_client, read_lines, wait_for
 
 TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "gensim", "matplotlib")
 
@@ -58,6 +57,8 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
             {"FIRSTDAY_SERVE_STORE": "sqlite:////proc/none/u.sqlite"},
             "error: store: /proc/none/u.sqlite cannot be opened",
         ),
+        ([], {"FIRSTDAY_SERVE_EXPERIMENT": "nothing"}, "error: experiment: 'nothing' has no ':' after its name; "),
+        ([], {"FIRSTDAY_SERVE_EXPERIMENT": "x: a=segment*50, b=none*50"}, "error: experiment x: b: "),
         (
             ["--host", "0.0.0.0"],
             {},
@@ -67,13 +68,15 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
 )
 def test_a_mistake_is_one_sentence(
     model: Path,
+    tmp_path: Path,
     arguments: list[str],
     settings: dict[str, str],
     sentence: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in settings.items():
+    monkeypatch.chdir(tmp_path)  # where a store would be made
+    for name, value in {"FIRSTDAY_SERVE_PORT": "0", **settings}.items():
         monkeypatch.setenv(name, value)
     text = refuse_to_serve([*arguments, *([] if "none-such" in arguments else [str(model)])], capsys)
     assert text.startswith(sentence)
@@ -105,15 +108,14 @@ def test_told_to_stop_it_finishes_what_is_in_work(start_server: StartServer) -> 
     body = json.dumps({"events": [{"event_id": "e", "user_id": "u", "entity_id": "i001"}]}).encode()
     head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     head += b"Content-Length: %d\r\n\r\n" % len(body)
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port)) as slow, open_client(server) as http:
+    with connect(server) as slow, open_client(server) as http:
         slow.sendall(head + body[:10])
         assert http.get("/readyz").status_code == 200
         server.process.send_signal(signal.SIGTERM)
         wait_for(lambda: http.get("/readyz").status_code == 503)
         assert_error(http.get("/readyz"), 503, "draining")
         assert http.get("/v1/users/u/recommendations").status_code == 200  # still
-        wait_for(lambda: not _connects(server))
+        wait_for(lambda: refuses_connections(server))
         assert server.process.poll() is None
         slow.sendall(body[10:])
         slow.settimeout(10)
@@ -125,13 +127,12 @@ def test_told_to_stop_it_finishes_what_is_in_work(start_server: StartServer) -> 
         assert len(http.get("/v1/users/u").json()["events"]) == 1
 
 
-def _connects(server: ServerProcess) -> bool:
-    parts = urlsplit(server.url)
+def refuses_connections(server: ServerProcess) -> bool:
     try:
-        socket.create_connection((parts.hostname, parts.port), timeout=1).close()
+        connect(server).close()
     except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
 def test_a_second_signal_does_not_wait(start_server: StartServer) -> None:

@@ -171,20 +171,24 @@ def test_one_kind_of_interaction_that_went_missing_is_seen(service: Dataset) -> 
     assert find_shrunk(service, {"users": 99, "pairs": {"stream x shop": 99}}, 1e9) == []  # too few to say
 
 
+def hold_out_of(path: Path, held_out: dict[str, float] | None) -> None:
+    """Note in a stored model whom it held out."""
+    current = open_model(path).model
+    data = {name: fact for name, fact in current.facts["data"].items() if name != "held_out"}
+    data |= {} if held_out is None else {"held_out": held_out}
+    save_model(replace(current, facts={**current.facts, "data": data}), path)
+
+
 def test_only_users_that_both_models_held_out_are_judged(model: Path, service: Dataset) -> None:
-    current = open_model(model).model
     n_shared = int((numbers_of(service) < 0.05).sum())
-    data = {**current.facts["data"], "held_out": {"share": 0.05, "users": n_shared}}
-    save_model(replace(current, facts={**current.facts, "data": data}), model)
+    hold_out_of(model, {"share": 0.05, "users": n_shared})
     comparison = refresh(service, model, brief_config()).comparison
     assert comparison is not None
     assert comparison.users == n_shared < int((numbers_of(service) < MOST_SHARE).sum())
 
 
 def test_over_a_model_that_held_nobody_out_nothing_is_compared(model: Path, service: Dataset) -> None:
-    current = open_model(model).model
-    data = {name: fact for name, fact in current.facts["data"].items() if name != "held_out"}  # as train leaves it
-    save_model(replace(current, facts={**current.facts, "data": data}), model)
+    hold_out_of(model, None)  # as train leaves it
     result = refresh(service, model, brief_config())
     assert (result.published, result.reason) == (False, "not_compared")
     assert "0 held-out users are new to the current model" in result.sentence
