@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -189,14 +189,10 @@ def read_interactions(
     if raw is None:
         return index_interactions((), known, known.pairs, 0, findings, now)
     findings.sources["interactions"], is_text = raw.sources, raw.is_text
-
-    def check() -> Iterator[pl.DataFrame]:
-        for batch in raw.batches():
-            rows = check_interactions(batch, known, findings, is_text=is_text)
-            if not findings.faults and None not in (known.users, known.items, known.entities):
-                yield rows
-
-    return index_interactions(check(), known, known.pairs, raw.n_rows, findings, now)
+    checked = (check_interactions(batch, known, findings, is_text=is_text) for batch in raw.batches())
+    is_known = None not in (known.users, known.items, known.entities)
+    usable = (rows for rows in checked if is_known and not findings.faults)
+    return index_interactions(usable, known, known.pairs, raw.n_rows, findings, now)
 
 
 def index_interactions(

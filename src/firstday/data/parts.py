@@ -121,7 +121,6 @@ def load_whole(
         Collects faults and notes.
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
-    share_id_types(frames)
     known = find_known(raw, frames, tables, signals, findings)
     is_usable = not findings.faults and known.items is not None
     catalogue = assemble_catalogue(frames, known, groups, findings) if is_usable else None
@@ -139,12 +138,9 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
         named["users"] = find_ids(interactions, whole.known.signals if whole.drop else None)["users"]
     elif whole.home is not None:
         named["users"] = pl.Series([], dtype=pl.String)
-    own = {name: table for name, table in raw.items() if name != MENTIONS}
-    frames = check_frames(own, named, findings, are_all=False)
-    first_users = known_ids(frames, "users")
+    frames = check_frames(raw, named, findings, are_all=False)
     if MENTIONS in raw:
         check_named_users("friends", raw[MENTIONS], "friend_id", frames, findings)
-    share_id_types(frames)
     users = known_ids(frames, "users")
     known = replace(whole.known, users=None if users is None else Ids.of(users))
     found = read_interactions(interactions, known, findings, whole.now)
@@ -154,7 +150,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     dataset = None
     if found is not None and not findings.faults and users is not None and catalogue is not None:
         dataset = add_users("part", catalogue, frames, found, findings, are_all=False)
-    return Part(dataset, findings, None if first_users is None else first_users.head(3))
+    return Part(dataset, findings, None if users is None else users.head(3))
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:

@@ -83,7 +83,7 @@ class RawTable:
         for number, rows in enumerate(self.files):
             try:
                 for piece in rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                    waiting += [piece] if len(piece) else []
+                    waiting.append(piece)
                     if sum(map(len, waiting)) >= BATCH_ROWS:
                         yield pl.concat(waiting)
                         waiting = []

@@ -57,6 +57,7 @@ def check_frames(
                 add_named_items(frames, named_ids[name], findings)
     if "embeddings/items" in frames:
         check_item_vectors(frames, findings)
+    share_id_types(frames)
     return frames
 
 
