@@ -133,7 +133,8 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
     if not targets:
         findings.fault(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
     elif len(missing) == 1:
-        findings.fault(missing_column("interactions", *missing, columns))
+        (label,) = missing
+        findings.fault(missing_column("interactions", label, columns))
     has_targets = bool(targets) and targets <= set(rows.columns) and len(missing) != 1
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
     rows = known.index(rows.with_columns(absent))

@@ -30,7 +30,7 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import describe_ids
 from firstday.tables.table_checks import (
     check_frames,
-    check_named_users,
+    check_named_friends,
     check_vector_lengths,
     known_ids,
     share_id_types,
@@ -140,7 +140,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
         named["users"] = pl.Series([], dtype=pl.String)
     frames = check_frames(raw, named, findings, are_all=False)
     if MENTIONS in raw:
-        check_named_users("friends", raw[MENTIONS], "friend_id", frames, findings)
+        check_named_friends(raw[MENTIONS], frames, findings)
     users = known_ids(frames, "users")
     known = replace(whole.known, users=None if users is None else Ids.of(users))
     found = read_interactions(interactions, known, findings, whole.now)

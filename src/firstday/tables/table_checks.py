@@ -133,11 +133,11 @@ def check_table(
     return conformed.drop(FILE, ROW).filter(keep)
 
 
-def check_named_users(where: str, table: RawTable, column: str, frames: Frames, findings: Findings) -> None:
-    """Find rows that refer to unknown users in one column; report nothing else."""
-    conformed, _ = conform_table(where, table.whole, Findings(), is_text=table.is_text)
-    rules = [rule for rule in _reference_rules(where, frames) if rule.column == column]
-    findings.leave_out(where, table.whole, find_faults(where, conformed, rules, findings))
+def check_named_friends(table: RawTable, frames: Frames, findings: Findings) -> None:
+    """Find rows of `friends` whose friend is an unknown user; report nothing else."""
+    conformed, _ = conform_table("friends", table.whole, Findings(), is_text=table.is_text)
+    rules = [rule for rule in _reference_rules("friends", frames) if rule.column == "friend_id"]
+    findings.leave_out("friends", table.whole, find_faults("friends", conformed, rules, findings))
 
 
 def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
