@@ -70,7 +70,7 @@ LEAKAGE = (
     (HISTORIES, " & (end_us <= self.log.end)", "", SPLIT_TESTS),
     (REGISTRATION, "np.minimum(day_end_us, life.end)", "life.end", SPLIT_TESTS),
     (REGISTRATION, "after.keep(~contains(on_day, after))", "after", SPLIT_TESTS),
-    (REGISTRATION, "unborn=_find_unborn(first_seen, histories.target_end_us[made.users])", "unborn=None", SPLIT_TESTS),
+    (REGISTRATION, "unborn=SparseRows.from_lists(unborn, len(first_seen))", "unborn=None", SPLIT_TESTS),
     (REGISTRATION, ", roles.validation)\n", ", roles.validation[:0])\n", SPLIT_TESTS),
     ("training/fit.py", "learn(split.fold(rows),", "learn(split,", SPLIT_TESTS),
     ("ranking.py", "scores[closed.row_of_entry(), closed.columns] = -np.inf", "pass", LIST_TESTS),

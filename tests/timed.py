@@ -70,11 +70,6 @@ class LOG:
         )
         return replace(log, events=Events.of(pl.concat([before, added.cast(dict(before.schema))])))  # type: ignore[arg-type]
 
-    @staticmethod
-    def without_times(log: Dataset) -> Dataset:
-        frame = log.events.whole().with_columns(timestamp=pl.lit(None, UTC_MICROSECONDS))
-        return replace(log, events=Events.of(frame))
-
 
 def make_log(seed: int = SEED) -> Dataset:
     """Make the log: everyone uses one or two items a day from registration on, mostly of the own taste."""

@@ -59,10 +59,10 @@ class SparseRows:
         return _add_up(rows.astype(np.int64) * n_columns + columns, weights, n_rows, n_columns)
 
     @classmethod
-    def from_lists(cls, lists: Sequence[Sequence[int]], n_columns: int) -> SparseRows:
+    def from_lists(cls, lists: Sequence[Sequence[int] | np.ndarray], n_columns: int) -> SparseRows:
         """Build from a list of columns per row, all with weight 1; duplicates are summed."""
         rows = np.repeat(np.arange(len(lists)), [len(x) for x in lists])
-        columns = np.asarray([c for x in lists for c in x], dtype=np.int64)
+        columns = np.concatenate([[], *lists]).astype(np.int64)
         return cls.from_pairs(rows, columns, None, len(lists), n_columns)
 
     @classmethod

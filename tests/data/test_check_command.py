@@ -134,15 +134,6 @@ def test_faults_are_raised_or_told_in_json(five_users: Tables, write: Write) -> 
     }
 
 
-def test_a_folder_that_is_not_there_is_told_in_json_too() -> None:
-    done = runner.invoke(app, ["nowhere", "--json"])
-    assert done.exit_code == 2
-    assert json.loads(done.stdout)["faults"] == [
-        "nowhere: does not exist; give a folder of tables, or a built-in name: movielens-100k, complete-journey, "
-        "deezer-europe, online-retail or movietweetings."
-    ]
-
-
 def test_signals_named_in_a_file_are_known(five_users: Tables, write: Write, tmp_path: Path) -> None:
     interactions = five_users["interactions"].with_columns(signal=pl.lit("tap"))
     folder = str(write({**five_users, "interactions": interactions}))

@@ -18,7 +18,7 @@ from firstday.data.splits.histories import Histories, Log
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.snapshot import find_first_seen, take_snapshot
 from firstday.data.user_rows import NEVER
-from firstday.errors import ConfigError, DataError
+from firstday.errors import ConfigError
 from firstday.tables.schema import DAY_US
 from tests.data.same import assert_equal, assert_same
 from tests.data.test_splits_by_hand import LOG as BY_HAND
@@ -90,12 +90,6 @@ def test_long_and_sparse_logs_are_evaluated(n_users: int, n_days: int) -> None:
     cut_offs = choose_cut_offs(histories, Config())
     assert len(cut_offs.moments) >= 3
     assert min(cut_offs.users) >= FEWEST_IN_COHORT
-
-
-def test_nobody_to_judge_is_one_sentence() -> None:
-    histories = make_histories(np.arange(100.0), np.full(100, np.nan), n_days=100)
-    with pytest.raises(DataError, match=r"^users: nobody registered after .* so that there is nobody to evaluate"):
-        choose_cut_offs(histories, Config())
 
 
 def test_a_cut_off_that_nobody_follows_is_left_out() -> None:

@@ -93,6 +93,7 @@ def test_ages_with_decimals_are_rounded_down(tmp_path: Path) -> None:
     dataset = dataset_of(tmp_path, "csv", users=some("age", {1: "34.0", 2: "34,9", 3: "0", 4: None}))
     assert dataset.ages is not None
     assert dataset.ages[:5].tolist() == [34, 34, 0, -1, 22]
+    assert dataset_of(tmp_path, "csv", users=every("age", pl.lit(None, pl.String))).ages is None
 
 
 @pytest.mark.parametrize(

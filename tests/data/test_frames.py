@@ -59,7 +59,7 @@ def test_a_fault_in_a_frame_has_its_row(five_users: Tables) -> None:
         ({"interactions": [1, 2]}, "interactions: cannot be read as a table (Unsupported dataframe type, got: <class"),
         ({"interactions": np.zeros((2, 2))}, "interactions: cannot be read as a table ("),
         ({"user": pl.DataFrame()}, "user: is not a table of firstday (did you mean 'users'?); the tables are interact"),
-        ({}, "tables: is empty; add at least interactions, as {'interactions': frame}."),
+        ({}, "interactions: the table is missing; add interactions.parquet, interactions.csv or a data frame."),
     ],
 )
 def test_what_is_no_frame_is_told(tables: dict[str, Any], sentence: str) -> None:

@@ -17,11 +17,10 @@ from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
 from firstday.data.summary import summarise
-from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
 from firstday.features.impressions import collect_passed_over
 from firstday.tables import raw_table
-from tests.data.conftest import Tables, Write, noon
+from tests.data.conftest import Tables, noon
 from tests.data.same import assert_equal
 from tests.data.test_streaming import make_rows
 
@@ -127,31 +126,6 @@ def test_an_item_counts_once_in_a_list(five_users: Tables) -> None:
     assert f"interactions: 2 of 19 rows {sentence}; each is counted once." in dataset.notes
 
 
-def test_impressions_of_the_future_are_left_out(five_users: Tables) -> None:
-    late = ("u1", "i3", "shown", datetime(2999, 1, 1, tzinfo=UTC), "b", 1, None, None)
-    dataset = load(with_shown(five_users, [*SHOWN, late]))
-    assert len(rows_of(dataset)) == 5
-    assert any("are in the future (first: 2999-01-01T00:00:00Z)" in note for note in dataset.notes)
-
-
-def test_each_kind_of_fault_is_a_sentence_with_its_place(five_users: Tables, write: Write) -> None:
-    bad = [
-        ("u1", "i3", "shown", noon(1), "b", 0, 0.5, None),
-        ("u1", "i4", "shown", noon(1), "b", 1, 1.5, None),
-        ("u1", "i2", "shown", noon(1), "b", 2, 0.0, None),
-    ]
-    folder = write(with_shown(five_users, [*SHOWN, *bad]), "csv")
-    faults = sorted(check_tables(folder).faults)
-    assert len(faults) == 2
-    assert faults[0].startswith("interactions.position: 1 of 15 rows are ")
-    assert "(first: '0', interactions.csv line 14)" in faults[0]
-    assert faults[1].startswith("interactions.propensity: 2 of 15 rows are ")
-    assert "(first: '1.5', interactions.csv line 15)" in faults[1]
-    left = load(folder, drop_bad_rows=0.5)
-    assert len(rows_of(left)) == 5
-    assert len(left.left_out) == 3
-
-
 def test_what_only_impressions_have_is_ignored_elsewhere_and_said_once(five_users: Tables) -> None:
     rows = five_users["interactions"].with_columns(position=pl.lit("top"), policy=pl.lit(["x"]), propensity=pl.lit(7))
     dataset = load({**five_users, "interactions": rows})
@@ -196,23 +170,6 @@ def test_assignments_are_read_in_order_each_once(five_users: Tables) -> None:
     timeless = load({**five_users, "assignments": assignments.drop("assigned_at")})
     assert timeless.assignments is not None
     assert timeless.assignments["assigned_at"].null_count() == 3
-
-
-def test_faults_of_assignments(five_users: Tables, write: Write) -> None:
-    torn = make_assignments().with_columns(variant=pl.Series(["b", "a", None, "c"]))
-    unknown = pl.DataFrame({"user_id": ["u9"], "experiment": ["lists"], "variant": ["a"]})
-    folder = write({**five_users, "assignments": pl.concat([torn, unknown], how="diagonal")}, "csv")
-    faults = check_tables(folder).faults
-    assert len(faults) == 3
-    for start in (
-        "variant: 2 of 5 rows give",
-        "variant: 1 of 5 rows are empty",
-        "user_id: 1 of 5 rows name unknown users",
-    ):
-        assert any(fault.startswith(f"assignments.{start}") for fault in faults)
-    left = load(folder, drop_bad_rows=0.9)
-    assert left.assignments is not None
-    assert left.assignments.rows() == [(0, "lists", "a", noon(1))]
 
 
 def test_impressions_in_many_batches_and_parts_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -132,23 +132,14 @@ def test_names_go_to_what_items_and_collections_have(five_users: Tables, write: 
         dataset = load(write({**five_users, "names": rows}))
         assert {name: entity.names for name, entity in dataset.entities.items()} == {
             "artist": ("One", "Two"),
-            "genre": None,
-            "playlist": None,
+            "genre": ("", "", ""),
+            "playlist": ("", ""),
         }
         assert [note for note in dataset.notes if note.startswith("names")] == [
             "names: 3 of 5 ids are not in items or collections and were ignored; items have titles.",
         ]
     with pytest.raises(DataError, match=r"names\.name: the column is missing"):
         load(write({**five_users, "names": names.drop("name")}))
-
-
-def test_ages_as_floats_with_nan_are_read(five_users: Tables, write: Write) -> None:
-    five_users["users"] = five_users["users"].with_columns(age=pl.Series([24.0, 31.9, float("nan"), None, 0.0]))
-    ages = load(write(five_users)).ages
-    assert ages is not None
-    assert ages.tolist() == [24, 31, -1, -1, 0]
-    five_users["users"] = five_users["users"].with_columns(age=pl.lit(None))
-    assert load(write(five_users)).ages is None
 
 
 @pytest.mark.parametrize(

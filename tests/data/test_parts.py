@@ -47,7 +47,7 @@ def with_rows(frame: pl.DataFrame, rows: np.ndarray) -> RawTable:
 
 def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[list[Part], Findings]:
     """Read tables by parts of users, as an engine of many machines does."""
-    findings = Findings(drop=drop)
+    findings = Findings(drop=drop, sources=dict.fromkeys(tables, (SourceFile(),)))
     raw = {name: RawTable.of(frame, name) for name, frame in tables.items() if name not in USER_TABLES}
     item_ids = tables["interactions"]["item_id"].drop_nulls().unique().sort()
     users = tables.get("users", pl.DataFrame())
@@ -56,7 +56,8 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
         for name in users.columns
         if name not in ("user_id", "age", "registered_at")
     }
-    whole = load_whole(raw, item_ids, groups, frozenset(tables), Config().signals, findings, NOW)
+    home = "users" if "users" in tables else "interactions"
+    whole = load_whole(raw, item_ids, groups, frozenset(tables), Config().signals, findings, NOW, home)
     parts = []
     for number in range(n_parts):
         part_raw = {}

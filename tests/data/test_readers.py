@@ -176,14 +176,6 @@ def test_a_column_of_the_file_comes_before_its_partition(tmp_path: Path) -> None
     assert load(tmp_path).items.values.to_list() == ["x"]
 
 
-def test_a_table_that_cannot_be_read_leaves_the_others_checked(five_users: Tables, write: Write) -> None:
-    five_users["items"] = pl.concat([five_users["items"], five_users["items"].with_columns(title=pl.lit("Other"))])
-    folder = write(five_users)
-    (folder / "users.parquet").write_bytes(b"")
-    found = [fault.split(" ")[0] for fault in check_tables(folder).faults]
-    assert found == ["users.parquet:", "items.item_id:"]  # and nothing about users that only seem unknown
-
-
 def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
     names = "movielens-100k, complete-journey, deezer-europe, online-retail or movietweetings"
     with pytest.raises(DataError) as missing:

@@ -121,15 +121,13 @@ def test_seeds() -> None:
     assert one.warm.tolist() == other.warm.tolist()
 
 
-def test_logs_that_are_too_short_or_without_times() -> None:
+def test_logs_that_are_too_short() -> None:
     log = make_log()
     with pytest.raises(DataError, match=r"^users: .* and 0 validated on"):
         divide(log, settings(target_days=60))
     once = replace(log, events=Events.of(log.events.whole().unique("user_ix", keep="first")))
     with pytest.raises(DataError, match=r"^users: 0 can be trained on"):
         divide(once)
-    with pytest.raises(DataError, match=r"^interactions.timestamp: no interaction has a time"):
-        divide(LOG.without_times(log))
 
 
 def test_sizes_of_drawn_day_ones_are_not_those_of_validation_users() -> None:

@@ -14,7 +14,7 @@ from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.events import Events
 from firstday.data.splits.cut_offs import choose_target_days
-from firstday.data.splits.histories import Log, Protocol, find_log, read_histories
+from firstday.data.splits.histories import Protocol, read_histories
 from firstday.data.splits.holdout import log_of, split_for_training
 from firstday.data.splits.roles import ENOUGH_VALIDATION, MOST_VALIDATION, assign_roles, find_warm, refuse_too_few
 from firstday.data.splits.split import take_actions
@@ -158,9 +158,3 @@ def test_who_is_validated_on_in_a_fold_is_not_there_to_learn_from() -> None:
                 refuse_too_few(roles, few, config)
         else:
             refuse_too_few(roles, few, config)
-
-
-def test_a_log_has_two_ends() -> None:
-    config = configure().override("protocol", "registration")
-    assert find_log(config, is_dated=False, first=3, last=9) == Log(3, 10)
-    assert find_log(config, is_dated=True, first=None, last=None) == Log(0, 0)

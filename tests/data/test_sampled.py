@@ -13,7 +13,6 @@ from firstday.data.events import ITEM, Events
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split, take_actions
 from firstday.embed.embeddings import select_uses
-from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from tests.data.same import assert_same
 
@@ -171,24 +170,3 @@ def test_users_whose_vector_is_not_brought_are_judged_but_not_warm(world: Datase
     np.testing.assert_array_equal(split.warm, complete.warm[complete.warm % 2 == 1])
     np.testing.assert_array_equal(split.validation.users, complete.validation.users)
     np.testing.assert_array_equal(split.cold.users, complete.cold.users)
-
-
-def test_too_few_users_are_refused(world: Dataset, config: Config) -> None:
-    few = replace(world, events=Events.of(world.events.whole().filter(pl.col("user_ix") < 6)))
-    with pytest.raises(DataError) as caught:
-        make(few)
-    assert str(caught.value) == (
-        "interactions: 6 of 400 users have at least 8 used items, too few to train on; bring more data or lower "
-        "sampled.min_items in the configuration."
-    )
-    with pytest.raises(DataError, match=r"^interactions: 0 of 400 users have at least 1000 used items"):
-        make(world, SampledProtocolConfig(min_items=1000))
-
-
-def test_data_without_any_use_is_refused(world: Dataset) -> None:
-    with pytest.raises(DataError) as caught:
-        split_for_training(world, configure(SignalConfig(use=("download",), affinity={"download": 1.0})), 0)
-    assert str(caught.value) == (
-        "interactions.signal: no interaction with an item has one of the signals that mean use (download); name those "
-        "of the table in the configuration (signals.use)."
-    )

@@ -113,8 +113,3 @@ def test_a_copy_that_is_none_is_one_sentence(name: str, tmp_path: Path) -> None:
         load(name, path=wrong)
     assert len(caught.value.faults) == 1
     assert str(wrong) in caught.value.faults[0]
-
-
-def test_what_is_not_fetched_needs_a_path() -> None:
-    with pytest.raises(DataError, match=r"^movietweetings: is not fetched by firstday; give the path of movie"):
-        load("movietweetings")

@@ -54,12 +54,14 @@ CASES = [
     (
         "interactions",
         lambda frame: frame.drop("entity_id"),
-        "interactions.entity_id: the column is missing, and entity needs it; add it.",
+        "interactions.entity_id: the column is missing (found: user_id, item_id, entity, signal, timestamp, weight); "
+        "add it.",
     ),
     (
         "interactions",
         lambda frame: frame.drop("entity"),
-        "interactions.entity: the column is missing, and entity_id needs it; add it.",
+        "interactions.entity: the column is missing (found: user_id, item_id, entity_id, signal, timestamp, weight); "
+        "add it.",
     ),
     (
         "collections",

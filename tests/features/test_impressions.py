@@ -18,7 +18,7 @@ from firstday.features.signals import Catalogue, Signals
 
 def weigh_passed_over(shown: list[Impression], used: Collection[str], persistence: float) -> dict[str, float]:
     """Return the weights of one user by item."""
-    dataset = Dataset("tiny", Ids.of(["u1"]), Ids.of([*"xyzwvu"]), Events.empty(()))
+    dataset = Dataset("tiny", Ids.of(["u1"]), Ids.of([*"xyzwvu"]), Events.empty())
     user = Signals(interactions=[("stream", "item", item) for item in used], shown=shown)
     batch, _ = Catalogue.of(dataset, SignalConfig().known).read([user], SignalConfig(persistence=persistence))
     assert batch.passed_over is not None

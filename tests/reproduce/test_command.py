@@ -70,7 +70,7 @@ def test_simulated_data_is_named_everywhere(simulated: Path, tmp_path: Path) -> 
 
 def test_mistakes_are_sentences(released: Path, tmp_path: Path) -> None:
     for arguments, kind, sentence in (
-        ([str(tmp_path / "nowhere")], DataError, "nowhere: has no song_embeddings.parquet, "),
+        ([str(tmp_path / "nowhere")], DataError, "nowhere: cannot be read as the paper's released files ("),
         ([str(released), "--strategy", "best"], ConfigError, "strategy: 'best' is unknown"),
         ([str(released), "--strategy", "item_item"], ConfigError, "strategy: item_item has options to search"),
         ([str(released), "--report", str(tmp_path)], ConfigError, "is a folder; give the name of a file"),

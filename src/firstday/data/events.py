@@ -123,9 +123,9 @@ class Events:
         return cls.of_rows(pairs, UserRows((code_pairs(frame, pairs).sort(SORT_ORDER),)))
 
     @classmethod
-    def empty(cls, pairs: tuple[Pair, ...] = ()) -> Events:
+    def empty(cls) -> Events:
         """Build Events without rows."""
-        return cls.of_rows(pairs, UserRows((pl.DataFrame(schema=EVENT_TYPES),)))
+        return cls.of_rows((), UserRows((pl.DataFrame(schema=EVENT_TYPES),)))
 
     def __len__(self) -> int:
         return int(self.counts.sum())

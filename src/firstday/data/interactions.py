@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from firstday.data.dataset import Entity
 from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_pairs, sort_pairs
 from firstday.data.ids import Ids
 from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
-from firstday.data.user_rows import RowWriter, UserRows, first_moment
+from firstday.data.user_rows import RowWriter, UserRows
 from firstday.errors import count_of
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
@@ -44,6 +44,12 @@ TARGET_RULES = (
     Rule("have only one of entity and entity_id", ~_ITEM & (_ENTITY != _ENTITY_ID), f"fill in both {OR_DROP}"),
 )
 """Rules for the target of an interaction, if entities are allowed."""
+_IS_SHOWN = pl.col("signal") == SHOWN
+IGNORED = (
+    Rule(f"are {SHOWN!r} with another entity than item; only items are shown", _IS_SHOWN & _ENTITY, column="entity"),
+    Rule("weigh 0 and were dropped", ~_IS_SHOWN & (_WEIGHT == 0), column="weight"),
+)
+"""Notes on valid rows that count neither as interactions nor as impressions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +65,7 @@ class Known:
     signals
         Known signals, and which of them mean use; None allows any signal.
     faulty
-        Entities whose column of `items` has faults; references to them are not checked.
+        Names that are no unknown entities: those of columns of `items` with faults.
     derived
         Those of ``users`` and ``items`` that have no table. Their ids come from the valid rows, so that only rows
         already bad can refer to others.
@@ -69,8 +75,8 @@ class Known:
     items: Ids | None = None
     entities: Mapping[str, Entity] | None = None
     signals: SignalConfig | None = None
-    faulty: frozenset[str] = frozenset()
-    derived: Collection[str] = field(default=())
+    faulty: Collection[str] = ()
+    derived: Collection[str] = ()
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
@@ -112,7 +118,7 @@ class Known:
             rules.append(Rule("name an unknown entity", is_unknown, advice, "entity", entity))
             for name, known in self.entities.items():
                 is_unknown = pl.col(TARGET_INDEX) < 0
-                rules.append(reference_rule("entity_id", name, known.ids.values, is_unknown, entity == name))
+                rules.append(reference_rule("entity_id", name, known.ids.values, is_unknown & (entity == name)))
         return tuple(rules)
 
 
@@ -123,50 +129,44 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
     """
     rows, reasons = conform_interactions(raw, findings, is_text=is_text)
     targets = {"item_id", "entity", "entity_id"} & set(raw.columns)
+    missing, columns = {"entity", "entity_id"} - targets, raw.drop(FILE, ROW).columns
     if not targets:
-        columns = raw.drop(FILE, ROW).columns
         findings.fault(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
-    for column, counterpart in (("entity", "entity_id"), ("entity_id", "entity")):
-        if column in targets and counterpart not in targets:
-            findings.fault(f"interactions.{counterpart}: the column is missing, and {column} needs it; add it.")
-    has_targets = bool(targets) and targets <= set(rows.columns) and ("entity" in targets) == ("entity_id" in targets)
+    elif len(missing) == 1:
+        (label,) = missing
+        findings.fault(missing_column("interactions", label, columns))
+    has_targets = bool(targets) and targets <= set(rows.columns) and len(missing) != 1
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
     rows = known.index(rows.with_columns(absent))
     rules = [*RULES["interactions"], *known.rules]
     if has_targets:
         rules[1:1] = TARGET_RULES if "entity" in targets else empty_rules("item_id")
     reasons |= find_faults("interactions", rows, rules, findings)
-    if findings.drop:
-        rows = rows.filter(findings.leave_out("interactions", raw, reasons))
+    rows = rows.filter(findings.leave_out("interactions", raw, reasons))
     if known.signals is not None and has_targets:
         findings.tallies.update(_tally(rows, known.signals))
     return rows
 
 
-def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str, int]:
-    """Count what is judged after all batches: uses of items, and weights that look like star ratings."""
+def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
+    """Count what is judged after all batches: uses of items, weights, and each weight that may be a star rating."""
     is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
     is_star = _WEIGHT.is_between(0, BEST_RATING) & (2 * _WEIGHT % 1 == 0)
     return {
         "rows": rows.height,
         "uses": rows.select(is_use.sum()).item(),
         "weights": rows["weight"].count(),
-        **{f"star {star}": n for star, n in rows.filter(is_star)["weight"].value_counts().rows()},
+        **dict(rows.filter(is_star)["weight"].value_counts().rows()),
     }
 
 
-def find_ids(raw: RawTable, known: Known | None) -> dict[str, pl.Series]:
-    """Return the distinct ids of ``users`` and ``items`` in interactions, sorted.
-
-    If bad rows are dropped, `known` decides which rows count; None counts all rows.
-    """
+def find_ids(raw: RawTable, signals: SignalConfig | None) -> dict[str, pl.Series]:
+    """Return the distinct ids of ``users`` and ``items`` in interactions, sorted; with `signals`, of valid rows."""
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
     found: dict[str, list[pl.Series]] = {"user_id": [], "item_id": []}
-    for batch in raw.batches(columns if known is None else None) if columns else ():
-        if known is None:
-            rows, _ = conform_interactions(batch, Findings(), is_text=raw.is_text)
-        else:
-            rows = check_interactions(batch, known, Findings(drop=True), is_text=raw.is_text)
+    for batch in raw.batches(None if signals else columns) if columns else ():
+        findings = Findings(drop=signals is not None)
+        rows = check_interactions(batch, Known(signals=signals), findings, is_text=raw.is_text)
         for column, ids in found.items():
             if column in rows.columns:
                 ids.append(rows[column].drop_nulls().unique())
@@ -190,14 +190,10 @@ def read_interactions(
     if raw is None:
         return index_interactions((), known, known.pairs, 0, findings, now)
     findings.sources["interactions"], is_text = raw.sources, raw.is_text
-
-    def check() -> Iterator[pl.DataFrame]:
-        for batch in raw.batches():
-            rows = check_interactions(batch, known, findings, is_text=is_text)
-            if findings.are_usable and None not in (known.users, known.items, known.entities):
-                yield rows
-
-    return index_interactions(check(), known, known.pairs, raw.n_rows, findings, now)
+    checked = (check_interactions(batch, known, findings, is_text=is_text) for batch in raw.batches())
+    is_known = None not in (known.users, known.items, known.entities)
+    usable = (rows for rows in checked if is_known and not findings.faults)
+    return index_interactions(usable, known, known.pairs, raw.n_rows, findings, now)
 
 
 def index_interactions(
@@ -214,52 +210,30 @@ def index_interactions(
     the clock.
     """
     n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
-    now = now or datetime.now(UTC)
+    moment = pl.col("timestamp")
+    first = moment.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    is_future = moment > (now or datetime.now(UTC))
+    future = Rule("are in the future and were left out", is_future, column="timestamp", value=first)
     events, shown = RowWriter(EVENT_TYPES, n_users, n_rows), RowWriter(WRITTEN_TYPES, n_users, n_rows)
     for batch in batches:
-        is_future = (batch["timestamp"] > now).fill_null(value=False)
-        findings.note_rows(
-            "interactions.timestamp",
-            int(is_future.sum()),
-            batch.height,
-            "are in the future",
-            "they were left out; check the clock that wrote them",
-            first=first_moment(batch["timestamp"].filter(is_future)),
-        )
-        rows = batch.filter(~is_future)
+        find_faults("interactions", batch, [future], findings)
+        rows = batch.remove(future.bad)
         shown.add(take_impressions(rows, use))
-        events.add(_code_events(rows, pairs, findings))
-    if not findings.are_usable:
+        find_faults("interactions", rows, IGNORED, findings)
+        coded = rows.remove(_IS_SHOWN | (_WEIGHT == 0)).select(
+            "timestamp",
+            "signal",
+            pl.col("entity").cast(pl.String).fill_null(ITEM),
+            _WEIGHT.fill_null(1.0),
+            user_ix=USER_INDEX,
+            target_ix=TARGET_INDEX,
+        )
+        events.add(code_pairs(coded, pairs))
+    if findings.faults:
         return None
     sorted_events = events.finish(lambda rows: clean_events(rows, findings))
     impressions = shown.finish(lambda rows: clean_impressions(rows, findings))
     return Events.of_rows(pairs, sorted_events), impressions if len(impressions) else None
-
-
-def _code_events(rows: pl.DataFrame, pairs: Sequence[Pair], findings: Findings) -> pl.DataFrame:
-    """Index valid interactions, with the columns of `EVENT_TYPES`; drop impressions and those that weigh 0.
-
-    Impressions of entities other than items are noted and ignored.
-    """
-    is_shown, is_weightless, is_of_entity = pl.col("signal") == SHOWN, _WEIGHT == 0, pl.col("entity").is_not_null()
-    for column, is_ignored, finding in (
-        (
-            "entity",
-            is_shown & is_of_entity,
-            f"are {SHOWN!r} with another entity than item; only items are shown",
-        ),
-        ("weight", ~is_shown & is_weightless, "weigh 0 and were dropped"),
-    ):
-        findings.note_rows(f"interactions.{column}", rows.select(is_ignored.sum()).item(), rows.height, finding)
-    coded = rows.remove(is_shown | is_weightless).select(
-        "timestamp",
-        "signal",
-        pl.col("entity").cast(pl.String).fill_null(ITEM),
-        pl.col("weight").fill_null(1.0),
-        user_ix=USER_INDEX,
-        target_ix=TARGET_INDEX,
-    )
-    return code_pairs(coded, pairs)
 
 
 def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
@@ -270,7 +244,7 @@ def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
             f"interactions: no row says that an item is used (signals {', '.join(signals.use)}, weight above "
             "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
         )
-    stars = {float(name.removeprefix("star ")): n for name, n in counts.items() if name.startswith("star ")}
+    stars = {star: n for star, n in counts.items() if isinstance(star, float)}
     n, best = counts["weights"], max(stars, default=0)
     are_stars = n >= FEW_WEIGHTS and n == sum(stars.values()) and len(stars) > 2
     if are_stars and sum(star * of_star for star, of_star in stars.items()) > n * best / 2:

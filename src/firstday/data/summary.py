@@ -106,12 +106,12 @@ def summarise(part: Dataset) -> Summary:
     shown = shown.select(
         impressions=pl.len(), lists=in_list.n_unique(), users_shown_something=pl.col("user_ix").n_unique()
     )
-    vectors = np.zeros((0, 0)) if part.precomputed is None else part.precomputed.item_vectors
+    precomputed = part.precomputed
     return Summary(
         **{**counts, "pairs": Counter(counts["pairs"])},
         **shown.collect().row(0, named=True),
-        dimensions=vectors.shape[1],
-        items_without_vector=int(np.isnan(vectors).any(axis=1).sum()),
+        dimensions=0 if precomputed is None else precomputed.item_vectors.shape[1],
+        items_without_vector=0 if precomputed is None else len(precomputed.items_without),
         ages=_count_known(part.ages),
         dated=_count_known(part.registered_at),
         **spans.collect().row(0, named=True),

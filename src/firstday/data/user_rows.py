@@ -117,8 +117,3 @@ class RowWriter:
             for path in Path(self._spool.name).glob(f"{number}-*") if self._spool is not None else ():
                 path.unlink()
         return UserRows(tuple(parts), self._spool)
-
-
-def first_moment(times: pl.Series) -> str:
-    """Format the earliest of the times; "" without any."""
-    return next(iter(times.drop_nulls().sort().head(1).dt.strftime("%Y-%m-%dT%H:%M:%SZ")), "")

@@ -22,6 +22,12 @@ SHARE_JOINED = 0.1
 TRUTH = {"true": True, "false": False}
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """Spellings of booleans in CSV, mapped to those of Parquet."""
+_FOLDED = pl.col("value").str.to_lowercase()
+ODD_VALUES = (
+    (_FOLDED.is_in(MARKS_FOR_MISSING), "have a mark for missing as a value", "leave it empty if nothing is known"),
+    (_FOLDED.is_duplicated(), "have values that differ only in case", "write them alike if they mean the same"),
+)
+"""Masks of odd values of a group, with finding and advice."""
 
 
 def entity_of_column(column: str) -> str:
@@ -68,22 +74,13 @@ def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
     elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
         reason = f"it has {n_values:,} values for {n_users:,} users, too many for a group"
     else:
-        _note_odd_values(where, counts, n_users, findings)
+        for is_odd, finding, advice in ODD_VALUES:
+            odd = counts.filter(is_odd).sort(_FOLDED, "value")
+            first = ", ".join(map(repr, odd["value"].head(2)))
+            findings.note_rows(where, int(odd["n"].sum()), n_users, finding, advice, noun="users", first=first)
         return True
     findings.note(f"{where}: ignored ({reason}).")
     return False
-
-
-def _note_odd_values(where: str, counts: pl.DataFrame, n_users: int, findings: Findings) -> None:
-    """Note values that look like missing-value markers, and values that differ only in case."""
-    folded = pl.col("value").str.to_lowercase()
-    for is_odd, finding, advice in (
-        (folded.is_in(MARKS_FOR_MISSING), "have a mark for missing as a value", "leave it empty if nothing is known"),
-        (folded.is_duplicated(), "have values that differ only in case", "write them alike if they mean the same"),
-    ):
-        odd = counts.filter(is_odd).sort(folded, "value")
-        first = ", ".join(map(repr, odd["value"].head(2)))
-        findings.note_rows(where, int(odd["n"].sum()), n_users, finding, advice, noun="users", first=first)
 
 
 def conform_entity(column: Column) -> pl.Series | None:

@@ -10,7 +10,7 @@ from firstday.config import SHOWN
 from firstday.tables import columns as of_columns
 from firstday.tables.categories import conform_entity, conform_group
 from firstday.tables.columns import WORDS, Column, words_of
-from firstday.tables.faults import FILE, ROW, Findings, Reasons
+from firstday.tables.faults import FILE, ROW, Findings, Reasons, Rule, find_faults
 from firstday.tables.schema import ITEM, NAMELESS, OF_IMPRESSIONS, TABLES, fold_name, missing_column
 
 CONVERSIONS = {**of_columns.CONVERSIONS, "group": conform_group, "entity": conform_entity}
@@ -58,29 +58,22 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
 
     Columns that only impressions have are read in impression rows only; values in other rows are ignored with a note.
     """
-    if "signal" in rows.columns and rows["signal"].dtype in WORDS:
-        is_shown = (rows["signal"].cast(pl.String) == SHOWN).fill_null(value=False)
-    else:
-        is_shown = pl.repeat(False, rows.height, eager=True)
+    is_shown = pl.lit(value=False)
+    if rows.schema.get("signal") in WORDS:
+        is_shown = (pl.col("signal").cast(pl.String) == SHOWN).fill_null(value=False)
     for name in set(OF_IMPRESSIONS) & set(rows.columns):
-        n_other = int((rows[name].is_not_null() & ~is_shown).sum())
         finding = f"have another signal than {SHOWN!r}; their {name} was ignored"
-        findings.note_rows(f"interactions.{name}", n_other, rows.height, finding)
+        note = Rule(finding, pl.col(name).is_not_null() & ~is_shown, column=name)
+        find_faults("interactions", rows, [note], findings)
         rows = rows.with_columns(pl.when(is_shown).then(name).alias(name))
     conformed, reasons = conform_table("interactions", rows, findings, is_text=is_text)
-    return name_items(conformed), reasons
-
-
-def name_items(interactions: pl.DataFrame) -> pl.DataFrame:
-    """Rewrite rows whose entity is ``item`` as the equivalent rows with an `item_id`."""
-    if not {"entity", "entity_id"} <= set(interactions.columns):
-        return interactions
-    item_id = pl.col("item_id") if "item_id" in interactions.columns else pl.lit(None)
-    is_item = (pl.col("entity") == ITEM).fill_null(value=False) & item_id.is_null()  # a row with both is a fault
-    if not interactions.select(is_item.any()).item():
-        return interactions
-    return interactions.with_columns(
-        item_id=pl.when(is_item).then("entity_id").otherwise(item_id),
-        entity=pl.when(~is_item).then("entity"),
-        entity_id=pl.when(~is_item).then("entity_id"),
-    )
+    if {"entity", "entity_id"} <= set(conformed.columns):
+        item_id = pl.col("item_id") if "item_id" in conformed.columns else pl.lit(None)
+        is_item = (pl.col("entity") == ITEM).fill_null(value=False) & item_id.is_null()  # a row with both is a fault
+        if conformed.select(is_item.any()).item():
+            conformed = conformed.with_columns(
+                item_id=pl.when(is_item).then("entity_id").otherwise(item_id),
+                entity=pl.when(~is_item).then("entity"),
+                entity_id=pl.when(~is_item).then("entity_id"),
+            )
+    return conformed, reasons

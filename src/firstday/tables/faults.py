@@ -116,11 +116,6 @@ class Found:
         """Table that the rows belong to."""
         return self.where.partition(".")[0]
 
-    @property
-    def are_bad_rows(self) -> bool:
-        """Whether these are rows that can be dropped."""
-        return self.n > 0 and not self.is_note
-
 
 def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings: Findings) -> Reasons:
     """Count the rows that match each rule, and return masks of the bad ones; rules on absent columns are skipped."""
@@ -173,7 +168,7 @@ class Findings:
     sources: dict[str, tuple[SourceFile, ...]] = field(default_factory=dict)
     found: dict[tuple[str, str], Found] = field(default_factory=dict)
     left_out_rows: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=DROPPED))
-    tallies: Counter[str] = field(default_factory=Counter)
+    tallies: Counter[str | float] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
     n_left_out: Counter[str] = field(default_factory=Counter)
     refused: set[str] = field(default_factory=set)
@@ -213,20 +208,11 @@ class Findings:
     def hint(self) -> str:
         """Suggest dropping bad rows if there are no other faults; else ""."""
         bad = list(filter(self._is_fault, self.found.values()))
-        may_drop = bad and all(found.are_bad_rows for found in bad)
+        may_drop = bad and all(found.n for found in bad)
         return "--drop-bad-rows 1% leaves out bad rows, up to 1 % of each table." if may_drop else ""
 
-    @property
-    def are_usable(self) -> bool:
-        """Whether the rows can still become a dataset."""
-        return not any(map(self._is_fault, self.found.values()))
-
-    def is_faulty(self, where: str) -> bool:
-        """Whether a column has faults."""
-        return any(sentence.startswith(f"{where}: ") for sentence in self.faults)
-
     def _is_fault(self, found: Found) -> bool:
-        is_left_out = self.drop and found.are_bad_rows and found.table not in self.refused
+        is_left_out = self.drop and found.n and found.table not in self.refused
         return not (found.is_note or is_left_out)
 
     def _sentence(self, found: Found) -> str:
@@ -253,10 +239,10 @@ class Findings:
             return pl.repeat(True, rows.height, eager=True)
         masks = pl.DataFrame(reasons)
         is_bad = masks.select(pl.any_horizontal(pl.all())).to_series()
-        names = masks.filter(is_bad).select(pl.concat_list(pl.when(name).then(pl.lit(name)) for name in reasons))
+        names = pl.concat_list(pl.when(name).then(pl.lit(name)) for name in reasons).list.drop_nulls()
         content = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()).struct.json_encode()
         bad = rows.filter(is_bad).select(FILE, ROW, table=pl.lit(table), place=pl.lit(""), content=content)
-        bad = bad.with_columns(reasons=names.to_series().list.drop_nulls())
+        bad = bad.with_columns(masks.filter(is_bad).select(reasons=names))
         self.n_left_out[table] += bad.height
         self.list_left_out(bad)
         return ~is_bad
@@ -276,15 +262,12 @@ class Findings:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """One line of JSON per dropped row, by table and location; rows beyond `MAX_LISTED` are only counted."""
+        """One line of JSON per listed row, by table and location."""
         lines = []
         for row in self.left_out_rows.iter_rows(named=True):
             place = row["place"] or self._describe(row["table"], row[FILE], row[ROW])
             facts = {"table": row["table"], "place": place, "reasons": row["reasons"]}
             lines.append(f'{json.dumps(facts, ensure_ascii=False)[:-1]}, "row": {row["content"]}}}')
-        for table, n in sorted(self.n_left_out.items()):
-            if n > MAX_LISTED:
-                lines.append(json.dumps({"table": table, "further_rows": n - MAX_LISTED}))
         return tuple(lines)
 
     def settle(self, share: float) -> None:
@@ -307,7 +290,6 @@ class Findings:
     def merge(self, others: Iterable[Findings]) -> None:
         """Merge the findings of other parts of the tables."""
         for other in others:
-            self.sources = other.sources | self.sources
             for found in other.found.values():
                 self.add(found)
             self.list_left_out(other.left_out_rows)

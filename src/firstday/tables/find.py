@@ -113,7 +113,7 @@ def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFile
 
 def _guess(name: str) -> str:
     """Return " (did you mean users?)" for ``user.csv``; "" for names without such a table."""
-    base = _base(name.rstrip("/")).lower()
+    base = name.rstrip("/").split(".")[0].lower()
     return f" (did you mean {base}s?)" if f"{base}s" in TABLES else ""
 
 
@@ -124,7 +124,7 @@ def _locate(name: str) -> tuple[str | None, str]:
     head, is_part = "/".join(parts[:depth]), len(parts) > depth
     if not (name.endswith("/") or _ending_of(name)) and not _OTHER_ENDINGS.search(name):
         return None, head
-    return _table_of(head if is_part or _ending_of(name) else _base(head)), f"{head}/" if is_part else head
+    return _table_of(head if is_part or _ending_of(name) else head.split(".")[0]), f"{head}/" if is_part else head
 
 
 def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], findings: Findings) -> TableFiles | None:
@@ -136,18 +136,15 @@ def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], find
     path = (readable or list(paths))[0]
     ignored += [other for other in paths if other != path]
     files = tuple(_table_file(name, path) for name in paths[path] if _ending_of(name))
-    faults = [
-        f"{name}: is not Parquet, CSV or JSON lines; export the table in one of these formats."
-        for name in paths[path]
-        if not (_ending_of(name) or name.endswith("/"))
-    ]
+    others = [name for name in paths[path] if not (_ending_of(name) or name.endswith("/"))]
+    for name in others:
+        findings.fault(f"{name}: is not Parquet, CSV or JSON lines; export the table in one of these formats.")
     formats = sorted({file.format for file in files})
     if len(formats) > 1:
-        faults.append(f"{path}: has {' and '.join(formats)} files; keep one format.")
-    if not files and not faults:
-        faults.append(f"{path}: has no Parquet, CSV or JSON lines file; add one, or remove the folder.")
-    findings.fault(*faults)
-    return None if faults else TableFiles(table, path, files)
+        findings.fault(f"{path}: has {' and '.join(formats)} files; keep one format.")
+    if not files and not others:
+        findings.fault(f"{path}: has no Parquet, CSV or JSON lines file; add one, or remove the folder.")
+    return None if others or len(formats) != 1 else TableFiles(table, path, files)
 
 
 def may_hold_tables(folder: str) -> bool:
@@ -171,12 +168,6 @@ def _ending_of(name: str) -> str:
     return split_ending(name)[1].lower()
 
 
-def _base(name: str) -> str:
-    """Strip everything from the first dot of a file name."""
-    folder, slash, last = name.rpartition("/")
-    return f"{folder}{slash}{last.split('.')[0]}"
-
-
 def _table_of(name: str) -> str | None:
     """Return the table named by a file or folder; Spark creates folders such as ``users.parquet/``."""
     table = split_ending(name)[0].lower()
@@ -185,13 +176,10 @@ def _table_of(name: str) -> str | None:
 
 def _table_file(name: str, path: str) -> TableFile:
     """Derive format, compression and partition columns from a file name."""
-    pairs = [part.partition("=") for part in name.removeprefix(path).split("/")[:-1]]
-    columns = {unquote(key): _read_partition(unquote(value)) for key, equals, value in pairs if key and equals}
+    columns: dict[str, str | int | None] = {}
+    for part in name.removeprefix(path).split("/")[:-1]:
+        key, value = map(unquote, part.partition("=")[::2])
+        if key and "=" in part:
+            is_number = re.match(WHOLE_NUMBER, value)
+            columns[key] = int(value) if is_number else None if value in {"", _MISSING} else value
     return TableFile(name, *ENDINGS[_ending_of(name)], columns)
-
-
-def _read_partition(value: str) -> str | int | None:
-    """Decode a Hive partition value: integers if lossless, None if missing."""
-    if value in {"", _MISSING}:
-        return None
-    return int(value) if re.match(WHOLE_NUMBER, value) else value

@@ -8,7 +8,7 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from firstday.errors import DataError, hint_at
+from firstday.errors import hint_at
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable, first_line
 from firstday.tables.schema import TABLES
@@ -23,26 +23,18 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             continue
         raw[name] = None
         try:
-            rows = _to_polars(frame)
-            _ = rows.collect_schema()
+            known = nw.from_native(frame).lazy()
+            native = known.to_native()
+            rows = native if isinstance(native, pl.LazyFrame) else known.collect("polars").to_native()
+            table = RawTable.of(rows, name)
+            _ = table.columns
+            raw[name] = table
         except Exception as error:  # of any library
             give = "give a frame of pandas, Polars, PyArrow, DuckDB or Spark, with one type in each column"
             findings.fault(f"{name}: cannot be read as a table ({first_line(error)}); {give}.")
-            continue
-        raw[name] = RawTable.of(rows, name)
-    if not tables:
-        raise DataError("tables: is empty; add at least interactions, as {'interactions': frame}.")
     return raw
 
 
 def unknown_table(name: object) -> str:
     """Return the fault of a frame under an unknown table name."""
     return f"{name}: is not a table of firstday{hint_at(str(name), tuple(TABLES))}; the tables are {', '.join(TABLES)}."
-
-
-def _to_polars(frame: Any) -> pl.LazyFrame:
-    """Convert a frame of any library to Polars; only a Polars LazyFrame stays lazy."""
-    known = nw.from_native(frame).lazy()
-    native = known.to_native()
-    rows: pl.LazyFrame = native if isinstance(native, pl.LazyFrame) else known.collect("polars").to_native().lazy()
-    return rows

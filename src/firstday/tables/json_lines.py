@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import json
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import polars as pl
 
@@ -22,7 +22,12 @@ def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineO
     Column types are inferred from all lines; a column absent from a line is null there.
     """
     scan = _scan(text)
-    if not _is_sound(scan):
+    starts = scan.select(pl.col(pl.String).str.contains(r"^[\[{]").any())  # Polars turns lists among text into text
+    try:
+        is_sound = not any(map(any, starts.collect(engine="streaming").rows()))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        is_sound = False
+    if not is_sound:
         for _ in text.blocks():
             pass  # checks the encoding
         if not copy_rows(text, _read_objects, 0, findings):
@@ -33,15 +38,6 @@ def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineO
 
 def _scan(text: Text) -> pl.LazyFrame:
     return pl.scan_ndjson(glob.escape(str(text.path)), infer_schema_length=None, row_index_name=ROW)
-
-
-def _is_sound(scan: pl.LazyFrame) -> bool:
-    """Whether Polars can read every line, and no column mixes text with lists or objects, which it turns into text."""
-    try:
-        in_brackets = scan.select(pl.col(pl.String).str.contains(r"^[\[{]").any()).collect(engine="streaming")
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        return False
-    return not any(map(any, in_brackets.rows()))
 
 
 def _read_objects(lines: Iterator[str]) -> Iterator[Record]:
@@ -61,12 +57,7 @@ def _read_objects(lines: Iterator[str]) -> Iterator[Record]:
 def _parse(line: str) -> dict[str, Any] | None:
     """Parse a JSON object; None for anything else."""
     try:
-        row = json.loads(line, parse_constant=_refuse)
+        row = json.loads(line, parse_constant=int)  # raises ValueError for NaN and Infinity, which are not JSON
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
-
-
-def _refuse(word: str) -> NoReturn:
-    """Reject NaN and Infinity, which are not JSON."""
-    raise ValueError(word)

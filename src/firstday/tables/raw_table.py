@@ -10,7 +10,7 @@ from functools import cached_property
 import polars as pl
 
 from firstday.errors import DataError
-from firstday.tables.faults import FILE, ROW, Findings, SourceFile
+from firstday.tables.faults import FILE, ROW, SourceFile
 from firstday.tables.zstd import ZstdError
 
 BATCH_ROWS = 1_000_000
@@ -65,7 +65,7 @@ class RawTable:
 
     @cached_property
     def whole(self) -> pl.DataFrame:
-        """All rows, in memory."""
+        """All rows, in memory; raises DataError if a file is damaged."""
         return pl.concat(self.batches())
 
     @cached_property
@@ -83,7 +83,7 @@ class RawTable:
         for number, rows in enumerate(self.files):
             try:
                 for piece in rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                    waiting += [piece] if len(piece) else []
+                    waiting.append(piece)
                     if sum(map(len, waiting)) >= BATCH_ROWS:
                         yield pl.concat(waiting)
                         waiting = []
@@ -92,15 +92,6 @@ class RawTable:
                 raise DataError(describe_damage(file or self.name, self.format, error)) from None
         if waiting:
             yield pl.concat(waiting)
-
-    def into_memory(self, findings: Findings) -> RawTable | None:
-        """Load all rows and return the table; None, with a fault, if a file is damaged."""
-        try:
-            _ = self.whole
-        except DataError as error:
-            findings.fault(str(error))
-            return None
-        return self
 
 
 def add_place(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:

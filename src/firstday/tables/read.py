@@ -1,4 +1,4 @@
-"""Readers for the tables of a folder: loaded into memory, except for interactions, which are read in batches."""
+"""Readers for the tables of a folder."""
 
 from __future__ import annotations
 
@@ -15,22 +15,16 @@ from firstday.tables.raw_table import UNREADABLE, RawTable, add_place, describe_
 from firstday.tables.separated import scan_text
 from firstday.tables.text import UnreadableError, open_text
 
-STREAMED = "interactions"
-"""The only table that may exceed memory; its rows stay in the files."""
-
 
 def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
-    """Find all tables in a folder, and load all but interactions; None for a table that cannot be read.
+    """Open all tables in a folder; None for a table that cannot be read.
 
     Each table is a file such as ``NAME.parquet`` or ``NAME.csv``, or a folder ``NAME`` of such files; see
     `find_tables`.
     """
     paths = dict(_list_files(folder, findings))
-    tables: dict[str, RawTable | None] = {}
-    for name, files in find_tables(paths, findings).items():
-        table = None if files is None else open_table(files, paths, findings)
-        tables[name] = table if table is None or name == STREAMED else table.into_memory(findings)
-    return tables
+    found = find_tables(paths, findings)
+    return {name: open_table(files, paths, findings) if files else None for name, files in found.items()}
 
 
 def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[tuple[str, Path]]:
@@ -38,7 +32,7 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
     try:
         entries = sorted(folder.iterdir())
     except PermissionError:
-        findings.fault(f"{prefix}: may not be read; allow reading it.")
+        findings.fault(f"{folder}: may not be read; allow reading it.")
         return
     for path in entries:
         name = prefix + os.fsencode(path.name).decode(errors="replace")
@@ -53,14 +47,11 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
 
 def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) -> RawTable | None:
     """Open all files of a table and align their columns; None if there are faults. `paths` maps file names to paths."""
-    files = [opened for file in table.files if (opened := _open_file(paths[file.name], file, table.table, findings))]
-    if len(files) < len(table.files):
+    opened = [_open_file(paths[file.name], file, table.table, findings) for file in table.files]
+    files = list(filter(None, opened))
+    if len(files) < len(opened):
         return None
-    scans = []
-    for number, (file, (scan, _)) in enumerate(zip(table.files, files, strict=True)):
-        present = scan.collect_schema()  # a column of the file takes precedence
-        partitions = (pl.lit(value).alias(name) for name, value in file.partitions.items() if name not in present)
-        scans.append(add_place(scan.with_columns(partitions), number))
+    scans = [add_place(scan, number) for number, (scan, _) in enumerate(files)]
     columns = [[name for name in scan.collect_schema() if name not in (FILE, ROW)] for scan in scans]
     for file, names in zip(table.files, columns, strict=True):
         if set(names) != set(columns[0]) and table.format != "JSON lines":  # JSON objects may lack any column
@@ -98,8 +89,9 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> t
         else:
             read = scan_text if file.format == "CSV" else scan_json_lines
             scan, line_of = read(open_text(path, file, table), findings)
-        scan.collect_schema()
-        return scan, SourceFile(file.name, line_of)
+        present = scan.collect_schema()  # a column of the file takes precedence
+        partitions = (pl.lit(value).alias(name) for name, value in file.partitions.items() if name not in present)
+        return scan.with_columns(partitions), SourceFile(file.name, line_of)
     except UnreadableError as error:
         findings.fault(*(f"{file.name}: {fault}" for fault in error.args))
     except UNREADABLE as error:

@@ -157,15 +157,19 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
 """Rules that need only the rows of the table itself, after conversion."""
 
 
+HOMES = ("users", "items")
+"""Tables that other tables refer to."""
+
+
 def describe_ids(name: str, ids: pl.Series) -> str:
     """Return the advice for unknown ids, with two known ones as examples of their spelling."""
-    home = name if name in ("users", "items") else "items or collections"
+    home = name if name in HOMES else "items or collections"
     shown = ", ".join(map(repr, ids.head(2)))
     known = f" (ids there: {shown}{', ...' if len(ids) > 2 else ''})" if shown else ""
     return f"add them to {home}{known}, write ids alike in both, {OR_DROP}"
 
 
-def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr, where: pl.Expr | None = None) -> Rule:
+def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr) -> Rule:
     """Return the rule of a foreign-key column.
 
     Parameters
@@ -177,10 +181,8 @@ def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr, 
     ids
         Known ids, sorted.
     is_unknown
-        Mask of rows with any other id, including null.
-    where
-        Mask of rows of the entity, if the ids are members of one.
+        Mask of rows with any other id; may include null.
     """
-    finding = f"name unknown {name}" if where is None else f"name an unknown {name}"
-    bad = pl.col(column).is_not_null() & is_unknown & (True if where is None else where)
+    finding = f"name unknown {name}" if name in HOMES else f"name an unknown {name}"
+    bad = pl.col(column).is_not_null() & is_unknown
     return Rule(finding, bad, describe_ids(name, ids), column, pl.col(column))

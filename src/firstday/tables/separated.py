@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
+from operator import itemgetter
 
 import polars as pl
 
@@ -81,17 +82,17 @@ def find_header(block: bytes, table: str) -> Header:
     if first is None:
         raise UnreadableError(EMPTY)
     n_before, kinds = text.count("\n", 0, first.start()), set(map(fold_name, TABLES[table].kinds))
-    best, most = Header(",", [], n_before), (0, 0)
+    headers = []
     for separator in SEPARATORS:
         with suppress(csv.Error):
             lines = io.StringIO(text[first.start() :], newline="")
             columns = next(csv.reader(lines, delimiter=separator, strict=True))
-            size = (len(kinds & set(map(fold_name, columns))), len(columns))
-            if size > most:
-                best, most = Header(separator, columns, n_before), size
+            n_known = len(kinds & set(map(fold_name, columns)))
+            headers.append((n_known, len(columns), Header(separator, columns, n_before)))
+    n_known, _, best = max(headers, key=itemgetter(0, 1), default=(0, 0, Header(",", [], 0)))
     columns = best.columns
     line = repr(first[0][:MAX_SHOWN])
-    if not most[0] or _CONTROL.search("".join(columns)):
+    if not n_known or _CONTROL.search("".join(columns)):
         required = " and ".join(TABLES[table].required)
         raise UnreadableError(f"the first line is not a header of {table} ({line}); add one, with {required}.")
     if len(set(columns)) < len(columns) or not all(map(str.strip, columns[1:])):

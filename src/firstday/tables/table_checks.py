@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from firstday.tables.categories import drop_poor_groups, entity_of_column
+from firstday.errors import DataError
+from firstday.tables.categories import drop_poor_groups
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
@@ -14,17 +15,15 @@ from firstday.tables.rules import COPY, FIRST_NAMED, RULES, reference_rule
 from firstday.tables.schema import ITEM_COLUMNS, TABLES, USER_COLUMNS, Frames
 
 
-def _reference_rules(name: str, rows: pl.DataFrame, frames: Frames) -> list[Rule]:
-    """Return the rules of foreign keys to `users` and `items`; ids of different types are compared as text."""
-    rules = []
-    for home, columns in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS)):
-        ids = known_ids(frames, home)
-        for other, column in columns[1:]:
-            if other == name and column in rows.columns and ids is not None:
-                kind = ids.dtype if rows.schema[column] == ids.dtype else pl.String()
-                is_unknown = ~pl.col(column).cast(kind).is_in(ids.cast(kind).implode())
-                rules.append(reference_rule(column, home, ids, is_unknown))
-    return rules
+def _reference_rules(name: str, frames: Frames) -> list[Rule]:
+    """Return the rules of a table's foreign keys to `users` and `items`; ids are compared as text."""
+    return [
+        reference_rule(column, home, ids, ~pl.col(column).cast(pl.String).is_in(ids.cast(pl.String).implode()))
+        for home, columns in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS))
+        if (ids := known_ids(frames, home)) is not None
+        for other, column in columns[1:]
+        if other == name
+    ]
 
 
 def check_frames(
@@ -36,8 +35,8 @@ def check_frames(
 ) -> dict[str, pl.DataFrame]:
     """Convert all tables but interactions to their final types, and find every fault in them.
 
-    A missing table of users or items is built from `named_ids`, the ids in interactions. References to a table that
-    cannot be read are not checked. Without faults, the result is ready for `share_id_types`.
+    A missing table of users or items is built from `named_ids`, the ids in interactions. A table that cannot be read,
+    or lacks a required column, is omitted, and references to it are not checked.
 
     If not `are_all`, the tables hold a subset of users, which cannot decide which columns are groups, and whose friends
     may be in another part.
@@ -45,14 +44,20 @@ def check_frames(
     frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
     for name in TABLES:  # users and items first: other tables refer to them
         table = raw.get(name)
-        if name != "interactions" and table is not None:
-            frames[name] = check_table(name, table, frames, findings, are_all=are_all)
-        if name == "items" and table is not None and name in named_ids:
-            add_named_items(frames, named_ids[name], findings)
-    users, items = (frames.get(f"embeddings/{kind}", pl.DataFrame()) for kind in ("users", "items"))
-    if "vector" in users.columns and "vector" in items.columns and users.height and items.height:
-        check_vector_lengths(users["vector"], next(filter(None, items["vector"].list.len()), 0), findings)
-    check_item_vectors(frames, findings)
+        if name == "interactions" or table is None:
+            continue
+        try:
+            rows = check_table(name, table, frames, findings, are_all=are_all)
+        except DataError as error:  # a damaged file
+            findings.fault(str(error))
+            continue
+        if set(TABLES[name].required) <= set(rows.columns):
+            frames[name] = rows
+            if name == "items" and name in named_ids:
+                add_named_items(frames, named_ids[name], findings)
+    if "embeddings/items" in frames:
+        check_item_vectors(frames, findings)
+    share_id_types(frames)
     return frames
 
 
@@ -62,9 +67,7 @@ def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings:
     If most are absent, or present under another spelling, the table does not match: nothing is added, and the reference
     rules report each row.
     """
-    known = known_ids(frames, "items")
-    if known is None:
-        return
+    known = frames["items"]["item_id"].drop_nulls()
     new = _without(named, known)
     if 2 * len(new) > len(named) or _fold_ids(new).is_in(_fold_ids(known).implode()).any():
         return
@@ -91,11 +94,12 @@ def _fold_ids(values: pl.Series) -> pl.Series:
     return words.str.replace(r"\.0+$", "").str.strip_chars_start("0")
 
 
-def check_presence(tables: Collection[str], findings: Findings, *, are_frames: bool = False) -> None:
+def check_presence(tables: Collection[str], findings: Findings) -> None:
     """Find required tables that are missing."""
     if "interactions" not in tables:
-        as_what = "{'interactions': frame}" if are_frames else "interactions.parquet or interactions.csv"
-        findings.fault(f"interactions: the table is missing; add {as_what}.")
+        findings.fault(
+            "interactions: the table is missing; add interactions.parquet, interactions.csv or a data frame."
+        )
     for kind, counterpart in (("users", "items"), ("items", "users")):
         if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
             findings.fault(f"embeddings/{counterpart}: is missing, while embeddings/{kind} is there; add the table.")
@@ -118,55 +122,48 @@ def check_table(
     conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)
     if name == "users" and are_all:
         conformed = drop_poor_groups(conformed, findings)
-    rows = _mark_copies(name, conformed)
-    references = [rule for rule in _reference_rules(name, rows, frames) if are_all or rule.column != "friend_id"]
+    ids, is_copy = TABLES[name].unique, pl.lit(value=False)
+    if ids in conformed.columns:
+        is_new = conformed.drop(FILE, ROW).hash_rows().is_first_distinct()
+        is_copy = pl.col(ids).is_not_null() & ~pl.col(ids).is_first_distinct() & ~pl.lit(is_new)
+    rows = conformed.with_columns(is_copy.alias(COPY))
+    references = [rule for rule in _reference_rules(name, frames) if are_all or rule.column != "friend_id"]
     reasons |= find_faults(name, rows, [*RULES[name], *references], findings)
     keep = findings.leave_out(name, table.whole, reasons) & ~rows[COPY]
     return conformed.drop(FILE, ROW).filter(keep)
 
 
-def check_named_users(where: str, table: RawTable, column: str, frames: Frames, findings: Findings) -> None:
-    """Find rows that refer to unknown users in one column; report nothing else."""
-    conformed, _ = conform_table(where, table.whole, Findings(), is_text=table.is_text)
-    rules = [rule for rule in _reference_rules(where, conformed, frames) if rule.column == column]
-    findings.leave_out(where, table.whole, find_faults(where, conformed, rules, findings))
-
-
-def _mark_copies(name: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Add the mask of rows that duplicate an earlier one, as column `COPY`."""
-    ids, is_copy = TABLES[name].unique, pl.lit(value=False)
-    if ids in rows.columns:
-        is_new = rows.drop(FILE, ROW).hash_rows().is_first_distinct()
-        is_copy = pl.col(ids).is_not_null() & ~pl.col(ids).is_first_distinct() & ~pl.lit(is_new)
-    return rows.with_columns(is_copy.alias(COPY))
+def check_named_friends(table: RawTable, frames: Frames, findings: Findings) -> None:
+    """Find rows of `friends` whose friend is an unknown user; report nothing else."""
+    conformed, _ = conform_table("friends", table.whole, Findings(), is_text=table.is_text)
+    rules = [rule for rule in _reference_rules("friends", frames) if rule.column == "friend_id"]
+    findings.leave_out("friends", table.whole, find_faults("friends", conformed, rules, findings))
 
 
 def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
     """Cast all user ids, or all item ids, to String if one column is String, so that tables join. Modifies `frames`."""
     for columns in (USER_COLUMNS, ITEM_COLUMNS):
-        present = [(table, column) for table, column in columns if table in frames and column in frames[table].columns]
+        present = [(table, column) for table, column in columns if table in frames]
         if any(frames[table][column].dtype == pl.String for table, column in present):
             for table, column in present:
                 frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))
 
 
 def known_ids(frames: Frames, home: str) -> pl.Series | None:
-    """Return the ids of `users` or `items`, sorted; None if the table cannot be read."""
-    column = TABLES[home].required[0]
-    if home not in frames or column not in frames[home].columns:
-        return None
-    return frames[home][column].drop_nulls().unique().sort()
+    """Return the ids of `users` or `items`, sorted; None if the table is not among the frames."""
+    return frames[home][TABLES[home].required[0]].drop_nulls().unique().sort() if home in frames else None
 
 
 def check_item_vectors(frames: Frames, findings: Findings) -> None:
-    """Note items without a vector, which are never recommended; fault if no item has one."""
-    vectors, items = frames.get("embeddings/items", pl.DataFrame()), known_ids(frames, "items")
-    if "item_id" not in vectors.columns or items is None:
+    """Check the lengths of vectors, and find items without one: a note, or a fault if no item has a vector."""
+    vectors, items = frames["embeddings/items"], known_ids(frames, "items")
+    if "embeddings/users" in frames:
+        check_vector_lengths(frames, next(filter(None, vectors["vector"].list.len()), 0), findings)
+    if items is None or not findings.n_rows["embeddings/items"]:
         return
     bare = _without(items, vectors["item_id"])
-    if len(items) and len(bare) == len(items):
-        if not findings.is_faulty("embeddings/items"):
-            findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; provide one for every item.")
+    if 0 < len(items) == len(bare):
+        findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; provide one for every item.")
         return
     findings.note_rows(
         "embeddings/items",
@@ -179,18 +176,11 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
     )
 
 
-def check_vector_lengths(user_vectors: pl.Series, n_numbers: int, findings: Findings) -> None:
-    """Find user vectors whose length differs from that of item vectors."""
-    length = next(filter(None, user_vectors.list.len()), n_numbers)
-    if length != n_numbers:
+def check_vector_lengths(frames: Frames, n_numbers: int, findings: Findings) -> None:
+    """Find user vectors whose length differs from that of item vectors, 0 if unknown."""
+    length = next(filter(None, frames["embeddings/users"]["vector"].list.len()), n_numbers)
+    if n_numbers and length != n_numbers:
         findings.fault(
             f"embeddings/users.vector: has {length} numbers, but embeddings/items.vector has {n_numbers}; "
             "take both from the same model."
         )
-
-
-def faulty_entities(raw: Mapping[str, RawTable | None], findings: Findings) -> frozenset[str]:
-    """Return the entities whose `items` column has faults."""
-    items = raw.get("items")
-    columns = [] if items is None else items.columns
-    return frozenset(entity_of_column(column) for column in columns if findings.is_faulty(f"items.{column}"))

@@ -133,8 +133,6 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
     """
     folder = Path(folder)
     names = [SONGS, USERS, *(name_features(part, space) for part in PARTS)]
-    if missing := [name for name in names if not (folder / name).is_file()]:
-        raise DataError(f"{folder}: has no {', '.join(missing)}; give the folder of the files of {RECORD}.")
     parts: list[PaperUsers] = []
     try:
         simulated = any(SIMULATED_KEY in pl.read_parquet_metadata(folder / name) for name in names)
@@ -184,9 +182,7 @@ def _read_users(path: Path, items: Ids, d: int) -> PaperUsers:
     order = f"{', '.join(BLOCKS)} ({d} columns each), the counts and {AGE_VALUE}"
     _refuse(path.name, np.array(is_other), f"feature columns are not in the order {order}")
     features = pl.read_parquet(path, columns=names, glob=False).cast(pl.Float32).fill_nan(0).fill_null(0)
-    users = PaperUsers(ids, features.to_numpy(order="c"), songs)
-    _refuse(path.name, np.isinf(users.features), "features are infinite")
-    return users
+    return PaperUsers(ids, features.to_numpy(order="c"), songs)
 
 
 def _read_lists(path: Path, index: str, name: str, inner: pl.DataType | type[pl.DataType]) -> tuple[Ids, pl.Series]:

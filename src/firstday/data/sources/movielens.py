@@ -7,7 +7,6 @@ of RecBole, which contains it and which pip downloads without installing anythin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +25,8 @@ GENRES = (
     "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
 )  # fmt: skip
 """Genres in the order of the flags in ``u.item``."""
+_read_text = partial(pl.read_csv, quote_char=None, infer_schema=False)
+"""Read separated text without quoting, all columns as String."""
 
 
 def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
@@ -39,46 +40,20 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     data is fetched once and cached. Raises DataError if fetching fails.
     """
     if path is None:
-        wheel = fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD)
-        return _tables_from_recbole(read_files(wheel, "ml-100k", RECBOLE_FILES))
-    return _tables_from_grouplens(read_files(path, "ml-100k", ("u.data", "u.item", "u.user")))
-
-
-_read_text = partial(pl.read_csv, quote_char=None, infer_schema=False)
-"""Read separated text without quoting, all columns as String."""
-
-
-def _tables_from_recbole(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
-    """Convert RecBole's files: tab-separated, genres by name, title and year in separate columns."""
-    interactions, items, users = (_read_text(files[name], separator="\t") for name in RECBOLE_FILES)
-    year = pl.col("release_year:token")
-    return _tables(
-        interactions,
-        items.select(
-            "item_id:token",
-            # GroupLens calls the one film without title and year "unknown"; RecBole misspells it.
-            pl.when(year == "unkonwn")
-            .then(pl.lit("unknown"))
-            .otherwise(pl.col("movie_title:token_seq") + " (" + year + ")"),
-            pl.col("class:token_seq").str.split(" "),
-        ),
-        users,
-    )
-
-
-def _tables_from_grouplens(files: Mapping[str, bytes]) -> dict[str, pl.DataFrame]:
-    """Convert GroupLens' files: no header, genres as flags, Latin-1."""
-    items = _read_text(files["u.item"].decode("latin-1").encode(), separator="|", has_header=False)
-    flags = [pl.when(pl.nth(5 + place) == "1").then(pl.lit(genre)) for place, genre in enumerate(GENRES)]
-    return _tables(
-        _read_text(files["u.data"], separator="\t", has_header=False),
-        items.select(pl.nth(0, 1), pl.concat_list(flags).list.drop_nulls().alias("genre")),
-        _read_text(files["u.user"], separator="|", has_header=False),
-    )
-
-
-def _tables(interactions: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Name and cast the columns of either layout, given in the order used here."""
+        files = read_files(fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD), "ml-100k", RECBOLE_FILES)
+        interactions, items, users = (_read_text(files[name], separator="\t") for name in RECBOLE_FILES)
+        year = pl.col("release_year:token")
+        titled = pl.col("movie_title:token_seq") + " (" + year + ")"
+        # GroupLens calls the one film without title and year "unknown"; RecBole misspells it.
+        title = pl.when(year == "unkonwn").then(pl.lit("unknown")).otherwise(titled)
+        items = items.select("item_id:token", title, pl.col("class:token_seq").str.split(" "))
+    else:
+        files = read_files(path, "ml-100k", ("u.data", "u.item", "u.user"))
+        interactions = _read_text(files["u.data"], separator="\t", has_header=False)
+        items = _read_text(files["u.item"].decode("latin-1").encode(), separator="|", has_header=False)
+        users = _read_text(files["u.user"], separator="|", has_header=False)
+        flags = [pl.when(pl.nth(5 + place) == "1").then(pl.lit(genre)) for place, genre in enumerate(GENRES)]
+        items = items.select(pl.nth(0, 1), pl.concat_list(flags).list.drop_nulls().alias("genre"))
     interactions.columns = ["user_id", "item_id", "rating", "timestamp"]
     items.columns = ["item_id", "title", "genre"]
     users.columns = ["user_id", "age", "gender", "occupation", "zip_digit"]

@@ -182,8 +182,10 @@ def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered
         try:
             local = registered.dt.convert_time_zone(zone)
         except pl.exceptions.PolarsError:
-            where = f"users.{column}" if code < len(zones) - 1 else "registration.time_zone"
-            raise ConfigError(f"{where}: {zone!r} is not a time zone; write IANA names such as Europe/Paris.") from None
+            raise ConfigError(
+                f"registration.time_zone: {zone!r} is not a time zone; write IANA names such as Europe/Paris, here and "
+                "in the column of time zones."
+            ) from None
         ends[in_zone] = local.dt.truncate("1d").dt.offset_by("1d").to_physical().to_numpy()
     return ends
 

@@ -58,8 +58,8 @@ def foresee(histories: Histories, config: Config) -> Outlook:
     try:
         histories = choose_target_days(histories, config)
         roles = assign_roles(histories, config)
-        training["warm"] = len(roles.warm)
-        training["learners"] = int((histories.n_used[roles.warm] >= LEAST_LEARNED).sum())
+        n_learners = int((histories.n_used[roles.warm] >= LEAST_LEARNED).sum())
+        training |= {"warm": len(roles.warm), "learners": n_learners}
         training |= {"validation": len(roles.validation), "folds": len(roles.folds)}
         refuse_too_few(roles, histories, config)
     except DataError as error:

@@ -36,7 +36,8 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
     def cohort(users: np.ndarray) -> Cohort:
         made = _make_cohort(users, day_actions, target_actions, histories, config.signals)
-        return replace(made, unborn=_find_unborn(first_seen, histories.target_end_us[made.users]))
+        unborn = [np.flatnonzero(first_seen >= end) for end in histories.target_end_us[made.users]]
+        return replace(made, unborn=SparseRows.from_lists(unborn, len(first_seen)))
 
     assert life is not None
     return Split(
@@ -60,14 +61,6 @@ def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, us
     log = histories.log and replace(histories.log, end=NEVER)
     day_actions, target_actions = dataset.actions(*_windows(replace(histories, log=log), config))
     return _make_cohort(users, day_actions, target_actions, histories, config.signals)
-
-
-def _find_unborn(first_seen: np.ndarray, end_us: np.ndarray) -> SparseRows:
-    """Mask of items that do not exist yet at each moment, shape (n_moments, n_items)."""
-    items = [np.flatnonzero(first_seen >= end) for end in end_us]
-    rows = np.repeat(np.arange(len(items)), [len(of_moment) for of_moment in items])
-    columns = np.concatenate([np.zeros(0, dtype=np.int64), *items])
-    return SparseRows.from_pairs(rows, columns, None, len(items), len(first_seen))
 
 
 def _windows(histories: Histories, config: Config) -> tuple[Window, Window]:

@@ -102,11 +102,6 @@ def refuse_too_few(roles: Roles, histories: Histories, config: Config, *, with_c
     """
     if not histories.counts["interactions"]:
         raise DataError(NO_ROW_LEFT)
-    if not histories.counts["uses"]:
-        raise DataError(
-            f"interactions.signal: no interaction with an item has one of the signals that mean use "
-            f"({', '.join(config.signals.use)}); name those of the table in the configuration (signals.use)."
-        )
     learned = roles.warm[histories.n_used[roles.warm] >= LEAST_LEARNED]
     of_folds = [np.isin(learned, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
     n_warm, log = len(learned) - max(of_folds, default=0), histories.log

@@ -72,8 +72,9 @@ def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterD
         item_ids = _find_items(tables["interactions"], signals if findings.drop else None)
     if "users" in tables:
         groups = _find_groups(tables["users"], findings)
-    unreadable = names - {*tables, *raw.shared}
-    whole = load_whole(raw.shared, item_ids, groups, names, signals, findings, datetime.now(UTC), unreadable)
+    home = next((name for name in ("users", "interactions") if name in names), None)
+    home = home if home in tables else None
+    whole = load_whole(raw.shared, item_ids, groups, names, signals, findings, datetime.now(UTC), home)
     if not tables:
         return None
     findings.sources |= {name: table.sources for name, table in tables.items()}

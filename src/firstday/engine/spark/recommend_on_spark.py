@@ -79,7 +79,7 @@ def recommend_on_spark(
         known = {table: rows for table, rows in raw.of_users.items() if table in NEWCOMER_TABLES}
         present, n_rows = check_shapes(known, findings, may_be_empty=("interactions", "friends"))
     check_newcomer_tables(raw.name, present, findings)
-    if not findings.are_usable or not present:
+    if findings.faults or not present:
         raise DataError(findings.faults)
     function = partial(
         recommend_part, plugins=plugins, k=k, strategy=name, keep_used=keep_used, rules=rules, drop=findings.drop

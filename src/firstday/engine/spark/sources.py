@@ -110,7 +110,7 @@ def _read_folder(storage: Storage, findings: Findings) -> RawTables:
         if name in USER_TABLES:
             of_users[name] = None if table is None else _stage(storage, name, table, scratch)
         else:
-            shared[name] = None if table is None else table.into_memory(findings)
+            shared[name] = table
     return RawTables(storage.name, of_users, shared)
 
 

@@ -19,7 +19,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
-from firstday.data.interactions import Known, find_ids
+from firstday.data.interactions import find_ids
 from firstday.data.newcomers import FORGIVEN, read_newcomers
 from firstday.data.parts import Part, Whole, load_part, pack, unpack
 from firstday.data.splits.histories import Log
@@ -59,7 +59,7 @@ def make_raw(frame: pl.DataFrame, *, is_text: bool) -> RawTable:
 
 def find_items(signals: SignalConfig | None, raw: RawTable) -> pl.DataFrame:
     """Return the distinct items of interactions; with `signals`, those of valid rows."""
-    ids = find_ids(raw, None if signals is None else Known(signals=signals))["items"]
+    ids = find_ids(raw, signals)["items"]
     return ids.cast(pl.String).to_frame("id").with_columns(is_text=pl.lit(ids.dtype == pl.String))
 
 
