@@ -93,7 +93,7 @@ def test_artists(run: Run, model: Path) -> None:
         (["--answers", "i002=maybe"], "answers: 'i002=maybe' is no answer"),
         (["--answers", "zzz=yes"], "answers: item 'zzz' is unknown to the model"),
         (["--answers", "i002=yes,i002=no"], "answers: item 'i002' is answered twice"),
-        (["--entity", "planet"], "entity: the model cannot ask about 'planet', whose items it does not know"),
+        (["--entity", "planet"], "entity: the model does not know the items of 'planet'"),
         (["--answers", "i002=yes", "--strategy", "magic"], "strategy: 'magic' is unknown"),
         (["--questions", "0"], "--questions"),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from firstday.data.events import ITEM
@@ -43,18 +42,6 @@ def test_an_answer_says_everything_about_itself(tiny: Recommender) -> None:
         n_ranked=2,
     )
     as_json = answer.to_json()
-    assert set(as_json) == {
-        "items",
-        "strategy",
-        "route",
-        "segment",
-        "segment_size",
-        "ignored",
-        "notes",
-        "score_scale",
-        "n_ranked",
-        "user_id",
-    }
     assert as_json["items"][0] == {"item_id": "i3", "title": "Three", "score": 0.5, "propensity": 1.0}
 
 
@@ -87,7 +74,7 @@ def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         find_strategy("psychic")
     known = ", ".join(strategy_names())
-    advice = f"choose of {known}; add your own with --plugin MODULE or firstday.register."
+    advice = f"choose one of {known}, or add your own with --plugin MODULE or firstday.register."
     assert str(caught.value) == f"strategy: 'psychic' is unknown; {advice}"
 
 
@@ -159,8 +146,3 @@ def test_friends_are_ignored_only_where_nothing_heeds_them(tiny: Recommender) ->
     assert lonely.recommend(Signals(friends=["u4"]), strategy="popular").ignored == (
         "friends are in none of the model's features",
     )
-
-
-def test_numbers_of_other_kinds_are_ages_too() -> None:
-    assert Signals(age=np.int64(24)).age == 24  # type: ignore[arg-type]
-    assert Signals(age=24.0).age == 24  # type: ignore[arg-type]

@@ -122,11 +122,8 @@ def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
     if not query.known[row]:
         members = np.unique(np.linspace(0, len(people) - 1, min(N_BELIEVED, len(people))).astype(np.int64))
         return members, np.zeros(len(members))
-    vector = query.predicted[row]
-    if len(people) <= N_BELIEVED:
-        return np.arange(len(people)), (people @ vector).astype(np.float64)
     members = find_members(model, query.closeness[row], N_BELIEVED)
-    return members, (people[members] @ vector).astype(np.float64)
+    return members, (people[members] @ query.predicted[row]).astype(np.float64)
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:

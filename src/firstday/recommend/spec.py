@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache, cached_property
 from typing import Any, Literal, Protocol
@@ -91,13 +91,13 @@ class Method:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise ConfigError(f"{self.kind}: {self.name!r} is no name; use letters, digits and underscores.")
+            raise ConfigError(f"{self.kind}: {self.name!r} is not a valid name; use letters, digits and underscores.")
         if not self.learns:
             return
         if self.value is None:
-            raise ConfigError(f"{self.label}: learns and has no value; name the frozen dataclass that it returns.")
+            raise ConfigError(f"{self.label}: learns and has no value; give the frozen dataclass that it returns.")
         if not is_dataclass(self.value) or not self.value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            raise ConfigError(f"{self.label}: its value is no frozen dataclass; put @dataclass(frozen=True) on it.")
+            raise ConfigError(f"{self.label}: its value is not a frozen dataclass; add @dataclass(frozen=True).")
 
     @property
     def label(self) -> str:
@@ -241,8 +241,6 @@ class OptionSearch:
         for option, values in self.grid.items():
             if not isinstance(values, tuple | list) or not values:
                 raise ConfigError(f"{option}: its grid is {values!r}; give a tuple of at least one value.")
-            if unhashable := [value for value in values if not isinstance(value, Hashable)]:
-                raise ConfigError(f"{option}: its grid holds {unhashable[0]!r}; give numbers, strings or tuples.")
         for option, values in (self.start or {}).items():
             for value in values:
                 if value not in self.grid.get(option, ()):
