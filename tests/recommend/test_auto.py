@@ -110,11 +110,6 @@ def test_a_class_that_nobody_could_judge_gets_its_neighbors_choice_and_the_fallb
     assert (np.diff(answer.scores[0]) < 0).all()
 
 
-def test_auto_without_a_selection_is_blend() -> None:
-    query = ask(make_model(), USERS[1:])
-    np.testing.assert_array_equal(answer_all(query, "auto").items, answer_all(query, "blend").items)
-
-
 def test_auto_is_the_default(model: TrainedModel) -> None:
     assert Config().recommend.strategy == "auto"
     assert Recommender(model).recommend(BEFRIENDED, 3).strategy == "auto"

@@ -99,13 +99,6 @@ def test_the_first_propensity_is_the_belief_in_the_segments_that_begin_with_the_
     assert answer.propensities[0, 0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_segments_use_is_learned_from_what_is_passed_over() -> None:
-    shown = ["i1", "i2"]  # the east's alone
-    query = ask(Signals(), Signals(shown=shown))
-    before, after = believe_segments(query, np.arange(2))
-    assert after[1] > before[1]
-
-
 def test_python_answers_by_explore() -> None:
     answer = Recommender(make_model()).recommend(Signals(user_id="u1"), 4, "explore")
     assert answer.route == "explore"

@@ -48,13 +48,13 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
-def _as_whole(value: Any) -> Any:
-    """Write a number without decimals as an integer."""
+def as_whole(value: Any) -> Any:
+    """Read 81.0 as 81, which JSON Schema calls an integer, too."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(_as_whole)]
-Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_as_whole)]
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(as_whole)]
+Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(as_whole)]
 ItemId = Annotated[str, Field(max_length=200), BeforeValidator(_as_text, json_schema_input_type=str | int)]
 ItemIds = Annotated[Sequence[ItemId], Field(max_length=MOST_IDS)]
 Caps = Annotated[Mapping[str, Annotated[int, Field(ge=1)]], _texts("COLUMN=NUMBER", r"([^=:]+)[=:](.+)")]

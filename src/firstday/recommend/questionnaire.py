@@ -159,12 +159,8 @@ class AnsweringUsers:
     def score(self, answers: Answers) -> np.ndarray:
         """Return the posterior share of users of each item, plus weighted popularity, shape (n_items,)."""
         users = self.users_of_items
-        belief = self.believe(answers).astype(np.float32)[users.columns]
-        scores = np.float32(self.smoothing) * self.popularity
-        used = np.flatnonzero(users.lengths())
-        if len(used):
-            scores[used] += np.add.reduceat(belief, users.starts[used])
-        return scores
+        shares = np.bincount(users.row_of_entry(), self.believe(answers)[users.columns], minlength=users.n_rows)
+        return shares.astype(np.float32) + np.float32(self.smoothing) * self.popularity
 
 
 @readable

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.config import Config, DeviceName, parse_settings
+from firstday.config import Config, DeviceName, Section, parse_settings
 from firstday.display import readable
 from firstday.embed.embeddings import Embeddings
 from firstday.errors import ConfigError
@@ -120,14 +120,9 @@ class Method:
         Raises
         ------
         ConfigError
-            It has no settings, or a value is invalid.
+            A value is invalid.
         """
-        values = config.plugins.get(self.name, {})
-        if self.settings is None:
-            if values:
-                raise ConfigError(f"plugins.{self.name}: has no settings; take {', '.join(values)} out.")
-            return None
-        return parse_settings(self.settings, values, f"plugins.{self.name}")
+        return parse_settings(self.settings or Section, config.plugins.get(self.name, {}), f"plugins.{self.name}")
 
 
 @dataclass(frozen=True)
