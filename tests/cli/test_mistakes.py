@@ -31,7 +31,7 @@ def said(run: Run, *arguments: object) -> str:
             '[embeddings]\nmethod = "svd"',
             "embeddings is not a setting; did you mean embedding? See docs/",
         ),
-        ('[recommend]\nstrategy = "nope"', "strategy: 'nope' is unknown; choose of popular"),
+        ('[recommend]\nstrategy = "nope"', "strategy: 'nope' is unknown; choose one of popular"),
     ],
 )
 def test_a_setting_that_cannot_be_is_told_before_training(

@@ -78,8 +78,8 @@ def test_a_policy_that_is_told_uses_alone_lets_the_rest_rest() -> None:
 @pytest.mark.parametrize(
     ("policies", "against", "sentence"),
     [
-        (["epsilon@once"], None, "strategy: 'epsilon' is unknown; choose of"),
-        (["blend", "nothing@uses"], None, "strategy: 'nothing' is unknown; choose of"),
+        (["epsilon@once"], None, "strategy: 'epsilon' is unknown; choose one of"),
+        (["blend", "nothing@uses"], None, "strategy: 'nothing' is unknown; choose one of"),
         (["blend"], "segment@once", "against: segment@once is not among the policies; add it to them."),
     ],
 )

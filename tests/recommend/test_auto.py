@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +11,10 @@ from auto_choice import measure_regret
 from firstday.artifact.trained_model import KNOTS, KNOWLEDGE, Blending, ClassEvidence, Selection, TrainedModel
 from firstday.config import Config
 from firstday.data.events import ITEM
-from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.strategies.blend import score_blend
-from firstday.serve.models import load_served
 from firstday.sparse import SparseRows
 from firstday.training.selection import ENOUGH_USERS, PSEUDO_USERS, choose_selection, select, take_class
 from firstday.training.validation import Fold
@@ -111,11 +108,6 @@ def test_a_class_that_nobody_could_judge_gets_its_neighbors_choice_and_the_fallb
     in_turn = [item for pair in zip(one, other, strict=True) for item in pair]
     assert answer.items[0].tolist() == list(dict.fromkeys(in_turn))[:3]
     assert (np.diff(answer.scores[0]) < 0).all()
-
-
-def test_auto_without_a_selection_is_blend() -> None:
-    query = ask(make_model(), USERS[1:])
-    np.testing.assert_array_equal(answer_all(query, "auto").items, answer_all(query, "blend").items)
 
 
 def test_auto_is_the_default(model: TrainedModel) -> None:
@@ -218,10 +210,3 @@ def test_candidates_are_the_most_promising_items_whatever_is_asked_for(n: int, m
         assert np.argsort(values[row], kind="stable").tolist() == np.argsort(in_all, kind="stable").tolist()
     short, long = (answer_all(replace(query, k=k), "blend").items for k in (2, 5))
     np.testing.assert_array_equal(short, long[:, :2])
-
-
-def test_an_unknown_default_of_the_service_is_refused(tmp_path: Path) -> None:
-    place = Recommender(make_model()).save(tmp_path / "model")
-    assert load_served(place, "segment").recommender.recommend(ONE, 3).strategy == "segment"
-    with pytest.raises(ConfigError, match="strategy: 'segmnt' is unknown"):
-        load_served(place, "segmnt")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
 from firstday.config import Config
@@ -12,13 +9,11 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
-from firstday.features.signals import SignalBatch, Signals
-from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.features.signals import Signals
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import baseline_names, strategies_with, strategy_names, with_methods_of
 from firstday.training.fit import fit, train
 from tests.networks import network_bytes
-from tests.recommend.test_lists_by_hand import VISITORS
 from tests.synthetic import brief_config, small_config
 
 K = 4
@@ -28,34 +23,6 @@ COLD_MODEL_OF = {
     "melu_personal": "melu",
     "melu_segment": "melu",
 }
-
-
-@pytest.fixture(scope="module")
-def visitors(tiny: Recommender) -> SignalBatch:
-    return tiny.model.catalogue.read(list(VISITORS.values()))[0]
-
-
-@pytest.mark.parametrize("strategy", COLD_MODEL_OF)
-def test_a_cold_models_vector_is_used_as_ours_would_be(tiny: Recommender, visitors: SignalBatch, strategy: str) -> None:
-    """Our strategies give the same lists where our prediction is replaced by the other model's."""
-    query, other = Query(tiny.model, visitors, K), Query(tiny.model, visitors, K)
-    object.__setattr__(other, "predicted", query.predicted_by(COLD_MODEL_OF[strategy]))
-    lists = answer_all(query, strategy)
-    replaced = answer_all(other, strategy.removeprefix(f"{COLD_MODEL_OF[strategy]}_"))
-    np.testing.assert_array_equal(lists.items, replaced.items)
-    np.testing.assert_array_equal(lists.scores, replaced.scores)
-
-
-def test_a_model_without_the_cold_model_says_what_is_missing(tiny: Recommender) -> None:
-    bare = Recommender(replace(tiny.model, learned={}))
-    for strategy, cold_model in COLD_MODEL_OF.items():
-        with pytest.raises(ConfigError) as caught:
-            bare.recommend(Signals(age=20), K, strategy)
-        assert str(caught.value) == (
-            f"strategy: {strategy} needs a model trained with methods = ['{cold_model}']; train one, or choose "
-            "another strategy."
-        )
-    assert bare.recommend(Signals(age=20), K, "segment").route == "segment"
 
 
 def test_strategies_know_what_must_be_trained_for_them() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.recommend.belief import believe_segments
+from firstday.recommend.list_rules import Quota
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.strategies.explore import draw_slate, seed_of
@@ -24,9 +25,9 @@ def ask(*users: Signals, k: int = 6) -> Query:
 
 
 def test_a_certain_belief_leaves_nothing_to_chance() -> None:
-    drawn = list(draw_slate(LISTS, np.array([0.0, 1.0]), 6, np.random.default_rng(0)))
+    drawn = list(draw_slate(LISTS, np.array([0.0, 1.0]), 6, np.random.default_rng(0), Quota((), {})))
     assert drawn == [(1, 0, 1.0), (1, 1, 1.0), (1, 2, 1.0)]
-    assert list(draw_slate([np.array([], int)], np.array([1.0]), 3, np.random.default_rng(0))) == []
+    assert list(draw_slate([np.array([], int)], np.array([1.0]), 3, np.random.default_rng(0), Quota((), {}))) == []
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -34,7 +35,7 @@ def test_each_place_is_the_best_item_left_of_a_group_and_its_propensity_adds_gro
     belief = np.array([0.3, 0.7])
     left = [LISTS[0].tolist(), LISTS[1].tolist()]
     items = []
-    for group, number, propensity in draw_slate(LISTS, belief, 6, np.random.default_rng(seed)):
+    for group, number, propensity in draw_slate(LISTS, belief, 6, np.random.default_rng(seed), Quota((), {})):
         item = LISTS[group][number]
         assert item == left[group][0]
         having = [at for at in (0, 1) if left[at]]
@@ -51,7 +52,7 @@ def test_items_are_shown_as_often_as_their_propensities_say() -> None:
     first: Counter[int] = Counter()
     expected: dict[int, float] = {}
     for _ in range(n):
-        group, number, propensity = next(iter(draw_slate(LISTS, belief, 1, rng)))
+        group, number, propensity = next(iter(draw_slate(LISTS, belief, 1, rng, Quota((), {}))))
         item = int(LISTS[group][number])
         first[item] += 1
         expected[item] = propensity
@@ -96,13 +97,6 @@ def test_the_first_propensity_is_the_belief_in_the_segments_that_begin_with_the_
     assert answer.propensities is not None
     expected = {0: belief[0], 3: belief[1]}[int(answer.items[0, 0])]
     assert answer.propensities[0, 0] == pytest.approx(expected, rel=1e-5)
-
-
-def test_what_segments_use_is_learned_from_what_is_passed_over() -> None:
-    shown = ["i1", "i2"]  # the east's alone
-    query = ask(Signals(), Signals(shown=shown))
-    before, after = believe_segments(query, np.arange(2))
-    assert after[1] > before[1]
 
 
 def test_python_answers_by_explore() -> None:

@@ -55,7 +55,7 @@ def test_text_is_as_other_programs_read_it(tiny: Recommender, newcomers: Path, t
 
 @pytest.mark.parametrize("name", ["lists.xlsx", "lists", "lists.csv.zst", "lists.gz", "lists.json"])
 def test_an_ending_of_no_form_is_one_sentence(tiny: Recommender, newcomers: Path, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name}: says no form of lists; give a name that ends with one of .parquet"):
+    with pytest.raises(ConfigError, match=f"{name}: the extension is not supported for lists; use one of .parquet"):
         recommend_tables(tiny, newcomers, tmp_path / name, 3)
     assert not (tmp_path / name).exists()
 

@@ -140,49 +140,30 @@ def plain_cluster_list(
     return kept, counts[kept] / len(own)
 
 
-def test_segment_takes_what_the_users_of_the_nearest_segment_use_most(
+@pytest.mark.parametrize("strategy", ["segment", "input_clusters"])
+def test_lists_are_what_the_users_of_the_nearest_cluster_use_most(
     recommender: Recommender,
     split: Split,
     world: Dataset,
     world_days: SignalBatch,
     warm_uses: np.ndarray,
     config: Config,
+    strategy: str,
 ) -> None:
     model = recommender.model
-    affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), N_ITEMS)
-    users = unit_rows(fit_als(affinity, config.embedding, seed=config.seed, threads=1).user_vectors)
-    members = ((users[:, None].astype(np.float64) - model.segments.centroids) ** 2).sum(axis=2).argmin(axis=1)
-    predicted = model.cold.predict(model.encoder.encode(world_days))
+    clusters, features = model.segments, model.encoder.encode(world_days)
+    if strategy == "segment":
+        affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), N_ITEMS)
+        users = unit_rows(fit_als(affinity, config.embedding, seed=config.seed, threads=1).user_vectors)
+        asked = model.cold.predict(features)
+    else:
+        clusters = model.input_clusters
+        warm_day, _ = model.catalogue.translate(world, split.warm, split.warm_day_one[0])
+        users, asked = unit_rows(model.encoder.encode(warm_day)), unit_rows(features)
+    members = ((users[:, None].astype(np.float64) - clusters.centroids) ** 2).sum(axis=2).argmin(axis=1)
     closed = world_days.closed_items(config.signals)
-    rows, items, values = rows_answered(recommender, world_days, "segment")
+    rows, items, values = rows_answered(recommender, world_days, strategy)
     for row in rows:
-        kept, shares = plain_cluster_list(model.segments, predicted[row], members, warm_uses, closed.row(row))
-        assert items[row, : len(kept)].tolist() == kept
-        np.testing.assert_allclose(values[row, : len(kept)], shares, rtol=1e-6)
-
-
-def test_input_clusters_take_what_the_users_of_the_nearest_cluster_of_features_use_most(
-    recommender: Recommender,
-    split: Split,
-    world: Dataset,
-    world_days: SignalBatch,
-    warm_uses: np.ndarray,
-    config: Config,
-) -> None:
-    model = recommender.model
-
-    def unit_features(batch: SignalBatch) -> np.ndarray:
-        features = model.encoder.encode(batch).astype(np.float64)
-        scaled: np.ndarray = features / np.linalg.norm(features, axis=1, keepdims=True)
-        return scaled
-
-    warm_day, _ = model.catalogue.translate(world, split.warm, split.warm_day_one[0])
-    apart = unit_features(warm_day)[:, None] - model.input_clusters.centroids
-    members = (apart**2).sum(axis=2).argmin(axis=1)
-    asked = unit_features(world_days)
-    closed = world_days.closed_items(config.signals)
-    rows, items, values = rows_answered(recommender, world_days, "input_clusters")
-    for row in rows:
-        kept, shares = plain_cluster_list(model.input_clusters, asked[row], members, warm_uses, closed.row(row))
+        kept, shares = plain_cluster_list(clusters, asked[row], members, warm_uses, closed.row(row))
         assert items[row, : len(kept)].tolist() == kept
         np.testing.assert_allclose(values[row, : len(kept)], shares, rtol=1e-6)

@@ -72,17 +72,17 @@ def test_settings_are_read_from_plugins_and_checked() -> None:
     assert LAST.settings_in(Config(plugins={"last": {"share": 0.25}})).share == 0.25
     with pytest.raises(ConfigError, match=r"^plugins\.last: share is 2: input should be less than or equal to 1\.$"):
         LAST.settings_in(Config(plugins={"last": {"share": 2}}))
-    with pytest.raises(ConfigError, match=r"^plugins\.popular: has no settings; take k out\.$"):
+    with pytest.raises(ConfigError, match=r"^plugins\.popular: k is not a setting"):
         find_strategy("popular").settings_in(Config(plugins={"popular": {"k": 2}}))
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("popular", "popular is the name of one of firstday's own methods; give yours another"),
-        ("melu", "melu is the name of one of firstday's own methods"),
-        ("paper_segment", "paper_segment is the name of one of firstday's own methods"),
-        ("my strategy", "'my strategy' is no name; use letters, digits and underscores"),
+        ("popular", "popular is the name of another method; choose another name"),
+        ("melu_segment", "melu_segment is the name of another method"),
+        ("paper_segment", "paper_segment is the name of another method"),
+        ("my strategy", "'my strategy' is not a valid name; use letters, digits and underscores"),
     ],
 )
 def test_names_that_cannot_be_taken(name: str, sentence: str) -> None:
@@ -103,14 +103,12 @@ def test_a_plugin_is_a_module_with_methods(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.syspath_prepend(str(tmp_path))
     assert load_plugin("good_plugin") == ("last",)
     assert find_strategy("last").describe == LAST.describe
-    with pytest.raises(ConfigError, match=r"^plugin: empty_plugin holds no StrategySpec or ColdModelSpec"):
+    with pytest.raises(ConfigError, match=r"^plugin: empty_plugin has no StrategySpec or ColdModelSpec"):
         load_plugin("empty_plugin")
     with pytest.raises(ConfigError, match=r"^plugin: broken_plugin cannot be imported \(ModuleNotFound"):
         load_plugin("broken_plugin")
     with pytest.raises(ConfigError, match=r"^plugin: not_there cannot be imported"):
         load_plugin("not_there")
-    with pytest.raises(ConfigError, match=r"^plugin: good_plugin\.py is a file; give good_plugin\.$"):
-        load_plugin("good_plugin.py")
 
 
 def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None:
@@ -126,10 +124,10 @@ def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("last", r"^methods: 'last' learns nothing; take it out, and name it as a strategy\.$"),
+        ("last", r"^methods: 'last' needs no training; remove it\.$"),
         (
             "lats",
-            r"^methods: 'lats' is unknown; choose one of dropoutnet, melu, .*ease.*, or add your own with --plugin",
+            r"^methods: 'lats' is unknown.*; choose one of dropoutnet, melu, .*ease.*, or add your own with --plugin",
         ),
     ],
 )

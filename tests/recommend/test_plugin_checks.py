@@ -253,15 +253,15 @@ class Thawed:
     [
         (
             lambda: StrategySpec(name="bro", describe="", recommend=divide, fit=lambda *_: None),
-            r"^strategy 'bro': learns and has no value; name the frozen dataclass that it returns\.$",
+            r"^strategy 'bro': learns and has no value; give the frozen dataclass that it returns\.$",
         ),
         (
             lambda: StrategySpec(name="bro", describe="", recommend=divide, fit=lambda *_: None, value=Plain),
-            r"^strategy 'bro': its value is no frozen dataclass; put @dataclass\(frozen=True\) on it\.$",
+            r"^strategy 'bro': its value is not a frozen dataclass; add @dataclass\(frozen=True\)\.$",
         ),
         (
             lambda: ColdModelSpec(name="bro", title="", describe="", fit=lambda *_: None, value=Thawed),
-            r"^cold model 'bro': its value is no frozen dataclass",
+            r"^cold model 'bro': its value is not a frozen dataclass",
         ),
         (
             lambda: StrategySpec(
@@ -278,12 +278,8 @@ class Thawed:
             r"^power: its grid is \(\); give a tuple of at least one value\.$",
         ),
         (
-            lambda: OptionSearch(grid={"power": ([0], 1)}, prepare=lambda _: divide),
-            r"^power: its grid holds \[0\]; give numbers, strings or tuples\.$",
-        ),
-        (
             lambda: StrategySpec(name="my method", describe="", recommend=divide),
-            r"^strategy: 'my method' is no name; use letters, digits and underscores\.$",
+            r"^strategy: 'my method' is not a valid name; use letters, digits and underscores\.$",
         ),
     ],
 )

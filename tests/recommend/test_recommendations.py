@@ -46,7 +46,7 @@ def test_the_id_decides_what_is_left_to_chance(tiny: Recommender) -> None:
 
 
 def test_a_user_who_stands_twice_is_refused(tiny: Recommender) -> None:
-    with pytest.raises(fd.DataError, match=r"^users: 'u-1' stands more than once; give each user once\.$"):
+    with pytest.raises(fd.DataError, match=r"^users: 'u-1' occurs more than once; give each user once\.$"):
         tiny.recommend_users([{"user_id": "u-1"}, {"user_id": "u-1"}])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from firstday.data.events import ITEM
@@ -15,8 +14,6 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.sparse import SparseRows
 from tests.tiny import CONFIG, N_ITEMS
-
-LEARNED = ("segment", "personal", "input_clusters")
 
 
 def test_an_answer_says_everything_about_itself(tiny: Recommender) -> None:
@@ -43,18 +40,6 @@ def test_an_answer_says_everything_about_itself(tiny: Recommender) -> None:
         n_ranked=2,
     )
     as_json = answer.to_json()
-    assert set(as_json) == {
-        "items",
-        "strategy",
-        "route",
-        "segment",
-        "segment_size",
-        "ignored",
-        "notes",
-        "score_scale",
-        "n_ranked",
-        "user_id",
-    }
     assert as_json["items"][0] == {"item_id": "i3", "title": "Three", "score": 0.5, "propensity": 1.0}
 
 
@@ -87,7 +72,7 @@ def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         find_strategy("psychic")
     known = ", ".join(strategy_names())
-    advice = f"choose of {known}; add your own with --plugin MODULE or firstday.register."
+    advice = f"choose one of {known}, or add your own with --plugin MODULE or firstday.register."
     assert str(caught.value) == f"strategy: 'psychic' is unknown; {advice}"
 
 
@@ -99,7 +84,6 @@ def test_closing_items_of_a_dense_user_leaves_their_neighbours_alone(tiny: Recom
     assert [sorted(set(range(N_ITEMS)) - set(row.tolist())) for row in lists] == [[N_ITEMS - 1], [0], []]
 
 
-@pytest.mark.parametrize("strategy", LEARNED)
 @pytest.mark.parametrize(
     ("user", "sentence"),
     [
@@ -115,8 +99,8 @@ def test_closing_items_of_a_dense_user_leaves_their_neighbours_alone(tiny: Recom
         ),
     ],
 )
-def test_what_no_warm_user_has_tells_nothing(tiny: Recommender, strategy: str, user: Signals, sentence: str) -> None:
-    answer = tiny.recommend(user, strategy=strategy)
+def test_what_no_warm_user_has_tells_nothing(tiny: Recommender, user: Signals, sentence: str) -> None:
+    answer = tiny.recommend(user)
     assert (answer.route, answer.segment) == ("popular", None)
     assert answer.ignored == (sentence,)
     assert [item.item_id for item in answer.items] == ["i1", "i3", "i2", "i4"]
@@ -132,17 +116,7 @@ def test_a_use_that_moves_nothing_still_leaves_its_item_out(tiny: Recommender) -
     assert [item.item_id for item in answer.items] == ["i3", "i2", "i4", "i5"]
 
 
-def test_one_thing_that_is_known_is_enough(tiny: Recommender) -> None:
-    users = (
-        Signals(age=20),
-        Signals(country="FR"),
-        Signals(friends=["u1"]),
-        Signals(interactions=[("stream", "item", "i3")]),
-    )
-    assert {tiny.recommend(user).route for user in users} == {"segment"}
-
-
-def test_plugin_checks_are_named_and_change_nothing(tiny: Recommender) -> None:
+def test_unknown_friends_are_named_and_change_nothing(tiny: Recommender) -> None:
     plain = tiny.recommend(Signals(age=20), strategy="blend")
     strange = tiny.recommend(Signals(age=20, friends=["nobody", "no one"]), strategy="blend")
     assert strange.items == plain.items
@@ -159,8 +133,3 @@ def test_friends_are_ignored_only_where_nothing_heeds_them(tiny: Recommender) ->
     assert lonely.recommend(Signals(friends=["u4"]), strategy="popular").ignored == (
         "friends are in none of the model's features",
     )
-
-
-def test_numbers_of_other_kinds_are_ages_too() -> None:
-    assert Signals(age=np.int64(24)).age == 24  # type: ignore[arg-type]
-    assert Signals(age=24.0).age == 24  # type: ignore[arg-type]

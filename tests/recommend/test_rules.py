@@ -81,6 +81,7 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
         ("country == year", "is not a value"),
         ("country == this.country", "is not a value"),
         ("1 == 2", "is not compared with a column"),
+        ("in_stock is True", "is not a condition"),
         ("artist in lists.old", "there is no list 'old'"),
     ],
 )
@@ -208,6 +209,13 @@ def test_boosts_multiply_the_scores(shop: Recommender, query: Query) -> None:
         order = np.argsort(-scores[ranked >= 0], kind="stable")[: query.k]
         assert answer.items[row, : len(order)].tolist() == ranked[order].tolist()
         np.testing.assert_allclose(answer.scores[row, : len(order)], scores[order], rtol=1e-6)
+
+
+def test_boosts_are_the_same_for_one_user_and_for_many(shop: Recommender) -> None:
+    users, rules = make_users(shop.model)[:12], {"boost": {"in_stock": 3.0}}
+    for user, listed in zip(users, shop.recommend_users(users, 5, "auto", rules=rules).values(), strict=True):
+        alone = shop.recommend(user, 5, "auto", rules=rules)
+        assert [item.score for item in alone] == pytest.approx([item.score for item in listed], rel=1e-4)
 
 
 @pytest.mark.parametrize("rules", [{}, {"cap": {"genre": 2, "year": 1}, "pin": {4: "i3"}}, {"filter": "in_stock"}])

@@ -81,12 +81,6 @@ def test_a_list_keeps_its_items_and_their_order(calibrated: Recommender, strateg
         ("popular", "share of everyone"),
         ("group", "share of people of the same profile"),
         ("segment", "share of the segment"),
-        ("soft_segments", "share of the near segments"),
-        ("input_clusters", "share of people with a similar first day"),
-        ("neighbors", "share of the nearest people"),
-        ("melu_segment", "share of the segment"),
-        ("personal", "probability of use"),
-        ("direct", "probability of use"),
         ("blend", "probability of use"),
         ("dropoutnet_personal", "probability of use"),
     ],
@@ -148,13 +142,6 @@ def test_what_answers_under_a_name_of_its_own_has_a_scale_of_its_own(tiny: Recom
     assert answer.scores.tolist() == [[3, 2], [0.5, 0]]
     assert answer.scales is not None
     assert answer.scales.tolist() == ["score", "share of everyone"]
-
-
-def test_nobody_has_no_scales(tiny: Recommender) -> None:
-    empty = np.zeros((0, 3), np.float32)
-    nobody = Query(tiny.model, tiny.model.read_signals([])[0], 4)
-    answer = scale_answer(nobody, Answer(empty.astype(np.int32), empty, np.zeros(0, dtype=object)))
-    assert (answer.scores.shape, answer.scales is not None) == ((0, 3), True)
 
 
 def test_a_model_keeps_its_calibrations(calibrated: Recommender) -> None:

@@ -64,12 +64,6 @@ def strategy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_the_strategies_of_the_contract_are_there() -> None:
-    contract = {"popular", "group", "day_one", "input_clusters", "fold_in", "personal", "segment"}
-    contract |= {"dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment"}
-    assert contract <= set(strategy_names())
-
-
 def test_it_keeps_what_strategies_promise(tiny: Recommender, recommender: Recommender, strategy: str) -> None:
     check_strategy(tiny, strategy, list(PEOPLE.values()), k=K)
     check_strategy(recommender, strategy)

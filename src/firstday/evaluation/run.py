@@ -43,7 +43,6 @@ from firstday.recommend.registry import (
 )
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, names_of_both_ways
-from firstday.recommend.strategies.blend import have_friends
 from firstday.recommend.strategies.people import FRIENDS
 from firstday.recommend.strategies.segments import SEGMENT
 from firstday.training.fit import cohort_query, fit
@@ -321,7 +320,7 @@ def judge_run(
         "user": cohort.users,
         "day_one_size": cohort.day_one_size,
         "did_nothing": cohort.did_nothing,
-        "has_friends": have_friends(query),
+        "has_friends": query.friends.lengths() > 0,
     }
     return Run(
         seed=seed,

@@ -21,26 +21,25 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
     scores of the items that the strategy ranked; a strategy with propensities has applied them itself.
     """
     rules, scaled = query.item_rules, scale_answer(query, answer)
-    after = rules.after
     if rules.factors is not None and answer.propensities is None:
         scaled = _boost(scaled, rules.factors)
-    shape, n_ranked = (query.n_users, after + k), scaled.count_ranked().copy()
-    items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
-    propensities = np.ones(shape, dtype=np.float32)
+    positions = np.full((query.n_users, rules.after + k), -1)
     for row, ranked in enumerate(scaled.items):
-        quota = rules.quota_without(query.excluded.row(row))
-        positions = np.fromiter(islice(_fill_ranks(ranked, quota), after + k), dtype=np.int64)
-        n_listed, is_ranked = len(positions), positions < n_ranked[row]
-        items[row, :n_listed], scores[row, :n_listed] = ranked[positions], scaled.scores[row, positions]
-        if scaled.propensities is not None:
-            propensities[row, :n_listed] = scaled.propensities[row, positions]
-        n_ranked[row] = np.flatnonzero(is_ranked).max(initial=-1) + 1
+        ranks = list(islice(_fill_ranks(ranked, rules.quota_without(query.excluded.row(row))), rules.after + k))
+        positions[row, : len(ranks)] = ranks
+    positions = positions[:, rules.after :]
+    is_listed = positions >= 0
+    is_ranked = is_listed & (positions < scaled.count_ranked()[:, None])
+
+    def take(table: np.ndarray, empty: float) -> np.ndarray:
+        return np.where(is_listed, np.take_along_axis(table, positions, axis=1), empty).astype(table.dtype, copy=False)
+
     return replace(
         scaled,
-        items=items[:, after:],
-        scores=scores[:, after:],
-        n_ranked=np.maximum(n_ranked - after, 0),
-        propensities=None if scaled.propensities is None else propensities[:, after:],
+        items=take(scaled.items, NO_ITEM),
+        scores=take(scaled.scores, 0),
+        n_ranked=np.where(is_ranked, np.arange(1, k + 1), 0).max(axis=1),
+        propensities=None if scaled.propensities is None else take(scaled.propensities, 1),
     )
 
 

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -131,13 +132,7 @@ class BatchCounts:
     weak: Counter[tuple[str, str, int]] = field(default_factory=Counter)
 
     def __add__(self, other: BatchCounts) -> BatchCounts:
-        return BatchCounts(
-            self.n_users + other.n_users,
-            self.n_rows + other.n_rows,
-            self.routes + other.routes,
-            self.unknown + other.unknown,
-            self.weak + other.weak,
-        )
+        return BatchCounts(*map(add, vars(self).values(), vars(other).values()))
 
 
 def list_users(

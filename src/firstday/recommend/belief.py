@@ -18,6 +18,7 @@ from firstday.display import readable
 from firstday.recommend.query import Query
 from firstday.recommend.strategies.people import find_members
 from firstday.segment.segments import BELIEF_SMOOTHING
+from firstday.sparse import SparseRows
 
 DOUBT = 0.3
 """Probability that a user behaves like the average user, whoever they resemble."""
@@ -73,19 +74,18 @@ class PeopleBelief:
         Their rows among the kept users, int64, shape (n,).
     belief
         Posterior, float32, shape (n,), sum 1.
-    items, n_used
-        Concatenated items of each, int32, shape (n_entries,), and number of items per user, shape (n,).
+    uses
+        Items that each uses, shape (n, n_items).
     """
 
     members: np.ndarray
     belief: np.ndarray
-    items: np.ndarray
-    n_used: np.ndarray
+    uses: SparseRows
 
     def shares(self, popularity: np.ndarray) -> np.ndarray:
         """Return the posterior share of users of each item, smoothed towards popularity, float32, shape (n_items,)."""
-        weights = np.repeat(self.belief, self.n_used)
-        added = np.bincount(self.items, weights, minlength=len(popularity)).astype(np.float32)
+        weights = self.belief[self.uses.row_of_entry()]
+        added = np.bincount(self.uses.columns, weights, minlength=len(popularity)).astype(np.float32)
         added += np.float32(SMOOTHING) * popularity
         added /= np.float32(1 + SMOOTHING)
         return added
@@ -97,18 +97,14 @@ def believe_people(query: Query, row: int) -> PeopleBelief:
     assert model.warm is not None
     members, closeness = _find_near(query, row)
     uses = model.warm.uses.take(members)
-    used, n_used = uses.columns, uses.lengths()
     evidence = np.zeros(model.n_items)
     liked, passed_over = query.liked.row(row), query.passed_over.row(row)
     evidence[liked] = gain_of_yes(share_of_everyone(model, liked))
     seen = query.passed_over.row_weights(row)
     evidence[passed_over] = gain_of_no(share_of_everyone(model, passed_over), seen=seen)
-    logs = np.zeros(len(members))
-    filled = np.flatnonzero(n_used)
-    if len(filled):
-        logs[filled] = np.add.reduceat(evidence[used], n_used.cumsum()[filled] - n_used[filled])
+    logs = np.bincount(uses.row_of_entry(), evidence[uses.columns], minlength=len(members))
     belief = normalise(closeness / NEARNESS + TEMPERING * logs)
-    return PeopleBelief(members, belief.astype(np.float32), used, n_used)
+    return PeopleBelief(members, belief.astype(np.float32), uses)
 
 
 def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
@@ -122,11 +118,8 @@ def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
     if not query.known[row]:
         members = np.unique(np.linspace(0, len(people) - 1, min(N_BELIEVED, len(people))).astype(np.int64))
         return members, np.zeros(len(members))
-    vector = query.predicted[row]
-    if len(people) <= N_BELIEVED:
-        return np.arange(len(people)), (people @ vector).astype(np.float64)
     members = find_members(model, query.closeness[row], N_BELIEVED)
-    return members, (people[members] @ vector).astype(np.float64)
+    return members, (people[members] @ query.predicted[row]).astype(np.float64)
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:

@@ -24,13 +24,16 @@ MOST_CHARACTERS = 2_000
 """Maximum length of a filter."""
 USER, LISTS = "user", "lists"
 """Prefixes of values that come with the request, and of lists of ids: ``user.country``, ``lists.sold_out``."""
-ORDERS: Mapping[type[ast.cmpop], tuple[Callable[[Any, Any], Any], type[ast.cmpop]]] = {
-    ast.Lt: (operator.lt, ast.Gt),
-    ast.LtE: (operator.le, ast.GtE),
-    ast.Gt: (operator.gt, ast.Lt),
-    ast.GtE: (operator.ge, ast.LtE),
+OPERATORS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.In: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.NotIn: operator.ne,
 }
-"""Function of each order, and the order with its sides exchanged."""
 KINDS = {pl.Boolean: "True or False", pl.Float64: "numbers", pl.String: "texts"}
 EXAMPLE = 'write it like in_stock and genre in ("jazz", "soul") and year >= 2020'
 MOST_EXAMPLES = 10
@@ -134,7 +137,7 @@ class _Translation:
                 return reduce(operator.and_ if isinstance(op, ast.And) else operator.or_, map(self.condition, values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return ~self.condition(operand)
-            case ast.Compare(left=left, ops=ops, comparators=others):
+            case ast.Compare(left=left, ops=ops, comparators=others) if OPERATORS.keys() >= set(map(type, ops)):
                 sides = zip([left, *others], ops, others, strict=False)
                 return reduce(operator.and_, (self._compare(*side) for side in sides))
             case ast.Name():
@@ -143,25 +146,25 @@ class _Translation:
 
     def _compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> pl.Expr:
         """Translate one comparison between a column and a value, on either side."""
-        if isinstance(right, ast.Name) and not isinstance(left, ast.Name):
-            left, right = right, left
-            op = ORDERS[type(op)][1]() if type(op) in ORDERS else op
-        if not isinstance(left, ast.Name):
-            raise ConfigError(f"filter: {ast.unparse(left)!r} is not compared with a column of items; {EXAMPLE}.")
-        column = find_column(self.columns, left.id)
-        values = self._values(column, right)
+        is_reversed = isinstance(right, ast.Name) and not isinstance(left, ast.Name)
+        name, node = (right, left) if is_reversed else (left, right)
+        if not isinstance(name, ast.Name):
+            raise ConfigError(f"filter: {ast.unparse(name)!r} is not compared with a column of items; {EXAMPLE}.")
+        column = find_column(self.columns, name.id)
+        values = self._values(column, node)
         if values is None:
             return pl.lit(value=False)
-        if type(op) in ORDERS:
-            compare = ORDERS[type(op)][0]
+        compare = OPERATORS[type(op)]
+        if compare not in (operator.eq, operator.ne):
             if len(values) != 1 or isinstance(values[0], bool):
-                raise ConfigError(f"filter: {column} and {ast.unparse(right)!r} have no order; compare them with ==.")
-            return self._meets(column, lambda value: compare(value, values[0]))
+                raise ConfigError(f"filter: {column} and {ast.unparse(node)!r} have no order; compare them with ==.")
+            limit = values[0]
+            return self._meets(column, lambda value: compare(limit, value) if is_reversed else compare(value, limit))
         options = pl.Series(values, dtype=self._type_of(column)).implode()
         is_equal = self._meets(column, lambda value: value.is_in(options))
-        if isinstance(op, ast.Eq | ast.In):
+        if compare is operator.eq:
             return is_equal
-        return self._meets(column, lambda value: value.is_not_null()) & ~is_equal
+        return self._meets(column, pl.Expr.is_not_null) & ~is_equal
 
     def _meets(self, column: str, test: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
         """Translate a test of one value, false where the value is missing."""

@@ -39,9 +39,7 @@ def find_list_form(name: str) -> ListForm:
     """Return the format for a file name; raise ConfigError if its extension is not in `LIST_ENDINGS`."""
     ending = split_ending(name)[1].lower()
     if ending not in LIST_ENDINGS:
-        raise ConfigError(
-            f"{name}: says no form of lists; give a name that ends with one of {', '.join(LIST_ENDINGS)}."
-        )
+        raise ConfigError(f"{name}: the extension is not supported for lists; use one of {', '.join(LIST_ENDINGS)}.")
     form, packing = ENDINGS[ending]
     formats: dict[str, Literal["parquet", "csv", "json"]] = {"Parquet": "parquet", "CSV": "csv", "JSON lines": "json"}
     return ListForm(formats[form], "\t" if ending.startswith(".tsv") else ",", packing == "gzip")

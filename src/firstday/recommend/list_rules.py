@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
@@ -48,13 +49,13 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
-def _as_whole(value: Any) -> Any:
-    """Write a number without decimals as an integer."""
+def as_whole(value: Any) -> Any:
+    """Read 81.0 as 81, which JSON Schema calls an integer, too."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(_as_whole)]
-Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_as_whole)]
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(as_whole)]
+Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(as_whole)]
 ItemId = Annotated[str, Field(max_length=200), BeforeValidator(_as_text, json_schema_input_type=str | int)]
 ItemIds = Annotated[Sequence[ItemId], Field(max_length=MOST_IDS)]
 Caps = Annotated[Mapping[str, Annotated[int, Field(ge=1)]], _texts("COLUMN=NUMBER", r"([^=:]+)[=:](.+)")]
@@ -194,7 +195,7 @@ class ItemRules:
         """Return the quota of a user's list, without the pins of excluded items."""
         return Quota(self.caps, {rank: item for rank, item in self.pins.items() if item not in excluded})
 
-    @cached_property
+    @property
     def rearranges(self) -> bool:
         """Whether lists are made of longer rankings."""
         return bool(self.caps or self.pins or self.after) or self.factors is not None
@@ -211,27 +212,21 @@ class Quota:
         Item by rank, from 0; all are taken.
     """
 
-    def __init__(self, caps: Sequence[tuple[SparseRows, int]] = (), pins: Mapping[int, int] | None = None) -> None:
-        self._caps = [(values, most, np.zeros(values.n_columns, dtype=np.int64)) for values, most in caps]
-        self._taken: set[int] = set()
-        self.pins = pins or {}
-        for item in self.pins.values():
+    def __init__(self, caps: Sequence[tuple[SparseRows, int]], pins: Mapping[int, int]) -> None:
+        self.caps = [(values, most, np.zeros(values.n_columns, dtype=np.int64)) for values, most in caps]
+        self.pins, self._taken = pins, set[int]()
+        for item in pins.values():
             self.take(item)
-
-    @property
-    def is_capped(self) -> bool:
-        """Whether taking an item can take away the room for others."""
-        return bool(self._caps)
 
     def take(self, item: int) -> None:
         """Count an item that is listed."""
         self._taken.add(item)
-        for values, _, counts in self._caps:
+        for values, _, counts in self.caps:
             counts[values.row(item)] += 1
 
     def has_room(self, item: int) -> bool:
         """Return whether an item may be listed next."""
-        return item not in self._taken and all((counts[of.row(item)] < most).all() for of, most, counts in self._caps)
+        return item not in self._taken and all((counts[of.row(item)] < most).all() for of, most, counts in self.caps)
 
 
 def compile_rules(model: TrainedModel, rules: Rules, profile: Mapping[str, Any]) -> ItemRules:
@@ -259,24 +254,23 @@ def _compile(model: TrainedModel, rules: Rules, user: Mapping[str, Any]) -> Item
     columns = {ID: ids.values.cast(pl.String), **model.catalogue.columns}
     values = {USER: user, LISTS: rules.lists}
     masks = {text: condition.mask(columns, values) for text, condition in rules.conditions.items()}
-    allowed = model.listed & masks[rules.filter] if rules.filter else model.listed.copy()
-    n_unknown = 0
-    for given, is_allowed in ((rules.allow, True), (rules.deny, False)):
-        if given is not None:
-            found = ids.lookup(pl.Series(given, dtype=pl.String))
-            n_unknown += int((found < 0).sum())
-            allowed &= np.isin(np.arange(len(ids)), found) == is_allowed
+    given = [rules.allow or (), rules.deny, tuple(rules.pin.values())]
+    found = ids.lookup(pl.Series([*chain(*given)], dtype=pl.String))
+    allow, deny, pinned = np.split(found, np.cumsum([len(of_rule) for of_rule in given[:2]]))
+    allowed = model.listed & masks.get(rules.filter, True)
+    if rules.allow is not None:
+        allowed &= np.isin(np.arange(len(ids)), allow)
+    allowed[deny[deny >= 0]] = False
     factors = None
     if rules.boost:
         factors = np.ones(len(ids), dtype=np.float32)
         for text, factor in rules.boost.items():
             factors[masks[text]] *= factor
     caps = tuple((_values_of_items(columns, name), most) for name, most in rules.cap.items())
-    pins = {rank - 1: ids.index_of(item) for rank, item in rules.pin.items()}
-    n_unknown += sum(item < 0 for item in pins.values())
-    pins = {rank: item for rank, item in pins.items() if item >= 0 and allowed[item]}
+    ranks = zip(rules.pin, pinned.tolist(), strict=True)
+    pins = {rank - 1: item for rank, item in ranks if item >= 0 and allowed[item]}
     popular = model.popular_items[allowed[model.popular_items]]
-    return ItemRules(allowed, popular, factors, caps, pins, rules.after, n_unknown)
+    return ItemRules(allowed, popular, factors, caps, pins, rules.after, int((found < 0).sum()))
 
 
 def _values_of_items(columns: Mapping[str, pl.Series], name: str) -> SparseRows:

@@ -20,7 +20,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
 """Cached results that can be taken by row."""
-FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile", "scores")
+FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile")
 """Cached results that do not depend on the length of the list, or on what is excluded."""
 RESTING = 0.5
 """Probability of having been seen and passed over above which an item is excluded from the user's lists."""
@@ -152,11 +152,17 @@ class Query:
                 has_signal |= rows.lengths() > 0
         return has_signal
 
-    @cached_property
+    @property
+    def friends(self) -> SparseRows:
+        """Friends kept by the model, shape (n_users, n_people)."""
+        if self.signals.friends is not None:
+            return self.signals.friends
+        return SparseRows.empty(self.n_users, 0 if self.model.warm is None else len(self.model.warm))
+
+    @property
     def _has_friends(self) -> np.ndarray:
         """Mask of users with a friend who enters the features, bool, shape (n_users,)."""
-        friends = self.signals.friends if self.model.knows_friends else None
-        return np.zeros(self.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
+        return np.asarray(self.friends.lengths() > 0) & self.model.knows_friends
 
     @cached_property
     def passed_over(self) -> SparseRows:
@@ -304,18 +310,15 @@ class Query:
 
     @cached_property
     def scores(self) -> dict[Any, Any]:
-        """Scores of all users that do not depend on rules, by what computes them."""
+        """Scores of all users that depend on the signals alone, by what computes them."""
         return {}
 
     def ask(self, **changes: Any) -> Query:
         """Return the query with another `k`, `rules` or `closed`, and the same cached results of the signals."""
         query = replace(self, **changes)
-        query.recall(self)
+        shared = {name: self.__dict__[name] for name in FROM_SIGNALS if name in self.__dict__}
+        query.__dict__.update(shared, scores=self.scores)
         return query
-
-    def recall(self, other: Query) -> None:
-        """Take over the cached results of another query with the same signals."""
-        self.__dict__.update({name: other.__dict__[name] for name in FROM_SIGNALS if name in other.__dict__})
 
     def take(self, rows: np.ndarray) -> Query:
         """Return the query for some rows; cached results of the features are kept."""
@@ -363,19 +366,11 @@ class Answer:
         return (self.items >= 0).sum(axis=1) if self.n_ranked is None else self.n_ranked
 
     @classmethod
-    def join(cls, parts: Sequence[tuple[np.ndarray, Answer]], n_users: int, k: int) -> Answer:
-        """Return the answers for some rows each as one; the parts cover all users."""
-        if len(parts) == 1:
-            return parts[0][1]
-        items, scores = np.full((n_users, k), -1, np.int32), np.zeros((n_users, k), np.float32)
-        routes, scales = np.full(n_users, "", dtype=object), np.full(n_users, "", dtype=object)
-        n_ranked, propensities = np.zeros(n_users, dtype=np.int64), np.ones((n_users, k), np.float32)
-        for rows, part in parts:
-            items[rows], scores[rows], routes[rows] = part.items, part.scores, part.routes
-            n_ranked[rows], scales[rows] = part.count_ranked(), part.scales
-            propensities[rows] = 1 if part.propensities is None else part.propensities
-        has_scales = all(part.scales is not None for _, part in parts)
-        return cls(items, scores, routes, n_ranked, scales if has_scales else None, propensities)
+    def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:
+        """Return the answers for some rows each as one; the parts cover all users and have the same optional values."""
+        order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+        tables = {name: [getattr(part, name) for _, part in parts] for name in cls.__dataclass_fields__}
+        return cls(**{name: np.concatenate(of)[order] for name, of in tables.items() if of[0] is not None})
 
     @classmethod
     def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:

@@ -22,6 +22,7 @@ from firstday.recommend.belief import (
     gain_of_yes,
     normalise,
 )
+from firstday.recommend.list_rules import Rules
 from firstday.recommend.recommendation import Recommendation, name_items
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts
@@ -158,12 +159,8 @@ class AnsweringUsers:
     def score(self, answers: Answers) -> np.ndarray:
         """Return the posterior share of users of each item, plus weighted popularity, shape (n_items,)."""
         users = self.users_of_items
-        belief = self.believe(answers).astype(np.float32)[users.columns]
-        scores = np.float32(self.smoothing) * self.popularity
-        used = np.flatnonzero(users.lengths())
-        if len(used):
-            scores[used] += np.add.reduceat(belief, users.starts[used])
-        return scores
+        shares = np.bincount(users.row_of_entry(), self.believe(answers)[users.columns], minlength=users.n_rows)
+        return shares.astype(np.float32) + np.float32(self.smoothing) * self.popularity
 
 
 @readable
@@ -211,9 +208,7 @@ class Questionnaire:
         members = None if entity == ITEM else model.members_of_items.get(entity)
         if entity != ITEM and members is None:
             known = ", ".join([ITEM, *model.members_of_items])
-            raise ConfigError(
-                f"entity: the model cannot ask about {entity!r}, whose items it does not know; choose of {known}."
-            )
+            raise ConfigError(f"entity: the model does not know the items of {entity!r}; choose one of {known}.")
         warm = None
         if model.warm is not None:  # convert uses to yeses
             users_of_items = model.warm.uses.ones().transpose()
@@ -357,12 +352,9 @@ def recommend_by_yeses(
     Items answered yes or no are excluded.
     """
     model = recommender.model
-    length = check_length(model, k)
-    left_out = {model.catalogue.items[item] for item in (*answered_items(entity, answers), *excluded)}
-    longer = recommender.recommend(signals_of(model, entity, answers), length + len(left_out), strategy)
-    places = [place for place, item in enumerate(longer.items) if item.item_id not in left_out][:length]
-    n_ranked = sum(place < longer.n_ranked for place in places)
-    return replace(longer, items=tuple(longer.items[place] for place in places), n_ranked=n_ranked)
+    closed = tuple(str(model.catalogue.items[item]) for item in (*answered_items(entity, answers), *excluded))
+    rules = Rules.model_construct(deny=closed)
+    return recommender.recommend(signals_of(model, entity, answers), k, strategy, rules=rules)
 
 
 def recommend_after_questions(

@@ -199,8 +199,8 @@ class Recommendations(Mapping[Any, Recommendation]):
         self._model, self._answers = model, answers
         self._rows = {user_id: row for row, user_id in enumerate(user_ids)}
         if len(self._rows) < len(user_ids):
-            repeated = next(user_id for row, user_id in enumerate(user_ids) if self._rows[user_id] != row)
-            raise DataError(f"users: {repeated!r} stands more than once; give each user once.")
+            ((repeated, _),) = Counter(user_ids).most_common(1)
+            raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
 
     def __getitem__(self, user_id: Any) -> Recommendation:
         return self._answers.tell(self._model, self._rows[user_id], user_id)

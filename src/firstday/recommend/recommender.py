@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -71,7 +70,7 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
     else:
         answer = strategy(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
-    propensities = answer.propensities
+    propensities = None if answer.propensities is None else answer.propensities.copy()
     for name in FALLBACKS:
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
@@ -79,7 +78,6 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
             items[unanswered], scores[unanswered] = fallback.items, fallback.scores
             routes[unanswered] = fallback.routes
             if propensities is not None:  # fallbacks are deterministic
-                propensities = propensities.copy()
                 propensities[unanswered] = 1
     if len(query.item_rules.closed):
         listed = (items >= 0) & query.item_rules.allowed[items]
@@ -121,34 +119,28 @@ def answer_under_rules(
 
     `profile` has the values that filters read from each user, by name. Users with equal values are answered together.
     """
-    if rules == NO_RULES:
+    if rules == NO_RULES or not query.n_users:
         return scale_answer(query, answer_all(query, strategy)), [[]] * query.n_users
-    users: defaultdict[ItemRules, list[int]] = defaultdict(list)
-    for row in range(query.n_users):
-        users[compile_rules(query.model, rules, {name: values[row] for name, values in profile.items()})].append(row)
-    parts, notes = [], [list[str]()] * query.n_users
-    for item_rules, of_rules in users.items():
-        rows = np.array(of_rules)
-        part = (query if len(users) == 1 else query.take(rows)).ask(rules=item_rules)
-        answer = scale_answer(part, answer_all(part, strategy))
-        if len(users) == 1:
-            query.recall(part)
-        parts.append((rows, answer))
-        for row, items, n_ranked in zip(of_rules, answer.items, answer.count_ranked().tolist(), strict=True):
-            notes[row] = _describe_rules(item_rules, int((items >= 0).sum()), n_ranked, query)
-    return Answer.join(parts, query.n_users, query.k), notes
+    profiles = [{name: values[row] for name, values in profile.items()} for row in range(query.n_users)]
+    compiled = [compile_rules(query.model, rules, of_user) for of_user in profiles]
+    parts = []
+    for item_rules in dict.fromkeys(compiled):
+        rows = np.array([row for row, of_user in enumerate(compiled) if of_user is item_rules])
+        part = (query if len(rows) == query.n_users else query.take(rows)).ask(rules=item_rules)
+        parts.append((rows, scale_answer(part, answer_all(part, strategy))))
+    answer = Answer.join(parts)
+    n_listed, n_ranked = (answer.items >= 0).sum(axis=1).tolist(), answer.count_ranked().tolist()
+    return answer, [_describe_rules(*of_user, query.k) for of_user in zip(compiled, n_listed, n_ranked, strict=True)]
 
 
-def _describe_rules(rules: ItemRules, n_listed: int, n_ranked: int, query: Query) -> list[str]:
+def _describe_rules(rules: ItemRules, n_listed: int, n_ranked: int, k: int) -> list[str]:
     """Describe ids that are unknown, ranks that are filled up and ranks that are empty."""
-    notes = []
-    if rules.n_unknown:
-        notes.append(f"{rules.n_unknown:,} ids of the rules are unknown to the model")
-    if n_ranked < n_listed:
-        notes.append(f"popular fills the list up from rank {rules.after + n_ranked + 1:,}")
-    if n_listed < query.k:
-        notes.append(f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks")
-    return notes
+    notes = {
+        f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,
+        f"popular fills the list up from rank {rules.after + n_ranked + 1:,}": n_ranked < n_listed,
+        f"the rules and the user's history leave {n_listed:,} items for {k:,} ranks": n_listed < k,
+    }
+    return [note for note, holds in notes.items() if holds]
 
 
 def check_length(model: TrainedModel, k: int | None) -> int:

@@ -10,10 +10,11 @@ pyproject.toml::
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TypeVar
@@ -52,10 +53,9 @@ def _registries() -> dict[str, dict[str, Method | str]]:
 
 def _refuse_taken(name: str, kind: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
     """Refuse the name of a built-in method or of a method of another kind."""
-    if name == PAPER_SEGMENT or any(name in places for places in BUILT_IN.values()):
-        raise ConfigError(f"{kind}: {name} is the name of one of firstday's own methods; give yours another.")
-    if any(name in methods for other, methods in registries.items() if other != kind):
-        raise ConfigError(f"{kind}: {name} is the name of a method of another kind; give it another.")
+    others = chain(*(methods for other, methods in registries.items() if other != kind))
+    if name in (PAPER_SEGMENT, *our_names(), *others):
+        raise ConfigError(f"{kind}: {name} is the name of another method; choose another name.")
 
 
 def register(*specs: Method) -> None:
@@ -78,11 +78,9 @@ def register(*specs: Method) -> None:
 def load_plugin(module: str) -> tuple[str, ...]:
     """Import a module, register every method defined at its top level, and return their names.
 
-    `module` is a dotted name; the current folder is also searched. Raise ConfigError if it is a file name, cannot be
-    imported, or defines no method.
+    `module` is a dotted name; the current folder is also searched. Raise ConfigError if it cannot be imported, or
+    defines no method.
     """
-    if module.endswith(".py"):
-        raise ConfigError(f"plugin: {module} is a file; give {module.removesuffix('.py').replace('/', '.')}.")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -92,7 +90,7 @@ def load_plugin(module: str) -> tuple[str, ...]:
         raise ConfigError(f"plugin: {module} cannot be imported ({type(error).__name__}: {error}).") from error
     specs = {id(value): value for value in contents.values() if isinstance(value, Method)}
     if not specs:
-        raise ConfigError(f"plugin: {module} holds no StrategySpec or ColdModelSpec; make one at its top level.")
+        raise ConfigError(f"plugin: {module} has no StrategySpec or ColdModelSpec; define one at its top level.")
     register(*specs.values())
     return tuple(spec.name for spec in specs.values())
 
@@ -111,7 +109,7 @@ def _find(cls: type[M], name: str) -> M | None:
                 raise  # a missing extra, reported where the method is requested
             raise ConfigError(f"{kind}: {name} cannot be loaded from {found} ({error}).") from error
         if not isinstance(spec, cls) or spec.name != name:
-            raise ConfigError(f"{kind}: {found} is no {cls.__name__} named {name}.")
+            raise ConfigError(f"{kind}: {found} is not a {cls.__name__} named {name}.")
         found = methods[name] = spec if is_ours else guard(spec)
     return found if isinstance(found, cls) else None
 
@@ -145,11 +143,8 @@ def find_strategy(name: str) -> StrategySpec:
     if way in ("personal", "segment") and (cold := _find(ColdModelSpec, cold_model)):
         return _both_ways(cold)[name]
     if name == PAPER_SEGMENT:
-        raise ConfigError(
-            f"strategy: {name} is fitted by evaluate alone and stored in no model; choose of "
-            f"{', '.join(strategy_names())}."
-        )
-    raise _unknown(name, strategy_names())
+        raise ConfigError(f"strategy: {name} is available in evaluate only; choose another.")
+    raise _unknown("strategy", name, strategy_names())
 
 
 def check_judged(names: Iterable[str]) -> None:
@@ -157,13 +152,14 @@ def check_judged(names: Iterable[str]) -> None:
     known = (*strategy_names(), PAPER_SEGMENT)
     for name in names:
         if name not in known:
-            raise _unknown(name, known)
+            raise _unknown("strategy", name, known)
 
 
-def _unknown(name: str, names: tuple[str, ...]) -> ConfigError:
-    has_others = set(names) - our_names() - {PAPER_SEGMENT}
-    how = "" if has_others else "; add your own with --plugin MODULE or firstday.register"
-    return ConfigError(f"strategy: {name!r} is unknown{hint_at(name, names)}; choose of {', '.join(names)}{how}.")
+def _unknown(setting: str, name: str, names: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"{setting}: {name!r} is unknown{hint_at(name, names)}; choose one of {', '.join(names)}, or add your own with "
+        "--plugin MODULE or firstday.register."
+    )
 
 
 def spec_of_route(route: str) -> StrategySpec | None:
@@ -195,12 +191,8 @@ def find_learner(name: str) -> ColdModelSpec | StrategySpec:
     if learner := _learner(name):
         return learner
     if name in strategy_names():
-        raise ConfigError(f"methods: {name!r} learns nothing; take it out, and name it as a strategy.")
-    choices = ", ".join((*cold_model_names(), *(spec.name for spec in _specs() if spec.learns)))
-    raise ConfigError(
-        f"methods: {name!r} is unknown; choose one of {choices}, or add your own with --plugin MODULE or "
-        "firstday.register."
-    )
+        raise ConfigError(f"methods: {name!r} needs no training; remove it.")
+    raise _unknown("methods", name, (*cold_model_names(), *(spec.name for spec in _specs() if spec.learns)))
 
 
 def is_learner(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,17 +79,11 @@ def describe_segment(model: TrainedModel, segment: int, n_items: int = 5) -> Seg
     lifts = smoothed / np.maximum(everyone.astype(np.float64), 1e-12)
     apart = np.argsort(-smoothed * np.log(np.maximum(lifts, 1e-12)), kind="stable")
 
-    def take(places: Sequence[int]) -> tuple[SegmentItem, ...]:
+    def take(ranks: np.ndarray) -> tuple[SegmentItem, ...]:
+        figures = (table[ranks].tolist() for table in (items, shares, everyone, lifts))
         return tuple(
-            SegmentItem(
-                catalogue.items[items[at]],
-                catalogue.title_of(int(items[at])),
-                float(shares[at]),
-                float(everyone[at]),
-                float(lifts[at]),
-            )
-            for at in places
+            SegmentItem(catalogue.items[ix], catalogue.title_of(ix), *of) for ix, *of in zip(*figures, strict=True)
         )
 
     n_users, spread = int(segments.items.sizes[segment]), float(segments.spread[segment])
-    return SegmentRow(segment, n_users, spread, take(range(len(items))[:n_items]), take(apart[:n_items].tolist()))
+    return SegmentRow(segment, n_users, spread, take(np.arange(len(items))[:n_items]), take(apart[:n_items]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache, cached_property
 from typing import Any, Literal, Protocol
@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.config import Config, DeviceName, parse_settings
+from firstday.config import Config, DeviceName, Section, parse_settings
 from firstday.display import readable
 from firstday.embed.embeddings import Embeddings
 from firstday.errors import ConfigError
@@ -91,13 +91,13 @@ class Method:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise ConfigError(f"{self.kind}: {self.name!r} is no name; use letters, digits and underscores.")
+            raise ConfigError(f"{self.kind}: {self.name!r} is not a valid name; use letters, digits and underscores.")
         if not self.learns:
             return
         if self.value is None:
-            raise ConfigError(f"{self.label}: learns and has no value; name the frozen dataclass that it returns.")
+            raise ConfigError(f"{self.label}: learns and has no value; give the frozen dataclass that it returns.")
         if not is_dataclass(self.value) or not self.value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            raise ConfigError(f"{self.label}: its value is no frozen dataclass; put @dataclass(frozen=True) on it.")
+            raise ConfigError(f"{self.label}: its value is not a frozen dataclass; add @dataclass(frozen=True).")
 
     @property
     def label(self) -> str:
@@ -120,14 +120,9 @@ class Method:
         Raises
         ------
         ConfigError
-            It has no settings, or a value is invalid.
+            A value is invalid.
         """
-        values = config.plugins.get(self.name, {})
-        if self.settings is None:
-            if values:
-                raise ConfigError(f"plugins.{self.name}: has no settings; take {', '.join(values)} out.")
-            return None
-        return parse_settings(self.settings, values, f"plugins.{self.name}")
+        return parse_settings(self.settings or Section, config.plugins.get(self.name, {}), f"plugins.{self.name}")
 
 
 @dataclass(frozen=True)
@@ -241,8 +236,6 @@ class OptionSearch:
         for option, values in self.grid.items():
             if not isinstance(values, tuple | list) or not values:
                 raise ConfigError(f"{option}: its grid is {values!r}; give a tuple of at least one value.")
-            if unhashable := [value for value in values if not isinstance(value, Hashable)]:
-                raise ConfigError(f"{option}: its grid holds {unhashable[0]!r}; give numbers, strings or tuples.")
         for option, values in (self.start or {}).items():
             for value in values:
                 if value not in self.grid.get(option, ()):

@@ -78,7 +78,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise ConfigError(f"experiment: {self.name!r} is no name; use letters, digits, '_', '.' and '-'.")
+            raise ConfigError(f"experiment: {self.name!r} is not a valid name; use letters, digits, '_', '.' and '-'.")
         for fault in self._find_faults():
             raise ConfigError(f"experiment {self.name}: {fault}.")
 
@@ -89,9 +89,9 @@ class Experiment:
             yield f"has {n} variant(s); give at least two to compare"
         for name, count in Counter(variant.name for variant in self.variants).items():
             if not _NAME.fullmatch(name):
-                yield f"{name!r} is no name of a variant; use letters, digits, '_', '.' and '-'"
+                yield f"{name!r} is not a valid name of a variant; use letters, digits, '_', '.' and '-'"
             if count > 1:
-                yield f"{count} variants are named {name}; give each a name of its own"
+                yield f"{count} variants are named {name}; use different names"
         for variant in self.variants:
             if not 0 <= variant.weight <= 100:
                 yield f"{variant.name} has a weight of {variant.weight:g}; give one from 0 to 100"
@@ -105,8 +105,8 @@ class Experiment:
         for variant in self.variants:
             if n > 2 and variant.n_slots > N_SLOTS // n:
                 yield (
-                    f"{variant.name} has a weight of {variant.weight:g}; give each of {n} variants at most "
-                    f"{N_SLOTS // n / SLOTS_IN_PERCENT:g}, so that weights can grow and move nobody"
+                    f"{variant.name} has a weight of {variant.weight:g}; each of {n} variants can have at most "
+                    f"{N_SLOTS // n / SLOTS_IN_PERCENT:g}, so that increasing a weight moves no user"
                 )
 
     @classmethod
@@ -173,11 +173,11 @@ def _parse_variant(part: str, experiment: str) -> Variant:
     """Parse ``VARIANT=STRATEGY*PERCENT``."""
     match = re.fullmatch(r"\s*([^=*]+?)\s*=\s*([^=*]+?)\s*\*\s*([^=*]+?)\s*%?\s*", part)
     if match is None:
-        raise ConfigError(f"experiment {experiment}: {part.strip()!r} is no variant; {_FORM}.")
+        raise ConfigError(f"experiment {experiment}: {part.strip()!r} is not a variant; {_FORM}.")
     name, strategy, weight = match.groups()
     try:
         return Variant(name, strategy, float(weight))
     except ValueError:
         raise ConfigError(
-            f"experiment {experiment}: {name} has the weight {weight!r}; give a number of percent."
+            f"experiment {experiment}: {name} has the weight {weight!r}; give a number, in percent."
         ) from None

@@ -25,7 +25,7 @@ from pydantic import (
 from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.filters import MOST_CHARACTERS
-from firstday.recommend.list_rules import MOST_IDS, NO_RULES, Row, Rules
+from firstday.recommend.list_rules import MOST_IDS, NO_RULES, Row, Rules, as_whole
 from firstday.recommend.registry import strategy_names
 from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
 
@@ -52,14 +52,9 @@ _LARGEST = 2**53 - 1
 """The largest whole number that every JSON parser reads exactly; larger ids must come as text."""
 
 
-def _whole_number(value: Any) -> Any:
-    """Read 81.0 as 81, which JSON Schema calls a whole number too; leave anything else."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _text_of_whole_number(value: Any) -> Any:
     """Write a whole number as text: 81 and "81" are the same id."""
-    value = _whole_number(value)
+    value = as_whole(value)
     is_whole = type(value) is int and abs(value) <= _LARGEST
     return str(value) if is_whole else value
 
@@ -82,10 +77,10 @@ ListId = Annotated[
 FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 RuleText = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
-Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(_whole_number)]
+Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(as_whole)]
 Propensity = Annotated[float, Field(gt=0, le=1, strict=False)]
-Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_whole_number)]
-Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_whole_number)]
+Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(as_whole)]
+Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(as_whole)]
 
 StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()})  # type: ignore[misc]
 """Names of strategies, as the registry has them."""

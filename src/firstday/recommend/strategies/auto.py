@@ -52,14 +52,14 @@ def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:
     """Answer each user by the strategy named in `strategies`, shape (n_users,)."""
-    names = np.unique(strategies).tolist()
+    names = np.unique(strategies).tolist() or ["popular"]
     if len(names) == 1:  # without a copy of the query
         return find_strategy(names[0]).recommend(query)
     parts = []
     for name in names:
         rows = np.flatnonzero(strategies == name)
         parts.append((rows, find_strategy(name).recommend(query.take(rows))))
-    return Answer.join(parts, query.n_users, query.k)
+    return Answer.join(parts)
 
 
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:

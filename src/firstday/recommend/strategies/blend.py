@@ -164,12 +164,6 @@ def _score_ease(query: Query, rows: np.ndarray) -> SparseRows:
     return replace(scores, weights=(scores.weights / deviation[row]).astype(np.float32))
 
 
-def have_friends(query: Query) -> np.ndarray:
-    """Return the mask of users with a friend kept by the model, bool, shape (n_users,)."""
-    friends = query.signals.friends
-    return np.zeros(query.n_users, dtype=bool) if friends is None else np.asarray(friends.lengths() > 0)
-
-
 BLEND = StrategySpec(
     name="blend",
     recommend=recommend_blend,

@@ -49,16 +49,11 @@ def recommend_explore(query: Query) -> Answer:
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    shares = model.believed_shares
     new_items = model.rates_of_new_items
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
-        tops, excluded = model.segments.top_items[likely], query.excluded.row(row)
-        is_left = (tops >= 0) & rules.allowed[tops] & ~np.isin(tops, excluded)
-        lists = [of_segment[left] for of_segment, left in zip(tops, is_left, strict=True)]
-        values = [of_segment[left] for of_segment, left in zip(shares[likely], is_left, strict=True)]
-        if rules.factors is not None:
-            lists, values = _boost(lists, values, rules.factors)
+        excluded = query.excluded.row(row)
+        lists, values = zip(*_rank_segments(query, likely, excluded), strict=True)
         seed, quota = seed_of(query, row), rules.quota_without(excluded)
         draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed), quota)
         offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
@@ -82,20 +77,22 @@ def recommend_explore(query: Query) -> Answer:
     return replace(answer, propensities=propensities)
 
 
-def _boost(
-    lists: Sequence[np.ndarray], values: Sequence[np.ndarray], factors: np.ndarray
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return ranked lists and their shares, ranked anew by the shares times the items' factors."""
-    boosted = [of_list * factors[items] for items, of_list in zip(lists, values, strict=True)]
-    orders = [np.argsort(-of_list, kind="stable") for of_list in boosted]
-    return (
-        [items[order] for items, order in zip(lists, orders, strict=True)],
-        [of_list[order] for of_list, order in zip(boosted, orders, strict=True)],
-    )
+def _rank_segments(query: Query, segments: np.ndarray, excluded: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the top items of each segment that may be listed, best first, and their shares times their factors."""
+    model, rules = query.model, query.item_rules
+    tops, shares = model.segments.top_items[segments], model.believed_shares[segments]
+    is_left = (tops >= 0) & rules.allowed[tops] & ~np.isin(tops, excluded)
+    for items, values, left in zip(tops, shares, is_left, strict=True):
+        if rules.factors is None:
+            yield items[left], values[left]
+        else:
+            boosted = values[left] * rules.factors[items[left]]
+            order = np.argsort(-boosted, kind="stable")
+            yield items[left][order], boosted[order]
 
 
 def draw_slate(
-    lists: Sequence[np.ndarray], belief: np.ndarray, k: int, rng: np.random.Generator, quota: Quota | None = None
+    lists: Sequence[np.ndarray], belief: np.ndarray, k: int, rng: np.random.Generator, quota: Quota
 ) -> Iterator[tuple[int, int, float]]:
     """Fill up to k ranks one by one: draw a group from the belief, and take the best remaining item of its list.
 
@@ -113,7 +110,6 @@ def draw_slate(
     group, number, propensity
         The group drawn, the item's position in its list, and the item's probability, given those before it.
     """
-    quota = quota or Quota()
     heads = np.zeros(len(lists), dtype=np.int64)  # position of each list's best remaining item
     best = np.full(len(lists), NO_ITEM, dtype=np.int64)
     weights = np.array(belief, dtype=np.float64)
@@ -134,7 +130,7 @@ def draw_slate(
         having = np.flatnonzero(best == best[group])
         quota.take(int(best[group]))
         yield group, int(heads[group]), float(weights[having].sum() / total)
-        stale = np.arange(len(lists)) if quota.is_capped else having
+        stale = np.arange(len(lists)) if quota.caps else having
 
 
 def draw_offers(
@@ -143,7 +139,7 @@ def draw_offers(
     belief: np.ndarray,
     excluded: np.ndarray,
     rng: np.random.Generator,
-    quota: Quota | None = None,
+    quota: Quota,
 ) -> Iterator[tuple[Offer | None, float]]:
     """Offer ranks to new items, one by one, each item at most once.
 
@@ -161,7 +157,6 @@ def draw_offers(
     offer, chance
         The offer for the next rank or None, and the probability that any new item was offered.
     """
-    quota = quota or Quota()
     belief = belief / belief.sum()
     drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
     items, place = np.unique(drawn, return_inverse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.embed.kept_users import Neighborhood
 from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
@@ -23,7 +22,7 @@ def recommend_neighbors(query: Query) -> Answer:
     return query.rank_scores(lambda rows: score_neighbors(query, rows), "neighbors", query.known)
 
 
-def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | None = None) -> np.ndarray:
+def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return the share of neighbours who use each item, smoothed towards popularity, float32, shape (n_rows, n_items).
 
     A neighbour's weight falls by a factor of e per `temperature` of cosine distance to the predicted vector. Popularity
@@ -31,7 +30,7 @@ def score_neighbors(query: Query, rows: np.ndarray, settings: Neighborhood | Non
     """
     model, warm = query.model, query.model.warm
     assert warm is not None
-    settings = settings or model.neighborhood
+    settings = model.neighborhood
     nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature, query.closeness[rows])
     ends = nearest.shape[1] * np.arange(len(rows) + 1)
     shares = SparseRows(ends, nearest.ravel(), weights.ravel(), len(warm)).times(warm.uses)
@@ -91,28 +90,21 @@ def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np
 
 def recommend_friends(query: Query) -> Answer:
     """Rank items by the share of friends who use them; needs a friend kept by the model."""
-    friends = query.signals.friends
-    if friends is None or query.model.warm is None:
-        nobody = np.zeros(query.n_users, dtype=bool)
-        shape = (query.n_users, query.k)
-        return Answer.where(nobody, "friends", np.full(shape, -1, np.int32), np.zeros(shape, np.float32))
-    return query.rank_scores(lambda rows: score_friends(query, rows), "friends", friends.lengths() > 0)
+    return query.rank_scores(lambda rows: score_friends(query, rows), "friends", query.friends.lengths() > 0)
 
 
-def score_friends(query: Query, rows: np.ndarray, settings: Neighborhood | None = None) -> np.ndarray:
+def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return the share of friends who use each item, float32, shape (n_rows, n_items).
 
     Few users have many friends, so the share is smoothed towards that of the segments near the friends' mean vector,
     with the weight of `friend_smoothing` friends.
     """
-    model, friends = query.model, query.signals.friends
-    assert friends is not None
+    model, friends = query.model, query.friends.take(rows)
     assert model.warm is not None
-    known_people = friends.take(rows)
-    scores = known_people.times(model.warm.uses)
-    lean = np.float32((settings or model.neighborhood).friend_smoothing)
-    scores += lean * mix_segments(model, known_people.mean_vectors(model.warm.vectors))
-    scores /= (known_people.lengths() + lean)[:, None]
+    scores = friends.times(model.warm.uses)
+    lean = np.float32(model.neighborhood.friend_smoothing)
+    scores += lean * mix_segments(model, friends.mean_vectors(model.warm.vectors))
+    scores /= (friends.lengths() + lean)[:, None]
     return scores
 
 

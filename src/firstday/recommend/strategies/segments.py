@@ -8,7 +8,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, reading, times_everyone, used_by_alike
-from firstday.segment.segments import Mixing, weigh_segments
+from firstday.segment.segments import weigh_segments
 
 OF_SEGMENT = "share of the segment"
 
@@ -89,24 +89,10 @@ def score_soft_segments(query: Query, rows: np.ndarray) -> np.ndarray:
     return mix_segments(query.model, query.predicted[rows])
 
 
-def mix_segments(
-    model: TrainedModel, vectors: np.ndarray, mixing: Mixing | None = None, shares: np.ndarray | None = None
-) -> np.ndarray:
-    """Return weighted shares in the segments near each vector, float32, shape (n_vectors, n_items).
-
-    Parameters
-    ----------
-    model
-        Its segments are used.
-    vectors
-        float32, shape (n_vectors, d).
-    mixing, shares
-        Segment weighting, and the smoothed shares of the segments' top items that go with it; default to the model's.
-    """
-    mixing = model.mixing if mixing is None else mixing
-    shares = model.smoothed_shares if shares is None else shares
-    tops = model.segments.top_items
-    nearest, weights = weigh_segments(vectors, model.segments, mixing)
+def mix_segments(model: TrainedModel, vectors: np.ndarray) -> np.ndarray:
+    """Return weighted shares in the segments near each vector, float32, shape (n_vectors, n_items)."""
+    tops, shares = model.segments.top_items, model.smoothed_shares
+    nearest, weights = weigh_segments(vectors, model.segments, model.mixing)
     mixed = np.empty((len(vectors), model.n_items), dtype=np.float32)
     for of_vector, near, weight in zip(mixed, nearest, weights, strict=True):
         items = np.maximum(tops[near], 0).ravel()  # empty ranks have share 0
