@@ -18,7 +18,7 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.recommend.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
+FROM_FEATURES = ("features", "predicted", "closeness")
 """Cached results that can be taken by row."""
 FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile")
 """Cached results that do not depend on the length of the list, or on what is excluded."""
@@ -216,11 +216,14 @@ class Query:
         """Predicted mature vectors, float32, shape (n_users, d), unit length."""
         return self.model.cold.predict(self.features)
 
-    @cached_property
+    @property
     def ranker_hidden(self) -> np.ndarray:
         """Hidden activations of the ranker, float32, shape (n_users, width); requires a model with a ranker."""
         assert self.model.ranker is not None
-        return self.model.ranker.predict(self.features)
+        if "ranker" not in self.scores:
+            self.scores["ranker"] = self.model.ranker.predict(self.features)
+        hidden: np.ndarray = self.scores["ranker"]
+        return hidden
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return the vectors predicted by another cold model, as in `predicted`; the model must have learned it."""

@@ -80,16 +80,14 @@ def score_components(
     """
     model = query.model
     shares = _once(query, rows, score_soft_segments)
-    promise = shares + (model.popularity + np.float32(LEAST_SHARE))
+    promise = _once(query, rows, _promise).copy()
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
     if len(has_evidence):
         believed = share_by_belief(query, rows[has_evidence])
-        promise[has_evidence] = believed + np.float32(LEAST_SHARE)
+        promise[has_evidence] = _with_trend(model, believed + np.float32(LEAST_SHARE))
     if "ease" in names:
         ease = _once(query, rows, _score_ease)
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
-    if model.trend_factors is not None:
-        promise *= model.trend_factors
     rules, closed = query.item_rules, query.excluded.take(rows)
     if len(rules.items) <= ALL_CANDIDATES:
         chosen = np.tile(rules.items, (len(rows), 1))
@@ -113,6 +111,16 @@ def score_components(
         "ease": lambda: ease.at(chosen),
     }
     return chosen, {name: score[name]() for name in names}, shown
+
+
+def _promise(query: Query, rows: np.ndarray) -> np.ndarray:
+    """Return how promising each item is by what similar users and everyone use, float32, shape (n_rows, n_items)."""
+    shares = _once(query, rows, score_soft_segments)
+    return _with_trend(query.model, shares + (query.model.popularity + np.float32(LEAST_SHARE)))
+
+
+def _with_trend(model: TrainedModel, shares: np.ndarray) -> np.ndarray:
+    return shares if model.trend_factors is None else shares * model.trend_factors
 
 
 def _once(query: Query, rows: np.ndarray, score: Callable[[Query, np.ndarray], T]) -> T:
