@@ -75,7 +75,7 @@ def test_a_printed_list_says_what_its_scores_are_and_what_had_no_effect(run: Run
     notes = [line for line in done.stdout.splitlines() if line.startswith("Note")]
     assert notes == [
         "Note: no warm user has search x item on day one; it was ignored.",
-        "Note: favorite x item only keeps items out of the list: no warm user has it on day one.",
+        "Note: favorite x item only excludes items: no warm user has it on day one.",
     ]
 
 
@@ -93,7 +93,7 @@ def test_what_had_no_effect_is_counted_in_a_batch(run: Run, tiny_model: Path, tm
     assert summary["without_effect"] == {"search x item": 2}
     assert summary["only_kept_out"] == {"favorite x item": 1}
     assert summary["notes"][:2] == [
-        "1 interactions (favorite x item) only kept items out of lists: no warm user has any on day one.",
+        "1 interactions (favorite x item) only excluded items: no warm user has any on day one.",
         "2 interactions (search x item) were ignored: no warm user has any on day one.",
     ]
 

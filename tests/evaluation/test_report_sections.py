@@ -171,7 +171,7 @@ def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> 
     text = words_of(html)
     sizes = model.segments.items.sizes
     assert f"Segments {len(sizes)} Features" in text
-    assert f"Warm users, who were counted {sizes.sum()}" in text
+    assert f"Warm users {sizes.sum()}" in text
     assert manifest["version"] in text
     assert "Training of the cold model of this model" in text
     assert "firstday inspect model" in text

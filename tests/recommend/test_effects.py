@@ -218,7 +218,7 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
     answer = Recommender(FOLDING).recommend(user)
     assert answer.notes == (
         "popular answers: segment has nothing to go on",
-        "ban x item only keeps items out of the list: no warm user has it on day one",
+        "ban x item only excludes items: no warm user has it on day one",
     )
     assert answer.ignored == ("no warm user has favorite x artist on day one",)
     kept = Recommender(FOLDING).recommend(user, keep_used=True)

@@ -43,10 +43,10 @@ def test_it_stands_beside_the_version_and_is_not_loaded(tiny: Recommender, folde
 def test_it_says_what_of_people_is_in_the_model(tiny: Recommender, folder: Path) -> None:
     manifest = read_manifest(folder)
     text = write_markdown(tiny.model, manifest)
-    assert "The ids of 5 people, the items and the vector of each" in text
+    assert "The ids, items and vectors of 5 people" in text
     assert "country (2 values of fewer than 10 people), age (3 values of fewer than 10 people)" in text
     nobody = replace(tiny.model, warm=None, profile_groups={})
-    assert "No single person: no ids and nobody's items" in write_markdown(nobody, manifest)
+    assert "No data of individuals: neither ids nor items of any user" in write_markdown(nobody, manifest)
     assert "No profile columns." in write_markdown(nobody, manifest)
 
 
@@ -68,7 +68,7 @@ def test_the_table_of_auto_has_classes_that_can_occur_and_says_plainly_whom_it_w
 
 def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny: Recommender, folder: Path) -> None:
     manifest = read_manifest(folder)
-    limit = "they are precomputed, and may have been trained on any data"
+    limit = "The vectors are precomputed: if they were trained on later behaviour, results are inflated"
     assert "| Vectors | by als, 2 numbers each |" in write_markdown(tiny.model, manifest)
     manifest = {**manifest, "data": {**manifest["data"], "vectors": "precomputed"}}
     text = write_markdown(tiny.model, manifest)
@@ -88,7 +88,7 @@ def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tm
         if row["precision"]:
             mean, (low, high) = row["precision"][row["strategy"]], row["precision_ci"][row["strategy"]]
             assert f"| {row['strategy']} | {mean:.1f} [{low:.1f}, {high:.1f}] |".replace("_", r"\_") in text
-    assert f"| Warm users, who were counted | {manifest['data']['warm_users']:,} |" in text
+    assert f"| Warm users | {manifest['data']['warm_users']:,} |" in text
     assert "| recommend.k | " in text or "All defaults" in text or "| sampled." in text
     older = replace(recommender.model.selection.classes[1], intervals={})
     model = replace(recommender.model, selection=replace(recommender.model.selection, classes=(older,)))

@@ -111,7 +111,7 @@ def test_a_use_that_moves_nothing_still_leaves_its_item_out(tiny: Recommender) -
     assert answer.ignored == ()
     assert answer.notes == (
         "popular answers: segment has nothing to go on",
-        "favorite x item only keeps items out of the list: no warm user has it on day one",
+        "favorite x item only excludes items: no warm user has it on day one",
     )
     assert [item.item_id for item in answer.items] == ["i3", "i2", "i4", "i5"]
 
@@ -131,5 +131,5 @@ def test_friends_are_ignored_only_where_nothing_heeds_them(tiny: Recommender) ->
     assert [item.item_id for item in answer.items] == ["i4", "i5", "i3", "i1"]
     assert answer.ignored == ()
     assert lonely.recommend(Signals(friends=["u4"]), strategy="popular").ignored == (
-        "friends are in none of the model's features",
+        "the model has no features of friends",
     )

@@ -18,7 +18,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 MOVES, KEEPS_OUT, NOTHING = 2, 1, 0
 """Effect of a signal, strongest first: it enters the features or a strategy reads it; it only excludes items; none."""
-LEARNS_NOTHING = "the strategy learns nothing from that"
+LEARNS_NOTHING = "the strategy does not learn from impressions"
 
 IsRead = Callable[[Part], np.ndarray]
 """Given a part, return whether the requested strategy or the route reads it, bool, shape (n_users,)."""
@@ -151,13 +151,13 @@ def _tell(query: Query, effect: Effect, of_user: np.ndarray, does: int) -> str:
         code = int(effect.codes[of_user][0])
         return f"no warm user has {name} {code if name == 'age' else query.model.catalogue.groups[name][code]}"
     if effect.kind == "friends":
-        return "friends are in none of the model's features"
+        return "the model has no features of friends"
     if effect.kind == "shown":
-        what = f"passed over ({n:,}) only rests" if does == KEEPS_OUT else f"shown, hardly seen ({n:,})"
-        return f"{what}: {LEARNS_NOTHING}"
+        what = "passed over are only excluded" if does == KEEPS_OUT else "hardly seen have no effect"
+        return f"items {what} ({n:,}): {LEARNS_NOTHING}"
     if does == KEEPS_OUT:
         some = "" if n == n_all else f" ({n:,} of {n_all:,})"
-        return f"{name}{some} only keeps items out of the list: no warm user has it on day one"
+        return f"{name}{some} only excludes items: no warm user has it on day one"
     some = "" if n == n_all else f", which leaves {n:,} of {n_all:,} without effect"
     return f"no warm user has {name} on day one{some}"
 
@@ -180,9 +180,8 @@ def tell_counts(counts: Counter[tuple[str, str, int]]) -> list[str]:
         things, why = {
             "pair": (f"interactions ({name})", "no warm user has any on day one"),
             "column": (f"values of {name}", "no warm user has them"),
-            "friends": ("friends", "the model's features have none"),
+            "friends": ("friends", "the model has no features of friends"),
             "shown": ("items that were shown and passed over", LEARNS_NOTHING),
         }[kind]
-        only = "only rested" if kind == "shown" else "only kept items out of lists"
-        sentences.append(f"{n:,} {things} {only if does == KEEPS_OUT else 'were ignored'}: {why}.")
+        sentences.append(f"{n:,} {things} {'only excluded items' if does == KEEPS_OUT else 'were ignored'}: {why}.")
     return sentences

@@ -14,7 +14,7 @@ from firstday.recommend.strategies.auto import tabulate_selection
 CARD = "card.md"
 """File name of the card that `firstday train` writes next to the files of a version; never read back."""
 FEW = 10
-"""Counts below this may reveal something about an individual."""
+"""Counts below this may identify an individual."""
 
 
 Table = tuple[tuple[str, ...], ...]
@@ -29,18 +29,21 @@ def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, di
     data = manifest.get("data", {})
     version = (
         f"Version {manifest['version']}, made {manifest['created_at']} by firstday {manifest['firstday']}. It makes "
-        "lists for users of whom little is known: a profile, friends, and what they did on their first day."
+        "lists for users about whom little is known: a profile, friends, and their actions on the first day."
     )
     changed = tuple((name, str(value)) for name, value in model.config._repr_facts_().items())
     sections: dict[str, tuple[Part, ...]] = {
-        "What it is": (version, (FACTS, *_describe_making(model, manifest))),
-        "Trained on": ((FACTS, *describe_data(data)), list(data.get("notes", ()))),
-        "How good it is": tuple(_describe_quality(model, manifest)),
-        "Strategies": ("What it can answer by (--strategy); auto is what was best above.", _strategies(model)),
-        "Meant for": (list(MEANT_FOR),),
-        "Not meant for, and limits": (_limits(model, data),),
-        "Personal data in it": (_personal_data(model),),
-        "Settings": ("All others are the defaults:", (("setting", "value"), *changed))
+        "Summary": (version, (FACTS, *_describe_making(model, manifest))),
+        "Training data": ((FACTS, *describe_data(data)), list(data.get("notes", ()))),
+        "Quality": tuple(_describe_quality(model, manifest)),
+        "Strategies": (
+            "Available with --strategy; auto selects the best per class of users.",
+            _strategies(model),
+        ),
+        "Intended use": (list(MEANT_FOR),),
+        "Out of scope, and limits": (_limits(model, data),),
+        "Personal data": (_personal_data(model),),
+        "Settings": ("Settings that differ from the defaults:", (("setting", "value"), *changed))
         if changed
         else ("All defaults.",),
     }
@@ -48,9 +51,9 @@ def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, di
 
 
 MEANT_FOR = (
-    "First lists for users who are new to the service, and the next ones until a model of established users has them.",
-    "The catalogue that it was trained on, and days near to its last one: train it again every night.",
-    "Comparing strategies on your own data: firstday evaluate, and an experiment before one is shipped.",
+    "Lists for users who are new to the service, until a model of established users covers them.",
+    "The catalogue of its training data, soon after the last day of the log: train a new version every night.",
+    "Comparing strategies on your own data: by firstday evaluate, and by an experiment before a roll-out.",
 )
 
 
@@ -67,19 +70,19 @@ def _describe_making(model: TrainedModel, manifest: Mapping[str, Any]) -> Table:
         ("Vectors", f"{given}, {model.dimensions:,} numbers each"),
         ("Segments", f"{len(model.segments):,}"),
         ("Features", f"{features['n_inputs']:,} numbers: {', '.join(features['blocks'])}"),
-        ("Lists", f"{model.config.recommend.k} items by {model.config.recommend.strategy}, unless asked otherwise"),
+        ("Lists", f"{model.config.recommend.k} items by {model.config.recommend.strategy}, by default"),
         ("Seed", str(model.config.seed)),
     )
 
 
 DATA_ROWS = {
     "users": "Users",
-    "warm_users": "Warm users, who were counted",
-    "learned_from": "Of these, learned from",
-    "validation_users": "Users held out to choose by",
+    "warm_users": "Warm users",
+    "learned_from": "Warm users that vectors and networks learned from",
+    "validation_users": "Validation users",
     "items": "Items",
-    "items_without_vector": "Items without a vector, in no list",
-    "items_unlisted": "Items in no list, those that are not recommendable included",
+    "items_without_vector": "Items without a vector, never recommended",
+    "items_unlisted": "Items never recommended",
     "interactions": "Interactions",
     "first_interaction": "First interaction",
     "last_interaction": "Last interaction",
@@ -88,7 +91,7 @@ DATA_ROWS = {
     "protocol": "Protocol",
     "pairs": "Signals",
     "entities": "Entities",
-    "groups": "Profile columns, distinct values",
+    "groups": "Profile columns and their numbers of values",
 }
 
 
@@ -105,20 +108,20 @@ def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _describe_quality(model: TrainedModel, manifest: Mapping[str, Any]) -> Iterator[Part]:
     metrics = manifest.get("metrics", {})
     k = metrics.get("k", model.config.recommend.k)
-    head = ("known", "auto answers by", f"P@{k}", "popular", "judged on")
+    head = ("known", "strategy of auto", f"P@{k}", "popular", "evaluated on")
     rows = tuple(
         (row["known"], row["strategy"], *(_with_interval(row, name) for name in (row["strategy"], "popular")), users)
         for row, users in tabulate_selection(model)
     )
     if rows:
-        yield f"P@{k}, the part of what a list of {k} can find, in % with 95 % intervals, by what is known of a user:"
+        yield f"P@{k}, in % of the hits possible with {k} items, with 95 % intervals, by what is known about a user:"
         yield (head, *rows)
     else:
         precision = ", ".join(f"{name} {value:.1f} %" for name, value in metrics.get("precision", {}).items())
-        yield f"P@{k} for users held out of training: {precision or 'not measured'}. Nothing was chosen by class."
+        yield f"P@{k} for users held out of training: {precision or 'not measured'}. No strategy was selected by class."
     yield (
-        "The same users decided when training stopped, and between strategies: the figures flatter a little. "
-        "firstday evaluate judges on users whom nothing has seen, and by age, country and other groups."
+        "Early stopping and the selection of strategies used the same users, so results are slightly inflated. "
+        "firstday evaluate reports results on unseen users, also by age, country and other groups."
     )
 
 
@@ -137,17 +140,17 @@ def _strategies(model: TrainedModel) -> list[str]:
 def _limits(model: TrainedModel, data: Mapping[str, Any]) -> list[str]:
     until = f" Nothing after {data['last_interaction']} is in it." if "last_interaction" in data else ""
     limits = [
-        "Decisions about people: it ranks items by what people alike used, and knows nothing else of anybody.",
-        "Users with a long history: a model of established users knows them better.",
-        "Items that nobody used in its data: no list has them, but for single places of explore.",
-        f"Other days and catalogues: items and profile values that it does not know are ignored, and named.{until}",
-        "Promises: it was judged on what people did without it. What its lists change, an experiment tells.",
-        "Equal quality for all: groups with few warm users, and users of whom little is known, get more general lists.",
+        "Not for decisions about people: the model ranks items by their use among similar people.",
+        "Not for users with a long history: a model of established users is better.",
+        "Items that nobody used in the training data are not recommended, except at single ranks by explore.",
+        f"Items and profile values absent from the training data are ignored, and reported.{until}",
+        "Quality was measured on what people did without these lists. Only an experiment shows their effect.",
+        "Quality differs: groups with few warm users, and users about whom little is known, get more general lists.",
     ]
     if data.get("protocol") == "sampled":
-        limits.append("Time: day ones were drawn at random, since the data has no clock; real ones may be harder.")
+        limits.append("Day ones were drawn at random, because the data has no timestamps; real ones may be harder.")
     if method_of_vectors(model, data) == "precomputed":
-        limits.append("Knowing its vectors: they are precomputed, and may have been trained on any data.")
+        limits.append("The vectors are precomputed: if they were trained on later behaviour, results are inflated.")
     return limits
 
 
@@ -156,15 +159,15 @@ def _personal_data(model: TrainedModel) -> list[str]:
     small = {name: int(((of.sizes > 0) & (of.sizes < FEW)).sum()) for name, of in groups.items()}
     columns = ", ".join(f"{name} ({n:,} values of fewer than {FEW} people)" for name, n in small.items())
     return [
-        f"For each value of these profile columns, how many people have it, and what they use: {columns}."
+        f"Counts of people and of their items for each value of these profile columns: {columns}."
         if groups
         else "No profile columns.",
-        "No single person: no ids and nobody's items (recommend.warm_users is 0)."
+        "No data of individuals: neither ids nor items of any user (recommend.warm_users is 0)."
         if kept is None
-        else f"The ids of {len(kept):,} people, the items and the vector of each: whoever has the model can read them. "
-        "recommend.warm_users = 0 trains one without them, and without neighbors and friends.",
-        "Who somebody's friends are is not in it, nor times, nor anything from the store of a service.",
-        "Whoever is deleted from the tables is gone from the next version; versions that are kept still know them.",
+        else f"The ids, items and vectors of {len(kept):,} people, readable by anyone who has the model. "
+        "recommend.warm_users = 0 trains a model without them, and without neighbors and friends.",
+        "No friendships, no timestamps, and nothing from a service's store.",
+        "Users deleted from the tables are absent from the next version, but not from earlier ones that are kept.",
     ]
 
 
