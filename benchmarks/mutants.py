@@ -76,7 +76,7 @@ LEAKAGE = (
     ("ranking.py", "scores[closed.row_of_entry(), closed.columns] = -np.inf", "pass", LIST_TESTS),
     ("ranking.py", " & ~closed.has(chosen)", "", LIST_TESTS),
     ("recommend/strategies/blend.py", "promise[closed.row_of_entry(), closed.columns] = CLOSED", "pass", LIST_TESTS),
-    ("recommend/strategies/blend.py", "promise[:, model.unlisted] = CLOSED", "pass", LIST_TESTS),
+    ("recommend/strategies/blend.py", "promise[:, rules.closed] = CLOSED", "pass", LIST_TESTS),
 )
 """Guards against leakage and against items that must not be listed, with their tests."""
 
