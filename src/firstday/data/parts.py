@@ -150,7 +150,13 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     dataset = None
     if found is not None and not findings.faults and users is not None and catalogue is not None:
         dataset = add_users("part", catalogue, frames, found, findings, are_all=False)
-    return Part(dataset, findings, None if users is None else users.head(3))
+    return Part(dataset, findings, None if users is None else _first_ids(users))
+
+
+def _first_ids(ids: pl.Series) -> pl.Series:
+    """Return the first three ids, in an order that is the same for numbers and their text."""
+    text = pl.col("id").cast(pl.String)
+    return pl.DataFrame({"id": ids}).sort(text.str.len_chars(), text)["id"].head(3)
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
@@ -161,7 +167,7 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
         firsts += [] if part.first_users is None else [part.first_users]
     findings.join_left_out("friends")
     judge_interactions(findings, signals)
-    advice = describe_ids("users", unite_ids(firsts))
+    advice = describe_ids("users", _first_ids(unite_ids(firsts)))
     for key, found in findings.found.items():
         if found.finding == "name unknown users":
             findings.found[key] = replace(found, advice=advice)

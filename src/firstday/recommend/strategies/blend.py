@@ -96,7 +96,7 @@ def score_components(
             promise *= rules.factors
         promise[closed.row_of_entry(), closed.columns] = CLOSED
         promise[:, rules.closed] = CLOSED
-        is_narrow = 2 * len(rules.items) < model.n_items  # the promising ones are then less clearly ahead
+        is_narrow = 4 * len(rules.items) < model.n_items  # the promising ones are then less clearly ahead
         chosen = greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
     shown = np.where(closed.has(chosen), np.float32(-np.inf), np.float32(0))
     if len(has_evidence):
