@@ -44,15 +44,16 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
 
 
 def _boost(answer: Answer, factors: np.ndarray) -> Answer:
-    """Return an answer ranked anew by scores times the items' factors; fill-up items keep their ranks."""
+    """Return an answer ranked anew by scores times the items' factors, which are not part of the scores it returns.
+
+    Fill-up items keep their ranks.
+    """
     is_ranked = np.arange(answer.items.shape[1]) < answer.count_ranked()[:, None]
     of_items = factors[answer.items]
     scores = np.where(answer.scores >= 0, answer.scores * of_items, answer.scores / of_items)  # "score" may be negative
     order = np.argsort(np.where(is_ranked, -scores, np.inf), axis=1, kind="stable")
-    items, scores = (
-        np.take_along_axis(table, order, axis=1) for table in (answer.items, np.where(is_ranked, scores, 0))
-    )
-    return replace(answer, items=items, scores=scores.astype(np.float32))
+    items, scores = (np.take_along_axis(table, order, axis=1) for table in (answer.items, answer.scores))
+    return replace(answer, items=items, scores=scores)
 
 
 def _fill_ranks(ranked: np.ndarray, quota: Quota) -> Iterator[int]:

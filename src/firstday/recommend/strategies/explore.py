@@ -86,9 +86,8 @@ def _rank_segments(query: Query, segments: np.ndarray, excluded: np.ndarray) -> 
         if rules.factors is None:
             yield items[left], values[left]
         else:
-            boosted = values[left] * rules.factors[items[left]]
-            order = np.argsort(-boosted, kind="stable")
-            yield items[left][order], boosted[order]
+            order = np.argsort(-values[left] * rules.factors[items[left]], kind="stable")
+            yield items[left][order], values[left][order]
 
 
 def draw_slate(
