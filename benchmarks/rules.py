@@ -26,8 +26,8 @@ import typer
 from result_files import RESULTS, write_results
 
 from firstday.features.signals import Signals
-from firstday.recommend.list_rules import MOST_IDS, Row, Rules
 from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.rules.list_rules import MOST_IDS, Row, Rules
 
 K = 50
 SHARES = {"1 %": 0.01, "4 %": 0.04, "10 %": 0.1, "50 %": 0.5}

@@ -21,7 +21,6 @@ from firstday.evaluation.run import evaluate as evaluate
 from firstday.features.signals import Signals as Signals
 from firstday.ranking import rank_scores as rank_scores
 from firstday.ranking import unit_rows as unit_rows
-from firstday.recommend.list_rules import Rules as Rules
 from firstday.recommend.query import Answer as Answer
 from firstday.recommend.query import Query as Query
 from firstday.recommend.recommendation import Recommendation as Recommendation
@@ -29,6 +28,7 @@ from firstday.recommend.recommendation import Recommendations as Recommendations
 from firstday.recommend.recommender import Recommender as Recommender
 from firstday.recommend.recommender import open_model as open_model
 from firstday.recommend.registry import register as register
+from firstday.recommend.rules.list_rules import Rules as Rules
 from firstday.recommend.spec import ColdModelSpec as ColdModelSpec
 from firstday.recommend.spec import LearningData as LearningData
 from firstday.recommend.spec import OptionSearch as OptionSearch

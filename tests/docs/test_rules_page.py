@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from serve_process import ServerProcess
 
-from firstday.recommend.list_rules import Rules
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.rules.list_rules import Rules
 from tests.docs.examples import ROOT, Reader, read_examples
 
 PAGE = ROOT / "docs" / "rules.md"

@@ -13,7 +13,7 @@ import pytest
 
 from firstday.config import ExperimentConfig
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
-from firstday.recommend.list_rules import Quota
+from firstday.recommend.rules.list_rules import Quota
 from firstday.recommend.strategies.explore import draw_slate
 from tests.experiment.made import make_frame
 

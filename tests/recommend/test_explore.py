@@ -10,9 +10,9 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.recommend.belief import believe_segments
-from firstday.recommend.list_rules import Quota
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.rules.list_rules import Quota
 from firstday.recommend.strategies.explore import draw_slate, seed_of
 from tests.tiny import make_model
 

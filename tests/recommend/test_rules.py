@@ -12,11 +12,11 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend.filters import Filter
-from firstday.recommend.list_rules import Rules, compile_rules
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import strategies_of, strategy_names
+from firstday.recommend.rules.filters import Filter
+from firstday.recommend.rules.list_rules import Rules, compile_rules
 from firstday.testing import make_users
 
 COLUMNS = {

@@ -328,7 +328,7 @@ class TrainedModel:
 
     @cached_property
     def compiled_rules(self) -> dict[Any, Any]:
-        """Cache of `firstday.recommend.list_rules.compile_rules`."""
+        """Cache of `firstday.recommend.rules.list_rules.compile_rules`."""
         return {}
 
     @cached_property

@@ -31,7 +31,7 @@ from firstday.data.summary import Summary
 from firstday.engine.engines import Check
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
-from firstday.recommend.filters import describe_columns
+from firstday.recommend.rules.filters import describe_columns
 
 TITLES = {
     "dimensions": "dimensions of precomputed vectors",

@@ -27,9 +27,9 @@ from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
-from firstday.recommend.list_rules import Rules
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.scales import FILLS_UP, is_part
 
 

@@ -22,9 +22,9 @@ from firstday.display import readable
 from firstday.engine.large import LargeDataset
 from firstday.errors import ConfigError, DataError, expect, needs_extra
 from firstday.recommend.batch import list_users
-from firstday.recommend.list_rules import Rules
 from firstday.recommend.model_card import put_card
 from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.rules.list_rules import Rules
 from firstday.tables.faults import Findings
 
 Engine = Literal["local", "spark"]

@@ -20,12 +20,12 @@ from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
 from firstday.recommend.effects import KEEPS_OUT, NOTHING, count_weak, tell_counts
-from firstday.recommend.filters import USER
 from firstday.recommend.list_files import find_list_form, write_list_file
-from firstday.recommend.list_rules import NO_RULES, Rules
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.rules.filters import USER
+from firstday.recommend.rules.list_rules import NO_RULES, Rules
 
 USERS_AT_ONCE = 20_000
 

@@ -15,7 +15,7 @@ from firstday.display import readable
 from firstday.errors import ConfigError, FirstdayError
 from firstday.features.signals import SignalBatch
 from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_rows
-from firstday.recommend.list_rules import NO_RULES, ItemRules, compile_rules
+from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
 FROM_FEATURES = ("features", "predicted", "closeness")

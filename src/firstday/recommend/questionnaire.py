@@ -22,9 +22,9 @@ from firstday.recommend.belief import (
     gain_of_yes,
     normalise,
 )
-from firstday.recommend.list_rules import Rules
 from firstday.recommend.recommendation import Recommendation, name_items
 from firstday.recommend.recommender import Recommender, check_length
+from firstday.recommend.rules.list_rules import Rules
 from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts
 from firstday.sparse import SparseRows
 

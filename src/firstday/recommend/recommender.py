@@ -19,13 +19,13 @@ from firstday.errors import ConfigError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed, first_distinct
-from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import tell_each
-from firstday.recommend.filters import USER
-from firstday.recommend.list_rules import NO_RULES, ItemRules, Row, Rules, compile_rules
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
 from firstday.recommend.registry import find_strategy, refuse_without, value_type
+from firstday.recommend.rules.arrangement import arrange
+from firstday.recommend.rules.filters import USER
+from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Row, Rules, compile_rules
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
 from firstday.recommend.strategies.popularity import POPULAR

@@ -13,8 +13,8 @@ from typing import Any
 from firstday.errors import ConfigError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
-from firstday.recommend.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.recommendation import Recommendation
+from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.item_lists import ItemLists
 from firstday.serve.models import ModelHolder, ServedModel

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from firstday.recommend.filters import LISTS
-from firstday.recommend.list_rules import Rules
+from firstday.recommend.rules.filters import LISTS
+from firstday.recommend.rules.list_rules import Rules
 from firstday.serve.store.base import Store
 
 R = TypeVar("R", bound=Rules)

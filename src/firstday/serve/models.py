@@ -18,10 +18,10 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
-from firstday.recommend.filters import describe_columns
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_strategy, refuse_without, strategies_of
+from firstday.recommend.rules.filters import describe_columns
 from firstday.serve.segment_map import SegmentMap, make_segment_map
 from firstday.serve.telemetry import Metrics
 

@@ -24,9 +24,9 @@ from pydantic import (
 
 from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
-from firstday.recommend.filters import MOST_CHARACTERS
-from firstday.recommend.list_rules import MOST_IDS, NO_RULES, Row, Rules, as_whole
 from firstday.recommend.registry import strategy_names
+from firstday.recommend.rules.filters import MOST_CHARACTERS
+from firstday.recommend.rules.list_rules import MOST_IDS, NO_RULES, Row, Rules, as_whole
 from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
 
 MAX_EVENTS = 1000

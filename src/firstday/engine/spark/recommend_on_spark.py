@@ -22,9 +22,9 @@ from firstday.engine.spark.work import count_parts, recommend_part, spread_lists
 from firstday.errors import ConfigError, DataError
 from firstday.recommend.batch import BatchSummary, summarise_batch
 from firstday.recommend.list_files import find_list_form
-from firstday.recommend.list_rules import NO_RULES, Rules
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_strategy, refuse_without
+from firstday.recommend.rules.list_rules import NO_RULES, Rules
 from firstday.tables.faults import Findings
 
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"

@@ -27,9 +27,9 @@ from firstday.data.splits.roles import find_warm
 from firstday.engine.large import warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.recommend.batch import BatchCounts, list_users
-from firstday.recommend.list_rules import Rules
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import load_plugin
+from firstday.recommend.rules.list_rules import Rules
 from firstday.segment.shown_counts import ShownCounts
 from firstday.tables import zstd
 from firstday.tables.faults import FILE, ROW, Findings

@@ -15,8 +15,8 @@ import numpy as np
 
 from firstday.ranking import NO_ITEM
 from firstday.recommend.belief import believe_segments
-from firstday.recommend.list_rules import Quota
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.rules.list_rules import Quota
 from firstday.recommend.spec import StrategySpec, reading
 from firstday.segment.new_items import N_DRAWS, NewItems
 

@@ -18,7 +18,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Section, parse_settings
 from firstday.display import readable
 from firstday.errors import ConfigError
-from firstday.recommend.filters import LISTS, USER, Filter, find_column
+from firstday.recommend.rules.filters import LISTS, USER, Filter, find_column
 from firstday.sparse import SparseRows
 
 MOST_IDS = 100_000

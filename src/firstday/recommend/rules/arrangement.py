@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 
 from firstday.ranking import NO_ITEM
-from firstday.recommend.list_rules import Quota
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.rules.list_rules import Quota
 from firstday.recommend.scales import scale_answer
 
 
