@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+
+def without_cause(fault: str) -> str:
+    """A sentence without what the installed Polars says of a damaged file."""
+    return re.sub(r"\(parquet: .*?\);", "();", fault)
+
 
 SENTENCES: dict[str, list[str]] = json.loads(Path(__file__).with_name("dirty_sentences.json").read_text("utf-8"))
 """The sentences of each dirty folder, sorted; the golden file of messages about tables."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +11,13 @@ import pytest
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.engine.engines import check as check_tables
-from tests.data.dirty import Dirty
+from tests.data.dirty import Dirty, without_cause
 from tests.data.dirty_files import CASES, CLEAN, write_parquet
 from tests.data.dirty_tables import CASES as TABLES
 from tests.data.same import assert_equal
 
 ALL = [*CASES, *TABLES]
 TOLD_BY_COMMANDS = ("everything at once", "faults in several tables, csv")
-
-
-def without_cause(fault: str) -> str:
-    """A sentence without what the installed Polars says of a damaged file."""
-    return re.sub(r"\(parquet: .*?\);", "();", fault)
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
