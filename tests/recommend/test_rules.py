@@ -241,6 +241,8 @@ def test_rows_of_a_page_repeat_no_item(shop: Recommender) -> None:
         of_page = [item.item_id for row in later.values() for item in row]
         years = columns["year"].gather([shop.model.catalogue.items.index_of(item) for item in of_page])
         assert (years >= 2010).all()
+        both = shop.recommend_rows(user, [{"name": "row", "allow": ["i2", "i4"]}], 3, rules={"allow": ["i4", "i5"]})
+        assert {item.item_id for item in both["row"]} <= {"i4"}
         listed = [item.item_id for row in page.values() for item in row]
         assert len(set(listed)) == len(listed)
         assert list(page) == ["first", "in stock", "rest"]

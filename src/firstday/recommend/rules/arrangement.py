@@ -17,7 +17,7 @@ from firstday.recommend.scales import scale_answer
 def arrange(query: Query, answer: Answer, k: int) -> Answer:
     """Return k ranks of a long ranking under the rules of its query, with scaled scores.
 
-    Each rank holds its pinned item, or the best remaining item that the caps leave room for. Boosts multiply the scaled
+    Each rank holds its pinned item, or the best remaining item that the caps leave room for. Boosts apply to the scaled
     scores of the items that the strategy ranked; a strategy with propensities has applied them itself.
     """
     rules, scaled = query.item_rules, scale_answer(query, answer)

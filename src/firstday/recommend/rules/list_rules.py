@@ -138,7 +138,7 @@ class Row(Rules):
     """Length of the list; defaults to that of the page."""
 
     def under(self, rules: Rules) -> Row:
-        """Return the row under the rules of its page as well; where only one of both can hold, it is the row's."""
+        """Return the row under the rules of its page, `pin` and `after` excepted; the row's caps take precedence."""
         if rules == NO_RULES:
             return self
         filters = [f"({text})" for text in (rules.filter, self.filter) if text]
@@ -146,6 +146,8 @@ class Row(Rules):
             name: {**getattr(rules, name), **getattr(self, name)} for name in ("cap", "boost", "context", "lists")
         }
         allow = rules.allow if self.allow is None else self.allow
+        if rules.allow is not None and self.allow is not None:
+            allow = sorted({*rules.allow} & {*self.allow})
         deny = [*rules.deny, *self.deny]
         return self.override({**changes, "filter": " and ".join(filters), "allow": allow, "deny": deny})
 

@@ -80,18 +80,18 @@ def score_components(
     """
     model = query.model
     shares = _once(query, rows, score_soft_segments)
-    promise = _once(query, rows, _promise).copy()
+    ease = _once(query, rows, _score_ease) if "ease" in names else SparseRows.empty(len(rows), model.n_items)
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
     if len(has_evidence):
         believed = share_by_belief(query, rows[has_evidence])
-        promise[has_evidence] = _with_trend(model, believed + np.float32(LEAST_SHARE))
-    if "ease" in names:
-        ease = _once(query, rows, _score_ease)
-        promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
     rules, closed = query.item_rules, query.excluded.take(rows)
     if len(rules.items) <= ALL_CANDIDATES:
         chosen = np.tile(rules.items, (len(rows), 1))
     else:
+        promise = _once(query, rows, _promise).copy()
+        if len(has_evidence):
+            promise[has_evidence] = _with_trend(model, believed + np.float32(LEAST_SHARE))
+        promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
         if rules.factors is not None:
             promise *= rules.factors
         promise[closed.row_of_entry(), closed.columns] = CLOSED

@@ -78,7 +78,7 @@ def recommend_explore(query: Query) -> Answer:
 
 
 def _rank_segments(query: Query, segments: np.ndarray, excluded: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the top items of each segment that may be listed, best first, and their shares times their factors."""
+    """Yield the top items of each segment that may be listed, best first, and their shares."""
     model, rules = query.model, query.item_rules
     tops, shares = model.segments.top_items[segments], model.believed_shares[segments]
     is_left = (tops >= 0) & rules.allowed[tops] & ~np.isin(tops, excluded)
