@@ -29,7 +29,7 @@ from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Row, Rules,
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
 from firstday.recommend.strategies.popularity import POPULAR
-from firstday.sparse import SparseRows, union_rows
+from firstday.sparse import SparseRows
 
 REACH = 2_000
 """Minimum length of the rankings that rules rearrange."""
@@ -79,8 +79,8 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
             routes[unanswered] = fallback.routes
             if propensities is not None:  # fallbacks are deterministic
                 propensities[unanswered] = 1
-    if len(query.item_rules.closed):
-        listed = (items >= 0) & query.item_rules.allowed[items]
+    listed = (items >= 0) & query.item_rules.allowed[items]
+    if (listed != (items >= 0)).any():  # of third parties
         if propensities is not None:
             propensities = first_allowed(items, propensities, listed, query.k)[1]
         items, scores = first_allowed(items, scores, listed, query.k)
@@ -317,8 +317,9 @@ class Recommender:
             query = query.ask(k=check_length(self.model, row.k or k))
             asked = self._answer(query, [user], ignored, strategy, row)
             answers.append(asked)
-            listed = [item for item in asked.answer.items[0].tolist() if item >= 0]
-            query = query.ask(closed=union_rows([query.excluded, SparseRows.from_lists([listed], self.model.n_items)]))
+            items = asked.answer.items[0]
+            closed = [np.append(query.excluded.row(0), items[items >= 0])]
+            query = query.ask(closed=SparseRows.from_lists(closed, self.model.n_items))
         return answers
 
     def _answer(

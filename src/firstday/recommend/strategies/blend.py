@@ -88,14 +88,14 @@ def score_components(
     if len(rules.items) <= ALL_CANDIDATES:
         chosen = np.tile(rules.items, (len(rows), 1))
     else:
-        promise = _once(query, rows, _promise).copy()
+        promise = np.where(rules.allowed, _once(query, rows, _promise), CLOSED)
         if len(has_evidence):
-            promise[has_evidence] = _with_trend(model, believed + np.float32(LEAST_SHARE))
+            of_shown = _with_trend(model, believed + np.float32(LEAST_SHARE))
+            promise[has_evidence] = np.where(rules.allowed, of_shown, CLOSED)
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
         if rules.factors is not None:
             promise *= rules.factors
         promise[closed.row_of_entry(), closed.columns] = CLOSED
-        promise[:, rules.closed] = CLOSED
         is_narrow = 4 * len(rules.items) < model.n_items  # the promising ones are then less clearly ahead
         chosen = greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
     shown = np.where(closed.has(chosen), np.float32(-np.inf), np.float32(0))
