@@ -78,7 +78,7 @@ def world_days(world: Dataset, split: Split, recommender: Recommender) -> Signal
 
 
 @pytest.fixture
-def as_it_was() -> Iterator[None]:
+def fresh_registry() -> Iterator[None]:
     """Forget the methods that a test registered."""
     yield
     registry._registries.cache_clear()

@@ -18,7 +18,7 @@ from firstday.testing import check_strategy
 CALLS: list[int] = []
 
 
-pytestmark = pytest.mark.usefixtures("as_it_was")
+pytestmark = pytest.mark.usefixtures("fresh_registry")
 
 
 @dataclass(frozen=True)

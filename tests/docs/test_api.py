@@ -14,7 +14,7 @@ import firstday as fd
 from firstday.testing import check_strategy
 from tests.docs.examples import ROOT
 
-pytestmark = pytest.mark.usefixtures("as_it_was")
+pytestmark = pytest.mark.usefixtures("fresh_registry")
 
 
 def run_example(number: int) -> dict[str, Any]:

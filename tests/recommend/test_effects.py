@@ -228,7 +228,7 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
     )
 
 
-@pytest.mark.usefixtures("as_it_was")
+@pytest.mark.usefixtures("fresh_registry")
 def test_of_a_strategy_that_says_nothing_nothing_known_is_called_ignored() -> None:
     """It may read anything, under whatever name it answers."""
 

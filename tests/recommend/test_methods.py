@@ -47,7 +47,7 @@ class Settings(BaseModel):
 LAST = StrategySpec(name="last", describe="The last items first.", recommend=recommend_last, settings=Settings)
 
 
-pytestmark = pytest.mark.usefixtures("as_it_was")
+pytestmark = pytest.mark.usefixtures("fresh_registry")
 
 
 def test_a_registered_strategy_answers_as_ours_do(tiny: Recommender) -> None:

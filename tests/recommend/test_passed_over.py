@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from firstday.data.dataset import Dataset
 from firstday.data.events import UTC_MICROSECONDS, Events
@@ -75,6 +76,7 @@ def signals_of(user: str) -> Signals:
     )
 
 
+@pytest.mark.usefixtures("fresh_registry")
 def test_tables_and_signals_give_the_same_lists(tiny: Recommender, tmp_path: Path) -> None:
     register(SPEC)
     tables = tmp_path / "tables"

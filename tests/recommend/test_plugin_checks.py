@@ -23,7 +23,7 @@ from tests.tiny import make_recommender
 K = 4
 
 
-pytestmark = pytest.mark.usefixtures("as_it_was")
+pytestmark = pytest.mark.usefixtures("fresh_registry")
 
 
 def listing(items: Any, scores: Any = None) -> Callable[[Query], Answer]:

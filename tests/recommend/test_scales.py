@@ -116,7 +116,7 @@ def test_places_that_fill_a_list_up_are_counted_and_have_the_score_0(calibrated:
     assert (segment.n_ranked, [item.score > 0 for item in segment.items]) == (2, [True, True, False, False])
 
 
-@pytest.mark.usefixtures("as_it_was")
+@pytest.mark.usefixtures("fresh_registry")
 def test_a_stranger_names_a_scale_and_brings_scores_to_it(tiny: Recommender) -> None:
     def recommend(query: Query) -> Answer:
         everyone = np.ones(query.n_users, dtype=bool)

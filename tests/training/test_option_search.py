@@ -121,7 +121,7 @@ class Oracle:
 TRUTH: list[SparseRows] = []
 
 
-@pytest.mark.usefixtures("as_it_was")
+@pytest.mark.usefixtures("fresh_registry")
 def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     world: Dataset, split: Split, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
