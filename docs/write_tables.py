@@ -43,15 +43,12 @@ PAGES = tuple(
     )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
-    "first_look": quality.first_look,
-    "gains": quality.gains,
     "judged": quality.judged,
     "clocks": quality.clocks,
     "list-speed": quality.list_speed,
     "list-equality": quality.list_equality,
     "rules": quality.rules_cost,
     "rules_equality": quality.rules_equality,
-    "ages_chosen": quality.ages_chosen,
     "calibration": quality.calibration,
     "components": quality.components,
     "blend_defaults": quality.blend_defaults,
