@@ -6,7 +6,6 @@ from typing import Any
 
 from table_makers.measured import DATASETS, NotMeasuredError, interval, read_results
 
-
 SETS = {
     "online-retail": "Online Retail",
     "movietweetings": "MovieTweetings",
