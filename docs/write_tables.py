@@ -75,7 +75,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "paper_scale": paper.paper_scale,
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,
-    "paper_training": paper.paper_training,
     "dependencies": dependencies.dependencies,
     "install_sizes": dependencies.total_sizes,
 }
