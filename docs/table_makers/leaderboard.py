@@ -7,7 +7,10 @@ from firstday.leaderboard.board import read_published
 
 def leaderboard_sets() -> list[str]:
     """Return how each set is split."""
-    lines = ["| dataset | split | seeds | protocol | users | items | warm | cold |", "|" + "---|" * 8]
+    lines = [
+        "| dataset | split | seeds | protocol | users | items | warm, per seed | cold, per seed |",
+        "|" + "---|" * 8,
+    ]
     for name, standings in read_published().items():
         counts = (standings.n_users, standings.n_items, standings.n_warm, standings.n_cold)
         cells = [f"`{name}`", f"`{standings.split[:12]}`", str(len(standings.seeds)), f"`{standings.protocol}`"]
