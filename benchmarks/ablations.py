@@ -1,4 +1,4 @@
-"""Ablations of the default on validation users: the source of the second table of docs/quality.md.
+"""Ablations of the default on validation users: the source of the section in docs/quality.md.
 
 python benchmarks/ablations.py movielens-100k --seeds 5
 python benchmarks/ablations.py deezer-europe --path deezer_europe.zip --seeds 2

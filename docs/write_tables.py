@@ -43,15 +43,12 @@ PAGES = tuple(
     )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
-    "first_look": quality.first_look,
-    "gains": quality.gains,
     "judged": quality.judged,
     "clocks": quality.clocks,
     "list-speed": quality.list_speed,
     "list-equality": quality.list_equality,
     "rules": quality.rules_cost,
     "rules_equality": quality.rules_equality,
-    "ages_chosen": quality.ages_chosen,
     "calibration": quality.calibration,
     "components": quality.components,
     "blend_defaults": quality.blend_defaults,
@@ -78,7 +75,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "paper_scale": paper.paper_scale,
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,
-    "paper_training": paper.paper_training,
     "dependencies": dependencies.dependencies,
     "install_sizes": dependencies.total_sizes,
 }

@@ -6,23 +6,14 @@ from firstday.leaderboard.board import read_published
 
 
 def leaderboard_sets() -> list[str]:
-    """Return what each set is, and by what it was run."""
+    """Return how each set is split."""
     lines = [
-        "| set | split | seeds | protocol | users, items | warm, cold of a seed | versions | machine |",
+        "| dataset | split | seeds | protocol | users | items | warm, per seed | cold, per seed |",
         "|" + "---|" * 8,
     ]
     for name, standings in read_published().items():
-        run = standings.runs[0]
-        versions = ", ".join(f"{of} {version}" for of, version in run.versions.items() if of != "settings")
-        cells = [
-            f"`{name}`",
-            f"`{standings.split[:12]}`",
-            str(len(standings.seeds)),
-            f"`{standings.protocol}`",
-            f"{standings.n_users:,}, {standings.n_items:,}",
-            f"{standings.n_warm:,}, {standings.n_cold:,}",
-            versions,
-            run.machine,
-        ]
+        counts = (standings.n_users, standings.n_items, standings.n_warm, standings.n_cold)
+        cells = [f"`{name}`", f"`{standings.split[:12]}`", str(len(standings.seeds)), f"`{standings.protocol}`"]
+        cells += [f"{count:,}" for count in counts]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

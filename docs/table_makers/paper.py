@@ -39,7 +39,7 @@ def paper_stages() -> list[str]:
     all_authors, all_ours = sum(authors.values()), sum(seconds for _, _, seconds in pairs)
     lines.append(f"| all of these | {all_authors:,} | {all_ours:,.1f} | {_ratio(all_authors, all_ours)} |")
     lines.append(
-        f"| the whole command: these, clusters of inputs ({stages['input clusters']:.1f} s), three more strategies, "
+        f"| the whole command: also clusters of inputs ({stages['input clusters']:.1f} s), three more strategies and "
         f"loading libraries | - | {full['seconds']:,.1f} | - |"
     )
     return lines
@@ -72,21 +72,4 @@ def paper_figures() -> list[str]:
             for figures in (row, mf.get(strategy))
         ]
         lines.append(f"| {row['title']} | `{strategy}` | {' | '.join(cells)} |")
-    return lines
-
-
-def paper_training() -> list[str]:
-    """Return precision by length of training at the full size."""
-    lines = [
-        "| training | P@50, validation | P@50 `segment`, test | P@50 `personal`, test | training, s |",
-        "|---|---|---|---|---|",
-    ]
-    for row in read_results("paper-training"):
-        figures = row["figures"]
-        cells = (
-            row["training"]["validation_precision"],
-            *(figures[name]["precision"] for name in ("segment", "personal")),
-        )
-        seconds = row["stages"]["cold model"]
-        lines.append(f"| {row['name']} | {' | '.join(f'{cell:.2f}' for cell in cells)} | {seconds:,.0f} |")
     return lines

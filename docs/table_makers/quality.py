@@ -2,103 +2,31 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from table_makers.measured import DATASETS, NotMeasuredError, interval, read_results
-
-
-def first_look() -> list[str]:
-    """Return P@50 of the default list, the best tuned baseline, the paper's system and popularity."""
-    columns = []
-    for name in DATASETS:
-        results = read_results(name)
-        rows = {row["strategy"]: row for row in results["results"]}
-        best = _best_baseline(results, rows)
-        columns.append(
-            [
-                f"{rows[strategy]['precision']:.1f} {interval(rows[strategy]['precision_ci'])}{note}"
-                for strategy, note in (
-                    ("auto", ""),
-                    (best, f" (`{best}`)"),
-                    ("segment", ""),
-                    ("paper_segment", ""),
-                    ("popular", ""),
-                )
-            ]
-        )
-    titles = (
-        "`auto`, the list that people get by default",
-        "the best of the tuned baselines",
-        "`segment`, the paper's system with our features and training",
-        "`paper_segment`, with the paper's own",
-        "`popular`, what everyone uses most",
-    )
-    lines = [f"| P@50, % [95 % interval] | {' | '.join(DATASETS.values())} |", "|---|---|---|"]
-    return lines + [f"| {' | '.join(cells)} |" for cells in zip(titles, *columns, strict=True)]
-
-
-def _best_baseline(results: dict[str, Any], rows: dict[str, Any]) -> str:
-    """Return the tuned baseline of others with the highest precision."""
-    baselines: list[str] = [name for name in results["options"] if name in rows and name != "paper_segment"]
-    return max(baselines, key=lambda name: float(rows[name]["precision"]))
-
-
-def gains() -> list[str]:
-    """Return what the best strategy gains over the paper's system, tuned baselines and popularity, in words."""
-    text = []
-    for name, title in DATASETS.items():
-        results = read_results(name)
-        rows = {row["strategy"]: row for row in results["results"]}
-        if not results.get("options"):
-            continue
-        best = _best_baseline(results, rows)
-        beside = [_gain(rows["blend"], other) for other in ("paper_segment", "segment", best)]
-        sentence = (
-            f"- {title}: `blend` is {beside[0]} above the paper's system with the paper's settings, {beside[1]} above "
-            f"`segment`, and {beside[2]} above the best tuned baseline, `{best}`. {_with_nothing(rows)}"
-        )
-        text += textwrap.wrap(sentence, 118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    return text
-
-
-def _gain(row: dict[str, Any], other: str) -> str:
-    """Return by how much a strategy is above another, in %, with the interval."""
-    ratio, (low, high) = row["against"][other]["ratio"], row["against"][other]["ratio_ci"]
-    return f"{100 * (ratio - 1):.1f} % [{100 * (low - 1):.1f}, {100 * (high - 1):.1f}]"
-
-
-def _with_nothing(rows: dict[str, Any]) -> str:
-    """Say what people get who used nothing on day one."""
-    if rows["blend"].get("friends_only") is None:
-        blend, popular = (rows[name]["by_day_one_size"]["0"] for name in ("blend", "popular"))
-        return f"With nothing used on day one it has {blend:.1f} % against {popular:.1f} % of `popular`."
-    blend, popular = (rows[name]["friends_only"] for name in ("blend", "popular"))
-    return (
-        f"For people of whom only profile and friends are known it has {blend:.1f} % against {popular:.1f} % of "
-        f"`popular`, {100 * (blend / popular - 1):.0f} % more."
-    )
-
 
 SETS = {
     "online-retail": "Online Retail",
     "movietweetings": "MovieTweetings",
     "complete-journey": "The Complete Journey",
-    "simulated-clock": "a simulated music service",
+    "simulated-clock": "simulated music service",
     "movielens-100k": "MovieLens 100K",
     "deezer-europe": "Deezer Europe",
 }
 CLASSES = ("0", "1-3", "4-9", "10+")
+LEAST_USERS = 100
+"""Day-one sizes with fewer users are left out: their figures say little without an interval."""
 
 
 def judged(name: str) -> list[str]:
-    """Return every strategy and baseline of one set, at 10 and at 50, by day one, and `auto` minus each."""
+    """Return every strategy and baseline of one set, at 10 and at 50, by day-one size, and each minus `auto`."""
     results = read_results(name)
     rows = sorted(results["results"], key=lambda row: -float(row["precision"]))
     counts = {size: rows[0]["n_by_day_one_size"].get(size, 0) for size in CLASSES}
-    sizes = [size for size in CLASSES if counts[size]]
+    sizes = [size for size in CLASSES if counts[size] >= LEAST_USERS]
     columns = [
-        "in %",
+        "%",
         "P@10",
         "NDCG@10",
         "P@50",
@@ -116,20 +44,16 @@ def judged(name: str) -> list[str]:
         mark = "**" if row["strategy"] == "auto" else ""
         lines.append(f"| {mark}`{row['strategy']}`{mark} | {' | '.join(cells)} |")
     days, cut_offs = results.get("target_days"), results.get("cut_offs")
-    when = f"{len(cut_offs)} cut-offs, target window of {days:g} days; " if cut_offs else ""
-    return [
-        *lines,
-        "",
-        f"{when}{results['peak_mib'] / 1024:.1f} GiB of memory at the most.",
-    ]
+    when = f"{len(cut_offs)} cut-offs; target window: {days:g} days. " if cut_offs else ""
+    return [*lines, "", f"{when}Peak memory: {results['peak_mib'] / 1024:.1f} GiB."]
 
 
 def clocks() -> list[str]:
-    """Return `auto` beside the best baseline and popularity on every set, at 10 and at 50."""
+    """Return `auto` and the best baseline on every set, at 10 and at 50, with the paper's system and popularity."""
     lines = [
-        "| % | newcomers | P@10: `auto` | best baseline | `auto` minus it | P@50: `auto` | best baseline "
-        "| `auto` minus it | `popular` |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| % | newcomers | P@10: `auto` | best baseline | difference | P@50: `auto` | best baseline | difference "
+        "| `segment` | `popular` |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, title in SETS.items():
         try:
@@ -145,7 +69,8 @@ def clocks() -> list[str]:
             beside = rows["auto"]["against"][best]
             cells += [f"{rows['auto'][metric]:.1f}", f"{values[best]:.1f} `{best}`"]
             cells.append(f"{beside[key]:+.1f} {interval(beside[f'{key}_ci'], '+.1f')}")
-        lines.append(f"| {' | '.join([*cells, format(rows['popular']['precision'], '.1f')])} |")
+        cells += [f"{rows[strategy]['precision']:.1f}" for strategy in ("segment", "popular")]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -181,8 +106,8 @@ def rules_equality() -> list[str]:
 def list_equality() -> list[str]:
     """Return how far quick lists are those of the full computation."""
     figures = read_results("list-speed")
-    lines = ["| one user at a time, % of places | `blend` | `neighbors` | `auto` |", "|---|---|---|---|"]
-    for key, title in (("in_list", "the item is in the full list"), ("same_place", "it is at the same place")):
+    lines = ["| one user at a time, % of ranks | `blend` | `neighbors` | `auto` |", "|---|---|---|---|"]
+    for key, title in (("in_list", "item is in the full list"), ("same_place", "same item at this rank")):
         cells = [f"{figures['equal'][name][f'one_{key}']:.1f}" for name in ("blend", "neighbors", "auto")]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return lines
@@ -203,9 +128,13 @@ def known_items(name: str) -> list[str]:
 def calibration(name: str) -> list[str]:
     """Return how right the probabilities of use are for test users on one dataset, beside other ways to fit them."""
     found = read_results(f"calibration-{name}")
-    ways = {"logistic": "firstday", "isotonic on scores": "by the score", "isotonic on places": "by the place"}
+    ways = {
+        "logistic": "firstday",
+        "isotonic on scores": "isotonic on scores",
+        "isotonic on places": "isotonic on ranks",
+    }
     lines = [
-        f"| lists of {found['k']} | used, % | said, % | "
+        f"| lists of {found['k']} | used, % | predicted, % | "
         + " | ".join(f"{title}: error, log loss" for title in ways.values())
         + " |"
     ]
@@ -244,57 +173,27 @@ def blend_defaults() -> list[str]:
     return lines
 
 
-def ages_chosen(name: str) -> list[str]:
-    """Return what validation users get from `group` by how many users a year of age gathers."""
-    by_case: dict[tuple[str, str], dict[float, Any]] = {}
-    for row in read_results(f"ages-{name}")["rows"]:
-        if (row["cohort"], row["users"], row["strategy"]) == ("validation", "all", "group") and row[
-            "known"
-        ] != "day one":
-            by_case.setdefault((row["ages"], row["known"]), {})[row["age_users"]] = row
-    numbers = list(next(iter(by_case.values())))
-    lines = ["| ages stored | known | plain | " + " | ".join(f"{number:g}" for number in numbers[1:]) + " |"]
-    lines.append("|---" * (2 + len(numbers)) + "|")
-    for (form, known), rows in by_case.items():
-        cells = [f"{rows[number]['minus_plain']:+.2f}" for number in numbers[1:]]
-        lines.append(f"| {form} | {known} | {rows[0]['precision']:.2f} | {' | '.join(cells)} |")
-    return lines
-
-
 def leads() -> list[str]:
-    """Return by how many points strategies of ours are above each tuned baseline, best baseline in bold."""
+    """Return by how many per cent strategies of ours are above each baseline, best tuned baseline in bold."""
     columns: list[dict[str, str]] = []
     titles = []
     for name, title in DATASETS.items():
-        try:
-            results = _read_leads(name)
-        except NotMeasuredError:
-            continue
+        results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
-        baselines = [baseline for baseline, tuning in results["options"].items() if tuning["grid"]]
+        baselines = [baseline for baseline in results["options"] if baseline != "paper_segment"]
         best = max(baselines, key=lambda baseline: rows[baseline]["precision"])
-        n_seeds = len(results["seeds"])
         for strategy in ("blend", "segment"):
-            titles.append(f"`{strategy}`, {title} ({n_seeds} seed{'s' * (n_seeds > 1)})")
-            cells = {baseline: _lead(rows[strategy]["against"][baseline]) for baseline in baselines}
+            titles.append(f"`{strategy}`, {title}")
+            against = rows[strategy]["against"]
+            cells = {baseline: _lead(against[baseline]) for baseline in (*baselines, "paper_segment")}
             columns.append(cells | {best: f"**{cells[best]}**"})
-    lines = [f"| P@50 minus that of | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
-    for baseline in dict.fromkeys(baseline for column in columns for baseline in column):
-        lines.append(f"| `{baseline}` | {' | '.join(column.get(baseline, '-') for column in columns)} |")
+    lines = [f"| baseline | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
+    for baseline in columns[0]:
+        lines.append(f"| `{baseline}` | {' | '.join(column[baseline] for column in columns)} |")
     return lines
 
 
-def _read_leads(name: str) -> Any:
-    """Return the results of a dataset, or some of them measured apart where those are from before grids were wide."""
-    results = read_results(name)
-    tunings = [tuning for tuning in results.get("options", {}).values() if tuning["grid"]]
-    return results if tunings and "n_tried" in tunings[0]["by_seed"][0] else read_results(f"leads-{name}")
-
-
 def _lead(beside: dict[str, Any]) -> str:
-    """Write a difference in points and the ratio, both with their intervals."""
+    """Write a ratio as a gain in %, with the interval."""
     low, high = (100 * (end - 1) for end in beside["ratio_ci"])
-    return (
-        f"{beside['difference']:+.1f} {interval(beside['difference_ci'], '+.1f')}; "
-        f"{100 * (beside['ratio'] - 1):+.1f} % [{low:+.1f}, {high:+.1f}]"
-    )
+    return f"{100 * (beside['ratio'] - 1):+.1f} [{low:+.1f}, {high:+.1f}]"
