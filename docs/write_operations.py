@@ -47,7 +47,7 @@ def load() -> list[str]:
     if beside:
         p99 = [beside[side]["at_70_percent"]["p99_ms"] for side in ("firstday", "bare")]
         compared = [
-            f"| lists per second, relative to a bare FastAPI route that returns the same bytes | {beside['ratio']:.2f} |",
+            f"| lists per second, relative to a bare FastAPI route of the same bytes | {beside['ratio']:.2f} |",
             f"| p99 at 70 % of its own full load, ms: firstday, bare FastAPI | {p99[0]:.1f}, {p99[1]:.1f} |",
         ]
     at_rate = []
@@ -105,7 +105,7 @@ def faults() -> list[str]:
         f"{swapped['answers']:,} responses, none failed, each from the model it names; slowest "
         f"{swapped['slowest_answer_ms']:.0f} ms, peak memory {swapped['peak_mib']:.0f} MiB |"
     )
-    rows.append(f"| {fuzzed['cases']:,} generated requests (schemathesis) | no 5xx, every response matches the schema |")
+    rows.append(f"| {fuzzed['cases']:,} generated requests (schemathesis) | no 5xx, all responses match the schema |")
     return rows
 
 

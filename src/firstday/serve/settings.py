@@ -70,18 +70,18 @@ class ServeSettings(BaseSettings):
     redis_prefix: str = Field(default="firstday", max_length=64)
     """Prefix of all Redis keys."""
     store_timeout_s: float = Field(default=1.0, gt=0, le=60, allow_inf_nan=False)
-    """Timeout of a Redis call, in seconds."""
+    """Seconds until a Redis call times out."""
     store_retry_s: float = Field(default=1.0, ge=0, le=60)
     """Cool-down after a failed Redis call, in seconds; until then lists are served without stored signals."""
     retention_days: float = Field(default=RETENTION_DAYS, ge=0, le=36500)
-    """Days to keep an event or a recorded list after receipt, and profile, picks and friends after their last update. 0:
-    no expiry."""
+    """Days to keep an event or a recorded list after receipt, and profile, picks and friends after their last update.
+    0: no expiry."""
     max_events_per_user: int = Field(default=1000, ge=1, le=100_000)
-    """Events to keep per user, newest by receipt, for all signals except shown. Older ones are deleted."""
+    """Newest events to keep per user, for all signals except shown."""
     max_lists_per_user: int = Field(default=20, ge=1, le=10_000)
-    """Newest lists recorded with record=true to keep per user."""
+    """Newest recorded lists to keep per user."""
     max_shown_per_user: int = Field(default=500, ge=1, le=100_000)
-    """Events of the signal shown to keep per user, newest by receipt."""
+    """Newest events of the signal shown to keep per user."""
     backup_file: str = ""
     """File to which a SQLite store is periodically backed up, atomically. Empty: no backups."""
     backup_every_s: PositiveFloat = 86_400.0
@@ -89,11 +89,11 @@ class ServeSettings(BaseSettings):
     purge_every_s: PositiveFloat = 600.0
     """Seconds between purges of expired data."""
     max_body_bytes: Bytes = 2**20
-    """Maximum size of a request body, in bytes."""
+    """Maximum size of a request body."""
     max_rules_bytes: Bytes = 8_388_608
-    """Maximum size of a body with rules or with a list of items, in bytes: 100,000 ids need about 2 MB."""
+    """Maximum size of a body with rules or a list of items. 100,000 ids need about 2 MB."""
     max_stream_bytes: Bytes = 2**28
-    """Maximum size of an event stream (application/x-ndjson), in bytes."""
+    """Maximum size of an event stream."""
     body_timeout_s: PositiveFloat = 10.0
     """Seconds to wait for a request body, or for the next part of a stream."""
     max_concurrent: Count = 512
