@@ -37,7 +37,7 @@ use = ["stream", "favorite", "purchase"]
 purchase = 2.0
 ```
 
-Built-in data sets have presets (`src/firstday/presets`), used unless you pass a file. "The paper" is
+Built-in datasets have presets (`src/firstday/presets`), used unless you pass a file. "The paper" is
 [L. Briand et al., KDD 2021](https://arxiv.org/abs/2106.03819).
 """
 

@@ -112,7 +112,7 @@ def faults() -> list[str]:
 def recording() -> list[str]:
     """Return what it costs to record lists."""
     rows = [
-        "| store, strategy | lists per second: without, with `record=true` | ratio (range) | "
+        "| store, strategy | lists per second: without, with `record=true` | median ratio (range) | "
         "CPU time per list, µs: without, with | lists per second before any recording |",
         "|---|---|---|---|---|",
     ]

@@ -209,7 +209,7 @@ class RegistrationProtocolConfig(Section):
 
 
 class LearningConfig(Section):
-    """Users to train on, for very large data sets."""
+    """Users to train on, for very large datasets."""
 
     most_users: Count = 1_000_000
     """Maximum number of warm users to train vectors, segments and networks on. If there are more, a hash of user ids
