@@ -2,7 +2,8 @@
 
 The server has a model of five users and six items that is made by hand (`tests/tiny.py`), so that every answer is the
 same each time, but for ids that are drawn, times and versions, which stand for any. Commands below a line
-``<!-- server: keys -->`` go to one that has keys.
+``<!-- server: keys -->`` go to one that has keys; ``<!-- lines: 6 -->`` above a command limits what is shown of the
+answer.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def read_command(text: str) -> dict[str, Any]:
     return request
 
 
-def show(answer: httpx.Response) -> tuple[str, str]:
+def show(answer: httpx.Response, most_lines: int = MOST_LINES) -> tuple[str, str]:
     """Return an answer as the page shows it, and the language of that."""
     language = "json" if answer.headers.get("content-type") == "application/json" else "text"
     if language == "json":
@@ -75,8 +76,8 @@ def show(answer: httpx.Response) -> tuple[str, str]:
     else:
         named = [f"{name}: {answer.headers[name]}" for name in ("content-type",) if name in answer.headers]
         lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}", *named, "", *answer.text.splitlines()[:2]]
-    if len(lines) > MOST_LINES:
-        language, lines = "text", [*lines[:MOST_LINES], "..."]  # what is cut short is no JSON
+    if len(lines) > most_lines:
+        language, lines = "text", [*lines[:most_lines], "..."]  # what is cut short is no JSON
     return language, "\n".join(lines).strip() + "\n"
 
 
@@ -133,7 +134,8 @@ def render(page: str) -> tuple[str, list[tuple[str, str, int]]]:
             request = read_command(match[1])
             answer = client.request(**request)
             requests.append((request["method"], request["url"].partition("?")[0], answer.status_code))
-            language, text = show(answer)
+            limit = re.search(r"<!-- lines: (\d+) -->\s*$", before)
+            language, text = show(answer, int(limit[1]) if limit else MOST_LINES)
             return f"```sh\n{match[1]}```\n\n```{language}\n{text}```"
 
         return BLOCK.sub(ask, page), requests

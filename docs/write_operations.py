@@ -47,118 +47,84 @@ def load() -> list[str]:
     if beside:
         p99 = [beside[side]["at_70_percent"]["p99_ms"] for side in ("firstday", "bare")]
         compared = [
-            f"| recommendations a second, as a part of what a bare FastAPI route of the same bytes takes | "
-            f"{beside['ratio']:.2f} |",
-            f"| p99 at 70 % of its own rate, ms: firstday, bare FastAPI | {p99[0]:.1f}, {p99[1]:.1f} |",
+            f"| lists per second, relative to a bare FastAPI route of the same bytes | {beside['ratio']:.2f} |",
+            f"| p99 at 70 % of its own full load, ms: firstday, bare FastAPI | {p99[0]:.1f}, {p99[1]:.1f} |",
         ]
     at_rate = []
     if steady["requests_per_s"] < found["recommendations_per_s"]:
         at_rate = [
-            f"| latency at {steady['requests_per_s']:,} a second, ms: median, p99, p99.9 | {steady['p50_ms']:.1f}, "
+            f"| latency at {steady['requests_per_s']:,} per second, ms: median, p99, p99.9 | {steady['p50_ms']:.1f}, "
             f"{steady['p99_ms']:.1f}, {steady['p99.9_ms']:.1f} |",
         ]
     return [
         f"| {found['items']:,} items, {found['segments']:,} segments, {found['dimensions']} dimensions, "
         f"users with 10 events, k = 50; machine: {found['cores']} cores{shared} | |",
         "|---|---|",
-        f"| recommendations a second, all connections busy | {found['recommendations_per_s']:,.0f} |",
-        f"| processor time of one, µs | {found['server_cpu_us_per_recommendation']:,.0f} |",
+        f"| lists per second at full load | {found['recommendations_per_s']:,.0f} |",
+        f"| CPU time per list, µs | {found['server_cpu_us_per_recommendation']:,.0f} |",
         *compared,
-        f"| latency at 70 % of that, ms: median, p99, p99.9 | {calm['p50_ms']:.1f}, {calm['p99_ms']:.1f}, "
+        f"| latency at 70 % of full load, ms: median, p99, p99.9 | {calm['p50_ms']:.1f}, {calm['p99_ms']:.1f}, "
         f"{calm['p99.9_ms']:.1f} |",
         *at_rate,
-        f"| latency of one connection alone, ms: mean | {1000 / found['one_connection_per_s']:.1f} |",
-        f"| events a second, in batches of 100 | {found['events_per_s']:,.0f} |",
-        f"| recommendations a second by strategy | {strategies} |",
-        f"| resident memory, MiB: after the load, at its peak | {found['resident_mib']:.0f}, {found['peak_mib']:.0f} |",
-        f"| ready after, s | {found['ready_s']:.1f} |",
+        f"| mean latency of a single connection, ms | {1000 / found['one_connection_per_s']:.1f} |",
+        f"| events per second, in batches of 100 | {found['events_per_s']:,.0f} |",
+        f"| lists per second by strategy | {strategies} |",
+        f"| resident memory, MiB: after the load, peak | {found['resident_mib']:.0f}, {found['peak_mib']:.0f} |",
+        f"| startup, s | {found['ready_s']:.1f} |",
     ]
 
 
 def faults() -> list[str]:
     """Return what happened when things broke."""
     broken, swapped, fuzzed = (read_results(f"serve-{name}") for name in ("faults", "reload", "fuzz"))
-    rows = ["| what was done | what happened |", "|---|---|"]
+    rows = ["| fault | result |", "|---|---|"]
     for name, store in (("kill", "SQLite"), ("kill_with_redis", "Redis")):
         if name in broken:
             one = broken[name]
             rows.append(
                 f"| `kill -9` at random moments under write load, {store}, {one['kills']} times | all "
-                f"{one['acknowledged']:,} acknowledged events there, no batch in part, started every time |"
+                f"{one['acknowledged']:,} acknowledged events kept, no partial batch, every restart succeeded |"
             )
     for name, what in (("full_disk", "disk filled"), ("read_only_disk", "store's files made read-only")):
         if broken.get(name):
             one = broken[name]
             rows.append(
-                f"| {what} under write load | 503, reading went on, all {one['acknowledged']:,} acknowledged events "
-                f"there, writing again {1000 * one['recovered_s']:.0f} ms after there was room |"
+                f"| {what} under write load | writes get 503, reads continue; all {one['acknowledged']:,} acknowledged "
+                f"events kept; writes resume {1000 * one['recovered_s']:.0f} ms after recovery |"
             )
     for name, what in (("redis_gone", "killed"), ("redis_frozen", "frozen")):
         if name in broken:
             one = broken[name]
             rows.append(
-                f"| Redis {what} for {one['gone_s']:g} s | {one['lists_meanwhile']} lists without it, slowest "
-                f"{one['slowest_list_ms']:.0f} ms; {one['writes_refused']} writes refused; all well "
-                f"{1000 * one['recovered_s']:.0f} ms after it was back |"
+                f"| Redis {what} for {one['gone_s']:g} s | {one['lists_meanwhile']} lists without stored "
+                f"signals, slowest {one['slowest_list_ms']:.0f} ms; {one['writes_refused']} writes refused; normal "
+                f"{1000 * one['recovered_s']:.0f} ms after its return |"
             )
     rows.append(
-        f"| model swapped {swapped['reloads']} times under load, and {swapped['refused']} damaged ones offered | "
-        f"{swapped['answers']:,} answers, none failed, each by the model that it names; slowest "
-        f"{swapped['slowest_answer_ms']:.0f} ms, memory at its peak {swapped['peak_mib']:.0f} MiB |"
+        f"| model swapped {swapped['reloads']} times under load, {swapped['refused']} damaged ones offered | "
+        f"{swapped['answers']:,} responses, none failed, each from the model it names; slowest "
+        f"{swapped['slowest_answer_ms']:.0f} ms, peak memory {swapped['peak_mib']:.0f} MiB |"
     )
-    rows.append(f"| {fuzzed['cases']:,} made requests (schemathesis) | no 5xx, every answer as described |")
+    rows.append(f"| {fuzzed['cases']:,} generated requests (schemathesis) | no 5xx, all responses match the schema |")
     return rows
 
 
 def recording() -> list[str]:
     """Return what it costs to record lists."""
     rows = [
-        "| store, strategy | lists a second: without, with `record=true` | part (each turn) | "
-        "processor time of a list, µs: without, with | lists a second before any was recorded |",
+        "| store, strategy | lists per second: without, with `record=true` | median ratio (range) | "
+        "CPU time per list, µs: without, with | lists per second before any recording |",
         "|---|---|---|---|---|",
     ]
     for store in ("sqlite", "redis"):
         for one in read_results(f"serve-record-{store}")["by_strategy"]:
-            turns = ", ".join(f"{ratio:.2f}" for ratio in one["ratios"])
+            turns = f"{min(one['ratios']):.2f} to {max(one['ratios']):.2f}"
             rows.append(
                 f"| {store}, `{one['strategy']}` | {one['plain_per_s']:,.0f}, {one['recorded_per_s']:,.0f} | "
                 f"{one['ratio']:.2f} ({turns}) | {one['plain_cpu_us']:,.0f}, {one['recorded_cpu_us']:,.0f} | "
                 f"{one['plain_before_any_list_per_s']:,.0f} |"
             )
     return rows
-
-
-def first_days() -> list[str]:
-    """Return what became of a service that was killed again and again."""
-    runs: list[dict[str, Any]] = json.loads((DOCS / "results" / "lifecycle.json").read_text(encoding="utf-8"))
-    rows = [
-        f"| {runs[0]['newcomers']:,} newcomers in {runs[0]['days']} days | {' | '.join(run['store'] for run in runs)} |"
-    ]
-    rows.append("|---|" + "---|" * len(runs))
-    for name, text in (
-        ("kills", "`kill -9` while it served"),
-        ("models", "models that answered"),
-        ("exports", "exports while it served"),
-        ("lists", "acknowledged recorded lists"),
-        ("impressions_of_recorded_lists", "their impressions, where the client did not say what was seen"),
-        ("impressions_seen_by_clients", "acknowledged impressions that clients saw"),
-        ("uses", "acknowledged uses"),
-        ("assignments", "assignments to a variant"),
-        ("events_sent_again", "events that were sent again, since no answer came"),
-        ("trained_items", "items of the model that `firstday train` made of the exported tables"),
-        ("reported", "users in the report of `firstday experiment` on them: control, treatment"),
-        ("lists_kept_without_an_answer", "lists that were kept and whose answer was lost"),
-        ("lost", "lost of what was acknowledged, in the store or the tables"),
-        ("twice", "there twice"),
-    ):
-        rows.append(f"| {text} | {' | '.join(_count(run, name) for run in runs)} |")
-    return rows
-
-
-def _count(run: dict[str, Any], name: str) -> str:
-    if name == "reported":
-        return ", ".join(f"{run['reported_users'][variant]:,}" for variant in ("control", "treatment"))
-    return f"{run[name]:,}"
 
 
 def exporting() -> list[str]:
@@ -168,15 +134,13 @@ def exporting() -> list[str]:
     return [
         f"| {found['users']:,} users, {found['events']:,} events, {found['impressions']:,} impressions | |",
         "|---|---|",
-        f"| a copy of the SQLite store ({found['copy_mib']:.0f} MiB), s | {found['copy_s']:.1f} |",
-        f"| the first export of it, s; its processor time, s | {found['export_s']:.1f}; {found['export_cpu_s']:.1f} |",
-        f"| a second one with nothing new | {found['second_export_s']:.1f}; {found['second_export_cpu_s']:.1f} |",
+        f"| first export, s; its CPU time, s | {found['export_s']:.1f}; {found['export_cpu_s']:.1f} |",
+        f"| second export, nothing new | {found['second_export_s']:.1f}; {found['second_export_cpu_s']:.1f} |",
         *(
-            f"| lists meanwhile, {text}, ms: median, p99 | {lists[name]['p50_ms']:.1f}, {lists[name]['p99_ms']:.1f} |"
+            f"| list latency {text}, ms: median, p99 | {lists[name]['p50_ms']:.1f}, {lists[name]['p99_ms']:.1f} |"
             for name, text in (
-                ("calm", "nothing else done"),
-                ("while_copying", "one copy after the other"),
-                ("while_exporting", "export by another process"),
+                ("calm", "when idle"),
+                ("while_exporting", "during an export"),
             )
         ),
     ]
@@ -187,7 +151,6 @@ TABLES = {
     "load": load,
     "faults": faults,
     "recording": recording,
-    "first_days": first_days,
     "exporting": exporting,
 }
 

@@ -57,7 +57,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "growth": scale.growth,
     "repeats": scale.repeats,
     "spark-growth": scale.spark_growth,
-    "spark-stages": scale.spark_stages,
     "sample-cost": scale.sample_cost,
     "simulated": scale.simulated,
     "arrivals": arrivals.policies,

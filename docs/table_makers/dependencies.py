@@ -10,42 +10,42 @@ from packaging.requirements import Requirement
 from table_makers.measured import read_results
 
 PURPOSES = {
-    "backports.zstd": "reads tables packed with zstd; part of Python from 3.14 on, and then not installed",
+    "backports.zstd": "reads zstd-compressed tables; only before Python 3.14",
     "fastapi": "the service: routes, checked requests, OpenAPI",
     "httptools": "parses HTTP for the service",
-    "narwhals": "takes frames of pandas, PyArrow, DuckDB and others as tables",
+    "narwhals": "accepts data frames of pandas, PyArrow, DuckDB and others",
     "numpy": "all arithmetic",
-    "platformdirs": "where the system keeps caches and data of users",
-    "polars": "reads and writes tables and a model's columns, without loading them whole",
+    "platformdirs": "system folders for caches and user data",
+    "polars": "reads and writes tables and models, without loading them whole",
     "prometheus-client": "the service's metrics",
     "pydantic": "checks settings and requests",
     "pydantic-settings": "the service's settings from the environment",
     "rich": "tables and progress bars of the command line",
     "typer": "the command line",
     "uvicorn": "the HTTP server",
-    "uvloop": "the server's event loop, where it exists",
+    "uvloop": "the server's event loop, where available",
     "faiss-cpu": "k-means: the segments",
-    "filelock": "lets no two refreshes of a model work at once; torch brings it, too",
-    "implicit": "ALS: vectors of users and items",
-    "jinja2": "reports as HTML",
-    "matplotlib": "pictures in reports",
-    "onnx": "writes trained networks for other runtimes",
+    "filelock": "prevents concurrent refreshes of a model",
+    "implicit": "ALS vectors of users and items",
+    "jinja2": "HTML reports",
+    "matplotlib": "plots in reports",
+    "onnx": "exports trained networks to other runtimes",
     "scikit-learn": "calibration of probabilities",
     "scipy": "sparse matrices, statistics",
-    "threadpoolctl": "holds libraries to the threads that are asked for",
+    "threadpoolctl": "limits the threads of libraries",
     "torch": "trains the networks",
-    "gensim": "vectors by word2vec",
-    "optuna": "`firstday tune`: which settings to try",
-    "tomli-w": "writes the settings that were found",
+    "gensim": "word2vec vectors",
+    "optuna": "search of `firstday tune`",
+    "tomli-w": "writes the settings found",
     "tea-tasting": "intervals and tests of experiments",
-    "redis": "a store that many processes share",
+    "redis": "a store shared by several processes",
     "pyarrow": "rows between Spark and Python",
-    "pyspark": "the engine Spark",
+    "pyspark": "the Spark engine",
 }
 
 
 def dependencies(part: str) -> list[str]:
-    """Return the packages that the base install or an extra asks for, with purpose and size, and what these bring."""
+    """Return the direct dependencies of the base install or an extra with purpose and size, and the indirect ones."""
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     direct = project["dependencies"] if part == "base" else project["optional-dependencies"][part]
     measured = {name: package["mb"] for name, package in read_results("install-sizes")["parts"][part].items()}
@@ -59,11 +59,11 @@ def dependencies(part: str) -> list[str]:
     rows += [f"| `{name}` | {PURPOSES[name]} | {own:.0f} |" for own, name in sorted(sizes, key=lambda size: -size[0])]
     largest = ", ".join(f"`{name}`" for name in list(measured)[:3])
     rows += (
-        [f"| {len(measured)} more that these bring | {largest} ... | {sum(measured.values()):.0f} |"]
+        [f"| {len(measured)} indirect dependencies | {largest} ... | {sum(measured.values()):.0f} |"]
         if measured
         else []
     )
-    return [*rows, f"| in all | | {total:.0f} |"]
+    return [*rows, f"| total | | {total:.0f} |"]
 
 
 def total_sizes() -> list[str]:

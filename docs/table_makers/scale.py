@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from table_makers.measured import interval, read_results
 
 SIMULATED = (
@@ -75,43 +73,22 @@ def spark_growth() -> list[str]:
     return lines
 
 
-def spark_stages() -> list[str]:
-    """Return time and memory of each stage of both engines by number of users."""
-    rows = read_results("spark-growth")["rows"]
-    names = list(dict.fromkeys(stage["stage"] for row in rows for stage in row["stages"]))
-    places = ", ".join(name.removesuffix("_gib") for name in rows[0]["stages"][0] if name.endswith("_gib"))
-    lines = [f"| users, engine (s; GiB: {places}) | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for row in rows:
-        stages = {stage["stage"]: stage for stage in row["stages"]}
-        cells = [_describe_stage(stages.get(name)) for name in names]
-        lines.append(f"| {row['users']:,}, `{row['engine']}` | {' | '.join(cells)} |")
-    return lines
-
-
-def _describe_stage(stage: dict[str, Any] | None) -> str:
-    """Write the seconds and memory of a stage."""
-    if stage is None:
-        return "-"
-    memory = ", ".join(_gib(value) for name, value in stage.items() if name.endswith("_gib"))
-    return f"{stage['seconds']:,.0f}; {memory}"
-
-
 def _gib(value: float) -> str:
     """Write a size; a place that an engine does not have took nothing."""
     return f"{value:.1f}" if value else "-"
 
 
 def sample_cost() -> list[str]:
-    """Return what lists lose where fewer users are learned from, beside learning from all."""
+    """Return the precision with fewer learners, and its difference from that with all of them."""
     figures = read_results("sample-cost")
     rows = [(f"{row['learned_from']:,} ({row['share']:g} %)", row) for row in figures["rows"]]
     if "mllib" in figures:
         of_mllib = figures["mllib"]
-        name = f"of {of_mllib['users']:,} users: items' vectors by MLlib, from all {of_mllib['warm']:,}"
+        name = f"{of_mllib['users']:,} users: item vectors by MLlib, from all {of_mllib['warm']:,}"
         rows += [(name, row) for row in of_mllib["rows"]]
     lines = [
-        f"| of {figures['users']:,} users, learned from ({figures['seeds']} seed, {figures['cold']:,} cold users) "
-        "| strategy | P@50, % [95 % interval] | minus learning from all |",
+        f"| learners, of {figures['users']:,} users ({figures['seeds']} seed, {figures['cold']:,} cold users) "
+        "| strategy | P@50, % [95 % interval] | minus all learners |",
         "|---|---|---|---|",
     ]
     for learned_from, row in rows:

@@ -1,6 +1,6 @@
 """Every setting of firstday in one place, read from TOML: its unit, its default and where it comes from.
 
-The text of each field is also the text of `docs/configuration.md`. PAPER is L. Briand et al., KDD 2021.
+The text of each field is also the text of `docs/configuration.md`. The paper is L. Briand et al., KDD 2021.
 """
 
 from __future__ import annotations
@@ -107,19 +107,18 @@ class SignalConfig(Section):
 
     affinity: dict[str, float] = DEFAULT_AFFINITY
     """Weight of each signal in a user's affinity for an item. Merged with the defaults; naming a new signal here
-    declares it. Source: PAPER (step 1, affinity from several signals)."""
+    declares it."""
     damping: Literal["log", "none"] = "log"
     """How n repeated interactions count: log2(1 + n) for `log`, n for `none`. The sum over signals is never below 0."""
     use: tuple[str, ...] = ("stream", "favorite")
-    """Signals that count as use of an item. Popularity, segment lists and evaluation targets are built from them."""
+    """Signals that count as use of an item."""
     never_recommend: tuple[str, ...] = ("ban",)
     """Signals that exclude an item from the user's lists, in addition to used items."""
     persistence: Fraction = 0.8
-    """Probability that a user who looked at one position of a list also looks at the next. Items further down may not
-    have been seen, so passing them over is weaker evidence. 1: every item shown was seen."""
+    """Probability that a user who looked at one position of a list also looks at the next. 1: every item shown was
+    seen."""
     response_days: float = Field(default=7, gt=0, le=36_500)
-    """Days after an impression within which a use counts as a response to it, if the use does not carry the list's id.
-    Rates of new items are based on these responses. Not in the paper."""
+    """Days after an impression within which a use without a list id counts as a response to it. Not in the paper."""
     at_registration: tuple[str, ...] = ("onboarding",)
     """Signals given during registration. Under the `sampled` protocol they are always part of day one."""
 
@@ -190,15 +189,14 @@ class RegistrationProtocolConfig(Section):
     """The `registration` protocol: users who registered after a cut-off are cold, and day one is their first day."""
 
     cut_offs: Count = 6
-    """Number of cut-offs in `evaluate`. At each one, models train on the data before it and are evaluated on users who
-    register before the next. Reduced if there are fewer than 30 newcomers per cut-off."""
+    """Number of cut-offs in `evaluate`; fewer if there are not 30 newcomers for each."""
     cut_off: AwareDatetime | None = None
     """Time of the first cut-off, with time zone (2024-05-01T00:00:00Z). Empty: the first midnight (UTC) before which a
     third of the users registered, and at which 500 newcomers (or half of all) are available for validation."""
     target_days: Annotated[float, Field(gt=1)] | None = None
     """End of the target window, in days after registration; the window starts when day one ends. Empty: the shortest of
-    30 (PAPER), 60, 90, 180 and 365 for which most newcomers can be evaluated, or 14 or 7 if the log is too short for
-    these."""
+    30 (as in the paper), 60, 90, 180 and 365 for which most newcomers can be evaluated, or 14 or 7 if the log is too
+    short for these."""
     day_one: Literal["24-hours", "calendar-day"] = "24-hours"
     """Definition of day one: 24 hours from registration, or until midnight in the user's time zone."""
     time_zone: str = "UTC"
@@ -211,7 +209,7 @@ class RegistrationProtocolConfig(Section):
 
 
 class LearningConfig(Section):
-    """Training users, for very large data sets."""
+    """Users to train on, for very large datasets."""
 
     most_users: Count = 1_000_000
     """Maximum number of warm users to train vectors, segments and networks on. If there are more, a hash of user ids
@@ -219,7 +217,7 @@ class LearningConfig(Section):
     everyone."""
     factors: Literal["sample", "mllib"] = "sample"
     """Source of item vectors: the `[embedding]` method on these users (`sample`), or Spark's own ALS on everyone
-    (`mllib`; Spark engine only)."""
+    (`mllib`, on Spark only)."""
 
 
 DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
@@ -230,11 +228,11 @@ class EmbeddingConfig(Section):
     """Vectors of warm users and items, learned from ids alone (step 1 of the paper)."""
 
     method: Literal["als", "svd", "word2vec", "precomputed"] = "als"
-    """UT-ALS (`als`) or TT-SVD (`svd`) as in step 1 of PAPER, `word2vec` on users' items in time order (needs the extra
+    """UT-ALS (`als`) or TT-SVD (`svd`) as in the paper, `word2vec` on users' items in time order (needs the extra
     `word2vec`), or `precomputed` vectors of your own. The table `embeddings`, if present, always takes precedence."""
     dimensions: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """Dimensions of a vector. Empty: 16, or 32 from 1,000 warm users, 64 from 5,000, 128 from 20,000. Source: PAPER
-    (128 TT-SVD, 256 UT-ALS, for 70,000 users)."""
+    """Dimensions of a vector. Empty: 16, or 32 from 1,000 warm users, 64 from 5,000, 128 from 20,000. Paper: 128
+    (TT-SVD) and 256 (UT-ALS), for 70,000 users."""
     similarity: Literal["auto", "dot", "cosine"] = "auto"
     """How a vector scores items. `auto`: dot product for ALS and precomputed vectors, otherwise cosine."""
     als_iterations: Count = 15
@@ -266,8 +264,8 @@ class SegmentConfig(Section):
     """Segments of warm users (step 1 of the paper)."""
 
     n_segments: Count | None = None
-    """Number of segments. Empty: warm users / 80, at most 1,000 (PAPER: 1,000), or warm users / 20, at most 30,
-    whichever is larger."""
+    """Number of segments. Empty: warm users / 80, at most 1,000 (as in the paper), or warm users / 20, at most
+    30, whichever is larger."""
     iterations: Count = 20
     """k-means iterations per restart."""
     restarts: Count = 3
@@ -275,8 +273,8 @@ class SegmentConfig(Section):
     top_items: Count = 300
     """Number of most used items stored per segment."""
     smoothing: NotNegative | None = None
-    """Shrinkage of each segment's counts towards average use in the lists of `segment`, in pseudo-users, so that a few
-    users have little influence. Empty: chosen on validation users. 0: the paper's raw counts."""
+    """Shrinkage of each segment's counts towards average use in the lists of `segment`, in pseudo-users. Empty: chosen
+    on validation users. 0: the paper's raw counts."""
 
     def resolve(self, n_users: int) -> int:
         """Return the number of segments for a number of warm users."""
@@ -291,18 +289,18 @@ class FeatureConfig(Section):
     group_shrinkage: NotNegative = 10.0
     """Shrinkage of each group's mean vector towards the overall mean, in pseudo-users. 0: the paper's plain mean."""
     age_users: NotNegative = 100.0
-    """Warm users to pool per year of age. A year with fewer borrows from neighbouring years, weighted by proximity, for
-    its mean vector and in `group`. 0: each year alone, as in the paper."""
+    """Warm users to pool per year of age. A year with fewer borrows from neighbouring years, weighted by proximity. 0:
+    each year alone, as in the paper."""
     counts: Literal["log", "plain"] = "log"
     """Scale of counts: log(1 + n) for `log`; `plain` as in the paper."""
     through_items: tuple[str, ...] = ("stream x artist", "stream x album", "skip x artist", "skip x album")
     """Blocks on entities derived from item interactions: a stream of an item is also a stream of its artist. Blocks
-    whose signal or entity is missing from the data are omitted. Source: PAPER (18 blocks)."""
+    whose signal or entity is missing from the data are omitted."""
     unit_vectors: bool = True
     """Normalize item vectors to length 1 before averaging. false: the paper's plain mean."""
     fold_in: bool = True
-    """Add a block with the user's fold-in vector. Not in the paper. Improves results slightly on small data, and keeps
-    lists accurate for mixes of signals that are rare in training."""
+    """Add a block with the user's fold-in vector, which helps on small data and for rare mixes of signals. Not in the
+    paper."""
 
     @field_validator("through_items")
     @classmethod
@@ -322,7 +320,7 @@ class TrainingConfig(Section):
     """Training of a network."""
 
     hidden: tuple[Count, ...] = (400, 300, 200)
-    """Hidden layer widths. Source: PAPER."""
+    """Hidden layer widths, as in the paper."""
     schedule: Literal["one-cycle", "flat"] = "one-cycle"
     """Learning rate schedule: rises, then falls (`one-cycle`), or constant as in the paper (`flat`)."""
     learning_rate: Positive = 3e-3
@@ -332,8 +330,7 @@ class TrainingConfig(Section):
     epochs: Count = 20
     """Maximum epochs over the warm users' day ones. Paper: 130."""
     batch_size: Annotated[int, Field(ge=2)] | None = None
-    """Day ones per batch. Empty: 1/64 of an epoch, between 32 and 512, so that small data sets do not take fewer steps.
-    Paper: 512."""
+    """Day ones per batch. Empty: 1/64 of an epoch, between 32 and 512. Paper: 512."""
     patience: Count = 6
     """Early stopping: checks without a gain in validation precision before training stops. The best model is kept."""
     day_ones_per_pass: Count = 4
@@ -413,26 +410,25 @@ class RecommendConfig(Section):
     """Recommendation lists."""
 
     k: Count = 50
-    """List length. Source: PAPER."""
+    """List length, as in the paper."""
     group_smoothing: Positive = 100.0
     """Shrinkage of each profile group (`group`) towards overall popularity, in pseudo-users."""
     input_clusters: Count = 100
-    """Number of clusters of input vectors (`input_clusters`), at most warm users / 10. Source: PAPER."""
+    """Number of clusters of input vectors (`input_clusters`), at most warm users / 10."""
     warm_users: Whole = 100_000
     """Maximum warm users stored in a model, with ids, vectors and items, for `neighbors`, `friends` and, if a user
     passed over items, `blend`. If there are more, a random subset is stored. 0: none."""
     item_weights: bool = True
     """Allow `blend` to weight item-to-item similarity with the user's items (EASE)."""
     strategy: str = "auto"
-    """Default strategy. `auto` selects the strategy that is best for users about whom as much is known; `segment` is
-    the paper's."""
+    """Default strategy. `auto` selects the best strategy for what is known about a user; `segment` is the paper's."""
 
 
 class ExperimentConfig(Section):
     """How `firstday experiment` compares the variants of an experiment."""
 
     days: tuple[Annotated[float, Field(gt=0, le=3650)], ...] = Field(default=(1.0, 7.0, 30.0), min_length=1)
-    """Outcome windows, in days after assignment. Source: PAPER (30 days); one and seven days give earlier results."""
+    """Outcome windows, in days after assignment. Paper: 30."""
     outcome: Literal["auto", "used_of_shown", "liked_of_shown", "items_used", "days_active", "came_back"] = "auto"
     """Primary outcome, chosen before the start. `auto`: `used_of_shown` (the paper's display-to-stream) if impressions
     are available, otherwise `items_used`."""
@@ -441,15 +437,13 @@ class ExperimentConfig(Section):
     like: tuple[str, ...] = ("favorite",)
     """Signals that count as liking an item, for `liked_of_shown` (the paper's display-to-favourite)."""
     covariate_margin_days: float = Field(default=1.0, ge=0, le=3650)
-    """Days before the assignment to exclude from covariates. Assignments carry the server's clock and uses the
-    client's: a slow clock, or one in another time zone, could leak outcomes into a covariate."""
+    """Days before the assignment to exclude from covariates, since a slow client clock could date outcomes there."""
     level: float = Field(default=0.95, ge=0.5, le=0.9999)
     """Confidence level of every interval."""
     effect: float = Field(default=0.03, gt=0, le=1)
     """Relative change of an outcome at which power is reported."""
     planned_users: int = Field(default=10_000, ge=10)
-    """Total users of both variants at which always-valid intervals are narrowest, chosen before the start. The
-    intervals are valid at any number."""
+    """Total users of both variants at which always-valid intervals are narrowest, chosen before the start."""
     least_users: int = Field(default=100, ge=2)
     """Minimum users per variant for a cohort or group to be compared."""
     least_p: Share = 0.001
@@ -468,8 +462,8 @@ class Config(Section):
     """Training threads. 0: all cores."""
     device: DeviceName = "auto"
     """Device to train networks on: cpu, cuda, mps (Apple), or auto, the first of cuda, mps and cpu available. On one
-    device, the same seed gives the same model; on another, an equivalent but not identical one. Embeddings and segments
-    are always computed on the CPU. A model opens on any machine."""
+    device, the same seed gives the same model; on another, an equivalent but not identical one. Models open on any
+    machine."""
     protocol: Literal["auto", "sampled", "registration"] = "auto"
     """How users are split and day ones are formed. `auto`: `registration` if the tables have `users.registered_at` and
     interaction timestamps, otherwise `sampled`."""

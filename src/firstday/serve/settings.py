@@ -49,7 +49,7 @@ class ServeSettings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 means all interfaces. Any address but loopback requires a key."""
+    """Address to listen on; 0.0.0.0 means all interfaces."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on. 0: any free port."""
     read_keys: Keys = Field(
@@ -70,18 +70,18 @@ class ServeSettings(BaseSettings):
     redis_prefix: str = Field(default="firstday", max_length=64)
     """Prefix of all Redis keys."""
     store_timeout_s: float = Field(default=1.0, gt=0, le=60, allow_inf_nan=False)
-    """Timeout of a Redis call, in seconds."""
+    """Seconds until a Redis call times out."""
     store_retry_s: float = Field(default=1.0, ge=0, le=60)
     """Cool-down after a failed Redis call, in seconds; until then lists are served without stored signals."""
     retention_days: float = Field(default=RETENTION_DAYS, ge=0, le=36500)
-    """Days to keep an event or a recorded list after receipt. Profile, picks and friends are kept this many days after
-    their last update. 0: no expiry."""
+    """Days to keep an event or a recorded list after receipt, and profile, picks and friends after their last update.
+    0: no expiry."""
     max_events_per_user: int = Field(default=1000, ge=1, le=100_000)
-    """Events to keep per user, newest by receipt, for all signals except shown. Older ones are deleted."""
+    """Newest events to keep per user, for all signals except shown."""
     max_lists_per_user: int = Field(default=20, ge=1, le=10_000)
-    """Newest lists recorded with record=true to keep per user."""
+    """Newest recorded lists to keep per user."""
     max_shown_per_user: int = Field(default=500, ge=1, le=100_000)
-    """Events of the signal shown to keep per user, newest by receipt."""
+    """Newest events of the signal shown to keep per user."""
     backup_file: str = ""
     """File to which a SQLite store is periodically backed up, atomically. Empty: no backups."""
     backup_every_s: PositiveFloat = 86_400.0
@@ -89,15 +89,15 @@ class ServeSettings(BaseSettings):
     purge_every_s: PositiveFloat = 600.0
     """Seconds between purges of expired data."""
     max_body_bytes: Bytes = 2**20
-    """Maximum size of a request body, in bytes."""
+    """Maximum size of a request body."""
     max_rules_bytes: Bytes = 8_388_608
-    """Maximum size of a body with rules or with a list of items, in bytes: 100,000 ids need about 2 MB."""
+    """Maximum size of a body with rules or a list of items. 100,000 ids need about 2 MB."""
     max_stream_bytes: Bytes = 2**28
-    """Maximum size of an event stream (application/x-ndjson), in bytes."""
+    """Maximum size of an event stream."""
     body_timeout_s: PositiveFloat = 10.0
-    """Seconds to wait for a complete request body, or for the next part of a stream."""
+    """Seconds to wait for a request body, or for the next part of a stream."""
     max_concurrent: Count = 512
-    """Maximum concurrent requests. Further ones are rejected with 503 instead of being queued."""
+    """Maximum concurrent requests. Further ones get 503 at once."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """Comma-separated addresses of proxies whose X-Forwarded-For header is trusted."""
     model_poll_s: NonNegativeFloat = 0.0
@@ -105,8 +105,7 @@ class ServeSettings(BaseSettings):
     keep_alive_s: Count = 75
     """Seconds before an idle connection is closed."""
     drain_delay_s: NonNegativeFloat = 0.0
-    """Seconds after SIGTERM during which requests are still accepted while /readyz returns 503, so that a proxy can
-    divert traffic first."""
+    """Seconds after SIGTERM during which requests are still accepted while /readyz returns 503."""
     drain_timeout_s: Count = 30
     """Seconds for requests in progress to finish after SIGTERM."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -117,13 +116,12 @@ class ServeSettings(BaseSettings):
     """Log every request (level info)."""
 
     strategy: str = ""
-    """Strategy for requests that name none. Empty: the model's, which is `auto` unless it was trained with another
-    one."""
+    """Strategy for requests that name none. Empty: the model's default."""
     experiment: str = ""
     """Experiment to run: `onboarding-2026: control=segment*50, treatment=auto*50` serves half of the new users with
-    each strategy. Users already in the store when it first sees the name do not take part. Empty: none."""
+    each strategy. Empty: none."""
     page: bool = True
-    """Serve the demo page at /. The page itself contains no data and needs no key; its requests to the service do."""
+    """Serve the demo page at /."""
 
     @field_validator("read_keys", "write_keys", "admin_keys", "trusted_proxies", mode="before")
     @classmethod
