@@ -30,7 +30,7 @@ A = ArrivalSettings()
         f"to the power of {music.CHART_POWER}",
         f"then {people.TASTE_SCENES} scenes",
         f"probability {people.FAMILY_SHARE} from the first one's family",
-        f"drifted (lognormal, {people.DRIFT}), to the power of {people.SHARPENING}",
+        f"a lognormal factor ({people.DRIFT}), then raised to the power of {people.SHARPENING}",
         f"1 - exp(-t / {behavior.DRIFT_DAYS:.0f} days)",
         f"{people.BEFORE_DAYS:.0f} days on average",
         f"{100 * people.FRIENDLESS_SHARE:.0f} % add no friend, the others {people.FRIENDSHIPS} on average",
