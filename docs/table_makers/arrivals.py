@@ -1,4 +1,4 @@
-"""Tables of the simulated service with arriving users: hits and regret by policy and by cohort, and new items."""
+"""Tables of the simulated service with arriving users: hits and regret by policy, and new items."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 from table_makers.measured import interval, read_results
 
 KINDS = {
-    "still": "standing tastes",
-    "service": "2 % of scenes change a day",
-    "drifting": "10 % change a day",
+    "still": "constant tastes",
+    "service": "2 % of scenes replaced per day",
+    "drifting": "10 % per day",
 }
-ORACLE = "oracle"
 N_ENDS = 3
-"""First and last days that are told apart."""
+"""Number of first and of last days to compare."""
 OF_NEW = ("service", "larger", "longer")
 
 
@@ -31,27 +30,12 @@ def policies() -> list[str]:
     return lines
 
 
-def cohorts() -> list[str]:
-    """Return regret of the first day, and of a later list, by day of registration."""
-    found = read_results("arrivals")["service"]
-    names = [name for name in found["hits"] if name != ORACLE]
-    lines = [
-        "| registered on day | " + " | ".join(f"`{name}`" for name in names) + " |",
-        "|---" * (1 + len(names)) + "|",
-    ]
-    for cohort in found["cohorts"]:
-        regret = cohort["first_day_regret"]
-        lines.append(f"| {cohort['day'] + 1} | " + " | ".join(_write(regret[name]) for name in names) + " |")
-    return lines
-
-
 def new_items() -> list[str]:
     """Return what exploring finds of new items, and what it costs, in a smaller and in a larger service."""
     found = read_results("arrivals")
     lines = [
-        f"| newcomers a day | days | new items shown | used | share used, first and last {N_ENDS} days "
-        "| of other items | best tenth: used by anyone | best tenth: known as such "
-        "| hits beside `explore` | hits beside `blend` |",
+        f"| newcomers per day | days | impressions of new items | uses | use rate, first and last {N_ENDS} days "
+        "| of other items | best tenth: used | best tenth: identified | hits minus `explore` | hits minus `blend` |",
         "|---" * 10 + "|",
     ]
     for kind in OF_NEW:
@@ -73,20 +57,6 @@ def new_items() -> list[str]:
             _compare(of, "explore"),
             _compare(of, "blend"),
         ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
-
-
-def gains() -> list[str]:
-    """Return what `explore` gains on the first day by counting new items, for users who registered early and late."""
-    found = read_results("arrivals")
-    days = len(found["longer"]["cohorts"])
-    lines = ["| registered on day | 100 newcomers a day, 10 days | 500, 10 days | 500, 20 days |", "|---|---|---|---|"]
-    for day in (0, 4, 9, 14, days - 1):
-        cells = [f"{day + 1}"]
-        for kind in OF_NEW:
-            cohorts_of = found[kind]["cohorts"]
-            cells.append(_write(cohorts_of[day]["gain_of_new"], "+.3f") if day < len(cohorts_of) else "-")
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from table_makers.measured import NotMeasuredError, interval, read_results
-
-WAYS = {
-    "": "the whole slate is seen",
-    "-visible-3": "3 places are seen, then the user goes on with 0.8; the policy knows the places alone",
-    "-places": "the whole slate is seen, the policy knows the places alone",
-    "-late": "the whole slate is seen, news a round late",
-}
-"""What stands at the end of a file's name, and how users look."""
+from table_makers.measured import interval, read_results
 
 
 def replay(dataset: str) -> list[str]:
-    """Return a row for each policy: hits in all and beside the paper's list, in the first and in the last round."""
+    """Return a row for each policy: hits in total and relative to the paper's list, in the first and last round."""
     content = read_results(f"replay-{dataset}")
     rounds, known = content["rounds"], list(content["results"][0]["by_known"])
     counts = {name: content["results"][0]["by_known"][name]["n_users"] for name in known}
     of_classes = " | ".join(f"{name} ({counts[name]:,})" for name in known)
     lines = [
-        f"| policy | used in {rounds} rounds | / `{content['against']}` | round 1 | round {rounds} | {of_classes} |",
+        f"| policy | used in {rounds} rounds | ratio to `{content['against']}` | round 1 | round {rounds} "
+        f"| {of_classes} |",
         "|---|---|---|---|---|" + "---|" * len(known),
     ]
     for row in content["results"]:
@@ -36,18 +29,13 @@ def replay(dataset: str) -> list[str]:
     return lines
 
 
-def replay_ways(*datasets: str) -> list[str]:
-    """Return the ratios to the paper's list under other ways of looking, a row for each policy."""
+def replay_ways(*names: str) -> list[str]:
+    """Return the ratios to the paper's list in replays with other options, a row for each policy."""
     columns: dict[str, Mapping[str, Any]] = {}
-    for dataset in datasets:
-        for suffix, way in WAYS.items():
-            try:
-                content = read_results(f"replay-{dataset}{suffix}")
-            except NotMeasuredError:
-                continue
-            columns[f"{content['dataset']}: {way}"] = {row["policy"]: row for row in content["results"]}
-    if not columns:
-        raise NotMeasuredError
+    for name in names:
+        content = read_results(f"replay-{name}")
+        options = "".join(f" `--{option} {content[option]}`" for option in ("visible", "delay") if content[option])
+        columns[content["dataset"] + options] = {row["policy"]: row for row in content["results"]}
     policies = list(next(iter(columns.values())))
     lines = [f"| policy | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
     for policy in policies:

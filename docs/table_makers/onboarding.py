@@ -9,7 +9,7 @@ from table_makers.measured import interval, read_results
 ARMS = {
     "segments": "the questionnaire",
     "popular": "the most used items",
-    "random": "random ones of the 300 most used",
+    "random": "random, among the 300 most used",
 }
 """Ways to choose questions."""
 
@@ -26,8 +26,8 @@ def onboarding(name: str, of_list: str) -> list[str]:
     numbers = sorted({questions for _, questions in rows})
     last = numbers[-1]
     lines = [
-        f"| P@50, % [95 % interval] | {' | '.join(f'after {n}' for n in numbers)} | yes, of {last} | / popular, "
-        f"after {last} | the same, common truth |",
+        f"| P@50, % [95 % interval] | {' | '.join(f'after {n}' for n in numbers)} | yes, of {last} | ratio to "
+        f"most used, after {last} | the same, common truth |",
         "|---" * (len(numbers) + 4) + "|",
     ]
     for arm, meaning in ARMS.items():
@@ -43,7 +43,7 @@ def onboarding(name: str, of_list: str) -> list[str]:
 
 
 def onboarding_variants(name: str) -> list[str]:
-    """Return P@50 on validation people of other settings and ways to choose questions."""
+    """Return P@50 on validation users of other settings and ways to choose questions."""
     lines = ["| P@50, %, validation | after 1 | after 3 | after 5 |", "|---|---|---|---|"]
     for row in read_results(f"onboarding-{name}")["ablations"]:
         lines.append(f"| {row['changed']} | {' | '.join(f'{value:.1f}' for value in row['precision'].values())} |")
@@ -54,6 +54,6 @@ def onboarding_speed() -> list[str]:
     """Say how long a question and a list take at scale."""
     now = read_results("onboarding-speed")
     return [
-        f"With {now['segments']:,} segments, {now['people']:,} people and {now['items']:,} items, a question takes "
-        f"{now['question_cpu_ms']:.2f} ms and a list {now['list_cpu_ms']:.1f} ms of one core."
+        f"With {now['segments']:,} segments, {now['people']:,} users and {now['items']:,} items, a question takes "
+        f"{now['question_cpu_ms']:.2f} ms and a list {now['list_cpu_ms']:.1f} ms on one core."
     ]

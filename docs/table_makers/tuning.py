@@ -29,13 +29,13 @@ def read_searches() -> dict[str, Any]:
 def tune() -> list[str]:
     """Return the gain of each search."""
     lines = [
-        "| tables | trials, minutes | warm, validation, other users | P@50, %: start | best | gain, points | result |",
+        "| tables | trials, minutes | warm, validation, test users | P@50, %: start | best | gain, points | result |",
         "|---|---|---|---|---|---|---|",
     ]
     for title, found in read_searches().items():
         users = f"{found['n_warm']:,}, {found['n_validation']:,}, {found['n_cold']:,}"
         took = f"{len(found['trials'])}, {found['seconds'] / 60:.1f}"
-        cells = [title, took, users, *_compared(found), "a gain" if found["result"] == "gain" else "keep the start"]
+        cells = [title, took, users, *_compared(found), "gain" if found["result"] == "gain" else "keep the start"]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -44,6 +44,6 @@ def _compared(found: dict[str, Any]) -> list[str]:
     """Write the precision of both, and the gain."""
     compared = found["comparison"]
     if compared is None:
-        return ["-", "-", "no trial was better for validation users"]
+        return ["-", "-", "no trial was better on validation users"]
     start, best = (f"{compared[which]['mean']:.1f} {interval(compared[which]['ci'])}" for which in ("start", "best"))
     return [start, best, f"{compared['gain']['mean']:+.2f} {interval(compared['gain']['ci'], '+.2f')}"]

@@ -21,23 +21,23 @@ A = ArrivalSettings()
     [
         f"{len(world.make_world(10_000, np.random.default_rng(0)).family)} for 10,000 items",
         f"one of {len(world.COUNTRIES)} countries",
-        f"liked e^{world.AT_HOME} times there, e^{world.SAME_LANGUAGE} times where the language is the same, "
-        f"e^{world.ABROAD} times elsewhere",
+        f"multiplied by e^{world.AT_HOME} there, by e^{world.SAME_LANGUAGE} where the language is the same, and by "
+        f"e^{world.ABROAD} elsewhere",
         f"with popularity ({music.ARTIST_SHIFT:.0f} + rank)^-{music.ARTIST_TAIL} within it",
-        f"{100 * music.BRIDGE_SHARE:.0f} % are heard in a second scene",
+        f"{100 * music.BRIDGE_SHARE:.0f} % of the artists also belong to a second scene",
         f"at {music.BRIDGE_WEIGHT} of their popularity",
         f"rank^-{music.ITEM_TAIL}, with noise of {music.NOISE}",
         f"to the power of {music.CHART_POWER}",
         f"then {people.TASTE_SCENES} scenes",
         f"probability {people.FAMILY_SHARE} from the first one's family",
-        f"drifted (lognormal, {people.DRIFT}), to the power of {people.SHARPENING}",
+        f"a lognormal factor ({people.DRIFT}), then raised to the power of {people.SHARPENING}",
         f"1 - exp(-t / {behavior.DRIFT_DAYS:.0f} days)",
         f"{people.BEFORE_DAYS:.0f} days on average",
         f"{100 * people.FRIENDLESS_SHARE:.0f} % add no friend, the others {people.FRIENDSHIPS} on average",
         f"{100 * behavior.STREAM_SHARE:.0f} % of newcomers stream",
         f"{100 * behavior.NOTHING_SHARE:.0f} % leave only a profile",
         f"a rate of {behavior.SESSIONS_PER_DAY} a day (median; lognormal over users, {behavior.RATE_SPREAD})",
-        f"with {behavior.CURIOSITY} times more at first, fading over {behavior.CURIOUS_DAYS:.0f} days",
+        f"plus {behavior.CURIOSITY} times as many at first, fading over {behavior.CURIOUS_DAYS:.0f} days",
         f"{100 * behavior.SOON_GONE_SHARE:.0f} % of newcomers leave after {behavior.SOON_GONE_DAYS:.0f} days on",
         f"average, the others after {behavior.STAY_DAYS:.0f}",
         f"its mean is {behavior.STREAMS_PER_SESSION:.0f} for the median user (lognormal, {behavior.LENGTH_SPREAD})",
@@ -55,7 +55,7 @@ A = ArrivalSettings()
         f"A user sees the first {A.meeting.visible} ranks, and each further one with probability "
         f"{A.meeting.persistence}.",
         f"among {A.appetite:.0f} streams of the user",
-        f"Each of the {people.TASTE_SCENES} scenes of a taste gives way to another with probability {A.drift} a day.",
+        f"Each of the {people.TASTE_SCENES} scenes of a taste is replaced with probability {A.drift} a day.",
         f"Each day {100 * A.new_share:.0f} % new items appear",
     ],
 )
