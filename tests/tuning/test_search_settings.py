@@ -37,8 +37,9 @@ def test_the_first_proposals_are_the_start_and_some_that_move_a_few_settings(see
 def test_users_are_subsampled(world: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_VALIDATION", 7)
     monkeypatch.setattr(module, "MOST_COLD", 9)
-    reduced, cold = reduce_holdout(Holdout(world, split, world, split.cold), SEED)
-    assert [len(reduced.validation), len(cold)] == [7, 9]
+    reduced = reduce_holdout(Holdout(world, split, world, split.cold), SEED)
+    cold = reduced.cold
+    assert [len(reduced.split.validation), len(cold)] == [7, 9]
     rows = np.flatnonzero(np.isin(split.cold.users, cold.users))
     assert (cold.users == split.cold.users[rows]).all()
     assert (cold.truth.lengths() == split.cold.truth.take(rows).lengths()).all()
@@ -57,7 +58,7 @@ class Judge:
     def __call__(
         self, task: Any, settings: Mapping[str, Any], seed: int, progress: Any, *, on_cold: bool = False
     ) -> Any:
-        who, cohort = ("cold", task.cold) if on_cold else ("validation", task.split.validation)
+        who, cohort = ("cold", task.holdout.cold) if on_cold else ("validation", task.holdout.split.validation)
         self.asked.append((settings, seed, who))
         self.progress = progress
         return float(self.worth(settings, who)) + np.arange(len(cohort)) % 5 - 2

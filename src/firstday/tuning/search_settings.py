@@ -13,7 +13,6 @@ import numpy as np
 from firstday.config import LARGEST_SEED, Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
-from firstday.data.splits.split import Cohort, Split
 from firstday.errors import ConfigError, FirstdayError, needs_extra
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
@@ -70,12 +69,9 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to search: data, split, start, strategy, search space and budget; and who is told of it."""
+    """What to search: users, start, strategy, search space and budget; and whom to inform."""
 
-    dataset: Dataset
-    split: Split
-    newcomers: Dataset
-    cold: Cohort
+    holdout: Holdout
     start: Config
     strategy: str
     choices: tuple[Choice, ...]
@@ -85,20 +81,13 @@ class Task:
 
     def judge(self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False) -> np.ndarray:
         """Train with some settings; return the precision of each validation user's list, or cold user's, in %."""
-        users, cohort = (self.newcomers, self.cold) if on_cold else (self.dataset, self.split.validation)
+        dataset, split = self.holdout.dataset, self.holdout.split
+        users, cohort = (self.holdout.newcomers, self.holdout.cold) if on_cold else (dataset, split.validation)
         config = self.start.override({**settings, "seed": seed})
-        recommender = fit(self.dataset, self.split, config, progress=progress)
+        recommender = fit(dataset, split, config, progress=progress)
         query = cohort_query(recommender, users, cohort, config.recommend.k)
         precision: np.ndarray = 100 * measure(answer_all(query, self.strategy).items, cohort.truth).precision
         return precision
-
-    def settings_of(self, places: Mapping[str, int]) -> dict[str, Any]:
-        """Return the settings that differ from the start, given the index of each value."""
-        return {
-            choice.name: choice.values[place]
-            for choice in self.choices
-            if (place := places[choice.name]) != choice.start
-        }
 
 
 def search_settings(
@@ -166,12 +155,12 @@ def search_settings(
         import optuna
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
-    holdout = next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start)))
-    split, cold = reduce_holdout(holdout, start.seed)
+    holdout = reduce_holdout(next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start))), start.seed)
+    split = holdout.split
     n_warm = min(len(find_learners(use_of_warm(holdout.dataset, split, start))), most_users)
     n_days, n_items = len(split.warm_day_one), len(holdout.dataset.items)
     choices = list_choices(start, n_warm, n_days, n_items, is_precomputed=dataset.precomputed is not None)
-    task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices, budget, progress, say)
+    task = Task(holdout, start, strategy, choices, budget, progress, say)
     trials: list[Trial] = []
     ended_by = _try(task, study, trials)
     progress("trials", len(trials), len(trials))
@@ -191,7 +180,7 @@ def search_settings(
         ended_by=ended_by,
         n_warm=n_warm,
         n_validation=len(split.validation),
-        n_cold=len(cold),
+        n_cold=len(holdout.cold),
         protocol=split.protocol,
         notes=split.notes,
         seconds=budget.elapsed,
@@ -213,8 +202,8 @@ def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
     return proposals
 
 
-def reduce_holdout(holdout: Holdout, seed: int) -> tuple[Split, Cohort]:
-    """Return the split with one validation holdout, and the cold users, both subsampled to their maximum.
+def reduce_holdout(holdout: Holdout, seed: int) -> Holdout:
+    """Return one validation holdout and the cold users, both subsampled to their maximum.
 
     If validation users are in folds, the first fold is held out.
     """
@@ -224,7 +213,7 @@ def reduce_holdout(holdout: Holdout, seed: int) -> tuple[Split, Cohort]:
         cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))
         for cohort, most in ((split.validation, MOST_VALIDATION), (holdout.cold, MOST_COLD))
     )
-    return replace(split, validation=validation), cold
+    return replace(holdout, split=replace(split, validation=validation), cold=cold)
 
 
 def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
@@ -275,9 +264,11 @@ def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
     budget = task.budget
     number, began = len(trials), budget.elapsed
     task.progress("trials", number, budget.trials or number + 1)
-    settings = task.settings_of(
-        {choice.name: trial.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices}
-    )
+    settings = {
+        choice.name: choice.values[value_ix]
+        for choice in task.choices
+        if (value_ix := trial.suggest_int(choice.name, 0, len(choice.values) - 1)) != choice.start
+    }
     if any(other.settings == settings for other in trials):
         raise TrialPruned
     start_again = trials[0].seconds if trials else 0.0
@@ -320,5 +311,5 @@ def _compare(task: Task, best: Trial, n_seeds: int) -> ColdScores:
     except KeyboardInterrupt:
         if not judged:
             raise
-    means = bootstrap_means(np.concatenate(judged), np.tile(task.cold.users, len(judged)))
-    return ColdScores(tuple(seeds[: len(judged)]), len(task.cold), *means)
+    means = bootstrap_means(np.concatenate(judged), np.tile(task.holdout.cold.users, len(judged)))
+    return ColdScores(tuple(seeds[: len(judged)]), len(task.holdout.cold), *means)
