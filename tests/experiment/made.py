@@ -115,23 +115,18 @@ def make_slow(lag: timedelta) -> dict[str, pl.DataFrame]:
     """Make users who are shown four items each, and use and like one of them; the treatment's clock lags."""
     users = [f"u{n}" for n in range(N_USERS)]
     rows: list[tuple[object, ...]] = []
+    shown_at = START + timedelta(seconds=1)
     for n, user in enumerate(users):
-        shown_at = START + timedelta(seconds=1)
+        used_at = shown_at + USED_AFTER - n % 2 * lag
         rows += [(user, f"i{place}", "shown", shown_at, f"l{n}", place + 1, 1.0) for place in range(4)]
-        used_at = shown_at + USED_AFTER - (lag if n % 2 else timedelta(0))
         rows.append((user, "i2", "stream", used_at, f"l{n}", None, None))
         rows.append((user, "i2", "favorite", used_at + timedelta(seconds=1), None, None, None))
     rows.append((users[0], "i9", "stream", START + timedelta(days=12), None, None, None))
     columns = ["user_id", "item_id", "signal", "timestamp", "list_id", "position", "propensity"]
     return {
         "interactions": pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None),
-        "users": pl.DataFrame({"user_id": users, "registered_at": [START] * N_USERS}),
+        "users": pl.DataFrame({"user_id": users, "registered_at": START}),
         "assignments": pl.DataFrame(
-            {
-                "user_id": users,
-                "experiment": ["onboarding"] * N_USERS,
-                "variant": ["treatment" if n % 2 else "control" for n in range(N_USERS)],
-                "assigned_at": [START] * N_USERS,
-            }
-        ),
+            {"user_id": users, "variant": ["control", "treatment"] * (N_USERS // 2)}
+        ).with_columns(experiment=pl.lit("onboarding"), assigned_at=START),
     }
