@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 
 from firstday.data.dataset import Dataset
@@ -16,7 +17,7 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.metrics import Interval
 from firstday.tuning import search_settings as module
-from firstday.tuning.search import ColdScores, Search, Trial
+from firstday.tuning.search import SETTINGS, ColdScores, Search, list_completed
 from firstday.tuning.search_settings import Budget, propose_first, reduce_holdout, search_settings
 from firstday.tuning.settings_to_try import Choice
 from tests.synthetic import SEED, brief_config
@@ -80,25 +81,27 @@ def others_are_better(settings: Mapping[str, Any], _who: str) -> float:
 def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(search: Run) -> None:
     judge = Judge(others_are_better)
     found = search(judge, trials=20, seeds=2)
+    trials, best = found.to_json()["trials"], found.best.user_attrs[SETTINGS]
     assert judge.asked[0] == ({}, SEED, "validation")
     assert [who for _, _, who in judge.asked] == ["validation"] * 20 + ["cold"] * 4
     assert {seed for _, seed, who in judge.asked if who == "validation"} == {SEED}
     assert [(settings, seed) for settings, seed, who in judge.asked if who == "cold"] == [
-        (settings, SEED + 1 + number) for number in range(2) for settings in ({}, found.best.settings)
+        (settings, SEED + 1 + number) for number in range(2) for settings in (trials[0]["settings"], best)
     ]
-    assert (found.trials[0].settings, found.ended_by, len(found.trials)) == ({}, "trials", 20)
-    assert found.best.precision == max(trial.precision for trial in found.trials) > 30
+    assert (trials[0]["settings"], found.ended_by, len(trials)) == ({}, "trials", 20)
+    assert found.best.value == max(trial["precision"] for trial in trials) > 30
     assert found.is_gain
     assert found.comparison is not None
-    gain = float(len(found.best.settings))
+    gain = float(len(best))
     assert found.comparison.gain == Interval(gain, gain, gain)  # paired by user
     assert found.comparison.start.low < found.comparison.start.high
 
 
 def test_the_same_seed_and_number_of_trials_give_the_same_search(search: Run) -> None:
     first, again = (search(Judge(others_are_better), trials=15, seeds=1) for _ in range(2))
-    assert [trial.settings for trial in first.trials] == [trial.settings for trial in again.trials]
-    assert len({tuple(sorted(trial.settings.items())) for trial in first.trials}) == 15  # nothing is tried twice
+    tried, tried_again = ([trial.params for trial in list_completed(found.study)] for found in (first, again))
+    assert tried == tried_again
+    assert len({tuple(params.values()) for params in tried}) == 15  # nothing is tried twice
 
 
 def test_a_start_that_is_best_is_compared_with_nothing(search: Run) -> None:
@@ -125,7 +128,7 @@ def test_a_trial_that_cannot_be_trained_counts_as_nothing(search: Run) -> None:
 
     said: list[str] = []
     found = search(Judge(fail_elsewhere), said.append, trials=3)
-    assert [trial.precision for trial in found.trials][1:] == [0, 0]
+    assert [trial.value for trial in list_completed(found.study)] == [30, 0, 0]
     assert said[0] == "Trial 1 counts as 0 %: embedding.dimensions: are too many."
 
 
@@ -142,7 +145,7 @@ def interrupt_at(call: int, worth: Any) -> Judge:
 def test_an_interruption_compares_what_was_found(search: Run) -> None:
     judge = interrupt_at(4, others_are_better)
     found = search(judge, trials=9, seeds=3)
-    assert (found.ended_by, len(found.trials)) == ("interruption", 3)
+    assert (found.ended_by, len(list_completed(found.study))) == ("interruption", 3)
     assert found.comparison is not None
     assert found.comparison.seeds == (SEED + 1,)
 
@@ -194,13 +197,15 @@ def test_a_trial_that_leaves_no_time_to_compare_it_is_given_up(search: Run, monk
     found = search(judge, seconds=100, trials=6, began=0)
     assert found.ended_by == "trials"
     assert any("embedding.dimensions" in settings for settings, _, _ in judge.asked)
-    assert not any("embedding.dimensions" in trial.settings for trial in found.trials)
+    assert not any("embedding.dimensions" in trial.user_attrs[SETTINGS] for trial in list_completed(found.study))
 
 
 def test_edges_are_named(search: Run) -> None:
     found = search(Judge(others_are_better), trials=2)
     settings = {"embedding.dimensions": 24, "embedding.als_confidence": 7.5}
-    moved = replace(found, trials=(found.trials[0], Trial(1, settings, 99.0, 0.0, 1.0)))
+    study = optuna.create_study(direction="maximize")
+    study.add_trial(optuna.create_trial(value=99.0, user_attrs={SETTINGS: settings}))
+    moved = replace(found, study=study)
     assert moved.at_edge == ("embedding.dimensions",)
     comparison = ColdScores((1,), 5, Interval(30, 29, 31), Interval(31, 30, 32), Interval(1, 0.5, 1.5))
     assert replace(moved, comparison=comparison).to_json()["comparison"]["gain"] == {"mean": 1, "ci": (0.5, 1.5)}
