@@ -50,7 +50,7 @@ def make_search(gain: Interval | None) -> Search:
     study = optuna.create_study(direction="maximize")
     for precision, settings in ((30.0, {}), (31.0, {"embedding.dimensions": 8})):
         study.add_trial(optuna.create_trial(value=precision, user_attrs={SETTINGS: settings}))
-    compared = None if gain is None else ColdScores((1, 2), 40, Interval(30, 29, 31), Interval(30.5, 29.5, 31.5), gain)
+    compared = None if gain is None else ColdScores((1, 2), Interval(30, 29, 31), Interval(30.5, 29.5, 31.5), gain)
     return Search(Config(), "blend", (), study, compared, "time", 100, 20, 40, "sampled", (), 60.0)
 
 

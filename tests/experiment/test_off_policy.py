@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import product
+import math
+from itertools import permutations
 from statistics import NormalDist
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,11 +12,8 @@ import pytest
 
 from firstday.config import ExperimentConfig
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
-from firstday.recommend.rules.list_rules import Quota
-from firstday.recommend.strategies.explore import draw_slate
 from tests.experiment.made import make_frame, width
 
-Slate = tuple[int, ...]
 ShownRow = tuple[int, int, int | None, float | None, bool]
 
 
@@ -65,60 +60,35 @@ def test_weights_by_hand() -> None:
     )
 
 
-def draw_all(lists: Sequence[Sequence[int]], belief: Sequence[float], k: int) -> dict[Slate, tuple[float, list[float]]]:
-    """Return each slate that `explore` can draw, how likely it is, and the propensities that it writes down.
-
-    All sequences of groups are drawn; the lists have the same items, so that no group is ever left out.
-    """
-    middles = np.cumsum(belief) - np.array(belief) / 2
-    slates: dict[Slate, tuple[float, list[float]]] = {}
-    for groups in product(range(len(belief)), repeat=k):
-        rng: Any = SimpleNamespace(random=iter(middles[[*groups]]).__next__)
-        draw = list(draw_slate([np.array(items) for items in lists], np.array(belief), k, rng, Quota((), {})))
-        assert [group for group, _, _ in draw] == list(groups)
-        slate = tuple(lists[group][number] for group, number, _ in draw)
-        before, propensities = slates.get(slate, (0.0, [propensity for _, _, propensity in draw]))
-        assert propensities == pytest.approx([propensity for _, _, propensity in draw])
-        slates[slate] = (before + float(np.prod([belief[group] for group in groups])), propensities)
-    return slates
-
-
-@pytest.mark.parametrize(
-    ("lists", "belief"),
-    [
-        ([[0, 1], [1, 0]], [0.15, 0.85]),
-        ([[0, 1, 2], [1, 2, 0], [2, 0, 1]], [0.2, 0.3, 0.5]),
-    ],
-)
-def test_lists_are_judged_exactly_where_every_slate_is_shown_as_often_as_explore_draws_it(
-    lists: list[list[int]], belief: list[float]
+@pytest.mark.parametrize("preferences", [(3, 17), (1, 1, 2)])
+def test_an_estimate_is_exact_where_each_slate_is_shown_as_often_as_its_propensities_say(
+    preferences: tuple[int, ...],
 ) -> None:
     """How often an item is used depends on its place and on what is above it."""
-    k = len(lists[0])
-    slates = draw_all(lists, belief, k)
+    k, n = len(preferences), 12_000  # so that each slate has a whole number of tenths
 
-    def count_used_of_ten(slate: Slate, place: int) -> int:
+    def count_used_of_ten(slate: tuple[int, ...], place: int) -> int:
         return (3 * slate[place] + 2 * place + (slate[place - 1] if place else 4)) % 7 + 1
 
-    n = 10_000  # so that each slate has a whole number of tenths
     rows: list[ShownRow] = []
-    first = 0
-    for slate, (likely, propensities) in slates.items():
-        size = round(n * likely)
-        for place, (item, propensity) in enumerate(zip(slate, propensities, strict=True)):
+    sizes: dict[tuple[int, ...], int] = {}
+    for slate in permutations(range(k)):
+        left = [preferences[item] for item in slate]
+        propensities = [left[place] / sum(left[place:]) for place in range(k)]
+        first, size = sum(sizes.values()), round(n * math.prod(propensities))
+        for place, item in enumerate(slate):
             n_used = size * count_used_of_ten(slate, place) // 10
-            rows += [(first + user, item, place + 1, propensity, user < n_used) for user in range(size)]
-        first += size
-    assert first == n
-    shown = make_shown(rows)
-    for slate, (likely, _) in slates.items():
+            rows += [(first + user, item, place + 1, propensities[place], user < n_used) for user in range(size)]
+        sizes[slate] = size
+    assert sum(sizes.values()) == n
+    for slate, size in sizes.items():
         truth = np.mean([count_used_of_ten(slate, place) / 10 for place in range(k)])
         judged = [(user, item, place + 1) for user in range(n) for place, item in enumerate(slate)]
-        estimate = judge(shown, judged, least_users=1)
+        estimate = judge(make_shown(rows), judged, least_users=1)
         assert estimate.places == k
         assert estimate.used_of_lists == pytest.approx(truth, rel=1e-5)  # propensities are float32
         assert estimate.mean_weight == pytest.approx(1, rel=1e-5)
-        assert estimate.effective_users == pytest.approx(n * likely, rel=1e-5)
+        assert estimate.effective_users == pytest.approx(size, rel=1e-5)
 
 
 def test_the_estimate_is_of_as_many_places_as_enough_users_tell_of() -> None:
@@ -134,9 +104,7 @@ def test_the_estimate_is_of_as_many_places_as_enough_users_tell_of() -> None:
     estimate = estimates[60]
     assert estimate.used_of_lists == pytest.approx((0.5 + 0.5) / 2)
     assert estimate.used_of_shown == pytest.approx((200 + 50) / 800)
-    sentence = estimate.sentence()
-    assert sentence.startswith("lists top: 50.00% of the items in the first 2 of 3 ranks would have been used (")
-    assert sentence.endswith(
+    assert estimate.sentence().endswith(
         "there, 31.25% were. Deeper ranks are not covered: 25 effective users; at least 60 are needed."
     )
 

@@ -207,5 +207,5 @@ def test_edges_are_named(search: Run) -> None:
     study.add_trial(optuna.create_trial(value=99.0, user_attrs={SETTINGS: settings}))
     moved = replace(found, study=study)
     assert moved.at_edge == ("embedding.dimensions",)
-    comparison = ColdScores((1,), 5, Interval(30, 29, 31), Interval(31, 30, 32), Interval(1, 0.5, 1.5))
+    comparison = ColdScores((1,), Interval(30, 29, 31), Interval(31, 30, 32), Interval(1, 0.5, 1.5))
     assert replace(moved, comparison=comparison).to_json()["comparison"]["gain"] == {"mean": 1, "ci": (0.5, 1.5)}

@@ -154,7 +154,7 @@ def describe_search(search: Search, name: str) -> list[str]:
     verdict = "a significant gain" if search.is_gain else "not significant, keep the starting settings"
     return [
         *sentences,
-        f"P@{k} of {compared.n_users:,} test users, {len(compared.seeds)} training run(s) each: "
+        f"P@{k} of {search.n_cold:,} test users, {len(compared.seeds)} training run(s) each: "
         f"{compared.start.mean:.2f} % at the start, {compared.best.mean:.2f} % with the best settings; gain "
         f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] (95 % interval): {verdict}.",
     ]

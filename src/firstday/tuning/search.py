@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 EndedBy = Literal["time", "trials", "repeats", "interruption"]
-
-
-SETTINGS, BEGAN, SECONDS = "settings", "began", "seconds"
-"""Attributes of a trial: settings that differ from the start; its beginning, in seconds since that of the search, and
-its duration."""
+SETTINGS, SECONDS = "settings", "seconds"
+"""Attributes of a trial: settings that differ from the start, and its duration."""
 
 
 def list_completed(study: optuna.Study) -> list[FrozenTrial]:
@@ -37,14 +34,11 @@ class ColdScores:
     ----------
     seeds
         Training seeds. All use the same split, so that no user who took part in the search is judged.
-    n_users
-        Number of users.
     start, best, gain
         Precision of both in %, and their difference in points, paired by user; 95 % intervals over users.
     """
 
     seeds: tuple[int, ...]
-    n_users: int
     start: Interval
     best: Interval
     gain: Interval
@@ -65,7 +59,7 @@ class Search:
         The search space.
     study
         All trials: their value is the precision on validation users, in %, their parameters are indexes into the values
-        of `choices`, and their attributes are `SETTINGS`, `BEGAN` and `SECONDS`.
+        of `choices`, and their attributes are `SETTINGS` and `SECONDS`.
     comparison
         None if no trial beat the start on validation users.
     ended_by

@@ -19,7 +19,7 @@ from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
 from firstday.training.fit import cohort_query, find_learners, fit, use_of_warm
-from firstday.tuning.search import BEGAN, SECONDS, SETTINGS, ColdScores, EndedBy, Search, list_completed
+from firstday.tuning.search import SECONDS, SETTINGS, ColdScores, EndedBy, Search, list_completed
 from firstday.tuning.settings_to_try import Choice, list_choices
 
 if TYPE_CHECKING:
@@ -292,7 +292,6 @@ def _judge_trial(task: Task, trial: optuna.Trial) -> float:
     if done and precision > trial.study.best_value:
         task.say(f"Trial {number}: {precision:.2f} % on validation users; start {done[0].value:.2f} %.")
     trial.set_user_attr(SETTINGS, settings)
-    trial.set_user_attr(BEGAN, round(began, 1))
     trial.set_user_attr(SECONDS, round(budget.elapsed - began, 1))
     return precision
 
@@ -313,4 +312,4 @@ def _compare(task: Task, best: Mapping[str, Any], n_seeds: int) -> ColdScores:
         if not judged:
             raise
     means = bootstrap_means(np.concatenate(judged), np.tile(task.holdout.cold.users, len(judged)))
-    return ColdScores(tuple(seeds[: len(judged)]), len(task.holdout.cold), *means)
+    return ColdScores(tuple(seeds[: len(judged)]), *means)
