@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pytest
 from scipy import stats
 
@@ -64,6 +65,7 @@ def test_without_impressions_the_outcomes_of_them_are_left_out_and_that_is_said(
 
 def test_a_window_that_has_not_ended_is_replaced_by_the_nearest() -> None:
     assert analyse(five_users(until_hours=48), SMALL).title == "shown items used, 1 day"
+    assert analyse(five_users(), SMALL.override("outcome", "items_used")).title == "items used, 7 days"
     early = analyse(five_users(until_hours=3), SMALL)
     assert (early.title, early.everyone) == ("", [])
     (sentence,) = early.sentences()
@@ -97,11 +99,24 @@ def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:
     cohorts = [row for row in many.cohorts if row.outcome == many.decides]
     assert [row.value for row in cohorts] == ["2026-W02", "2026-W03"]
     assert sum(row.users_control for row in cohorts) == 600
-    assert {row.column for row in many.groups} == {"country", "age"}
+    groups = {(row.column, row.value) for row in many.groups}  # those of 100 users per variant
+    assert groups == {
+        ("country", "DE"),
+        ("country", "FR"),
+        *(("age", band) for band in ("25-34", "35-44", "45-54", "55+")),
+    }
+    assert {(row.outcome.days, row.power) for row in many.groups} == {(7, None)}
     assert {row.outcome.name for row in many.groups if row.p_value is None} == {"came_back"}  # nobody does
     judged = [row for row in many.groups if row.p_value is not None]
     corrected = stats.false_discovery_control([row.p_value for row in judged])
     assert [row.p_corrected for row in judged] == pytest.approx(corrected)
+
+
+def test_ages_are_compared_in_bands() -> None:
+    ages = pl.DataFrame({"age": [17, 18, 24, 25, 54, 55, None] * 60})
+    results = analyse(replace(many_users(420), groups=ages), SMALL)
+    users = {row.value: row.users_control for row in results.groups}
+    assert users == {"under 18": 30, "18-24": 60, "25-34": 30, "45-54": 30, "55+": 30, "unknown": 30}
 
 
 def test_json_has_no_number_that_json_lacks(many: ExperimentResults) -> None:
