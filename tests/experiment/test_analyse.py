@@ -99,12 +99,7 @@ def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:
     cohorts = [row for row in many.cohorts if row.outcome == many.decides]
     assert [row.value for row in cohorts] == ["2026-W02", "2026-W03"]
     assert sum(row.users_control for row in cohorts) == 600
-    groups = {(row.column, row.value) for row in many.groups}  # those of 100 users per variant
-    assert groups == {
-        ("country", "DE"),
-        ("country", "FR"),
-        *(("age", band) for band in ("25-34", "35-44", "45-54", "55+")),
-    }
+    assert {row.value for row in many.groups} == {"DE", "FR", "25-34", "35-44", "45-54", "55+"}  # of 100 users each
     assert {(row.outcome.days, row.power) for row in many.groups} == {(7, None)}
     assert {row.outcome.name for row in many.groups if row.p_value is None} == {"came_back"}  # nobody does
     judged = [row for row in many.groups if row.p_value is not None]

@@ -123,7 +123,9 @@ def test_what_was_shown_at_an_unknown_time_is_counted_and_left_out() -> None:
 def test_users_who_are_not_new_are_counted() -> None:
     tables = make_slow(timedelta(0))
     tables["users"] = tables["users"].with_columns(pl.col("registered_at") - timedelta(days=3))
-    (note,) = take(load(tables)).notes
+    taken = take(load(tables))
+    assert set(taken.assigned["cohort"]) == {"2026-W01"}  # the week of registration
+    (note,) = taken.notes
     assert f"{N_USERS} users were assigned more than a day after registration" in note
 
 

@@ -42,7 +42,7 @@ def test_weights_by_hand() -> None:
             (1, 7, 1, 0.25, False),
             (2, 8, 1, 0.5, True),
             (3, 8, 1, 0.5, False),
-            (4, 7, None, 0.5, True),  # without a position
+            (0, 7, 0, 0.5, True),  # without a position
             (4, 7, 1, None, True),  # without a propensity
             (4, 7, 2, 0.5, True),  # below such a place
             (5, 7, 1, 0.5, True),  # of a user without a list
@@ -85,7 +85,7 @@ def test_an_estimate_is_exact_where_each_slate_is_shown_as_often_as_its_propensi
         truth = np.mean([count_used_of_ten(slate, place) / 10 for place in range(k)])
         judged = [(user, item, place + 1) for user in range(n) for place, item in enumerate(slate)]
         estimate = judge(make_shown(rows), judged, least_users=1)
-        assert estimate.places == k
+        assert (estimate.places, estimate.refusal) == (k, None)
         assert estimate.used_of_lists == pytest.approx(truth, rel=1e-5)  # propensities are float32
         assert estimate.mean_weight == pytest.approx(1, rel=1e-5)
         assert estimate.effective_users == pytest.approx(size, rel=1e-5)
