@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import Holdout
 from firstday.data.splits.split import Split
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import ConfigError
 from firstday.metrics import Interval
 from firstday.tuning import search_settings as module
 from firstday.tuning.search import SETTINGS, ColdScores, Search, list_completed
@@ -167,12 +166,6 @@ def test_a_search_without_end_or_without_time_is_refused(search: Run) -> None:
         search(judge)
     with pytest.raises(ConfigError, match=r"minutes are too few for 2 trials and their comparison"):
         search(judge, seconds=1e-6)
-
-
-def test_a_missing_library_is_told_with_its_extra(search: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtraError, match=r"run: pip install 'firstday\[tune\]'"):
-        search(Judge(others_are_better), trials=2)
 
 
 def test_trials_end_with_the_time(search: Run) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from firstday.errors import needs_extra
 from firstday.tuning.search import Search
 
 STYLE: Any = {
@@ -21,9 +20,9 @@ STYLE: Any = {
 
 def plot_search(search: Search, path: Path) -> None:
     """Write Optuna's slice plot as SVG: precision by value of each setting, later trials in darker colours."""
-    with needs_extra("tuning", "tune"):
-        from matplotlib import pyplot, rc_context
-        from optuna.visualization.matplotlib import plot_slice
+    from matplotlib import pyplot, rc_context
+    from optuna.visualization.matplotlib import plot_slice
+
     values = {choice.name: choice.values for choice in search.choices}
     with rc_context(STYLE), warnings.catch_warnings(action="ignore"):
         plots: Any = plot_slice(search.study, target_name=f"validation P@{search.start.recommend.k}, %")

@@ -13,7 +13,7 @@ import numpy as np
 from firstday.config import LARGEST_SEED, Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
-from firstday.errors import ConfigError, FirstdayError, needs_extra
+from firstday.errors import ConfigError, FirstdayError
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
@@ -134,7 +134,7 @@ def search_settings(
     DataError
         Too few users.
     MissingExtraError
-        Libraries for tuning or training are not installed.
+        Libraries for training are not installed.
     KeyboardInterrupt
         Interrupted before there was anything to compare.
 
@@ -143,6 +143,8 @@ def search_settings(
     T. Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019; J. Bergstra et al.,
     "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011 (tree-structured Parzen estimators).
     """
+    import optuna
+
     if math.isinf(budget.seconds) and budget.trials is None:
         raise ConfigError("tune: has neither a time nor a number of trials; give one of them.")
     config = config or Config()
@@ -151,8 +153,6 @@ def search_settings(
     start = with_methods_of(config, [strategy])
     start = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     check_strategies([strategy], start)
-    with needs_extra("tuning", "tune"):  # first of all, since Optuna may be missing
-        import optuna
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
     holdout = reduce_holdout(next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start))), start.seed)
