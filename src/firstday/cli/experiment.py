@@ -116,7 +116,7 @@ def parse_weights(text: str) -> dict[str, float]:
     try:
         return {name: float(weight) for name, weight in pairs.items()}
     except ValueError:
-        raise ConfigError(f"--weights: is {text!r}; write numbers, such as {example}.") from None
+        raise ConfigError(f"--weights: not a number in {text!r}; write {example}.") from None
 
 
 def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:

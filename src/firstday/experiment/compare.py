@@ -21,7 +21,6 @@ USERS_FOR_EVERY_LOOK = 100
 ONE_ERROR = math.erf(math.sqrt(0.5))
 """Confidence level of a normal interval of one standard error on each side."""
 Bounds = tuple[float, float] | None
-"""Bounds of an interval."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 EndedBy = Literal["time", "trials", "repeats", "interruption"]
 SETTINGS, SECONDS = "settings", "seconds"
-"""Attributes of a trial: settings that differ from the start, and its duration."""
 
 
 def list_completed(study: optuna.Study) -> list[FrozenTrial]:
@@ -59,7 +58,7 @@ class Search:
         The search space.
     study
         All trials: their value is the precision on validation users, in %, their parameters are indexes into the values
-        of `choices`, and their attributes are `SETTINGS` and `SECONDS`.
+        of `choices`, and their attributes are `SETTINGS`, those that differ from the start, and `SECONDS`.
     comparison
         None if no trial beat the start on validation users.
     ended_by
