@@ -63,7 +63,7 @@ JUDGED = {"used_of_shown": Outcome("used", "", DAYS, "shown"), "items_used": Out
 
 def judge(people: pl.DataFrame, outcome: str, config: ExperimentConfig = CONFIG) -> Comparison:
     """Compare one outcome of both variants."""
-    found = compare(people, "control", "treatment", JUDGED[outcome], config, has_power=config is not CONFIG)
+    found = compare(people, "control", "treatment", JUDGED[outcome], config)
     assert found is not None
     return found
 

@@ -7,12 +7,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import optuna
 import pytest
 
 from firstday.cli.tune import describe_search, render_settings
 from firstday.config import Config, load_config
 from firstday.metrics import Interval
-from firstday.tuning.search import ColdScores, Search, Trial
+from firstday.tuning.search import SETTINGS, ColdScores, Search
 from tests.cli.conftest import Run
 from tests.synthetic import SEED
 
@@ -46,9 +47,11 @@ def test_settings_that_are_the_defaults_are_a_comment_alone() -> None:
 
 
 def make_search(gain: Interval | None) -> Search:
-    trials = (Trial(0, {}, 30.0, 0, 10), Trial(1, {"embedding.dimensions": 8}, 31.0, 10, 10))
-    compared = None if gain is None else ColdScores((1, 2), 40, Interval(30, 29, 31), Interval(30.5, 29.5, 31.5), gain)
-    return Search(Config(), "blend", (), trials, compared, "time", 100, 20, 40, "sampled", (), 60.0)
+    study = optuna.create_study(direction="maximize")
+    for precision, settings in ((30.0, {}), (31.0, {"embedding.dimensions": 8})):
+        study.add_trial(optuna.create_trial(value=precision, user_attrs={SETTINGS: settings}))
+    compared = None if gain is None else ColdScores((1, 2), Interval(30, 29, 31), Interval(30.5, 29.5, 31.5), gain)
+    return Search(Config(), "blend", (), study, compared, "time", 100, 20, 40, "sampled", (), 60.0)
 
 
 def test_the_result_says_what_to_do() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from firstday.data.events import UTC_MICROSECONDS
+from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.experiment.experiment_tables import ExperimentTables
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -23,19 +24,7 @@ def at(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
-TYPES: dict[str, Any] = {
-    "user_ix": pl.Int32,
-    "item_ix": pl.Int32,
-    "timestamp": UTC_MICROSECONDS,
-    "is_use": pl.Boolean,
-    "is_like": pl.Boolean,
-    "list_id": pl.String,
-    "position": pl.Int32,
-    "propensity": pl.Float32,
-    "policy": pl.String,
-    "is_used": pl.Boolean,
-    "used_at": UTC_MICROSECONDS,
-}
+TYPES: dict[str, Any] = {**IMPRESSION_TYPES, "is_use": pl.Boolean, "is_like": pl.Boolean}
 
 
 def make_frame(rows: Sequence[tuple[object, ...]], columns: str) -> pl.DataFrame:
@@ -52,6 +41,11 @@ def make_shown(rows: Sequence[tuple[int, int, float]], propensity: float = 0.5) 
     """Rows of user, item, hours after the start; each is in the first place."""
     timed = [(user, item, at(hours), None, 1, propensity, "explore", False, None) for user, item, hours in rows]
     return make_frame(timed, "user_ix item_ix timestamp list_id position propensity policy is_used used_at")
+
+
+def width(interval: tuple[float, float] | None) -> float:
+    assert interval is not None
+    return interval[1] - interval[0]
 
 
 def make_assigned(variants: list[str], hours: list[float] | None = None) -> pl.DataFrame:
@@ -88,7 +82,7 @@ def five_users(*, shown: bool = True, until_hours: float = 24 * 10) -> Experimen
         assigned=assigned,
         groups=pl.DataFrame({"country": ["FR", "FR", "unknown", "DE", "DE"]}),
         uses=make_uses(USES),
-        shown=make_shown(SHOWN) if shown else None,
+        shown=make_shown(SHOWN if shown else []),
         until=at(until_hours),
     )
 
@@ -107,11 +101,9 @@ def many_users(n: int = 1200, share_of_control: float = 0.5) -> ExperimentTables
         name="onboarding",
         dataset="made",
         assigned=make_assigned(variants, hours),
-        groups=pl.DataFrame(
-            {
-                "country": ["FR" if user // 3 % 2 else "DE" for user in range(n)],
-                "age": [15 + user % 50 for user in range(n)],
-            }
+        groups=pl.select(
+            country=pl.when(pl.int_range(n) // 3 % 2 == 1).then(pl.lit("FR")).otherwise(pl.lit("DE")),
+            age=15 + pl.int_range(n) % 50,
         ),
         uses=make_uses(uses),
         shown=make_shown(shown, 0.1),
@@ -123,23 +115,18 @@ def make_slow(lag: timedelta) -> dict[str, pl.DataFrame]:
     """Make users who are shown four items each, and use and like one of them; the treatment's clock lags."""
     users = [f"u{n}" for n in range(N_USERS)]
     rows: list[tuple[object, ...]] = []
+    shown_at = START + timedelta(seconds=1)
     for n, user in enumerate(users):
-        shown_at = START + timedelta(seconds=1)
+        used_at = shown_at + USED_AFTER - n % 2 * lag
         rows += [(user, f"i{place}", "shown", shown_at, f"l{n}", place + 1, 1.0) for place in range(4)]
-        used_at = shown_at + USED_AFTER - (lag if n % 2 else timedelta(0))
         rows.append((user, "i2", "stream", used_at, f"l{n}", None, None))
         rows.append((user, "i2", "favorite", used_at + timedelta(seconds=1), None, None, None))
     rows.append((users[0], "i9", "stream", START + timedelta(days=12), None, None, None))
     columns = ["user_id", "item_id", "signal", "timestamp", "list_id", "position", "propensity"]
     return {
         "interactions": pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None),
-        "users": pl.DataFrame({"user_id": users, "registered_at": [START] * N_USERS}),
+        "users": pl.DataFrame({"user_id": users, "registered_at": START}),
         "assignments": pl.DataFrame(
-            {
-                "user_id": users,
-                "experiment": ["onboarding"] * N_USERS,
-                "variant": ["treatment" if n % 2 else "control" for n in range(N_USERS)],
-                "assigned_at": [START] * N_USERS,
-            }
-        ),
+            {"user_id": users, "variant": ["control", "treatment"] * (N_USERS // 2)}
+        ).with_columns(experiment=pl.lit("onboarding"), assigned_at=START),
     }

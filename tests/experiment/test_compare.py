@@ -17,6 +17,7 @@ from firstday.config import ExperimentConfig
 from firstday.errors import MissingExtraError
 from firstday.experiment.compare import USERS_FOR_EVERY_LOOK, Comparison, compare, count_errors
 from firstday.experiment.outcomes import Outcome
+from tests.experiment.made import width
 
 
 def make_users(control: Any, treatment: Any, **columns: Any) -> pl.DataFrame:
@@ -35,12 +36,7 @@ def compared(users: pl.DataFrame, **settings: float) -> Comparison:
 def compare_columns(users: pl.DataFrame, **settings: float) -> Comparison | None:
     outcome = Outcome("numerator", "", 1, "denominator" if "denominator" in users.columns else None)
     config = ExperimentConfig().override(settings)
-    return compare(users, "control", "treatment", outcome, config, has_power="effect" in settings)
-
-
-def width(interval: tuple[float, float] | None) -> float:
-    assert interval is not None
-    return interval[1] - interval[0]
+    return compare(users, "control", "treatment", outcome, config)
 
 
 def test_five_users_by_hand() -> None:
@@ -62,7 +58,7 @@ def test_a_ratio_adds_users_up_before_it_divides() -> None:
 
 
 def test_without_variance_there_are_no_intervals() -> None:
-    comparison = compared(make_users([1, 1, 1], [1, 1]), effect=0.03)
+    comparison = compared(make_users([1, 1, 1], [1, 1]))
     assert (comparison.difference, comparison.ratio, comparison.is_always_clear) == (0, 1, False)
     assert {comparison.difference_ci, comparison.ratio_ci, comparison.p_value, comparison.power} == {None}
 
@@ -123,7 +119,7 @@ def test_power_of_the_smallest_effect_is_four_in_five() -> None:
     rng = np.random.default_rng(3)
     values = rng.poisson(3, 4_000)
     users = make_users(values[:2_000], values[2_000:])
-    found = compared(users, effect=0.03)
+    found = compared(users)
     assert compared(users, effect=found.smallest_effect or 0).power == pytest.approx(0.8, abs=0.001)
     errors = 0.03 * values[:2_000].mean() / math.sqrt(2 * values.var() / 2_000)
     assert found.power == pytest.approx(stats.norm.sf(1.96 - errors) + stats.norm.cdf(-1.96 - errors), abs=0.003)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,11 +26,13 @@ def test_known_users_are_numbers_of_one_scale() -> None:
     np.testing.assert_allclose(known.std(axis=0), 1)
 
 
-def test_too_few_users_or_nothing_known_predict_nothing() -> None:
-    outcome, folds = np.arange(100.0), np.arange(100) % N_FOLDS
-    assert predict_outcome(np.ones((100, 2)), outcome, folds) is None
-    assert predict_outcome(np.empty((300, 0)), np.arange(300.0), np.arange(300) % N_FOLDS) is None
-    assert predict_outcome(np.ones((300, 2)), np.ones(300), np.arange(300) % N_FOLDS) is None
+@pytest.mark.parametrize(
+    ("known", "outcome"),
+    [(np.ones((100, 2)), np.arange(100)), (np.empty((300, 0)), np.arange(300)), (np.ones((300, 2)), np.ones(300))],
+    ids=["too few users", "nothing known", "one outcome"],
+)
+def test_too_few_users_or_nothing_known_predict_nothing(known: np.ndarray, outcome: np.ndarray) -> None:
+    assert predict_outcome(known, outcome, np.arange(len(outcome)) % N_FOLDS) is None
 
 
 def test_what_is_known_predicts() -> None:

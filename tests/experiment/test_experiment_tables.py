@@ -29,7 +29,7 @@ def test_a_slow_clock_neither_removes_uses_nor_makes_a_difference(lag: timedelta
     results = analyse(tables, lists={"same": lists})
     assert results.n_whole[7] == {"control": 300, "treatment": 300}
     expected = {"used_of_shown": 1 / 4, "liked_of_shown": 1 / 4, "items_used": 1}
-    rows = [row.comparison for row in results.everyone if row.outcome.name in expected]
+    rows = [row for row in results.everyone if row.outcome.name in expected]
     means = [expected[row.outcome.name] for row in results.everyone if row.outcome.name in expected]
     assert [row.control for row in rows] == pytest.approx(means)
     assert [row.value_of_variant for row in rows] == pytest.approx(means)
@@ -117,13 +117,15 @@ def test_what_was_shown_at_an_unknown_time_is_counted_and_left_out() -> None:
         tables["interactions"] = interactions.with_columns(timestamp=pl.when(~unknown).then("timestamp"))
         taken = take(load(tables))
         assert f"interactions.timestamp: {n:,} impressions without a time are excluded." in taken.notes
-        assert (taken.shown is None) == (n == 4 * N_USERS)
+        assert taken.shown.is_empty() == (n == 4 * N_USERS)
 
 
 def test_users_who_are_not_new_are_counted() -> None:
     tables = make_slow(timedelta(0))
     tables["users"] = tables["users"].with_columns(pl.col("registered_at") - timedelta(days=3))
-    (note,) = take(load(tables)).notes
+    taken = take(load(tables))
+    assert set(taken.assigned["cohort"]) == {"2026-W01"}  # the week of registration
+    (note,) = taken.notes
     assert f"{N_USERS} users were assigned more than a day after registration" in note
 
 

@@ -79,11 +79,8 @@ def test_a_country_is_one_vector_and_it_is_the_mean_of_its_warm_users(spaces: di
     np.testing.assert_allclose(distinct[largest], expected, atol=1e-5)
 
 
-def test_the_layout_is_the_papers(folder: Path) -> None:
+def test_rows_are_shuffled_and_missing_values_are_null(folder: Path) -> None:
     table = pl.read_parquet(folder / "user_features_train_svd.parquet")
-    assert table.columns[:4] == ["user_index", "d1d30_songs", "age_embedding0", "age_embedding1"]
-    assert table.columns[-2:] == ["nb_search_playlists", "age_value"]
-    assert len(table.columns) == 2 + 20 * D + 19
     assert not table["user_index"].is_sorted()
     assert table["nb_streamed_songs"].null_count() > 0
     assert (table["nb_streamed_songs"].is_null() == table["streamed_songs_0"].is_null()).all()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 
 from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import Holdout
 from firstday.data.splits.split import Split
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import ConfigError
 from firstday.metrics import Interval
 from firstday.tuning import search_settings as module
-from firstday.tuning.search import ColdScores, Search, Trial
+from firstday.tuning.search import SETTINGS, ColdScores, Search, list_completed
 from firstday.tuning.search_settings import Budget, propose_first, reduce_holdout, search_settings
 from firstday.tuning.settings_to_try import Choice
 from tests.synthetic import SEED, brief_config
@@ -37,8 +37,9 @@ def test_the_first_proposals_are_the_start_and_some_that_move_a_few_settings(see
 def test_users_are_subsampled(world: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_VALIDATION", 7)
     monkeypatch.setattr(module, "MOST_COLD", 9)
-    reduced, cold = reduce_holdout(Holdout(world, split, world, split.cold), SEED)
-    assert [len(reduced.validation), len(cold)] == [7, 9]
+    reduced = reduce_holdout(Holdout(world, split, world, split.cold), SEED)
+    cold = reduced.cold
+    assert [len(reduced.split.validation), len(cold)] == [7, 9]
     rows = np.flatnonzero(np.isin(split.cold.users, cold.users))
     assert (cold.users == split.cold.users[rows]).all()
     assert (cold.truth.lengths() == split.cold.truth.take(rows).lengths()).all()
@@ -57,7 +58,7 @@ class Judge:
     def __call__(
         self, task: Any, settings: Mapping[str, Any], seed: int, progress: Any, *, on_cold: bool = False
     ) -> Any:
-        who, cohort = ("cold", task.cold) if on_cold else ("validation", task.split.validation)
+        who, cohort = ("cold", task.holdout.cold) if on_cold else ("validation", task.holdout.split.validation)
         self.asked.append((settings, seed, who))
         self.progress = progress
         return float(self.worth(settings, who)) + np.arange(len(cohort)) % 5 - 2
@@ -79,25 +80,27 @@ def others_are_better(settings: Mapping[str, Any], _who: str) -> float:
 def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(search: Run) -> None:
     judge = Judge(others_are_better)
     found = search(judge, trials=20, seeds=2)
+    trials, best = found.to_json()["trials"], found.best.user_attrs[SETTINGS]
     assert judge.asked[0] == ({}, SEED, "validation")
     assert [who for _, _, who in judge.asked] == ["validation"] * 20 + ["cold"] * 4
     assert {seed for _, seed, who in judge.asked if who == "validation"} == {SEED}
     assert [(settings, seed) for settings, seed, who in judge.asked if who == "cold"] == [
-        (settings, SEED + 1 + number) for number in range(2) for settings in ({}, found.best.settings)
+        (settings, SEED + 1 + number) for number in range(2) for settings in (trials[0]["settings"], best)
     ]
-    assert (found.trials[0].settings, found.ended_by, len(found.trials)) == ({}, "trials", 20)
-    assert found.best.precision == max(trial.precision for trial in found.trials) > 30
+    assert (trials[0]["settings"], found.ended_by, len(trials)) == ({}, "trials", 20)
+    assert found.best.value == max(trial["precision"] for trial in trials) > 30
     assert found.is_gain
     assert found.comparison is not None
-    gain = float(len(found.best.settings))
+    gain = float(len(best))
     assert found.comparison.gain == Interval(gain, gain, gain)  # paired by user
     assert found.comparison.start.low < found.comparison.start.high
 
 
 def test_the_same_seed_and_number_of_trials_give_the_same_search(search: Run) -> None:
     first, again = (search(Judge(others_are_better), trials=15, seeds=1) for _ in range(2))
-    assert [trial.settings for trial in first.trials] == [trial.settings for trial in again.trials]
-    assert len({tuple(sorted(trial.settings.items())) for trial in first.trials}) == 15  # nothing is tried twice
+    tried, tried_again = ([trial.params for trial in list_completed(found.study)] for found in (first, again))
+    assert tried == tried_again
+    assert len({tuple(params.values()) for params in tried}) == 15  # nothing is tried twice
 
 
 def test_a_start_that_is_best_is_compared_with_nothing(search: Run) -> None:
@@ -124,7 +127,7 @@ def test_a_trial_that_cannot_be_trained_counts_as_nothing(search: Run) -> None:
 
     said: list[str] = []
     found = search(Judge(fail_elsewhere), said.append, trials=3)
-    assert [trial.precision for trial in found.trials][1:] == [0, 0]
+    assert [trial.value for trial in list_completed(found.study)] == [30, 0, 0]
     assert said[0] == "Trial 1 counts as 0 %: embedding.dimensions: are too many."
 
 
@@ -141,7 +144,7 @@ def interrupt_at(call: int, worth: Any) -> Judge:
 def test_an_interruption_compares_what_was_found(search: Run) -> None:
     judge = interrupt_at(4, others_are_better)
     found = search(judge, trials=9, seeds=3)
-    assert (found.ended_by, len(found.trials)) == ("interruption", 3)
+    assert (found.ended_by, len(list_completed(found.study))) == ("interruption", 3)
     assert found.comparison is not None
     assert found.comparison.seeds == (SEED + 1,)
 
@@ -163,12 +166,6 @@ def test_a_search_without_end_or_without_time_is_refused(search: Run) -> None:
         search(judge)
     with pytest.raises(ConfigError, match=r"minutes are too few for 2 trials and their comparison"):
         search(judge, seconds=1e-6)
-
-
-def test_a_missing_library_is_told_with_its_extra(search: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtraError, match=r"run: pip install 'firstday\[tune\]'"):
-        search(Judge(others_are_better), trials=2)
 
 
 def test_trials_end_with_the_time(search: Run) -> None:
@@ -193,13 +190,15 @@ def test_a_trial_that_leaves_no_time_to_compare_it_is_given_up(search: Run, monk
     found = search(judge, seconds=100, trials=6, began=0)
     assert found.ended_by == "trials"
     assert any("embedding.dimensions" in settings for settings, _, _ in judge.asked)
-    assert not any("embedding.dimensions" in trial.settings for trial in found.trials)
+    assert not any("embedding.dimensions" in trial.user_attrs[SETTINGS] for trial in list_completed(found.study))
 
 
 def test_edges_are_named(search: Run) -> None:
     found = search(Judge(others_are_better), trials=2)
     settings = {"embedding.dimensions": 24, "embedding.als_confidence": 7.5}
-    moved = replace(found, trials=(found.trials[0], Trial(1, settings, 99.0, 0.0, 1.0)))
+    study = optuna.create_study(direction="maximize")
+    study.add_trial(optuna.create_trial(value=99.0, user_attrs={SETTINGS: settings}))
+    moved = replace(found, study=study)
     assert moved.at_edge == ("embedding.dimensions",)
-    comparison = ColdScores((1,), 5, Interval(30, 29, 31), Interval(31, 30, 32), Interval(1, 0.5, 1.5))
+    comparison = ColdScores((1,), Interval(30, 29, 31), Interval(31, 30, 32), Interval(1, 0.5, 1.5))
     assert replace(moved, comparison=comparison).to_json()["comparison"]["gain"] == {"mean": 1, "ci": (0.5, 1.5)}

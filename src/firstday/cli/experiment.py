@@ -116,11 +116,11 @@ def parse_weights(text: str) -> dict[str, float]:
     try:
         return {name: float(weight) for name, weight in pairs.items()}
     except ValueError:
-        raise ConfigError(f"--weights: is {text!r}; write numbers, such as {example}.") from None
+        raise ConfigError(f"--weights: not a number in {text!r}; write {example}.") from None
 
 
 def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
-    """Read lists as written by `firstday recommend --batch`; users and items missing from the tables are ignored.
+    """Read lists as written by `firstday recommend --batch`; users missing from the tables are ignored.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        `user_ix`, `item_ix`, `position`.
+        `user_ix`, `item_ix` (-1 if missing from the tables), `position`.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
             "position": frame["rank"].cast(pl.Int32, strict=False),
         }
     )
-    return indexed.filter((pl.col("user_ix") >= 0) & (pl.col("item_ix") >= 0) & (pl.col("position") >= 1))
+    return indexed.filter(pl.col("user_ix") >= 0)
 
 
 def print_experiment(results: ExperimentResults) -> None:

@@ -33,7 +33,7 @@ from firstday.errors import ConfigError
 from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
-from firstday.tuning.search import Search
+from firstday.tuning.search import SETTINGS, Search, list_completed
 from firstday.tuning.search_plot import plot_search, write_value
 from firstday.tuning.search_settings import MOST_USERS, Budget, search_settings
 
@@ -109,7 +109,7 @@ def tune(
             say=lambda sentence: typer.echo(sentence, err=True),
         )
     base = read_settings(tables, config, overrides)  # what else the command line says is of this search alone
-    chosen = base.override(search.best.settings) if search.is_gain else base
+    chosen = base.override(search.best.user_attrs[SETTINGS]) if search.is_gain else base
     sentences = describe_search(search, dataset.name)
     comments = (f"Written by: {command_line()}", *sentences)
     write_file(out, render_settings(chosen, comments))
@@ -139,13 +139,13 @@ def render_settings(config: Config, comments: Iterable[str]) -> str:
 
 def describe_search(search: Search, name: str) -> list[str]:
     """Summarise a search on the tables of some name, and what to do."""
-    start, best, k = search.trials[0], search.best, search.start.recommend.k
-    changes = ", ".join(f"{setting} {write_value(value)}" for setting, value in best.settings.items())
+    trials, best, k = list_completed(search.study), search.best, search.start.recommend.k
+    changes = ", ".join(f"{setting} {write_value(value)}" for setting, value in best.user_attrs[SETTINGS].items())
     sentences = [
-        f"{name}: {len(search.trials)} trials in {search.seconds / 60:.1f} minutes (ended by {search.ended_by}); lists "
+        f"{name}: {len(trials)} trials in {search.seconds / 60:.1f} minutes (ended by {search.ended_by}); lists "
         f"of {search.strategy}, protocol {search.protocol}.",
         f"Trained on {search.n_warm:,} warm users; P@{k} of {search.n_validation:,} validation users: "
-        f"{start.precision:.2f} % at the start, {best.precision:.2f} % in the best trial ({changes or 'the start'}).",
+        f"{trials[0].value:.2f} % at the start, {best.value:.2f} % in the best trial ({changes or 'the start'}).",
     ]
     compared = search.comparison
     if compared is None:
@@ -154,7 +154,7 @@ def describe_search(search: Search, name: str) -> list[str]:
     verdict = "a significant gain" if search.is_gain else "not significant, keep the starting settings"
     return [
         *sentences,
-        f"P@{k} of {compared.n_users:,} test users, {len(compared.seeds)} training run(s) each: "
+        f"P@{k} of {search.n_cold:,} test users, {len(compared.seeds)} training run(s) each: "
         f"{compared.start.mean:.2f} % at the start, {compared.best.mean:.2f} % with the best settings; gain "
         f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] (95 % interval): {verdict}.",
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,29 @@ from firstday.errors import needs_extra
 from firstday.experiment.covariate import USERS_FOR_COVARIATE
 from firstday.experiment.outcomes import Outcome
 
+EVERYONE = "everyone"
+COHORT = "cohort"
 USERS_FOR_EVERY_LOOK = 100
 """Minimum users per variant: the intervals rest on the central limit theorem."""
-Ends = tuple[float, float]
-"""Bounds of an interval."""
+ONE_ERROR = math.erf(math.sqrt(0.5))
+"""Confidence level of a normal interval of one standard error on each side."""
+Bounds = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An outcome of a variant compared with the control, with the names of the JSON; None where a figure is undefined.
+    """An outcome of a treatment compared with the control, for all users or a subgroup; figures as named in the JSON.
 
     Parameters
     ----------
+    outcome
+        The outcome and its window.
+    variant
+        The treatment.
+    column, value
+        Subgroup: ``everyone`` and ""; ``cohort`` and a week; or a profile column and its value.
     users_control, users_variant
-        Number of users.
+        Number of users whose window has ended.
     control, value_of_variant
         Outcome of each variant, adjusted by the covariate if there is one.
     difference
@@ -39,26 +47,33 @@ class Comparison:
         Variant divided by control; None unless both are positive.
     p_value
         Two-sided p-value for one look; None without variance.
+    p_corrected
+        P-value corrected for multiple testing within its family; None without correction.
     unadjusted_difference, unadjusted_difference_ci
         Difference without the covariate; None if there is no covariate.
     effect, power, smallest_effect
         Relative change, as a fraction, the probability of detecting it at the current sample size, and the relative
-        change detected with a power of 0.8; None if not requested.
+        change detected with a power of 0.8; None for subgroups.
     """
 
+    outcome: Outcome
+    variant: str
+    column: str
+    value: str
     users_control: int
     users_variant: int
     control: float
     value_of_variant: float
     difference: float
-    difference_ci: Ends | None = None
-    difference_always_ci: Ends | None = None
     ratio: float | None = None
-    ratio_ci: Ends | None = None
-    ratio_always_ci: Ends | None = None
     p_value: float | None = None
+    p_corrected: float | None = None
+    difference_ci: Bounds = None
+    difference_always_ci: Bounds = None
+    ratio_ci: Bounds = None
+    ratio_always_ci: Bounds = None
     unadjusted_difference: float | None = None
-    unadjusted_difference_ci: Ends | None = None
+    unadjusted_difference_ci: Bounds = None
     effect: float | None = None
     power: float | None = None
     smallest_effect: float | None = None
@@ -69,6 +84,39 @@ class Comparison:
         low, high = self.difference_always_ci or (0.0, 0.0)
         return low > 0 or high < 0
 
+    def write_values(self) -> tuple[str, str]:
+        """Format the outcome of the control and of the treatment with its unit."""
+        form = "{:.2%}" if self.outcome.is_share else "{:.3g}"
+        return form.format(self.control), form.format(self.value_of_variant)
+
+    def write_change(self) -> tuple[str, str, str]:
+        """Format the change and its fixed and always-valid intervals: relative if there is a ratio, else absolute."""
+        form, start = "{:+.3g}", 0
+        intervals = (self.difference,), self.difference_ci, self.difference_always_ci
+        if self.ratio is not None:
+            form, start = "{:+.1%}", 1
+            intervals = (self.ratio,), self.ratio_ci, self.ratio_always_ci
+        change, fixed, always = (
+            " to ".join(form.format(value - start) for value in values or ()) or "-" for values in intervals
+        )
+        return change, fixed, always
+
+    def sentence(self, control: str, level: float) -> str:
+        """Summarise the comparison with the control."""
+        before, after = self.write_values()
+        start = f"{self.outcome.title.capitalize()}: {self.variant} {after}, {control} {before}"
+        if self.p_corrected is None:
+            return f"{start}: no variance."
+        change, interval, always = self.write_change()
+        verdict = "significant if this is the planned day" if self.p_corrected < 1 - level else "not significant"
+        if self.is_always_clear:
+            interval, verdict = always, "significant at every look"
+        return f"{start}: {change} ({100 * level:g}% interval {interval}): {verdict}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as JSON."""
+        return {**vars(self), "outcome": self.outcome.name, "days": self.outcome.days}
+
 
 def compare(
     users: pl.DataFrame,
@@ -76,29 +124,14 @@ def compare(
     treatment: str,
     outcome: Outcome,
     config: ExperimentConfig,
-    *,
-    has_power: bool = False,
+    column: str = EVERYONE,
+    value: str = "",
 ) -> Comparison | None:
     """Compare two variants with tea-tasting: Welch's test, the delta method for ratios, CUPED with a covariate.
 
-    Parameters
-    ----------
-    users
-        One row per user: `variant`, the columns of the outcome, and optionally their covariates, such as
-        ``items_used_covariate``, known or predicted before the assignment.
-    control, treatment
-        Names of two variants.
-    outcome
-        The outcome: a ratio of sums, or a mean over users if it has no denominator.
-    config
-        Confidence level, planned users, and the effect whose power is computed.
-    has_power
-        Whether to compute the power.
-
-    Returns
-    -------
-    Comparison or None
-        None if a variant has fewer than two users or a zero denominator.
+    `users` has `variant`, the columns of the outcome and optionally their covariates, known or predicted before the
+    assignment, such as `items_used_covariate`; `column` and `value` name the subgroup. Return None if a variant has too
+    few users (2; `least_users` in a subgroup) or a zero denominator.
 
     Raises
     ------
@@ -114,57 +147,68 @@ def compare(
         from tea_tasting.aggr import read_aggregates
         from tea_tasting.metrics import RatioOfMeans
     # Polars does not fix the order in which it sums groups.
-    variants = [users.filter(pl.col("variant") == name) for name in (control, treatment)]
+    variants = [users.filter(variant=name) for name in (control, treatment)]
+    counts = [variant.height for variant in variants]
     plain: dict[str, Any] = {"numer": outcome.name, "denom": outcome.denominator}
-    covariates = {f"{part}_covariate": f"{column}_covariate" for part, column in plain.items()}
-    columns = plain | {part: column for part, column in covariates.items() if column in users.columns}
-    if "numer_covariate" not in columns or sum(map(len, variants)) < USERS_FOR_COVARIATE:
-        columns = plain
-    metric: Any = RatioOfMeans(**columns, confidence_level=config.level)
-    both: list[Any] = [read_aggregates(variant, None, **metric.aggr_cols._asdict()) for variant in variants]
-    if any(of.count() < 2 or of.mean(outcome.denominator) <= 0 for of in both):
+    columns = dict(plain)
+    if sum(counts) >= USERS_FOR_COVARIATE:
+        covariates = {f"{part}_covariate": f"{name}_covariate" for part, name in plain.items()}
+        columns |= {part: name for part, name in covariates.items() if name in users.columns}
+    stated = RatioOfMeans(**columns, confidence_level=config.level)
+    both: list[Any] = [read_aggregates(variant, None, **stated.aggr_cols._asdict()) for variant in variants]
+    least = 2 if column == EVERYONE else config.least_users
+    if min(counts) < least or any(of.mean(outcome.denominator) <= 0 for of in both):
         return None
+    normal = RatioOfMeans(**columns, confidence_level=ONE_ERROR, use_t=False)
+    unadjusted = RatioOfMeans(**plain, confidence_level=config.level)
     with np.errstate(invalid="ignore", divide="ignore"):  # the variance may be zero
-        normal, unadjusted, found = (
-            RatioOfMeans(**names, confidence_level=config.level, use_t=use_t).analyze_aggregates(*both)
-            for names, use_t in ((columns, False), (plain, True), (columns, True))
-        )
-    figures: dict[str, Any] = {"difference_ci": _ends(found, "effect_size")}
-    counts = [of.count() for of in both]
+        found, error, before = (metric.analyze_aggregates(*both) for metric in (stated, normal, unadjusted))
+    figures: dict[str, Any] = {}
     if found.control > 0 and found.treatment > 0:
-        figures |= {"ratio": 1 + found.rel_effect_size, "ratio_ci": _ends(found, "rel_effect_size", 1)}
-    if columns != plain:
-        ends = _ends(unadjusted, "effect_size")
-        figures |= {"unadjusted_difference": unadjusted.effect_size, "unadjusted_difference_ci": ends}
-    if figures["difference_ci"] is not None:
-        figures["p_value"] = found.pvalue
+        figures["ratio"] = 1 + found.rel_effect_size
+    if not math.isnan(found.pvalue):
+        figures |= {"p_value": found.pvalue, "difference_ci": _bounds(found, "effect_size")}
+        if "ratio" in figures:
+            figures["ratio_ci"] = _bounds(found, "rel_effect_size", 1)
+        if columns != plain:
+            figures["unadjusted_difference"] = before.effect_size
+            figures["unadjusted_difference_ci"] = _bounds(before, "effect_size")
         if min(counts) >= USERS_FOR_EVERY_LOOK:
-            times = count_errors(sum(counts), config) / NormalDist().inv_cdf((1 + config.level) / 2)
-            figures |= _widen(normal, times, figures.get("ratio"))
-        if has_power and unadjusted.control > 0:
-            effect = config.effect * unadjusted.control
-            options = {"effect_size": effect, "alpha": 1 - config.level, "ratio": counts[1] / counts[0]}
-            metric = RatioOfMeans(**columns, **options, use_t=False)  # with few users, the t distribution has no result
-            power, least = (
+            figures |= _widen(error, count_errors(sum(counts), config), figures.get("ratio"))
+        if column == EVERYONE and before.control > 0:
+            options = {"effect_size": config.effect * before.control, "alpha": 1 - config.level}
+            # With few users, the t distribution has no result.
+            metric = RatioOfMeans(**columns, **options, ratio=counts[1] / counts[0], use_t=False)
+            power, least_effect = (
                 metric.solve_power_from_aggregates(both[0] + both[1], what)[0] for what in ("power", "effect_size")
             )
-            least_effect = least.effect_size / unadjusted.control
-            figures |= {"effect": config.effect, "power": power.power, "smallest_effect": least_effect}
-    return Comparison(counts[0], counts[1], found.control, found.treatment, found.effect_size, **figures)
+            figures |= {"effect": config.effect, "power": power.power}
+            figures["smallest_effect"] = least_effect.effect_size / before.control
+    return Comparison(
+        outcome=outcome,
+        variant=treatment,
+        column=column,
+        value=value,
+        users_control=counts[0],
+        users_variant=counts[1],
+        control=found.control,
+        value_of_variant=found.treatment,
+        difference=found.effect_size,
+        **figures,
+    )
 
 
-def _ends(found: Any, name: str, start: float = 0) -> Ends | None:
-    """Return the interval of a result of tea-tasting; None without variance."""
-    low, high = getattr(found, f"{name}_ci_lower"), getattr(found, f"{name}_ci_upper")
-    return None if math.isnan(low) else (start + low, start + high)
+def _bounds(found: Any, name: str, start: float = 0) -> Bounds:
+    """Return an interval of a result of tea-tasting."""
+    return start + getattr(found, f"{name}_ci_lower"), start + getattr(found, f"{name}_ci_upper")
 
 
-def _widen(normal: Any, times: float, ratio: float | None) -> dict[str, Ends]:
-    """Return always-valid intervals: those of the normal distribution, made wider."""
-    half = times * (normal.effect_size_ci_upper - normal.effect_size)
-    intervals = {"difference_always_ci": (normal.effect_size - half, normal.effect_size + half)}
+def _widen(error: Any, n_errors: float, ratio: float | None) -> dict[str, Bounds]:
+    """Return always-valid intervals, given those of one standard error."""
+    half = n_errors * (error.effect_size_ci_upper - error.effect_size)
+    intervals: dict[str, Bounds] = {"difference_always_ci": (error.effect_size - half, error.effect_size + half)}
     if ratio is not None:
-        factor = ((1 + normal.rel_effect_size_ci_upper) / ratio) ** times
+        factor = ((1 + error.rel_effect_size_ci_upper) / ratio) ** n_errors
         intervals["ratio_always_ci"] = (ratio / factor, ratio * factor)
     return intervals
 

@@ -41,9 +41,8 @@ def encode_known(users: pl.DataFrame) -> np.ndarray:
             counts = values.value_counts().filter(pl.col("count") >= LEAST_OF_VALUE)
             columns += [values.eq_missing(value) for value in counts[values.name].sort()]
     matrix = np.column_stack([column.to_numpy() for column in columns]).astype(np.float64)
-    spread = matrix.std(axis=0)
-    varied = spread > 1e-12
-    standard: np.ndarray = (matrix[:, varied] - matrix[:, varied].mean(axis=0)) / spread[varied]
+    varied: np.ndarray = matrix[:, matrix.std(axis=0) > 1e-12]
+    standard: np.ndarray = (varied - varied.mean(axis=0)) / varied.std(axis=0)
     return standard
 
 

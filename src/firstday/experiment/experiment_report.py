@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from firstday.evaluation.comparison_tables import Cell, Table
 from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw_rows, drawing, name_rows
 from firstday.evaluation.report.render import fill_template
-from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
+from firstday.experiment.compare import COHORT, EVERYONE, Comparison
+from firstday.experiment.experiment_results import ExperimentResults
 from firstday.metrics import Interval
 
 
@@ -35,9 +36,9 @@ def render_experiment(results: ExperimentResults, command: str | None = None) ->
     return fill_template("experiment.html", content, plots, package="firstday.experiment")
 
 
-def plot_changes(name: str, rows: Mapping[str, Row], accented: str = "") -> str | None:
+def plot_changes(name: str, rows: Mapping[str, Comparison], accented: str = "") -> str | None:
     """Plot relative changes in %: thick fixed-horizon intervals, thin always-valid ones. None without ratios."""
-    ratios = {label: row.comparison for label, row in rows.items() if row.comparison.ratio_ci}
+    ratios = {label: row for label, row in rows.items() if row.ratio_ci}
     if not ratios:
         return None
     with drawing(name, 0.7 + 0.3 * len(ratios)) as (figure, out):
@@ -54,7 +55,7 @@ def plot_changes(name: str, rows: Mapping[str, Row], accented: str = "") -> str 
     return out[0]
 
 
-def tabulate_changes(results: ExperimentResults, rows: Sequence[Row], title: str) -> Table:
+def tabulate_changes(results: ExperimentResults, rows: Sequence[Comparison], title: str) -> Table:
     """Tabulate comparisons with their intervals; the deciding outcome is highlighted."""
     cells = [_write_row(row) for row in rows]
     hidden = "variant" if len(results.treatments) == 1 else ""
@@ -63,23 +64,22 @@ def tabulate_changes(results: ExperimentResults, rows: Sequence[Row], title: str
     return Table(title, columns, texts, results.title, ("variant",))
 
 
-def _write_row(row: Row) -> dict[str, Cell]:
-    found = row.comparison
+def _write_row(row: Comparison) -> dict[str, Cell]:
     subgroup = row.value if row.column in (EVERYONE, COHORT) else f"{row.column}: {row.value}"
     control, treatment = row.write_values()
     change, fixed, always = row.write_change()
     cells: dict[str, Cell] = {
         "outcome": (subgroup, row.outcome.title) if subgroup else (row.outcome.title,),
         "variant": (row.variant,),
-        "users": (f"{found.users_control:,}", f"{found.users_variant:,}"),
+        "users": (f"{row.users_control:,}", f"{row.users_variant:,}"),
         "control": (control,),
         "treatment": (treatment,),
         "change": (change, fixed),
         "at every look": (always,),
-        "p": (write_p(found.p_value), f"corrected {write_p(row.p_corrected)}"),
+        "p": (write_p(row.p_value), f"corrected {write_p(row.p_corrected)}"),
     }
-    if found.power is not None and found.smallest_effect is not None:
-        cells |= {"smallest change": (f"{found.smallest_effect:.1%}",), "power": (f"{found.power:.0%}",)}
+    if row.power is not None and row.smallest_effect is not None:
+        cells |= {"smallest change": (f"{row.smallest_effect:.1%}",), "power": (f"{row.power:.0%}",)}
     return cells
 
 

@@ -14,71 +14,6 @@ from firstday.experiment.off_policy import ListsEstimate
 from firstday.experiment.outcomes import Outcome, write_days
 from firstday.experiment.sample_ratio import SampleRatio
 
-EVERYONE = "everyone"
-COHORT = "cohort"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One outcome of one treatment compared with the control, for all users or a subgroup.
-
-    Parameters
-    ----------
-    outcome
-        The outcome and its window.
-    variant
-        The treatment.
-    column, value
-        Subgroup: ``everyone`` and ""; ``cohort`` and a week; or a profile column and its value.
-    comparison
-        On the users of the subgroup whose window has ended.
-    p_corrected
-        P-value corrected for multiple testing within its family; None without correction.
-    """
-
-    outcome: Outcome
-    variant: str
-    column: str
-    value: str
-    comparison: Comparison
-    p_corrected: float | None = None
-
-    def write_values(self) -> tuple[str, str]:
-        """Format the outcome of the control and of the treatment with its unit."""
-        form = "{:.2%}" if self.outcome.is_share else "{:.3g}"
-        return form.format(self.comparison.control), form.format(self.comparison.value_of_variant)
-
-    def write_change(self) -> tuple[str, str, str]:
-        """Format the change and its fixed and always-valid intervals: relative if there is a ratio, else absolute."""
-        found, form, start = self.comparison, "{:+.3g}", 0
-        intervals = (found.difference,), found.difference_ci, found.difference_always_ci
-        if found.ratio is not None:
-            form, start = "{:+.1%}", 1
-            intervals = (found.ratio,), found.ratio_ci, found.ratio_always_ci
-        change, fixed, always = (
-            " to ".join(form.format(value - start) for value in values or ()) or "-" for values in intervals
-        )
-        return change, fixed, always
-
-    def sentence(self, control: str, level: float) -> str:
-        """Summarise the comparison with the control."""
-        before, after = self.write_values()
-        start = f"{self.outcome.title.capitalize()}: {self.variant} {after}, {control} {before}"
-        p_value = self.comparison.p_value if self.p_corrected is None else self.p_corrected
-        if p_value is None:
-            return f"{start}: no variance."
-        change, fixed, always = self.write_change()
-        if self.comparison.is_always_clear:
-            return f"{start}: {change} ({100 * level:g}% interval at every look {always}): significant at every look."
-        verdict = "significant if this is the planned day" if p_value < 1 - level else "not significant"
-        return f"{start}: {change} ({100 * level:g}% interval {fixed}): {verdict}."
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the comparison as JSON."""
-        figures = {**vars(self), **vars(self.comparison), "outcome": self.outcome.name, "days": self.outcome.days}
-        del figures["comparison"]
-        return figures
-
 
 @readable
 @dataclass(frozen=True, eq=False)
@@ -124,9 +59,9 @@ class ExperimentResults:
     n_whole: Mapping[float, Mapping[str, int]]
     notes: Sequence[str]
     decides: Outcome | None = None
-    everyone: Sequence[Row] = ()
-    cohorts: Sequence[Row] = ()
-    groups: Sequence[Row] = ()
+    everyone: Sequence[Comparison] = ()
+    cohorts: Sequence[Comparison] = ()
+    groups: Sequence[Comparison] = ()
     lists: Sequence[ListsEstimate] = ()
 
     @property
@@ -139,7 +74,7 @@ class ExperimentResults:
         """Deciding outcome and window for display."""
         return "" if self.decides is None else self.decides.title
 
-    def deciding(self) -> tuple[Row, ...]:
+    def deciding(self) -> tuple[Comparison, ...]:
         """Return the deciding rows, one per treatment."""
         return tuple(row for row in self.everyone if row.outcome == self.decides)
 

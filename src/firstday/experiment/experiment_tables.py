@@ -10,8 +10,9 @@ import polars as pl
 
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS
+from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.errors import DataError
-from firstday.experiment.experiment_results import COHORT, EVERYONE
+from firstday.experiment.compare import COHORT, EVERYONE
 
 UNKNOWN = "unknown"
 RESERVED_NAMES = (EVERYONE, COHORT, "age", "known_before")
@@ -35,8 +36,7 @@ class ExperimentTables:
         Profile columns in the same order, as text, and `age` in years, null if unknown.
     uses, shown
         Interactions and impressions of these users for `firstday.experiment.outcomes.outcomes_of`, from `place_uses`.
-        `shown` also has the columns `list_id`, `position`, `propensity`, `policy`, `is_used` and `used_at` of
-        `firstday.data.impressions.Impressions`.
+        `shown` has the columns `IMPRESSION_TYPES`.
     until
         End of the log: the time of its latest interaction. Assignments do not count, since their table may be newer.
     notes
@@ -48,7 +48,7 @@ class ExperimentTables:
     assigned: pl.DataFrame
     groups: pl.DataFrame
     uses: pl.DataFrame
-    shown: pl.DataFrame | None
+    shown: pl.DataFrame
     until: datetime
     notes: Sequence[str] = ()
 
@@ -69,56 +69,54 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
         raise DataError("interactions.timestamp: missing in all rows; add the time of each interaction.")
     assigned, notes = _take_assigned(dataset, name)
     user_ix = assigned["user_ix"]
-
-    def is_one_of(signals: Collection[str]) -> pl.Expr:
-        pairs = enumerate(dataset.events.pairs)
-        return pl.col("pair").is_in([code for code, (signal, entity) in pairs if entity == ITEM and signal in signals])
-
-    kinds = {"is_use": is_one_of(use), "is_like": is_one_of(like)}
+    kinds = {
+        kind: pl.col("pair").is_in(
+            [code for code, (signal, of) in enumerate(dataset.events.pairs) if of == ITEM and signal in signals]
+        )
+        for kind, signals in (("is_use", use), ("is_like", like))
+    }
     of_items = (
         frame.filter(pl.any_horizontal(kinds.values())).select("user_ix", "timestamp", item_ix="target_ix", **kinds)
         for frame in dataset.events.frames()
     )
     uses = _take_timed(of_items, user_ix, "uses", notes)
-    until = pl.Series([dataset.events.last]).cast(UTC_MICROSECONDS).item()
-    shown = None
+    impressions = [pl.DataFrame(schema=IMPRESSION_TYPES)]
     if dataset.impressions is not None:
-        shown = _take_timed(dataset.impressions.frames(), user_ix, "impressions", notes)
-        shown = shown if shown.height else None
-    if shown is not None:
-        until = max(until, shown.select(pl.max("timestamp")).item())
-        uses, shown, n_placed = place_uses(uses, shown)
-        if n_placed:
-            notes.append(
-                f"interactions.timestamp: {n_placed:,} uses precede the list whose list_id they carry, since clients' "
-                "clocks are slow; the time of the list replaces theirs."
-            )
+        impressions += dataset.impressions.frames()
+    shown = _take_timed(impressions, user_ix, "impressions", notes)
+    last = pl.lit(dataset.events.last).cast(UTC_MICROSECONDS)
+    until = shown.select(pl.max_horizontal(pl.max("timestamp"), last)).item()
+    uses, shown, n_placed = place_uses(uses, shown)
+    if n_placed:
+        notes.append(
+            f"interactions.timestamp: {n_placed:,} uses precede the list whose list_id they carry, since clients' "
+            "clocks are slow; the time of the list replaces theirs."
+        )
     return ExperimentTables(name, dataset.name, assigned, _take_groups(dataset, user_ix), uses, shown, until, notes)
 
 
 def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]]:
     """Return the assignments, and notes on missing or late times."""
-    assignments: pl.DataFrame | None = dataset.assignments
-    if assignments is None or not assignments.height:
+    assignments = dataset.assignments
+    if assignments is None:
         raise DataError(
             "assignments: the table is missing; add user_id, experiment, variant and assigned_at, as a service exports."
         )
-    found = assignments.filter(pl.col("experiment") == name).sort("user_ix")
+    found = assignments.filter(pl.col("experiment") == name)
     if not found.height:
         names = ", ".join(assignments["experiment"].unique().sort())
         raise DataError(f"assignments: there is no experiment {name!r}; choose one of {names}.")
     user_ix = found["user_ix"].to_numpy()
-    registered_us = -1 if dataset.registered_at is None else pl.Series(dataset.registered_at[user_ix])
-    registered_at = pl.when(pl.col("registered_us") >= 0).then("registered_us").cast(UTC_MICROSECONDS)
-    assigned = (
-        found.with_columns(user_id=dataset.users.take(user_ix).cast(pl.String), registered_us=registered_us)
-        .with_columns(
-            assigned_at=pl.coalesce("assigned_at", registered_at),
-            cohort=pl.coalesce(registered_at, "assigned_at").dt.strftime("%G-W%V"),
-            is_old=pl.col("assigned_at") - registered_at > timedelta(days=1),
-        )
-        .drop_nulls("assigned_at")
-    )
+    registered_us = pl.lit(-1 if dataset.registered_at is None else pl.Series(dataset.registered_at[user_ix]))
+    registered_at = pl.when(registered_us >= 0).then(registered_us).cast(UTC_MICROSECONDS)
+    assigned = found.select(
+        "user_ix",
+        "variant",
+        user_id=dataset.users.take(user_ix).cast(pl.String),
+        assigned_at=pl.coalesce("assigned_at", registered_at),
+        cohort=pl.coalesce(registered_at, "assigned_at").dt.strftime("%G-W%V"),
+        is_old=pl.col("assigned_at") - registered_at > timedelta(days=1),
+    ).drop_nulls("assigned_at")
     if not assigned.height:
         raise DataError(
             f"assignments.assigned_at: missing for all {found.height:,} users of {name}, as is users.registered_at; "
@@ -135,13 +133,13 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
             f"assignments.assigned_at: {n_old:,} users were assigned more than a day after registration, so they are "
             "not new; assign users when they register to exclude such users."
         )
-    return assigned.select("user_ix", "user_id", "variant", "assigned_at", "cohort"), notes
+    return assigned.drop("is_old"), notes
 
 
 def _take_groups(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame:
     groups = {
-        f"users.{name}" if name in RESERVED_NAMES else name: pl.Series(group.codes[user_ix]).replace_strict(
-            dict(enumerate(group.values)), default=UNKNOWN, return_dtype=pl.String
+        f"users.{name}" if name in RESERVED_NAMES else name: pl.Series([*group.values, UNKNOWN]).gather(
+            group.codes[user_ix]
         )
         for name, group in dataset.groups.items()
     }

@@ -56,7 +56,7 @@ class ListsEstimate:
 
     def sentence(self) -> str:
         """Summarise the estimate, or why there is none."""
-        if self.used_of_lists is None or self.used_of_lists_ci is None:
+        if self.used_of_lists_ci is None:
             return f"lists {self.name}: no estimate: {self.refusal}."
         low, high = self.used_of_lists_ci
         further = f" Deeper ranks are not covered: {self.refusal}." if self.refusal else ""
@@ -97,7 +97,7 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     weights)^2 / sum of squared weights.
     """
     errors = NormalDist().inv_cdf((1 + config.level) / 2)
-    sums = _sum_positions(_keep_random(shown), lists)
+    sums = _sum_positions(shown, lists)
     n, weight, gain = pl.col("n"), pl.col("weight"), pl.col("gain")
     mean_weight = weight.sum() / n.sum()
     positions = sums.group_by("position", maintain_order=True).agg(
@@ -110,9 +110,10 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
         highest_weight=mean_weight + errors * ((weight - mean_weight * n) ** 2).sum().sqrt() / n.sum(),
     )
     n_ranks = lists.select(pl.max("position").fill_null(0)).item()
-    refusals = [_refuse(row, config) for row in positions.iter_rows(named=True)]
-    if positions.height < max(n_ranks, 1):
-        refusals.append(f"no impressions at rank {positions.height + 1} with known positions and propensities")
+    refusals = [
+        *(_refuse(row, config) for row in positions.iter_rows(named=True)),
+        f"no impressions at rank {positions.height + 1} with known positions and propensities",
+    ][: max(n_ranks, 1)]
     refusal = next(filter(None, refusals), None)
     n_covered = refusals.index(refusal) if refusal else n_ranks
     covered = positions.head(max(n_covered, 1))
@@ -160,47 +161,39 @@ def _refuse(position: dict[str, float], config: ExperimentConfig) -> str | None:
     return None
 
 
-def _keep_random(shown: pl.DataFrame) -> pl.DataFrame:
-    """Return the impressions of randomising policies, or all impressions if there are none."""
-    random = shown.filter((pl.col("propensity") > 0) & (pl.col("propensity") < 1))["policy"].unique()
-    return shown.filter(pl.col("policy").is_in(random.implode(), nulls_equal=True)) if len(random) else shown
-
-
 def _sum_positions(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
-    """Sum weights and uses by position and user.
+    """Sum weights and uses by position and user, of randomising policies if there are any.
 
     Returns
     -------
     polars.DataFrame
         `position`, `user_ix`; `n`, impressions with all positions above logged, and `n_used`, those used;
         `n_matches`, impressions that match the list down to this position; `weight`, the sum of their weights, and
-        `gain`, that of the used ones. Positions below the end of the user's list are left out.
+        `gain`, that of the used ones. Positions that the user's list lacks are left out.
     """
+    random = shown.filter(pl.col("propensity") < 1)["policy"].unique()
+    if len(random):
+        shown = shown.filter(pl.col("policy").is_in(random.implode(), nulls_equal=True))
     one_list, position = ("user_ix", "list_id"), pl.col("position")
-    depth = lists.group_by("user_ix").agg(depth=position.max())
     wanted = lists.unique(["user_ix", "position"], keep="first", maintain_order=True)
-    is_match = (pl.col("item_ix") == pl.col("wanted")).fill_null(value=False).cast(pl.Float64)
+    is_match = (pl.col("item_ix") == pl.col("wanted")).cast(pl.Float64)
     return (
         shown.with_columns(pl.coalesce("list_id", pl.format("row {}", pl.int_range(pl.len()))))
-        .filter(position >= 1)
-        .filter(pl.len().over(*one_list, "position") == 1, pl.col("propensity") > 0, pl.col("propensity") <= 1)
+        .filter(
+            position >= 1,
+            pl.len().over(*one_list, "position") == 1,
+            pl.col("propensity").is_between(0, 1, closed="right"),
+        )
         .sort(*one_list, "position")
         .filter(position == pl.int_range(1, pl.len() + 1).over(one_list))  # no gap above
-        .join(depth, on="user_ix", maintain_order="left")
-        .filter(position <= pl.col("depth"))
-        .join(
-            wanted.select("user_ix", "position", wanted="item_ix"),
-            on=["user_ix", "position"],
-            how="left",
-            maintain_order="left",
-        )
+        .join(wanted.select("user_ix", "position", wanted="item_ix"), on=["user_ix", "position"], maintain_order="left")
         .with_columns(weight=(is_match / pl.col("propensity").cast(pl.Float64)).cum_prod().over(one_list))
         .group_by("position", "user_ix", maintain_order=True)
         .agg(
-            n=pl.len().cast(pl.Float64),
-            n_used=pl.col("is_used").sum().cast(pl.Float64),
+            pl.sum("weight"),
+            n=pl.len(),
+            n_used=pl.sum("is_used"),
             n_matches=(pl.col("weight") > 0).sum(),
-            weight=pl.col("weight").sum(),
             gain=(pl.col("weight") * pl.col("is_used")).sum(),
         )
         .sort("position", "user_ix")

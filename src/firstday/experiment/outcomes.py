@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -38,19 +39,24 @@ class Outcome:
         return f"{self.label}, {write_days(self.days)}"
 
 
-def list_outcomes(days: float, *, has_impressions: bool) -> list[Outcome]:
-    """Return the outcomes of a window in report order.
+KINDS = (
+    ("used_of_shown", "shown items used", "shown", True),  # the paper's display-to-stream
+    ("liked_of_shown", "shown items liked", "shown", True),  # its display-to-favourite
+    ("items_used", "items used", None, False),
+    ("days_active", "days active", None, False),
+    ("came_back", "users who came back", None, True),
+)
+"""Outcomes in report order: name, label, denominator, and whether it is a share."""
 
-    The first two are the paper's display-to-stream and display-to-favourite.
-    """
-    outcomes = [
-        Outcome("used_of_shown", "shown items used", days, "shown", is_share=True),
-        Outcome("liked_of_shown", "shown items liked", days, "shown", is_share=True),
-        Outcome("items_used", "items used", days),
-        Outcome("days_active", "days active", days),
-        Outcome("came_back", "users who came back", days, is_share=True),
+
+def list_outcomes(windows: Iterable[float], *, has_impressions: bool) -> list[Outcome]:
+    """Return the outcomes of each window, in days, that the data allow."""
+    return [
+        Outcome(name, label, days, denominator, is_share)
+        for days in dict.fromkeys(windows)
+        for name, label, denominator, is_share in KINDS
+        if (has_impressions or not denominator) and (days > 1 or name != "came_back")
     ]
-    return outcomes[0 if has_impressions else 2 : 5 if days > 1 else 4]
 
 
 def count_known_before(uses: pl.DataFrame, assigned: pl.DataFrame, margin_days: float) -> pl.Series:
@@ -75,7 +81,7 @@ def take_window(rows: pl.DataFrame, users: pl.DataFrame, days: float) -> pl.Data
     return since_assignment(rows, users).filter(inside)
 
 
-def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame | None, users: pl.DataFrame, days: float) -> pl.DataFrame:
+def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame, users: pl.DataFrame, days: float) -> pl.DataFrame:
     """Compute the outcomes of each user in a window that starts at the assignment.
 
     Parameters
@@ -84,7 +90,7 @@ def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame | None, users: pl.DataFr
         Interactions: `user_ix`, `item_ix`, `timestamp`, and `is_use`, `is_like`, whether the signal counts as a use or
         a like. A use with a list id must not precede its list (`firstday.experiment.experiment_tables.place_uses`).
     shown
-        Impressions: `user_ix`, `item_ix`, `timestamp`; None without impressions.
+        Impressions: `user_ix`, `item_ix`, `timestamp`.
     users
         One row per user: `user_ix`, `assigned_at` and any other columns.
     days
@@ -96,12 +102,12 @@ def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame | None, users: pl.DataFr
         The users, with these columns as Float64:
 
         - `shown`: distinct items shown; `used_of_shown`, `liked_of_shown`: how many of them were used or liked in the
-          window, at or after their first impression in it; not without impressions
+          window, at or after their first impression in it
         - `items_used`: distinct items used; `days_active`: days since `assigned_at` with a use
         - `came_back`: 1 if there is a use more than a day after `assigned_at`, else 0
     """
     done = take_window(uses, users, days)
-    counts = [
+    used = (
         done.filter("is_use")
         .group_by("user_ix")
         .agg(
@@ -109,12 +115,10 @@ def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame | None, users: pl.DataFr
             days_active=pl.col("after").dt.total_days().n_unique(),
             came_back=(pl.col("after") >= timedelta(days=1)).any(),
         )
-    ]
-    if shown is not None:
-        counts.append(_count_shown(done, take_window(shown, users, days)))
+    )
     table = users
-    for of_users in counts:
-        table = table.join(of_users, on="user_ix", how="left", maintain_order="left")
+    for counts in (used, _count_shown(done, take_window(shown, users, days))):
+        table = table.join(counts, on="user_ix", how="left", maintain_order="left")
     return table.with_columns(pl.exclude(users.columns).cast(pl.Float64).fill_null(0))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from firstday.simulate.music import MusicCatalogue
-from firstday.simulate.people import OFFSETS_S, TASTE_SCENES, People, draw_local_moments
+from firstday.simulate.people import OFFSETS_S, People, draw_local_moments
 from firstday.simulate.simulation_settings import DAY_S, SimulationSettings
 
 NOTHING_SHARE, STREAM_SHARE = 0.05, 0.77
@@ -104,7 +104,7 @@ class Block:
         is_mature = self.rng.random(len(user)) < 1 - np.exp(-days / DRIFT_DAYS)
         chance = self.rng.random(len(user), dtype=np.float32)
         position = (chance[:, None] >= self.people.tastes[user, is_mature.astype(int)]).sum(axis=1)
-        scenes: np.ndarray = self.people.scenes[user, position.clip(max=TASTE_SCENES - 1)]
+        scenes: np.ndarray = self.people.scenes[user, position]
         return scenes
 
     def targets(self, entity: int | np.ndarray, item: np.ndarray) -> np.ndarray:

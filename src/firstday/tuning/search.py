@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from firstday.config import Config
 from firstday.display import readable
 from firstday.metrics import Interval
 from firstday.tuning.settings_to_try import Choice
 
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
 EndedBy = Literal["time", "trials", "repeats", "interruption"]
+SETTINGS, SECONDS = "settings", "seconds"
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One trial of a search.
+def list_completed(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the completed trials; the first is the start itself."""
+    from optuna.trial import TrialState
 
-    Parameters
-    ----------
-    number
-        From 0, which is the start itself.
-    settings
-        Settings that differ from the start.
-    precision
-        Mean precision on validation users, in %, rounded like the times.
-    began
-        Start time, in seconds since the start of the search.
-    seconds
-        Duration.
-    """
-
-    number: int
-    settings: Mapping[str, Any]
-    precision: float
-    began: float
-    seconds: float
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 @dataclass(frozen=True)
@@ -47,21 +33,18 @@ class ColdScores:
     ----------
     seeds
         Training seeds. All use the same split, so that no user who took part in the search is judged.
-    n_users
-        Number of users.
     start, best, gain
         Precision of both in %, and their difference in points, paired by user; 95 % intervals over users.
     """
 
     seeds: tuple[int, ...]
-    n_users: int
     start: Interval
     best: Interval
     gain: Interval
 
 
 @readable
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Search:
     """Results of a search.
 
@@ -73,8 +56,9 @@ class Search:
         The strategy whose lists were judged.
     choices
         The search space.
-    trials
-        All trials, starting with the start itself.
+    study
+        All trials: their value is the precision on validation users, in %, their parameters are indexes into the values
+        of `choices`, and their attributes are `SETTINGS`, those that differ from the start, and `SECONDS`.
     comparison
         None if no trial beat the start on validation users.
     ended_by
@@ -92,7 +76,7 @@ class Search:
     start: Config
     strategy: str
     choices: tuple[Choice, ...]
-    trials: tuple[Trial, ...]
+    study: optuna.Study
     comparison: ColdScores | None
     ended_by: EndedBy
     n_warm: int
@@ -103,9 +87,9 @@ class Search:
     seconds: float
 
     @property
-    def best(self) -> Trial:
+    def best(self) -> FrozenTrial:
         """The best trial on validation users; the first one on ties."""
-        return max(self.trials, key=lambda trial: trial.precision)
+        return self.study.best_trial
 
     @property
     def is_gain(self) -> bool:
@@ -115,7 +99,7 @@ class Search:
     @property
     def at_edge(self) -> tuple[str, ...]:
         """Settings whose best value is the smallest or largest one tried."""
-        settings = self.best.settings
+        settings = self.best.user_attrs[SETTINGS]
         return tuple(
             choice.name for choice in self.choices if settings.get(choice.name) in (choice.values[0], choice.values[-1])
         )
@@ -123,6 +107,10 @@ class Search:
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values."""
         compared = self.comparison
+        trials = [
+            {"number": number, "precision": round(trial.value or 0.0, 4), **trial.user_attrs}
+            for number, trial in enumerate(list_completed(self.study))
+        ]
         return {
             "strategy": self.strategy,
             "k": self.start.recommend.k,
@@ -135,14 +123,14 @@ class Search:
             "ended_by": self.ended_by,
             "notes": self.notes,
             "result": "gain" if self.is_gain else "keep",
-            "best": self.best.settings,
+            "best": self.best.user_attrs[SETTINGS],
             "at_edge": self.at_edge,
-            "validation": {"start": self.trials[0].precision, "best": self.best.precision},
+            "validation": {"start": trials[0]["precision"], "best": round(self.best.value or 0.0, 4)},
             "comparison": compared
             and {
                 name: {"mean": value.mean, "ci": (value.low, value.high)} if isinstance(value, Interval) else value
                 for name, value in vars(compared).items()
             },
             "tried": {choice.name: {"values": choice.values, "start": choice.start} for choice in self.choices},
-            "trials": [vars(trial) for trial in self.trials],
+            "trials": trials,
         }

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from firstday.errors import needs_extra
 from firstday.tuning.search import Search
 
 STYLE: Any = {
@@ -21,31 +20,19 @@ STYLE: Any = {
 
 def plot_search(search: Search, path: Path) -> None:
     """Write Optuna's slice plot as SVG: precision by value of each setting, later trials in darker colours."""
-    with needs_extra("tuning", "tune"):
-        import optuna
-        from matplotlib import pyplot, rc_context
-        from optuna.visualization.matplotlib import plot_slice
-    titles = {choice.name: choice.name.replace(".", "\n") for choice in search.choices}
-    distributions: dict[str, Any] = {
-        titles[choice.name]: optuna.distributions.CategoricalDistribution([*map(_to_scalar, choice.values)])
-        for choice in search.choices
-    }
-    study = optuna.create_study()
-    for trial in search.trials:
-        values = {
-            titles[choice.name]: _to_scalar(trial.settings.get(choice.name, choice.values[choice.start]))
-            for choice in search.choices
-        }
-        study.add_trial(optuna.create_trial(value=trial.precision, params=values, distributions=distributions))
+    from matplotlib import pyplot, rc_context
+    from optuna.visualization.matplotlib import plot_slice
+
+    values = {choice.name: choice.values for choice in search.choices}
     with rc_context(STYLE), warnings.catch_warnings(action="ignore"):
-        axes: Any = plot_slice(study, target_name=f"validation P@{search.start.recommend.k}, %")
-        figure = np.ravel(axes)[0].figure
+        plots: Any = plot_slice(search.study, target_name=f"validation P@{search.start.recommend.k}, %")
+        figure = np.ravel(plots)[0].figure
+        for axes in np.ravel(plots):
+            name = axes.get_xlabel()
+            axes.set_xticks(range(len(values[name])), map(write_value, values[name]), rotation=90)
+            axes.set_xlabel(name.replace(".", "\n"))
         figure.savefig(path, format="svg", metadata={"Date": None})
         pyplot.close(figure)
-
-
-def _to_scalar(value: Any) -> Any:
-    return write_value(value) if isinstance(value, tuple) else value
 
 
 def write_value(value: Any) -> str:

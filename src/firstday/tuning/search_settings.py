@@ -13,14 +13,13 @@ import numpy as np
 from firstday.config import LARGEST_SEED, Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
-from firstday.data.splits.split import Cohort, Split
-from firstday.errors import ConfigError, FirstdayError, needs_extra
+from firstday.errors import ConfigError, FirstdayError
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
 from firstday.training.fit import cohort_query, find_learners, fit, use_of_warm
-from firstday.tuning.search import ColdScores, EndedBy, Search, Trial
+from firstday.tuning.search import SECONDS, SETTINGS, ColdScores, EndedBy, Search, list_completed
 from firstday.tuning.settings_to_try import Choice, list_choices
 
 if TYPE_CHECKING:
@@ -70,12 +69,9 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to search: data, split, start, strategy, search space and budget; and who is told of it."""
+    """What to search: users, start, strategy, search space and budget; and whom to inform."""
 
-    dataset: Dataset
-    split: Split
-    newcomers: Dataset
-    cold: Cohort
+    holdout: Holdout
     start: Config
     strategy: str
     choices: tuple[Choice, ...]
@@ -85,20 +81,13 @@ class Task:
 
     def judge(self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False) -> np.ndarray:
         """Train with some settings; return the precision of each validation user's list, or cold user's, in %."""
-        users, cohort = (self.newcomers, self.cold) if on_cold else (self.dataset, self.split.validation)
+        dataset, split = self.holdout.dataset, self.holdout.split
+        users, cohort = (self.holdout.newcomers, self.holdout.cold) if on_cold else (dataset, split.validation)
         config = self.start.override({**settings, "seed": seed})
-        recommender = fit(self.dataset, self.split, config, progress=progress)
+        recommender = fit(dataset, split, config, progress=progress)
         query = cohort_query(recommender, users, cohort, config.recommend.k)
         precision: np.ndarray = 100 * measure(answer_all(query, self.strategy).items, cohort.truth).precision
         return precision
-
-    def settings_of(self, places: Mapping[str, int]) -> dict[str, Any]:
-        """Return the settings that differ from the start, given the index of each value."""
-        return {
-            choice.name: choice.values[place]
-            for choice in self.choices
-            if (place := places[choice.name]) != choice.start
-        }
 
 
 def search_settings(
@@ -145,7 +134,7 @@ def search_settings(
     DataError
         Too few users.
     MissingExtraError
-        Libraries for tuning or training are not installed.
+        Libraries for training are not installed.
     KeyboardInterrupt
         Interrupted before there was anything to compare.
 
@@ -154,6 +143,8 @@ def search_settings(
     T. Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019; J. Bergstra et al.,
     "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011 (tree-structured Parzen estimators).
     """
+    import optuna
+
     if math.isinf(budget.seconds) and budget.trials is None:
         raise ConfigError("tune: has neither a time nor a number of trials; give one of them.")
     config = config or Config()
@@ -162,36 +153,33 @@ def search_settings(
     start = with_methods_of(config, [strategy])
     start = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     check_strategies([strategy], start)
-    with needs_extra("tuning", "tune"):  # first of all, since Optuna may be missing
-        import optuna
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
-    holdout = next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start)))
-    split, cold = reduce_holdout(holdout, start.seed)
+    holdout = reduce_holdout(next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start))), start.seed)
+    split = holdout.split
     n_warm = min(len(find_learners(use_of_warm(holdout.dataset, split, start))), most_users)
     n_days, n_items = len(split.warm_day_one), len(holdout.dataset.items)
     choices = list_choices(start, n_warm, n_days, n_items, is_precomputed=dataset.precomputed is not None)
-    task = Task(holdout.dataset, split, holdout.newcomers, cold, start, strategy, choices, budget, progress, say)
-    trials: list[Trial] = []
-    ended_by = _try(task, study, trials)
-    progress("trials", len(trials), len(trials))
-    best, comparison = max(trials, key=lambda trial: trial.precision), None
+    task = Task(holdout, start, strategy, choices, budget, progress, say)
+    ended_by = _try(task, study)
+    progress("trials", 1, 1)
+    best, comparison = study.best_trial, None
     if best.number:
         n_seeds = budget.seeds
         if ended_by == "interruption":
             n_seeds = 1
             say("Interrupted: comparing the best trial so far with the start. Press Ctrl-C again to quit.")
-        comparison = _compare(task, best, n_seeds)
+        comparison = _compare(task, best.user_attrs[SETTINGS], n_seeds)
     return Search(
         start=config,
         strategy=strategy,
         choices=choices,
-        trials=tuple(trials),
+        study=study,
         comparison=comparison,
         ended_by=ended_by,
         n_warm=n_warm,
         n_validation=len(split.validation),
-        n_cold=len(cold),
+        n_cold=len(holdout.cold),
         protocol=split.protocol,
         notes=split.notes,
         seconds=budget.elapsed,
@@ -213,8 +201,8 @@ def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
     return proposals
 
 
-def reduce_holdout(holdout: Holdout, seed: int) -> tuple[Split, Cohort]:
-    """Return the split with one validation holdout, and the cold users, both subsampled to their maximum.
+def reduce_holdout(holdout: Holdout, seed: int) -> Holdout:
+    """Return one validation holdout and the cold users, both subsampled to their maximum.
 
     If validation users are in folds, the first fold is held out.
     """
@@ -224,10 +212,10 @@ def reduce_holdout(holdout: Holdout, seed: int) -> tuple[Split, Cohort]:
         cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))
         for cohort, most in ((split.validation, MOST_VALIDATION), (holdout.cold, MOST_COLD))
     )
-    return replace(split, validation=validation), cold
+    return replace(holdout, split=replace(split, validation=validation), cold=cold)
 
 
-def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
+def _try(task: Task, study: optuna.Study) -> EndedBy:
     """Add trials until time, trials or new proposals run out.
 
     Raises
@@ -240,27 +228,29 @@ def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
     budget = task.budget
 
     def stop(study: optuna.Study, _trial: FrozenTrial) -> None:
-        last = study.get_trials(deepcopy=False)[-MOST_REPEATS:]
-        if len(trials) == budget.trials or [trial.state for trial in last] == [TrialState.PRUNED] * MOST_REPEATS:
+        states = [trial.state for trial in study.get_trials(deepcopy=False)]
+        is_full = states.count(TrialState.COMPLETE) == budget.trials
+        if is_full or states[-MOST_REPEATS:] == [TrialState.PRUNED] * MOST_REPEATS:
             study.stop()
 
     for first in propose_first(task.choices, task.start.seed):
         study.enqueue_trial(first)
     try:
         study.optimize(
-            lambda trial: _judge_trial(task, trial, trials),
+            lambda trial: _judge_trial(task, trial),
             timeout=None if math.isinf(budget.seconds) else TRIALS_SHARE * budget.seconds - budget.elapsed,
             callbacks=[stop],
         )
     except KeyboardInterrupt:
-        if len(trials) < LEAST_TRIALS:
+        if len(list_completed(study)) < LEAST_TRIALS:
             raise
         return "interruption"
-    if len(trials) == budget.trials:
+    n_trials = len(list_completed(study))
+    if n_trials == budget.trials:
         return "trials"
-    if trials and budget.elapsed < TRIALS_SHARE * budget.seconds:
+    if n_trials and budget.elapsed < TRIALS_SHARE * budget.seconds:
         return "repeats"
-    if len(trials) >= LEAST_TRIALS:
+    if n_trials >= LEAST_TRIALS:
         return "time"
     raise ConfigError(
         f"tune: {budget.seconds / 60:g} minutes are too few for {LEAST_TRIALS} trials and their comparison; allow more "
@@ -268,24 +258,26 @@ def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
     )
 
 
-def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
-    """Add a trial and return its precision; prune repeats, and trials that leave no time for the comparison."""
+def _judge_trial(task: Task, trial: optuna.Trial) -> float:
+    """Return the precision of a trial; prune repeats, and trials that leave no time for the comparison."""
     from optuna import TrialPruned
 
-    budget = task.budget
-    number, began = len(trials), budget.elapsed
+    budget, done = task.budget, list_completed(trial.study)
+    number, began = len(done), budget.elapsed
     task.progress("trials", number, budget.trials or number + 1)
-    settings = task.settings_of(
-        {choice.name: trial.suggest_int(choice.name, 0, len(choice.values) - 1) for choice in task.choices}
-    )
-    if any(other.settings == settings for other in trials):
+    settings = {
+        choice.name: choice.values[value_ix]
+        for choice in task.choices
+        if (value_ix := trial.suggest_int(choice.name, 0, len(choice.values) - 1)) != choice.start
+    }
+    if any(other.params == trial.params for other in done):
         raise TrialPruned
-    start_again = trials[0].seconds if trials else 0.0
+    start_again = done[0].user_attrs[SECONDS] if done else 0.0
 
     def watch(stage: str, n_done: int, n_total: int) -> None:
         elapsed = budget.elapsed
         if elapsed + (elapsed - began) + start_again > budget.seconds:
-            if not trials:
+            if not done:
                 trial.study.stop()
             raise TrialPruned
         task.progress(stage, n_done, n_total)
@@ -293,18 +285,19 @@ def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
     try:
         precision = float(task.judge(settings, task.start.seed, watch).mean())
     except (FirstdayError, MemoryError) as error:
-        if not trials:
+        if not done:
             raise
         task.say(f"Trial {number} counts as 0 %: {error or 'out of memory'}")
         precision = 0.0
-    if trials and precision > max(other.precision for other in trials):
-        task.say(f"Trial {number}: {precision:.2f} % on validation users; start {trials[0].precision:.2f} %.")
-    trials.append(Trial(number, settings, round(precision, 4), round(began, 1), round(budget.elapsed - began, 1)))
+    if done and precision > trial.study.best_value:
+        task.say(f"Trial {number}: {precision:.2f} % on validation users; start {done[0].value:.2f} %.")
+    trial.set_user_attr(SETTINGS, settings)
+    trial.set_user_attr(SECONDS, round(budget.elapsed - began, 1))
     return precision
 
 
-def _compare(task: Task, best: Trial, n_seeds: int) -> ColdScores:
-    """Retrain the start and the best trial, and judge both on cold users, paired by user."""
+def _compare(task: Task, best: Mapping[str, Any], n_seeds: int) -> ColdScores:
+    """Retrain with the settings of the start and of the best trial, and judge both on cold users, paired by user."""
     budget, began = task.budget, task.budget.elapsed
     seeds = [(task.start.seed + 1 + number) % LARGEST_SEED for number in range(n_seeds)]
     judged: list[np.ndarray] = []
@@ -313,12 +306,10 @@ def _compare(task: Task, best: Trial, n_seeds: int) -> ColdScores:
             if judged and budget.elapsed + (budget.elapsed - began) / number > budget.seconds:
                 break
             task.progress("comparison", number, n_seeds)
-            start, better = (
-                task.judge(settings, seed, task.progress, on_cold=True) for settings in ({}, best.settings)
-            )
+            start, better = (task.judge(settings, seed, task.progress, on_cold=True) for settings in ({}, best))
             judged.append(np.column_stack([start, better, better - start]))
     except KeyboardInterrupt:
         if not judged:
             raise
-    means = bootstrap_means(np.concatenate(judged), np.tile(task.cold.users, len(judged)))
-    return ColdScores(tuple(seeds[: len(judged)]), len(task.cold), *means)
+    means = bootstrap_means(np.concatenate(judged), np.tile(task.holdout.cold.users, len(judged)))
+    return ColdScores(tuple(seeds[: len(judged)]), *means)
