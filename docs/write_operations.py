@@ -48,7 +48,7 @@ def load() -> list[str]:
         p99 = [beside[side]["at_70_percent"]["p99_ms"] for side in ("firstday", "bare")]
         compared = [
             f"| lists per second, relative to a bare FastAPI route of the same bytes | {beside['ratio']:.2f} |",
-            f"| p99 at 70 % of its own full load, ms: firstday, bare FastAPI | {p99[0]:.1f}, {p99[1]:.1f} |",
+            f"| p99 at 70 % of full load in that comparison, ms: firstday, bare FastAPI | {p99[0]:.1f}, {p99[1]:.1f} |",
         ]
     at_rate = []
     if steady["requests_per_s"] < found["recommendations_per_s"]:

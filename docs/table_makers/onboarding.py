@@ -26,8 +26,8 @@ def onboarding(name: str, of_list: str) -> list[str]:
     numbers = sorted({questions for _, questions in rows})
     last = numbers[-1]
     lines = [
-        f"| P@50, % [95 % interval] | {' | '.join(f'after {n}' for n in numbers)} | yes, of {last} | ratio to "
-        f"most used, after {last} | the same, common truth |",
+        f"| P@50, % [95 % interval] | {' | '.join(f'after {n}' for n in numbers)} | yeses, of {last} | ratio to "
+        f"most used, after {last} | that ratio, common truth |",
         "|---" * (len(numbers) + 4) + "|",
     ]
     for arm, meaning in ARMS.items():

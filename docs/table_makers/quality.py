@@ -26,7 +26,7 @@ def judged(name: str) -> list[str]:
     counts = {size: rows[0]["n_by_day_one_size"].get(size, 0) for size in CLASSES}
     sizes = [size for size in CLASSES if counts[size] >= LEAST_USERS]
     columns = [
-        "%",
+        "strategy (in %)",
         "P@10",
         "NDCG@10",
         "P@50",
@@ -51,8 +51,8 @@ def judged(name: str) -> list[str]:
 def clocks() -> list[str]:
     """Return `auto` and the best baseline on every set, at 10 and at 50, with the paper's system and popularity."""
     lines = [
-        "| % | newcomers | P@10: `auto` | best baseline | difference | P@50: `auto` | best baseline | difference "
-        "| `segment` | `popular` |",
+        "| dataset (in %) | newcomers | P@10: `auto` | best baseline | difference "
+        "| P@50: `auto` | best baseline | difference | P@50: `segment` | P@50: `popular` |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, title in SETS.items():
@@ -88,7 +88,7 @@ def list_speed() -> list[str]:
 def rules_cost() -> list[str]:
     """Return what lists under rules cost relative to lists without."""
     costs = read_results("rules")["cost"]
-    lines = ["| | " + " | ".join(f"`{strategy}`" for strategy in costs) + " |", "|---" * (1 + len(costs)) + "|"]
+    lines = ["| rule | " + " | ".join(f"`{strategy}`" for strategy in costs) + " |", "|---" * (1 + len(costs)) + "|"]
     for request in costs["auto"]:
         lines.append(f"| {request} | " + " | ".join(f"{of[request]:.1f}" for of in costs.values()) + " |")
     return lines
@@ -96,7 +96,10 @@ def rules_cost() -> list[str]:
 
 def rules_equality() -> list[str]:
     """Return how far lists under filters are those for which every allowed item is a candidate."""
-    lines = ["| allowed items | same item, % of ranks | P@50 | P@50 with all candidates |", "|---|---|---|---|"]
+    lines = [
+        "| allowed items | same item, % of ranks | P@50, from 0 to 1 | the same, all items scored |",
+        "|---|---|---|---|",
+    ]
     for share, found in read_results("rules")["equal"].items():
         precisions = f"{found['precision']:.2f} | {found['precision_of_all']:.2f}"
         lines.append(f"| {share} | {found['same_item']:.1f} | {precisions} |")
@@ -107,7 +110,7 @@ def list_equality() -> list[str]:
     """Return how far quick lists are those of the full computation."""
     figures = read_results("list-speed")
     lines = ["| one user at a time, % of ranks | `blend` | `neighbors` | `auto` |", "|---|---|---|---|"]
-    for key, title in (("in_list", "item is in the full list"), ("same_place", "same item at this rank")):
+    for key, title in (("in_list", "item is in the full list"), ("same_place", "same item at the same rank")):
         cells = [f"{figures['equal'][name][f'one_{key}']:.1f}" for name in ("blend", "neighbors", "auto")]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return lines

@@ -79,7 +79,7 @@ def sample_cost() -> list[str]:
     rows = [(f"{row['learned_from']:,} ({row['share']:g} %)", row) for row in figures["rows"]]
     if "mllib" in figures:
         of_mllib = figures["mllib"]
-        name = f"{of_mllib['users']:,} users: item vectors by MLlib, from all {of_mllib['warm']:,}"
+        name = f"{of_mllib['users']:,} users: item vectors by MLlib, from all {of_mllib['warm']:,} warm users"
         rows += [(name, row) for row in of_mllib["rows"]]
     lines = [
         f"| learners, of {figures['users']:,} users ({figures['seeds']} seed, {figures['cold']:,} cold users) "

@@ -35,7 +35,7 @@ def tune() -> list[str]:
     for title, found in read_searches().items():
         users = f"{found['n_warm']:,}, {found['n_validation']:,}, {found['n_cold']:,}"
         took = f"{len(found['trials'])}, {found['seconds'] / 60:.1f}"
-        cells = [title, took, users, *_compared(found), "gain" if found["result"] == "gain" else "keep the start"]
+        cells = [title, took, users, *_compared(found), "gain" if found["result"] == "gain" else "start kept"]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

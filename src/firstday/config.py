@@ -166,7 +166,7 @@ class SampledProtocolConfig(Section):
     probabilities: tuple[Fraction, ...] = (0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10)
     """Probability of each day-one size."""
     day_ones: Count | None = None
-    """Training day ones drawn per warm user. Empty: about 100,000 in total, between 4 and 50 per user."""
+    """Day ones to draw per warm user for training. Empty: about 100,000 in total, between 4 and 50 per user."""
 
     def resolve_day_ones(self, n_warm: int) -> int:
         """Return the number of day ones per user for a number of warm users."""
@@ -401,7 +401,7 @@ class MeluConfig(Section):
     negative_weight: NotNegative = 20.0
     """Weight of the mean over all items relative to the mean over used items, in the loss."""
     query_items: Count = 32
-    """Later items on which an adapted user is evaluated in training, redrawn at every step."""
+    """Items from after day one on which an adapted user is evaluated in training, redrawn at every step."""
     learning_rate: Positive = 1e-2
     """As in `cold_model`."""
 
@@ -443,7 +443,7 @@ class ExperimentConfig(Section):
     effect: float = Field(default=0.03, gt=0, le=1)
     """Relative change of an outcome at which power is reported."""
     planned_users: int = Field(default=10_000, ge=10)
-    """Total users of both variants at which always-valid intervals are narrowest, chosen before the start."""
+    """Total users of two compared variants at which always-valid intervals are narrowest, chosen before the start."""
     least_users: int = Field(default=100, ge=2)
     """Minimum users per variant for a cohort or group to be compared."""
     least_p: Share = 0.001

@@ -38,7 +38,7 @@ def test_numbers_and_names_are_those_of_the_code() -> None:
     from firstday.engine.spark.work import FEWEST_PARTS, PART_ROWS
 
     assert f"one for each {PART_ROWS:,}, and at least {FEWEST_PARTS}" in TEXT
-    assert f"executors add up {PARTS_ADDED_UP} at a time, until one arrives" in TEXT
+    assert f"executors add up {PARTS_ADDED_UP} at a time, until one sum arrives" in TEXT
     assert f"`training.most_users` ({LearningConfig().most_users:,})" in TEXT
     assert STAGING in TEXT
 
