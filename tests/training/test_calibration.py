@@ -44,7 +44,7 @@ def test_lists_that_hit_always_or_never_or_get_better_along_their_positions() ->
 def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommender) -> None:
     users = np.arange(MIN_CALIBRATION_USERS)
     batch, _ = tiny.model.catalogue.read([Signals(interactions=[("stream", "item", f"i{n % 5 + 1}")]) for n in users])
-    fold = Fold(Query(tiny.model, batch, 4), SparseRows.from_lists([[(n + 1) % 5] for n in users], N_ITEMS))
+    fold = Fold(Query(tiny.model, batch, 4), SparseRows.from_lists([[(n + 1) % 5] for n in users.tolist()], N_ITEMS))
     assert calibrate([fold.take(users[1:])]) == {}
     found = calibrate([fold.take(rows) for rows in np.array_split(users, 2)])
     by_vectors = {"personal", "day_one", "fold_in", "direct", "blend", "dropoutnet_personal", "melu_personal"}

@@ -228,9 +228,10 @@ def test_what_was_put_into_place_meanwhile_stays(model: Path, again: Again) -> N
 
 
 def test_wrong_calls_are_told(service: Dataset, tmp_path: Path) -> None:
-    for option, message in (({"gate": -1}, "gate: is -1; give 0 or a positive number"), ({"keep": 0}, "keep: is 0")):
-        with pytest.raises(ConfigError, match=message):
-            refresh(service, tmp_path / "model", **option)
+    with pytest.raises(ConfigError, match="gate: is -1; give 0 or a positive number"):
+        refresh(service, tmp_path / "model", gate=-1)
+    with pytest.raises(ConfigError, match="keep: is 0"):
+        refresh(service, tmp_path / "model", keep=0)
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ArtifactError, match="holds no model"):
         refresh(service, tmp_path)

@@ -135,12 +135,12 @@ def fit(
     check_device(config)
     if config.training.factors == "mllib" and (cluster is None or cluster.factorise is None):
         raise ConfigError("training.factors: 'mllib' requires the Spark engine; train with it, or set it to 'sample'.")
-    learn = partial(_learn, dataset, config=config, cluster=cluster, history=ObjectiveHistory())
+    learn, history = partial(_learn, dataset, config, cluster), ObjectiveHistory()
     folds = [
-        learn(split.fold(rows), progress=_prefix(progress, f"fold {number} of {len(split.folds)}: "), is_fold=True)
-        for number, rows in enumerate(split.folds, 1)
+        learn(split.fold(rows), history.record, _prefix(progress, f"fold {i} of {len(split.folds)}: "), is_fold=True)
+        for i, rows in enumerate(split.folds, 1)
     ]
-    trained = learn(split, progress=progress)
+    trained = learn(split, history.replay if folds else history.record, progress)
     model, folds = trained.query.model, folds or [trained]  # without cross-fitting, the holdout is the only fold
     if choose_settings:
         progress("weights", 0, 1)
@@ -170,23 +170,22 @@ def _prefix(progress: Progress, prefix: str) -> Progress:
 
 def _learn(
     dataset: Dataset,
-    split: Split,
-    *,
     config: Config,
     cluster: Learners | None,
-    history: ObjectiveHistory,
+    split: Split,
+    wrap: ObjectiveWrapper,
     progress: Progress,
+    *,
     is_fold: bool = False,
 ) -> Fold:
     """Train a model with default settings; return it with its validation users.
 
-    The split is a fold (`is_fold`), or a single holdout, or has folds. In the last case, this is the final run: it also
-    trains on the validation users, and stops at the median epoch of the folds.
+    There are three kinds of runs: on a fold (`is_fold`); on a split with a single holdout; and, after the folds, on the
+    whole split. The last also trains on the validation users, and stops at the median of the folds' best epochs.
     """
-    is_final, warm, window = bool(split.folds), split.warm, split.warm_window
-    held_out = split.cold.users if is_final else np.concatenate([split.validation.users, split.cold.users])
+    warm, window = split.warm, split.warm_window
+    held_out = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), warm)
     split, uses, embeddings, segments, everyone = _learn_segments(dataset, split, config, cluster, held_out, progress)
-    wrap = history.replay if is_final else history.record
     fold = _learn_networks(dataset, split, config, uses, embeddings, segments, everyone, wrap, progress)
     if everyone.shown is None or is_fold:
         return fold
@@ -219,13 +218,13 @@ def _learn_segments(
         Counts of all warm users. Sums only if there are more of them than `training.most_users`; impressions of all
         warm users then, of the training users otherwise.
     """
-    warm, uses_of_warm = split.warm, warm_uses(dataset, split, config)
+    warm, all_uses = split.warm, warm_uses(dataset, split, config)
     aggregate = None if cluster is None else cluster.describe_everyone
-    rows = find_training_rows(uses_of_warm)
+    rows = find_training_rows(all_uses)
     if cluster is None and len(rows) > config.training.most_users:
         aggregate = partial(describe_part, dataset, warm, split.warm_actions, window=split.warm_window)
         rows = sample_training_rows(dataset, warm, rows, config)
-    split, uses = split.keep_warm(rows), uses_of_warm.take(rows)
+    split, uses = split.keep_warm(rows), all_uses.take(rows)
     progress("embeddings", 0, 1)
     logs = collect_warm_logs(dataset, split, config, uses)
     if config.training.factors == "mllib" and cluster and cluster.factorise and logs.precomputed is None:
@@ -240,7 +239,7 @@ def _learn_segments(
     segments = fit_segments(vectors.__getitem__, uses, n_segments, config.segments, seed=config.seed)
     question = Question.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out)
     if aggregate is None:
-        counts, nearest = count_groups(dataset, warm, uses_of_warm, question.n_values), segments.assign(vectors)
+        counts, nearest = count_groups(dataset, warm, all_uses, question.n_values), segments.assign(vectors)
         shown = count_shown(dataset, split.warm, nearest, len(segments), config.signals, split.warm_window)
         everyone = Everyone(counts, {}, shown)
     else:

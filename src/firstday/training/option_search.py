@@ -23,14 +23,17 @@ from firstday.recommend.spec import StrategySpec, UseData
 from firstday.training.trend import recent_actions
 from firstday.training.validation import Fold, head, measure_folds
 
+Grid = Mapping[str, tuple[Any, ...]]
+"""Values of each option, in order."""
+
 MAX_SEARCH_USERS = 2_000
 """Maximum number of validation users to evaluate."""
-DATA_GRID: Mapping[str, tuple[Any, ...]] = {
+DATA_GRID: Grid = {
     "min_items": (1, 2, 5, 10, 20, 50),
     "window_days": (30.0, 90.0, 180.0, 365.0, None),
 }
 """Options of every method: minimum number of items per training user, and training window in days."""
-DATA_START: Mapping[str, tuple[Any, ...]] = {"min_items": (1,), "window_days": (None,)}
+DATA_START: Grid = {"min_items": (1,), "window_days": (None,)}
 """Where the search starts; also the values used when all of a method's own options are fixed."""
 NATURAL_ENDS = (0, 1, None)
 """Natural limits of an option: not reported as grid edges, since nothing lies beyond them."""
@@ -60,7 +63,7 @@ class Tuning:
         Number of combinations fitted and evaluated.
     """
 
-    grid: Mapping[str, tuple[Any, ...]]
+    grid: Grid
     options: Mapping[str, Any]
     precision: float
     n_users: int
@@ -74,12 +77,12 @@ class Tuning:
 
         Options with a single candidate value are omitted.
         """
-        ends = {name: (values[0], values[-1]) for name, values in self.grid.items() if len(values) > 1}
-        return {
-            name: "lowest" if self.options[name] == first else "highest"
-            for name, (first, last) in ends.items()
-            if self.options[name] in (first, last) and self.options[name] not in NATURAL_ENDS
-        }
+        edges = {}
+        for name, values in self.grid.items():
+            value = self.options[name]
+            if len(values) > 1 and value in (values[0], values[-1]) and value not in NATURAL_ENDS:
+                edges[name] = "lowest" if value == values[0] else "highest"
+        return edges
 
     def describe(self) -> str:
         """Describe the chosen options, with the grid edge where one is at an edge."""
@@ -217,9 +220,7 @@ def _learn_one(
     return learned, Tuning(grid, options, precision, n_users, seconds, tuned_at - began, n_tried), folds
 
 
-def grid_of(
-    spec: StrategySpec, config: Config, *, has_times: bool
-) -> tuple[dict[str, tuple[Any, ...]], dict[str, tuple[Any, ...]]]:
+def grid_of(spec: StrategySpec, config: Config, *, has_times: bool) -> tuple[Grid, Grid]:
     """Return the grid of each option and its starting values, given the options fixed in the configuration.
 
     Raises
@@ -255,8 +256,8 @@ def with_options(config: Config, options: Mapping[str, Mapping[str, Any]]) -> Co
 
 
 def search_grid(
-    grid: Mapping[str, tuple[Any, ...]],
-    start: Mapping[str, tuple[Any, ...]],
+    grid: Grid,
+    start: Grid,
     objective: Callable[[Mapping[str, Any]], float],
 ) -> tuple[dict[str, Any], float]:
     """Search a grid of options by coordinate ascent from starting values.

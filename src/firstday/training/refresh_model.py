@@ -248,7 +248,10 @@ def _replace_model(
     comparison: ModelComparison | None = None
     outcome: Outcome = "not_compared"
     explanation = f"not compared with version {before}, since the gate is 0"
-    if current is not None and len(cohort) >= MIN_COMPARED:
+    if before is None:
+        outcome = "first"
+        explanation = f"the first version; {len(split.cold):,} users are held out to compare later versions"
+    elif current is not None and len(cohort) >= MIN_COMPARED:
         comparison = compare_models(current, new, dataset, cohort)
         outcome, explanation = "no_worse", comparison.describe(gate)
         if not comparison.passes(gate):
@@ -256,11 +259,6 @@ def _replace_model(
     if version_in(path) != before:
         return result("replaced", "another version was published meanwhile; run refresh again")
     ModelPlace(str(path)).save(new, dataset.left_out, keep=keep)
-    if before is None:
-        outcome, explanation = (
-            "first",
-            f"the first version; {len(split.cold):,} users are held out to compare later versions",
-        )
     return result(outcome, explanation, comparison, published=True)
 
 

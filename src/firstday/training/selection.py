@@ -119,14 +119,14 @@ def _hide_all_but_few(query: Query) -> dict[Pair, SparseRows]:
     sizes[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all their interactions
     entities = list(dict.fromkeys(entity for _, entity in actions))
     width = max((rows.n_columns for rows in actions.values()), default=0)
-    targets = {  # the members of all entities as columns of one matrix
+    blocks = {  # the members of all entities as columns of one matrix
         pair: replace(rows, columns=rows.columns + width * entities.index(pair[1]), n_columns=width * len(entities))
         for pair, rows in actions.items()
     }
-    if not targets:
+    if not blocks:
         return {}
-    union = union_rows(list(targets.values()))
+    union = union_rows(list(blocks.values()))
     by_entity = np.argsort(union.columns // width, kind="stable")
     keys = rng.random(union.n_entries)[np.argsort(by_entity)]
     drawn = union.keep(union.rank_within_rows(keys) < sizes[union.row_of_entry()])
-    return {pair: rows.keep(contains(drawn, targets[pair])) for pair, rows in actions.items()}
+    return {pair: rows.keep(contains(drawn, blocks[pair])) for pair, rows in actions.items()}

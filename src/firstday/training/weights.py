@@ -56,9 +56,9 @@ def choose_weights(folds: Sequence[Fold]) -> list[Fold]:
     list of Fold
         The same users, with models that have these settings.
     """
-    model, smoothings = folds[0].query.model, LIST_SMOOTHINGS
-    if model.config.segments.smoothing is not None:
-        smoothings = (model.config.segments.smoothing,)
+    model = folds[0].query.model
+    configured = model.config.segments.smoothing
+    smoothings = LIST_SMOOTHINGS if configured is None else (configured,)
     folds = _choose(folds, MAX_SEGMENT_USERS, "segment", "segment_smoothing", smoothings)
     mixings = [Mixing(*values) for values in product(SEGMENT_TEMPERATURES, SEGMENT_SMOOTHINGS)]
     folds = _choose(folds, MAX_SEGMENT_USERS, "soft_segments", "mixing", mixings)
