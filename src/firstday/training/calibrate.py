@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.artifact.calibration import Calibration
-from firstday.errors import needs_extra
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.spec import PROBABILITY
 from firstday.training.validation import Fold, head
@@ -60,14 +59,9 @@ def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) ->
         Mask of non-empty positions, bool, shape (n_users, k).
     hits
         Whether the user went on to use the item, bool, shape (n_users, k).
-
-    Raises
-    ------
-    MissingExtraError
-        The training libraries are not installed.
     """
-    with needs_extra("training", "train"):
-        from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression
+
     rows, positions = np.nonzero(listed)
     is_used = hits[rows, positions]
     if is_used.all() or not is_used.any():

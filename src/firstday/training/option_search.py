@@ -16,7 +16,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import compute_affinity, select_uses
-from firstday.errors import ConfigError, needs_extra
+from firstday.errors import ConfigError
 from firstday.progress import Progress
 from firstday.recommend.registry import find_learner
 from firstday.recommend.spec import StrategySpec, UseData
@@ -141,8 +141,6 @@ def learn_with_options(
     ------
     ConfigError
         An option does not exist.
-    MissingExtraError
-        The training libraries are not installed.
     FirstdayError
         A third-party method raised an error, or returned something other than its `value`.
     """
@@ -150,8 +148,7 @@ def learn_with_options(
     for name in config.methods:
         spec = find_learner(name)
         if isinstance(spec, StrategySpec) and spec.search is not None:
-            with needs_extra("training", "train"):
-                learned[name], tunings[name], folds = _learn_one(spec, dataset, split, folds, config, progress)
+            learned[name], tunings[name], folds = _learn_one(spec, dataset, split, folds, config, progress)
     return learned, tunings, folds
 
 

@@ -76,11 +76,10 @@ def choose_weights(folds: Sequence[Fold]) -> list[Fold]:
 def _choose(folds: Sequence[Fold], max_users: int, strategy: str, setting: str, values: Sequence[Any]) -> list[Fold]:
     """Set the value with the highest precision of a strategy on about `max_users` users; the first of equal ones."""
     sample = head(folds, max_users)
-
-    def precision(value: Any) -> float:
-        return float(measure_folds([fold.with_settings(**{setting: value}) for fold in sample], strategy).mean())
-
-    best = max(values, key=precision)
+    best = max(
+        values,
+        key=lambda value: measure_folds([fold.with_settings(**{setting: value}) for fold in sample], strategy).mean(),
+    )
     return [fold.with_settings(**{setting: best}) for fold in folds]
 
 
