@@ -195,61 +195,46 @@ def test_a_window_counts_the_last_days_alone() -> None:
     assert collect_uses(log, split, config=config).uses.n_entries > recent.uses.n_entries
 
 
-def test_the_best_moves_along_the_grid_until_nothing_beside_it_is_better() -> None:
+def test_the_best_moves_along_the_grid_until_no_neighbour_is_better() -> None:
     """A hill with its top at 4 and 20, seen from a corner: one option after the other moves, nothing is tried twice."""
-    tried: list[tuple[float, float]] = []
+    tried: list[tuple[float, ...]] = []
 
-    def judge(options: Mapping[str, float]) -> float:
-        tried.append((options["width"], options["depth"]))
+    def precision(options: Mapping[str, float]) -> float:
+        tried.append(tuple(options.values()))
         return -((options["width"] - 4) ** 2) - (options["depth"] - 20) ** 2
 
     grid = {"width": (1, 2, 3, 4, 5), "depth": (10, 20, 30)}
-    options, value = search_grid(grid, {"width": (2, 1), "depth": (10,)}, judge)
-    assert options == {"width": 4, "depth": 20}
-    assert value == 0
+    best = search_grid(grid, {"width": (2, 1), "depth": (10,)}, precision)
+    assert best == ({"width": 4, "depth": 20}, 0)
     start, moves = [(2, 10), (1, 10)], [(3, 10), (4, 10), (5, 10), (4, 20), (4, 30), (3, 20), (5, 20)]
     assert tried == [*start, *moves]
 
 
-def test_a_search_stays_where_nothing_beside_is_better_and_takes_the_first_of_equals() -> None:
+def test_the_first_of_equals_is_taken_and_a_small_gain_is_no_reason_to_move() -> None:
     grid = {"a": (1, 2, 3), "b": (1, 2, 3)}
     assert search_grid(grid, {"a": (1, 2), "b": (3, 2)}, lambda _options: 7.0) == ({"a": 1, "b": 3}, 7.0)
     assert search_grid(grid, {}, lambda options: -abs(options["a"] - 2)) == ({"a": 2, "b": 1}, 0.0)
-
-
-def test_a_move_that_gains_next_to_nothing_is_not_made() -> None:
-    precision = {16: 40.0, 32: 40.25, 64: 40.25 + MIN_GAIN / 2, 128: 41.0}
-    grid = {"dimensions": tuple(precision)}
-    assert (
-        search_grid(grid, {"dimensions": (16,)}, lambda options: precision[options["dimensions"]])[0]["dimensions"]
-        == 32
-    )
-    assert search_grid(grid, {}, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 128
+    values = {16: 40.0, 32: 40.25, 64: 40.25 + MIN_GAIN / 2, 128: 41.0}
+    for start, best in (({"size": (16,)}, 32), ({}, 128)):
+        found = search_grid({"size": tuple(values)}, start, lambda options: values[options["size"]])
+        assert found == ({"size": best}, values[best])
 
 
 def test_a_start_outside_the_grid_is_refused() -> None:
-    grid = {"dropout": (0.0, 0.5)}
-    with pytest.raises(
-        ConfigError, match=r"^dropout: the search starts with 0\.7, which its grid lacks; add it there\.$"
-    ):
-        OptionSearch(grid=grid, prepare=lambda _: lambda: None, start={"dropout": (0.5, 0.7)})
+    message = r"^dropout: the search starts with 0\.7, which its grid lacks; add it there\.$"
+    with pytest.raises(ConfigError, match=message):
+        OptionSearch(grid={"dropout": (0.0, 0.5)}, prepare=lambda _: lambda: None, start={"dropout": (0.5, 0.7)})
 
 
-def test_a_choice_at_an_edge_of_the_grid_is_told() -> None:
+def test_a_choice_at_an_edge_of_the_grid_is_reported() -> None:
     grid = {"dimensions": (16, 32, 64), "confidence": (5.0, 10.0), "regularization": (1.0, 2.0, 3.0), "name": ("a",)}
-    chosen = {"dimensions": 64, "confidence": 5.0, "regularization": 2.0, "name": "a"}
-    tuning = Tuning(grid, chosen, 51.0, 5, 0.1, 2.0, n_tried=12)
-    assert (
-        tuning.describe()
-        == "dimensions 64 (highest of the grid), confidence 5.0 (lowest of the grid), regularization 2.0, name a"
-    )
-    assert tuning.to_json()["edges"] == {"dimensions": "highest", "confidence": "lowest"}
-    assert tuning.to_json()["n_tried"] == 12
-    elsewhere = replace(tuning, options={**chosen, "dimensions": 32, "confidence": 10.0})
+    tuning = Tuning(grid, dict(zip(grid, (64, 5.0, 2.0, "a"), strict=True)), 51.0, 5, 0.1, 2.0)
+    elsewhere = replace(tuning, options=dict(zip(grid, (32, 10.0, 2.0, "a"), strict=True)))
     assert describe_choices((tuning, elsewhere, tuning)) == [
-        tuning.describe(),
+        "dimensions 64 (highest of the grid), confidence 5.0 (lowest of the grid), regularization 2.0, name a",
         "dimensions 32, confidence 10.0 (highest of the grid), regularization 2.0, name a",
     ]
+    assert tuning.to_json()["edges"] == {"dimensions": "highest", "confidence": "lowest"}
 
 
 def test_what_cold_users_did_changes_no_choice(
@@ -270,7 +255,7 @@ def test_what_cold_users_did_changes_no_choice(
         np.testing.assert_array_equal(answer_all(query, name).scores, answer_all(other, name).scores)
 
 
-def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids: None) -> None:
+def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small_grids: None) -> None:
     config = brief_config()
     names = ["segment", "ease", "user_user"]
     results = evaluate(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
@@ -300,6 +285,6 @@ def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) 
     assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
 
 
-def test_references_must_be_judged(world: Dataset) -> None:
+def test_references_must_be_among_the_strategies(world: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"^against: ease is not among the strategies; add it to them\.$"):
         evaluate(world, strategies=["popular"], against=["ease"])
