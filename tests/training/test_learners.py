@@ -15,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.training.fit import find_training_rows, fit, sample_training_rows, train, warm_uses
+from firstday.training.fit import fit, train, warm_uses
 from tests.features.test_leakage import assert_same_statistics, change_events, change_profiles
 from tests.synthetic import N_ITEMS, brief_config
 
@@ -46,24 +46,16 @@ def test_with_no_more_users_than_the_limit_nothing_changes(world: Dataset, split
     assert without_settings(limited) == without_settings(plain)
 
 
-def choose(world: Dataset, split: Split, config: Config) -> list[int]:
-    """Return the rows of the warm users to train on."""
-    eligible = find_training_rows(warm_uses(world, split, config))
-    rows: list[int] = sample_training_rows(world, split.warm, eligible, config).tolist()
-    return rows
-
-
-def test_learners_are_those_with_the_least_numbers_in_the_order_of_the_split(world: Dataset, split: Split) -> None:
-    rows = choose(world, split, configure())
+def test_learners_are_those_with_the_least_numbers_in_the_order_of_the_split(
+    world: Dataset, split: Split, sampled: TrainedModel
+) -> None:
     numbers = stable_numbers(Ids(world.users.take(split.warm)), configure().seed)
-    assert rows == np.sort(np.argsort(numbers)[:MOST]).tolist()
-    assert choose(world, split, configure().override("seed", configure().seed + 1)) != rows
-
-
-def test_some_are_kept_and_everyone_is_counted(world: Dataset, split: Split, sampled: TrainedModel) -> None:
-    learners = split.warm[choose(world, split, configure())]
+    least = np.sort(np.argsort(numbers)[:MOST])
     assert sampled.warm is not None
-    assert sampled.warm.ids.values.to_list() == world.users.take(learners).to_list()
+    assert sampled.warm.ids.values.to_list() == world.users.take(split.warm[least]).to_list()
+
+
+def test_everyone_is_counted(world: Dataset, split: Split, sampled: TrainedModel) -> None:
     uses = warm_uses(world, split, configure()).column_sums()
     np.testing.assert_array_equal(sampled.everyone.counts.column_sums(), uses)
     np.testing.assert_array_equal(sampled.everyone.sizes, [len(split.warm)])

@@ -23,25 +23,26 @@ N_POSITIONS = 200
 
 
 def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
-    """Return the calibration of each strategy whose scores are to be calibrated (scale `PROBABILITY`), by name."""
-    names = strategies_of(folds[0].query.model)
-    return {name: calibration for name in names if (calibration := calibrate_strategy(folds, name)) is not None}
+    """Return the calibration of each strategy whose scores are to be calibrated (scale `PROBABILITY`), by name.
 
-
-def calibrate_strategy(folds: Sequence[Fold], name: str) -> Calibration | None:
-    """Calibrate one strategy; None if its scores are not to be calibrated, or there is too little data."""
-    spec, folds = find_strategy(name), head(folds, MAX_CALIBRATION_USERS)
-    if spec.scale != PROBABILITY:
-        return None
-    k = min(max(folds[0].query.k, MIN_POSITIONS), folds[0].query.model.n_items)
-    parts = []
-    for fold in folds:
-        answer = spec.recommend(replace(fold.query, k=k))
-        rows = np.flatnonzero(answer.routes == name)
-        items = answer.items[rows]
-        parts.append((answer.scores[rows], items >= 0, fold.truth.take(rows).has(items)))
-    scores, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return fit_calibration(scores, listed, hits) if len(scores) >= MIN_CALIBRATION_USERS else None
+    Strategies with too little data have none.
+    """
+    model, calibrations = folds[0].query.model, {}
+    k = min(max(folds[0].query.k, MIN_POSITIONS), model.n_items)
+    folds = [Fold(replace(fold.query, k=k), fold.truth) for fold in head(folds, MAX_CALIBRATION_USERS)]
+    for name in strategies_of(model):
+        spec, parts = find_strategy(name), []
+        if spec.scale != PROBABILITY:
+            continue
+        for fold in folds:
+            answer = spec.recommend(fold.query)
+            rows = np.flatnonzero(answer.routes == name)
+            items = answer.items[rows]
+            parts.append((answer.scores[rows], items >= 0, fold.truth.take(rows).has(items)))
+        scores, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        if len(scores) >= MIN_CALIBRATION_USERS and (fitted := fit_calibration(scores, listed, hits)) is not None:
+            calibrations[name] = fitted
+    return calibrations
 
 
 def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) -> Calibration | None:

@@ -223,7 +223,8 @@ def _learn_segments(
     rows = find_training_rows(all_uses)
     if cluster is None and len(rows) > config.training.most_users:
         aggregate = partial(describe_part, dataset, warm, split.warm_actions, window=split.warm_window)
-        rows = sample_training_rows(dataset, warm, rows, config)
+        numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
+        rows = np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
     split, uses = split.keep_warm(rows), all_uses.take(rows)
     progress("embeddings", 0, 1)
     logs = collect_warm_logs(dataset, split, config, uses)
@@ -355,22 +356,6 @@ def warm_uses(dataset: Dataset, split: Split, config: Config) -> SparseRows:
 def find_training_rows(uses: SparseRows) -> np.ndarray:
     """Return the rows of users with at least `LEAST_LEARNED` items, ascending."""
     return np.flatnonzero(uses.lengths() >= LEAST_LEARNED)
-
-
-def sample_training_rows(dataset: Dataset, warm: np.ndarray, rows: np.ndarray, config: Config) -> np.ndarray:
-    """Return the rows of at most `training.most_users` users, ascending, sampled by a hash of the user id.
-
-    Parameters
-    ----------
-    dataset, config
-        See `firstday.training.fit.fit`.
-    warm
-        `user_ix` of warm users, shape (n_warm,).
-    rows
-        Eligible rows, from `find_training_rows`.
-    """
-    numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
-    return np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:

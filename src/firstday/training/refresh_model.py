@@ -300,8 +300,9 @@ def compare_models(before: Recommender, new: Recommender, dataset: Dataset, coho
     """
     k = new.model.config.recommend.k
     precision = []
-    for model in (before.model, new.model):
-        answer = answer_all(cohort_query(Recommender(model), dataset, cohort, k), model.config.recommend.strategy)
+    for recommender in (before, new):
+        model = recommender.model
+        answer = answer_all(cohort_query(recommender, dataset, cohort, k), model.config.recommend.strategy)
         in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # last entry: empty positions
         precision.append(measure(in_tables[answer.items], cohort.truth).precision)
     old_mean, new_mean = (float(values.mean()) for values in precision)

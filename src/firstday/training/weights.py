@@ -97,12 +97,10 @@ def choose_blending(folds: Sequence[Fold]) -> Blending:
     components = components_of(folds[0].query.model)
     weights = fit_weights(candidates, len(components))
     weights = fit_weights([batch.keep_best(weights) for batch in candidates], len(components))
-    chosen = [(name, column) for name, column in zip(components, weights.T, strict=True) if column.max() >= MIN_WEIGHT]
-    if not chosen:
+    chosen = np.flatnonzero(weights.max(axis=0) >= MIN_WEIGHT)
+    if not len(chosen):
         return Blending()
-    return Blending(
-        tuple({name: round(float(column[knot]), 4) for name, column in chosen} for knot in range(len(KNOTS)))
-    )
+    return Blending(tuple({components[i]: round(float(knot[i]), 4) for i in chosen} for knot in weights))
 
 
 @dataclass(frozen=True, eq=False)
