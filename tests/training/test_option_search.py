@@ -157,7 +157,7 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
 
 
 def test_options_of_the_configuration_are_not_searched() -> None:
-    def grid(**options: float | None) -> dict[str, tuple[Any, ...]]:
+    def grid(**options: float | None) -> Mapping[str, tuple[Any, ...]]:
         return grid_of(find_small("ease"), with_options(configure(), {"ease": options}), has_times=False)[0]
 
     fixed = grid(dropout=0.5, regularization=7.0, window_days=None)
