@@ -10,8 +10,8 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -40,7 +40,7 @@ from tests.timed import make_log
 
 Again = Callable[..., RefreshResult]
 N_USERS = 600
-WORSE = {"recommend": {"strategy": "popular"}}
+WORSE = brief_config(recommend={"strategy": "popular"})
 """With four tastes of 30 items each, and lists of 20, nothing that learns can fail to be much better than this."""
 
 
@@ -62,12 +62,8 @@ def model(first: tuple[Path, RefreshResult], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def again(model: Path, service: Dataset) -> Again:
-    """Refresh the model; settings of sections may be given."""
-
-    def run(sections: dict[str, Any] | None = None, **options: Any) -> RefreshResult:
-        return refresh(options.pop("tables", service), model, brief_config(**sections or {}), **options)
-
-    return run
+    """Refresh the model, with the same arguments unless others are given."""
+    return partial(refresh, tables=service, out=model, config=brief_config())
 
 
 def numbers_of(dataset: Dataset) -> np.ndarray:
@@ -100,14 +96,8 @@ def test_what_held_out_users_did_changes_nothing_in_the_model(protocol: str, tmp
     held_out = np.flatnonzero(numbers_of(dataset) < MAX_SHARE)
     assert len(held_out) > 5
     is_theirs = pl.col("user_ix").is_in(held_out.tolist())
-    changed = with_events(  # the same rows and kinds of rows, other items
-        dataset,
-        lambda rows: rows.with_columns(
-            target_ix=pl.when(is_theirs)
-            .then(pl.col("target_ix").reverse().over("entity", is_theirs))
-            .otherwise("target_ix")
-        ),
-    )
+    others = pl.when(is_theirs).then(pl.col("target_ix").reverse().over("entity", is_theirs)).otherwise("target_ix")
+    changed = with_events(dataset, lambda rows: rows.with_columns(target_ix=others))  # the same rows, other items
     assert not changed.events.whole().equals(dataset.events.whole())
     results = [refresh(tables, tmp_path / f"{n}", config) for n, tables in enumerate((dataset, changed))]
     assert results[0].version == results[1].version
@@ -117,23 +107,23 @@ def test_equal_tables_give_an_equal_model_which_is_published(model: Path, servic
     before = read_manifest(model)["version"]
     result = again()
     assert (result.published, result.reason, result.version) == (True, "no_worse", before)
-    assert result.comparison is not None
-    assert result.comparison.ratio == Interval(1.0, 1.0, 1.0)
-    assert result.comparison.precision == result.comparison.precision_before
-    assert result.comparison.users == int((numbers_of(service) < MAX_SHARE).sum())
+    compared = result.comparison
+    assert compared is not None
+    assert (compared.ratio, compared.precision) == (Interval(1.0, 1.0, 1.0), compared.precision_before)
+    assert compared.users == int((numbers_of(service) < MAX_SHARE).sum())
     assert len(list_versions(model)) == 1
 
 
 def test_a_model_that_is_much_worse_is_refused(model: Path, again: Again) -> None:
     before = (model / MANIFEST).read_bytes()
-    result = again(WORSE)
+    result = again(config=WORSE)
     assert (result.published, result.reason) == (False, "worse")
     assert result.comparison is not None and result.comparison.ratio is not None  # noqa: PT018
     assert result.comparison.ratio.high < 0.95
     assert f"kept version {result.version}: P@20 of" in result.sentence
     assert result.sentence.endswith("below the gate of 0.98.")
     assert (model / MANIFEST).read_bytes() == before
-    assert again(WORSE, gate=0).published
+    assert again(config=WORSE, gate=0).published
     assert [kept.in_place for kept in list_versions(model)] == [True, False]
     # And back: the good one passes by far.
     assert again(keep=1).reason == "no_worse"
