@@ -377,7 +377,7 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
 
 
 def collect_facts(
-    dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], cluster: Learners | None = None
+    dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], cluster: Learners | None
 ) -> dict[str, Any]:
     """Return the facts stored with a model: data counts and validation metrics."""
     n_warm, n_trained_on = int(model.everyone.sizes[0]), int(model.input_clusters.items.sizes.sum())

@@ -117,16 +117,16 @@ def _hide_all_but_few(query: Query) -> dict[Pair, SparseRows]:
     rng, actions = np.random.default_rng(query.model.config.seed), query.signals.actions
     sizes = rng.integers(1, FEW, query.n_users)
     sizes[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all their interactions
+    if not actions:
+        return {}
     entities = list(dict.fromkeys(entity for _, entity in actions))
-    width = max((rows.n_columns for rows in actions.values()), default=0)
+    width = max(rows.n_columns for rows in actions.values())
     blocks = {  # the members of all entities as columns of one matrix
         pair: replace(rows, columns=rows.columns + width * entities.index(pair[1]), n_columns=width * len(entities))
         for pair, rows in actions.items()
     }
-    if not blocks:
-        return {}
     union = union_rows(list(blocks.values()))
-    by_entity = np.argsort(union.columns // width, kind="stable")
+    by_entity = np.argsort(union.columns // width, kind="stable")  # the order in which keys are drawn
     keys = rng.random(union.n_entries)[np.argsort(by_entity)]
     drawn = union.keep(union.rank_within_rows(keys) < sizes[union.row_of_entry()])
     return {pair: rows.keep(contains(drawn, blocks[pair])) for pair, rows in actions.items()}

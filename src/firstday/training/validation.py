@@ -59,8 +59,7 @@ def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
 def head(folds: Sequence[Fold], max_users: int) -> list[Fold]:
     """Return the first users of each fold, about `max_users` in total."""
     n_users = max(1, sum(fold.query.n_users for fold in folds))
-    sizes = [-(-max_users * fold.query.n_users // n_users) for fold in folds]
-    return [fold.take(np.arange(fold.query.n_users)[:size]) for fold, size in zip(folds, sizes, strict=True)]
+    return [fold.take(np.arange(fold.query.n_users)[: -(-max_users * fold.query.n_users // n_users)]) for fold in folds]
 
 
 Objective = Callable[..., float]
