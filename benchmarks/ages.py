@@ -127,7 +127,7 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
         judged.unseen[name].append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
     for trained_with in (0.0,) if only_group else (0.0, config.features.age_users):
         settings = config.override("features.age_users", trained_with)
-        recommender = fit(replace(dataset, ages=stored), split, settings, weigh=not only_group)
+        recommender = fit(replace(dataset, ages=stored), split, settings, choose_settings=not only_group)
         for name, (of, cohort) in cohorts.items():
             query = cohort_query(recommender, of, cohort, config.recommend.k)
             for known, hide in KNOWN.items():

@@ -27,7 +27,7 @@ from firstday.data.splits.split import Cohort
 from firstday.recommend.query import Answer
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy
-from firstday.training.calibrate import MOST_USERS
+from firstday.training.calibrate import MAX_CALIBRATION_USERS
 from firstday.training.fit import cohort_query, fit
 
 N_PARTS = 10
@@ -56,7 +56,9 @@ def judge_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[st
     for name, calibration in recommender.model.calibrations.items():
         answer, hits = lists_of(recommender, part.newcomers, part.cold, name)
         listed, used = answer.items >= 0, hits[answer.items >= 0].astype(np.float64)
-        others = fit_others(*lists_of(recommender, part.dataset, part.split.validation, name, MOST_USERS), answer)
+        others = fit_others(
+            *lists_of(recommender, part.dataset, part.split.validation, name, MAX_CALIBRATION_USERS), answer
+        )
         said = {"logistic": calibration.probabilities(answer.scores), **others}
         row = {"users": float(len(hits)), "fitted to": float(calibration.n_users), "used": 100 * float(used.mean())}
         for way in WAYS:

@@ -157,10 +157,9 @@ def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
         learned_from.append(data)
         return learn(*data)
 
-    def keep_folds(judged: Sequence[Fold]) -> Any:
-        chosen = choose(judged)
-        folds.extend(chosen[0])
-        return chosen
+    def keep_folds(validation: Sequence[Fold]) -> list[Fold]:
+        folds.extend(choose(validation))
+        return list(folds)
 
     with changed(ease, "learn_item_weights", keep_data), changed(training, "choose_weights", keep_folds):
         recommender = training.fit(holdout.dataset, holdout.split, config, progress=progress)

@@ -46,10 +46,10 @@ def first_holdout(log: Dataset, config: Config = CONFIG) -> Holdout:
     return next(hold_out(log, config, SEED, find_cut_offs(log, config)))
 
 
-def learn(log: Dataset, config: Config = CONFIG, *, weigh: bool = True) -> Recommender:
+def learn(log: Dataset, config: Config = CONFIG, *, choose_settings: bool = True) -> Recommender:
     """Train what is judged at the first cut-off."""
     holdout = first_holdout(log, config)
-    return fit(holdout.dataset, holdout.split, config, weigh=weigh)
+    return fit(holdout.dataset, holdout.split, config, choose_settings=choose_settings)
 
 
 def version_of(recommender: Recommender, folder: Path) -> str:
@@ -131,7 +131,7 @@ def test_options_of_methods_are_chosen_on_what_came_before_the_first_cut_off() -
     for dataset in (log, change_future(log, cut_off_of(log))):
         holdout = first_holdout(dataset)
         config = BARE.override("methods", ("item_item", "ease"))
-        options = fit(holdout.dataset, holdout.split, config, weigh=False).model.facts["metrics"]["options"]
+        options = fit(holdout.dataset, holdout.split, config, choose_settings=False).model.facts["metrics"]["options"]
         found.append({name: (of["options"], of["precision"]) for name, of in options.items()})
     assert found[0] == found[1]
 
@@ -145,11 +145,11 @@ def test_what_a_validation_user_did_changes_no_score_that_judges_them() -> None:
     is_theirs = pl.col("user_ix").is_in(fold.validation.users.tolist())
     other = pl.when(is_theirs).then((pl.col("target_ix") * 7 + 1) % 57).otherwise("target_ix").cast(pl.Int32)
     changed = replace(log, events=Events.of(rows.with_columns(target_ix=other)))
-    one = fit(log, fold, CONFIG, weigh=False).model
+    one = fit(log, fold, CONFIG, choose_settings=False).model
     again = split_for_training(changed, CONFIG, SEED)
     assert again.validation.users[again.folds[0]].tolist() == fold.validation.users.tolist()
     other_fold = replace(again.fold(again.folds[0]), validation=fold.validation)
-    two = fit(changed, other_fold, CONFIG, weigh=False).model
+    two = fit(changed, other_fold, CONFIG, choose_settings=False).model
     assert statistics_of(one) == statistics_of(two)
     assert networks_of(one) == networks_of(two)
 

@@ -138,14 +138,14 @@ def test_what_validation_users_do_and_are_changes_no_statistic(
     parts = split_of(other_world, STATISTICS)
     np.testing.assert_array_equal(parts.warm, split.warm)
     assert parts.validation.truth.columns.tolist() != split.validation.truth.columns.tolist()
-    assert_same_statistics(trained, fit(other_world, parts, STATISTICS, weigh=False).model)
+    assert_same_statistics(trained, fit(other_world, parts, STATISTICS, choose_settings=False).model)
 
 
 def test_what_warm_users_do_changes_the_statistics(world: Dataset, split: Split, trained: TrainedModel) -> None:
     """The comparison above can fail: the same change to warm users is seen."""
     other_world = change_profiles(change_events(world, split.warm[:50]), split.warm[:50])
     mine = statistics_of(trained)
-    theirs = statistics_of(fit(other_world, split_of(other_world, STATISTICS), STATISTICS, weigh=False).model)
+    theirs = statistics_of(fit(other_world, split_of(other_world, STATISTICS), STATISTICS, choose_settings=False).model)
     same = [name for name in mine if name.endswith(".npy") and mine[name] == theirs.get(name)]
     counted = ("sizes.npy", "starts.npy", "columns.npy")  # who counts where need not change
     assert [name for name in same if not name.endswith(counted) and "members_of_items" not in name] == []
@@ -177,7 +177,7 @@ def test_what_warm_users_do_to_artists_after_day_one_changes_nothing(
         pair: SparseRows.empty(rows.n_rows, rows.n_columns) if pair[1] != ITEM else rows
         for pair, rows in split.warm_actions.items()
     }
-    other = fit(world, replace(split, warm_actions=later), STATISTICS, weigh=False).model
+    other = fit(world, replace(split, warm_actions=later), STATISTICS, choose_settings=False).model
     assert_same_statistics(trained, other)
     assert network_bytes(other.cold) == network_bytes(trained.cold)
 

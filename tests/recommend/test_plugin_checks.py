@@ -16,7 +16,7 @@ from firstday.recommend.registry import register
 from firstday.recommend.spec import ColdModelSpec, OptionSearch, StrategySpec
 from firstday.sparse import SparseRows
 from firstday.training.networks import learn_methods
-from firstday.training.validation import Stops, Validation
+from firstday.training.validation import ObjectiveHistory, Validation
 from tests.obvious import make_data
 from tests.tiny import make_recommender
 
@@ -233,7 +233,9 @@ def test_a_fit_that_fails_is_told(fit: Any, sentence: str) -> None:
     segments = make_recommender().model.segments  # nobody is judged by them
     validation = Validation(excluded=liked, truth=liked, k=K, segments=segments, item_vectors=vectors)
     with pytest.raises(FirstdayError, match=sentence):
-        learn_methods(replace(data, config=data.config.override("methods", ("bro",))), validation, Stops().watch)
+        learn_methods(
+            replace(data, config=data.config.override("methods", ("bro",))), validation, ObjectiveHistory().record
+        )
 
 
 SEARCH = OptionSearch(grid={"power": (0.5, 1.0)}, prepare=lambda _: divide)

@@ -159,8 +159,8 @@ def test_training_counts_what_was_shown_and_is_the_same_otherwise(
     world: Dataset, split: Split, settings: Config, tmp_path: Path
 ) -> None:
     shown = show_to_all(world)
-    recommender = fit(shown, split, settings, weigh=False)
-    model, plain = recommender.model, fit(world, split, settings, weigh=False).model
+    recommender = fit(shown, split, settings, choose_settings=False)
+    model, plain = recommender.model, fit(world, split, settings, choose_settings=False).model
     counts = model.shown_counts
     assert counts is not None
     assert plain.shown_counts is None

@@ -15,10 +15,9 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.sparse import SparseRows
-from firstday.training.fit import choose_learners, find_learners, fit, train, use_of_warm
+from firstday.training.fit import fit, train, warm_uses
 from tests.features.test_leakage import assert_same_statistics, change_events, change_profiles
-from tests.synthetic import brief_config
+from tests.synthetic import N_ITEMS, brief_config
 
 MOST = 90
 
@@ -40,29 +39,25 @@ def without_settings(model: TrainedModel) -> tuple[dict[str, Any], dict[str, byt
 
 
 def test_with_no_more_users_than_the_limit_nothing_changes(world: Dataset, split: Split) -> None:
-    plain = fit(world, split, brief_config()).model
-    limited = fit(world, split, configure(most_users=len(split.warm))).model
+    plain, limited = (
+        fit(world, split, config, choose_settings=False).model
+        for config in (brief_config(), configure(most_users=len(split.warm)))
+    )
     assert without_settings(limited) == without_settings(plain)
 
 
-def test_learners_are_those_with_the_least_numbers_in_the_order_of_the_split(world: Dataset, split: Split) -> None:
-    everyone = find_learners(use_of_warm(world, split, configure()))
-    rows = choose_learners(world, split.warm, everyone, configure())
+def test_learners_are_those_with_the_least_numbers_in_the_order_of_the_split(
+    world: Dataset, split: Split, sampled: TrainedModel
+) -> None:
     numbers = stable_numbers(Ids(world.users.take(split.warm)), configure().seed)
-    assert len(rows) == MOST
-    assert (np.diff(rows) > 0).all()
-    assert numbers[rows].max() < np.delete(numbers, rows).min()
-    other = choose_learners(world, split.warm, everyone, configure().override("seed", configure().seed + 1))
-    assert set(other.tolist()) != set(rows.tolist())
-
-
-def test_some_are_kept_and_everyone_is_counted(world: Dataset, split: Split, sampled: TrainedModel) -> None:
-    rows = find_learners(use_of_warm(world, split, configure()))
-    learners = split.warm[choose_learners(world, split.warm, rows, configure())]
+    least = np.sort(np.argsort(numbers)[:MOST])
     assert sampled.warm is not None
-    assert sampled.warm.ids.values.to_list() == world.users.take(learners).to_list()
-    uses = fit(world, split, brief_config(), weigh=False).model.everyone
-    np.testing.assert_array_equal(sampled.everyone.counts.weights, uses.counts.weights)
+    assert sampled.warm.ids.values.to_list() == world.users.take(split.warm[least]).to_list()
+
+
+def test_everyone_is_counted(world: Dataset, split: Split, sampled: TrainedModel) -> None:
+    uses = warm_uses(world, split, configure()).column_sums()
+    np.testing.assert_array_equal(sampled.everyone.counts.column_sums(), uses)
     np.testing.assert_array_equal(sampled.everyone.sizes, [len(split.warm)])
     assert sampled.segments.items.sizes.sum() == len(split.warm)
     assert sampled.input_clusters.items.sizes.sum() == MOST
@@ -78,13 +73,14 @@ def test_some_are_kept_and_everyone_is_counted(world: Dataset, split: Split, sam
 def test_who_used_one_item_is_counted_and_not_learned_from(world: Dataset, split: Split) -> None:
     """The first ten of the warm users used an item each, as if that were all."""
     few = np.arange(len(split.warm)) < 10
+    one = np.where(few, 1, N_ITEMS)
     once = {
-        pair: rows.keep(~few[rows.row_of_entry()] | ((pair == ("stream", "item")) & first_of_row(rows)))
+        pair: rows.keep(rows.draw(one if pair == ("stream", "item") else one - few, np.random.default_rng(0)))
         for pair, rows in split.warm_actions.items()
     }
     config = brief_config(embedding={"dimensions": 12}, segments={"n_segments": 8})
-    model = fit(world, replace(split, warm_actions=once), config, weigh=False).model
-    without = fit(world, split.keep_warm(np.flatnonzero(~few)), config, weigh=False).model
+    model = fit(world, replace(split, warm_actions=once), config, choose_settings=False).model
+    without = fit(world, split.keep_warm(np.flatnonzero(~few)), config, choose_settings=False).model
     assert model.warm is not None
     assert model.warm.ids.values.to_list() == world.users.take(split.warm[~few]).to_list()
     np.testing.assert_array_equal(model.fold_in.item_vectors, without.fold_in.item_vectors)
@@ -93,26 +89,6 @@ def test_who_used_one_item_is_counted_and_not_learned_from(world: Dataset, split
     added = model.everyone.counts.column_sums() - without.everyone.counts.column_sums()
     np.testing.assert_array_equal(added, used.ones().column_sums())
     assert model.facts["data"]["warm_users"] == model.facts["data"]["learned_from"] + 10 == len(split.warm)
-
-
-def first_of_row(rows: SparseRows) -> np.ndarray:
-    """Tell which entries are the first ones of their rows."""
-    return np.isin(np.arange(rows.n_entries), rows.starts[:-1])
-
-
-def test_profile_groups_stand_for_everyone(world: Dataset, split: Split, sampled: TrainedModel) -> None:
-    """With item vectors that no longer move, a group's mean follows from the vectors of all of its warm users."""
-    encoder = sampled.encoder
-    batch, _ = sampled.catalogue.translate(world, split.warm, split.warm_actions)
-    solved = encoder.fold_in.solve(batch.affinity(encoder.signals)).astype(np.float64)
-    vectors = solved / np.linalg.norm(solved, axis=1, keepdims=True)
-    codes, n_added = world.groups["country"].codes[split.warm], encoder.config.group_shrinkage
-    for code in range(4):
-        members = vectors[codes == code]
-        mean = (members.sum(axis=0) + n_added * vectors.mean(axis=0)) / (len(members) + n_added)
-        np.testing.assert_allclose(encoder.group_means["country"][code], mean, atol=1e-6)
-    np.testing.assert_allclose(encoder.group_means["country"][-1], vectors.mean(axis=0), atol=1e-6)
-    assert list(sampled.profile_groups) == ["country", "gender", "age"]
 
 
 def test_what_cold_users_did_reaches_nothing(world: Dataset, split: Split, sampled: TrainedModel) -> None:

@@ -19,7 +19,6 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch
-from firstday.metrics import measure
 from firstday.progress import no_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
@@ -30,15 +29,16 @@ from firstday.testing import check_strategy
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import (
     DATA_GRID,
-    LEAST_GAIN,
+    MIN_GAIN,
     Tuning,
     collect_uses,
     describe_choices,
+    grid_of,
     learn_with_options,
-    search,
+    search_grid,
     with_options,
 )
-from firstday.training.validation import Fold
+from firstday.training.validation import Fold, measure_folds
 from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
 from tests.timed import DAY, LOG, make_log
 
@@ -92,14 +92,11 @@ def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: R
 
 
 def test_the_best_of_the_grid_for_validation_users_is_kept(tuned: Recommender, world: Dataset, split: Split) -> None:
-    query = cohort_query(tuned, world, split.validation, K)
+    fold = Fold(cohort_query(tuned, world, split.validation, K), split.validation.truth)
     for name, tuning in tunings_of(tuned.model).items():
-        lists = answer_all(query, name).items
-        precision = 100 * measure(lists, split.validation.truth).precision.mean()
-        assert tuning.precision == pytest.approx(precision)
+        assert tuning.precision == pytest.approx(100 * measure_folds([fold], name).mean())
         assert tuning.n_users == len(split.validation)
-        assert tuning.fit_seconds > 0
-        assert tuning.tune_seconds > 0
+        assert min(tuning.fit_seconds, tuning.tune_seconds) > 0
         for option, value in tuning.options.items():
             assert value in {**SMALL[name], "min_items": DATA_GRID["min_items"]}[option]
 
@@ -139,37 +136,35 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
 
         return fit_oracle
 
-    spec = StrategySpec(
-        name="oracle",
-        recommend=lambda query: query.rank_learned("oracle"),
-        describe="Knows the truth of some users.",
-        value=Oracle,
-        search=OptionSearch(grid={"first": (1, 20, 5), "name": ("a", "b")}, prepare=prepare),
+    register(
+        StrategySpec(
+            name="oracle",
+            recommend=lambda query: query.rank_learned("oracle"),
+            describe="Knows the truth of some users.",
+            value=Oracle,
+            search=OptionSearch(grid={"first": (1, 20, 5), "name": ("a", "b")}, prepare=prepare),
+        )
     )
-    register(spec)
     fold = Fold(cohort_query(recommender, world, split.validation, K), split.validation.truth)
     config = recommender.model.config.override("methods", ("oracle",))
-    learned, tunings, calibrations = learn_with_options(world, split, [fold], config, no_progress)
-    assert learned["oracle"] == Oracle(20)
-    assert not calibrations  # of scores that stand for nothing
+    learned, tunings, (fold,) = learn_with_options(world, split, [fold], config, no_progress)
+    assert learned["oracle"] == fold.query.model.learned["oracle"] == Oracle(20)
     combinations = [(first, name) for first in (1, 20, 5) for name in "ab"]
-    # With all users, with fewer of them, again to calibrate, and in the end.
+    # With all users, with fewer of them, again for all validation users, and in the end.
     assert tried == [*combinations, (20, "a"), (20, "a"), (20, "a")]
     assert prepared == [len(split.warm)] * 4
     assert tunings["oracle"].options == {"min_items": 1, "first": 20, "name": "a"}
 
 
-def test_options_of_the_configuration_are_not_searched(world: Dataset, split: Split, small_grids: None) -> None:
-    config = with_options(configure(), {"ease": {"dropout": 0.5, "regularization": 7.0, "window_days": None}})
-    tuning = tunings_of(fit(world, split, config.override("methods", ("ease",))).model)["ease"]
-    assert tuning.options == {"min_items": 1, "regularization": 7.0, "dropout": 0.5}
-    assert tuning.n_tried == 1
-    some = with_options(configure(), {"ease": {"regularization": 7.0, "min_items": 2}})
-    tuning = tunings_of(fit(world, split, some.override("methods", ("ease",))).model)["ease"]
-    assert tuning.grid == {"min_items": (2,), "regularization": (7.0,), "dropout": (0.5,)}
-    wrong = with_options(configure(), {"ease": {"shrinkage": 1.0}}).override("methods", ("ease",))
+def test_options_of_the_configuration_are_not_searched() -> None:
+    def grid(**options: float | None) -> Mapping[str, tuple[Any, ...]]:
+        return grid_of(find_small("ease"), with_options(configure(), {"ease": options}), has_times=False)[0]
+
+    fixed = grid(dropout=0.5, regularization=7.0, window_days=None)
+    assert fixed == {"min_items": (1,), "regularization": (7.0,), "dropout": (0.5,)}
+    assert grid(regularization=7.0, min_items=2) == {**fixed, "min_items": (2,)}
     with pytest.raises(ConfigError, match=r"^plugins\.ease: 'shrinkage' is not an option; choose one of min_items, "):
-        fit(world, split, wrong)
+        grid(shrinkage=1.0)
 
 
 def test_an_option_of_none_is_fixed_and_a_window_of_none_is_the_default() -> None:
@@ -200,58 +195,46 @@ def test_a_window_counts_the_last_days_alone() -> None:
     assert collect_uses(log, split, config=config).uses.n_entries > recent.uses.n_entries
 
 
-def test_the_best_moves_along_the_grid_until_nothing_beside_it_is_better() -> None:
+def test_the_best_moves_along_the_grid_until_no_neighbour_is_better() -> None:
     """A hill with its top at 4 and 20, seen from a corner: one option after the other moves, nothing is tried twice."""
-    tried: list[tuple[float, float]] = []
+    tried: list[tuple[float, ...]] = []
 
-    def judge(options: Mapping[str, float]) -> float:
-        tried.append((options["width"], options["depth"]))
+    def precision(options: Mapping[str, float]) -> float:
+        tried.append(tuple(options.values()))
         return -((options["width"] - 4) ** 2) - (options["depth"] - 20) ** 2
 
     grid = {"width": (1, 2, 3, 4, 5), "depth": (10, 20, 30)}
-    options, value = search(grid, {"width": (2, 1), "depth": (10,)}, judge)
-    assert options == {"width": 4, "depth": 20}
-    assert value == 0
+    best = search_grid(grid, {"width": (2, 1), "depth": (10,)}, precision)
+    assert best == ({"width": 4, "depth": 20}, 0)
     start, moves = [(2, 10), (1, 10)], [(3, 10), (4, 10), (5, 10), (4, 20), (4, 30), (3, 20), (5, 20)]
     assert tried == [*start, *moves]
 
 
-def test_a_search_stays_where_nothing_beside_is_better_and_takes_the_first_of_equals() -> None:
+def test_the_first_of_equals_is_taken_and_a_small_gain_is_no_reason_to_move() -> None:
     grid = {"a": (1, 2, 3), "b": (1, 2, 3)}
-    assert search(grid, {"a": (1, 2), "b": (3, 2)}, lambda _options: 7.0) == ({"a": 1, "b": 3}, 7.0)
-    assert search(grid, {}, lambda options: -abs(options["a"] - 2)) == ({"a": 2, "b": 1}, 0.0)
-
-
-def test_a_move_that_gains_next_to_nothing_is_not_made() -> None:
-    precision = {16: 40.0, 32: 40.25, 64: 40.25 + LEAST_GAIN / 2, 128: 41.0}
-    grid = {"dimensions": tuple(precision)}
-    assert search(grid, {"dimensions": (16,)}, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 32
-    assert search(grid, {}, lambda options: precision[options["dimensions"]])[0]["dimensions"] == 128
+    assert search_grid(grid, {"a": (1, 2), "b": (3, 2)}, lambda _options: 7.0) == ({"a": 1, "b": 3}, 7.0)
+    assert search_grid(grid, {}, lambda options: -abs(options["a"] - 2)) == ({"a": 2, "b": 1}, 0.0)
+    values = {16: 40.0, 32: 40.25, 64: 40.25 + MIN_GAIN / 2, 128: 41.0}
+    for start, best in (({"size": (16,)}, 32), ({}, 128)):
+        found = search_grid({"size": tuple(values)}, start, lambda options: values[options["size"]])
+        assert found == ({"size": best}, values[best])
 
 
 def test_a_start_outside_the_grid_is_refused() -> None:
-    grid = {"dropout": (0.0, 0.5)}
-    with pytest.raises(
-        ConfigError, match=r"^dropout: the search starts with 0\.7, which its grid lacks; add it there\.$"
-    ):
-        OptionSearch(grid=grid, prepare=lambda _: lambda: None, start={"dropout": (0.5, 0.7)})
+    message = r"^dropout: the search starts with 0\.7, which its grid lacks; add it there\.$"
+    with pytest.raises(ConfigError, match=message):
+        OptionSearch(grid={"dropout": (0.0, 0.5)}, prepare=lambda _: lambda: None, start={"dropout": (0.5, 0.7)})
 
 
-def test_a_choice_at_an_edge_of_the_grid_is_told() -> None:
+def test_a_choice_at_an_edge_of_the_grid_is_reported() -> None:
     grid = {"dimensions": (16, 32, 64), "confidence": (5.0, 10.0), "regularization": (1.0, 2.0, 3.0), "name": ("a",)}
-    chosen = {"dimensions": 64, "confidence": 5.0, "regularization": 2.0, "name": "a"}
-    tuning = Tuning(grid, chosen, 51.0, 5, 0.1, 2.0, n_tried=12)
-    assert tuning.edges == {"dimensions": "highest", "confidence": "lowest"}
-    assert (
-        tuning.describe() == "dimensions 64 (highest allowed), confidence 5 (lowest allowed), regularization 2, name a"
-    )
-    assert tuning.to_json()["edges"] == {"dimensions": "highest", "confidence": "lowest"}
-    assert tuning.to_json()["n_tried"] == 12
-    elsewhere = replace(tuning, options={**chosen, "dimensions": 32, "confidence": 10.0})
+    tuning = Tuning(grid, dict(zip(grid, (64, 5.0, 2.0, "a"), strict=True)), 51.0, 5, 0.1, 2.0)
+    elsewhere = replace(tuning, options=dict(zip(grid, (32, 10.0, 2.0, "a"), strict=True)))
     assert describe_choices((tuning, elsewhere, tuning)) == [
-        tuning.describe(),
-        "dimensions 32, confidence 10 (highest allowed), regularization 2, name a",
+        "dimensions 64 (highest of the grid), confidence 5.0 (lowest of the grid), regularization 2.0, name a",
+        "dimensions 32, confidence 10.0 (highest of the grid), regularization 2.0, name a",
     ]
+    assert tuning.to_json()["edges"] == {"dimensions": "highest", "confidence": "lowest"}
 
 
 def test_what_cold_users_did_changes_no_choice(
@@ -272,22 +255,22 @@ def test_what_cold_users_did_changes_no_choice(
         np.testing.assert_array_equal(answer_all(query, name).scores, answer_all(other, name).scores)
 
 
-def test_evaluate_judges_baselines_beside_strategies(world: Dataset, small_grids: None) -> None:
+def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small_grids: None) -> None:
     config = brief_config()
     names = ["segment", "ease", "user_user"]
     results = evaluate(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
     values = json.loads(json.dumps(results.to_json()))
-    rows = {row["strategy"]: row for row in values["results"]}
-    assert list(rows) == names
-    assert set(rows["user_user"]["against"]) == {"segment", "ease"}
+    assert [row["strategy"] for row in values["results"]] == names
+    assert set(values["results"][-1]["against"]) == {"segment", "ease"}
     assert set(values["options"]) == {"ease", "user_user"}
-    told = values["options"]["ease"]
-    assert told["grid"] == {"min_items": [1, 2, 5, 10, 20, 50], "regularization": [10.0, 100.0], "dropout": [0.5]}
-    assert told["chosen_on"] == "validation users of each seed"
-    assert [found["seed"] for found in told["by_seed"]] == [SEED, SEED + 1]
+    ease = values["options"]["ease"]
+    grid = {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}
+    assert {name: tuple(tried) for name, tried in ease["grid"].items()} == grid
+    assert ease["chosen_on"] == "validation users of each seed"
+    assert [seed["seed"] for seed in ease["by_seed"]] == [SEED, SEED + 1]
     once = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
     first, second = once.tunings["ease"]
-    assert first.grid == {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}
+    assert first.grid == grid
     assert second.grid == {name: (value,) for name, value in first.options.items()}
     assert describe_choices((first, second)) == [first.describe()]
     assert once.to_json()["options"]["ease"]["chosen_on"] == "validation users of the first seed"
@@ -302,6 +285,6 @@ def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) 
     assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
 
 
-def test_references_must_be_judged(world: Dataset) -> None:
+def test_references_must_be_among_the_strategies(world: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"^against: ease is not among the strategies; add it to them\.$"):
         evaluate(world, strategies=["popular"], against=["ease"])

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from firstday.recommend.recommender import Recommender, open_model
 from firstday.sparse import SparseRows
 from firstday.training.refresh_model import (
     _HASH_SEED,
-    MOST_SHARE,
+    MAX_SHARE,
     ModelComparison,
     RefreshResult,
     compare_models,
@@ -37,8 +38,9 @@ from firstday.training.refresh_model import (
 from tests.synthetic import brief_config, make_world
 from tests.timed import make_log
 
+Again = Callable[..., RefreshResult]
 N_USERS = 600
-WORSE = {"recommend": {"strategy": "popular"}}
+WORSE = brief_config(recommend={"strategy": "popular"})
 """With four tastes of 30 items each, and lists of 20, nothing that learns can fail to be much better than this."""
 
 
@@ -58,6 +60,12 @@ def model(first: tuple[Path, RefreshResult], tmp_path: Path) -> Path:
     return Path(shutil.copytree(first[0], tmp_path / "model"))
 
 
+@pytest.fixture
+def again(model: Path, service: Dataset) -> Again:
+    """Refresh the model, with the same arguments unless others are given."""
+    return partial(refresh, tables=service, out=model, config=brief_config())
+
+
 def numbers_of(dataset: Dataset) -> np.ndarray:
     numbers: np.ndarray = stable_numbers(dataset.users, _HASH_SEED) / 2.0**64
     return numbers
@@ -71,12 +79,12 @@ def test_the_first_one_is_published(first: tuple[Path, RefreshResult], service: 
     path, result = first
     version = read_manifest(path)["version"]
     assert (result.published, result.reason, result.version, result.before) == (True, "first", version, None)
-    n_held_out = int((numbers_of(service) < MOST_SHARE).sum())
+    n_held_out = int((numbers_of(service) < MAX_SHARE).sum())
     assert result.sentence == (
-        f"{path}: version {version} is published: the first version; {n_held_out} users are held out to compare later "
-        "ones."
+        f"{path}: published version {version}: the first version; {n_held_out} users are held out to compare later "
+        "versions."
     )
-    assert read_manifest(path)["data"]["held_out"] == {"share": MOST_SHARE, "users": n_held_out}
+    assert read_manifest(path)["data"]["held_out"] == {"share": MAX_SHARE, "users": n_held_out}
     json.dumps(result.to_json())
 
 
@@ -85,46 +93,40 @@ def test_what_held_out_users_did_changes_nothing_in_the_model(protocol: str, tmp
     """Not one byte of it: neither what is learned, nor what is chosen, nor what is counted."""
     dataset = make_world(300) if protocol == "sampled" else make_log()
     config = brief_config(protocol=protocol, registration={"target_days": 5.0})
-    held_out = np.flatnonzero(numbers_of(dataset) < MOST_SHARE)
+    held_out = np.flatnonzero(numbers_of(dataset) < MAX_SHARE)
     assert len(held_out) > 5
     is_theirs = pl.col("user_ix").is_in(held_out.tolist())
-    changed = with_events(  # the same rows and kinds of rows, other items
-        dataset,
-        lambda rows: rows.with_columns(
-            target_ix=pl.when(is_theirs)
-            .then(pl.col("target_ix").reverse().over("entity", is_theirs))
-            .otherwise("target_ix")
-        ),
-    )
+    others = pl.when(is_theirs).then(pl.col("target_ix").reverse().over("entity", is_theirs)).otherwise("target_ix")
+    changed = with_events(dataset, lambda rows: rows.with_columns(target_ix=others))  # the same rows, other items
     assert not changed.events.whole().equals(dataset.events.whole())
     results = [refresh(tables, tmp_path / f"{n}", config) for n, tables in enumerate((dataset, changed))]
     assert results[0].version == results[1].version
 
 
-def test_equal_tables_give_an_equal_model_which_is_published(model: Path, service: Dataset) -> None:
+def test_equal_tables_give_an_equal_model_which_is_published(model: Path, service: Dataset, again: Again) -> None:
     before = read_manifest(model)["version"]
-    result = refresh(service, model, brief_config())
+    result = again()
     assert (result.published, result.reason, result.version) == (True, "no_worse", before)
-    assert result.comparison is not None
-    assert result.comparison.ratio == Interval(1.0, 1.0, 1.0)
-    assert result.comparison.precision == result.comparison.precision_before
-    assert result.comparison.users == int((numbers_of(service) < MOST_SHARE).sum())
+    compared = result.comparison
+    assert compared is not None
+    assert (compared.ratio, compared.precision) == (Interval(1.0, 1.0, 1.0), compared.precision_before)
+    assert compared.users == int((numbers_of(service) < MAX_SHARE).sum())
     assert len(list_versions(model)) == 1
 
 
-def test_a_model_that_is_much_worse_is_refused(model: Path, service: Dataset) -> None:
+def test_a_model_that_is_much_worse_is_refused(model: Path, again: Again) -> None:
     before = (model / MANIFEST).read_bytes()
-    result = refresh(service, model, brief_config(**WORSE))
+    result = again(config=WORSE)
     assert (result.published, result.reason) == (False, "worse")
     assert result.comparison is not None and result.comparison.ratio is not None  # noqa: PT018
     assert result.comparison.ratio.high < 0.95
-    assert f"nothing is published, version {result.version} stays: P@20 of" in result.sentence
+    assert f"kept version {result.version}: P@20 of" in result.sentence
     assert result.sentence.endswith("below the gate of 0.98.")
     assert (model / MANIFEST).read_bytes() == before
-    assert refresh(service, model, brief_config(**WORSE), gate=0).published
+    assert again(config=WORSE, gate=0).published
     assert [kept.in_place for kept in list_versions(model)] == [True, False]
     # And back: the good one passes by far.
-    assert refresh(service, model, brief_config(), keep=1).reason == "no_worse"
+    assert again(keep=1).reason == "no_worse"
     assert len(list_versions(model)) == 1
 
 
@@ -150,15 +152,15 @@ def test_models_are_compared_by_the_items_of_the_tables(tiny: Recommender) -> No
     assert comparison.ratio == Interval(1.0, 1.0, 1.0)
 
 
-def test_tables_that_shrank_are_refused_before_the_training(model: Path, service: Dataset) -> None:
+def test_tables_that_shrank_are_refused_before_the_training(service: Dataset, again: Again) -> None:
     stages: list[str] = []
-    half = with_events(service, lambda rows: rows[: int(0.4 * len(rows))])
-    result = refresh(half, model, brief_config(), progress=lambda stage, *_: stages.append(stage))
-    assert (result.published, result.reason, stages) == (False, "smaller", [])
     n = len(service.events)
+    less = with_events(service, lambda rows: rows[: int(0.4 * n)])
+    result = again(tables=less, progress=lambda stage, *_: stages.append(stage))
+    assert (result.published, result.reason, stages) == (False, "smaller", [])
     assert f"interactions: {int(0.4 * n):,}, previously {n:,}" in result.sentence
     assert "--min-size 0" in result.sentence
-    assert refresh(half, model, brief_config(), min_size=0, gate=0).published
+    assert again(tables=less, min_size=0, gate=0).published
 
 
 def test_one_kind_of_interaction_that_went_missing_is_seen(service: Dataset) -> None:
@@ -179,47 +181,44 @@ def hold_out_of(path: Path, held_out: dict[str, float] | None) -> None:
     save_model(replace(current, facts={**current.facts, "data": data}), path)
 
 
-def test_only_users_that_both_models_held_out_are_judged(model: Path, service: Dataset) -> None:
+def test_only_users_that_both_models_held_out_are_compared_on(model: Path, service: Dataset, again: Again) -> None:
     n_shared = int((numbers_of(service) < 0.05).sum())
     hold_out_of(model, {"share": 0.05, "users": n_shared})
-    comparison = refresh(service, model, brief_config()).comparison
+    comparison = again().comparison
     assert comparison is not None
-    assert comparison.users == n_shared < int((numbers_of(service) < MOST_SHARE).sum())
+    assert comparison.users == n_shared < int((numbers_of(service) < MAX_SHARE).sum())
 
 
-def test_over_a_model_that_held_nobody_out_nothing_is_compared(model: Path, service: Dataset) -> None:
+def test_over_a_model_that_held_nobody_out_nothing_is_compared(model: Path, again: Again) -> None:
     hold_out_of(model, None)  # as train leaves it
-    result = refresh(service, model, brief_config())
-    assert (result.published, result.reason) == (False, "not_compared")
+    result = again()
+    assert (result.published, result.reason, result.before) == (False, "not_compared", result.version)
     assert "0 held-out users are new to the current model" in result.sentence
-    result = refresh(service, model, brief_config(), gate=0)
+    result = again(gate=0)
     assert (result.published, result.reason, result.comparison) == (True, "not_compared", None)
 
 
-def test_a_damaged_model_is_told_and_mended_on_demand(model: Path, service: Dataset) -> None:
+def test_a_damaged_model_is_told_and_mended_on_demand(model: Path, again: Again) -> None:
     file = model / read_manifest(model)["version"] / "cold.layers.0.weights.npy"
     file.write_bytes(file.read_bytes()[:-1])
-    result = refresh(service, model, brief_config())
+    result = again()
     assert (result.published, result.reason) == (False, "not_compared")
     assert "cold.layers.0.weights.npy: is missing or was changed after it was written" in result.sentence
-    assert refresh(service, model, brief_config(), gate=0).published
+    assert again(gate=0).published
     open_model(model)
 
 
-def test_what_was_put_into_place_meanwhile_stays(model: Path, service: Dataset) -> None:
+def test_what_was_put_into_place_meanwhile_stays(model: Path, again: Again) -> None:
+    before = read_manifest(model)["version"]
     other = replace(open_model(model).model, facts={"data": {"dataset": "other"}, "metrics": {}})
-
-    def publish_another(*_: object) -> None:
-        save_model(other, model)
-
-    result = refresh(service, model, brief_config(), progress=publish_another)
-    assert (result.published, result.reason) == (False, "replaced")
-    assert read_manifest(model)["version"] == result.version
+    result = again(progress=lambda *_: save_model(other, model))
+    assert (result.published, result.reason, result.before) == (False, "replaced", before)
+    assert read_manifest(model)["version"] == result.version != before
     assert open_model(model).model.facts["data"] == {"dataset": "other"}
 
 
 def test_wrong_calls_are_told(service: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"gate: is -1; give 0 or a positive number"):
+    with pytest.raises(ConfigError, match="gate: is -1; give 0 or a positive number"):
         refresh(service, tmp_path / "model", gate=-1)
     with pytest.raises(ConfigError, match="keep: is 0"):
         refresh(service, tmp_path / "model", keep=0)
@@ -240,16 +239,16 @@ time.sleep(600)
 """
 
 
-def test_of_two_one_leaves_or_waits_and_a_killed_one_holds_nothing(model: Path, service: Dataset) -> None:
+def test_of_two_one_leaves_or_waits_and_a_killed_one_holds_nothing(model: Path, again: Again) -> None:
     lock = model.parent / ".model.refresh"
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     try:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(BusyError, match="another refresh of this model is running"):
-            refresh(service, model, brief_config())
+            again()
         waiting: list[RefreshResult] = []
-        waiter = threading.Thread(target=lambda: waiting.append(refresh(service, model, brief_config(), wait_s=60)))
+        waiter = threading.Thread(target=lambda: waiting.append(again(wait_s=60)))
         waiter.start()
         waiter.join(0.5)
         assert waiter.is_alive()

@@ -30,7 +30,8 @@ def test_the_trend_compares_the_last_days_with_all() -> None:
     uses += [*((user, "new", "stream", lately) for user in range(30)), (0, "old", "ban", lately)]
     log = pl.DataFrame(uses, ["user_id", "item_id", "signal", "timestamp"], orient="row")
     dataset, config = load({"interactions": log}), Config()
-    nobody = Cohort(np.zeros(0, np.int64), {}, SparseRows.empty(0, 2), np.zeros(0, np.int64))
+    none = np.zeros(0, np.int64)
+    nobody = Cohort(none, {}, SparseRows.empty(0, 2), none)
     window = Window(np.zeros(40, np.int64), np.full(40, int(END.timestamp() * 1e6)))
     split = Split(np.arange(40), dataset.actions(window)[0], (), nobody, nobody, warm_window=window)
     n_pseudo = 2 * TREND_SMOOTHING

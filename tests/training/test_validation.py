@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from firstday.data.splits.holdout import split_for_training
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
-from firstday.training.validation import Fold, Stops, Validation
+from firstday.training.validation import Fold, ObjectiveHistory, Validation
 from firstday.training.weights import choose_weights
 from tests.synthetic import brief_config
 from tests.timed import make_log
@@ -22,63 +21,54 @@ TASTES = np.eye(2, dtype=np.float32)
 """Two segments, one for each of two items."""
 
 
-def make_validation(n_items: int = 2) -> Validation:
-    """Return users of whom every second one uses item 1, the others item 0; nothing else is used."""
-    counts = ItemCounts(SparseRows.from_lists([[0], [1]], n_items), np.array([1, 1]))
+def make_validation() -> Validation:
+    """Return users of whom every second one uses item 1, the others item 0."""
+    counts = ItemCounts(SparseRows.from_lists([[0], [1]], 2), np.array([1, 1]))
     segments = Segments(TASTES, counts, np.array([[0], [1]], dtype=np.int32), np.zeros(2, np.float32))
-    vectors = np.zeros((n_items, 2), dtype=np.float32)
-    vectors[:2] = TASTES
-    truth = SparseRows.from_lists([[user % 2] for user in range(N_USERS)], n_items)
-    return Validation(
-        excluded=SparseRows.empty(N_USERS, n_items), truth=truth, k=1, segments=segments, item_vectors=vectors
-    )
+    truth = SparseRows.from_lists([[user % 2] for user in range(N_USERS)], 2)
+    return Validation(excluded=SparseRows.empty(N_USERS, 2), truth=truth, k=1, segments=segments, item_vectors=TASTES)
 
 
-def all_judges(validation: Validation, tastes: np.ndarray) -> list[float]:
-    """Return what each judge says of vectors of the judged users."""
+def all_objectives(validation: Validation, tastes: np.ndarray) -> list[float]:
+    """Return the value of each objective for vectors of the evaluated users."""
     vectors = TASTES[tastes]
     return [
-        validation.precision_of_both_ways(vectors),
+        validation.precision_of_vectors(vectors),
         validation.precision_of_segments(vectors),
         validation.precision_of_scores(lambda rows: vectors[rows], np.arange(2)),
     ]
 
 
 @pytest.mark.parametrize("most", [1, 3, 7, 8, 2000])
-def test_lists_are_judged_by_the_users_of_the_sample(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstday.training.validation.USERS_JUDGED", most)
+def test_lists_are_evaluated_on_the_users_of_the_sample(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firstday.training.validation.MAX_EPOCH_USERS", most)
     validation = make_validation()
-    judged = validation.judged
-    assert len(set(judged.tolist())) == len(judged) == min(most, N_USERS)
-    assert judged.tolist() == make_validation().judged.tolist()
-    if most >= N_USERS:
-        assert judged.tolist() == list(range(N_USERS))
-    right = judged % 2
-    assert all_judges(validation, right) == [100] * 3
-    assert all_judges(validation, 1 - right) == [0] * 3
-    one_wrong = right.copy()
-    one_wrong[-1] = 1 - one_wrong[-1]
-    assert all_judges(validation, one_wrong) == pytest.approx([100 * (1 - 1 / len(judged))] * 3)
+    users = validation.evaluated
+    assert len(set(users.tolist())) == len(users) == min(most, N_USERS)
+    assert users.tolist() == (list(range(N_USERS)) if most >= N_USERS else make_validation().evaluated.tolist())
+    right = users % 2
+    assert all_objectives(validation, right) == [100] * 3
+    assert all_objectives(validation, 1 - right) == [0] * 3
+    one_wrong = np.append(right[:-1], 1 - right[-1])
+    assert all_objectives(validation, one_wrong) == pytest.approx([100 * (1 - 1 / len(users))] * 3)
 
 
 def test_training_on_everybody_stops_at_the_median_of_the_folds() -> None:
-    stops = Stops()
+    history = ObjectiveHistory()
     for values in ([1.0, 3.0, 2.0], [2.0, 1.0, 0.0, 5.0], [0.0, 1.0, 1.0]):
-        judge = stops.watch("cold model", lambda value: value)
-        assert [judge(value) for value in values] == values
-    assert stops.best == {"cold model": [2, 4, 2]}
-    judge = stops.repeat("cold model", lambda value: value)
-    heard = [judge(0.0) for _ in range(5)]
-    assert int(np.argmax(heard)) + 1 == 2
-    assert max(heard) < 0
-    assert heard[2:] == [-2.0] * 3
+        objective = history.record("cold model", lambda value: value)
+        assert [objective(value) for value in values] == values
+    history.record("never called", float)
+    replayed, empty = (history.replay(name, float) for name in ("cold model", "never called"))
+    assert [replayed(0.0) for _ in range(4)] == [-1, -0.5, -2, -2]
+    assert empty(0.0) == -2
 
 
 def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    judged: list[Fold] = []
+    noted: list[Fold] = []
 
-    def note_folds(folds: Sequence[Fold]) -> Any:
-        judged.extend(folds)
+    def note_folds(folds: Sequence[Fold]) -> list[Fold]:
+        noted.extend(folds)
         return choose_weights(folds)
 
     monkeypatch.setattr("firstday.training.fit.choose_weights", note_folds)
@@ -87,8 +77,8 @@ def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytes
     split = split_for_training(log, config, 0)
     model = fit(log, split, config).model
     assert len(split.folds) == 5
-    assert [fold.query.n_users for fold in judged] == [len(rows) for rows in split.folds]
-    for fold in judged:  # by models that did not learn from them
+    assert [fold.query.n_users for fold in noted] == [len(rows) for rows in split.folds]
+    for fold in noted:  # with models that did not learn from them
         assert fold.query.model.everyone.sizes[0] == len(split.warm) - fold.query.n_users
     data = model.facts["data"]
     assert (data["folds"], data["validation_users"]) == (5, len(split.validation))
@@ -96,8 +86,5 @@ def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytes
     assert len(set(split.warm) & set(split.validation.users)) > 100
     assert {epoch.precision for epoch in model.cold.history} == {None}
     assert sum(epoch.kept for epoch in model.cold.history) == 1
-    assert {name for evidence in model.selection.classes for name in evidence.precision} == {
-        "popular",
-        "group",
-        "blend",
-    }
+    compared = {name for evidence in model.selection.classes for name in evidence.precision}
+    assert compared == {"popular", "group", "blend"}

@@ -22,7 +22,7 @@ from firstday.features.encoder import N_AGES, Encoder, average_years, shrink_mea
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
 from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
-from firstday.sparse import union_rows
+from firstday.sparse import SparseRows, union_rows
 
 AGE = "age"
 """Key of the groups by year of age, in addition to those by profile column."""
@@ -160,12 +160,19 @@ def describe_part(
             for name, of_group in sums.items():
                 of_group += _sum_by_code(vectors, codes[name][at], len(of_group))
     is_learner, n_segments = uses.lengths() >= LEAST_LEARNED, len(centroids)
-    counts = {name: count_items(codes[name], uses, n) for name, n in question.n_values.items()}
+    counts = count_groups(part, users, uses, question.n_values)
     counts[SEGMENT] = count_items(np.where(is_learner, nearest, -1), uses, n_segments)
-    counts[EVERYONE] = count_items(np.zeros(len(users), dtype=np.int64), uses, 1)
     sums[SEGMENT] = np.bincount(nearest, np.where(is_learner, squares, 0), n_segments)
     sums[EVERYONE] = total
     return Everyone(counts, sums, count_shown(part, users, nearest, n_segments, question.signals, window))
+
+
+def count_groups(
+    part: Dataset, users: np.ndarray, uses: SparseRows, n_values: Mapping[str, int]
+) -> dict[str, ItemCounts]:
+    """Count users and their items by value of each profile column or age, and of all users under `EVERYONE`."""
+    counts = {name: count_items(codes_of(part, name, users), uses, n) for name, n in n_values.items()}
+    return {**counts, EVERYONE: count_items(np.zeros(len(users), dtype=np.int64), uses, 1)}
 
 
 def merge(parts: Iterable[Everyone]) -> Everyone:

@@ -269,7 +269,7 @@ def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> tuple[S
     began = perf_counter()
     split = replace(split, warm_day_one=split.warm_day_one[:1])
     split = split.fold(split.folds[0]) if split.folds else split
-    model = fit(dataset, split, published, weigh=False).model
+    model = fit(dataset, split, published, choose_settings=False).model
     seconds = perf_counter() - began
     precision = model.facts["metrics"]["precision"]["segment"]
     options = published.model_dump(include={"features", "cold_model"}, mode="json")

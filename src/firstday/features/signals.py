@@ -443,7 +443,7 @@ class Catalogue:
             ids = self._ids.get(entity)
             theirs = dataset.items if entity == ITEM else dataset.entities[entity].ids
             is_known = signal in self.signals or ids is theirs
-            found = _renumber(rows, theirs, ids) if is_known and ids is not None else None
+            found = renumber(rows, theirs, ids) if is_known and ids is not None else None
             if n_missing := rows.n_entries - (0 if found is None else found.n_entries):
                 unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
             if found is not None:
@@ -461,7 +461,7 @@ class Catalogue:
             ages = absent.astype(np.int16) if dataset.ages is None else dataset.ages[users]
         friends = None
         if self.people is not None and dataset.friends is not None:
-            friends = _renumber(dataset.friends.take(users), dataset.friend_ids or dataset.users, self.people).ones()
+            friends = renumber(dataset.friends.take(users), dataset.friend_ids or dataset.users, self.people).ones()
         batch = SignalBatch(
             len(users),
             len(self.items),
@@ -469,13 +469,13 @@ class Catalogue:
             {name: codes.get(name, absent) for name in self.groups},
             ages,
             friends,
-            None if passed_over is None else _renumber(passed_over, dataset.items, self.items),
+            None if passed_over is None else renumber(passed_over, dataset.items, self.items),
             dataset.users.values.gather(users).to_numpy().astype(object),
         )
         return batch, dict(+unknown)
 
 
-def _renumber(rows: SparseRows, theirs: Ids, ours: Ids) -> SparseRows:
+def renumber(rows: SparseRows, theirs: Ids, ours: Ids) -> SparseRows:
     """Map columns from one id set to another, dropping unknown ids."""
     if ours is theirs:  # trained on this dataset
         return rows

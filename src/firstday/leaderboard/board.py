@@ -48,7 +48,7 @@ from firstday.recommend.spec import BUILT_IN as OURS
 from firstday.recommend.spec import PAPER_SEGMENT, Method
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
-from firstday.training.networks import METHOD
+from firstday.training.networks import METHOD_STAGE
 from firstday.training.option_search import with_options
 
 Positive = Annotated[float, Field(gt=0)]
@@ -340,8 +340,8 @@ def judge_methods(
     taken: dict[str | None, float] = defaultdict(float)
 
     def watch(stage: str, done: int, total: int) -> None:
-        if stage.startswith(METHOD):  # each method reports its start and its end
-            taken[stage.removeprefix(METHOD)] += (perf_counter() if done else -perf_counter()) / n_seeds
+        if stage.startswith(METHOD_STAGE):  # each method reports its start and its end
+            taken[stage.removeprefix(METHOD_STAGE)] += (perf_counter() if done else -perf_counter()) / n_seeds
         progress(stage, done, total)
 
     results = evaluate(

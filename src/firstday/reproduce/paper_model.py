@@ -23,7 +23,7 @@ from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_networks
-from firstday.training.validation import Stops, Validation
+from firstday.training.validation import ObjectiveHistory, Validation
 
 DAY_ONE_BLOCK = "streamed_songs"
 """Feature block with the mean embedding of the songs streamed on day one."""
@@ -57,9 +57,9 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
         segments=segments,
         item_vectors=embeddings.scoring_vectors,
     )
-    learning_data, watch = _join_learning_data(data, features, embeddings, config), Stops().watch
-    cold, ranker = train_networks(learning_data, [], validation, watch, progress)
-    learned = learn_methods(learning_data, validation, watch, progress)
+    learning_data, wrap = _join_learning_data(data, features, embeddings, config), ObjectiveHistory().record
+    cold, ranker = train_networks(learning_data, [], validation, wrap, progress)
+    learned = learn_methods(learning_data, validation, wrap, progress)
     return TrainedModel(
         config=config,
         catalogue=Catalogue(data.items, {}, {}, has_ages=False, signals=config.signals.known),

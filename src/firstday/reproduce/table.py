@@ -23,7 +23,7 @@ from firstday.recommend.registry import find_strategy, strategy_names, with_meth
 from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.sparse import SparseRows
-from firstday.training.networks import METHOD
+from firstday.training.networks import METHOD_STAGE
 from firstday.training.validation import Fold
 from firstday.training.weights import choose_weights
 
@@ -170,8 +170,8 @@ def reproduce_table(
         began = perf_counter()
         model = fit_paper_model(data, config.override("seed", seed), progress=clock.progress)
         if _WEIGHTED & set(strategies):
-            _, settings = choose_weights([Fold(ask_for(model, data.validation), data.validation.songs)])
-            model = replace(model, **{**settings, "segment_smoothing": 0.0})  # the paper does not smooth segments
+            (fold,) = choose_weights([Fold(ask_for(model, data.validation), data.validation.songs)])
+            model = replace(fold.query.model, segment_smoothing=0.0)  # the paper does not smooth segments
         histories.append(model.cold.history)
         run = judge_run(
             ask_for(model, data.test),
@@ -206,7 +206,7 @@ class _Clock:
     def progress(self, stage: str, done: int, total: int) -> None:
         """Add the elapsed time to the stage and forward the call."""
         now = perf_counter()
-        if not stage.startswith(("seed ", METHOD)) and stage != "done":
+        if not stage.startswith(("seed ", METHOD_STAGE)) and stage != "done":
             self.seconds[stage] = self.seconds.get(stage, 0.0) + (now - self._last if done else 0.0)
         self._last = now
         self._report(stage, done, total)

@@ -8,41 +8,41 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.artifact.calibration import Calibration
-from firstday.errors import needs_extra
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.spec import PROBABILITY
 from firstday.training.validation import Fold, head
 
-MOST_USERS = 1_000
+MAX_CALIBRATION_USERS = 1_000
 """Maximum number of validation users to fit on."""
-USERS_FOR_CALIBRATION = 20
+MIN_CALIBRATION_USERS = 20
 """Minimum number of validation users a strategy must answer to be calibrated."""
-LEAST_PLACES = 20
+MIN_POSITIONS = 20
 """Minimum list length to fit on; longer if the model's lists are longer."""
-PLACES = 200
+N_POSITIONS = 200
 """Positions with a stored probability; beyond the fitted list length the curve is extrapolated."""
 
 
 def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
-    """Return the calibration of each strategy whose scores are probabilities, by name."""
-    found = {name: calibrate_strategy(folds, name) for name in strategies_of(folds[0].query.model)}
-    return {name: calibration for name, calibration in found.items() if calibration is not None}
+    """Return the calibration of each strategy whose scores are to be calibrated (scale `PROBABILITY`), by name.
 
-
-def calibrate_strategy(folds: Sequence[Fold], name: str) -> Calibration | None:
-    """Calibrate one strategy; None if its scores are not probabilities or there is too little data."""
-    spec, folds = find_strategy(name), head(folds, MOST_USERS)
-    if spec.scale != PROBABILITY:
-        return None
-    k = min(max(folds[0].query.k, LEAST_PLACES), folds[0].query.model.n_items)
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for fold in folds:
-        answer = spec.recommend(replace(fold.query, k=k))
-        rows = np.flatnonzero(answer.routes == name)
-        items = answer.items[rows]
-        parts.append((answer.scores[rows], items >= 0, fold.truth.take(rows).has(items)))
-    scores, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return fit_calibration(scores, listed, hits) if len(scores) >= USERS_FOR_CALIBRATION else None
+    Strategies with too little data have none.
+    """
+    model, calibrations = folds[0].query.model, {}
+    k = min(max(folds[0].query.k, MIN_POSITIONS), model.n_items)
+    folds = [Fold(replace(fold.query, k=k), fold.truth) for fold in head(folds, MAX_CALIBRATION_USERS)]
+    for name in strategies_of(model):
+        spec, parts = find_strategy(name), []
+        if spec.scale != PROBABILITY:
+            continue
+        for fold in folds:
+            answer = spec.recommend(fold.query)
+            rows = np.flatnonzero(answer.routes == name)
+            items = answer.items[rows]
+            parts.append((answer.scores[rows], items >= 0, fold.truth.take(rows).has(items)))
+        scores, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        if len(scores) >= MIN_CALIBRATION_USERS and (fitted := fit_calibration(scores, listed, hits)) is not None:
+            calibrations[name] = fitted
+    return calibrations
 
 
 def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) -> Calibration | None:
@@ -60,30 +60,26 @@ def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) ->
         Mask of non-empty positions, bool, shape (n_users, k).
     hits
         Whether the user went on to use the item, bool, shape (n_users, k).
-
-    Raises
-    ------
-    MissingExtraError
-        The training libraries are not installed.
     """
-    with needs_extra("training", "train"):
-        from sklearn.linear_model import LogisticRegression
-    rows, places = np.nonzero(listed)
-    used = hits[rows, places]
-    if used.all() or not used.any():
+    from sklearn.linear_model import LogisticRegression
+
+    rows, positions = np.nonzero(listed)
+    is_used = hits[rows, positions]
+    if is_used.all() or not is_used.any():
         return None
-    first = scores[:, 0].astype(np.float64)
-    inputs = np.stack([np.log1p(places), np.sqrt(places), first[rows]], axis=1)
+    top_scores = scores[:, 0].astype(np.float64)
+    inputs = np.stack([np.log1p(positions), np.sqrt(positions), top_scores[rows]], axis=1)
     centre, spread = inputs.mean(axis=0), inputs.std(axis=0)
     spread[spread == 0] = 1  # constant input: a single position or a single score
-    model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, used)
+    model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, is_used)
     weights = model.coef_[0] / spread
-    every = np.arange(PLACES)
-    curve = float(model.intercept_[0] - weights @ centre) + weights[0] * np.log1p(every) + weights[1] * np.sqrt(every)
+    positions = np.arange(N_POSITIONS)
+    curve = float(model.intercept_[0] - weights @ centre)
+    curve = curve + weights[0] * np.log1p(positions) + weights[1] * np.sqrt(positions)
     return Calibration(
         np.minimum.accumulate(curve).astype(np.float32),
         float(weights[2]),
-        float(first.min()),
-        float(first.max()),
+        float(top_scores.min()),
+        float(top_scores.max()),
         len(scores),
     )

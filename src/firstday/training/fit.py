@@ -16,16 +16,24 @@ from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.histories import LEAST_LEARNED
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
-from firstday.embed.embeddings import select_uses
-from firstday.embed.kept_users import keep_warm_users
+from firstday.embed.embeddings import Embeddings, select_uses
+from firstday.embed.kept_users import WarmUsers, keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
-from firstday.engine.everyone import AGE, Question, codes_of, describe_encoder, describe_part, describe_segments
+from firstday.engine.everyone import (
+    AGE,
+    Everyone,
+    Question,
+    count_groups,
+    describe_encoder,
+    describe_part,
+    describe_segments,
+)
 from firstday.engine.large import LargeDataset, Learners
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import LOADED, ConfigError, DataError, expect
-from firstday.features.encoder import N_AGES, collect_features, fit_encoder
+from firstday.features.encoder import Encoder, collect_features, fit_encoder
 from firstday.features.impressions import collect_passed_over
-from firstday.features.signals import Catalogue
+from firstday.features.signals import Catalogue, SignalBatch, renumber
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
@@ -33,17 +41,19 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import with_methods_of
 from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
-from firstday.segment.segments import ItemCounts, count_items
+from firstday.segment.segments import Segments
 from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
-from firstday.tables.rules import FIRST_NAMED
 from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_networks
 from firstday.training.option_search import learn_with_options
 from firstday.training.selection import choose_selection
 from firstday.training.trend import measure_trend
-from firstday.training.validation import Fold, Stops, Validation, measure_folds
+from firstday.training.validation import Fold, ObjectiveHistory, ObjectiveWrapper, Validation, measure_folds
 from firstday.training.weights import choose_weights
+
+CHOSEN_SETTINGS = ("segment_smoothing", "mixing", "neighborhood", "blending", "selection")
+"""Fields of `TrainedModel` that are chosen on validation users."""
 
 
 def train(
@@ -54,8 +64,8 @@ def train(
     Parameters
     ----------
     dataset
-        From `load`: local tables, or tables on a cluster. From a cluster, `training.most_users` users are brought to
-        this machine to train on; counts cover all users.
+        Return value of `load`. For tables on a cluster, `training.most_users` users are collected for training; counts
+        cover all users.
     config
         Settings; the defaults if omitted.
     progress
@@ -81,14 +91,14 @@ def train(
     config = Config.of(config)
     config = with_methods_of(config, [config.recommend.strategy])
     with open_progress(progress) as report:
-        if isinstance(dataset, Dataset):
-            split = split_for_training(dataset, config, config.seed)
-            return fit(dataset, split, config, progress=report)
-        report("learners", 0, 1)
-        learners = dataset.find_learners(config)
-        report("learners", 1, 1)
-        split = split_for_training(learners.dataset, config, config.seed)
-        return fit(learners.dataset, split, config, learners=learners, progress=report)
+        cluster = None
+        if not isinstance(dataset, Dataset):
+            report("training users", 0, 1)
+            cluster = dataset.find_learners(config)
+            report("training users", 1, 1)
+            dataset = cluster.dataset
+        split = split_for_training(dataset, config, config.seed)
+        return fit(dataset, split, config, cluster=cluster, progress=report)
 
 
 def fit(
@@ -96,8 +106,8 @@ def fit(
     split: Split,
     config: Config,
     *,
-    weigh: bool = True,
-    learners: Learners | None = None,
+    choose_settings: bool = True,
+    cluster: Learners | None = None,
     progress: Progress = no_progress,
 ) -> Recommender:
     """Run every stage on the warm users of a split; cold users are never used.
@@ -109,10 +119,11 @@ def fit(
     ----------
     dataset, split, config
         The data, the roles of its users, and all settings.
-    weigh
-        Whether to choose the weights of `soft_segments`, `neighbors`, `friends` and `blend`; otherwise defaults apply.
-    learners
-        For data on a cluster: how to query all users. None: the dataset holds all users.
+    choose_settings
+        Whether to choose smoothing, weights, the strategies of `auto` and calibrations on validation users; otherwise
+        defaults apply.
+    cluster
+        How to query all users of tables on a cluster; None if the dataset holds all users.
     progress
         See `train`.
 
@@ -122,31 +133,31 @@ def fit(
         A setting does not fit the data or requires another engine, or the device is not available.
     """
     check_device(config)
-    if config.training.factors == "mllib" and (learners is None or learners.factorise is None):
+    if config.training.factors == "mllib" and (cluster is None or cluster.factorise is None):
         raise ConfigError("training.factors: 'mllib' requires the Spark engine; train with it, or set it to 'sample'.")
-    stops = Stops()
-    learn = partial(_learn, dataset, config=config, learners=learners, stops=stops)
-    judged = [
-        learn(split.fold(rows), progress=_prefix(progress, f"fold {number} of {len(split.folds)}: "), is_fold=True)
-        for number, rows in enumerate(split.folds, 1)
+    learn, history = partial(_learn, dataset, config, cluster), ObjectiveHistory()
+    folds = [
+        learn(split.fold(rows), history.record, _prefix(progress, f"fold {i} of {len(split.folds)}: "), is_fold=True)
+        for i, rows in enumerate(split.folds, 1)
     ]
-    trained = learn(split, progress=progress)
-    model = trained.query.model
-    judged = judged or [trained]
-    if weigh:
+    trained = learn(split, history.replay if folds else history.record, progress)
+    model, folds = trained.query.model, folds or [trained]  # without cross-fitting, the holdout is the only fold
+    if choose_settings:
         progress("weights", 0, 1)
-        judged, settings = choose_weights(judged)
-        model = replace(model, **settings)
-        selection = choose_selection(judged)
-        judged = [fold.with_settings(selection=selection) for fold in judged]
-        model = replace(model, selection=selection, calibrations=calibrate(judged))
+        folds = choose_weights(folds)
+        selection = choose_selection(folds)
+        folds = [fold.with_settings(selection=selection) for fold in folds]
+        model = replace(model, **{name: getattr(folds[0].query.model, name) for name in CHOSEN_SETTINGS})
         progress("weights", 1, 1)
-    learned, tunings, calibrations = learn_with_options(dataset, split, judged, config, progress)
-    model = replace(model, learned={**model.learned, **learned}, calibrations={**model.calibrations, **calibrations})
-    model = replace(model, trend=measure_trend(dataset, split, config))
-    if "ease" not in model.blending.weights[0]:
-        model = replace(model, item_weights=None)
-    facts = collect_facts(dataset, split, model, judged, learners)
+    learned, tunings, folds = learn_with_options(dataset, split, folds, config, progress)
+    model = replace(
+        model,
+        learned={**model.learned, **learned},
+        calibrations=calibrate(folds) if choose_settings else {},
+        trend=measure_trend(dataset, split, config),
+        item_weights=model.item_weights if "ease" in model.blending.weights[0] else None,
+    )
+    facts = collect_facts(dataset, split, model, folds, cluster)
     if tunings:
         facts["metrics"]["options"] = {name: asdict(tuning) for name, tuning in tunings.items()}
     return Recommender(replace(model, facts=facts))
@@ -159,116 +170,131 @@ def _prefix(progress: Progress, prefix: str) -> Progress:
 
 def _learn(
     dataset: Dataset,
-    split: Split,
-    *,
     config: Config,
-    learners: Learners | None,
-    stops: Stops,
+    cluster: Learners | None,
+    split: Split,
+    wrap: ObjectiveWrapper,
     progress: Progress,
+    *,
     is_fold: bool = False,
 ) -> Fold:
-    """Run the stages up to a model whose settings are not chosen yet; return its validation users.
+    """Train a model with default settings; return it with its validation users.
 
-    After folds, training includes the validation users and stops where it stopped in the folds.
+    There are three kinds of runs: on a fold (`is_fold`); on a split with a single holdout; and, after the folds, on the
+    whole split. The last also trains on the validation users, and stops at the median of the folds' best epochs.
     """
-    is_final = bool(split.folds)
-    describe_everyone = None if learners is None else learners.describe_everyone
-    counted, counted_uses = split.warm, use_of_warm(dataset, split, config)
-    rows = find_learners(counted_uses)
-    if learners is None and len(rows) > config.training.most_users:
-        describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions, window=split.warm_window)
-        rows = choose_learners(dataset, split.warm, rows, config)
-    split, uses = split.keep_warm(rows), counted_uses.take(rows)
-    held_out_users = split.cold.users if is_final else np.concatenate([split.validation.users, split.cold.users])
-    held_out_ids = Ids(dataset.users.take(held_out_users))
-    n_warm, n_items = len(split.warm), len(dataset.items)
+    warm, window = split.warm, split.warm_window
+    held_out = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), warm)
+    split, uses, embeddings, segments, everyone = _learn_segments(dataset, split, config, cluster, held_out, progress)
+    fold = _learn_networks(dataset, split, config, uses, embeddings, segments, everyone, wrap, progress)
+    if everyone.shown is None or is_fold:
+        return fold
+    model, held_out_ids = fold.query.model, Ids(dataset.users.take(held_out))
+    if cluster is not None and cluster.count_others is not None:
+        others = cluster.count_others(model, held_out_ids)
+    else:
+        counted = warm if everyone.sums else split.warm
+        actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
+        others = count_shown_to_others(dataset, model, counted, actions, held_out_ids, window)
+    return fold.with_settings(shown_counts=add_shown([everyone.shown, others]))
 
+
+def _learn_segments(
+    dataset: Dataset, split: Split, config: Config, cluster: Learners | None, held_out: np.ndarray, progress: Progress
+) -> tuple[Split, SparseRows, Embeddings, Segments, Everyone]:
+    """Choose the warm users to train on, learn embeddings and segments, and count the items of all warm users.
+
+    Returns
+    -------
+    split : Split
+        The split with the training users as its only warm users.
+    uses : SparseRows
+        Items that each training user uses, shape (n_training, n_items).
+    embeddings : Embeddings
+        Vectors of the training users and of the items.
+    segments : Segments
+        With the sizes and items of all warm users if there are more of them than `training.most_users`.
+    everyone : Everyone
+        Counts of all warm users. Sums only if there are more of them than `training.most_users`; impressions of all
+        warm users then, of the training users otherwise.
+    """
+    warm, all_uses = split.warm, warm_uses(dataset, split, config)
+    aggregate = None if cluster is None else cluster.describe_everyone
+    rows = find_training_rows(all_uses)
+    if cluster is None and len(rows) > config.training.most_users:
+        aggregate = partial(describe_part, dataset, warm, split.warm_actions, window=split.warm_window)
+        numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
+        rows = np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
+    split, uses = split.keep_warm(rows), all_uses.take(rows)
     progress("embeddings", 0, 1)
     logs = collect_warm_logs(dataset, split, config, uses)
-    if config.training.factors == "mllib" and logs.precomputed is None:
-        assert learners is not None
-        assert learners.factorise is not None
-        d = config.embedding.resolve_dimensions(n_warm, n_items)
-        item_vectors = learners.factorise(held_out_ids, d)
+    if config.training.factors == "mllib" and cluster and cluster.factorise and logs.precomputed is None:
+        d = config.embedding.resolve_dimensions(len(rows), len(dataset.items))
+        item_vectors = cluster.factorise(Ids(dataset.users.take(held_out)), d)
         embeddings = fold_in_users(logs.affinity, item_vectors, config.embedding)
     else:
         embeddings = fit_embeddings(logs, config.embedding, seed=config.seed, threads=config.threads)
     progress("embeddings", 1, 1)
-
     progress("segments", 0, 1)
-    users = unit_rows(embeddings.user_vectors)
-    n_segments = config.segments.resolve(n_warm)
-    segments = fit_segments(users.__getitem__, uses, n_segments, config.segments, seed=config.seed)
-    everyone = None
-    if describe_everyone is None:
-        shown_counts = count_shown(
-            dataset, split.warm, segments.assign(users), len(segments), config.signals, split.warm_window
-        )
+    vectors, n_segments = unit_rows(embeddings.user_vectors), config.segments.resolve(len(rows))
+    segments = fit_segments(vectors.__getitem__, uses, n_segments, config.segments, seed=config.seed)
+    question = Question.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out)
+    if aggregate is None:
+        counts, nearest = count_groups(dataset, warm, all_uses, question.n_values), segments.assign(vectors)
+        shown = count_shown(dataset, split.warm, nearest, len(segments), config.signals, split.warm_window)
+        everyone = Everyone(counts, {}, shown)
     else:
-        everyone = describe_everyone(
-            Question.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out_users)
-        )
+        everyone = aggregate(question)
         segments = describe_segments(segments, everyone, config.segments)
-        shown_counts = everyone.shown
-        if shown_counts is not None:
-            shown_counts = shown_counts.keep_segments(np.flatnonzero(everyone.segments.sizes))
-    segments = segments.without(dataset.unlisted)
+        if everyone.shown is not None:
+            shown = everyone.shown.keep_segments(np.flatnonzero(everyone.segments.sizes))
+            everyone = replace(everyone, shown=shown)
     progress("segments", 1, 1)
+    return split, uses, embeddings, segments.without(dataset.unlisted), everyone
 
-    warm = None
+
+def _learn_networks(
+    dataset: Dataset,
+    split: Split,
+    config: Config,
+    uses: SparseRows,
+    embeddings: Embeddings,
+    segments: Segments,
+    everyone: Everyone,
+    wrap: ObjectiveWrapper,
+    progress: Progress,
+) -> Fold:
+    """Fit the feature encoder, and train the networks and other methods; arguments as returned by `_learn_segments`."""
+    stored = None
     if config.recommend.warm_users:
-        ids = Ids(dataset.users.take(split.warm))
-        warm = keep_warm_users(ids, users, uses, config.recommend.warm_users, seed=config.seed)
-    catalogue = Catalogue.of(dataset, config.signals.known, None if warm is None else warm.ids)
+        ids, vectors = Ids(dataset.users.take(split.warm)), unit_rows(embeddings.user_vectors)
+        stored = keep_warm_users(ids, vectors, uses, config.recommend.warm_users, seed=config.seed)
+    catalogue = Catalogue.of(dataset, config.signals.known, None if stored is None else stored.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
-    encoder = fit_encoder(
-        embeddings,
-        warm_days[0],
-        {name: entity.items for name, entity in dataset.entities.items()},
-        {name: len(values) for name, values in catalogue.groups.items()},
-        config.features,
-        config.signals,
-        None if warm is None or not config.features.friends else warm.vectors,
-    )
-    if not encoder.n_inputs:
-        raise DataError(
-            "interactions: warm users have no day-one interactions and no profile values; add profile columns to users."
-        )
-    if everyone is not None:
-        encoder = describe_encoder(encoder, everyone)
-    features = collect_features(encoder, warm_days)
-    input_clusters = cluster_inputs(features, uses, config).without(dataset.unlisted)
-
-    held_out, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
-    closed = held_out.closed_items(config.signals)
-    if split.validation.unborn is not None:
-        closed = union_rows([closed, split.validation.unborn])
+    encoder = _fit_encoder(dataset, config, embeddings, warm_days[0], stored, everyone)
+    days, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
+    excluded, not_yet_added = days.closed_items(config.signals), split.validation.unborn
+    if not_yet_added is not None:
+        excluded = union_rows([excluded, not_yet_added])
     validation = Validation(
-        excluded=closed,
+        excluded=excluded,
         truth=split.validation.truth,
         k=config.recommend.k,
         segments=segments,
         item_vectors=embeddings.scoring_vectors,
     )
-    item_weights = None
-    if config.recommend.item_weights:
-        from firstday.baselines.ease import learn_item_weights
-
-        on_day = [select_uses(day, config.signals, n_warm, n_items) for day in split.warm_day_one]
-        item_weights = learn_item_weights(uses, on_day)
-    learning_data = LearningData(
+    data = LearningData(
         config=config,
-        features=features,
+        features=collect_features(encoder, warm_days),
         liked=[day.affinity(config.signals) for day in warm_days],
         uses=uses,
         embeddings=embeddings,
-        validation_features=encoder.encode(held_out),
-        validation_liked=held_out.affinity(config.signals),
-        profile={**warm_days[0].groups, **({} if warm_days[0].ages is None else {"age": warm_days[0].ages})},
+        validation_features=encoder.encode(days),
+        validation_liked=days.affinity(config.signals),
+        profile={**warm_days[0].groups, **({} if warm_days[0].ages is None else {AGE: warm_days[0].ages})},
     )
-    watch = stops.repeat if is_final else stops.watch
     day_ones = [day.closed_items(config.signals) for day in warm_days]
-    cold, ranker = train_networks(learning_data, day_ones, validation, watch, progress)
+    cold, ranker = train_networks(data, day_ones, validation, wrap, progress)
     model = TrainedModel(
         config=config,
         catalogue=catalogue,
@@ -277,63 +303,63 @@ def _learn(
         similarity=embeddings.similarity,
         cold=cold,
         segments=segments,
-        input_clusters=input_clusters,
-        everyone=count_items(np.zeros(len(counted), dtype=np.int64), counted_uses, 1)
-        if everyone is None
-        else everyone.items,
-        profile_groups=count_groups(dataset, counted, counted_uses, catalogue) if everyone is None else everyone.groups,
-        learned=learn_methods(learning_data, validation, watch, progress),
+        input_clusters=cluster_inputs(data.features, uses, config).without(dataset.unlisted),
+        everyone=everyone.items,
+        profile_groups=everyone.groups,
+        learned=learn_methods(data, validation, wrap, progress),
         ranker=ranker,
-        item_weights=item_weights,
-        warm=warm,
+        item_weights=_learn_item_weights(split, config, uses) if config.recommend.item_weights else None,
+        warm=stored,
         unlisted=dataset.unlisted,
     )
-    if shown_counts is not None and not is_fold:
-        if learners is not None and learners.count_others is not None:
-            others = learners.count_others(model, held_out_ids)
-        else:
-            window, shown_to = split.warm_window, split.warm if everyone is None else counted
-            actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
-            others = count_shown_to_others(dataset, model, shown_to, actions, held_out_ids, window)
-        model = replace(model, shown_counts=add_shown([shown_counts, others]))
-    return Fold(Query(model, held_out, config.recommend.k, closed=closed), split.validation.truth)
+    return Fold(Query(model, days, config.recommend.k, closed=excluded), split.validation.truth)
 
 
-def use_of_warm(dataset: Dataset, split: Split, config: Config) -> SparseRows:
+def _fit_encoder(
+    dataset: Dataset,
+    config: Config,
+    embeddings: Embeddings,
+    day_one: SignalBatch,
+    stored: WarmUsers | None,
+    everyone: Everyone,
+) -> Encoder:
+    """Fit the encoder on the first day one of the training users; group means are those of all warm users if known."""
+    encoder = fit_encoder(
+        embeddings,
+        day_one,
+        {name: entity.items for name, entity in dataset.entities.items()},
+        {name: len(group.values) for name, group in dataset.groups.items()},
+        config.features,
+        config.signals,
+        None if stored is None or not config.features.friends else stored.vectors,
+    )
+    if not encoder.n_inputs:
+        raise DataError(
+            "interactions: warm users have no day-one interactions and no profile values; add profile columns to users."
+        )
+    return describe_encoder(encoder, everyone) if everyone.sums else encoder
+
+
+def _learn_item_weights(split: Split, config: Config, uses: SparseRows) -> SparseRows:
+    from firstday.baselines.ease import learn_item_weights
+
+    return learn_item_weights(
+        uses, [select_uses(day, config.signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one]
+    )
+
+
+def warm_uses(dataset: Dataset, split: Split, config: Config) -> SparseRows:
     """Return the items each warm user uses, shape (n_warm, n_items)."""
     return select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
 
 
-def find_learners(uses: SparseRows) -> np.ndarray:
+def find_training_rows(uses: SparseRows) -> np.ndarray:
     """Return the rows of users with at least `LEAST_LEARNED` items, ascending."""
     return np.flatnonzero(uses.lengths() >= LEAST_LEARNED)
 
 
-def choose_learners(dataset: Dataset, warm: np.ndarray, rows: np.ndarray, config: Config) -> np.ndarray:
-    """Return the rows of the users to train on, ascending: the `training.most_users` with the smallest stable numbers.
-
-    Parameters
-    ----------
-    dataset, config
-        See `firstday.training.fit.fit`.
-    warm
-        `user_ix` of warm users, shape (n_warm,).
-    rows
-        Eligible rows, from `find_learners`.
-    """
-    numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
-    return np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
-
-
-def count_groups(dataset: Dataset, users: np.ndarray, uses: SparseRows, catalogue: Catalogue) -> dict[str, ItemCounts]:
-    """Count the items used by each profile group, given `user_ix` and one row of `uses` per user."""
-    sizes = {name: len(values) for name, values in catalogue.groups.items()}
-    sizes |= {} if dataset.ages is None else {AGE: N_AGES}
-    return {name: count_items(codes_of(dataset, name, users), uses, n) for name, n in sizes.items()}
-
-
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
-    """Query a model for the users of a cohort with their profile and day one alone.
+    """Build the query for the users of a cohort with their profile and day one alone.
 
     Impressions up to the end of day one are included, unless day ones are sampled.
     """
@@ -346,39 +372,34 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
     query = Query(model, batch, k)
     if cohort.unborn is None:
         return query
-    columns = model.catalogue.items.lookup(dataset.items.values)[cohort.unborn.columns]
-    rows = cohort.unborn.row_of_entry()
-    unborn = SparseRows.from_pairs(rows[columns >= 0], columns[columns >= 0], None, len(cohort), model.n_items)
-    return replace(query, closed=union_rows([query.excluded, unborn]))
+    not_yet_added = renumber(cohort.unborn, dataset.items, model.catalogue.items)
+    return replace(query, closed=union_rows([query.excluded, not_yet_added]))
 
 
 def collect_facts(
-    dataset: Dataset, split: Split, model: TrainedModel, judged: Sequence[Fold], learners: Learners | None = None
+    dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], cluster: Learners | None
 ) -> dict[str, Any]:
     """Return the facts stored with a model: data counts and validation metrics."""
-    n_warm, n_learned = int(model.everyone.sizes[0]), int(model.input_clusters.items.sizes.sum())
-    optional: dict[str, Any] = {} if n_warm == n_learned else {"learned_from": n_learned}
-    for name, us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
-        if us is not None:
-            optional[name] = str(np.datetime64(us, "us").astype("datetime64[D]"))
-    without = () if dataset.precomputed is None else dataset.precomputed.items_without.tolist()
-    if without:
-        first = [model.catalogue.items[item] for item in without[:FIRST_NAMED]]
-        optional |= {"items_without_vector": len(without), "first_items_without_vector": first}
-    if len(model.unlisted) > len(without):
+    n_warm, n_trained_on = int(model.everyone.sizes[0]), int(model.input_clusters.items.sizes.sum())
+    optional: dict[str, Any] = {} if n_warm == n_trained_on else {"learned_from": n_trained_on}
+    for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
+        if time_us is not None:
+            optional[name] = str(np.datetime64(time_us, "us").astype("datetime64[D]"))
+    n_without_vector = 0 if dataset.precomputed is None else len(dataset.precomputed.items_without)
+    if n_without_vector:
+        optional["items_without_vector"] = n_without_vector
+    if len(model.unlisted) > n_without_vector:
         optional["items_unlisted"] = len(model.unlisted)
     if (counts := model.shown_counts) is not None:
         optional["impressions"], optional["impressions_used"] = (
             int(rows.weights.sum(dtype=np.float64)) for rows in (counts.shown, counts.used)
         )
-    precision = {
-        name: round(100 * float(measure_folds(judged, name).mean()), 4)
-        for name in ("popular", "segment", "blend", "auto")
-    }
+    names = ("popular", "segment", "blend", "auto")
+    precision = {name: round(100 * float(measure_folds(folds, name).mean()), 4) for name in names}
     return {
         "data": {
             "dataset": dataset.name,
-            **(dataset.summary() if learners is None else learners.facts),
+            **(dataset.summary() if cluster is None else cluster.facts),
             "warm_users": n_warm,
             "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
             **optional,

@@ -18,11 +18,11 @@ from firstday.recommend.spec import ColdModelSpec, LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
-from firstday.training.validation import Validation, Watch
+from firstday.training.validation import ObjectiveWrapper, Validation
 
-MOST_CLUSTERED_INPUTS = 10_000
-"""Maximum number of users to cluster input vectors of, which are twenty times as wide as user vectors."""
-METHOD = "method "
+MAX_CLUSTERED_USERS = 10_000
+"""Maximum number of users whose features are clustered; features are about twenty times as wide as user vectors."""
+METHOD_STAGE = "method "
 """Prefix of the progress stages of trained methods."""
 
 
@@ -51,7 +51,7 @@ def cluster_inputs(features: FeatureRows, uses: SparseRows, config: Config) -> S
         min(config.recommend.input_clusters, max(1, features.n_users // 10)),
         config.segments,
         seed=config.seed,
-        max_vectors=MOST_CLUSTERED_INPUTS,
+        max_vectors=MAX_CLUSTERED_USERS,
     )
 
 
@@ -59,7 +59,7 @@ def train_networks(
     data: LearningData,
     day_ones: Sequence[SparseRows],
     validation: Validation,
-    watch: Watch,
+    wrap: ObjectiveWrapper,
     progress: Progress = no_progress,
 ) -> tuple[ColdModel, Ranker | None]:
     """Train the cold model, and the ranker if it is enabled, with early stopping on validation users.
@@ -69,12 +69,13 @@ def train_networks(
     data
         Training data.
     day_ones
-        Items used in each day-one sample of the warm users, each of shape (n_warm, n_items); empty if unknown.
+        Items used in each day-one sample of the warm users, each of shape (n_warm, n_items); an empty sequence if
+        unknown.
     validation
-        Scores the lists of validation users: for the cold model as `cold_model.stop_by` says, for the ranker those of
-        `direct`.
-    watch
-        `Stops.watch`, or `Stops.repeat` to stop where earlier training did.
+        Early stopping uses the precision of lists of the kind `cold_model.stop_by` for the cold model, and of `direct`
+        for the ranker.
+    wrap
+        `ObjectiveHistory.record`, or `ObjectiveHistory.replay` to stop at the epoch recorded in the folds.
     progress
         Called after each epoch.
 
@@ -86,18 +87,18 @@ def train_networks(
     with needs_extra("training", "train"):
         from firstday.cold.train_cold_model import train_cold_model
         from firstday.cold.train_ranker import train_ranker
-    config, features, held_out = data.config, data.features, data.validation_features[validation.judged]
-    judges = {"both": validation.precision_of_both_ways, "segment": validation.precision_of_segments}
-    judge = watch("cold model", judges[config.cold_model.stop_by])
-    cold = train_cold_model(features, data.embeddings.user_vectors, held_out, judge, config, progress)
+    config, features, held_out = data.config, data.features, data.validation_features[validation.evaluated]
+    objectives = {"both": validation.precision_of_vectors, "segment": validation.precision_of_segments}
+    objective = wrap("cold model", objectives[config.cold_model.stop_by])
+    cold = train_cold_model(features, data.embeddings.user_vectors, held_out, objective, config, progress)
     if not config.ranker.enabled:
         return cold, None
-    judge = watch("ranker", validation.precision_of_scores)
-    return cold, train_ranker(features, day_ones, data.uses, held_out, judge, config, progress)
+    objective = wrap("ranker", validation.precision_of_scores)
+    return cold, train_ranker(features, day_ones, data.uses, held_out, objective, config, progress)
 
 
 def learn_methods(
-    data: LearningData, validation: Validation, watch: Watch, progress: Progress = no_progress
+    data: LearningData, validation: Validation, wrap: ObjectiveWrapper, progress: Progress = no_progress
 ) -> dict[str, Any]:
     """Train the methods named in `config.methods`, in order, except those with options to search.
 
@@ -106,11 +107,11 @@ def learn_methods(
     data
         Training data.
     validation
-        Scores their lists: a cold model by both of its strategies, a strategy by its own.
-    watch
+        Evaluates a cold model by the lists of its two strategies, a strategy by its own lists.
+    wrap
         See `train_networks`.
     progress
-        Called as methods advance.
+        Called before and after each method.
 
     Returns
     -------
@@ -126,16 +127,15 @@ def learn_methods(
     """
     data = replace(
         data,
-        validation_features=data.validation_features[validation.judged],
-        validation_liked=data.validation_liked.take(validation.judged),
+        validation_features=data.validation_features[validation.evaluated],
+        validation_liked=data.validation_liked.take(validation.evaluated),
     )
     learned = {}
     for name in data.config.methods:
         spec = find_learner(name)
-        judge = validation.precision_of_both_ways if isinstance(spec, ColdModelSpec) else validation.precision
-        if spec.fit is None:
-            continue
-        progress(f"{METHOD}{name}", 0, 1)
-        learned[name] = spec.fit(data, watch(name, judge), progress)
-        progress(f"{METHOD}{name}", 1, 1)
+        if spec.fit is not None:
+            objective = validation.precision_of_vectors if isinstance(spec, ColdModelSpec) else validation.precision
+            progress(f"{METHOD_STAGE}{name}", 0, 1)
+            learned[name] = spec.fit(data, wrap(name, objective), progress)
+            progress(f"{METHOD_STAGE}{name}", 1, 1)
     return learned

@@ -1,4 +1,4 @@
-"""Refresh: retrain, compare with the current model on users new to both, and publish or keep the current one.
+"""Refresh: retrain, compare with the current model on users new to both, and publish the new model or keep the old.
 
 Held-out users are chosen by a hash of the caller's user id, so they are the same in every run. They are used neither
 for training nor for choosing settings. The published model is exactly the one that was compared.
@@ -6,8 +6,7 @@ for training nor for choosing settings. The published model is exactly the one t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -32,21 +31,21 @@ from firstday.recommend.registry import with_methods_of
 from firstday.training.fit import cohort_query, fit
 
 GATE = 0.98
+"""Default minimum ratio of precision to publish."""
 MIN_SIZE = 0.5
-LEAST_SHARE, MOST_SHARE = 0.02, 0.1
-"""Bounds of the share of users held out."""
-WANTED_USERS, MOST_USERS = 200, 10_000
+"""Default minimum share of the previous model's counts that the tables must have."""
+MIN_SHARE, MAX_SHARE = 0.02, 0.1
+"""Bounds of the share of users held out, unless it exceeds `MAX_HELD_OUT`."""
+TARGET_USERS, MAX_HELD_OUT = 200, 10_000
 """Number of eligible held-out users to aim for within these bounds, and the maximum to hold out."""
-MOST_JUDGED = 2_000
-"""Maximum number of users to compare models on; the newest are taken."""
-MIN_JUDGED = 20
-"""Minimum number of users to compare models on."""
+MIN_COMPARED, MAX_COMPARED = 20, 2_000
+"""Minimum and maximum number of users to compare models on; the newest are taken."""
 MIN_COUNT = 100
-"""Previous counts below this are not checked for shrinkage."""
+"""Previous counts below this are not checked for a drop."""
 _HASH_SEED = 2**31
 """Seed of the holdout hash, distinct from every training seed."""
 
-Reason = Literal["first", "no_worse", "not_compared", "smaller", "worse", "replaced"]
+Outcome = Literal["first", "no_worse", "not_compared", "smaller", "worse", "replaced"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,8 @@ class ModelComparison:
     precision_before, precision
         Mean precision of the current and the new model, each with its own default strategy, in %.
     ratio
-        New divided by current precision, with its 95 % interval over users; None if the current model has no hits.
+        New divided by current precision, with its 95 % interval over users; None if the current model has no hits, in
+        which case the new model passes every gate.
     """
 
     users: int
@@ -72,7 +72,7 @@ class ModelComparison:
     ratio: Interval | None
 
     def passes(self, gate: float) -> bool:
-        """Whether the new model is good enough."""
+        """Whether the ratio reaches the gate, or is undefined."""
         return self.ratio is None or self.ratio.mean >= gate
 
     def describe(self, gate: float) -> str:
@@ -80,7 +80,7 @@ class ModelComparison:
         ratio = self.ratio
         by = "" if ratio is None else f", ratio {ratio.mean:.3f} (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
         return (
-            f"P@{self.k} of {self.users:,} users new to both models is {self.precision:.1f} %, previously "
+            f"P@{self.k} of {self.users:,} users new to both models: {self.precision:.1f} %, current model "
             f"{self.precision_before:.1f} %{by}, {'at or above' if self.passes(gate) else 'below'} the gate of {gate:g}"
         )
 
@@ -93,20 +93,20 @@ class RefreshResult:
     Parameters
     ----------
     published
-        Whether the new model was published; otherwise the previous one stays in place.
+        Whether the new model was published; otherwise the current one was kept.
     reason
         ``first``: there was no model to compare with. ``no_worse``: it passed the gate. ``not_compared``: too few users
         are new to both models, or the current one cannot be opened; published only if the gate is 0. ``smaller``: the
         tables have shrunk. ``worse``: it did not pass the gate. ``replaced``: another version was published during the
         refresh.
     sentence
-        The same as a sentence, with what to do.
+        The reason in one sentence, with advice.
     model
         The model folder.
     version
         The current version.
     before
-        The previous version; None if there was none.
+        The version at the start of the refresh; None if there was none.
     gate
         Minimum ratio of precision.
     comparison
@@ -114,7 +114,7 @@ class RefreshResult:
     """
 
     published: bool
-    reason: Reason
+    reason: Outcome
     sentence: str
     model: str
     version: str | None
@@ -140,9 +140,11 @@ def refresh(
 ) -> RefreshResult:
     """Train on tables and replace the current model, unless the new one is worse or the tables have shrunk.
 
-    From 2 to 10 % of the users, chosen by a hash of their ids, are held out of training and of all choices. They are
-    the same in every run, so both models have never seen them. Both recommend to these users from their day one in
-    these tables. The new model is published if its mean precision is at least `gate` times that of the current one.
+    At most 10 % of the users, and at least 2 % up to 10,000 users, are chosen by a hash of their ids and held out of
+    training and of all choices. They are the same in every run, so neither model has seen them. A model made by `train`
+    held no users out: the first refresh over it has nobody to compare on and returns ``not_compared``, unless `gate` is
+    0. Both models recommend to the held-out users from their day ones in the new tables. The new model is published if
+    its mean precision is at least `gate` times that of the current one.
 
     Parameters
     ----------
@@ -178,7 +180,7 @@ def refresh(
     ArtifactError
         The folder holds something else, or cannot be written.
     ConfigError
-        A setting does not fit.
+        A setting is invalid or does not fit the data.
     """
     path = Path(out)
     check_keep(keep)
@@ -188,27 +190,21 @@ def refresh(
     check_target(path)
     config = Config.of(config)
     config = with_methods_of(config, [config.recommend.strategy])
-    with _alone(path, wait_s):
-        dataset = tables if isinstance(tables, Dataset) else load(tables, config=config)
-        if not isinstance(dataset, Dataset):
-            raise ConfigError("refresh: requires tables on this machine; on a cluster, use train and evaluate.")
-        with open_progress(progress) as report:
-            return _replace_model(dataset, path, config, gate, keep, min_size, report)
-
-
-@contextmanager
-def _alone(path: Path, wait_s: float) -> Iterator[None]:
-    """Hold the model's refresh lock; it is released when its process ends."""
     with needs_extra("refreshing a model", "train"):
         from filelock import FileLock, Timeout
-    file = path.parent / f".{path.name}.refresh"
+    lock = path.parent / f".{path.name}.refresh"
+    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file, timeout=wait_s):
-            yield
+        with FileLock(lock, timeout=wait_s):
+            dataset = tables if isinstance(tables, Dataset) else load(tables, config=config)
+            if not isinstance(dataset, Dataset):
+                raise ConfigError("refresh: requires tables on this machine; on a cluster, use train and evaluate.")
+            with open_progress(progress) as report:
+                return _replace_model(dataset, path, config, gate, keep, min_size, report)
     except Timeout:
         raise BusyError(
-            f"{path}: another refresh of this model is running and holds {file}; wait with --wait SECONDS."
+            f"{path}: another refresh of this model is running and holds {lock}; wait for it with wait_s "
+            "(--wait SECONDS)."
         ) from None
 
 
@@ -218,68 +214,66 @@ def _replace_model(
     """Check, train, compare, and publish or refuse; see `refresh`."""
     before = version_in(path)
 
-    def report(
-        reason: Reason, why: str, comparison: ModelComparison | None = None, *, published: bool = False
+    def result(
+        outcome: Outcome, explanation: str, comparison: ModelComparison | None = None, *, published: bool = False
     ) -> RefreshResult:
         version = version_in(path)
-        what = f"version {version} is published" if published else f"nothing is published, version {version} stays"
-        previous = before if published else version
-        return RefreshResult(
-            published, reason, f"{path}: {what}: {why}.", str(path), version, previous, gate, comparison
-        )
+        sentence = f"{path}: {'published' if published else 'kept'} version {version}: {explanation}."
+        return RefreshResult(published, outcome, sentence, str(path), version, before, gate, comparison)
 
-    old, fault = None, ""
+    current, fault = None, ""
     try:
-        old = open_model(path) if before is not None else None
+        current = None if before is None else open_model(path)
     except (ArtifactError, ConfigError) as error:
-        fault = f"the current model cannot be opened ({error}); publish without a comparison with --gate 0"
-    facts = {} if old is None else old.model.facts.get("data", {})
+        fault = f"the current model cannot be opened ({error})"
+    facts = {} if current is None else current.model.facts.get("data", {})
     if shrunk := find_shrunk(dataset, facts, min_size):
-        return report("smaller", f"{'; '.join(shrunk)}; check what writes the tables, or allow it with --min-size 0")
-    share = choose_held_out(dataset, config)
+        advice = "check what writes the tables, or allow it with min_size 0 (--min-size 0)"
+        return result("smaller", f"{'; '.join(shrunk)}; {advice}")
+    share = choose_share(dataset, config)
     numbers = stable_numbers(dataset.users, _HASH_SEED) / 2.0**64
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
-    share_before = facts.get("held_out", {}).get("share", 0.0)  # train holds nobody out
-    judged = take_newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < share_before)))
-    if before is not None and gate != 0 and len(judged) < MIN_JUDGED:
-        few = (
-            f"{len(judged):,} held-out users are new to the current model (train holds out none); a comparison needs "
-            f"{MIN_JUDGED}; publish without a comparison with --gate 0"
+    current_share = facts.get("held_out", {}).get("share", 0.0)  # train holds no users out
+    cohort = take_newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < current_share)))
+    if before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
+        too_few = (
+            f"{len(cohort):,} held-out users are new to the current model (train holds out no users), and a comparison "
+            f"needs {MIN_COMPARED}"
         )
-        return report("not_compared", fault or few)
+        return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
     new = fit(dataset, split, config, progress=progress)
     held_out = {"share": share, "users": int((numbers < share).sum())}
     new_facts = {**new.model.facts, "data": {**new.model.facts["data"], "held_out": held_out}}
     new = Recommender(replace(new.model, facts=new_facts))
-    comparison = None
-    why = f"not compared with version {before}, since the gate is 0"
-    if old is not None and len(judged) >= MIN_JUDGED:
-        comparison = compare_models(old, new, dataset, judged)
-        why = comparison.describe(gate)
-        if not comparison.passes(gate):
-            return report("worse", why, comparison)
-    if version_in(path) != before:
-        return report("replaced", "another version was published meanwhile; run refresh again")
-    ModelPlace(str(path)).save(new, dataset.left_out, keep=keep)
-    reason: Reason = "no_worse" if comparison else "not_compared"
+    comparison: ModelComparison | None = None
+    outcome: Outcome = "not_compared"
+    explanation = f"not compared with version {before}, since the gate is 0"
     if before is None:
-        reason, why = "first", f"the first version; {len(split.cold):,} users are held out to compare later ones"
-    return report(reason, why, comparison, published=True)
+        outcome = "first"
+        explanation = f"the first version; {len(split.cold):,} users are held out to compare later versions"
+    elif current is not None and len(cohort) >= MIN_COMPARED:
+        comparison = compare_models(current, new, dataset, cohort)
+        outcome, explanation = "no_worse", comparison.describe(gate)
+        if not comparison.passes(gate):
+            return result("worse", explanation, comparison)
+    if version_in(path) != before:
+        return result("replaced", "another version was published meanwhile; run refresh again")
+    ModelPlace(str(path)).save(new, dataset.left_out, keep=keep)
+    return result(outcome, explanation, comparison, published=True)
 
 
-def choose_held_out(dataset: Dataset, config: Config) -> float:
+def choose_share(dataset: Dataset, config: Config) -> float:
     """Return the share of users to hold out, given the number of eligible ones."""
     histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
-    is_eligible = histories.n_used >= config.sampled.min_items
-    is_judged = is_eligible if histories.log is None else histories.are_judged
-    n = max(1, int(is_judged.sum()))
-    return min(MOST_SHARE, max(LEAST_SHARE, WANTED_USERS / n), MOST_USERS / n)
+    is_eligible = histories.n_used >= config.sampled.min_items if histories.log is None else histories.are_judged
+    n = max(1, int(is_eligible.sum()))
+    return min(MAX_SHARE, max(MIN_SHARE, TARGET_USERS / n), MAX_HELD_OUT / n)
 
 
 def take_newest(cohort: Cohort) -> Cohort:
-    """Return the `MOST_JUDGED` users whose day one ended last; arbitrary users if day ones are sampled."""
-    moments = np.zeros(len(cohort)) if cohort.day_end_us is None else cohort.day_end_us
-    return cohort.take(np.sort(np.argsort(-moments, kind="stable")[:MOST_JUDGED]))
+    """Return the `MAX_COMPARED` users whose day one ended last; arbitrary users if day ones are sampled."""
+    day_ends = np.zeros(len(cohort)) if cohort.day_end_us is None else cohort.day_end_us
+    return cohort.take(np.sort(np.argsort(-day_ends, kind="stable")[:MAX_COMPARED]))
 
 
 def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) -> list[str]:
@@ -306,8 +300,9 @@ def compare_models(before: Recommender, new: Recommender, dataset: Dataset, coho
     """
     k = new.model.config.recommend.k
     precision = []
-    for model in (before.model, new.model):
-        answer = answer_all(cohort_query(Recommender(model), dataset, cohort, k), model.config.recommend.strategy)
+    for recommender in (before, new):
+        model = recommender.model
+        answer = answer_all(cohort_query(recommender, dataset, cohort, k), model.config.recommend.strategy)
         in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # last entry: empty positions
         precision.append(measure(in_tables[answer.items], cohort.truth).precision)
     old_mean, new_mean = (float(values.mean()) for values in precision)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import polars as pl
 
 from firstday.artifact.trained_model import FEW, FIRST_CHOICE, KNOWLEDGE, ClassEvidence, Selection
 from firstday.data.events import Pair
@@ -17,47 +16,48 @@ from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.validation import Fold, head, measure_folds
 
 ENOUGH_USERS = 200
-"""Classes with fewer validation users also use other users with their actions hidden."""
-MOST_JUDGED = 2_000
-"""Maximum number of validation users to score per class."""
+"""Classes with fewer validation users are topped up with other users whose interactions are hidden."""
+MAX_CLASS_USERS = 2_000
+"""Maximum number of validation users to evaluate per class."""
 PSEUDO_USERS = 20
 """Shrinkage of a class's gains towards the gains over all users, in pseudo-users (`benchmarks/auto_choice.py`)."""
+NORMAL_95 = 1.96
+"""Half-width of a 95 % interval, in standard errors."""
 
 
 def choose_selection(folds: Sequence[Fold]) -> Selection:
     """Choose the strategy of each class of `KNOWLEDGE`: `blend`, unless a fallback is better."""
-    names = (*FALLBACKS, FIRST_CHOICE)
-    overall = {name: measure_folds(judged, name) for judged in [head(folds, MOST_JUDGED)] for name in names}
-    classes = [_judge_class(folds, number, names, overall) for number in range(len(KNOWLEDGE))]
-    judged = [number for number, evidence in enumerate(classes) if number and evidence.n_users]
+    sample = head(folds, MAX_CLASS_USERS)
+    overall = {name: measure_folds(sample, name) for name in (*FALLBACKS, FIRST_CHOICE)}
+    classes = [_evaluate_class(folds, number, overall) for number in range(len(KNOWLEDGE))]
+    # Class 0, users without any signal, always gets the popular list: it neither has nor is a neighbour.
+    evaluated = [number for number, evidence in enumerate(classes) if number > 0 and evidence.n_users]
     for number, evidence in enumerate(classes):
-        if number and judged and not evidence.n_users:
-            neighbor = classes[min(judged, key=lambda other: abs(other - number))]
-            classes[number] = replace(evidence, users="neighbor", fallback=neighbor.fallback, best=neighbor.best)
+        if number > 0 and evaluated and not evidence.n_users:
+            nearest = classes[min(evaluated, key=lambda other: abs(other - number))]
+            classes[number] = replace(evidence, users="neighbor", fallback=nearest.fallback, best=nearest.best)
     return Selection(tuple(classes))
 
 
-def _judge_class(
-    folds: Sequence[Fold], number: int, names: Sequence[str], overall: Mapping[str, np.ndarray]
-) -> ClassEvidence:
-    """Score strategies on the validation users that represent one class."""
+def _evaluate_class(folds: Sequence[Fold], number: int, overall: Mapping[str, np.ndarray]) -> ClassEvidence:
+    """Evaluate strategies on the validation users of one class; on class 0, `popular` alone."""
     members, source = take_class(folds, number)
-    if number == 0:  # users without any signal always get the popular list
-        names = ("popular",)
-    members = head(members, MOST_JUDGED)
-    of_class = {name: measure_folds(members, name) for name in names}
-    fallback, best = ("popular", "popular") if number == 0 else select(of_class, overall)
+    members = head(members, MAX_CLASS_USERS)
+    in_class = {name: measure_folds(members, name) for name in (overall if number > 0 else ("popular",))}
+    fallback, best = select(in_class, overall) if number > 0 else ("popular", "popular")
     means: dict[str, float] = {}
-    ends: dict[str, tuple[float, float]] = {}
-    for name, precision in of_class.items():
+    intervals: dict[str, tuple[float, float]] = {}
+    for name, precision in in_class.items():
         if len(precision):
-            mean, off = 100 * float(precision.mean()), 196 * float(precision.std()) / len(precision) ** 0.5
-            means[name], ends[name] = round(mean, 2), (round(max(0.0, mean - off), 2), round(min(100.0, mean + off), 2))
-    return ClassEvidence(len(of_class["popular"]), source, fallback, best, means, ends)
+            mean, deviation = 100 * float(precision.mean()), 100 * float(precision.std())
+            half_width = NORMAL_95 * deviation / len(precision) ** 0.5
+            means[name] = round(mean, 2)
+            intervals[name] = round(max(0.0, mean - half_width), 2), round(min(100.0, mean + half_width), 2)
+    return ClassEvidence(len(in_class["popular"]), source, fallback, best, means, intervals)
 
 
 def select(
-    of_class: Mapping[str, np.ndarray], overall: Mapping[str, np.ndarray], pseudo_users: float = PSEUDO_USERS
+    in_class: Mapping[str, np.ndarray], overall: Mapping[str, np.ndarray], pseudo_users: float = PSEUDO_USERS
 ) -> tuple[str, str]:
     """Return the better fallback and the best strategy, which is never worse than the fallback.
 
@@ -66,68 +66,67 @@ def select(
 
     Parameters
     ----------
-    of_class, overall
+    in_class, overall
         Precision of each user's list by strategy, shape (n_users,), for the class and for all users.
     pseudo_users
         Weight of the gain over all users, in users of the class.
     """
-    n_users = len(of_class["popular"])
-
-    def gain(name: str) -> float:
-        of_all = float((overall[name] - overall["popular"]).mean()) if len(overall[name]) else 0.0
-        return (float((of_class[name] - of_class["popular"]).sum()) + pseudo_users * of_all) / (n_users + pseudo_users)
-
-    gains = {name: gain(name) for name in of_class}
+    gains = {
+        name: float((precision - in_class["popular"]).sum())
+        + pseudo_users * float((overall[name] - overall["popular"]).mean())
+        for name, precision in in_class.items()
+    }
+    # Ties: `popular` first.
     return max(FALLBACKS[::-1], key=gains.__getitem__), max(("popular", *gains), key=gains.__getitem__)
 
 
 def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:
-    """Return the users that represent a class of `KNOWLEDGE`, and where they come from.
+    """Return users that represent a class of `KNOWLEDGE`, and their source as in `ClassEvidence.users`.
 
-    If the class has few members, users who did more are added with their actions hidden: all of them, or all but 1 to 3
-    at random. Hidden items stay excluded from their lists, because they are not in the truth.
+    If the class has few members (``away``), interactions of all users are hidden, and the users who then belong to the
+    class are taken: the members, and more active users with all their interactions hidden, or, for class ``1-3``, all
+    but 1 to 3 at random. Hidden items stay excluded from their lists, because they are not in the truth.
 
     Parameters
     ----------
     folds
-        Validation users, querying trained models.
+        Validation users of each fold, with the model trained without them.
     number
         Index of the class in `KNOWLEDGE`.
     """
-    members = [fold.take(np.flatnonzero(fold.query.knowledge == number)) for fold in folds]
-    n_users, name = sum(fold.query.n_users for fold in members), KNOWLEDGE[number]
-    if n_users >= ENOUGH_USERS or name not in ("profile", "friends", "1-3") or folds[0].query.computed is not None:
+    name, members = KNOWLEDGE[number], _take_members(folds, number)
+    is_enough = sum(fold.query.n_users for fold in members) >= ENOUGH_USERS
+    if is_enough or name not in ("profile", "friends", "1-3") or folds[0].query.computed is not None:
         return members, "class"
     views = []
     for fold in folds:
         query, signals = fold.query, fold.query.signals
-        if name == "1-3":
-            signals = replace(signals, actions=_keep_few(query))
-        else:
-            signals = replace(signals, actions={}, friends=signals.friends if name == "friends" else None)
-        view = Fold(replace(query, signals=signals, closed=query.excluded), fold.truth)
-        views.append(view.take(np.flatnonzero(view.query.knowledge == number)))
-    return views, "away"
+        actions = _hide_all_but_few(query) if name == "1-3" else {}
+        friends = None if name == "profile" else signals.friends
+        signals = replace(signals, actions=actions, friends=friends)
+        views.append(Fold(replace(query, signals=signals, closed=query.excluded), fold.truth))
+    return _take_members(views, number), "away"
 
 
-def _keep_few(query: Query) -> dict[Pair, SparseRows]:
-    """Keep 1 to 3 random actions of each user who did more, drawn with the model's seed."""
-    rng = np.random.default_rng(query.model.config.seed)
-    numbers = rng.integers(1, FEW, query.n_users)
-    numbers[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all their actions
-    actions = query.signals.actions
+def _take_members(folds: Sequence[Fold], number: int) -> list[Fold]:
+    return [fold.take(np.flatnonzero(fold.query.knowledge == number)) for fold in folds]
+
+
+def _hide_all_but_few(query: Query) -> dict[Pair, SparseRows]:
+    """Keep 1 to 3 random items and entity members of each user of the last class, drawn with the model's seed."""
+    rng, actions = np.random.default_rng(query.model.config.seed), query.signals.actions
+    sizes = rng.integers(1, FEW, query.n_users)
+    sizes[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all their interactions
     if not actions:
         return {}
-    targets = {
-        entity: union_rows([rows for (_, of), rows in actions.items() if of == entity])
-        for entity in dict.fromkeys(of for _, of in actions)
+    entities = list(dict.fromkeys(entity for _, entity in actions))
+    width = max(rows.n_columns for rows in actions.values())
+    blocks = {  # the members of all entities as columns of one matrix
+        pair: replace(rows, columns=rows.columns + width * entities.index(pair[1]), n_columns=width * len(entities))
+        for pair, rows in actions.items()
     }
-    users = np.concatenate([rows.row_of_entry() for rows in targets.values()])
-    ranks = pl.DataFrame({"user": users, "key": rng.random(len(users))}).select(
-        pl.col("key").rank("ordinal").over("user")
-    )
-    is_kept = np.split(
-        ranks["key"].to_numpy() <= numbers[users], np.cumsum([rows.n_entries for rows in targets.values()])
-    )
-    chosen = {entity: rows.keep(mask) for (entity, rows), mask in zip(targets.items(), is_kept, strict=False)}
-    return {pair: rows.keep(contains(chosen[pair[1]], rows)) for pair, rows in actions.items()}
+    union = union_rows(list(blocks.values()))
+    by_entity = np.argsort(union.columns // width, kind="stable")  # the order in which keys are drawn
+    keys = rng.random(union.n_entries)[np.argsort(by_entity)]
+    drawn = union.keep(union.rank_within_rows(keys) < sizes[union.row_of_entry()])
+    return {pair: rows.keep(contains(drawn, blocks[pair])) for pair, rows in actions.items()}

@@ -1,10 +1,11 @@
-"""Validation users: scoring of their lists, early stopping and folds."""
+"""Validation users: precision of their lists, early stopping and folds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain, repeat
 from statistics import median
 from typing import Any
 
@@ -17,23 +18,23 @@ from firstday.recommend.recommender import answer_all
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 
-USERS_JUDGED = 2000
-"""Maximum number of validation users to score per epoch, the same in every epoch. Since epochs are compared on the same
-users, few suffice; more would cost as much as an epoch."""
-MOST_SCORES = 50_000_000
-"""Maximum number of scores for nearest-item lists; with many items, fewer users are scored."""
-LEAST_RANKED = 1000
-"""Minimum number of users to score, regardless of the number of items."""
+MAX_EPOCH_USERS = 2000
+"""Maximum number of validation users to evaluate per epoch, the same in every epoch. Since epochs are compared on the
+same users, few suffice; more would cost as much as an epoch."""
+MAX_SCORES = 50_000_000
+"""Maximum number of scores for nearest-item lists; with many items, fewer users are evaluated."""
+MIN_RANKED_USERS = 1000
+"""Minimum number of users with nearest-item lists, regardless of the number of items."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Validation users, querying a model that was trained without them.
+    """Validation users after training, with a model that was trained without them.
 
     Parameters
     ----------
     query
-        The users.
+        The users and the model.
     truth
         Items they went on to use, shape (n_users, n_items).
     """
@@ -46,73 +47,60 @@ class Fold:
         return Fold(self.query.take(rows), self.truth.take(rows))
 
     def with_settings(self, **settings: Any) -> Fold:
-        """Return the same users, querying the model with other settings."""
+        """Return the same users, with other settings of the model."""
         return replace(self, query=replace(self.query, model=replace(self.query.model, **settings)))
-
-    def precision(self, strategy: str) -> np.ndarray:
-        """Return the precision of each user's list, float64, shape (n_users,)."""
-        return measure(answer_all(self.query, strategy).items, self.truth).precision
 
 
 def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
     """Return the precision of each user's list, folds concatenated, float64, shape (n_users,)."""
-    return np.concatenate([fold.precision(strategy) for fold in folds])
+    return np.concatenate([measure(answer_all(fold.query, strategy).items, fold.truth).precision for fold in folds])
 
 
-def head(folds: Sequence[Fold], most: int) -> list[Fold]:
-    """Return the first users of each fold, about `most` in total."""
+def head(folds: Sequence[Fold], max_users: int) -> list[Fold]:
+    """Return the first users of each fold, about `max_users` in total."""
     n_users = max(1, sum(fold.query.n_users for fold in folds))
-    return [fold.take(np.arange(min(fold.query.n_users, -(-most * fold.query.n_users // n_users)))) for fold in folds]
+    return [fold.take(np.arange(fold.query.n_users)[: -(-max_users * fold.query.n_users // n_users)]) for fold in folds]
 
 
-Judge = Callable[..., float]
+Objective = Callable[..., float]
+"""Precision of validation users in %, given their lists, predicted vectors or scores."""
+ObjectiveWrapper = Callable[[str, Objective], Objective]
+"""Wraps the objective by which a method, given by name, stops training early."""
 
 
-Watch = Callable[[str, Judge], Judge]
-"""Returns the judge that a trained method, given by name, stops by."""
-
-
-@dataclass(frozen=True)
-class Stops:
-    """The best stopping point of each method, so that the final training stops there without a judge.
+@dataclass
+class ObjectiveHistory:
+    """Values of each method's objective in the folds, so that the final training stops at the same epoch without one.
 
     Parameters
     ----------
-    best
-        By method: for each fold, the number of the best call of its judge, from 1.
+    values
+        By method: for each fold, the value of each call. `record` adds to it.
     """
 
-    best: dict[str, list[int]] = field(default_factory=dict)
+    values: dict[str, list[list[float]]] = field(default_factory=dict)
 
-    def watch(self, name: str, judge: Judge) -> Judge:
-        """Wrap a judge to record which of its calls was the best."""
+    def record(self, name: str, objective: Objective) -> Objective:
+        """Wrap an objective to record its values in a fold."""
         values: list[float] = []
-        noted = self.best.setdefault(name, [])
-        position = len(noted)
-        noted.append(0)
+        self.values.setdefault(name, []).append(values)
 
-        def watched(*lists: Any) -> float:
-            values.append(judge(*lists))
-            noted[position] = int(np.argmax(values)) + 1
+        def recorded(*lists: Any) -> float:
+            values.append(objective(*lists))
             return values[-1]
 
-        return watched
+        return recorded
 
-    def repeat(self, name: str, _judge: Judge) -> Judge:
-        """Return a judge that peaks at the median recorded call; its values are negative and not precisions."""
-        best, n_calls = round(median(self.best[name])), 0
-
-        def repeated(*_lists: Any) -> float:
-            nonlocal n_calls
-            n_calls += 1
-            return -1 / n_calls if n_calls <= best else -2.0
-
-        return repeated
+    def replay(self, name: str, _objective: Objective) -> Objective:
+        """Return an objective that is highest at the median of the best calls; its values are negative."""
+        best = round(median(int(np.argmax([-1.0, *values])) for values in self.values[name]))
+        values = chain((-1 / call for call in range(1, best + 1)), repeat(-2.0))
+        return lambda *_lists: next(values)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Validation:
-    """Validation users, and what is needed to make and score their lists.
+    """Validation users during training, whose lists are evaluated for early stopping.
 
     Parameters
     ----------
@@ -125,7 +113,7 @@ class Validation:
     segments
         Segments of the model being trained.
     item_vectors
-        Multiplied with a user's vector to score items, float32, shape (n_items, d).
+        Scoring vectors of the items, float32, shape (n_items, d).
     """
 
     excluded: SparseRows
@@ -135,31 +123,22 @@ class Validation:
     item_vectors: np.ndarray
 
     @cached_property
-    def _absent(self) -> np.ndarray:
-        return np.flatnonzero(~self.item_vectors.any(axis=1))
+    def evaluated(self) -> np.ndarray:
+        """Rows of the users to evaluate, int64, shape (n_evaluated,): all, or a sample, the same for all seeds."""
+        if self.truth.n_rows <= min(MAX_EPOCH_USERS, self._n_ranked):
+            return np.arange(self.truth.n_rows)
+        return np.random.default_rng(0).permutation(self.truth.n_rows)[:MAX_EPOCH_USERS]
 
     @property
-    def n_users(self) -> int:
-        """Number of users."""
-        return self.truth.n_rows
-
-    @cached_property
-    def judged(self) -> np.ndarray:
-        """Rows of the users to score, int64, shape (n_judged,): all, or a sample that is the same for all seeds."""
-        if self.n_users <= min(USERS_JUDGED, self._affordable):
-            return np.arange(self.n_users)
-        return np.random.default_rng(0).permutation(self.n_users)[:USERS_JUDGED]
-
-    @property
-    def _affordable(self) -> int:
-        """Number of users to make nearest-item lists for."""
-        return max(LEAST_RANKED, MOST_SCORES // self.excluded.n_columns)
+    def _n_ranked(self) -> int:
+        """Maximum number of users with nearest-item lists."""
+        return max(MIN_RANKED_USERS, MAX_SCORES // self.excluded.n_columns)
 
     def precision(self, lists: np.ndarray) -> float:
-        """Return the mean precision in % of lists of the first n judged users, shape (n, k)."""
-        return 100 * float(measure(lists, self.truth.take(self.judged[: len(lists)])).precision.mean())
+        """Return the mean precision in % of lists of the first n evaluated users, shape (n, k)."""
+        return 100 * float(measure(lists, self.truth.take(self.evaluated[: len(lists)])).precision.mean())
 
-    def precision_of_both_ways(self, vectors: np.ndarray) -> float:
+    def precision_of_vectors(self, vectors: np.ndarray) -> float:
         """Return the mean precision in % over two lists: of the nearest segments and of the nearest items.
 
         With few validation users, segment lists alone are too noisy: a small move of a vector either keeps the segment
@@ -168,16 +147,15 @@ class Validation:
         Parameters
         ----------
         vectors
-            Predicted vectors of the judged users, float32, shape (n_judged, d).
+            Predicted vectors of the evaluated users, float32, shape (n_evaluated, d).
         """
-        ranked = self.judged[: self._affordable]
+        without_vector = np.flatnonzero(~self.item_vectors.any(axis=1))
         lists, _ = rank_scores(
-            lambda rows: score_by_vectors(vectors[rows], self.item_vectors, self._absent),
-            self.excluded.take(ranked),
+            lambda rows: score_by_vectors(vectors[rows], self.item_vectors, without_vector),
+            self.excluded.take(self.evaluated[: self._n_ranked]),
             self.k,
         )
-        precision = self.precision(lists)
-        return (self.precision_of_segments(vectors) + precision) / 2
+        return (self.precision_of_segments(vectors) + self.precision(lists)) / 2
 
     def precision_of_segments(self, vectors: np.ndarray) -> float:
         """Return the precision in % of nearest-segment lists, as in the paper.
@@ -185,22 +163,22 @@ class Validation:
         Parameters
         ----------
         vectors
-            Predicted vectors of the judged users, float32, shape (n_judged, d).
+            Predicted vectors of the evaluated users, float32, shape (n_evaluated, d).
         """
         nearest = self.segments.assign(vectors)
-        tops, shares = self.segments.top_items, self.segments.top_shares
-        return self.precision(take_lists(tops, shares, nearest, self.excluded.take(self.judged), self.k)[0])
+        items, shares = self.segments.top_items, self.segments.top_shares
+        return self.precision(take_lists(items, shares, nearest, self.excluded.take(self.evaluated), self.k)[0])
 
     def precision_of_scores(self, score: Callable[[np.ndarray], np.ndarray], items: np.ndarray) -> float:
-        """Return the precision in % of the judged users' lists, ranked by scores of some items.
+        """Return the precision in % of the evaluated users' lists, ranked by scores of some items.
 
         Parameters
         ----------
         score
-            Maps positions among the judged users, shape (m,), to scores, float32, shape (m, len(items)).
+            Maps indexes of evaluated users, shape (m,), to scores, float32, shape (m, n_scored).
         items
-            Indexes of the scored items.
+            Indexes of the scored items, integers, shape (n_scored,).
         """
-        excluded = self.excluded.take(self.judged)
+        excluded = self.excluded.take(self.evaluated)
         lists, _ = rank_scores(lambda rows: spread_scores(score(rows), items, excluded.n_columns), excluded, self.k)
         return self.precision(lists)
