@@ -39,7 +39,6 @@ def judge(
         split.cold,
         {name: name for name in strategies},
         seed=SEED,
-        n_warm=len(split.warm),
         fit_seconds=0.0,
         divide_by=divide_by,
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from firstday.evaluation.slices import count_by_part, divide_by_use, divide_into_tenths, to_shares
 from firstday.recommend.recommender import Recommender
-from tests.evaluation.tiny import TENTH_OF_ITEM, evaluate_tiny
+from tests.evaluation.tiny import TENTH_OF_ITEM
 
 
 def test_each_part_holds_a_tenth_of_all_use() -> None:
@@ -31,18 +30,3 @@ def test_places_are_counted_by_part_and_empty_ones_left_out() -> None:
     assert counts.tolist() == [1, 0, 0, 2, 0, 0, 0, 0, 0, 2]
     assert to_shares(counts) == (20, 0, 0, 40, 0, 0, 0, 0, 0, 40)
     assert to_shares(np.zeros(10)) == (0,) * 10
-
-
-def test_shares_are_those_of_lists_and_of_what_was_used() -> None:
-    results = evaluate_tiny()
-    shares = {at: results.get("popular", f"places_by_popularity:{at}").mean for at in range(1, 11)}
-    assert {at: share for at, share in shares.items() if share} == pytest.approx(dict.fromkeys((1, 4, 6), 100 / 3))
-    used = [4, 0, 0, 3, 0, 3, 0, 0, 4, 8]  # of item 0, 1, 2, 3, and of 4 and 5
-    assert results.used_by_popularity == pytest.approx([100 * n / 22 for n in used])
-    assert results.items_by_popularity == (1, 0, 0, 1, 0, 1, 0, 0, 1, 2)
-
-
-def test_the_first_seed_is_described() -> None:
-    results = evaluate_tiny()
-    assert [row.number for row in results.segments] == [0]
-    assert [epoch.loss for epoch in results.history] == [0.5]

@@ -11,10 +11,10 @@ from mabwiser.mab import MAB, LearningPolicy
 
 from firstday.errors import ConfigError
 from firstday.evaluation.plots import plot_replay
-from firstday.evaluation.policies import ALPHA, bound_shares, choose_greedily
+from firstday.evaluation.policies import ALPHA, POLICIES, bound_shares, choose_greedily
 from firstday.evaluation.replay import ReplaySettings, draw_depths, replay, replay_policies
 from firstday.features.signals import Signals
-from firstday.recommend.query import Query
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
 from firstday.sparse import SparseRows
 from tests.synthetic import brief_config, make_world
@@ -58,16 +58,15 @@ def test_late_news_is_not_used_twice() -> None:
     assert [sum(row) for row in late] == [sum(row) for row in early] == [3, 3]
 
 
-def test_a_policy_learns_what_was_used_in_the_round_before() -> None:
+def test_a_policy_learns_what_was_used_in_the_round_before(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[list[int], list[int]]] = []
 
-    def watch(query: Query) -> Any:
-        passed = query.passed_over
-        seen.append((query.liked.row(0).tolist(), passed.row(0).tolist()))
+    def watch(query: Query) -> Answer:
+        seen.append((query.liked.row(0).tolist(), query.passed_over.row(0).tolist()))
         return answer_all(query, "popular")
 
-    rules = ReplaySettings(rounds=3, slate=2)
-    replay(ask(NOBODY), TRUTH.take(np.array([0])), watch, rules, draw_depths(1, rules, np.random.default_rng(0)))
+    monkeypatch.setitem(POLICIES, "watch", watch)
+    play("watch")
     assert seen == [([], []), ([2], [0]), ([2, 3], [0, 1])]
 
 
@@ -126,8 +125,6 @@ def test_results_hold_every_policy_user_and_round() -> None:
     assert rows["segment@once"]["ratio_ci"] == [1, 1]
     for row in rows.values():
         assert sum(row["hits_by_round"]) == pytest.approx(row["hits"], abs=1e-3)
-        assert row["hits_ci"][0] <= row["hits"] <= row["hits_ci"][1]
-        assert sum(of_class["n_users"] for of_class in row["by_known"].values()) == values["n_users"]
         total = sum(of_class["hits"] * of_class["n_users"] for of_class in row["by_known"].values())
         assert total == pytest.approx(row["hits"] * values["n_users"], rel=1e-3)
     picture = plot_replay(results)

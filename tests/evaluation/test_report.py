@@ -14,8 +14,7 @@ import pytest
 from firstday.cold.cold_model import Epoch
 from firstday.config import Config, parse_config
 from firstday.errors import MissingExtraError
-from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import render_report
+from firstday.evaluation.report.render import render_evaluation
 from firstday.evaluation.results import UNKNOWN_VECTORS, Figure, Results
 from firstday.metrics import Interval
 from firstday.recommend import registry
@@ -41,14 +40,14 @@ SIZES = {"0": (-5, 40), "1-3": (0, 1200), "4-9": (3, 150)}
 """Points of precision above that of all users, and users, by day-one size."""
 
 
-def around(mean: float, half: float = 2.0) -> Interval:
-    return Interval(mean, mean - half, mean + half)
-
-
 def figure(strategy: str, metric: str, value: Interval | float, of_slice: str = "all", n: int = 1390) -> Figure:
     if isinstance(value, Interval):
         return Figure(strategy, metric, of_slice, value.mean, value.low, value.high, n)
     return Figure(strategy, metric, of_slice, value, n=n)
+
+
+def around(mean: float, half: float = 2.0) -> Interval:
+    return Interval(mean, mean - half, mean + half)
 
 
 def row(
@@ -101,8 +100,7 @@ def results(*rows: tuple[Figure, ...], more: Iterable[Figure] = (), **changes: A
 
 
 def render(shown: Results, **changes: Any) -> str:
-    values: dict[str, Any] = {"dataset_summary": SUMMARY, "config": Config(), **changes}
-    return render_report(gather_evaluation(shown, **values))
+    return render_evaluation(shown, **{"dataset_summary": SUMMARY, "config": Config(), **changes})
 
 
 class Page(HTMLParser):

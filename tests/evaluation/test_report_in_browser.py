@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 
 from firstday.artifact.folder import read_manifest
-from firstday.config import Config
-from firstday.evaluation.report.content import gather_evaluation, gather_model
-from firstday.evaluation.report.render import render_report
+from firstday.evaluation.report.render import render_model
 from firstday.leaderboard.board import read_published, write_leaderboard
 from firstday.recommend.recommender import Recommender
-from tests.evaluation.test_report import FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
+from tests.evaluation.test_report import FOLD_IN, POPULAR, SEGMENT, around, render, results, row
 from tests.evaluation.test_report_sections import AGES, COUNTRIES, full_results
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -96,19 +94,17 @@ def look_at(browser: Any, file: Path, width: int, scheme: str) -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_is_in_order(name: str, width: int, scheme: str, browser: Any, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    content = gather_evaluation(REPORTS[name], dataset_summary=SUMMARY, config=Config(), command="firstday")
-    file.write_text(render_report(content), encoding="utf-8")
+    file.write_text(render(REPORTS[name], command="firstday"), encoding="utf-8")
     look_at(browser, file, width, scheme)
 
 
 @pytest.mark.slow
 def test_many_strategies_and_a_model_alone(browser: Any, tmp_path: Path, recommender: Recommender) -> None:
     file = tmp_path / "report.html"
-    content = gather_evaluation(results(*many_strategies()), dataset_summary=SUMMARY, config=Config())
-    file.write_text(render_report(content), encoding="utf-8")
+    file.write_text(render(results(*many_strategies())), encoding="utf-8")
     look_at(browser, file, PHONE, "light")
     manifest = read_manifest(recommender.save(tmp_path / "model"))
-    file.write_text(render_report(gather_model(recommender.model, manifest)), encoding="utf-8")
+    file.write_text(render_model(recommender.model, manifest), encoding="utf-8")
     look_at(browser, file, WIDE, "dark")
 
 

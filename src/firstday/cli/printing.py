@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from firstday.evaluation.comparison_tables import (
     Table,
-    compare_by_knowledge,
     compare_datasets,
     compare_policies,
     compare_sizes,
@@ -90,8 +89,9 @@ def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> 
 def print_replay(results: ReplayResults) -> None:
     """Print policies side by side, most hits first, and how to read them."""
     settings = results.settings
-    print_table(compare_policies(results))
-    print_table(compare_by_knowledge(results))
+    table, n_in_all = compare_policies(results), 5
+    print_table(table.select(*table.columns[:n_in_all]))
+    print_table(table.select(table.columns[0], *table.columns[n_in_all:]))
     sees = "all positions"
     if settings.visible is not None:
         sees = f"{settings.visible} positions, and each further one with probability {settings.persistence:g}"

@@ -17,8 +17,8 @@ import numpy as np
 from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
 from firstday.evaluation.replay import ReplayResults
-from firstday.evaluation.results import Figure, Results
-from firstday.evaluation.slices import BASELINE, REFERENCE, group_slice, size_slice
+from firstday.evaluation.results import Results
+from firstday.evaluation.slices import BASELINE, REFERENCE, size_slice
 from firstday.metrics import Interval
 
 THEME = {
@@ -122,41 +122,21 @@ def draw_lines(figure: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[
     return axes
 
 
-def plot_dots(name: str, rows: Mapping[str, Figure], k: int, accented: str = "") -> str:
-    """Draw precision with 95 % intervals, one labelled row per figure."""
-    with drawing(name, 0.62 + 0.27 * len(rows)) as (figure, out):
+def plot_strategies(results: Results) -> str:
+    """Draw precision by strategy, best first, with 95 % intervals."""
+    names = results.best_first
+    with drawing("strategies", 0.62 + 0.27 * len(names)) as (figure, out):
         axes = figure.add_subplot()
-        for row, (label, value) in enumerate(rows.items()):
-            color = ACCENT if label == accented else MUTED
+        for row, name in enumerate(names):
+            value, color = results.get(name, "precision"), ACCENT if name == results.leader else MUTED
             draw_rows(axes, [row], [value], color)
             axes.annotate(
                 f"{value.mean:.1f}", (value.high, row), (6, 0), textcoords="offset points", va="center", color=color
             )
-        name_rows(axes, list(rows), [label == accented for label in rows])
+        name_rows(axes, names, [name == results.leader for name in names])
         axes.margins(x=0.1)
-        axes.set_xlabel(f"P@{k}, %")
+        axes.set_xlabel(f"P@{results.k}, %")
     return out[0]
-
-
-def plot_strategies(results: Results) -> str:
-    """Draw precision by strategy, best first, with 95 % intervals."""
-    rows = {name: results.get(name, "precision") for name in results.best_first}
-    return plot_dots("strategies", rows, results.k, results.leader)
-
-
-MOST_GROUPS = 16
-"""Maximum number of groups in a plot; the table has all."""
-MOST_LETTERS = 22
-
-
-def plot_group(results: Results, column: str, number: int) -> str:
-    """Draw the leader's precision by group of a profile column; `number` makes element ids unique on the page."""
-    figures = [results.get(results.leader, "precision", group_slice(column, label)) for label in results.groups[column]]
-    rows = {
-        f"{label[:MOST_LETTERS]} ({figure.n:,} users)": figure
-        for label, figure in zip(results.groups[column], figures[:MOST_GROUPS], strict=False)
-    }
-    return plot_dots(f"group-{number}", rows, results.k)
 
 
 MOST_LINES = 8

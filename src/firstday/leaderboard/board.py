@@ -25,7 +25,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, COPIES, FETCHED, load
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
-from firstday.evaluation.comparison_tables import Table, write_signed
+from firstday.evaluation.comparison_tables import Cell, Table, write_signed
 from firstday.evaluation.report.render import fill_template
 from firstday.evaluation.results import UNKNOWN_VECTORS, Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
@@ -445,7 +445,7 @@ def _shorten(content: bytes) -> str:
 
 def tabulate_standings(name: str, standings: Standings) -> Table:
     """Tabulate the methods on a dataset, best first; times are relative to `segment` in the same run."""
-    k, rows = standings.k, []
+    k, rows = standings.k, list[Mapping[str, str | Cell]]()
     for number, row in standings.best_first:
         run = standings.runs[number - 1]
         figures = {
@@ -460,16 +460,16 @@ def tabulate_standings(name: str, standings: Standings) -> Table:
         }
         rows.append(
             {
-                "method": (row.strategy,),
+                "method": row.strategy,
                 f"P@{k}": tuple(f"{value:.1f}" for value in (row.precision, *row.precision_ci)),
                 f"P@{k} - {REFERENCE}'s": tuple(map(write_signed, (row.minus_segment, *row.minus_segment_ci))),
-                **{heading: (f"{figure:.2f}",) for heading, figure in figures.items()},
-                "run": (str(number),),
-                "kind": (row.kind,),
+                **{heading: f"{figure:.2f}" for heading, figure in figures.items()},
+                "run": str(number),
+                "kind": row.kind,
             }
         )
     title = f"{name}: cold users, lists of {k}, in %; times as multiples of those of {REFERENCE}"
-    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows), REFERENCE, ("kind",))
+    return Table.of(title, rows, REFERENCE, ("kind",))
 
 
 def write_leaderboard(board: Leaderboard, path: Path) -> None:

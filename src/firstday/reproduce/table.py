@@ -178,7 +178,6 @@ def reproduce_table(
             cold,
             {name: name for name in strategies},
             seed=seed,
-            n_warm=len(data.train),
             fit_seconds=perf_counter() - began,
             notes=(SIMULATED,) if data.simulated else (),
             progress=clock.progress,
