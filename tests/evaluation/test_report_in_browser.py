@@ -39,11 +39,8 @@ OVERLAPS = """() => {
 """Labels of pictures that cover each other or leave their picture."""
 
 
-def many_strategies() -> tuple[Any, ...]:
-    names = ("personal", "soft_segments", "input_clusters", "group", "dropoutnet_personal", "melu_segment", "mult_dae")
-    return (POPULAR, SEGMENT, FOLD_IN, *(row(name, 47 + n / 3, around(-1)) for n, name in enumerate(names)))
-
-
+NAMES = ("personal", "soft_segments", "input_clusters", "group", "dropoutnet_personal", "melu_segment", "mult_dae")
+MANY = (POPULAR, SEGMENT, FOLD_IN, *(row(name, 47 + n / 3, around(-1)) for n, name in enumerate(NAMES)))
 CITIES = {f"the town of number {n} by the sea": (500 - n, 40 + n / 10) for n in range(40)}
 GROUPS = {"age": AGES, "country": COUNTRIES}
 CLOSE = [row(name, 50 + n / 100, around(-1), half=0.1) for n, name in enumerate(("popular", "segment", "fold_in"))]
@@ -51,6 +48,7 @@ REPORTS = {
     "ten segments": full_results(10),
     "three hundred segments": full_results(300, groups=GROUPS | {"city": CITIES}),
     "one segment, no profiles": full_results(1, SEGMENT, groups={}),
+    "many strategies": results(*MANY),
     "figures close to each other": full_results(2, *CLOSE, groups={}),
 }
 
@@ -99,10 +97,8 @@ def test_a_report_is_in_order(name: str, width: int, scheme: str, browser: Any, 
 
 
 @pytest.mark.slow
-def test_many_strategies_and_a_model_alone(browser: Any, tmp_path: Path, recommender: Recommender) -> None:
+def test_the_report_of_a_model_is_in_order(browser: Any, tmp_path: Path, recommender: Recommender) -> None:
     file = tmp_path / "report.html"
-    file.write_text(render(results(*many_strategies())), encoding="utf-8")
-    look_at(browser, file, PHONE, "light")
     manifest = read_manifest(recommender.save(tmp_path / "model"))
     file.write_text(render_model(recommender.model, manifest), encoding="utf-8")
     look_at(browser, file, WIDE, "dark")
