@@ -38,8 +38,6 @@ def judge(
         query,
         split.cold,
         {name: name for name in strategies},
-        seed=SEED,
-        fit_seconds=0.0,
         divide_by=divide_by,
     )
 

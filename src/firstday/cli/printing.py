@@ -34,15 +34,14 @@ def print_table(table: Table, intervals: Container[str] | None = None) -> None:
     for number, name in enumerate(table.columns):
         justify: Literal["left", "right"] = "right" if number and name not in table.words else "left"
         grid.add_column(name, justify=justify, overflow="fold", no_wrap=not number)
-    for row, texts in zip(table.rows, table.write_cells(intervals), strict=True):
+    for row, texts in zip(table.split_cells(), table.write_cells(intervals), strict=True):
         grid.add_row(*map(escape, texts), style="bold" if row[0][0] == table.accented else None)
     Console().print(grid)
 
 
 def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *words: str) -> None:
     """Print a table of plain cells; `words` are the columns of text."""
-    cells = tuple(tuple((text,) for text in row) for row in rows)
-    print_table(Table(title, tuple(columns), cells, words=words))
+    print_table(Table(title, [dict(zip(columns, row, strict=True)) for row in rows], words=words))
 
 
 def print_error(sentence: str) -> None:

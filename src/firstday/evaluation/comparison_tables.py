@@ -23,25 +23,21 @@ from firstday.metrics import HEAD, METRICS
 from firstday.recommend.strategies.auto import tabulate_selection
 from firstday.training.option_search import describe_choices
 
-Cell = tuple[str, ...]
-"""Text, followed by small print: the bounds of an interval."""
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
-NOTHING: Cell = ("",)
 ANSWERED_BY = "answered by"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A captioned table of text cells.
+    """A captioned table of text.
 
     Parameters
     ----------
     title
         Caption.
-    columns
-        Column headings.
     rows
-        Cells of each row; the first cell is the row heading.
+        Cells of each row by column heading, the same headings in all rows. The first cell is the row heading. Further
+        lines of a cell are small print: the bounds of an interval.
     accented
         Heading of the highlighted row.
     words
@@ -49,23 +45,22 @@ class Table:
     """
 
     title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: Sequence[Mapping[str, str]]
     accented: str = ""
     words: tuple[str, ...] = ()
 
-    @classmethod
-    def of(
-        cls, title: str, rows: Sequence[Mapping[str, str | Cell]], accented: str = "", words: tuple[str, ...] = ()
-    ) -> Table:
-        """Build a table from rows that map headings to cells; all rows have the same headings."""
-        cells = tuple(tuple((cell,) if isinstance(cell, str) else cell for cell in row.values()) for row in rows)
-        return cls(title, tuple(*rows[:1]), cells, accented, words)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column headings."""
+        return tuple(*self.rows[:1])
 
     def select(self, *columns: str) -> Table:
         """Return the table with the given columns."""
-        places = [self.columns.index(column) for column in columns]
-        return replace(self, columns=columns, rows=tuple(tuple(row[place] for place in places) for row in self.rows))
+        return replace(self, rows=[{column: row[column] for column in columns} for row in self.rows])
+
+    def split_cells(self) -> list[list[list[str]]]:
+        """Return the lines of each cell by row and column."""
+        return [[cell.split("\n") for cell in row.values()] for row in self.rows]
 
     def write_cells(self, intervals: Container[str] | None = None) -> list[list[str]]:
         """Return each cell as a line of text; `intervals` are the columns with small print (all if None)."""
@@ -74,7 +69,7 @@ class Table:
                 f"{text} [{', '.join(small)}]" if small and (intervals is None or column in intervals) else text
                 for column, (text, *small) in zip(self.columns, row, strict=True)
             ]
-            for row in self.rows
+            for row in self.split_cells()
         ]
 
 
@@ -86,31 +81,29 @@ def write_signed(value: float, digits: int = 1) -> str:
     return ("+" if value > 0 else "\N{MINUS SIGN}") + text
 
 
-def _cell(results: Results, name: str, metric: str, of_slice: str = ALL) -> Cell:
+def _cell(results: Results, name: str, metric: str, of_slice: str) -> str:
     """Format a figure and its bounds; differences are signed, figures that are not in % have two digits."""
     figure = results.find(name, metric, of_slice)
     if figure is None:
-        return NOTHING
+        return ""
     digits = 2 if metric.startswith((RATIO, "novelty", "ms")) else 1
     numbers = [number for number in (figure.mean, figure.low, figure.high) if number is not None]
-    if metric.startswith(MINUS):
-        return tuple(map(write_signed, numbers))
-    return _write(numbers, digits)
+    return "\n".join(map(write_signed, numbers)) if metric.startswith(MINUS) else _write(numbers, digits)
 
 
-def _write(numbers: Sequence[float], digits: int) -> Cell:
-    return tuple(f"{number:.{digits}f}" for number in numbers)
+def _write(numbers: Sequence[float], digits: int) -> str:
+    return "\n".join(f"{number:.{digits}f}" for number in numbers)
 
 
 def pivot(title: str, columns: Mapping[str, tuple[Results, str, str]], accented: str) -> Table:
     """Tabulate figures by heading, given results, metric and slice; strategies best first; omit empty columns."""
     names = dict.fromkeys(name for results, *_ in columns.values() for name in results.best_first)
-    cells: dict[str, list[Cell]] = {"strategy": [(name,) for name in names]}
-    for heading, (results, metric, of_slice) in columns.items():
-        column = [_cell(results, name, metric, of_slice) for name in names]
-        if any(cell != NOTHING for cell in column):
-            cells[heading] = column
-    return Table(title, tuple(cells), tuple(zip(*cells.values(), strict=True)), accented)
+    rows = [
+        {"strategy": name, **{heading: _cell(results, name, *key) for heading, (results, *key) in columns.items()}}
+        for name in names
+    ]
+    filled = (heading for heading in ("strategy", *columns) if any(row[heading] for row in rows))
+    return Table(title, rows, accented).select(*filled)
 
 
 def compare_strategies(results: Results, against: str = REFERENCE) -> Table:
@@ -156,8 +149,8 @@ def describe_lists(results: Results, against: str = REFERENCE) -> Table:
     }
     title = "Coverage of users (without fallbacks) and of items, in %; novelty, in bits; time per user, in ms"
     table = pivot(title, {heading: (results, metric, ALL) for heading, metric in metrics.items()}, results.leader)
-    rows = tuple((*row, (_write_routes(results, row[0][0]),)) for row in table.rows)
-    return replace(table, columns=(*table.columns, ANSWERED_BY), rows=rows, words=(ANSWERED_BY,))
+    rows = [{**row, ANSWERED_BY: _write_routes(results, row["strategy"])} for row in table.rows]
+    return replace(table, rows=rows, words=(ANSWERED_BY,))
 
 
 def _write_routes(results: Results, name: str) -> str:
@@ -181,8 +174,8 @@ def compare_popularity(results: Results) -> Table:
     columns = {f"{at}: {n:,}": (results, f"{TENTH}{at}", ALL) for at, n in enumerate(results.items_by_popularity, 1)}
     title = f"Share of list entries at {results.k}, in %, by tenth of use: number of items"
     table = pivot(title, columns, results.leader)
-    used = (("used after day one",), *((f"{share:.1f}",) for share in results.used_by_popularity))
-    return replace(table, rows=(used, *table.rows))
+    used = ("used after day one", *(f"{share:.1f}" for share in results.used_by_popularity))
+    return replace(table, rows=[dict(zip(table.columns, used, strict=True)), *table.rows])
 
 
 def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> list[Table]:
@@ -192,8 +185,11 @@ def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -
         "precision": f"P@{k} for cold users, in %",
         f"{MINUS}{against}": f"Difference to {against}, paired by user, in points",
     }
+    names: dict[str, Results] = {}
+    for number, results in enumerate(all_results, 1):
+        names[f"{results.dataset} ({number})" if results.dataset in names else results.dataset] = results
     return [
-        pivot(title, {results.dataset: (results, metric, ALL) for results in all_results}, against)
+        pivot(title, {name: (results, metric, ALL) for name, results in names.items()}, against)
         for metric, title in titles.items()
     ]
 
@@ -201,20 +197,15 @@ def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -
 def compare_with_paper(results: Results, space: Space) -> Table:
     """Compare strategies with the paper's Table 1: three rows each (ours, the paper's, the difference)."""
     columns = ("method", "source", *(f"{SHORT[metric]}@{results.k}" for metric in METRICS))
-    rows: list[Mapping[str, str]] = []
-
-    def add_row(*cells: str) -> None:
-        rows.append(dict(zip(columns, cells, strict=True)))
-
+    rows: list[tuple[str, ...]] = []
     for name in in_paper_order(results.strategies):
-        minus = subtract_paper(results, name, space)
         ours = {key: results.get(name, key).mean for key in FIGURES}
-        add_row(title_of(name), "ours", *_write_deviations(ours))
-        if minus is not None:
-            add_row(f"  {name}", "paper", *_write_deviations(TABLE[space][name]))
-            add_row("", "difference", *(write_signed(points, 2) for points in minus.values()))
+        rows.append((title_of(name), "ours", *_write_deviations(ours)))
+        if minus := subtract_paper(results, name, space):
+            rows.append((f"  {name}", "paper", *_write_deviations(TABLE[space][name])))
+            rows.append(("", "difference", *(write_signed(points, 2) for points in minus.values())))
     title = f"{results.dataset}: Table 1 of the paper ({space}), in %, ± deviation over random fifths of the users"
-    return Table.of(title, rows, title_of(REFERENCE))
+    return Table(title, [dict(zip(columns, row, strict=True)) for row in rows], title_of(REFERENCE))
 
 
 def _write_deviations(row: PaperRow) -> list[str]:
@@ -237,7 +228,7 @@ def compare_policies(results: ReplayResults) -> Table:
         for row in results.rows
     ]
     title = f"{results.dataset}: items used among those shown, mean per user, in all and by what was known (users)"
-    return Table.of(title, rows, results.against)
+    return Table(title, rows, results.against)
 
 
 def compare_classes(model: TrainedModel) -> Table:
@@ -254,4 +245,4 @@ def compare_classes(model: TrainedModel) -> Table:
                 "judged on": users,
             }
         )
-    return Table.of("auto, by what is known about a user", rows, words=(ANSWERED_BY, "judged on"))
+    return Table("auto, by what is known about a user", rows, words=(ANSWERED_BY, "judged on"))

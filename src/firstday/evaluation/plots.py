@@ -161,14 +161,15 @@ def plot_day_one_sizes(results: Results) -> str:
 
 def plot_replay(results: ReplayResults) -> str:
     """Draw the hits of each round, one line per policy, with 95 % intervals and total hits in the legend."""
-    lines, accented = {}, ""
-    for row in results.rows:
-        label = f"{row['policy']} {row['hits']:.1f}"
-        ends = zip(row["hits_by_round"], row["hits_by_round_ci"], strict=True)
-        lines[label] = [Interval(mean, low, high) for mean, (low, high) in ends]
-        accented = label if row["policy"] == results.against else accented
+    labels = {row["policy"]: f"{row['policy']} {row['hits']:.1f}" for row in results.rows}
+    lines = {
+        labels[row["policy"]]: [
+            Interval(mean, *ends) for mean, ends in zip(row["hits_by_round"], row["hits_by_round_ci"], strict=True)
+        ]
+        for row in results.rows
+    }
     with drawing("replay", 3.8) as (figure, out):
-        axes = draw_lines(figure, lines, range(1, results.settings.rounds + 1), accented)
+        axes = draw_lines(figure, lines, range(1, results.settings.rounds + 1), labels[results.against])
         axes.set_xlabel("round")
         axes.set_ylabel(f"items used of {results.settings.slate} shown")
     return out[0]

@@ -278,8 +278,7 @@ def replay_policies(
     against = against or (BEFORE if BEFORE in names else names[0])
     if against not in names:
         raise ConfigError(f"against: {against} is not among the policies; add it to them.")
-    hits: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    users, knowledge = [], []
+    runs = []
     seeds = tuple(range(config.seed, config.seed + n_seeds))
     cut_offs = find_cut_offs(dataset, config)
     with open_progress(progress) as report:
@@ -289,11 +288,10 @@ def replay_policies(
                 recommender = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
                 query = cohort_query(recommender, holdout.newcomers, holdout.cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
-                for name in names:
-                    hits[name].append(replay(query, holdout.cold.truth, name, settings, depths))
-                users.append(holdout.cold.users)
-                knowledge.append(query.knowledge)
+                hits = {name: replay(query, holdout.cold.truth, name, settings, depths) for name in names}
+                runs.append((hits, holdout.cold.users, query.knowledge))
         report("done", n_seeds, n_seeds)
-    joined = {name: np.concatenate(parts) for name, parts in hits.items()}
+    by_run, users, knowledge = zip(*runs, strict=True)
+    joined = {name: np.concatenate([hits[name] for hits in by_run]) for name in names}
     rows = tuple(describe_hits(joined, np.concatenate(users), np.concatenate(knowledge), against))
     return ReplayResults(dataset.name, settings, seeds, sum(map(len, users)), against, rows)

@@ -114,7 +114,7 @@ class Figure:
     @property
     def is_clear(self) -> bool:
         """Whether the interval of a difference excludes zero."""
-        return (self.low is not None and self.low > 0) or (self.high is not None and self.high < 0)
+        return (self.low or 0) > 0 or (self.high or 0) < 0
 
 
 @readable
@@ -224,7 +224,7 @@ class Results:
         figure = self.find(strategy, metric, slice)
         if figure is None:
             raise ArgumentError(
-                f"get: {metric!r} of {slice!r} was not measured for {strategy!r}; to_frame() has what was."
+                f"get: {metric!r} of {slice!r} was not measured for {strategy!r}; to_frame() lists all figures."
             )
         return figure
 
@@ -272,8 +272,8 @@ class Results:
 
     def sizes(self) -> dict[str, int]:
         """Return the number of users of each non-empty class of `DISJOINT_SIZES`."""
-        figures = {size: self.find(self.strategies[0], "precision", size_slice(size)) for size in DISJOINT_SIZES}
-        return {size: figure.n for size, figure in figures.items() if figure}
+        sizes = {size: _n(self.find(self.strategies[0], "precision", size_slice(size))) for size in DISJOINT_SIZES}
+        return {size: n for size, n in sizes.items() if n}
 
     def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:
         """Return the figures of all users by metric suffix, given a prefix (`MINUS`, `RATIO`, `ROUTE`, `TENTH`)."""
@@ -326,9 +326,8 @@ class Results:
         values |= {metric: _mean(at(metric)) for metric in PLAIN_METRICS}
         values["precision_by_seed"] = [_mean(at("precision", f"seed={seed}")) for seed in self.seeds]
         by_size = {size: at("precision", size_slice(size)) for size in DAY_ONE_SIZES}
-        values["by_day_one_size"] = {size: _mean(figure) for size, figure in by_size.items()}
-        values["by_day_one_size_ci"] = {size: _ends(figure) for size, figure in by_size.items()}
-        values["n_by_day_one_size"] = {size: _n(figure) for size, figure in by_size.items()}
+        for key, write in (("by_day_one_size", _mean), ("by_day_one_size_ci", _ends), ("n_by_day_one_size", _n)):
+            values[key] = {size: write(figure) for size, figure in by_size.items()}
         if self.has_head:
             values["by_day_one_size_at_10"] = {size: _mean(at(HEAD_METRICS[0], size_slice(size))) for size in by_size}
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
@@ -389,9 +388,9 @@ def _mean(figure: Figure | Interval | None) -> float | None:
 
 
 def _ends(figure: Figure | Interval | None) -> list[float] | None:
-    if figure is None or figure.low is None or figure.high is None:
+    if figure is None:
         return None
-    return [round(figure.low, 4), round(figure.high, 4)]
+    return [round(end, 4) for end in (figure.low, figure.high) if end is not None] or None
 
 
 def with_ends(key: str, figure: Figure | Interval | None) -> dict[str, Any]:

@@ -55,8 +55,6 @@ class Run:
 
     Parameters
     ----------
-    seed, cut_off
-        The seed, and the cut-off in UTC ("" under `sampled`).
     scores
         Scores by strategy.
     users
@@ -66,8 +64,6 @@ class Run:
         Number of users the model was trained on.
     k
         Length of the lists.
-    fit_seconds
-        Training time.
     profiles
         From `read_profiles`.
     used
@@ -76,26 +72,30 @@ class Run:
         Number of items of each tenth, int64, shape (`N_TENTHS`,).
     segments, history
         Segments, largest first, and training history of the cold model.
+    seed, cut_off
+        The seed, and the cut-off in UTC ("" under `sampled`).
+    fit_seconds
+        Training time.
     notes
         Decisions about the data.
     tunings
         How the options of methods were chosen, by name.
     """
 
-    seed: int
     scores: Mapping[str, Scores]
     users: pl.DataFrame
     n_warm: int
     k: int
-    fit_seconds: float
     profiles: Mapping[str, np.ndarray]
     used: np.ndarray
     n_items: np.ndarray
     segments: tuple[SegmentRow, ...]
     history: tuple[Epoch, ...]
+    seed: int = 0
+    cut_off: str = ""
+    fit_seconds: float = 0.0
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
-    cut_off: str = ""
 
 
 def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
@@ -194,8 +194,8 @@ def evaluate(
         report("done", n_runs, n_runs)
     if not runs:
         raise DataError(
-            "users: newcomers used no item that had existed at the cut-off before their registration, so there is "
-            "nothing to evaluate; bring a longer log, or items.added_at."
+            "users: no newcomer used an item that existed before the cut-off, so there is nothing to evaluate; provide "
+            "a longer log, or items.added_at."
         )
     return join_runs(
         dataset.name,
@@ -245,13 +245,10 @@ def _train_and_judge(
         cohort_query(recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
         holdout.cold,
         strategies,
-        seed=config.seed,
-        fit_seconds=fit_seconds,
-        notes=holdout.split.notes,
         divide_by=divide_by,
         progress=report,
     )
-    return replace(run, tunings=tunings)
+    return replace(run, seed=config.seed, fit_seconds=fit_seconds, notes=holdout.split.notes, tunings=tunings)
 
 
 def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> tuple[Strategy, Tuning]:
@@ -277,9 +274,6 @@ def judge_run(
     cohort: Cohort,
     strategies: Mapping[str, str | Strategy],
     *,
-    seed: int,
-    fit_seconds: float,
-    notes: tuple[str, ...] = (),
     divide_by: PrecisionRule = "min",
     progress: Progress = no_progress,
 ) -> Run:
@@ -293,8 +287,6 @@ def judge_run(
         The cold users and the items they went on to use.
     strategies
         Strategies by name.
-    seed, fit_seconds, notes
-        See `Run`.
     divide_by
         See `firstday.metrics.measure`.
     progress
@@ -313,18 +305,15 @@ def judge_run(
         "has_friends": query.friends.lengths() > 0,
     }
     return Run(
-        seed=seed,
         scores=scores,
         users=pl.DataFrame(users),
         n_warm=int(model.everyone.sizes[0]),
         k=query.k,
-        fit_seconds=fit_seconds,
         profiles=read_profiles(query.signals, model.catalogue.groups),
         used=count_by_part(cohort.truth.columns, part),
         n_items=np.bincount(part, minlength=N_TENTHS),
         segments=describe_segments(model),
         history=model.cold.history,
-        notes=notes,
     )
 
 

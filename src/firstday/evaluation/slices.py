@@ -109,10 +109,9 @@ def _divide_ages(ages: np.ndarray, of_users: np.ndarray) -> dict[str, np.ndarray
     """Return the rows of each age band, by label; adjacent bands are merged until each has enough users."""
     edges = [0]
     for age in AGE_BANDS:
-        if ((of_users >= edges[-1]) & (of_users < age)).sum() >= MIN_USERS:
+        n_below, n_above = ((of_users >= edges[-1]) & (of_users < age)).sum(), (of_users >= age).sum()
+        if min(n_below, n_above) >= MIN_USERS:
             edges.append(age)
-    if len(edges) > 1 and (of_users >= edges[-1]).sum() < MIN_USERS:
-        edges.pop()
     labels = ["any age"]
     if len(edges) > 1:
         between = [f"{first} to {end - 1}" for first, end in pairwise(edges[1:])]

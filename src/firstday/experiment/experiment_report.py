@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from firstday.evaluation.comparison_tables import Cell, Table
+from firstday.evaluation.comparison_tables import Table
 from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw_rows, drawing, name_rows
 from firstday.evaluation.report.render import fill_template
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.metrics import Interval
+
+Cell = tuple[str, ...]
+"""Text, followed by small print."""
 
 
 def render_experiment(results: ExperimentResults, command: str | None = None) -> str:
@@ -59,8 +62,8 @@ def tabulate_changes(results: ExperimentResults, rows: Sequence[Row], title: str
     cells = [_write_row(row) for row in rows]
     hidden = "variant" if len(results.treatments) == 1 else ""
     columns = tuple(heading for heading in max(cells, key=len, default={}) if heading != hidden)
-    texts = tuple(tuple(row.get(name, ("-",)) for name in columns) for row in cells)
-    return Table(title, columns, texts, results.title, ("variant",))
+    lines = [{name: "\n".join(row.get(name, ("-",))) for name in columns} for row in cells]
+    return Table(title, lines, results.title, ("variant",))
 
 
 def _write_row(row: Row) -> dict[str, Cell]:

@@ -25,7 +25,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, COPIES, FETCHED, load
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
-from firstday.evaluation.comparison_tables import Cell, Table, write_signed
+from firstday.evaluation.comparison_tables import Table, write_signed
 from firstday.evaluation.report.render import fill_template
 from firstday.evaluation.results import UNKNOWN_VECTORS, Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
@@ -411,13 +411,12 @@ def _make_row(
 ) -> Row:
     """Convert the evaluation results of one method to a row, given the time to fit the model (None) and each method."""
     name = values["strategy"]
-    tunings, spec = results.tunings.get(name), _find_spec(name)
-    is_ours = name in OURS["strategies"] and name not in baseline_names()
-    is_tuned = tunings is not None and name in baseline_names()
+    tunings, spec, is_tuned = results.tunings.get(name), _find_spec(name), name in baseline_names()
     if tunings:
         seconds = mean_fit_seconds(tunings)
     else:
         seconds = sum(taken.get(part, 0.0) for part in {None, find_strategy(name).learns_by})
+    is_ours = name in OURS["strategies"] and not is_tuned
     return TypeAdapter(Row).validate_python(
         {
             **values,
@@ -445,7 +444,7 @@ def _shorten(content: bytes) -> str:
 
 def tabulate_standings(name: str, standings: Standings) -> Table:
     """Tabulate the methods on a dataset, best first; times are relative to `segment` in the same run."""
-    k, rows = standings.k, list[Mapping[str, str | Cell]]()
+    k, rows = standings.k, []
     for number, row in standings.best_first:
         run = standings.runs[number - 1]
         figures = {
@@ -461,15 +460,15 @@ def tabulate_standings(name: str, standings: Standings) -> Table:
         rows.append(
             {
                 "method": row.strategy,
-                f"P@{k}": tuple(f"{value:.1f}" for value in (row.precision, *row.precision_ci)),
-                f"P@{k} - {REFERENCE}'s": tuple(map(write_signed, (row.minus_segment, *row.minus_segment_ci))),
+                f"P@{k}": "\n".join(f"{value:.1f}" for value in (row.precision, *row.precision_ci)),
+                f"P@{k} - {REFERENCE}'s": "\n".join(map(write_signed, (row.minus_segment, *row.minus_segment_ci))),
                 **{heading: f"{figure:.2f}" for heading, figure in figures.items()},
                 "run": str(number),
                 "kind": row.kind,
             }
         )
     title = f"{name}: cold users, lists of {k}, in %; times as multiples of those of {REFERENCE}"
-    return Table.of(title, rows, REFERENCE, ("kind",))
+    return Table(title, rows, REFERENCE, ("kind",))
 
 
 def write_leaderboard(board: Leaderboard, path: Path) -> None:

@@ -101,7 +101,7 @@ def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
     for name in strategies:
         if find_strategy(name).search is not None:
             raise ConfigError(
-                f"strategy: {name} has options to search, for which the released data lacks interactions; leave it out."
+                f"strategy: {name} has options to search, but the released data has no interactions; omit it."
             )
     config = with_methods_of(config, strategies)
     has_blend = "blend" in strategies
@@ -177,12 +177,10 @@ def reproduce_table(
             ask_for(model, data.test),
             cold,
             {name: name for name in strategies},
-            seed=seed,
-            fit_seconds=perf_counter() - began,
-            notes=(SIMULATED,) if data.simulated else (),
             progress=clock.progress,
         )
-        runs.append(run)
+        notes = (SIMULATED,) if data.simulated else ()
+        runs.append(replace(run, seed=seed, fit_seconds=perf_counter() - began, notes=notes))
     clock.progress("done", n_seeds, n_seeds)
     results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, protocol=PROTOCOL)
     summary = {

@@ -89,18 +89,16 @@ def _main_finding(results: Results) -> dict[str, Any]:
     -------
     dict
         ``other``: the strategy that the leader is compared with, None if there is no other. ``gain``: in %, None if the
-        other has no hits. ``difference``: paired by user, None if not measured. ``best``: the strategy with the highest
-        precision, None if that is the leader.
+        other has no hits. ``difference``: paired by user, None if not measured.
     """
-    leader, best = results.leader, results.best_first[0]
+    leader = results.leader
     others = [name for name in results.best_first if name != leader]
     other = BASELINE if BASELINE in others and not is_plugin(leader) else next(iter(others), None)
-    precision = {name: results.get(name, "precision").mean for name in results.best_first}
+    below = results.get(other, "precision").mean if other else 0.0
     return {
         "other": other,
-        "gain": 100 * (precision[leader] / precision[other] - 1) if other and precision[other] else None,
+        "gain": 100 * (results.get(leader, "precision").mean / below - 1) if below else None,
         "difference": results.find(leader, f"{MINUS}{other}"),
-        "best": best if precision[best] > precision[leader] else None,
     }
 
 
