@@ -14,7 +14,7 @@ from firstday.evaluation.report.render import render_model
 from firstday.leaderboard.board import read_published, write_leaderboard
 from firstday.recommend.recommender import Recommender
 from tests.evaluation.test_report import FOLD_IN, POPULAR, SEGMENT, around, render, results, row
-from tests.evaluation.test_report_sections import AGES, COUNTRIES, full_results
+from tests.evaluation.test_report_sections import GROUPS, full_results
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -42,7 +42,6 @@ OVERLAPS = """() => {
 NAMES = ("personal", "soft_segments", "input_clusters", "group", "dropoutnet_personal", "melu_segment", "mult_dae")
 MANY = (POPULAR, SEGMENT, FOLD_IN, *(row(name, 47 + n / 3, around(-1)) for n, name in enumerate(NAMES)))
 CITIES = {f"the town of number {n} by the sea": (500 - n, 40 + n / 10) for n in range(40)}
-GROUPS = {"age": AGES, "country": COUNTRIES}
 CLOSE = [row(name, 50 + n / 100, around(-1), half=0.1) for n, name in enumerate(("popular", "segment", "fold_in"))]
 REPORTS = {
     "ten segments": full_results(10),

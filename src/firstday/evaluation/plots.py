@@ -77,20 +77,17 @@ def standalone(svg: str) -> str:
     return svg.replace(">", f">{style}", 1)
 
 
-def draw_rows(axes: Any, rows: Sequence[float], values: Sequence[Any], color: str) -> None:
-    """Draw dots with horizontal intervals, given values with `mean`, `low` and `high`."""
-    axes.hlines(rows, [value.low for value in values], [value.high for value in values], color=color, lw=2, alpha=0.5)
-    axes.plot([value.mean for value in values], rows, "o", color=color, ms=7)
-
-
-def name_rows(axes: Any, names: Sequence[str], accented: Sequence[bool]) -> None:
-    """Label the rows of a plot from top to bottom, with some labels highlighted."""
-    axes.set_yticks(range(len(names)), names)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    for label, is_accented in zip(axes.get_yticklabels(), accented, strict=True):
-        if is_accented:
+def draw_dots(axes: Any, values: Mapping[str, Any], accented: str) -> None:
+    """Draw labelled rows from top to bottom: dots with intervals, given values with `mean`, `low` and `high`."""
+    axes.set_yticks(range(len(values)), list(values))
+    for (row, label), (name, value) in zip(enumerate(axes.get_yticklabels()), values.items(), strict=True):
+        color = ACCENT if name == accented else MUTED
+        axes.hlines([row], value.low, value.high, color=color, lw=2, alpha=0.5)
+        axes.plot([value.mean], [row], "o", color=color, ms=7)
+        if name == accented:
             label.set(color=ACCENT, weight="bold")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(values) - 0.4, -0.6)
     axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x")
 
@@ -124,16 +121,15 @@ def draw_lines(figure: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[
 
 def plot_strategies(results: Results) -> str:
     """Draw precision by strategy, best first, with 95 % intervals."""
-    names = results.best_first
-    with drawing("strategies", 0.62 + 0.27 * len(names)) as (figure, out):
+    values = {name: results.get(name, "precision") for name in results.best_first}
+    with drawing("strategies", 0.62 + 0.27 * len(values)) as (figure, out):
         axes = figure.add_subplot()
-        for row, name in enumerate(names):
-            value, color = results.get(name, "precision"), ACCENT if name == results.leader else MUTED
-            draw_rows(axes, [row], [value], color)
+        draw_dots(axes, values, results.leader)
+        for row, (name, value) in enumerate(values.items()):
+            color = ACCENT if name == results.leader else MUTED
             axes.annotate(
                 f"{value.mean:.1f}", (value.high, row), (6, 0), textcoords="offset points", va="center", color=color
             )
-        name_rows(axes, names, [name == results.leader for name in names])
         axes.margins(x=0.1)
         axes.set_xlabel(f"P@{results.k}, %")
     return out[0]

@@ -161,7 +161,6 @@ class Results:
     protocol: str
     k: int
     seeds: tuple[int, ...]
-    divide_by: PrecisionRule
     n_warm: int
     n_cold: int
     fit_seconds: float
@@ -173,6 +172,7 @@ class Results:
     used_by_popularity: tuple[float, ...] = ()
     segments: tuple[SegmentRow, ...] = ()
     history: tuple[Epoch, ...] = ()
+    divide_by: PrecisionRule = "min"
     precomputed: bool = False
     cut_offs: tuple[Mapping[str, Any], ...] = ()
     target_days: float | None = None

@@ -197,12 +197,9 @@ def evaluate(
             "users: no newcomer used an item that existed before the cut-off, so there is nothing to evaluate; provide "
             "a longer log, or items.added_at."
         )
-    return join_runs(
-        dataset.name,
-        runs,
-        protocol=protocol_of(dataset, config),
+    return replace(
+        join_runs(dataset.name, runs, protocol_of(dataset, config), against),
         divide_by=divide_by,
-        against=against,
         precomputed=dataset.precomputed is not None,
         target_days=None if cut_offs is None else cut_offs.target_days,
     )
@@ -317,16 +314,7 @@ def judge_run(
     )
 
 
-def join_runs(
-    dataset: str,
-    runs: Sequence[Run],
-    *,
-    protocol: str,
-    divide_by: PrecisionRule = "min",
-    against: Sequence[str] = (REFERENCE,),
-    precomputed: bool = False,
-    target_days: float | None = None,
-) -> Results:
+def join_runs(dataset: str, runs: Sequence[Run], protocol: str, against: Sequence[str] = (REFERENCE,)) -> Results:
     """Pool runs: means over the users of all runs, with intervals over cohorts, or over users if cohorts are few.
 
     Parameters
@@ -337,12 +325,8 @@ def join_runs(
         One per training run, with the same strategies.
     protocol
         Name of the protocol, recorded in the results.
-    divide_by
-        See `firstday.metrics.measure`.
     against
         Reference strategies; those not evaluated are ignored.
-    precomputed, target_days
-        See `Results`.
     """
     rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run in runs])
     users, first = rows["user"].to_numpy(), runs[0]
@@ -369,7 +353,6 @@ def join_runs(
         protocol=protocol,
         k=first.k,
         seeds=seeds,
-        divide_by=divide_by,
         n_warm=runs[-1].n_warm,
         n_cold=len(of_first),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
@@ -383,7 +366,5 @@ def join_runs(
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
         segments=first.segments,
         history=first.history,
-        precomputed=precomputed,
         cut_offs=tuple({"at": at, "users": n} for at, n in cut_offs.items()),
-        target_days=target_days,
     )

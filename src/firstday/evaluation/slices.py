@@ -155,7 +155,6 @@ def divide_into_tenths(uses: np.ndarray, order: np.ndarray) -> np.ndarray:
     numpy.ndarray
         Part of each item, from 0 (most used) to 9, int64, shape (n_items,); unused items are in the last part.
     """
-    uses = np.asarray(uses, dtype=np.float64)
     total = max(uses.sum(), 1.0)
     # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from firstday.evaluation.comparison_tables import Table
-from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw_rows, drawing, name_rows
+from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw_dots, drawing
 from firstday.evaluation.report.render import fill_template
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.metrics import Interval
@@ -46,13 +46,13 @@ def plot_changes(name: str, rows: Mapping[str, Row], accented: str = "") -> str 
     with drawing(name, 0.7 + 0.3 * len(ratios)) as (figure, out):
         axes = figure.add_subplot()
         axes.axvline(0, color=LINE, lw=1.4)
+        changes = {}
         for place, (label, found) in enumerate(ratios.items()):
-            color = ACCENT if label == accented else MUTED
             figures = (found.ratio or 0.0, *(found.ratio_ci or ()), *(found.ratio_always_ci or ()))
             mean, *ends = (100 * (ratio - 1) for ratio in figures)
-            axes.hlines([place], *ends[-2:], color=color, lw=1)
-            draw_rows(axes, [place], [Interval(mean, *ends[:2])], color)
-        name_rows(axes, list(ratios), [label == accented for label in ratios])
+            axes.hlines([place], *ends[-2:], color=ACCENT if label == accented else MUTED, lw=1)
+            changes[label] = Interval(mean, *ends[:2])
+        draw_dots(axes, changes, accented)
         axes.set_xlabel("change, %")
     return out[0]
 

@@ -182,7 +182,7 @@ def reproduce_table(
         notes = (SIMULATED,) if data.simulated else ()
         runs.append(replace(run, seed=seed, fit_seconds=perf_counter() - began, notes=notes))
     clock.progress("done", n_seeds, n_seeds)
-    results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, protocol=PROTOCOL)
+    results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, PROTOCOL)
     summary = {
         "items": len(data.items),
         "dimensions": data.item_vectors.shape[1],
