@@ -9,7 +9,7 @@ from firstday.evaluation.figures import measure_groups
 from firstday.evaluation.results import Results
 from firstday.evaluation.slices import MIN_USERS, UNKNOWN, group_slice, name_group, read_profiles, slice_by_profile
 from firstday.features.signals import SignalBatch
-from tests.evaluation.test_report import results
+from tests.evaluation.reports import results
 
 N = 400
 USERS = np.arange(N)
@@ -23,7 +23,7 @@ def judge(
     profiles = {name: np.array(labels, dtype=object) for name, labels in columns.items()}
     groups = slice_by_profile(profiles, users)
     figures = tuple(measure_groups(values, users, groups))
-    return results(figures=figures, groups={column: tuple(labels) for column, labels in groups.items()})
+    return results({"segment": 0}, figures=figures, groups={column: tuple(of) for column, of in groups.items()})
 
 
 def sizes(judged: Results, column: str) -> list[tuple[str, int]]:

@@ -13,8 +13,7 @@ from firstday.artifact.folder import read_manifest
 from firstday.evaluation.report.render import render_model
 from firstday.leaderboard.board import read_published, write_leaderboard
 from firstday.recommend.recommender import Recommender
-from tests.evaluation.test_report import FOLD_IN, POPULAR, SEGMENT, around, render, results, row
-from tests.evaluation.test_report_sections import GROUPS, full_results
+from tests.evaluation.reports import MEANS, PROFILES, render, results
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -40,15 +39,13 @@ OVERLAPS = """() => {
 
 
 NAMES = ("personal", "soft_segments", "input_clusters", "group", "dropoutnet_personal", "melu_segment", "mult_dae")
-MANY = (POPULAR, SEGMENT, FOLD_IN, *(row(name, 47 + n / 3, around(-1)) for n, name in enumerate(NAMES)))
-CITIES = {f"the town of number {n} by the sea": (500 - n, 40 + n / 10) for n in range(40)}
-CLOSE = [row(name, 50 + n / 100, around(-1), half=0.1) for n, name in enumerate(("popular", "segment", "fold_in"))]
-REPORTS = {
-    "ten segments": full_results(10),
-    "three hundred segments": full_results(300, groups=GROUPS | {"city": CITIES}),
-    "one segment, no profiles": full_results(1, SEGMENT, groups={}),
-    "many strategies": results(*MANY),
-    "figures close to each other": full_results(2, *CLOSE, groups={}),
+MANY = MEANS | {name: 47 + n / 3 for n, name in enumerate(NAMES)}
+REPORTS: dict[str, dict[str, Any]] = {
+    "ten segments": {"n_segments": 10, "profiles": PROFILES, "gap": 12},
+    "three hundred segments": {"n_segments": 300, "profiles": PROFILES},
+    "one segment, no profiles": {"means": {"segment": 50}, "n_segments": 1},
+    "many strategies": {"means": MANY},
+    "figures close to each other": {"means": {"popular": 50, "segment": 50.01, "fold_in": 50.02}, "spread": 0.5},
 }
 
 
@@ -91,7 +88,7 @@ def look_at(browser: Any, file: Path, width: int, scheme: str) -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_is_in_order(name: str, width: int, scheme: str, browser: Any, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    file.write_text(render(REPORTS[name], command="firstday"), encoding="utf-8")
+    file.write_text(render(results(**REPORTS[name]), command="firstday"), encoding="utf-8")
     look_at(browser, file, width, scheme)
 
 
