@@ -44,7 +44,8 @@ def results(
     for number, (name, mean) in enumerate(means.items()):
         noise = np.random.default_rng(number).permutation(np.linspace(-spread, spread, N))
         noise -= gap * ((COUNTRY == "$DE_") - (COUNTRY == "$DE_").mean())
-        metrics = {"precision": mean + noise, "recall": noise, "ndcg": noise, "novelty_bits": noise}
+        metrics = dict.fromkeys(("precision", "precision_at_10", "recall", "ndcg"), mean + noise)
+        metrics |= {"ndcg_at_10": noise, "novelty_bits": noise}
         routes = np.where(sizes == 0, "group", name)
         scores[name] = Scores(metrics, routes, 0.05, 0.125, np.array([11, *([1] * 9)]))
     nobody = np.zeros(N, dtype=bool)

@@ -222,7 +222,7 @@ def compare_policies(results: ReplayResults) -> Table:
             "total": _write([row["hits"], *row["hits_ci"]], 1),
             f"/ {results.against}": _write([row["ratio"], *row["ratio_ci"]], 2),
             "round 1": f"{row['hits_by_round'][0]:.2f}",
-            f"round {results.settings.rounds}": f"{row['hits_by_round'][-1]:.2f}",
+            "last round": f"{row['hits_by_round'][-1]:.2f}",
             **{f"{known} ({found['n_users']:,})": f"{found['hits']:.1f}" for known, found in row["by_known"].items()},
         }
         for row in results.rows

@@ -185,7 +185,7 @@ class Results:
     @property
     def has_head(self) -> bool:
         """Whether the head of the lists was evaluated too."""
-        return self.find(self.strategies[0], HEAD_METRICS[0]) is not None
+        return self.k > HEAD
 
     def describe_users(self) -> str:
         """Describe how many users were trained on and evaluated, and when."""
