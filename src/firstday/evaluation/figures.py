@@ -15,7 +15,6 @@ from firstday.evaluation.results import (
     HEAD_MINUS,
     MINUS,
     MINUS_OTHERS,
-    OF_OTHERS,
     RATIO,
     ROUTE,
     Figure,
@@ -205,10 +204,9 @@ def measure_groups(
         )
         minus = means - others
         reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
-        rows = np.stack([minus, minus - reach, minus + reach, others], axis=1).tolist()
-        for name, (mean, low, high, other) in zip(precision, rows, strict=True):
+        rows = np.stack([minus, minus - reach, minus + reach], axis=1).tolist()
+        for name, (mean, low, high) in zip(precision, rows, strict=True):
             yield Figure(name, MINUS_OTHERS, of_slice, mean, low, high, n_users)
-            yield Figure(name, OF_OTHERS, of_slice, other, n=n_others)
 
 
 def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:

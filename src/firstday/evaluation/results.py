@@ -44,7 +44,7 @@ UNKNOWN_VECTORS = (
     "are inflated."
 )
 """Caveat for evaluations with precomputed embeddings."""
-MINUS_OTHERS, OF_OTHERS = "precision_minus_others", "precision_of_others"
+MINUS_OTHERS = "precision_minus_others"
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,8 @@ class Figure:
         ``precision_minus:NAME``             paired difference in precision to the strategy NAME, in points;
                                              ``precision_at_10_minus:NAME`` at 10
         ``precision_ratio:NAME``             ratio of mean precision to that of NAME, 1 for equals
-        ``precision_of_others``              for a profile group: precision of all users outside it
-        ``precision_minus_others``           the difference to them in points; intervals are simultaneous over all
-                                             groups (Bonferroni)
+        ``precision_minus_others``           for a profile group: difference to all users outside it, in points;
+                                             intervals are simultaneous over all groups (Bonferroni)
         ``user_coverage``                    users who get the strategy's own list instead of a fallback's
         ``catalogue_coverage``               items in at least one list of a seed, mean over seeds
         ``novelty_bits``                     mean of -log2 of the share of warm users who use a recommended item, in
@@ -360,12 +359,13 @@ class Results:
         if gap is None:
             return None
         column, label = name_group(gap.slice)
+        precision = self.get(self.leader, "precision", gap.slice)
         return {
             "strategy": self.leader,
             "column": column,
             "group": label,
-            "precision": _mean(self.get(self.leader, "precision", gap.slice)),
-            "others": _mean(self.get(self.leader, OF_OTHERS, gap.slice)),
+            "precision": _mean(precision),
+            "others": round(precision.mean - gap.mean, 4),
             **with_ends("difference", gap),
             "n_compared": len(self.compared_groups(self.leader)),
         }
