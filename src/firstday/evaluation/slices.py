@@ -136,30 +136,18 @@ N_TENTHS = 10
 
 
 def divide_by_use(model: TrainedModel) -> np.ndarray:
-    """Return the popularity tenth of each item of a model, by use of its warm users."""
-    return divide_into_tenths(model.everyone.counts.column_sums(), model.popular_items)
-
-
-def divide_into_tenths(uses: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Divide items into ten parts, each with a tenth of all use.
-
-    Parameters
-    ----------
-    uses
-        Number of users of each item, shape (n_items,).
-    order
-        Item indexes, most used first, shape (n_items,).
+    """Divide the items of a model into ten parts, each with a tenth of all use by its warm users.
 
     Returns
     -------
     numpy.ndarray
         Part of each item, from 0 (most used) to 9, int64, shape (n_items,); unused items are in the last part.
     """
-    total = max(uses.sum(), 1.0)
+    uses, order = model.everyone.counts.column_sums(), model.popular_items  # most used first
     # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2
     part = np.empty(len(uses), dtype=np.int64)
-    part[order] = np.minimum((N_TENTHS * middle / total).astype(np.int64), N_TENTHS - 1)
+    part[order] = np.minimum(N_TENTHS * middle / max(uses.sum(), 1), N_TENTHS - 1)
     part[uses == 0] = N_TENTHS - 1
     return part
 
