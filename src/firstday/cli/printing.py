@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import rich.table
@@ -90,7 +91,8 @@ def print_replay(results: ReplayResults) -> None:
     settings = results.settings
     table, n_in_all = compare_policies(results), 5
     print_table(table.select(*table.columns[:n_in_all]))
-    print_table(table.select(table.columns[0], *table.columns[n_in_all:]))
+    by_known = table.select(table.columns[0], *table.columns[n_in_all:])
+    print_table(replace(by_known, title="Total by what was known before the first round (users)"))
     sees = "all positions"
     if settings.visible is not None:
         sees = f"{settings.visible} positions, and each further one with probability {settings.persistence:g}"

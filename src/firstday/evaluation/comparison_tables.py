@@ -227,7 +227,7 @@ def compare_policies(results: ReplayResults) -> Table:
         }
         for row in results.rows
     ]
-    title = f"{results.dataset}: items used among those shown, mean per user, in all and by what was known (users)"
+    title = f"{results.dataset}: items used among those shown, mean per user"
     return Table(title, rows, results.against)
 
 
