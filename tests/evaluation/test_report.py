@@ -114,9 +114,9 @@ def test_a_page_with_everything_is_well_formed(page: str) -> None:
 
 
 def test_sections_without_content_are_left_out() -> None:
-    page = render(results(history=(), items_by_popularity=()), dataset_summary={})
+    page = render(results(history=()), dataset_summary={})
     assert page.count("<svg") == 2
-    for heading in ("Training", "Groups of users", "Segments", "Popularity of recommended items"):
+    for heading in ("Training", "Groups of users", "Segments"):
         assert f"{heading}</h2>" not in page
     assert "None" not in Page(page).text
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.evaluation.paper_figures import FIGURES, TABLE, PaperRow, Space, in_paper_order, subtract_paper, title_of
+from firstday.evaluation.paper_figures import FIGURES, TABLE, PaperRow, Space, subtract_paper, title_of
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results
 from firstday.evaluation.slices import (
@@ -198,7 +198,7 @@ def compare_with_paper(results: Results, space: Space) -> Table:
     """Compare strategies with the paper's Table 1: three rows each (ours, the paper's, the difference)."""
     columns = ("method", "source", *(f"{SHORT[metric]}@{results.k}" for metric in METRICS))
     rows: list[tuple[str, ...]] = []
-    for name in in_paper_order(results.strategies):
+    for name in results.strategies:
         ours = {key: results.get(name, key).mean for key in FIGURES}
         rows.append((title_of(name), "ours", *_write_deviations(ours)))
         if minus := subtract_paper(results, name, space):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 from firstday.evaluation.results import Results
@@ -61,11 +61,6 @@ TABLE: Mapping[Space, Mapping[str, PaperRow]] = {
 """Figures by space and strategy, from Table 1 of the paper."""
 LEARNED_BASELINES = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
 """Learned baselines, which take minutes to train."""
-
-
-def in_paper_order(strategies: Sequence[str]) -> tuple[str, ...]:
-    """Return strategies in the order of the paper's table, those not in the paper last."""
-    return tuple(dict.fromkeys((*(name for name in TITLES if name in strategies), *strategies)))
 
 
 def title_of(strategy: str) -> str:

@@ -64,7 +64,7 @@ def render_evaluation(
         "groups": {column: compare_groups(results, column) for column in results.groups},
         "unknown_vectors": UNKNOWN_VECTORS,
         "min_users": MIN_USERS,
-        "popularity": compare_popularity(results) if results.items_by_popularity else None,
+        "popularity": compare_popularity(results),
         "history": results.history,
         "model": f"the run with seed {results.seeds[0]}",
         "stopped_by": config.cold_model.stopped_by,
@@ -76,7 +76,7 @@ def render_evaluation(
     }
     plots = {
         "strategies": plot_strategies(results),
-        "sizes": plot_day_one_sizes(results) if results.sizes() else None,
+        "sizes": plot_day_one_sizes(results),
         "training": plot_training(results.history, results.k),
     }
     return fill_template("evaluation.html", content, plots)
