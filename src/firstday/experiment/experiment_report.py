@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from firstday.evaluation.comparison_tables import Table
-from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw_dots, drawing
+from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw, draw_dots
 from firstday.evaluation.report.render import fill_template
 from firstday.experiment.experiment_results import COHORT, EVERYONE, ExperimentResults, Row
 from firstday.metrics import Interval
@@ -43,8 +44,8 @@ def plot_changes(name: str, rows: Mapping[str, Row], accented: str = "") -> str 
     ratios = {label: row.comparison for label, row in rows.items() if row.comparison.ratio_ci}
     if not ratios:
         return None
-    with drawing(name, 0.7 + 0.3 * len(ratios)) as (figure, out):
-        axes = figure.add_subplot()
+
+    def paint(axes: Any) -> None:
         axes.axvline(0, color=LINE, lw=1.4)
         changes = {}
         for place, (label, found) in enumerate(ratios.items()):
@@ -54,7 +55,8 @@ def plot_changes(name: str, rows: Mapping[str, Row], accented: str = "") -> str 
             changes[label] = Interval(mean, *ends[:2])
         draw_dots(axes, changes, accented)
         axes.set_xlabel("change, %")
-    return out[0]
+
+    return draw(name, 0.7 + 0.3 * len(ratios), paint)
 
 
 def tabulate_changes(results: ExperimentResults, rows: Sequence[Row], title: str) -> Table:
