@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -164,16 +164,16 @@ class Results:
     n_cold: int
     fit_seconds: float
     figures: tuple[Figure, ...]
-    notes: tuple[str, ...] = ()
-    tunings: Mapping[str, tuple[Tuning, ...]] = field(default_factory=dict)
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    items_by_popularity: tuple[int, ...] = ()
-    used_by_popularity: tuple[float, ...] = ()
-    segments: tuple[SegmentRow, ...] = ()
-    history: tuple[Epoch, ...] = ()
+    notes: tuple[str, ...]
+    tunings: Mapping[str, tuple[Tuning, ...]]
+    groups: Mapping[str, tuple[str, ...]]
+    items_by_popularity: tuple[int, ...]
+    used_by_popularity: tuple[float, ...]
+    segments: tuple[SegmentRow, ...]
+    history: tuple[Epoch, ...]
+    cut_offs: tuple[Mapping[str, Any], ...]
     divide_by: PrecisionRule = "min"
     precomputed: bool = False
-    cut_offs: tuple[Mapping[str, Any], ...] = ()
     target_days: float | None = None
 
     @property
