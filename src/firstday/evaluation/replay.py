@@ -105,8 +105,7 @@ def replay(query: Query, truth: SparseRows, policy: str, settings: ReplaySetting
         if long_list is not None:
             slate = long_list[:, number * n_places : (number + 1) * n_places]
         else:
-            is_reported = is_used.copy()
-            is_reported[:, max(0, number - settings.delay) :] = False
+            is_reported = is_used & (np.arange(settings.rounds) < number - settings.delay)[:, None]
             later = replace(query, signals=add_history(query, items[:, :number], is_reported, settings))
             if policy.endswith(USES):
                 later = replace(later.without_impressions, closed=later.excluded)
