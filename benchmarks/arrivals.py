@@ -38,7 +38,7 @@ from simulated_arrivals import (
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.load import load
-from firstday.evaluation.plots import draw_lines, drawing, standalone
+from firstday.evaluation.plots import draw, draw_lines, standalone
 from firstday.metrics import Interval, bootstrap_means
 from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
 from firstday.simulate.simulation_settings import SimulationSettings
@@ -77,11 +77,13 @@ def plot_arrivals(cohorts: Sequence[Mapping[str, Any]]) -> str:
     """Plot first-day regret of each policy by registration day, with 95 % intervals."""
     names = [name for name in cohorts[0]["first_day_regret"] if any(of["first_day_regret"][name][0] for of in cohorts)]
     lines = {name: [Interval(*of["first_day_regret"][name]) for of in cohorts] for name in names}
-    with drawing("arrivals", 3.3) as (figure, out):
-        axes = draw_lines(figure, lines, [of["day"] + 1 for of in cohorts])
+
+    def paint(axes: Any) -> None:
+        draw_lines(axes, lines, [of["day"] + 1 for of in cohorts])
         axes.set_xlabel("day of registration")
         axes.set_ylabel("regret on the first day, uses")
-    return out[0]
+
+    return draw("arrivals", 3.3, paint)
 
 
 @dataclass(frozen=True, eq=False)

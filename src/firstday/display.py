@@ -87,9 +87,9 @@ def _facts(value: Any) -> Mapping[str, Any]:
 
 def _is_empty(default: object, content: object) -> bool:
     """Whether a field holds its default, or nothing."""
-    if isinstance(content, Mapping | tuple | list) and not content:
-        return True
-    return default is content or (isinstance(content, str | int | float | tuple) and default == content)
+    if isinstance(content, str | int | float | tuple | list | Mapping):
+        return content in (default, (), [], {})
+    return default is content
 
 
 class _Short(Repr):

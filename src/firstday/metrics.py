@@ -119,11 +119,6 @@ def bootstrap_ratios(values: np.ndarray, denominators: np.ndarray, users: np.nda
     return _make_intervals(values.mean(axis=0) / denominators.mean(), *ends)
 
 
-def mean_intervals(values: np.ndarray, users: np.ndarray, cohorts: np.ndarray) -> list[Interval]:
-    """Return the mean of each column with paired intervals; see `ratio_intervals`."""
-    return ratio_intervals(values, np.ones(len(values)), users, cohorts)
-
-
 def ratio_intervals(
     values: np.ndarray, denominators: np.ndarray, users: np.ndarray, cohorts: np.ndarray
 ) -> list[Interval]:

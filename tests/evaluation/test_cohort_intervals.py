@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.metrics import FEWEST_COHORTS, bootstrap_means, mean_intervals, ratio_intervals
+from firstday.metrics import FEWEST_COHORTS, bootstrap_means, ratio_intervals
 
 N_REPETITIONS = 1_000
 COHORT_SPREAD, USER_SPREAD = 2.0, 15.0
@@ -16,7 +16,7 @@ def test_a_mean_over_five_cohorts_by_hand() -> None:
     """Cohorts of 1, 1, 1, 1 and 2 users: means are weighted by users."""
     values = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [9.0]])
     cohorts = np.array([0, 1, 2, 3, 4, 4])
-    (interval,) = mean_intervals(values, np.arange(6), cohorts)
+    (interval,) = ratio_intervals(values, np.ones(6), np.arange(6), cohorts)
     assert interval.mean == 4
     totals = np.array([1, 2, 3, 4, 14]) - 4 * np.array([1, 1, 1, 1, 2])  # what cohorts differ by from the mean
     error = np.sqrt(5 / 4 * (totals**2).sum()) / 6
@@ -32,7 +32,8 @@ def test_a_constant_ratio_has_no_width() -> None:
 
 def test_fewer_than_five_cohorts_are_resampled_by_users() -> None:
     values, users = np.arange(40.0)[:, None], np.arange(40)
-    assert mean_intervals(values, users, users % (FEWEST_COHORTS - 1)) == bootstrap_means(values, users)
+    found = ratio_intervals(values, np.ones(40), users, users % (FEWEST_COHORTS - 1))
+    assert found == bootstrap_means(values, users)
 
 
 @pytest.mark.parametrize("n_cohorts", [3, 6, 14])
@@ -47,6 +48,6 @@ def test_an_interval_of_95_percent_holds_the_truth_in_93_to_97(n_cohorts: int, m
         cohorts = np.repeat(np.arange(n_cohorts), sizes)
         values = rng.normal(of_cohort[cohorts], USER_SPREAD)[:, None]
         truth = 1.0 if n_cohorts >= FEWEST_COHORTS else float(of_cohort @ sizes / sizes.sum())
-        (interval,) = mean_intervals(values, np.arange(len(values)), cohorts)
+        (interval,) = ratio_intervals(values, np.ones(len(values)), np.arange(len(values)), cohorts)
         held += interval.low <= truth <= interval.high
     assert 0.93 <= held / N_REPETITIONS <= 0.97

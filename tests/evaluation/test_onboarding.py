@@ -10,6 +10,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Split
+from firstday.metrics import measure
 from firstday.recommend.questionnaire import Answers, Questionnaire, rank_by_answers
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
@@ -43,23 +44,22 @@ def test_questions_cannot_see_what_was_not_answered(
 def test_precision_is_that_of_plain_computation(
     interviews: dict[str, Interview], recommender: Recommender, split: Split, used: SparseRows
 ) -> None:
-    questionnaire, k = Questionnaire.of(recommender.model), recommender.model.config.recommend.k
+    model = recommender.model
+    questionnaire, k = Questionnaire.of(model), model.config.recommend.k
     trial = try_questions(recommender, split.cold.users, used, n_questions=(0, 3), lists=("answers", "yeses"), seed=4)
     for arm, of_arm in interviews.items():
         np.testing.assert_array_equal(trial.n_yes[arm, 3], of_arm.yes.sum(axis=1))
         for user in range(0, used.n_rows, 7):
-            likes = set(used.row(user).tolist())
-            by_arm = set(of_arm.targets[user].tolist())
-            assert of_arm.yes[user].sum() == len(by_arm & likes)
+            likes, by_arm = set(used.row(user).tolist()), set(of_arm.targets[user].tolist())
             by_any = {item for other in interviews.values() for item in other.targets[user].tolist()}
             answers = Answers(tuple(by_arm & likes), tuple(by_arm - likes))
             for name, counted in (("answers", answers), ("yeses", Answers(answers.yes))):
-                ranked = rank_by_answers(questionnaire, counted, recommender.model.n_items)[0].tolist()
+                ranked = rank_by_answers(questionnaire, counted, model.n_items)[0].tolist()
                 for rule, left_out in (("own", by_arm), ("common", by_any)):
-                    relevant = likes - left_out
                     listed = [item for item in ranked if item not in left_out and item >= 0][:k]
-                    expected = 100 * len(relevant.intersection(listed)) / max(1, min(k, len(relevant)))
-                    assert trial.precision[name, arm, 3, rule][user] == pytest.approx(expected)
+                    truth = SparseRows.from_lists([sorted(likes - left_out)], model.n_items)
+                    expected = 100 * measure(np.array([listed + [-1] * (k - len(listed))]), truth).precision
+                    assert trial.precision[name, arm, 3, rule][user] == pytest.approx(expected[0])
         for rule in ("own", "common"):  # with no question all arms are alike
             np.testing.assert_array_equal(
                 trial.precision["answers", arm, 0, rule], trial.precision["answers", "popular", 0, rule]

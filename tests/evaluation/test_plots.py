@@ -5,29 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-import pytest
+import numpy as np
 
 from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, plot_training
-from tests.evaluation.test_report import HISTORY, POPULAR, SEGMENT, around, render, results, row
+from tests.evaluation.reports import HISTORY, N, render, results
 
 
 def test_empty_size_class_is_left_out() -> None:
-    sizes = {"1-3": (0, 7)}
-    bare = results(row("popular", 40, around(-1), sizes=sizes), row("segment", 41, sizes=sizes))
+    bare = results(sizes=np.full(N, 2))
     assert "1-3" in plot_day_one_sizes(bare)
     assert "4-9" not in plot_day_one_sizes(bare)
     assert "4-9" not in render(bare)
 
 
-@pytest.mark.parametrize("n_more", [0, 13])
-def test_plots_name_each_strategy_once(n_more: int) -> None:
-    rows = (POPULAR, SEGMENT, *(row(f"other_{n}", 40 + n / 10, around(-1)) for n in range(n_more)))
-    best = ("popular", "segment", *(f"other_{n}" for n in range(n_more) if n >= n_more - 7))
-    drawn = {plot_strategies: [figures[0].strategy for figures in rows], plot_day_one_sizes: best}
-    for plot, strategies in drawn.items():
-        svg = plot(results(*rows))
-        names = re.findall(r">\s*(popular|segment|other_\d+)\s*</text>", svg)
-        assert sorted(names) == sorted(strategies)
+def test_plots_name_each_strategy_once() -> None:
+    shown = results({"popular": 30, "segment": 50, **{f"other_{n:02}": 40 + n / 10 for n in range(13)}})
+    best = shown.best_first
+    for plot, strategies in ((plot_strategies, best), (plot_day_one_sizes, (*best[:8], "popular"))):
+        svg = plot(shown)
+        assert sorted(re.findall(r">\s*(popular|segment|other_\d+)\s*</text>", svg)) == sorted(strategies)
         assert "P@50, %" in svg
 
 

@@ -1,142 +1,33 @@
+"""What the reports of an evaluation and of a model tell."""
+
 from __future__ import annotations
 
-import builtins
 import json
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from dataclasses import replace
 from html import unescape
-from html.parser import HTMLParser
-from itertools import chain
-from typing import Any
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from firstday.cold.cold_model import Epoch
-from firstday.config import Config, parse_config
+from firstday.artifact.folder import read_manifest
+from firstday.cli.printing import print_results
+from firstday.config import parse_config
 from firstday.errors import MissingExtraError
-from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import render_report
-from firstday.evaluation.results import UNKNOWN_VECTORS, Figure, Results
-from firstday.metrics import Interval
+from firstday.evaluation.comparison_tables import write_signed
+from firstday.evaluation.report.render import render_model
+from firstday.evaluation.results import UNKNOWN_VECTORS, Figure
 from firstday.recommend import registry
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register
 from firstday.recommend.spec import StrategySpec
+from firstday.training.option_search import Tuning
 from tests.evaluation import tiny
+from tests.evaluation.reports import HOSTILE, PROFILES, RIGHT_TO_LEFT, N, Page, render, results, segments
 
-SUMMARY = {
-    "users": 1943,
-    "items": 1682,
-    "interactions": 100000,
-    "pairs": {"stream x item": 100000},
-    "entities": {"genre": 19},
-    "groups": {"country": 21},
-    "friends": 0,
-}
-HISTORY = tuple(Epoch(n, 2 / n, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1))
-HOSTILE = "<script>alert('x')</script> & \"quoted\" " + "long " * 40
-RIGHT_TO_LEFT = "ألف ليلة وليلة (1999)"
-
-
-SIZES = {"0": (-5, 40), "1-3": (0, 1200), "4-9": (3, 150)}
-"""Points of precision above that of all users, and users, by day-one size."""
-
-
-def around(mean: float, half: float = 2.0) -> Interval:
-    return Interval(mean, mean - half, mean + half)
-
-
-def figure(strategy: str, metric: str, value: Interval | float, of_slice: str = "all", n: int = 1390) -> Figure:
-    if isinstance(value, Interval):
-        return Figure(strategy, metric, of_slice, value.mean, value.low, value.high, n)
-    return Figure(strategy, metric, of_slice, value, n=n)
-
-
-def row(
-    strategy: str,
-    precision: float,
-    difference: Interval | None = None,
-    *,
-    versus_popular: Interval | None = None,
-    half: float = 2.0,
-    routes: Mapping[str, float] | None = None,
-    sizes: Mapping[str, tuple[float, int]] = SIZES,
-) -> tuple[Figure, ...]:
-    """Return the figures of one strategy."""
-    metrics = {"precision": around(precision, half), "recall": around(20), "ndcg": around(40)}
-    if difference is not None:
-        metrics["precision_minus:segment"] = difference
-    if versus_popular is not None:
-        metrics["precision_minus:popular"] = versus_popular
-    plain = {"precision_deviation": 1.0, "recall_deviation": 0.5, "ndcg_deviation": 1.5, "ms_per_user": 0.125}
-    plain |= {"user_coverage": 87.5, "catalogue_coverage": 12.5, "novelty_bits": 2.25}
-    plain |= {f"route:{name}": share for name, share in (routes or {strategy: 100.0}).items()}
-    return (
-        *(figure(strategy, metric, value) for metric, value in (metrics | plain).items()),
-        *(
-            figure(strategy, "precision", around(precision + above), f"day_one_size={size}", n)
-            for size, (above, n) in sizes.items()
-        ),
-    )
-
-
-POPULAR = row("popular", 40, Interval(-10, -12.5, -7.25))
-SEGMENT = row("segment", 50, versus_popular=Interval(10, 7.25, 12.5))
-FOLD_IN = row("fold_in", 45, Interval(-5, -8, 0.5), routes={"fold_in": 87.5, "group": 12.1, "popular": 0.4})
-
-
-def results(*rows: tuple[Figure, ...], more: Iterable[Figure] = (), **changes: Any) -> Results:
-    """Return results of these strategies; `more` are further figures of them."""
-    values: dict[str, Any] = {
-        "dataset": "tiny",
-        "protocol": "sampled",
-        "k": 50,
-        "seeds": (0, 1),
-        "divide_by": "min",
-        "n_cold": 695,
-        "n_warm": 1400,
-        "figures": (*chain.from_iterable(rows or (POPULAR, SEGMENT, FOLD_IN)), *more),
-        "fit_seconds": 1.5,
-    }
-    return Results(**{**values, **changes})
-
-
-def render(shown: Results, **changes: Any) -> str:
-    values: dict[str, Any] = {"dataset_summary": SUMMARY, "config": Config(), **changes}
-    return render_report(gather_evaluation(shown, **values))
-
-
-class Page(HTMLParser):
-    """Tags with attributes, ids, and the text outside of styles, of a page."""
-
-    VOID = frozenset({"meta", "br"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.texts: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join("".join(self.texts).split())
+COMMAND = "firstday evaluate 'a & b'"
 
 
 def h1(html: str) -> str:
@@ -147,28 +38,44 @@ def h1(html: str) -> str:
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render(results(dataset=HOSTILE, history=HISTORY), command="firstday evaluate 'a & b'")
+    return render(results(dataset=HOSTILE, profiles=PROFILES, gap=12, n_segments=10), command=COMMAND)
+
+
+def write_ends(figure: Figure) -> str:
+    assert figure.low is not None
+    assert figure.high is not None
+    return f"{write_signed(figure.low)} to {write_signed(figure.high)}"
 
 
 def test_report_says_the_main_finding_and_shows_tables_data_and_command(page: str) -> None:
     assert h1(page) == "segment finds 50.0 % of what a list of 50 can, against 40.0 % for popular: +25 %"
     text = Page(page).text
-    assert "The best strategy here" not in text
-    assert "Friends" not in text
+    judged = results(profiles=PROFILES, gap=12)
+    gap = judged.get("segment", "precision_minus_others", "country=$DE_")
+    others = judged.get("segment", "precision", gap.slice).mean - gap.mean
+    difference = judged.get("segment", "precision_minus:popular")
     for words in (
-        "User by user, segment is 10.0 points above popular (95 % interval +7.2 to +12.5).",
+        f"User by user, segment is 10.0 points above popular (95 % interval {write_ends(difference)}).",
         "hits / min(K, relevant items), as in the paper",
         "Cold users are a random 20 % of those with at least 20 items",
-        "1,400 warm and 695 cold users per seed, 2 seed(s)",
-        "fold_in 45.0 43.0 to 47.0 20.0",
-        "\N{MINUS SIGN}5.0 \N{MINUS SIGN}8.0 to +0.5",
-        "fold_in 88 %, group 12 %, popular 0 %",
-        "0 (40) 1-3 (1,200) 4-9 (150)",
-        "Users 1,943 Items 1,682 Interactions 100,000 Signals stream x item 100,000 Entities genre 19",
-        "firstday evaluate 'a & b'",
+        "1,400 warm and 300 cold users per seed, 1 seed(s)",
+        "fold_in 92 %, group 8 %",
+        "0 (25) 1-3 (75) 4-9 (150) 10+ (50)",
+        "Users 1,943 Items 1,682 Signals stream x item 100,000 Entities genre 19",
+        COMMAND,
         " ".join(HOSTILE.split()),
+        RIGHT_TO_LEFT,
+        f"all others {others:.1f} %. That is {-gap.mean:.1f} points less",
+        f"({write_ends(gap)}, an interval that holds for all 5 groups simultaneously)",
+        "under 25 (150)",
+        "not known (40)",
+        "55.0",
+        "used after day one",
+        "10 segment(s) of the run with seed 0 hold",
     ):
         assert words in text, words
+    for words in ("None", "combinations", UNKNOWN_VECTORS, "The best strategy here", "Friends"):
+        assert words not in text, words
 
 
 def test_report_needs_nothing_from_outside_and_no_script(page: str) -> None:
@@ -177,9 +84,7 @@ def test_report_needs_nothing_from_outside_and_no_script(page: str) -> None:
         for name, value in attributes.items():
             assert name != "src"
             assert not name.startswith("on")
-            if name.endswith("href"):
-                assert value is not None
-                assert value.startswith("#")
+            assert not name.endswith("href") or str(value).startswith("#")
     html = re.sub(r'xmlns(:xlink)?="http://www.w3.org/[^"]*"', "", page)
     assert "http" not in html.replace("http-equiv", "")
     assert "@import" not in html
@@ -187,55 +92,76 @@ def test_report_needs_nothing_from_outside_and_no_script(page: str) -> None:
 
 
 def test_same_input_gives_the_same_report(page: str) -> None:
-    assert render(results(dataset=HOSTILE, history=HISTORY), command="firstday evaluate 'a & b'") == page
+    assert render(results(dataset=HOSTILE, profiles=PROFILES, gap=12, n_segments=10), command=COMMAND) == page
 
 
-def test_without_history_and_groups_their_sections_are_left_out() -> None:
-    page = render(results(), dataset_summary={})
+def test_a_page_with_everything_is_well_formed(page: str) -> None:
+    shown = Page(page)
+    assert shown.open == []
+    ids = [attributes["id"] for _, attributes in shown.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in shown.tags:
+        for name in ("href", "xlink:href", "aria-labelledby", "clip-path"):
+            if target := attributes.get(name):
+                assert target.removeprefix("url(").rstrip(")").removeprefix("#") in ids, target
+    names = [tag for tag, _ in shown.tags]
+    assert names.count("h1") == names.count("main") == 1
+    assert names.count("table") == names.count("caption") == 8
+    assert all("scope" in attributes for tag, attributes in shown.tags if tag == "th")
+    labels = [attributes["aria-label"] for _, attributes in shown.tags if attributes.get("role") == "img"]
+    assert len(labels) == names.count("svg") == names.count("figure") == 3
+    assert all(labels)
+
+
+def test_sections_without_content_are_left_out() -> None:
+    page = render(results(history=()), dataset_summary={})
     assert page.count("<svg") == 2
-    assert "Training</h2>" not in page
-    assert "Groups of users</h2>" not in page
+    for heading in ("Training", "Groups of users", "Segments"):
+        assert f"{heading}</h2>" not in page
     assert "None" not in Page(page).text
 
 
 MINUS = "\N{MINUS SIGN}"
+OF_50 = "% of what a list of 50 can"
 
 
 @pytest.mark.parametrize(
-    ("rows", "heading", "sentence"),
+    ("means", "spread", "heading", "sentence"),
     [
-        ((SEGMENT,), "segment finds 50.0 % of what a list of 50 can", ""),
+        ({"segment": 50}, 20, f"segment finds 50.0 {OF_50}", ""),
         (
-            (FOLD_IN, SEGMENT),
-            "segment finds 50.0 % of what a list of 50 can, against 45.0 % for fold_in: +11 %",
+            {"fold_in": 45, "segment": 50},
+            20,
+            f"segment finds 50.0 {OF_50}, against 45.0 % for fold_in: +11 %",
             "only their first day is known.",
         ),
         (
-            (row("segment", 50, versus_popular=around(50)), row("popular", 0, around(-50))),
-            "segment finds 50.0 % of what a list of 50 can, against 0.0 % for popular",
+            {"segment": 50, "popular": 0},
+            0,
+            f"segment finds 50.0 {OF_50}, against 0.0 % for popular",
             "50.0 points above popular",
         ),
         (
-            (row("segment", 38, versus_popular=Interval(-4, -6, -2)), row("popular", 42, Interval(4, 2, 6))),
-            f"segment finds 38.0 % of what a list of 50 can, against 42.0 % for popular: {MINUS}10 %",
-            f"4.0 points below popular (95 % interval {MINUS}6.0 to {MINUS}2.0). The best strategy here is popular",
+            {"segment": 38, "popular": 42},
+            0,
+            f"segment finds 38.0 {OF_50}, against 42.0 % for popular: {MINUS}10 %",
+            f"4.0 points below popular (95 % interval {MINUS}4.0 to {MINUS}4.0). The best strategy here is popular",
         ),
         (
-            (POPULAR, SEGMENT, row("auto", 41, around(-9), versus_popular=Interval(1, -1, 3))),
-            "auto finds 41.0 % of what a list of 50 can, against 40.0 % for popular: +2 %",
-            f"1.0 points above popular (95 % interval {MINUS}1.0 to +3.0), which may be chance. The best strategy here",
+            {"popular": 40, "segment": 50, "auto": 40.5},
+            20,
+            f"auto finds 40.5 {OF_50}, against 40.0 % for popular: +1 %",
+            "which may be chance. The best strategy here is segment, with 50.0 %.",
         ),
     ],
 )
 def test_any_choice_of_strategies_gives_a_finding(
-    rows: tuple[tuple[Figure, ...], ...], heading: str, sentence: str
+    means: dict[str, float], spread: float, heading: str, sentence: str
 ) -> None:
-    page = render(results(*rows))
+    page = render(results(means, spread=spread))
     assert h1(page) == heading
     assert sentence in Page(page).text
-    assert ("P@50 - segment" in page) == any(
-        figure.metric == "precision_minus:segment" for figures in rows for figure in figures
-    )
+    assert ("P@50 - segment" in page) == (len(means) > 1)
     accented = re.findall(r'<tr class="accent">\s*<th scope="row"><bdi>(\w+)', page)
     assert set(accented) == {heading.split()[0]}
 
@@ -278,13 +204,54 @@ def test_changed_settings_are_shown_as_json_that_reads_back() -> None:
 
 @pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
 def test_missing_library_is_named_with_its_extra(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def refuse(name: str, *rest: Any, **named: Any) -> Any:
-        if name.split(".")[0] == library:
-            raise ModuleNotFoundError(name)
-        return real(name, *rest, **named)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtraError, match=r"the report needs .* 'firstday\[train\]'"):
         render(results())
+
+
+def test_tuned_baselines_are_told_with_what_was_chosen() -> None:
+    grid = {"shrinkage": (0.0, 10.0), "neighbors": (50, 100, 200)}
+    tuning = Tuning(grid, {"shrinkage": 10.0, "neighbors": 50}, 51.0, 90, 0.25, 2.0, n_tried=5)
+    other = replace(tuning, options={"shrinkage": 0.0, "neighbors": 100})
+    text = Page(render(results(tunings={"item_item": (tuning, other)}))).text
+    chosen = "shrinkage 10.0 (highest of the grid), neighbors 50 (lowest of the grid); shrinkage 0.0, neighbors 100"
+    assert f"item_item: best of 5 combinations on validation users: {chosen}." in text
+
+
+def test_all_segments_are_shown_largest_first() -> None:
+    shown = re.findall(r'<tr><th scope="row">(\d+)</th>', render(results(n_segments=300)))
+    assert [int(number) for number in shown] == [row.number for row in segments(300)]
+
+
+def test_without_a_gap_it_is_said() -> None:
+    alike = {"age": PROFILES["age"]}
+    assert "No significant gap: with segment, none of 2 groups" in Page(render(results(profiles=alike))).text
+    few = {"age": np.where(np.arange(N) < 10, -1, 20)}
+    assert "too few cold users to compare groups" in Page(render(results(profiles=few))).text
+
+
+def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> None:
+    model = recommender.model
+    manifest = read_manifest(recommender.save(tmp_path / "model"))
+    html = render_model(model, manifest, "firstday inspect model")
+    text = Page(html).text
+    for words in (
+        f"Warm users {model.segments.items.sizes.sum()}",
+        manifest["version"],
+        "Training of the cold model of this model",
+        "firstday inspect model",
+        "embedding.dimensions 12",
+    ):
+        assert words in text, words
+    assert Page(html).open == []
+    assert html.count("<svg") == 1
+
+
+def test_json_and_table_say_that_vectors_are_precomputed(capsys: pytest.CaptureFixture[str]) -> None:
+    for shown, vectors, note in (
+        (results(), "learned from warm users", None),
+        (results(precomputed=True), "precomputed", UNKNOWN_VECTORS),
+    ):
+        assert (shown.to_json()["vectors"], shown.to_json()["vectors_note"]) == (vectors, note)
+        print_results(shown)
+        assert (UNKNOWN_VECTORS in " ".join(capsys.readouterr().out.split())) == shown.precomputed

@@ -10,13 +10,10 @@ from typing import Any
 import pytest
 
 from firstday.artifact.folder import read_manifest
-from firstday.config import Config
-from firstday.evaluation.report.content import gather_evaluation, gather_model
-from firstday.evaluation.report.render import render_report
+from firstday.evaluation.report.render import render_model
 from firstday.leaderboard.board import read_published, write_leaderboard
 from firstday.recommend.recommender import Recommender
-from tests.evaluation.test_report import FOLD_IN, POPULAR, SEGMENT, SUMMARY, around, results, row
-from tests.evaluation.test_report_sections import AGES, COUNTRIES, full_results
+from tests.evaluation.reports import MEANS, PROFILES, render, results
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -41,19 +38,14 @@ OVERLAPS = """() => {
 """Labels of pictures that cover each other or leave their picture."""
 
 
-def many_strategies() -> tuple[Any, ...]:
-    names = ("personal", "soft_segments", "input_clusters", "group", "dropoutnet_personal", "melu_segment", "mult_dae")
-    return (POPULAR, SEGMENT, FOLD_IN, *(row(name, 47 + n / 3, around(-1)) for n, name in enumerate(names)))
-
-
-CITIES = {f"the town of number {n} by the sea": (500 - n, 40 + n / 10) for n in range(40)}
-GROUPS = {"age": AGES, "country": COUNTRIES}
-CLOSE = [row(name, 50 + n / 100, around(-1), half=0.1) for n, name in enumerate(("popular", "segment", "fold_in"))]
-REPORTS = {
-    "ten segments": full_results(10),
-    "three hundred segments": full_results(300, groups=GROUPS | {"city": CITIES}),
-    "one segment, no profiles": full_results(1, SEGMENT, groups={}),
-    "figures close to each other": full_results(2, *CLOSE, groups={}),
+NAMES = ("personal", "soft_segments", "input_clusters", "group", "dropoutnet_personal", "melu_segment", "mult_dae")
+MANY = MEANS | {name: 47 + n / 3 for n, name in enumerate(NAMES)}
+REPORTS: dict[str, dict[str, Any]] = {
+    "ten segments": {"n_segments": 10, "profiles": PROFILES, "gap": 12},
+    "three hundred segments": {"n_segments": 300, "profiles": PROFILES},
+    "one segment, no profiles": {"means": {"segment": 50}, "n_segments": 1},
+    "many strategies": {"means": MANY},
+    "figures close to each other": {"means": {"popular": 50, "segment": 50.01, "fold_in": 50.02}, "spread": 0.5},
 }
 
 
@@ -96,19 +88,15 @@ def look_at(browser: Any, file: Path, width: int, scheme: str) -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_is_in_order(name: str, width: int, scheme: str, browser: Any, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    content = gather_evaluation(REPORTS[name], dataset_summary=SUMMARY, config=Config(), command="firstday")
-    file.write_text(render_report(content), encoding="utf-8")
+    file.write_text(render(results(**REPORTS[name]), command="firstday"), encoding="utf-8")
     look_at(browser, file, width, scheme)
 
 
 @pytest.mark.slow
-def test_many_strategies_and_a_model_alone(browser: Any, tmp_path: Path, recommender: Recommender) -> None:
+def test_the_report_of_a_model_is_in_order(browser: Any, tmp_path: Path, recommender: Recommender) -> None:
     file = tmp_path / "report.html"
-    content = gather_evaluation(results(*many_strategies()), dataset_summary=SUMMARY, config=Config())
-    file.write_text(render_report(content), encoding="utf-8")
-    look_at(browser, file, PHONE, "light")
     manifest = read_manifest(recommender.save(tmp_path / "model"))
-    file.write_text(render_report(gather_model(recommender.model, manifest)), encoding="utf-8")
+    file.write_text(render_model(recommender.model, manifest), encoding="utf-8")
     look_at(browser, file, WIDE, "dark")
 
 
@@ -131,15 +119,14 @@ def test_the_leaderboard_is_in_order_and_sorts(width: int, browser: Any, tmp_pat
     look_at(browser, file, width, "dark")
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto(file.as_uri())
-    precision = page.locator("tbody").first.locator("td:nth-child(2)")
-    best_first = precision.all_inner_texts()
-    heading = page.locator("thead button").first
-    heading.click()
-    assert page.locator("th[aria-sort=ascending]").count() == 1
-    worst_first = precision.all_inner_texts()
-    assert worst_first != best_first
-    assert [text.split()[0] for text in worst_first] == [text.split()[0] for text in best_first[::-1]]
-    heading.click()
-    assert page.locator("th[aria-sort=ascending]").count() == 0
-    assert [text.split()[0] for text in precision.all_inner_texts()] == [text.split()[0] for text in best_first]
+
+    def read() -> list[str]:
+        cells = page.locator("tbody").first.locator("td:nth-child(2)").all_inner_texts()
+        return [text.split()[0] for text in cells]
+
+    best_first = read()
+    for order, ascending in ((best_first[::-1], 1), (best_first, 0)):
+        page.locator("thead button").first.click()
+        assert page.locator("th[aria-sort=ascending]").count() == ascending
+        assert read() == order != best_first[:1]
     page.close()

@@ -13,8 +13,7 @@ import pytest
 from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.artifact.trained_model import ClassEvidence, Selection
 from firstday.engine.engines import ModelPlace
-from firstday.evaluation.report.content import gather_model
-from firstday.evaluation.report.render import render_report
+from firstday.evaluation.report.render import render_model
 from firstday.recommend.model_card import CARD, write_markdown
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.strategies.auto import describe_selection, tabulate_selection
@@ -98,7 +97,7 @@ def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tm
 def test_odd_names_are_words_in_both_forms(tiny: Recommender, folder: Path) -> None:
     manifest = read_manifest(folder)
     manifest = {**manifest, "data": {**manifest["data"], "dataset": "<script>alert(1)</script>|a\nb", "notes": ["*n*"]}}
-    page = render_report(gather_model(tiny.model, manifest, is_card=True))
+    page = render_model(tiny.model, manifest, is_card=True)
     text = write_markdown(tiny.model, manifest)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -19,8 +19,7 @@ from firstday.cli.options import PathOption, open_tables
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
 from firstday.errors import ConfigError
-from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import render_report
+from firstday.evaluation.report.render import render_evaluation
 from firstday.evaluation.results import RATIO
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import BASELINE, REFERENCE
@@ -84,10 +83,8 @@ def demo(
     )
     print_results(results)
     report = out / "report.html"
-    content = gather_evaluation(
-        results, dataset_summary=summary, config=config, command=f"firstday demo --seeds {seeds}"
-    )
-    write_file(report, render_report(content))
+    command = f"firstday demo --seeds {seeds}"
+    write_file(report, render_evaluation(results, dataset_summary=summary, config=config, command=command))
     user = f'{{"age": 61, "interactions": [["stream", "item", {recommender.model.catalogue.items[0]}]]}}'
     typer.echo(
         f"Done in {perf_counter() - began:.0f} s. Report: {report}\n"

@@ -35,8 +35,7 @@ from firstday.data.splits.holdout import find_cut_offs
 from firstday.errors import ConfigError
 from firstday.evaluation.plots import plot_replay, standalone
 from firstday.evaluation.replay import ReplaySettings, replay_policies
-from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import render_comparison, render_report
+from firstday.evaluation.report.render import render_comparison, render_evaluation
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.evaluation.slices import REFERENCE
@@ -205,12 +204,12 @@ def evaluate(
             print_datasets(all_results, references[0])
     if report is not None:
         if len(all_results) == 1:
-            content = gather_evaluation(
+            page = render_evaluation(
                 results, dataset_summary=dataset.summary(), config=settings, command=command_line()
             )
-            write_file(report, render_report(content))
         else:
-            write_file(report, render_comparison(all_results, command_line()))
+            page = render_comparison(all_results, command_line())
+        write_file(report, page)
         typer.echo(f"Wrote {report}.", err=True)
 
 

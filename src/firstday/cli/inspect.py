@@ -23,8 +23,7 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_rows, print_table
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import compare_classes
-from firstday.evaluation.report.content import gather_model
-from firstday.evaluation.report.render import render_report
+from firstday.evaluation.report.render import render_model
 from firstday.files import write_file
 from firstday.recommend.model_card import make_card, write_markdown
 from firstday.recommend.recommender import open_model
@@ -59,11 +58,11 @@ def inspect(
         raise ConfigError(f"{card}: a card is Markdown or HTML; give a name that ends in .md or .html.")
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
-        write_file(report, render_report(gather_model(trained_model, manifest, command_line())))
+        write_file(report, render_model(trained_model, manifest, command_line()))
         typer.echo(f"Wrote {report}.", err=True)
     if card is not None:
         if card.suffix.lower() == ".html":
-            text = render_report(gather_model(trained_model, manifest, is_card=True))
+            text = render_model(trained_model, manifest, is_card=True)
         else:
             text = write_markdown(trained_model, manifest)
         if str(card) == "-":

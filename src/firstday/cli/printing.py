@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import rich.table
@@ -12,7 +13,6 @@ from rich.markup import escape
 
 from firstday.evaluation.comparison_tables import (
     Table,
-    compare_by_knowledge,
     compare_datasets,
     compare_policies,
     compare_sizes,
@@ -35,15 +35,14 @@ def print_table(table: Table, intervals: Container[str] | None = None) -> None:
     for number, name in enumerate(table.columns):
         justify: Literal["left", "right"] = "right" if number and name not in table.words else "left"
         grid.add_column(name, justify=justify, overflow="fold", no_wrap=not number)
-    for row, texts in zip(table.rows, table.write_cells(intervals), strict=True):
+    for row, texts in zip(table.split_cells(), table.write_cells(intervals), strict=True):
         grid.add_row(*map(escape, texts), style="bold" if row[0][0] == table.accented else None)
     Console().print(grid)
 
 
 def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *words: str) -> None:
     """Print a table of plain cells; `words` are the columns of text."""
-    cells = tuple(tuple((text,) for text in row) for row in rows)
-    print_table(Table(title, tuple(columns), cells, words=words))
+    print_table(Table(title, [dict(zip(columns, row, strict=True)) for row in rows], words=words))
 
 
 def print_error(sentence: str) -> None:
@@ -90,8 +89,10 @@ def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> 
 def print_replay(results: ReplayResults) -> None:
     """Print policies side by side, most hits first, and how to read them."""
     settings = results.settings
-    print_table(compare_policies(results))
-    print_table(compare_by_knowledge(results))
+    table, n_in_all = compare_policies(results), 5
+    print_table(table.select(*table.columns[:n_in_all]))
+    by_known = table.select(table.columns[0], *table.columns[n_in_all:])
+    print_table(replace(by_known, title="Total by what was known before the first round (users)"))
     sees = "all positions"
     if settings.visible is not None:
         sees = f"{settings.visible} positions, and each further one with probability {settings.persistence:g}"

@@ -27,8 +27,7 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_comparison
 from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
 from firstday.evaluation.paper_figures import Space
-from firstday.evaluation.report.content import gather_evaluation
-from firstday.evaluation.report.render import render_report
+from firstday.evaluation.report.render import render_evaluation
 from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy, strategy_names
@@ -89,7 +88,7 @@ def reproduce(
         print_notes(table.results.notes)
         print_comparison(table)
     if report is not None:
-        content = gather_evaluation(
+        page = render_evaluation(
             table.results,
             dataset_summary={
                 "warm_users": table.results.n_warm,
@@ -100,4 +99,4 @@ def reproduce(
             command=command_line(),
             space=table.space,
         )
-        write_file(report, render_report(content))
+        write_file(report, page)

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.evaluation.paper_figures import TABLE, PaperRow, Space, in_paper_order, subtract_paper, title_of
+from firstday.evaluation.paper_figures import FIGURES, TABLE, PaperRow, Space, subtract_paper, title_of
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results
 from firstday.evaluation.slices import (
@@ -23,25 +23,21 @@ from firstday.metrics import HEAD, METRICS
 from firstday.recommend.strategies.auto import tabulate_selection
 from firstday.training.option_search import describe_choices
 
-Cell = tuple[str, ...]
-"""Text, followed by small print: the bounds of an interval."""
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
-NOTHING: Cell = ("",)
 ANSWERED_BY = "answered by"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A captioned table of text cells.
+    """A captioned table of text.
 
     Parameters
     ----------
     title
         Caption.
-    columns
-        Column headings.
     rows
-        Cells of each row; the first cell is the row heading.
+        Cells of each row by column heading, the same headings in all rows. The first cell is the row heading. Further
+        lines of a cell are small print: the bounds of an interval.
     accented
         Heading of the highlighted row.
     words
@@ -49,15 +45,22 @@ class Table:
     """
 
     title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: Sequence[Mapping[str, str]]
     accented: str = ""
     words: tuple[str, ...] = ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column headings."""
+        return tuple(*self.rows[:1])
+
     def select(self, *columns: str) -> Table:
         """Return the table with the given columns."""
-        places = [self.columns.index(column) for column in columns]
-        return replace(self, columns=columns, rows=tuple(tuple(row[place] for place in places) for row in self.rows))
+        return replace(self, rows=[{column: row[column] for column in columns} for row in self.rows])
+
+    def split_cells(self) -> list[list[list[str]]]:
+        """Return the lines of each cell by row and column."""
+        return [[cell.split("\n") for cell in row.values()] for row in self.rows]
 
     def write_cells(self, intervals: Container[str] | None = None) -> list[list[str]]:
         """Return each cell as a line of text; `intervals` are the columns with small print (all if None)."""
@@ -66,7 +69,7 @@ class Table:
                 f"{text} [{', '.join(small)}]" if small and (intervals is None or column in intervals) else text
                 for column, (text, *small) in zip(self.columns, row, strict=True)
             ]
-            for row in self.rows
+            for row in self.split_cells()
         ]
 
 
@@ -78,44 +81,47 @@ def write_signed(value: float, digits: int = 1) -> str:
     return ("+" if value > 0 else "\N{MINUS SIGN}") + text
 
 
-def _cell(results: Results, name: str, metric: str, of_slice: str = ALL) -> Cell:
+def _cell(results: Results, name: str, metric: str, of_slice: str) -> str:
     """Format a figure and its bounds; differences are signed, figures that are not in % have two digits."""
     figure = results.find(name, metric, of_slice)
     if figure is None:
-        return NOTHING
+        return ""
     digits = 2 if metric.startswith((RATIO, "novelty", "ms")) else 1
     numbers = [number for number in (figure.mean, figure.low, figure.high) if number is not None]
-    if metric.startswith(MINUS):
-        return tuple(map(write_signed, numbers))
-    return _write(numbers, digits)
+    return "\n".join(map(write_signed, numbers)) if metric.startswith(MINUS) else _write(numbers, digits)
 
 
-def _write(numbers: Sequence[float], digits: int) -> Cell:
-    return tuple(f"{number:.{digits}f}" for number in numbers)
+def _write(numbers: Sequence[float], digits: int) -> str:
+    return "\n".join(f"{number:.{digits}f}" for number in numbers)
 
 
-def pivot(results: Results, title: str, columns: Mapping[str, tuple[str, str]]) -> Table:
-    """Tabulate the figures with the given metric and slice by heading, strategies best first; omit empty columns."""
-    cells: dict[str, list[Cell]] = {"strategy": [(name,) for name in results.best_first]}
-    cells |= {heading: [_cell(results, name, *key) for name in results.best_first] for heading, key in columns.items()}
-    cells = {heading: column for heading, column in cells.items() if any(cell != NOTHING for cell in column)}
-    return Table(title, tuple(cells), tuple(zip(*cells.values(), strict=True)), results.leader)
+def pivot(title: str, columns: Mapping[str, tuple[Results, str, str]], accented: str) -> Table:
+    """Tabulate figures by heading, given results, metric and slice; strategies best first; omit empty columns."""
+    names = dict.fromkeys(name for results, *_ in columns.values() for name in results.best_first)
+    rows = [
+        {"strategy": name, **{heading: _cell(results, name, *key) for heading, (results, *key) in columns.items()}}
+        for name in names
+    ]
+    filled = (heading for heading in ("strategy", *columns) if any(row[heading] for row in rows))
+    return Table(title, rows, accented).select(*filled)
 
 
 def compare_strategies(results: Results, against: str = REFERENCE) -> Table:
     """Compare precision, recall and NDCG, also at 10."""
-    heads = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
-    metrics = {f"{SHORT[metric]}@{results.k}": metric for metric in METRICS}
-    difference = {f"P@{results.k} - {against}'s": f"{MINUS}{against}"}
-    title = f"{results.dataset}: means over cold users, in %"
-    return pivot(results, title, {heading: (key, ALL) for heading, key in (heads | metrics | difference).items()})
+    metrics = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
+    metrics |= {f"{SHORT[metric]}@{results.k}": metric for metric in METRICS}
+    metrics[f"P@{results.k} - {against}'s"] = f"{MINUS}{against}"
+    columns = {heading: (results, metric, ALL) for heading, metric in metrics.items()}
+    return pivot(f"{results.dataset}: means over cold users, in %", columns, results.leader)
 
 
 def _compare_slices(results: Results, title: str, slices: Mapping[str, str], metric: str = "precision") -> Table:
     """Compare strategies across slices, given by heading; slices without users are omitted."""
     figures = {label: results.find(results.leader, metric, of_slice) for label, of_slice in slices.items()}
-    columns = {f"{label} ({figure.n:,})": (metric, figure.slice) for label, figure in figures.items() if figure}
-    return pivot(results, title, columns)
+    columns = {
+        f"{label} ({figure.n:,})": (results, metric, figure.slice) for label, figure in figures.items() if figure
+    }
+    return pivot(title, columns, results.leader)
 
 
 def compare_sizes(results: Results, metric: str = "precision") -> Table:
@@ -142,9 +148,9 @@ def describe_lists(results: Results, against: str = REFERENCE) -> Table:
         "ms": "ms_per_user",
     }
     title = "Coverage of users (without fallbacks) and of items, in %; novelty, in bits; time per user, in ms"
-    table = pivot(results, title, {heading: (metric, ALL) for heading, metric in metrics.items()})
-    rows = [(*row, (_write_routes(results, row[0][0]),)) for row in table.rows]
-    return replace(table, columns=(*table.columns, ANSWERED_BY), rows=tuple(rows), words=(ANSWERED_BY,))
+    table = pivot(title, {heading: (results, metric, ALL) for heading, metric in metrics.items()}, results.leader)
+    rows = [{**row, ANSWERED_BY: _write_routes(results, row["strategy"])} for row in table.rows]
+    return replace(table, rows=rows, words=(ANSWERED_BY,))
 
 
 def _write_routes(results: Results, name: str) -> str:
@@ -165,10 +171,11 @@ def describe_tunings(results: Results) -> list[str]:
 
 def compare_popularity(results: Results) -> Table:
     """Compare the popularity of recommended items, by tenths of total use."""
-    columns = {f"{at}: {n:,}": (f"{TENTH}{at}", ALL) for at, n in enumerate(results.items_by_popularity, 1)}
-    table = pivot(results, f"Share of list entries at {results.k}, in %, by tenth of use: number of items", columns)
-    used = (("used after day one",), *((f"{share:.1f}",) for share in results.used_by_popularity))
-    return replace(table, rows=(used, *table.rows))
+    columns = {f"{at}: {n:,}": (results, f"{TENTH}{at}", ALL) for at, n in enumerate(results.items_by_popularity, 1)}
+    title = f"Share of list entries at {results.k}, in %, by tenth of use: number of items"
+    table = pivot(title, columns, results.leader)
+    used = ("used after day one", *(f"{share:.1f}" for share in results.used_by_popularity))
+    return replace(table, rows=[dict(zip(table.columns, used, strict=True)), *table.rows])
 
 
 def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> list[Table]:
@@ -178,73 +185,64 @@ def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -
         "precision": f"P@{k} for cold users, in %",
         f"{MINUS}{against}": f"Difference to {against}, paired by user, in points",
     }
-    names = dict.fromkeys(name for results in all_results for name in results.best_first)
-    columns = ("strategy", *(results.dataset for results in all_results))
+    names: dict[str, Results] = {}
+    for number, results in enumerate(all_results, 1):
+        names[f"{results.dataset} ({number})" if results.dataset in names else results.dataset] = results
     return [
-        Table(
-            title,
-            columns,
-            tuple(((name,), *(_cell(results, name, metric) for results in all_results)) for name in names),
-            against,
-        )
+        pivot(title, {name: (results, metric, ALL) for name, results in names.items()}, against)
         for metric, title in titles.items()
     ]
 
 
 def compare_with_paper(results: Results, space: Space) -> Table:
     """Compare strategies with the paper's Table 1: three rows each (ours, the paper's, the difference)."""
-    rows: list[tuple[Cell, ...]] = []
-    for name in in_paper_order(results.strategies):
-        title, minus = title_of(name), subtract_paper(results, name, space)
-        ours = {key: results.get(name, key).mean for metric in METRICS for key in (metric, f"{metric}_deviation")}
-        rows.append(((title,), ("ours",), *_write_deviations(ours)))
-        if minus is not None:
-            rows.append(((f"  {name}",), ("paper",), *_write_deviations(TABLE[space][name])))
-            rows.append((NOTHING, ("difference",), *((write_signed(points, 2),) for points in minus.values())))
     columns = ("method", "source", *(f"{SHORT[metric]}@{results.k}" for metric in METRICS))
+    rows: list[tuple[str, ...]] = []
+    for name in results.strategies:
+        ours = {key: results.get(name, key).mean for key in FIGURES}
+        rows.append((title_of(name), "ours", *_write_deviations(ours)))
+        if minus := subtract_paper(results, name, space):
+            rows.append((f"  {name}", "paper", *_write_deviations(TABLE[space][name])))
+            rows.append(("", "difference", *(write_signed(points, 2) for points in minus.values())))
     title = f"{results.dataset}: Table 1 of the paper ({space}), in %, ± deviation over random fifths of the users"
-    return Table(title, columns, tuple(rows), title_of(REFERENCE))
+    return Table(title, [dict(zip(columns, row, strict=True)) for row in rows], title_of(REFERENCE))
 
 
-def _write_deviations(row: PaperRow) -> list[Cell]:
+def _write_deviations(row: PaperRow) -> list[str]:
     """Format the mean of each metric, with its deviation where there is one."""
     spreads = {metric: row[f"{metric}_deviation"] for metric in METRICS}
-    return [(f"{row[at]:.2f}" + ("" if spread is None else f" ± {spread:.2f}"),) for at, spread in spreads.items()]
+    return [f"{row[at]:.2f}" + ("" if spread is None else f" ± {spread:.2f}") for at, spread in spreads.items()]
 
 
 def compare_policies(results: ReplayResults) -> Table:
-    """Compare policies, most hits first."""
+    """Compare policies, most hits first: in all, and by what was initially known about the users."""
     rows = [
-        (
-            (row["policy"],),
-            _write([row["hits"], *row["hits_ci"]], 1),
-            _write([row["ratio"], *row["ratio_ci"]], 2),
-            *(_write([row["hits_by_round"][at]], 2) for at in (0, -1)),
-        )
+        {
+            "policy": row["policy"],
+            "total": _write([row["hits"], *row["hits_ci"]], 1),
+            f"/ {results.against}": _write([row["ratio"], *row["ratio_ci"]], 2),
+            "round 1": f"{row['hits_by_round'][0]:.2f}",
+            "last round": f"{row['hits_by_round'][-1]:.2f}",
+            **{f"{known} ({found['n_users']:,})": f"{found['hits']:.1f}" for known, found in row["by_known"].items()},
+        }
         for row in results.rows
     ]
-    columns = ("policy", "total", f"/ {results.against}", "round 1", f"round {results.settings.rounds}")
     title = f"{results.dataset}: items used among those shown, mean per user"
-    return Table(title, columns, tuple(rows), results.against)
-
-
-def compare_by_knowledge(results: ReplayResults) -> Table:
-    """Compare policies by what was initially known about the users."""
-    rows = [
-        ((row["policy"],), *(_write([of_class["hits"]], 1) for of_class in row["by_known"].values()))
-        for row in results.rows
-    ]
-    classes = (f"{name} ({of_class['n_users']:,})" for name, of_class in results.rows[0]["by_known"].items())
-    title = "Total by what was known before the first round (users)"
-    return Table(title, ("policy", *classes), tuple(rows), results.against)
+    return Table(title, rows, results.against)
 
 
 def compare_classes(model: TrainedModel) -> Table:
     """Compare the strategy that `auto` uses for each class of users with `popular`."""
     rows = []
     for row, users in tabulate_selection(model):
-        precision = [row["precision"].get(name) for name in (row["strategy"], "popular")]
-        cells = (NOTHING if value is None else _write([value], 1) for value in precision)
-        rows.append(((row["known"],), (row["strategy"],), *cells, (users,)))
-    columns = ("known", ANSWERED_BY, "P, %", "of popular", "judged on")
-    return Table("auto, by what is known about a user", columns, tuple(rows), words=(ANSWERED_BY, "judged on"))
+        precision = {name: f"{value:.1f}" for name, value in row["precision"].items()}
+        rows.append(
+            {
+                "known": row["known"],
+                ANSWERED_BY: row["strategy"],
+                "P, %": precision.get(row["strategy"], ""),
+                "of popular": precision.get("popular", ""),
+                "judged on": users,
+            }
+        )
+    return Table("auto, by what is known about a user", rows, words=(ANSWERED_BY, "judged on"))

@@ -10,11 +10,11 @@ from statistics import NormalDist
 import numpy as np
 
 from firstday.evaluation.results import (
+    DEVIATIONS,
     HEAD_METRICS,
     HEAD_MINUS,
     MINUS,
     MINUS_OTHERS,
-    OF_OTHERS,
     RATIO,
     ROUTE,
     Figure,
@@ -28,7 +28,6 @@ from firstday.metrics import (
     bootstrap_means,
     cluster_errors,
     deviations_of_fifths,
-    mean_intervals,
     measure,
     ratio_intervals,
 )
@@ -138,20 +137,27 @@ def make_figures(
     }
     by_size = {key: column for key, column in columns.items() if key[1] in ("precision", HEAD_METRICS[0])}
     precision = {name: columns[name, "precision"] for name in names}
+    everyone, ones = np.ones(len(users), dtype=bool), np.ones(len(users))
 
-    def measure_slice(columns: Columns, of_slice: str, members: np.ndarray) -> Iterator[Figure]:
+    def measure_slice(
+        columns: Columns, of_slice: str = ALL, members: np.ndarray = everyone, denominators: np.ndarray = ones
+    ) -> Iterator[Figure]:
         values = np.stack([column[members] for column in columns.values()], axis=1)
-        intervals = mean_intervals(values, users[members], cohorts[members])
-        for (name, metric), mean in zip(columns, intervals, strict=True):
-            yield Figure(name, metric, of_slice, n=int(members.sum()), **asdict(mean))
+        intervals = ratio_intervals(values, denominators[members], users[members], cohorts[members])
+        for (name, metric), interval in zip(columns, intervals, strict=True):
+            yield Figure(name, metric, of_slice, n=int(members.sum()), **asdict(interval))
 
-    figures = [
-        *measure_slice(columns | _subtract(columns, names, against), ALL, np.ones(len(users), dtype=bool)),
-        *_divide(precision, users, cohorts, against),
-        *(figure for name, members in slices.items() for figure in measure_slice(by_size, name, members)),
-        *measure_groups(precision, users, groups),
-        *(figure for name in names for figure in _describe_lists(name, scores[name])),
-    ]
+    figures = [*measure_slice(columns | _subtract(columns, names, against))]
+    for reference in dict.fromkeys(against):
+        if reference in names and precision[reference].any():  # without hits, there is no ratio
+            ratios = {(name, f"{RATIO}{reference}"): values for name, values in precision.items()}
+            found = measure_slice(ratios, denominators=precision[reference])
+            figures += [figure for figure in found if figure.strategy != reference]
+    for of_slice, members in slices.items():
+        figures += measure_slice(by_size, of_slice, members)
+    figures += measure_groups(precision, users, groups)
+    for name in names:
+        figures += _describe_lists(name, scores[name])
     return tuple(sorted(figures, key=lambda figure: names.index(figure.strategy)))
 
 
@@ -170,19 +176,6 @@ def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) ->
     }
 
 
-def _divide(
-    precision: Mapping[str, np.ndarray], users: np.ndarray, cohorts: np.ndarray, against: Sequence[str]
-) -> Iterator[Figure]:
-    """Compute the ratios of precision to the references, skipping references without hits."""
-    values = np.stack(list(precision.values()), axis=1)
-    for reference in dict.fromkeys(against):
-        if reference in precision and precision[reference].any():
-            ratios = ratio_intervals(values, precision[reference], users, cohorts)
-            for name, ratio in zip(precision, ratios, strict=True):
-                if name != reference:
-                    yield Figure(name, f"{RATIO}{reference}", ALL, n=len(users), **asdict(ratio))
-
-
 def measure_groups(
     precision: Mapping[str, np.ndarray], users: np.ndarray, groups: Mapping[str, Mapping[str, np.ndarray]]
 ) -> Iterator[Figure]:
@@ -198,22 +191,22 @@ def measure_groups(
     """
     values = np.stack(list(precision.values()), axis=1)
     parts = {group_slice(column, label): group for column, labels in groups.items() for label, group in labels.items()}
-    n_of = {name: [len(np.unique(users[rows])) for rows in (group, ~group)] for name, group in parts.items()}
-    n_compared = sum(min(n) >= MIN_USERS for n in n_of.values())
+    sizes = {name: [len(np.unique(users[rows])) for rows in (group, ~group)] for name, group in parts.items()}
+    n_compared = sum(min(n) >= MIN_USERS for n in sizes.values())
     for of_slice, members in parts.items():
-        n_users, n_others = n_of[of_slice]
+        n_users, n_others = sizes[of_slice]
         for name, interval in zip(precision, bootstrap_means(values[members], users[members]), strict=True):
             yield Figure(name, "precision", of_slice, n=n_users, **asdict(interval))
-        if min(n_users, n_others) >= MIN_USERS:
-            (means, errors), (others, other_errors) = (
-                cluster_errors(values[rows], np.ones(int(rows.sum())), users[rows]) for rows in (members, ~members)
-            )
-            reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
-            for name, minus, half, other in zip(precision, means - others, reach, others, strict=True):
-                yield Figure(
-                    name, MINUS_OTHERS, of_slice, float(minus), float(minus - half), float(minus + half), n_users
-                )
-                yield Figure(name, OF_OTHERS, of_slice, float(other), n=n_others)
+        if min(n_users, n_others) < MIN_USERS:
+            continue
+        (means, errors), (others, other_errors) = (
+            cluster_errors(values[rows], np.ones(rows.sum()), users[rows]) for rows in (members, ~members)
+        )
+        minus = means - others
+        reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
+        rows = np.stack([minus, minus - reach, minus + reach], axis=1).tolist()
+        for name, (mean, low, high) in zip(precision, rows, strict=True):
+            yield Figure(name, MINUS_OTHERS, of_slice, mean, low, high, n_users)
 
 
 def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
@@ -225,10 +218,7 @@ def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]
         deviations_of_fifths(np.stack([score.metrics[metric] for metric in METRICS], axis=1)) for score in scores
     ]
     values = {
-        **{
-            f"{metric}_deviation": float(value)
-            for metric, value in zip(METRICS, np.mean(deviations, axis=0), strict=True)
-        },
+        **dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True)),
         "user_coverage": 100 * float(((routes == strategy) | ~np.isin(routes, FALLBACKS)).mean()),
         "catalogue_coverage": 100 * float(np.mean([score.catalogue_coverage for score in scores])),
         "ms_per_user": 1000 * sum(score.seconds for score in scores) / n,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 from firstday.evaluation.results import Results
@@ -14,15 +14,14 @@ PaperRow = Mapping[str, float | None]
 etc.), None if unavailable."""
 
 
-def _row(*figures: float | tuple[float, float]) -> PaperRow:
-    """Label a method's figures with the names of the metrics."""
-    row: dict[str, float | None] = {}
-    for metric, figure in zip(METRICS, figures, strict=True):
-        row[metric], row[f"{metric}_deviation"] = figure if isinstance(figure, tuple) else (figure, None)
-    return row
+FIGURES = tuple(key for metric in METRICS for key in (metric, f"{metric}_deviation"))
 
 
-_POPULARITY = _row((8.92, 0.21), (3.01, 0.08), (9.72, 0.20))
+def _row(*figures: float | None) -> PaperRow:
+    return dict(zip(FIGURES, figures, strict=True))
+
+
+_POPULARITY = _row(8.92, 0.21, 3.01, 0.08, 9.72, 0.20)
 TITLES: Mapping[str, str] = {
     "popular": "Popularity",
     "day_one": "Registration Day Streams",
@@ -38,35 +37,30 @@ TITLES: Mapping[str, str] = {
 TABLE: Mapping[Space, Mapping[str, PaperRow]] = {
     "svd": {
         "popular": _POPULARITY,
-        "day_one": _row((9.30, 0.22), (3.48, 0.06), (9.73, 0.23)),
-        "input_clusters": _row((8.84, 0.22), (2.97, 0.08), (9.75, 0.23)),
-        "dropoutnet_personal": _row(10.04, 3.75, 10.46),
-        "dropoutnet_segment": _row(20.85, 7.55, 22.61),
-        "melu_personal": _row(15.00, 5.12, 16.79),
-        "melu_segment": _row(19.66, 6.87, 21.63),
-        "personal": _row((9.58, 0.18), (3.53, 0.03), (9.77, 0.17)),
-        "segment": _row((22.75, 0.32), (8.26, 0.15), (24.59, 0.30)),
+        "day_one": _row(9.30, 0.22, 3.48, 0.06, 9.73, 0.23),
+        "input_clusters": _row(8.84, 0.22, 2.97, 0.08, 9.75, 0.23),
+        "dropoutnet_personal": _row(10.04, None, 3.75, None, 10.46, None),
+        "dropoutnet_segment": _row(20.85, None, 7.55, None, 22.61, None),
+        "melu_personal": _row(15.00, None, 5.12, None, 16.79, None),
+        "melu_segment": _row(19.66, None, 6.87, None, 21.63, None),
+        "personal": _row(9.58, 0.18, 3.53, 0.03, 9.77, 0.17),
+        "segment": _row(22.75, 0.32, 8.26, 0.15, 24.59, 0.30),
     },
     "mf": {
         "popular": _POPULARITY,
-        "day_one": _row((16.88, 0.46), (5.99, 0.11), (17.72, 0.43)),
-        "input_clusters": _row((8.85, 0.22), (2.98, 0.08), (9.75, 0.22)),
-        "dropoutnet_personal": _row(16.30, 5.77, 17.62),
-        "dropoutnet_segment": _row(19.83, 6.93, 21.55),
-        "melu_personal": _row(13.92, 4.71, 15.49),
-        "melu_segment": _row(19.35, 6.71, 21.33),
-        "personal": _row((18.50, 0.43), (6.63, 0.10), (20.22, 0.41)),
-        "segment": _row((19.00, 0.42), (6.93, 0.10), (20.38, 0.45)),
+        "day_one": _row(16.88, 0.46, 5.99, 0.11, 17.72, 0.43),
+        "input_clusters": _row(8.85, 0.22, 2.98, 0.08, 9.75, 0.22),
+        "dropoutnet_personal": _row(16.30, None, 5.77, None, 17.62, None),
+        "dropoutnet_segment": _row(19.83, None, 6.93, None, 21.55, None),
+        "melu_personal": _row(13.92, None, 4.71, None, 15.49, None),
+        "melu_segment": _row(19.35, None, 6.71, None, 21.33, None),
+        "personal": _row(18.50, 0.43, 6.63, 0.10, 20.22, 0.41),
+        "segment": _row(19.00, 0.42, 6.93, 0.10, 20.38, 0.45),
     },
 }
 """Figures by space and strategy, from Table 1 of the paper."""
 LEARNED_BASELINES = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
 """Learned baselines, which take minutes to train."""
-
-
-def in_paper_order(strategies: Sequence[str]) -> tuple[str, ...]:
-    """Return strategies in the order of the paper's table, those not in the paper last."""
-    return tuple(dict.fromkeys((*(name for name in TITLES if name in strategies), *strategies)))
 
 
 def title_of(strategy: str) -> str:

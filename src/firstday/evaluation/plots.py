@@ -6,8 +6,7 @@ All raise `MissingExtraError` if Matplotlib is not installed.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ import numpy as np
 from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
 from firstday.evaluation.replay import ReplayResults
-from firstday.evaluation.results import Figure, Results
-from firstday.evaluation.slices import BASELINE, REFERENCE, group_slice, size_slice
+from firstday.evaluation.results import Results
+from firstday.evaluation.slices import BASELINE, REFERENCE, size_slice
 from firstday.metrics import Interval
 
 THEME = {
@@ -44,17 +43,17 @@ WIDTH_IN = 5.2
 """Figure width in inches: narrow, so that text stays readable when a phone scales the figure down."""
 
 
-@contextmanager
-def drawing(name: str, height_in: float) -> Iterator[tuple[Any, list[str]]]:
-    """Yield a figure and a list; on exit, the figure's SVG is appended to the list."""
+def draw(name: str, height_in: float, paint: Callable[[Any], None]) -> str:
+    """Return the SVG of the figure that `paint` draws, given its axes; ids start with `name`."""
     with needs_extra("the report", "train"):
         from matplotlib import style
         from matplotlib.figure import Figure
+    text = StringIO()
     with style.context(STYLE, after_reset=True), warnings.catch_warnings():
         # Text is measured in Matplotlib's font, which lacks many scripts that the reader's font has.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
-        figure, out, text = Figure(figsize=(WIDTH_IN, height_in), layout="constrained"), list[str](), StringIO()
-        yield figure, out
+        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        paint(figure.add_subplot())
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(text, format="svg", transparent=True, metadata=nothing)
     svg = text.getvalue()
@@ -63,7 +62,7 @@ def drawing(name: str, height_in: float) -> Iterator[tuple[Any, list[str]]]:
         svg = svg.replace(reference, f"{reference}{name}-")
     for variable, (light, _) in THEME.items():
         svg = svg.replace(light, f"var({variable}, {light})")
-    out.append(svg)
+    return svg
 
 
 def theme_css(dark: bool) -> str:
@@ -77,31 +76,28 @@ def standalone(svg: str) -> str:
     return svg.replace(">", f">{style}", 1)
 
 
-def draw_rows(axes: Any, rows: Sequence[float], values: Sequence[Any], color: str) -> None:
-    """Draw dots with horizontal intervals, given values with `mean`, `low` and `high`."""
-    axes.hlines(rows, [value.low for value in values], [value.high for value in values], color=color, lw=2, alpha=0.5)
-    axes.plot([value.mean for value in values], rows, "o", color=color, ms=7)
-
-
-def name_rows(axes: Any, names: Sequence[str], accented: Sequence[bool]) -> None:
-    """Label the rows of a plot from top to bottom, with some labels highlighted."""
-    axes.set_yticks(range(len(names)), names)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    for label, is_accented in zip(axes.get_yticklabels(), accented, strict=True):
-        if is_accented:
+def draw_dots(axes: Any, values: Mapping[str, Any], accented: str) -> None:
+    """Draw labelled rows from top to bottom: dots with intervals, given values with `mean`, `low` and `high`."""
+    axes.set_yticks(range(len(values)), list(values))
+    for (row, label), (name, value) in zip(enumerate(axes.get_yticklabels()), values.items(), strict=True):
+        color = ACCENT if name == accented else MUTED
+        axes.hlines([row], value.low, value.high, color=color, lw=2, alpha=0.5)
+        axes.plot([value.mean], [row], "o", color=color, ms=7)
+        if name == accented:
             label.set(color=ACCENT, weight="bold")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(values) - 0.4, -0.6)
     axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x")
 
 
-def draw_lines(figure: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[object], accented: str = "") -> Any:
-    """Draw one line per name with vertical intervals, and return the axes.
+def draw_lines(axes: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[object], accented: str = "") -> None:
+    """Draw one line per name with vertical intervals.
 
     Parameters
     ----------
-    figure
-        Of `drawing`.
+    axes
+        From `draw`.
     lines
         By name: one value per tick, which has `mean`, `low` and `high`.
     ticks
@@ -109,7 +105,6 @@ def draw_lines(figure: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[
     accented
         Name of the highlighted line.
     """
-    axes = figure.add_subplot()
     for number, (name, values) in enumerate(lines.items()):
         shift = min(0.045, 0.4 / len(lines)) * (number - (len(lines) - 1) / 2)
         low, mean, high = np.array([(value.low, value.mean, value.high) for value in values]).T
@@ -118,45 +113,24 @@ def draw_lines(figure: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[
         axes.errorbar(places, mean, [mean - low, high - mean], marker="o", elinewidth=0.7, label=name, **accent)
     axes.set_xticks(range(len(ticks)), ticks)
     axes.grid(axis="y")
-    figure.legend(loc="outside right upper")
-    return axes
-
-
-def plot_dots(name: str, rows: Mapping[str, Figure], k: int, accented: str = "") -> str:
-    """Draw precision with 95 % intervals, one labelled row per figure."""
-    with drawing(name, 0.62 + 0.27 * len(rows)) as (figure, out):
-        axes = figure.add_subplot()
-        for row, (label, value) in enumerate(rows.items()):
-            color = ACCENT if label == accented else MUTED
-            draw_rows(axes, [row], [value], color)
-            axes.annotate(
-                f"{value.mean:.1f}", (value.high, row), (6, 0), textcoords="offset points", va="center", color=color
-            )
-        name_rows(axes, list(rows), [label == accented for label in rows])
-        axes.margins(x=0.1)
-        axes.set_xlabel(f"P@{k}, %")
-    return out[0]
+    axes.figure.legend(loc="outside right upper")
 
 
 def plot_strategies(results: Results) -> str:
     """Draw precision by strategy, best first, with 95 % intervals."""
-    rows = {name: results.get(name, "precision") for name in results.best_first}
-    return plot_dots("strategies", rows, results.k, results.leader)
+    values = {name: results.get(name, "precision") for name in results.best_first}
 
+    def paint(axes: Any) -> None:
+        draw_dots(axes, values, results.leader)
+        for row, (name, value) in enumerate(values.items()):
+            color = ACCENT if name == results.leader else MUTED
+            axes.annotate(
+                f"{value.mean:.1f}", (value.high, row), (6, 0), textcoords="offset points", va="center", color=color
+            )
+        axes.margins(x=0.1)
+        axes.set_xlabel(f"P@{results.k}, %")
 
-MOST_GROUPS = 16
-"""Maximum number of groups in a plot; the table has all."""
-MOST_LETTERS = 22
-
-
-def plot_group(results: Results, column: str, number: int) -> str:
-    """Draw the leader's precision by group of a profile column; `number` makes element ids unique on the page."""
-    figures = [results.get(results.leader, "precision", group_slice(column, label)) for label in results.groups[column]]
-    rows = {
-        f"{label[:MOST_LETTERS]} ({figure.n:,} users)": figure
-        for label, figure in zip(results.groups[column], figures[:MOST_GROUPS], strict=False)
-    }
-    return plot_dots(f"group-{number}", rows, results.k)
+    return draw("strategies", 0.62 + 0.27 * len(values), paint)
 
 
 MOST_LINES = 8
@@ -171,27 +145,31 @@ def plot_day_one_sizes(results: Results) -> str:
         for name in results.best_first
         if name in (*results.best_first[:MOST_LINES], results.leader, REFERENCE, BASELINE)
     }
-    with drawing("day-one", 3.4) as (figure, out):
-        ticks = [f"{size}\n{n:,} users" for size, n in sizes.items()]
-        axes = draw_lines(figure, lines, ticks, results.leader)
+
+    def paint(axes: Any) -> None:
+        draw_lines(axes, lines, [f"{size}\n{n:,} users" for size, n in sizes.items()], results.leader)
         axes.set_xlabel("items used on day one")
         axes.set_ylabel(f"P@{results.k}, %")
-    return out[0]
+
+    return draw("day-one", 3.4, paint)
 
 
 def plot_replay(results: ReplayResults) -> str:
     """Draw the hits of each round, one line per policy, with 95 % intervals and total hits in the legend."""
-    lines, accented = {}, ""
-    for row in results.rows:
-        label = f"{row['policy']} {row['hits']:.1f}"
-        ends = zip(row["hits_by_round"], row["hits_by_round_ci"], strict=True)
-        lines[label] = [Interval(mean, low, high) for mean, (low, high) in ends]
-        accented = label if row["policy"] == results.against else accented
-    with drawing("replay", 3.8) as (figure, out):
-        axes = draw_lines(figure, lines, range(1, results.settings.rounds + 1), accented)
+    labels = {row["policy"]: f"{row['policy']} {row['hits']:.1f}" for row in results.rows}
+    lines = {
+        labels[row["policy"]]: [
+            Interval(mean, *ends) for mean, ends in zip(row["hits_by_round"], row["hits_by_round_ci"], strict=True)
+        ]
+        for row in results.rows
+    }
+
+    def paint(axes: Any) -> None:
+        draw_lines(axes, lines, range(1, results.settings.rounds + 1), labels[results.against])
         axes.set_xlabel("round")
         axes.set_ylabel(f"items used of {results.settings.slate} shown")
-    return out[0]
+
+    return draw("replay", 3.8, paint)
 
 
 def plot_training(history: Sequence[Epoch], k: int) -> str | None:
@@ -199,9 +177,9 @@ def plot_training(history: Sequence[Epoch], k: int) -> str | None:
     if not history:
         return None
     is_measured = any(epoch.precision is not None for epoch in history)
-    with drawing("training", 2.2) as (figure, out):
-        axes = figure.add_subplot()
-        values = [epoch.precision if is_measured else epoch.loss for epoch in history]
+    values = [epoch.precision if is_measured else epoch.loss for epoch in history]
+
+    def paint(axes: Any) -> None:
         axes.plot([epoch.number for epoch in history], np.array(values, dtype=float), color=INK)
         axes.set_ylabel(f"validation P@{k}, %" if is_measured else "training loss")
         for epoch in history:
@@ -210,4 +188,5 @@ def plot_training(history: Sequence[Epoch], k: int) -> str | None:
                 axes.set_title(f"selected: epoch {epoch.number}")
         axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("epoch")
-    return out[0]
+
+    return draw("training", 2.2, paint)

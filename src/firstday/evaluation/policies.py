@@ -60,14 +60,18 @@ def _recommend(
     segments, shares = query.model.segments, query.model.believed_shares
     nearness = np.where(query.known[:, None], segments.closeness(query.predicted), segments.items.sizes)
     nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :N_ARMS]
-    chosen = np.empty(query.n_users, dtype=np.int64)
-    for row, arms in enumerate(nearest):
-        tops = segments.top_items[arms][:, :N_OF_ARM]
-        used = np.isin(tops, query.liked.row(row)).sum(axis=1)
-        seen = used + np.isin(tops, query.passed_over.row(row)).sum(axis=1)
-        prior = shares[arms][:, : query.k].mean(axis=1)
-        rng = np.random.default_rng(seed_of(query, row))
-        chosen[row] = arms[choose(used + PRIOR_IMPRESSIONS * prior, seen + PRIOR_IMPRESSIONS, rng)]
+    tops = segments.top_items[nearest][..., :N_OF_ARM].reshape(query.n_users, -1)
+    used, passed_over = (
+        entries.has(tops).reshape(*nearest.shape, -1).sum(axis=2) for entries in (query.liked, query.passed_over)
+    )
+    prior = shares[nearest][..., : query.k].mean(axis=2)
+    arms = [
+        choose(*counts, np.random.default_rng(seed_of(query, row)))
+        for row, counts in enumerate(
+            zip(used + PRIOR_IMPRESSIONS * prior, used + passed_over + PRIOR_IMPRESSIONS, strict=True)
+        )
+    ]
+    chosen = nearest[np.arange(query.n_users), arms]
     listed = segments.top_items[chosen]
     allowed = (listed >= 0) & (query.excluded.at(listed) == 0)
     items, scores = first_allowed(listed, shares[chosen], allowed, query.k)

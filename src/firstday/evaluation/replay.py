@@ -1,21 +1,22 @@
-"""Replay: a policy shows slates to held-out users in rounds and learns which items they used and passed over."""
+"""Replay: a policy shows slates to cold users in rounds and learns which items they used and passed over."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from firstday.artifact.trained_model import KNOWLEDGE
-from firstday.config import Config, SignalConfig
+from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.evaluation.policies import POLICIES
+from firstday.evaluation.results import with_ends
 from firstday.evaluation.slices import REFERENCE as PAPER
 from firstday.features.impressions import weigh_rows
 from firstday.features.signals import SignalBatch
@@ -24,7 +25,6 @@ from firstday.progress import Progress, open_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
-from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.fit import cohort_query, fit
 
@@ -61,10 +61,6 @@ class ReplaySettings:
     delay: int = 0
 
 
-Slate = tuple[np.ndarray, np.ndarray]
-"""Items shown to users, -1 for empty positions, and mask of used items, both of shape (n_users, n_places)."""
-
-
 def name_of(policy: str) -> str:
     """Return the name of a policy's strategy."""
     return policy.removesuffix(ONCE).removesuffix(USES)
@@ -73,15 +69,13 @@ def name_of(policy: str) -> str:
 def draw_depths(n_users: int, settings: ReplaySettings, rng: np.random.Generator) -> np.ndarray:
     """Draw the number of positions each user sees per slate, int64, shape (n_users, rounds); policies share it."""
     shape = (n_users, settings.rounds)
-    if settings.visible is None or settings.visible >= settings.slate or settings.persistence >= 1:
+    if settings.visible is None:
         return np.full(shape, settings.slate)
-    further = rng.geometric(1 - settings.persistence, shape) - 1
+    further = rng.geometric(max(1 - settings.persistence, 1e-9), shape) - 1
     return np.minimum(settings.visible + further, settings.slate)
 
 
-def replay(
-    query: Query, truth: SparseRows, policy: str | Strategy, settings: ReplaySettings, depths: np.ndarray
-) -> np.ndarray:
+def replay(query: Query, truth: SparseRows, policy: str, settings: ReplaySettings, depths: np.ndarray) -> np.ndarray:
     """Run a policy; return the number of items each user used in each round, int64, shape (n_users, rounds).
 
     A user uses every visible item that is in the truth and not yet used. The policy learns only which items of its
@@ -100,59 +94,51 @@ def replay(
     depths
         Number of positions each user sees per slate (`draw_depths`).
     """
-    n_users, n_items, n_places = query.n_users, query.model.n_items, settings.slate
-    name = policy if isinstance(policy, str) else ""
-    strategy = POLICIES.get(name) or name_of(name) or policy
-    long_list = np.zeros((n_users, 0), dtype=np.int32)
-    if name.endswith(ONCE):
-        long_list = answer_all(replace(query, k=min(settings.rounds * n_places, n_items)), strategy).items
+    n_items, n_places = query.model.n_items, settings.slate
+    strategy, is_once = POLICIES.get(policy) or name_of(policy), policy.endswith(ONCE)
+    query = replace(query, k=min(n_places * (settings.rounds if is_once else 1), n_items))
+    long_list = answer_all(query, strategy).items if is_once else None
     wanted = truth.row_of_entry() * n_items + truth.columns
-    hits = np.zeros((n_users, settings.rounds), dtype=np.int64)
-    history: list[Slate] = []
+    items = np.full((query.n_users, settings.rounds, n_places), -1)
+    is_used = np.zeros(items.shape, dtype=bool)
     for number in range(settings.rounds):
-        if name.endswith(ONCE):
-            items = long_list[:, number * n_places : (number + 1) * n_places]
+        if long_list is not None:
+            slate = long_list[:, number * n_places : (number + 1) * n_places]
         else:
-            at = max(0, number - settings.delay)
-            slates = [*history[:at], *((shown, np.zeros_like(used)) for shown, used in history[at:])]
-            config, knows_seen = query.model.config.signals, settings.visible is None
-            signals = add_history(query.signals, slates, config, knows_seen=knows_seen)
-            later = replace(query, signals=signals, k=min(n_places, n_items))
-            if name.endswith(USES):
+            is_reported = is_used & (np.arange(settings.rounds) < number - settings.delay)[:, None]
+            later = replace(query, signals=add_history(query, items[:, :number], is_reported, settings))
+            if policy.endswith(USES):
                 later = replace(later.without_impressions, closed=later.excluded)
-            items = answer_all(later, strategy).items
-        cells = np.arange(n_users)[:, None] * n_items + items
-        is_seen = (np.arange(items.shape[1]) < depths[:, number, None]) & (items >= 0)
-        is_wanted = is_seen & (np.append(wanted, -1)[np.searchsorted(wanted, cells)] == cells)
-        hits[:, number] = is_wanted.sum(axis=1)
-        history.append((items, is_wanted))
-        wanted = np.setdiff1d(wanted, cells[is_wanted])
+            slate = answer_all(later, strategy).items
+        items[:, number, : slate.shape[1]] = slate
+        cells = np.arange(query.n_users)[:, None] * n_items + items[:, number]
+        is_seen = (np.arange(n_places) < depths[:, number, None]) & (items[:, number] >= 0)
+        is_used[:, number] = is_seen & np.isin(cells, wanted)
+        wanted = np.setdiff1d(wanted, cells[is_used[:, number]])
+    hits: np.ndarray = is_used.sum(axis=2)
     return hits
 
 
-def add_history(
-    signals: SignalBatch, slates: Sequence[Slate], config: SignalConfig, *, knows_seen: bool
-) -> SignalBatch:
+def add_history(query: Query, items: np.ndarray, is_used: np.ndarray, settings: ReplaySettings) -> SignalBatch:
     """Return users' signals with the outcome of some slates added, as a store would hold them.
 
     Parameters
     ----------
-    signals
-        Users' previous signals.
-    slates
-        Items of each slate, -1 for empty positions, and mask of used items, both of shape (n_users, n_places).
-    config
-        Signals that count as use, and the assumed depth that users look to (`signals.persistence`).
-    knows_seen
-        Whether clients report which items were seen; otherwise only positions are known.
+    query
+        The users and the model, whose configuration has the assumed depth that users look to (`signals.persistence`).
+    items
+        Items of each slate, -1 for empty positions, shape (n_users, n_slates, n_places).
+    is_used
+        Mask of the items that the policy knows to be used, of at least this shape.
+    settings
+        If users see the whole slate, clients report so; otherwise only positions are known.
     """
-    if not slates:
-        return signals
-    shape = signals.n_users, signals.n_items
-    items, is_used = (np.stack(parts, axis=1) for parts in zip(*slates, strict=True))  # (n_users, n_lists, n_places)
+    signals, config, shape = query.signals, query.model.config.signals, (query.n_users, query.model.n_items)
     users, lists, places = np.nonzero(items >= 0)
-    shown, done = items[users, lists, places].astype(np.int64), is_used[users, lists, places]
-    positions = np.zeros_like(places) if knows_seen else places + 1
+    if not len(users):
+        return signals
+    shown, done = items[users, lists, places], is_used[users, lists, places]
+    positions = np.zeros_like(places) if settings.visible is None else places + 1
     passed_over = weigh_rows(users, lists, shown, positions, done, config.persistence, shape)
     if signals.passed_over is not None:
         passed_over = union_rows([signals.passed_over, passed_over])
@@ -186,7 +172,7 @@ class ReplayResults:
     seeds
         Seeds of the splits and models.
     n_users
-        Number of users; a user may be held out for several seeds.
+        Number of users; a user may be cold for several seeds.
     against
         The policy that others are compared with.
     rows
@@ -233,17 +219,17 @@ def describe_hits(
     def describe(values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
         below = hits[against][rows].sum(axis=1)
         ratio = bootstrap_ratios(values[:, None], below, users[rows])[0] if below.any() else Interval(1.0, 1.0, 1.0)
-        return _with_ends("hits", bootstrap_mean(values, users[rows])) | _with_ends("ratio", ratio)
+        return with_ends("hits", bootstrap_mean(values, users[rows])) | with_ends("ratio", ratio)
 
     everyone = np.ones(len(users), dtype=bool)
     classes = {name: knowledge == number for number, name in enumerate(KNOWLEDGE)}
     for name in sorted(hits, key=lambda name: -hits[name].sum()):
-        rounds = [_with_ends("mean", mean) for mean in bootstrap_means(hits[name], users)]
+        rounds = [with_ends("hits", mean) for mean in bootstrap_means(hits[name], users)]
         totals = hits[name].sum(axis=1)
         yield {
             "policy": name,
-            "hits_by_round": [of_round["mean"] for of_round in rounds],
-            "hits_by_round_ci": [of_round["mean_ci"] for of_round in rounds],
+            "hits_by_round": [of_round["hits"] for of_round in rounds],
+            "hits_by_round_ci": [of_round["hits_ci"] for of_round in rounds],
             **describe(totals, everyone),
             "by_known": {
                 known: {"n_users": int(rows.sum()), **describe(totals[rows], rows)}
@@ -251,11 +237,6 @@ def describe_hits(
                 if rows.any()
             },
         }
-
-
-def _with_ends(key: str, interval: Interval) -> dict[str, Any]:
-    mean, *ends = (round(value, 4) for value in astuple(interval))
-    return {key: mean, f"{key}_ci": ends}
 
 
 def replay_policies(
@@ -296,8 +277,7 @@ def replay_policies(
     against = against or (BEFORE if BEFORE in names else names[0])
     if against not in names:
         raise ConfigError(f"against: {against} is not among the policies; add it to them.")
-    hits: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    users, knowledge = [], []
+    runs = []
     seeds = tuple(range(config.seed, config.seed + n_seeds))
     cut_offs = find_cut_offs(dataset, config)
     with open_progress(progress) as report:
@@ -307,11 +287,10 @@ def replay_policies(
                 recommender = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
                 query = cohort_query(recommender, holdout.newcomers, holdout.cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
-                for name in names:
-                    hits[name].append(replay(query, holdout.cold.truth, name, settings, depths))
-                users.append(holdout.cold.users)
-                knowledge.append(query.knowledge)
+                hits = {name: replay(query, holdout.cold.truth, name, settings, depths) for name in names}
+                runs.append((hits, holdout.cold.users, query.knowledge))
         report("done", n_seeds, n_seeds)
-    joined = {name: np.concatenate(parts) for name, parts in hits.items()}
+    by_run, users, knowledge = zip(*runs, strict=True)
+    joined = {name: np.concatenate([hits[name] for hits in by_run]) for name in names}
     rows = tuple(describe_hits(joined, np.concatenate(users), np.concatenate(knowledge), against))
     return ReplayResults(dataset.name, settings, seeds, sum(map(len, users)), against, rows)

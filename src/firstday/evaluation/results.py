@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -23,9 +23,10 @@ from firstday.evaluation.slices import (
     REFERENCE,
     TENTH,
     group_slice,
+    name_group,
     size_slice,
 )
-from firstday.metrics import FEWEST_COHORTS, HEAD, METRICS, PrecisionRule
+from firstday.metrics import FEWEST_COHORTS, HEAD, METRICS, Interval, PrecisionRule
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
@@ -43,7 +44,7 @@ UNKNOWN_VECTORS = (
     "are inflated."
 )
 """Caveat for evaluations with precomputed embeddings."""
-MINUS_OTHERS, OF_OTHERS = "precision_minus_others", "precision_of_others"
+MINUS_OTHERS = "precision_minus_others"
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,8 @@ class Figure:
         ``precision_minus:NAME``             paired difference in precision to the strategy NAME, in points;
                                              ``precision_at_10_minus:NAME`` at 10
         ``precision_ratio:NAME``             ratio of mean precision to that of NAME, 1 for equals
-        ``precision_of_others``              for a profile group: precision of all users outside it
-        ``precision_minus_others``           the difference to them in points; intervals are simultaneous over all
-                                             groups (Bonferroni)
+        ``precision_minus_others``           for a profile group: difference to all users outside it, in points;
+                                             intervals are simultaneous over all groups (Bonferroni)
         ``user_coverage``                    users who get the strategy's own list instead of a fallback's
         ``catalogue_coverage``               items in at least one list of a seed, mean over seeds
         ``novelty_bits``                     mean of -log2 of the share of warm users who use a recommended item, in
@@ -113,7 +113,7 @@ class Figure:
     @property
     def is_clear(self) -> bool:
         """Whether the interval of a difference excludes zero."""
-        return (self.low is not None and self.low > 0) or (self.high is not None and self.high < 0)
+        return (self.low or 0) > 0 or (self.high or 0) < 0
 
 
 @readable
@@ -160,20 +160,20 @@ class Results:
     protocol: str
     k: int
     seeds: tuple[int, ...]
-    divide_by: PrecisionRule
     n_warm: int
     n_cold: int
     fit_seconds: float
     figures: tuple[Figure, ...]
-    notes: tuple[str, ...] = ()
-    tunings: Mapping[str, tuple[Tuning, ...]] = field(default_factory=dict)
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    items_by_popularity: tuple[int, ...] = ()
-    used_by_popularity: tuple[float, ...] = ()
-    segments: tuple[SegmentRow, ...] = ()
-    history: tuple[Epoch, ...] = ()
+    notes: tuple[str, ...]
+    tunings: Mapping[str, tuple[Tuning, ...]]
+    groups: Mapping[str, tuple[str, ...]]
+    items_by_popularity: tuple[int, ...]
+    used_by_popularity: tuple[float, ...]
+    segments: tuple[SegmentRow, ...]
+    history: tuple[Epoch, ...]
+    cut_offs: tuple[Mapping[str, Any], ...]
+    divide_by: PrecisionRule = "min"
     precomputed: bool = False
-    cut_offs: tuple[Mapping[str, Any], ...] = ()
     target_days: float | None = None
 
     @property
@@ -184,7 +184,7 @@ class Results:
     @property
     def has_head(self) -> bool:
         """Whether the head of the lists was evaluated too."""
-        return self.find(self.strategies[0], HEAD_METRICS[0]) is not None
+        return self.k > HEAD
 
     def describe_users(self) -> str:
         """Describe how many users were trained on and evaluated, and when."""
@@ -223,7 +223,7 @@ class Results:
         figure = self.find(strategy, metric, slice)
         if figure is None:
             raise ArgumentError(
-                f"get: {metric!r} of {slice!r} was not measured for {strategy!r}; to_frame() has what was."
+                f"get: {metric!r} of {slice!r} was not measured for {strategy!r}; to_frame() lists all figures."
             )
         return figure
 
@@ -271,8 +271,8 @@ class Results:
 
     def sizes(self) -> dict[str, int]:
         """Return the number of users of each non-empty class of `DISJOINT_SIZES`."""
-        figures = {size: self.find(self.strategies[0], "precision", size_slice(size)) for size in DISJOINT_SIZES}
-        return {size: figure.n for size, figure in figures.items() if figure}
+        sizes = {size: _n(self.find(self.strategies[0], "precision", size_slice(size))) for size in DISJOINT_SIZES}
+        return {size: n for size, n in sizes.items() if n}
 
     def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:
         """Return the figures of all users by metric suffix, given a prefix (`MINUS`, `RATIO`, `ROUTE`, `TENTH`)."""
@@ -282,20 +282,15 @@ class Results:
             if figure.strategy == strategy and figure.metric.startswith(start)
         }
 
-    def compared_groups(self, strategy: str) -> dict[tuple[str, str], Figure]:
-        """Return the difference of each large enough profile group to all others, by column and label."""
-        return {
-            (column, label): figure
-            for column, labels in self.groups.items()
-            for label in labels
-            if (figure := self.find(strategy, MINUS_OTHERS, group_slice(column, label)))
-        }
+    def compared_groups(self, strategy: str) -> list[Figure]:
+        """Return the difference of each large enough profile group to all others."""
+        return [figure for figure in self.figures if (figure.strategy, figure.metric) == (strategy, MINUS_OTHERS)]
 
-    def largest_gap(self, strategy: str) -> tuple[str, str] | None:
-        """Return column and label of the group with the largest significant difference to all others, or None."""
-        gaps = {group: figure for group, figure in self.compared_groups(strategy).items() if figure.is_clear}
+    def largest_gap(self, strategy: str) -> Figure | None:
+        """Return the largest significant difference of a group to all others, or None."""
+        gaps = [figure for figure in self.compared_groups(strategy) if figure.is_clear]
         # If two groups cover all users, each is the other's gap: report the one with lower precision.
-        return max(gaps, key=lambda group: (round(abs(gaps[group].mean), 9), -gaps[group].mean), default=None)
+        return max(gaps, key=lambda gap: (round(abs(gap.mean), 9), -gap.mean), default=None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values, figures in %, routes as fractions of 1."""
@@ -326,31 +321,32 @@ class Results:
         at = partial(self.find, name)
         values: dict[str, Any] = {"strategy": name}
         for metric in (*METRICS, *(HEAD_METRICS if self.has_head else ())):
-            values |= _with_ends(metric, at(metric))
+            values |= with_ends(metric, at(metric))
         values |= {metric: _mean(at(metric)) for metric in PLAIN_METRICS}
         values["precision_by_seed"] = [_mean(at("precision", f"seed={seed}")) for seed in self.seeds]
         by_size = {size: at("precision", size_slice(size)) for size in DAY_ONE_SIZES}
-        values["by_day_one_size"] = {size: _mean(figure) for size, figure in by_size.items()}
-        values["by_day_one_size_ci"] = {size: _ends(figure) for size, figure in by_size.items()}
-        values["n_by_day_one_size"] = {size: figure.n if figure else 0 for size, figure in by_size.items()}
+        for key, write in (("by_day_one_size", _mean), ("by_day_one_size_ci", _ends), ("n_by_day_one_size", _n)):
+            values[key] = {size: write(figure) for size, figure in by_size.items()}
         if self.has_head:
             values["by_day_one_size_at_10"] = {size: _mean(at(HEAD_METRICS[0], size_slice(size))) for size in by_size}
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
-            values |= _with_ends(key, at("precision", of_slice), f"n_{key}")
+            figure = at("precision", of_slice)
+            values |= {**with_ends(key, figure), f"n_{key}": _n(figure)}
         if difference := at(f"{MINUS}{REFERENCE}"):
-            values |= _with_ends(f"minus_{REFERENCE}", difference)
+            values |= with_ends(f"minus_{REFERENCE}", difference)
         values["against"] = {
-            other: _with_ends("difference", at(f"{MINUS}{other}"))
-            | (_with_ends("difference_at_10", at(f"{HEAD_MINUS}{other}")) if self.has_head else {})
-            | _with_ends("ratio", ratio)
+            other: with_ends("difference", at(f"{MINUS}{other}"))
+            | (with_ends("difference_at_10", at(f"{HEAD_MINUS}{other}")) if self.has_head else {})
+            | with_ends("ratio", ratio)
             for other, ratio in self.split_metric(name, RATIO).items()
         }
         routes = sorted(self.split_metric(name, ROUTE).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
         values["by_group"] = {
             column: {
-                label: _with_ends("precision", at("precision", group_slice(column, label)), "n_users")
+                label: {**with_ends("precision", figure), "n_users": figure.n}
                 for label in labels
+                for figure in [self.get(name, "precision", group_slice(column, label))]
             }
             for column, labels in self.groups.items()
         }
@@ -359,17 +355,18 @@ class Results:
 
     def _gap_json(self) -> dict[str, Any] | None:
         """Return the largest gap of the leader's lists as JSON values."""
-        group = self.largest_gap(self.leader)
-        if group is None:
+        gap = self.largest_gap(self.leader)
+        if gap is None:
             return None
-        at = partial(self.get, self.leader, slice=group_slice(*group))
+        column, label = name_group(gap.slice)
+        precision = self.get(self.leader, "precision", gap.slice)
         return {
             "strategy": self.leader,
-            "column": group[0],
-            "group": group[1],
-            "precision": _mean(at("precision")),
-            "others": _mean(at(OF_OTHERS)),
-            **_with_ends("difference", at(MINUS_OTHERS)),
+            "column": column,
+            "group": label,
+            "precision": _mean(precision),
+            "others": round(precision.mean - gap.mean, 4),
+            **with_ends("difference", gap),
             "n_compared": len(self.compared_groups(self.leader)),
         }
 
@@ -386,20 +383,23 @@ class Results:
         }
 
 
-def _mean(figure: Figure | None) -> float | None:
+def _mean(figure: Figure | Interval | None) -> float | None:
     return None if figure is None else round(figure.mean, 4)
 
 
-def _ends(figure: Figure | None) -> list[float] | None:
-    if figure is None or figure.low is None or figure.high is None:
+def _ends(figure: Figure | Interval | None) -> list[float] | None:
+    if figure is None:
         return None
-    return [round(figure.low, 4), round(figure.high, 4)]
+    return [round(end, 4) for end in (figure.low, figure.high) if end is not None] or None
 
 
-def _with_ends(key: str, figure: Figure | None, n: str | None = None) -> dict[str, Any]:
-    """Return a figure, its interval as `key_ci`, and its number of users under the key `n`."""
-    values: dict[str, Any] = {key: _mean(figure), f"{key}_ci": _ends(figure)}
-    return values if n is None else {**values, n: figure.n if figure else 0}
+def with_ends(key: str, figure: Figure | Interval | None) -> dict[str, Any]:
+    """Return a figure, and its interval as `key_ci`."""
+    return {key: _mean(figure), f"{key}_ci": _ends(figure)}
+
+
+def _n(figure: Figure | None) -> int:
+    return 0 if figure is None else figure.n
 
 
 def mean_fit_seconds(tunings: Sequence[Tuning]) -> float:

@@ -55,8 +55,6 @@ class Run:
 
     Parameters
     ----------
-    seed, cut_off
-        The seed, and the cut-off (microseconds since 1970 UTC; None under `sampled`).
     scores
         Scores by strategy.
     users
@@ -66,8 +64,6 @@ class Run:
         Number of users the model was trained on.
     k
         Length of the lists.
-    fit_seconds
-        Training time.
     profiles
         From `read_profiles`.
     used
@@ -76,26 +72,30 @@ class Run:
         Number of items of each tenth, int64, shape (`N_TENTHS`,).
     segments, history
         Segments, largest first, and training history of the cold model.
+    seed, cut_off
+        The seed, and the cut-off in UTC ("" under `sampled`).
+    fit_seconds
+        Training time.
     notes
         Decisions about the data.
     tunings
         How the options of methods were chosen, by name.
     """
 
-    seed: int
     scores: Mapping[str, Scores]
     users: pl.DataFrame
     n_warm: int
     k: int
-    fit_seconds: float
     profiles: Mapping[str, np.ndarray]
     used: np.ndarray
     n_items: np.ndarray
     segments: tuple[SegmentRow, ...]
     history: tuple[Epoch, ...]
+    seed: int = 0
+    cut_off: str = ""
+    fit_seconds: float = 0.0
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
-    cut_off: int | None = None
 
 
 def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
@@ -183,9 +183,10 @@ def evaluate(
         n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
         for seed in range(config.seed, config.seed + n_seeds):
             for holdout in hold_out(dataset, config, seed, cut_offs):
-                cut_off = "" if holdout.cut_off is None else f", cut-off {write_moment(holdout.cut_off)[:10]}"
-                report(f"seed {seed}{cut_off}", len(runs), n_runs)
-                runs.append(_train_and_judge(holdout, config.override("seed", seed), names, k, divide_by, report))
+                cut_off = "" if holdout.cut_off is None else write_moment(holdout.cut_off)
+                report(f"seed {seed}" + (cut_off and f", cut-off {cut_off[:10]}"), len(runs), n_runs)
+                run = _train_and_judge(holdout, config.override("seed", seed), names, k, divide_by, report)
+                runs.append(replace(run, cut_off=cut_off))
                 if tune_once or cut_offs is not None:
                     config = with_options(
                         config, {name: of.options for name, of in runs[0].tunings.items() if name != PAPER_SEGMENT}
@@ -193,15 +194,12 @@ def evaluate(
         report("done", n_runs, n_runs)
     if not runs:
         raise DataError(
-            "users: newcomers used no item that had existed at the cut-off before their registration, so there is "
-            "nothing to evaluate; bring a longer log, or items.added_at."
+            "users: no newcomer used an item that existed before the cut-off, so there is nothing to evaluate; provide "
+            "a longer log, or items.added_at."
         )
-    return join_runs(
-        dataset.name,
-        runs,
-        protocol=protocol_of(dataset, config),
+    return replace(
+        join_runs(dataset.name, runs, protocol_of(dataset, config), against),
         divide_by=divide_by,
-        against=against,
         precomputed=dataset.precomputed is not None,
         target_days=None if cut_offs is None else cut_offs.target_days,
     )
@@ -211,7 +209,11 @@ def _choose_strategies(
     dataset: Dataset, config: Config, strategies: Sequence[str | Method], *, baselines: bool
 ) -> tuple[list[str], Config]:
     """Return the names of the strategies to evaluate, and the configuration that trains what they need."""
-    names = _names_of(strategies)
+    register(*(strategy for strategy in strategies if not isinstance(strategy, str)))
+    names: list[str] = []
+    for strategy in strategies:
+        name = strategy if isinstance(strategy, str) else strategy.name
+        names += names_of_both_ways(name) if isinstance(strategy, ColdModelSpec) else [name]
     check_judged(names)
     if not names:
         has_friends = dataset.friends is not None and dataset.friends.n_entries
@@ -240,27 +242,10 @@ def _train_and_judge(
         cohort_query(recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
         holdout.cold,
         strategies,
-        seed=config.seed,
-        n_warm=len(holdout.split.warm),
-        fit_seconds=fit_seconds,
-        notes=holdout.split.notes,
         divide_by=divide_by,
         progress=report,
     )
-    return replace(run, cut_off=holdout.cut_off, tunings=tunings)
-
-
-def _names_of(strategies: Sequence[str | Method]) -> list[str]:
-    """Return the names of the strategies, after registering the caller's own methods."""
-    names: list[str] = []
-    for strategy in strategies:
-        if isinstance(strategy, str):
-            names.append(strategy)
-            continue
-        register(strategy)
-        is_cold_model = isinstance(strategy, ColdModelSpec)
-        names += names_of_both_ways(strategy.name) if is_cold_model else [strategy.name]
-    return names
+    return replace(run, seed=config.seed, fit_seconds=fit_seconds, notes=holdout.split.notes, tunings=tunings)
 
 
 def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> tuple[Strategy, Tuning]:
@@ -286,10 +271,6 @@ def judge_run(
     cohort: Cohort,
     strategies: Mapping[str, str | Strategy],
     *,
-    seed: int,
-    n_warm: int,
-    fit_seconds: float,
-    notes: tuple[str, ...] = (),
     divide_by: PrecisionRule = "min",
     progress: Progress = no_progress,
 ) -> Run:
@@ -303,8 +284,6 @@ def judge_run(
         The cold users and the items they went on to use.
     strategies
         Strategies by name.
-    seed, n_warm, fit_seconds, notes
-        See `Run`.
     divide_by
         See `firstday.metrics.measure`.
     progress
@@ -323,31 +302,19 @@ def judge_run(
         "has_friends": query.friends.lengths() > 0,
     }
     return Run(
-        seed=seed,
         scores=scores,
         users=pl.DataFrame(users),
-        n_warm=n_warm,
+        n_warm=int(model.everyone.sizes[0]),
         k=query.k,
-        fit_seconds=fit_seconds,
         profiles=read_profiles(query.signals, model.catalogue.groups),
         used=count_by_part(cohort.truth.columns, part),
         n_items=np.bincount(part, minlength=N_TENTHS),
         segments=describe_segments(model),
         history=model.cold.history,
-        notes=notes,
     )
 
 
-def join_runs(
-    dataset: str,
-    runs: Sequence[Run],
-    *,
-    protocol: str,
-    divide_by: PrecisionRule = "min",
-    against: Sequence[str] = (REFERENCE,),
-    precomputed: bool = False,
-    target_days: float | None = None,
-) -> Results:
+def join_runs(dataset: str, runs: Sequence[Run], protocol: str, against: Sequence[str] = (REFERENCE,)) -> Results:
     """Pool runs: means over the users of all runs, with intervals over cohorts, or over users if cohorts are few.
 
     Parameters
@@ -358,29 +325,25 @@ def join_runs(
         One per training run, with the same strategies.
     protocol
         Name of the protocol, recorded in the results.
-    divide_by
-        See `firstday.metrics.measure`.
     against
         Reference strategies; those not evaluated are ignored.
-    precomputed, target_days
-        See `Results`.
     """
-    rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off, pl.Int64)) for run in runs])
-    users, cohorts = rows["user"].to_numpy(), rows["cut_off"].fill_null(-1).to_numpy()
-    first, seeds = runs[0], rows["seed"].unique(maintain_order=True).to_list()
-    by_seed = [next(run for run in runs if run.seed == seed) for seed in seeds]
-    moments = {moment: write_moment(moment) for moment in rows["cut_off"].drop_nulls().unique().sort()}
+    rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run in runs])
+    users, first = rows["user"].to_numpy(), runs[0]
+    of_seed = {run.seed: run for run in reversed(runs)}  # the first run of each seed
+    seeds = tuple(sorted(of_seed))
     profiles = {name: np.concatenate([run.profiles[name] for run in runs]) for name in first.profiles}
     groups = slice_by_profile(profiles, users)
-    of_first = rows.filter(pl.col("seed") == seeds[0])["cut_off"]
+    of_first = rows.filter(seed=first.seed)["cut_off"]
+    cut_offs = {at: n for at, n in of_first.value_counts().sort("cut_off").iter_rows() if at}
     figures = make_figures(
         {name: [run.scores[name] for run in runs] for name in first.scores},
         users,
-        cohorts,
+        rows["cut_off"].rank("dense").to_numpy(),
         slices={
             **slice_by_day_one(rows),
             **{f"seed={seed}": (rows["seed"] == seed).to_numpy() for seed in seeds},
-            **{f"cut_off={text}": cohorts == moment for moment, text in moments.items()},
+            **{f"cut_off={at}": (rows["cut_off"] == at).to_numpy() for at in cut_offs},
         },
         groups=groups,
         against=against,
@@ -388,21 +351,20 @@ def join_runs(
     return Results(
         dataset=dataset,
         protocol=protocol,
-        k=runs[-1].k,
-        seeds=tuple(seeds),
-        divide_by=divide_by,
+        k=first.k,
+        seeds=seeds,
         n_warm=runs[-1].n_warm,
         n_cold=len(of_first),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=figures,
         notes=first.notes,
-        tunings={name: tuple(run.tunings[name] for run in by_seed) for name in first.scores if name in first.tunings},
+        tunings={
+            name: tuple(of_seed[seed].tunings[name] for seed in seeds) for name in first.scores if name in first.tunings
+        },
         groups={column: tuple(labels) for column, labels in groups.items()},
         items_by_popularity=tuple(first.n_items.tolist()),
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
         segments=first.segments,
         history=first.history,
-        precomputed=precomputed,
-        cut_offs=tuple({"at": text, "users": int((of_first == moment).sum())} for moment, text in moments.items()),
-        target_days=target_days,
+        cut_offs=tuple({"at": at, "users": n} for at, n in cut_offs.items()),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -27,8 +28,6 @@ MIN_USERS = 30
 AGE = "age"
 AGE_BANDS = (18, 25, 35, 45, 55, 65)
 """Lower bounds of age bands, in years."""
-OLDEST = 999
-"""Upper bound of the last age band."""
 UNKNOWN = "not known"
 REFERENCE = "segment"
 """The strategy that others are compared with, user by user."""
@@ -46,6 +45,11 @@ def size_slice(size: str) -> str:
 def group_slice(column: str, label: str) -> str:
     """Return the slice name of a profile group; columns that clash with other slices get a prefix."""
     return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off') else ''}{column}={label}"
+
+
+def name_group(of_slice: str) -> list[str]:
+    """Return column and label of the profile group with a slice name."""
+    return of_slice.removeprefix("profile:").split("=", 1)
 
 
 def slice_by_day_one(users: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -93,79 +97,57 @@ def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> d
         Masks by column and label, bool, shape (n,). Age bands are in order, merged until each has `MIN_USERS` users.
         Other values are by size, followed by rarer ones as one group and by unknown values.
     """
+    first = np.unique(users, return_index=True)[1]  # a user counts once, whatever the number of their rows
     groups = {
-        column: _divide_ages(values, users) if column == AGE else _divide_values(values.astype(str), users)
+        column: (_divide_ages if column == AGE else _divide_values)(values, values[first])
         for column, values in profiles.items()
     }
     return {column: parts for column, parts in groups.items() if len(parts) > 1}
 
 
-def _divide_ages(ages: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the mask of each age band, by label; adjacent bands are merged until each has enough users."""
+def _divide_ages(ages: np.ndarray, of_users: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the rows of each age band, by label; adjacent bands are merged until each has enough users."""
     edges = [0]
     for age in AGE_BANDS:
-        if _count_users((ages >= edges[-1]) & (ages < age), users) >= MIN_USERS:
+        n_below, n_above = ((of_users >= edges[-1]) & (of_users < age)).sum(), (of_users >= age).sum()
+        if min(n_below, n_above) >= MIN_USERS:
             edges.append(age)
-    if len(edges) > 1 and _count_users(ages >= edges[-1], users) < MIN_USERS:
-        edges.pop()
-    groups = {_name_band(*band): (ages >= band[0]) & (ages < band[1]) for band in pairwise([*edges, OLDEST])}
-    groups[UNKNOWN] = ages < 0
+    labels = ["any age"]
+    if len(edges) > 1:
+        between = [f"{first} to {end - 1}" for first, end in pairwise(edges[1:])]
+        labels = [f"under {edges[1]}", *between, f"{edges[-1]} and over"]
+    band = np.digitize(ages, edges)  # 0: unknown
+    groups = {label: band == number for number, label in (*enumerate(labels, 1), (0, UNKNOWN))}
     return {label: members for label, members in groups.items() if members.any()}
 
 
-def _name_band(first: int, end: int) -> str:
-    """Format the age band [first, end)."""
-    if first == 0:
-        return "any age" if end == OLDEST else f"under {end}"
-    return f"{first} and over" if end == OLDEST else f"{first} to {end - 1}"
-
-
-def _divide_values(values: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the mask of each value, by number of users; values with fewer than `MIN_USERS` users are merged."""
-    members = {value: values == value for value in np.unique(values).tolist()}
-    sizes = {value: _count_users(inside, users) for value, inside in members.items() if value != UNKNOWN}
-    by_size = sorted(sizes, key=lambda value: -sizes[value])
-    rare = [value for value in by_size if sizes[value] < MIN_USERS]
+def _divide_values(values: np.ndarray, of_users: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the rows of each value, by number of users; values with fewer than `MIN_USERS` users are merged."""
+    sizes = Counter(of_users.tolist())
+    labels = sorted({*sizes} - {UNKNOWN}, key=lambda value: (-sizes[value], value))
+    rare = [value for value in labels if sizes[value] < MIN_USERS]
     if len(rare) > 1:
-        members[f"{len(rare)} rarer values"] = np.isin(values, rare)
-        by_size = [*by_size[: -len(rare)], f"{len(rare)} rarer values"]
-    return {value: members[value] for value in (*by_size, UNKNOWN) if value in members}
-
-
-def _count_users(members: np.ndarray, users: np.ndarray) -> int:
-    """Return the number of distinct users in some rows."""
-    return len(np.unique(users[members]))
+        labels = [*labels[: -len(rare)], f"{len(rare)} rarer values"]
+        values = np.where(np.isin(values, rare), labels[-1], values)
+    return {label: values == label for label in (*labels, UNKNOWN) if (values == label).any()}
 
 
 N_TENTHS = 10
 
 
 def divide_by_use(model: TrainedModel) -> np.ndarray:
-    """Return the popularity tenth of each item of a model, by use of its warm users."""
-    return divide_into_tenths(model.everyone.counts.column_sums(), model.popular_items)
-
-
-def divide_into_tenths(uses: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Divide items into ten parts, each with a tenth of all use.
-
-    Parameters
-    ----------
-    uses
-        Number of users of each item, shape (n_items,).
-    order
-        Item indexes, most used first, shape (n_items,).
+    """Divide the items of a model into ten parts, each with a tenth of all use by its warm users.
 
     Returns
     -------
     numpy.ndarray
         Part of each item, from 0 (most used) to 9, int64, shape (n_items,); unused items are in the last part.
     """
-    uses = np.asarray(uses, dtype=np.float64)
-    total = max(uses.sum(), 1.0)
+    uses, order = model.everyone.counts.column_sums(), model.popular_items  # most used first
     # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2
     part = np.empty(len(uses), dtype=np.int64)
-    part[order] = np.minimum((N_TENTHS * middle / total).astype(np.int64), N_TENTHS - 1)
+    part[order] = np.minimum(N_TENTHS * middle / max(uses.sum(), 1), N_TENTHS - 1)
     part[uses == 0] = N_TENTHS - 1
     return part
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from firstday.evaluation.comparison_tables import Cell, Table
-from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw_rows, drawing, name_rows
+from firstday.evaluation.comparison_tables import Table
+from firstday.evaluation.plots import ACCENT, LINE, MUTED, draw, draw_dots
 from firstday.evaluation.report.render import fill_template
 from firstday.experiment.compare import COHORT, EVERYONE, Comparison
 from firstday.experiment.experiment_results import ExperimentResults
 from firstday.metrics import Interval
+
+Cell = tuple[str, ...]
+"""Text, followed by small print."""
 
 
 def render_experiment(results: ExperimentResults, command: str | None = None) -> str:
@@ -41,18 +45,19 @@ def plot_changes(name: str, rows: Mapping[str, Comparison], accented: str = "") 
     ratios = {label: row for label, row in rows.items() if row.ratio_ci}
     if not ratios:
         return None
-    with drawing(name, 0.7 + 0.3 * len(ratios)) as (figure, out):
-        axes = figure.add_subplot()
+
+    def paint(axes: Any) -> None:
         axes.axvline(0, color=LINE, lw=1.4)
+        changes = {}
         for place, (label, found) in enumerate(ratios.items()):
-            color = ACCENT if label == accented else MUTED
             figures = (found.ratio or 0.0, *(found.ratio_ci or ()), *(found.ratio_always_ci or ()))
             mean, *ends = (100 * (ratio - 1) for ratio in figures)
-            axes.hlines([place], *ends[-2:], color=color, lw=1)
-            draw_rows(axes, [place], [Interval(mean, *ends[:2])], color)
-        name_rows(axes, list(ratios), [label == accented for label in ratios])
+            axes.hlines([place], *ends[-2:], color=ACCENT if label == accented else MUTED, lw=1)
+            changes[label] = Interval(mean, *ends[:2])
+        draw_dots(axes, changes, accented)
         axes.set_xlabel("change, %")
-    return out[0]
+
+    return draw(name, 0.7 + 0.3 * len(ratios), paint)
 
 
 def tabulate_changes(results: ExperimentResults, rows: Sequence[Comparison], title: str) -> Table:
@@ -60,8 +65,8 @@ def tabulate_changes(results: ExperimentResults, rows: Sequence[Comparison], tit
     cells = [_write_row(row) for row in rows]
     hidden = "variant" if len(results.treatments) == 1 else ""
     columns = tuple(heading for heading in max(cells, key=len, default={}) if heading != hidden)
-    texts = tuple(tuple(row.get(name, ("-",)) for name in columns) for row in cells)
-    return Table(title, columns, texts, results.title, ("variant",))
+    lines = [{name: "\n".join(row.get(name, ("-",))) for name in columns} for row in cells]
+    return Table(title, lines, results.title, ("variant",))
 
 
 def _write_row(row: Comparison) -> dict[str, Cell]:

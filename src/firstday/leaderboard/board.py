@@ -11,7 +11,6 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 from time import perf_counter
@@ -197,19 +196,19 @@ def read_published(*names: str) -> Leaderboard:
     return {name: standings for name, standings in board.items() if name in names or not names}
 
 
-def check_split(name: str, ours: Standings, split: str, seeds: tuple[int, ...], where: str) -> None:
-    """Raise unless the standings were judged on the same users.
+def check_split(name: str, ours: Standings, theirs: Standings, origin: str) -> None:
+    """Raise unless two standings are on the same users.
 
     Raises
     ------
     ConfigError
         The checksums of the splits differ.
     """
-    if split != ours.split:
+    if theirs.split != ours.split:
         raise ConfigError(
-            f"{where}: {name}: the users differ (split {split[:12]} with {len(seeds)} seeds, in the leaderboard "
-            f"{ours.split[:12]} with {len(ours.seeds)}); use the same data and --seeds {len(ours.seeds)}, or write "
-            "another file."
+            f"{origin}: {name}: the users differ (split {theirs.split[:12]} with {len(theirs.seeds)} seeds, in the "
+            f"leaderboard {ours.split[:12]} with {len(ours.seeds)}); use the same data and --seeds {len(ours.seeds)}, "
+            "or write another file."
         )
 
 
@@ -222,12 +221,12 @@ def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tup
     Raises
     ------
     ConfigError
-        A dataset in both was judged on other users.
+        A dataset in both is on other users.
     """
     notes = []
     for name, standings in theirs.items():
         ours = board.get(name) or replace(standings, runs=())
-        check_split(name, ours, standings.split, standings.seeds, origin)
+        check_split(name, ours, standings, origin)
         present = {row.strategy for _, row in ours.best_first}
         for run in standings.runs:
             rows = tuple(row for row in run.rows if row.strategy not in present)
@@ -313,12 +312,11 @@ def judge_methods(
     Raises
     ------
     ConfigError
-        The standings were judged on other users.
+        The standings are on other users.
     """
     seeds = tuple(range(config.seed, config.seed + n_seeds))
-    split = checksum_split(dataset, config, seeds)
-    standings = standings or Standings(
-        split=split,
+    fresh = Standings(
+        split=checksum_split(dataset, config, seeds),
         seeds=seeds,
         k=config.recommend.k,
         protocol=protocol_of(dataset, config),
@@ -326,7 +324,8 @@ def judge_methods(
         n_items=len(dataset.items),
         precomputed=dataset.precomputed is not None,
     )
-    check_split(dataset.name, standings, split, seeds, "leaderboard")
+    standings = standings or fresh
+    check_split(dataset.name, standings, fresh, "leaderboard")
     versions = {"firstday": firstday.__version__, "python": platform.python_version()}
     versions |= {name: metadata.version(name) for name in ("numpy", "torch")}
     versions["settings"] = _shorten(config.model_dump_json().encode())
@@ -411,13 +410,12 @@ def _make_row(
 ) -> Row:
     """Convert the evaluation results of one method to a row, given the time to fit the model (None) and each method."""
     name = values["strategy"]
-    tunings, spec = results.tunings.get(name), _find_spec(name)
-    is_ours = name in OURS["strategies"] and name not in baseline_names()
-    is_tuned = tunings is not None and name in baseline_names()
+    tunings, spec, is_tuned = results.tunings.get(name), _find_spec(name), name in baseline_names()
     if tunings:
         seconds = mean_fit_seconds(tunings)
     else:
         seconds = sum(taken.get(part, 0.0) for part in {None, find_strategy(name).learns_by})
+    is_ours = name in OURS["strategies"] and not is_tuned
     return TypeAdapter(Row).validate_python(
         {
             **values,
@@ -431,7 +429,6 @@ def _make_row(
     )
 
 
-@cache
 def _options_on_record() -> dict[str, dict[str, dict[str, Any]]]:
     """Return the recorded options of baselines, by dataset and baseline."""
     text = (resources.files("firstday.leaderboard") / "options.toml").read_text(encoding="utf-8")
@@ -460,16 +457,16 @@ def tabulate_standings(name: str, standings: Standings) -> Table:
         }
         rows.append(
             {
-                "method": (row.strategy,),
-                f"P@{k}": tuple(f"{value:.1f}" for value in (row.precision, *row.precision_ci)),
-                f"P@{k} - {REFERENCE}'s": tuple(map(write_signed, (row.minus_segment, *row.minus_segment_ci))),
-                **{heading: (f"{figure:.2f}",) for heading, figure in figures.items()},
-                "run": (str(number),),
-                "kind": (row.kind,),
+                "method": row.strategy,
+                f"P@{k}": "\n".join(f"{value:.1f}" for value in (row.precision, *row.precision_ci)),
+                f"P@{k} - {REFERENCE}'s": "\n".join(map(write_signed, (row.minus_segment, *row.minus_segment_ci))),
+                **{heading: f"{figure:.2f}" for heading, figure in figures.items()},
+                "run": str(number),
+                "kind": row.kind,
             }
         )
     title = f"{name}: cold users, lists of {k}, in %; times as multiples of those of {REFERENCE}"
-    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows), REFERENCE, ("kind",))
+    return Table(title, rows, REFERENCE, ("kind",))
 
 
 def write_leaderboard(board: Leaderboard, path: Path) -> None:

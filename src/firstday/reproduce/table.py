@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -101,7 +102,7 @@ def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
     for name in strategies:
         if find_strategy(name).search is not None:
             raise ConfigError(
-                f"strategy: {name} has options to search, for which the released data lacks interactions; leave it out."
+                f"strategy: {name} has options to search, but the released data has no interactions; omit it."
             )
     config = with_methods_of(config, strategies)
     has_blend = "blend" in strategies
@@ -156,57 +157,50 @@ def reproduce_table(
     PAPER, table 1 and "Offline protocol".
     """
     config = _with_needs_of(config, strategies)
-    clock = _Clock(progress)
+    progress, seconds = _time_stages(progress)
     counts = data.test.counts()
     n_streamed = counts[:, COUNTED_BLOCKS.index(DAY_ONE_BLOCK)]
     rows, columns = np.nonzero(counts)
     used = SparseRows.from_pairs(rows, columns, None, *counts.shape)
     cold = Cohort(np.arange(len(data.test)), {("stream", "block"): used}, data.test.songs, n_streamed)
-    histories: list[tuple[Epoch, ...]] = []
-
     runs = []
     for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
-        clock.progress(f"seed {seed}", number, n_seeds)
+        progress(f"seed {seed}", number, n_seeds)
         began = perf_counter()
-        model = fit_paper_model(data, config.override("seed", seed), progress=clock.progress)
+        model = fit_paper_model(data, config.override("seed", seed), progress=progress)
         if _WEIGHTED & set(strategies):
             (fold,) = choose_weights([Fold(ask_for(model, data.validation), data.validation.songs)])
             model = replace(fold.query.model, segment_smoothing=0.0)  # the paper does not smooth segments
-        histories.append(model.cold.history)
         run = judge_run(
             ask_for(model, data.test),
             cold,
             {name: name for name in strategies},
-            seed=seed,
-            n_warm=len(data.train),
-            fit_seconds=perf_counter() - began,
-            notes=(SIMULATED,) if data.simulated else (),
-            progress=clock.progress,
+            progress=progress,
         )
-        runs.append(run)
-    clock.progress("done", n_seeds, n_seeds)
-    results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, protocol=PROTOCOL)
+        notes = (SIMULATED,) if data.simulated else ()
+        runs.append(replace(run, seed=seed, fit_seconds=perf_counter() - began, notes=notes))
+    progress("done", n_seeds, n_seeds)
+    results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, PROTOCOL)
     summary = {
         "items": len(data.items),
         "dimensions": data.item_vectors.shape[1],
         "inputs": data.train.features.shape[1],
         "n_validation": len(data.validation),
     }
-    return Reproduction(results, data.space, data.simulated, config, summary, histories[-1], clock.seconds)
+    return Reproduction(results, data.space, data.simulated, config, summary, model.cold.history, seconds)
 
 
-class _Clock:
-    """Sum the time of each stage while forwarding progress."""
+def _time_stages(report: Progress) -> tuple[Progress, dict[str, float]]:
+    """Return a progress that forwards calls, and the time of each stage so far."""
+    seconds: dict[str, float] = defaultdict(float)
+    last = perf_counter()
 
-    def __init__(self, progress: Progress) -> None:
-        self._report = progress
-        self.seconds: dict[str, float] = {}
-        self._last = perf_counter()
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Add the elapsed time to the stage and forward the call."""
+    def progress(stage: str, done: int, total: int) -> None:
+        nonlocal last
         now = perf_counter()
         if not stage.startswith(("seed ", METHOD_STAGE)) and stage != "done":
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + (now - self._last if done else 0.0)
-        self._last = now
-        self._report(stage, done, total)
+            seconds[stage] += now - last if done else 0.0
+        last = now
+        report(stage, done, total)
+
+    return progress, seconds

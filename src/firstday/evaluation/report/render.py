@@ -6,10 +6,139 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import firstday
+from firstday.artifact.trained_model import TrainedModel
+from firstday.config import Config
 from firstday.errors import needs_extra
-from firstday.evaluation.comparison_tables import compare_datasets, write_signed
-from firstday.evaluation.plots import plot_day_one_sizes, plot_group, plot_strategies, plot_training, theme_css
-from firstday.evaluation.results import Results
+from firstday.evaluation.comparison_tables import (
+    compare_datasets,
+    compare_groups,
+    compare_popularity,
+    compare_sizes,
+    compare_strategies,
+    compare_with_paper,
+    describe_lists,
+    describe_tunings,
+    write_signed,
+)
+from firstday.evaluation.paper_figures import Space
+from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, plot_training, theme_css
+from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
+from firstday.evaluation.slices import BASELINE, MIN_USERS
+from firstday.recommend.model_card import describe_data, make_card
+from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
+from firstday.recommend.segment_description import describe_segments
+
+
+def render_evaluation(
+    results: Results,
+    *,
+    dataset_summary: Mapping[str, Any],
+    config: Config,
+    command: str | None = None,
+    space: Space | None = None,
+) -> str:
+    """Render the report of an evaluation as a page.
+
+    Parameters
+    ----------
+    results
+        From `evaluate`, with at least one strategy.
+    dataset_summary, config
+        `Dataset.summary`, and the configuration that was evaluated.
+    command
+        The command that reproduces the results.
+    space
+        Embedding space of the paper's data, to compare with the paper's figures.
+    """
+    metrics = ("precision", HEAD_METRICS[0]) if results.has_head else ("precision",)
+    content = {
+        "results": results,
+        "leader": results.leader,
+        **_main_finding(results),
+        "protocol": explain_protocol(results.protocol, config),
+        "about": {name: find_strategy(name).describe for name in results.best_first if name in strategy_names()},
+        "strategies": compare_strategies(results),
+        "sizes": [compare_sizes(results, metric) for metric in metrics],
+        "lists": describe_lists(results),
+        "tunings": describe_tunings(results),
+        "groups": {column: compare_groups(results, column) for column in results.groups},
+        "unknown_vectors": UNKNOWN_VECTORS,
+        "min_users": MIN_USERS,
+        "popularity": compare_popularity(results),
+        "history": results.history,
+        "model": f"the run with seed {results.seeds[0]}",
+        "stopped_by": config.cold_model.stopped_by,
+        "segments": results.segments,
+        "data": describe_data({"dataset": results.dataset, **dataset_summary}),
+        "settings": config.model_dump_json(exclude_defaults=True, indent=1),
+        "command": command,
+        "paper": space and compare_with_paper(results, space),
+    }
+    plots = {
+        "strategies": plot_strategies(results),
+        "sizes": plot_day_one_sizes(results),
+        "training": plot_training(results.history, results.k),
+    }
+    return fill_template("evaluation.html", content, plots)
+
+
+def _main_finding(results: Results) -> dict[str, Any]:
+    """Compare the leader with `popular`; a plug-in, or where there is no `popular`, with the best other strategy.
+
+    Returns
+    -------
+    dict
+        ``other``: the strategy that the leader is compared with, None if there is no other. ``gain``: in %, None if the
+        other has no hits. ``difference``: paired by user, None if not measured.
+    """
+    leader = results.leader
+    others = [name for name in results.best_first if name != leader]
+    other = BASELINE if BASELINE in others and not is_plugin(leader) else next(iter(others), None)
+    below = results.get(other, "precision").mean if other else 0.0
+    return {
+        "other": other,
+        "gain": 100 * (results.get(leader, "precision").mean / below - 1) if below else None,
+        "difference": results.find(leader, f"{MINUS}{other}"),
+    }
+
+
+def explain_protocol(protocol: str, config: Config) -> str:
+    """Explain who is cold, and what day one and truth are."""
+    if protocol == "registration":
+        day = "24 hours from registration" if config.registration.day_one == "24-hours" else "day of registration"
+        return (
+            "Cold users registered between a cut-off and the next one; training saw nothing after the cut-off. Day one "
+            f"is the {day}; lists are scored on what users used in the rest of their target window."
+        )
+    if protocol == "kdd21":
+        return (
+            "Warm and cold users are those of the paper. Only the features of day one are known; lists are scored on "
+            "what users streamed in their first 30 days, without exclusions."
+        )
+    rules = config.sampled
+    return (
+        f"Cold users are a random {100 * (1 - rules.warm - rules.validation):.0f} % of those with at least "
+        f"{rules.min_items} items; training saw none of their actions. {min(rules.sizes)} to {max(rules.sizes)} of "
+        "their items, at most half, are drawn as day one; lists are scored on the rest."
+    )
+
+
+def render_model(
+    model: TrainedModel, manifest: Mapping[str, Any], command: str | None = None, *, is_card: bool = False
+) -> str:
+    """Render a model's card as a page and, unless `is_card`, its segments and training."""
+    title, sections = make_card(model, manifest)
+    history = () if is_card else model.cold.history
+    content = {
+        "title": title,
+        "sections": sections,
+        "history": history,
+        "model": "this model",
+        "stopped_by": model.config.cold_model.stopped_by,
+        "segments": () if is_card else describe_segments(model),
+        "command": command,
+    }
+    return fill_template("model.html", content, {"training": plot_training(history, model.config.recommend.k)})
 
 
 def render_comparison(all_results: Sequence[Results], command: str | None = None) -> str:
@@ -17,17 +146,6 @@ def render_comparison(all_results: Sequence[Results], command: str | None = None
     plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
     content = {"all_results": all_results, "tables": compare_datasets(all_results), "command": command}
     return fill_template("datasets.html", content, plots)
-
-
-def render_report(content: Mapping[str, Any]) -> str:
-    """Render the content from `gather_evaluation` or `gather_model` as a page."""
-    results: Results | None = content.get("results")
-    plots = {"training": plot_training(content["history"], content["k"])}
-    if results is not None:
-        plots["strategies"] = plot_strategies(results)
-        plots["sizes"] = plot_day_one_sizes(results) if results.sizes() else None
-        plots |= {f"group {column}": plot_group(results, column, at) for at, column in enumerate(results.groups)}
-    return fill_template("model.html" if results is None else "evaluation.html", content, plots)
 
 
 def fill_template(
@@ -54,7 +172,7 @@ def fill_template(
     with needs_extra("the report", "train"):
         from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
         from markupsafe import Markup
-    packages = [name for name in (package, "firstday.evaluation.report") if name is not None]
+    packages = filter(None, (package, "firstday.evaluation.report"))
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(name) for name in packages]),
         autoescape=True,

@@ -1,0 +1,106 @@
+"""Evaluations of made-up lists whose precision is known, and their reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from firstday.cold.cold_model import Epoch
+from firstday.config import Config
+from firstday.evaluation.figures import Scores
+from firstday.evaluation.report.render import render_evaluation
+from firstday.evaluation.results import Results
+from firstday.evaluation.run import Run, join_runs
+from firstday.recommend.segment_description import SegmentItem, SegmentRow
+
+HISTORY = tuple(Epoch(n, 2 / n, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1))
+HOSTILE = "<script>alert('x')</script> & \"quoted\" " + "long " * 40
+RIGHT_TO_LEFT = "ألف ليلة وليلة (1999)"
+N = 300
+SIZES = np.arange(N) % 12
+MEANS = {"popular": 40.0, "segment": 50.0, "fold_in": 45.0}
+COUNTRY = np.repeat(np.array([HOSTILE, "$DE_", "not known"], dtype=object), (160, 100, 40))
+PROFILES = {"age": np.tile([20, 40], N // 2), "country": COUNTRY}
+SUMMARY = {"users": 1943, "items": 1682, "pairs": {"stream x item": 100000}, "entities": {"genre": 19}, "friends": 0}
+
+
+def results(
+    means: Mapping[str, float] = MEANS,
+    *,
+    spread: float = 20.0,
+    gap: float = 0.0,
+    sizes: np.ndarray = SIZES,
+    profiles: Mapping[str, np.ndarray] = {},
+    n_segments: int = 0,
+    **changes: Any,
+) -> Results:
+    """Return results of strategies with these means of precision; users of `$DE_` get `gap` points less than others."""
+    scores = {}
+    for number, (name, mean) in enumerate(means.items()):
+        noise = np.random.default_rng(number).permutation(np.linspace(-spread, spread, N))
+        noise -= gap * ((COUNTRY == "$DE_") - (COUNTRY == "$DE_").mean())
+        metrics = dict.fromkeys(("precision", "precision_at_10", "recall", "ndcg"), mean + noise)
+        metrics |= {"ndcg_at_10": noise, "novelty_bits": noise}
+        routes = np.where(sizes == 0, "group", name)
+        scores[name] = Scores(metrics, routes, 0.05, 0.125, np.array([11, *([1] * 9)]))
+    nobody = np.zeros(N, dtype=bool)
+    run = Run(
+        scores=scores,
+        users=pl.DataFrame({"user": range(N), "day_one_size": sizes, "did_nothing": nobody, "has_friends": nobody}),
+        n_warm=1400,
+        k=50,
+        profiles=profiles,
+        used=np.ones(10),
+        n_items=np.arange(1, 11),
+        segments=segments(n_segments),
+        history=HISTORY,
+        fit_seconds=1.5,
+    )
+    return replace(join_runs("tiny", [run], "sampled"), **changes)
+
+
+def segments(n: int) -> tuple[SegmentRow, ...]:
+    """Return segments with odd titles, largest first."""
+    rows = []
+    for number in range(n):
+        title = RIGHT_TO_LEFT if number % 2 else HOSTILE
+        items = (SegmentItem("i1", title, 0.75, 0.25, 3.0), SegmentItem("i2", "", 0.5, 0.4, 1.25))
+        rows.append(SegmentRow(number, 405 - number, 0.1 + number / 10_000, items, items[:1]))
+    return tuple(rows)
+
+
+def render(shown: Results, **changes: Any) -> str:
+    return render_evaluation(shown, **{"dataset_summary": SUMMARY, "config": Config(), **changes})
+
+
+class Page(HTMLParser):
+    """Tags with attributes, and the text outside of styles, of a page; an end tag that closes nothing is an error."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open[-1:]:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.texts).split())
