@@ -44,7 +44,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     # many users
     "recommend_users to signals of one": (lambda: TINY.recommend_users({"age": 25}), "users\\['age'\\]"),
     "recommend_users to a frame": (lambda: TINY.recommend_users(pl.DataFrame({"user_id": [1]})), "fd.Signals"),
-    "to_frame of another library": (lambda: TINY.recommend({}).to_frame("excel"), "pandas"),
+    "to_frame of another library": (lambda: TINY.recommend_users([{}]).to_frame("excel"), "pandas"),
     "recommend_batch by a path": (lambda: fd.recommend_batch("model", "newcomers"), "fd.open_model"),
     # values
     "Signals of friends that are one": (lambda: fd.Signals(friends="u7"), "give a list"),

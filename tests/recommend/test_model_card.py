@@ -51,16 +51,16 @@ def test_it_says_what_of_people_is_in_the_model(tiny: Recommender, folder: Path)
 
 
 def test_the_table_of_auto_has_classes_that_can_occur_and_says_plainly_whom_it_was_judged_on(tiny: Recommender) -> None:
-    judged: tuple[tuple[Literal["class", "away", "neighbor"], int], ...]
-    judged = (("class", 0), ("away", 70), ("class", 30), ("away", 60), ("neighbor", 0))
-    rows = tuple(ClassEvidence(n, users, "group", "blend", {"blend": 10.0}) for users, n in judged)
+    judged: tuple[tuple[Literal["class", "away"], int], ...]
+    judged = (("class", 0), ("away", 70), ("class", 30), ("away", 60), ("class", 0))
+    rows = tuple(ClassEvidence(n, users, "blend", {"blend": 10.0}) for users, n in judged)
     model = replace(tiny.model, selection=Selection(rows), facts={"data": {"friends": 3}})
     assert [(row["known"], users) for row, users in tabulate_selection(model)] == [
         ("nothing", "nobody"),
         ("profile", "70 users, their day one hidden"),
         ("friends", "30 users"),
         ("1-3", "60 users, all but 1 to 3 of day one hidden"),
-        ("4+", "nobody; half of the list is the fallback's"),
+        ("4+", "nobody"),
     ]
     bare = replace(model, profile_groups={}, facts={"data": {"friends": 0}})
     assert [row["known"] for row, _ in tabulate_selection(bare)] == ["nothing", "1-3", "4+"]

@@ -87,15 +87,15 @@ def test_closing_items_of_a_dense_user_leaves_their_neighbours_alone(tiny: Recom
 @pytest.mark.parametrize(
     ("user", "sentence"),
     [
-        (Signals(country="ZZ"), "no warm user has country ZZ"),
-        (Signals(age=119), "no warm user has age 119"),
+        (Signals(country="ZZ"), "country: no warm user has this value"),
+        (Signals(age=119), "age: no warm user has this value"),
         (
             Signals(interactions=[("search", "item", "i3")]),
-            "no warm user has search x item on day one",
+            "search x item: no warm user has it on day one",
         ),
         (
             Signals(interactions=[("ban", "artist", "a1")]),
-            "no warm user has ban x artist on day one",
+            "ban x artist: no warm user has it on day one",
         ),
     ],
 )
@@ -111,7 +111,7 @@ def test_a_use_that_moves_nothing_still_leaves_its_item_out(tiny: Recommender) -
     assert answer.ignored == ()
     assert answer.notes == (
         "popular answers: segment has nothing to go on",
-        "favorite x item only excludes items: no warm user has it on day one",
+        "favorite x item: only excludes items, because no warm user has it on day one",
     )
     assert [item.item_id for item in answer.items] == ["i3", "i2", "i4", "i5"]
 
@@ -131,5 +131,5 @@ def test_friends_are_ignored_only_where_nothing_heeds_them(tiny: Recommender) ->
     assert [item.item_id for item in answer.items] == ["i4", "i5", "i3", "i1"]
     assert answer.ignored == ()
     assert lonely.recommend(Signals(friends=["u4"]), strategy="popular").ignored == (
-        "the model has no features of friends",
+        "friends: the model has no features of friends",
     )

@@ -117,19 +117,16 @@ def test_places_that_fill_a_list_up_are_counted_and_have_the_score_0(calibrated:
 
 
 @pytest.mark.usefixtures("as_it_was")
-def test_a_stranger_names_a_scale_and_brings_scores_to_it(tiny: Recommender) -> None:
+def test_a_stranger_names_a_scale(tiny: Recommender) -> None:
     def recommend(query: Query) -> Answer:
         everyone = np.ones(query.n_users, dtype=bool)
         return query.rank_scores(
             lambda rows: np.tile(np.arange(N_ITEMS, 0, -1, dtype=np.float32), (len(rows), 1)), "stars", everyone
         )
 
-    def halve(_: object, scores: np.ndarray) -> np.ndarray:
-        return scores / 2
-
-    register(StrategySpec(name="stars", describe="Stars.", recommend=recommend, scale="stars", rescale=halve))
+    register(StrategySpec(name="stars", describe="Stars.", recommend=recommend, scale="stars"))
     answer = tiny.recommend(Signals(), 2, "stars")
-    assert (answer.score_scale, [item.score for item in answer.items]) == ("stars", [3.0, 2.5])
+    assert (answer.score_scale, [item.score for item in answer.items]) == ("stars", [6.0, 5.0])
     register(StrategySpec(name="stars", describe="Stars.", recommend=recommend))
     assert tiny.recommend(Signals(), 2, "stars").score_scale == "score"
 

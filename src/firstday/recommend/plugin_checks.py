@@ -40,9 +40,8 @@ def guard(spec: M) -> M:
         changes["fit"] = guarded("fit", spec.fit, check_value)
     if isinstance(spec, StrategySpec):
         changes["recommend"] = guarded("recommend", spec.recommend, partial(check_answer, spec.label))
-        for step in ("reason", "reads", "rescale"):
-            if (function := getattr(spec, step)) is not None:
-                changes[step] = guarded(step, function, lambda result, *_: result)
+        if spec.reason is not None:
+            changes["reason"] = guarded("reason", spec.reason, lambda reason, _: reason)
         if spec.search is not None:
             prepare = guarded("prepare", spec.search.prepare, lambda fit, _: guarded("fit", fit, check_value))
             changes["search"] = replace(spec.search, prepare=prepare)

@@ -18,7 +18,7 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_FEATURES = ("features", "predicted", "closeness")
+FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
 """Cached results that can be taken by row."""
 FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile")
 """Cached results that do not depend on the length of the list, or on what is excluded."""
@@ -110,22 +110,17 @@ class Query:
     @cached_property
     def excluded(self) -> SparseRows:
         """Items excluded from each user's list, shape (n_users, n_items)."""
-        if self.keep_used:
-            return SparseRows.empty(self.n_users, self.model.n_items)
         if self.closed is not None:
             return self.closed
-        closed = self.signals.closed_items(self.model.config.signals)
-        return union_rows([closed, self.resting]) if self.resting.n_entries else closed
+        if self.keep_used:
+            return SparseRows.empty(self.n_users, self.model.n_items)
+        resting = self.passed_over.keep(self.passed_over.weights > RESTING)
+        return union_rows([self.signals.closed_items(self.model.config.signals), resting])
 
     @cached_property
     def item_rules(self) -> ItemRules:
         """The rules, or those of the model alone."""
         return self.rules or compile_rules(self.model, NO_RULES, {})
-
-    @cached_property
-    def resting(self) -> SparseRows:
-        """Items that each user probably saw and passed over, shape (n_users, n_items)."""
-        return self.passed_over.keep(self.passed_over.weights > RESTING)
 
     @cached_property
     def known(self) -> np.ndarray:
@@ -216,14 +211,11 @@ class Query:
         """Predicted mature vectors, float32, shape (n_users, d), unit length."""
         return self.model.cold.predict(self.features)
 
-    @property
+    @cached_property
     def ranker_hidden(self) -> np.ndarray:
         """Hidden activations of the ranker, float32, shape (n_users, width); requires a model with a ranker."""
         assert self.model.ranker is not None
-        if "ranker" not in self.scores:
-            self.scores["ranker"] = self.model.ranker.predict(self.features)
-        hidden: np.ndarray = self.scores["ranker"]
-        return hidden
+        return self.model.ranker.predict(self.features)
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return the vectors predicted by another cold model, as in `predicted`; the model must have learned it."""

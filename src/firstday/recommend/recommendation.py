@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,15 +13,12 @@ import polars as pl
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.frame_libraries import Library, give_frame
 from firstday.data.ids import Ids
-from firstday.display import MOST_ROWS, readable, write_table
+from firstday.display import readable, write_table
 from firstday.errors import DataError
 from firstday.features.signals import Catalogue
 from firstday.recommend.query import Answer
 from firstday.recommend.scales import FILLS_UP, is_part
 from firstday.recommend.spec import OWN_SCALE
-
-FIRST_SHOWN = 5
-"""Number of items shown per list in the notebook table of many users."""
 
 
 @dataclass(frozen=True)
@@ -93,31 +89,23 @@ class Recommendation:
         """Return the recommendation as JSON values."""
         return asdict(self)
 
-    def to_frame(self, library: Library = "polars") -> Any:
-        """Return the list as a data frame; see `Recommendations.to_frame`. Without a user id, it has no `user_id`."""
-        n = len(self.items)
-        frame = pl.DataFrame(
-            {
-                "user_id": [self.user_id] * n,
-                "rank": pl.Series(range(1, n + 1), dtype=pl.Int32),
-                "item_id": [item.item_id for item in self.items],
-                "title": [item.title for item in self.items],
-                "score": pl.Series([item.score for item in self.items], dtype=pl.Float32),
-                "route": [self.route] * n,
-                "scale": [self.score_scale if place < self.n_ranked else FILLS_UP for place in range(n)],
-            }
-        )
-        return give_frame(frame.drop("user_id") if self.user_id is None else frame, library)
+    def to_rows(self) -> list[tuple[str, str, str, str]]:
+        """Return rank, id, title and score of each item as text."""
+        form = ".1%" if is_part(self.score_scale) else ".3f"
+        return [
+            (str(rank), str(item.item_id), item.title, f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP)
+            for rank, item in enumerate(self.items, 1)
+        ]
+
+    def to_sentences(self) -> list[str]:
+        """Return what was ignored, and the notes, as sentences."""
+        return [*(f"{sentence}; it was ignored." for sentence in self.ignored), *(f"{note}." for note in self.notes)]
 
     def __len__(self) -> int:
         return len(self.items)
 
-    @overload
-    def __getitem__(self, place: int) -> RecommendedItem: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[RecommendedItem, ...]: ...
-    def __getitem__(self, place: int | slice) -> RecommendedItem | tuple[RecommendedItem, ...]:
-        return self.items[place]
+    def __getitem__(self, position: int) -> RecommendedItem:
+        return self.items[position]
 
     def __iter__(self) -> Iterator[RecommendedItem]:
         return iter(self.items)
@@ -128,15 +116,10 @@ class Recommendation:
         return facts | {"segment": self.segment, "ignored": self.ignored, "notes": self.notes}
 
     def _repr_html_(self) -> str:
-        form = ".1%" if is_part(self.score_scale) else ".3f"
-        rows = [
-            (rank, str(item.item_id), item.title, f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP)
-            for rank, item in enumerate(self.items, 1)
-        ]
         title = "" if self.user_id is None else f"user {self.user_id}: "
         title += f"strategy {self.strategy}, route {self.route}"
-        below = [*(f"{sentence}; it was ignored." for sentence in self.ignored), *(f"{note}." for note in self.notes)]
-        return write_table(title, ("rank", "item_id", "title", self.score_scale), rows, below)
+        columns = ("rank", "item_id", "title", self.score_scale)
+        return write_table(title, columns, self.to_rows(), self.to_sentences())
 
 
 @readable
@@ -227,16 +210,6 @@ class Recommendations(Mapping[Any, Recommendation]):
     def _repr_facts_(self) -> Mapping[str, Any]:
         answer = self._answers.answer
         return {"users": len(self), "k": answer.items.shape[1], "routes": dict(Counter(answer.routes.tolist()))}
-
-    def _repr_html_(self) -> str:
-        answers = (self[user_id] for user_id in islice(self._rows, MOST_ROWS))
-        rows = [
-            (str(of.user_id), of.route, ", ".join(item.title or str(item.item_id) for item in of.items[:FIRST_SHOWN]))
-            for of in answers
-        ]
-        title = f"Lists of {self._answers.answer.items.shape[1]:,} items for {len(self):,} users"
-        below = [f"... and {len(self) - MOST_ROWS:,} more users"] if len(self) > MOST_ROWS else []
-        return write_table(title, ("user_id", "route", "first items"), rows, below)
 
 
 def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.effects import tell_each
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
-from firstday.recommend.registry import find_strategy, refuse_without, value_type
+from firstday.recommend.registry import find_strategy, find_supported, value_type
 from firstday.recommend.rules.arrangement import arrange
 from firstday.recommend.rules.filters import USER
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Row, Rules, compile_rules
@@ -63,12 +63,8 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
 
 def _answer(query: Query, strategy: str | Strategy) -> Answer:
     """Answer all users by a strategy, then by fallbacks, then fill up short lists."""
-    if isinstance(strategy, str):
-        spec = find_strategy(strategy)
-        refuse_without(strategy, spec.lacks(query.model))
-        answer = spec.recommend(query)
-    else:
-        answer = strategy(query)
+    recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
+    answer = recommend(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
     propensities = None if answer.propensities is None else answer.propensities.copy()
     for name in FALLBACKS:

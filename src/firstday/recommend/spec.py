@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache, cached_property
 from typing import Any, Literal, Protocol
@@ -92,12 +92,8 @@ class Method:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ConfigError(f"{self.kind}: {self.name!r} is not a valid name; use letters, digits and underscores.")
-        if not self.learns:
-            return
-        if self.value is None:
-            raise ConfigError(f"{self.label}: learns and has no value; give the frozen dataclass that it returns.")
-        if not is_dataclass(self.value) or not self.value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            raise ConfigError(f"{self.label}: its value is not a frozen dataclass; add @dataclass(frozen=True).")
+        if self.learns and not (is_dataclass(self.value) and self.value.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+            raise ConfigError(f"{self.label}: learns, but its value is not a frozen dataclass; give what fit returns.")
 
     @property
     def label(self) -> str:
@@ -125,31 +121,8 @@ class Method:
         return parse_settings(self.settings or Section, config.plugins.get(self.name, {}), f"plugins.{self.name}")
 
 
-@dataclass(frozen=True)
-class Need:
-    """A requirement of a strategy on the model.
-
-    Parameters
-    ----------
-    is_in
-        Whether a model meets it.
-    comes_with
-        Whether a model trained with a configuration will meet it.
-    setting
-        The setting that provides it, such as ``ranker.enabled = true``.
-    """
-
-    is_in: Callable[[TrainedModel], bool]
-    comes_with: Callable[[Config], bool]
-    setting: str
-
-
-RANKER = Need(lambda model: model.ranker is not None, lambda config: config.ranker.enabled, "ranker.enabled = true")
-KEPT_USERS = Need(
-    lambda model: model.warm is not None,
-    lambda config: config.recommend.warm_users > 0,
-    "recommend.warm_users above 0",
-)
+RANKER, KEPT_USERS = "ranker.enabled = true", "recommend.warm_users above 0"
+"""Settings that provide what a strategy may need of a model."""
 
 JudgeLists = Callable[[np.ndarray], float]
 """Given lists for the validation users, int, shape (n_validation, k), return their precision in %."""
@@ -165,22 +138,12 @@ OWN_SCALE = "score"
 PROBABILITY = "probability of use"
 """Scale of scores calibrated to the probability that the user will use the item (`TrainedModel.calibrations`)."""
 
-Part = Literal["liked", "profile", "friends", "shown", "anything"]
-"""Signals that a strategy may read in addition to the features.
+SignalKind = Literal["liked", "friends", "shown", "other"]
+"""Kinds of signals that a strategy may read in addition to the features and the profile values that warm users have.
 
-Liked items; profile values that warm users have; friends kept by the model; items shown and passed over; or anything in
-a `SignalBatch`.
+Liked items; friends kept by the model; items shown and passed over; or other parts of a `SignalBatch`.
 """
-EVERYTHING: tuple[Part, ...] = ("liked", "profile", "friends", "shown", "anything")
-Reads = Callable[[TrainedModel], tuple[Part, ...]]
-
-
-def reading(*parts: Part) -> Reads:
-    """Return a `StrategySpec.reads` function that returns these parts for every model."""
-    return lambda _: parts
-
-
-read_anything = reading(*EVERYTHING)
+EVERYTHING: tuple[SignalKind, ...] = ("liked", "friends", "shown", "other")
 
 
 @readable
@@ -257,7 +220,7 @@ class StrategySpec(Method):
     reason
         Given a `Reason`, returns why an item is in a list, or None for the general explanation.
     needs
-        Requirements on the model.
+        What the model must have: `RANKER`, `KEPT_USERS`.
     fit, value
         For strategies that learn: the training function, and the frozen dataclass of arrays, numbers and strings it
         returns. The model stores the value; `Query.learned` returns it. The training function receives the
@@ -272,27 +235,24 @@ class StrategySpec(Method):
     method
         The method whose learned value it needs; itself if it learns.
     reads
-        Given a model, returns the signals it reads in addition to the features and excluded items; used to report
-        ignored signals. Defaults to anything.
+        The signals it reads in addition to the features and excluded items; used to report ignored signals. Defaults to
+        anything.
     scale
         Scale of its scores. ``share of ...``: share of the people it names, from 0 to 1. `PROBABILITY`: scores of any
         kind, calibrated in training to the probability that the user will use the item. Any other name is reported as
         it is.
-    rescale
-        Given a model and scores, float32, shape (n_users, k), returns the scores on this scale, in the same order.
     """
 
     recommend: Strategy
     explain: str = ""
     reason: Callable[[Reason], str | None] | None = None
-    needs: tuple[Need, ...] = ()
+    needs: tuple[str, ...] = ()
     fit: Callable[[LearningData, JudgeLists, Progress], Any] | None = None
     value: type | None = None
     search: OptionSearch | None = None
     method: str | None = None
-    reads: Reads = read_anything
+    reads: tuple[SignalKind, ...] = EVERYTHING
     scale: str = OWN_SCALE
-    rescale: Callable[[TrainedModel, np.ndarray], np.ndarray] | None = None
     kind, group = "strategy", "strategies"
 
     def __post_init__(self) -> None:
@@ -312,16 +272,17 @@ class StrategySpec(Method):
 
     def lacks(self, model: TrainedModel) -> str | None:
         """Return the setting that provides what the model lacks for this strategy, or None."""
-        return self._first_setting([need.is_in(model) for need in self.needs], tuple(model.learned))
+        return self._find_lacking(model.learned, {RANKER: model.ranker is not None, KEPT_USERS: model.warm is not None})
 
     def lacks_with(self, config: Config) -> str | None:
         """Return the setting that provides what a model with this configuration will lack, or None."""
-        return self._first_setting([need.comes_with(config) for need in self.needs], config.methods)
+        has = {RANKER: config.ranker.enabled, KEPT_USERS: config.recommend.warm_users > 0}
+        return self._find_lacking(config.methods, has)
 
-    def _first_setting(self, met: Sequence[bool], methods: Sequence[str]) -> str | None:
+    def _find_lacking(self, methods: Collection[str], has: Mapping[str, bool]) -> str | None:
         if self.learns_by is not None and self.learns_by not in methods:
             return f"methods = ['{self.learns_by}']"
-        return next((need.setting for need, is_met in zip(self.needs, met, strict=True) if not is_met), None)
+        return next((need for need in self.needs if not has[need]), None)
 
 
 @dataclass(frozen=True)

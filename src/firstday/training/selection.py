@@ -27,14 +27,9 @@ PSEUDO_USERS = 20
 def choose_selection(folds: Sequence[Fold]) -> Selection:
     """Choose the strategy of each class of `KNOWLEDGE`: `blend`, unless a fallback is better."""
     names = (*FALLBACKS, FIRST_CHOICE)
-    overall = {name: measure_folds(judged, name) for judged in [head(folds, MOST_JUDGED)] for name in names}
-    classes = [_judge_class(folds, number, names, overall) for number in range(len(KNOWLEDGE))]
-    judged = [number for number, evidence in enumerate(classes) if number and evidence.n_users]
-    for number, evidence in enumerate(classes):
-        if number and judged and not evidence.n_users:
-            neighbor = classes[min(judged, key=lambda other: abs(other - number))]
-            classes[number] = replace(evidence, users="neighbor", fallback=neighbor.fallback, best=neighbor.best)
-    return Selection(tuple(classes))
+    judged = head(folds, MOST_JUDGED)
+    overall = {name: measure_folds(judged, name) for name in names}
+    return Selection(tuple(_judge_class(folds, number, names, overall) for number in range(len(KNOWLEDGE))))
 
 
 def _judge_class(
@@ -46,23 +41,22 @@ def _judge_class(
         names = ("popular",)
     members = head(members, MOST_JUDGED)
     of_class = {name: measure_folds(members, name) for name in names}
-    fallback, best = ("popular", "popular") if number == 0 else select(of_class, overall)
     means: dict[str, float] = {}
     ends: dict[str, tuple[float, float]] = {}
     for name, precision in of_class.items():
         if len(precision):
             mean, off = 100 * float(precision.mean()), 196 * float(precision.std()) / len(precision) ** 0.5
             means[name], ends[name] = round(mean, 2), (round(max(0.0, mean - off), 2), round(min(100.0, mean + off), 2))
-    return ClassEvidence(len(of_class["popular"]), source, fallback, best, means, ends)
+    return ClassEvidence(len(of_class["popular"]), source, select(of_class, overall), means, ends)
 
 
 def select(
     of_class: Mapping[str, np.ndarray], overall: Mapping[str, np.ndarray], pseudo_users: float = PSEUDO_USERS
-) -> tuple[str, str]:
-    """Return the better fallback and the best strategy, which is never worse than the fallback.
+) -> str:
+    """Return the best strategy, which is never worse than a fallback.
 
     A strategy's gain over `popular` in a class is shrunk towards its gain over all users. Small classes thus have
-    little influence, and the choice does not jump at a particular class size.
+    little influence, the choice does not jump at a particular class size, and a class without users follows all users.
 
     Parameters
     ----------
@@ -77,8 +71,7 @@ def select(
         of_all = float((overall[name] - overall["popular"]).mean()) if len(overall[name]) else 0.0
         return (float((of_class[name] - of_class["popular"]).sum()) + pseudo_users * of_all) / (n_users + pseudo_users)
 
-    gains = {name: gain(name) for name in of_class}
-    return max(FALLBACKS[::-1], key=gains.__getitem__), max(("popular", *gains), key=gains.__getitem__)
+    return max(("popular", *of_class), key=gain)
 
 
 def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:

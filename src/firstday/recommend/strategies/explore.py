@@ -17,7 +17,7 @@ from firstday.ranking import NO_ITEM
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.rules.list_rules import Quota
-from firstday.recommend.spec import StrategySpec, reading
+from firstday.recommend.spec import StrategySpec
 from firstday.segment.new_items import N_DRAWS, NewItems
 
 LEAST_BELIEF = 1e-3
@@ -189,6 +189,6 @@ EXPLORE = StrategySpec(
     describe="Draw a segment for each place by how likely the user belongs to it, and learn from what is used.",
     explain="The best items of segments that the user may belong to, drawn by how likely each is after all that was "
     "used and passed over.",
-    reads=reading("liked", "shown"),
+    reads=("liked", "shown"),
     scale="share of the segment drawn",
 )

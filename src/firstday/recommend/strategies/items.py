@@ -10,7 +10,7 @@ import numpy as np
 
 from firstday.ranking import spread_scores
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import PROBABILITY, RANKER, ColdModelSpec, StrategySpec, near_taste, reading
+from firstday.recommend.spec import PROBABILITY, RANKER, ColdModelSpec, StrategySpec, near_taste
 
 
 def recommend_day_one(query: Query) -> Answer:
@@ -31,7 +31,7 @@ DAY_ONE = StrategySpec(
     describe="Rank items by the mean vector of the items that the user likes so far.",
     explain="Items near to the mean of what the user did so far.",
     reason=near_taste,
-    reads=reading("liked"),
+    reads=("liked",),
     scale=PROBABILITY,
 )
 FOLD_IN = StrategySpec(
@@ -40,7 +40,7 @@ FOLD_IN = StrategySpec(
     describe="Rank items by the vector solved from the items that the user likes so far, items fixed.",
     explain="Items near to the vector solved from what the user did so far.",
     reason=near_taste,
-    reads=reading("liked"),
+    reads=("liked",),
     scale=PROBABILITY,
 )
 
@@ -56,7 +56,7 @@ PERSONAL = StrategySpec(
     describe="Rank items by the predicted vector.",
     explain="Items near to the predicted taste.",
     reason=near_taste,
-    reads=reading(),
+    reads=(),
     scale=PROBABILITY,
 )
 
@@ -70,7 +70,7 @@ def by_items_of(cold_model: ColdModelSpec) -> StrategySpec:
         describe=f"Rank items by the vector that {cold_model.title} predicts.",
         explain=f"Items near to the taste that {cold_model.title} predicts.",
         method=cold_model.name,
-        reads=reading("liked"),
+        reads=("liked",),
         scale=PROBABILITY,
     )
 
@@ -94,6 +94,6 @@ DIRECT = StrategySpec(
     explain="Items that people with such a first day went on to use, as a network has learned it.",
     reason=near_taste,
     needs=(RANKER,),
-    reads=reading(),
+    reads=(),
     scale=PROBABILITY,
 )

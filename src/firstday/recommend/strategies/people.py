@@ -7,7 +7,7 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
+from firstday.recommend.spec import KEPT_USERS, StrategySpec
 from firstday.recommend.strategies.segments import mix_segments
 from firstday.sparse import SparseRows
 
@@ -35,6 +35,7 @@ def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
     ends = nearest.shape[1] * np.arange(len(rows) + 1)
     shares = SparseRows(ends, nearest.ravel(), weights.ravel(), len(warm)).times(warm.uses)
     shares += np.float32(settings.smoothing) * model.popularity
+    shares /= np.float32(1 + settings.smoothing)
     return shares
 
 
@@ -114,9 +115,8 @@ NEIGHBORS = StrategySpec(
     describe="Rank items by how many of the nearest warm users use them, the nearer the more.",
     explain="What the warm users nearest to the predicted taste use most, the nearer the more.",
     needs=(KEPT_USERS,),
-    reads=reading(),
+    reads=(),
     scale="share of the nearest people",
-    rescale=lambda model, scores: scores / np.float32(1 + model.neighborhood.smoothing),
 )
 FRIENDS = StrategySpec(
     name="friends",
@@ -124,6 +124,6 @@ FRIENDS = StrategySpec(
     describe="Rank items by the share of friends who use them.",
     explain="What the user's friends use, and people like these friends.",
     needs=(KEPT_USERS,),
-    reads=reading("friends"),
+    reads=("friends",),
     scale="share of friends and people like them",
 )

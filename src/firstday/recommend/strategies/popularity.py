@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import StrategySpec, reading, used_by_alike
+from firstday.recommend.spec import StrategySpec, used_by_alike
 
 
 def recommend_popular(query: Query) -> Answer:
@@ -54,7 +54,7 @@ POPULAR = StrategySpec(
     describe="Rank items by the share of warm users who use them.",
     explain="What everyone uses most, since nothing that the model knows is known of the user.",
     reason=lambda reason: f"{reason.share_of_everyone:.1%} of everyone use it.",
-    reads=reading(),
+    reads=(),
     scale="share of everyone",
 )
 GROUP = StrategySpec(
@@ -63,6 +63,6 @@ GROUP = StrategySpec(
     describe="Rank items by their share of users, averaged over the user's profile columns.",
     explain="What people of the same profile use most.",
     reason=used_by_alike,
-    reads=reading("profile"),
+    reads=(),
     scale="share of people of the same profile",
 )

@@ -7,7 +7,7 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, reading, times_everyone, used_by_alike
+from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, times_everyone, used_by_alike
 from firstday.segment.segments import weigh_segments
 
 OF_SEGMENT = "share of the segment"
@@ -43,7 +43,7 @@ SEGMENT = StrategySpec(
     describe="Take the most used items of the nearest segment (the paper's semi-personalised system).",
     explain="What the people of the predicted segment use most.",
     reason=_reason_by_segment,
-    reads=reading(),
+    reads=(),
     scale=OF_SEGMENT,
 )
 INPUT_CLUSTERS = StrategySpec(
@@ -52,7 +52,7 @@ INPUT_CLUSTERS = StrategySpec(
     describe="Take the most used items of the nearest cluster of features.",
     explain="What people with a similar first day use most.",
     reason=used_by_alike,
-    reads=reading(),
+    reads=(),
     scale="share of people with a similar first day",
 )
 
@@ -70,7 +70,7 @@ def by_segment_of(cold_model: ColdModelSpec) -> StrategySpec:
         describe=f"Take the most used items of the segment nearest to {cold_model.title}'s vector.",
         explain=f"What the people of the segment nearest to {cold_model.title}'s prediction use most.",
         method=cold_model.name,
-        reads=reading("liked"),
+        reads=("liked",),
         scale=OF_SEGMENT,
     )
 
@@ -112,6 +112,6 @@ SOFT_SEGMENTS = StrategySpec(
     describe="Mix what several near segments use, each by its nearness.",
     explain="What the people of several segments near the predicted taste use most, the nearer the more.",
     reason=_reason_by_segments,
-    reads=reading(),
+    reads=(),
     scale="share of the near segments",
 )
