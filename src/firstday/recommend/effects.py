@@ -76,8 +76,7 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         users = signals.friends.row_of_entry()
         does = np.where(is_read("friends")[users], MOVES, NOTHING)
         yield Effect("friends", "the model has no features of friends", users, does)
-    ages = {} if signals.ages is None else {"age": signals.ages}
-    for name, codes in {**ages, **signals.groups}.items():
+    for name, codes in signals.profile.items():
         moves = is_read("other") | (query.profile.get(name, np.full_like(codes, -1)) >= 0)
         if name == "age" and encoder.age_means is not None:
             moves |= query.known  # the age enters every prediction
@@ -95,9 +94,8 @@ def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: IsRead) -> np.nd
     moves: np.ndarray = is_read("other")[users]
     if pair[1] == ITEM:
         moves |= _is_in_affinity(query, pair[0], rows) & (is_read("liked")[users] | encoder.config.fold_in)
-        for signal, entity in encoder.config.derived_pairs:  # feature block of the items' entity members
-            if signal == pair[0] and (signal, entity) in encoder.pairs and entity in encoder.members_of_items:
-                moves |= encoder.members_of_items[entity].lengths()[rows.columns] > 0
+        derived = {*encoder.config.derived_pairs}.intersection(encoder.pairs)  # blocks of the items' artists, ...
+        moves |= pair[0] in {signal for signal, entity in derived if entity in encoder.members_of_items}
     return moves
 
 

@@ -193,11 +193,10 @@ class Query:
     def profile(self) -> dict[str, np.ndarray]:
         """Codes per profile column, with ages as ``age``; -1 where no warm user has the value, or is near the age."""
         groups = self.model.shared_groups
-        columns = {name: self.signals.groups[name] for name in groups if name in self.signals.groups}
-        if self.signals.ages is not None and "age" in groups:
-            columns["age"] = self.signals.ages
-        sizes = {name: groups[name].sizes for name in columns}
-        return {name: np.where((codes >= 0) & (sizes[name][codes] > 0), codes, -1) for name, codes in columns.items()}
+        columns = {name: codes for name, codes in self.signals.profile.items() if name in groups}
+        return {
+            name: np.where((codes >= 0) & (groups[name].sizes[codes] > 0), codes, -1) for name, codes in columns.items()
+        }
 
     @cached_property
     def features(self) -> np.ndarray:

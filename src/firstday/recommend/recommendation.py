@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.data.frame_libraries import Library, give_frame
 from firstday.data.ids import Ids
 from firstday.display import readable, write_table
-from firstday.errors import DataError
 from firstday.features.signals import Catalogue
 from firstday.recommend.query import Answer
 from firstday.recommend.scales import FILLS_UP, is_part
@@ -124,47 +124,6 @@ class Recommendation:
 
 @readable
 @dataclass(frozen=True, eq=False)
-class UserAnswers:
-    """Recommendations for several users, as arrays.
-
-    Parameters
-    ----------
-    strategy
-        The requested strategy.
-    answer
-        Lists and routes; each row has k distinct items, or the whole catalogue if it is smaller.
-    segments
-        Predicted segments, int64, shape (n_users,), -1 if nothing is known about the user.
-    ignored, notes
-        Per user, see `Recommendation`.
-    """
-
-    strategy: str
-    answer: Answer
-    segments: np.ndarray
-    ignored: list[tuple[str, ...]]
-    notes: list[tuple[str, ...]]
-
-    def tell(self, model: TrainedModel, row: int, user_id: Any) -> Recommendation:
-        """Return one user's recommendation, in the caller's ids."""
-        answer = self.answer
-        propensities = None if answer.propensities is None else answer.propensities[row]
-        segment = int(self.segments[row]) if self.segments[row] >= 0 else None
-        return Recommendation(
-            items=name_items(model, answer.items[row], answer.scores[row], propensities),
-            strategy=self.strategy,
-            route=answer.routes[row],
-            segment=segment,
-            segment_size=None if segment is None else int(model.segments.items.sizes[segment]),
-            ignored=self.ignored[row],
-            notes=self.notes[row],
-            score_scale=OWN_SCALE if answer.scales is None else str(answer.scales[row]),
-            n_ranked=int(answer.count_ranked()[row]),
-            user_id=user_id,
-        )
-
-
-@readable
 class Recommendations(Mapping[Any, Recommendation]):
     """Recommendations for several users: a mapping from the caller's user ids, in input order, to `Recommendation`.
 
@@ -172,27 +131,56 @@ class Recommendations(Mapping[Any, Recommendation]):
     ----------
     model
         The model that answered.
-    answers
-        Its answers, as arrays.
+    strategy
+        The requested strategy.
+    answer
+        Lists and routes in the model's indexes.
+    segments
+        Predicted segments, int64, shape (n_users,), -1 if nothing is known about the user.
+    ignored, notes
+        Per user, see `Recommendation`.
     user_ids
-        The caller's user ids, unique, one per row of the arrays.
+        The caller's user ids, one per row of the arrays.
     """
 
-    def __init__(self, model: TrainedModel, answers: UserAnswers, user_ids: Sequence[Any]) -> None:
-        self._model, self._answers = model, answers
-        self._rows = {user_id: row for row, user_id in enumerate(user_ids)}
-        if len(self._rows) < len(user_ids):
-            ((repeated, _),) = Counter(user_ids).most_common(1)
-            raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
+    model: TrainedModel
+    strategy: str
+    answer: Answer
+    segments: np.ndarray
+    ignored: Sequence[tuple[str, ...]]
+    notes: Sequence[tuple[str, ...]]
+    user_ids: Sequence[Any]
+
+    @cached_property
+    def _rows(self) -> dict[Any, int]:
+        return {user_id: row for row, user_id in enumerate(self.user_ids)}
 
     def __getitem__(self, user_id: Any) -> Recommendation:
-        return self._answers.tell(self._model, self._rows[user_id], user_id)
+        return self.row(self._rows[user_id])
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def row(self, row: int) -> Recommendation:
+        """Return the recommendation in a row of the arrays."""
+        answer = self.answer
+        propensities = None if answer.propensities is None else answer.propensities[row]
+        segment = int(self.segments[row]) if self.segments[row] >= 0 else None
+        return Recommendation(
+            items=name_items(self.model, answer.items[row], answer.scores[row], propensities),
+            strategy=self.strategy,
+            route=answer.routes[row],
+            segment=segment,
+            segment_size=None if segment is None else int(self.model.segments.items.sizes[segment]),
+            ignored=self.ignored[row],
+            notes=self.notes[row],
+            score_scale=OWN_SCALE if answer.scales is None else str(answer.scales[row]),
+            n_ranked=int(answer.count_ranked()[row]),
+            user_id=self.user_ids[row],
+        )
 
     def to_frame(self, library: Library = "polars") -> Any:
         """Return all lists as one data frame: `user_id`, `rank`, `item_id`, `title`, `score`, `route`, `scale`.
@@ -202,14 +190,14 @@ class Recommendations(Mapping[Any, Recommendation]):
         library
             Data frame library: ``polars``, ``pandas`` or ``pyarrow``.
         """
-        user_ids = list(self._rows)
+        user_ids = list(self.user_ids)
         if not all(isinstance(user_id, int) for user_id in user_ids):  # a column has one type
             user_ids = [str(user_id) for user_id in user_ids]
-        return give_frame(frame_lists(self._model.catalogue, Ids.of(user_ids).values, self._answers.answer), library)
+        return give_frame(frame_lists(self.model.catalogue, Ids.of(user_ids).values, self.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
-        answer = self._answers.answer
-        return {"users": len(self), "k": answer.items.shape[1], "routes": dict(Counter(answer.routes.tolist()))}
+        routes = Counter(self.answer.routes.tolist())
+        return {"users": len(self), "k": self.answer.items.shape[1], "routes": dict(routes)}
 
 
 def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
@@ -15,13 +16,13 @@ from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.config import parse_settings
 from firstday.display import readable
-from firstday.errors import ConfigError, expect
+from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.effects import tell_each
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
+from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import find_strategy, find_supported, value_type
 from firstday.recommend.rules.arrangement import arrange
 from firstday.recommend.rules.filters import USER
@@ -195,8 +196,7 @@ class Recommender:
             The strategy is unknown, the model lacks what it needs, k is below 1, or a rule is invalid.
         """
         read = self._understand(Signals.of(user))
-        asked = self.answer_users([read], k, strategy, keep_used=keep_used, rules=rules)
-        return asked.tell(self.model, 0, read.user_id)
+        return self.answer_users([read], k, strategy, keep_used=keep_used, rules=rules).row(0)
 
     def recommend_rows(
         self,
@@ -228,7 +228,7 @@ class Recommender:
         named = [row if isinstance(row, Row) else parse_settings(Row, row, "rows") for row in rows]
         named = [row.under(Rules.of(rules)) for row in named]
         answers = self.answer_rows(read, named, k, strategy, keep_used=keep_used)
-        return {row.name: asked.tell(self.model, 0, read.user_id) for row, asked in zip(named, answers, strict=True)}
+        return {row.name: asked.row(0) for row, asked in zip(named, answers, strict=True)}
 
     def recommend_users(
         self,
@@ -274,9 +274,12 @@ class Recommender:
         else:
             signals = [Signals.of(user, f"users[{row}]") for row, user in enumerate(users)]
             user_ids = [row if user.user_id is None else user.user_id for row, user in enumerate(signals)]
+        if len(set(user_ids)) < len(user_ids):
+            ((repeated, _),) = Counter(user_ids).most_common(1)
+            raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
         signals = [self._understand(user) for user in signals]
         asked = self.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
-        return Recommendations(self.model, asked, user_ids)
+        return replace(asked, user_ids=user_ids)
 
     def _understand(self, user: Signals) -> Signals:
         encoder = self.model.signal_encoder
@@ -290,8 +293,8 @@ class Recommender:
         *,
         keep_used: bool = False,
         rules: Rules | Mapping[str, Any] | None = None,
-    ) -> UserAnswers:
-        """Recommend to several users, as arrays in model indices; `recommend_users` wraps this."""
+    ) -> Recommendations:
+        """Recommend to several users; `recommend_users` checks and reads them first."""
         batch, ignored = self.model.read_signals(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
         return self._answer(query, users, ignored, strategy, Rules.of(rules))
@@ -304,8 +307,8 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-    ) -> list[UserAnswers]:
-        """Recommend the rows of a page to one user, as arrays in model indices; `recommend_rows` wraps this."""
+    ) -> list[Recommendations]:
+        """Recommend the rows of a page to one user; `recommend_rows` reads the user and the rows first."""
         batch, ignored = self.model.read_signals([user])
         query = Query(self.model, batch, 1, keep_used)
         answers = []
@@ -324,7 +327,7 @@ class Recommender:
         ignored: Sequence[tuple[str, ...]],
         strategy: str | None,
         rules: Rules,
-    ) -> UserAnswers:
+    ) -> Recommendations:
         strategy = strategy or self.model.config.recommend.strategy
         segments = np.full(query.n_users, -1, dtype=np.int64)
         if query.known.any():  # cached first, so that strategies need not predict for parts of the query
@@ -335,7 +338,8 @@ class Recommender:
         sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
         routes = [_explain_route(query, row, strategy, answer.routes[row]) for row in range(query.n_users)]
         notes = [tuple(chain(*of_user)) for of_user in zip(routes, kept_out, under_rules, strict=True)]
-        return UserAnswers(strategy, answer, segments, sentences, notes)
+        user_ids = [user.user_id for user in users]
+        return Recommendations(self.model, strategy, answer, segments, sentences, notes, user_ids)
 
     def answer_batch(
         self,

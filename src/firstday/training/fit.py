@@ -264,7 +264,7 @@ def _learn(
         embeddings=embeddings,
         validation_features=encoder.encode(held_out),
         validation_liked=held_out.affinity(config.signals),
-        profile={**warm_days[0].groups, **({} if warm_days[0].ages is None else {"age": warm_days[0].ages})},
+        profile=warm_days[0].profile,
     )
     watch = stops.repeat if is_final else stops.watch
     day_ones = [day.closed_items(config.signals) for day in warm_days]
