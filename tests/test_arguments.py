@@ -40,7 +40,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "load_preset of no name": (lambda: fd.load_preset("x"), "choose one of deezer-europe, "),
     # one user
     "recommend to a number": (lambda: TINY.recommend(25), "fd.Signals"),
-    "recommend with k 0": (lambda: TINY.recommend({}, k=0), "whole number from 1"),
+    "recommend with k 0": (lambda: TINY.recommend({}, k=0), "an integer of at least 1"),
     # many users
     "recommend_users to signals of one": (lambda: TINY.recommend_users({"age": 25}), "users\\['age'\\]"),
     "recommend_users to a frame": (lambda: TINY.recommend_users(pl.DataFrame({"user_id": [1]})), "fd.Signals"),

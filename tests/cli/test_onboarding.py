@@ -81,7 +81,7 @@ def test_another_strategy_takes_the_yeses(run: Run, model: Path, recommender: Re
         (["--answers", "i002"], "answers: 'i002' is not an answer; give ID=yes"),
         (["--answers", "zzz=yes"], "answers: item 'zzz' is unknown to the model"),
         (["--answers", "i002=yes,i002=no"], "answers: item 'i002' is answered twice"),
-        (["--entity", "planet"], "entity: the model does not know the items of 'planet'"),
+        (["--entity", "planet"], "entity: 'planet' is unknown or has no items in the model"),
         (["--answers", "i002=yes", "--strategy", "magic"], "strategy: 'magic' is unknown"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_printed_list_says_what_its_scores_are_and_what_had_no_effect(run: Run
     notes = [line for line in done.stdout.splitlines() if line.startswith("Note")]
     assert notes == [
         "Note: search x item: no warm user has it on day one; it was ignored.",
-        "Note: favorite x item: only excludes items, because no warm user has it on day one.",
+        "Note: favorite x item: items are only excluded, because no warm user has it on day one.",
     ]
 
 

@@ -34,16 +34,6 @@ def ask(model: TrainedModel, *users: Signals, k: int = 4) -> Query:
     return Query(model, model.read_signals(users)[0], k)
 
 
-def test_a_yes_and_a_no_say_more_of_what_few_and_of_what_many_use() -> None:
-    shares = np.array([0.1, 0.5, 0.9])
-    np.testing.assert_allclose(gain_of_yes(shares), np.log((0.3 * shares + 0.7) / (0.3 * shares)))
-    np.testing.assert_allclose(gain_of_no(shares), np.log((1 - 0.3 * shares - 0.7) / (1 - 0.3 * shares)))
-    assert (np.diff(gain_of_yes(shares)) < 0).all()
-    assert (gain_of_no(shares) < 0).all()
-    assert (gain_of_no(shares, seen=0.5) > gain_of_no(shares)).all()  # what was hardly seen tells less
-    np.testing.assert_allclose(gain_of_no(shares, seen=1e-12), 0, atol=1e-9)
-
-
 def test_whom_a_user_is_like_follows_from_the_prior_and_every_piece_of_evidence(model: TrainedModel) -> None:
     query = ask(model, EASTERN, TOLD)
     assert query.passed_over.row(1).tolist() == [1, 2, 3]
@@ -161,14 +151,6 @@ def test_auto_answers_whom_something_was_shown_by_blend(model: TrainedModel) -> 
     assert answer.routes.tolist() == ["popular", "blend", "blend"]
 
 
-def test_python_gives_a_list_that_learned_from_the_last(model: TrainedModel) -> None:
-    recommender = Recommender(model)
-    first = recommender.recommend(EASTERN, 2, "blend")
-    shown = [[item.item_id, place] for place, item in enumerate(first.items, 1)]
-    second = recommender.recommend(EASTERN.copy(shown=shown), 2, "blend")
-    assert not {item.item_id for item in first.items} & {item.item_id for item in second.items}
-
-
 def test_near_people_are_those_of_the_nearest_segments(model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "N_BELIEVED", 2)
     people = believe_people(ask(model, EASTERN, NOBODY_TOLD), np.arange(2))
@@ -185,6 +167,6 @@ def test_what_learns_nothing_from_impressions_says_so(model: TrainedModel) -> No
         answer = recommender.recommend(user, 2, strategy)
         assert not [sentence for sentence in (*answer.ignored, *answer.notes) if "learn" in sentence]
     answer = recommender.recommend(user, 2, "segment")
-    why = "the strategy does not learn from impressions"
-    assert answer.notes == (f"shown (3 of 4): only excludes items, because {why}",)
-    assert answer.ignored == (f"shown (1 of 4): {why}",)
+    why = "the strategy does not learn from them"
+    assert answer.notes == (f"impressions (3 of 4): items are only excluded, because {why}",)
+    assert answer.ignored == (f"impressions (1 of 4): {why}",)

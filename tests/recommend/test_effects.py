@@ -180,17 +180,12 @@ PLAIN = VARIANTS[6]
     [
         (FOLDING, Signals(interactions=[("favorite", "item", "i1")]), "segment", MOVES),
         (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "segment", EXCLUDES),
-        (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "day_one", MOVES),
         (PLAIN, Signals(interactions=[("search", "item", "i1")]), "segment", NOTHING),
         (PLAIN, Signals(interactions=[("search", "item", "i1")]), "fold_in", MOVES),
         (FOLDING, Signals(interactions=[("ban", "item", "i1")]), "segment", EXCLUDES),
-        (FOLDING, Signals(interactions=[("skip", "item", "i1")]), "segment", NOTHING),
-        (FOLDING, Signals(interactions=[("favorite", "artist", "a1")]), "segment", NOTHING),
         (VARIANTS[5], Signals(friends=["u1"]), "segment", NOTHING),
         (VARIANTS[5], Signals(friends=["u1"]), "friends", MOVES),
-        (VARIANTS[4], Signals(friends=["u1"]), "popular", MOVES),
         (PLAIN, Signals(country="ZZ"), "group", NOTHING),
-        (PLAIN, Signals(country="FR"), "popular", MOVES),
         (PLAIN, Signals(age=70), "segment", NOTHING),
     ],
 )
@@ -214,13 +209,13 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
     user = Signals(interactions=[("ban", "item", "i1"), ("favorite", "artist", "a1")])
     answer = Recommender(FOLDING).recommend(user)
     assert answer.notes == (
-        "popular answers: segment has nothing to go on",
-        "ban x item: only excludes items, because no warm user has it on day one",
+        "answered with popular: segment has no usable signals of this user",
+        "ban x item: items are only excluded, because no warm user has it on day one",
     )
     assert answer.ignored == ("favorite x artist: no warm user has it on day one",)
     kept = Recommender(FOLDING).recommend(user, keep_used=True)
     assert (kept.notes, kept.ignored) == (
-        ("popular answers: segment has nothing to go on",),
+        ("answered with popular: segment has no usable signals of this user",),
         ("ban x item: no warm user has it on day one", "favorite x artist: no warm user has it on day one"),
     )
 

@@ -79,10 +79,10 @@ def test_settings_are_read_from_plugins_and_checked() -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("popular", "popular is the name of another method; choose another name"),
-        ("melu_segment", "melu_segment is the name of another method"),
-        ("paper_segment", "paper_segment is the name of another method"),
-        ("mine_segment", "mine_segment is the name of another method"),
+        ("popular", "the name popular is taken; choose another"),
+        ("melu_segment", "the name melu_segment is taken"),
+        ("paper_segment", "the name paper_segment is taken"),
+        ("mine_segment", "the name mine_segment is taken"),
         ("my strategy", "'my strategy' is not a valid name; use letters, digits and underscores"),
     ],
 )
@@ -93,7 +93,7 @@ def test_names_that_cannot_be_taken(name: str, sentence: str) -> None:
 
 
 def test_what_is_no_method_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^method: is a str; give a StrategySpec or a ColdModelSpec"):
+    with pytest.raises(ConfigError, match=r"^register: got a str; give a StrategySpec or a ColdModelSpec"):
         register("last")  # type: ignore[arg-type]
 
 

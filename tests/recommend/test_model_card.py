@@ -57,9 +57,9 @@ def test_the_table_of_auto_has_classes_that_can_occur_and_says_plainly_whom_it_w
     model = replace(tiny.model, selection=Selection(rows), facts={"data": {"friends": 3}})
     assert [(row["known"], users) for row, users in tabulate_selection(model)] == [
         ("nothing", "nobody"),
-        ("profile", "70 users, their day one hidden"),
+        ("profile", "70 users, their interactions hidden"),
         ("friends", "30 users"),
-        ("1-3", "60 users, all but 1 to 3 of day one hidden"),
+        ("1-3", "60 users, all but 1 to 3 interactions hidden"),
         ("4+", "nobody"),
     ]
     bare = replace(model, profile_groups={}, facts={"data": {"friends": 0}})

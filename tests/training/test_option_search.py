@@ -231,9 +231,7 @@ def test_a_move_that_gains_next_to_nothing_is_not_made() -> None:
 
 def test_a_start_outside_the_grid_is_refused() -> None:
     grid = {"dropout": (0.0, 0.5)}
-    with pytest.raises(
-        ConfigError, match=r"^dropout: the search starts with 0\.7, which its grid lacks; add it there\.$"
-    ):
+    with pytest.raises(ConfigError, match=r"^dropout: the start value 0\.7 is not in its grid; add it\.$"):
         OptionSearch(grid=grid, prepare=lambda _: lambda: None, start={"dropout": (0.5, 0.7)})
 
 

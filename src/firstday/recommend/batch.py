@@ -42,10 +42,10 @@ class BatchSummary:
     unknown
         Number of values unknown to the model: interactions per entity or signal, profile values per column.
     without_effect, only_kept_out
-        Number of known values without effect (interactions per ``signal x entity``, friends, profile values per
-        column), and number of interactions that only excluded items.
+        Number of known signals without effect, and of those that only excluded items: interactions per ``signal x
+        entity``, friends, impressions, profile values per column.
     notes
-        Decisions made while reading, and all of the above in sentences.
+        One sentence on each of the last three counts, and notes of the reader.
     """
 
     n_users: int = 0
@@ -89,7 +89,7 @@ def recommend_tables(
     rules: Rules | Mapping[str, Any] | None = None,
     drop_bad_rows: float = 0.0,
 ) -> BatchSummary:
-    """Recommend to all users of a folder.
+    """Recommend to all users in the tables of a folder, and write one file.
 
     Parameters
     ----------
@@ -112,11 +112,11 @@ def recommend_tables(
     DataError
         The tables cannot be read, or the output folder does not exist.
     ConfigError
-        The extension of `out` is not supported.
+        The extension of `out` is not supported, or see `Recommender.recommend`.
     """
     form = find_list_form(str(out))
     if not out.resolve().parent.is_dir():
-        raise DataError(f"{out}: its folder does not exist; make it first.")
+        raise DataError(f"{out}: its folder does not exist; create it first.")
     dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
     lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.resolve().parent) as staging:

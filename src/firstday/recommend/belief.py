@@ -1,10 +1,10 @@
 """Bayesian belief about which segments and warm users a user resembles.
 
-The prior follows from the predicted vector: the closer a segment or a kept warm user, the higher its prior. The
-evidence is questionnaire answers, items used, and items seen but passed over. Each piece multiplies the prior by its
-likelihood: with probability 1 - `DOUBT`, a user behaves like the warm user they resemble, and otherwise like the
-average user. A user's pieces of evidence are not independent, so the likelihood of uses and impressions is tempered
-(docs/bandit.md).
+For lists, the prior follows from the predicted vector: the closer a segment or a kept warm user, the higher its prior;
+the questionnaire has priors of its own. The evidence is questionnaire answers, items used, and items seen but passed
+over. Each piece multiplies the prior by its likelihood: with probability 1 - `DOUBT`, a user behaves like the warm user
+they resemble, and otherwise like the average user. A user's pieces of evidence are not independent, so the likelihood
+of uses and impressions is tempered (docs/bandit.md).
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ DOUBT = 0.3
 NEARNESS = 0.1
 """Temperature of the prior: difference in cosine to the predicted vector that reduces it by a factor of e."""
 TEMPERING = 0.2
-"""Exponent of the likelihood of uses and impressions, with the prior over warm users."""
+"""Exponent of the likelihood of uses and impressions in the posterior over warm users."""
 SEGMENT_TEMPERING = 0.5
-"""Exponent of that likelihood, with the prior over segments."""
+"""Exponent of that likelihood in the posterior over segments."""
 SMOOTHING = 0.02
 """Weight of the item popularity, relative to a total weight of 1 for the warm users."""
 N_BELIEVED = 800
-"""Number of candidate warm users, at least: whole segments are added, nearest to the predicted vector first."""
+"""Minimum number of candidate warm users; whole segments are added, nearest to the predicted vector first."""
 
 
 def gain_of_yes(shares: np.ndarray) -> np.ndarray:
-    """Return the log-likelihood ratio of a yes, fans versus non-fans, given shares of users who say yes, in (0, 1)."""
+    """Return log P(yes | fan) - log P(yes | no fan), given shares of users who say yes, in (0, 1), same shape."""
     gain: np.ndarray = np.log(DOUBT * shares + (1 - DOUBT)) - np.log(DOUBT * shares)
     return gain
 
 
 def gain_of_no(shares: np.ndarray, seen: np.ndarray | float = 1.0) -> np.ndarray:
-    """Return the log-likelihood ratio of a no, fans versus non-fans; negative.
+    """Return log P(no | fan) - log P(no | no fan), which is negative.
 
     `seen` is the probability that the item was seen at all, in (0, 1]; see `gain_of_yes`.
     """
@@ -47,7 +47,7 @@ def gain_of_no(shares: np.ndarray, seen: np.ndarray | float = 1.0) -> np.ndarray
 
 
 def normalise(logs: np.ndarray) -> np.ndarray:
-    """Return the probabilities, summing to 1 along the last axis, of unnormalised log-probabilities."""
+    """Return the softmax along the last axis."""
     belief = np.exp(logs - logs.max(axis=-1, keepdims=True))
     normalised: np.ndarray = belief / belief.sum(axis=-1, keepdims=True)
     return normalised
@@ -61,7 +61,7 @@ def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
 
 
 def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
-    """Return the posterior over the kept warm users (the fine belief), shape (n_rows, n_kept); each row sums to 1.
+    """Return the posterior over the kept warm users (the fine-grained belief), shape (n_rows, n_kept), rows of sum 1.
 
     The model must keep warm users. Candidates are those in the segments nearest to the predicted vector; if nothing is
     known about the user, evenly spaced ones with equal prior.

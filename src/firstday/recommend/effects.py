@@ -29,7 +29,7 @@ class Effect:
     Parameters
     ----------
     name
-        A pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``shown``.
+        A pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``impressions``.
     why
         Why such signals may have no effect.
     users
@@ -85,7 +85,7 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
     users = query.passed_over.row_of_entry()
     rests = (query.passed_over.weights > RESTING) & (not query.keep_used)
     does = np.where(is_read("shown")[users], MOVES, np.where(rests, EXCLUDES, NOTHING))
-    yield Effect("shown", "the strategy does not learn from impressions", users, does)
+    yield Effect("impressions", "the strategy does not learn from them", users, does)
 
 
 def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: IsRead) -> np.ndarray:
@@ -127,7 +127,10 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
     excluding: list[list[str]] = [[] for _ in range(query.n_users)]
     for effect in find_effects(query, strategy, routes):
         totals = np.bincount(effect.users, minlength=query.n_users)
-        for does, verb, sentences in ((NOTHING, "", ignored), (EXCLUDES, "only excludes items, because ", excluding)):
+        for does, verb, sentences in (
+            (NOTHING, "", ignored),
+            (EXCLUDES, "items are only excluded, because ", excluding),
+        ):
             counts = np.bincount(effect.users[effect.does == does], minlength=query.n_users)
             for user in np.flatnonzero(counts).tolist():
                 some = "" if counts[user] == totals[user] else f" ({counts[user]:,} of {totals[user]:,})"

@@ -24,8 +24,8 @@ from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts
 from firstday.sparse import SparseRows
 
 ROUTE = "answers"
-"""Route of lists ranked by all answers."""
-SCALE = "share of people who would answer alike"
+"""Route of lists ranked by yes and no answers."""
+SCALE = "share of people with similar answers"
 """Scale of the scores of these lists."""
 
 
@@ -58,7 +58,7 @@ class Answers:
         return [*self.yes, *self.no, *self.skipped]
 
     def add(self, target: int, answer: str) -> Answers:
-        """Return the answers with one more, ``yes``, ``no`` or ``skip``."""
+        """Return a copy with one more answer: ``yes``, ``no`` or ``skip``."""
         kind = {"yes": "yes", "no": "no", "skip": "skipped"}[answer]
         return replace(self, **{kind: (*getattr(self, kind), target)})
 
@@ -72,7 +72,7 @@ class Question:
     target
         Index of the item, or of the member of another entity.
     gain_bits
-        Expected information about the segment, from 0 to 1 bit.
+        Mutual information of the answer and the segment, from 0 to 1 bit.
     likely_yes
         Probability of a yes.
     """
@@ -84,7 +84,7 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class AnsweringUsers:
-    """Kept warm users and what they would answer (the fine-grained belief).
+    """Kept warm users, and what each would answer.
 
     A warm user would say yes to the items they use or, for another entity, to every member that one of their items
     belongs to. A newcomer answers like the warm user they resemble with probability 1 - `DOUBT`, and like the average
@@ -159,13 +159,12 @@ class Questionnaire:
         Raises
         ------
         ConfigError
-            The model does not know the items of the entity's members; or the entity is not ``item`` and the model keeps
-            no warm users to count fans from.
+            The entity is unknown or has no items in the model; or it is not ``item`` and the model keeps no warm users.
         """
         members = None if entity == ITEM else model.members_of_items.get(entity)
         if entity != ITEM and members is None:
             known = ", ".join([ITEM, *model.members_of_items])
-            raise ConfigError(f"entity: the model does not know the items of {entity!r}; choose one of {known}.")
+            raise ConfigError(f"entity: {entity!r} is unknown or has no items in the model; choose one of {known}.")
         warm = None
         if model.warm is not None:
             would_say = model.warm.uses if members is None else model.warm.uses.through(members)
@@ -196,7 +195,7 @@ class Questionnaire:
     def believe(self, answers: Answers) -> np.ndarray:
         """Return the posterior over segments, float64, shape (n_segments,), sum 1.
 
-        The order of the answers is irrelevant; targets that are not candidates are no evidence.
+        The order of the answers is irrelevant; answers about targets that are not candidates are ignored.
         """
         yes, no = (np.isin(self.candidates, targets) for targets in (answers.yes, answers.no))
         with np.errstate(divide="ignore"):
@@ -222,14 +221,14 @@ def _entropy(p: np.ndarray) -> np.ndarray:
 
 
 def answered_items(entity: str, answers: Answers) -> list[int]:
-    """Return the items to exclude from the list: those answered yes or no."""
+    """Return the items answered yes or no, which are excluded from the list; none for other entities."""
     return [*answers.yes, *answers.no] if entity == ITEM else []
 
 
 def rank_by_answers(
     questionnaire: Questionnaire, answers: Answers, k: int, excluded: Sequence[int] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank items by their use among warm users who would answer alike; items answered yes or no are excluded.
+    """Rank items by their use among warm users with similar answers; items answered yes or no are excluded.
 
     Parameters
     ----------
@@ -269,7 +268,7 @@ def recommend_after_questions(
     strategy: str | None = None,
     excluded: Sequence[int] = (),
 ) -> Recommendation:
-    """Recommend to a newcomer, either by all answers or by a strategy that uses the yeses.
+    """Recommend to a newcomer, either by all answers or with a strategy that uses the yeses.
 
     Parameters
     ----------
@@ -279,7 +278,7 @@ def recommend_after_questions(
         Length of the list; defaults to the configured length.
     strategy
         ``answers``, or the name of a strategy. Defaults to ``answers`` if the model keeps warm users, and to the
-        model's own strategy otherwise.
+        configured strategy otherwise.
     excluded
         See `rank_by_answers`.
 
@@ -300,9 +299,6 @@ def recommend_after_questions(
 
 
 def signals_of(model: TrainedModel, entity: str, answers: Answers) -> Signals:
-    """Return the yeses as day-one signals, using `firstday.features.encoder.pick_signal`.
-
-    The encoder has no signal for a no.
-    """
+    """Return the yeses as day-one signals, see `pick_signal`; the encoder has no signal for a no."""
     signal, ids = pick_signal(model.encoder, entity), model.catalogue.ids_of(entity)
     return Signals(interactions=[(signal, entity, ids[target]) for target in answers.yes])

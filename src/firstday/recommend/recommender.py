@@ -1,4 +1,4 @@
-"""`Recommender`: a trained model that recommends to one or many users by any strategy."""
+"""`Recommender`: a trained model that recommends to one or many users with any strategy."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ REACH = 2_000
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer all users by a strategy, given by name or as a function, under the rules of the query.
+    """Answer all users with a strategy, given by name or as a function, under the rules of the query.
 
-    Every user gets a route and k distinct items, or all that the rules leave if these are fewer: fallbacks answer where
-    the strategy has nothing to go on, and popular items fill short lists up.
+    Every user gets a route and k distinct items, or fewer if the rules leave fewer. Fallbacks answer users whom the
+    strategy cannot answer, and popular items fill short lists up.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
 
 
 def _answer(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer all users by a strategy, then by fallbacks, then fill up short lists."""
+    """Answer all users with the strategy, the others with fallbacks, and fill up short lists."""
     recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
     answer = recommend(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
@@ -82,18 +82,18 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
             propensities = first_allowed(items, propensities, listed, query.k)[1]
         items, scores = first_allowed(items, scores, listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
-    for allowed in dict.fromkeys((query, query.without_impressions)):  # items passed over come last
+    for allowed in dict.fromkeys((query, query.without_impressions)):  # first without items that were passed over
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
             items[short], scores[short] = _fill_up(items[short], scores[short], allowed.take(short))
-    if propensities is not None:  # fill-up items are deterministic
+    if propensities is not None:  # filling up is deterministic
         propensities = np.where(np.arange(query.k) < n_ranked[:, None], propensities, np.float32(1))
     return Answer(items, scores, routes, n_ranked, propensities=propensities)
 
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Fill up short lists with popular items, with score 0."""
-    popular = POPULAR.recommend(query).items  # k suffice: each duplicate is already in the list
+    popular = POPULAR.recommend(query).items  # k suffice, since each duplicate already fills a rank
     both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
     return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
@@ -105,8 +105,8 @@ def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[s
     if strategy == "auto":
         strategy = query.model.selection.best_of(query.knowledge[row])
     if strategy != route:
-        return (f"{route} answers: {strategy} has nothing to go on",)
-    return (f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]})",)
+        return (f"answered with {route}: {strategy} has no usable signals of this user",)
+    return (f"answered with {route}: selected by auto for users of this class ({KNOWLEDGE[query.knowledge[row]]})",)
 
 
 def answer_under_rules(
@@ -144,7 +144,7 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     """Return `k` or the configured length, at most the number of items; raise ConfigError if `k` is invalid."""
     length = model.config.recommend.k if k is None else k
     if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
-        raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
+        raise ConfigError(f"k: is {length!r}; give an integer of at least 1.")
     return min(int(length), model.n_items)
 
 
@@ -173,16 +173,16 @@ class Recommender:
         keep_used: bool = False,
         rules: Rules | Mapping[str, Any] | None = None,
     ) -> Recommendation:
-        """Recommend to one user, however much is known about them.
+        """Recommend to one user, with or without known signals.
 
         Parameters
         ----------
         user
-            What is known, as `Signals` or an equivalent dictionary. Values unknown to the model are no error; the
-            answer lists them as ignored.
+            What is known, as `Signals` or an equivalent dictionary. Values unknown to the model are reported in
+            `Recommendation.ignored`.
         k
-            Length of the list; defaults to the configured length (50). Shorter only if the catalogue is smaller, or the
-            rules leave fewer items.
+            Length of the list; defaults to the configured length (50). The list is shorter only if the catalogue, the
+            rules and the user's history leave fewer items.
         strategy
             Name of a strategy; defaults to the configured one (`auto`).
         keep_used
@@ -330,7 +330,7 @@ class Recommender:
     ) -> Recommendations:
         strategy = strategy or self.model.config.recommend.strategy
         segments = np.full(query.n_users, -1, dtype=np.int64)
-        if query.known.any():  # cached first, so that strategies need not predict for parts of the query
+        if query.known.any():  # predicts for all users at once; `Query.take` keeps the cached rows
             segments = np.where(query.known, query.nearest_segments, -1)
         profile = {name: [{"age": user.age, **user.groups}.get(name) for user in users] for name in rules.names(USER)}
         answer, under_rules = answer_under_rules(query, strategy, rules, profile)
@@ -351,7 +351,7 @@ class Recommender:
         rules: Rules | None = None,
         profile: Mapping[str, Sequence[Any]] | None = None,
     ) -> Answer:
-        """Recommend to many users whose signals are in model indices; the lists are, too.
+        """Recommend to a batch in the model's indexes; the lists are in its indexes, too.
 
         `firstday.recommend_batch` works with the caller's ids. `profile` has the values that filters read from each
         user, by name.
@@ -359,8 +359,7 @@ class Recommender:
         Returns
         -------
         Answer
-            Every row has a route, the scale of its scores, and k distinct items, or all that the rules leave if these
-            are fewer.
+            Every row has a route, the scale of its scores, and k distinct items, or fewer if the rules leave fewer.
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
         strategy = strategy or self.model.config.recommend.strategy

@@ -52,15 +52,15 @@ def _registries() -> dict[str, dict[str, Method | str]]:
 
 
 def _refuse_taken(name: str, kind: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
-    """Refuse the name of a built-in method, or of a method of another kind or its strategies."""
+    """Raise ConfigError for the name of a built-in method, or of a method of another kind or its strategies."""
     others = chain(*(methods for other, methods in registries.items() if other != kind))
     of_others = chain(*((other, *names_of_both_ways(other)) for other in others))
     if name in (PAPER_SEGMENT, *our_names(), *of_others):
-        raise ConfigError(f"{kind}: {name} is the name of another method; choose another name.")
+        raise ConfigError(f"{kind}: the name {name} is taken; choose another.")
 
 
 def register(*specs: Method) -> None:
-    """Register methods by name, replacing methods from outside firstday that have the same name.
+    """Register methods by name, replacing third-party methods of the same name.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def register(*specs: Method) -> None:
     """
     for spec in specs:
         if not isinstance(spec, StrategySpec | ColdModelSpec):
-            raise ConfigError(f"method: is a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
+            raise ConfigError(f"register: got a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
         if _find(type(spec), spec.name) is spec:
             continue  # built in
         _refuse_taken(spec.name, spec.group, _registries())
@@ -111,9 +111,13 @@ def _find(cls: type[M], name: str) -> M | None:
         except Exception as error:
             if isinstance(error, ModuleNotFoundError) and is_ours:
                 raise  # a missing extra, reported where the method is requested
-            raise ConfigError(f"{kind}: {name} cannot be loaded from {found} ({error}).") from error
+            raise ConfigError(
+                f"{kind}: {name} cannot be loaded from {found} ({error}); reinstall its package."
+            ) from error
         if not isinstance(spec, cls) or spec.name != name:
-            raise ConfigError(f"{kind}: {found} is not a {cls.__name__} named {name}.")
+            raise ConfigError(
+                f"{kind}: {found} is not a {cls.__name__} named {name}; correct the entry point of its package."
+            )
         found = methods[name] = spec if is_ours else guard(spec)
     return found if isinstance(found, cls) else None
 
@@ -164,7 +168,7 @@ def _unknown(setting: str, name: str, names: Sequence[str]) -> ConfigError:
 
 
 def spec_of_route(route: str) -> StrategySpec | None:
-    """Return the strategy a route names; None for a route name made up by a third-party strategy."""
+    """Return the strategy a route names; None for a custom route of a third-party strategy."""
     return find_strategy(route) if route in strategy_names() else None
 
 

@@ -19,12 +19,11 @@ FILLS_UP = "fills the list up"
 def scale_answer(query: Query, answer: Answer) -> Answer:
     """Return the answer with readable scores and the names of their scales.
 
-    Shares are kept. Other scores are calibrated to the probability that the user will use the item, estimated on
-    validation users (`firstday.training.calibrate`); without a calibration, they are kept. The order of a list never
-    changes, but scores may become equal. Fill-up items score 0.
+    Shares are returned unchanged. Other scores are calibrated to the probability that the user will use the item,
+    estimated on validation users (`firstday.training.calibrate`); without a calibration, they are kept. The order of a
+    list never changes, but scores may become equal. Fill-up items score 0.
 
-    Validation users have no impressions. Scores that a strategy learned from items passed over are therefore not
-    calibrated.
+    Scores that depend on impressions are not calibrated, because validation users have none.
     """
     if answer.scales is not None:  # under rules, scores are scaled before they are rearranged
         return answer

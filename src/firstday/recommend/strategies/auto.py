@@ -1,4 +1,4 @@
-"""`auto`: answer each user by the best strategy for their class of knowledge, selected on validation users."""
+"""`auto`: answer each user with the best strategy for their class of knowledge, selected on validation users."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import StrategySpec
 
-AWAY = "validation users, what they did taken away"
+AWAY = "validation users with hidden interactions"
 
 
 AFTER_IMPRESSIONS = "blend"
-"""Strategy for users with items passed over: it learns from them, and was best in replay (docs/bandit.md)."""
+"""Strategy for users with impressions: it learns from these, and was best in replay (docs/bandit.md)."""
 
 
 def recommend_auto(query: Query) -> Answer:
-    """Answer each class of users by its selected strategy, which is the route.
+    """Answer each class of users with its selected strategy, which is the route.
 
-    Users with items passed over are answered by `AFTER_IMPRESSIONS`.
+    Users with items passed over are answered with `AFTER_IMPRESSIONS`.
     """
     selection = query.model.selection
     names = np.array([selection.best_of(number) for number in range(len(KNOWLEDGE))], dtype=object)[query.knowledge]
@@ -30,7 +30,7 @@ def recommend_auto(query: Query) -> Answer:
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:
-    """Answer each user by the strategy named in `strategies`, shape (n_users,)."""
+    """Answer each user with the strategy named in `strategies`, shape (n_users,)."""
     names = np.unique(strategies).tolist() or ["popular"]
     if len(names) == 1:  # without a copy of the query
         return find_strategy(names[0]).recommend(query)
@@ -72,14 +72,14 @@ def _describe_judges(row: Mapping[str, Any]) -> str:
     """Describe the users that a row of `describe_selection` was evaluated on."""
     if not row["n_users"]:
         return "nobody"
-    hidden = "all but 1 to 3 of day one hidden" if row["known"] == "1-3" else "their day one hidden"
+    hidden = "all but 1 to 3 interactions hidden" if row["known"] == "1-3" else "their interactions hidden"
     return f"{row['n_users']:,} users" + (f", {hidden}" if row["users"] == AWAY else "")
 
 
 AUTO = StrategySpec(
     name="auto",
     recommend=recommend_auto,
-    describe="Answer by the strategy that was best for validation users of whom as much was known.",
-    explain="The strategy that was best for people of whom as much was known.",
+    describe="Answer with the strategy that was best for validation users of the same class.",
+    explain="The strategy that was best for people about whom equally much was known.",
     reads=("liked", "shown"),
 )

@@ -14,11 +14,11 @@ from firstday.sparse import SparseRows
 N_NEIGHBORS = 200
 """Maximum number of neighbours per cold user."""
 N_SEARCHED = 2_500
-"""Number of warm users to search, at least: whole segments are added, nearest first."""
+"""Minimum number of warm users to search; whole segments are added, nearest first."""
 
 
 def recommend_neighbors(query: Query) -> Answer:
-    """Rank items by their weighted share of the nearest warm users; needs a signal or a profile value."""
+    """Rank items by their weighted share of the nearest warm users; needs features."""
     return query.rank_scores(lambda rows: score_neighbors(query, rows), "neighbors", query.known)
 
 
@@ -112,8 +112,8 @@ def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
 NEIGHBORS = StrategySpec(
     name="neighbors",
     recommend=recommend_neighbors,
-    describe="Rank items by how many of the nearest warm users use them, the nearer the more.",
-    explain="What the warm users nearest to the predicted taste use most, the nearer the more.",
+    describe="Rank items by their share of the nearest warm users, weighted by similarity.",
+    explain="The most used items of the people nearest to the predicted taste, weighted by similarity.",
     needs=(KEPT_USERS,),
     reads=(),
     scale="share of the nearest people",
@@ -122,7 +122,7 @@ FRIENDS = StrategySpec(
     name="friends",
     recommend=recommend_friends,
     describe="Rank items by the share of friends who use them.",
-    explain="What the user's friends use, and people like these friends.",
+    explain="Items that the user's friends use, and people similar to these friends.",
     needs=(KEPT_USERS,),
     reads=("friends",),
     scale="share of friends and people like them",
