@@ -57,7 +57,11 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
             {"FIRSTDAY_SERVE_STORE": "sqlite:////proc/none/u.sqlite"},
             "error: store: /proc/none/u.sqlite cannot be opened",
         ),
-        ([], {"FIRSTDAY_SERVE_EXPERIMENT": "nothing"}, "error: experiment: 'nothing' is not an experiment; write it as "),
+        (
+            [],
+            {"FIRSTDAY_SERVE_EXPERIMENT": "nothing"},
+            "error: experiment: 'nothing' is not an experiment; write it as ",
+        ),
         ([], {"FIRSTDAY_SERVE_EXPERIMENT": "x: a=segment*50, b=none*50"}, "error: strategy: 'none' is unknown"),
         (
             ["--host", "0.0.0.0"],

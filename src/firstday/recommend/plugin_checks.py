@@ -31,7 +31,8 @@ def guard(spec: M) -> M:
         return call
 
     def check_value(value: Any, *_: Any) -> Any:
-        if not isinstance(value, spec.value):  # type: ignore[arg-type]  # set for methods that learn
+        assert spec.value is not None  # set for methods that learn
+        if not isinstance(value, spec.value):
             raise FirstdayError(f"{spec.label}: fit returned a {type(value).__name__}; return a {spec.value.__name__}.")
         return value
 
