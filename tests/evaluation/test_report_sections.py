@@ -175,7 +175,7 @@ def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> 
     assert manifest["version"] in text
     assert "Training of the cold model of this model" in text
     assert "firstday inspect model" in text
-    assert "embedding.dimensions 12" in text
+    assert "embedding.dimensions: 12" in text
     assert Page(html).open == []
     assert html.count("<svg") == 1
 

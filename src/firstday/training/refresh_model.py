@@ -81,7 +81,7 @@ class ModelComparison:
         ratio = self.ratio
         by = "" if ratio is None else f", ratio {ratio.mean:.3f} (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
         return (
-            f"P@{self.k} for {self.users:,} users new to both models is {self.precision:.1f} %, and "
+            f"P@{self.k} of {self.users:,} users new to both models is {self.precision:.1f} %, and "
             f"{self.precision_before:.1f} % with the current one{by}, "
             f"{'at or above' if self.passes(gate) else 'below'} the gate of {gate:g}"
         )
