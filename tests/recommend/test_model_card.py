@@ -55,15 +55,15 @@ def test_the_table_of_auto_has_classes_that_can_occur_and_says_plainly_whom_it_w
     judged = (("class", 0), ("away", 70), ("class", 30), ("away", 60), ("class", 0))
     rows = tuple(ClassEvidence(n, users, "blend", {"blend": 10.0}) for users, n in judged)
     model = replace(tiny.model, selection=Selection(rows), facts={"data": {"friends": 3}})
-    assert [(row["known"], users) for row, users in tabulate_selection(model)] == [
-        ("nothing", "nobody"),
-        ("profile", "70 users, their interactions hidden"),
-        ("friends", "30 users"),
-        ("1-3", "60 users, all but 1 to 3 interactions hidden"),
-        ("4+", "nobody"),
+    assert [(row["known"], row["n_users"], row["users"]) for row in tabulate_selection(model)] == [
+        ("nothing", 0, "validation users"),
+        ("profile", 70, "validation users with hidden interactions"),
+        ("friends", 30, "validation users"),
+        ("1-3", 60, "validation users with hidden interactions"),
+        ("4+", 0, "validation users"),
     ]
     bare = replace(model, profile_groups={}, facts={"data": {"friends": 0}})
-    assert [row["known"] for row, _ in tabulate_selection(bare)] == ["nothing", "1-3", "4+"]
+    assert [row["known"] for row in tabulate_selection(bare)] == ["nothing", "1-3", "4+"]
 
 
 def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny: Recommender, folder: Path) -> None:

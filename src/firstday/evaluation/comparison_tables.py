@@ -242,9 +242,10 @@ def compare_by_knowledge(results: ReplayResults) -> Table:
 def compare_classes(model: TrainedModel) -> Table:
     """Compare the strategy that `auto` uses for each class of users with `popular`."""
     rows = []
-    for row, users in tabulate_selection(model):
+    for row in tabulate_selection(model):
         precision = [row["precision"].get(name) for name in (row["strategy"], "popular")]
         cells = (NOTHING if value is None else _write([value], 1) for value in precision)
-        rows.append(((row["known"],), (row["strategy"],), *cells, (users,)))
+        users = (f"{row['n_users']:,} {row['users']}",)
+        rows.append(((row["known"],), (row["strategy"],), *cells, users))
     columns = ("known", ANSWERED_BY, "P, %", "of popular", "judged on")
     return Table("auto, by what is known about a user", columns, tuple(rows), words=(ANSWERED_BY, "judged on"))

@@ -110,6 +110,14 @@ def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
     return contains(union_rows(liking), rows) if has_weight else np.zeros(rows.n_entries, dtype=bool)
 
 
+def _count_weak(query: Query, strategy: str, routes: np.ndarray) -> Iterator[tuple[Effect, bool, np.ndarray]]:
+    """Yield, for signals without effect and for those that only exclude items, the effect and the number per user."""
+    for effect in find_effects(query, strategy, routes):
+        for excludes in (False, True):
+            users = effect.users[effect.does == (EXCLUDES if excludes else NOTHING)]
+            yield effect, excludes, np.bincount(users, minlength=query.n_users)
+
+
 def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
     """Describe, for each user, the signals that were ignored and those that only exclude items.
 
@@ -123,25 +131,19 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
     ignored, excluding : list of list of str
         Sentences without a final full stop, one list per user.
     """
-    ignored: list[list[str]] = [[] for _ in range(query.n_users)]
-    excluding: list[list[str]] = [[] for _ in range(query.n_users)]
-    for effect in find_effects(query, strategy, routes):
-        totals = np.bincount(effect.users, minlength=query.n_users)
-        for does, verb, sentences in (
-            (NOTHING, "", ignored),
-            (EXCLUDES, "items are only excluded, because ", excluding),
-        ):
-            counts = np.bincount(effect.users[effect.does == does], minlength=query.n_users)
-            for user in np.flatnonzero(counts).tolist():
-                some = "" if counts[user] == totals[user] else f" ({counts[user]:,} of {totals[user]:,})"
-                sentences[user].append(f"{effect.name}{some}: {verb}{effect.why}")
-    return ignored, excluding
+    told: tuple[list[list[str]], ...] = tuple([[] for _ in range(query.n_users)] for _ in range(2))
+    for effect, excludes, counts in _count_weak(query, strategy, routes):
+        why = f"items are only excluded, because {effect.why}" if excludes else effect.why
+        for user in np.flatnonzero(counts).tolist():
+            total = np.count_nonzero(effect.users == user)
+            some = "" if counts[user] == total else f" ({counts[user]:,} of {total:,})"
+            told[excludes][user].append(f"{effect.name}{some}: {why}")
+    return told[0], told[1]
 
 
 def count_weak(query: Query, strategy: str, routes: np.ndarray) -> tuple[Counter[str], Counter[str]]:
     """Count the signals without effect and those that only exclude items, by `Effect.name`; see `find_effects`."""
-    ignored, excluding = Counter[str](), Counter[str]()
-    for effect in find_effects(query, strategy, routes):
-        for does, counts in ((NOTHING, ignored), (EXCLUDES, excluding)):
-            counts[effect.name] += int((effect.does == does).sum())
-    return +ignored, +excluding
+    counted = Counter[str](), Counter[str]()
+    for effect, excludes, counts in _count_weak(query, strategy, routes):
+        counted[excludes][effect.name] += int(counts.sum())
+    return +counted[0], +counted[1]

@@ -94,8 +94,13 @@ def _describe_quality(model: TrainedModel) -> Iterator[Block]:
     yield (
         ("known", "strategy of auto", f"P@{k}", "popular", "evaluated on"),
         *(
-            (row["known"], row["strategy"], *(_precision(row, name) for name in (row["strategy"], "popular")), users)
-            for row, users in tabulate_selection(model)
+            (
+                row["known"],
+                row["strategy"],
+                *(_precision(row, name) for name in (row["strategy"], "popular")),
+                f"{row['n_users']:,} {row['users']}",
+            )
+            for row in tabulate_selection(model)
         ),
     )
     yield (

@@ -41,26 +41,25 @@ class Answers:
     ----------
     yes, no
         Targets answered yes and no.
-    skipped
+    skip
         Targets skipped: no evidence, but not asked again.
     """
 
     yes: tuple[int, ...] = ()
     no: tuple[int, ...] = ()
-    skipped: tuple[int, ...] = ()
+    skip: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.yes) + len(self.no) + len(self.skipped)
+        return len(self.yes) + len(self.no) + len(self.skip)
 
     @property
     def targets(self) -> list[int]:
         """All targets asked so far."""
-        return [*self.yes, *self.no, *self.skipped]
+        return [*self.yes, *self.no, *self.skip]
 
     def add(self, target: int, answer: str) -> Answers:
         """Return a copy with one more answer: ``yes``, ``no`` or ``skip``."""
-        kind = {"yes": "yes", "no": "no", "skip": "skipped"}[answer]
-        return replace(self, **{kind: (*getattr(self, kind), target)})
+        return replace(self, **{answer: (*getattr(self, answer), target)})
 
 
 @dataclass(frozen=True)

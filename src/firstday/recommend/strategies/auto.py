@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -59,21 +58,12 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
     ]
 
 
-def tabulate_selection(model: TrainedModel) -> list[tuple[dict[str, Any], str]]:
-    """Return the rows of `describe_selection` for classes the data can have, each with a description of its users."""
+def tabulate_selection(model: TrainedModel) -> list[dict[str, Any]]:
+    """Return the rows of `describe_selection` for classes that the data can have."""
     data = model.facts.get("data", {})
     absent = {"profile"} if not model.profile_groups else set()
     absent |= {"friends"} if "friends" in data and not data["friends"] else set()
-    rows = [row for row in describe_selection(model) if row["known"] not in absent]
-    return [(row, _describe_judges(row)) for row in rows]
-
-
-def _describe_judges(row: Mapping[str, Any]) -> str:
-    """Describe the users that a row of `describe_selection` was evaluated on."""
-    if not row["n_users"]:
-        return "nobody"
-    hidden = "all but 1 to 3 interactions hidden" if row["known"] == "1-3" else "their interactions hidden"
-    return f"{row['n_users']:,} users" + (f", {hidden}" if row["users"] == AWAY else "")
+    return [row for row in describe_selection(model) if row["known"] not in absent]
 
 
 AUTO = StrategySpec(
