@@ -134,9 +134,9 @@ def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[lis
     told: tuple[list[list[str]], ...] = tuple([[] for _ in range(query.n_users)] for _ in range(2))
     for effect, excludes, counts in _count_weak(query, strategy, routes):
         why = f"items are only excluded, because {effect.why}" if excludes else effect.why
+        totals = np.bincount(effect.users, minlength=query.n_users)
         for user in np.flatnonzero(counts).tolist():
-            total = np.count_nonzero(effect.users == user)
-            some = "" if counts[user] == total else f" ({counts[user]:,} of {total:,})"
+            some = "" if counts[user] == totals[user] else f" ({counts[user]:,} of {totals[user]:,})"
             told[excludes][user].append(f"{effect.name}{some}: {why}")
     return told[0], told[1]
 

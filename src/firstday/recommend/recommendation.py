@@ -61,15 +61,15 @@ class Recommendation:
     segment_size
         Number of warm users in the segment.
     ignored
-        One sentence per ignored signal: either the model does not know it, or neither the features nor the strategy use
+        One phrase per ignored signal: either the model does not know it, or neither the features nor the strategy use
         it.
     notes
-        The reason for a fallback, and one sentence per signal that only excludes items.
+        The reason for a fallback, one phrase per kind of signals that only excludes items, and remarks on the rules.
     score_scale
-        Scale of the scores: ``share of ...`` (from 0 to 1, of the people it names), ``probability of use`` (calibrated
-        on validation users), or ``score`` (only the order is meaningful).
+        Scale of the scores: ``share of PEOPLE`` (from 0 to 1), ``probability of use`` (calibrated on validation users),
+        or ``score`` (only the order is meaningful).
     n_ranked
-        Number of leading ranks filled by the route; the remaining items fill the list up.
+        Last rank that the route filled; the remaining items fill the list up.
     user_id
         The caller's user id, or None.
     """

@@ -194,6 +194,8 @@ class Recommender:
         ------
         ConfigError
             The strategy is unknown, the model lacks what it needs, k is below 1, or a rule is invalid.
+        DataError
+            The signals are invalid.
         """
         read = self._understand(Signals.of(user))
         return self.answer_users([read], k, strategy, keep_used=keep_used, rules=rules).row(0)
@@ -259,7 +261,7 @@ class Recommender:
         ConfigError
             The strategy is unknown, the model lacks what it needs, k is below 1, or a rule is invalid.
         DataError
-            A user id is repeated, or a value is not valid signals.
+            A user id is repeated, or a user's signals are invalid.
 
         Examples
         --------

@@ -108,7 +108,7 @@ class RefreshResult:
     version
         The current version.
     before
-        The version before; the current one if nothing was published; None if there was none.
+        The version before the refresh; None if there was none.
     gate
         Minimum ratio of precision.
     comparison
@@ -226,10 +226,7 @@ def _replace_model(
     ) -> RefreshResult:
         version = version_in(path)
         what = f"version {version} is published" if published else f"nothing is published, version {version} stays"
-        previous = before if published else version
-        return RefreshResult(
-            published, reason, f"{path}: {what}: {why}.", str(path), version, previous, gate, comparison
-        )
+        return RefreshResult(published, reason, f"{path}: {what}: {why}.", str(path), version, before, gate, comparison)
 
     old, fault = None, ""
     try:
