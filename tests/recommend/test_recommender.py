@@ -6,13 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from firstday.data.events import ITEM
 from firstday.errors import ConfigError
-from firstday.features.signals import SignalBatch, Signals
+from firstday.features.signals import Signals
 from firstday.recommend.recommendation import Recommendation, RecommendedItem
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, strategy_names
-from firstday.sparse import SparseRows
 from tests.tiny import CONFIG, N_ITEMS
 
 
@@ -74,14 +72,6 @@ def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
     known = ", ".join(strategy_names())
     advice = f"choose one of {known}, or add your own with --plugin MODULE or firstday.register."
     assert str(caught.value) == f"strategy: 'psychic' is unknown; {advice}"
-
-
-def test_closing_items_of_a_dense_user_leaves_their_neighbours_alone(tiny: Recommender) -> None:
-    """Keys of (user, item) must not run over into the next user."""
-    last_and_first = SparseRows.from_lists([[N_ITEMS - 1], [0], []], N_ITEMS)
-    batch = SignalBatch(3, N_ITEMS, {("ban", ITEM): last_and_first}, {}, None)
-    lists = tiny.answer_batch(batch, N_ITEMS, "popular").items
-    assert [sorted(set(range(N_ITEMS)) - set(row.tolist())) for row in lists] == [[N_ITEMS - 1], [0], []]
 
 
 @pytest.mark.parametrize(

@@ -82,10 +82,11 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
             moves |= query.known  # the age enters every prediction
         users = np.flatnonzero(codes >= 0)
         yield Effect(name, "no warm user has this value", users, np.where(moves[users], MOVES, NOTHING))
-    users = query.passed_over.row_of_entry()
-    rests = (query.passed_over.weights > RESTING) & (not query.keep_used)
-    does = np.where(is_read("shown")[users], MOVES, np.where(rests, EXCLUDES, NOTHING))
-    yield Effect("impressions", "the strategy does not learn from them", users, does)
+    if query.passed_over.n_entries:
+        users = query.passed_over.row_of_entry()
+        rests = (query.passed_over.weights > RESTING) & (not query.keep_used)
+        does = np.where(is_read("shown")[users], MOVES, np.where(rests, EXCLUDES, NOTHING))
+        yield Effect("impressions", "the strategy does not learn from them", users, does)
 
 
 def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: IsRead) -> np.ndarray:
@@ -115,7 +116,8 @@ def _count_weak(query: Query, strategy: str, routes: np.ndarray) -> Iterator[tup
     for effect in find_effects(query, strategy, routes):
         for excludes in (False, True):
             users = effect.users[effect.does == (EXCLUDES if excludes else NOTHING)]
-            yield effect, excludes, np.bincount(users, minlength=query.n_users)
+            if len(users):
+                yield effect, excludes, np.bincount(users, minlength=query.n_users)
 
 
 def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
@@ -146,4 +148,4 @@ def count_weak(query: Query, strategy: str, routes: np.ndarray) -> tuple[Counter
     counted = Counter[str](), Counter[str]()
     for effect, excludes, counts in _count_weak(query, strategy, routes):
         counted[excludes][effect.name] += int(counts.sum())
-    return +counted[0], +counted[1]
+    return counted

@@ -122,8 +122,10 @@ class Query:
             return self.closed
         if self.keep_used:
             return SparseRows.empty(self.n_users, self.model.n_items)
-        resting = self.passed_over.keep(self.passed_over.weights > RESTING)
-        return union_rows([self.signals.closed_items(self.model.config.signals), resting])
+        closed = self.signals.closed_items(self.model.config.signals)
+        if not self.passed_over.n_entries:
+            return closed
+        return union_rows([closed, self.passed_over.keep(self.passed_over.weights > RESTING)])
 
     @cached_property
     def item_rules(self) -> ItemRules:
