@@ -139,7 +139,7 @@ def test_tuned_baselines_are_told_with_what_was_chosen() -> None:
     tuning = Tuning(grid, {"shrinkage": 10.0, "neighbors": 50}, 51.0, 90, 0.25, 2.0, n_tried=5)
     other = replace(tuning, options={"shrinkage": 0.0, "neighbors": 100})
     text = text_of(full_results(tunings={"item_item": (tuning, other)}))
-    chosen = "shrinkage 10 (highest tried), neighbors 50 (lowest tried); shrinkage 0, neighbors 100"
+    chosen = "shrinkage 10 (highest allowed), neighbors 50 (lowest allowed); shrinkage 0, neighbors 100"
     assert f"item_item: best of 5 combinations on validation users: {chosen}." in text
 
 

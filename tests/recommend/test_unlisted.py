@@ -93,6 +93,7 @@ def test_a_model_of_vectors_brought_along_says_which_items_have_none(
     assert model.unlisted.tolist() == [3, 5, 7, 11]
     assert model.facts["data"]["items_without_vector"] == 4
     assert model.facts["data"]["vectors"] == "precomputed"  # while embedding.method is still als
+    assert model.facts["data"]["first_items_without_vector"] == ["i003", "i005", "i007"]
     assert np.isfinite(model.fold_in.item_vectors).all()
     assert not set(model.unlisted) & set(model.segments.top_items.ravel().tolist())
     folder = tmp_path_factory.mktemp("bare")

@@ -240,13 +240,15 @@ def test_a_choice_at_an_edge_of_the_grid_is_told() -> None:
     chosen = {"dimensions": 64, "confidence": 5.0, "regularization": 2.0, "name": "a"}
     tuning = Tuning(grid, chosen, 51.0, 5, 0.1, 2.0, n_tried=12)
     assert tuning.edges == {"dimensions": "highest", "confidence": "lowest"}
-    assert tuning.describe() == "dimensions 64 (highest tried), confidence 5 (lowest tried), regularization 2, name a"
+    assert (
+        tuning.describe() == "dimensions 64 (highest allowed), confidence 5 (lowest allowed), regularization 2, name a"
+    )
     assert tuning.to_json()["edges"] == {"dimensions": "highest", "confidence": "lowest"}
     assert tuning.to_json()["n_tried"] == 12
     elsewhere = replace(tuning, options={**chosen, "dimensions": 32, "confidence": 10.0})
     assert describe_choices((tuning, elsewhere, tuning)) == [
         tuning.describe(),
-        "dimensions 32, confidence 10 (highest tried), regularization 2, name a",
+        "dimensions 32, confidence 10 (highest allowed), regularization 2, name a",
     ]
 
 

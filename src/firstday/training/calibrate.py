@@ -24,13 +24,13 @@ PLACES = 200
 
 
 def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
-    """Return the calibration of each strategy with the scale `PROBABILITY`, by name."""
+    """Return the calibration of each strategy whose scores are probabilities, by name."""
     found = {name: calibrate_strategy(folds, name) for name in strategies_of(folds[0].query.model)}
     return {name: calibration for name, calibration in found.items() if calibration is not None}
 
 
 def calibrate_strategy(folds: Sequence[Fold], name: str) -> Calibration | None:
-    """Calibrate one strategy; None if its scale is not `PROBABILITY`, or there is too little data."""
+    """Calibrate one strategy; None if its scores are not probabilities or there is too little data."""
     spec, folds = find_strategy(name), head(folds, MOST_USERS)
     if spec.scale != PROBABILITY:
         return None
@@ -68,18 +68,18 @@ def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) ->
     """
     with needs_extra("training", "train"):
         from sklearn.linear_model import LogisticRegression
-        from sklearn.preprocessing import StandardScaler
     rows, places = np.nonzero(listed)
     used = hits[rows, places]
     if used.all() or not used.any():
         return None
     first = scores[:, 0].astype(np.float64)
     inputs = np.stack([np.log1p(places), np.sqrt(places), first[rows]], axis=1)
-    scaler = StandardScaler()
-    model = LogisticRegression(C=1e3, max_iter=1_000).fit(scaler.fit_transform(inputs), used)
-    weights = model.coef_[0] / scaler.scale_
-    intercept, every = float(model.intercept_[0] - weights @ scaler.mean_), np.arange(PLACES)
-    curve = intercept + weights[0] * np.log1p(every) + weights[1] * np.sqrt(every)
+    centre, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    spread[spread == 0] = 1  # constant input: a single position or a single score
+    model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, used)
+    weights = model.coef_[0] / spread
+    every = np.arange(PLACES)
+    curve = float(model.intercept_[0] - weights @ centre) + weights[0] * np.log1p(every) + weights[1] * np.sqrt(every)
     return Calibration(
         np.minimum.accumulate(curve).astype(np.float32),
         float(weights[2]),

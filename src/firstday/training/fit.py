@@ -36,6 +36,7 @@ from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
+from firstday.tables.rules import FIRST_NAMED
 from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_networks
 from firstday.training.option_search import learn_with_options
@@ -109,8 +110,7 @@ def fit(
     dataset, split, config
         The data, the roles of its users, and all settings.
     weigh
-        Whether to choose smoothing and weights of strategies, the strategies of `auto` and calibrations on validation
-        users; otherwise defaults apply.
+        Whether to choose the weights of `soft_segments`, `neighbors`, `friends` and `blend`; otherwise defaults apply.
     learners
         For data on a cluster: how to query all users. None: the dataset holds all users.
     progress
@@ -167,10 +167,9 @@ def _learn(
     progress: Progress,
     is_fold: bool = False,
 ) -> Fold:
-    """Train a model with default settings of its strategies; return it with its validation users.
+    """Run the stages up to a model whose settings are not chosen yet; return its validation users.
 
-    If the split has folds, the run that is not of a fold trains on the validation users, too, and stops at the median
-    of the best epochs of the folds.
+    After folds, training includes the validation users and stops where it stopped in the folds.
     """
     is_final = bool(split.folds)
     describe_everyone = None if learners is None else learners.describe_everyone
@@ -327,14 +326,14 @@ def choose_learners(dataset: Dataset, warm: np.ndarray, rows: np.ndarray, config
 
 
 def count_groups(dataset: Dataset, users: np.ndarray, uses: SparseRows, catalogue: Catalogue) -> dict[str, ItemCounts]:
-    """Count the users of each item by profile value, given `user_ix` and one row of `uses` per user."""
+    """Count the items used by each profile group, given `user_ix` and one row of `uses` per user."""
     sizes = {name: len(values) for name, values in catalogue.groups.items()}
     sizes |= {} if dataset.ages is None else {AGE: N_AGES}
     return {name: count_items(codes_of(dataset, name, users), uses, n) for name, n in sizes.items()}
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
-    """Return the query for the users of a cohort, with their profile and day one alone.
+    """Query a model for the users of a cohort with their profile and day one alone.
 
     Impressions up to the end of day one are included, unless day ones are sampled.
     """
@@ -358,14 +357,16 @@ def collect_facts(
 ) -> dict[str, Any]:
     """Return the facts stored with a model: data counts and validation metrics."""
     n_warm, n_learned = int(model.everyone.sizes[0]), int(model.input_clusters.items.sizes.sum())
-    without_vector = 0 if dataset.precomputed is None else len(dataset.precomputed.items_without)
-    optional: dict[str, Any] = {
-        "learned_from": n_learned if n_learned < n_warm else None,
-        "items_without_vector": without_vector or None,
-        "items_unlisted": len(model.unlisted) if len(model.unlisted) > without_vector else None,
-    }
-    for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
-        optional[name] = None if time_us is None else str(np.datetime64(time_us, "us").astype("datetime64[D]"))
+    optional: dict[str, Any] = {} if n_warm == n_learned else {"learned_from": n_learned}
+    for name, us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
+        if us is not None:
+            optional[name] = str(np.datetime64(us, "us").astype("datetime64[D]"))
+    without = () if dataset.precomputed is None else dataset.precomputed.items_without.tolist()
+    if without:
+        first = [model.catalogue.items[item] for item in without[:FIRST_NAMED]]
+        optional |= {"items_without_vector": len(without), "first_items_without_vector": first}
+    if len(model.unlisted) > len(without):
+        optional["items_unlisted"] = len(model.unlisted)
     if (counts := model.shown_counts) is not None:
         optional["impressions"], optional["impressions_used"] = (
             int(rows.weights.sum(dtype=np.float64)) for rows in (counts.shown, counts.used)
@@ -380,7 +381,7 @@ def collect_facts(
             **(dataset.summary() if learners is None else learners.facts),
             "warm_users": n_warm,
             "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
-            **{name: value for name, value in optional.items() if value is not None},
+            **optional,
             "validation_users": len(split.validation),
             "folds": len(split.folds),
             "segments": len(model.segments),

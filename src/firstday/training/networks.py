@@ -21,7 +21,7 @@ from firstday.sparse import SparseRows
 from firstday.training.validation import Validation, Watch
 
 MOST_CLUSTERED_INPUTS = 10_000
-"""Maximum number of users whose features are clustered; features are twenty times as wide as user vectors."""
+"""Maximum number of users to cluster input vectors of, which are twenty times as wide as user vectors."""
 METHOD = "method "
 """Prefix of the progress stages of trained methods."""
 
@@ -71,8 +71,8 @@ def train_networks(
     day_ones
         Items used in each day-one sample of the warm users, each of shape (n_warm, n_items); empty if unknown.
     validation
-        Scores the lists of validation users: of the kind `cold_model.stop_by` for the cold model, and of `direct` for
-        the ranker.
+        Scores the lists of validation users: for the cold model as `cold_model.stop_by` says, for the ranker those of
+        `direct`.
     watch
         `Stops.watch`, or `Stops.repeat` to stop where earlier training did.
     progress
@@ -106,11 +106,11 @@ def learn_methods(
     data
         Training data.
     validation
-        Scores a cold model by the lists of its two strategies, a strategy by its own lists.
+        Scores their lists: a cold model by both of its strategies, a strategy by its own.
     watch
         See `train_networks`.
     progress
-        Called before and after each method.
+        Called as methods advance.
 
     Returns
     -------

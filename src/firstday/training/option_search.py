@@ -42,7 +42,7 @@ LEAST_GAIN = 0.05
 
 @dataclass(frozen=True)
 class Tuning:
-    """Result of the search for a method's options, on validation users alone.
+    """How the options of a method were chosen, on validation users alone.
 
     Parameters
     ----------
@@ -85,11 +85,11 @@ class Tuning:
 
     def describe(self) -> str:
         """Describe the chosen options, with the grid edge where one is at an edge."""
-        edges = {name: f" ({edge} tried)" for name, edge in self.edges.items()}
+        edges = {name: f" ({edge} allowed)" for name, edge in self.edges.items()}
         return ", ".join(f"{name} {_text(value)}{edges.get(name, '')}" for name, value in self.options.items())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields that differ between seeds as JSON values."""
+        """Return the values that differ between seeds as JSON values."""
         return {
             "options": dict(self.options),
             "edges": self.edges,
@@ -107,7 +107,7 @@ def _text(value: Any) -> str:
 
 
 def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
-    """Describe each distinct choice for a method once, without seeds that reused a choice, whose grid is smaller."""
+    """Describe each distinct choice for a method once, skipping seeds that reused a choice."""
     return list(dict.fromkeys(tuning.describe() for tuning in tunings if tuning.grid == tunings[0].grid))
 
 
@@ -123,7 +123,7 @@ def learn_with_options(
     dataset, split
         The data, and its warm and validation users.
     folds
-        Validation users of each fold, or all of them, with a model trained without them.
+        Validation users, one entry per fold of the split or one for all, querying a model trained without them.
     config
         The configuration.
     progress
@@ -132,9 +132,9 @@ def learn_with_options(
     Returns
     -------
     learned : dict
-        What each method learned from all users, by name.
+        What each method learned from all users, by name; ties go to the first combination.
     tunings : dict
-        How the options of each were chosen; ties go to the first combination.
+        How the options of each were chosen.
     calibrations : dict
         Calibrations, for methods that have one.
 
@@ -186,7 +186,7 @@ def collect_uses(
 def _learn_one(
     spec: StrategySpec, dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
 ) -> tuple[Any, Tuning, Calibration | None]:
-    """Choose the options of one method, then fit it with them on all warm users."""
+    """Choose the options of one method, then fit the value that the model stores on all warm users."""
     grid, start = grid_of(spec, config, has_times=split.warm_window is not None)
     n_first, n_tried = prod(len(start.get(name, values)) for name, values in grid.items()), 0
     parts = [split.fold(rows) for rows in split.folds] or [split]
@@ -253,7 +253,7 @@ def grid_of(
 def with_options(config: Config, options: Mapping[str, Mapping[str, Any]]) -> Config:
     """Return the configuration with options of methods fixed, so that they are not searched.
 
-    A `window_days` of None is omitted: it is the default, and data without timestamps lacks the option.
+    A window of None is left out: data without timestamps has no such option, and otherwise it is the default.
     """
     fixed = {
         name: {key: value for key, value in of.items() if value is not None or key not in DATA_GRID}
@@ -281,8 +281,8 @@ def search(
         Values of each option, in order.
     start
         Starting values; options missing here start with their whole grid. All starting combinations are scored, and
-        coordinate ascent begins at the best (ties: the first). For each option in turn, the ascent steps down while the
-        gain is at least `LEAST_GAIN`, then up, until no neighbour improves. If empty, the full grid is scored.
+        coordinate ascent begins at the best (ties: the first). For each option in turn it steps down while the gain is
+        at least `LEAST_GAIN`, then up, until no neighbour improves. Empty: the full grid is scored.
     judge
         Returns the precision of a combination on validation users, in %; called once per combination.
 
@@ -307,8 +307,8 @@ def search(
         moved = False
         for option, name in enumerate(grid):
             for step in (-1, 1):
-                neighbor = (*best[:option], best[option] + step, *best[option + 1 :])
-                while 0 <= neighbor[option] < len(grid[name]) and value_of(neighbor) >= value_of(best) + LEAST_GAIN:
-                    best, moved = neighbor, True
-                    neighbor = (*best[:option], best[option] + step, *best[option + 1 :])
+                beside = (*best[:option], best[option] + step, *best[option + 1 :])
+                while 0 <= beside[option] < len(grid[name]) and value_of(beside) >= value_of(best) + LEAST_GAIN:
+                    best, moved = beside, True
+                    beside = (*best[:option], best[option] + step, *best[option + 1 :])
     return {name: grid[name][place] for name, place in zip(grid, best, strict=True)}, values[best]

@@ -1,4 +1,4 @@
-"""Refresh: retrain, compare with the current model on users new to both, and publish the new model or keep the old.
+"""Refresh: retrain, compare with the current model on users new to both, and publish or keep the current one.
 
 Held-out users are chosen by a hash of the caller's user id, so they are the same in every run. They are used neither
 for training nor for choosing settings. The published model is exactly the one that was compared.
@@ -34,7 +34,7 @@ from firstday.training.fit import cohort_query, fit
 GATE = 0.98
 MIN_SIZE = 0.5
 LEAST_SHARE, MOST_SHARE = 0.02, 0.1
-"""Bounds of the share of users held out, which is smaller where it exceeds `MOST_USERS`."""
+"""Bounds of the share of users held out."""
 WANTED_USERS, MOST_USERS = 200, 10_000
 """Number of eligible held-out users to aim for within these bounds, and the maximum to hold out."""
 MOST_JUDGED = 2_000
@@ -42,7 +42,7 @@ MOST_JUDGED = 2_000
 MIN_JUDGED = 20
 """Minimum number of users to compare models on."""
 MIN_COUNT = 100
-"""Previous counts below this are not checked for a drop."""
+"""Previous counts below this are not checked for shrinkage."""
 _HASH_SEED = 2**31
 """Seed of the holdout hash, distinct from every training seed."""
 
@@ -62,8 +62,7 @@ class ModelComparison:
     precision_before, precision
         Mean precision of the current and the new model, each with its own default strategy, in %.
     ratio
-        New divided by current precision, with its 95 % interval over users; None, which passes every gate, if the
-        current model has no hits.
+        New divided by current precision, with its 95 % interval over users; None if the current model has no hits.
     """
 
     users: int
@@ -73,7 +72,7 @@ class ModelComparison:
     ratio: Interval | None
 
     def passes(self, gate: float) -> bool:
-        """Whether the ratio reaches the gate, or is undefined."""
+        """Whether the new model is good enough."""
         return self.ratio is None or self.ratio.mean >= gate
 
     def describe(self, gate: float) -> str:
@@ -81,9 +80,8 @@ class ModelComparison:
         ratio = self.ratio
         by = "" if ratio is None else f", ratio {ratio.mean:.3f} (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
         return (
-            f"P@{self.k} of {self.users:,} users new to both models is {self.precision:.1f} %, and "
-            f"{self.precision_before:.1f} % with the current one{by}, "
-            f"{'at or above' if self.passes(gate) else 'below'} the gate of {gate:g}"
+            f"P@{self.k} of {self.users:,} users new to both models is {self.precision:.1f} %, previously "
+            f"{self.precision_before:.1f} %{by}, {'at or above' if self.passes(gate) else 'below'} the gate of {gate:g}"
         )
 
 
@@ -102,13 +100,13 @@ class RefreshResult:
         tables have shrunk. ``worse``: it did not pass the gate. ``replaced``: another version was published during the
         refresh.
     sentence
-        The reason in one sentence, with what to do.
+        The same as a sentence, with what to do.
     model
         The model folder.
     version
         The current version.
     before
-        The version before the refresh; None if there was none.
+        The previous version; None if there was none.
     gate
         Minimum ratio of precision.
     comparison
@@ -142,10 +140,9 @@ def refresh(
 ) -> RefreshResult:
     """Train on tables and replace the current model, unless the new one is worse or the tables have shrunk.
 
-    From 2 to 10 % of the users (at most 10,000), chosen by a hash of their ids, are held out of training and of all
-    choices. They are the same in every run, so neither model has seen them, unless the current one was made by `train`,
-    which holds nobody out. Both models recommend to these users from their day one in the new tables. The new model is
-    published if its mean precision is at least `gate` times that of the current one.
+    From 2 to 10 % of the users, chosen by a hash of their ids, are held out of training and of all choices. They are
+    the same in every run, so both models have never seen them. Both recommend to these users from their day one in
+    these tables. The new model is published if its mean precision is at least `gate` times that of the current one.
 
     Parameters
     ----------
@@ -181,7 +178,7 @@ def refresh(
     ArtifactError
         The folder holds something else, or cannot be written.
     ConfigError
-        A setting is invalid, or does not fit the data.
+        A setting does not fit.
     """
     path = Path(out)
     check_keep(keep)
@@ -226,7 +223,10 @@ def _replace_model(
     ) -> RefreshResult:
         version = version_in(path)
         what = f"version {version} is published" if published else f"nothing is published, version {version} stays"
-        return RefreshResult(published, reason, f"{path}: {what}: {why}.", str(path), version, before, gate, comparison)
+        previous = before if published else version
+        return RefreshResult(
+            published, reason, f"{path}: {what}: {why}.", str(path), version, previous, gate, comparison
+        )
 
     old, fault = None, ""
     try:
@@ -242,11 +242,11 @@ def _replace_model(
     share_before = facts.get("held_out", {}).get("share", 0.0)  # train holds nobody out
     judged = take_newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < share_before)))
     if before is not None and gate != 0 and len(judged) < MIN_JUDGED:
-        too_few = (
+        few = (
             f"{len(judged):,} held-out users are new to the current model (train holds out none); a comparison needs "
             f"{MIN_JUDGED}; publish without a comparison with --gate 0"
         )
-        return report("not_compared", fault or too_few)
+        return report("not_compared", fault or few)
     new = fit(dataset, split, config, progress=progress)
     held_out = {"share": share, "users": int((numbers < share).sum())}
     new_facts = {**new.model.facts, "data": {**new.model.facts["data"], "held_out": held_out}}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from firstday.artifact.trained_model import FEW, FIRST_CHOICE, KNOWLEDGE, ClassEvidence, Selection
 from firstday.data.events import Pair
@@ -16,7 +17,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.validation import Fold, head, measure_folds
 
 ENOUGH_USERS = 200
-"""Classes with fewer validation users are evaluated on other users, too, whose actions are hidden."""
+"""Classes with fewer validation users also use other users with their actions hidden."""
 MOST_JUDGED = 2_000
 """Maximum number of validation users to score per class."""
 PSEUDO_USERS = 20
@@ -76,13 +77,13 @@ def select(
 def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:
     """Return the users that represent a class of `KNOWLEDGE`, and where they come from.
 
-    If the class has few members, users who did more are added with all their actions hidden, or all but 1 to 3 random
-    ones. Hidden items stay excluded from their lists, because they are not in the truth.
+    If the class has few members, users who did more are added with their actions hidden: all of them, or all but 1 to 3
+    at random. Hidden items stay excluded from their lists, because they are not in the truth.
 
     Parameters
     ----------
     folds
-        Validation users of each fold, with the model trained without them.
+        Validation users, querying trained models.
     number
         Index of the class in `KNOWLEDGE`.
     """
@@ -94,7 +95,7 @@ def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal[
     for fold in folds:
         query, signals = fold.query, fold.query.signals
         if name == "1-3":
-            signals = replace(signals, actions=_hide_all_but_few(query))
+            signals = replace(signals, actions=_keep_few(query))
         else:
             signals = replace(signals, actions={}, friends=signals.friends if name == "friends" else None)
         view = Fold(replace(query, signals=signals, closed=query.excluded), fold.truth)
@@ -102,20 +103,24 @@ def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal[
     return views, "away"
 
 
-def _hide_all_but_few(query: Query) -> dict[Pair, SparseRows]:
+def _keep_few(query: Query) -> dict[Pair, SparseRows]:
     """Keep 1 to 3 random actions of each user who did more, drawn with the model's seed."""
     rng = np.random.default_rng(query.model.config.seed)
     numbers = rng.integers(1, FEW, query.n_users)
     numbers[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all their actions
-    offsets: dict[str, int] = {}
-    width = 0
-    for (_, entity), rows in query.signals.actions.items():
-        if entity not in offsets:
-            offsets[entity], width = width, width + rows.n_columns
-    targets = {  # those of all entities as columns of one matrix
-        pair: replace(rows, columns=rows.columns + np.int32(offsets[pair[1]]), n_columns=width)
-        for pair, rows in query.signals.actions.items()
+    actions = query.signals.actions
+    if not actions:
+        return {}
+    targets = {
+        entity: union_rows([rows for (_, of), rows in actions.items() if of == entity])
+        for entity in dict.fromkeys(of for _, of in actions)
     }
-    done = union_rows([SparseRows.empty(query.n_users, width), *targets.values()])
-    kept = done.keep(done.draw(numbers, rng))
-    return {pair: rows.keep(contains(kept, targets[pair])) for pair, rows in query.signals.actions.items()}
+    users = np.concatenate([rows.row_of_entry() for rows in targets.values()])
+    ranks = pl.DataFrame({"user": users, "key": rng.random(len(users))}).select(
+        pl.col("key").rank("ordinal").over("user")
+    )
+    is_kept = np.split(
+        ranks["key"].to_numpy() <= numbers[users], np.cumsum([rows.n_entries for rows in targets.values()])
+    )
+    chosen = {entity: rows.keep(mask) for (entity, rows), mask in zip(targets.items(), is_kept, strict=False)}
+    return {pair: rows.keep(contains(chosen[pair[1]], rows)) for pair, rows in actions.items()}

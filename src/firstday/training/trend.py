@@ -1,7 +1,7 @@
 """Trend of each item: recent use relative to the whole log.
 
-`blend` adds it to the components that are logarithms of shares. It is measured after all weights are chosen: to
-validation users who registered before the end of the log, it would reveal what they went on to use.
+`blend` adds it to the components that are logarithms of shares. It is measured after all weights are chosen: validation
+users registered at any time, and the trend at the end of the log would reveal what they went on to use.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ TREND_SMOOTHING = 0.25
 
 def find_recent(dataset: Dataset, split: Split, days: float) -> Actions | None:
     """Return the warm users' actions in the days before the end of the log; None without timestamps."""
-    window = split.warm_window
-    if window is None:
+    life = split.warm_window
+    if life is None:
         return None
-    (recent,) = dataset.actions(Window(np.maximum(window.start, window.end - int(days * DAY_US)), window.end))
+    (recent,) = dataset.actions(Window(np.maximum(life.start, life.end - int(days * DAY_US)), life.end))
     return take_actions(recent, split.warm)
 
 
 def measure_trend(dataset: Dataset, split: Split, config: Config) -> np.ndarray | None:
-    """Return `TREND_WEIGHT` times the log ratio of each item's recent to overall share of uses.
+    """Return the weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,).
 
-    float32, shape (n_items,); None without timestamps.
+    None without timestamps.
     """
     n_items, recent = len(dataset.items), find_recent(dataset, split, TREND_DAYS)
     if recent is None:
