@@ -147,8 +147,8 @@ def list_users(
     routes, ignored, excluding = Counter[str](), Counter[str](), Counter[str]()
     name = strategy or recommender.model.config.recommend.strategy
     frames = []
-    for at in range(0, max(1, len(users)), USERS_AT_ONCE):
-        part = users[at : at + USERS_AT_ONCE]
+    for start in range(0, max(1, len(users)), USERS_AT_ONCE):
+        part = users[start : start + USERS_AT_ONCE]
         signals = batch.take(part)
         profile = _profile(dataset, part, rules.names(USER))
         answer = recommender.answer_batch(signals, k, name, keep_used=keep_used, rules=rules, profile=profile)

@@ -98,11 +98,11 @@ def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
     if len(known):
         logs[known] = segments.closeness(query.predicted[rows[known]]) / mixing.temperature
     passed_over = query.passed_over
-    for place, row in enumerate(rows.tolist()):
+    for position, row in enumerate(rows.tolist()):
         yes, no = query.liked.row(row), passed_over.row(row)
         gain = np.log(_shares_of_segments(model, yes)).sum(axis=1)
         gain += np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, no)).sum(axis=1)
-        logs[place] += SEGMENT_TEMPERING * gain
+        logs[position] += SEGMENT_TEMPERING * gain
     return normalise(logs)
 
 
@@ -110,8 +110,8 @@ def _shares_of_segments(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return smoothed shares of each segment's users who use each item, float64, shape (n_segments, len(items))."""
     segments = model.segments
     counts = np.zeros((len(segments), len(items)))
-    users = segments.counts_by_item.take(items)
-    counts[users.columns, users.row_of_entry()] = users.weights
+    by_item = segments.counts_by_item.take(items)
+    counts[by_item.columns, by_item.row_of_entry()] = by_item.weights
     shares = counts + BELIEF_SMOOTHING * share_of_everyone(model, items)
     below_one: np.ndarray = np.minimum(shares / (segments.items.sizes[:, None] + BELIEF_SMOOTHING), 1 - 1e-6)
     return below_one

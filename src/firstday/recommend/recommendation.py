@@ -205,16 +205,16 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
 
     `user_ids` has one id per list; `answer` must have scales.
     """
-    row, place = np.nonzero(answer.items >= 0)
+    row, position = np.nonzero(answer.items >= 0)
     assert answer.scales is not None
-    scales = np.where(place < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
+    scales = np.where(position < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
     return pl.DataFrame(
         {
             "user_id": user_ids.gather(pl.Series(row.astype(np.uint32))),
-            "rank": (place + 1).astype(np.int32),
-            "item_id": catalogue.items.take(answer.items[row, place]),
-            "title": pl.Series(map(catalogue.title_of, answer.items[row, place].tolist()), dtype=pl.String),
-            "score": answer.scores[row, place],
+            "rank": (position + 1).astype(np.int32),
+            "item_id": catalogue.items.take(answer.items[row, position]),
+            "title": pl.Series(map(catalogue.title_of, answer.items[row, position].tolist()), dtype=pl.String),
+            "score": answer.scores[row, position],
             "route": answer.routes[row].astype(str),
             "scale": scales.astype(str),
         }

@@ -34,8 +34,8 @@ from firstday.recommend.spec import (
     names_of_both_ways,
     our_names,
 )
-from firstday.recommend.strategies.items import by_items_of
-from firstday.recommend.strategies.segments import by_segment_of
+from firstday.recommend.strategies.items import personal_strategy
+from firstday.recommend.strategies.segments import segment_strategy
 
 M = TypeVar("M", bound=Method)
 
@@ -124,8 +124,8 @@ def _find(cls: type[M], name: str) -> M | None:
 
 def strategy_names() -> tuple[str, ...]:
     """Return the names of all strategies: built-in, two per cold model, then others."""
-    of_cold_models = [name for cold_model in cold_model_names() for name in names_of_both_ways(cold_model)]
-    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *of_cold_models, *_registries()["strategies"])))
+    by_cold_models = [name for cold_model in cold_model_names() for name in names_of_both_ways(cold_model)]
+    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *by_cold_models, *_registries()["strategies"])))
 
 
 def baseline_names() -> tuple[str, ...]:
@@ -181,7 +181,7 @@ def signals_read(route: str) -> tuple[SignalKind, ...]:
 @cache
 def _both_ways(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
-    both = {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
+    both = {spec.name: spec for spec in (personal_strategy(cold_model), segment_strategy(cold_model))}
     return both if cold_model.is_ours else {name: guard(spec) for name, spec in both.items()}
 
 

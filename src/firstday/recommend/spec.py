@@ -425,4 +425,4 @@ def names_of_both_ways(cold_model: str) -> tuple[str, str]:
 def our_names() -> frozenset[str]:
     """Return the names of all built-in methods."""
     both_ways = (name for cold_model in BUILT_IN["cold_models"] for name in names_of_both_ways(cold_model))
-    return frozenset([*(name for places in BUILT_IN.values() for name in places), *both_ways])
+    return frozenset([*(name for paths in BUILT_IN.values() for name in paths), *both_ways])

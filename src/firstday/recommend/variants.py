@@ -126,10 +126,10 @@ class Experiment:
 
     def _variant_at(self, slot: int) -> Variant | None:
         variants = sorted(self.variants, key=attrgetter("name"))
-        first = [place * (N_SLOTS // len(variants)) for place in range(len(variants))]
+        starts = [number * (N_SLOTS // len(variants)) for number in range(len(variants))]
         if len(variants) == 2:
-            first[1] = N_SLOTS - variants[1].n_slots  # from the end, so that both can grow
-        parts = zip(variants, first, strict=True)
+            starts[1] = N_SLOTS - variants[1].n_slots  # from the end, so that both can grow
+        parts = zip(variants, starts, strict=True)
         return next((variant for variant, start in parts if start <= slot < start + variant.n_slots), None)
 
     def __str__(self) -> str:

@@ -61,7 +61,7 @@ PERSONAL = StrategySpec(
 )
 
 
-def by_items_of(cold_model: ColdModelSpec) -> StrategySpec:
+def personal_strategy(cold_model: ColdModelSpec) -> StrategySpec:
     """Return the strategy that ranks items by the vector of another cold model."""
     name = f"{cold_model.name}_personal"
     return StrategySpec(

@@ -103,9 +103,9 @@ def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     model, friends = query.model, query.friends.take(rows)
     assert model.warm is not None
     scores = friends.times(model.warm.uses)
-    lean = np.float32(model.neighborhood.friend_smoothing)
-    scores += lean * mix_segments(model, friends.mean_vectors(model.warm.vectors))
-    scores /= (friends.lengths() + lean)[:, None]
+    smoothing = np.float32(model.neighborhood.friend_smoothing)
+    scores += smoothing * mix_segments(model, friends.mean_vectors(model.warm.vectors))
+    scores /= (friends.lengths() + smoothing)[:, None]
     return scores
 
 

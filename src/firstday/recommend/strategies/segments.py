@@ -57,7 +57,7 @@ INPUT_CLUSTERS = StrategySpec(
 )
 
 
-def by_segment_of(cold_model: ColdModelSpec) -> StrategySpec:
+def segment_strategy(cold_model: ColdModelSpec) -> StrategySpec:
     """Return the strategy that uses the segment nearest to the vector of another cold model."""
     name = f"{cold_model.name}_segment"
 
