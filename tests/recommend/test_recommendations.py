@@ -50,6 +50,11 @@ def test_a_user_who_stands_twice_is_refused(tiny: Recommender) -> None:
         tiny.recommend_users([{"user_id": "u-1"}, {"user_id": "u-1"}])
 
 
+def test_rows_of_a_page_share_no_item_where_used_items_are_allowed(tiny: Recommender) -> None:
+    page = tiny.recommend_rows(FROM_FRANCE, [{"name": name, "k": 2} for name in "abc"], keep_used=True)
+    assert sorted(item.item_id for row in page.values() for item in row) == ["i1", "i2", "i3", "i4", "i5", "i6"]
+
+
 def test_nobody_gets_no_list(tiny: Recommender) -> None:
     lists = tiny.recommend_users({})
     assert len(lists) == 0
