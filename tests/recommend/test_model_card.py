@@ -56,11 +56,11 @@ def test_the_table_of_auto_has_classes_that_can_occur_and_says_plainly_whom_it_w
     rows = tuple(ClassEvidence(n, users, "blend", {"blend": 10.0}) for users, n in judged)
     model = replace(tiny.model, selection=Selection(rows), facts={"data": {"friends": 3}})
     assert [(row["known"], row["n_users"], row["users"]) for row in tabulate_selection(model)] == [
-        ("nothing", 0, "validation users"),
-        ("profile", 70, "validation users with hidden interactions"),
-        ("friends", 30, "validation users"),
-        ("1-3", 60, "validation users with hidden interactions"),
-        ("4+", 0, "validation users"),
+        ("nothing", 0, "users"),
+        ("profile", 70, "users with hidden interactions"),
+        ("friends", 30, "users"),
+        ("1-3", 60, "users with hidden interactions"),
+        ("4+", 0, "users"),
     ]
     bare = replace(model, profile_groups={}, facts={"data": {"friends": 0}})
     assert [row["known"] for row in tabulate_selection(bare)] == ["nothing", "1-3", "4+"]

@@ -11,9 +11,6 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import StrategySpec
 
-AWAY = "validation users with hidden interactions"
-
-
 AFTER_IMPRESSIONS = "blend"
 """Strategy for users with impressions: it learns from these, and was best in replay (docs/bandit.md)."""
 
@@ -49,7 +46,7 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
         {
             "known": known,
             "strategy": evidence.best,
-            "users": {"class": "validation users", "away": AWAY}[evidence.users],
+            "users": {"class": "users", "away": "users with hidden interactions"}[evidence.users],
             "n_users": evidence.n_users,
             "precision": dict(evidence.precision),
             "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
