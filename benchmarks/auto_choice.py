@@ -60,7 +60,7 @@ def best_mean(scores: Scores) -> str:
 
 def shrink(pseudo_users: float) -> Rule:
     """Return the rule of `auto` with the given number of pseudo-users."""
-    return lambda of_class, overall: selection.select(of_class, overall, pseudo_users)[1]
+    return lambda of_class, overall: selection.select(of_class, overall, pseudo_users)
 
 
 RULES: dict[str, Rule] = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from result_files import to_json
@@ -21,7 +23,7 @@ from firstday.metrics import bootstrap_means, bootstrap_ratios, measure
 from firstday.progress import Progress, no_progress
 from firstday.ranking import top_k
 from firstday.recommend.query import Query
-from firstday.recommend.questionnaire import AnsweringUsers, Answers, Questionnaire, QuestionSettings
+from firstday.recommend.questionnaire import AnsweringUsers, Answers, Questionnaire
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.sparse import SparseRows, contains
 from firstday.training.fit import fit
@@ -156,7 +158,6 @@ def try_questions(
     n_questions: Sequence[int] = N_QUESTIONS,
     lists: Sequence[str] = LISTS,
     arms: Sequence[str] = ARMS,
-    settings: QuestionSettings | None = None,
     seed: int = 0,
 ) -> Trial:
     """Interview unknown users in every way, and judge the resulting lists.
@@ -178,8 +179,6 @@ def try_questions(
         Ways to make lists: `answers`, `yeses`, or names of strategies.
     arms
         Ways to choose questions.
-    settings
-        Settings of the questionnaire, for all arms.
     seed
         Seed of the random questions.
 
@@ -191,7 +190,7 @@ def try_questions(
         about, which are then excluded from all lists.
     """
     model = recommender.model
-    questionnaire, k = Questionnaire.of(model, entity, settings), model.config.recommend.k
+    questionnaire, k = Questionnaire.of(model, entity), model.config.recommend.k
     assert questionnaire.warm is not None
     would_say = used if entity == ITEM else used.through(model.members_of_items[entity]).ones()
     by_arm = {
@@ -226,8 +225,8 @@ def _asked_items(targets: np.ndarray, entity: str, used: SparseRows) -> SparseRo
     return SparseRows.from_pairs(rows, targets.ravel(), None, used.n_rows, used.n_columns).ones()
 
 
-Variant = tuple[str, QuestionSettings]
-"""A way to choose questions, one of `ARMS`, and its settings."""
+Variant = tuple[str, Mapping[str, float]]
+"""A way to choose questions, one of `ARMS`, and values of constants of `firstday.recommend`."""
 
 
 def run_onboarding(
@@ -256,8 +255,11 @@ def run_onboarding(
         cold, validation = split.cold.users, split.validation.users
         judge = partial(try_questions, recommender, entity=entity, n_questions=n_questions, seed=seed)
         trials.append(judge(cold, used.take(cold), lists=lists))
-        for name, (arm, settings) in variants.items():
-            trial = judge(validation, used.take(validation), lists=("answers",), arms=(arm,), settings=settings)
+        for name, (arm, constants) in variants.items():
+            with ExitStack() as stack:
+                for constant, value in constants.items():
+                    stack.enter_context(patch(f"firstday.recommend.{constant}", value))
+                trial = judge(validation, used.take(validation), lists=("answers",), arms=(arm,))
             means[name].append({n: trial.precision["answers", arm, n, "own"] for n in n_questions if n})
     return {
         "dataset": dataset.name,

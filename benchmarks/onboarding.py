@@ -13,27 +13,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from interviews import run_onboarding
+from interviews import Variant, run_onboarding
 from result_files import RESULTS, write_results
 
 from firstday.cli.options import open_tables
 from firstday.progress import open_progress
-from firstday.recommend.questionnaire import QuestionSettings
 
-VARIANTS = {
-    "default": ("segments", QuestionSettings()),
-    "popular questions": ("popular", QuestionSettings()),
-    "100 candidates": ("segments", QuestionSettings(n_candidates=100)),
-    "1,000 candidates": ("segments", QuestionSettings(n_candidates=1_000)),
-    "segment smoothing 1": ("segments", QuestionSettings(segment_smoothing=1.0)),
-    "segment smoothing 20": ("segments", QuestionSettings(segment_smoothing=20.0)),
-    "doubt 0.1": ("segments", QuestionSettings(doubt=0.1)),
-    "doubt 0.5": ("segments", QuestionSettings(doubt=0.5)),
-    "popular questions, doubt 0.1": ("popular", QuestionSettings(doubt=0.1)),
-    "popular questions, doubt 0.5": ("popular", QuestionSettings(doubt=0.5)),
-    "smoothing 0.1": ("segments", QuestionSettings(smoothing=0.1)),
+VARIANTS: dict[str, Variant] = {
+    "default": ("segments", {}),
+    "popular questions": ("popular", {}),
+    "100 candidates": ("segments", {"questionnaire.N_CANDIDATES": 100}),
+    "1,000 candidates": ("segments", {"questionnaire.N_CANDIDATES": 1_000}),
+    "segment smoothing 1": ("segments", {"questionnaire.BELIEF_SMOOTHING": 1.0}),
+    "segment smoothing 20": ("segments", {"questionnaire.BELIEF_SMOOTHING": 20.0}),
+    "doubt 0.1": ("segments", {"belief.DOUBT": 0.1}),
+    "doubt 0.5": ("segments", {"belief.DOUBT": 0.5}),
+    "popular questions, doubt 0.1": ("popular", {"belief.DOUBT": 0.1}),
+    "popular questions, doubt 0.5": ("popular", {"belief.DOUBT": 0.5}),
+    "smoothing 0.1": ("segments", {"questionnaire.SMOOTHING": 0.1}),
 }
-"""Ways to choose questions and their settings, tried on validation users."""
+"""Ways to choose questions, and constants of the package that they change, tried on validation users."""
 
 
 def main(

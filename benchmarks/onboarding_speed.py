@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from result_files import RESULTS, write_results
 
-from firstday.recommend.questionnaire import AnsweringUsers, Answers, Questionnaire, QuestionSettings, rank_by_answers
+from firstday.recommend.questionnaire import N_CANDIDATES, AnsweringUsers, Answers, Questionnaire, rank_by_answers
 from firstday.sparse import SparseRows
 
 ITEMS_EACH = 80
@@ -38,11 +38,11 @@ def make_questionnaire(n_segments: int, n_people: int, n_items: int, rng: np.ran
     """Build random segments and users whose item use follows a long tail."""
     items = np.minimum((n_items * rng.random(n_people * ITEMS_EACH) ** 3).astype(np.int64), n_items - 1)
     people = np.repeat(np.arange(n_people), ITEMS_EACH)
-    users = SparseRows.from_pairs(items, people, None, n_items, n_people).ones()
-    popularity = (users.lengths() / n_people).astype(np.float32)
-    candidates = np.argsort(-popularity, kind="stable")[: QuestionSettings.n_candidates]
+    uses = SparseRows.from_pairs(people, items, None, n_people, n_items).ones()
+    popularity = (uses.column_sums() / n_people).astype(np.float32)
+    candidates = np.argsort(-popularity, kind="stable")[:N_CANDIDATES]
     shares = rng.beta(2, 10, (n_segments, len(candidates)))
-    warm = AnsweringUsers(users, users, popularity)
+    warm = AnsweringUsers(uses, uses.transpose(), popularity)
     return Questionnaire("item", candidates, shares, rng.dirichlet(np.full(n_segments, 5.0)), warm)
 
 

@@ -40,11 +40,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "load_preset of no name": (lambda: fd.load_preset("x"), "choose one of deezer-europe, "),
     # one user
     "recommend to a number": (lambda: TINY.recommend(25), "fd.Signals"),
-    "recommend with k 0": (lambda: TINY.recommend({}, k=0), "whole number from 1"),
+    "recommend with k 0": (lambda: TINY.recommend({}, k=0), "an integer of at least 1"),
     # many users
     "recommend_users to signals of one": (lambda: TINY.recommend_users({"age": 25}), "users\\['age'\\]"),
     "recommend_users to a frame": (lambda: TINY.recommend_users(pl.DataFrame({"user_id": [1]})), "fd.Signals"),
-    "to_frame of another library": (lambda: TINY.recommend({}).to_frame("excel"), "pandas"),
+    "to_frame of another library": (lambda: TINY.recommend_users([{}]).to_frame("excel"), "pandas"),
     "recommend_batch by a path": (lambda: fd.recommend_batch("model", "newcomers"), "fd.open_model"),
     # values
     "Signals of friends that are one": (lambda: fd.Signals(friends="u7"), "give a list"),

@@ -13,7 +13,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.plugin_checks import check_answer
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.registry import find_strategy, refuse_without
+from firstday.recommend.registry import find_supported
 
 N_USERS = 30
 """Number of users with signals or profile values in `make_users`."""
@@ -61,8 +61,7 @@ def check_strategy(
     model = recommender.model
     signals, _ = model.read_signals(make_users(model, seed) if users is None else users)
     query = Query(model, signals, min(k, model.n_items))
-    spec = find_strategy(strategy)
-    refuse_without(strategy, spec.lacks(model))
+    spec = find_supported(strategy, model)
     check_answer(spec.label, spec.recommend(query), query)
 
     def ask(query: Query) -> Answer:

@@ -105,7 +105,7 @@ def test_a_wrong_age_costs_nobody_a_list(run: Run, tiny_model: Path, tmp_path: P
         "Note: users.age: 1 of 3 rows are not from 0 to 120 (first: '130', users.csv line 4); taken as unknown.",
         "Note: users.registered_at: 1 of 3 rows are not times in UTC (first: '2024-05-01 12:00:00', users.csv line 3); "
         "taken as unknown.",
-        "Note: 1 values of country are unknown to the model and were ignored.",
+        "Note: Unknown to the model and ignored: country (1).",
     ):
         assert note in done.stdout.splitlines()
 
@@ -135,8 +135,5 @@ def test_signals_and_columns_that_the_model_does_not_know_are_named(run: Run, ti
     assert done.returncode == 0, done.stderr
     notes = [line for line in done.stdout.splitlines() if line.startswith("Note: ")]
     assert notes == [
-        "Note: 1 values of item are unknown to the model and were ignored.",
-        "Note: 1 values of profile column Country are unknown to the model and were ignored (known are country).",
-        "Note: 2 values of signal play are unknown to the model and were ignored "
-        "(known are stream, favorite, onboarding, search, skip, ban).",
+        "Note: Unknown to the model and ignored: item (1), profile column Country (1), signal play (2).",
     ]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from firstday.recommend.questionnaire import Answers, Questionnaire, expect_precision, recommend_by_answers
+from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender
 from tests.cli.conftest import Run
 
@@ -36,8 +36,7 @@ def test_without_a_terminal_it_prints_a_plan(run: Run, model: Path, recommender:
     plan = json.loads(run("onboarding", model, "--questions", 2, "--json", stdin="").stdout)["plan"]
     assert plan["id"] == items[first.target]
     assert plan["yes"]["yes"] is None
-    expected = expect_precision(questionnaire, Answers(), first, recommender.model.config.recommend.k)
-    assert plan["expected_precision"] == pytest.approx(expected, abs=1e-4)
+    assert plan["gain_bits"] == pytest.approx(first.gain_bits, abs=1e-4)
 
 
 def test_a_question_about_an_artist_names_the_artist(run: Run, tiny: Recommender, tmp_path: Path) -> None:
@@ -55,7 +54,7 @@ def test_answers_give_a_list_and_the_next_question(run: Run, model: Path, recomm
     content = json.loads(done.stdout)
     questionnaire = Questionnaire.of(recommender.model)
     answers = Answers((2,), (3,), (4,))
-    expected = recommend_by_answers(recommender.model, questionnaire, answers, 5)
+    expected = recommend_after_questions(recommender, questionnaire, answers, 5)
     assert [item["item_id"] for item in content["list"]["items"]] == [item.item_id for item in expected.items]
     assert content["list"]["route"] == "answers"
     assert content["answered"] == 3
@@ -79,10 +78,10 @@ def test_another_strategy_takes_the_yeses(run: Run, model: Path, recommender: Re
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--answers", "i002"], "answers: 'i002' is no answer; give ID=yes"),
+        (["--answers", "i002"], "answers: 'i002' is not an answer; give ID=yes"),
         (["--answers", "zzz=yes"], "answers: item 'zzz' is unknown to the model"),
         (["--answers", "i002=yes,i002=no"], "answers: item 'i002' is answered twice"),
-        (["--entity", "planet"], "entity: the model does not know the items of 'planet'"),
+        (["--entity", "planet"], "entity: 'planet' is unknown or has no items in the model"),
         (["--answers", "i002=yes", "--strategy", "magic"], "strategy: 'magic' is unknown"),
     ],
 )
@@ -114,5 +113,5 @@ def test_in_a_terminal_it_asks(model: Path, recommender: Recommender) -> None:
         question = questionnaire.next_question(answers)
         assert question is not None
         answers = answers.add(question.target, word)
-    for item in recommend_by_answers(recommender.model, questionnaire, answers, 4).items:
+    for item in recommend_after_questions(recommender, questionnaire, answers, 4).items:
         assert item.item_id in shown.decode()

@@ -48,8 +48,7 @@ def test_every_newcomer_of_a_batch_gets_fifty_distinct_items_and_a_route(
     assert routes["popular"] >= 1446  # of whom nothing is known; what answers the others was chosen in training
     acted = pl.read_csv(newcomers / "interactions.csv")
     assert lists.join(acted, on=["user_id", "item_id"]).is_empty()
-    assert "482 values of item are unknown to the model and were ignored" in done.stdout
-    assert "964 values of country are unknown to the model and were ignored" in done.stdout
+    assert "Unknown to the model and ignored: country (964), item (482)." in done.stdout
 
 
 def test_lists_are_written_in_the_form_of_their_ending(run: Run, tiny_model: Path, tmp_path: Path) -> None:
@@ -74,8 +73,8 @@ def test_a_printed_list_says_what_its_scores_are_and_what_had_no_effect(run: Run
     assert ["3", "i2", "Two", "fills", "the", "list", "up"] in lines
     notes = [line for line in done.stdout.splitlines() if line.startswith("Note")]
     assert notes == [
-        "Note: no warm user has search x item on day one; it was ignored.",
-        "Note: favorite x item only excludes items: no warm user has it on day one.",
+        "Note: search x item: no warm user has it on day one; it was ignored.",
+        "Note: favorite x item: items are only excluded, because no warm user has it on day one.",
     ]
 
 
@@ -93,8 +92,8 @@ def test_what_had_no_effect_is_counted_in_a_batch(run: Run, tiny_model: Path, tm
     assert summary["without_effect"] == {"search x item": 2}
     assert summary["only_kept_out"] == {"favorite x item": 1}
     assert summary["notes"][:2] == [
-        "1 interactions (favorite x item) only excluded items: no warm user has any on day one.",
-        "2 interactions (search x item) were ignored: no warm user has any on day one.",
+        "Ignored, because neither the features nor the strategy use them: search x item (2).",
+        "Only excluded items: favorite x item (1).",
     ]
 
 
@@ -105,10 +104,6 @@ def test_what_had_no_effect_is_counted_in_a_batch(run: Run, tiny_model: Path, tm
         (["--user", "[]"], "user: is a list; give fd.Signals(...) or an object"),
         (["--user", '{"age": 300}'], "age: is 300; give whole years from 0 to 120, or leave it out."),
         (["--user", "{}", "--strategy", "best"], "strategy: 'best' is unknown; choose one of popular, group"),
-        (
-            ["--user", "{}", "--strategy", "paper_segment"],
-            "strategy: paper_segment is available in evaluate only; choose another.",
-        ),
         ([], "recommend: give either --user or --batch"),
         (["--batch", "nowhere"], "recommend: --batch and --out go together"),
         (

@@ -240,7 +240,7 @@ def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> 
         manifest["version"],
         "Training of the cold model of this model",
         "firstday inspect model",
-        "embedding.dimensions 12",
+        "embedding.dimensions: 12",
     ):
         assert words in text, words
     assert Page(html).open == []

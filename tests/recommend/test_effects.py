@@ -16,7 +16,7 @@ from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
-from firstday.recommend.effects import KEEPS_OUT, MOVES, NOTHING, find_effects
+from firstday.recommend.effects import EXCLUDES, MOVES, NOTHING, find_effects
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import register, strategies_of
@@ -24,7 +24,7 @@ from firstday.recommend.spec import StrategySpec
 from tests.tiny import ITEM_VECTORS, PAIRS, D, make_model, make_network
 
 Thing = tuple[str, Any]
-"""A pair's name and a target; ``column`` and its name; ``friends`` and nothing."""
+"""A pair's name and a target; a column's name, or ``friends``, and nothing."""
 
 K = 4
 SIGNAL_NAMES = ("stream", "favorite", "onboarding", "search", "skip", "ban", "hum")
@@ -93,32 +93,31 @@ def query_of(model: TrainedModel, user: Signals, *, keep_used: bool) -> Query:
 
 
 def things_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool) -> dict[Thing, int]:
-    """Return what each thing that the model understands does, but for kinds that always move something."""
+    """Return what each thing that the model understands does, but for pairs that have a block."""
     query = query_of(model, user, keep_used=keep_used)
     routes = answer_all(query, strategy).routes
     found: dict[Thing, int] = {}
     for effect in find_effects(query, strategy, routes):
-        if effect.kind == "pair":
+        if " x " in effect.name:
             signal, entity = effect.name.split(" x ")
             targets = query.signals.actions[signal, entity].columns.tolist()
             ids = model.catalogue.ids_of(entity)
             found |= {(effect.name, ids[at]): does for at, does in zip(targets, effect.does.tolist(), strict=True)}
-        else:
-            (does,) = set(effect.does.tolist())
-            found[effect.kind, effect.name] = does
+        elif len(effect.does):
+            (found[effect.name, None],) = set(effect.does.tolist())
     return found
 
 
 def strip(user: Signals, things: Mapping[Thing, Any]) -> Signals:
     """Return the user without some things."""
-    age = None if ("column", "age") in things else user.age
-    groups: dict[str, Any] = {name: value for name, value in user.groups.items() if ("column", name) not in things}
+    age = None if ("age", None) in things else user.age
+    groups: dict[str, Any] = {name: value for name, value in user.groups.items() if (name, None) not in things}
     interactions = [
         (signal, entity, identity)
         for signal, entity, identity in user.interactions
         if (f"{signal} x {entity}", identity) not in things
     ]
-    friends = () if ("friends", "friends") in things else user.friends
+    friends = () if ("friends", None) in things else user.friends
     return Signals(age=age, interactions=interactions, friends=friends, **groups)
 
 
@@ -142,7 +141,7 @@ def check_truth(model: TrainedModel, user: Signals, strategy: str, *, keep_used:
         assert outcome(model, strip(user, gone), strategy, keep_used=keep_used) == before, gone
 
     # What keeps items out of the list moves nothing else.
-    closing = {thing: does for thing, does in things.items() if does == KEEPS_OUT}
+    closing = {thing: does for thing, does in things.items() if does == EXCLUDES}
     assert not (closing and keep_used)
     all_open = outcome(model, user, strategy, keep_used=True)
     assert outcome(model, strip(user, closing), strategy, keep_used=True) == all_open
@@ -180,18 +179,13 @@ PLAIN = VARIANTS[6]
     ("model", "user", "strategy", "does"),
     [
         (FOLDING, Signals(interactions=[("favorite", "item", "i1")]), "segment", MOVES),
-        (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "segment", KEEPS_OUT),
-        (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "day_one", MOVES),
+        (PLAIN, Signals(interactions=[("favorite", "item", "i1")]), "segment", EXCLUDES),
         (PLAIN, Signals(interactions=[("search", "item", "i1")]), "segment", NOTHING),
         (PLAIN, Signals(interactions=[("search", "item", "i1")]), "fold_in", MOVES),
-        (FOLDING, Signals(interactions=[("ban", "item", "i1")]), "segment", KEEPS_OUT),
-        (FOLDING, Signals(interactions=[("skip", "item", "i1")]), "segment", NOTHING),
-        (FOLDING, Signals(interactions=[("favorite", "artist", "a1")]), "segment", NOTHING),
+        (FOLDING, Signals(interactions=[("ban", "item", "i1")]), "segment", EXCLUDES),
         (VARIANTS[5], Signals(friends=["u1"]), "segment", NOTHING),
         (VARIANTS[5], Signals(friends=["u1"]), "friends", MOVES),
-        (VARIANTS[4], Signals(friends=["u1"]), "popular", MOVES),
         (PLAIN, Signals(country="ZZ"), "group", NOTHING),
-        (PLAIN, Signals(country="FR"), "popular", MOVES),
         (PLAIN, Signals(age=70), "segment", NOTHING),
     ],
 )
@@ -200,7 +194,7 @@ def test_what_one_thing_does(model: TrainedModel, user: Signals, strategy: str, 
 
 
 def test_an_age_that_nobody_has_counts_by_its_number_where_there_is_a_prediction() -> None:
-    assert does_of(PLAIN, Signals(age=70, country="FR"), "segment") == [MOVES]
+    assert does_of(PLAIN, Signals(age=70, country="FR"), "segment") == [MOVES, MOVES]
     answer = Recommender(PLAIN).recommend(Signals(age=70, country="FR"))
     assert (answer.ignored, answer.notes) == ((), ())
 
@@ -208,23 +202,21 @@ def test_an_age_that_nobody_has_counts_by_its_number_where_there_is_a_prediction
 def test_a_skip_counts_where_the_item_is_liked_too() -> None:
     user = Signals(interactions=[("search", "item", "i1"), ("skip", "item", "i1"), ("skip", "item", "i2")])
     assert does_of(FOLDING, user, "segment") == [MOVES, MOVES, NOTHING]
-    assert Recommender(FOLDING).recommend(user).ignored == (
-        "no warm user has skip x item on day one, which leaves 1 of 2 without effect",
-    )
+    assert Recommender(FOLDING).recommend(user).ignored == ("skip x item (1 of 2): no warm user has it on day one",)
 
 
 def test_what_only_keeps_items_out_is_told_as_that() -> None:
     user = Signals(interactions=[("ban", "item", "i1"), ("favorite", "artist", "a1")])
     answer = Recommender(FOLDING).recommend(user)
     assert answer.notes == (
-        "popular answers: segment has nothing to go on",
-        "ban x item only excludes items: no warm user has it on day one",
+        "answered with popular: segment has no usable signals of this user",
+        "ban x item: items are only excluded, because no warm user has it on day one",
     )
-    assert answer.ignored == ("no warm user has favorite x artist on day one",)
+    assert answer.ignored == ("favorite x artist: no warm user has it on day one",)
     kept = Recommender(FOLDING).recommend(user, keep_used=True)
     assert (kept.notes, kept.ignored) == (
-        ("popular answers: segment has nothing to go on",),
-        ("no warm user has ban x item on day one", "no warm user has favorite x artist on day one"),
+        ("answered with popular: segment has no usable signals of this user",),
+        ("ban x item: no warm user has it on day one", "favorite x artist: no warm user has it on day one"),
     )
 
 

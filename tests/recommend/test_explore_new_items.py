@@ -40,12 +40,6 @@ def propensities_of(answer: Answer) -> np.ndarray:
     return answer.propensities
 
 
-def test_the_new_item_is_the_one_that_nobody_uses(model: TrainedModel) -> None:
-    assert model.new_items.tolist() == [NEW]
-    assert model.rates_of_new_items is not None
-    assert len(model.rates_of_new_items) == 1
-
-
 def test_each_place_is_offered_as_often_as_it_is_said(model: TrainedModel) -> None:
     """The item that was drawn once is not drawn again, so that later places have it less often."""
     answer = ask(model)

@@ -61,7 +61,13 @@ def test_an_ending_of_no_form_is_one_sentence(tiny: Recommender, newcomers: Path
 
 
 def test_a_file_that_is_not_what_its_name_says_is_one_sentence(tmp_path: Path) -> None:
-    for name in ("lists.parquet", "lists.csv.gz", "lists.jsonl"):
-        (tmp_path / name).write_text("no such thing\n")
-        with pytest.raises(ConfigError, match=rf"{name}: cannot be read as lists \(.*\)\.$"):
+    damaged = gzip.compress(b"user_id,item_id\n" * 9)[:12] + b"no such thing\n"
+    for name, content in (
+        ("lists.parquet", b"a\n"),
+        ("lists.csv.gz", b"a\n"),
+        ("lists.tsv.gz", damaged),
+        ("lists.jsonl", b"a\n"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ConfigError, match=rf"{name}: cannot be read as lists \(.*\); write it again\.$"):
             read_list_file(tmp_path / name)

@@ -35,13 +35,6 @@ def model() -> TrainedModel:
     return replace(tiny, warm=warm, segments=segments)
 
 
-def test_every_kept_user_is_in_the_nearest_segment(model: TrainedModel) -> None:
-    kept = model.kept_by_segment
-    assert model.warm is not None
-    np.testing.assert_array_equal(np.sort(kept.columns), np.arange(900))
-    np.testing.assert_array_equal(model.segments.assign(model.warm.vectors)[kept.columns], kept.row_of_entry())
-
-
 @pytest.mark.parametrize(("n_users", "n_found"), [(1, 300), (300, 300), (301, 600), (900, 900), (901, 900)])
 def test_members_of_the_nearest_segments_are_found(model: TrainedModel, n_users: int, n_found: int) -> None:
     found = find_members(model, np.array([0.1, 0.9, 0.5]), n_users)

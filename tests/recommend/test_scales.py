@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from firstday.artifact.calibration import Calibration
-from firstday.artifact.codec import decode, encode
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
-from firstday.recommend.scales import FILLS_UP, is_part, scale_answer
+from firstday.recommend.scales import is_part, scale_answer
 from firstday.recommend.spec import PROBABILITY, StrategySpec
 from tests.tiny import N_ITEMS, make_model
 
@@ -89,16 +88,6 @@ def test_the_scale_of_each_strategy(calibrated: Recommender, strategy: str, scal
     assert calibrated.recommend(Signals(country="DE"), strategy=strategy).score_scale == scale
 
 
-def test_the_scale_is_that_of_what_answered(calibrated: Recommender) -> None:
-    assert calibrated.recommend(Signals(), strategy="blend").score_scale == "share of everyone"
-    assert calibrated.recommend(Signals(country="DE"), strategy="fold_in").score_scale == (
-        "share of people of the same profile"
-    )
-    assert calibrated.recommend(Signals(friends=["u4"]), strategy="friends").score_scale == (
-        "share of friends and people like them"
-    )
-
-
 def test_without_a_calibration_scores_stay_and_say_so(tiny: Recommender) -> None:
     answer = tiny.recommend(Signals(interactions=[("stream", "item", "i1")]), strategy="personal")
     assert answer.score_scale == "score"
@@ -117,19 +106,16 @@ def test_places_that_fill_a_list_up_are_counted_and_have_the_score_0(calibrated:
 
 
 @pytest.mark.usefixtures("fresh_registry")
-def test_a_stranger_names_a_scale_and_brings_scores_to_it(tiny: Recommender) -> None:
+def test_a_stranger_names_a_scale(tiny: Recommender) -> None:
     def recommend(query: Query) -> Answer:
         everyone = np.ones(query.n_users, dtype=bool)
         return query.rank_scores(
             lambda rows: np.tile(np.arange(N_ITEMS, 0, -1, dtype=np.float32), (len(rows), 1)), "stars", everyone
         )
 
-    def halve(_: object, scores: np.ndarray) -> np.ndarray:
-        return scores / 2
-
-    register(StrategySpec(name="stars", describe="Stars.", recommend=recommend, scale="stars", rescale=halve))
+    register(StrategySpec(name="stars", describe="Stars.", recommend=recommend, scale="stars"))
     answer = tiny.recommend(Signals(), 2, "stars")
-    assert (answer.score_scale, [item.score for item in answer.items]) == ("stars", [3.0, 2.5])
+    assert (answer.score_scale, [item.score for item in answer.items]) == ("stars", [6.0, 5.0])
     register(StrategySpec(name="stars", describe="Stars.", recommend=recommend))
     assert tiny.recommend(Signals(), 2, "stars").score_scale == "score"
 
@@ -142,14 +128,6 @@ def test_what_answers_under_a_name_of_its_own_has_a_scale_of_its_own(tiny: Recom
     assert answer.scores.tolist() == [[3, 2], [0.5, 0]]
     assert answer.scales is not None
     assert answer.scales.tolist() == ["score", "share of everyone"]
-
-
-def test_a_model_keeps_its_calibrations(calibrated: Recommender) -> None:
-    encoded = encode(HALF)
-    again = decode(Calibration, encoded.json, encoded.files)
-    np.testing.assert_array_equal(again.curve, HALF.curve)
-    assert (again.slope, again.lowest, again.highest, again.n_users) == (1.0, -1.0, 1.0, 20)
-    assert FILLS_UP not in {find_strategy(name).scale for name in strategy_names()}
 
 
 def test_what_learned_from_what_was_shown_has_no_probabilities(calibrated: Recommender) -> None:

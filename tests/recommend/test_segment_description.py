@@ -48,21 +48,6 @@ def test_items_are_told_by_use_and_by_what_sets_a_segment_apart(tiny: Recommende
     assert rounded(second.distinctive) == [item(3, 1 / 12, 0.05), item(0, 1, 1), item(2, 0.25, 0.35)]
 
 
-def test_a_share_counts_beside_the_lift(tiny: Recommender) -> None:
-    """What one person uses has the larger lift, what most use sets the segment apart."""
-    model = make_model(tiny.model)
-    table = np.array([[6, 1], [3, 0]])
-    rows, columns = np.nonzero(table)
-    counts = SparseRows.from_pairs(rows, columns, table[rows, columns], 2, model.n_items)
-    items = ItemCounts(counts, np.array([8, 12]))
-    segments = replace(model.segments, items=items, top_items=rank_items(items, counts.column_sums(), 2))
-    totals = SparseRows.from_pairs(np.zeros(2, np.int64), np.arange(2), table.sum(axis=0), 1, model.n_items)
-    model = replace(model, segments=segments, everyone=ItemCounts(totals, np.array([20])))
-    popular, rare = describe_segment(model, 0).distinctive
-    assert popular.item_id == model.catalogue.items[0]
-    assert popular.lift < rare.lift
-
-
 def test_segments_come_largest_first(tiny: Recommender) -> None:
     model = make_model(tiny.model)
     rows = describe_segments(model, 1)

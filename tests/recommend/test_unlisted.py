@@ -17,7 +17,6 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import strategies_of, value_type
-from firstday.recommend.strategies.blend import recommend_blend
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
 from tests.synthetic import brief_config
@@ -54,11 +53,6 @@ def rank_past_the_query(query: Query) -> Answer:
     return Answer.where(everyone, "mine", *rank_scores(lambda rows: scores[rows], query.excluded, query.k))
 
 
-def test_none_is_a_candidate_of_blend(bare: Recommender) -> None:
-    batch, _ = bare.model.catalogue.read(USERS)
-    assert not np.isin(recommend_blend(Query(bare.model, batch, N_ITEMS)).items, UNLISTED).any()
-
-
 @pytest.mark.parametrize("keep_used", [False, True])
 def test_no_list_of_a_strangers_has_an_item_without_a_vector(bare: Recommender, *, keep_used: bool) -> None:
     """Those of registered strategies neither: see `firstday.testing`."""
@@ -75,12 +69,6 @@ def test_a_list_by_answers_has_none_either(bare: Recommender) -> None:
     for strategy in (None, "segment"):
         answer = recommend_after_questions(bare, questionnaire, Answers(yes=(1,)), N_ITEMS, strategy)
         assert sorted(item.item_id for item in answer.items) == ["i4", "i5", "i6"]
-
-
-def test_what_was_done_to_such_an_item_still_counts(bare: Recommender) -> None:
-    streamed = bare.recommend(Signals(interactions=[("stream", "item", "i1")]))
-    assert (streamed.route, streamed.ignored) == ("segment", ())
-    np.testing.assert_allclose(bare.model.popularity, [0.6, 0.4, 0.6, 0.4, 0.2, 0], atol=1e-7)
 
 
 def test_segments_without_items_keep_what_they_counted() -> None:

@@ -102,7 +102,7 @@ def test_the_nearest_segments_and_their_part(http: httpx.Client, opened: Recomme
     expected = dict(zip(near.tolist(), shares.tolist(), strict=True))
     for entry in soft["segments"]:
         assert entry["weight"] == pytest.approx(expected[entry["segment"]], abs=1e-3)
-    assert soft["route"].startswith("What the people of several segments")
+    assert soft["route"].startswith("The most used items of people in several segments")
 
 
 def test_each_item_has_its_reason(http: httpx.Client, opened: Recommender) -> None:
@@ -124,11 +124,11 @@ def test_each_item_has_its_reason(http: httpx.Client, opened: Recommender) -> No
         assert reason["most_like"]["similarity"] == pytest.approx(float(near.max()), abs=1e-5)
         if item["score"] > 0:
             assert reason["why"] == (
-                f"{share:.1%} of the people of segment {segment} use it, {share / everyone:.1f} times as many as of "
-                "everyone."
+                f"{share:.1%} of the people in segment {segment} use it, {share / everyone:.1f} times the share of all "
+                "users."
             )
         else:
-            assert reason["why"] == f"Fills the list up: {everyone:.1%} of everyone use it."
+            assert reason["why"] == f"Fills the list up: {everyone:.1%} of all users use it."
 
 
 @pytest.mark.parametrize("strategy", strategy_names())
@@ -154,4 +154,4 @@ def test_an_explanation_comes_only_where_asked_for(http: httpx.Client) -> None:
     explained = http.get("/v1/users/who/recommendations", params={"explain": True}).json()
     assert explained["explanation"]["moved_by"] == []
     assert explained["explanation"]["items"][0]["most_like"] is None
-    assert explained["explanation"]["items"][0]["why"].endswith(" of everyone use it.")
+    assert explained["explanation"]["items"][0]["why"].endswith(" of all users use it.")

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_by_answers
+from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender
 from tests.serve.conftest import StartApp, assert_error
 
@@ -59,7 +59,7 @@ def test_a_list_by_all_answers(http: httpx.Client, opened: Recommender, by_taste
     liked, passed = by_taste[1][:2], by_taste[2][:3]
     answer = ask(http, liked=liked, passed=passed, k=K)
     yes, no = (tuple(model.catalogue.items.index_of(item) for item in told) for told in (liked, passed))
-    expected = recommend_by_answers(model, Questionnaire.of(model), Answers(yes, no), K)
+    expected = recommend_after_questions(opened, Questionnaire.of(model), Answers(yes, no), K)
     assert answer["route"] == expected.route == "answers"
     listed = {item["item_id"]: item["score"] for item in answer["items"]}
     assert list(listed) == [item.item_id for item in expected.items]

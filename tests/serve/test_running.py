@@ -57,8 +57,12 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
             {"FIRSTDAY_SERVE_STORE": "sqlite:////proc/none/u.sqlite"},
             "error: store: /proc/none/u.sqlite cannot be opened",
         ),
-        ([], {"FIRSTDAY_SERVE_EXPERIMENT": "nothing"}, "error: experiment: 'nothing' has no ':' after its name; "),
-        ([], {"FIRSTDAY_SERVE_EXPERIMENT": "x: a=segment*50, b=none*50"}, "error: experiment x: b: "),
+        (
+            [],
+            {"FIRSTDAY_SERVE_EXPERIMENT": "nothing"},
+            "error: experiment: 'nothing' is not an experiment; write it as ",
+        ),
+        ([], {"FIRSTDAY_SERVE_EXPERIMENT": "x: a=segment*50, b=none*50"}, "error: strategy: 'none' is unknown"),
         (
             ["--host", "0.0.0.0"],
             {},

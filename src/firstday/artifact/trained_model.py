@@ -80,10 +80,8 @@ class ClassEvidence:
     n_users
         Number of users.
     users
-        Source of the users: the ``class`` itself; if it is small, more active users with interactions taken ``away``;
-        if there are none, nobody, and the choice of the next class (``neighbor``), mixed with the fallback, is used.
-    fallback
-        The better of `group` and `popular` on these users.
+        Source of the users: the ``class`` itself; if it is small, also more active users with interactions taken
+        ``away``.
     best
         Strategy of `auto` for this class.
     precision
@@ -93,8 +91,7 @@ class ClassEvidence:
     """
 
     n_users: int
-    users: Literal["class", "away", "neighbor"]
-    fallback: str
+    users: Literal["class", "away"]
     best: str
     precision: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -173,7 +173,7 @@ def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
 ALS_FOLD_IN = score_items(
     name="als_fold_in",
     describe="ALS with settings of its own, and its fold-in of new users.",
-    explain="Items near to the vector solved from what the user likes.",
+    explain="Items similar to the taste fitted to the items that the user likes.",
     value=AlsFoldIn,
     search=OptionSearch(
         grid={

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstday.ranking import most_used, spread_scores
-from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, near_taste, reading
+from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, near_taste
 from firstday.sparse import SparseRows
 
 if TYPE_CHECKING:
@@ -52,6 +52,6 @@ def score_items(*, name: str, describe: str, explain: str, value: type, search: 
         reason=near_taste,
         value=value,
         search=search,
-        reads=reading("liked"),
+        reads=("liked",),
         scale=PROBABILITY,
     )

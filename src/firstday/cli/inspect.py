@@ -95,9 +95,8 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     """Print the facts of the model's card, what `auto` does, and the largest segments."""
     title, sections = make_card(model, manifest)
     typer.echo(f"{title}, version {manifest['version']}, {manifest['created_at']}, firstday {manifest['firstday']}")
-    for heading in ("Summary", "Training data"):
-        facts = next(part for part in sections[heading] if isinstance(part, tuple))
-        print_rows("", (heading, ""), facts[1:], heading, "")
+    facts = next(block for block in sections["Summary"] if isinstance(block, tuple))
+    print_rows("", ("Summary", ""), facts[1:], "Summary", "")
     others = [f"{kept.version} ({kept.created_at})" for kept in list_versions(path) if not kept.in_place]
     if others:
         typer.echo(f"Versions for firstday rollback: {', '.join(others)}")

@@ -17,7 +17,6 @@ from firstday.recommend.questionnaire import (
     Answers,
     Question,
     Questionnaire,
-    expect_precision,
     recommend_after_questions,
     signals_of,
 )
@@ -72,7 +71,7 @@ def onboarding(
         given = read_answers(recommender.model, entity, answers)
         answer = recommend_after_questions(recommender, questionnaire, given, k, strategy)
         question = questionnaire.next_question(given) if len(given) < questions else None
-        following = None if question is None else _describe(recommender.model, questionnaire, given, question)
+        following = None if question is None else _describe(recommender.model, questionnaire, question)
         if as_json:
             signals = [list(triple) for triple in signals_of(recommender.model, entity, given).interactions]
             content = {"entity": entity, "answered": len(given), "next": following, "interactions": signals}
@@ -95,7 +94,7 @@ def read_answers(model: TrainedModel, entity: str, text: str) -> Answers:
     for part in (part.strip() for part in text.split(",") if part.strip()):
         identity, _, word = part.rpartition("=")
         if not identity or word.lower() not in WORDS:
-            raise DataError(f"answers: {part!r} is no answer; give ID=yes, ID=no or ID=skip, with commas between.")
+            raise DataError(f"answers: {part!r} is not an answer; give ID=yes, ID=no or ID=skip, separated by commas.")
         target = ids.index_of(identity)
         if target < 0:
             raise DataError(f"answers: {entity} {identity!r} is unknown to the model; give ids of its training data.")
@@ -127,16 +126,12 @@ def _identify(model: TrainedModel, questionnaire: Questionnaire, question: Quest
     return {"id": model.catalogue.ids_of(entity)[target], "title": model.catalogue.name_of(entity, target)}
 
 
-def _describe(
-    model: TrainedModel, questionnaire: Questionnaire, answers: Answers, question: Question
-) -> dict[str, Any]:
+def _describe(model: TrainedModel, questionnaire: Questionnaire, question: Question) -> dict[str, Any]:
     """Return a question as JSON values."""
-    precision = expect_precision(questionnaire, answers, question, model.config.recommend.k)
     return {
         **_identify(model, questionnaire, question),
         "gain_bits": round(question.gain_bits, 4),
         "likely_yes": round(question.likely_yes, 4),
-        "expected_precision": None if precision is None else round(precision, 4),
     }
 
 
@@ -148,7 +143,7 @@ def _plan(model: TrainedModel, questionnaire: Questionnaire, answers: Answers, d
     follows = {
         word: _plan(model, questionnaire, answers.add(question.target, word), depth - 1) for word in ("yes", "no")
     }
-    return {**_describe(model, questionnaire, answers, question), **follows}
+    return {**_describe(model, questionnaire, question), **follows}
 
 
 def _name(question: dict[str, Any]) -> str:

@@ -30,7 +30,6 @@ from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.recommend.rules.list_rules import Rules
-from firstday.recommend.scales import FILLS_UP, is_part
 
 
 def recommend(
@@ -168,19 +167,10 @@ def print_answer(answer: Recommendation) -> None:
     if answer.segment is not None and answer.route == "segment":
         segment_text = f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
     typer.echo(f"strategy {answer.strategy}, route {answer.route}{segment_text}")
-    scale, form = answer.score_scale, ".1%" if is_part(answer.score_scale) else ".3f"
-    titled = any(item.title for item in answer.items)
-    rows = [
-        (
-            str(rank),
-            str(item.item_id),
-            *([item.title] if titled else []),
-            f"{item.score:{form}}" if rank <= answer.n_ranked else FILLS_UP,
-        )
-        for rank, item in enumerate(answer.items, 1)
-    ]
-    print_rows("", ("rank", "item_id", *(["title"] if titled else []), scale), rows, "item_id", "title")
-    for sentence in answer.ignored:
-        typer.echo(f"Note: {sentence}; it was ignored.")
-    for sentence in answer.notes:
-        typer.echo(f"Note: {sentence}.")
+    columns, rows = ["rank", "item_id", "title", answer.score_scale], [list(row) for row in answer.to_rows()]
+    if not any(item.title for item in answer.items):
+        for row in (columns, *rows):
+            del row[2]
+    print_rows("", columns, rows, "item_id", "title")
+    for sentence in answer.to_sentences():
+        typer.echo(f"Note: {sentence}")

@@ -234,7 +234,7 @@ def compare_policies(results: ReplayResults) -> Table:
 def compare_classes(model: TrainedModel) -> Table:
     """Compare the strategy that `auto` uses for each class of users with `popular`."""
     rows = []
-    for row, users in tabulate_selection(model):
+    for row in tabulate_selection(model):
         precision = {name: f"{value:.1f}" for name, value in row["precision"].items()}
         rows.append(
             {
@@ -242,7 +242,7 @@ def compare_classes(model: TrainedModel) -> Table:
                 ANSWERED_BY: row["strategy"],
                 "P, %": precision.get(row["strategy"], ""),
                 "of popular": precision.get("popular", ""),
-                "judged on": users,
+                "judged on": f"{row['n_users']:,} {row['users']}",
             }
         )
     return Table("auto, by what is known about a user", rows, words=(ANSWERED_BY, "judged on"))

@@ -224,6 +224,11 @@ class SignalBatch:
     passed_over: SparseRows | None = None
     user_ids: np.ndarray | None = None
 
+    @property
+    def profile(self) -> dict[str, np.ndarray]:
+        """Codes of each profile column, with ages as ``age``."""
+        return {**self.groups, **({} if self.ages is None else {"age": self.ages})}
+
     def affinity(self, config: SignalConfig) -> SparseRows:
         """Return positive affinities for items, shape (n_users, n_items)."""
         return compute_affinity(self.actions, config, self.n_users, self.n_items)

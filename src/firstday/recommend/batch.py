@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
-from firstday.features.signals import UNKNOWN_COLUMN, Catalogue
-from firstday.recommend.effects import KEEPS_OUT, NOTHING, count_weak, tell_counts
+from firstday.recommend.effects import count_weak
 from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
@@ -32,7 +31,7 @@ USERS_AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """Summary of a batch.
+    """Summary of a batch; those of parts of the users can be added.
 
     Parameters
     ----------
@@ -43,23 +42,40 @@ class BatchSummary:
     unknown
         Number of values unknown to the model: interactions per entity or signal, profile values per column.
     without_effect, only_kept_out
-        Number of known values without effect (interactions per ``signal x entity``, friends, profile values per
-        column), and number of interactions that only excluded items.
+        Number of known signals without effect, and of those that only excluded items: interactions per ``signal x
+        entity``, friends, impressions, profile values per column.
     notes
-        Decisions made while reading, and all of the above in sentences.
+        One sentence on each of the last three counts, and notes of the reader.
     """
 
-    n_users: int
-    n_rows: int
-    routes: Mapping[str, int]
-    unknown: Mapping[str, int]
-    without_effect: Mapping[str, int]
-    only_kept_out: Mapping[str, int]
-    notes: tuple[str, ...]
+    n_users: int = 0
+    n_rows: int = 0
+    routes: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    without_effect: Counter[str] = field(default_factory=Counter)
+    only_kept_out: Counter[str] = field(default_factory=Counter)
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, other: BatchSummary) -> BatchSummary:
+        return BatchSummary(*map(add, vars(self).values(), vars(other).values()))
+
+    def with_notes(self, notes: Sequence[str]) -> BatchSummary:
+        """Return the summary with notes on what had no effect, followed by those made while reading."""
+        found = {
+            "Unknown to the model and ignored": self.unknown,
+            "Ignored, because neither the features nor the strategy use them": self.without_effect,
+            "Only excluded items": self.only_kept_out,
+        }
+        sentences = [
+            f"{what}: {', '.join(f'{name} ({n:,})' for name, n in sorted(counts.items()))}."
+            for what, counts in found.items()
+            if counts
+        ]
+        return replace(self, notes=(*sentences, *notes))
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as JSON values."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def recommend_tables(
@@ -73,7 +89,7 @@ def recommend_tables(
     rules: Rules | Mapping[str, Any] | None = None,
     drop_bad_rows: float = 0.0,
 ) -> BatchSummary:
-    """Recommend to all users of a folder.
+    """Recommend to all users in the tables of a folder, and write one file.
 
     Parameters
     ----------
@@ -96,43 +112,19 @@ def recommend_tables(
     DataError
         The tables cannot be read, or the output folder does not exist.
     ConfigError
-        The extension of `out` is not supported.
+        The extension of `out` is not supported, or see `Recommender.recommend`.
     """
     form = find_list_form(str(out))
     if not out.resolve().parent.is_dir():
-        raise DataError(f"{out}: its folder does not exist; make it first.")
+        raise DataError(f"{out}: its folder does not exist; create it first.")
     dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
-    lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
+    lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.resolve().parent) as staging:
         staged = Path(staging) / out.name
         write_list_file(lists, staged, form)
         staged.replace(out)
     write_left_out(left_out_beside(out), dataset.left_out)
-    return summarise_batch(counts, recommender.model.catalogue, dataset.notes)
-
-
-@dataclass(frozen=True)
-class BatchCounts:
-    """Counts of a batch; the counts of parts of the users can be added.
-
-    Parameters
-    ----------
-    n_users, n_rows
-        Number of users answered, and of ranked items.
-    routes, unknown
-        See `BatchSummary`.
-    weak
-        Known signals without an effect on the ranking, see `firstday.recommend.effects.count_weak`.
-    """
-
-    n_users: int = 0
-    n_rows: int = 0
-    routes: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
-    weak: Counter[tuple[str, str, int]] = field(default_factory=Counter)
-
-    def __add__(self, other: BatchCounts) -> BatchCounts:
-        return BatchCounts(*map(add, vars(self).values(), vars(other).values()))
+    return summary.with_notes(dataset.notes)
 
 
 def list_users(
@@ -143,8 +135,8 @@ def list_users(
     *,
     keep_used: bool,
     rules: Rules = NO_RULES,
-) -> tuple[pl.DataFrame, BatchCounts]:
-    """Return the lists of all users of a dataset, one row per ranked item, and the counts.
+) -> tuple[pl.DataFrame, BatchSummary]:
+    """Return the lists of all users of a dataset, one row per ranked item, and a summary without notes.
 
     For `k`, `strategy`, `keep_used` and `rules` see `Recommender.recommend`.
     """
@@ -152,20 +144,20 @@ def list_users(
     users, actions = np.arange(len(dataset.users)), dataset.all_actions()
     passed_over = collect_passed_over(dataset, users, actions, config)
     batch, unknown = catalogue.translate(dataset, users, actions, passed_over)
-    routes: Counter[str] = Counter()
-    weak: Counter[tuple[str, str, int]] = Counter()
+    routes, ignored, excluding = Counter[str](), Counter[str](), Counter[str]()
     name = strategy or recommender.model.config.recommend.strategy
     frames = []
-    for at in range(0, max(1, len(users)), USERS_AT_ONCE):
-        part = users[at : at + USERS_AT_ONCE]
+    for start in range(0, max(1, len(users)), USERS_AT_ONCE):
+        part = users[start : start + USERS_AT_ONCE]
         signals = batch.take(part)
         profile = _profile(dataset, part, rules.names(USER))
         answer = recommender.answer_batch(signals, k, name, keep_used=keep_used, rules=rules, profile=profile)
         routes.update(answer.routes.tolist())
-        weak += count_weak(Query(recommender.model, signals, 1, keep_used), name, answer.routes)
+        weak = count_weak(Query(recommender.model, signals, 1, keep_used), name, answer.routes)
+        ignored, excluding = ignored + weak[0], excluding + weak[1]
         frames.append(frame_lists(catalogue, dataset.users.take(part), answer))
     lists = pl.concat(frames)
-    return lists, BatchCounts(len(users), lists.height, routes, Counter(unknown), weak)
+    return lists, BatchSummary(len(users), lists.height, routes, Counter(unknown), ignored, excluding)
 
 
 def _profile(dataset: Dataset, users: np.ndarray, names: Sequence[str]) -> dict[str, list[Any]]:
@@ -178,34 +170,3 @@ def _profile(dataset: Dataset, users: np.ndarray, names: Sequence[str]) -> dict[
     if "age" in names and dataset.ages is not None:
         profile["age"] = [age if age >= 0 else None for age in dataset.ages[users].tolist()]
     return profile
-
-
-def summarise_batch(counts: BatchCounts, catalogue: Catalogue, notes: Sequence[str]) -> BatchSummary:
-    """Return the summary of a batch, with notes on unknown values."""
-    unknown = dict(counts.unknown)
-    by_effect = {
-        does: {name: n for (_, name, what), n in sorted(counts.weak.items()) if what == does}
-        for does in (NOTHING, KEEPS_OUT)
-    }
-    all_notes = (*_describe_unknown(unknown, catalogue), *tell_counts(counts.weak), *notes)
-    return BatchSummary(
-        counts.n_users,
-        counts.n_rows,
-        dict(counts.routes),
-        unknown,
-        by_effect[NOTHING],
-        by_effect[KEEPS_OUT],
-        all_notes,
-    )
-
-
-def _describe_unknown(unknown: Mapping[str, int], catalogue: Catalogue) -> list[str]:
-    sentences = []
-    for name, n in sorted(unknown.items()):
-        known = ""
-        if name.startswith("signal "):
-            known = f" (known are {', '.join(catalogue.signals)})"
-        elif name.startswith(UNKNOWN_COLUMN):
-            known = f" (known are {', '.join(catalogue.groups) or 'none'})"
-        sentences.append(f"{n:,} values of {name} are unknown to the model and were ignored{known}.")
-    return sentences

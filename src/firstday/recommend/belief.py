@@ -1,56 +1,53 @@
 """Bayesian belief about which segments and warm users a user resembles.
 
-The prior follows from the predicted vector: the closer a segment or a kept warm user, the higher its prior. The
-evidence is questionnaire answers, items used, and items seen but passed over. Each piece multiplies the prior by its
-likelihood: with probability 1 - `DOUBT`, a user behaves like the warm user they resemble, and otherwise like the
-average user. A user's pieces of evidence are not independent, so the likelihood of uses and impressions is tempered
-(docs/bandit.md).
+For lists, the prior follows from the predicted vector: the closer a segment or a kept warm user, the higher its prior;
+the questionnaire has priors of its own. The evidence is questionnaire answers, items used, and items seen but passed
+over. Each piece multiplies the prior by its likelihood: with probability 1 - `DOUBT`, a user behaves like the warm user
+they resemble, and otherwise like the average user. A user's pieces of evidence are not independent, so the likelihood
+of uses and impressions is tempered (docs/bandit.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.display import readable
 from firstday.recommend.query import Query
 from firstday.recommend.strategies.people import find_members
 from firstday.segment.segments import BELIEF_SMOOTHING
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, stack_rows
 
 DOUBT = 0.3
 """Probability that a user behaves like the average user, whoever they resemble."""
 NEARNESS = 0.1
 """Temperature of the prior: difference in cosine to the predicted vector that reduces it by a factor of e."""
 TEMPERING = 0.2
-"""Exponent of the likelihood of uses and impressions, with the prior over warm users."""
+"""Exponent of the likelihood of uses and impressions in the posterior over warm users."""
 SEGMENT_TEMPERING = 0.5
-"""Exponent of that likelihood, with the prior over segments."""
+"""Exponent of that likelihood in the posterior over segments."""
 SMOOTHING = 0.02
 """Weight of the item popularity, relative to a total weight of 1 for the warm users."""
 N_BELIEVED = 800
-"""Number of candidate warm users, at least: whole segments are added, nearest to the predicted vector first."""
+"""Minimum number of candidate warm users; whole segments are added, nearest to the predicted vector first."""
 
 
-def gain_of_yes(shares: np.ndarray, doubt: float = DOUBT) -> np.ndarray:
-    """Return the log-likelihood ratio of a yes, fans versus non-fans, given shares of users who say yes, in (0, 1)."""
-    gain: np.ndarray = np.log(doubt * shares + (1 - doubt)) - np.log(doubt * shares)
+def gain_of_yes(shares: np.ndarray) -> np.ndarray:
+    """Return log P(yes | fan) - log P(yes | no fan), given shares of users who say yes, in (0, 1), same shape."""
+    gain: np.ndarray = np.log(DOUBT * shares + (1 - DOUBT)) - np.log(DOUBT * shares)
     return gain
 
 
-def gain_of_no(shares: np.ndarray, doubt: float = DOUBT, seen: np.ndarray | float = 1.0) -> np.ndarray:
-    """Return the log-likelihood ratio of a no, fans versus non-fans; negative.
+def gain_of_no(shares: np.ndarray, seen: np.ndarray | float = 1.0) -> np.ndarray:
+    """Return log P(no | fan) - log P(no | no fan), which is negative.
 
     `seen` is the probability that the item was seen at all, in (0, 1]; see `gain_of_yes`.
     """
-    gain: np.ndarray = np.log1p(-seen * (doubt * shares + (1 - doubt))) - np.log1p(-seen * doubt * shares)
+    gain: np.ndarray = np.log1p(-seen * (DOUBT * shares + (1 - DOUBT))) - np.log1p(-seen * DOUBT * shares)
     return gain
 
 
 def normalise(logs: np.ndarray) -> np.ndarray:
-    """Return the probabilities, summing to 1 along the last axis, of unnormalised log-probabilities."""
+    """Return the softmax along the last axis."""
     belief = np.exp(logs - logs.max(axis=-1, keepdims=True))
     normalised: np.ndarray = belief / belief.sum(axis=-1, keepdims=True)
     return normalised
@@ -63,63 +60,31 @@ def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     return shares
 
 
-@readable
-@dataclass(frozen=True, eq=False)
-class PeopleBelief:
-    """Posterior over the kept warm users whom one user may resemble (the fine-grained belief).
+def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
+    """Return the posterior over the kept warm users (the fine-grained belief), shape (n_rows, n_kept), rows of sum 1.
 
-    Parameters
-    ----------
-    members
-        Their rows among the kept users, int64, shape (n,).
-    belief
-        Posterior, float32, shape (n,), sum 1.
-    uses
-        Items that each uses, shape (n, n_items).
-    """
-
-    members: np.ndarray
-    belief: np.ndarray
-    uses: SparseRows
-
-    def shares(self, popularity: np.ndarray) -> np.ndarray:
-        """Return the posterior share of users of each item, smoothed towards popularity, float32, shape (n_items,)."""
-        weights = self.belief[self.uses.row_of_entry()]
-        added = np.bincount(self.uses.columns, weights, minlength=len(popularity)).astype(np.float32)
-        added += np.float32(SMOOTHING) * popularity
-        added /= np.float32(1 + SMOOTHING)
-        return added
-
-
-def believe_people(query: Query, row: int) -> PeopleBelief:
-    """Return the posterior over kept warm users for one row of the query; the model must keep warm users."""
-    model = query.model
-    assert model.warm is not None
-    members, closeness = _find_near(query, row)
-    uses = model.warm.uses.take(members)
-    evidence = np.zeros(model.n_items)
-    liked, passed_over = query.liked.row(row), query.passed_over.row(row)
-    evidence[liked] = gain_of_yes(share_of_everyone(model, liked))
-    seen = query.passed_over.row_weights(row)
-    evidence[passed_over] = gain_of_no(share_of_everyone(model, passed_over), seen=seen)
-    logs = np.bincount(uses.row_of_entry(), evidence[uses.columns], minlength=len(members))
-    belief = normalise(closeness / NEARNESS + TEMPERING * logs)
-    return PeopleBelief(members, belief.astype(np.float32), uses)
-
-
-def _find_near(query: Query, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the candidate warm users and their cosines to the predicted vector.
-
-    If nothing is known about the user, the candidates are evenly spaced rows, with cosine 0.
+    The model must keep warm users. Candidates are those in the segments nearest to the predicted vector; if nothing is
+    known about the user, evenly spaced ones with equal prior.
     """
     model = query.model
     assert model.warm is not None
-    people = model.warm.vectors
-    if not query.known[row]:
-        members = np.unique(np.linspace(0, len(people) - 1, min(N_BELIEVED, len(people))).astype(np.int64))
-        return members, np.zeros(len(members))
-    members = find_members(model, query.closeness[row], N_BELIEVED)
-    return members, (people[members] @ query.predicted[row]).astype(np.float64)
+    people, beliefs = model.warm.vectors, []
+    for row in rows.tolist():
+        if query.known[row]:
+            members = np.sort(find_members(model, query.closeness[row], N_BELIEVED))
+            logs = (people[members] @ query.predicted[row]).astype(np.float64) / NEARNESS
+        else:
+            members = np.unique(np.linspace(0, len(people) - 1, min(N_BELIEVED, len(people))).astype(np.int64))
+            logs = np.zeros(len(members))
+        evidence = np.zeros(model.n_items)
+        liked, passed_over = query.liked.row(row), query.passed_over.row(row)
+        evidence[liked] = gain_of_yes(share_of_everyone(model, liked))
+        evidence[passed_over] = gain_of_no(share_of_everyone(model, passed_over), query.passed_over.row_weights(row))
+        uses = model.warm.uses.take(members)
+        logs += TEMPERING * np.bincount(uses.row_of_entry(), evidence[uses.columns], minlength=len(members))
+        ends = np.array([0, len(members)])
+        beliefs.append(SparseRows(ends, members.astype(np.int32), normalise(logs).astype(np.float32), len(people)))
+    return stack_rows(beliefs)
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -133,11 +98,11 @@ def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
     if len(known):
         logs[known] = segments.closeness(query.predicted[rows[known]]) / mixing.temperature
     passed_over = query.passed_over
-    for place, row in enumerate(rows.tolist()):
+    for position, row in enumerate(rows.tolist()):
         yes, no = query.liked.row(row), passed_over.row(row)
         gain = np.log(_shares_of_segments(model, yes)).sum(axis=1)
         gain += np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, no)).sum(axis=1)
-        logs[place] += SEGMENT_TEMPERING * gain
+        logs[position] += SEGMENT_TEMPERING * gain
     return normalise(logs)
 
 
@@ -145,8 +110,8 @@ def _shares_of_segments(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return smoothed shares of each segment's users who use each item, float64, shape (n_segments, len(items))."""
     segments = model.segments
     counts = np.zeros((len(segments), len(items)))
-    users = segments.counts_by_item.take(items)
-    counts[users.columns, users.row_of_entry()] = users.weights
+    by_item = segments.counts_by_item.take(items)
+    counts[by_item.columns, by_item.row_of_entry()] = by_item.weights
     shares = counts + BELIEF_SMOOTHING * share_of_everyone(model, items)
     below_one: np.ndarray = np.minimum(shares / (segments.items.sizes[:, None] + BELIEF_SMOOTHING), 1 - 1e-6)
     return below_one

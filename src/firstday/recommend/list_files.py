@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, cast
@@ -23,7 +24,7 @@ class ListForm:
     Parameters
     ----------
     format
-        Name of the format in Spark.
+        ``json`` stands for JSON lines.
     separator
         Separator of CSV values.
     packed
@@ -57,7 +58,7 @@ def write_list_file(lists: pl.DataFrame, path: Path, form: ListForm) -> None:
 
 
 def read_list_file(path: Path) -> pl.DataFrame:
-    """Read lists, with ids as strings if the format has no types; raise ConfigError if the file cannot be read."""
+    """Read lists, all columns of CSV as strings; raise ConfigError if the file cannot be read."""
     form = find_list_form(str(path))
     try:
         if form.format == "parquet":
@@ -66,5 +67,5 @@ def read_list_file(path: Path) -> pl.DataFrame:
         if form.format == "csv":
             return pl.read_csv(content, separator=form.separator, infer_schema=False)
         return pl.read_ndjson(content)
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
-        raise ConfigError(f"{path}: cannot be read as lists ({str(error).splitlines()[0]}).") from None
+    except (pl.exceptions.PolarsError, zlib.error, OSError, EOFError) as error:
+        raise ConfigError(f"{path}: cannot be read as lists ({str(error).splitlines()[0]}); write it again.") from None

@@ -18,12 +18,12 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_FEATURES = ("features", "predicted", "closeness")
-"""Cached results that can be taken by row."""
+FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
+"""Cached arrays with one row per user, kept by `Query.take`."""
 FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile")
 """Cached results that do not depend on the length of the list, or on what is excluded."""
 RESTING = 0.5
-"""Probability of having been seen and passed over above which an item is excluded from the user's lists."""
+"""Items are excluded if the probability that the user saw them and passed them over exceeds this."""
 
 
 @readable
@@ -43,7 +43,15 @@ class ComputedDays:
     means: np.ndarray
 
     def stand_in(self, similarity: Literal["dot", "cosine"]) -> tuple[SparseRows, np.ndarray]:
-        """Treat each mean as a single liked item: return rows, shape (n_users, n_users), and item vectors."""
+        """Return one pseudo-item per user, whose vector is the user's mean.
+
+        Returns
+        -------
+        liked : SparseRows
+            Each user's pseudo-item, shape (n_users, n_users); none without items.
+        vectors : numpy.ndarray
+            float32, shape (n_users, d).
+        """
         liked = np.asarray(self.means.any(axis=1))
         rows = np.flatnonzero(liked)
         vectors = unit_rows(self.means) if similarity == "cosine" else self.means
@@ -60,7 +68,7 @@ class LearnedScores(Protocol):
     def score(self, liked: SparseRows) -> np.ndarray:
         """Return scores, float32, shape (n_users, n_items); the caller may overwrite them.
 
-        Items that the method does not rank score minus infinity, as do all items of a user without a liked item that it
+        Minus infinity for items that the method cannot rank, and for all items of a user none of whose liked items it
         knows.
 
         Parameters
@@ -74,7 +82,7 @@ class LearnedScores(Protocol):
 @readable
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A batch of users who ask a model for lists; what several strategies share is computed once and cached.
+    """A batch of users to recommend to; results that several strategies need are computed once and cached.
 
     Parameters
     ----------
@@ -89,7 +97,7 @@ class Query:
     computed
         Precomputed features and mean vectors, in place of those derived from the signals.
     closed
-        Items to exclude per user, shape (n_users, n_items), in place of those derived from the signals.
+        Items to exclude per user, shape (n_users, n_items), in place of those derived from the signals and `keep_used`.
     rules
         The service's rules, the same for all users of the query; by default, all items of the model may be listed.
     """
@@ -110,29 +118,26 @@ class Query:
     @cached_property
     def excluded(self) -> SparseRows:
         """Items excluded from each user's list, shape (n_users, n_items)."""
-        if self.keep_used:
-            return SparseRows.empty(self.n_users, self.model.n_items)
         if self.closed is not None:
             return self.closed
+        if self.keep_used:
+            return SparseRows.empty(self.n_users, self.model.n_items)
         closed = self.signals.closed_items(self.model.config.signals)
-        return union_rows([closed, self.resting]) if self.resting.n_entries else closed
+        if not self.passed_over.n_entries:
+            return closed
+        return union_rows([closed, self.passed_over.keep(self.passed_over.weights > RESTING)])
 
     @cached_property
     def item_rules(self) -> ItemRules:
-        """The rules, or those of the model alone."""
+        """Compiled rules; without rules, all items that the model may list."""
         return self.rules or compile_rules(self.model, NO_RULES, {})
-
-    @cached_property
-    def resting(self) -> SparseRows:
-        """Items that each user probably saw and passed over, shape (n_users, n_items)."""
-        return self.passed_over.keep(self.passed_over.weights > RESTING)
 
     @cached_property
     def known(self) -> np.ndarray:
         """Mask of users with informative features, bool, shape (n_users,).
 
-        True for any interaction that has a feature block, a profile value that warm users have, an age near theirs, or
-        a friend who enters the features.
+        True for users with an interaction whose pair has a feature block, a profile value that warm users have, an age
+        close to a warm user's, a friend whose vector is part of the features, or a liked item (`features.fold_in`).
         """
         if self.computed is not None:
             return np.asarray(self.computed.features.any(axis=1))
@@ -154,19 +159,19 @@ class Query:
 
     @property
     def friends(self) -> SparseRows:
-        """Friends kept by the model, shape (n_users, n_people)."""
+        """Friends among the warm users that the model keeps, shape (n_users, n_kept)."""
         if self.signals.friends is not None:
             return self.signals.friends
         return SparseRows.empty(self.n_users, 0 if self.model.warm is None else len(self.model.warm))
 
     @property
     def _has_friends(self) -> np.ndarray:
-        """Mask of users with a friend who enters the features, bool, shape (n_users,)."""
+        """Mask of users with a friend whose vector is part of the features, bool, shape (n_users,)."""
         return np.asarray(self.friends.lengths() > 0) & self.model.knows_friends
 
     @cached_property
     def passed_over(self) -> SparseRows:
-        """Probability that each user saw an item and passed it over, liked items excepted, shape (n_users, n_items)."""
+        """Probability that each user saw an item and passed it over, except liked items, shape (n_users, n_items)."""
         passed_over = self.signals.passed_over
         if passed_over is None:
             return SparseRows.empty(self.n_users, self.model.n_items)
@@ -176,8 +181,8 @@ class Query:
     def n_known(self) -> np.ndarray:
         """Number of items and entity members each user interacted with, int64, shape (n_users,).
 
-        Counts liked items, and members of other entities that have a feature block. It is at least 1 for a user with
-        any interaction that has a block, such as a skip, and `FEW` for a precomputed day one.
+        Counts liked items, and interactions with other entities whose pair has a feature block. It is at least 1 for a
+        user with any interaction that has a block, such as a skip, and `FEW` for a precomputed day one.
         """
         if self.computed is not None:
             return np.where(self.known, FEW, 0)
@@ -196,13 +201,12 @@ class Query:
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
-        """Codes per profile column, with ages as ``age``; -1 where no warm user has the value, or is near the age."""
+        """Codes per profile column, with ages as ``age``; -1 if no warm user has the value, or a similar age."""
         groups = self.model.shared_groups
-        columns = {name: self.signals.groups[name] for name in groups if name in self.signals.groups}
-        if self.signals.ages is not None and "age" in groups:
-            columns["age"] = self.signals.ages
-        sizes = {name: groups[name].sizes for name in columns}
-        return {name: np.where((codes >= 0) & (sizes[name][codes] > 0), codes, -1) for name, codes in columns.items()}
+        columns = {name: codes for name, codes in self.signals.profile.items() if name in groups}
+        return {
+            name: np.where((codes >= 0) & (groups[name].sizes[codes] > 0), codes, -1) for name, codes in columns.items()
+        }
 
     @cached_property
     def features(self) -> np.ndarray:
@@ -216,22 +220,19 @@ class Query:
         """Predicted mature vectors, float32, shape (n_users, d), unit length."""
         return self.model.cold.predict(self.features)
 
-    @property
+    @cached_property
     def ranker_hidden(self) -> np.ndarray:
         """Hidden activations of the ranker, float32, shape (n_users, width); requires a model with a ranker."""
         assert self.model.ranker is not None
-        if "ranker" not in self.scores:
-            self.scores["ranker"] = self.model.ranker.predict(self.features)
-        hidden: np.ndarray = self.scores["ranker"]
-        return hidden
+        return self.model.ranker.predict(self.features)
 
     def predicted_by(self, method: str) -> np.ndarray:
-        """Return the vectors predicted by another cold model, as in `predicted`; the model must have learned it."""
+        """Return the vectors predicted by another cold model, like `predicted`; the model must hold its value."""
         liked, vectors = self.liked, self.model.scoring_vectors
         if self.computed is not None:
             liked, vectors = self.computed.stand_in(self.model.similarity)
         predicted: np.ndarray = self.learned(method).predict(self.features, liked, vectors)
-        check_numbers(f"cold model {method!r}: its vectors", predicted, (self.n_users, vectors.shape[1]))
+        check_numbers(f"cold model {method!r}: vectors", predicted, (self.n_users, vectors.shape[1]))
         return predicted
 
     @cached_property
@@ -266,17 +267,26 @@ class Query:
         """
         if name not in self.model.learned:
             raise ConfigError(
-                f"learned: this model holds nothing of {name!r}; give that method a fit or a search, and train a model "
-                f"with methods = [{name!r}]."
+                f"method {name!r}: the model has no learned value of it; give it a fit or a search, and train with "
+                f"methods = [{name!r}]."
             )
         return self.model.learned[name]
 
     def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:
-        """Rank items by scores; see `firstday.rank_scores` and `Answer.where`."""
+        """Rank items by scores.
+
+        Parameters
+        ----------
+        score
+            Maps user rows, shape (m,), to scores, float32, shape (m, n_items), which may be overwritten; minus infinity
+            keeps an item off the list.
+        route, answered
+            See `Answer.where`.
+        """
 
         def score_listed(rows: np.ndarray) -> np.ndarray:
             scores = score(rows)
-            check_numbers(f"strategy {route!r}: its scores", scores, (len(rows), self.model.n_items))
+            check_numbers(f"strategy {route!r}: scores", scores, (len(rows), self.model.n_items))
             scores[:, self.item_rules.closed] = -np.inf
             return scores
 
@@ -313,7 +323,7 @@ class Query:
 
     @cached_property
     def scores(self) -> dict[Any, Any]:
-        """Scores of all users that depend on the signals alone, by what computes them."""
+        """Cache of scores of all users that depend on the signals alone, by the function that computes them."""
         return {}
 
     def ask(self, **changes: Any) -> Query:
@@ -342,16 +352,16 @@ class Answer:
     Parameters
     ----------
     items
-        int32, shape (n_users, k), best first, -1 behind the last item of a shorter list.
+        int32, shape (n_users, k), best first, -1 after the last item of a shorter list.
     scores
         float32, shape (n_users, k).
     routes
-        Name of what made each list, such as ``segment``, shape (n_users,); "" where the strategy has nothing to go on.
+        Name of what made each list, such as ``segment``, shape (n_users,); "" if the strategy cannot answer the user.
     n_ranked
-        Number of ranks per list that the route filled, integers, shape (n_users,); the remaining items fill the list
-        up, with score 0. None: all ranks that hold an item.
+        Set by the recommender: number of ranks per list that the route filled, integers, shape (n_users,); the
+        remaining items fill the list up, with score 0. None: all ranks that hold an item.
     scales
-        Scale of each list's scores, such as ``share of the segment``, shape (n_users,). None: the strategy's own scale.
+        Set by the recommender: scale of each list's scores, such as ``share of the segment``, shape (n_users,).
     propensities
         Probability that the strategy shows each item at its rank, given the ranks above, float32, shape (n_users, k).
         None: the strategy is deterministic, all are 1.
@@ -370,7 +380,7 @@ class Answer:
 
     @classmethod
     def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:
-        """Return the answers for some rows each as one; the parts cover all users and have the same optional values."""
+        """Concatenate answers for disjoint rows that cover all users; all have the same optional values."""
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
         tables = {name: [getattr(part, name) for _, part in parts] for name in cls.__dataclass_fields__}
         return cls(**{name: np.concatenate(of)[order] for name, of in tables.items() if of[0] is not None})
@@ -385,8 +395,8 @@ def check_numbers(what: str, numbers: Any, shape: tuple[int, ...]) -> None:
     """Raise FirstdayError unless a value is a numeric array of the given shape, without NaN."""
     is_array = isinstance(numbers, np.ndarray)
     if not is_array or numbers.shape != shape or numbers.dtype.kind not in "fiu":
-        given = f"{numbers.dtype} of the shape {numbers.shape}" if is_array else f"a {type(numbers).__name__}"
-        raise FirstdayError(f"{what} are {given}; give an array of numbers of the shape {shape}.")
+        given = f"{numbers.dtype} of shape {numbers.shape}" if is_array else f"a {type(numbers).__name__}"
+        raise FirstdayError(f"{what} are {given}; return an array of numbers of shape {shape}.")
     if np.isnan(numbers).any():
         first = ", ".join(map(str, np.argwhere(np.isnan(numbers))[0]))
-        raise FirstdayError(f"{what} have NaN, first at [{first}]; give numbers.")
+        raise FirstdayError(f"{what} contain NaN, first at [{first}]; return numbers.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
-from typing import Any, overload
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,15 +14,11 @@ import polars as pl
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.frame_libraries import Library, give_frame
 from firstday.data.ids import Ids
-from firstday.display import MOST_ROWS, readable, write_table
-from firstday.errors import DataError
+from firstday.display import readable, write_table
 from firstday.features.signals import Catalogue
 from firstday.recommend.query import Answer
 from firstday.recommend.scales import FILLS_UP, is_part
 from firstday.recommend.spec import OWN_SCALE
-
-FIRST_SHOWN = 5
-"""Number of items shown per list in the notebook table of many users."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +61,15 @@ class Recommendation:
     segment_size
         Number of warm users in the segment.
     ignored
-        One sentence per ignored signal: either the model does not know it, or neither the features nor the strategy use
+        One phrase per ignored signal: either the model does not know it, or neither the features nor the strategy use
         it.
     notes
-        The reason for a fallback, and one sentence per signal that only excludes items.
+        The reason for a fallback, one phrase per kind of signals that only excludes items, and remarks on the rules.
     score_scale
-        Scale of the scores: ``share of ...`` (from 0 to 1, of the people it names), ``probability of use`` (calibrated
-        on validation users), or ``score`` (only the order is meaningful).
+        Scale of the scores: ``share of PEOPLE`` (from 0 to 1), ``probability of use`` (calibrated on validation users),
+        or ``score`` (only the order is meaningful).
     n_ranked
-        Number of leading ranks filled by the route; the remaining items fill the list up.
+        Last rank that the route filled; the remaining items fill the list up.
     user_id
         The caller's user id, or None.
     """
@@ -93,31 +89,23 @@ class Recommendation:
         """Return the recommendation as JSON values."""
         return asdict(self)
 
-    def to_frame(self, library: Library = "polars") -> Any:
-        """Return the list as a data frame; see `Recommendations.to_frame`. Without a user id, it has no `user_id`."""
-        n = len(self.items)
-        frame = pl.DataFrame(
-            {
-                "user_id": [self.user_id] * n,
-                "rank": pl.Series(range(1, n + 1), dtype=pl.Int32),
-                "item_id": [item.item_id for item in self.items],
-                "title": [item.title for item in self.items],
-                "score": pl.Series([item.score for item in self.items], dtype=pl.Float32),
-                "route": [self.route] * n,
-                "scale": [self.score_scale if place < self.n_ranked else FILLS_UP for place in range(n)],
-            }
-        )
-        return give_frame(frame.drop("user_id") if self.user_id is None else frame, library)
+    def to_rows(self) -> list[tuple[str, str, str, str]]:
+        """Return rank, id, title and score of each item as text."""
+        form = ".1%" if is_part(self.score_scale) else ".3f"
+        return [
+            (str(rank), str(item.item_id), item.title, f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP)
+            for rank, item in enumerate(self.items, 1)
+        ]
+
+    def to_sentences(self) -> list[str]:
+        """Return what was ignored, and the notes, as sentences."""
+        return [*(f"{sentence}; it was ignored." for sentence in self.ignored), *(f"{note}." for note in self.notes)]
 
     def __len__(self) -> int:
         return len(self.items)
 
-    @overload
-    def __getitem__(self, place: int) -> RecommendedItem: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[RecommendedItem, ...]: ...
-    def __getitem__(self, place: int | slice) -> RecommendedItem | tuple[RecommendedItem, ...]:
-        return self.items[place]
+    def __getitem__(self, position: int) -> RecommendedItem:
+        return self.items[position]
 
     def __iter__(self) -> Iterator[RecommendedItem]:
         return iter(self.items)
@@ -128,60 +116,14 @@ class Recommendation:
         return facts | {"segment": self.segment, "ignored": self.ignored, "notes": self.notes}
 
     def _repr_html_(self) -> str:
-        form = ".1%" if is_part(self.score_scale) else ".3f"
-        rows = [
-            (rank, str(item.item_id), item.title, f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP)
-            for rank, item in enumerate(self.items, 1)
-        ]
         title = "" if self.user_id is None else f"user {self.user_id}: "
         title += f"strategy {self.strategy}, route {self.route}"
-        below = [*(f"{sentence}; it was ignored." for sentence in self.ignored), *(f"{note}." for note in self.notes)]
-        return write_table(title, ("rank", "item_id", "title", self.score_scale), rows, below)
+        columns = ("rank", "item_id", "title", self.score_scale)
+        return write_table(title, columns, self.to_rows(), self.to_sentences())
 
 
 @readable
 @dataclass(frozen=True, eq=False)
-class UserAnswers:
-    """Recommendations for several users, as arrays.
-
-    Parameters
-    ----------
-    strategy
-        The requested strategy.
-    answer
-        Lists and routes; each row has k distinct items, or the whole catalogue if it is smaller.
-    segments
-        Predicted segments, int64, shape (n_users,), -1 if nothing is known about the user.
-    ignored, notes
-        Per user, see `Recommendation`.
-    """
-
-    strategy: str
-    answer: Answer
-    segments: np.ndarray
-    ignored: list[tuple[str, ...]]
-    notes: list[tuple[str, ...]]
-
-    def tell(self, model: TrainedModel, row: int, user_id: Any) -> Recommendation:
-        """Return one user's recommendation, in the caller's ids."""
-        answer = self.answer
-        propensities = None if answer.propensities is None else answer.propensities[row]
-        segment = int(self.segments[row]) if self.segments[row] >= 0 else None
-        return Recommendation(
-            items=name_items(model, answer.items[row], answer.scores[row], propensities),
-            strategy=self.strategy,
-            route=answer.routes[row],
-            segment=segment,
-            segment_size=None if segment is None else int(model.segments.items.sizes[segment]),
-            ignored=self.ignored[row],
-            notes=self.notes[row],
-            score_scale=OWN_SCALE if answer.scales is None else str(answer.scales[row]),
-            n_ranked=int(answer.count_ranked()[row]),
-            user_id=user_id,
-        )
-
-
-@readable
 class Recommendations(Mapping[Any, Recommendation]):
     """Recommendations for several users: a mapping from the caller's user ids, in input order, to `Recommendation`.
 
@@ -189,27 +131,56 @@ class Recommendations(Mapping[Any, Recommendation]):
     ----------
     model
         The model that answered.
-    answers
-        Its answers, as arrays.
+    strategy
+        The requested strategy.
+    answer
+        Lists and routes in the model's indexes.
+    segments
+        Predicted segments, int64, shape (n_users,), -1 if nothing is known about the user.
+    ignored, notes
+        Per user, see `Recommendation`.
     user_ids
-        The caller's user ids, unique, one per row of the arrays.
+        The caller's user ids, one per row of the arrays.
     """
 
-    def __init__(self, model: TrainedModel, answers: UserAnswers, user_ids: Sequence[Any]) -> None:
-        self._model, self._answers = model, answers
-        self._rows = {user_id: row for row, user_id in enumerate(user_ids)}
-        if len(self._rows) < len(user_ids):
-            ((repeated, _),) = Counter(user_ids).most_common(1)
-            raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
+    model: TrainedModel
+    strategy: str
+    answer: Answer
+    segments: np.ndarray
+    ignored: Sequence[tuple[str, ...]]
+    notes: Sequence[tuple[str, ...]]
+    user_ids: Sequence[Any]
+
+    @cached_property
+    def _rows(self) -> dict[Any, int]:
+        return {user_id: row for row, user_id in enumerate(self.user_ids)}
 
     def __getitem__(self, user_id: Any) -> Recommendation:
-        return self._answers.tell(self._model, self._rows[user_id], user_id)
+        return self.row(self._rows[user_id])
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def row(self, row: int) -> Recommendation:
+        """Return the recommendation in a row of the arrays."""
+        answer = self.answer
+        propensities = None if answer.propensities is None else answer.propensities[row]
+        segment = int(self.segments[row]) if self.segments[row] >= 0 else None
+        return Recommendation(
+            items=name_items(self.model, answer.items[row], answer.scores[row], propensities),
+            strategy=self.strategy,
+            route=answer.routes[row],
+            segment=segment,
+            segment_size=None if segment is None else int(self.model.segments.items.sizes[segment]),
+            ignored=self.ignored[row],
+            notes=self.notes[row],
+            score_scale=OWN_SCALE if answer.scales is None else str(answer.scales[row]),
+            n_ranked=int(answer.count_ranked()[row]),
+            user_id=self.user_ids[row],
+        )
 
     def to_frame(self, library: Library = "polars") -> Any:
         """Return all lists as one data frame: `user_id`, `rank`, `item_id`, `title`, `score`, `route`, `scale`.
@@ -219,24 +190,14 @@ class Recommendations(Mapping[Any, Recommendation]):
         library
             Data frame library: ``polars``, ``pandas`` or ``pyarrow``.
         """
-        user_ids = list(self._rows)
+        user_ids = list(self.user_ids)
         if not all(isinstance(user_id, int) for user_id in user_ids):  # a column has one type
             user_ids = [str(user_id) for user_id in user_ids]
-        return give_frame(frame_lists(self._model.catalogue, Ids.of(user_ids).values, self._answers.answer), library)
+        return give_frame(frame_lists(self.model.catalogue, Ids.of(user_ids).values, self.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
-        answer = self._answers.answer
-        return {"users": len(self), "k": answer.items.shape[1], "routes": dict(Counter(answer.routes.tolist()))}
-
-    def _repr_html_(self) -> str:
-        answers = (self[user_id] for user_id in islice(self._rows, MOST_ROWS))
-        rows = [
-            (str(of.user_id), of.route, ", ".join(item.title or str(item.item_id) for item in of.items[:FIRST_SHOWN]))
-            for of in answers
-        ]
-        title = f"Lists of {self._answers.answer.items.shape[1]:,} items for {len(self):,} users"
-        below = [f"... and {len(self) - MOST_ROWS:,} more users"] if len(self) > MOST_ROWS else []
-        return write_table(title, ("user_id", "route", "first items"), rows, below)
+        routes = Counter(self.answer.routes.tolist())
+        return {"users": len(self), "k": self.answer.items.shape[1], "routes": dict(routes)}
 
 
 def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:
@@ -244,16 +205,16 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
 
     `user_ids` has one id per list; `answer` must have scales.
     """
-    row, place = np.nonzero(answer.items >= 0)
+    row, position = np.nonzero(answer.items >= 0)
     assert answer.scales is not None
-    scales = np.where(place < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
+    scales = np.where(position < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
     return pl.DataFrame(
         {
             "user_id": user_ids.gather(pl.Series(row.astype(np.uint32))),
-            "rank": (place + 1).astype(np.int32),
-            "item_id": catalogue.items.take(answer.items[row, place]),
-            "title": pl.Series(map(catalogue.title_of, answer.items[row, place].tolist()), dtype=pl.String),
-            "score": answer.scores[row, place],
+            "rank": (position + 1).astype(np.int32),
+            "item_id": catalogue.items.take(answer.items[row, position]),
+            "title": pl.Series(map(catalogue.title_of, answer.items[row, position].tolist()), dtype=pl.String),
+            "score": answer.scores[row, position],
             "route": answer.routes[row].astype(str),
             "scale": scales.astype(str),
         }

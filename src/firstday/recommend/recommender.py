@@ -1,9 +1,10 @@
-"""`Recommender`: a trained model that recommends to one or many users by any strategy."""
+"""`Recommender`: a trained model that recommends to one or many users with any strategy."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
@@ -15,14 +16,14 @@ from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.config import parse_settings
 from firstday.display import readable
-from firstday.errors import ConfigError, expect
+from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.effects import tell_each
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommendation import Recommendation, Recommendations, UserAnswers
-from firstday.recommend.registry import find_strategy, refuse_without, value_type
+from firstday.recommend.recommendation import Recommendation, Recommendations
+from firstday.recommend.registry import find_strategy, find_supported, value_type
 from firstday.recommend.rules.arrangement import arrange
 from firstday.recommend.rules.filters import USER
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Row, Rules, compile_rules
@@ -36,10 +37,10 @@ REACH = 2_000
 
 
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer all users by a strategy, given by name or as a function, under the rules of the query.
+    """Answer all users with a strategy, given by name or as a function, under the rules of the query.
 
-    Every user gets a route and k distinct items, or all that the rules leave if these are fewer: fallbacks answer where
-    the strategy has nothing to go on, and popular items fill short lists up.
+    Every user gets a route and k distinct items, or fewer if the rules leave fewer. Fallbacks answer users whom the
+    strategy cannot answer, and popular items fill short lists up.
 
     Raises
     ------
@@ -62,13 +63,9 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
 
 
 def _answer(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer all users by a strategy, then by fallbacks, then fill up short lists."""
-    if isinstance(strategy, str):
-        spec = find_strategy(strategy)
-        refuse_without(strategy, spec.lacks(query.model))
-        answer = spec.recommend(query)
-    else:
-        answer = strategy(query)
+    """Answer all users with the strategy, the others with fallbacks, and fill up short lists."""
+    recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
+    answer = recommend(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
     propensities = None if answer.propensities is None else answer.propensities.copy()
     for name in FALLBACKS:
@@ -85,18 +82,18 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
             propensities = first_allowed(items, propensities, listed, query.k)[1]
         items, scores = first_allowed(items, scores, listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
-    for allowed in dict.fromkeys((query, query.without_impressions)):  # items passed over come last
+    for allowed in dict.fromkeys((query, query.without_impressions)):  # first without items that were passed over
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
             items[short], scores[short] = _fill_up(items[short], scores[short], allowed.take(short))
-    if propensities is not None:  # fill-up items are deterministic
+    if propensities is not None:  # filling up is deterministic
         propensities = np.where(np.arange(query.k) < n_ranked[:, None], propensities, np.float32(1))
     return Answer(items, scores, routes, n_ranked, propensities=propensities)
 
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Fill up short lists with popular items, with score 0."""
-    popular = POPULAR.recommend(query).items  # k suffice: each duplicate is already in the list
+    popular = POPULAR.recommend(query).items  # k suffice, since each duplicate already fills a rank
     both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
     return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
@@ -108,8 +105,8 @@ def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[s
     if strategy == "auto":
         strategy = query.model.selection.best_of(query.knowledge[row])
     if strategy != route:
-        return (f"{route} answers: {strategy} has nothing to go on",)
-    return (f"{route} answers: it was best for validation users of the same class ({KNOWLEDGE[query.knowledge[row]]})",)
+        return (f"answered with {route}: {strategy} has no usable signals of this user",)
+    return (f"answered with {route}: selected by auto for users of this class ({KNOWLEDGE[query.knowledge[row]]})",)
 
 
 def answer_under_rules(
@@ -147,7 +144,7 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     """Return `k` or the configured length, at most the number of items; raise ConfigError if `k` is invalid."""
     length = model.config.recommend.k if k is None else k
     if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
-        raise ConfigError(f"k: is {length!r}; give a whole number from 1.")
+        raise ConfigError(f"k: is {length!r}; give an integer of at least 1.")
     return min(int(length), model.n_items)
 
 
@@ -176,16 +173,16 @@ class Recommender:
         keep_used: bool = False,
         rules: Rules | Mapping[str, Any] | None = None,
     ) -> Recommendation:
-        """Recommend to one user, however much is known about them.
+        """Recommend to one user, with or without known signals.
 
         Parameters
         ----------
         user
-            What is known, as `Signals` or an equivalent dictionary. Values unknown to the model are no error; the
-            answer lists them as ignored.
+            What is known, as `Signals` or an equivalent dictionary. Values unknown to the model are reported in
+            `Recommendation.ignored`.
         k
-            Length of the list; defaults to the configured length (50). Shorter only if the catalogue is smaller, or the
-            rules leave fewer items.
+            Length of the list; defaults to the configured length (50). The list is shorter only if the catalogue, the
+            rules and the user's history leave fewer items.
         strategy
             Name of a strategy; defaults to the configured one (`auto`).
         keep_used
@@ -197,10 +194,11 @@ class Recommender:
         ------
         ConfigError
             The strategy is unknown, the model lacks what it needs, k is below 1, or a rule is invalid.
+        DataError
+            The signals are invalid.
         """
         read = self._understand(Signals.of(user))
-        asked = self.answer_users([read], k, strategy, keep_used=keep_used, rules=rules)
-        return asked.tell(self.model, 0, read.user_id)
+        return self.answer_users([read], k, strategy, keep_used=keep_used, rules=rules).row(0)
 
     def recommend_rows(
         self,
@@ -232,7 +230,7 @@ class Recommender:
         named = [row if isinstance(row, Row) else parse_settings(Row, row, "rows") for row in rows]
         named = [row.under(Rules.of(rules)) for row in named]
         answers = self.answer_rows(read, named, k, strategy, keep_used=keep_used)
-        return {row.name: asked.tell(self.model, 0, read.user_id) for row, asked in zip(named, answers, strict=True)}
+        return {row.name: asked.row(0) for row, asked in zip(named, answers, strict=True)}
 
     def recommend_users(
         self,
@@ -263,7 +261,7 @@ class Recommender:
         ConfigError
             The strategy is unknown, the model lacks what it needs, k is below 1, or a rule is invalid.
         DataError
-            A user id is repeated, or a value is not valid signals.
+            A user id is repeated, or a user's signals are invalid.
 
         Examples
         --------
@@ -278,9 +276,12 @@ class Recommender:
         else:
             signals = [Signals.of(user, f"users[{row}]") for row, user in enumerate(users)]
             user_ids = [row if user.user_id is None else user.user_id for row, user in enumerate(signals)]
+        if len(set(user_ids)) < len(user_ids):
+            ((repeated, _),) = Counter(user_ids).most_common(1)
+            raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
         signals = [self._understand(user) for user in signals]
         asked = self.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
-        return Recommendations(self.model, asked, user_ids)
+        return replace(asked, user_ids=user_ids)
 
     def _understand(self, user: Signals) -> Signals:
         encoder = self.model.signal_encoder
@@ -294,8 +295,8 @@ class Recommender:
         *,
         keep_used: bool = False,
         rules: Rules | Mapping[str, Any] | None = None,
-    ) -> UserAnswers:
-        """Recommend to several users, as arrays in model indices; `recommend_users` wraps this."""
+    ) -> Recommendations:
+        """Recommend to several users; `recommend_users` checks and reads them first."""
         batch, ignored = self.model.read_signals(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
         return self._answer(query, users, ignored, strategy, Rules.of(rules))
@@ -308,8 +309,8 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-    ) -> list[UserAnswers]:
-        """Recommend the rows of a page to one user, as arrays in model indices; `recommend_rows` wraps this."""
+    ) -> list[Recommendations]:
+        """Recommend the rows of a page to one user; `recommend_rows` reads the user and the rows first."""
         batch, ignored = self.model.read_signals([user])
         query = Query(self.model, batch, 1, keep_used)
         answers = []
@@ -329,10 +330,10 @@ class Recommender:
         ignored: Sequence[tuple[str, ...]],
         strategy: str | None,
         rules: Rules,
-    ) -> UserAnswers:
+    ) -> Recommendations:
         strategy = strategy or self.model.config.recommend.strategy
         segments = np.full(query.n_users, -1, dtype=np.int64)
-        if query.known.any():  # cached first, so that strategies need not predict for parts of the query
+        if query.known.any():  # predicts for all users at once; `Query.take` keeps the cached rows
             segments = np.where(query.known, query.nearest_segments, -1)
         profile = {name: [{"age": user.age, **user.groups}.get(name) for user in users] for name in rules.names(USER)}
         answer, under_rules = answer_under_rules(query, strategy, rules, profile)
@@ -340,7 +341,8 @@ class Recommender:
         sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
         routes = [_explain_route(query, row, strategy, answer.routes[row]) for row in range(query.n_users)]
         notes = [tuple(chain(*of_user)) for of_user in zip(routes, kept_out, under_rules, strict=True)]
-        return UserAnswers(strategy, answer, segments, sentences, notes)
+        user_ids = [user.user_id for user in users]
+        return Recommendations(self.model, strategy, answer, segments, sentences, notes, user_ids)
 
     def answer_batch(
         self,
@@ -352,7 +354,7 @@ class Recommender:
         rules: Rules | None = None,
         profile: Mapping[str, Sequence[Any]] | None = None,
     ) -> Answer:
-        """Recommend to many users whose signals are in model indices; the lists are, too.
+        """Recommend to a batch in the model's indexes; the lists are in its indexes, too.
 
         `firstday.recommend_batch` works with the caller's ids. `profile` has the values that filters read from each
         user, by name.
@@ -360,8 +362,7 @@ class Recommender:
         Returns
         -------
         Answer
-            Every row has a route, the scale of its scores, and k distinct items, or all that the rules leave if these
-            are fewer.
+            Every row has a route, the scale of its scores, and k distinct items, or fewer if the rules leave fewer.
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
         strategy = strategy or self.model.config.recommend.strategy

@@ -29,13 +29,13 @@ from firstday.recommend.spec import (
     PAPER_SEGMENT,
     ColdModelSpec,
     Method,
-    Part,
+    SignalKind,
     StrategySpec,
     names_of_both_ways,
     our_names,
 )
-from firstday.recommend.strategies.items import by_items_of
-from firstday.recommend.strategies.segments import by_segment_of
+from firstday.recommend.strategies.items import personal_strategy
+from firstday.recommend.strategies.segments import segment_strategy
 
 M = TypeVar("M", bound=Method)
 
@@ -43,7 +43,7 @@ M = TypeVar("M", bound=Method)
 @cache
 def _registries() -> dict[str, dict[str, Method | str]]:
     """Return methods or their import paths, by kind and name: built-in first, then entry points."""
-    registries: dict[str, dict[str, Method | str]] = {kind: dict(places) for kind, places in BUILT_IN.items()}
+    registries: dict[str, dict[str, Method | str]] = {kind: dict(paths) for kind, paths in BUILT_IN.items()}
     for kind, methods in registries.items():
         for entry in entry_points(group=f"firstday.{kind}"):
             _refuse_taken(entry.name, kind, registries)
@@ -52,14 +52,15 @@ def _registries() -> dict[str, dict[str, Method | str]]:
 
 
 def _refuse_taken(name: str, kind: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
-    """Refuse the name of a built-in method or of a method of another kind."""
+    """Raise ConfigError for the name of a built-in method, or of a method of another kind or its strategies."""
     others = chain(*(methods for other, methods in registries.items() if other != kind))
-    if name in (PAPER_SEGMENT, *our_names(), *others):
-        raise ConfigError(f"{kind}: {name} is the name of another method; choose another name.")
+    of_others = chain(*((other, *names_of_both_ways(other)) for other in others))
+    if name in (PAPER_SEGMENT, *our_names(), *of_others):
+        raise ConfigError(f"{kind}: the name {name} is taken; choose another.")
 
 
 def register(*specs: Method) -> None:
-    """Register methods by name, replacing methods from outside firstday that have the same name.
+    """Register methods by name, replacing third-party methods of the same name.
 
     Raises
     ------
@@ -68,18 +69,18 @@ def register(*specs: Method) -> None:
     """
     for spec in specs:
         if not isinstance(spec, StrategySpec | ColdModelSpec):
-            raise ConfigError(f"method: is a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
+            raise ConfigError(f"register: got a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
         if _find(type(spec), spec.name) is spec:
-            continue  # a built-in method, imported by a plugin
+            continue  # built in
         _refuse_taken(spec.name, spec.group, _registries())
         _registries()[spec.group][spec.name] = guard(spec)
 
 
 def load_plugin(module: str) -> tuple[str, ...]:
-    """Import a module, register every method defined at its top level, and return their names.
+    """Import a module, register the methods at its top level that are not built in, and return their names.
 
-    `module` is a dotted name; the current folder is also searched. Raise ConfigError if it cannot be imported, or
-    defines no method.
+    `module` is a dotted name; the current folder is also searched. Raise ConfigError if it cannot be imported or has no
+    such method.
     """
     here = str(Path.cwd())
     if here not in sys.path:
@@ -87,8 +88,11 @@ def load_plugin(module: str) -> tuple[str, ...]:
     try:
         contents = vars(import_module(module))
     except Exception as error:
-        raise ConfigError(f"plugin: {module} cannot be imported ({type(error).__name__}: {error}).") from error
-    specs = {id(value): value for value in contents.values() if isinstance(value, Method)}
+        raise ConfigError(
+            f"plugin: {module} cannot be imported ({type(error).__name__}: {error}); check its name and code."
+        ) from error
+    methods = [value for value in contents.values() if isinstance(value, Method)]
+    specs = {id(spec): spec for spec in methods if _find(type(spec), spec.name) is not spec}
     if not specs:
         raise ConfigError(f"plugin: {module} has no StrategySpec or ColdModelSpec; define one at its top level.")
     register(*specs.values())
@@ -107,17 +111,21 @@ def _find(cls: type[M], name: str) -> M | None:
         except Exception as error:
             if isinstance(error, ModuleNotFoundError) and is_ours:
                 raise  # a missing extra, reported where the method is requested
-            raise ConfigError(f"{kind}: {name} cannot be loaded from {found} ({error}).") from error
+            raise ConfigError(
+                f"{kind}: {name} cannot be loaded from {found} ({error}); reinstall its package."
+            ) from error
         if not isinstance(spec, cls) or spec.name != name:
-            raise ConfigError(f"{kind}: {found} is not a {cls.__name__} named {name}.")
+            raise ConfigError(
+                f"{kind}: {found} is not a {cls.__name__} named {name}; correct the entry point of its package."
+            )
         found = methods[name] = spec if is_ours else guard(spec)
     return found if isinstance(found, cls) else None
 
 
 def strategy_names() -> tuple[str, ...]:
     """Return the names of all strategies: built-in, two per cold model, then others."""
-    of_cold_models = [name for cold_model in cold_model_names() for name in names_of_both_ways(cold_model)]
-    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *of_cold_models, *_registries()["strategies"])))
+    by_cold_models = [name for cold_model in cold_model_names() for name in names_of_both_ways(cold_model)]
+    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *by_cold_models, *_registries()["strategies"])))
 
 
 def baseline_names() -> tuple[str, ...]:
@@ -142,17 +150,14 @@ def find_strategy(name: str) -> StrategySpec:
     cold_model, _, way = name.rpartition("_")
     if way in ("personal", "segment") and (cold := _find(ColdModelSpec, cold_model)):
         return _both_ways(cold)[name]
-    if name == PAPER_SEGMENT:
-        raise ConfigError(f"strategy: {name} is available in evaluate only; choose another.")
     raise _unknown("strategy", name, strategy_names())
 
 
 def check_judged(names: Iterable[str]) -> None:
     """Raise ConfigError for a name that `evaluate` cannot evaluate."""
-    known = (*strategy_names(), PAPER_SEGMENT)
     for name in names:
-        if name not in known:
-            raise _unknown("strategy", name, known)
+        if name != PAPER_SEGMENT:
+            find_strategy(name)
 
 
 def _unknown(setting: str, name: str, names: Sequence[str]) -> ConfigError:
@@ -163,20 +168,20 @@ def _unknown(setting: str, name: str, names: Sequence[str]) -> ConfigError:
 
 
 def spec_of_route(route: str) -> StrategySpec | None:
-    """Return the strategy a route names; None for a route name made up by a third-party strategy."""
+    """Return the strategy a route names; None for a custom route of a third-party strategy."""
     return find_strategy(route) if route in strategy_names() else None
 
 
-def parts_read(route: str, model: TrainedModel) -> tuple[Part, ...]:
-    """Return the parts read by the strategy a route names; everything if there is no such strategy."""
+def signals_read(route: str) -> tuple[SignalKind, ...]:
+    """Return the signals read by the strategy a route names; all if there is no such strategy."""
     spec = spec_of_route(route)
-    return EVERYTHING if spec is None else spec.reads(model)
+    return EVERYTHING if spec is None else spec.reads
 
 
 @cache
 def _both_ways(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
-    both = {spec.name: spec for spec in (by_items_of(cold_model), by_segment_of(cold_model))}
+    both = {spec.name: spec for spec in (personal_strategy(cold_model), segment_strategy(cold_model))}
     return both if cold_model.is_ours else {name: guard(spec) for name, spec in both.items()}
 
 
@@ -190,8 +195,6 @@ def find_learner(name: str) -> ColdModelSpec | StrategySpec:
     """Return a method with a learned value, a cold model or a strategy; raise ConfigError if there is none."""
     if learner := _learner(name):
         return learner
-    if name in strategy_names():
-        raise ConfigError(f"methods: {name!r} needs no training; remove it.")
     raise _unknown("methods", name, (*cold_model_names(), *(spec.name for spec in _specs() if spec.learns)))
 
 
@@ -226,11 +229,17 @@ def strategies_with(config: Config) -> tuple[str, ...]:
 def check_strategies(strategies: Collection[str], config: Config) -> None:
     """Raise ConfigError, naming the missing setting, if a model with this configuration will not support a strategy."""
     for name in strategies:
-        refuse_without(name, find_strategy(name).lacks_with(config))
+        _refuse_without(name, find_strategy(name).lacks_with(config))
 
 
-def refuse_without(strategy: str, setting: str | None) -> None:
-    """Raise ConfigError if a strategy lacks what a setting provides; None if it lacks nothing."""
+def find_supported(name: str, model: TrainedModel) -> StrategySpec:
+    """Return a strategy by name; raise ConfigError if there is none, or the model lacks what it needs."""
+    spec = find_strategy(name)
+    _refuse_without(name, spec.lacks(model))
+    return spec
+
+
+def _refuse_without(strategy: str, setting: str | None) -> None:
     if setting is not None:
         raise ConfigError(
             f"strategy: {strategy} needs a model trained with {setting}; train one, or choose another strategy."

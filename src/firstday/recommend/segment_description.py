@@ -64,20 +64,20 @@ class SegmentRow:
 
 
 def describe_segments(model: TrainedModel, n_items: int = 5, n_segments: int | None = None) -> tuple[SegmentRow, ...]:
-    """Describe the `n_segments` largest segments, largest first (all if None), by `n_items` items each."""
+    """Describe the `n_segments` largest segments (all if None), largest first, with `n_items` items each."""
     largest = np.argsort(-model.segments.items.sizes, kind="stable")[:n_segments].tolist()
     return tuple(describe_segment(model, segment, n_items) for segment in largest)
 
 
 def describe_segment(model: TrainedModel, segment: int, n_items: int = 5) -> SegmentRow:
-    """Describe one segment by `n_items` items."""
+    """Describe one segment with `n_items` items."""
     segments, catalogue = model.segments, model.catalogue
     items = segments.top_items[segment]
     items = items[items >= 0]
     shares, everyone = segments.top_shares[segment], model.popularity[items]
     smoothed = model.smoothed_shares[segment, : len(items)].astype(np.float64)
     lifts = smoothed / np.maximum(everyone.astype(np.float64), 1e-12)
-    apart = np.argsort(-smoothed * np.log(np.maximum(lifts, 1e-12)), kind="stable")
+    distinctive = np.argsort(-smoothed * np.log(np.maximum(lifts, 1e-12)), kind="stable")
 
     def take(ranks: np.ndarray) -> tuple[SegmentItem, ...]:
         figures = (table[ranks].tolist() for table in (items, shares, everyone, lifts))
@@ -86,4 +86,4 @@ def describe_segment(model: TrainedModel, segment: int, n_items: int = 5) -> Seg
         )
 
     n_users, spread = int(segments.items.sizes[segment]), float(segments.spread[segment])
-    return SegmentRow(segment, n_users, spread, take(np.arange(len(items))[:n_items]), take(apart[:n_items]))
+    return SegmentRow(segment, n_users, spread, take(np.arange(len(items))[:n_items]), take(distinctive[:n_items]))

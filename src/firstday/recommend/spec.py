@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache, cached_property
 from typing import Any, Literal, Protocol
@@ -31,18 +31,21 @@ class LearningData:
     config
         The training configuration, including the seed.
     features
-        One or more day-one samples of the warm users.
+        Features of one or more day-one samples of the warm users; `features.take(rows)` returns those of the first
+        sample, float32, shape (n_rows, n_inputs).
     liked
-        Liked items of each sample, each of shape (n_warm, n_items + n_stand_ins).
+        Items with a positive affinity in each sample, each of shape (n_warm, n_items + n_stand_ins).
     uses
-        Full history of each warm user, shape (n_warm, n_items + n_stand_ins); the stand-in columns are empty.
+        Items that each warm user uses in the full history, shape (n_warm, n_items + n_stand_ins); the stand-in columns
+        are empty.
     embeddings
         Mature vectors of the warm users, and item vectors.
     validation_features, validation_liked
         Features and liked items of the validation users' day ones.
     stand_ins
-        Vectors that replace liked items where only their mean vector is known, float32, shape (n_stand_ins, d), scaled
-        like the items' scoring vectors. They are never recommended.
+        For released data, which has only the mean vector of each day one: these vectors, each treated as one liked
+        item, float32, shape (n_stand_ins, d), scaled like the items' scoring vectors. They are never recommended. None
+        for tables.
     profile
         Codes per profile column of the warm users, with ages as ``age``, shape (n_warm,), -1 if missing; same codes as
         `Query.profile`.
@@ -72,14 +75,14 @@ class Method:
     Parameters
     ----------
     name
-        Name used to request it: letters, digits and underscores, not starting with a digit.
+        Name by which callers request the method: letters, digits and underscores, not starting with a digit.
     describe
         One-sentence description.
     settings
-        Pydantic model of its settings, read from ``[plugins.NAME]`` in the configuration; None if it has no settings.
+        Pydantic model of the settings, read from ``[plugins.NAME]`` in the configuration; None if it has no settings.
     fit, value
-        For methods that learn: the training function, and the frozen dataclass of arrays, numbers and strings it
-        returns.
+        For methods to train: the training function, and the frozen dataclass of arrays, numbers, strings and bytes that
+        it returns.
     """
 
     name: str
@@ -92,12 +95,10 @@ class Method:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ConfigError(f"{self.kind}: {self.name!r} is not a valid name; use letters, digits and underscores.")
-        if not self.learns:
-            return
-        if self.value is None:
-            raise ConfigError(f"{self.label}: learns and has no value; give the frozen dataclass that it returns.")
-        if not is_dataclass(self.value) or not self.value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            raise ConfigError(f"{self.label}: its value is not a frozen dataclass; add @dataclass(frozen=True).")
+        if self.learns and not (is_dataclass(self.value) and self.value.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+            raise ConfigError(
+                f"{self.label}: has no frozen dataclass as value; set value to the type that fit returns."
+            )
 
     @property
     def label(self) -> str:
@@ -125,38 +126,18 @@ class Method:
         return parse_settings(self.settings or Section, config.plugins.get(self.name, {}), f"plugins.{self.name}")
 
 
-@dataclass(frozen=True)
-class Need:
-    """A requirement of a strategy on the model.
-
-    Parameters
-    ----------
-    is_in
-        Whether a model meets it.
-    comes_with
-        Whether a model trained with a configuration will meet it.
-    setting
-        The setting that provides it, such as ``ranker.enabled = true``.
-    """
-
-    is_in: Callable[[TrainedModel], bool]
-    comes_with: Callable[[Config], bool]
-    setting: str
-
-
-RANKER = Need(lambda model: model.ranker is not None, lambda config: config.ranker.enabled, "ranker.enabled = true")
-KEPT_USERS = Need(
-    lambda model: model.warm is not None,
-    lambda config: config.recommend.warm_users > 0,
-    "recommend.warm_users above 0",
-)
+RANKER, KEPT_USERS = "ranker.enabled = true", "recommend.warm_users above 0"
+"""Settings that provide what a strategy may need of a model."""
 
 JudgeLists = Callable[[np.ndarray], float]
-"""Given lists for the validation users, int, shape (n_validation, k), return their precision in %."""
-JudgeVectors = Callable[[np.ndarray], float]
-"""Given predicted vectors of the validation users, float32, shape (n_validation, d), return the precision in %.
+"""Return the mean precision, in %, of lists for the users of `LearningData.validation_features`.
 
-Precision is averaged over lists of the nearest segments and lists of the nearest items.
+Lists are items, int, shape (n_validation, k).
+"""
+JudgeVectors = Callable[[np.ndarray], float]
+"""Return the mean precision, in %, of the lists of the nearest segments and of the nearest items.
+
+Takes predicted vectors of the users of `LearningData.validation_features`, float32, shape (n_validation, d).
 """
 Strategy = Callable[[Query], Answer]
 
@@ -165,31 +146,21 @@ OWN_SCALE = "score"
 PROBABILITY = "probability of use"
 """Scale of scores calibrated to the probability that the user will use the item (`TrainedModel.calibrations`)."""
 
-Part = Literal["liked", "profile", "friends", "shown", "anything"]
-"""Signals that a strategy may read in addition to the features.
+SignalKind = Literal["liked", "friends", "shown", "other"]
+"""Kinds of signals that a strategy may read in addition to the features and the profile values that warm users have.
 
-Liked items; profile values that warm users have; friends kept by the model; items shown and passed over; or anything in
-a `SignalBatch`.
+Liked items; friends kept by the model; items shown and passed over; or other parts of a `SignalBatch`.
 """
-EVERYTHING: tuple[Part, ...] = ("liked", "profile", "friends", "shown", "anything")
-Reads = Callable[[TrainedModel], tuple[Part, ...]]
-
-
-def reading(*parts: Part) -> Reads:
-    """Return a `StrategySpec.reads` function that returns these parts for every model."""
-    return lambda _: parts
-
-
-read_anything = reading(*EVERYTHING)
+EVERYTHING: tuple[SignalKind, ...] = ("liked", "friends", "shown", "other")
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class UseData:
-    """Training data of methods with options: the interactions of all users before the cut-off.
+    """Training data of methods with options: interactions of the warm users before the cut-off.
 
-    The options `min_items` and `window_days`, which every search has, exclude users with few items and old
-    interactions.
+    Every search also has the options `min_items`, which excludes users with fewer items, and `window_days`, which
+    excludes older interactions.
 
     Parameters
     ----------
@@ -216,16 +187,16 @@ class OptionSearch:
     Parameters
     ----------
     grid
-        Candidate values per option, in order: a tuple of numbers, strings or tuples each. The options `min_items` and,
+        Values to try for each option, in order: a tuple of numbers, strings or tuples. The options `min_items` and,
         with timestamps, `window_days` (see `UseData`) are added. ``[plugins.NAME]`` in the configuration fixes an
         option.
     prepare
         Computes what all fits share, and returns a function that takes the options of `grid` as keyword arguments and
-        returns the strategy's `value`. Called anew for other values of `min_items` or `window_days`.
+        returns the strategy's `value`. Called once per combination of `min_items` and `window_days`.
     start
-        Initial values of some options; the others start from their whole grid. Every such combination is tried. The
-        best one then moves one step of one option at a time along the grid, until no move gains more than 0.05 points
-        of precision (smaller gains are noise). None: exhaustive grid search.
+        Initial values of some options; the others start from their whole grid. All combinations of initial values are
+        tried. The best one then moves one step of one option at a time along the grid, until no move gains more than
+        0.05 points of precision (smaller gains are noise). None: exhaustive grid search.
     """
 
     grid: Mapping[str, tuple[Any, ...]]
@@ -239,60 +210,56 @@ class OptionSearch:
         for option, values in (self.start or {}).items():
             for value in values:
                 if value not in self.grid.get(option, ()):
-                    raise ConfigError(f"{option}: the search starts with {value}, which its grid lacks; add it there.")
+                    raise ConfigError(f"{option}: the start value {value} is not in its grid; add it.")
 
 
 @readable
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec(Method):
-    """A strategy, which recommends lists.
+    """Definition of a strategy.
 
     Parameters
     ----------
     recommend
-        Answers a query. The route is the strategy's name, or empty for users about whom it knows nothing that it can
-        use; they get a fallback. Lists with another route have no scale (``score``).
+        Answers a query. The route of a list is the strategy's name, or empty for users whom the strategy cannot answer;
+        a fallback answers those. Lists with any other route have the scale ``score``.
     explain
         One sentence for end users about the basis of a list; defaults to `describe`.
     reason
         Given a `Reason`, returns why an item is in a list, or None for the general explanation.
     needs
-        Requirements on the model.
+        What the model must have: `RANKER`, `KEPT_USERS`.
     fit, value
-        For strategies that learn: the training function, and the frozen dataclass of arrays, numbers and strings it
-        returns. The model stores the value; `Query.learned` returns it. The training function receives the
-        `LearningData`; a function that returns the precision in % of lists for its validation users, int, shape
-        (n_validation, k); and a progress function. With cross-fitting it runs once per fold. In the final run, on all
-        users, precision is not measured: the function peaks at the call that was the best in the folds (their median),
-        with negative values. So call it in the same order in every run, keep what scored highest, and do not compare
-        precision with a threshold.
+        For strategies to train: the training function, and the frozen dataclass of arrays, numbers, strings and bytes
+        that it returns. The model stores this value; `Query.learned` returns it. The training function receives the
+        `LearningData`; a function that returns the precision, in %, of lists for its validation users, int, shape
+        (n_validation, k); and a progress function. With cross-fitting, `fit` runs once per fold and then on all users,
+        where no validation users are left: the precision function then returns negative values that peak at the median
+        of the best calls of the folds. So call it in the same order in every run, keep what scored highest, and do not
+        compare its values with a threshold.
     search
         In place of `fit`: the options are chosen on validation users. Requires `value`; `settings` do not apply, since
         ``[plugins.NAME]`` holds the options.
     method
-        The method whose learned value it needs; itself if it learns.
+        Name of another method whose learned value it uses, such as a cold model.
     reads
-        Given a model, returns the signals it reads in addition to the features and excluded items; used to report
-        ignored signals. Defaults to anything.
+        Kinds of signals it reads in addition to the features and the excluded items; signals of other kinds are
+        reported as ignored. Defaults to all kinds.
     scale
-        Scale of its scores. ``share of ...``: share of the people it names, from 0 to 1. `PROBABILITY`: scores of any
-        kind, calibrated in training to the probability that the user will use the item. Any other name is reported as
-        it is.
-    rescale
-        Given a model and scores, float32, shape (n_users, k), returns the scores on this scale, in the same order.
+        Scale of its scores. ``share of PEOPLE``: from 0 to 1. `PROBABILITY`: scores of any kind, calibrated in training
+        to the probability that the user will use the item. Any other name is reported unchanged.
     """
 
     recommend: Strategy
     explain: str = ""
     reason: Callable[[Reason], str | None] | None = None
-    needs: tuple[Need, ...] = ()
+    needs: tuple[str, ...] = ()
     fit: Callable[[LearningData, JudgeLists, Progress], Any] | None = None
     value: type | None = None
     search: OptionSearch | None = None
     method: str | None = None
-    reads: Reads = read_anything
+    reads: tuple[SignalKind, ...] = EVERYTHING
     scale: str = OWN_SCALE
-    rescale: Callable[[TrainedModel, np.ndarray], np.ndarray] | None = None
     kind, group = "strategy", "strategies"
 
     def __post_init__(self) -> None:
@@ -312,16 +279,17 @@ class StrategySpec(Method):
 
     def lacks(self, model: TrainedModel) -> str | None:
         """Return the setting that provides what the model lacks for this strategy, or None."""
-        return self._first_setting([need.is_in(model) for need in self.needs], tuple(model.learned))
+        return self._find_lacking(model.learned, {RANKER: model.ranker is not None, KEPT_USERS: model.warm is not None})
 
     def lacks_with(self, config: Config) -> str | None:
         """Return the setting that provides what a model with this configuration will lack, or None."""
-        return self._first_setting([need.comes_with(config) for need in self.needs], config.methods)
+        has = {RANKER: config.ranker.enabled, KEPT_USERS: config.recommend.warm_users > 0}
+        return self._find_lacking(config.methods, has)
 
-    def _first_setting(self, met: Sequence[bool], methods: Sequence[str]) -> str | None:
+    def _find_lacking(self, methods: Collection[str], has: Mapping[str, bool]) -> str | None:
         if self.learns_by is not None and self.learns_by not in methods:
             return f"methods = ['{self.learns_by}']"
-        return next((need.setting for need, is_met in zip(self.needs, met, strict=True) if not is_met), None)
+        return next((need for need in self.needs if not has[need]), None)
 
 
 @dataclass(frozen=True)
@@ -352,19 +320,19 @@ class Reason:
 def times_everyone(share: float, reason: Reason) -> str:
     """Return the phrase that compares a share with everyone's, or "" if nobody uses the item."""
     everyone = reason.share_of_everyone
-    return f", {share / everyone:.1f} times as many as of everyone" if everyone > 0 else ""
+    return f", {share / everyone:.1f} times the share of all users" if everyone > 0 else ""
 
 
 def near_taste(reason: Reason) -> str | None:
     """Explain an item by the user's taste and the most similar liked item."""
     if reason.most_like is None:
         return None
-    return f"Near to the user's taste; of what they like, most like {reason.most_like}."
+    return f"Similar to what the user likes, most of all to {reason.most_like}."
 
 
 def used_by_alike(reason: Reason) -> str:
     """Explain an item by its use among similar people."""
-    return f"Used often by people like them; {reason.share_of_everyone:.1%} of everyone use it."
+    return f"Often used by similar people; {reason.share_of_everyone:.1%} of all users use it."
 
 
 class ColdModelValue(Protocol):
@@ -413,7 +381,7 @@ class ColdModelSpec(Method):
 
 
 PAPER_SEGMENT = "paper_segment"
-"""`segment` with only the features and training stated in the paper; available in `evaluate` alone."""
+"""`segment` with only the features and training described in the paper; available in `evaluate` alone."""
 
 FALLBACKS = ("group", "popular")
 """Fallbacks for users a strategy cannot answer, in order; the last one answers everyone."""
@@ -457,4 +425,4 @@ def names_of_both_ways(cold_model: str) -> tuple[str, str]:
 def our_names() -> frozenset[str]:
     """Return the names of all built-in methods."""
     both_ways = (name for cold_model in BUILT_IN["cold_models"] for name in names_of_both_ways(cold_model))
-    return frozenset([*(name for places in BUILT_IN.values() for name in places), *both_ways])
+    return frozenset([*(name for paths in BUILT_IN.values() for name in paths), *both_ways])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -19,7 +17,7 @@ N_SLOTS = 1_000_000
 SLOTS_IN_PERCENT = N_SLOTS // 100
 
 _NAME = re.compile(r"\w[\w.-]*")
-_FORM = "write it as 'onboarding-2026: control=segment*50, treatment=auto*50'"
+_VARIANT = re.compile(r"\s*([^=*]+?)\s*=\s*([^=*]+?)\s*\*\s*(\d+(?:\.\d+)?)\s*%?\s*")
 
 
 @dataclass(frozen=True)
@@ -77,37 +75,21 @@ class Experiment:
     variants: tuple[Variant, ...]
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise ConfigError(f"experiment: {self.name!r} is not a valid name; use letters, digits, '_', '.' and '-'.")
-        for fault in self._find_faults():
-            raise ConfigError(f"experiment {self.name}: {fault}.")
-
-    def _find_faults(self) -> Iterator[str]:
-        """Yield what is invalid."""
-        n = len(self.variants)
-        if n < 2:
-            yield f"has {n} variant(s); give at least two to compare"
-        for name, count in Counter(variant.name for variant in self.variants).items():
-            if not _NAME.fullmatch(name):
-                yield f"{name!r} is not a valid name of a variant; use letters, digits, '_', '.' and '-'"
-            if count > 1:
-                yield f"{count} variants are named {name}; use different names"
+        names = [variant.name for variant in self.variants]
+        if not all(map(_NAME.fullmatch, (self.name, *names))) or not 2 <= len(names) == len(set(names)):
+            raise ConfigError(
+                f"experiment {self.name!r}: has the variants {', '.join(map(repr, names))}; give at least two with "
+                "different names. All names consist of letters, digits, '_', '.' and '-'."
+            )
         for variant in self.variants:
-            if not 0 <= variant.weight <= 100:
-                yield f"{variant.name} has a weight of {variant.weight:g}; give one from 0 to 100"
-            try:
-                find_strategy(variant.strategy)
-            except ConfigError as error:
-                yield f"{variant.name}: {str(error).rstrip('.')}"
-        total = sum(variant.n_slots for variant in self.variants)
-        if total > N_SLOTS:
-            yield f"the weights add up to {total / SLOTS_IN_PERCENT:g} %; give at most 100"
-        for variant in self.variants:
-            if n > 2 and variant.n_slots > N_SLOTS // n:
-                yield (
-                    f"{variant.name} has a weight of {variant.weight:g}; each of {n} variants can have at most "
-                    f"{N_SLOTS // n / SLOTS_IN_PERCENT:g}, so that increasing a weight moves no user"
-                )
+            find_strategy(variant.strategy)
+        most = N_SLOTS if len(names) == 2 else N_SLOTS // len(names)
+        n_slots = [variant.n_slots if 0 <= variant.weight <= 100 else N_SLOTS + 1 for variant in self.variants]
+        if max(n_slots) > most or sum(n_slots) > N_SLOTS:
+            raise ConfigError(
+                f"experiment {self}: weights of {len(names)} variants are percentages from 0 to "
+                f"{most / SLOTS_IN_PERCENT:g}, at most 100 in all; change them."
+            )
 
     @classmethod
     def parse(cls, text: str) -> Experiment:
@@ -123,10 +105,14 @@ class Experiment:
         ConfigError
             The text does not have this form, or `Experiment` refuses it; the message is one sentence.
         """
-        name, colon, rest = text.partition(":")
-        if not colon:
-            raise ConfigError(f"experiment: {text!r} has no ':' after its name; {_FORM}.")
-        return cls(name.strip(), tuple(_parse_variant(part, name.strip()) for part in rest.split(",") if part.strip()))
+        name, _, rest = text.partition(":")
+        found = [_VARIANT.fullmatch(part) for part in rest.split(",")]
+        if None in found:
+            raise ConfigError(
+                f"experiment: {text!r} is not an experiment; write it as "
+                "'onboarding-2026: control=segment*50, treatment=auto*50'."
+            )
+        return cls(name.strip(), tuple(Variant(of[1], of[2], float(of[3])) for of in found if of))
 
     def assign(self, user_id: object) -> Variant | None:
         """Return a user's variant, or None if the user is not in the experiment.
@@ -140,14 +126,11 @@ class Experiment:
 
     def _variant_at(self, slot: int) -> Variant | None:
         variants = sorted(self.variants, key=attrgetter("name"))
-        n_each = N_SLOTS // len(variants)
-        if len(variants) == 2 and slot >= N_SLOTS - variants[1].n_slots:  # from the end, so that both can grow
-            return variants[1]
+        starts = [number * (N_SLOTS // len(variants)) for number in range(len(variants))]
         if len(variants) == 2:
-            n_each = N_SLOTS
-        place, from_its_start = divmod(slot, n_each)
-        is_in = place < len(variants) and from_its_start < variants[place].n_slots
-        return variants[place] if is_in else None
+            starts[1] = N_SLOTS - variants[1].n_slots  # from the end, so that both can grow
+        parts = zip(variants, starts, strict=True)
+        return next((variant for variant, start in parts if start <= slot < start + variant.n_slots), None)
 
     def __str__(self) -> str:
         parts = (f"{variant.name}={variant.strategy}*{variant.weight:.10g}" for variant in self.variants)
@@ -167,17 +150,3 @@ def slot_of(salt: str, user_id: object) -> int:
 def _key_of(salt: str) -> bytes:
     """Return the hash key: a digest of the salt, because keys are limited to 64 bytes."""
     return hashlib.blake2b(salt.encode("utf-8", "surrogatepass"), digest_size=32).digest()
-
-
-def _parse_variant(part: str, experiment: str) -> Variant:
-    """Parse ``VARIANT=STRATEGY*PERCENT``."""
-    match = re.fullmatch(r"\s*([^=*]+?)\s*=\s*([^=*]+?)\s*\*\s*([^=*]+?)\s*%?\s*", part)
-    if match is None:
-        raise ConfigError(f"experiment {experiment}: {part.strip()!r} is not a variant; {_FORM}.")
-    name, strategy, weight = match.groups()
-    try:
-        return Variant(name, strategy, float(weight))
-    except ValueError:
-        raise ConfigError(
-            f"experiment {experiment}: {name} has the weight {weight!r}; give a number, in percent."
-        ) from None

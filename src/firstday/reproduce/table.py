@@ -106,9 +106,9 @@ def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
             )
     config = with_methods_of(config, strategies)
     has_blend = "blend" in strategies
-    needs = {need.setting for name in strategies for need in find_strategy(name).needs}
-    config = config.override("ranker.enabled", has_blend or RANKER.setting in needs)
-    if not (has_blend or KEPT_USERS.setting in needs):
+    needs = {need for name in strategies for need in find_strategy(name).needs}
+    config = config.override("ranker.enabled", has_blend or RANKER in needs)
+    if not (has_blend or KEPT_USERS in needs):
         config = config.override("recommend.warm_users", 0)
     return config
 

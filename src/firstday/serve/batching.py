@@ -186,13 +186,13 @@ class Lists:
                 if rows := group[0].rows:
                     rows = [self._item_lists.add_to(row.under(group[0].rules)) for row in rows]
                     page = model.recommender.answer_rows(group[0].signals, rows, k, strategy, keep_used=keep_used)
-                    group[0].recommendations = [one.tell(model.trained, 0, group[0].user_id) for one in page]
+                    group[0].recommendations = [one.row(0) for one in page]
                     continue
                 signals, rules = [request.signals for request in group], group[0].rules
                 rules = rules if rules is NO_RULES else self._item_lists.add_to(rules)
                 answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
                 for row, request in enumerate(group):
-                    request.recommendations = [answers.tell(model.trained, row, request.user_id)]
+                    request.recommendations = [answers.row(row)]
             except Exception as error:
                 for request in group:
                     request.error = error

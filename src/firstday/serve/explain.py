@@ -126,7 +126,7 @@ def _reasons(served: ServedModel, listed: Recommendation, query: Query) -> list[
         reasons.append(
             {
                 "item_id": item.item_id,
-                "why": why or f"{begin}: {of_all:.1%} of everyone use it.",
+                "why": why or f"{begin}: {of_all:.1%} of all users use it.",
                 "share_of_segment": share,
                 "share_of_everyone": of_all,
                 "most_like": like,

@@ -20,7 +20,7 @@ from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import find_strategy, refuse_without, strategies_of
+from firstday.recommend.registry import find_supported, strategies_of
 from firstday.recommend.rules.filters import describe_columns
 from firstday.serve.segment_map import SegmentMap, make_segment_map
 from firstday.serve.telemetry import Metrics
@@ -111,7 +111,7 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
             if read_manifest(path)["version"] == manifest["version"]:  # else the folder was replaced while loading
                 break
         for name in filter(None, (strategy, *needed)):
-            refuse_without(name, find_strategy(name).lacks(recommender.model))
+            find_supported(name, recommender.model)
         if strategy:
             config = recommender.model.config.override("recommend.strategy", strategy)
             recommender = Recommender(replace(recommender.model, config=config))

@@ -20,7 +20,6 @@ from firstday.embed.embeddings import Embeddings, select_uses
 from firstday.embed.kept_users import WarmUsers, keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
 from firstday.engine.everyone import (
-    AGE,
     Everyone,
     Question,
     count_groups,
@@ -291,7 +290,7 @@ def _learn_networks(
         embeddings=embeddings,
         validation_features=encoder.encode(days),
         validation_liked=days.affinity(config.signals),
-        profile={**warm_days[0].groups, **({} if warm_days[0].ages is None else {AGE: warm_days[0].ages})},
+        profile=warm_days[0].profile,
     )
     day_ones = [day.closed_items(config.signals) for day in warm_days]
     cold, ranker = train_networks(data, day_ones, validation, wrap, progress)

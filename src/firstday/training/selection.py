@@ -29,22 +29,15 @@ def choose_selection(folds: Sequence[Fold]) -> Selection:
     """Choose the strategy of each class of `KNOWLEDGE`: `blend`, unless a fallback is better."""
     sample = head(folds, MAX_CLASS_USERS)
     overall = {name: measure_folds(sample, name) for name in (*FALLBACKS, FIRST_CHOICE)}
-    classes = [_evaluate_class(folds, number, overall) for number in range(len(KNOWLEDGE))]
-    # Class 0, users without any signal, always gets the popular list: it neither has nor is a neighbour.
-    evaluated = [number for number, evidence in enumerate(classes) if number > 0 and evidence.n_users]
-    for number, evidence in enumerate(classes):
-        if number > 0 and evaluated and not evidence.n_users:
-            nearest = classes[min(evaluated, key=lambda other: abs(other - number))]
-            classes[number] = replace(evidence, users="neighbor", fallback=nearest.fallback, best=nearest.best)
-    return Selection(tuple(classes))
+    return Selection(tuple(_evaluate_class(folds, number, overall) for number in range(len(KNOWLEDGE))))
 
 
 def _evaluate_class(folds: Sequence[Fold], number: int, overall: Mapping[str, np.ndarray]) -> ClassEvidence:
     """Evaluate strategies on the validation users of one class; on class 0, `popular` alone."""
     members, source = take_class(folds, number)
     members = head(members, MAX_CLASS_USERS)
-    in_class = {name: measure_folds(members, name) for name in (overall if number > 0 else ("popular",))}
-    fallback, best = select(in_class, overall) if number > 0 else ("popular", "popular")
+    names = overall if number > 0 else ("popular",)  # users without any signal always get the popular list
+    in_class = {name: measure_folds(members, name) for name in names}
     means: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     for name, precision in in_class.items():
@@ -53,16 +46,16 @@ def _evaluate_class(folds: Sequence[Fold], number: int, overall: Mapping[str, np
             half_width = NORMAL_95 * deviation / len(precision) ** 0.5
             means[name] = round(mean, 2)
             intervals[name] = round(max(0.0, mean - half_width), 2), round(min(100.0, mean + half_width), 2)
-    return ClassEvidence(len(in_class["popular"]), source, fallback, best, means, intervals)
+    return ClassEvidence(len(in_class["popular"]), source, select(in_class, overall), means, intervals)
 
 
 def select(
     in_class: Mapping[str, np.ndarray], overall: Mapping[str, np.ndarray], pseudo_users: float = PSEUDO_USERS
-) -> tuple[str, str]:
-    """Return the better fallback and the best strategy, which is never worse than the fallback.
+) -> str:
+    """Return the best strategy, which is never worse than a fallback.
 
     A strategy's gain over `popular` in a class is shrunk towards its gain over all users. Small classes thus have
-    little influence, and the choice does not jump at a particular class size.
+    little influence, the choice does not jump at a particular class size, and a class without users follows all users.
 
     Parameters
     ----------
@@ -71,13 +64,12 @@ def select(
     pseudo_users
         Weight of the gain over all users, in users of the class.
     """
-    gains = {
-        name: float((precision - in_class["popular"]).sum())
-        + pseudo_users * float((overall[name] - overall["popular"]).mean())
-        for name, precision in in_class.items()
-    }
-    # Ties: `popular` first.
-    return max(FALLBACKS[::-1], key=gains.__getitem__), max(("popular", *gains), key=gains.__getitem__)
+
+    def gain(name: str) -> float:
+        in_all = float((overall[name] - overall["popular"]).mean()) if len(overall[name]) else 0.0
+        return float((in_class[name] - in_class["popular"]).sum()) + pseudo_users * in_all
+
+    return max(("popular", *in_class), key=gain)
 
 
 def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:

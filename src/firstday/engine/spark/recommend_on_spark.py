@@ -20,10 +20,10 @@ from firstday.engine.spark.sources import take_tables
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import count_parts, recommend_part, spread_lists
 from firstday.errors import ConfigError, DataError
-from firstday.recommend.batch import BatchSummary, summarise_batch
+from firstday.recommend.batch import BatchSummary
 from firstday.recommend.list_files import find_list_form
 from firstday.recommend.recommender import Recommender, check_length
-from firstday.recommend.registry import find_strategy, refuse_without
+from firstday.recommend.registry import find_supported
 from firstday.recommend.rules.list_rules import NO_RULES, Rules
 from firstday.tables.faults import Findings
 
@@ -71,7 +71,7 @@ def recommend_on_spark(
         The tables cannot be read, with one sentence per fault.
     """
     name = strategy or recommender.model.config.recommend.strategy
-    refuse_without(name, find_strategy(name).lacks(recommender.model))
+    find_supported(name, recommender.model)
     check_length(recommender.model, k)
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     with named_errors("tables"):
@@ -92,7 +92,7 @@ def recommend_on_spark(
     if findings.faults:
         parts.unpersist()
         raise DataError(findings.faults)
-    summary = summarise_batch(reduce(add, counts), recommender.model.catalogue, findings.notes)
+    summary = reduce(add, counts).with_notes(findings.notes)
     types = {"user_id": all(are_integers), "item_id": recommender.model.catalogue.items.are_integers}
     lists = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
     lists = lists.withColumns({name: fn.col(name).cast("long") for name, are_long in types.items() if are_long})

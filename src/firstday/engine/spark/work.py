@@ -26,7 +26,7 @@ from firstday.data.splits.histories import Log
 from firstday.data.splits.roles import find_warm
 from firstday.engine.large import warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
-from firstday.recommend.batch import BatchCounts, list_users
+from firstday.recommend.batch import BatchSummary, list_users
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import load_plugin
 from firstday.recommend.rules.list_rules import Rules
@@ -114,14 +114,14 @@ def recommend_part(
     keep_used: bool,
     rules: Rules,
     drop: bool,
-) -> tuple[bytes, tuple[Findings, BatchCounts, bool]]:
+) -> tuple[bytes, tuple[Findings, BatchSummary, bool]]:
     """Return the lists of a part's cold users; and the findings, the counts, and whether ids of users are integers."""
     for module in plugins:
         load_plugin(module)
     findings = Findings(drop=drop, forgiven=FORGIVEN)
     dataset = read_newcomers("part", raw, findings)
     if dataset is None:
-        return b"", (findings, BatchCounts(), True)
+        return b"", (findings, BatchSummary(), True)
     lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
     lists = lists.with_columns(pl.col("user_id", "item_id").cast(pl.String))
     return lists.write_ipc(None, compression="lz4").getvalue(), (findings, counts, dataset.users.are_integers)

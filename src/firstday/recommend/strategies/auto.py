@@ -1,57 +1,32 @@
-"""`auto`: answer each user by the best strategy for their class of knowledge, selected on validation users."""
+"""`auto`: answer each user with the best strategy for their class of knowledge, selected on validation users."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
-from firstday.ranking import first_distinct
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import find_strategy, parts_read
-from firstday.recommend.spec import Part, StrategySpec
-
-AWAY = "validation users, what they did taken away"
-
+from firstday.recommend.registry import find_strategy
+from firstday.recommend.spec import StrategySpec
 
 AFTER_IMPRESSIONS = "blend"
-"""Strategy for users with items passed over: it learns from them, and was best in replay (docs/bandit.md)."""
+"""Strategy for users with impressions: it learns from these, and was best in replay (docs/bandit.md)."""
 
 
 def recommend_auto(query: Query) -> Answer:
-    """Answer each class of users by its selected strategy, which is the route.
+    """Answer each class of users with its selected strategy, which is the route.
 
-    Users with items passed over are answered by `AFTER_IMPRESSIONS`. A class without validation users has the selection
-    of the nearest class that has some; its lists are interleaved with the fallback's, and the route is `auto`.
+    Users with items passed over are answered with `AFTER_IMPRESSIONS`.
     """
     selection = query.model.selection
     names = np.array([selection.best_of(number) for number in range(len(KNOWLEDGE))], dtype=object)[query.knowledge]
-    if query.passed_over.n_entries:
-        names = np.where(query.passed_over.lengths() > 0, AFTER_IMPRESSIONS, names)
-    answer = answer_each(query, names)
-    for number, evidence in enumerate(selection.classes):
-        if evidence.users == "neighbor" and evidence.best != evidence.fallback:
-            rows = np.flatnonzero((query.knowledge == number) & (names == evidence.best))
-            answer = _mix_in(answer, rows, find_strategy(evidence.fallback).recommend(query.take(rows)))
-    return answer
-
-
-def _mix_in(answer: Answer, rows: np.ndarray, other: Answer) -> Answer:
-    """Return the answer with the lists of some rows interleaved with those of another answer."""
-    k = answer.items.shape[1]
-    in_turn = np.stack([answer.items[rows], other.items], axis=2).reshape(len(rows), 2 * k)
-    falling = np.broadcast_to(np.linspace(1, 0, 2 * k, endpoint=False, dtype=np.float32), in_turn.shape)
-    items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
-    items[rows], scores[rows] = first_distinct(in_turn, falling, k)
-    routes[rows] = "auto"
-    return replace(answer, items=items, scores=scores, routes=routes)
+    return answer_each(query, np.where(query.passed_over.lengths() > 0, AFTER_IMPRESSIONS, names))
 
 
 def answer_each(query: Query, strategies: np.ndarray) -> Answer:
-    """Answer each user by the strategy named in `strategies`, shape (n_users,)."""
+    """Answer each user with the strategy named in `strategies`, shape (n_users,)."""
     names = np.unique(strategies).tolist() or ["popular"]
     if len(names) == 1:  # without a copy of the query
         return find_strategy(names[0]).recommend(query)
@@ -71,9 +46,8 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
         {
             "known": known,
             "strategy": evidence.best,
-            "users": {"class": "validation users", "away": AWAY, "neighbor": "nobody"}[evidence.users],
+            "users": {"class": "users", "away": "users with hidden interactions"}[evidence.users],
             "n_users": evidence.n_users,
-            "fallback": evidence.fallback,
             "precision": dict(evidence.precision),
             "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
         }
@@ -81,34 +55,18 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
     ]
 
 
-def tabulate_selection(model: TrainedModel) -> list[tuple[dict[str, Any], str]]:
-    """Return the rows of `describe_selection` for classes the data can have, each with a description of its users."""
+def tabulate_selection(model: TrainedModel) -> list[dict[str, Any]]:
+    """Return the rows of `describe_selection` for classes that the data can have."""
     data = model.facts.get("data", {})
     absent = {"profile"} if not model.profile_groups else set()
     absent |= {"friends"} if "friends" in data and not data["friends"] else set()
-    rows = [row for row in describe_selection(model) if row["known"] not in absent]
-    return [(row, _describe_judges(row)) for row in rows]
-
-
-def _describe_judges(row: Mapping[str, Any]) -> str:
-    """Describe the users that a row of `describe_selection` was evaluated on."""
-    if not row["n_users"]:
-        return "nobody; half of the list is the fallback's" if row["users"] == "nobody" else "nobody"
-    hidden = "all but 1 to 3 of day one hidden" if row["known"] == "1-3" else "their day one hidden"
-    return f"{row['n_users']:,} users" + (f", {hidden}" if row["users"] == AWAY else "")
-
-
-def _reads(model: TrainedModel) -> tuple[Part, ...]:
-    """Return the parts read by any strategy that may answer."""
-    names = {AFTER_IMPRESSIONS, *(model.selection.best_of(number) for number in range(len(KNOWLEDGE)))}
-    names |= {evidence.fallback for evidence in model.selection.classes if evidence.users == "neighbor"}
-    return tuple({"liked", *(part for name in names for part in parts_read(name, model))})
+    return [row for row in describe_selection(model) if row["known"] not in absent]
 
 
 AUTO = StrategySpec(
     name="auto",
     recommend=recommend_auto,
-    describe="Answer by the strategy that was best for validation users of whom as much was known.",
-    explain="The strategy that was best for people of whom as much was known.",
-    reads=_reads,
+    describe="Answer with the strategy that was best for validation users of the same class.",
+    explain="The strategy that was best for people about whom equally much was known.",
+    reads=("liked", "shown"),
 )

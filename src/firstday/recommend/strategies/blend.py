@@ -12,7 +12,7 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM, greatest, multiply_rows, top_k
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste, reading
+from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste
 from firstday.recommend.strategies.evidence import LEAST_SHARE, score_evidence, share_by_belief
 from firstday.recommend.strategies.segments import score_soft_segments
 from firstday.sparse import SparseRows
@@ -178,6 +178,6 @@ BLEND = StrategySpec(
     describe="Rank items by several strategies at once, weighted by how much is known of the user.",
     explain="Several ways of ranking at once, weighted by how much is known of the user.",
     reason=near_taste,
-    reads=reading("liked", "shown"),
+    reads=("liked", "shown"),
     scale=PROBABILITY,
 )

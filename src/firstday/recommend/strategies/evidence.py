@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.ranking import multiply_rows
-from firstday.recommend.belief import believe_people
+from firstday.recommend.belief import SMOOTHING, believe_people
 from firstday.recommend.query import Query
 from firstday.recommend.strategies.segments import score_soft_segments
 
@@ -23,14 +23,15 @@ LEAST_SHARE = 1e-6
 
 
 def share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return the posterior share of users of each item, float32, shape (n_rows, n_items).
+    """Return the posterior share of users of each item, smoothed towards popularity, float32, shape (n_rows, n_items).
 
     Without kept warm users, return the shares in near segments, which do not reflect items passed over.
     """
     model = query.model
     if model.warm is None:
         return score_soft_segments(query, rows)
-    return np.stack([believe_people(query, row).shares(model.popularity) for row in rows.tolist()])
+    shares = believe_people(query, rows).times(model.warm.uses)
+    return (shares + np.float32(SMOOTHING) * model.popularity) / np.float32(1 + SMOOTHING)
 
 
 def score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """`explore`: Thompson sampling over segments, learning from items used and passed over.
 
-Some ranks go to new items, which no warm user uses, at rates estimated from impressions (`firstday.segment.new_items`).
-This needs a model that has counted impressions.
+Some ranks are given to new items, which no warm user uses, by their rates of use estimated from impressions
+(`firstday.segment.new_items`). This needs a model that has counted impressions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from firstday.ranking import NO_ITEM
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.rules.list_rules import Quota
-from firstday.recommend.spec import StrategySpec, reading
+from firstday.recommend.spec import StrategySpec
 from firstday.segment.new_items import N_DRAWS, NewItems
 
 LEAST_BELIEF = 1e-3
@@ -31,14 +31,14 @@ Offer = tuple[int, float, float]
 def recommend_explore(query: Query) -> Answer:
     """Fill each rank with the best remaining item of a segment drawn from the user's posterior over segments.
 
-    With probability `NEW_SHARE`, a rank is offered to a new item drawn for such a segment. The offer lapses if the item
-    is excluded or already in the list. Without new items or counted impressions, lists are the same as without this
-    rule.
+    With probability `NEW_SHARE`, a rank is offered to a new item, drawn for a segment of the same posterior. The offer
+    lapses if the item is excluded or already in the list.
 
     Lists are in drawing order, so scores need not decrease.
 
     Any user can be answered: if nothing is known, segments are drawn in proportion to their size. The random seed
-    depends on the user's id and signals, so that repeated requests return the same list until something new is learned.
+    depends on the user's id, liked items and items passed over, so that repeated requests return the same list until
+    one of these changes. Users without an id and such items share a seed.
 
     References
     ----------
@@ -186,9 +186,9 @@ def seed_of(query: Query, row: int) -> int:
 EXPLORE = StrategySpec(
     name="explore",
     recommend=recommend_explore,
-    describe="Draw a segment for each place by how likely the user belongs to it, and learn from what is used.",
-    explain="The best items of segments that the user may belong to, drawn by how likely each is after all that was "
-    "used and passed over.",
-    reads=reading("liked", "shown"),
+    describe="Draw a segment for each rank from the posterior, which learns from items used and passed over.",
+    explain="Top items of segments that the user may belong to, drawn by their probability given the items used and "
+    "passed over.",
+    reads=("liked", "shown"),
     scale="share of the segment drawn",
 )

@@ -1,6 +1,6 @@
-"""Items near a vector of the user: `day_one`, `fold_in`, `personal` and other cold models; and `direct`.
+"""Strategies that rank items by a vector of the user: `day_one`, `fold_in`, `personal`, cold models; and `direct`.
 
-The vector is computed from the day-one items alone, or predicted (PAPER: full-personalised). `direct` maps features to
+The vector is computed from the day-one items alone, or predicted (PAPER: fully personalised). `direct` maps features to
 items by a network, without a vector or segment in between (not in the paper).
 """
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from firstday.ranking import spread_scores
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import PROBABILITY, RANKER, ColdModelSpec, StrategySpec, near_taste, reading
+from firstday.recommend.spec import PROBABILITY, RANKER, ColdModelSpec, StrategySpec, near_taste
 
 
 def recommend_day_one(query: Query) -> Answer:
-    """Rank items by the mean vector of the liked items; needs one that warm users have used."""
+    """Rank items by the mean vector of the liked items; needs at least one that warm users use."""
     means = query.liked_means
     return query.rank_by_vectors(means, "day_one", np.asarray(means.any(axis=1)))
 
 
 def recommend_fold_in(query: Query) -> Answer:
-    """Rank items by the folded-in vector; needs a liked item that warm users have used."""
+    """Rank items by the folded-in vector; needs a liked item that warm users use."""
     vectors = query.model.fold_in.solve(query.liked)
     return query.rank_by_vectors(vectors, "fold_in", np.asarray(vectors.any(axis=1)))
 
@@ -29,24 +29,24 @@ DAY_ONE = StrategySpec(
     name="day_one",
     recommend=recommend_day_one,
     describe="Rank items by the mean vector of the items that the user likes so far.",
-    explain="Items near to the mean of what the user did so far.",
+    explain="Items similar to the mean of the items that the user likes so far.",
     reason=near_taste,
-    reads=reading("liked"),
+    reads=("liked",),
     scale=PROBABILITY,
 )
 FOLD_IN = StrategySpec(
     name="fold_in",
     recommend=recommend_fold_in,
-    describe="Rank items by the vector solved from the items that the user likes so far, items fixed.",
-    explain="Items near to the vector solved from what the user did so far.",
+    describe="Rank items by the vector fitted to the items that the user likes so far, with item vectors fixed.",
+    explain="Items similar to the taste fitted to the items that the user likes so far.",
     reason=near_taste,
-    reads=reading("liked"),
+    reads=("liked",),
     scale=PROBABILITY,
 )
 
 
 def recommend_personal(query: Query) -> Answer:
-    """Rank items by the predicted vector; needs a signal or a profile value."""
+    """Rank items by the predicted vector; needs features."""
     return query.rank_by_vectors(query.predicted, "personal", query.known)
 
 
@@ -54,34 +54,34 @@ PERSONAL = StrategySpec(
     name="personal",
     recommend=recommend_personal,
     describe="Rank items by the predicted vector.",
-    explain="Items near to the predicted taste.",
+    explain="Items close to the predicted taste.",
     reason=near_taste,
-    reads=reading(),
+    reads=(),
     scale=PROBABILITY,
 )
 
 
-def by_items_of(cold_model: ColdModelSpec) -> StrategySpec:
+def personal_strategy(cold_model: ColdModelSpec) -> StrategySpec:
     """Return the strategy that ranks items by the vector of another cold model."""
     name = f"{cold_model.name}_personal"
     return StrategySpec(
         name=name,
         recommend=lambda query: query.rank_by_vectors(query.predicted_by(cold_model.name), name, query.known),
         describe=f"Rank items by the vector that {cold_model.title} predicts.",
-        explain=f"Items near to the taste that {cold_model.title} predicts.",
+        explain=f"Items close to the taste that {cold_model.title} predicts.",
         method=cold_model.name,
-        reads=reading("liked"),
+        reads=("liked",),
         scale=PROBABILITY,
     )
 
 
 def recommend_direct(query: Query) -> Answer:
-    """Rank items by the ranker; needs a signal or a profile value."""
+    """Rank items by the ranker; needs features."""
     return query.rank_scores(lambda rows: score_direct(query, rows), "direct", query.known)
 
 
 def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return log-probabilities, float32, shape (n_rows, n_items); minus infinity for items outside the ranker."""
+    """Return log-probabilities, float32, shape (n_rows, n_items); minus infinity for items without a rank."""
     ranker = query.model.ranker
     assert ranker is not None
     return spread_scores(ranker.score(query.ranker_hidden[rows]), ranker.items, query.model.n_items)
@@ -91,9 +91,9 @@ DIRECT = StrategySpec(
     name="direct",
     recommend=recommend_direct,
     describe="Rank items by a network that goes straight from day-one features to items.",
-    explain="Items that people with such a first day went on to use, as a network has learned it.",
+    explain="Items that people with a similar first day went on to use, as predicted by a network.",
     reason=near_taste,
     needs=(RANKER,),
-    reads=reading(),
+    reads=(),
     scale=PROBABILITY,
 )

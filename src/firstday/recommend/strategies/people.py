@@ -7,18 +7,18 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import weigh_nearest
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import KEPT_USERS, StrategySpec, reading
+from firstday.recommend.spec import KEPT_USERS, StrategySpec
 from firstday.recommend.strategies.segments import mix_segments
 from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
 """Maximum number of neighbours per cold user."""
 N_SEARCHED = 2_500
-"""Number of warm users to search, at least: whole segments are added, nearest first."""
+"""Minimum number of warm users to search; whole segments are added, nearest first."""
 
 
 def recommend_neighbors(query: Query) -> Answer:
-    """Rank items by their weighted share of the nearest warm users; needs a signal or a profile value."""
+    """Rank items by their weighted share of the nearest warm users; needs features."""
     return query.rank_scores(lambda rows: score_neighbors(query, rows), "neighbors", query.known)
 
 
@@ -35,6 +35,7 @@ def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
     ends = nearest.shape[1] * np.arange(len(rows) + 1)
     shares = SparseRows(ends, nearest.ravel(), weights.ravel(), len(warm)).times(warm.uses)
     shares += np.float32(settings.smoothing) * model.popularity
+    shares /= np.float32(1 + settings.smoothing)
     return shares
 
 
@@ -102,28 +103,27 @@ def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     model, friends = query.model, query.friends.take(rows)
     assert model.warm is not None
     scores = friends.times(model.warm.uses)
-    lean = np.float32(model.neighborhood.friend_smoothing)
-    scores += lean * mix_segments(model, friends.mean_vectors(model.warm.vectors))
-    scores /= (friends.lengths() + lean)[:, None]
+    smoothing = np.float32(model.neighborhood.friend_smoothing)
+    scores += smoothing * mix_segments(model, friends.mean_vectors(model.warm.vectors))
+    scores /= (friends.lengths() + smoothing)[:, None]
     return scores
 
 
 NEIGHBORS = StrategySpec(
     name="neighbors",
     recommend=recommend_neighbors,
-    describe="Rank items by how many of the nearest warm users use them, the nearer the more.",
-    explain="What the warm users nearest to the predicted taste use most, the nearer the more.",
+    describe="Rank items by their share of the nearest warm users, weighted by similarity.",
+    explain="The most used items of the people nearest to the predicted taste, weighted by similarity.",
     needs=(KEPT_USERS,),
-    reads=reading(),
+    reads=(),
     scale="share of the nearest people",
-    rescale=lambda model, scores: scores / np.float32(1 + model.neighborhood.smoothing),
 )
 FRIENDS = StrategySpec(
     name="friends",
     recommend=recommend_friends,
     describe="Rank items by the share of friends who use them.",
-    explain="What the user's friends use, and people like these friends.",
+    explain="Items that the user's friends use, and people similar to these friends.",
     needs=(KEPT_USERS,),
-    reads=reading("friends"),
+    reads=("friends",),
     scale="share of friends and people like them",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import StrategySpec, reading, used_by_alike
+from firstday.recommend.spec import StrategySpec, used_by_alike
 
 
 def recommend_popular(query: Query) -> Answer:
@@ -19,8 +19,8 @@ def recommend_group(query: Query) -> Answer:
     """Rank items by their share of users, averaged over the user's profile columns.
 
     The share in a group is smoothed: (users of the item + s x overall share) / (users + s), where s is
-    `recommend.group_smoothing`. Users of similar age count fractionally (`features.age_users`). Answers users with a
-    profile value that warm users have.
+    `recommend.group_smoothing`. Users of similar age count fractionally (`features.age_users`). Only users
+    with a profile value that warm users share are answered.
     """
     answered = np.zeros(query.n_users, dtype=bool)
     for codes in query.profile.values():
@@ -52,17 +52,17 @@ POPULAR = StrategySpec(
     name="popular",
     recommend=recommend_popular,
     describe="Rank items by the share of warm users who use them.",
-    explain="What everyone uses most, since nothing that the model knows is known of the user.",
-    reason=lambda reason: f"{reason.share_of_everyone:.1%} of everyone use it.",
-    reads=reading(),
+    explain="The most used items overall.",
+    reason=lambda reason: f"{reason.share_of_everyone:.1%} of all users use it.",
+    reads=(),
     scale="share of everyone",
 )
 GROUP = StrategySpec(
     name="group",
     recommend=recommend_group,
     describe="Rank items by their share of users, averaged over the user's profile columns.",
-    explain="What people of the same profile use most.",
+    explain="The most used items of people with the same profile.",
     reason=used_by_alike,
-    reads=reading("profile"),
+    reads=(),
     scale="share of people of the same profile",
 )

@@ -7,7 +7,7 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, reading, times_everyone, used_by_alike
+from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, times_everyone, used_by_alike
 from firstday.segment.segments import weigh_segments
 
 OF_SEGMENT = "share of the segment"
@@ -34,30 +34,30 @@ def _reason_by_segment(reason: Reason) -> str | None:
     share = reason.share_of_segment
     if share is None:
         return None
-    return f"{share:.1%} of the people of segment {reason.segment} use it{times_everyone(share, reason)}."
+    return f"{share:.1%} of the people in segment {reason.segment} use it{times_everyone(share, reason)}."
 
 
 SEGMENT = StrategySpec(
     name="segment",
     recommend=recommend_segment,
     describe="Take the most used items of the nearest segment (the paper's semi-personalised system).",
-    explain="What the people of the predicted segment use most.",
+    explain="The most used items of people in the predicted segment.",
     reason=_reason_by_segment,
-    reads=reading(),
+    reads=(),
     scale=OF_SEGMENT,
 )
 INPUT_CLUSTERS = StrategySpec(
     name="input_clusters",
     recommend=recommend_input_clusters,
     describe="Take the most used items of the nearest cluster of features.",
-    explain="What people with a similar first day use most.",
+    explain="The most used items of people with a similar first day.",
     reason=used_by_alike,
-    reads=reading(),
+    reads=(),
     scale="share of people with a similar first day",
 )
 
 
-def by_segment_of(cold_model: ColdModelSpec) -> StrategySpec:
+def segment_strategy(cold_model: ColdModelSpec) -> StrategySpec:
     """Return the strategy that uses the segment nearest to the vector of another cold model."""
     name = f"{cold_model.name}_segment"
 
@@ -68,9 +68,9 @@ def by_segment_of(cold_model: ColdModelSpec) -> StrategySpec:
         name=name,
         recommend=recommend,
         describe=f"Take the most used items of the segment nearest to {cold_model.title}'s vector.",
-        explain=f"What the people of the segment nearest to {cold_model.title}'s prediction use most.",
+        explain=f"The most used items of people in the segment nearest to {cold_model.title}'s prediction.",
         method=cold_model.name,
-        reads=reading("liked"),
+        reads=("liked",),
         scale=OF_SEGMENT,
     )
 
@@ -80,7 +80,7 @@ TIE_BREAK = 1e-6
 
 
 def recommend_soft_segments(query: Query) -> Answer:
-    """Rank items by their share in near segments, weighted by closeness; needs a signal or a profile value."""
+    """Rank items by their share of users in near segments, weighted by closeness; needs features."""
     return query.rank_scores(lambda rows: score_soft_segments(query, rows), "soft_segments", query.known)
 
 
@@ -102,16 +102,16 @@ def mix_segments(model: TrainedModel, vectors: np.ndarray) -> np.ndarray:
 
 
 def _reason_by_segments(reason: Reason) -> str:
-    share = f"{reason.score:.1%} of the people of the segments near to the user use it"
+    share = f"{reason.score:.1%} of the people in the nearest segments use it"
     return f"{share}{times_everyone(reason.score, reason)}."
 
 
 SOFT_SEGMENTS = StrategySpec(
     name="soft_segments",
     recommend=recommend_soft_segments,
-    describe="Mix what several near segments use, each by its nearness.",
-    explain="What the people of several segments near the predicted taste use most, the nearer the more.",
+    describe="Rank items by their share of users in several near segments, weighted by similarity.",
+    explain="The most used items of people in several segments near the predicted taste, weighted by similarity.",
     reason=_reason_by_segments,
-    reads=reading(),
+    reads=(),
     scale="share of the near segments",
 )
