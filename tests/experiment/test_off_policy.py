@@ -13,9 +13,9 @@ import pytest
 
 from firstday.config import ExperimentConfig
 from firstday.experiment.off_policy import ListsEstimate, estimate_lists
-from firstday.recommend.rules.list_rules import Quota
 from firstday.recommend.strategies.explore import draw_slate
 from tests.experiment.made import make_frame
+from tests.tiny import make_quota
 
 Slate = tuple[int, ...]
 ShownRow = tuple[int, int, int | None, float | None, bool]
@@ -89,7 +89,7 @@ def draw_all(lists: Sequence[Sequence[int]], belief: Sequence[float], k: int) ->
     slates: dict[Slate, tuple[float, list[float]]] = {}
     for groups in product(range(len(belief)), repeat=k):
         rng = cast("np.random.Generator", Given([float(middles[group]) for group in groups]))
-        draw = list(draw_slate([np.array(items) for items in lists], np.array(belief), k, rng, Quota((), {})))
+        draw = list(draw_slate([np.array(items) for items in lists], np.array(belief), k, rng, make_quota()))
         assert [group for group, _, _ in draw] == list(groups)
         slate = tuple(lists[group][number] for group, number, _ in draw)
         before, propensities = slates.get(slate, (0.0, [propensity for _, _, propensity in draw]))

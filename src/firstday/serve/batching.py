@@ -179,18 +179,18 @@ class Lists:
             if request.error is None:
                 request.model, request.signals = model, understand_picks(model.trained.encoder, request.signals)
                 strategy = request.variant.strategy if request.variant else request.strategy
-                alone = id(request) if request.rows or request.rules.lists else 0
-                groups[request.k, strategy, request.keep_used, request.rules.digest, alone].append(request)
+                alone = id(request) if request.rows else 0
+                groups[request.k, strategy, request.keep_used, request.rules.text, alone].append(request)
         for (k, strategy, keep_used, _, _), group in groups.items():
+            first = group[0]
+            layers = [] if first.rules == NO_RULES and not first.rows else [self._item_lists.rules, first.rules]
+            options: dict[str, Any] = {"k": k, "strategy": strategy, "keep_used": keep_used, "layers": layers}
             try:
-                if rows := group[0].rows:
-                    rows = [self._item_lists.add_to(row.under(group[0].rules)) for row in rows]
-                    page = model.recommender.answer_rows(group[0].signals, rows, k, strategy, keep_used=keep_used)
-                    group[0].recommendations = [one.tell(model.trained, 0, group[0].user_id) for one in page]
+                if first.rows:
+                    page = model.recommender.answer_rows(first.signals, first.rows, **options)
+                    first.recommendations = [one.tell(model.trained, 0, first.user_id) for one in page]
                     continue
-                signals, rules = [request.signals for request in group], group[0].rules
-                rules = rules if rules is NO_RULES else self._item_lists.add_to(rules)
-                answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
+                answers = model.recommender.answer_users([request.signals for request in group], **options)
                 for row, request in enumerate(group):
                     request.recommendations = [answers.tell(model.trained, row, request.user_id)]
             except Exception as error:

@@ -23,11 +23,11 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
     rules, scaled = query.item_rules, scale_answer(query, answer)
     if rules.factors is not None and answer.propensities is None:
         scaled = _boost(scaled, rules.factors)
-    positions = np.full((query.n_users, rules.after + k), -1)
+    positions = np.full((query.n_users, k), -1)
     for row, ranked in enumerate(scaled.items):
-        ranks = list(islice(_fill_ranks(ranked, rules.quota_without(query.excluded.row(row))), rules.after + k))
-        positions[row, : len(ranks)] = ranks
-    positions = positions[:, rules.after :]
+        ranks = _fill_ranks(ranked, Quota(rules, query.excluded.row(row)))
+        listed = list(islice(ranks, rules.after, rules.after + k))
+        positions[row, : len(listed)] = listed
     is_listed = positions >= 0
     is_ranked = is_listed & (positions < scaled.count_ranked()[:, None])
 
