@@ -126,11 +126,11 @@ def answer_under_rules(
         part = (query if len(rows) == query.n_users else query.take(rows)).ask(rules=item_rules)
         parts.append((rows, scale_answer(part, answer_all(part, strategy))))
     answer = Answer.join(parts)
-    n_listed, n_ranked = (answer.items >= 0).sum(axis=1).tolist(), answer.count_ranked().tolist()
-    return answer, [_describe_rules(*of_user, query.k) for of_user in zip(compiled, n_listed, n_ranked, strict=True)]
+    counts = zip(compiled, (answer.items >= 0).sum(axis=1), answer.count_ranked(), strict=True)
+    return answer, [_describe_rules(query.k, *of_user) for of_user in counts]
 
 
-def _describe_rules(rules: ItemRules, n_listed: int, n_ranked: int, k: int) -> list[str]:
+def _describe_rules(k: int, rules: ItemRules, n_listed: int, n_ranked: int) -> list[str]:
     """Describe ids that are unknown, ranks that are filled up and ranks that are empty."""
     notes = {
         f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,

@@ -126,7 +126,7 @@ class Filter:
 
     def _compare(self, op: ast.cmpop, left: ast.expr, right: ast.expr) -> np.ndarray:
         """Return the mask of items that meet a comparison between a column and a value, on either side."""
-        is_reversed = isinstance(right, ast.Name) and not isinstance(left, ast.Name)
+        is_reversed = isinstance(right, ast.Name)
         name, node = (right, left) if is_reversed else (left, right)
         if not isinstance(name, ast.Name):
             raise self._refused(name)
