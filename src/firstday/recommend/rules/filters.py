@@ -153,7 +153,7 @@ class Filter:
         prefix = ""
         match node:
             case ast.Attribute(value=ast.Name(id="lists"), attr=name) if name not in self.values["lists"]:
-                raise ConfigError(f"filter: there is no list {name!r}; put it first.")
+                raise ConfigError(f"filter: there is no list {name!r}; store it, or pass it in lists.")
             case ast.Attribute(value=ast.Name(id=("user" | "lists") as prefix), attr=name):
                 value = self.values[prefix].get(name)
             case _:

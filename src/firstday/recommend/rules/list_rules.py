@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import polars as pl
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Section, parse_settings
@@ -91,13 +91,6 @@ class Rules(Section):
             return rules
         return parse_settings(cls, rules or {}, cls.__name__.lower())  # type: ignore[arg-type]
 
-    @field_validator("pin")
-    @classmethod
-    def _check_pins(cls, value: Any) -> Any:
-        if len(set(value.values())) < len(value):
-            raise ValueError("an item is pinned twice")
-        return value
-
     @cached_property
     def text(self) -> str:
         """All rules as text, a key of caches."""
@@ -106,8 +99,8 @@ class Rules(Section):
     @cached_property
     def names(self) -> Sequence[str]:
         """Names of the user's values and of the lists that the filters read."""
-        nodes = (node for text in (self.filter, *self.boost) for node in ast.walk(parse_filter(text)))
-        return [node.attr for node in nodes if isinstance(node, ast.Attribute)]
+        trees = map(parse_filter, (self.filter, *self.boost))
+        return [node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
 
 
 NO_RULES = Rules()
@@ -174,15 +167,17 @@ class Quota:
     open
         Mask of items that the rules allow and that are not listed yet, bool, shape (n_items,).
     pins
-        Item by rank, from 0, without excluded items; all are taken.
+        Item by rank, from 0, each once, without items that may not be listed; all are taken.
     """
 
     def __init__(self, rules: ItemRules, excluded: np.ndarray) -> None:
         self.caps = [(values, most, np.zeros(values.n_columns, dtype=np.int64)) for values, most in rules.caps]
         self.open = rules.allowed.copy()
-        self.pins = {rank: item for rank, item in rules.pins.items() if item not in excluded}
-        for item in self.pins.values():
-            self.take(item)
+        self.pins = dict[int, int]()
+        for rank, item in rules.pins.items():
+            if self.open[item] and item not in excluded:
+                self.pins[rank] = item
+                self.take(item)
 
     def take(self, item: int) -> None:
         """Count an item that is listed."""
@@ -242,7 +237,7 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
         model.popular_items[allowed[model.popular_items]],
         factors if _merge(layers, "boost") else None,
         tuple((_index_values(columns, name), most) for name, most in _merge(layers, "cap").items()),
-        {rank: item for rank, item in pinned.items() if item >= 0 and allowed[item]},
+        {rank: item for rank, item in pinned.items() if item >= 0},
         rules.after,
         n_unknown + list(pinned.values()).count(-1),
     )
