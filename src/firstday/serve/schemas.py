@@ -344,7 +344,8 @@ class ListParameters(_OfUser):
 
     def rules(self) -> Rules:
         """Return the rules; raise `ConfigError` if one is invalid."""
-        return Rules.of(self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True))
+        given = self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True)
+        return Rules.of(given) if given else NO_RULES
 
 
 REPEATED = ("allow", "deny", "cap", "pin", "boost")

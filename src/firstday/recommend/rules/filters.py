@@ -51,11 +51,11 @@ def parse_filter(text: str) -> ast.expr:
         raise ValueError(f"{text!r} cannot be parsed; {EXAMPLE}") from None
 
 
-def find_column(columns: Columns, name: str) -> str:
-    """Return the name of a column; ``artist`` also finds ``artist_id``. Raise ConfigError if there is none."""
-    for column in (name, f"{name}_id"):
-        if column in columns:
-            return column
+def find_column(columns: Columns, name: str) -> pl.Series:
+    """Return a column; ``artist`` also finds ``artist_id``. Raise ConfigError if there is none."""
+    for full_name in (name, f"{name}_id"):
+        if full_name in columns:
+            return columns[full_name]
     choice = ", ".join(sorted(columns))
     raise ConfigError(f"rules: items have no column {name!r}{hint_at(name, tuple(columns))}; choose one of {choice}.")
 
@@ -131,9 +131,9 @@ class Filter:
         if not isinstance(name, ast.Name):
             raise self._refused(name)
         column = find_column(self.columns, name.id)
-        all_items, compare = np.arange(len(self.columns[column])), OPERATORS[type(op)]
-        items, values = list_values(self.columns[column])
-        options = self._read(node, column, values.dtype)
+        all_items, compare = np.arange(len(column)), OPERATORS[type(op)]
+        items, values = list_values(column)
+        options = self._read(node, name.id, values.dtype)
         if options is None:
             return all_items < 0
         if compare in (operator.eq, operator.ne):

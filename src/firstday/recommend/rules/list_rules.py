@@ -236,15 +236,15 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
         allowed,
         model.popular_items[allowed[model.popular_items]],
         factors if _merge(layers, "boost") else None,
-        tuple((_index_values(columns, name), most) for name, most in _merge(layers, "cap").items()),
+        tuple((_index_values(find_column(columns, name)), most) for name, most in _merge(layers, "cap").items()),
         {rank: item for rank, item in pinned.items() if item >= 0},
         rules.after,
         n_unknown + list(pinned.values()).count(-1),
     )
 
 
-def _index_values(columns: Mapping[str, pl.Series], name: str) -> SparseRows:
+def _index_values(column: pl.Series) -> SparseRows:
     """Return the values of each item in a column, shape (n_items, n_values)."""
-    items, values = list_values(columns[find_column(columns, name)])
+    items, values = list_values(column)
     codes = values.rank("dense").to_numpy().astype(np.int64) - 1
-    return SparseRows.from_pairs(items, codes, None, len(columns[ID]), values.n_unique())
+    return SparseRows.from_pairs(items, codes, None, len(column), values.n_unique())
