@@ -76,6 +76,7 @@ LEAKAGE = (
     ("ranking.py", "scores[closed.row_of_entry(), closed.columns] = -np.inf", "pass", LIST_TESTS),
     ("ranking.py", " & ~closed.has(chosen)", "", LIST_TESTS),
     ("recommend/strategies/blend.py", "np.where(closed.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
+    ("recommend/strategies/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
     ("recommend/strategies/blend.py", "np.tile(rules.items, ", "np.tile(np.arange(model.n_items), ", LIST_TESTS),
 )
 """Guards against leakage and against items that must not be listed, with their tests."""

@@ -20,6 +20,7 @@ the mean vectors of the user's age, country, streamed items, favorite artists an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ from firstday.embed.kept_users import Neighborhood, WarmUsers
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Quota, compile_rules
 from firstday.segment.segments import ItemCounts, Mixing, Segments
 from firstday.sparse import SparseRows
 
@@ -222,3 +224,15 @@ def make_model() -> TrainedModel:
 def make_recommender() -> Recommender:
     """Make the recommender of the model."""
     return Recommender(make_model())
+
+
+@cache
+def _compile_no_rules() -> ItemRules:
+    return compile_rules(make_model(), [NO_RULES], {})
+
+
+def make_quota(*closed: int) -> Quota:
+    """Return the quota of a user's list, without rules."""
+    quota = Quota(_compile_no_rules(), np.zeros(0, dtype=np.int32))
+    quota.open[list(closed)] = False
+    return quota

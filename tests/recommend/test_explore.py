@@ -12,9 +12,8 @@ from firstday.features.signals import Signals
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.rules.list_rules import Quota
 from firstday.recommend.strategies.explore import draw_slate, seed_of
-from tests.tiny import make_model
+from tests.tiny import make_model, make_quota
 
 LISTS = [np.array([0, 2, 1]), np.array([3, 2, 4])]
 
@@ -25,9 +24,9 @@ def ask(*users: Signals, k: int = 6) -> Query:
 
 
 def test_a_certain_belief_leaves_nothing_to_chance() -> None:
-    drawn = list(draw_slate(LISTS, np.array([0.0, 1.0]), 6, np.random.default_rng(0), Quota((), {})))
+    drawn = list(draw_slate(LISTS, np.array([0.0, 1.0]), 6, np.random.default_rng(0), make_quota()))
     assert drawn == [(1, 0, 1.0), (1, 1, 1.0), (1, 2, 1.0)]
-    assert list(draw_slate([np.array([], int)], np.array([1.0]), 3, np.random.default_rng(0), Quota((), {}))) == []
+    assert list(draw_slate([np.array([], int)], np.array([1.0]), 3, np.random.default_rng(0), make_quota())) == []
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -35,7 +34,7 @@ def test_each_place_is_the_best_item_left_of_a_group_and_its_propensity_adds_gro
     belief = np.array([0.3, 0.7])
     left = [LISTS[0].tolist(), LISTS[1].tolist()]
     items = []
-    for group, number, propensity in draw_slate(LISTS, belief, 6, np.random.default_rng(seed), Quota((), {})):
+    for group, number, propensity in draw_slate(LISTS, belief, 6, np.random.default_rng(seed), make_quota()):
         item = LISTS[group][number]
         assert item == left[group][0]
         having = [at for at in (0, 1) if left[at]]
@@ -52,7 +51,7 @@ def test_items_are_shown_as_often_as_their_propensities_say() -> None:
     first: Counter[int] = Counter()
     expected: dict[int, float] = {}
     for _ in range(n):
-        group, number, propensity = next(iter(draw_slate(LISTS, belief, 1, rng, Quota((), {}))))
+        group, number, propensity = next(iter(draw_slate(LISTS, belief, 1, rng, make_quota())))
         item = int(LISTS[group][number])
         first[item] += 1
         expected[item] = propensity

@@ -11,12 +11,11 @@ import pytest
 from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.rules.list_rules import Quota
 from firstday.recommend.strategies.explore import NEW_SHARE, draw_offers, recommend_explore
 from firstday.segment.new_items import N_DRAWS, PRIOR_IGNORED, PRIOR_USED, NewItems
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
-from tests.tiny import N_ITEMS, make_model
+from tests.tiny import N_ITEMS, make_model, make_quota
 
 NEW = 5
 NOTHING = SparseRows.empty(2, N_ITEMS)
@@ -91,14 +90,10 @@ def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:
     empty = np.zeros((2, 0))
     items = NewItems(np.zeros(0, np.int32), empty, empty, np.array([3, 4, 5], np.int32), drawn)
     segments, belief = np.array([0, 1]), np.array([0.6, 0.2])
-    offers = list(
-        islice(
-            draw_offers(items, segments, belief, np.zeros(0, np.int32), np.random.default_rng(0), Quota((), {})), 2_000
-        )
-    )
+    offers = list(islice(draw_offers(items, segments, belief, np.random.default_rng(0), make_quota()), 2_000))
     assert offers[0][1] == pytest.approx(NEW_SHARE)
     seen = {offer[0]: offer[2] / NEW_SHARE for offer, _ in offers if offer is not None}
     assert sum(offer is not None for offer, _ in offers) == 3  # each once
     assert seen == pytest.approx({3: 0.75 * 0.75, 4: 0.25 * 0.5, 5: 0.75 * 0.25 + 0.25 * 0.5})
-    _, without = next(draw_offers(items, segments, belief, np.array([5]), np.random.default_rng(0), Quota((), {})))
+    _, without = next(draw_offers(items, segments, belief, np.random.default_rng(0), make_quota(5)))
     assert without == pytest.approx(NEW_SHARE * 0.6875)

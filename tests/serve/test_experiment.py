@@ -16,6 +16,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.variants import Experiment
 from firstday.serve.batching import ListRequest
+from firstday.serve.schemas import ListOptions
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, assert_error
 from tests.serve.in_process import RunningApp
@@ -89,7 +90,8 @@ def test_together_with_others_each_gets_their_own(start_app: StartApp, settings:
     app = start_app(experiment=TEXT, **settings)
 
     async def ask_together() -> list[ListRequest]:
-        asks = [ListRequest(user, strategy=(None, "group")[n % 2], enrol=n % 4 == 0) for n, user in enumerate(USERS)]
+        options = ListOptions(), ListOptions.model_validate({"strategy": "group"})
+        asks = [ListRequest(user, options[n % 2], enrol=n % 4 == 0) for n, user in enumerate(USERS)]
         asks.insert(5, ListRequest(signals=Signals(age=20)))
         return await asyncio.gather(*(app.service.lists.make(one) for one in asks))
 

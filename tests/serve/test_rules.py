@@ -130,6 +130,8 @@ def test_rows_of_a_page_are_lists_of_their_own(http: httpx.Client, app: RunningA
     assert [shown.list_id for shown in user.lists] == [row["list_id"] for row in page]
     assert [list(shown.items) for shown in user.lists] == [ids(row) for row in page]
     assert http.post(path, json={"rows": rows, "after": "x"}).status_code == 422
+    (error,) = http.post(path, json={"rows": [rows[0], rows[0]]}).json()["errors"]
+    assert error == {"field": "rows", "message": "two rows have the same name; give each its own."}
 
 
 def test_a_kept_list_is_in_force_at_once_and_survives_a_restart(shop: Path, tmp_path: Path) -> None:

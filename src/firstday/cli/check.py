@@ -119,14 +119,9 @@ def _print_columns(columns: list[dict[str, Any]]) -> None:
     """Print the columns of items that filters can read as a table."""
     rows = []
     for column in columns:
-        match column:
-            case {"n_true": n_true}:
-                values = f"true for {n_true:,} items"
-            case {"lowest": lowest, "highest": highest}:
-                values = f"{lowest:.15g} to {highest:.15g}"
-            case {"n_values": n_values, "values": most}:
-                values = f"{n_values:,}: {', '.join(most[:5])}{', ...' if n_values > 5 else ''}"
-        rows.append((column["name"], column["type"], values))
+        values = [f"{value:.15g}" if isinstance(value, float) else str(value) for value in column["values"][:5]]
+        separator = " to " if column["type"] == "number" else ", "
+        rows.append((column["name"], column["type"], f"{column['n_values']:,}: {separator.join(values)}"))
     if rows:
         print_rows("items, for filters", ("column", "type", "values"), rows, "type", "values")
 

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.rules.filters import USER
 from firstday.recommend.rules.list_rules import NO_RULES, Rules
 
 USERS_AT_ONCE = 20_000
@@ -150,7 +150,7 @@ def list_users(
     for start in range(0, max(1, len(users)), USERS_AT_ONCE):
         part = users[start : start + USERS_AT_ONCE]
         signals = batch.take(part)
-        profile = _profile(dataset, part, rules.names(USER))
+        profile = partial(_profile, dataset, part)
         answer = recommender.answer_batch(signals, k, name, keep_used=keep_used, rules=rules, profile=profile)
         routes.update(answer.routes.tolist())
         weak = count_weak(Query(recommender.model, signals, 1, keep_used), name, answer.routes)
@@ -160,13 +160,11 @@ def list_users(
     return lists, BatchSummary(len(users), lists.height, routes, Counter(unknown), ignored, excluding)
 
 
-def _profile(dataset: Dataset, users: np.ndarray, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the values that filters read from each user, by name; None where missing."""
-    profile: dict[str, list[Any]] = {
-        name: [group.values[code] if code >= 0 else None for code in group.codes[users].tolist()]
-        for name, group in dataset.groups.items()
-        if name in names
-    }
-    if "age" in names and dataset.ages is not None:
-        profile["age"] = [age if age >= 0 else None for age in dataset.ages[users].tolist()]
+def _profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:
+    """Return the values that filters may read from a user; None where missing."""
+    user = users[row]
+    codes = {name: (group.values, group.codes[user]) for name, group in dataset.groups.items()}
+    profile: dict[str, Any] = {name: values[code] if code >= 0 else None for name, (values, code) in codes.items()}
+    if dataset.ages is not None and dataset.ages[user] >= 0:
+        profile["age"] = int(dataset.ages[user])
     return profile

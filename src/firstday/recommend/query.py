@@ -130,7 +130,7 @@ class Query:
     @cached_property
     def item_rules(self) -> ItemRules:
         """Compiled rules; without rules, all items that the model may list."""
-        return self.rules or compile_rules(self.model, NO_RULES, {})
+        return self.rules or compile_rules(self.model, [NO_RULES], {})
 
     @cached_property
     def known(self) -> np.ndarray:
@@ -287,7 +287,7 @@ class Query:
         def score_listed(rows: np.ndarray) -> np.ndarray:
             scores = score(rows)
             check_numbers(f"strategy {route!r}: scores", scores, (len(rows), self.model.n_items))
-            scores[:, self.item_rules.closed] = -np.inf
+            scores[:, ~self.item_rules.allowed] = -np.inf
             return scores
 
         return Answer.where(answered, route, *rank_scores(score_listed, self.excluded, self.k))

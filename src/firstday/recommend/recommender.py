@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from numbers import Integral
@@ -14,7 +14,6 @@ import numpy as np
 
 from firstday.artifact.folder import KEEP, load_model, save_model
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
-from firstday.config import parse_settings
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
@@ -25,7 +24,6 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import find_strategy, find_supported, value_type
 from firstday.recommend.rules.arrangement import arrange
-from firstday.recommend.rules.filters import USER
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Row, Rules, compile_rules
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
@@ -50,7 +48,7 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
         A third-party strategy raised an exception or returned invalid lists.
     """
     rules = query.item_rules
-    if not rules.rearranges:
+    if rules.factors is None and not (rules.caps or rules.pins or rules.after):
         return _answer(query, strategy)
     n_allowed = max(1, len(rules.popular))
     few = n_allowed if rules.pins or rules.factors is not None else min(max(rules.after + query.k, REACH), n_allowed)
@@ -110,27 +108,32 @@ def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[s
 
 
 def answer_under_rules(
-    query: Query, strategy: str, rules: Rules, profile: Mapping[str, Sequence[Any]]
+    query: Query, strategy: str, layers: Sequence[Rules], profile: Callable[[int], Mapping[str, Any]]
 ) -> tuple[Answer, list[list[str]]]:
     """Return lists under rules, with scaled scores, and notes on the rules for each user.
 
-    `profile` has the values that filters read from each user, by name. Users with equal values are answered together.
+    `profile` returns the profile of the user in a row. Users with equal values of all that filters read are answered
+    together.
     """
-    if rules == NO_RULES or not query.n_users:
+    if all(rules == NO_RULES for rules in layers) or not query.n_users:
         return scale_answer(query, answer_all(query, strategy)), [[]] * query.n_users
-    profiles = [{name: values[row] for name, values in profile.items()} for row in range(query.n_users)]
-    compiled = [compile_rules(query.model, rules, of_user) for of_user in profiles]
-    parts = []
-    for item_rules in dict.fromkeys(compiled):
-        rows = np.array([row for row, of_user in enumerate(compiled) if of_user is item_rules])
-        part = (query if len(rows) == query.n_users else query.take(rows)).ask(rules=item_rules)
-        parts.append((rows, scale_answer(part, answer_all(part, strategy))))
-    answer = Answer.join(parts)
-    n_listed, n_ranked = (answer.items >= 0).sum(axis=1).tolist(), answer.count_ranked().tolist()
-    return answer, [_describe_rules(*of_user, query.k) for of_user in zip(compiled, n_listed, n_ranked, strict=True)]
+    names = {name for rules in layers for name in rules.names}
+    users: dict[str, list[int]] = defaultdict(list)
+    for row in range(query.n_users):
+        of_user = profile(row)
+        users[str([of_user.get(name) for name in names])].append(row)
+    parts, notes = [], dict[int, list[str]]()
+    for rows in map(np.array, users.values()):
+        rules = compile_rules(query.model, layers, profile(rows[0]))
+        part = (query if len(rows) == query.n_users else query.take(rows)).ask(rules=rules)
+        answer = scale_answer(part, answer_all(part, strategy))
+        parts.append((rows, answer))
+        counts = zip((answer.items >= 0).sum(axis=1), answer.count_ranked(), strict=True)
+        notes |= {row: _describe_rules(query.k, rules, *of_user) for row, of_user in zip(rows, counts, strict=True)}
+    return Answer.join(parts), [notes[row] for row in range(query.n_users)]
 
 
-def _describe_rules(rules: ItemRules, n_listed: int, n_ranked: int, k: int) -> list[str]:
+def _describe_rules(k: int, rules: ItemRules, n_listed: int, n_ranked: int) -> list[str]:
     """Describe ids that are unknown, ranks that are filled up and ranks that are empty."""
     notes = {
         f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,
@@ -198,7 +201,7 @@ class Recommender:
             The signals are invalid.
         """
         read = self._understand(Signals.of(user))
-        return self.answer_users([read], k, strategy, keep_used=keep_used, rules=rules).row(0)
+        return self.answer_users([read], k, strategy, keep_used=keep_used, layers=[Rules.of(rules)]).row(0)
 
     def recommend_rows(
         self,
@@ -227,9 +230,8 @@ class Recommender:
             The list of each row, by name, in order.
         """
         read = self._understand(Signals.of(user))
-        named = [row if isinstance(row, Row) else parse_settings(Row, row, "rows") for row in rows]
-        named = [row.under(Rules.of(rules)) for row in named]
-        answers = self.answer_rows(read, named, k, strategy, keep_used=keep_used)
+        named = [Row.of(row) for row in rows]
+        answers = self.answer_rows(read, named, k, strategy, keep_used=keep_used, layers=[Rules.of(rules)])
         return {row.name: asked.row(0) for row, asked in zip(named, answers, strict=True)}
 
     def recommend_users(
@@ -280,7 +282,7 @@ class Recommender:
             ((repeated, _),) = Counter(user_ids).most_common(1)
             raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
         signals = [self._understand(user) for user in signals]
-        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
+        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, layers=[Rules.of(rules)])
         return replace(asked, user_ids=user_ids)
 
     def _understand(self, user: Signals) -> Signals:
@@ -294,12 +296,15 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        rules: Rules | Mapping[str, Any] | None = None,
+        layers: Sequence[Rules] = (),
     ) -> Recommendations:
-        """Recommend to several users; `recommend_users` checks and reads them first."""
+        """Recommend to several users; `recommend_users` checks and reads them first.
+
+        For `layers` of rules, see `firstday.recommend.rules.list_rules.compile_rules`.
+        """
         batch, ignored = self.model.read_signals(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
-        return self._answer(query, users, ignored, strategy, Rules.of(rules))
+        return self._answer(query, users, ignored, strategy, layers)
 
     def answer_rows(
         self,
@@ -309,14 +314,20 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
+        layers: Sequence[Rules] = (),
     ) -> list[Recommendations]:
-        """Recommend the rows of a page to one user; `recommend_rows` reads the user and the rows first."""
+        """Recommend the rows of a page to one user; `recommend_rows` reads the user and the rows first.
+
+        `layers` are rules of all rows.
+        """
+        if len({row.name for row in rows}) < len(rows):
+            raise ConfigError("rows: two rows have the same name; give each its own.")
         batch, ignored = self.model.read_signals([user])
         query = Query(self.model, batch, 1, keep_used)
         answers = []
         for row in rows:
             query = query.ask(k=check_length(self.model, row.k or k))
-            asked = self._answer(query, [user], ignored, strategy, row)
+            asked = self._answer(query, [user], ignored, strategy, [*layers, row])
             answers.append(asked)
             items = asked.answer.items[0]
             closed = [np.append(query.excluded.row(0), items[items >= 0])]
@@ -329,14 +340,14 @@ class Recommender:
         users: Sequence[Signals],
         ignored: Sequence[tuple[str, ...]],
         strategy: str | None,
-        rules: Rules,
+        layers: Sequence[Rules],
     ) -> Recommendations:
         strategy = strategy or self.model.config.recommend.strategy
         segments = np.full(query.n_users, -1, dtype=np.int64)
         if query.known.any():  # predicts for all users at once; `Query.take` keeps the cached rows
             segments = np.where(query.known, query.nearest_segments, -1)
-        profile = {name: [{"age": user.age, **user.groups}.get(name) for user in users] for name in rules.names(USER)}
-        answer, under_rules = answer_under_rules(query, strategy, rules, profile)
+        profiles = [{"age": user.age, **user.groups} for user in users]
+        answer, under_rules = answer_under_rules(query, strategy, layers, profiles.__getitem__)
         unused, kept_out = tell_each(query, strategy, answer.routes)
         sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
         routes = [_explain_route(query, row, strategy, answer.routes[row]) for row in range(query.n_users)]
@@ -351,13 +362,13 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        rules: Rules | None = None,
-        profile: Mapping[str, Sequence[Any]] | None = None,
+        rules: Rules = NO_RULES,
+        profile: Callable[[int], Mapping[str, Any]] = lambda _: {},
     ) -> Answer:
         """Recommend to a batch in the model's indexes; the lists are in its indexes, too.
 
-        `firstday.recommend_batch` works with the caller's ids. `profile` has the values that filters read from each
-        user, by name.
+        `firstday.recommend_batch` works with the caller's ids. `profile` returns the values that filters may read from
+        a user, given the row.
 
         Returns
         -------
@@ -366,7 +377,7 @@ class Recommender:
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
         strategy = strategy or self.model.config.recommend.strategy
-        return answer_under_rules(query, strategy, rules or NO_RULES, profile or {})[0]
+        return answer_under_rules(query, strategy, [rules], profile)[0]
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

@@ -18,7 +18,7 @@ from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.item_lists import ItemLists
 from firstday.serve.models import ModelHolder, ServedModel
-from firstday.serve.schemas import Source
+from firstday.serve.schemas import ListOptions, Source
 from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, StoreError
 
 BATCH_SIZE = 32
@@ -35,9 +35,9 @@ class ListRequest:
     ----------
     user_id
         User whose stored signals to use; empty if the request contains the signals.
-    signals
-        Signals in the request; once answered, those that the list is based on.
-    k, strategy, keep_used, rules
+    options
+        Length, strategy and other options of the list.
+    rules
         See `Recommender.recommend`.
     rows
         Rows of a page, in place of one list; see `Recommender.recommend_rows`.
@@ -45,6 +45,8 @@ class ListRequest:
         Id of the recorded list that this one continues; empty: none.
     record
         Whether to record the list as shown.
+    signals
+        Signals in the request; once answered, those that the list is based on.
     enrol
         Whether a new variant assignment of the user may be stored.
 
@@ -67,14 +69,12 @@ class ListRequest:
     """
 
     user_id: str = ""
-    signals: Signals = field(default_factory=Signals)
-    k: int | None = None
-    strategy: str | None = None
-    keep_used: bool = False
+    options: ListOptions = field(default_factory=ListOptions)
     rules: Rules = NO_RULES
     rows: Sequence[Row] = ()
     after: str = ""
     record: bool = False
+    signals: Signals = field(default_factory=Signals)
     enrol: bool = False
     source: Source = "request"
     as_of: int = 0
@@ -105,7 +105,7 @@ class Enrolment:
 
     async def enrol(self, request: ListRequest, user: StoredUser) -> None:
         """Set the variant of a participant; store a new assignment if `ListRequest.enrol` is set."""
-        if request.strategy is not None:  # an explicit strategy has no variant
+        if request.options.strategy is not None:  # an explicit strategy has no variant
             return
         experiment = self.experiment
         with suppress(StoreError):  # already counted
@@ -178,19 +178,21 @@ class Lists:
         for request in requests:
             if request.error is None:
                 request.model, request.signals = model, understand_picks(model.trained.encoder, request.signals)
-                strategy = request.variant.strategy if request.variant else request.strategy
-                alone = id(request) if request.rows or request.rules.lists else 0
-                groups[request.k, strategy, request.keep_used, request.rules.digest, alone].append(request)
+                options, alone = request.options, id(request) if request.rows else 0
+                strategy = request.variant.strategy if request.variant else options.strategy
+                groups[options.k, strategy, options.keep_used, request.rules.text, alone].append(request)
         for (k, strategy, keep_used, _, _), group in groups.items():
+            first = group[0]
+            layers = [] if first.rules == NO_RULES and not first.rows else [self._item_lists.rules, first.rules]
             try:
-                if rows := group[0].rows:
-                    rows = [self._item_lists.add_to(row.under(group[0].rules)) for row in rows]
-                    page = model.recommender.answer_rows(group[0].signals, rows, k, strategy, keep_used=keep_used)
-                    group[0].recommendations = [one.row(0) for one in page]
+                if first.rows:
+                    page = model.recommender.answer_rows(
+                        first.signals, first.rows, k, strategy, keep_used=keep_used, layers=layers
+                    )
+                    first.recommendations = [one.row(0) for one in page]
                     continue
-                signals, rules = [request.signals for request in group], group[0].rules
-                rules = rules if rules is NO_RULES else self._item_lists.add_to(rules)
-                answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
+                signals = [request.signals for request in group]
+                answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, layers=layers)
                 for row, request in enumerate(group):
                     request.recommendations = [answers.row(row)]
             except Exception as error:

@@ -26,7 +26,7 @@ from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.rules.filters import MOST_CHARACTERS
-from firstday.recommend.rules.list_rules import MOST_IDS, NO_RULES, Row, Rules, as_whole
+from firstday.recommend.rules.list_rules import MOST_IDS, NO_RULES, Row, Rules
 from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
 
 MAX_EVENTS = 1000
@@ -52,9 +52,14 @@ _LARGEST = 2**53 - 1
 """The largest whole number that every JSON parser reads exactly; larger ids must come as text."""
 
 
+def _as_whole(value: Any) -> Any:
+    """Read 81.0 as 81, which JSON Schema calls an integer, too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _text_of_whole_number(value: Any) -> Any:
     """Write a whole number as text: 81 and "81" are the same id."""
-    value = as_whole(value)
+    value = _as_whole(value)
     is_whole = type(value) is int and abs(value) <= _LARGEST
     return str(value) if is_whole else value
 
@@ -77,10 +82,10 @@ ListId = Annotated[
 FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 RuleText = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
-Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(as_whole)]
+Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(_as_whole)]
 Propensity = Annotated[float, Field(gt=0, le=1, strict=False)]
-Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(as_whole)]
-Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(as_whole)]
+Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_as_whole)]
+Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_as_whole)]
 
 StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()})  # type: ignore[misc]
 """Names of strategies, as the registry has them."""
@@ -274,7 +279,14 @@ class ListOptions(_Parameters):
     """Allow items that the user has used or banned."""
 
 
-class RecommendBody(ListOptions, _Request):
+class _RulesBody(ListOptions, _Request):
+    rules: Rules = NO_RULES
+    """Rules on the list, or on all rows."""
+    rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
+    """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
+
+
+class RecommendBody(_RulesBody):
     """Signals and list options. Nothing is stored."""
 
     model_config = ConfigDict(
@@ -284,10 +296,6 @@ class RecommendBody(ListOptions, _Request):
     )
 
     signals: SignalsBody = SignalsBody()
-    rules: Rules = NO_RULES
-    """Rules on the list, or on all rows."""
-    rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
-    """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
 
 
 class _OfUser(ListOptions):
@@ -298,7 +306,7 @@ class _OfUser(ListOptions):
     """Id of a recorded list: continue it, by the same ranking. Send the same rules again."""
 
 
-class UserListBody(_OfUser, _Request):
+class UserListBody(_OfUser, _RulesBody):
     """Options of a user's list, and rules."""
 
     model_config = ConfigDict(
@@ -307,11 +315,6 @@ class UserListBody(_OfUser, _Request):
         }
     )
 
-    rules: Rules = NO_RULES
-    """Rules on the list, or on all rows."""
-    rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
-    """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
-
     @model_validator(mode="after")
     def _check_rows(self) -> Self:
         if self.rows and self.after:
@@ -319,26 +322,30 @@ class UserListBody(_OfUser, _Request):
         return self
 
 
+Repeated = Annotated[list[RuleText], Field(max_length=MAX_COLUMNS)]
+Ids = Annotated[list[IdText], Field(max_length=MAX_EVENTS)]
+
+
 class ListParameters(_OfUser):
     """Options of a user's list, and rules."""
 
-    filter: str = Field(default="", max_length=MOST_CHARACTERS, examples=['item_id not in ("i3", "i7")'])
+    filter: RuleText = Field(default="", examples=['item_id not in ("i3", "i7")'])
     """Condition on the columns of items that listed items meet."""
-    allow: list[IdText] | None = Field(default=None, max_length=MAX_EVENTS)
+    allow: Ids | None = None
     """Ids of the only items to list."""
-    deny: list[IdText] = Field(default=[], max_length=MAX_EVENTS)
+    deny: Ids = []
     """Ids of items not to list."""
-    cap: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS)
+    cap: Repeated = []
     """COLUMN:NUMBER, the maximum number of items per value of a column."""
-    pin: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS)
+    pin: Repeated = []
     """RANK:ITEM_ID, an item at a rank."""
-    boost: list[RuleText] = Field(default=[], max_length=MAX_COLUMNS)
+    boost: Repeated = []
     """FILTER:FACTOR, a factor of the scores of items that meet a filter."""
 
     def rules(self) -> Rules:
         """Return the rules; raise `ConfigError` if one is invalid."""
-        values = {name: value for name in ("filter", *REPEATED) if (value := getattr(self, name))}
-        return Rules.of(values | ({} if self.allow is None else {"allow": self.allow}))
+        given = self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True)
+        return Rules.of(given) if given else NO_RULES
 
 
 REPEATED = ("allow", "deny", "cap", "pin", "boost")
@@ -760,16 +767,10 @@ class ItemColumn(_Answer):
     name: str
     type: Literal["boolean", "number", "text", "list"]
     """list: items have several texts."""
-    n_true: int | None = None
-    """Present only for boolean: number of items with true."""
-    lowest: float | None = None
-    """Present only for number."""
-    highest: float | None = None
-    """Present only for number."""
-    n_values: int | None = None
-    """Present only for text and list: number of distinct values."""
-    values: list[str] | None = None
-    """Present only for text and list: the most frequent values, at most 10."""
+    n_values: int
+    """Number of distinct values."""
+    values: list[bool | float | str]
+    """The most frequent values, at most 10; of numbers, the lowest and the highest."""
 
 
 class ModelAnswer(_ByModel):

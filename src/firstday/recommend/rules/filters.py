@@ -1,6 +1,6 @@
 """Filters: boolean expressions over the columns of `items`, such as ``in_stock and genre in ("jazz", "soul")``.
 
-The syntax is Python's, but an expression is translated to Polars and never evaluated as Python. It consists of column
+The syntax is Python's, but an expression is translated to NumPy and never evaluated as Python. It consists of column
 names, ``user.NAME``, ``lists.NAME``, strings, numbers, ``True`` and ``False``, comparisons, ``in``, ``and``, ``or`` and
 ``not``. A comparison with a missing value is false, also with ``!=``. A list meets ``==``, ``in`` and order comparisons
 if one of its values does, and ``!=`` and ``not in`` if none of its values is equal.
@@ -22,9 +22,9 @@ from firstday.errors import ConfigError, hint_at
 
 MOST_CHARACTERS = 2_000
 """Maximum length of a filter."""
-USER, LISTS = "user", "lists"
-"""Prefixes of values that come with the request, and of lists of ids: ``user.country``, ``lists.sold_out``."""
-OPERATORS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.And: operator.and_,
+    ast.Or: operator.or_,
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -34,7 +34,7 @@ OPERATORS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.NotEq: operator.ne,
     ast.NotIn: operator.ne,
 }
-KINDS = {pl.Boolean: "True or False", pl.Float64: "numbers", pl.String: "texts"}
+TYPES = {pl.Boolean: "boolean", pl.Float64: "number", pl.String: "text"}
 EXAMPLE = 'write it like in_stock and genre in ("jazz", "soul") and year >= 2020'
 MOST_EXAMPLES = 10
 """Maximum number of values that describe a column of texts."""
@@ -42,167 +42,138 @@ Columns = Mapping[str, pl.Series]
 """Columns of `items` by name, each of length n_items: Boolean, Float64, String or List(String)."""
 
 
+@lru_cache(1024)  # requests repeat the same filters
+def parse_filter(text: str) -> ast.expr:
+    """Parse an expression; an empty one is met by all items. Raise ValueError if it cannot be parsed."""
+    try:
+        return ast.parse(text.strip() or "True", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(f"{text!r} cannot be parsed; {EXAMPLE}") from None
+
+
+def find_column(columns: Columns, name: str) -> pl.Series:
+    """Return a column; ``artist`` also finds ``artist_id``. Raise ConfigError if there is none."""
+    for full_name in (name, f"{name}_id"):
+        if full_name in columns:
+            return columns[full_name]
+    choice = ", ".join(sorted(columns))
+    raise ConfigError(f"rules: items have no column {name!r}{hint_at(name, tuple(columns))}; choose one of {choice}.")
+
+
+def list_values(column: pl.Series) -> tuple[np.ndarray, pl.Series]:
+    """Return the values of a column that are not missing, and the index of each one's item, ascending."""
+    rows = pl.DataFrame({"item": np.arange(len(column)), "value": column})
+    rows = (rows.explode("value") if column.dtype == pl.List else rows).drop_nulls()
+    return rows["item"].to_numpy(), rows["value"]
+
+
+def describe_columns(columns: Columns) -> list[dict[str, Any]]:
+    """Return the name and type of each column, the number of distinct values, `n_values`, and some of them, `values`.
+
+    These are the lowest and the highest number, or the most frequent values.
+    """
+    described = []
+    for name, column in sorted(columns.items()):
+        _, values = list_values(column)
+        counts = values.alias("value").value_counts(name="n").sort("n", "value", descending=[True, False])
+        examples = [values.min(), values.max()] if values.dtype == pl.Float64 else counts["value"].head(MOST_EXAMPLES)
+        kind = "list" if column.dtype == pl.List else TYPES[values.dtype.base_type()]
+        described.append({"name": name, "type": kind, "n_values": counts.height, "values": list(examples)})
+    return described
+
+
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A parsed filter.
+    """A filter of the items of a model.
 
     Parameters
     ----------
-    tree
-        Syntax tree.
-    names
-        Names that it reads by prefix: what follows ``user.`` and ``lists.``.
+    text
+        The expression.
+    columns
+        Columns of `items`.
+    values
+        Values that it reads by prefix and name: ``user`` and ``lists``.
     """
 
-    tree: ast.expr
-    names: Mapping[str, frozenset[str]]
+    text: str
+    columns: Columns
+    values: Mapping[str, Mapping[str, Any]]
 
-    @classmethod
-    @lru_cache(1024)  # requests repeat the same filters
-    def parse(cls, text: str) -> Filter:
-        """Parse an expression; raise ConfigError if it is not one."""
-        if len(text) > MOST_CHARACTERS:
-            raise ConfigError(f"filter: has {len(text):,} characters; write at most {MOST_CHARACTERS:,}.")
-        try:
-            tree = ast.parse(text.strip(), mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise ConfigError(f"filter: {text!r} cannot be parsed; {EXAMPLE}.") from None
-        found = [_split(node) for node in ast.walk(tree) if isinstance(node, ast.expr)]
-        return cls(tree, {of: frozenset(name for prefix, name in found if prefix == of) for of in (USER, LISTS)})
-
-    def mask(self, columns: Columns, values: Mapping[str, Mapping[str, Any]]) -> np.ndarray:
+    def find_items(self) -> np.ndarray:
         """Return the mask of items that meet the filter, bool, shape (n_items,).
-
-        `values` has the values of `names` by prefix. A comparison with an absent value of the user is false.
 
         Raises
         ------
         ConfigError
             A column or a list is unknown, or a column is compared with a value of another type.
         """
-        condition = _Translation(columns, values).condition(self.tree)
-        mask: np.ndarray = pl.DataFrame(dict(columns)).with_columns(condition.alias("")).get_column("").to_numpy()
-        return mask
+        return self._meet(parse_filter(self.text))
 
-
-def _split(node: ast.expr) -> tuple[str, str]:
-    """Return ``("user", "country")`` for ``user.country``, ``("", "")`` for other expressions."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return node.value.id, node.attr
-    return "", ""
-
-
-def find_column(columns: Columns, name: str) -> str:
-    """Return the name of a column; ``artist`` also finds ``artist_id``. Raise ConfigError if there is none."""
-    for column in (name, f"{name}_id"):
-        if column in columns:
-            return column
-    columns_text = f"choose one of {', '.join(sorted(columns))}" if columns else "the model's items have no columns"
-    raise ConfigError(f"rules: items have no column {name!r}{hint_at(name, tuple(columns))}; {columns_text}.")
-
-
-def describe_columns(columns: Columns) -> list[dict[str, Any]]:
-    """Return the name and type of each column, and what is in it.
-
-    A ``boolean`` has `n_true`, a ``number`` has `lowest` and `highest`, ``text`` and ``list`` have the number of
-    distinct values, `n_values`, and the most frequent ones, `values`.
-    """
-    described: list[dict[str, Any]] = []
-    for name, column in sorted(columns.items()):
-        about: dict[str, Any]
-        if column.dtype == pl.Boolean:
-            about = {"type": "boolean", "n_true": column.sum()}
-        elif column.dtype == pl.Float64:
-            about = {"type": "number", "lowest": column.min(), "highest": column.max()}
-        else:
-            is_list = column.dtype == pl.List
-            counts = (column.explode() if is_list else column).alias("value").drop_nulls().value_counts(name="n")
-            most = counts.sort("n", "value", descending=[True, False])["value"].head(MOST_EXAMPLES)
-            about = {"type": "list" if is_list else "text", "n_values": counts.height, "values": most.to_list()}
-        described.append({"name": name, **about})
-    return described
-
-
-@dataclass(frozen=True, eq=False)
-class _Translation:
-    """Translates a syntax tree to Polars, for the given columns and values by prefix."""
-
-    columns: Columns
-    values: Mapping[str, Mapping[str, Any]]
-
-    def condition(self, node: ast.expr) -> pl.Expr:
-        """Translate an expression that is true or false."""
+    def _meet(self, node: ast.expr) -> np.ndarray:
         match node:
-            case ast.BoolOp(op=op, values=values):
-                return reduce(operator.and_ if isinstance(op, ast.And) else operator.or_, map(self.condition, values))
+            case ast.BoolOp(op=op, values=nodes):
+                return reduce(OPERATORS[type(op)], map(self._meet, nodes))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return ~self.condition(operand)
+                return ~self._meet(operand)
             case ast.Compare(left=left, ops=ops, comparators=others) if OPERATORS.keys() >= set(map(type, ops)):
-                sides = zip([left, *others], ops, others, strict=False)
-                return reduce(operator.and_, (self._compare(*side) for side in sides))
+                return reduce(operator.and_, map(self._compare, ops, [left, *others], others))
             case ast.Name():
-                return self._compare(node, ast.Eq(), ast.Constant(value=True))
-        raise ConfigError(f"filter: {ast.unparse(node)!r} is not a condition; {EXAMPLE}.")
+                return self._compare(ast.Eq(), node, ast.Constant(value=True))
+            case ast.Constant(value=bool(value)):
+                return np.full(len(next(iter(self.columns.values()))), value)
+        raise self._refused(node)
 
-    def _compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> pl.Expr:
-        """Translate one comparison between a column and a value, on either side."""
-        is_reversed = isinstance(right, ast.Name) and not isinstance(left, ast.Name)
+    def _compare(self, op: ast.cmpop, left: ast.expr, right: ast.expr) -> np.ndarray:
+        """Return the mask of items that meet a comparison between a column and a value, on either side."""
+        is_reversed = isinstance(right, ast.Name)
         name, node = (right, left) if is_reversed else (left, right)
         if not isinstance(name, ast.Name):
-            raise ConfigError(f"filter: {ast.unparse(name)!r} is not compared with a column of items; {EXAMPLE}.")
+            raise self._refused(name)
         column = find_column(self.columns, name.id)
-        values = self._values(column, node)
-        if values is None:
-            return pl.lit(value=False)
-        compare = OPERATORS[type(op)]
-        if compare not in (operator.eq, operator.ne):
-            if len(values) != 1 or isinstance(values[0], bool):
-                raise ConfigError(f"filter: {column} and {ast.unparse(node)!r} have no order; compare them with ==.")
-            limit = values[0]
-            return self._meets(column, lambda value: compare(limit, value) if is_reversed else compare(value, limit))
-        options = pl.Series(values, dtype=self._type_of(column)).implode()
-        is_equal = self._meets(column, lambda value: value.is_in(options))
-        if compare is operator.eq:
-            return is_equal
-        return self._meets(column, pl.Expr.is_not_null) & ~is_equal
+        all_items, compare = np.arange(len(column)), OPERATORS[type(op)]
+        items, values = list_values(column)
+        options = self._read(node, name.id, values.dtype)
+        if options is None:
+            return all_items < 0
+        if compare in (operator.eq, operator.ne):
+            is_met = values.is_in(options.implode())
+        elif len(options) == 1:
+            is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
+        else:
+            raise self._refused(node)
+        meets: np.ndarray = np.isin(all_items, items[is_met.to_numpy()])
+        return np.isin(all_items, items) & ~meets if compare is operator.ne else meets
 
-    def _meets(self, column: str, test: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
-        """Translate a test of one value, false where the value is missing."""
-        if self.columns[column].dtype == pl.List:
-            return pl.col(column).list.eval(test(pl.element())).list.any().fill_null(value=False)
-        return test(pl.col(column)).fill_null(value=False)
+    def _read(self, node: ast.expr, column: str, dtype: pl.DataType) -> pl.Series | None:
+        """Return the values that a column is compared with, in its type; None if they are the user's and missing.
 
-    def _type_of(self, column: str) -> Any:
-        """Return the type of a column's values, Boolean, Float64 or String."""
-        dtype = self.columns[column].dtype
-        return dtype.inner if isinstance(dtype, pl.List) else dtype
-
-    def _values(self, column: str, node: ast.expr) -> list[Any] | None:
-        """Return the values that a column is compared with, in its type; None if they are the user's and missing."""
-        prefix, name = _split(node)
-        if prefix == LISTS and name not in self.values[LISTS]:
-            raise ConfigError(f"filter: there is no list {name!r}; put it first.")
-        try:
-            value = self.values[prefix].get(name) if prefix in self.values else ast.literal_eval(node)
-        except ValueError:
-            raise ConfigError(f"filter: {ast.unparse(node)!r} is not a value; {EXAMPLE}.") from None
+        42 and "42" are the same text.
+        """
+        prefix = ""
+        match node:
+            case ast.Attribute(value=ast.Name(id="lists"), attr=name) if name not in self.values["lists"]:
+                raise ConfigError(f"filter: there is no list {name!r}; store it, or pass it in lists.")
+            case ast.Attribute(value=ast.Name(id=("user" | "lists") as prefix), attr=name):
+                value = self.values[prefix].get(name)
+            case _:
+                try:
+                    value = ast.literal_eval(node)
+                except (ValueError, TypeError):
+                    raise self._refused(node) from None
         values = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
-        typed = [self._in_type_of(column, one) for one in values]
-        if prefix == USER:
-            return [one for one in typed if one is not None] or None
-        if None in typed:
-            kind = KINDS[type(self._type_of(column))]
-            raise ConfigError(f"filter: {column} has {kind}; compare it with one, not with {ast.unparse(node)}.")
-        return typed
+        is_boolean = dtype == pl.Boolean
+        fits = [one for one in values if isinstance(one, str | int | float) and isinstance(one, bool) == is_boolean]
+        options = pl.Series(fits, dtype=dtype, strict=False).drop_nulls()
+        if prefix == "user":
+            return options if len(options) else None
+        if len(options) < len(values):
+            kind = TYPES[dtype.base_type()]
+            raise ConfigError(
+                f"filter: {column} is compared with {values[0]!r}; compare it with values of type {kind}."
+            )
+        return options
 
-    def _in_type_of(self, column: str, value: Any) -> Any:
-        """Return a value in the type of a column, None if it has another type; 42 and "42" are the same text."""
-        dtype = self._type_of(column)
-        if dtype == pl.Boolean or isinstance(value, bool):
-            return value if dtype == pl.Boolean and isinstance(value, bool) else None
-        if dtype == pl.String:
-            return str(value) if isinstance(value, str | int) else None
-        try:
-            return float(value) if isinstance(value, int | float | str) else None
-        except ValueError:
-            return None
+    def _refused(self, node: ast.expr) -> ConfigError:
+        part = ast.get_source_segment(self.text.strip(), node)
+        return ConfigError(f"filter: {part!r} cannot be used here; {EXAMPLE}.")

@@ -45,43 +45,37 @@ def recommend_explore(query: Query) -> Answer:
     Thompson sampling: O. Chapelle, L. Li, "An empirical evaluation of Thompson sampling", NIPS 2011. Cold users as a
     bandit over clusters of warm users: PAPER, related work.
     """
-    model, rules = query.model, query.item_rules
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    new_items = model.rates_of_new_items
+    new_items = query.model.rates_of_new_items
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
-        excluded = query.excluded.row(row)
-        lists, values = zip(*_rank_segments(query, likely, excluded), strict=True)
-        seed, quota = seed_of(query, row), rules.quota_without(excluded)
+        seed, excluded = seed_of(query, row), query.excluded.row(row)
+        quota = Quota(query.item_rules, excluded)
+        quota.open[excluded] = False
+        lists, values = zip(*_rank_segments(query, likely, quota), strict=True)
         draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed), quota)
         offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
         if new_items is not None:
-            closed = np.concatenate([excluded, rules.closed])
-            offers = draw_offers(new_items, likely, belief[likely], closed, np.random.default_rng([seed, 1]), quota)
+            offers = draw_offers(new_items, likely, belief[likely], np.random.default_rng([seed, 1]), quota)
         for rank in range(query.k):
-            if rank in quota.pins:
-                items[row, rank] = quota.pins[rank]
-                continue
             offer, chance = next(offers)
-            if offer is not None:
-                items[row, rank], scores[row, rank], propensities[row, rank] = offer
-                continue
-            group, number, propensity = next(draw, (-1, -1, 0.0))
-            if group < 0:
-                break
-            items[row, rank], scores[row, rank] = lists[group][number], values[group][number]
-            propensities[row, rank] = (1 - chance) * propensity
+            if offer is None:
+                group, number, propensity = next(draw, (-1, -1, 0.0))
+                if group < 0:
+                    break
+                offer = lists[group][number], values[group][number], (1 - chance) * propensity
+            items[row, rank], scores[row, rank], propensities[row, rank] = offer
     answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
 
 
-def _rank_segments(query: Query, segments: np.ndarray, excluded: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _rank_segments(query: Query, segments: np.ndarray, quota: Quota) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the top items of each segment that may be listed, best first, and their shares."""
     model, rules = query.model, query.item_rules
     tops, shares = model.segments.top_items[segments], model.believed_shares[segments]
-    is_left = (tops >= 0) & rules.allowed[tops] & ~np.isin(tops, excluded)
+    is_left = (tops >= 0) & quota.open[tops]
     for items, values, left in zip(tops, shares, is_left, strict=True):
         if rules.factors is None:
             yield items[left], values[left]
@@ -116,7 +110,7 @@ def draw_slate(
     for _ in range(k):
         for group in stale.tolist():
             items, head = lists[group], int(heads[group])
-            while head < len(items) and not quota.has_room(int(items[head])):
+            while head < len(items) and not quota.has_room(items[head]):
                 head += 1
             heads[group] = head
             best[group] = items[head] if head < len(items) else NO_ITEM
@@ -136,7 +130,6 @@ def draw_offers(
     new_items: NewItems,
     segments: np.ndarray,
     belief: np.ndarray,
-    excluded: np.ndarray,
     rng: np.random.Generator,
     quota: Quota,
 ) -> Iterator[tuple[Offer | None, float]]:
@@ -146,8 +139,6 @@ def draw_offers(
     ----------
     segments, belief
         Candidate segments and their unnormalised probabilities, shape (n_likely,).
-    excluded
-        Items excluded from the list.
     quota
         Items that the list has room for, shared with what fills other ranks.
 
@@ -160,7 +151,6 @@ def draw_offers(
     drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
     items, place = np.unique(drawn, return_inverse=True)
     weights = np.bincount(place, np.repeat(belief / N_DRAWS, N_DRAWS))
-    weights[np.isin(items, excluded)] = 0
     while True:
         weights[[not quota.has_room(item) for item in items.tolist()]] = 0
         chance, ladder = NEW_SHARE * float(weights.sum()), NEW_SHARE * weights.cumsum()

@@ -24,9 +24,9 @@ function showColumns() {
   document.getElementById("filter-columns").replaceChildren(...conditions.map((value) => make("option", { value })));
 }
 
-function conditionOn({ name, type, lowest, values }) {
+function conditionOn({ name, type, values }) {
   if (type === "boolean") return name;
-  return type === "number" ? `${name} >= ${lowest}` : `${name} == ${JSON.stringify(values[0])}`;
+  return `${name} ${type === "number" ? ">=" : "=="} ${JSON.stringify(values[0])}`;
 }
 
 /** Send the filter with all further lists, unless the service refuses it. */

@@ -34,7 +34,7 @@ async def delete_list(service: ServiceDep, name: NamePath) -> Response:
 @reading.get("/{name}", summary="Read a list")
 async def read_list(service: ServiceDep, name: NamePath) -> ItemListAnswer:
     """Return the ids of a list; 404 if there is none of this name."""
-    items = service.item_lists.current.get(name)
+    items = service.item_lists.rules.lists.get(name)
     if items is None:
         raise ApiError(404, "not_found", f"There is no list {name}.")
     return ItemListAnswer(name=name, items=list(items))
@@ -43,4 +43,4 @@ async def read_list(service: ServiceDep, name: NamePath) -> ItemListAnswer:
 @reading.get("", summary="List the lists")
 async def name_lists(service: ServiceDep) -> ItemListsAnswer:
     """Return the number of ids of each list, by name."""
-    return ItemListsAnswer(lists={name: len(items) for name, items in sorted(service.item_lists.current.items())})
+    return ItemListsAnswer(lists={name: len(items) for name, items in sorted(service.item_lists.rules.lists.items())})

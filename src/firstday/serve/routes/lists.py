@@ -18,7 +18,6 @@ from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
     REPEATED,
     ListAnswer,
-    ListOptions,
     ListParameters,
     PageAnswer,
     RecommendBody,
@@ -49,17 +48,14 @@ async def recommend_to_user(
     If the store does not respond, the list uses no user data, and `signals_from` says so. With `record`, the list is
     recorded as shown to the user. If recording fails, the list has no `list_id`.
     """
-    asked = ListRequest(user_id, **_options(parameters), rules=parameters.rules(), after=parameters.after)
-    return await _recommend(service, request, asked, parameters)
+    asked = ListRequest(user_id, parameters, parameters.rules(), (), parameters.after, parameters.record)
+    return await _recommend(service, request, asked)
 
 
-async def _recommend(
-    service: Service, request: Request, asked: ListRequest, options: ListParameters | UserListBody
-) -> Response:
+async def _recommend(service: Service, request: Request, asked: ListRequest) -> Response:
     """Answer for a stored user; check the rights to record and to enrol."""
     # Whether a browser sends the request on behalf of another site.
     is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-    asked.record = options.record
     if asked.record:
         service.keys.check(request, "write")
         if is_foreign:
@@ -67,11 +63,7 @@ async def _recommend(
                 403, "forbidden", "Pages of other sites may not record lists; send the request from your own server."
             )
     asked.enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
-    return await _answer(service, asked, explain=options.explain)
-
-
-def _options(options: ListOptions) -> dict[str, Any]:
-    return {"k": options.k, "strategy": options.strategy, "keep_used": options.keep_used}
+    return await _answer(service, asked)
 
 
 class _QuickParameters(ListParameters):
@@ -104,8 +96,8 @@ async def recommend_under_rules(
     service: ServiceDep, request: Request, user_id: UserIdPath, body: UserListBody
 ) -> Response:
     """Do the same as `GET`, with rules of up to 100,000 ids, or several rows without repeats."""
-    asked = ListRequest(user_id, **_options(body), rules=body.rules, rows=body.rows, after=body.after)
-    return await _recommend(service, request, asked, body)
+    asked = ListRequest(user_id, body, body.rules, body.rows, body.after, body.record)
+    return await _recommend(service, request, asked)
 
 
 @router.post(
@@ -117,16 +109,15 @@ async def recommend_under_rules(
 async def recommend_to_signals(service: ServiceDep, body: RecommendBody) -> Response:
     """Return a list based on the signals in the body. The store is neither read nor written."""
     signals = StoredUser(body.signals.to_profile()).to_signals()
-    asked = ListRequest("", signals, **_options(body), rules=body.rules, rows=body.rows)
-    return await _answer(service, asked, explain=body.explain)
+    return await _answer(service, ListRequest("", body, body.rules, body.rows, signals=signals))
 
 
-async def _answer(service: Service, asked: ListRequest, *, explain: bool) -> Response:
+async def _answer(service: Service, asked: ListRequest) -> Response:
     """Make and count lists; return them as a `ListAnswer`, or a `PageAnswer` if there are rows."""
     await service.lists.make(asked)
     list_ids = asked.list_ids or [None] * len(asked.recommendations)
     lists = [
-        _as_json(service, asked, listed, list_id, explain=explain)
+        _as_json(service, asked, listed, list_id)
         for listed, list_id in zip(asked.recommendations, list_ids, strict=True)
     ]
     if not asked.rows:
@@ -134,9 +125,7 @@ async def _answer(service: Service, asked: ListRequest, *, explain: bool) -> Res
     return json_response({"rows": [{"name": row.name, **one} for row, one in zip(asked.rows, lists, strict=True)]})
 
 
-def _as_json(
-    service: Service, asked: ListRequest, listed: Recommendation, list_id: str | None, *, explain: bool
-) -> dict[str, Any]:
+def _as_json(service: Service, asked: ListRequest, listed: Recommendation, list_id: str | None) -> dict[str, Any]:
     """Count a list; return it as a `ListAnswer`."""
     variant = asked.variant and asked.variant.name
     experiment = service.enrolment.experiment.name if service.enrolment and variant else None
@@ -160,5 +149,5 @@ def _as_json(
         "not_recorded": asked.not_recorded,
         "experiment": experiment,
         "variant": variant,
-        **({"explanation": explain_list(asked, listed)} if explain else {}),
+        **({"explanation": explain_list(asked, listed)} if asked.options.explain else {}),
     }
