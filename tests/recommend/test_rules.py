@@ -12,11 +12,12 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend.query import Query
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.registry import strategies_of, strategy_names
+from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
 from firstday.recommend.rules.filters import Filter
-from firstday.recommend.rules.list_rules import Row, Rules, compile_rules
+from firstday.recommend.rules.list_rules import MOST_COMPILED, Row, Rules, compile_rules
+from firstday.recommend.spec import StrategySpec
 from firstday.testing import make_users
 
 COLUMNS = {
@@ -336,3 +337,24 @@ def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:
         rows = (answer.items == listed).all(axis=1)
         chance = float(answer.propensities[rows][0].prod())
         assert abs(count - n * chance) < 5 * np.sqrt(n * chance * (1 - chance)) + 1
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_a_strategy_is_called_once_for_users_with_equal_values(tiny: Recommender) -> None:
+    sizes = []
+
+    def recommend(query: Query) -> Answer:
+        sizes.append(query.n_users)
+        return find_strategy("popular").recommend(query)
+
+    register(StrategySpec(name="mine", describe="Counts its calls.", recommend=recommend))
+    ages = range(1, MOST_COMPILED + 20)
+    tiny.answer_users(
+        [Signals(age=age) for age in (*ages, *ages)], 2, "mine", layers=[Rules(filter="item_id != user.age")]
+    )
+    assert sizes == [2] * len(ages)
+
+
+def test_numbers_of_numpy_are_values_of_a_request(tiny: Recommender) -> None:
+    rules = Rules(filter="item_id != user.id", context={"id": np.int64(3)})
+    assert len(tiny.recommend({}, 2, rules=rules).items) == 2

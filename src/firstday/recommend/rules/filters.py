@@ -162,6 +162,7 @@ class Filter:
                 except (ValueError, TypeError):
                     raise self._refused(node) from None
         values = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
+        values = [one.item() if isinstance(one, np.generic) else one for one in values]
         is_boolean = dtype == pl.Boolean
         fits = [one for one in values if isinstance(one, str | int | float) and isinstance(one, bool) == is_boolean]
         options = pl.Series(fits, dtype=dtype, strict=False).drop_nulls()
