@@ -161,7 +161,7 @@ def test_any_choice_of_strategies_gives_a_finding(
     page = render(results(means, spread=spread))
     assert h1(page) == heading
     assert sentence in Page(page).text
-    assert ("P@50 - segment" in page) == (len(means) > 1)
+    assert ("P@50 minus segment" in page) == (len(means) > 1)
     accented = re.findall(r'<tr class="accent">\s*<th scope="row"><bdi>(\w+)', page)
     assert set(accented) == {heading.split()[0]}
 

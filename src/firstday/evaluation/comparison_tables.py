@@ -110,7 +110,7 @@ def compare_strategies(results: Results, against: str = REFERENCE) -> Table:
     """Compare precision, recall and NDCG, also at 10."""
     metrics = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
     metrics |= {f"{SHORT[metric]}@{results.k}": metric for metric in METRICS}
-    metrics[f"P@{results.k} - {against}'s"] = f"{MINUS}{against}"
+    metrics[f"P@{results.k} minus {against}"] = f"{MINUS}{against}"
     columns = {heading: (results, metric, ALL) for heading, metric in metrics.items()}
     return pivot(f"{results.dataset}: means over cold users, in %", columns, results.leader)
 
@@ -241,8 +241,8 @@ def compare_classes(model: TrainedModel) -> Table:
                 "known": row["known"],
                 ANSWERED_BY: row["strategy"],
                 "P, %": precision.get(row["strategy"], ""),
-                "of popular": precision.get("popular", ""),
-                "judged on": f"{row['n_users']:,} {row['users']}",
+                "popular, %": precision.get("popular", ""),
+                "validation users": f"{row['n_users']:,} {row['users']}",
             }
         )
-    return Table("auto, by what is known about a user", rows, words=(ANSWERED_BY, "judged on"))
+    return Table("auto, by what is known about a user", rows, words=(ANSWERED_BY, "validation users"))
