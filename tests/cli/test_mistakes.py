@@ -104,7 +104,7 @@ def place(tables: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFacto
     return place
 
 
-@pytest.mark.parametrize(("line", "sentence"), MISTAKES, ids=lambda text: text)
+@pytest.mark.parametrize(("line", "sentence"), MISTAKES, ids=[line for line, _ in MISTAKES])
 def test_a_mistake_is_one_sentence_before_any_work(
     run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, line: str, sentence: str
 ) -> None:
