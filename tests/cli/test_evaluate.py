@@ -118,11 +118,8 @@ def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables:
     assert "95 % interval over users" in " ".join(shown.stdout.split())
 
 
-def test_inspect_writes_the_card_of_a_model(run: Run, model: Path, tmp_path: Path) -> None:
-    printed = run("inspect", model, "--card")
-    assert printed.returncode == 0, printed.stderr
-    assert printed.stdout.startswith("# Model card: ")
-    for ending, begin in ((".md", "# Model card: "), (".html", "<!doctype html>\n")):
-        done = run("inspect", model, "--card", tmp_path / f"card{ending}")
-        assert done.returncode == 0, done.stderr
-        assert (tmp_path / f"card{ending}").read_text(encoding="utf-8").startswith(begin)
+def test_inspect_writes_the_card_of_a_model(run: Run, tiny_model: Path, tmp_path: Path) -> None:
+    assert run("inspect", tiny_model, "--card").stdout.startswith("# Model card: ")
+    for card, begin in ((tmp_path / "card.md", "# Model card: "), (tmp_path / "card.html", "<!doctype html>\n")):
+        assert run("inspect", tiny_model, "--card", card).returncode == 0
+        assert card.read_text(encoding="utf-8").startswith(begin)
