@@ -18,12 +18,12 @@ def network_bytes(network: ColdModel) -> bytes:
 def networks_of(model: TrainedModel) -> dict[str, Any]:
     """Return the arrays of every network of a model as bytes, by their files' names."""
     files = encode(model).files
-    return {name: bytes(content.tobytes()) for name, content in files.items() if ".layers." in name}  # type: ignore[union-attr]
+    return {name: content.tobytes() for name, content in files.items() if ".layers." in name}  # type: ignore[union-attr]
 
 
 def statistics_of(model: TrainedModel) -> dict[str, Any]:
     """Return what else training made of data: arrays as bytes by their files' names, and all that is no array."""
     encoded = encode(model)
     parts = ("signal_encoder", "fold_in", "segments", "input_clusters", "everyone", "profile_groups")
-    files = {name: bytes(content.tobytes()) for name, content in encoded.files.items() if name.startswith(parts)}  # type: ignore[union-attr]
+    files = {name: content.tobytes() for name, content in encoded.files.items() if name.startswith(parts)}  # type: ignore[union-attr]
     return files | {part: encoded.json[part] for part in parts}

@@ -1,9 +1,9 @@
-"""A small folder in the layout of the paper's released data, made by hand: four tastes, two of 90 songs by nobody."""
+"""A small folder in the layout of the paper's released data, drawn at random: of 90 songs nobody streams two."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,105 +11,64 @@ import polars as pl
 
 from firstday.data.sources.deezer_kdd21 import BLOCKS, COUNTED_BLOCKS
 
-N_SONGS, N_TASTES = 90, 4
+N_SONGS = 90
 SIZES = {"train": 240, "validation": 60, "test": 50}
 DIMENSIONS = {"svd": 6, "mf": 9}
+STREAMED = COUNTED_BLOCKS.index("streamed_songs")
 
 
 @dataclass(frozen=True)
 class Made:
-    """What was written: songs' ids and vectors, and for each part users' ids, blocks, counts, ages and songs."""
+    """What was written: vectors by space, and of each part of the users their ids, songs and features."""
 
     song_ids: list[int]
-    song_vectors: dict[str, np.ndarray]
-    user_vectors: dict[str, dict[int, np.ndarray]]
-    users: dict[str, list[int]]
-    songs: dict[int, list[int]]
-    blocks: dict[tuple[str, int, str], np.ndarray | None]
-    counts: dict[tuple[int, str], int]
-    ages: dict[int, int | None]
+    song_vectors: dict[str, np.ndarray] = field(default_factory=dict)
+    user_vectors: dict[str, np.ndarray] = field(default_factory=dict)
+    users: dict[str, list[int]] = field(default_factory=dict)
+    songs: dict[str, list[list[int]]] = field(default_factory=dict)
+    numbers: dict[str, np.ndarray] = field(default_factory=dict)
+    """Counts and age, 0 where unknown: shape (n, 19)."""
+    means: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """Mean vectors by part and space, NaN where there is none: shape (n, 20, d)."""
 
 
-def make_released(folder: Path, *, start: int = 0, text: bool = False, seed: int = 0) -> Made:
+def make_released(folder: Path, *, start: int = 0, text: bool = False) -> Made:
     """Write both spaces; columns are numbered from `start`, lists are JSON where `text`."""
     folder.mkdir(exist_ok=True)
-    rng = np.random.default_rng(seed)
-    song_ids = (1000 + 7 * rng.permutation(N_SONGS)).tolist()
-    taste_of_song = np.arange(N_SONGS) % N_TASTES
-    popularity = rng.exponential(size=N_SONGS) + 0.05
-    popularity[:2] = 0  # streamed by nobody
-    centres = {space: rng.normal(size=(N_TASTES, d)) for space, d in DIMENSIONS.items()}
-    song_vectors = {
-        space: (centres[space][taste_of_song] + 0.5 * rng.normal(size=(N_SONGS, d))).astype(np.float32)
-        for space, d in DIMENSIONS.items()
-    }
-    made = Made(song_ids, song_vectors, {space: {} for space in DIMENSIONS}, {}, {}, {}, {}, {})
+    rng = np.random.default_rng(0)
+    made = Made((1000 + 7 * rng.permutation(N_SONGS)).tolist())
     ids = iter((50 + 3 * rng.permutation(sum(SIZES.values()))).tolist())
+    names = [f"{block}_embedding" if block in ("age", "country") else f"{block}_" for block in BLOCKS]
     for part, n in SIZES.items():
         made.users[part] = [next(ids) for _ in range(n)]
-        for user in made.users[part]:
-            _make_user(made, user, int(rng.integers(N_TASTES)), taste_of_song, popularity, rng)
-    lists = (lambda values: json.dumps(values)) if text else (lambda values: values)
-    pl.DataFrame(
-        {
-            "song_index": song_ids,
-            **{f"features_{space}": [lists(v.tolist()) for v in vectors] for space, vectors in song_vectors.items()},
-        }
-    ).write_parquet(folder / "song_embeddings.parquet")
-    order = rng.permutation(made.users["train"]).tolist()
-    pl.DataFrame(
-        {
-            "user_index": order,
-            **{
-                f"{space}_embeddings": [lists(vectors[user].tolist()) for user in order]
-                for space, vectors in made.user_vectors.items()
-            },
-        }
-    ).write_parquet(folder / "user_embeddings.parquet")
-    for part, users in made.users.items():
-        for space in DIMENSIONS:
-            table = features_table(made, users, space, start)
-            column = [lists(made.songs[user]) for user in users]
-            table.insert_column(1, pl.Series("d1d30_songs", column)).write_parquet(
-                folder / f"user_features_{part}_{space}.parquet"
+        made.songs[part] = [rng.choice(made.song_ids[2:], size, False).tolist() for size in rng.integers(3, 12, n)]
+        made.numbers[part] = numbers = rng.integers(1, 5, (n, 19)) * (rng.random((n, 19)) < 0.3)
+        numbers[:, STREAMED], numbers[:, -1] = rng.integers(0, 4, n), 15 * rng.integers(0, 4, n)
+        has = np.column_stack([numbers[:, -1], np.ones(n), numbers[:, :-1]])[:, :, None] > 0
+        for space, d in DIMENSIONS.items():
+            means = made.means[part, space] = np.where(has, rng.normal(size=(n, 20, d)), np.nan).astype(np.float32)
+            columns = [f"{name}{number + start}" for name in names for number in range(d)]
+            table = [
+                pl.DataFrame({"user_index": made.users[part], "d1d30_songs": made.songs[part]}),
+                pl.from_numpy(means.reshape(n, -1), columns).fill_nan(None),
+                pl.from_numpy(numbers, [*(f"nb_{block}" for block in COUNTED_BLOCKS), "age_value"]),
+            ]
+            zeros = pl.selectors.starts_with("nb_", "age_value").replace(0, None)
+            write(
+                pl.concat(table, how="horizontal").with_columns(zeros), folder / f"user_features_{part}_{space}", text
             )
+    for vectors, n in ((made.song_vectors, N_SONGS), (made.user_vectors, SIZES["train"])):
+        vectors.update((space, rng.normal(size=(n, d)).astype(np.float32)) for space, d in DIMENSIONS.items())
+    songs = {f"features_{space}": vectors.tolist() for space, vectors in made.song_vectors.items()}
+    write(pl.DataFrame({"song_index": made.song_ids, **songs}), folder / "song_embeddings", text)
+    users = {f"{space}_embeddings": vectors.tolist() for space, vectors in made.user_vectors.items()}
+    write(pl.DataFrame({"user_index": made.users["train"], **users})[::-1], folder / "user_embeddings", text)
     return made
 
 
-def _make_user(
-    made: Made, user: int, taste: int, taste_of_song: np.ndarray, popularity: np.ndarray, rng: np.random.Generator
-) -> None:
-    """Draw one user."""
-    weight = popularity * np.where(taste_of_song == taste, 8.0, 1.0)
-    songs = rng.choice(N_SONGS, size=int(rng.integers(3, 12)), p=weight / weight.sum(), replace=False)
-    made.songs[user] = [made.song_ids[song] for song in songs]
-    made.ages[user] = None if rng.random() < 0.1 else int(rng.integers(15, 70))
-    done = {block: int(rng.integers(1, 5)) if rng.random() < 0.3 else 0 for block in COUNTED_BLOCKS}
-    done["streamed_songs"] = int(rng.integers(0, 4))
-    day = {block: rng.choice(N_SONGS, size=n, p=weight / weight.sum()) for block, n in done.items()}
-    for block, n in done.items():
-        made.counts[user, block] = n
-    for space, vectors in made.song_vectors.items():
-        made.user_vectors[space][user] = vectors[songs].mean(axis=0)
-        for block in BLOCKS:
-            if block == "age":
-                mean = None if made.ages[user] is None else np.full(vectors.shape[1], made.ages[user], np.float32) / 99
-            elif block == "country":
-                mean = np.full(vectors.shape[1], 0.1 + taste % 2, np.float32)
-            else:
-                mean = vectors[day[block]].mean(axis=0) if done[block] else None
-            made.blocks[space, user, block] = mean
-
-
-def features_table(made: Made, users: list[int], space: str, start: int) -> pl.DataFrame:
-    """Return the features of users as a table with nulls for what is missing."""
-    columns: dict[str, list[float | int | None]] = {"user_index": list(users)}
-    for block in BLOCKS:
-        stem = f"{block}_embedding" if block in ("age", "country") else f"{block}_"
-        means = [made.blocks[space, user, block] for user in users]
-        for number in range(DIMENSIONS[space]):
-            columns[f"{stem}{number + start}"] = [None if mean is None else float(mean[number]) for mean in means]
-    for block in COUNTED_BLOCKS:
-        columns[f"nb_{block}"] = [made.counts[user, block] or None for user in users]
-    columns["age_value"] = [made.ages[user] for user in users]
-    return pl.DataFrame(columns)
+def write(frame: pl.DataFrame, path: Path, text: bool) -> None:
+    """Write a table, with its lists as JSON where `text`."""
+    for name in frame.columns if text else ():
+        if frame[name].dtype == pl.List:
+            frame = frame.with_columns(pl.Series(name, map(json.dumps, frame[name].to_list())))
+    frame.write_parquet(path.with_suffix(".parquet"))

@@ -24,35 +24,17 @@ N_DAYS = 30
 class LOG:
     """Words for asking a log by hand."""
 
-    weight = pl.col("weight").sum()
-
     @staticmethod
     def at() -> pl.Expr:
         return pl.col("timestamp").dt.epoch("us")
-
-    @staticmethod
-    def before(moment: int) -> pl.Expr:
-        return LOG.at() < moment
 
     @staticmethod
     def between(start: int, end: int) -> pl.Expr:
         return (LOG.at() >= start) & (LOG.at() < end)
 
     @staticmethod
-    def user(user_ix: int) -> pl.Expr:
-        return pl.col("user_ix") == user_ix
-
-    @staticmethod
-    def pair(signal: str, entity: str) -> pl.Expr:
-        return (pl.col("signal") == signal) & (pl.col("entity") == entity)
-
-    @staticmethod
     def is_use() -> pl.Expr:
         return pl.col("signal").is_in(["stream", "favorite"]) & (pl.col("entity") == ITEM)
-
-    @staticmethod
-    def targets(rows: pl.DataFrame) -> list[int]:
-        return rows["target_ix"].unique().sort().to_list()
 
     @staticmethod
     def add(log: Dataset, rows: list[tuple[int, int | None, int]]) -> Dataset:
@@ -73,39 +55,30 @@ class LOG:
 
 def make_log(seed: int = SEED) -> Dataset:
     """Make the log: everyone uses one or two items a day from registration on, mostly of the own taste."""
-    rng = np.random.default_rng(seed)
-    start = int(BEGIN.timestamp() * 1e6)
+    rng, start = np.random.default_rng(seed), int(BEGIN.timestamp() * 1e6)
     registered = start + rng.integers(-10 * DAY, 25 * DAY, size=N_USERS)
-    taste = np.arange(N_USERS) % 2
-    rows: list[tuple[int, str, int, int]] = []
-    for user in range(N_USERS):
-        if user % 50 == 7:  # nothing at all
-            continue
-        at = max(start, int(registered[user]))
-        moments = at + rng.integers(0, start + N_DAYS * DAY - at, size=40)
-        if registered[user] >= start and user % 5:
-            moments = np.concatenate([moments, at + rng.integers(0, DAY, size=int(rng.integers(1, 6)))])
-        own = rng.random(len(moments)) < 0.9
-        items = 2 * np.minimum(rng.geometric(0.1, size=len(moments)), 28) + np.where(own, taste[user], 1 - taste[user])
-        signals = rng.choice(["stream", "favorite", "skip"], size=len(moments), p=[0.8, 0.1, 0.1])
-        rows += list(zip([user] * len(moments), signals.tolist(), items.tolist(), moments.tolist(), strict=True))
+    user, number = np.repeat(np.arange(N_USERS), 45), np.tile(np.arange(45), N_USERS)
+    begin, end, is_new = np.maximum(start, registered)[user], start + N_DAYS * DAY, registered[user] >= start
+    moment = np.where(number < 40, rng.integers(begin, end), begin + rng.integers(0, DAY, size=len(user)))
+    on_day_one = is_new & (user % 5 > 0) & (number - 40 < rng.integers(1, 6, size=N_USERS)[user])
+    does = (user % 50 != 7) & ((number < 40) | on_day_one)  # some do nothing at all
+    taste = np.where(rng.random(len(user)) < 0.9, user % 2, 1 - user % 2)
+    item = 2 * np.minimum(rng.geometric(0.1, size=len(user)), 28) + taste
     events = pl.DataFrame(
-        rows,
-        schema={"user_ix": pl.Int32, "signal": pl.String, "target_ix": pl.Int32, "at": pl.Int64},
-        orient="row",
-    ).select(
-        "user_ix",
-        "signal",
-        pl.lit(ITEM).alias("entity"),
-        "target_ix",
-        pl.col("at").cast(UTC_MICROSECONDS).alias("timestamp"),
-        pl.lit(1.0, pl.Float32).alias("weight"),
-    )
+        {
+            "user_ix": user.astype(np.int32),
+            "signal": rng.choice(["stream", "favorite", "skip"], size=len(user), p=[0.8, 0.1, 0.1]),
+            "entity": ITEM,
+            "target_ix": item.astype(np.int32),
+            "timestamp": pl.Series(moment).cast(UTC_MICROSECONDS),
+            "weight": np.ones(len(user), np.float32),
+        }
+    ).filter(does)
     return Dataset(
         name="timed",
         users=Ids.of([f"u{ix:03}" for ix in range(N_USERS)]),
         items=Ids.of([f"i{ix:02}" for ix in range(N_ITEMS)]),
         events=Events.of(events),
-        groups={"country": Group(("BR", "FR"), taste.astype(np.int32))},
+        groups={"country": Group(("BR", "FR"), np.arange(N_USERS, dtype=np.int32) % 2)},
         registered_at=registered,
     )

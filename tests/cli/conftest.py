@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,11 +17,10 @@ from typer.testing import CliRunner, Result
 from firstday.__main__ import main
 from firstday.cli.main import app
 from firstday.config import Config
-from firstday.data.dataset import Dataset
-from firstday.data.events import ITEM, UTC_MICROSECONDS
+from firstday.data.events import UTC_MICROSECONDS
 from firstday.recommend.recommender import Recommender
-from tests.synthetic import SEED, THREADS
-from tests.timed import make_log
+from tests.synthetic import COUNTRIES, SEED, THREADS
+from tests.timed import BEGIN, make_log
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Invoke = Callable[..., Result]
@@ -91,33 +91,29 @@ def invoke() -> Callable[..., Result]:
 
 
 @pytest.fixture(scope="session")
-def tables(world: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The synthetic service as Parquet."""
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A service of 400 users as Parquet: each used 20 of 120 items, nine in ten of their own of four tastes."""
     folder = tmp_path_factory.mktemp("world") / "tables"
     folder.mkdir()
-    events = world.events.whole()
-    ids = {ITEM: world.items, **{name: entity.ids for name, entity in world.entities.items()}}
-    events.select(
-        pl.Series("user_id", world.users.take(events["user_ix"].to_numpy())),
-        "entity",
-        pl.Series("entity_id", [ids[entity][ix] for entity, ix in events.select("entity", "target_ix").rows()]),
-        "signal",
-        pl.col("timestamp") + pl.duration(days=19_723),  # the world begins in 1970
-        "weight",
+    rng, user = np.random.default_rng(SEED), np.arange(400)
+    taste = user % 4
+    rank = rng.permuted(np.tile(np.arange(30), (400, 1)), axis=1)[:, :24]
+    item = 4 * rank + np.where(rng.random(rank.shape) < 0.9, taste[:, None], rng.integers(4, size=rank.shape))
+    ids = {"user_id": [f"u{ix:03}" for ix in user], "item_id": [f"i{ix:03}" for ix in range(120)]}
+    pl.DataFrame(
+        {
+            "user_id": np.repeat(ids["user_id"], 24),
+            "item_id": np.array(ids["item_id"])[item.ravel()],
+            "signal": [*["stream"] * 18, "favorite", "favorite", "skip", "skip", "skip", "ban"] * 400,
+            "timestamp": pl.Series(rng.permutation(item.size)).cast(pl.Duration("ms")) + BEGIN,
+        }
     ).write_parquet(folder / "interactions.parquet")
-    users = pl.DataFrame({"user_id": world.users.values})
-    for name, group in world.groups.items():
-        users = users.with_columns(pl.Series(name, [None if c < 0 else group.values[c] for c in group.codes]))
-    assert world.ages is not None
-    users = users.with_columns(pl.Series("age", [None if age < 0 else int(age) for age in world.ages]))
-    users.write_parquet(folder / "users.parquet")
-    members = {}
-    for name, entity in world.entities.items():
-        of_item = {int(ix): entity.ids[row] for row in range(len(entity.ids)) for ix in entity.items.row(row)}
-        members[f"{name}_id"] = [of_item.get(ix) for ix in range(len(world.items))]
-    pl.DataFrame({"item_id": world.items.values, "title": world.titles, **members}).write_parquet(
-        folder / "items.parquet"
-    )
+    groups = {"country": np.array(COUNTRIES)[taste], "gender": rng.choice(["f", "m"], 400)}
+    users = {"user_id": ids["user_id"], "age": 18 + 8 * taste + rng.integers(8, size=400), **groups}
+    pl.DataFrame(users).write_parquet(folder / "users.parquet")
+    artists = [f"a{ix % 24:02}" for ix in range(120)]
+    items = {"item_id": ids["item_id"], "title": [f"Item {ix}" for ix in range(120)], "artist_id": artists}
+    pl.DataFrame(items).write_parquet(folder / "items.parquet")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Folders with faults through `recommend --batch`, which says a part of what `check` says."""
+"""Folders with faults: training commands say all of them, batches of newcomers those that concern them."""
 
 from __future__ import annotations
 
@@ -9,36 +9,47 @@ import polars as pl
 import pytest
 
 from firstday.errors import DataError
-from tests.cli.conftest import Invoke
-from tests.data.dirty import Dirty, without_cause
+from firstday.recommend.batch import recommend_tables
+from firstday.recommend.recommender import Recommender
+from tests.cli.conftest import Run
+from tests.data.dirty import without_cause
 from tests.data.dirty_files import CASES as FILES
 from tests.data.dirty_tables import CASES as VALUES
 
-CASES = [*FILES, *VALUES]
+CASES = {case.name: case for case in (*FILES, *VALUES)}
 
 
 @pytest.fixture
-def folder(case: Dirty, tmp_path: Path) -> Path:
+def folder(name: str, tmp_path: Path) -> Path:
     folder = tmp_path / "tables"
     folder.mkdir()
-    case.write(folder)
+    CASES[name].write(folder)
     return folder
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("name", ["everything at once", "faults in several tables, csv"])
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_commands_say_them_without_a_traceback(run: Run, command: str, name: str, folder: Path, tmp_path: Path) -> None:
+    done = run(command, folder, *(["--out", tmp_path / "model"] if command == "train" else []))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    told = [line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert sorted(told) == CASES[name].sentences
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_newcomers_get_lists_or_the_faults_that_concern_them(
-    case: Dirty, folder: Path, invoke: Invoke, tiny_model: Path, tmp_path: Path
+    name: str, folder: Path, tiny: Recommender, tmp_path: Path
 ) -> None:
     """Ids that nobody knows are no faults of newcomers, and bad ages are forgiven."""
-    out = tmp_path / "lists.parquet"
-    arguments = ("recommend", tiny_model, "--batch", folder, "--out", out)
+    out, case = tmp_path / "lists.parquet", CASES[name]
     if all(map(FORGIVEN.match, case.sentences)):
-        done = invoke(*arguments)
-        assert (done.exit_code, done.stderr) == (0, "")
+        recommend_tables(tiny, folder, out)
         assert pl.read_parquet(out)["user_id"].n_unique() >= 30
         return
     with pytest.raises(DataError) as caught:
-        invoke(*arguments)
+        recommend_tables(tiny, folder, out)
     assert set(map(without_cause, caught.value.faults)) <= set(map(without_cause, case.sentences))
     assert not out.exists()
 

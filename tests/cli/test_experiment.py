@@ -70,22 +70,6 @@ def test_lists_that_were_not_shown(run: Run, tables: Path, tmp_path: Path) -> No
     assert "lists first: 0.00% of the items in the first 1 of 1 ranks would have been used" in done.stdout
 
 
-def test_mistakes_are_one_sentence(run: Run, tables: Path, tmp_path: Path) -> None:
-    lists = tmp_path / "lists.csv"
-    lists.write_text("user_id,item_id\nu1,i1\n")
-    for arguments, message in [
-        (("--name", "other"), "assignments: there is no experiment 'other'"),
-        (("--name", "onboarding", "--weights", "control"), "--weights: is 'control'; write each once"),
-        (("--name", "onboarding", "--lists", "x"), "--lists: is 'x'; write each once, such as blend=lists.parquet."),
-        (("--name", "onboarding", "--lists", f"x={lists}"), f"{lists}: has no column rank; give lists written by"),
-        (("--name", "onboarding", "--lists", f"x={tmp_path}/no.csv"), f"{tmp_path}/no.csv: cannot be read as lists"),
-        (("--name", "onboarding", "--report", tmp_path / "x.pdf"), "x.pdf: a report is HTML"),
-    ]:
-        done = run("experiment", tables, *arguments)
-        assert (done.returncode, done.stderr.count("error:")) == (2, 1), arguments
-        assert message in done.stderr
-
-
 def test_weights_are_numbers_by_variant() -> None:
     assert parse_weights("control=50, treatment = 25.5") == {"control": 50, "treatment": 25.5}
     for text in ("", "control", "control=x", "control=1,control=2", "=3"):

@@ -35,16 +35,3 @@ def test_a_folder_of_tables_is_run_kept_added_to_and_shown(tmp_path: Path, run: 
     assert {"service", *read_published()} == set(read_leaderboard(ours))
     for name in ("service", "simulated"):
         assert f"{name}: cold users" in done.stdout
-
-
-def test_mistakes_are_told_before_anything_is_run(tmp_path: Path, run: Run) -> None:
-    for arguments, sentence in (
-        (["nonsense"], "error: nonsense: is not a dataset; choose one of movielens-100k, "),
-        (["deezer-europe"], "error: deezer-europe: is not downloaded by firstday; give the folder that contains "),
-        (["--page", tmp_path / "page.txt"], "page.txt: a report is HTML"),
-        (["--add", tmp_path / "none.json"], "none.json"),
-        (["--strategy", "nonsense"], "error: strategy: 'nonsense' is unknown"),
-    ):
-        done = run("leaderboard", *arguments)
-        assert done.returncode == 2
-        assert sentence in done.stderr

@@ -11,41 +11,111 @@ import typer
 
 from firstday.cli.main import app
 from tests.cli.conftest import Run
+from tests.cli.test_experiment import write_tables as write_trial
+
+MISTAKES = [
+    ("train", "Missing argument"),
+    ("trian", "No such command 'trian'"),
+    ("train tables --out model --config wrong.toml", "seed is 5000000000: input should be less than or equal to"),
+    ("train tables --out model --set embedding.als_confidence=inf", "is inf: input should be a finite number"),
+    (
+        "train tables --out model --set signals.affinity.stream=-1 --set signals.affinity.favorite=0",
+        "no signal of use (stream, favorite) has a positive",
+    ),
+    ("train tables --out model --set recommend.strategy=nope", "strategy: 'nope' is unknown; choose one of popular"),
+    ("train tables --out notes", "notes: is not empty and holds no model; give a new folder."),
+    ("check tables --set seed=5000000000", "seed is 5000000000"),
+    ("check tables --drop-bad-rows some", "'some' is not a share of rows; give one such as 1% or 0.01"),
+    ("check tables --drop-bad-rows 1", "'1' is not a share of rows; give one such as 1% or 0.01"),
+    ("check tables --left-out bad.jsonl", "check: --left-out needs --drop-bad-rows; give both."),
+    ("check tables --drop-bad-rows 1% --left-out no/bad.jsonl", "no/bad.jsonl: its folder does not exist"),
+    ("refresh tables --out model --set seed", "--set: is 'seed'; write each once"),
+    ("refresh tables --out model --json n2.json", "--json takes no file here; redirect: --json > n2.json"),
+    ("evaluate nowhere", "nowhere: does not exist; give a folder of tables, or a built-in name"),
+    ("evaluate tables nowhere", "nowhere: does not exist; give a folder of tables, or a built-in name"),
+    ("evaluate tables movielens-100k --path x.zip", "--path: is 'x.zip'; write each once, such as"),
+    ("evaluate tables tables --rounds 2", "a second dataset: cannot be combined with --rounds"),
+    ("evaluate tables --seeds 0", "--seeds"),
+    ("evaluate tables --set sed=5", "sed is not a setting"),
+    ("evaluate tables --strategy best", "strategy: 'best' is unknown"),
+    ("evaluate tables --strategy segment --against ease", "against: ease is not among"),
+    ("evaluate tables --protocol sampled --cut-offs 3", "--cut-offs: needs the protocol registration"),
+    ("evaluate tables --report report.md", "report.md: a report is HTML; give a name that ends in .html"),
+    ("evaluate tables --report no/x.html", "its folder does not exist or is not writable"),
+    ("evaluate tables --json no/x.json", "no/x.json: its folder does not exist"),
+    ("evaluate tables --json notes", "is a folder; give the name of a file"),
+    ("leaderboard nonsense", "nonsense: is not a dataset; choose one of movielens-100k, "),
+    ("leaderboard deezer-europe", "deezer-europe: is not downloaded by firstday; give the folder that contains "),
+    ("leaderboard --page page.txt", "page.txt: a report is HTML"),
+    ("leaderboard --add none.json", "none.json"),
+    ("leaderboard tables --strategy nonsense", "strategy: 'nonsense' is unknown"),
+    ("experiment trial --name other", "assignments: there is no experiment 'other'"),
+    ("experiment trial --name onboarding --weights control", "--weights: is 'control'; write each once"),
+    ("experiment trial --name onboarding --lists x", "--lists: is 'x'; write each once, such as blend=lists.parquet."),
+    ("experiment trial --name onboarding --lists x=lists.csv", "lists.csv: has no column rank; give lists written by"),
+    ("experiment trial --name onboarding --lists x=no.csv", "no.csv: cannot be read as lists"),
+    ("experiment trial --name onboarding --report x.pdf", "x.pdf: a report is HTML"),
+    ("tune broken --out tuned.toml", "interactions"),
+    ("tune tables --out tuned.toml --picture x.png", "give it a name that ends in .svg"),
+    ("tune tables --out tuned.svg", "give it a name that ends in .toml"),
+    ("tune tables --out no/tuned.toml", "its folder does not exist"),
+    ("tune tables --out tuned.toml --minutes 0", "0 minutes are too few for 2 trials"),
+    ("onboarding tiny --answers i2", "answers: 'i2' is no answer; give ID=yes"),
+    ("onboarding tiny --answers zzz=yes", "answers: item 'zzz' is unknown to the model"),
+    ("onboarding tiny --answers i2=yes,i2=no", "answers: item 'i2' is answered twice"),
+    ("onboarding tiny --entity planet", "entity: the model does not know the items of 'planet'"),
+    ("onboarding tiny --answers i2=yes --strategy magic", "strategy: 'magic' is unknown"),
+    ("recommend tiny", "recommend: give either --user or --batch"),
+    ("recommend tiny --user {", "user: is not valid JSON"),
+    ("recommend tiny --user []", "user: is a list; give fd.Signals(...) or an object"),
+    ('recommend tiny --user {"age":300}', "age: is 300; give whole years from 0 to 120, or leave it out."),
+    ("recommend tiny --user {} --strategy best", "strategy: 'best' is unknown; choose one of popular, group"),
+    (
+        "recommend tiny --user {} --strategy paper_segment",
+        "paper_segment is available in evaluate only; choose",
+    ),
+    ("recommend tiny --user {} --drop-bad-rows 1%", "--drop-bad-rows is about tables; give it with --batch."),
+    ("recommend tiny --batch nowhere", "recommend: --batch and --out go together"),
+    (
+        "recommend tiny --batch nowhere --out x.csv",
+        "nowhere: does not exist; give the folder of the cold users'",
+    ),
+    (
+        "recommend tiny --batch nowhere --out x.xlsx",
+        "x.xlsx: the extension is not supported for lists; use one of",
+    ),
+    ("recommend tiny --batch tables --out folder.csv", "is a folder"),
+]
 
 
-def said(run: Run, *arguments: object) -> str:
-    done = run(*arguments)
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    return str(done.stderr)
+@pytest.fixture(scope="module")
+def place(tables: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the command lines name."""
+    place = tmp_path_factory.mktemp("place")
+    for name in ("broken", "folder.csv", "notes", "trial"):
+        (place / name).mkdir()
+    (place / "broken" / "interactions.csv").write_text("user,item\n1,2\n")
+    (place / "notes" / "notes.txt").write_text("mine")
+    (place / "lists.csv").write_text("user_id,item_id\nu1,i1\n")
+    (place / "wrong.toml").write_text("seed = 5000000000")
+    (place / "tables").symlink_to(tables)
+    (place / "tiny").symlink_to(tiny_model)
+    write_trial(place / "trial")
+    return place
 
 
-@pytest.mark.parametrize(
-    ("setting", "sentence"),
-    [
-        ("seed = 5000000000", "seed is 5000000000: input should be less than or equal to"),
-        ("[embedding]\nals_confidence = inf", "embedding.als_confidence is inf: input should be a finite number"),
-        ("[signals.affinity]\nstream = -1.0\nfavorite = 0.0", "no signal of use (stream, favorite) has a positive"),
-        (
-            '[embeddings]\nmethod = "svd"',
-            "embeddings is not a setting; did you mean embedding? See docs/",
-        ),
-        ('[recommend]\nstrategy = "nope"', "strategy: 'nope' is unknown; choose one of popular"),
-    ],
-)
-def test_a_setting_that_cannot_be_is_told_before_training(
-    run: Run, tables: Path, tmp_path: Path, setting: str, sentence: str
+@pytest.mark.parametrize(("line", "sentence"), MISTAKES, ids=[line for line, _ in MISTAKES])
+def test_a_mistake_is_one_sentence_before_any_work(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, line: str, sentence: str
 ) -> None:
-    (tmp_path / "c.toml").write_text(setting)
-    assert sentence in said(run, "train", tables, "--out", tmp_path / "model", "--config", tmp_path / "c.toml")
-    assert not (tmp_path / "model").exists()
-
-
-def test_a_setting_of_the_command_line_is_checked_like_one_of_a_file(run: Run, tables: Path) -> None:
-    assert "seed is 5000000000" in said(run, "check", tables, "--set", "seed=5000000000")
-    assert "sed is not a setting" in said(run, "evaluate", tables, "--set", "sed=5")
-    assert "--set: is 'seed'; write each once" in said(run, "refresh", tables, "--out", "model", "--set", "seed")
+    monkeypatch.chdir(place)
+    before = sorted(place.rglob("*"))
+    done = run(*line.split(), stdin="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert sorted(place.rglob("*")) == before
 
 
 def test_every_command_that_takes_a_file_of_settings_takes_single_ones() -> None:
@@ -54,30 +124,13 @@ def test_every_command_that_takes_a_file_of_settings_takes_single_ones() -> None
         assert ("--set" in options) == ("--config" in options), name
 
 
-def test_places_that_cannot_be_written_are_told_before_the_work(run: Run, tables: Path, tmp_path: Path) -> None:
-    assert "its folder does not exist or is not writable" in said(
-        run, "evaluate", tables, "--report", tmp_path / "no" / "x.html"
-    )
-    assert "is a folder; give the name of a file" in said(run, "evaluate", tables, "--json", tmp_path)
-    (tmp_path / "lists.parquet").mkdir()
-    out = tmp_path / "lists.parquet"
-    assert "is a folder" in said(run, "recommend", tmp_path, "--batch", tables, "--out", out)
-
-
-def test_mistakes_in_the_command_itself_are_one_line(run: Run) -> None:
-    assert "Missing argument" in said(run, "train")
-    assert "No such command 'trian'" in said(run, "trian")
-    assert "--seeds" in said(run, "evaluate", "movielens-100k", "--seeds", "0")
-
-
 def test_a_file_beside_the_tables_is_no_configuration(run: Run, tables: Path, settings: Path) -> None:
     stray = tables.with_suffix(".toml")
     stray.write_text("[project]\nname = 'x'\n")
     try:
         done = run("check", tables, "--json")
         assert json.loads(done.stdout)["ok"]
-        told = said(run, "evaluate", tables, "--strategy", "nope")
-        assert "project" not in told
+        assert "project" not in run("evaluate", tables, "--strategy", "nope").stderr
         assert "project" not in run("train", tables, "--out", tables / "interactions.parquet").stderr
     finally:
         stray.unlink()

@@ -58,9 +58,6 @@ def test_lists_are_written_in_the_form_of_their_ending(run: Run, tiny_model: Pat
     lines = (tmp_path / "lists.tsv").read_text().splitlines()
     assert lines[0].split("\t") == ["user_id", "rank", "item_id", "title", "score", "route", "scale"]
     assert [line.split("\t")[:2] for line in lines[1:]] == [["7", "1"], ["7", "2"], ["12", "1"], ["12", "2"]]
-    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.xlsx")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "lists.xlsx: the extension is not supported for lists; use one of .parquet, .pq, .csv" in done.stderr
 
 
 def test_a_printed_list_says_what_its_scores_are_and_what_had_no_effect(run: Run, tiny_model: Path) -> None:
@@ -95,27 +92,3 @@ def test_what_had_no_effect_is_counted_in_a_batch(run: Run, tiny_model: Path, tm
         "Ignored, because neither the features nor the strategy use them: search x item (2).",
         "Only excluded items: favorite x item (1).",
     ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--user", "{"], "user: is not valid JSON"),
-        (["--user", "[]"], "user: is a list; give fd.Signals(...) or an object"),
-        (["--user", '{"age": 300}'], "age: is 300; give whole years from 0 to 120, or leave it out."),
-        (["--user", "{}", "--strategy", "best"], "strategy: 'best' is unknown; choose one of popular, group"),
-        ([], "recommend: give either --user or --batch"),
-        (["--batch", "nowhere"], "recommend: --batch and --out go together"),
-        (
-            ["--batch", "nowhere", "--out", "x.parquet"],
-            "nowhere: does not exist; give the folder of the cold users' tables.",
-        ),
-        (["--batch", "nowhere", "--out", "x.xlsx"], "x.xlsx: the extension is not supported for lists; use one of"),
-    ],
-)
-def test_a_users_mistake_is_one_sentence(run: Run, tiny_model: Path, arguments: list[str], sentence: str) -> None:
-    done = run("recommend", tiny_model, *arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"error: {sentence}"), done.stderr
-    assert done.stderr.count("\n") == 1

@@ -71,24 +71,6 @@ def test_the_result_says_what_to_do() -> None:
         assert sentences[-1].startswith(said)
 
 
-def test_mistakes_are_one_sentence_before_any_training(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "interactions.csv").write_text("user,item\n1,2\n")
-    out = tmp_path / "tuned.toml"
-    for arguments, said in (
-        ((broken, "--out", out), "interactions"),
-        ((tables, "--out", out, "--picture", tmp_path / "x.png"), "give it a name that ends in .svg"),
-        ((tables, "--out", tmp_path / "tuned.svg"), "give it a name that ends in .toml"),
-        ((tables, "--out", tmp_path / "no" / "tuned.toml"), "its folder does not exist"),
-        ((tables, "--out", out, "--config", settings, "--minutes", 0), "0 minutes are too few for 2 trials"),
-    ):
-        done = run("tune", *arguments)
-        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
-        assert not out.exists()
-    assert done.stderr.count("\n") == 1
-
-
 def test_without_the_extra_the_line_that_adds_it_is_said(
     run: Run, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

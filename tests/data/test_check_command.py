@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from firstday.cli.check import check
 from firstday.errors import DataError
+from tests.data.test_impressions import make_assignments, with_shown
 
 Tables = dict[str, pl.DataFrame]
 Write = Callable[..., Path]
@@ -35,7 +36,10 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
         in_stock=pl.Series([True, False, None, True]),
         added_at=pl.lit(datetime(2024, 5, 1, 12, tzinfo=UTC)),
     )
-    done = runner.invoke(app, [str(write(five_users)), "--config", str(one_item(tmp_path))])
+    shown = with_shown({**five_users, "assignments": make_assignments().head(3)})
+    shown["interactions"] = shown["interactions"].with_columns(weight=pl.lit(1.0))
+    folder = str(write(shown))
+    done = runner.invoke(app, [folder, "--config", str(one_item(tmp_path))])
     assert done.exit_code == 2
     lines = [" ".join(line.strip("│ ").replace("│", " ").split()) for line in done.stdout.splitlines()]
     for expected in (
@@ -46,6 +50,10 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
         "pairs: favorite x artist 1",
         "entities: playlist 2",
         "groups: country 3",
+        "impressions 5",
+        "users with impressions 3 (60%)",
+        "experiments: lists 2",
+        "experiments: page 1",
         "users with an age 4 (80%)",
         "users with a registration time 4 (80%)",
         "friends 3",
@@ -60,6 +68,9 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
         assert expected in lines
     assert done.stderr == "note: interactions.device: ignored (not a column of interactions).\n"
     assert lines[-1] == f"No faults, but training would refuse the tables: {TOO_FEW}"
+    summary = json.loads(runner.invoke(app, [folder, "--json"]).stdout)["summary"]
+    assert (summary["impressions"], summary["lists"], summary["users_shown_something"]) == (5, 2, 3)
+    assert summary["experiments"] == {"lists": 2, "page": 1}
 
 
 def test_of_few_bad_rows_it_is_said_how_to_leave_them_out(five_users: Tables, write: Write) -> None:
@@ -72,25 +83,6 @@ def test_of_few_bad_rows_it_is_said_how_to_leave_them_out(five_users: Tables, wr
     assert isinstance(error, DataError)
     assert error.hint == "--drop-bad-rows 1% leaves out bad rows, up to 1 % of each table."
     assert isinstance(runner.invoke(app, [str(folder), "--drop-bad-rows", "1%"]).exception, SystemExit)  # too few users
-
-
-def test_impressions_and_experiments_are_summed_up(five_users: Tables, write: Write) -> None:
-    shown = pl.DataFrame({"user_id": ["u1", "u1", "u5"], "item_id": ["i1", "i2", "i1"], "list_id": ["a", "a", None]})
-    rows = pl.concat([five_users["interactions"], shown.with_columns(signal=pl.lit("shown"))], how="diagonal")
-    variants = pl.DataFrame({"user_id": ["u1", "u5"], "experiment": "lists", "variant": ["a", "b"]})
-    folder = write({**five_users, "interactions": rows, "assignments": variants})
-    done = runner.invoke(app, [str(folder)])
-    lines = [" ".join(line.strip("│ ").replace("│", " ").split()) for line in done.stdout.splitlines()]
-    for expected in (
-        "interactions 7",
-        "impressions 3",
-        "users with impressions 2 (40%)",
-        "experiments: lists 2",
-    ):
-        assert expected in lines
-    summary = json.loads(runner.invoke(app, [str(folder), "--json"]).stdout)["summary"]
-    assert (summary["impressions"], summary["lists"], summary["users_shown_something"]) == (3, 1, 2)
-    assert summary["experiments"] == {"lists": 2}
 
 
 def test_good_tables_as_json(five_users: Tables, write: Write, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.sources.deezer_kdd21 import BLOCKS, COUNTED_BLOCKS, PaperUsers, read_paper_data
+from firstday.data.sources.deezer_kdd21 import BLOCKS, PaperUsers, read_paper_data
 from firstday.errors import DataError
-from tests.released import DIMENSIONS, Made, make_released
+from tests.released import SIZES, Made, make_released
 
 TEST = "user_features_test_svd.parquet"
 TRAIN = "user_features_train_svd.parquet"
@@ -23,18 +23,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "released"
 
 
-def check_users(users: PaperUsers, made: Made, part: str, space: str, song_ids: list[int]) -> None:
+def check_users(users: PaperUsers, made: Made, part: str, space: str) -> None:
     """Compare with what was written."""
     assert users.ids.values.to_list() == made.users[part]
-    nothing, rows = np.zeros(DIMENSIONS[space], np.float32), []
-    for row, user in enumerate(made.users[part]):
-        assert {song_ids[ix] for ix in users.songs.row(row)} == set(made.songs[user])
-        means = [made.blocks[space, user, block] for block in BLOCKS]
-        counts = [made.counts[user, block] for block in COUNTED_BLOCKS]
-        rows.append(np.hstack([*(nothing if mean is None else mean for mean in means), counts, made.ages[user] or 0]))
-        assert users.counts()[row].tolist() == counts
-        np.testing.assert_array_equal(users.block(BLOCKS[-1])[row], nothing if means[-1] is None else means[-1])
-    np.testing.assert_array_equal(users.features, np.array(rows, np.float32), strict=True)
+    for row, songs in enumerate(made.songs[part]):
+        assert {made.song_ids[ix] for ix in users.songs.row(row)} == set(songs)
+    means = np.nan_to_num(made.means[part, space])
+    expected = np.column_stack([means.reshape(len(users), -1), made.numbers[part]]).astype(np.float32)
+    np.testing.assert_array_equal(users.features, expected, strict=True)
+    np.testing.assert_array_equal(users.counts(), made.numbers[part][:, :-1])
+    np.testing.assert_array_equal(users.block(BLOCKS[-1]), means[:, -1])
 
 
 @pytest.mark.parametrize(("start", "text"), [(0, False), (1, True)])
@@ -44,13 +42,11 @@ def test_everything_is_read_whatever_the_numbering_and_the_lists(
 ) -> None:
     made = make_released(tmp_path / "released", start=start, text=text)
     data = read_paper_data(tmp_path / "released", space)  # type: ignore[arg-type]
-    song_ids = data.items.values.to_list()
-    assert song_ids == made.song_ids
+    assert data.items.values.to_list() == made.song_ids
     np.testing.assert_array_equal(data.item_vectors, made.song_vectors[space])
-    expected = np.stack([made.user_vectors[space][user] for user in made.users["train"]])
-    np.testing.assert_array_equal(data.user_vectors, expected)
-    for part, users in (("train", data.train), ("validation", data.validation), ("test", data.test)):
-        check_users(users, made, part, space, song_ids)
+    np.testing.assert_array_equal(data.user_vectors, made.user_vectors[space])
+    for part in SIZES:
+        check_users(getattr(data, part), made, part, space)
     assert not data.simulated
 
 

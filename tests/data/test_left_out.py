@@ -14,9 +14,7 @@ import typer
 from firstday.cli.options import parse_share
 from firstday.data.left_out import left_out_beside, write_left_out
 from firstday.data.load import load
-from firstday.data.newcomers import load_newcomers
 from firstday.engine.engines import check as check_tables
-from firstday.errors import DataError
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from tests.data.same import assert_equal
 
@@ -178,33 +176,6 @@ def test_only_the_first_rows_are_listed_one_by_one(
     assert [json.loads(line)["place"] for line in left_out[2:-1]] == [
         f"interactions.parquet row {n}" for n in (3, 5, 6)
     ]
-
-
-def test_newcomers(tmp_path: Path) -> None:
-    (tmp_path / "users.csv").write_text("user_id,age,country\na,20,FR\nb,N/A,DE\n,30,FR\nc,1990,FR\n")
-    (tmp_path / "interactions.csv").write_text("user_id,item_id,weight\na,i1,1\nb,i2,x\nc,i3,2\nd,,1\n")
-    with pytest.raises(DataError) as caught:
-        load_newcomers(tmp_path)
-    assert [fault.partition(" (")[0] for fault in caught.value.faults] == [
-        "users.user_id: 1 of 4 rows are empty",
-        "interactions.weight: 1 of 4 rows are not numbers",
-        "interactions.item_id: 1 of 4 rows are empty",
-    ]
-    dataset = load_newcomers(tmp_path, drop_bad_rows=0.5)
-    assert dataset.users.values.to_list() == ["a", "b", "c"]
-    assert dataset.ages is not None
-    assert dataset.ages.tolist() == [20, -1, -1]
-    assert [json.loads(line)["place"] for line in dataset.left_out] == [
-        "interactions.csv line 3",
-        "interactions.csv line 5",
-        "users.csv line 4",
-    ]
-    assert (
-        "users.age: 1 of 4 rows are not from 0 to 120 (first: '1990', users.csv line 5); taken as unknown."
-        in dataset.notes
-    )
-    with pytest.raises(DataError, match=r"interactions: 2 of 4 rows are bad \(50%; at most 30% may"):
-        load_newcomers(tmp_path, drop_bad_rows=0.3)
 
 
 @pytest.mark.parametrize(

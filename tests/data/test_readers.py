@@ -178,16 +178,13 @@ def test_a_column_of_the_file_comes_before_its_partition(tmp_path: Path) -> None
 
 def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
     names = "movielens-100k, complete-journey, deezer-europe, online-retail or movietweetings"
-    with pytest.raises(DataError) as missing:
-        load("no-such-folder")
-    assert missing.value.faults == (
-        f"no-such-folder: does not exist; give a folder of tables, or a built-in name: {names}.",
-    )
-    place = tmp_path / "interactions.csv"
-    place.write_text(INTERACTIONS)
-    with pytest.raises(DataError) as a_file:
-        load(place)
-    assert a_file.value.faults == (f"{place}: is a file; give a folder of tables, or a built-in name: {names}.",)
-    with pytest.raises(DataError) as with_path:
-        load(tmp_path, path=place)
-    assert with_path.value.faults == (f"{tmp_path}: a path goes with a built-in name only ({names}); leave it out.",)
+    file = tmp_path / "interactions.csv"
+    file.write_text(INTERACTIONS)
+    for place, path, sentence in (
+        ("none", None, f"none: does not exist; give a folder of tables, or a built-in name: {names}."),
+        (file, None, f"{file}: is a file; give a folder of tables, or a built-in name: {names}."),
+        (tmp_path, file, f"{tmp_path}: a path goes with a built-in name only ({names}); leave it out."),
+    ):
+        with pytest.raises(DataError) as caught:
+            load(place, path=path)
+        assert caught.value.faults == (sentence,)

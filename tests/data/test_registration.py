@@ -37,6 +37,7 @@ def test_few_validation_users_are_in_folds_and_warm_too() -> None:
     split = divide(make_log())
     assert sorted(np.concatenate(split.folds).tolist()) == list(range(len(split.validation)))
     assert len(split.folds) == 5
+    assert any("are validated on by cross-fitting, in 5 folds" in note for note in split.notes)
     assert set(split.validation.users) & set(split.warm)
     for rows in split.folds:
         fold = split.fold(rows)
@@ -132,25 +133,24 @@ def test_logs_that_are_too_short() -> None:
 
 def test_sizes_of_drawn_day_ones_are_not_those_of_validation_users() -> None:
     """Who registered before the log gets a day one of two items, as others have; validation users have six."""
-    start = datetime(2024, 5, 1, tzinfo=UTC)
-    kinds = (("old", 60, -9, 6), ("other", 120, 1, 2), ("judged", 30, 1, 6))
-    users = [(f"{kind}{n}", day, size) for kind, count, day, size in kinds for n in range(count)]
+    kinds = {"old": (60, -9, 6), "other": (120, 1, 2), "user": (30, 1, 6)}
     rows = [
-        (user, f"i{item}", start + timedelta(days=max(0, day), hours=1))
-        for user, day, size in users
+        (f"{kind}{n:03}", registered, item)
+        for kind, (count, registered, size) in kinds.items()
+        for n in range(count)
         for item in range(size)
     ]
-    registered = [(user, start + timedelta(days=day)) for user, day, _ in users]
-    tables = {
-        "interactions": pl.DataFrame(rows, ["user_id", "item_id", "timestamp"], orient="row"),
-        "users": pl.DataFrame(registered, ["user_id", "registered_at"], orient="row"),
-    }
-    dataset = load(tables)
-    names = dataset.users.values.cast(pl.String)
-    judged = np.flatnonzero(names.str.starts_with("judged"))
-    roles = Roles(np.arange(len(names)), judged, judged[:0], (np.arange(len(judged)),))
+    start, day = datetime(2024, 5, 1, tzinfo=UTC), pl.duration(days=pl.col("day"))
+    frame = pl.DataFrame(rows, ["user_id", "day", "item_id"], orient="row").with_columns(registered_at=start + day)
+    timestamp = pl.max_horizontal("registered_at", pl.lit(start)).dt.offset_by("1h")
+    dataset = load(
+        {
+            "interactions": frame.select("user_id", "item_id", timestamp=timestamp),
+            "users": frame.select("user_id", "registered_at").unique(),
+        }
+    )
+    judged = np.arange(180, 210)  # ids are in the order of the alphabet
+    roles = Roles(np.arange(210), judged, judged[:0], (np.arange(30),))
     histories = choose_target_days(read_histories(dataset, settings(), log_of(dataset, settings())), settings())
-    split = split_registration(dataset, settings(), histories, roles)
-    (day_one,) = split.warm_day_one
-    sizes = day_one["stream", "item"].lengths()
-    assert set(sizes[np.flatnonzero(names.str.starts_with("old"))]) == {2}
+    (day_one,) = split_registration(dataset, settings(), histories, roles).warm_day_one
+    assert set(day_one["stream", "item"].lengths()[:60]) == {2}

@@ -71,7 +71,7 @@ def test_users_with_few_used_items_are_warm_and_never_drawn(world: Dataset) -> N
     assert 20 < len(enough) < 380
     split = make(world, SampledProtocolConfig(min_items=18))
     drawn = np.concatenate([split.validation.users, split.cold.users])
-    assert len(drawn) == round(0.1 * len(enough)) + len(enough) - round(0.8 * len(enough))
+    assert len(drawn) == len(enough) - round(0.7 * len(enough))
     assert set(drawn.tolist()) <= set(enough.tolist())
     assert split.warm.tolist() == np.setdiff1d(np.arange(400), drawn).tolist()
 

@@ -240,20 +240,6 @@ def test_without_users_and_items_those_of_interactions_are_the_known_ones(five_u
     ]
 
 
-def test_large_counts_have_thousands_separators(tmp_path: Path) -> None:
-    n = 12_000
-    pl.DataFrame({"user_id": range(n), "item_id": [*range(500), *range(20_000, 31_500)]}).write_parquet(
-        tmp_path / "interactions.parquet"
-    )
-    pl.DataFrame({"item_id": range(n)}).write_parquet(tmp_path / "items.parquet")
-    with pytest.raises(DataError) as caught:
-        load(tmp_path)
-    assert caught.value.faults == (
-        "interactions.item_id: 11,500 of 12,000 rows name unknown items (first: 20000, interactions.parquet row 501); "
-        "add them to items (ids there: 0, 1, ...), write ids alike in both, or drop the rows.",
-    )
-
-
 def test_all_faults_of_all_tables_are_reported_at_once(five_users: Tables, write: Write) -> None:
     five_users["interactions"] = (
         five_users["interactions"]

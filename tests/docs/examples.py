@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 LANGUAGES = {"sh", "python", "sql", "text"}
 """Every block says what it is; `sh` and `python` are run."""
 SMALLER = {"--users": "400", "--items": "250", "--seeds": "1", "--cut-offs": "2"}
+BRIEF = ("--set", "cold_model.epochs=2", "--set", "ranker.epochs=1")
+"""What commands that train get besides: nobody looks at how good their models are."""
 
 
 @dataclass
@@ -65,7 +67,8 @@ class Reader:
             self.server = ServerProcess(Path("model"), self.folder / "serving")
         elif program == "firstday":
             smaller = [SMALLER.get(before, own) for before, own in zip(["", *arguments], arguments, strict=False)]
-            done = CliRunner().invoke(app, smaller, catch_exceptions=False)
+            brief = BRIEF if arguments[0] in ("train", "evaluate", "refresh") else ()
+            done = CliRunner().invoke(app, [*smaller, *brief], catch_exceptions=False)
             assert done.exit_code == 0, (command, done.output)
         elif program == "curl":
             assert self.server is not None

@@ -34,6 +34,12 @@ def test_what_the_text_says_of_the_results_holds() -> None:
         assert beside["paper_segment"]["ratio"] >= 1.2
         assert rows["neighbors"]["against"]["segment"]["ratio_ci"][0] > 1.03
         assert all(beside[baseline]["ratio_ci"][0] > 1 for baseline in read_results(name)["options"])
+    asked = read_results("onboarding-movielens-100k")["results"]
+    five = {(row["list"], row["arm"]): row for row in asked if row["questions"] == 5}
+    for metric in ("precision", "precision_common"):
+        assert five["answers", "segments"][metric] >= 1.1 * five["answers", "popular"][metric]
+    for arm in ("segments", "popular", "random"):  # noes count: lists by all answers are the better ones
+        assert five["answers", arm]["precision"] > five["blend", arm]["precision"]
     befriended = {row["strategy"]: row["friends_only"] for row in read_results("deezer-europe")["results"]}
     assert befriended["blend"] > 1.25 * befriended["popular"]
 

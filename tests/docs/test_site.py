@@ -13,17 +13,6 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
-def test_every_page_is_in_the_navigation() -> None:
-    named = re.findall(r"^\S+$", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
-    pages = [path for path in [*DOCS.glob("*.md"), *DOCS.glob("notebooks/*.ipynb")] if path.name != "index.md"]
-    missing = [str(path.relative_to(DOCS).with_suffix("")) for path in pages if not names(path, named)]
-    assert missing == [], "add a line for each of them to a toctree of docs/index.md"
-
-
-def names(path: Path, named: list[str]) -> bool:
-    return str(path.relative_to(DOCS).with_suffix("")) in named
-
-
 def test_every_public_name_is_on_the_page_of_calls() -> None:
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     missing = [name for name in firstday.__all__[1:] if not re.search(rf":: (firstday\.)?{name}\b", page)]

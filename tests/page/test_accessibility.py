@@ -85,11 +85,15 @@ def assert_large(page: Page, state: str) -> None:
 
 def test_everything_can_be_done_by_keyboard(open_page: OpenPage) -> None:
     page = open_page(reduced_motion="reduce")
+    press = page.keyboard.press
+
+    def is_focused(selector: str) -> bool:
+        return bool(page.evaluate("selector => document.activeElement.matches(selector)", selector))
 
     def tab_to(selector: str, key: str = "Tab") -> None:
         for _ in range(60):
-            page.keyboard.press(key)
-            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            press(key)
+            if is_focused(selector):
                 assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
                 return
         raise AssertionError(f"no way to {selector}")
@@ -97,65 +101,65 @@ def test_everything_can_be_done_by_keyboard(open_page: OpenPage) -> None:
     tab_to(".jump")
     tab_to("#answer-yes")
     for _ in range(2):
-        do(page, lambda: page.keyboard.press("Enter"))
+        do(page, lambda: press("Enter"))
     expect(page.locator("#told-count")).to_have_text("2 liked")
     tab_to("#search-text")
     page.keyboard.type("fargo")
     page.wait_for_selector("#found button")
     tab_to("#found button")
-    do(page, lambda: page.keyboard.press("Enter"))
-    assert page.evaluate("document.activeElement.id") == "search-text"
+    do(page, lambda: press("Enter"))
+    assert is_focused("#search-text")
     tab_to("#strategy")
     for key in ("ArrowUp", "ArrowDown"):
-        do(page, lambda pressed=key: page.keyboard.press(pressed))  # type: ignore[misc]
+        do(page, lambda pressed=key: press(pressed))  # type: ignore[misc]
         assert (page.input_value("#strategy") == "auto") == (key == "ArrowDown")
     tab_to(f"{MIXED} [data-what=like]")
     first = titles_in(page)[0]
-    do(page, lambda: page.keyboard.press("Enter"))
+    do(page, lambda: press("Enter"))
     assert first not in titles_in(page)
-    assert page.evaluate("document.activeElement.dataset.what") == "like"  # on the tile that took its place
+    assert is_focused("[data-what=like]")  # on the tile that took its place
     focused = "document.activeElement.closest('.tile').dataset.item"
     at = items_in(page).index(page.evaluate(focused))  # the new list may have moved that tile, and the focus with it
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
+    press("ArrowRight")
+    press("ArrowRight")
     assert page.evaluate(focused) == items_in(page)[at + 2]
     tab_to(f"{MIXED} [data-what=ban]")
     banned = page.evaluate("document.activeElement.closest('.tile').dataset.item")
-    do(page, lambda: page.keyboard.press("Space"))
+    do(page, lambda: press("Space"))
     assert banned not in items_in(page)
-    assert page.evaluate("document.activeElement.dataset.what") == "ban"
+    assert is_focused("[data-what=ban]")
     tab_to("#look")
-    page.keyboard.press("ArrowDown")
+    press("ArrowDown")
     expect(page.locator("#look-detail")).to_contain_text("people")
     tab_to("#panel-toggle", "Shift+Tab")
-    page.keyboard.press("Enter")
+    press("Enter")
     expect(page.locator("#panel")).to_be_visible()
-    page.keyboard.press("Escape")
+    press("Escape")
     expect(page.locator("#panel")).to_be_hidden()
-    assert page.evaluate("document.activeElement.id") == "panel-toggle"
+    assert is_focused("#panel-toggle")
     tab_to("#walk")
-    page.keyboard.press("Enter")
+    press("Enter")
     wait_for_round(page, 1)
     tab_to("#slate .pick")
-    page.keyboard.press("Space")
+    press("Space")
     expect(page.locator("#marked")).to_have_text("1 to use, 11 to pass over")
     tab_to("#round-next")
-    page.keyboard.press("Enter")
+    press("Enter")
     wait_for_round(page, 2)
-    assert page.evaluate("document.activeElement.id") == "round-name"
-    page.keyboard.press("Tab")
+    assert is_focused("#round-name")
+    press("Tab")
     assert page.evaluate("document.activeElement === document.querySelector('#slate .pick')")
     tab_to("#round-back")
-    page.keyboard.press("Enter")
+    press("Enter")
     expect(page.locator("#marked")).to_have_text("1 to use, 11 to pass over")
     tab_to("#walk", "Shift+Tab")
-    page.keyboard.press("Enter")
+    press("Enter")
     expect(page.locator("#rounds")).to_be_hidden()
     wait_until_calm(page)
     tab_to("#forget")
-    page.keyboard.press("Enter")
+    press("Enter")
     expect(page.locator("#sure")).to_be_visible()
-    if page.evaluate("document.activeElement.id") != "sure-yes":
+    if not is_focused("#sure-yes"):
         tab_to("#sure-yes")
-    do(page, lambda: page.keyboard.press("Enter"))
+    do(page, lambda: press("Enter"))
     expect(page.locator("#told-card")).to_be_hidden()

@@ -58,7 +58,7 @@ def test_what_the_store_does_not_take_is_sent_once_it_does(
         page.click("#answer-yes")
         expect(page.locator("#notice")).to_contain_text("What you did is kept and will be sent.")
         expect(page.locator("#told-count")).to_have_text("1 liked")
-        page.wait_for_timeout(1500)  # the service itself answers, but that is not enough
+        page.wait_for_event("response", lambda answer: answer.url.endswith("readyz"))  # which is not enough
         expect(page.locator("#notice")).to_contain_text("will be sent")
         redis.start()
         page.wait_for_selector("#speaking .list")

@@ -13,6 +13,7 @@ from serve_process import ServerProcess
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage, StartServer
 from tests.page.visitor import begin_rounds, do, items_in, titles_in, visitor_id, wait_for_round
+from tests.serve.conftest import ids_of
 
 PICKS = "#slate .pick"
 NARROW = {"width": 360, "height": 740}
@@ -66,7 +67,7 @@ def test_three_rounds(open_page: OpenPage, server: ServerProcess, viewport: dict
         slate = items_in(page, PICKS)
         answer = ask(server, used, shown, size)
         assert titles_in(page, PICKS) == [item["title"] for item in answer["items"]]
-        assert slate == [str(item["item_id"]) for item in answer["items"]]
+        assert slate == ids_of(answer)
         assert len(slate) == size
         assert not set(slate) & set(shown)  # neither what was used nor what was passed over comes back
         if number > 1:
@@ -132,7 +133,7 @@ def test_the_round_is_asked_for_anew_by_another_strategy_and_by_who_one_is(
             page.select_option("#strategy", strategy)
         wait_for_round(page, 2)
         answer = ask(server, used, shown, 12, strategy=strategy)
-        assert items_in(page, PICKS) == [str(item["item_id"]) for item in answer["items"]]
+        assert items_in(page, PICKS) == ids_of(answer)
         assert answer["route"] == strategy
     page.click("#profile-card summary")
     with page.expect_response("**/v1/recommendations"):
@@ -140,7 +141,7 @@ def test_the_round_is_asked_for_anew_by_another_strategy_and_by_who_one_is(
     wait_for_round(page, 2)
     body = {"signals": {"profile": {"occupation": "student"}, "interactions": use_of(used), "shown": shown}, "k": 12}
     answer = httpx.post(f"{server.url}/v1/recommendations", json={**body, "strategy": "segment"}).json()
-    assert items_in(page, PICKS) == [str(item["item_id"]) for item in answer["items"]]
+    assert items_in(page, PICKS) == ids_of(answer)
 
 
 def test_what_was_said_before_counts_and_forgetting_begins_again(page: Page, server: ServerProcess) -> None:
@@ -149,12 +150,12 @@ def test_what_was_said_before_counts_and_forgetting_begins_again(page: Page, ser
     liked = httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"][0]["entity_id"]
     begin_rounds(page)
     first = items_in(page, PICKS)
-    assert first == [str(item["item_id"]) for item in ask(server, [liked], [], 13)["items"]][:12]
+    assert first == ids_of(ask(server, [liked], [], 13))[:12]
     go_on(page, 2)
     page.click("#forget")
     page.click("#sure-yes")
     wait_for_round(page, 1)
-    assert items_in(page, PICKS) == [str(item["item_id"]) for item in ask(server, [], [], 12)["items"]]
+    assert items_in(page, PICKS) == ids_of(ask(server, [], [], 12))
 
 
 def test_next_waits_for_a_service_that_is_away(open_page: OpenPage) -> None:

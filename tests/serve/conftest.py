@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ from redis_process import RedisProcess
 from serve_process import ServerProcess
 
 from firstday.artifact.trained_model import Selection
+from firstday.cli.main import main
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.store.sqlite import SqliteLog
 from firstday.serve.telemetry import set_up_logs
@@ -70,6 +72,14 @@ def app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
 def http(app: RunningApp) -> Iterator[httpx.Client]:
     """A client of that application."""
     with app.open_client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def by_hand(tiny: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of an application with the model that was made by hand; see `tests.tiny`."""
+    folder = tmp_path_factory.mktemp("by-hand")
+    with running_app(tiny.save(folder / "model"), folder) as running, running.open_client() as client:
         yield client
 
 
@@ -145,6 +155,22 @@ def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> MakeLog:
     from firstday.serve.store.redis import RedisLog
 
     return lambda rules, clock: RedisLog(redis.url, rules, prefix=f"a*[{tmp_path.name}", now_us=clock)
+
+
+def ids_of(answer: dict[str, Any]) -> list[str]:
+    """Return the ids of an answer's items, in their order."""
+    return [str(item["item_id"]) for item in answer["items"]]
+
+
+def run_command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Run a command of `firstday` in this process; return its exit status and what it printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["firstday", *arguments])
+        patch.setattr("firstday.serve.telemetry.set_up_logs", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    written = capsys.readouterr()
+    return int(ended.value.code or 0), written.out + written.err
 
 
 def wait_for(what: Any, timeout_s: float = 10.0) -> None:

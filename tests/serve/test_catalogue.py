@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from firstday.recommend.recommender import Recommender
+from tests.serve.conftest import ids_of
 
 
 def test_segments_come_largest_first_in_pages(http: httpx.Client, opened: Recommender) -> None:
@@ -12,6 +13,9 @@ def test_segments_come_largest_first_in_pages(http: httpx.Client, opened: Recomm
     whole = http.get("/v1/segments", params={"limit": 200, "items": 3}).json()
     assert whole["total"] == len(sizes) == len(whole["segments"])
     assert [entry["users"] for entry in whole["segments"]] == sorted(sizes.tolist(), reverse=True)
+    assert [dot["segment"] for dot in http.get("/v1/map").json()["segments"]] == [
+        entry["segment"] for entry in whole["segments"]
+    ]
     pages = [http.get("/v1/segments", params={"offset": at, "limit": 3, "items": 3}).json() for at in (0, 3, 6, 9)]
     assert [entry for page in pages for entry in page["segments"]] == whole["segments"]
     for entry in whole["segments"]:
@@ -22,18 +26,12 @@ def test_segments_come_largest_first_in_pages(http: httpx.Client, opened: Recomm
         assert [item["item_id"] for item in entry["top_items"]] == [opened.model.catalogue.items[ix] for ix in top]
 
 
-def test_items_are_found_by_a_part_of_the_title_and_by_id(http: httpx.Client, opened: Recommender) -> None:
+def test_items_are_found_by_a_part_of_the_title_and_by_id(by_hand: httpx.Client) -> None:
     def find(query: str, limit: int = 100) -> list[str]:
-        answer = http.get("/v1/items", params={"query": query, "limit": limit}).json()
-        return [item["item_id"] for item in answer["items"]]
+        return ids_of(by_hand.get("/v1/items", params={"query": query, "limit": limit}).json())
 
-    model = opened.model
-    by_use = model.popular_items.tolist()
-    named = [ix for ix in by_use if "7" in model.catalogue.title_of(ix)]
-    assert find("7") == [model.catalogue.items[ix] for ix in named]
-    assert find("ITEM 7") == find("item 7")
-    assert find("i081")[0] == "i081"
-    assert find("", 5) == [model.catalogue.items[ix] for ix in by_use[:5]]
-    assert find("no such thing") == []
-    assert find("\n") == find(" ")
-    assert find("Item 12\nItem") == []
+    assert find("o") == ["i1", "i2", "i4"]
+    assert find("T") == ["i3", "i2"]
+    assert find("i4") == ["i4"]
+    assert find("", 2) == ["i1", "i3"]
+    assert find("no such thing") == find("\n") == find(" ") == find("One\nTwo") == []

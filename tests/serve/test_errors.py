@@ -96,6 +96,7 @@ def test_every_wrong_parameter_is_named(http: httpx.Client, path: str, fields: l
 def test_every_wrong_field_of_an_event_is_named(http: httpx.Client, change: dict[str, Any], field: str) -> None:
     answer = http.post("/v1/events", json={"events": [EVENT | {"user_id": "odd"}, {**EVENT, **change}]})
     assert_error(answer, 422, "invalid", f"events[1].{field}")
+    assert http.get("/v1/users/odd").status_code == 404  # a batch is taken whole or not at all
 
 
 @pytest.mark.parametrize(

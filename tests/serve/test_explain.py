@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from firstday.features.signals import Signals
-from firstday.ranking import unit_rows
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
-from firstday.segment.segments import weigh_segments
 from firstday.serve.explain import N_TRIED
+from tests.serve.conftest import ids_of
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
 
@@ -29,35 +28,28 @@ def body(done: list[tuple[str, str, str]]) -> list[dict[str, str]]:
     return [{"signal": signal, "entity": entity, "entity_id": identity} for signal, entity, identity in done]
 
 
-def predict(opened: Recommender, signals: Signals) -> np.ndarray:
-    batch, _ = opened.model.catalogue.read([signals])
+def predict(opened: Recommender, signals: dict[str, Any]) -> np.ndarray:
+    batch, _ = opened.model.catalogue.read([Signals.of(signals)])
     predicted: np.ndarray = opened.model.cold.predict(opened.model.encoder.encode(batch))[0]
     return predicted
 
 
 def test_signals_are_judged_by_leaving_each_out(http: httpx.Client, opened: Recommender) -> None:
-    friends = [f"u{ix:03}" for ix in range(8)]
-    said = {"age": 24, "profile": {"country": "FR"}, "friends": friends}
-    answer = ask(http, {**said, "interactions": body(DONE)})
-    whole = predict(opened, Signals(age=24, country="FR", friends=friends, interactions=DONE))
-    without = {
-        "age 24": Signals(country="FR", friends=friends, interactions=DONE),
-        "country FR": Signals(age=24, friends=friends, interactions=DONE),
-        "8 friends": Signals(age=24, country="FR", interactions=DONE),
-        **{
-            " ".join(one): Signals(
-                age=24, country="FR", friends=friends, interactions=[other for other in DONE if other != one]
-            )
-            for one in DONE
-        },
+    said = {"age": 24, "profile": {"country": "FR"}, "friends": [f"u{ix:03}" for ix in range(8)], "interactions": DONE}
+    without: dict[str, dict[str, Any]] = {
+        "age 24": {"age": None},
+        "country FR": {"profile": {}},
+        "8 friends": {"friends": []},
     }
+    without |= {" ".join(one): {"interactions": [other for other in DONE if other != one]} for one in DONE}
+    answer, whole = ask(http, said), predict(opened, said)
     told = answer["explanation"]["moved_by"]
     assert {entry["signal"] for entry in told} == set(without)
     moved = [entry["moved"] for entry in told]
     assert moved == sorted(moved, reverse=True)
     assert moved[0] > 0.001
     for entry in told:
-        other = predict(opened, without[entry["signal"]])
+        other = predict(opened, said | without[entry["signal"]])
         assert entry["moved"] == pytest.approx(1 - float(whole @ other), abs=1e-5)
         assert entry["segment_without"] == int(opened.model.segments.assign(other[None])[0])
     assert answer["explanation"]["signals_left_out"] == 0
@@ -79,56 +71,36 @@ def test_only_the_newest_of_many_signals_are_tried(http: httpx.Client, n_done: i
     assert {entry["signal"] for entry in explanation["moved_by"]} == {" ".join(one) for one in done[-n_tried:]}
 
 
-def test_the_nearest_segments_and_their_part(http: httpx.Client, opened: Recommender) -> None:
-    signals = {"age": 24, "interactions": body(DONE)}
-    answer = ask(http, signals)
-    model = opened.model
-    predicted = predict(opened, Signals(age=24, interactions=DONE))
-    distances = np.linalg.norm(model.segments.centroids - predicted, axis=1)
+@pytest.mark.parametrize(
+    ("strategy", "weights"), [("segment", [1, 0]), ("soft_segments", [0.5858, 0.4142]), ("personal", [0, 0])]
+)
+def test_the_nearest_segments_and_their_part(by_hand: httpx.Client, strategy: str, weights: list[float]) -> None:
+    """The vector of i5 is predicted, (.25, .75): 1/8 and 9/8 are its squared distances; soft weights are as 2^(1/2)."""
+    answer = ask(by_hand, {"interactions": body([("stream", "item", "i5")])}, strategy=strategy)
     found = answer["explanation"]["segments"]
-    assert [entry["segment"] for entry in found] == np.argsort(distances)[:3].tolist()
-    assert [entry["weight"] for entry in found] == [1, 0, 0]
-    for entry in found:
-        segment = entry["segment"]
-        assert entry["distance"] == pytest.approx(float(distances[segment]), rel=1e-4)
-        assert entry["users"] == model.segments.items.sizes[segment]
-        top = http.get(f"/v1/segments/{segment}", params={"items": len(entry["top_items"])}).json()["top_items"]
-        assert entry["top_items"] == top
-    assert answer["segment"] == found[0]["segment"]
-    personal = ask(http, signals, strategy="personal")["explanation"]
-    assert [entry["weight"] for entry in personal["segments"]] == [0, 0, 0]
-    soft = ask(http, signals, strategy="soft_segments")["explanation"]
-    (near,), (shares,) = weigh_segments(predicted[None], model.segments, model.mixing)
-    expected = dict(zip(near.tolist(), shares.tolist(), strict=True))
-    for entry in soft["segments"]:
-        assert entry["weight"] == pytest.approx(expected[entry["segment"]], abs=1e-3)
-    assert soft["route"].startswith("The most used items of people in several segments")
+    assert [(entry["segment"], entry["users"]) for entry in found] == [(1, 2), (0, 3)]
+    assert answer["segment"] == 1
+    assert [entry["weight"] for entry in found] == pytest.approx(weights, abs=1e-3)
+    assert [entry["distance"] for entry in found] == pytest.approx([(1 / 8) ** 0.5, (9 / 8) ** 0.5], rel=1e-4)
+    tops = [[item["item_id"] for item in entry["top_items"]] for entry in found]
+    assert tops == [["i4", "i3", "i5"], ["i1", "i3", "i2"]]
 
 
-def test_each_item_has_its_reason(http: httpx.Client, opened: Recommender) -> None:
-    answer = ask(http, {"interactions": body(DONE)}, k=30)
-    model, segment = opened.model, answer["segment"]
-    items = model.fold_in.item_vectors
-    liked = [model.catalogue.items.index_of(identity) for identity in ("i001", "i005")]  # a skip is no liking
-    for item, reason in zip(answer["items"], answer["explanation"]["items"], strict=True):
-        assert reason["item_id"] == item["item_id"]
-        ix = model.catalogue.items.index_of(item["item_id"])
-        row = model.segments.items.counts.row(segment).tolist()
-        users = model.segments.items.counts.row_weights(segment)[row.index(ix)] if ix in row else 0
-        share = users / model.segments.items.sizes[segment]
-        everyone = float(model.popularity[ix])
-        assert reason["share_of_segment"] == pytest.approx(float(share))
-        assert reason["share_of_everyone"] == pytest.approx(everyone)
-        near = unit_rows(items[[ix]]) @ unit_rows(items[liked]).T
-        assert reason["most_like"]["item_id"] == model.catalogue.items[liked[int(near.argmax())]]
-        assert reason["most_like"]["similarity"] == pytest.approx(float(near.max()), abs=1e-5)
-        if item["score"] > 0:
-            assert reason["why"] == (
-                f"{share:.1%} of the people in segment {segment} use it, {share / everyone:.1f} times the share of all "
-                "users."
-            )
-        else:
-            assert reason["why"] == f"Fills the list up: {everyone:.1%} of all users use it."
+def test_each_item_has_its_reason(by_hand: httpx.Client) -> None:
+    """By the habits of u4 and u5, and by the angle to i5, which was used; a skip is no liking."""
+    answer = ask(by_hand, {"interactions": body([("stream", "item", "i5"), ("skip", "item", "i1")])})
+    north = "of the people in segment 1 use it"
+    expected = [
+        ("i4", 1, 0.4, 0.75 / 0.625**0.5, f"100.0% {north}, 2.5 times the share of all users."),
+        ("i3", 0.5, 0.6, 0.8**0.5, f"50.0% {north}, 0.8 times the share of all users."),
+        ("i1", 0, 0.6, 0.1**0.5, "Fills the list up: 60.0% of all users use it."),
+        ("i2", 0, 0.4, 0.6, "Fills the list up: 40.0% of all users use it."),
+    ]
+    assert ids_of(answer) == [item for item, *_ in expected]
+    for reason, (item, share, everyone, near, why) in zip(answer["explanation"]["items"], expected, strict=True):
+        assert (reason["item_id"], reason["why"], reason["most_like"]["item_id"]) == (item, why, "i5")
+        found = reason["share_of_segment"], reason["share_of_everyone"], reason["most_like"]["similarity"]
+        assert found == pytest.approx((share, everyone, near), abs=1e-5)
 
 
 @pytest.mark.parametrize("strategy", strategy_names())

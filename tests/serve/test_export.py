@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import polars as pl
 import pytest
 
-from firstday.data.load import load
 from firstday.errors import ConfigError
 from firstday.features.impressions import Impression
 from firstday.serve import export as module
@@ -21,7 +20,7 @@ from firstday.serve.export import STATE, Exported, export
 from firstday.serve.settings import load_settings
 from firstday.serve.store.base import Event, Profile, ShownList, now_us
 from firstday.serve.store.open import open_log
-from tests.serve.conftest import StartServer, assert_error, open_client
+from tests.serve.conftest import StartServer, assert_error, open_client, run_command
 from tests.serve.store_harness import DAY_US, Harness, MakeLog
 
 
@@ -240,18 +239,6 @@ def test_large_exports_are_in_several_files(place: Place, monkeypatch: pytest.Mo
     assert items(place) == sorted(f"i{n}" for n in range(100))
 
 
-def test_tables_are_read_by_check_and_train(place: Place) -> None:
-    place.append("u0", Profile(24, {"country": "FR"}, (("artist", "a1"),), ("u1",)))
-    for n in range(9):
-        place.append(f"u{n % 3}", use(n, timestamp=time_of(1_600_000_000_000_000 + n)))
-    place.export()
-    pl.DataFrame({"item_id": [f"i{n}" for n in range(9)], "artist_id": ["a1"] * 9}).write_csv(place.out / "items.csv")
-    dataset = load(place.out)
-    assert sorted(map(str, dataset.users.values.to_list())) == ["u0", "u1", "u2"]
-    assert dataset.ages is not None
-    assert "country" in dataset.groups
-
-
 def test_only_what_came_since_a_time_where_the_folder_is_new(place: Place) -> None:
     place.append("u", use(1))
     place.clock.us += DAY_US
@@ -349,36 +336,31 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
             open_log(load_settings({"store": f"sqlite:///{tmp_path}/{name}.sqlite"}), is_copy=True)
 
 
-def run_export(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    from firstday.cli import main
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["firstday", "export", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-    written = capsys.readouterr()
-    return int(ended.value.code or 0), written.out + written.err
-
-
 def test_a_running_service_is_exported_by_its_copy(
-    start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy, out = tmp_path / "copy.sqlite", tmp_path / "tables"
+    monkeypatch.setattr("firstday.serve.store.sqlite.BUSY_TIMEOUT_S", 0.1)
+    copy, out, store = tmp_path / "copy.sqlite", tmp_path / "tables", str(tmp_path / "server" / "users.sqlite")
     server = start_server(backup_file=copy)
     with open_client(server) as http:
         list_id = http.get("/v1/users/u/recommendations?record=true&k=3").json()["list_id"]
         event = {"event_id": "e", "user_id": "u", "entity_id": "i001", "list_id": list_id}
         http.post("/v1/events", json={"events": [event]})
         assert http.post("/v1/store/backup").json()["bytes"] > 1000
-        status, text = run_export([str(tmp_path / "server" / "users.sqlite"), "--out", str(out)], capsys)
+        status, text = run_command(capsys, "export", store, "--out", str(out))
         assert (status, "export the copy that FIRSTDAY_SERVE_BACKUP_FILE names" in text) == (2, True)
-        assert run_export([str(copy), "--out", str(out)], capsys) == (0, _line(out, 4))
+        assert run_command(capsys, "export", str(copy), "--out", str(out)) == (0, _line(out, 4))
         http.post("/v1/events", json={"events": [{**event, "event_id": "e2"}]})
         http.post("/v1/store/backup")
-        assert run_export([f"sqlite:///{copy}", "--out", str(out)], capsys)[1].startswith(f"{out}: 1 interactions")
+        assert run_command(capsys, "export", f"sqlite:///{copy}", "--out", str(out))[1].startswith(
+            f"{out}: 1 interactions"
+        )
     server.kill()  # what it acknowledged is in the file's log
     shutil.rmtree(out)
-    assert run_export([str(tmp_path / "server" / "users.sqlite"), "--out", str(out)], capsys) == (0, _line(out, 5))
+    assert run_command(capsys, "export", store, "--out", str(out)) == (
+        0,
+        _line(out, 5),
+    )
 
 
 def _line(out: Path, interactions: int) -> str:
@@ -387,14 +369,13 @@ def _line(out: Path, interactions: int) -> str:
     return f"{out}: {counts} added, up to {until:%Y-%m-%d %H:%M:%S} UTC\n"
 
 
-def test_without_a_file_for_copies_there_is_none(start_server: StartServer) -> None:
-    with open_client(start_server()) as http:
-        assert_error(http.post("/v1/store/backup"), 409, "no_backup_file")
+def test_without_a_file_for_copies_there_is_none(http: httpx.Client) -> None:
+    assert_error(http.post("/v1/store/backup"), 409, "no_backup_file")
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    status, text = run_export(["none.sqlite", "--out", str(tmp_path / "file")], capsys)
+    status, text = run_command(capsys, "export", "none.sqlite", "--out", str(tmp_path / "file"))
     assert (status, text) == (2, f"error: {tmp_path / 'file'}: is a file; give a folder.\n")
 
 

@@ -8,7 +8,7 @@ import httpx
 
 from firstday.features.impressions import Impression
 from firstday.serve.store.base import StoreError
-from tests.serve.conftest import StartApp, assert_error
+from tests.serve.conftest import StartApp, assert_error, ids_of
 from tests.serve.in_process import RunningApp
 from tests.serve.test_access import READ, WRITE
 from tests.serve.test_experiment import ask as ask_for_list
@@ -40,7 +40,7 @@ def test_a_recorded_list_is_what_the_answer_has(app: RunningApp, http: httpx.Cli
     told = http.get("/v1/users/seen-anna").json()
     assert [entry["list_id"] for entry in told["lists"]] == [first["list_id"], second["list_id"]]
     assert [entry["policy"] for entry in told["lists"]] == ["popular", "popular"]
-    items = [str(item["item_id"]) for item in first["items"]]
+    items = ids_of(first)
     assert told["lists"][0]["items"] == [
         {"item_id": item, "position": position, "propensity": 1.0} for position, item in enumerate(items, 1)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,19 +9,11 @@ import numpy as np
 import pytest
 
 from firstday.serve.explain import N_CHANGED
-from tests.serve.in_process import running_app
+from tests.serve.conftest import ids_of
 from tests.serve.test_explain import ask
-from tests.tiny import make_recommender
 
 NAMES = {0: ["One", "Two", "Three"], 1: ["Four", "Five", "Three"]}
 """By the share of the segment's users times the logarithm of the lift."""
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    folder = tmp_path_factory.mktemp("tiny")
-    with running_app(make_recommender().save(folder / "model"), folder) as app, app.open_client() as client:
-        yield client
 
 
 def use(*items: str) -> list[dict[str, str]]:
@@ -40,21 +31,21 @@ def assert_learned(answer: dict[str, Any], counts: tuple[int, int], risen: int, 
         assert (found["before"], found["after"]) == pytest.approx(beliefs[segment], abs=1e-5)
 
 
-def test_what_was_passed_over_makes_those_who_use_it_less_likely(tiny: httpx.Client) -> None:
+def test_what_was_passed_over_makes_those_who_use_it_less_likely(by_hand: httpx.Client) -> None:
     # i1 is used by 3 of 5: with five users of everyone's habits by 6 of 8 in the east and 3 of 7 in the north. Evidence
     # has a power of one half. Before, segments are as likely as they are large.
     east, north = 0.6 * np.sqrt(1 / 4), 0.4 * np.sqrt(4 / 7)
-    assert_learned(ask(tiny, {"shown": ["i1"]}), (1, 0), 1, (0.4, north / (east + north)))
+    assert_learned(ask(by_hand, {"shown": ["i1"]}), (1, 0), 1, (0.4, north / (east + north)))
 
 
-def test_what_was_used_of_what_was_shown_counts_as_learned(tiny: httpx.Client) -> None:
+def test_what_was_used_of_what_was_shown_counts_as_learned(by_hand: httpx.Client) -> None:
     # Who uses i4 is predicted to be in the north, where the east is half as likely; i4 is used by 2 of 8 and by 4 of 7.
     east, north = 1 / 3 * 1 / 4, 2 / 3 * 4 / 7
     signals = {"interactions": use("i4"), "shown": ["i4", ["i1", 1], "nobody-knows"]}
-    assert_learned(ask(tiny, signals), (1, 1), 1, (0.4, north / (east + north)))
+    assert_learned(ask(by_hand, signals), (1, 1), 1, (0.4, north / (east + north)))
 
 
-def test_nothing_is_learned_where_nothing_was_passed_over(tiny: httpx.Client) -> None:
+def test_nothing_is_learned_where_nothing_was_passed_over(by_hand: httpx.Client) -> None:
     used = use("i1")
     nothing: list[dict[str, Any]] = [
         {},
@@ -63,29 +54,24 @@ def test_nothing_is_learned_where_nothing_was_passed_over(tiny: httpx.Client) ->
         {"shown": ["no"]},
     ]
     for signals in nothing:
-        assert "learned" not in ask(tiny, signals)["explanation"]
-    answer = tiny.post("/v1/recommendations", json={"signals": {"shown": ["i1"]}}).json()
+        assert "learned" not in ask(by_hand, signals)["explanation"]
+    answer = by_hand.post("/v1/recommendations", json={"signals": {"shown": ["i1"]}}).json()
     assert "explanation" not in answer
 
 
-def test_names_are_those_of_the_map(tiny: httpx.Client) -> None:
-    segments = tiny.get("/v1/map").json()["segments"]
-    assert {one["segment"]: [item["title"] for item in one["apart"]] for one in segments} == NAMES
-
-
-def test_what_the_store_knows_was_shown_is_told_alike(tiny: httpx.Client) -> None:
+def test_what_the_store_knows_was_shown_is_told_alike(by_hand: httpx.Client) -> None:
     events = [
         {"event_id": "e1", "user_id": "anna", "signal": "stream", "entity_id": "i4"},
         {"event_id": "e2", "user_id": "anna", "signal": "shown", "entity_id": "i1", "list_id": "a", "position": 3},
         {"event_id": "e3", "user_id": "anna", "signal": "shown", "entity_id": "i2"},
     ]
-    assert tiny.post("/v1/events", json={"events": events}).status_code == 200
-    stored = tiny.get("/v1/users/anna/recommendations", params={"explain": True, "strategy": "popular"}).json()
+    assert by_hand.post("/v1/events", json={"events": events}).status_code == 200
+    stored = by_hand.get("/v1/users/anna/recommendations", params={"explain": True, "strategy": "popular"}).json()
     shown = [{"item_id": "i1", "list_id": "a", "position": 3}, "i2"]
-    given = ask(tiny, {"interactions": use("i4"), "shown": shown}, strategy="popular")
+    given = ask(by_hand, {"interactions": use("i4"), "shown": shown}, strategy="popular")
     assert stored["explanation"]["learned"] == given["explanation"]["learned"]
     assert stored["items"] == given["items"]
-    assert [item["item_id"] for item in given["items"]] == ["i3", "i5", "i6", "i1"]  # i1 and i2 rest: they come last
+    assert ids_of(given) == ["i3", "i5", "i6", "i1"]  # i1 and i2 rest: they come last
 
 
 def test_those_that_changed_most_come_first(http: httpx.Client) -> None:

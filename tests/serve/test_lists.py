@@ -14,53 +14,32 @@ import pytest
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommender
+from tests.serve.conftest import ids_of
 from tests.serve.in_process import RunningApp
 
 
-def make_users() -> list[dict[str, Any]]:
+def make_users() -> dict[str, dict[str, Any]]:
     """Make users with any mix of signals: from nothing at all to a dozen interactions, some of them unknown."""
-    users = []
+    users: dict[str, dict[str, Any]] = {}
     for number in range(15):
         signals = ("stream", "favorite", "skip", "ban", "search")
         done = [(signals[n % 5], "item", f"i{(37 * number + 11 * n) % 125:03}") for n in range(number % 7)]
         done += [("stream", "artist", f"a{number:02}"), ("onboarding", "artist", "a03")][: number % 3]
-        user = {"user_id": f"n{number:02}", "age": 20 + number if number % 4 == 1 else None, "interactions": done}
-        friends = [f"u{number:03}", f"u{number + 4:03}", "nobody"] if number % 3 == 2 else []
-        profile = {"country": ("FR", "DE", "XX")[number % 3]} if number % 2 else {}
-        users.append({**user, "friends": friends, "profile": profile})
+        users[f"n{number:02}"] = {
+            "age": 20 + number if number % 4 == 1 else None,
+            "profile": {"country": ("FR", "DE", "XX")[number % 3]} if number % 2 else {},
+            "interactions": done,
+            "friends": [f"u{number:03}", f"u{number + 4:03}", "nobody"] if number % 3 == 2 else [],
+        }
     return users
 
 
-def to_signals(user: dict[str, Any]) -> Signals:
-    return Signals(age=user["age"], interactions=user["interactions"], friends=user["friends"], **user["profile"])
-
-
-def to_body(user: dict[str, Any]) -> dict[str, Any]:
-    done = [{"signal": s, "entity": e, "entity_id": i} for s, e, i in user["interactions"]]
-    return {"age": user["age"], "profile": user["profile"], "interactions": done, "friends": user["friends"]}
-
-
-def tell(http: httpx.Client, user: dict[str, Any]) -> str:
-    """Put a user and what they did in the store; return their id."""
-    user_id = f"same-{user['user_id']}"
-    assert http.delete(f"/v1/users/{user_id}").status_code == 204
-    body = {"age": user["age"], "profile": user["profile"], "friends": user["friends"]}
-    assert http.put(f"/v1/users/{user_id}", json=body).status_code == 200
-    events = [
-        {"event_id": f"e{n}", "user_id": user_id, "signal": s, "entity": e, "entity_id": i}
-        for n, (s, e, i) in enumerate(user["interactions"])
-    ]
-    if events:
-        assert http.post("/v1/events", json={"events": events}).json()["accepted"] == len(events)
-    return user_id
-
-
-def write_tables(users: list[dict[str, Any]], folder: Path) -> Path:
+def write_tables(users: dict[str, dict[str, Any]], folder: Path) -> Path:
     """Write the users as tables of newcomers."""
     folder.mkdir()
-    described = [(user["user_id"], user["age"], user["profile"].get("country")) for user in users]
-    done = [(user["user_id"], *one) for user in users for one in user["interactions"]]
-    friends = [(user["user_id"], friend) for user in users for friend in user["friends"]]
+    described = [(name, user["age"], user["profile"].get("country")) for name, user in users.items()]
+    done = [(name, *one) for name, user in users.items() for one in user["interactions"]]
+    friends = [(name, friend) for name, user in users.items() for friend in user["friends"]]
     for name, rows, columns in (
         ("users", described, ["user_id", "age", "country"]),
         ("interactions", done, ["user_id", "signal", "entity", "entity_id"]),
@@ -78,14 +57,15 @@ def test_the_same_signals_give_the_same_list_by_every_way(
     recommend_tables(opened, write_tables(users, tmp_path / "tables"), tmp_path / "lists.parquet", 30, strategy)
     batch = pl.read_parquet(tmp_path / "lists.parquet")
     routes = set()
-    for user in users:
-        python = opened.recommend(to_signals(user), 30, strategy)
+    for name, user in users.items():
+        python = opened.recommend(user, 30, strategy)
         expected = [item.item_id for item in python.items]
-        stored = http.get(f"/v1/users/{tell(http, user)}/recommendations", params={"k": 30, "strategy": strategy})
-        given = http.post("/v1/recommendations", json={"signals": to_body(user), "k": 30, "strategy": strategy})
-        of_batch = batch.filter(pl.col("user_id") == user["user_id"])
+        assert http.put(f"/v1/users/same-{name}", json=user).status_code == 200
+        stored = http.get(f"/v1/users/same-{name}/recommendations", params={"k": 30, "strategy": strategy})
+        given = http.post("/v1/recommendations", json={"signals": user, "k": 30, "strategy": strategy})
+        of_batch = batch.filter(pl.col("user_id") == name)
         for answer, source in ((stored.json(), "store"), (given.json(), "request")):
-            assert [item["item_id"] for item in answer["items"]] == expected
+            assert ids_of(answer) == expected
             assert [item["title"] for item in answer["items"]] == [item.title for item in python.items]
             np.testing.assert_allclose(
                 [item["score"] for item in answer["items"]], [item.score for item in python.items], rtol=1e-5, atol=1e-6
@@ -125,7 +105,7 @@ def test_a_ban_takes_effect_at_once_and_keep_used_lifts_it(http: httpx.Client) -
         items = http.get("/v1/users/banning/recommendations", params={"k": k}).json()["items"]
         assert first not in [item["item_id"] for item in items]
     kept = http.get("/v1/users/banning/recommendations", params={"k": 1000, "keep_used": True}).json()
-    assert first in [item["item_id"] for item in kept["items"]]
+    assert first in ids_of(kept)
 
 
 def test_what_the_model_does_not_know_is_named(http: httpx.Client) -> None:
@@ -137,19 +117,20 @@ def test_what_the_model_does_not_know_is_named(http: httpx.Client) -> None:
 
 def test_requests_at_once_get_their_own_answers(app: RunningApp, opened: Recommender) -> None:
     """Many together are answered in one pass, whatever they ask for; none gets another's list."""
-    users = make_users()
     requests = [
-        (user, k, strategy) for user in users for k, strategy in ((5, "segment"), (7, "personal"), (5, "popular"))
+        (user, k, strategy)
+        for user in make_users().values()
+        for k, strategy in ((5, "segment"), (7, "personal"), (5, "popular"))
     ]
 
     async def ask_all() -> list[dict[str, Any]]:
         transport = httpx.ASGITransport(app.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            bodies = [{"signals": to_body(user), "k": k, "strategy": strategy} for user, k, strategy in requests]
+            bodies = [{"signals": user, "k": k, "strategy": strategy} for user, k, strategy in requests]
             answers = await asyncio.gather(*(client.post("/v1/recommendations", json=body) for body in bodies))
             return [answer.json() for answer in answers]
 
     for (user, k, strategy), answer in zip(requests, app.run(ask_all()), strict=True):
-        expected = opened.recommend(to_signals(user), k, strategy)
-        assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
+        expected = opened.recommend(user, k, strategy)
+        assert ids_of(answer) == [item.item_id for item in expected.items]
         assert answer["route"] == expected.route

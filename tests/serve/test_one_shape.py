@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from firstday.cli.main import app
 from firstday.errors import DataError
 from firstday.features.impressions import Impression
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
+from tests.serve.conftest import ids_of
 
 WHOLE: dict[str, Any] = {
     "age": 24,
@@ -24,45 +25,21 @@ WHOLE: dict[str, Any] = {
     "interactions": [["stream", "item", "i001"], {"signal": "favorite", "entity_id": "i002"}],
     "shown": ["i005", ["i006", 2], {"item_id": "i007", "position": 3}],
 }
-OBJECTS: dict[str, Any] = {
-    "age": 24,
-    "profile": {"country": "FR"},
-    "interactions": [{"signal": "stream", "entity": "item", "entity_id": "i001"}],
-}
-FLAT: dict[str, Any] = {"age": 24, "country": "FR", "interactions": [["stream", "item", "i001"]]}
-
-
-def in_python(recommender: Recommender, body: dict[str, Any]) -> list[str]:
-    return [item.item_id for item in recommender.recommend(body, k=10, strategy="segment")]
-
-
-def posted(http: httpx.Client, body: dict[str, Any]) -> list[str]:
-    answer = http.post("/v1/recommendations", json={"signals": body, "k": 10, "strategy": "segment"})
-    assert answer.status_code == 200, answer.text
-    return [item["item_id"] for item in answer.json()["items"]]
-
-
-def put(http: httpx.Client, name: str, body: dict[str, Any]) -> list[str]:
-    answer = http.put(f"/v1/users/{name}", json=body)
-    assert answer.status_code == 200, answer.text
-    listed = http.get(f"/v1/users/{name}/recommendations?k=10&strategy=segment").json()
-    return [item["item_id"] for item in listed["items"]]
-
-
-def by_command(model: Path, body: dict[str, Any]) -> list[str]:
-    command = [sys.executable, "-m", "firstday", "recommend", str(model), "-k", "10", "--strategy", "segment", "--json"]
-    done = subprocess.run([*command, "--user", json.dumps(body)], capture_output=True, text=True, check=True)
-    return [item["item_id"] for item in json.loads(done.stdout)["items"]]
 
 
 def test_one_shape_gives_one_list_by_every_door(model: Path, recommender: Recommender, http: httpx.Client) -> None:
-    expected = in_python(recommender, WHOLE)
+    asked: dict[str, Any] = {"k": 10, "strategy": "segment"}
+    expected = [item.item_id for item in recommender.recommend(WHOLE, **asked)]
     assert len(expected) == 10
     assert not set(expected) & {"i001", "i002"}, "what was used is left out, so the interactions were read"
-    assert posted(http, WHOLE) == expected
-    assert put(http, "one-shape", WHOLE) == expected
-    assert by_command(model, WHOLE) == expected
-    assert [item.item_id for item in recommender.recommend_users({"u": WHOLE}, 10, "segment")["u"]] == expected
+    assert [item.item_id for item in recommender.recommend_users({"u": WHOLE}, **asked)["u"]] == expected
+    posted = http.post("/v1/recommendations", json={"signals": WHOLE, **asked}).json()
+    assert http.put("/v1/users/one-shape", json=WHOLE).status_code == 200
+    put = http.get("/v1/users/one-shape/recommendations", params=asked).json()
+    command = ["recommend", str(model), "-k", "10", "--strategy", "segment", "--json", "--user", json.dumps(WHOLE)]
+    told = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)
+    for answer in (posted, put, told):
+        assert ids_of(answer) == expected
 
 
 def test_what_was_put_is_read_again_and_replaced_by_what_is_put_next(http: httpx.Client) -> None:

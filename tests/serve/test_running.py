@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +18,16 @@ from serve_reload import damage, relabel
 from firstday.artifact.folder import read_manifest, save_model
 from firstday.recommend.recommender import Recommender
 from firstday.serve.app import repeat
-from tests.serve.conftest import StartApp, StartServer, assert_error, connect, open_client, read_lines, wait_for
+from tests.serve.conftest import (
+    StartApp,
+    StartServer,
+    assert_error,
+    connect,
+    open_client,
+    read_lines,
+    run_command,
+    wait_for,
+)
 
 TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "gensim", "matplotlib")
 
@@ -82,29 +90,15 @@ def test_a_mistake_is_one_sentence(
     monkeypatch.chdir(tmp_path)  # where a store would be made
     for name, value in {"FIRSTDAY_SERVE_PORT": "0", **settings}.items():
         monkeypatch.setenv(name, value)
-    text = refuse_to_serve([*arguments, *([] if "none-such" in arguments else [str(model)])], capsys)
+    status, text = run_command(capsys, "serve", *arguments, *([] if "none-such" in arguments else [str(model)]))
+    assert (status, text.count("\n")) == (2, 1)
     assert text.startswith(sentence)
-
-
-def refuse_to_serve(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """Run `firstday serve`, which must end with status 2 and one sentence; return that."""
-    from firstday.cli import main
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["firstday", "serve", *arguments])
-        patch.setattr("firstday.serve.telemetry.set_up_logs", lambda *_: None)
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-    assert ended.value.code == 2
-    text = capsys.readouterr().err
-    assert text.count("\n") == 1
-    return text
 
 
 def test_a_port_in_use_is_named(server: ServerProcess, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     port = urlsplit(server.url).port
-    text = refuse_to_serve([str(model), "--port", str(port)], capsys)
-    assert text == f"error: 127.0.0.1:{port}: is in use; give another with --port or --host.\n"
+    told = f"error: 127.0.0.1:{port}: is in use; give another with --port or --host.\n"
+    assert run_command(capsys, "serve", str(model), "--port", str(port)) == (2, told)
 
 
 def test_told_to_stop_it_finishes_what_is_in_work(start_server: StartServer) -> None:
