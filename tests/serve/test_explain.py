@@ -39,7 +39,7 @@ def test_signals_are_judged_by_leaving_each_out(http: httpx.Client, opened: Reco
     without: dict[str, dict[str, Any]] = {
         "age 24": {"age": None},
         "country FR": {"profile": {}},
-        "8 friends": {"friends": []},
+        "friends: 8": {"friends": []},
     }
     without |= {" ".join(one): {"interactions": [other for other in DONE if other != one]} for one in DONE}
     answer, whole = ask(http, said), predict(opened, said)

@@ -150,6 +150,8 @@ def find_strategy(name: str) -> StrategySpec:
     cold_model, _, way = name.rpartition("_")
     if way in ("personal", "segment") and (cold := _find(ColdModelSpec, cold_model)):
         return _both_ways(cold)[name]
+    if name == PAPER_SEGMENT:
+        raise ConfigError(f"strategy: {name} is available in evaluate only; choose another.")
     raise _unknown("strategy", name, strategy_names())
 
 
