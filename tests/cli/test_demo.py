@@ -38,7 +38,7 @@ def test_the_demo_shows_that_the_method_beats_popularity(run: Run, tmp_path: Pat
     places = [done.stdout.index(mark) for mark in marks]
     assert places[2:] == sorted(places[2:])
     assert max(places[:2]) < places[2]
-    assert re.search(r"The page to try it on: \S*firstday serve \S+/model\n$", done.stdout)
+    assert re.search(r"To open the demo page: \S*firstday serve \S+/model\n$", done.stdout)
     assert len(open_model(tmp_path / "demo" / "model").model.segments) == 30
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert report.count("<svg") == 7  # strategies, day-one size, four profile columns, training

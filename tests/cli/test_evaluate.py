@@ -135,7 +135,7 @@ def test_the_protocol_is_said_and_can_be_asked_for(invoke: Invoke, timed_tables:
     assert "newcomers after 1 cut-off(s) (2024-05-" in shown.stdout
     assert "95 % interval over users" in " ".join(shown.stdout.split())
     done = invoke("train", timed_tables, "--config", rules, "--out", tmp_path / "model")
-    assert "are validated on by cross-fitting" in done.stderr
+    assert "are used for cross-fitting" in done.stderr
     with pytest.raises(ConfigError, match=r"^--cut-offs: needs the protocol registration"):
         invoke("evaluate", timed_tables, "--protocol", "sampled", "--cut-offs", 3)
 

@@ -125,7 +125,7 @@ def test_bad_rows_of_newcomers_are_left_out(run: Run, tiny_model: Path, tmp_path
     assert run("recommend", tiny_model, "--batch", tmp_path, "--out", out, "--drop-bad-rows", "40%").returncode == 0
     assert not listed.exists()
     done = run("recommend", tiny_model, "--user", "{}", "--drop-bad-rows", "1%")
-    assert done.stderr == "error: recommend: --drop-bad-rows is about tables; give it with --batch.\n"
+    assert done.stderr == "error: recommend: --drop-bad-rows applies to tables; use it with --batch.\n"
 
 
 def test_signals_and_columns_that_the_model_does_not_know_are_named(run: Run, tiny_model: Path, tmp_path: Path) -> None:

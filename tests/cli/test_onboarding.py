@@ -79,7 +79,7 @@ def test_another_strategy_takes_the_yeses(run: Run, model: Path, recommender: Re
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--answers", "i002"], "answers: 'i002' is no answer; give ID=yes"),
+        (["--answers", "i002"], "answers: 'i002' is not an answer; give ID=yes"),
         (["--answers", "zzz=yes"], "answers: item 'zzz' is unknown to the model"),
         (["--answers", "i002=yes,i002=no"], "answers: item 'i002' is answered twice"),
         (["--entity", "planet"], "entity: the model does not know the items of 'planet'"),

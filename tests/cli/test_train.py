@@ -57,7 +57,7 @@ def test_a_folder_that_holds_something_else_is_refused_before_training(run: Run,
     (tmp_path / "notes.txt").write_text("mine")
     done = run("train", tables, "--out", tmp_path)
     assert done.returncode == 2
-    assert done.stderr == f"error: {tmp_path}: is not empty and holds no model; give a new folder.\n"
+    assert done.stderr == f"error: {tmp_path}: is not empty and contains no model; give a new folder.\n"
 
 
 @pytest.mark.slow

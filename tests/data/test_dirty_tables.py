@@ -12,7 +12,7 @@ import pytest
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
-from firstday.data.interactions import Known, check_interactions, judge_interactions
+from firstday.data.interactions import Vocabulary, check_interactions, check_tallies
 from firstday.engine.engines import check as check_tables
 from firstday.tables.faults import Findings
 from firstday.tables.read import read_folder
@@ -43,7 +43,7 @@ def test_findings_of_parts_are_merged_in_any_order(share: float, tmp_path: Path)
     whole = interactions.whole
     frames = check_frames(raw, {}, findings)
     users, items = Ids.of(frames["users"]["user_id"].sort()), Ids.of(frames["items"]["item_id"].sort())
-    known = Known(users, items, {}, SignalConfig())
+    known = Vocabulary(users, items, {}, SignalConfig())
     merged = []
     for order in (range(0, 300, 10), range(290, -1, -10), [0]):
         parts = []
@@ -53,7 +53,7 @@ def test_findings_of_parts_are_merged_in_any_order(share: float, tmp_path: Path)
             parts.append(pickle.loads(pickle.dumps(part)))
         together = Findings(drop=share > 0, sources={"interactions": interactions.sources})
         together.merge(parts)
-        judge_interactions(together, SignalConfig())
+        check_tallies(together, SignalConfig())
         together.settle(share)
         merged.append((Counter(together.faults), Counter(together.notes), together.left_out))
     assert merged[0] == merged[1] == merged[2]

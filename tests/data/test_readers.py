@@ -190,4 +190,4 @@ def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
     assert a_file.value.faults == (f"{place}: is a file; give a folder of tables, or a built-in name: {names}.",)
     with pytest.raises(DataError) as with_path:
         load(tmp_path, path=place)
-    assert with_path.value.faults == (f"{tmp_path}: a path goes with a built-in name only ({names}); leave it out.",)
+    assert with_path.value.faults == (f"{tmp_path}: a path is allowed only with a built-in name ({names}); omit it.",)

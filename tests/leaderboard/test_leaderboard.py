@@ -23,9 +23,9 @@ from firstday.leaderboard.board import (
     add_leaderboard,
     checksum_split,
     choose_methods,
+    evaluate_methods,
     find_sets,
     find_source,
-    judge_methods,
     open_set,
     read_leaderboard,
     read_published,
@@ -45,7 +45,7 @@ def recommend(query):
 COPYCAT = fd.StrategySpec(name="copycat", describe="What everyone uses.", recommend=recommend)
 """
 METHODS = ["segment", "popular", "user_user"]
-judge = partial(judge_methods, n_seeds=2)
+judge = partial(evaluate_methods, n_seeds=2)
 
 
 @pytest.fixture(scope="module")

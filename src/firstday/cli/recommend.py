@@ -1,4 +1,4 @@
-"""firstday recommend: a list for one user, or for many."""
+"""firstday recommend: make a list for one user, or lists for many."""
 
 from __future__ import annotations
 
@@ -55,16 +55,20 @@ def recommend(
         str, typer.Option(help="Condition on the columns of items, such as 'in_stock and year >= 2020'.")
     ] = "",
     allow: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Ids of the only items to list, one per line.")
+        str | None, typer.Option(metavar="FILE", help="Ids of items that may be listed, one per line.")
     ] = None,
-    deny: Annotated[str | None, typer.Option(metavar="FILE", help="Ids of items not to list, one per line.")] = None,
+    deny: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Ids of items that may not be listed, one per line.")
+    ] = None,
     cap: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=NUMBER", help="Maximum items per value of a column; repeatable.")
     ] = None,
     pin: Annotated[list[str] | None, typer.Option(metavar="RANK=ITEM_ID", help="Item at a rank; repeatable.")] = None,
     boost: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILTER=FACTOR", help="Factor of the scores of items that meet a filter; repeatable."),
+        typer.Option(
+            metavar="FILTER=FACTOR", help="Multiply the scores of items that meet FILTER by FACTOR; repeatable."
+        ),
     ] = None,
     after: Annotated[int, typer.Option(min=0, help="Number of ranks to skip.")] = 0,
     drop_bad_rows: DropOption = 0.0,
@@ -74,7 +78,7 @@ def recommend(
     spark_conf: SparkConfOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Recommend items to users that the MODEL does not know, based on whatever is known about them.
+    """Recommend items to users unknown to the MODEL, based on whatever is known about them.
 
     Example: firstday recommend model --user '{"age": 24, "interactions": [["stream", "item", 50]]}' -k 10
 
@@ -83,13 +87,13 @@ def recommend(
     Example: firstday recommend model --user '{}' --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
     if (user is None) == (batch is None):
-        raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
+        raise ConfigError("recommend: give either --user or --batch.")
     if (batch is None) != (out is None):
         raise ConfigError("recommend: --batch and --out go together; give both.")
     if user is not None and drop_bad_rows:
-        raise ConfigError("recommend: --drop-bad-rows is about tables; give it with --batch.")
+        raise ConfigError("recommend: --drop-bad-rows applies to tables; use it with --batch.")
     if user is not None and engine == "spark":
-        raise ConfigError("recommend: --engine spark is for many users; give it with --batch.")
+        raise ConfigError("recommend: --engine spark is for many users; use it with --batch.")
     texts: dict[str, Any] = {"filter": filter, "cap": cap or {}, "pin": pin or {}, "boost": boost or {}, "after": after}
     ids = {name: _read_ids(file) for name, file in (("allow", allow), ("deny", deny)) if file is not None}
     rules = Rules.of({**texts, **ids})
@@ -147,7 +151,7 @@ def recommend(
 
 
 def _read_ids(file: str) -> list[str]:
-    """Read a file with one id per line; blank lines are skipped."""
+    """Read ids from a file, one per line; skip blank lines."""
     try:
         return [line.strip() for line in Path(file).read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -169,17 +173,17 @@ def print_answer(answer: Recommendation) -> None:
         segment_text = f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
     typer.echo(f"strategy {answer.strategy}, route {answer.route}{segment_text}")
     scale, form = answer.score_scale, ".1%" if is_part(answer.score_scale) else ".3f"
-    titled = any(item.title for item in answer.items)
+    has_titles = any(item.title for item in answer.items)
     rows = [
         (
             str(rank),
             str(item.item_id),
-            *([item.title] if titled else []),
+            *([item.title] if has_titles else []),
             f"{item.score:{form}}" if rank <= answer.n_ranked else FILLS_UP,
         )
         for rank, item in enumerate(answer.items, 1)
     ]
-    print_rows("", ("rank", "item_id", *(["title"] if titled else []), scale), rows, "item_id", "title")
+    print_rows("", ("rank", "item_id", *(["title"] if has_titles else []), scale), rows, "item_id", "title")
     for sentence in answer.ignored:
         typer.echo(f"Note: {sentence}; it was ignored.")
     for sentence in answer.notes:

@@ -194,7 +194,7 @@ def evaluate(
     if not runs:
         raise DataError(
             "users: newcomers used no item that had existed at the cut-off before their registration, so there is "
-            "nothing to evaluate; bring a longer log, or items.added_at."
+            "nothing to evaluate; provide a longer log, or items.added_at."
         )
     return join_runs(
         dataset.name,

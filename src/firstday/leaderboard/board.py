@@ -22,7 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 import firstday
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
-from firstday.data.load import BUILT_IN, COPIES, FETCHED, load
+from firstday.data.load import BUILT_IN, DOWNLOADED, LOCAL_FILES, load
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import Table, write_signed
@@ -262,12 +262,12 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
     ConfigError
         A named dataset was not found.
     """
-    copies = {name: folder for folder in data for name, file in COPIES.items() if (folder / file).exists()}
-    names = names or (*FETCHED[:1], SIMULATED, *copies)
+    copies = {name: folder for folder in data for name, file in LOCAL_FILES.items() if (folder / file).exists()}
+    names = names or (*DOWNLOADED[:1], SIMULATED, *copies)
     for name in names:
-        if name in COPIES and name not in copies:
+        if name in LOCAL_FILES and name not in copies:
             raise ConfigError(
-                f"{name}: is not downloaded by firstday; give the folder that contains {COPIES[name]} with --data."
+                f"{name}: is not downloaded by firstday; give the folder that contains {LOCAL_FILES[name]} with --data."
             )
         if name not in (*BUILT_IN, SIMULATED) and not Path(name).is_dir():
             known = ", ".join((*BUILT_IN, SIMULATED))
@@ -299,7 +299,7 @@ def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[
     return list(dict.fromkeys([REFERENCE, *(name for name in named or every if name not in without)]))
 
 
-def judge_methods(
+def evaluate_methods(
     standings: Standings | None,
     dataset: Dataset,
     config: Config,

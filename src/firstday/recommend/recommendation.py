@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.data.frame_libraries import Library, give_frame
+from firstday.data.frame_libraries import Library, to_library
 from firstday.data.ids import Ids
 from firstday.display import MOST_ROWS, readable, write_table
 from firstday.errors import DataError
@@ -107,7 +107,7 @@ class Recommendation:
                 "scale": [self.score_scale if place < self.n_ranked else FILLS_UP for place in range(n)],
             }
         )
-        return give_frame(frame.drop("user_id") if self.user_id is None else frame, library)
+        return to_library(frame.drop("user_id") if self.user_id is None else frame, library)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -222,7 +222,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         user_ids = list(self._rows)
         if not all(isinstance(user_id, int) for user_id in user_ids):  # a column has one type
             user_ids = [str(user_id) for user_id in user_ids]
-        return give_frame(frame_lists(self._model.catalogue, Ids.of(user_ids).values, self._answers.answer), library)
+        return to_library(frame_lists(self._model.catalogue, Ids.of(user_ids).values, self._answers.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         answer = self._answers.answer

@@ -1,4 +1,4 @@
-"""Lists of item ids that the service keeps, for filters: ``item_id not in lists.sold_out``."""
+"""Stored lists of item ids, which filters can read: ``item_id not in lists.sold_out``."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from firstday.serve.store.base import Store
 
 R = TypeVar("R", bound=Rules)
 POLL_S = 0.5
-"""Time between two looks for changes of other workers, in seconds."""
+"""Seconds between checks for changes by other workers."""
 
 
 class ItemLists:
-    """The stored lists, in memory.
+    """The stored lists, held in memory.
 
-    Requests read `current` once and keep that reference. If the store fails, the last known lists remain in use.
+    A request reads `current` once and uses that mapping throughout. If the store fails, the last lists read remain in
+    use.
     """
 
     def __init__(self, store: Store) -> None:
         self._store, self._changed_us = store, -1
         self.current: Mapping[str, Sequence[str]] = {}
 
-    async def follow(self) -> None:
+    async def poll(self) -> None:
         """Read the lists if they have changed."""
         changed_us = await self._store.find_lists_change()
         if changed_us != self._changed_us:
@@ -33,8 +34,8 @@ class ItemLists:
     async def put(self, name: str, items: Sequence[str] | None) -> None:
         """Store a list, or delete it if `items` is None."""
         await self._store.put_list(name, items)
-        await self.follow()
+        await self.poll()
 
     def add_to(self, rules: R) -> R:
-        """Return rules with the lists that their filters read; lists of the request take precedence."""
+        """Add the stored lists to rules whose filters read lists; lists in the request take precedence."""
         return rules.model_copy(update={"lists": {**self.current, **rules.lists}}) if rules.names(LISTS) else rules

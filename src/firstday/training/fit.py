@@ -13,13 +13,13 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
-from firstday.data.splits.histories import LEAST_LEARNED
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import select_uses
 from firstday.embed.kept_users import keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
-from firstday.engine.everyone import AGE, Question, codes_of, describe_encoder, describe_part, describe_segments
+from firstday.engine.everyone import AGE, Question, codes_of, describe_encoder, describe_segments, summarise_part
 from firstday.engine.large import LargeDataset, Learners
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import LOADED, ConfigError, DataError, expect
@@ -36,7 +36,7 @@ from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, count_items
 from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
-from firstday.tables.rules import FIRST_NAMED
+from firstday.tables.rules import MAX_NAMED_ITEMS
 from firstday.training.calibrate import calibrate
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_networks
 from firstday.training.option_search import learn_with_options
@@ -176,7 +176,7 @@ def _learn(
     counted, counted_uses = split.warm, use_of_warm(dataset, split, config)
     rows = find_learners(counted_uses)
     if learners is None and len(rows) > config.training.most_users:
-        describe_everyone = partial(describe_part, dataset, split.warm, split.warm_actions, window=split.warm_window)
+        describe_everyone = partial(summarise_part, dataset, split.warm, split.warm_actions, window=split.warm_window)
         rows = choose_learners(dataset, split.warm, rows, config)
     split, uses = split.keep_warm(rows), counted_uses.take(rows)
     held_out_users = split.cold.users if is_final else np.concatenate([split.validation.users, split.cold.users])
@@ -305,8 +305,8 @@ def use_of_warm(dataset: Dataset, split: Split, config: Config) -> SparseRows:
 
 
 def find_learners(uses: SparseRows) -> np.ndarray:
-    """Return the rows of users with at least `LEAST_LEARNED` items, ascending."""
-    return np.flatnonzero(uses.lengths() >= LEAST_LEARNED)
+    """Return the rows of users with at least `MIN_LEARNED_ITEMS` items, ascending."""
+    return np.flatnonzero(uses.lengths() >= MIN_LEARNED_ITEMS)
 
 
 def choose_learners(dataset: Dataset, warm: np.ndarray, rows: np.ndarray, config: Config) -> np.ndarray:
@@ -361,9 +361,9 @@ def collect_facts(
     for name, us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
         if us is not None:
             optional[name] = str(np.datetime64(us, "us").astype("datetime64[D]"))
-    without = () if dataset.precomputed is None else dataset.precomputed.items_without.tolist()
+    without = () if dataset.precomputed is None else dataset.precomputed.items_without_vector.tolist()
     if without:
-        first = [model.catalogue.items[item] for item in without[:FIRST_NAMED]]
+        first = [model.catalogue.items[item] for item in without[:MAX_NAMED_ITEMS]]
         optional |= {"items_without_vector": len(without), "first_items_without_vector": first}
     if len(model.unlisted) > len(without):
         optional["items_unlisted"] = len(model.unlisted)

@@ -271,7 +271,7 @@ def choose_held_out(dataset: Dataset, config: Config) -> float:
     """Return the share of users to hold out, given the number of eligible ones."""
     histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
     is_eligible = histories.n_used >= config.sampled.min_items
-    is_judged = is_eligible if histories.log is None else histories.are_judged
+    is_judged = is_eligible if histories.log is None else histories.can_be_evaluated
     n = max(1, int(is_judged.sum()))
     return min(MOST_SHARE, max(LEAST_SHARE, WANTED_USERS / n), MOST_USERS / n)
 
