@@ -218,7 +218,7 @@ def test_item_weights_are_those_of_edlae_with_what_day_ones_hide(
     dense[found.row_of_entry(), found.columns] = found.weights
     np.testing.assert_allclose(dense[np.ix_(expected.items, expected.items)], expected.weights, rtol=1e-4, atol=1e-7)
     assert not dense[UNUSED].any()
-    monkeypatch.setattr(ease_module, "ENTRIES", 3)
+    monkeypatch.setattr(ease_module, "WEIGHTS_PER_ITEM", 3)
     kept = learn_item_weights(rows_of(warm), [rows_of(first)])
     assert kept.lengths()[expected.items].tolist() == [3] * len(expected.items)
     for item in expected.items:
