@@ -35,8 +35,8 @@ def test_the_first_proposals_are_the_start_and_some_that_move_a_few_settings(see
 
 
 def test_users_are_subsampled(world: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_VALIDATION", 7)
-    monkeypatch.setattr(module, "MOST_COLD", 9)
+    monkeypatch.setattr(module, "MAX_VALIDATION_USERS", 7)
+    monkeypatch.setattr(module, "MAX_COLD_USERS", 9)
     reduced, cold = reduce_holdout(Holdout(world, split, world, split.cold), SEED)
     assert [len(reduced.validation), len(cold)] == [7, 9]
     rows = np.flatnonzero(np.isin(split.cold.users, cold.users))
@@ -159,7 +159,7 @@ def test_a_second_interruption_keeps_the_seeds_that_are_done(search: Run, capfd:
 
 def test_a_search_without_end_or_without_time_is_refused(search: Run) -> None:
     judge = Judge(others_are_better)
-    with pytest.raises(ConfigError, match="neither a time nor a number of trials"):
+    with pytest.raises(ConfigError, match="neither a time limit nor a number of trials"):
         search(judge)
     with pytest.raises(ConfigError, match=r"minutes are too few for 2 trials and their comparison"):
         search(judge, seconds=1e-6)

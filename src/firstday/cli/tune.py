@@ -35,7 +35,7 @@ from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 from firstday.tuning.search import Search
 from firstday.tuning.search_plot import plot_search, write_value
-from firstday.tuning.search_settings import MOST_USERS, Budget, search_settings
+from firstday.tuning.search_settings import MAX_WARM_USERS, Budget, search_settings
 
 MINUTES = 10.0
 """Time limit if neither --minutes nor --trials is given."""
@@ -63,7 +63,7 @@ def tune(
     drop_bad_rows: DropOption = 0.0,
     most_users: Annotated[
         int, typer.Option(min=2, help="Maximum number of warm users to train on; more are subsampled.")
-    ] = MOST_USERS,
+    ] = MAX_WARM_USERS,
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Maximum training runs per side of the final comparison.")
     ] = Budget.seeds,

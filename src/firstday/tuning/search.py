@@ -21,15 +21,15 @@ class Trial:
     Parameters
     ----------
     number
-        From 0, which is the start itself.
+        Number of the trial; 0 is the starting configuration.
     settings
-        Settings that differ from the start.
+        Settings that differ from the starting configuration.
     precision
-        Mean precision on validation users, in %, rounded like the times.
+        Mean precision on validation users, in %.
     began
-        Start time, in seconds since the start of the search.
+        Time at which the trial began, in seconds since the start of the search.
     seconds
-        Duration.
+        Duration in seconds.
     """
 
     number: int
@@ -41,16 +41,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class ColdScores:
-    """Precision of the start and the best trial on cold users, each retrained with seeds that no trial used.
+    """Precision of the starting and the best settings on cold users, each retrained with seeds that no trial used.
 
     Parameters
     ----------
     seeds
-        Training seeds. All use the same split, so that no user who took part in the search is judged.
+        Training seeds. The split is always the same, so that no user of the search is used for the comparison.
     n_users
-        Number of users.
+        Number of cold users.
     start, best, gain
-        Precision of both in %, and their difference in points, paired by user; 95 % intervals over users.
+        Precision of both in %, and their difference in percentage points, paired by user; 95 % intervals over users.
     """
 
     seeds: tuple[int, ...]
@@ -68,15 +68,15 @@ class Search:
     Parameters
     ----------
     start
-        Configuration at the start.
+        Starting configuration.
     strategy
-        The strategy whose lists were judged.
+        Strategy whose lists were evaluated.
     choices
-        The search space.
+        Search space.
     trials
-        All trials, starting with the start itself.
+        All trials; the first is the starting configuration.
     comparison
-        None if no trial beat the start on validation users.
+        Comparison on cold users; None if no trial was better than the start on validation users.
     ended_by
         Why the search ended.
     n_warm, n_validation, n_cold
@@ -84,9 +84,9 @@ class Search:
     protocol
         Protocol of the split.
     notes
-        One sentence each on the data.
+        Sentences on the data.
     seconds
-        Total duration.
+        Total duration in seconds.
     """
 
     start: Config
@@ -104,7 +104,7 @@ class Search:
 
     @property
     def best(self) -> Trial:
-        """The best trial on validation users; the first one on ties."""
+        """The best trial on validation users; the first of ties."""
         return max(self.trials, key=lambda trial: trial.precision)
 
     @property
@@ -122,7 +122,7 @@ class Search:
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values."""
-        compared = self.comparison
+        comparison = self.comparison
         return {
             "strategy": self.strategy,
             "k": self.start.recommend.k,
@@ -138,10 +138,10 @@ class Search:
             "best": self.best.settings,
             "at_edge": self.at_edge,
             "validation": {"start": self.trials[0].precision, "best": self.best.precision},
-            "comparison": compared
+            "comparison": comparison
             and {
                 name: {"mean": value.mean, "ci": (value.low, value.high)} if isinstance(value, Interval) else value
-                for name, value in vars(compared).items()
+                for name, value in vars(comparison).items()
             },
             "tried": {choice.name: {"values": choice.values, "start": choice.start} for choice in self.choices},
             "trials": [vars(trial) for trial in self.trials],

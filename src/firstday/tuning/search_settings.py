@@ -1,4 +1,4 @@
-"""Hyperparameter search within a budget: selected on validation users, then compared with the start on cold users."""
+"""Hyperparameter search within a budget: chosen on validation users, then compared with the start on cold users."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from firstday.tuning.settings_to_try import Choice, list_choices
 if TYPE_CHECKING:
     import optuna
 
-MOST_USERS = 50_000
-"""Default maximum of warm users to train on."""
-MOST_VALIDATION, MOST_COLD = 5_000, 20_000
-"""Maximum number of validation users, who judge trials, and of cold users, who judge the comparison."""
-FIRST_TRIALS, MOVED_AT_FIRST = 9, 3
-"""Number of random trials after the start, and how many settings each of them changes. Optuna's sampler would draw all
-settings of its first ten trials at random; from a good start, changing all of them at once only loses."""
-MOST_REPEATS = 100
-"""The search ends after this many consecutive proposals that were tried before."""
-LEAST_TRIALS = 2
-"""Minimum number of trials; with fewer there is nothing to choose from."""
+MAX_WARM_USERS = 50_000
+"""Default maximum number of warm users to train on."""
+MAX_VALIDATION_USERS, MAX_COLD_USERS = 5_000, 20_000
+"""Maximum number of validation users, for trials, and of cold users, for the final comparison."""
+FIRST_TRIALS, FIRST_CHANGES = 9, 3
+"""Number of random trials after the start, and number of settings that each of them changes. Optuna's sampler would
+draw all settings of its first ten trials at random, which is almost always worse than a good start."""
+MAX_REPEATS = 100
+"""Number of consecutive proposals tried before after which the search ends."""
+MIN_TRIALS = 2
+"""Minimum number of trials to choose from."""
 TRIALS_SHARE = 2 / 3
-"""Share of the time in which trials may begin; the rest is for the comparison."""
+"""Share of the time during which trials may begin; the rest is for the comparison."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Budget:
     Parameters
     ----------
     seconds
-        Total time, counted from `began`.
+        Total time, from `began` on.
     trials
-        Maximum number of trials, including the start.
+        Maximum number of trials, including the start; None: no limit.
     seeds
-        Maximum number of training seeds in the comparison; fewer if time is short.
+        Maximum number of training seeds in the comparison; fewer are used if time is short.
     began
-        Start time by `time.perf_counter`. Default: now.
+        Start time, from `time.perf_counter`. Default: now.
     """
 
     seconds: float = math.inf
@@ -70,7 +70,7 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to search: data, split, start, strategy, search space and budget; and who is told of it."""
+    """Input of a search: data, split, starting configuration, strategy, search space, budget, and callbacks."""
 
     dataset: Dataset
     split: Split
@@ -84,7 +84,7 @@ class Task:
     say: Callable[[str], None]
 
     def judge(self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False) -> np.ndarray:
-        """Train with some settings; return the precision of each validation user's list, or cold user's, in %."""
+        """Train with some settings; return the precision of each validation user's (or cold user's) list, in %."""
         users, cohort = (self.newcomers, self.cold) if on_cold else (self.dataset, self.split.validation)
         config = self.start.override({**settings, "seed": seed})
         recommender = fit(self.dataset, self.split, config, progress=progress)
@@ -92,12 +92,12 @@ class Task:
         precision: np.ndarray = 100 * measure(answer_all(query, self.strategy).items, cohort.truth).precision
         return precision
 
-    def settings_of(self, places: Mapping[str, int]) -> dict[str, Any]:
-        """Return the settings that differ from the start, given the index of each value."""
+    def settings_of(self, indexes: Mapping[str, int]) -> dict[str, Any]:
+        """Return the settings that differ from the start, given the index of each setting's value."""
         return {
-            choice.name: choice.values[place]
+            choice.name: choice.values[index]
             for choice in self.choices
-            if (place := places[choice.name]) != choice.start
+            if (index := indexes[choice.name]) != choice.start
         }
 
 
@@ -107,47 +107,47 @@ def search_settings(
     *,
     budget: Budget,
     strategy: str | None = None,
-    most_users: int = MOST_USERS,
+    most_users: int = MAX_WARM_USERS,
     progress: Progress = no_progress,
     say: Callable[[str], None] = lambda _sentence: None,
 ) -> Search:
     """Search for better settings on validation users, and compare the best ones with the start on cold users.
 
-    There is one split, that of `evaluate`. Models train on its warm users. Its validation users decide early stopping
-    and the best trial. Its cold users are used only once, in the final comparison. Unless the search ends by time, the
-    same seed and number of trials give the same result.
+    The split is that of `evaluate`: models are trained on warm users, validation users determine early stopping and the
+    best trial, and cold users are used only once, in the final comparison. Unless the search ends by time, the same
+    seed and number of trials give the same result.
 
     Parameters
     ----------
     dataset, config
-        The data, and the settings to start from. Default: the default configuration.
+        Data, and starting configuration (default: the default settings).
     budget
         Time and trials. Trials begin in the first two thirds of the time; a trial that leaves no time for the
         comparison is aborted.
     strategy
-        The strategy to optimise. Default: ``recommend.strategy``.
+        Strategy to optimise. Default: ``recommend.strategy``.
     most_users
         Maximum number of warm users to train on, sampled by a hash of their ids.
     progress
-        Called as trials and their stages advance.
+        Called before and after trials and the stages of training.
     say
-        Called with one sentence per event worth reporting.
+        Called with a sentence on each noteworthy event.
 
     Returns
     -------
     Search
-        Also after an interruption (Ctrl-C), if two trials were completed; the comparison then uses one seed.
+        Result; after an interruption (Ctrl-C) with at least two trials, the comparison uses one seed.
 
     Raises
     ------
     ConfigError
         A setting does not fit the data, or there is too little time.
     DataError
-        Too few users.
+        There are too few users.
     MissingExtraError
         Libraries for tuning or training are not installed.
     KeyboardInterrupt
-        Interrupted before there was anything to compare.
+        The search was interrupted before two trials were complete.
 
     References
     ----------
@@ -155,16 +155,16 @@ def search_settings(
     "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011 (tree-structured Parzen estimators).
     """
     if math.isinf(budget.seconds) and budget.trials is None:
-        raise ConfigError("tune: has neither a time nor a number of trials; give one of them.")
+        raise ConfigError("tune: has neither a time limit nor a number of trials; give one of them.")
     config = config or Config()
     strategy = strategy or config.recommend.strategy
     most_users = min(most_users, config.training.most_users)
     start = with_methods_of(config, [strategy])
     start = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     check_strategies([strategy], start)
-    with needs_extra("tuning", "tune"):  # first of all, since Optuna may be missing
+    with needs_extra("tuning", "tune"):  # before other work, since Optuna may be missing
         import optuna
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # `say` reports failures
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
     holdout = next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start)))
     split, cold = reduce_holdout(holdout, start.seed)
@@ -199,53 +199,53 @@ def search_settings(
 
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
-    """Return the first proposals as indices of values: the start, then random trials that change a few settings."""
+    """Return the first proposals as indexes of values: the start, then random changes of a few settings."""
     draw = np.random.default_rng(seed)
     start = {choice.name: choice.start for choice in choices}
     proposals = [start]
     for _ in range(FIRST_TRIALS):
-        moved = draw.choice(len(choices), min(MOVED_AT_FIRST, len(choices)), replace=False)
-        others = {
-            choices[at].name: int(draw.choice(np.delete(np.arange(len(choices[at].values)), choices[at].start)))
-            for at in moved
+        changed = draw.choice(len(choices), min(FIRST_CHANGES, len(choices)), replace=False)
+        changes = {
+            choices[row].name: int(draw.choice(np.delete(np.arange(len(choices[row].values)), choices[row].start)))
+            for row in changed
         }
-        proposals.append({**start, **others})
+        proposals.append({**start, **changes})
     return proposals
 
 
 def reduce_holdout(holdout: Holdout, seed: int) -> tuple[Split, Cohort]:
-    """Return the split with one validation holdout, and the cold users, both subsampled to their maximum.
+    """Return the split with validation users held out, and the cold users, both subsampled to the maximum number.
 
-    If validation users are in folds, the first fold is held out.
+    If the validation users are in folds, the first fold is held out.
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
     draw = np.random.default_rng(seed)
     validation, cold = (
-        cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))
-        for cohort, most in ((split.validation, MOST_VALIDATION), (holdout.cold, MOST_COLD))
+        cohort if len(cohort) <= n_max else cohort.take(np.sort(draw.choice(len(cohort), n_max, replace=False)))
+        for cohort, n_max in ((split.validation, MAX_VALIDATION_USERS), (holdout.cold, MAX_COLD_USERS))
     )
     return replace(split, validation=validation), cold
 
 
 def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
-    """Add trials until time, trials or new proposals run out.
+    """Run trials until time, number of trials or new proposals run out; return why the search ended.
 
     Raises
     ------
     ConfigError
-        Time ended before there was anything to choose from.
+        Time ran out before `MIN_TRIALS` trials were complete.
     """
     from optuna.trial import FrozenTrial, TrialState
 
     budget = task.budget
 
     def stop(study: optuna.Study, _trial: FrozenTrial) -> None:
-        last = study.get_trials(deepcopy=False)[-MOST_REPEATS:]
-        if len(trials) == budget.trials or [trial.state for trial in last] == [TrialState.PRUNED] * MOST_REPEATS:
+        last = study.get_trials(deepcopy=False)[-MAX_REPEATS:]
+        if len(trials) == budget.trials or [trial.state for trial in last] == [TrialState.PRUNED] * MAX_REPEATS:
             study.stop()
 
-    for first in propose_first(task.choices, task.start.seed):
-        study.enqueue_trial(first)
+    for proposal in propose_first(task.choices, task.start.seed):
+        study.enqueue_trial(proposal)
     try:
         study.optimize(
             lambda trial: _judge_trial(task, trial, trials),
@@ -253,23 +253,23 @@ def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
             callbacks=[stop],
         )
     except KeyboardInterrupt:
-        if len(trials) < LEAST_TRIALS:
+        if len(trials) < MIN_TRIALS:
             raise
         return "interruption"
     if len(trials) == budget.trials:
         return "trials"
     if trials and budget.elapsed < TRIALS_SHARE * budget.seconds:
         return "repeats"
-    if len(trials) >= LEAST_TRIALS:
+    if len(trials) >= MIN_TRIALS:
         return "time"
     raise ConfigError(
-        f"tune: {budget.seconds / 60:g} minutes are too few for {LEAST_TRIALS} trials and their comparison; allow more "
-        "time, or learn from fewer users."
+        f"tune: {budget.seconds / 60:g} minutes are too few for {MIN_TRIALS} trials and their comparison; allow more "
+        "time, or train on fewer users."
     )
 
 
 def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
-    """Add a trial and return its precision; prune repeats, and trials that leave no time for the comparison."""
+    """Run a trial and return its precision; prune repetitions, and trials that leave no time for the comparison."""
     from optuna import TrialPruned
 
     budget = task.budget
@@ -280,11 +280,11 @@ def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
     )
     if any(other.settings == settings for other in trials):
         raise TrialPruned
-    start_again = trials[0].seconds if trials else 0.0
+    start_seconds = trials[0].seconds if trials else 0.0
 
     def watch(stage: str, n_done: int, n_total: int) -> None:
         elapsed = budget.elapsed
-        if elapsed + (elapsed - began) + start_again > budget.seconds:
+        if elapsed + (elapsed - began) + start_seconds > budget.seconds:
             if not trials:
                 trial.study.stop()
             raise TrialPruned
@@ -304,21 +304,21 @@ def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
 
 
 def _compare(task: Task, best: Trial, n_seeds: int) -> ColdScores:
-    """Retrain the start and the best trial, and judge both on cold users, paired by user."""
+    """Retrain the starting and the best settings, and compare both on cold users, paired by user."""
     budget, began = task.budget, task.budget.elapsed
     seeds = [(task.start.seed + 1 + number) % LARGEST_SEED for number in range(n_seeds)]
-    judged: list[np.ndarray] = []
+    precisions: list[np.ndarray] = []
     try:
         for number, seed in enumerate(seeds):
-            if judged and budget.elapsed + (budget.elapsed - began) / number > budget.seconds:
+            if precisions and budget.elapsed + (budget.elapsed - began) / number > budget.seconds:
                 break
             task.progress("comparison", number, n_seeds)
             start, better = (
                 task.judge(settings, seed, task.progress, on_cold=True) for settings in ({}, best.settings)
             )
-            judged.append(np.column_stack([start, better, better - start]))
+            precisions.append(np.column_stack([start, better, better - start]))
     except KeyboardInterrupt:
-        if not judged:
+        if not precisions:
             raise
-    means = bootstrap_means(np.concatenate(judged), np.tile(task.cold.users, len(judged)))
-    return ColdScores(tuple(seeds[: len(judged)]), len(task.cold), *means)
+    means = bootstrap_means(np.concatenate(precisions), np.tile(task.cold.users, len(precisions)))
+    return ColdScores(tuple(seeds[: len(precisions)]), len(task.cold), *means)
