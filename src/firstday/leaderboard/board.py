@@ -208,8 +208,8 @@ def check_split(name: str, standings: Standings, split: str, seeds: tuple[int, .
     if split != standings.split:
         raise ConfigError(
             f"{where}: {name}: the users differ (split {split[:12]} with {len(seeds)} seeds, in the leaderboard "
-            f"{standings.split[:12]} with {len(standings.seeds)}); use the same data and --seeds {len(standings.seeds)}, or another "
-            "file."
+            f"{standings.split[:12]} with {len(standings.seeds)}); use the same data and "
+            f"--seeds {len(standings.seeds)}, or another file."
         )
 
 
