@@ -49,7 +49,7 @@ def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         Column headers.
     rows
         Cells of each row; rows beyond `MOST_ROWS` are only counted.
-    below
+    notes
         Sentences below the table.
     """
     rows, notes = list(rows), list(notes)

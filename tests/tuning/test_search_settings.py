@@ -66,7 +66,7 @@ class Judge:
 @pytest.fixture
 def search(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(judge: Judge, say: Any = lambda _sentence: None, **budget: Any) -> Search:
-        monkeypatch.setattr(module.Task, "judge", lambda *given, **named: judge(*given, **named))
+        monkeypatch.setattr(module.Task, "evaluate", lambda *given, **named: judge(*given, **named))
         return search_settings(world, brief_config(), budget=Budget(**budget), strategy="segment", say=say)
 
     return run

@@ -146,7 +146,7 @@ def reproduce_table(
     n_seeds: int = 1,
     progress: Progress = no_progress,
 ) -> Reproduction:
-    """Train on the paper's training users and judge strategies on its test users.
+    """Train on the paper's training users and evaluate strategies on its test users.
 
     Clustering and training are repeated with `n_seeds` seeds, starting from `config.seed`. No items are excluded from
     lists, since the data has only the mean vector of the songs streamed on day one.

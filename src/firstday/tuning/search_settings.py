@@ -83,7 +83,9 @@ class Task:
     progress: Progress
     say: Callable[[str], None]
 
-    def judge(self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False) -> np.ndarray:
+    def evaluate(
+        self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False
+    ) -> np.ndarray:
         """Train with some settings; return the precision of each validation user's (or cold user's) list, in %."""
         users, cohort = (self.newcomers, self.cold) if on_cold else (self.dataset, self.split.validation)
         config = self.start.override({**settings, "seed": seed})
@@ -248,7 +250,7 @@ def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
         study.enqueue_trial(proposal)
     try:
         study.optimize(
-            lambda trial: _judge_trial(task, trial, trials),
+            lambda trial: _run_trial(task, trial, trials),
             timeout=None if math.isinf(budget.seconds) else TRIALS_SHARE * budget.seconds - budget.elapsed,
             callbacks=[stop],
         )
@@ -268,7 +270,7 @@ def _try(task: Task, study: optuna.Study, trials: list[Trial]) -> EndedBy:
     )
 
 
-def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
+def _run_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
     """Run a trial and return its precision; prune repetitions, and trials that leave no time for the comparison."""
     from optuna import TrialPruned
 
@@ -291,7 +293,7 @@ def _judge_trial(task: Task, trial: optuna.Trial, trials: list[Trial]) -> float:
         task.progress(stage, n_done, n_total)
 
     try:
-        precision = float(task.judge(settings, task.start.seed, watch).mean())
+        precision = float(task.evaluate(settings, task.start.seed, watch).mean())
     except (FirstdayError, MemoryError) as error:
         if not trials:
             raise
@@ -314,7 +316,7 @@ def _compare(task: Task, best: Trial, n_seeds: int) -> ColdScores:
                 break
             task.progress("comparison", number, n_seeds)
             start, better = (
-                task.judge(settings, seed, task.progress, on_cold=True) for settings in ({}, best.settings)
+                task.evaluate(settings, seed, task.progress, on_cold=True) for settings in ({}, best.settings)
             )
             precisions.append(np.column_stack([start, better, better - start]))
     except KeyboardInterrupt:

@@ -100,7 +100,7 @@ def _describe(config: Config, training: Mapping[str, Any], evaluation: Mapping[s
         return
     yield f"Evaluation would {plan}."
     half_width = evaluation["interval_points"]
-    advice = ", too wide to tell most strategies apart" if half_width > WIDE_POINTS else ""
+    advice = ", too wide to distinguish most strategies" if half_width > WIDE_POINTS else ""
     yield (
         f"With {evaluation['cold']:,} cold users the 95 % interval of P@{config.recommend.k} is about plus or minus "
         f"{half_width:.{0 if half_width > 2.5 else 1}f} points{advice}."
