@@ -58,7 +58,7 @@ def test_the_page_opens_in_a_browser_and_an_interruption_ends_it(tiny_model: Pat
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **place}) as process:
             assert process.stdout is not None
             said = re.fullmatch(
-                r"The page is at (http://127\.0\.0\.1:(\d+)/) \(Ctrl\+C ends it\)\n", process.stdout.readline()
+                r"The page is at (http://127\.0\.0\.1:(\d+)/) \(stop with Ctrl\+C\)\n", process.stdout.readline()
             )
             assert said is not None
             assert int(said[2]) != port
