@@ -54,7 +54,7 @@ def test_bad_tables_are_a_mistake_and_the_model_goes_on(run: Run, settings: Path
     assert (model / MANIFEST).read_bytes() == manifest
     assert [f"error: {fault}" for fault in report["errors"]] == done.stderr.splitlines()
     misplaced = run("refresh", tmp_path / "tables", "--out", model, "--json", "n2.json")
-    assert misplaced.stderr == "error: --json takes no file here; redirect: --json > n2.json\n"
+    assert misplaced.stderr == "error: --json takes no file here; redirect the output: --json > n2.json\n"
 
 
 def test_a_second_one_leaves(run: Run, tables: Path, settings: Path, model: Path) -> None:

@@ -75,8 +75,8 @@ def test_mistakes_are_one_sentence_before_any_training(run: Run, tables: Path, s
     out = tmp_path / "tuned.toml"
     for arguments, said in (
         ((broken, "--out", out), "interactions"),
-        ((tables, "--out", out, "--picture", tmp_path / "x.png"), "give it a name that ends in .svg"),
-        ((tables, "--out", tmp_path / "tuned.svg"), "give it a name that ends in .toml"),
+        ((tables, "--out", out, "--picture", tmp_path / "x.png"), "give a name that ends in .svg"),
+        ((tables, "--out", tmp_path / "tuned.svg"), "give a name that ends in .toml"),
         ((tables, "--out", tmp_path / "no" / "tuned.toml"), "its folder does not exist"),
         ((tables, "--out", out, "--config", settings, "--minutes", 0), "0 minutes are too few for 2 trials"),
     ):
