@@ -64,7 +64,7 @@ def test_going_back_and_on_again(tmp_path: Path) -> None:
     publish(tmp_path / "single", "a")
     with pytest.raises(ArtifactError, match="current one: none"):
         rollback(tmp_path / "single")
-    with pytest.raises(ArtifactError, match="nowhere: contains no model"):
+    with pytest.raises(ArtifactError, match="nowhere: is not a model folder"):
         rollback(tmp_path / "nowhere")
 
 

@@ -170,8 +170,8 @@ def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_j
         "How training would use it (protocol sampled):",
         "- 110 of 110 users used an item: 100 would be warm, in 5 segments, and 10 held out for validation.",
         "- Evaluation would report on 20 cold users, drawn at random.",
-        "- With 20 cold users the 95 % interval of P@50 is about plus or minus 10 points, too wide to tell most "
-        "strategies apart.",
+        "- With 20 cold users the 95 % interval of P@50 is about plus or minus 10 points, too wide to distinguish "
+        "most strategies.",
         "No faults.",
     ]
     values = json.loads(runner.invoke(app, [folder, "--json"]).stdout)
