@@ -1,4 +1,4 @@
-"""firstday recommend: a list for one user, or for many."""
+"""firstday recommend: make a list for one user, or lists for many."""
 
 from __future__ import annotations
 
@@ -54,16 +54,20 @@ def recommend(
         str, typer.Option(help="Condition on the columns of items, such as 'in_stock and year >= 2020'.")
     ] = "",
     allow: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Ids of the only items to list, one per line.")
+        str | None, typer.Option(metavar="FILE", help="Ids of items that may be listed, one per line.")
     ] = None,
-    deny: Annotated[str | None, typer.Option(metavar="FILE", help="Ids of items not to list, one per line.")] = None,
+    deny: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Ids of items that may not be listed, one per line.")
+    ] = None,
     cap: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=NUMBER", help="Maximum items per value of a column; repeatable.")
     ] = None,
     pin: Annotated[list[str] | None, typer.Option(metavar="RANK=ITEM_ID", help="Item at a rank; repeatable.")] = None,
     boost: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILTER=FACTOR", help="Factor of the scores of items that meet a filter; repeatable."),
+        typer.Option(
+            metavar="FILTER=FACTOR", help="Multiply the scores of items that meet FILTER by FACTOR; repeatable."
+        ),
     ] = None,
     after: Annotated[int, typer.Option(min=0, help="Number of ranks to skip.")] = 0,
     drop_bad_rows: DropOption = 0.0,
@@ -73,7 +77,7 @@ def recommend(
     spark_conf: SparkConfOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Recommend items to users that the MODEL does not know, based on whatever is known about them.
+    """Recommend items to users unknown to the MODEL, based on whatever is known about them.
 
     Example: firstday recommend model --user '{"age": 24, "interactions": [["stream", "item", 50]]}' -k 10
 
@@ -82,13 +86,13 @@ def recommend(
     Example: firstday recommend model --user '{}' --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
     if (user is None) == (batch is None):
-        raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
+        raise ConfigError("recommend: give either --user or --batch.")
     if (batch is None) != (out is None):
         raise ConfigError("recommend: --batch and --out go together; give both.")
     if user is not None and drop_bad_rows:
-        raise ConfigError("recommend: --drop-bad-rows is about tables; give it with --batch.")
+        raise ConfigError("recommend: --drop-bad-rows applies to tables; use it with --batch.")
     if user is not None and engine == "spark":
-        raise ConfigError("recommend: --engine spark is for many users; give it with --batch.")
+        raise ConfigError("recommend: --engine spark is for many users; use it with --batch.")
     texts: dict[str, Any] = {"filter": filter, "cap": cap or {}, "pin": pin or {}, "boost": boost or {}, "after": after}
     ids = {name: _read_ids(file) for name, file in (("allow", allow), ("deny", deny)) if file is not None}
     rules = Rules.of({**texts, **ids})
@@ -146,7 +150,7 @@ def recommend(
 
 
 def _read_ids(file: str) -> list[str]:
-    """Read a file with one id per line; blank lines are skipped."""
+    """Read ids from a file, one per line; skip blank lines."""
     try:
         return [line.strip() for line in Path(file).read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
