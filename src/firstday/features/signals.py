@@ -456,17 +456,15 @@ class Catalogue:
             dataset_ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
             is_known = signal in self.signals or ids is dataset_ids
             renumbered = renumber(rows, dataset_ids, ids) if is_known and ids is not None else None
-            if n_missing := rows.n_entries - (0 if renumbered is None else renumbered.n_entries):
-                unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
+            n_missing = rows.n_entries - (0 if renumbered is None else renumbered.n_entries)
+            unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
             if renumbered is not None:
                 translated[signal, entity] = renumbered
         codes = {}
         for name, group in dataset.groups.items():
             codes_of_values = [self._codes.get(name, {}).get(value, -1) for value in group.values]
-            code_of = np.array(
-                [*codes_of_values, -1], dtype=np.int32
-            )  # the code of missing values, -1, selects the last
-            codes[name] = code_of[group.codes[users]]
+            code_of = np.array([*codes_of_values, -1], dtype=np.int32)
+            codes[name] = code_of[group.codes[users]]  # a missing value has code -1, which selects the last
             n_missing = int(((codes[name] < 0) & (group.codes[users] >= 0)).sum())
             unknown[name if name in self.groups else f"{UNKNOWN_COLUMN}{name}"] += n_missing
         absent = np.full(len(users), -1, dtype=np.int32)

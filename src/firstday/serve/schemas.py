@@ -26,7 +26,7 @@ from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.rules.filters import MOST_CHARACTERS
-from firstday.recommend.rules.list_rules import MOST_IDS, NO_RULES, Row, Rules
+from firstday.recommend.rules.list_rules import MOST_IDS, NO_RULES, Row, Rules, as_text, as_whole
 from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
 
 MAX_EVENTS = 1000
@@ -52,16 +52,9 @@ _LARGEST = 2**53 - 1
 """Largest integer that every JSON parser reads exactly; larger ids must be sent as text."""
 
 
-def _as_whole(value: Any) -> Any:
-    """Read 81.0 as 81, which JSON Schema calls an integer, too."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _integer_to_text(value: Any) -> Any:
-    """Convert an integer to text: 81 and "81" are the same id."""
-    value = _as_whole(value)
-    is_whole = type(value) is int and abs(value) <= _LARGEST
-    return str(value) if is_whole else value
+    """Convert an integer to text, unless it is too large for JSON."""
+    return value if isinstance(value, int | float) and abs(value) > _LARGEST else as_text(value)
 
 
 UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
@@ -82,10 +75,10 @@ ListId = Annotated[
 FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 RuleText = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
-Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(_as_whole)]
+Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(as_whole)]
 Propensity = Annotated[float, Field(gt=0, le=1, strict=False)]
-Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_as_whole)]
-Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_as_whole)]
+Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(as_whole)]
+Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(as_whole)]
 
 StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()})  # type: ignore[misc]
 """Names of the registered strategies."""
@@ -344,8 +337,8 @@ class ListParameters(_OfUser):
 
     def rules(self) -> Rules:
         """Return the rules; raise `ConfigError` if one is invalid."""
-        given = self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True)
-        return Rules.of(given) if given else NO_RULES
+        values = self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True)
+        return Rules.of(values) if values else NO_RULES
 
 
 REPEATED = ("allow", "deny", "cap", "pin", "boost")

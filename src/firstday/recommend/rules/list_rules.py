@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import polars as pl
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Section, parse_settings
@@ -43,16 +43,26 @@ def _read_pairs(value: Any) -> Any:
     return pairs
 
 
+def as_whole(value: Any) -> Any:
+    """Convert 81.0 to 81, since JSON Schema counts both as integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def as_text(value: Any) -> Any:
+    """Convert an integer to text: 81 and "81" are the same id."""
+    value = as_whole(value)
+    return str(value) if type(value) is int else value
+
+
 def _check_filter(text: str) -> str:
     parse_filter(text)
     return text
 
 
-ItemId = Annotated[
-    str,
-    Field(max_length=200, coerce_numbers_to_str=True),  # 81 and "81" are the same id
-    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 200}, {"type": "integer"}]}),
-]
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(as_whole)]
+Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(as_whole)]
+_Text = Annotated[str, Field(max_length=200)]
+ItemId = Annotated[_Text, BeforeValidator(as_text, json_schema_input_type=_Text | int)]
 ItemIds = Annotated[Sequence[ItemId], Field(max_length=MOST_IDS)]
 FilterText = Annotated[str, Field(max_length=MOST_CHARACTERS), AfterValidator(_check_filter)]
 Pairs = BeforeValidator(_read_pairs)
@@ -77,7 +87,7 @@ class Rules(Section):
     """Item id by rank, from 1. A pinned item that another rule or the user's history excludes is not listed."""
     boost: Annotated[Mapping[FilterText, Annotated[float, Field(gt=0, le=1e6)]], Pairs] = Field(default={})
     """Factor of the scores of items that meet a filter."""
-    after: int = Field(default=0, ge=0, le=100_000)
+    after: Count = 0
     """Number of ranks to skip, for the next page of the same ranking."""
     context: Mapping[str, Any] = Field(default={})
     """Values of the request, read in filters as `user.NAME`. They take precedence over the user's profile."""
@@ -111,7 +121,7 @@ class Row(Rules):
 
     name: str = Field(max_length=100)
     """Name of the row, unique in the page."""
-    k: int | None = Field(default=None, ge=1, le=1000)
+    k: Length | None = None
     """Length of the list; defaults to that of the page."""
 
 
