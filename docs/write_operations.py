@@ -97,8 +97,8 @@ def faults() -> list[str]:
             one = broken[name]
             rows.append(
                 f"| Redis {what} for {one['gone_s']:g} s | {one['lists_meanwhile']} lists without stored "
-                f"signals, slowest {one['slowest_list_ms']:.0f} ms; {one['writes_refused']} writes refused; normal "
-                f"{1000 * one['recovered_s']:.0f} ms after its return |"
+                f"signals, slowest {one['slowest_list_ms']:.0f} ms; {one['writes_refused']} writes refused; back to "
+                f"normal {1000 * one['recovered_s']:.0f} ms after its return |"
             )
     rows.append(
         f"| model swapped {swapped['reloads']} times under load, {swapped['refused']} damaged ones offered | "

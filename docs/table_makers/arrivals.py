@@ -35,8 +35,8 @@ def new_items() -> list[str]:
     found = read_results("arrivals")
     lines = [
         f"| newcomers per day | days | impressions of new items | uses | use rate, first and last {N_ENDS} days "
-        "| use rate of other items | best tenth: used | best tenth: identified | hits minus `explore` "
-        "| hits minus `blend` |",
+        "| use rate of other items | best tenth: used | best tenth: identified | uses per user, minus `explore` "
+        "| minus `blend` |",
         "|---" * 10 + "|",
     ]
     for kind in OF_NEW:

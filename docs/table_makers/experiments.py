@@ -16,7 +16,7 @@ def ab_tests() -> list[str]:
         outcome, _, which = name.partition(": ")
         goal = expected if "last day" in which else "not valid" if "fixed" in which else "at most 5"
         outcome = outcome.replace("used_of_shown", "`used_of_shown`").replace("items_used", "`items_used`")
-        which = which.replace("fixed,", "fixed-horizon interval").replace("always valid,", "always-valid interval")
+        which = which.replace("fixed,", "fixed-horizon,").replace("always valid,", "always-valid,")
         lines.append(f"| {title} | false positive, {outcome}: {which} | {rate:.1f} | {goal} |")
     title = f"{planted['experiments']:,} x {planted['users']:,} users, effect {planted['effect']:g} %"
     power = f"{planted['power']:.1f}, the reported power {interval(planted['expected'])}"

@@ -7,7 +7,7 @@ from typing import Any
 from table_makers.measured import interval, read_results
 
 ARMS = {
-    "segments": "the questionnaire",
+    "segments": "chosen items",
     "popular": "the most used items",
     "random": "random, among the 300 most used",
 }
@@ -26,8 +26,8 @@ def onboarding(name: str, of_list: str) -> list[str]:
     numbers = sorted({questions for _, questions in rows})
     last = numbers[-1]
     lines = [
-        f"| P@50, % [95 % interval] | {' | '.join(f'after {n}' for n in numbers)} | yeses, of {last} | ratio to "
-        f"most used, after {last} | that ratio, common truth |",
+        f"| questions about; P@50, % [95 % interval] | {' | '.join(f'after {n}' for n in numbers)} answers "
+        f"| yeses, of {last} | ratio to most used, after {last} | same ratio, common truth |",
         "|---" * (len(numbers) + 4) + "|",
     ]
     for arm, meaning in ARMS.items():

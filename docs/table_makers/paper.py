@@ -27,7 +27,7 @@ def paper_stages() -> list[str]:
     stages, authors = full["stages"], results["authors_seconds"]
     lists = {name: row["ms_per_user"] * full["n_cold"] / 1000 for name, row in full["figures"].items()}
     pairs = (
-        ("data", "data generation", stages["reading"]),
+        ("data", "data: the authors generate it, we read files", stages["reading"]),
         ("training", "training", stages["cold model"]),
         ("full evaluation", "lists, full-personalised", lists["personal"]),
         ("clustering", "segments", stages["segments"]),

@@ -26,7 +26,7 @@ def judged(name: str) -> list[str]:
     counts = {size: rows[0]["n_by_day_one_size"].get(size, 0) for size in CLASSES}
     sizes = [size for size in CLASSES if counts[size] >= LEAST_USERS]
     columns = [
-        "strategy (in %)",
+        "strategy",
         "P@10",
         "NDCG@10",
         "P@50",
@@ -51,7 +51,7 @@ def judged(name: str) -> list[str]:
 def clocks() -> list[str]:
     """Return `auto` and the best baseline on every set, at 10 and at 50, with the paper's system and popularity."""
     lines = [
-        "| dataset (in %) | newcomers | P@10: `auto` | best baseline | difference "
+        "| dataset | newcomers | P@10: `auto` | best baseline | difference "
         "| P@50: `auto` | best baseline | difference | P@50: `segment` | P@50: `popular` |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -78,7 +78,10 @@ def list_speed() -> list[str]:
     """Return what a list costs by each strategy beside `segment`."""
     figures = read_results("list-speed")
     base = figures["milliseconds"]["segment"]
-    lines = ["| strategy | one user, ms | x `segment` | of 32 at once, ms | x `segment` |", "|---|---|---|---|---|"]
+    lines = [
+        "| strategy | one user, ms | x `segment` | 32 at once, ms per user | x `segment` |",
+        "|---|---|---|---|---|",
+    ]
     for strategy, of in figures["milliseconds"].items():
         one, together = of["one"] / base["one"], of["together"] / base["together"]
         lines.append(f"| `{strategy}` | {of['one']:.2f} | {one:.1f} | {of['together']:.3f} | {together:.1f} |")
@@ -97,7 +100,7 @@ def rules_cost() -> list[str]:
 def rules_equality() -> list[str]:
     """Return how far lists under filters are those for which every allowed item is a candidate."""
     lines = [
-        "| allowed items | same item, % of ranks | P@50, from 0 to 1 | the same, all items scored |",
+        "| allowed items | same item, % of ranks | P@50, from 0 to 1 | P@50, all items scored |",
         "|---|---|---|---|",
     ]
     for share, found in read_results("rules")["equal"].items():

@@ -246,7 +246,7 @@ class EmbeddingConfig(Section):
     svd_collections: tuple[str, ...] = ()
     """Entities (such as playlist) whose items co-occur, in addition to the items of each user."""
     svd_items_per_user: Count = 500
-    """Maximum co-occurring items per user; more are sampled. Bounds memory."""
+    """Maximum co-occurring items per user; of more, a sample is used. Bounds memory."""
     word2vec_window: Count = 20
     """Context window: items before and after the current one."""
     word2vec_epochs: Count = 20
@@ -397,7 +397,7 @@ class MeluConfig(Section):
     inner_steps: Whole = 1
     """Gradient steps of the last layer per user, on day-one items."""
     inner_rate: Positive = 0.1
-    """Learning rate of these steps; divided by the layer's width for its weights."""
+    """Learning rate of these steps for biases; for weights, it is divided by the layer's width."""
     negative_weight: NotNegative = 20.0
     """Weight of the mean over all items relative to the mean over used items, in the loss."""
     query_items: Count = 32
@@ -450,7 +450,7 @@ class ExperimentConfig(Section):
     """Significance level of the sample ratio check: the report stops if the probability of so uneven a split is below
     it."""
     effective_users: Positive = 100.0
-    """Minimum effective users for estimates of lists that were not shown."""
+    """Minimum effective sample size (users) for estimates of lists that were not shown."""
 
 
 class Config(Section):
@@ -462,8 +462,8 @@ class Config(Section):
     """Training threads. 0: all cores."""
     device: DeviceName = "auto"
     """Device to train networks on: cpu, cuda, mps (Apple), or auto, the first of cuda, mps and cpu available. On one
-    device, the same seed gives the same model; on another, an equivalent but not identical one. Models open on any
-    machine."""
+    device with the same number of threads, the same seed gives the same model; on another, an equivalent but not
+    identical one. Models open on any machine."""
     protocol: Literal["auto", "sampled", "registration"] = "auto"
     """How users are split and day ones are formed. `auto`: `registration` if the tables have `users.registered_at` and
     interaction timestamps, otherwise `sampled`."""

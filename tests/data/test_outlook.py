@@ -55,7 +55,7 @@ def test_a_log_with_a_clock() -> None:
     histories = make_histories(np.repeat(np.arange(300), 3) + 0.5)
     outlook = foresee(histories, Config())
     assert outlook.sentences == (
-        "900 of 900 users used an item: 900 would be warm, in 30 segments, and 648 for cross-fitting in 4 folds.",
+        "900 of 900 users used an item: 900 would be warm, in 30 segments, 648 of them for cross-fitting in 4 folds.",
         "Evaluation would train at 6 cut-offs (1970-06-15 to 1970-09-10) and report on 315 newcomers who used "
         "something new within 30 days of registration.",
         "With 315 cold users the 95 % interval of P@50 is about plus or minus 2.4 points.",

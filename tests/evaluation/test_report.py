@@ -233,7 +233,7 @@ def test_any_choice_of_strategies_gives_a_finding(
     page = render(results(*rows))
     assert h1(page) == heading
     assert sentence in Page(page).text
-    assert ("P@50 - segment" in page) == any(
+    assert ("P@50 minus segment" in page) == any(
         figure.metric == "precision_minus:segment" for figures in rows for figure in figures
     )
     accented = re.findall(r'<tr class="accent">\s*<th scope="row"><bdi>(\w+)', page)

@@ -189,9 +189,7 @@ def test_what_learns_nothing_from_impressions_says_so(model: TrainedModel) -> No
         answer = recommender.recommend(user, 2, strategy)
         assert not [sentence for sentence in (*answer.ignored, *answer.notes) if "learn" in sentence]
     answer = recommender.recommend(user, 2, "segment")
-    assert answer.notes == (
-        "items passed over and only excluded: 3, since the strategy does not learn from impressions",
-    )
+    assert answer.notes == ("items passed over: 3, only excluded, since the strategy does not learn from impressions",)
     assert answer.ignored == (
-        "items hardly seen, without effect: 1, since the strategy does not learn from impressions",
+        "items hardly seen: 1, without effect, since the strategy does not learn from impressions",
     )

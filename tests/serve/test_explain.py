@@ -43,7 +43,7 @@ def test_signals_are_judged_by_leaving_each_out(http: httpx.Client, opened: Reco
     without = {
         "age 24": Signals(country="FR", friends=friends, interactions=DONE),
         "country FR": Signals(age=24, friends=friends, interactions=DONE),
-        "8 friends": Signals(age=24, country="FR", interactions=DONE),
+        "friends: 8": Signals(age=24, country="FR", interactions=DONE),
         **{
             " ".join(one): Signals(
                 age=24, country="FR", friends=friends, interactions=[other for other in DONE if other != one]

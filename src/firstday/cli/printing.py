@@ -63,7 +63,7 @@ def print_results(results: Results, against: str = REFERENCE) -> None:
     table, recall = compare_strategies(results, against), f"R@{results.k}"
     print_table(
         table.select(*(column for column in table.columns if column != recall)),
-        intervals=(f"P@{results.k}", f"P@{results.k} - {against}'s"),
+        intervals=(f"P@{results.k}", f"P@{results.k} minus {against}"),
     )
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
     print_table(describe_lists(results, against), intervals=(f"P / {against}'s",))

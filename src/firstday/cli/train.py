@@ -86,8 +86,8 @@ def train(
         f"of {dataset.name}, {data['segments']:,} segments{vectors}."
     )
     typer.echo(
-        f"P@{facts['metrics']['k']} on {data['validation_users']:,} held-out users, who also chose weights "
-        f"and when to stop: auto {precision['auto']:.1f} %, segment {precision['segment']:.1f} %, "
+        f"P@{facts['metrics']['k']} on {data['validation_users']:,} validation users, also used for weights "
+        f"and early stopping: auto {precision['auto']:.1f} %, segment {precision['segment']:.1f} %, "
         f"popular {precision['popular']:.1f} %."
     )
     if "impressions" in data:

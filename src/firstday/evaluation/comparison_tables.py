@@ -106,7 +106,7 @@ def compare_strategies(results: Results, against: str = REFERENCE) -> Table:
     """Compare precision, recall and NDCG, also at 10."""
     heads = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
     metrics = {f"{SHORT[metric]}@{results.k}": metric for metric in METRICS}
-    difference = {f"P@{results.k} - {against}'s": f"{MINUS}{against}"}
+    difference = {f"P@{results.k} minus {against}": f"{MINUS}{against}"}
     title = f"{results.dataset}: means over cold users, in %"
     return pivot(results, title, {heading: (key, ALL) for heading, key in (heads | metrics | difference).items()})
 
@@ -246,5 +246,5 @@ def compare_classes(model: TrainedModel) -> Table:
         precision = [row["precision"].get(name) for name in (row["strategy"], "popular")]
         cells = (NOTHING if value is None else _write([value], 1) for value in precision)
         rows.append(((row["known"],), (row["strategy"],), *cells, (users,)))
-    columns = ("known", ANSWERED_BY, "P, %", "of popular", "judged on")
-    return Table("auto, by what is known about a user", columns, tuple(rows), words=(ANSWERED_BY, "judged on"))
+    columns = ("known", ANSWERED_BY, "P, %", "popular, %", "validation users")
+    return Table("auto, by what is known about a user", columns, tuple(rows), words=(ANSWERED_BY, "validation users"))

@@ -153,8 +153,8 @@ def _tell(query: Query, effect: Effect, of_user: np.ndarray, does: int) -> str:
     if effect.kind == "friends":
         return "the model has no features of friends"
     if effect.kind == "shown":
-        what = "passed over and only excluded" if does == KEEPS_OUT else "hardly seen, without effect"
-        return f"items {what}: {n:,}, since {LEARNS_NOTHING}"
+        what = ("passed over", "only excluded") if does == KEEPS_OUT else ("hardly seen", "without effect")
+        return f"items {what[0]}: {n:,}, {what[1]}, since {LEARNS_NOTHING}"
     if does == KEEPS_OUT:
         some = "" if n == n_all else f" ({n:,} of {n_all:,})"
         return f"{name}{some} only excludes items: no warm user has it on day one"

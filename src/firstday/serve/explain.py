@@ -69,7 +69,7 @@ def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[st
     for name, value in signals.groups.items():
         yield f"{name} {value}", {name: None}
     if signals.friends:
-        yield f"{len(signals.friends):,} friends", {"friends": ()}
+        yield f"friends: {len(signals.friends):,}", {"friends": ()}
     for action in dict.fromkeys(reversed(signals.interactions)):
         _, entity, identity = action
         name = catalogue.find_name(entity, identity) if entity != ITEM else ""

@@ -54,8 +54,8 @@ class ServeSettings(BaseSettings):
     """Port to listen on. 0: any free port."""
     read_keys: Keys = Field(
         default=(),
-        description="Comma-separated keys for read access. Once any key is set, rights without keys are denied. "
-        f"Minimum length: {KEY_LENGTH} characters.",
+        description="Comma-separated keys for read access. Once any key is set, access for which no key is set is "
+        f"denied. Minimum length: {KEY_LENGTH} characters.",
     )
     write_keys: Keys = ()
     """Keys for write access: users, events, deletion."""

@@ -88,10 +88,11 @@ def _describe(config: Config, training: Mapping[str, Any], evaluation: Mapping[s
     use = ""
     if not training["refusal"]:
         n_segments = config.segments.resolve(training["learners"])
-        how = f"for cross-fitting in {training['folds']} folds" if training["folds"] else "held out for validation"
+        n = f"{training['validation']:,}"
+        how = f"{n} of them for cross-fitting in {training['folds']} folds"
         use = (
-            f": {training['warm']:,} would be warm, in {n_segments:,} segment{'s' * (n_segments > 1)}, and "
-            f"{training['validation']:,} {how}"
+            f": {training['warm']:,} would be warm, in {n_segments:,} segment{'s' * (n_segments > 1)}, "
+            f"{how if training['folds'] else f'and {n} held out for validation'}"
         )
     yield f"{count_of(training['used'], training['users'], 'users')} used an item{use}."
     if evaluation["refusal"]:
