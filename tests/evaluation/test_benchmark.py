@@ -67,7 +67,7 @@ def test_lists_are_those_of_the_rules(world: Dataset, split: Split, recommender:
     query = cohort_query(recommender, world, split.cold, K)
     scores = score_strategy(query, split.cold, "segment", "min", answer_under(rules, world, users))
     assert world.ages is not None
-    profiles = [{"age": int(age)} for age in world.ages[users]]
+    profiles = [{"age": age if age >= 0 else None} for age in world.ages[users].tolist()]
     lists = recommender.answer_batch(query.signals, K, "segment", rules=rules, profile=profiles.__getitem__).items
     assert (lists != recommender.answer_batch(query.signals, K, "segment").items).any()
     np.testing.assert_allclose(scores.metrics["precision"], 100 * measure(lists, split.cold.truth).precision)
