@@ -32,7 +32,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "evaluate dividing by a wish": (lambda: fd.evaluate(_two(), divide_by="max"), "divide_by"),
     "load of None": (lambda: fd.load(None), "folder of tables"),
     "load of no tables": (lambda: fd.load({}), "interactions"),
-    "load of a table that is text": (lambda: fd.load({"interactions": "plays.csv"}), "a frame of"),
+    "load of a table that is text": (lambda: fd.load({"interactions": "plays.csv"}), "or Spark frame"),
     "load of a table of another name": (lambda: fd.load({"interaction": pl.DataFrame(PLAYS)}), "mean 'interactions'"),
     "load with too many bad rows": (lambda: fd.load(TABLES, drop_bad_rows=3.0), "from 0 to 1"),
     "load by another engine": (lambda: fd.load("tables", engine="dask"), "'local' or 'spark'"),

@@ -57,14 +57,14 @@ def test_a_configuration_survives_being_written_and_read() -> None:
         (
             {"segments": {"n_segment": 4}},
             "configuration: segments.n_segment is not a setting; did you mean segments.n_segments? "
-            "See docs/configuration.md for those that are.",
+            "See docs/configuration.md for the settings.",
         ),
         (
             {"epochs": 4},
             "configuration: epochs is not a setting; did you mean cold_model.epochs or ranker.epochs? "
-            "See docs/configuration.md for those that are.",
+            "See docs/configuration.md for the settings.",
         ),
-        ({"zzz": 4}, "configuration: zzz is not a setting; see docs/configuration.md for those that are."),
+        ({"zzz": 4}, "configuration: zzz is not a setting; see docs/configuration.md for the settings."),
         (
             {"embedding": {"dimensions": 0}},
             "configuration: embedding.dimensions is 0: input should be greater than or equal to 1.",
@@ -124,7 +124,7 @@ def test_a_value_is_overridden_by_its_dotted_name() -> None:
             "recommend.kk is not a setting; did you mean recommend.k? See docs/",
         ),
         ("seed.x", 5, "seed.x is not a setting; did you mean seed? See docs/"),
-        ("", 5, " is not a setting; see docs/configuration.md for those that are."),
+        ("", 5, " is not a setting; see docs/configuration.md for the settings."),
         ("sampled.warm", 0.95, "sampled: warm and validation add up to 1 or more; leave a share for cold users."),
         ("recommend", RecommendConfig().model_copy(update={"k": 0}), "recommend.k is 0: input should be greater "),
     ],

@@ -1,6 +1,6 @@
-"""Every setting of firstday in one place, read from TOML: its unit, its default and where it comes from.
+"""All settings of firstday, read from TOML, with units, defaults and origins.
 
-The text of each field is also the text of `docs/configuration.md`. The paper is L. Briand et al., KDD 2021.
+The docstrings of the fields also make up `docs/configuration.md`. The paper is L. Briand et al., KDD 2021.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ NotNegative = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 LARGEST_SEED = 2**31 - 1
-"""Seeds are 32 bits in the libraries."""
+"""Maximum seed that all libraries accept."""
 MAX_SEED = LARGEST_SEED - 1000
-"""Largest first seed: `evaluate` counts up from it."""
+"""Maximum configurable seed, since `evaluate` also uses the seeds after it."""
 
 SHOWN = "shown"
-"""The signal of impressions: every configuration knows it, and it never counts as use."""
+"""Signal of impressions, which is part of every configuration and never counts as use."""
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 M = TypeVar("M", bound=BaseModel)
 
 
 @readable
 class Section(BaseModel):
-    """A section of settings: frozen, and without unknown settings."""
+    """A section of settings, which is frozen and rejects unknown settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -64,9 +64,9 @@ class Section(BaseModel):
         Parameters
         ----------
         settings
-            The dotted name of a setting or section, or values by dotted name.
+            Dotted name of a setting or section, or a mapping of dotted names to values.
         value
-            The value, if a single name is given.
+            Value of the setting if `settings` is a name.
 
         Raises
         ------
@@ -81,14 +81,14 @@ class Section(BaseModel):
         3
         """
         values = self.model_dump()
-        for name, given in ({settings: value} if isinstance(settings, str) else settings).items():
+        for name, setting_value in ({settings: value} if isinstance(settings, str) else settings).items():
             *sections, last = name.split(".")
             part: Any = values
             for section in sections:
                 part = part.get(section) if isinstance(part, dict) else None
             if not isinstance(part, dict):
-                raise ConfigError(_tell_unknown(type(self), name, "configuration"))
-            part[last] = given.model_dump() if isinstance(given, Section) else given
+                raise ConfigError(_describe_unknown(type(self), name, "configuration"))
+            part[last] = setting_value.model_dump() if isinstance(setting_value, Section) else setting_value
         return parse_settings(type(self), values)
 
 
@@ -495,7 +495,7 @@ class Config(Section):
 
 
 def as_published(config: Config) -> Config:
-    """Return the configuration with the paper's features and training, and without what the paper does not have.
+    """Return the configuration with only the features, training and methods of the paper.
 
     Settings that the paper leaves open are kept: dimensions and method of the embeddings, and the number of segments.
     Training is that of PAPER, step 2: Adam at a constant rate of 1e-4, 130 epochs, batches of 512 unless set.
@@ -532,7 +532,7 @@ def parse_config(values: dict[str, Any], where: str = "configuration") -> Config
 
 
 def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "configuration") -> M:
-    """Parse a section from nested values; all wrong settings are reported at once.
+    """Parse a section from nested values; all invalid settings are reported together.
 
     Raises
     ------
@@ -546,19 +546,19 @@ def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "co
         for fault in error.errors():
             name, message = ".".join(map(str, fault["loc"])), fault["msg"]
             if fault["type"] == "extra_forbidden":
-                faults.append(_tell_unknown(section, name, where))
-            elif fault["type"] == "value_error":  # of several settings together
+                faults.append(_describe_unknown(section, name, where))
+            elif fault["type"] == "value_error":  # from our validators
                 faults.append(f"{where}: {name}: {fault['ctx']['error']}.")
             else:
                 faults.append(f"{where}: {name} is {shorten(fault['input'])}: {message[:1].lower()}{message[1:]}.")
         raise ConfigError("\n".join(faults)) from None
 
 
-def _tell_unknown(section: type[BaseModel], name: str, where: str) -> str:
+def _describe_unknown(section: type[BaseModel], name: str, where: str) -> str:
     names = list(_setting_names(section))
-    near = [known for known in names if known.endswith(f".{name}")] or get_close_matches(name, names, 1)
-    hint = f"; did you mean {' or '.join(near)}? See" if near and name else "; see"
-    return f"{where}: {name} is not a setting{hint} docs/configuration.md for those that are."
+    matches = [setting for setting in names if setting.endswith(f".{name}")] or get_close_matches(name, names, 1)
+    hint = f"; did you mean {' or '.join(matches)}? See" if matches and name else "; see"
+    return f"{where}: {name} is not a setting{hint} docs/configuration.md for the settings."
 
 
 def _setting_names(section: type[BaseModel]) -> Iterator[str]:
@@ -575,7 +575,7 @@ def load_config(path: str | Path) -> Config:
     Raises
     ------
     ConfigError
-        The file is missing, is not TOML, or a setting is wrong.
+        The file is missing or not TOML, or a setting is invalid.
     """
     path = Path(path)
     try:
@@ -588,12 +588,12 @@ def load_config(path: str | Path) -> Config:
 
 
 def load_preset(name: str) -> Config:
-    """Return the preset of a built-in dataset, from `firstday/presets`; `docs/quality.md` says how it was tuned.
+    """Return the preset of a built-in dataset, from `firstday/presets`; for its origin see `docs/quality.md`.
 
     Raises
     ------
     ConfigError
-        There is no preset of this name.
+        There is no preset with this name.
     """
     presets = _presets()
     if name not in presets:

@@ -1,4 +1,4 @@
-"""Compact display of values in terminals and notebooks: a line or a table of their contents, never all of it."""
+"""Compact display of values in terminals (a line) and notebooks (a table)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itertools import islice
 from reprlib import Repr
 from typing import Any, TypeVar
 
-MOST_CHARACTERS = 1_500
+MAX_REPR_LENGTH = 1_500
 """Maximum length of a value's repr in a terminal."""
-MOST_OF_TEXT = 400
-"""Maximum length of a string within a value; long enough for whole sentences."""
+MAX_STRING_LENGTH = 400
+"""Maximum length of a string in a value; enough for complete sentences."""
 MOST_ROWS = 50
 """Maximum rows of a table in a notebook."""
-MOST_PARTS = 8
+MAX_ENTRIES = 8
 """Maximum entries of a mapping in a cell or a line."""
 
 C = TypeVar("C", bound=type)
@@ -24,7 +24,7 @@ C = TypeVar("C", bound=type)
 def readable(cls: C) -> C:
     """Give a dataclass a short `repr`, and an HTML table in notebooks unless it defines its own.
 
-    Both show the fields that differ from their defaults, or what the class's method `_repr_facts_` returns.
+    Both show the fields that differ from their defaults, or the result of the method `_repr_facts_`, if any.
     """
     cls.__repr__ = shorten  # type: ignore[assignment,method-assign]
     if not hasattr(cls, "_repr_html_"):
@@ -35,10 +35,10 @@ def readable(cls: C) -> C:
 def shorten(value: object) -> str:
     """Return a one-line repr of at most `MOST_CHARACTERS` characters."""
     text = _Short().repr(value)
-    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 5]} ...)"
+    return text if len(text) <= MAX_REPR_LENGTH else f"{text[: MAX_REPR_LENGTH - 5]} ...)"
 
 
-def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], below: Iterable[str] = ()) -> str:
+def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], notes: Iterable[str] = ()) -> str:
     """Render a table as HTML for a notebook; all text is escaped.
 
     Parameters
@@ -49,25 +49,25 @@ def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         Column headers.
     rows
         Cells of each row; rows beyond `MOST_ROWS` are only counted.
-    below
+    notes
         Sentences below the table.
     """
-    rows, below = list(rows), list(below)
+    rows, notes = list(rows), list(notes)
     if len(rows) > MOST_ROWS:
-        below.insert(0, f"... and {len(rows) - MOST_ROWS:,} more")
+        notes.insert(0, f"... and {len(rows) - MOST_ROWS:,} more")
     parts = ["<table>", f'<caption style="text-align: left">{escape(title)}</caption>']
     parts += ["<thead><tr>", *(f"<th>{escape(name)}</th>" for name in columns), "</tr></thead><tbody>"]
     for row in rows[:MOST_ROWS]:
         parts += ["<tr>", *(f"<td>{escape(_write_cell(cell))}</td>" for cell in row), "</tr>"]
-    return "".join([*parts, "</tbody></table>", *(f"<p>{escape(sentence)}</p>" for sentence in below)])
+    return "".join([*parts, "</tbody></table>", *(f"<p>{escape(sentence)}</p>" for sentence in notes)])
 
 
 def _write_cell(cell: object) -> str:
     if isinstance(cell, int) and not isinstance(cell, bool):
         return f"{cell:,}"
     if isinstance(cell, Mapping):
-        parts = [f"{key} {_write_cell(content)}" for key, content in islice(cell.items(), MOST_PARTS)]
-        return ", ".join([*parts, "..."] if len(cell) > MOST_PARTS else parts)
+        parts = [f"{key} {_write_cell(content)}" for key, content in islice(cell.items(), MAX_ENTRIES)]
+        return ", ".join([*parts, "..."] if len(cell) > MAX_ENTRIES else parts)
     return cell if isinstance(cell, str) else _Short().repr(cell)
 
 
@@ -86,7 +86,7 @@ def _facts(value: Any) -> Mapping[str, Any]:
 
 
 def _is_empty(default: object, content: object) -> bool:
-    """Whether a field holds its default, or nothing."""
+    """Whether a field has its default value or is empty."""
     if isinstance(content, str | int | float | tuple | list | Mapping):
         return content in (default, (), [], {})
     return default is content
@@ -97,8 +97,8 @@ class _Short(Repr):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, MOST_PARTS, 4, 4
-        self.maxstring, self.maxother = MOST_OF_TEXT, 80
+        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, MAX_ENTRIES, 4, 4
+        self.maxstring, self.maxother = MAX_STRING_LENGTH, 80
 
     def repr_instance(self, value: Any, level: int) -> str:
         """Shorten a value that is not a built-in collection."""

@@ -1,4 +1,4 @@
-"""Exceptions of firstday: each message is one sentence that says where, what is wrong and what to do."""
+"""Exceptions of firstday. Messages are one sentence: where, what was found, what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reprlib import repr as shorten
 
 
 class FirstdayError(Exception):
-    """Base class of all errors that firstday raises on purpose; messages are written for the user."""
+    """Base class of all errors of firstday; their messages are written for users."""
 
 
 class DataError(FirstdayError, ValueError):
@@ -19,7 +19,7 @@ class DataError(FirstdayError, ValueError):
     Parameters
     ----------
     faults
-        One sentence, or one per fault; the attribute `faults` holds all of them.
+        A sentence, or one per fault; the attribute `faults` is always a tuple.
     hint
         Command-line option to continue despite the faults; "" if there is none.
     """
@@ -39,7 +39,7 @@ class ArgumentError(FirstdayError, TypeError):
 
 
 class ArtifactError(FirstdayError, ValueError):
-    """A model folder is missing, incomplete, damaged or of another format version."""
+    """A model folder is missing, incomplete or damaged, or has another format."""
 
 
 class BusyError(FirstdayError):
@@ -52,9 +52,9 @@ class MissingExtraError(FirstdayError, ImportError):
     Parameters
     ----------
     feature
-        Feature that needs it, for example ``"training"``.
+        Feature that needs the dependency, such as ``"training"``.
     extra
-        Extra of firstday that installs it, for example ``"train"``.
+        Extra of firstday that installs the dependency, such as ``"train"``.
     """
 
     def __init__(self, feature: str, extra: str) -> None:
@@ -64,7 +64,7 @@ class MissingExtraError(FirstdayError, ImportError):
 
 @contextmanager
 def needs_extra(feature: str, extra: str) -> Iterator[None]:
-    """Raise `MissingExtraError` if an import in this context fails because its module is not installed."""
+    """Raise `MissingExtraError` if an import in this context fails because a module is not installed."""
     try:
         yield
     except ModuleNotFoundError:
@@ -81,13 +81,13 @@ LOADED = "what fd.load returns, such as fd.load('tables/')"
 
 
 def expect(name: str, value: object, kinds: type | tuple[type, ...], advice: str) -> None:
-    """Raise `ArgumentError` for a wrong type where Python's own error would come later and be unhelpful."""
+    """Raise `ArgumentError` for a wrong type, where Python's error would come later and be less clear."""
     if not isinstance(value, kinds):
         raise ArgumentError(f"{name}: is {shorten(value)}; give {advice}.")
 
 
 @lru_cache(1024)  # requests may repeat the same unknown column
 def hint_at(name: str, names: tuple[str, ...]) -> str:
-    """Return " (did you mean 'config'?)" for the closest name, "" if none is close."""
-    near = get_close_matches(name, names, 1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    """Return " (did you mean 'config'?)" for the closest name; "" if none is close."""
+    matches = get_close_matches(name, names, 1)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""

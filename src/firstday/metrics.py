@@ -13,11 +13,11 @@ PrecisionRule = Literal["min", "k"]
 METRICS = ("precision", "recall", "ndcg")
 
 HEAD = 10
-"""Length of the head of a list that people see; precision and NDCG are also reported at this cut-off."""
+"""Length of the head of a list, which users see first; precision and NDCG are also reported at this length."""
 N_RESAMPLES = 2000
 LEVEL = 0.95
 FEWEST_COHORTS = 5
-"""Below this number of cohorts, intervals treat users as the units instead of cohorts."""
+"""Minimum number of cohorts for intervals over cohorts; with fewer, intervals are over users."""
 N_FIFTHS, N_DIVISIONS = 5, 100
 
 
@@ -31,7 +31,7 @@ class UserMetrics:
 
 
 def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = "min") -> UserMetrics:
-    """Score ranked lists against the items that users went on to use.
+    """Score ranked lists against the items that users used later.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def bootstrap_ratios(values: np.ndarray, denominators: np.ndarray, users: np.nda
     References
     ----------
     B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile interval). Users are
-    resampled, not their repeated measurements, which would make intervals too narrow.
+    resampled, since resampling their repeated measurements would make intervals too narrow.
     """
     if not len(values):
         return [Interval(0.0, 0.0, 0.0)] * values.shape[1]
@@ -115,8 +115,8 @@ def bootstrap_ratios(values: np.ndarray, denominators: np.ndarray, users: np.nda
         times_drawn = np.stack([np.bincount(row, minlength=n_users) for row in sample]).astype(np.float64)
         resampled[start : start + step] = times_drawn @ sums
     positive = resampled[resampled[:, -1] > 0]  # a resample without hits has no ratio
-    ends = np.quantile(positive[:, :-1] / positive[:, -1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return _make_intervals(values.mean(axis=0) / denominators.mean(), *ends)
+    bounds = np.quantile(positive[:, :-1] / positive[:, -1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return _make_intervals(values.mean(axis=0) / denominators.mean(), *bounds)
 
 
 def ratio_intervals(
@@ -137,13 +137,13 @@ def ratio_intervals(
     from scipy.stats import t
 
     ratios, errors = cluster_errors(values, denominators, cohorts)
-    reach = t.ppf((1 + LEVEL) / 2, n_cohorts - 1) * errors
-    return _make_intervals(ratios, ratios - reach, ratios + reach)
+    half_width = t.ppf((1 + LEVEL) / 2, n_cohorts - 1) * errors
+    return _make_intervals(ratios, ratios - half_width, ratios + half_width)
 
 
 def _make_intervals(*columns: np.ndarray) -> list[Interval]:
     """Zip means, lower and upper bounds into one interval per column."""
-    return [Interval(*of_column) for of_column in np.stack(columns, axis=1).tolist()]
+    return [Interval(*column_values) for column_values in np.stack(columns, axis=1).tolist()]
 
 
 def _sum_by_unit(values: np.ndarray, units: np.ndarray) -> np.ndarray:
@@ -155,10 +155,10 @@ def _sum_by_unit(values: np.ndarray, units: np.ndarray) -> np.ndarray:
 def cluster_errors(values: np.ndarray, denominators: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the ratio of each column's sum to the denominators' sum, and its standard error over units."""
     sums = _sum_by_unit(np.column_stack([values, denominators]), units)
-    sums, below = sums[:, :-1], sums[:, -1]
-    n_units, ratios = len(sums), sums.sum(axis=0) / below.sum()
-    squares = ((sums - ratios * below[:, None]) ** 2).sum(axis=0)
-    return ratios, np.sqrt(n_units / (n_units - 1) * squares) / below.sum()
+    sums, denominator_sums = sums[:, :-1], sums[:, -1]
+    n_units, ratios = len(sums), sums.sum(axis=0) / denominator_sums.sum()
+    squares = ((sums - ratios * denominator_sums[:, None]) ** 2).sum(axis=0)
+    return ratios, np.sqrt(n_units / (n_units - 1) * squares) / denominator_sums.sum()
 
 
 def deviations_of_fifths(values: np.ndarray) -> np.ndarray:

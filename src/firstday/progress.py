@@ -14,7 +14,7 @@ Progress = Callable[[str, int, int], None]
 
 
 SILENT_S = 30.0
-"""Seconds between progress lines where bars cannot be shown."""
+"""Seconds between progress lines if bars cannot be shown."""
 
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
@@ -55,16 +55,16 @@ def _terminal_bars() -> Iterator[Progress]:
     console = Console(stderr=True)
     bars = Bars(*columns, console=console, transient=True)
     tasks: dict[str, TaskID] = {}
-    told_at = monotonic()
+    reported_at = monotonic()
 
     def report(stage: str, n_done: int, n_total: int) -> None:
-        nonlocal told_at
+        nonlocal reported_at
         if not console.is_terminal:
-            if monotonic() - told_at >= SILENT_S:
-                told_at = monotonic()
+            if monotonic() - reported_at >= SILENT_S:
+                reported_at = monotonic()
                 sys.stderr.write(f"{stage}: {n_done:,} of {n_total:,}\n")
             return
-        bars.start()  # not earlier, so that an error before the first stage prints only its message
+        bars.start()  # only now, so that an error before the first stage prints nothing but its message
         if stage not in tasks:
             tasks[stage] = bars.add_task(stage, total=n_total)
         elif n_done == 0:
@@ -80,7 +80,7 @@ def _terminal_bars() -> Iterator[Progress]:
 
 @contextmanager
 def _notebook_bar() -> Iterator[Progress]:
-    """Show the current stage as an HTML bar, which needs no widgets; it is cleared at the end."""
+    """Show the current stage as an HTML bar, without widgets; clear it at the end."""
     from IPython import display as ipython
 
     html: Any = ipython.HTML

@@ -1,7 +1,7 @@
 """Ranking: top-k with a single tie rule, and lists for many users with exclusions.
 
-Tie rule everywhere: the higher score first; scores within `TIE` of the highest among them tie, and the lower item index
-wins.
+Tie rule everywhere: higher scores come first; scores within `TIE` of the highest among them tie, and ties are broken by
+item index.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from firstday.errors import ArgumentError
 from firstday.sparse import SparseRows
 
 NO_ITEM = -1
-"""Fills positions for which no allowed item is left."""
+"""Fills positions for which there is no allowed item."""
 TIE = np.float32(1e-5)
-"""Relative tolerance (of the best score) within which scores tie: machine-dependent rounding must not change lists."""
-GROUPS_PER_PLACE = 16
-"""Column groups per list position: more groups give a tighter bound, fewer are faster."""
+"""Tolerance of ties, relative to the best score, so that machine-dependent rounding does not change lists."""
+GROUPS_PER_POSITION = 16
+"""Column groups per list position; more groups give a tighter bound but take longer."""
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,41 +36,41 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     items : numpy.ndarray
         int32, shape (n, k), best first, `NO_ITEM` where a row has fewer than k allowed columns.
     values : numpy.ndarray
-        Scores, float32, shape (n, k); tied scores take the highest among them, and `NO_ITEM` has score 0.
+        Scores, float32, shape (n, k); tied scores are replaced by the highest among them, and `NO_ITEM` has score 0.
     """
     n, n_items = scores.shape
     if n == 0 or n_items == 0:
         return np.full((n, k), NO_ITEM, dtype=np.int32), np.zeros((n, k), dtype=np.float32)
-    lowest = np.finfo(scores.dtype).min  # not -inf, which marks disallowed columns
-    threshold = np.maximum(_bound(scores, min(k, n_items)), lowest)
+    least_finite = np.finfo(scores.dtype).min  # not -inf, which marks disallowed columns
+    threshold = np.maximum(_bound(scores, min(k, n_items)), least_finite)
     best = scores.max(axis=1)
     tie = TIE * np.where(best == -np.inf, 0, np.abs(best))
     # Sort only the few values that reach the k-th value, ties included.
     rows, columns = np.divmod(np.flatnonzero(scores >= (threshold - tie)[:, None]), n_items)
-    found = scores[rows, columns]
-    order = np.lexsort((-found, rows))
+    reached = scores[rows, columns]
+    order = np.lexsort((-reached, rows))
     rows, columns = rows[order], columns[order]
-    found = _join_ties(found[order], rows, tie)
-    order = np.lexsort((columns, -found, rows))
-    columns, found = columns[order], found[order]
+    reached = _join_ties(reached[order], rows, tie)
+    order = np.lexsort((columns, -reached, rows))
+    columns, reached = columns[order], reached[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(n))[rows]
     best = rank < k
     items, values = np.full((n, k), NO_ITEM, dtype=np.int32), np.zeros((n, k), dtype=np.float32)
-    items[rows[best], rank[best]], values[rows[best], rank[best]] = columns[best], found[best]
+    items[rows[best], rank[best]], values[rows[best], rank[best]] = columns[best], reached[best]
     return items, values
 
 
 def _join_ties(values: np.ndarray, rows: np.ndarray, tie: np.ndarray) -> np.ndarray:
-    """Replace each value, descending within a row, by the highest value within `tie` above it."""
+    """Replace each value, in descending order within a row, with the highest value that it ties with."""
     is_first = np.ones(len(values), dtype=bool)
     is_first[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])
     distinct, rows = values[is_first], rows[is_first]
-    joined, within = distinct.copy(), tie[rows]
-    for place in np.flatnonzero((rows[1:] == rows[:-1]) & (distinct[:-1] - distinct[1:] <= within[1:])):
-        if joined[place] - distinct[place + 1] <= within[place]:
-            joined[place + 1] = joined[place]
-    everywhere: np.ndarray = joined[np.cumsum(is_first) - 1]
-    return everywhere
+    joined, tolerance = distinct.copy(), tie[rows]
+    for position in np.flatnonzero((rows[1:] == rows[:-1]) & (distinct[:-1] - distinct[1:] <= tolerance[1:])):
+        if joined[position] - distinct[position + 1] <= tolerance[position]:
+            joined[position + 1] = joined[position]
+    all_values: np.ndarray = joined[np.cumsum(is_first) - 1]
+    return all_values
 
 
 def _bound(scores: np.ndarray, length: int) -> np.ndarray:
@@ -80,7 +80,7 @@ def _bound(scores: np.ndarray, length: int) -> np.ndarray:
     much faster than partitioning all columns.
     """
     n_items = scores.shape[1]
-    n_groups = GROUPS_PER_PLACE * length
+    n_groups = GROUPS_PER_POSITION * length
     if n_items < 2 * n_groups:
         return np.asarray(np.partition(scores, n_items - length, axis=1)[:, n_items - length])
     best = scores[:, :n_groups].copy()
@@ -96,14 +96,14 @@ def greatest(scores: np.ndarray, n: int) -> np.ndarray:
     The lower column wins ties. `n` must not exceed the number of columns.
     """
     columns = np.empty((len(scores), n), dtype=np.int64)
-    for row, of_row, bound in zip(scores, columns, _bound(scores, n), strict=True):
-        few = np.flatnonzero(row >= bound)
-        values = row[few]
-        least = np.partition(values, len(few) - n)[len(few) - n]
-        is_taken = values > least
-        ties = np.flatnonzero(values == least)
-        is_taken[ties[: n - np.count_nonzero(is_taken)]] = True
-        of_row[:] = few[is_taken]
+    for row, selected, bound in zip(scores, columns, _bound(scores, n), strict=True):
+        candidates = np.flatnonzero(row >= bound)
+        values = row[candidates]
+        nth_value = np.partition(values, len(candidates) - n)[len(candidates) - n]
+        is_selected = values > nth_value
+        ties = np.flatnonzero(values == nth_value)
+        is_selected[ties[: n - np.count_nonzero(is_selected)]] = True
+        selected[:] = candidates[is_selected]
     return columns
 
 
@@ -137,7 +137,7 @@ def most_used(counts: np.ndarray, max_items: int) -> np.ndarray:
 
 
 def spread_scores(scores: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
-    """Scatter scores, shape (n, len(items)), over all items, float32, shape (n, n_items); ``-inf`` elsewhere."""
+    """Extend scores, shape (n, len(items)), to all items, float32, shape (n, n_items); ``-inf`` for other items."""
     all_scores = np.full((len(scores), n_items), -np.inf, dtype=np.float32)
     all_scores[:, items] = scores
     return all_scores
@@ -176,25 +176,24 @@ def rank_scores(
     Parameters
     ----------
     score
-        Maps user rows, shape (m,), to scores, float32, shape (m, n_items), which may be overwritten; minus infinity
-        keeps an item off the list.
+        Maps user rows, shape (m,), to scores, float32, shape (m, n_items), which may be overwritten; items with a score
+        of minus infinity are not listed.
     excluded
-        Items to keep off each user's list, shape (n_users, n_items).
+        Items to exclude from each user's list, shape (n_users, n_items).
     k
         Length of the lists.
 
     Returns
     -------
     items, scores : numpy.ndarray
-        int32 and float32, shape (n_users, k), best first; the lower index wins ties. If fewer items are left for a
-        user, -1 with score 0.
+        int32 and float32, shape (n_users, k), best first, ties by index; -1 with score 0 where a user has fewer items.
     """
     items = np.full((excluded.n_rows, k), NO_ITEM, dtype=np.int32)
     values = np.zeros((excluded.n_rows, k), dtype=np.float32)
     for rows in _parts(excluded.n_rows, excluded.n_columns):
         scores = score(rows)
-        closed = excluded.take(rows)
-        scores[closed.row_of_entry(), closed.columns] = -np.inf
+        excluded_rows = excluded.take(rows)
+        scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf
         items[rows], values[rows] = top_k(scores, k)
     return items, values
 
@@ -202,7 +201,7 @@ def rank_scores(
 def score_by_vectors(vectors: np.ndarray, items: np.ndarray, absent: np.ndarray) -> np.ndarray:
     """Return dot products of user vectors, shape (n_users, d), and item vectors, shape (n_items, d), all float32.
 
-    ``-inf`` for `absent` item indexes, which have no vector, and for users with a zero vector.
+    Scores are ``-inf`` for the items in `absent`, which have no vector, and for users with a zero vector.
     """
     scores: np.ndarray = vectors @ items.T
     scores[:, absent] = -np.inf
@@ -216,8 +215,8 @@ def multiply_rows(table: np.ndarray, chosen: np.ndarray, vectors: np.ndarray) ->
     `table` has shape (n_rows, d), `chosen`, row indexes, (n_vectors, n_chosen), `vectors` (n_vectors, d).
     """
     products = np.empty(chosen.shape, dtype=np.float32)
-    for of_vector, rows, vector in zip(products, chosen, vectors, strict=True):
-        np.dot(table.take(rows, axis=0), vector, out=of_vector)
+    for row_products, rows, vector in zip(products, chosen, vectors, strict=True):
+        np.dot(table.take(rows, axis=0), vector, out=row_products)
     return products
 
 
@@ -229,10 +228,10 @@ def take_lists(
     k: int,
     allowed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give each user one of several pre-ranked lists of items and scores, best first, shape (n_lists, m).
+    """Return for each user one of several ranked lists of items and scores, best first, shape (n_lists, m).
 
-    `choice` has the index of each user's list, shape (n_users,), and `allowed` the mask of items that may be listed,
-    bool, shape (n_items,), all by default. For `excluded` and `k` see `rank_scores`.
+    `choice` has the index of each user's list, shape (n_users,). `allowed` is the mask of items that may be listed,
+    bool, shape (n_items,); None: all. For `excluded` and `k` see `rank_scores`.
     """
     if allowed is not None:
         chosen, choice = np.unique(choice, return_inverse=True)
@@ -243,15 +242,15 @@ def take_lists(
     parts = []
     n_excluded = excluded.lengths()
     for rows in _parts(excluded.n_rows, int(n_excluded.max(initial=0)) + k):
-        closed = excluded.take(rows)
+        excluded_rows = excluded.take(rows)
         # A list loses at most as many entries as the user has exclusions, so a prefix of that length plus k suffices.
         chosen = lists[choice[rows], : int(n_excluded[rows].max(initial=0)) + k]
-        is_open = (chosen >= 0) & ~closed.has(chosen)
-        parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], is_open, k))
+        is_allowed_entry = (chosen >= 0) & ~excluded_rows.has(chosen)
+        parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], is_allowed_entry, k))
     return np.concatenate([items for items, _ in parts]), np.concatenate([values for _, values in parts])
 
 
 def _parts(n_users: int, width: int) -> list[np.ndarray]:
     """Split the user rows into at least one batch of at most `CELLS_AT_ONCE` cells."""
     step = max(1, CELLS_AT_ONCE // max(1, width))
-    return [np.arange(at, min(at + step, n_users)) for at in range(0, max(1, n_users), step)]
+    return [np.arange(start, min(start + step, n_users)) for start in range(0, max(1, n_users), step)]

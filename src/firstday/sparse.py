@@ -1,9 +1,8 @@
 """SparseRows: a compressed sparse row (CSR) matrix in plain NumPy, cheap for the few rows of a request.
 
-SciPy's ``csr_array`` does the same, but is not used for serving: the matrix operations of one request take it 1.7 times
-as long (1.2 times for 32 users at once), and importing it would add a tenth of a second to the start of a server
-process (`benchmarks/sparse_rows.py`; figures in `docs/results/sparse-rows.json`). Training uses SciPy to multiply
-large matrices.
+SciPy's ``csr_array`` has the same operations, but takes 1.7 times as long for a request (1.2 times for a batch of 32
+users), and importing it would add 0.1 s to the start of a server process (`benchmarks/sparse_rows.py`; figures in
+`docs/results/sparse-rows.json`). Training uses SciPy to multiply large matrices.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from firstday.display import readable
 
 GATHERED_NUMBERS = 2**22
-"""Approximate number of vector elements copied at once; bounds memory."""
+"""Approximate number of vector elements copied at a time; bounds memory."""
 
 
 @readable
@@ -98,7 +97,7 @@ class SparseRows:
         return self.weights[self.starts[r] : self.starts[r + 1]]
 
     def take(self, rows: np.ndarray) -> SparseRows:
-        """Return the given rows as a matrix, in the given order."""
+        """Select rows, in the given order."""
         rows = np.asarray(rows, dtype=np.int64)
         first = self.starts[rows]
         lengths = self.starts[rows + 1] - first  # lengths of these rows only: the matrix may have far more
@@ -107,18 +106,18 @@ class SparseRows:
         return SparseRows(starts, self.columns[entries], self.weights[entries], self.n_columns)
 
     def keep(self, mask: np.ndarray) -> SparseRows:
-        """Return the entries for which `mask`, bool, shape (n_entries,), is true."""
+        """Keep the entries for which `mask`, bool, shape (n_entries,), is true."""
         return SparseRows(_sum_up(mask)[self.starts], self.columns[mask], self.weights[mask], self.n_columns)
 
     def keep_columns(self, columns: np.ndarray) -> SparseRows:
-        """Return the given columns, ascending, renumbered from 0."""
-        place = np.searchsorted(columns, self.columns).astype(np.int32)
-        is_kept = np.append(columns, -1)[place] == self.columns
-        kept = self.keep(is_kept)
-        return SparseRows(kept.starts, place[is_kept], kept.weights, len(columns))
+        """Select columns, given in ascending order, and renumber them from 0."""
+        position = np.searchsorted(columns, self.columns).astype(np.int32)
+        is_kept = np.append(columns, -1)[position] == self.columns
+        selected = self.keep(is_kept)
+        return SparseRows(selected.starts, position[is_kept], selected.weights, len(columns))
 
     def rank_within_rows(self, *keys: np.ndarray) -> np.ndarray:
-        """Return the rank of each entry within its row, from 0, int64; by ascending keys, the last one first."""
+        """Return the rank of each entry in its row, from 0, int64, by ascending keys; the last key is primary."""
         row, rank = self.row_of_entry(), np.empty(self.n_entries, dtype=np.int64)
         rank[np.lexsort((*keys, row))] = np.arange(self.n_entries) - self.starts[row]
         return rank
@@ -130,24 +129,24 @@ class SparseRows:
 
     def through(self, links: SparseRows) -> SparseRows:
         """Return the matrix product with `links`, shape (n_columns, n_linked), such as the artists of each item."""
-        reached = links.take(self.columns)
-        rows = np.repeat(self.row_of_entry(), reached.lengths())
-        weights = np.repeat(self.weights, reached.lengths()) * reached.weights
-        return _add_up(rows * links.n_columns + reached.columns, weights, self.n_rows, links.n_columns)
+        linked = links.take(self.columns)
+        rows = np.repeat(self.row_of_entry(), linked.lengths())
+        weights = np.repeat(self.weights, linked.lengths()) * linked.weights
+        return _add_up(rows * links.n_columns + linked.columns, weights, self.n_rows, links.n_columns)
 
     def times(self, other: SparseRows) -> np.ndarray:
-        """Return the dense product with another matrix, float32; faster than `through` if many cells are filled."""
+        """Return the dense product with another matrix, float32; faster than `through` if few cells are 0."""
         product = np.empty((self.n_rows, other.n_columns), dtype=np.float32)
         for row in range(self.n_rows):
-            reached = other.take(self.row(row))
-            weights = np.repeat(self.row_weights(row), reached.lengths()) * reached.weights
-            product[row] = np.bincount(reached.columns, weights, minlength=other.n_columns)
+            linked = other.take(self.row(row))
+            weights = np.repeat(self.row_weights(row), linked.lengths()) * linked.weights
+            product[row] = np.bincount(linked.columns, weights, minlength=other.n_columns)
         return product
 
     def at(self, columns: np.ndarray) -> np.ndarray:
         """Return the weights at some columns of each row, integers, shape (n_rows, m); 0 where there is no entry."""
-        place, is_there = self._find(np.arange(self.n_rows)[:, None] * self.n_columns + columns)
-        return np.where(is_there, np.append(self.weights, np.float32(0))[place], np.float32(0))
+        position, is_present = self._find(np.arange(self.n_rows)[:, None] * self.n_columns + columns)
+        return np.where(is_present, np.append(self.weights, np.float32(0))[position], np.float32(0))
 
     def has(self, columns: np.ndarray) -> np.ndarray:
         """Return whether each row has an entry at the given columns, bool, shape (n_rows, m); false for column -1."""
@@ -190,9 +189,9 @@ class SparseRows:
         """
         out = np.zeros((self.n_rows, vectors.shape[1]), dtype=np.float32)
         lengths = self.lengths()
-        filled = np.flatnonzero(lengths)
-        n_parts = min(len(filled), 1 + self.n_entries * vectors.shape[1] // GATHERED_NUMBERS)
-        for rows in np.array_split(filled, n_parts) if n_parts else ():
+        nonempty = np.flatnonzero(lengths)
+        n_parts = min(len(nonempty), 1 + self.n_entries * vectors.shape[1] // GATHERED_NUMBERS)
+        for rows in np.array_split(nonempty, n_parts) if n_parts else ():
             entries = slice(self.starts[rows[0]], self.starts[rows[-1] + 1])
             first = self.starts[rows] - entries.start
             gathered, total = vectors[self.columns[entries]], lengths[rows].astype(np.float32)
@@ -209,9 +208,9 @@ class SparseRows:
 
     def _find(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the insertion point of each flat index among the entries, and whether it is present."""
-        known = self._cells()
-        place = np.searchsorted(known, cells)  # entries ascend
-        return place, np.append(known, -1)[place] == cells
+        entry_cells = self._cells()
+        position = np.searchsorted(entry_cells, cells)  # entries ascend
+        return position, np.append(entry_cells, -1)[position] == cells
 
 
 def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:

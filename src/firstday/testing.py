@@ -24,13 +24,13 @@ def check_strategy(
 ) -> None:
     """Check that a strategy meets the contract of all strategies.
 
-    Every user gets k distinct items, or all that are left if fewer, best first, none of them used, banned or unlisted.
-    Lists are deterministic, and depend neither on the other users of the query nor on k.
+    Every user gets k distinct items, or all available ones if there are fewer, best first. None of them is used, banned
+    or unlisted. Lists are deterministic, and depend neither on other users of the query nor on k.
 
     Parameters
     ----------
     recommender
-        A model that supports the strategy; one trained on a few hundred users is enough.
+        A model that supports the strategy; training on a few hundred users is enough.
     strategy
         Name of the strategy, which must be registered: see `firstday.register`.
     users
@@ -76,18 +76,18 @@ def check_strategy(
     _demand(np.array_equal(ask(complete).items[:, : query.k], answer.items), "begins a longer list with other items")
     ask(replace(complete, keep_used=True))
     popular = np.sort(model.popular_items[:2])
-    bare = replace(
+    restricted = replace(
         model,
         unlisted=popular,
         segments=model.segments.without(popular),
         input_clusters=model.input_clusters.without(popular),
     )
-    ask(replace(query, model=bare))
+    ask(replace(query, model=restricted))
     for row in range(query.n_users):
-        alone = ask(query.take(np.array([row])))
-        is_same = np.allclose(alone.scores[0], answer.scores[row], rtol=1e-4, atol=1e-5)
+        single = ask(query.take(np.array([row])))
+        is_same = np.allclose(single.scores[0], answer.scores[row], rtol=1e-4, atol=1e-5)
         _demand(
-            alone.routes[0] == answer.routes[row] and is_same,
+            single.routes[0] == answer.routes[row] and is_same,
             f"answers user {row} differently alone and among others",
         )
     nobody = ask(query.take(np.zeros(0, dtype=np.int64)))
@@ -106,7 +106,7 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
     for number in range(N_USERS):
         targets = [(ITEM, item) for item in draw_items(most=12)]
         targets += [(entity, ids[int(rng.integers(len(ids)))]) for entity, ids in catalogue.entities.items()]
-        people, profile = catalogue.people, {name: str(rng.choice(of)) for name, of in catalogue.groups.items()}
+        people, profile = catalogue.people, {name: str(rng.choice(values)) for name, values in catalogue.groups.items()}
         user = Signals(
             user_id=f"user {number}",
             age=int(rng.integers(15, 90)) if catalogue.has_ages else None,
@@ -123,18 +123,20 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
 def _check_lists(query: Query, answer: Answer) -> None:
     """Check that each user has a route and a list of distinct permitted items, as long as possible, best first."""
     model = query.model
-    closed, n_ranked = query.without_impressions.excluded, answer.count_ranked()
+    excluded, n_ranked = query.without_impressions.excluded, answer.count_ranked()
     for row, items in enumerate(answer.items):
-        of_user = f"for user {row}, by {answer.routes[row]!r},"
-        listed = items[items >= 0]
-        unavailable = np.union1d(closed.row(row), model.unlisted)
+        whose = f"for user {row}, by {answer.routes[row]!r},"
+        items_listed = items[items >= 0]
+        unavailable = np.union1d(excluded.row(row), model.unlisted)
         _demand(answer.routes[row] != "", f"has no route for user {row}")
-        _demand(len(np.unique(listed)) == len(listed), f"list {of_user} has an item twice")
-        _demand(not np.isin(listed, unavailable).any(), f"list {of_user} has an item that is used, banned or unlisted")
-        _demand(len(listed) == min(query.k, model.n_items - len(unavailable)), f"list {of_user} is too short")
+        _demand(len(np.unique(items_listed)) == len(items_listed), f"list {whose} has an item twice")
+        _demand(
+            not np.isin(items_listed, unavailable).any(), f"list {whose} has an item that is used, banned or unlisted"
+        )
+        _demand(len(items_listed) == min(query.k, model.n_items - len(unavailable)), f"list {whose} is too short")
         scores = answer.scores[row, : n_ranked[row]]
         falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # drawn items are in drawing order
-        _demand(bool(np.isfinite(scores).all() and falls), f"scores {of_user} rise along the list, or are not finite")
+        _demand(bool(np.isfinite(scores).all() and falls), f"scores {whose} rise along the list, or are not finite")
 
 
 def _demand(holds: bool, fault: str) -> None:

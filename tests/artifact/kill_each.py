@@ -20,7 +20,7 @@ from typing import Any
 
 from firstday.artifact.folder import (
     MANIFEST,
-    STAGING,
+    STAGING_PREFIX,
     _check_files,
     list_versions,
     load_model,
@@ -103,13 +103,13 @@ def main() -> None:
         came_so_far = kill_at(number, work)
         assert fork(look) == 0, f"after a kill at operation {number}"
     # the last one, which was not killed, swept up after the others
-    assert not list(model.glob(f"{STAGING}*"))
+    assert not list(model.glob(f"{STAGING_PREFIX}*"))
 
 
 def names_in(folder: Path) -> set[str]:
     """Return the paths in a model's folder, and of the manifests of its versions, without what is staged."""
     paths = {str(path.relative_to(folder)) for path in (*folder.glob("*"), *folder.glob(f"*/{MANIFEST}"))}
-    return {path for path in paths if not path.startswith(STAGING)}
+    return {path for path in paths if not path.startswith(STAGING_PREFIX)}
 
 
 if __name__ == "__main__":

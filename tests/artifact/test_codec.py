@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from pydantic import BaseModel
 
-from firstday.artifact.codec import MANY_STRINGS, Encoded, decode, encode
+from firstday.artifact.codec import MAX_INLINE_STRINGS, Encoded, decode, encode
 from firstday.errors import ArtifactError
 
 
@@ -135,7 +135,7 @@ def test_files_have_names_that_every_system_takes() -> None:
 
 
 def test_many_strings_are_a_column() -> None:
-    words = tuple(str(n) for n in range(MANY_STRINGS + 1))
+    words = tuple(str(n) for n in range(MAX_INLINE_STRINGS + 1))
     encoded = encode(replace(make(), words=words))
     assert encoded.json["words"] == {"$strings": "words.parquet"}
     assert back(encoded).words == words

@@ -19,7 +19,7 @@ import pytest
 from firstday.artifact import folder
 from firstday.artifact.folder import (
     MANIFEST,
-    STAGING,
+    STAGING_PREFIX,
     _sealed,
     _staging_in,
     load_model,
@@ -164,7 +164,7 @@ def test_values_of_another_kind_are_refused_in_one_sentence(copy: Path, place: s
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(ArtifactError, match=f"^{path}: holds no model"):
+        with pytest.raises(ArtifactError, match=f"^{path}: contains no model"):
             load_model(path, types=value_type)
 
 
@@ -172,7 +172,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 def test_saving_never_touches_what_is_no_model(tmp_path: Path, name: str) -> None:
     stranger = tmp_path / name
     stranger.write_text('{"name": "app", "version": "1.0"}')
-    with pytest.raises(ArtifactError, match="is not empty and holds no model"):
+    with pytest.raises(ArtifactError, match="is not empty and contains no model"):
         save_model(label("mine"), tmp_path)
     with pytest.raises(ArtifactError, match="is a file"):
         save_model(label("mine"), stranger)
@@ -252,7 +252,7 @@ def test_who_publishes_waits_for_another_who_does(tmp_path: Path) -> None:
         assert dataset_of(path) == "one"
     writer.join()
     assert dataset_of(path) == "other"
-    assert not list(path.glob(f"{STAGING}*"))
+    assert not list(path.glob(f"{STAGING_PREFIX}*"))
 
 
 def test_a_failed_save_leaves_the_old_model_and_nothing_else(tmp_path: Path) -> None:

@@ -54,17 +54,17 @@ def test_going_back_and_on_again(tmp_path: Path) -> None:
     assert rollback(path) == b
     assert dataset_of(path) == "b"
     assert rollback(path) == a  # further back, and not on to c again
-    with pytest.raises(ArtifactError, match=f"has no older version to go back to; .* current one: {b}, {c}"):
+    with pytest.raises(ArtifactError, match=f"has no older version to restore; .* current one: {b}, {c}"):
         rollback(path)
     assert rollback(path, c) == c
     assert (dataset_of(path), names_of(path)) == ("c", [c, a, b])
     for version in (c, "0000"):
-        with pytest.raises(ArtifactError, match=f"has no version {version} to go back to"):
+        with pytest.raises(ArtifactError, match=f"has no version {version} to restore"):
             rollback(path, version)
     publish(tmp_path / "single", "a")
     with pytest.raises(ArtifactError, match="current one: none"):
         rollback(tmp_path / "single")
-    with pytest.raises(ArtifactError, match="nowhere: holds no model"):
+    with pytest.raises(ArtifactError, match="nowhere: is not a model folder"):
         rollback(tmp_path / "nowhere")
 
 
@@ -116,8 +116,8 @@ def test_the_commands_tell_of_versions(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["rollback", str(path), "--json"])
     assert json.loads(done.stdout) == {"model": str(path), "version": a, "before": b}
     done = CliRunner().invoke(app, ["rollback", str(path), "--to", b])
-    assert f"version {b}, made " in done.stdout
-    assert f"before it was {a}." in done.stdout
+    assert f"version {b}, created " in done.stdout
+    assert f"the previous version was {a}." in done.stdout
 
 
 @pytest.mark.parametrize("what", ["publish", "rollback"])

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from firstday.baselines import ease as ease_module
 from firstday.baselines import matrices
-from firstday.baselines.als_fold_in import ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
+from firstday.baselines.als_fold_in import N_ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
 from firstday.baselines.ease import REGULARIZATION, Ease, fit_ease, learn_item_weights
 from firstday.baselines.item_item import prepare_item_item
 from firstday.baselines.mult_dae import MultDae
@@ -130,7 +130,7 @@ def test_ease(training: UseData, warm: np.ndarray, asked: np.ndarray, regulariza
 def test_ease_of_a_large_catalogue_ranks_the_most_used_items(
     training: UseData, warm: np.ndarray, asked: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matrices, "MOST_ITEMS", 5)
+    monkeypatch.setattr(matrices, "MAX_MODEL_ITEMS", 5)
     fitted = ease_of(training, regularization=1.0, dropout=0.0)
     kept = sorted(sorted(range(N_ITEMS), key=lambda item: (-warm[:, item].sum(), item))[:5])
     assert fitted.items.tolist() == kept
@@ -170,7 +170,7 @@ def test_als_keeps_vectors_of_what_occurs_often_smaller(frequency: float) -> Non
             found.append(np.linalg.solve(left, others.T @ (weights * used)))
         return np.array(found)
 
-    for _ in range(ITERATIONS):
+    for _ in range(N_ITERATIONS):
         users = solve(affinity, items, *of_users)
         items = solve(affinity.T, users, *of_items)
     # Two dimensions: three conjugate gradient steps of implicit are the solution.
@@ -218,7 +218,7 @@ def test_item_weights_are_those_of_edlae_with_what_day_ones_hide(
     dense[found.row_of_entry(), found.columns] = found.weights
     np.testing.assert_allclose(dense[np.ix_(expected.items, expected.items)], expected.weights, rtol=1e-4, atol=1e-7)
     assert not dense[UNUSED].any()
-    monkeypatch.setattr(ease_module, "ENTRIES", 3)
+    monkeypatch.setattr(ease_module, "WEIGHTS_PER_ITEM", 3)
     kept = learn_item_weights(rows_of(warm), [rows_of(first)])
     assert kept.lengths()[expected.items].tolist() == [3] * len(expected.items)
     for item in expected.items:

@@ -112,7 +112,7 @@ def test_users_are_adapted_a_part_at_a_time_with_the_same_result(
     liked = SparseRows.from_lists(LISTS, N_ITEMS)
     whole = melu.predict(features, liked, item_vectors())
     for n_users in (1, 2, 4):
-        monkeypatch.setattr("firstday.baselines.melu.ADAPTED_AT_ONCE", n_users)
+        monkeypatch.setattr("firstday.baselines.melu.ADAPTED_USERS", n_users)
         np.testing.assert_allclose(melu.predict(features, liked, item_vectors()), whole, atol=1e-6)
     nobody = melu.predict(features[:0], liked.take(np.zeros(0, np.int64)), item_vectors())
     assert nobody.shape == (0, D)

@@ -38,7 +38,7 @@ def test_the_demo_shows_that_the_method_beats_popularity(run: Run, tmp_path: Pat
     places = [done.stdout.index(mark) for mark in marks]
     assert places[2:] == sorted(places[2:])
     assert max(places[:2]) < places[2]
-    assert re.search(r"The page to try it on: \S*firstday serve \S+/model\n$", done.stdout)
+    assert re.search(r"To open the demo page: \S*firstday serve \S+/model\n$", done.stdout)
     assert len(open_model(tmp_path / "demo" / "model").model.segments) == 30
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert report.count("<svg") == 3  # strategies, day-one size, training
@@ -59,7 +59,7 @@ def test_the_page_opens_in_a_browser_and_an_interruption_ends_it(tiny_model: Pat
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **place}) as process:
             assert process.stdout is not None
             said = re.fullmatch(
-                r"The page is at (http://127\.0\.0\.1:(\d+)/) \(Ctrl\+C ends it\)\n", process.stdout.readline()
+                r"The page is at (http://127\.0\.0\.1:(\d+)/) \(stop with Ctrl\+C\)\n", process.stdout.readline()
             )
             assert said is not None
             assert int(said[2]) != port

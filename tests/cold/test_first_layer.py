@@ -17,7 +17,7 @@ SHAPES = {"mostly zeros": [0.1, 0.1, 0.5, 0.0, 0.9], "all zeros": [0.0] * 5, "al
 @pytest.mark.parametrize("shares", SHAPES.values(), ids=SHAPES.keys())
 def test_it_is_a_linear_layer(shares: list[float], n_last: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Features of blocks, each filled for a share of the rows, and of some last columns."""
-    monkeypatch.setattr("firstday.cold.first_layer.WIDE", 1)
+    monkeypatch.setattr("firstday.cold.first_layer.MIN_INPUTS", 1)
     rng = np.random.default_rng(3)
     blocks = [rng.normal(size=(N, BLOCK)) * (np.arange(N)[:, None] < round(share * N)) for share in shares]
     features = torch.from_numpy(np.concatenate([*blocks, rng.normal(size=(N, n_last))], axis=1).astype(np.float32))

@@ -23,8 +23,8 @@ runner = CliRunner()
 
 TOO_FEW = (
     "users: 1 can be trained on (at least 2 used items) and 0 validated on (registered in the log, and used something "
-    "new within 30 days that end before 2024-05-04T12:00:00Z), and training needs 2 of each; bring a log longer than 3 "
-    "days, set a shorter registration.target_days, or use the protocol `sampled`."
+    "new within 30 days that end before 2024-05-04T12:00:00Z), but training needs 2 of each; provide a log longer than "
+    "3 days, set a shorter registration.target_days, or use the protocol `sampled`."
 )
 """Why nobody can learn from five users in three days."""
 
@@ -81,7 +81,7 @@ def test_of_few_bad_rows_it_is_said_how_to_leave_them_out(five_users: Tables, wr
     folder = write({**five_users, "interactions": bad.drop("index")})
     error = runner.invoke(app, [str(folder)]).exception
     assert isinstance(error, DataError)
-    assert error.hint == "--drop-bad-rows 1% leaves out bad rows, up to 1 % of each table."
+    assert error.hint == "--drop-bad-rows 1% drops bad rows, up to 1 % of each table."
     assert isinstance(runner.invoke(app, [str(folder), "--drop-bad-rows", "1%"]).exception, SystemExit)  # too few users
 
 
@@ -162,8 +162,8 @@ def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_j
         "How training would use it (protocol sampled):",
         "- 110 of 110 users used an item: 100 would be warm, in 5 segments, and 10 held out for validation.",
         "- Evaluation would report on 20 cold users, drawn at random.",
-        "- With 20 cold users the 95 % interval of P@50 is about plus or minus 10 points, too wide to tell most "
-        "strategies apart.",
+        "- With 20 cold users the 95 % interval of P@50 is about plus or minus 10 points, too wide to distinguish "
+        "most strategies.",
         "No faults.",
     ]
     values = json.loads(runner.invoke(app, [folder, "--json"]).stdout)

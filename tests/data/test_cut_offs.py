@@ -13,7 +13,7 @@ from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.load import load
-from firstday.data.splits.cut_offs import FEWEST_IN_COHORT, choose_cut_offs, choose_target_days
+from firstday.data.splits.cut_offs import MIN_COHORT_USERS, choose_cut_offs, choose_target_days
 from firstday.data.splits.histories import Histories, Log
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.snapshot import find_first_seen, take_snapshot
@@ -67,7 +67,7 @@ def test_cohorts_are_of_equal_size_after_a_third_of_the_users() -> None:
 def test_fewer_cut_offs_where_there_are_not_enough_newcomers() -> None:
     histories = make_histories(np.linspace(0, 299, 200))
     cut_offs = choose_cut_offs(histories, Config())
-    assert len(cut_offs.moments) == sum(cut_offs.users) // FEWEST_IN_COHORT
+    assert len(cut_offs.moments) == sum(cut_offs.users) // MIN_COHORT_USERS
     few = choose_cut_offs(make_histories(np.linspace(0, 299, 20)), Config())
     assert len(few.moments) == 1
     assert sum(few.users) > 0
@@ -89,7 +89,7 @@ def test_long_and_sparse_logs_are_evaluated(n_users: int, n_days: int) -> None:
     histories = make_histories(np.sort(rng.uniform(0, n_days, n_users)), after, n_days=n_days)
     cut_offs = choose_cut_offs(histories, Config())
     assert len(cut_offs.moments) >= 3
-    assert min(cut_offs.users) >= FEWEST_IN_COHORT
+    assert min(cut_offs.users) >= MIN_COHORT_USERS
 
 
 def test_a_cut_off_that_nobody_follows_is_left_out() -> None:

@@ -70,12 +70,12 @@ def test_zip_and_folders_give_the_same(tmp_path: Path) -> None:
 def test_damaged_files_give_one_sentence(likes: str, edges: str, tmp_path: Path) -> None:
     said = fault(a_copy(tmp_path, likes, edges))
     assert said.startswith(f"{tmp_path}: cannot be read as deezer-europe (")
-    assert said.endswith("); give the published file, or the folder of its contents (--path).")
+    assert said.endswith("); give the published file, or a folder with its contents (--path).")
     assert "\n" not in said
 
 
 def test_a_path_is_needed_and_has_to_hold_the_data(tmp_path: Path) -> None:
-    assert fault(None) == ("deezer-europe: is not fetched by firstday; give the path of deezer_europe.zip (--path).")
+    assert fault(None) == ("deezer-europe: is not downloaded by firstday; give the path of deezer_europe.zip (--path).")
     for place in (tmp_path / "no", tmp_path):
         assert fault(place).startswith(f"{place}: cannot be read as deezer-europe ([Errno 2] No such file")
     archive = tmp_path / "deezer_europe.zip"

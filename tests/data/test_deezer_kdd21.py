@@ -81,7 +81,7 @@ def test_training_users_may_have_no_songs_and_other_users_a_vector(folder: Path)
 
 SONGS, USERS = "song_embeddings.parquet", "user_embeddings.parquet"
 SONG, IS_ONE = pl.col("d1d30_songs"), pl.int_range(pl.len()) == 4
-UNREAD = r"released: cannot be read as the paper's released files \(.*\); fetch them from https"
+UNREAD = r"released: cannot be read as the paper's released files \(.*\); download them from https"
 FAULTS: list[tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = [
     (SONGS, lambda t: t.drop("features_svd"), UNREAD),
     (SONGS, lambda t: pl.concat([t, t[:2]]), "4 of 92 rows have no song_index or a repeated one"),
@@ -95,7 +95,7 @@ FAULTS: list[tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = [
         lambda t: t.with_columns(features_svd=pl.lit([float("inf")] * 6)),
         "540 of 540 numbers of features_svd are missing or infinite",
     ),
-    (USERS, lambda t: t[3:], "3 of 240 training users have no vector; take all files from the same release"),
+    (USERS, lambda t: t[3:], "3 of 240 training users have no vector; use files of the same release"),
     (
         TRAIN,
         lambda t: t.drop("country_embedding2"),

@@ -49,7 +49,7 @@ def test_a_fault_in_a_frame_has_its_row(five_users: Tables) -> None:
     five_users["interactions"] = five_users["interactions"].with_columns(
         user_id=pl.Series(["u1", "u1", "u9", "u2", "u2", "u3", "u9"])
     )
-    with pytest.raises(DataError, match=r"2 of 7 rows name unknown users \(first: 'u9', row 3\)"):
+    with pytest.raises(DataError, match=r"2 of 7 rows refer to unknown users \(first: 'u9', row 3\)"):
         load(five_users)
 
 
@@ -71,7 +71,7 @@ def test_what_is_no_frame_is_told(tables: dict[str, Any], sentence: str) -> None
 def test_a_column_of_several_types_is_told() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"user_id": ["a", 1], "item_id": ["x", "y"]})
-    with pytest.raises(DataError, match=r"interactions: cannot be read as a table \(.*with one type in each column\."):
+    with pytest.raises(DataError, match=r"interactions: cannot be read as a table \(.*with one type per column\."):
         load({"interactions": frame})
 
 

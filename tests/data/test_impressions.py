@@ -122,7 +122,7 @@ def test_an_item_counts_once_in_a_list(five_users: Tables) -> None:
         (None, 0, datetime(2024, 5, 3, tzinfo=UTC)),
         (None, 0, noon(3)),
     ]
-    sentence = "repeat another impression (same user, list and item; without a list: same moment)"
+    sentence = "are duplicate impressions (same user, list and item; without a list: same time)"
     assert f"interactions: 2 of 19 rows {sentence}; each is counted once." in dataset.notes
 
 
@@ -131,7 +131,7 @@ def test_what_only_impressions_have_is_ignored_elsewhere_and_said_once(five_user
     dataset = load({**five_users, "interactions": rows})
     assert dataset.impressions is None
     for name in ("position", "policy", "propensity"):
-        sentence = f"interactions.{name}: 7 of 7 rows have another signal than 'shown'; their {name} was ignored."
+        sentence = f"interactions.{name}: 7 of 7 rows have a signal other than 'shown'; their {name} was ignored."
         assert dataset.notes.count(sentence) == 1
 
 
@@ -142,7 +142,7 @@ def test_only_items_are_shown(five_users: Tables) -> None:
     assert dataset.impressions is None
     assert len(dataset.events) == 7
     assert (
-        "interactions.entity: 1 of 8 rows are 'shown' with another entity than item; only items are shown."
+        "interactions.entity: 1 of 8 rows are 'shown' with an entity other than item; only items can be shown."
         in dataset.notes
     )
 
@@ -164,7 +164,7 @@ def test_assignments_are_read_in_order_each_once(five_users: Tables) -> None:
         (0, "page", "b", None),
         (1, "lists", "b", noon(1)),
     ]
-    assert "assignments: 1 of 4 rows repeat a user's variant; the earliest of each counts." in dataset.notes
+    assert "assignments: 1 of 4 rows repeat a user's variant; the earliest one counts." in dataset.notes
     assert summarise(dataset).experiments == {"lists": 2, "page": 1}
     assert load(five_users).assignments is None
     timeless = load({**five_users, "assignments": assignments.drop("assigned_at")})
@@ -225,5 +225,5 @@ def test_newcomers_have_impressions(five_users: Tables) -> None:
     assert len(rows_of(dataset)) == 5
     assert ("shown", "item") not in dataset.pairs()
     bad = rows.with_columns(position=pl.when(pl.col("signal") == "shown").then(0))
-    with pytest.raises(DataError, match="are not ranks in a list"):
+    with pytest.raises(DataError, match="are not positions in a list"):
         load_newcomers({"interactions": bad})

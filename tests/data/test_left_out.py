@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from firstday.cli.options import parse_share
-from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import load
 from firstday.engine.engines import check as check_tables
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
@@ -50,12 +50,12 @@ def test_bad_rows_are_left_out_counted_and_listed(five_users: Tables, write: Wri
     assert checked.faults == ()
     assert checked.notes == (
         "users.age: 1 of 5 rows are not from 0 to 120 (first: 300, users.parquet row 3); left out.",
-        "friends.user_id: 1 of 3 rows name unknown users (first: 'u3', friends.parquet row 3); left out.",
-        "friends.friend_id: 1 of 3 rows name unknown users (first: 'u9', friends.parquet row 2); left out.",
+        "friends.user_id: 1 of 3 rows refer to unknown users (first: 'u3', friends.parquet row 3); left out.",
+        "friends.friend_id: 1 of 3 rows refer to unknown users (first: 'u9', friends.parquet row 2); left out.",
         "interactions.weight: 1 of 7 rows are not finite numbers from 0 to 3e38 (first: nan, interactions.parquet row "
         "7); left out.",
         "interactions.signal: 1 of 7 rows have an unknown signal (first: 'tap', interactions.parquet row 3); left out.",
-        "interactions.user_id: 2 of 7 rows name unknown users (first: 'u3', interactions.parquet row 5); left out.",
+        "interactions.user_id: 2 of 7 rows refer to unknown users (first: 'u3', interactions.parquet row 5); left out.",
         "users: 1 of 5 rows were left out (20%).",
         "friends: 2 of 3 rows were left out (66.7%).",
         "interactions: 4 of 7 rows were left out (57.1%).",
@@ -116,8 +116,8 @@ def test_more_than_the_share_is_a_fault(five_users: Tables, write: Write) -> Non
     *bad_rows, friends, interactions = checked.faults
     assert len(bad_rows) == 5
     assert bad_rows[0].endswith(
-        "(first: 'u3', friends.parquet row 3); add them to users (ids there: 'u1', 'u2', ...), write ids alike in "
-        "both, or drop the rows."
+        "(first: 'u3', friends.parquet row 3); add them to users (ids there: 'u1', 'u2', ...), use the same spelling "
+        "in both, or drop the rows."
     )
     limit = "at most 50% may be left out, and never all); correct them, or change --drop-bad-rows."
     assert friends == f"friends: 2 of 3 rows are bad (66.7%; {limit}"
@@ -192,8 +192,8 @@ def test_what_is_no_share_is_refused(text: str) -> None:
 
 
 def test_the_file_is_written_beside_the_result_or_removed(tmp_path: Path) -> None:
-    assert left_out_beside(tmp_path / "model") == tmp_path / "model.left-out.jsonl"
-    assert left_out_beside(tmp_path / "lists.parquet") == tmp_path / "lists.left-out.jsonl"
+    assert left_out_path(tmp_path / "model") == tmp_path / "model.left-out.jsonl"
+    assert left_out_path(tmp_path / "lists.parquet") == tmp_path / "lists.left-out.jsonl"
     place = tmp_path / "model.left-out.jsonl"
     write_left_out(place, ['{"table": "users"}', '{"table": "items"}'])
     assert place.read_text() == '{"table": "users"}\n{"table": "items"}\n'

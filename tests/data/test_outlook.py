@@ -13,7 +13,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.splits.histories import Protocol, read_histories
 from firstday.data.splits.holdout import find_cut_offs, hold_out, log_of, split_for_training
-from firstday.data.splits.outlook import Outlook, foresee
+from firstday.data.splits.outlook import Outlook, preview
 from firstday.errors import DataError
 from tests.data.test_cut_offs import make_histories
 from tests.data.test_roles import some_vectors
@@ -24,17 +24,17 @@ from tests.timed import make_log
 def sampled(users: int, eligible: int, used: int | None = None, config: Config | None = None) -> Outlook:
     histories = make_histories(np.zeros(users))
     n_used = np.where(np.arange(users) < eligible, 20, np.where(np.arange(users) < (used or eligible), 3, 0))
-    return foresee(replace(histories, n_used=n_used, log=None), config or Config())
+    return preview(replace(histories, n_used=n_used, log=None), config or Config())
 
 
 def look_at(dataset: Dataset, config: Config) -> Outlook:
-    return foresee(read_histories(dataset, config, log_of(dataset, config)), config)
+    return preview(read_histories(dataset, config, log_of(dataset, config)), config)
 
 
 def test_5_of_202_users_are_too_few() -> None:
     outlook = sampled(202, 5, used=180)
     assert outlook.refusal == (
-        "interactions: 5 of 202 users have at least 20 used items, too few to train on; bring more data or lower "
+        "interactions: 5 of 202 users have at least 20 used items, too few to train on; provide more data, or lower "
         "sampled.min_items in the configuration."
     )
     assert outlook.sentences == ("180 of 202 users used an item.",)
@@ -53,7 +53,7 @@ def test_plenty_of_users_are_told_in_three_sentences() -> None:
 def test_a_log_with_a_clock() -> None:
     """900 users, three a day, who come back after two days; see the test of cut-offs."""
     histories = make_histories(np.repeat(np.arange(300), 3) + 0.5)
-    outlook = foresee(histories, Config())
+    outlook = preview(histories, Config())
     assert outlook.sentences == (
         "900 of 900 users used an item: 900 would be warm, in 30 segments, 648 of them for cross-fitting in 4 folds.",
         "Evaluation would train at 6 cut-offs (1970-06-15 to 1970-09-10) and report on 315 newcomers who used "
@@ -67,7 +67,7 @@ def test_a_log_with_a_clock() -> None:
 
 def test_evaluation_may_be_refused_where_training_is_not() -> None:
     histories = make_histories(np.linspace(0, 5, 60), n_days=50 + 1e-9)
-    outlook = foresee(histories, Config())
+    outlook = preview(histories, Config())
     assert not outlook.refusal
     assert outlook.evaluation["refusal"].startswith("users: nobody registered after")
     assert outlook.sentences[-1] == f"Evaluation would be refused: {outlook.evaluation['refusal']}"

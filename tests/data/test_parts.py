@@ -31,7 +31,7 @@ from firstday.data.parts import (
 from firstday.data.summary import summarise
 from firstday.engine.engines import check as check_tables
 from firstday.tables.faults import FILE, ROW, Findings, Rule, SourceFile, find_faults
-from firstday.tables.raw_table import RawTable, add_place
+from firstday.tables.raw_table import RawTable, add_location
 from tests.data.same import assert_equal
 from tests.data.test_impressions import make_assignments, with_shown
 
@@ -42,7 +42,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def with_rows(frame: pl.DataFrame, rows: np.ndarray) -> RawTable:
     """Some rows of a frame, which remember where they stood."""
     numbered = frame.with_row_index(ROW)[rows]
-    return RawTable((add_place(numbered.lazy(), 0),), (SourceFile(),), format="a frame")
+    return RawTable((add_location(numbered.lazy(), 0),), (SourceFile(),), format="a frame")
 
 
 def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[list[Part], Findings]:

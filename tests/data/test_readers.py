@@ -183,7 +183,7 @@ def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
     for place, path, sentence in (
         ("none", None, f"none: does not exist; give a folder of tables, or a built-in name: {names}."),
         (file, None, f"{file}: is a file; give a folder of tables, or a built-in name: {names}."),
-        (tmp_path, file, f"{tmp_path}: a path goes with a built-in name only ({names}); leave it out."),
+        (tmp_path, file, f"{tmp_path}: a path is allowed only with a built-in name ({names}); omit it."),
     ):
         with pytest.raises(DataError) as caught:
             load(place, path=path)

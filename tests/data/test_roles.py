@@ -16,7 +16,7 @@ from firstday.data.events import Events
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import Protocol, read_histories
 from firstday.data.splits.holdout import log_of, split_for_training
-from firstday.data.splits.roles import ENOUGH_VALIDATION, MOST_VALIDATION, assign_roles, find_warm, refuse_too_few
+from firstday.data.splits.roles import ENOUGH_VALIDATION, MOST_VALIDATION, assign_roles, find_warm, require_enough_users
 from firstday.data.splits.split import take_actions
 from firstday.data.user_rows import NEVER, UserRows
 from firstday.errors import DataError
@@ -72,8 +72,8 @@ def test_five_users_with_a_clock_by_hand() -> None:
     assert histories.n_used.tolist() == [4, 2, 6, 1, 2]
     returned = [may(4, 10), may(1), may(6, 6), may(7, 12), may(8, 1)]
     assert histories.returned_us.tolist() == [int(at.timestamp() * 1e6) for at in returned]
-    assert replace(histories, target_days=3).are_judged.tolist() == [True, False, True, True, True]
-    assert replace(histories, target_days=2).are_judged.tolist() == [False, False, True, True, True]
+    assert replace(histories, target_days=3).can_be_evaluated.tolist() == [True, False, True, True, True]
+    assert replace(histories, target_days=2).can_be_evaluated.tolist() == [False, False, True, True, True]
     histories = choose_target_days(histories, BY_HAND)
     roles = assign_roles(histories, BY_HAND)
     assert (roles.warm.tolist(), roles.validation.tolist()) == ([0, 1, 2, 3, 4], [0, 2, 3, 4])
@@ -155,6 +155,6 @@ def test_who_is_validated_on_in_a_fold_is_not_there_to_learn_from() -> None:
         assert len(roles.folds) == 5
         if is_refused:
             with pytest.raises(DataError, match=r"^users: 0 can be trained on"):
-                refuse_too_few(roles, few, config)
+                require_enough_users(roles, few, config)
         else:
-            refuse_too_few(roles, few, config)
+            require_enough_users(roles, few, config)

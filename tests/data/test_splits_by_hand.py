@@ -205,8 +205,8 @@ def test_the_registration_protocol_reads_day_ones_from_the_log(seed: int) -> Non
     assert split.notes == (
         "2 of 5 users are warm: they used an item before 2024-05-10T12:00:00Z. 3 past newcomers with a target "
         "window of 3 days are held out.",
-        "day one of 1 of 2 warm users is not in the log, which begins 2024-05-01T00:00:00Z; it was drawn from all "
-        "their items.",
+        "day one of 1 of 2 warm users is before the log, which begins 2024-05-01T00:00:00Z; it was sampled from all "
+        "items of the user.",
         "interactions: 1 of 20 rows have no time, or are more than 1 h before their user's registration, and were left "
         "out.",
     )

@@ -103,7 +103,7 @@ def test_repeats_count_once(folder: Path, tiny_parts: None) -> None:
     dataset = load(folder)
     assert len(dataset.events) == 5000
     assert (
-        "interactions: 900 of 5,900 rows repeat another to the microsecond (same user, signal, target, time and "
+        "interactions: 900 of 5,900 rows are duplicates (same user, signal, target, time to the microsecond, and "
         "weight); each is counted once." in dataset.notes
     )
 

@@ -26,7 +26,7 @@ def test_online_retail_is_whole_and_says_what_it_leaves_out() -> None:
     dataset = load("online-retail", path=RETAIL)
     assert (len(dataset.users), len(dataset.items), len(dataset.events)) == (4_285, 4_006, 393_636)
     told = " ".join(dataset.notes)
-    for sentence in ("107,927 of 525,461 rows name no customer", "are returns", "are not products"):
+    for sentence in ("107,927 of 525,461 rows have no customer", "are returns", "are not products"):
         assert sentence in told
 
 

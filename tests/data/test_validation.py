@@ -41,7 +41,7 @@ def be(column: str, values: list[object], dtype: pl.DataType | type[pl.DataType]
 
 
 VECTORS_DIFFER = (
-    "rows do not have as many finite numbers as the first vector (first: embeddings/items.parquet row 2); "
+    "rows are not finite numbers of the same length as the first vector (first: embeddings/items.parquet row 2); "
     "provide vectors of one model, all of the same length."
 )
 CASES = [
@@ -91,7 +91,7 @@ CASES = [
     (
         "items",
         be("item", [["x"]] * 4),
-        "items.item: is the name of the items themselves; rename the column.",
+        "items.item: the name is reserved for items themselves; rename the column.",
     ),
     (
         "interactions",
@@ -108,8 +108,8 @@ CASES = [
     (
         "collections",
         put("item_id", r1="i9"),
-        "collections.item_id: 1 of 3 rows name unknown items (first: 'i9', collections.parquet row 2); "
-        "add them to items (ids there: 'i1', 'i2', ...), write ids alike in both, or drop the rows.",
+        "collections.item_id: 1 of 3 rows refer to unknown items (first: 'i9', collections.parquet row 2); "
+        "add them to items (ids there: 'i1', 'i2', ...), use the same spelling in both, or drop the rows.",
     ),
     (
         "collections",
@@ -120,15 +120,15 @@ CASES = [
     (
         "interactions",
         put("entity", r3="album"),
-        "interactions.entity: 1 of 7 rows name an unknown entity (first: 'album', interactions.parquet row 4); "
-        "known are artist, genre, playlist; "
+        "interactions.entity: 1 of 7 rows refer to an unknown entity (first: 'album', interactions.parquet row 4); "
+        "known entities: artist, genre, playlist; "
         "add such a column to items, or collections of it, or drop the rows.",
     ),
     (
         "interactions",
         put("entity_id", r3="a9"),
-        "interactions.entity_id: 1 of 7 rows name an unknown artist (first: 'a9', interactions.parquet row 4); "
-        "add them to items or collections (ids there: 'a1', 'a2'), write ids alike in both, or drop the rows.",
+        "interactions.entity_id: 1 of 7 rows refer to an unknown artist (first: 'a9', interactions.parquet row 4); "
+        "add them to items or collections (ids there: 'a1', 'a2'), use the same spelling in both, or drop the rows.",
     ),
     (
         "interactions",
@@ -151,7 +151,7 @@ CASES = [
     (
         "interactions",
         put("signal", r0="skip", r1="skip", r2="ban", r6="skip"),
-        "interactions: no row says that an item is used (signals stream, favorite, weight above 0); "
+        "interactions: no row is a use of an item (signals stream, favorite, weight above 0); "
         "add such rows, or name the signals that mean use in the configuration (signals.use).",
     ),
     (
@@ -172,25 +172,25 @@ CASES = [
     (
         "embeddings/users",
         be("vector", [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]),
-        "embeddings/users.vector: has 3 numbers, but embeddings/items.vector has 2; take both from the same model.",
+        "embeddings/users.vector: has 3 numbers, but embeddings/items.vector has 2; use vectors of the same model.",
     ),
     (
         "embeddings/users",
         put("user_id", r1="u9"),
-        "embeddings/users.user_id: 1 of 2 rows name unknown users (first: 'u9', embeddings/users.parquet row 2); "
-        "add them to users (ids there: 'u1', 'u2', ...), write ids alike in both, or drop the rows.",
+        "embeddings/users.user_id: 1 of 2 rows refer to unknown users (first: 'u9', embeddings/users.parquet row 2); "
+        "add them to users (ids there: 'u1', 'u2', ...), use the same spelling in both, or drop the rows.",
     ),
     (
         "embeddings/users",
         put("user_id", r1="u2"),
-        "embeddings/users.user_id: 1 of 2 rows repeat an id with other values "
+        "embeddings/users.user_id: 1 of 2 rows repeat an id with different values "
         "(first: 'u2', embeddings/users.parquet row 2); keep one row for each id.",
     ),
     (
         "embeddings/items",
         lambda frame: pl.concat([frame, pl.DataFrame({"item_id": ["i9"], "vector": [[9.0, 0.0]]})]),
-        "embeddings/items.item_id: 1 of 5 rows name unknown items (first: 'i9', embeddings/items.parquet row 5); "
-        "add them to items (ids there: 'i1', 'i2', ...), write ids alike in both, or drop the rows.",
+        "embeddings/items.item_id: 1 of 5 rows refer to unknown items (first: 'i9', embeddings/items.parquet row 5); "
+        "add them to items (ids there: 'i1', 'i2', ...), use the same spelling in both, or drop the rows.",
     ),
 ]
 
@@ -221,7 +221,7 @@ def test_interactions_without_any_target(tmp_path: Path) -> None:
 
 def test_entities_without_any_table_of_them(five_users: Tables, write: Write) -> None:
     assert faults({"interactions": five_users["interactions"]}, write) == [
-        "interactions.entity: 2 of 7 rows name an unknown entity "
+        "interactions.entity: 2 of 7 rows refer to an unknown entity "
         "(first: 'artist', interactions.parquet row 4); there are none yet; "
         "add such a column to items, or collections of it, or drop the rows."
     ]
@@ -233,10 +233,10 @@ def test_without_users_and_items_those_of_interactions_are_the_known_ones(five_u
     five_users["friends"] = pl.DataFrame({"user_id": ["u1", "u5"], "friend_id": ["u2", "u1"]})
     five_users["collections"] = five_users["collections"].with_columns(item_id=pl.Series(["i1", "i7", "i4"]))
     assert faults(five_users, write) == [
-        "collections.item_id: 1 of 3 rows name unknown items (first: 'i7', collections.parquet row 2); "
-        "add them to items (ids there: 'i1', 'i2', ...), write ids alike in both, or drop the rows.",
-        "friends.user_id: 1 of 2 rows name unknown users (first: 'u5', friends.parquet row 2); "
-        "add them to users (ids there: 'u1', 'u2', ...), write ids alike in both, or drop the rows.",
+        "collections.item_id: 1 of 3 rows refer to unknown items (first: 'i7', collections.parquet row 2); "
+        "add them to items (ids there: 'i1', 'i2', ...), use the same spelling in both, or drop the rows.",
+        "friends.user_id: 1 of 2 rows refer to unknown users (first: 'u5', friends.parquet row 2); "
+        "add them to users (ids there: 'u1', 'u2', ...), use the same spelling in both, or drop the rows.",
     ]
 
 
@@ -283,5 +283,5 @@ def test_vectors_in_csv_that_are_no_numbers(five_users: Tables, vectors: Tables,
 def test_vectors_of_one_kind_need_those_of_the_other(five_users: Tables, vectors: Tables, write: Write) -> None:
     del vectors["embeddings/users"]
     assert faults({**five_users, **vectors}, write) == [
-        "embeddings/users: is missing, while embeddings/items is there; add the table."
+        "embeddings/users: is missing, but embeddings/items is there; add the table."
     ]

@@ -33,14 +33,14 @@ def test_every_option_of_a_command_exists() -> None:
 
 
 def test_numbers_and_names_are_those_of_the_code() -> None:
-    from firstday.engine.spark.cluster_dataset import PARTS_ADDED_UP
-    from firstday.engine.spark.sources import STAGING
-    from firstday.engine.spark.work import FEWEST_PARTS, PART_ROWS
+    from firstday.engine.spark.cluster_dataset import MERGED_PARTS
+    from firstday.engine.spark.sources import STAGING_SETTING
+    from firstday.engine.spark.work import MIN_PARTS, PART_ROWS
 
-    assert f"one for each {PART_ROWS:,}, and at least {FEWEST_PARTS}" in TEXT
-    assert f"executors add up {PARTS_ADDED_UP} at a time, until one sum arrives" in TEXT
+    assert f"one for each {PART_ROWS:,}, and at least {MIN_PARTS}" in TEXT
+    assert f"executors add up {MERGED_PARTS} at a time, until one sum arrives" in TEXT
     assert f"`training.most_users` ({LearningConfig().most_users:,})" in TEXT
-    assert STAGING in TEXT
+    assert STAGING_SETTING in TEXT
 
 
 def test_messages_are_those_of_the_code() -> None:

@@ -84,7 +84,7 @@ def test_svd_samples_long_sets_in_a_repeatable_way() -> None:
 
 def test_svd_refuses_as_many_dimensions_as_items() -> None:
     rows = SparseRows.from_lists([[0, 1], [1, 2]], 3)
-    with pytest.raises(ConfigError, match=r"^embedding\.dimensions: is 3, with 3 items; set it below that\.$"):
+    with pytest.raises(ConfigError, match=r"^embedding\.dimensions: is 3, with 3 items; set it to less than that\.$"):
         fit_svd(rows, rows, EmbeddingConfig(method="svd", dimensions=3), seed=0)
 
 

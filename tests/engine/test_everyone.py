@@ -21,9 +21,9 @@ from firstday.engine.everyone import (
     Everyone,
     Question,
     describe_encoder,
-    describe_part,
     describe_segments,
     merge,
+    summarise_part,
 )
 from firstday.engine.large import Learners
 from firstday.ranking import NO_ITEM, unit_rows
@@ -66,7 +66,7 @@ def ask(dataset: Dataset, centroids: np.ndarray = CENTROIDS, held_out: np.ndarra
 
 
 def describe_all(dataset: Dataset, question: Question) -> Everyone:
-    return describe_part(dataset, np.arange(len(dataset.users)), dataset.all_actions(), question)
+    return summarise_part(dataset, np.arange(len(dataset.users)), dataset.all_actions(), question)
 
 
 def same_rows(rows: SparseRows, expected: SparseRows) -> None:
@@ -124,9 +124,9 @@ def test_a_part_may_lack_ages_columns_signals_and_users() -> None:
     assert everyone.groups["age"].sizes.sum() == 0
     assert everyone.summarise_ages() == (0.0, 1.0)
     for users in (NOBODY, np.arange(5)):
-        idle = describe_part(dataset, users, {}, question)
+        idle = summarise_part(dataset, users, {}, question)
         assert (idle.n_users, idle.items.counts.n_entries) == (len(users), 0)
-    assert_equal(merge([describe_part(dataset, NOBODY, {}, question), everyone]), everyone)
+    assert_equal(merge([summarise_part(dataset, NOBODY, {}, question), everyone]), everyone)
 
 
 def test_a_segment_that_is_nearest_to_nobody_is_left_out() -> None:
@@ -164,7 +164,7 @@ def test_near_years_share_after_parts_are_added_up() -> None:
     dataset = tiny_dataset()
     question, actions = ask(dataset), dataset.all_actions()
     rows = [np.array([user]) for user in range(5)]
-    answers = [describe_part(dataset, row, take_actions(actions, row), question) for row in rows]
+    answers = [summarise_part(dataset, row, take_actions(actions, row), question) for row in rows]
     encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=0, age_users=1.3))
     described = describe_encoder(encoder, merge(answers))
     assert described.age_means is not None
@@ -220,7 +220,7 @@ def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vec
     config = brief_config()
 
     def answer(question: Question) -> Everyone:
-        return describe_part(given_vectors, split.warm, split.warm_actions, question)
+        return summarise_part(given_vectors, split.warm, split.warm_actions, question)
 
     learners = Learners(given_vectors, given_vectors.summary(), answer)
     plain = fit(given_vectors, split, config, choose_settings=False).model
@@ -247,7 +247,8 @@ def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset,
     def answer(question: Question) -> Everyone:
         questions.append(question)
         return merge(
-            describe_part(part, np.arange(len(users)), part.all_actions(), question) for part, users in divide(world, 5)
+            summarise_part(part, np.arange(len(users)), part.all_actions(), question)
+            for part, users in divide(world, 5)
         )
 
     model = fit(

@@ -23,9 +23,9 @@ from firstday.leaderboard.board import (
     add_leaderboard,
     checksum_split,
     choose_methods,
+    evaluate_methods,
     find_sets,
     find_source,
-    judge_methods,
     open_set,
     read_leaderboard,
     read_published,
@@ -45,7 +45,7 @@ def recommend(query):
 COPYCAT = fd.StrategySpec(name="copycat", describe="What everyone uses.", recommend=recommend)
 """
 METHODS = ["segment", "popular", "user_user"]
-judge = partial(judge_methods, n_seeds=2)
+judge = partial(evaluate_methods, n_seeds=2)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_a_stranger_s_result_is_added_to_the_same_users(standings: Standings) ->
     )
     same, notes = add_leaderboard(both, theirs, "theirs.json")
     assert same == both
-    assert notes == ["theirs.json: contains no further methods; nothing was added."]
+    assert notes == ["theirs.json: contains no additional methods; nothing was added."]
 
 
 def test_other_users_are_refused(standings: Standings) -> None:
@@ -187,7 +187,7 @@ def test_other_users_are_refused(standings: Standings) -> None:
         add_leaderboard({"world": standings}, {"world": others}, "theirs.json")
     assert str(caught.value) == (
         f"theirs.json: world: the users differ (split 000000000000 with 1 seeds, in the leaderboard "
-        f"{standings.split[:12]} with 2); use the same data and --seeds 2, or write another file."
+        f"{standings.split[:12]} with 2); use the same data and --seeds 2, or another file."
     )
 
 

@@ -91,7 +91,7 @@ def test_keys_are_asked_for_and_kept_for_the_tab(start_server: StartServer, open
     expect(page.locator("#keys")).to_be_visible()
     page.fill("#key-read", "no-key-of-this-place")
     page.keyboard.press("Enter")
-    expect(page.locator("#keys-why")).to_contain_text("The key is not known")
+    expect(page.locator("#keys-why")).to_contain_text("The key is unknown")
     page.fill("#key-read", READ)
     page.fill("#key-write", WRITE)
     page.get_by_role("button", name="Open").click()

@@ -115,4 +115,4 @@ def test_no_segment_is_empty_and_none_is_missing_without_need(data: st.DataObjec
 def test_more_segments_than_users_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         fit(np.zeros((1500, 2)), 2000)
-    assert str(caught.value) == "segments.n_segments: is 2,000, with 1,500 warm users; set at most that many."
+    assert str(caught.value) == "segments.n_segments: is 2,000, with 1,500 warm users; set it to at most that number."

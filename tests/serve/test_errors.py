@@ -200,7 +200,7 @@ def test_bytes_that_are_no_request(server: ServerProcess, content: bytes) -> Non
 def test_faults_are_counted_but_not_all_listed(http: httpx.Client) -> None:
     answer = http.post("/v1/events", json={"events": [{} for _ in range(300)]})
     body = answer.json()
-    assert body["message"].startswith("900 fields of the request are wrong, first: events[0].entity_id: ")
+    assert body["message"].startswith("900 fields of the request are invalid, first: events[0].entity_id: ")
     assert len(body["errors"]) == 20
 
 

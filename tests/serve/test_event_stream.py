@@ -73,7 +73,9 @@ def test_a_stream_without_an_event_is_an_error(http: httpx.Client) -> None:
     body = assert_error(
         post(http, b'{"event_id": 1}\nx\n'), 422, "invalid", "line 1, entity_id", "line 1, user_id", "line 2"
     )
-    assert body["message"].startswith("No line of the stream is an event, first line 1, entity_id: Field required")
+    assert body["message"].startswith(
+        "No line of the stream is an event; first error: line 1, entity_id: Field required"
+    )
     assert_error(post(http, b"\n\n"), 422, "invalid")
     assert_error(post(http, b""), 422, "invalid")
     assert_error(http.put("/v1/users/u", content=b"{}", headers=STREAM), 415, "unsupported_media_type")
@@ -124,7 +126,7 @@ def test_the_answer_says_how_far_it_came_where_the_store_fails(start_app: StartA
         content = b"x\n" + b"".join(write_event(number) for number in range(2 * MAX_EVENTS))
         body = assert_error(post(http, content), 503, "store_unavailable")
     assert kept == [MAX_EVENTS - 1]
-    assert body["message"].endswith("The events of the first 1,000 lines are stored; when sent again, they count once.")
+    assert body["message"].endswith("The events of the first 1,000 lines are stored; sending them again is safe.")
 
 
 def test_a_line_without_an_end_is_not_held() -> None:
@@ -185,7 +187,7 @@ def test_a_stream_has_a_size_and_may_not_be_silent(start_server: StartServer) ->
         assert kept % MAX_EVENTS == 0
         assert kept > 0
         assert body["message"].endswith(
-            f"The events of the first {kept:,} lines are stored; when sent again, they count once."
+            f"The events of the first {kept:,} lines are stored; sending them again is safe."
         )
         assert_error(http.post("/v1/events", json={"events": [], "x": "y" * 2**20}), 413, "body_too_large")
     with connect(server) as connection:

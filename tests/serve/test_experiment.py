@@ -180,7 +180,7 @@ def test_while_the_store_fails_nobody_takes_part_and_lists_go_on(start_app: Star
     plain = app.service.store.assign
 
     async def fail(*_values: object) -> Any:
-        raise StoreError("store: cannot be written now (disk full); nothing was stored, send it again.")
+        raise StoreError("store: cannot be written (disk full); nothing was stored, try again.")
 
     app.service.store.assign = fail  # type: ignore[method-assign,assignment]
     assert variants_of(app, USERS[:3]) == [None] * 3

@@ -11,7 +11,7 @@ import pytest
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
-from firstday.serve.explain import N_TRIED
+from firstday.serve.explain import MAX_VARIANTS
 from tests.serve.conftest import ids_of
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
@@ -62,7 +62,7 @@ def test_a_signal_told_twice_is_left_out_whole(http: httpx.Client) -> None:
     assert alone[0]["segment_without"] is None  # nothing would be known
 
 
-@pytest.mark.parametrize(("n_done", "n_tried"), [(N_TRIED + 10, N_TRIED), (1000, 10)])
+@pytest.mark.parametrize(("n_done", "n_tried"), [(MAX_VARIANTS + 10, MAX_VARIANTS), (1000, 10)])
 def test_only_the_newest_of_many_signals_are_tried(http: httpx.Client, n_done: int, n_tried: int) -> None:
     """Fewer of those of users who did very much."""
     done = [("stream", "item", f"i{number % 121:03}") for number in range(n_done)]

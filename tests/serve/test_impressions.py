@@ -95,7 +95,7 @@ def test_a_store_that_fails_costs_the_record_and_not_the_list(start_app: StartAp
         good = ask(http, "u", record=True)
 
         async def fail(_lists: object) -> None:
-            raise StoreError("store: cannot be written now (disk full); nothing was stored, send it again.")
+            raise StoreError("store: cannot be written (disk full); nothing was stored, try again.")
 
         append, app.service.store.append = app.service.store.append, fail  # type: ignore[method-assign,assignment]
         bad = ask(http, "v", record=True)

@@ -67,7 +67,7 @@ def lay_out(trained: TrainedModel, centroids: np.ndarray, sizes: np.ndarray) -> 
 
 def overlaps(drawn: SegmentMap) -> int:
     """Count pairs of dots that overlap by more than a tenth of the smaller one."""
-    distance = np.linalg.norm(drawn.places[:, None] - drawn.places, axis=2)
+    distance = np.linalg.norm(drawn.centres[:, None] - drawn.centres, axis=2)
     touching = drawn.radii[:, None] + drawn.radii - 0.1 * np.minimum(drawn.radii[:, None], drawn.radii)
     return int((np.triu(distance < touching, k=1)).sum())
 
@@ -76,14 +76,14 @@ def overlaps(drawn: SegmentMap) -> int:
 def test_dots_stay_on_the_map_and_apart(tiny: Recommender, n: int) -> None:
     rng = np.random.default_rng(n)
     drawn = lay_out(tiny.model, rng.normal(size=(n, 12)), rng.integers(1, 200, size=n))
-    assert (np.abs(drawn.places) + drawn.radii[:, None] <= [HALF_WIDTH + 1e-9, HALF_HEIGHT + 1e-9]).all()
+    assert (np.abs(drawn.centres) + drawn.radii[:, None] <= [HALF_WIDTH + 1e-9, HALF_HEIGHT + 1e-9]).all()
     assert overlaps(drawn) <= n // 100
-    assert 0 < drawn.kept <= 1
+    assert 0 < drawn.explained_variance <= 1
 
 
 def test_segments_in_one_place_part(tiny: Recommender) -> None:
     drawn = lay_out(tiny.model, np.ones((9, 12)), np.full(9, 10))
-    assert np.isfinite(drawn.places).all()
+    assert np.isfinite(drawn.centres).all()
     assert overlaps(drawn) == 0
 
 
@@ -94,6 +94,6 @@ def test_the_map_shows_the_directions_in_which_segments_differ_most(tiny: Recomm
     centroids[:, 4] += rng.permutation(wide)
     centroids[:, 7] += 0.5 * rng.permutation(wide)
     drawn = lay_out(tiny.model, centroids, np.full(40, 10))
-    assert drawn.kept > 0.95
+    assert drawn.explained_variance > 0.95
     for axis, column in ((0, 4), (1, 7)):
-        assert abs(np.corrcoef(drawn.places[:, axis], centroids[:, column])[0, 1]) > 0.95
+        assert abs(np.corrcoef(drawn.centres[:, axis], centroids[:, column])[0, 1]) > 0.95

@@ -87,7 +87,7 @@ def test_a_rule_is_the_same_in_parameters_bodies_and_python(http: httpx.Client, 
         ({"filter": "year >"}, "rules", "cannot be parsed"),
         ({"cap": "artist"}, "rules", "is not of the form COLUMN=NUMBER"),
         ({"filter": "item_id in lists.nothing"}, "filter", "there is no list 'nothing'"),
-        ({"after": "no such list"}, "after", "has no recorded list of this id"),
+        ({"after": "no such list"}, "after", "has no recorded list with this id"),
     ],
 )
 def test_a_wrong_rule_is_named(http: httpx.Client, parameters: dict[str, str], field: str, message: str) -> None:

@@ -19,7 +19,7 @@ from firstday.errors import ConfigError
 from firstday.serve.settings import load_settings
 from firstday.serve.store.base import Assignment, Event, Profile, Retention, ShownList, Store, StoreError
 from firstday.serve.store.open import open_log
-from firstday.serve.store.sqlite import PURGED_AT_ONCE, SqliteLog
+from firstday.serve.store.sqlite import PURGE_BATCH, SqliteLog
 from tests.serve.store_harness import DAY_US, SetClock
 
 RULES = Retention(1000, 10 * DAY_US)
@@ -53,7 +53,7 @@ def set_version(path: Path) -> None:
     [
         (write_text, "cannot be opened"),
         (Path.mkdir, "cannot be opened"),
-        (set_version, r"it is of version 7, not 3\); give another file"),
+        (set_version, r"it has version 7, not 3\); give another file"),
     ],
 )
 def test_a_file_that_is_no_store_is_refused(path: Path, make: Callable[[Path], None], sentence: str) -> None:
@@ -80,10 +80,10 @@ def test_writes_that_wait_are_committed_together(path: Path) -> None:
     commits: list[int] = []
     go, plain = threading.Event(), log._commit
 
-    def counted(works: Any) -> list[Any]:
+    def counted(batch: Any) -> list[Any]:
         go.wait(5)
-        commits.append(len(works))
-        return plain(works)
+        commits.append(len(batch))
+        return plain(batch)
 
     log._commit = counted  # type: ignore[method-assign]
 
@@ -139,7 +139,7 @@ def test_a_failed_group_keeps_nothing_and_the_next_works(path: Path) -> None:
 def test_expired_rows_leave_the_file_in_parts(path: Path) -> None:
     clock = SetClock()
     store = make_store(path, Retention(100_000, DAY_US), now_us=clock)
-    n = PURGED_AT_ONCE + 10
+    n = PURGE_BATCH + 10
 
     async def run() -> int:
         await store.append([(f"u{number % 5}", event(f"e{number}")) for number in range(n)])

@@ -84,8 +84,8 @@ def spark(cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory) -> It
 def few() -> Iterator[None]:
     """Train on two folds of validation users, not on five, and read tables in five parts, not in eight."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(roles, "MOST_FOLDS", 2)
-        patch.setattr(work, "FEWEST_PARTS", 5)
+        patch.setattr(roles, "MAX_FOLDS", 2)
+        patch.setattr(work, "MIN_PARTS", 5)
         yield
 
 

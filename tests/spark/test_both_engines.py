@@ -19,7 +19,7 @@ from firstday.data.splits.split import take_actions
 from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
-from firstday.engine.everyone import Question, describe_part, merge
+from firstday.engine.everyone import Question, merge, summarise_part
 from firstday.engine.large import describe_warm, warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
@@ -126,7 +126,7 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))
     one = merge(tables.ask(describe_warm, config, log, question))
     warm, actions, window = find_warm(local, config, log)
-    other = describe_part(local, warm, take_actions(actions, warm), question, window)
+    other = summarise_part(local, warm, take_actions(actions, warm), question, window)
     assert one.n_users == other.n_users > 100
     assert other.shown is not None
     assert other.shown.used.weights.sum() > 100

@@ -84,7 +84,7 @@ def test_models_and_lists_in_another_file_system(
     write_tables(tmp_path, "csv", {})
     Storage(spark, tables).put(tmp_path)
     assert engines.check(tables, engine="spark").summary == engines.check(tmp_path).summary
-    with pytest.raises(ArtifactError, match="holds no model"):
+    with pytest.raises(ArtifactError, match="contains no model"):
         engines.ModelPlace(tables, on_cluster=True).check()
     place = engines.ModelPlace(f"{lake}/models/day-one", on_cluster=True)
     place.save(tiny)

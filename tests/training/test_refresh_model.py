@@ -223,7 +223,7 @@ def test_wrong_calls_are_told(service: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="keep: is 0"):
         refresh(service, tmp_path / "model", keep=0)
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ArtifactError, match="holds no model"):
+    with pytest.raises(ArtifactError, match="contains no model"):
         refresh(service, tmp_path)
     with pytest.raises(DataError, match="nowhere"):
         refresh(tmp_path / "nowhere", tmp_path / "model")

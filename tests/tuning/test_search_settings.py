@@ -35,8 +35,8 @@ def test_the_first_proposals_are_the_start_and_some_that_move_a_few_settings(see
 
 
 def test_users_are_subsampled(world: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_VALIDATION", 7)
-    monkeypatch.setattr(module, "MOST_COLD", 9)
+    monkeypatch.setattr(module, "MAX_VALIDATION_USERS", 7)
+    monkeypatch.setattr(module, "MAX_COLD_USERS", 9)
     reduced = reduce_holdout(Holdout(world, split, world, split.cold), SEED)
     cold = reduced.cold
     assert [len(reduced.split.validation), len(cold)] == [7, 9]
@@ -67,7 +67,7 @@ class Judge:
 @pytest.fixture
 def search(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(judge: Judge, say: Any = lambda _sentence: None, **budget: Any) -> Search:
-        monkeypatch.setattr(module.Task, "judge", lambda *given, **named: judge(*given, **named))
+        monkeypatch.setattr(module.Task, "evaluate", lambda *given, **named: judge(*given, **named))
         return search_settings(world, brief_config(), budget=Budget(**budget), strategy="segment", say=say)
 
     return run
@@ -162,7 +162,7 @@ def test_a_second_interruption_keeps_the_seeds_that_are_done(search: Run, capfd:
 
 def test_a_search_without_end_or_without_time_is_refused(search: Run) -> None:
     judge = Judge(others_are_better)
-    with pytest.raises(ConfigError, match="neither a time nor a number of trials"):
+    with pytest.raises(ConfigError, match="neither a time limit nor a number of trials"):
         search(judge)
     with pytest.raises(ConfigError, match=r"minutes are too few for 2 trials and their comparison"):
         search(judge, seconds=1e-6)

@@ -1,4 +1,4 @@
-"""Calibration: the probability of use of each position of a list."""
+"""Calibration: the probability that the item at each position of a list is used."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from firstday.display import readable
 class Calibration:
     """Probability of use by position and by the score of the first position, for one strategy.
 
-    With t the score of the first position, it is 1 / (1 + exp(-(curve[position] + slope * t))): the curve gives the
-    decay along the list, t the strategy's confidence for this user. Calibration never reorders a list.
+    With t the score of the first position, the probability is 1 / (1 + exp(-(curve[position] + slope * t))). The curve
+    is the decay along the list; t is the strategy's confidence for this user. Calibration never reorders a list.
 
     Parameters
     ----------
     curve
-        Non-increasing logits, float32, shape (n_places,); later positions use the last value.
+        Non-increasing logits, float32, shape (n_positions,); later positions use the last value.
     slope
         Coefficient of t.
     lowest, highest
-        Range of t among the users it was fitted to; t is clipped to it.
+        Range of t among the users of the fit; t is clipped to it.
     n_users
-        Number of users it was fitted to.
+        Number of users of the fit.
     """
 
     curve: np.ndarray
@@ -36,12 +36,14 @@ class Calibration:
     n_users: int
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Return the probability of use of each position given scores, best first, float32, shape (n_users, k).
+        """Return the probability of use at each position, float32, shape (n_users, k).
 
-        Probabilities have the same dtype and shape and never rise along a list.
+        `scores` are float32, shape (n_users, k), best first. Probabilities never increase along a list.
         """
         first = np.clip(scores[:, :1], self.lowest, self.highest)
-        place = np.minimum(np.arange(scores.shape[1]), len(self.curve) - 1)
-        likely = 1 / (1 + np.exp(-(self.curve[place] + np.float32(self.slope) * first)))
-        falling: np.ndarray = np.minimum.accumulate(likely, axis=1).astype(np.float32)  # exp may round up
-        return falling
+        position = np.minimum(np.arange(scores.shape[1]), len(self.curve) - 1)
+        probabilities = 1 / (1 + np.exp(-(self.curve[position] + np.float32(self.slope) * first)))
+        non_increasing: np.ndarray = np.minimum.accumulate(probabilities, axis=1).astype(
+            np.float32
+        )  # rounding in exp may cause increases
+        return non_increasing

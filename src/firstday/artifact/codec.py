@@ -1,8 +1,8 @@
 """Serialisation of frozen dataclasses to JSON and files, and back.
 
-Arrays and columns become files named after their path (``segments.centroids.npy``); if an object is referenced twice,
-the JSON names the same file twice. A long list of strings becomes a column. A constant array is stored as one element,
-with its shape in the JSON. Pydantic validates decoded values against the type hints.
+Arrays and Series become files named after their path (``segments.centroids.npy``); an object with several references
+is stored once. A long list of strings becomes a Series. A constant array is stored as one element, with its shape in
+the JSON. Pydantic validates decoded values against the type hints.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ T = TypeVar("T")
 File = np.ndarray | pl.Series
 Path = tuple[str, ...]
 
-FILE, SHAPE, STRINGS = "$file", "$shape", "$strings"
-MANY_STRINGS = 1000
-"""Lists of strings longer than this become files."""
-MOST_LETTERS = 200
+FILE_KEY, SHAPE_KEY, STRINGS_KEY = "$file", "$shape", "$strings"
+MAX_INLINE_STRINGS = 1000
+"""Maximum length of a list of strings in the JSON; longer lists become files."""
+MAX_STEM_LENGTH = 200
 """Maximum length of a file name's stem."""
 
 
@@ -39,7 +39,7 @@ class Encoded:
     json
         JSON values that refer to files by name.
     files
-        Arrays (``.npy``) and columns (``.parquet``) by name. Names consist of lower-case ASCII letters, digits and
+        Arrays (``.npy``) and Series (``.parquet``) by name. Names consist of lower-case ASCII letters, digits and
         ``_-.``.
     """
 
@@ -54,7 +54,7 @@ def encode(value: Any) -> Encoded:
 
     def name_file(part: Any, content: File, path: Path) -> str:
         if id(part) not in names:
-            stem = ".".join(re.sub("[^a-z0-9_-]+", "_", name.lower()) for name in path)[:MOST_LETTERS]
+            stem = ".".join(re.sub("[^a-z0-9_-]+", "_", name.lower()) for name in path)[:MAX_STEM_LENGTH]
             suffix = ".npy" if isinstance(content, np.ndarray) else ".parquet"
             while f"{stem}{suffix}" in files:
                 stem += "-"
@@ -64,9 +64,9 @@ def encode(value: Any) -> Encoded:
 
     def write(part: Any, path: Path) -> Any:
         if isinstance(part, np.ndarray) and part.size > 1 and (part == part.flat[0]).all():
-            return {FILE: name_file(part, part.flat[:1], path), SHAPE: list(part.shape)}
+            return {FILE_KEY: name_file(part, part.flat[:1], path), SHAPE_KEY: list(part.shape)}
         if isinstance(part, File):
-            return {FILE: name_file(part, part, path)}
+            return {FILE_KEY: name_file(part, part, path)}
         if isinstance(part, BaseModel):
             return part.model_dump(mode="json")
         if is_dataclass(part):
@@ -74,8 +74,8 @@ def encode(value: Any) -> Encoded:
         if isinstance(part, Mapping):
             return {name: write(value, (*path, name)) for name, value in part.items()}
         if isinstance(part, list | tuple):
-            if len(part) > MANY_STRINGS and all(isinstance(text, str) for text in part):
-                return {STRINGS: name_file(part, pl.Series(part, dtype=pl.String), path)}
+            if len(part) > MAX_INLINE_STRINGS and all(isinstance(text, str) for text in part):
+                return {STRINGS_KEY: name_file(part, pl.Series(part, dtype=pl.String), path)}
             return [write(value, (*path, str(position))) for position, value in enumerate(part)]
         return part.item() if isinstance(part, np.generic) else part
 
@@ -96,13 +96,13 @@ def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:
             return [read(value) for value in part]
         if not isinstance(part, dict):
             return part
-        if STRINGS in part:
-            return files[part[STRINGS]].to_list()
-        if SHAPE in part:
-            return np.broadcast_to(files[part[FILE]], part[SHAPE])
-        return files.get(part[FILE]) if FILE in part else {name: read(value) for name, value in part.items()}
+        if STRINGS_KEY in part:
+            return files[part[STRINGS_KEY]].to_list()
+        if SHAPE_KEY in part:
+            return np.broadcast_to(files[part[FILE_KEY]], part[SHAPE_KEY])
+        return files.get(part[FILE_KEY]) if FILE_KEY in part else {name: read(value) for name, value in part.items()}
 
-    hint: Any = cls  # mypy does not accept a type variable as hashable
+    hint: Any = cls  # mypy rejects a type variable as a hashable argument
     try:
         value: T = _adapter(hint).validate_python((read(json),))[0]
     except ValidationError as error:

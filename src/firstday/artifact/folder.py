@@ -2,9 +2,9 @@
 
 ::
 
-    MODEL/manifest.json      format version, config, data, metrics, features, model; sha256 of each file, and its own
-    MODEL/<version>/*.npy        arrays, including the networks' weights; memory-mapped when opened
-    MODEL/<version>/*.parquet    ids and titles
+    MODEL/manifest.json              format, config, data, metrics, features, model; sha256 of all files and of itself
+    MODEL/<version>/*.npy            arrays, including the networks' weights; memory-mapped when opened
+    MODEL/<version>/*.parquet        ids and titles
     MODEL/<version>/manifest.json    the same manifest, which `rollback` restores
 
 `firstday.artifact.codec` defines the format of `model` and of the files. Only the top-level manifest determines the
@@ -41,11 +41,11 @@ FORMAT = 10
 KEEP = 3
 """Default number of versions kept in a model folder, including the current one."""
 MANIFEST = "manifest.json"
-VERSION = "[0-9a-f]{16}"
-STAGING = ".staging-"
-"""Prefix of folders with unpublished files."""
-FACTS = ("data", "metrics")
-"""Facts about a model, at the top level of the manifest."""
+VERSION_PATTERN = "[0-9a-f]{16}"
+STAGING_PREFIX = ".staging-"
+"""Prefix of the names of folders with unpublished files."""
+FACT_NAMES = ("data", "metrics")
+"""Keys of `TrainedModel.facts`, at the top level of the manifest."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class KeptVersion:
     Parameters
     ----------
     version
-        Its name: a hash of its content.
+        Name of the version: a hash of its content.
     created_at
         Creation time, ISO 8601.
     in_place
-        Whether it is the current version, which is read and served.
+        Whether this is the current version, which is read and served.
     left_at
-        When another version replaced it, nanoseconds since 1970; 0 for the current version.
+        When another version replaced this one, in nanoseconds since 1970; 0 for the current version.
     """
 
     version: str
@@ -78,14 +78,14 @@ def save_model(model: TrainedModel, path: str | Path, *, keep: int = KEEP) -> Pa
     model
         Model to write.
     path
-        Folder: new, empty, or with an older model, which is replaced.
+        Folder: new, empty, or with a model, which is replaced.
     keep
-        Number of versions kept, including this one; older ones are removed.
+        Number of versions to keep, including this one; older ones are removed.
 
     Raises
     ------
     ArtifactError
-        The folder holds something other than a model, or cannot be written.
+        The folder contains something other than a model, or cannot be written.
     """
     path = Path(path)
     check_keep(keep)
@@ -96,9 +96,9 @@ def save_model(model: TrainedModel, path: str | Path, *, keep: int = KEEP) -> Pa
 
 
 def check_keep(keep: int) -> None:
-    """Reject an invalid number of versions."""
+    """Raise ConfigError for an invalid number of versions."""
     if keep < 1:
-        raise ConfigError(f"keep: is {keep}; keep at least 1 version, the one in place.")
+        raise ConfigError(f"keep: is {keep}; keep at least 1 version, the current one.")
 
 
 def list_versions(path: str | Path) -> list[KeptVersion]:
@@ -116,7 +116,7 @@ def list_versions(path: str | Path) -> list[KeptVersion]:
                 is_current = folder.name == current
                 left_at = 0 if is_current else (folder / MANIFEST).stat().st_mtime_ns
                 versions.append(KeptVersion(folder.name, manifest["created_at"], is_current, left_at))
-    return sorted(versions, key=lambda kept: (kept.in_place, kept.left_at, kept.created_at), reverse=True)
+    return sorted(versions, key=lambda entry: (entry.in_place, entry.left_at, entry.created_at), reverse=True)
 
 
 def rollback(path: str | Path, to: str | None = None) -> str:
@@ -127,7 +127,7 @@ def rollback(path: str | Path, to: str | None = None) -> str:
     path
         Model folder.
     to
-        Version to restore; None: of those created before the current one, the most recently replaced.
+        Version to restore; None: the most recently replaced of those created before the current one.
 
     Returns
     -------
@@ -137,48 +137,49 @@ def rollback(path: str | Path, to: str | None = None) -> str:
     Raises
     ------
     ArtifactError
-        There is no such version, or it is already current or damaged; nothing has changed then.
+        There is no such version, or it is damaged or already current; nothing has changed.
     """
     path = Path(path)
     if not path.is_dir():
-        raise ArtifactError(f"{path}: holds no model; give the folder of one.")
+        raise ArtifactError(f"{path}: is not a model folder; give one.")
     with _staging_in(path) as staging:
         version = _choose_version(path, to)
         folder = path / version
         _check_files(folder, read_manifest(folder)["files"])
-        _put_into_place(version, staging, path)
+        _make_current(version, staging, path)
     return version
 
 
 def _choose_version(path: Path, to: str | None) -> str:
     """Return the version to restore."""
     versions = list_versions(path)
-    made_at = next((kept.created_at for kept in versions if kept.in_place), "any")  # no time comes after letters
-    others = [kept for kept in versions if not kept.in_place]
-    for kept in others:
-        if kept.created_at < made_at if to is None else kept.version == to:
-            return kept.version
-    sought, names = f"version {to}" if to else "older version", ", ".join(kept.version for kept in others) or "none"
+    current_at = next((entry.created_at for entry in versions if entry.in_place), "any")  # letters sort after times
+    others = [entry for entry in versions if not entry.in_place]
+    for other in others:
+        if other.created_at < current_at if to is None else other.version == to:
+            return other.version
+    missing, names = f"version {to}" if to else "older version", ", ".join(other.version for other in others) or "none"
     raise ArtifactError(
-        f"{path}: has no {sought} to go back to; choose one with --to VERSION (kept besides the current one: {names})."
+        f"{path}: has no {missing} to restore; choose one with --to VERSION (other than the current one: {names})."
     )
 
 
 def check_target(path: Path) -> None:
-    """Reject a path that holds something other than a model, before hours of training."""
+    """Raise ArtifactError if a path contains something other than a model, before hours of training."""
     if path.exists() and not path.is_dir():
         raise ArtifactError(f"{path}: is a file; give a folder for the model.")
     if path.is_dir() and version_in(path) is None:
-        ours = re.compile(f"{VERSION}|{re.escape(STAGING)}.*")  # left by a process killed before its first manifest
-        if not all(ours.fullmatch(entry.name) for entry in path.iterdir()):
-            raise ArtifactError(f"{path}: is not empty and holds no model; give a new folder.")
+        # Such names may be left by a process that was killed before it wrote the first manifest.
+        own_names = re.compile(f"{VERSION_PATTERN}|{re.escape(STAGING_PREFIX)}.*")
+        if not all(own_names.fullmatch(entry.name) for entry in path.iterdir()):
+            raise ArtifactError(f"{path}: is not empty and contains no model; give a new folder.")
 
 
 def version_in(path: Path) -> str | None:
-    """Return the current version of a folder, damaged or not; None if there is no valid manifest."""
+    """Return the current version of a folder, even if it is damaged; None if the manifest does not name one."""
     try:
         version = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["version"]
-        return version if re.fullmatch(VERSION, version) else None
+        return version if re.fullmatch(VERSION_PATTERN, version) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -198,9 +199,9 @@ def _staging_in(path: Path) -> Iterator[Path]:
         try:
             with suppress(OSError):  # some network file systems do not support locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                for left in path.glob(f"{STAGING}*"):  # by killed processes
-                    shutil.rmtree(left, ignore_errors=True)
-            with TemporaryDirectory(prefix=STAGING, dir=path, ignore_cleanup_errors=True) as staging:
+                for leftover in path.glob(f"{STAGING_PREFIX}*"):  # of killed processes
+                    shutil.rmtree(leftover, ignore_errors=True)
+            with TemporaryDirectory(prefix=STAGING_PREFIX, dir=path, ignore_cleanup_errors=True) as staging:
                 yield Path(staging)
         finally:
             os.close(descriptor)
@@ -216,12 +217,12 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
     for name, content in encoded.files.items():
         _write(new / name, content)
     files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
-    rest = dict(encoded.json)
+    model_values = dict(encoded.json)
     values = {
-        "config": rest.pop("config"),
-        **rest.pop("facts"),
+        "config": model_values.pop("config"),
+        **model_values.pop("facts"),
         "features": {"n_inputs": model.encoder.n_inputs, "blocks": list(model.encoder.blocks())},
-        "model": rest,
+        "model": model_values,
     }
     version = hashlib.sha256(json.dumps([files, values], sort_keys=True).encode()).hexdigest()[:16]
     manifest = {
@@ -233,24 +234,27 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
         "files": files,
     }
     _write(new / MANIFEST, _sealed(manifest))
-    there = path / version
+    target = path / version
     try:
-        _check_files(there, files)
+        _check_files(target, files)
     except ArtifactError:
-        if there.exists():
-            there.rename(staging / "damaged")
-        new.rename(there)
+        if target.exists():
+            target.rename(staging / "damaged")
+        new.rename(target)
     else:
-        (new / MANIFEST).replace(there / MANIFEST)
-    _put_into_place(version, staging, path)
-    kept = {version, *(older.version for older in list_versions(path)[:keep])}
+        (new / MANIFEST).replace(target / MANIFEST)
+    _make_current(version, staging, path)
+    remaining = {version, *(older.version for older in list_versions(path)[:keep])}
     for folder in list(path.iterdir()):
-        if re.fullmatch(VERSION, folder.name) and folder.name not in kept:
+        if re.fullmatch(VERSION_PATTERN, folder.name) and folder.name not in remaining:
             folder.rename(staging / folder.name)
 
 
-def _put_into_place(version: str, staging: Path, path: Path) -> None:
-    """Make a version current by replacing the top manifest atomically; the old manifest's mtime records when."""
+def _make_current(version: str, staging: Path, path: Path) -> None:
+    """Make a version current by replacing the top-level manifest atomically.
+
+    The modification time of the previous version's manifest records when it was replaced.
+    """
     with suppress(OSError):
         os.utime(path / str(version_in(path)) / MANIFEST)
     _write(staging / MANIFEST, (path / version / MANIFEST).read_bytes())
@@ -273,7 +277,7 @@ def _write(path: Path, content: File | bytes) -> None:
 def _read_file(path: Path) -> File:
     """Read a file written by `_write`; arrays are memory-mapped."""
     if path.suffix == ".npy":
-        # A plain array over the mapping: slicing np.memmap costs microseconds each time.
+        # A plain array over the mapping, since slicing an np.memmap costs microseconds.
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     return pl.read_parquet(path, glob=False).to_series()
 
@@ -296,11 +300,11 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     ArtifactError
-        The folder holds no model, or its manifest was modified or has another format version.
+        The folder contains no model, or its manifest was modified or has another format.
     """
     file = Path(path) / MANIFEST
     if not file.is_file():
-        raise ArtifactError(f"{path}: holds no model ({MANIFEST} is missing); train one with: firstday train.")
+        raise ArtifactError(f"{path}: contains no model ({MANIFEST} is missing); train one with: firstday train.")
     try:
         content = file.read_bytes()
         manifest: dict[str, Any] = json.loads(content)
@@ -313,8 +317,8 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
     if manifest.get("format") != FORMAT:
         raise ArtifactError(
-            f"{file}: has format {manifest.get('format')}, this firstday reads format {FORMAT}; train the model again "
-            f"with: firstday train TABLES --out {path}."
+            f"{file}: has format {manifest.get('format')}, but this firstday reads format {FORMAT}; train the model "
+            f"again with: firstday train TABLES --out {path}."
         )
     return manifest
 
@@ -327,12 +331,12 @@ def load_model(path: str | Path, *, types: Types) -> TrainedModel:
     path
         Model folder.
     types
-        Maps a registered method's name to the class of its learned value; raises `KeyError` for an unknown name.
+        Maps the name of a registered method to the class of its learned value; raises `KeyError` for unknown names.
 
     Raises
     ------
     ArtifactError
-        The folder holds no model, or a file is missing or modified; the message names it.
+        The folder contains no model, or a file is missing or modified; the message names it.
     """
     path = Path(path)
     while True:
@@ -352,7 +356,7 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> Trai
     folder = path / manifest["version"]
     _check_files(folder, manifest["files"])
     files = {name: _read_file(folder / name) for name in manifest["files"]}
-    facts = {name: manifest[name] for name in FACTS if name in manifest}
+    facts = {name: manifest[name] for name in FACT_NAMES if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
     learned: dict[str, Any] = {}
     try:
@@ -360,7 +364,7 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> Trai
             try:
                 cls = types(name)
             except KeyError:
-                raise ArtifactError(f"learned.{name}: is of no known kind; load the plugin that trained it") from None
+                raise ArtifactError(f"learned.{name}: the method is unknown; load the plugin that trained it") from None
             learned[name] = decode(cls, value, files)
         return replace(decode(TrainedModel, values, files), learned=learned)
     except ArtifactError as error:
@@ -368,7 +372,7 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> Trai
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Raise for the first file that is missing or has another checksum."""
+    """Raise ArtifactError for the first file that is missing or has another checksum."""
     for name, sha256 in files.items():
         file = folder / name
         if not file.is_file() or _sha256(file) != sha256:

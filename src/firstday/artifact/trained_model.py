@@ -1,4 +1,4 @@
-"""TrainedModel: everything needed to recommend."""
+"""TrainedModel: all that is needed to recommend."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
-"""Classes of users by known signals: none that the model understands; profile only; friends, with or without a
-profile; interactions with 1 to 3 items or members of other entities; with 4 or more."""
+"""Classes of users by the signals known to the model: none; profile only; friends, with or without a profile;
+interactions with 1 to 3 items or members of other entities; interactions with 4 or more."""
 FEW = 4
-"""Minimum number of items and members of the last class."""
-KEPT_AT_ONCE = 10_000
-"""Kept users assigned to segments per batch; bounds memory."""
+"""Minimum number of items and entity members of the last class."""
+STORED_USERS_PER_BATCH = 10_000
+"""Stored users assigned to segments per batch; bounds memory."""
 FIRST_CHOICE = "blend"
 """Strategy of `auto` if none was selected."""
 
@@ -50,17 +50,20 @@ class Blending:
     Parameters
     ----------
     weights
-        For each number of interactions in `KNOTS`, the weight of each component by strategy name; the components are
-        the same for all. From one interaction on, weights are linear in the logarithm of the number.
+        For each number of interactions in `KNOTS`, the weight of each component by strategy name; all have the same
+        components. From one interaction on, weights are linear in the logarithm of the number.
     """
 
     weights: tuple[Mapping[str, float], ...] = ({"personal": 1.0},) * len(KNOTS)
 
     def at(self, n_known: np.ndarray) -> dict[str, np.ndarray]:
-        """Return each component's weights for users with some numbers of interactions, float32, shape (n_users,)."""
+        """Return each component's weight for each user, given numbers of interactions: float32, shape (n_users,)."""
         shares = share_of_knots(n_known)
         names = self.weights[0]
-        return {name: shares @ np.array([of[name] for of in self.weights], dtype=np.float32) for name in names}
+        return {
+            name: shares @ np.array([weights_of_knot[name] for weights_of_knot in self.weights], dtype=np.float32)
+            for name in names
+        }
 
 
 def share_of_knots(n_known: np.ndarray) -> np.ndarray:
@@ -87,7 +90,7 @@ class ClassEvidence:
     precision
         Precision of each strategy's own lists, in %.
     intervals
-        Bounds of its 95 % interval over the users.
+        Bounds of the 95 % interval of each precision over the users.
     """
 
     n_users: int
@@ -127,35 +130,37 @@ class TrainedModel:
     catalogue
         Known names and ids.
     signal_encoder
-        Signals -> features; None in a model of released features, which only answers queries with precomputed day ones.
+        Signals -> features; None for a model of the released features, which only answers queries with precomputed day
+        ones.
     fold_in
-        Computes a user's vector from item vectors, which it holds.
+        Item vectors, and the computation of a user's vector from them.
     similarity
-        How a user's vector scores items.
+        Similarity of user and item vectors, by which items are scored.
     cold
         Features -> predicted mature vector.
     segments
         Clusters of warm users' vectors.
     input_clusters
-        Clusters of warm users' day-one features (for `input_clusters`).
+        Clusters of warm users' day-one features, for the strategy `input_clusters`.
     everyone
-        Number of warm users of each item, one row.
+        Number of warm users who use each item, one row.
     profile_groups
-        Likewise by value of each profile column, and by year of age under ``age``.
+        Number of warm users who use each item, by value of each profile column, and by year of age under ``age``.
     facts
-        Human-readable facts, JSON values only: `data`, counts of the training data, and `metrics`, on validation users.
+        Descriptive facts, as JSON values: `data`, counts of the training data, and `metrics`, on validation users.
     segment_smoothing
-        Shrinkage of the lists of `segment` towards the global shares, in pseudo-users; 0: none, as in the paper.
+        Shrinkage of the lists of `segment` towards the shares among all warm users, in pseudo-users; 0: none, as in the
+        paper.
     mixing
         How `soft_segments` weighs segments.
     learned
-        Learned values of other methods by name: those of `config.methods`.
+        Learned values of the methods in `config.methods`, by name.
     ranker
         Features -> ranked items; None unless `config.ranker` is enabled.
     warm
         Stored warm users; None if `config.recommend.warm_users` is 0.
     neighborhood
-        How `neighbors` and `friends` weigh the stored users.
+        Weighting of the stored users by `neighbors` and `friends`.
     item_weights
         Item-to-item weights, shape (n_items, n_items); None if `blend` does not use them.
     blending
@@ -165,12 +170,12 @@ class TrainedModel:
     calibrations
         Calibration of scores to probabilities of use by strategy name, fitted on validation users.
     unlisted
-        Indexes of items that are never listed, int32, ascending: items without a vector if vectors are precomputed.
+        Indexes of items that are never recommended, int32, ascending; see `Dataset.unlisted`.
     shown_counts
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
     trend
-        Weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,); None
-        without timestamps.
+        Weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,); None without
+        timestamps.
     """
 
     config: Config
@@ -228,7 +233,7 @@ class TrainedModel:
         """
         if self.signal_encoder is None:
             raise FirstdayError(
-                "model: it was trained on released features and cannot read signals; train one on tables."
+                "model: was trained on the released features and cannot read signals; train one on tables."
             )
         return self.signal_encoder
 
@@ -248,7 +253,7 @@ class TrainedModel:
 
     @cached_property
     def shared_groups(self) -> Mapping[str, ItemCounts]:
-        """`profile_groups`, with years of age smoothed over near years; see `Encoder.age_widths`."""
+        """`profile_groups` with ages smoothed over near years; see `Encoder.age_widths`."""
         widths = None if self.signal_encoder is None else self.signal_encoder.age_widths
         if widths is None or "age" not in self.profile_groups:
             return self.profile_groups
@@ -267,10 +272,10 @@ class TrainedModel:
 
     @cached_property
     def kept_by_segment(self) -> SparseRows:
-        """Stored warm users of each segment, shape (n_segments, n_kept); requires `warm`."""
+        """Stored warm users of each segment, shape (n_segments, n_stored); requires `warm`."""
         assert self.warm is not None
         vectors, n_kept = self.warm.vectors, len(self.warm)
-        parts = [self.segments.assign(part) for part in np.array_split(vectors, n_kept // KEPT_AT_ONCE + 1)]
+        parts = [self.segments.assign(part) for part in np.array_split(vectors, n_kept // STORED_USERS_PER_BATCH + 1)]
         return SparseRows.from_pairs(np.concatenate(parts), np.arange(n_kept), None, len(self.segments), n_kept)
 
     @cached_property
@@ -281,56 +286,56 @@ class TrainedModel:
 
     @cached_property
     def without_vector(self) -> np.ndarray:
-        """Indexes of items with a zero vector, which vector-based lists leave out."""
+        """Indexes of items with a zero vector, which lists by vector similarity omit."""
         return np.flatnonzero(~self.scoring_vectors.any(axis=1))
 
     @cached_property
     def place_of_ranked(self) -> np.ndarray:
         """Index of each item among the ranker's items, -1 for others, int32, shape (n_items,)."""
         assert self.ranker is not None
-        place = np.full(self.n_items, NO_ITEM, dtype=np.int32)
-        place[self.ranker.items] = np.arange(len(self.ranker.items))
-        return place
+        positions = np.full(self.n_items, NO_ITEM, dtype=np.int32)
+        positions[self.ranker.items] = np.arange(len(self.ranker.items))
+        return positions
 
     @cached_property
     def popularity(self) -> np.ndarray:
-        """Share of warm users who use each item, float32, shape (n_items,)."""
+        """Share of warm users who use each item, from 0 to 1: float32, shape (n_items,)."""
         shares = self.everyone.counts.column_sums() / max(1, int(self.everyone.sizes[0]))
         return shares.astype(np.float32)
 
     @cached_property
     def trend_factors(self) -> np.ndarray | None:
-        """`trend` as factors of shares, float32, shape (n_items,); None without timestamps."""
+        """Factors by which `trend` multiplies shares, float32, shape (n_items,); None without timestamps."""
         return None if self.trend is None else np.exp(self.trend)
 
     @cached_property
     def new_items(self) -> np.ndarray:
-        """Indexes of items that no warm user uses, int32, ascending; only impressions inform about them."""
+        """Indexes of items that no warm user uses, int32, ascending; only impressions provide evidence on them."""
         return np.flatnonzero(self.everyone.counts.column_sums() == 0).astype(np.int32)
 
     @cached_property
     def segment_lists(self) -> tuple[np.ndarray, np.ndarray]:
-        """Items and shares of each segment for `segment`; see `rank_smoothed`."""
+        """Ranked items of each segment, and their shares, for the strategy `segment`; see `rank_smoothed`."""
         return rank_smoothed(self.segments, np.where(self.listed, self.popularity, 0), self.segment_smoothing)
 
     @cached_property
     def smoothed_shares(self) -> np.ndarray:
-        """Shares of each segment's top items, smoothed towards the global ones, float32, shape (n_segments, n_top)."""
+        """Shares of each segment's top items, smoothed as `mixing` says, float32, shape (n_segments, n_top)."""
         return smooth_shares(self.segments, self.popularity, self.mixing)
 
     @cached_property
     def believed_shares(self) -> np.ndarray:
-        """Likewise with `BELIEF_SMOOTHING`, for weighing evidence, float32, shape (n_segments, n_top)."""
+        """The same shares with `BELIEF_SMOOTHING`, for weighing evidence, float32, shape (n_segments, n_top)."""
         return smooth_shares(self.segments, self.popularity, Mixing(smoothing=BELIEF_SMOOTHING))
 
     @cached_property
     def compiled_rules(self) -> dict[Any, Any]:
-        """Cache of `firstday.recommend.rules.list_rules.compile_rules`."""
+        """Cache used by `firstday.recommend.rules.list_rules.compile_rules`."""
         return {}
 
     @cached_property
     def popular_items(self) -> np.ndarray:
-        """All items by descending popularity; the lower index wins ties; int32, shape (n_items,)."""
+        """All items by descending popularity, ties by index: int32, shape (n_items,)."""
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)
 
     @cached_property

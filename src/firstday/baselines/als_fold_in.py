@@ -1,4 +1,4 @@
-"""`als_fold_in`: ALS of the library implicit with its own settings, and fold-in of new users."""
+"""`als_fold_in`: the ALS of the library implicit with its own settings, and fold-in of new users."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares
     from scipy.sparse import csr_matrix
 
-ITERATIONS = 15
-STEP = 1.2
-"""In training, penalty weights within this factor are merged into one, as implicit takes a single weight."""
+N_ITERATIONS = 15
+MAX_WEIGHT_RATIO = 1.2
+"""Rows whose penalty weights differ by at most this factor are solved together: implicit takes a single weight."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Penalty:
     weight
         Penalty of an average row.
     frequency
-        Exponent of the number of entries: 0 is the same for all rows, 1 proportional.
+        Exponent of the number of entries; 0: equal for all rows; 1: proportional.
     floor
-        Total weight of a row's absent entries, in entries.
+        Total weight of a row's absent entries, relative to a present entry.
     mean
-        Mean over rows of entries plus floor.
+        Mean over rows of (count + floor).
 
     References
     ----------
@@ -51,7 +51,7 @@ class Penalty:
 
     @classmethod
     def on_rows(cls, matrix: csr_matrix, confidence: float, weight: float, frequency: float) -> Penalty:
-        """Return the penalty of a matrix's rows; an absent entry weighs 1 / confidence relative to a present one."""
+        """Return the penalty of a matrix's rows; an absent entry has the weight 1 / confidence of a present one."""
         floor = matrix.shape[1] / confidence
         return cls(weight, frequency, floor, matrix.nnz / max(1, matrix.shape[0]) + floor)
 
@@ -70,7 +70,7 @@ class AlsFoldIn:
     item_vectors
         In the basis that diagonalises their Gram matrix, float64, shape (n_items, d); zeros for items without users.
     diagonal
-        Diagonal of the Gram matrix, float64, shape (d,).
+        Diagonal of the Gram matrix of the item vectors, float64, shape (d,).
     confidence
         Confidence of a use per unit of affinity.
     penalty
@@ -84,17 +84,17 @@ class AlsFoldIn:
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Solve the users' vectors and return dot products; see `LearnedScores.score`."""
-        known = np.asarray(self.item_vectors.any(axis=1))
+        has_vector = np.asarray(self.item_vectors.any(axis=1))
         vectors = np.empty((liked.n_rows, len(self.diagonal)))
         for row in range(liked.n_rows):
             vectors[row] = self._solve(liked.row(row), liked.row_weights(row))
         scores: np.ndarray = (vectors @ self.item_vectors.T).astype(np.float32)
-        scores[:, ~known] = -np.inf
-        scores[liked.keep(known[liked.columns]).lengths() == 0] = -np.inf
+        scores[:, ~has_vector] = -np.inf
+        scores[liked.keep(has_vector[liked.columns]).lengths() == 0] = -np.inf
         return scores
 
     def _solve(self, items: np.ndarray, affinities: np.ndarray) -> np.ndarray:
-        """Return a user's least-squares vector by a system of the size of the user's item list."""
+        """Return a user's least-squares vector from a linear system with one equation per item of the user."""
         confidence = self.confidence * affinities.astype(np.float64)
         vectors = self.item_vectors[items]
         solved = vectors / (self.diagonal + self.penalty.of(np.asarray(len(items))))
@@ -104,31 +104,32 @@ class AlsFoldIn:
 
 
 Part = tuple[np.ndarray, "csr_matrix", float]
-"""Row indexes, their entries, and their penalty weight."""
+"""Row indexes, the matrix of these rows, and their common penalty weight."""
 
 
 def divide_rows(matrix: csr_matrix, penalty: Penalty) -> list[Part]:
-    """Partition rows of confidences by penalty weight, ascending; weights of a part are within `STEP` of its lowest.
+    """Partition the rows of a matrix of confidences by penalty weight, in ascending order.
 
-    The weight of a part is the geometric mean of its lowest and highest weight.
+    The highest weight in a part is at most `MAX_WEIGHT_RATIO` times the lowest; the part's weight is their geometric
+    mean.
     """
     weights = penalty.of(np.diff(matrix.indptr))
-    ends: list[tuple[float, float]] = []
+    bounds: list[tuple[float, float]] = []
     for weight in np.unique(weights).tolist():
-        if ends and weight <= STEP * ends[-1][0]:
-            ends[-1] = (ends[-1][0], weight)
+        if bounds and weight <= MAX_WEIGHT_RATIO * bounds[-1][0]:
+            bounds[-1] = (bounds[-1][0], weight)
         else:
-            ends.append((weight, weight))
-    rows = [np.flatnonzero((weights >= lowest) & (weights <= highest)) for lowest, highest in ends]
-    return [(part, matrix[part], (low * high) ** 0.5) for part, (low, high) in zip(rows, ends, strict=True)]
+            bounds.append((weight, weight))
+    rows = [np.flatnonzero((weights >= lowest) & (weights <= highest)) for lowest, highest in bounds]
+    return [(part, matrix[part], (low * high) ** 0.5) for part, (low, high) in zip(rows, bounds, strict=True)]
 
 
-def _solve(model: AlternatingLeastSquares, parts: list[Part], vectors: np.ndarray, others: np.ndarray) -> None:
-    """Update vectors in place to the least-squares solution given the other side's vectors, with implicit's solver."""
+def _solve(model: AlternatingLeastSquares, parts: list[Part], vectors: np.ndarray, other_vectors: np.ndarray) -> None:
+    """Replace vectors by their least-squares solution given the vectors of the other side, with implicit's solver."""
     for rows, entries, weight in parts:
-        moved = vectors[rows]
-        model.solver(entries, moved, others, weight, num_threads=model.num_threads)
-        vectors[rows] = moved
+        updated = vectors[rows]
+        model.solver(entries, updated, other_vectors, weight, num_threads=model.num_threads)
+        vectors[rows] = updated
 
 
 def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
@@ -147,7 +148,7 @@ def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
 
     def fit(*, dimensions: int, confidence: float, regularization: float, frequency: float) -> AlsFoldIn:
         """Factorise; for `dimensions` and `confidence` see `EmbeddingConfig`, for the other options `Penalty`."""
-        of_users, of_items = (
+        user_penalty, item_penalty = (
             Penalty.on_rows(matrix, confidence, regularization, frequency) for matrix in (by_user, by_item)
         )
         with threadpool_limits(1, "blas"):  # implicit has its own threads and warns if BLAS uses more
@@ -159,20 +160,23 @@ def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
                 random_state=training.seed,
             )
             model.fit(by_user, show_progress=False)  # draws the initial vectors
-            users, items = divide_rows(confidence * by_user, of_users), divide_rows(confidence * by_item, of_items)
-            for _ in range(ITERATIONS):
+            users, items = (
+                divide_rows(confidence * by_user, user_penalty),
+                divide_rows(confidence * by_item, item_penalty),
+            )
+            for _ in range(N_ITERATIONS):
                 _solve(model, users, model.user_factors, model.item_factors)
                 _solve(model, items, model.item_factors, model.user_factors)
         vectors = np.asarray(model.item_factors, dtype=np.float64)
         diagonal, axes = np.linalg.eigh(vectors.T @ vectors)
-        return AlsFoldIn(vectors @ axes, diagonal, confidence, of_users)
+        return AlsFoldIn(vectors @ axes, diagonal, confidence, user_penalty)
 
     return fit
 
 
 ALS_FOLD_IN = score_items(
     name="als_fold_in",
-    describe="ALS with settings of its own, and its fold-in of new users.",
+    describe="ALS with its own settings, and its fold-in of new users.",
     explain="Items similar to the taste fitted to the items that the user likes.",
     value=AlsFoldIn,
     search=OptionSearch(

@@ -1,4 +1,4 @@
-"""DropoutNet as a cold model: a network of preference vector and content that learns to work without the former."""
+"""DropoutNet as a cold model: a network trained to predict with or without a preference vector."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from firstday.sparse import SparseRows
 @readable
 @dataclass(frozen=True, eq=False)
 class DropoutNet:
-    """A network of preference vector and content, trained with dropout of the former.
+    """A network with a preference vector and content as inputs, trained with dropout of the preference vector.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ def as_cold(features: np.ndarray, dimensions: int) -> np.ndarray:
 
 
 def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> DropoutNet:
-    """Train a network to reproduce the warm vector's item scores, with and without that vector as input.
+    """Train a network to reproduce the item scores of the warm vector, with and without that vector as input.
 
     The input is the user's warm unit vector concatenated with the day-one features. At every step, the warm vectors of
     a random subset of users are replaced by zeros. The loss is the mean squared difference of scores on items sampled
-    at every step. Items are warm and keep their vectors, whereas the article has a second network for cold items.
+    at every step. Unlike in the article, item vectors are fixed: there is no second network for cold items.
 
     Parameters
     ----------
@@ -87,25 +87,25 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
 
     config = data.config
     settings = config.dropoutnet
-    place = choose_device(config.device, config.threads)
+    device = choose_device(config.device, config.threads)
     item_vectors = data.embeddings.scoring_vectors
     n_warm, d = data.embeddings.user_vectors.shape
-    warm = torch.from_numpy(unit_rows(data.embeddings.user_vectors)).to(place)  # (n_warm, d)
-    known = item_vectors[item_vectors.any(axis=1)]
-    items = torch.from_numpy(known / np.sqrt(np.square(known).sum(axis=1).mean())).to(place)  # (n_known, d)
+    warm = torch.from_numpy(unit_rows(data.embeddings.user_vectors)).to(device)  # (n_warm, d)
+    item_rows = item_vectors[item_vectors.any(axis=1)]
+    items = torch.from_numpy(item_rows / np.sqrt(np.square(item_rows).sum(axis=1).mean())).to(device)  # (n_known, d)
     draws = torch.Generator().manual_seed(config.seed + 1)  # on the CPU, so that draws are the same on every device
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
-        inputs = torch.from_numpy(data.features.take(rows)).to(place)
-        goals = warm[torch.from_numpy(rows % n_warm).to(place)]  # (batch, d)
-        is_kept = (torch.rand(len(rows), 1, generator=draws) >= settings.preference_dropout).to(place)
-        vectors = network.layers(torch.cat([goals * is_kept, inputs], dim=1))  # (batch, d), of any length
-        some = torch.randint(len(items), (settings.items_per_step,), generator=draws).to(place)
-        loss: torch.Tensor = ((vectors - goals) @ items[some].T).square().mean()
+        inputs = torch.from_numpy(data.features.take(rows)).to(device)
+        target_vectors = warm[torch.from_numpy(rows % n_warm).to(device)]  # (batch, d)
+        is_kept = (torch.rand(len(rows), 1, generator=draws) >= settings.preference_dropout).to(device)
+        vectors = network.layers(torch.cat([target_vectors * is_kept, inputs], dim=1))  # (batch, d), of any length
+        sample = torch.randint(len(items), (settings.items_per_step,), generator=draws).to(device)
+        loss: torch.Tensor = ((vectors - target_vectors) @ items[sample].T).square().mean()
         return loss
 
-    held_out = torch.from_numpy(as_cold(data.validation_features, d)).to(place)
-    with seeded(config.seed, place):
+    held_out = torch.from_numpy(as_cold(data.validation_features, d)).to(device)
+    with seeded(config.seed, device):
         network = ColdNetwork(d + data.features.n_inputs, config.cold_model.hidden, d)
         history = run_epochs(
             network,
@@ -115,7 +115,7 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
             lambda: validate(to_numpy(network(held_out))),
             config.cold_model.override("learning_rate", settings.learning_rate),
             seed=config.seed,
-            device=place,
+            device=device,
             progress=partial(progress, "dropoutnet"),
         )
     return DropoutNet(export_network(network, history))
@@ -124,7 +124,8 @@ def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progres
 DROPOUTNET = ColdModelSpec(
     name="dropoutnet",
     title="DropoutNet",
-    describe="DropoutNet (Volkovs et al., NeurIPS 2017): learns to do without the vector that a cold user has not yet.",
+    describe="DropoutNet (Volkovs et al., NeurIPS 2017): "
+    "trained to work without the vector that a cold user does not have yet.",
     fit=fit_dropoutnet,
     value=DropoutNet,
 )

@@ -26,9 +26,9 @@ class Ease:
     Parameters
     ----------
     items
-        Indexes of the items in the model, ascending, shape (n_kept,).
+        Indexes of the items in the model, ascending, shape (n_modelled,).
     weights
-        float32, shape (n_kept, n_kept), zero diagonal.
+        float32, shape (n_modelled, n_modelled), zero diagonal.
     """
 
     items: np.ndarray
@@ -42,19 +42,19 @@ class Ease:
         return spread_known(scores, self.items, n_liked > 0, liked.n_columns)
 
 
-def fit_ease(of_users: SparseRows, items: np.ndarray, *, regularization: float, dropout: float) -> Ease:
-    """Solve for the weights between some items, ascending indexes, in user space if there are fewer users than items.
+def fit_ease(uses_of_users: SparseRows, items: np.ndarray, *, regularization: float, dropout: float) -> Ease:
+    """Solve for the weights between some items, given by ascending index.
 
-    `regularization` is the L2 penalty; `dropout` the expected share of a user's items hidden from the input. Without
-    dropout this is EASE, with dropout EDLAE.
+    `regularization` is the L2 penalty; `dropout` is the expected share of a user's items hidden from the input. Without
+    dropout, the model is EASE; with dropout, it is EDLAE.
 
     References
     ----------
-    H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. With dropout, EDLAE: H. Steck,
+    H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. EDLAE: H. Steck,
     "Autoencoders that don't overfit towards the Identity", NeurIPS 2020: dropout is equivalent to an L2 penalty of
     p / (1 - p) times the number of an item's users.
     """
-    uses = to_matrix(of_users)[:, items].astype(np.float64)
+    uses = to_matrix(uses_of_users)[:, items].astype(np.float64)
     penalty = regularization + dropout / (1 - dropout) * np.asarray(uses.sum(axis=0)).ravel()
     uses = uses[np.diff(uses.indptr) > 0]
     inverse = _by_users(uses, penalty) if uses.shape[0] < len(items) else _by_items(uses, penalty)
@@ -71,7 +71,7 @@ def _by_items(uses: csr_matrix, penalty: np.ndarray) -> np.ndarray:
 
 
 def _by_users(uses: csr_matrix, penalty: np.ndarray) -> np.ndarray:
-    """Return the same inverse via a users x users matrix (Woodbury)."""
+    """Return the same inverse by inverting a matrix of users (Woodbury identity), for fewer users than items."""
     from scipy.sparse import diags  # training only
 
     scaled = (uses @ diags(1 / penalty)).tocsr()
@@ -83,7 +83,7 @@ def _by_users(uses: csr_matrix, penalty: np.ndarray) -> np.ndarray:
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
-    """Invert a symmetric positive definite matrix; overwrites it.
+    """Invert a symmetric positive definite matrix, which is overwritten.
 
     Raises
     ------
@@ -101,31 +101,32 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 
 
 REGULARIZATION = 300.0
-MOST_HIDDEN = 0.99
-MOST_ITEMS, ENTRIES = 4_096, 100
-"""Number of items of the EDLAE component of `blend`, and of weights kept per item, the largest in absolute value."""
+MAX_DROPOUT = 0.99
+BLEND_ITEMS, WEIGHTS_PER_ITEM = 4_096, 100
+"""Number of items in the EDLAE component of `blend`, and number of weights kept per item: the largest in magnitude."""
 
 
 def learn_item_weights(uses: SparseRows, day_ones: Sequence[SparseRows]) -> SparseRows:
     """Fit EDLAE for `blend`; return item-to-item weights, shape (n_items, n_items).
 
-    `day_ones` are the items used on day one in each sample; dropout is the share of users' items not used on it.
+    `day_ones` has the items used on day one, for each sample. The dropout is the share of users' items not used on day
+    one.
     """
     n_on_day = sum(day.n_entries for day in day_ones) / max(1, len(day_ones))
-    hidden = min(MOST_HIDDEN, max(0.0, 1 - n_on_day / max(1, uses.n_entries)))
-    items = most_used(uses.column_sums(), MOST_ITEMS)
-    weights = fit_ease(uses, items, regularization=REGULARIZATION, dropout=hidden).weights
-    n_kept = min(ENTRIES, len(items))
-    kept = greatest(np.abs(weights), n_kept)
-    rows = np.repeat(items, n_kept)
-    of_kept = np.take_along_axis(weights, kept, axis=1).ravel()
-    return SparseRows.from_pairs(rows, items[kept].ravel(), of_kept, uses.n_columns, uses.n_columns)
+    hidden_share = min(MAX_DROPOUT, max(0.0, 1 - n_on_day / max(1, uses.n_entries)))
+    items = most_used(uses.column_sums(), BLEND_ITEMS)
+    weights = fit_ease(uses, items, regularization=REGULARIZATION, dropout=hidden_share).weights
+    n_weights = min(WEIGHTS_PER_ITEM, len(items))
+    largest = greatest(np.abs(weights), n_weights)
+    rows = np.repeat(items, n_weights)
+    weights_of_largest = np.take_along_axis(weights, largest, axis=1).ravel()
+    return SparseRows.from_pairs(rows, items[largest].ravel(), weights_of_largest, uses.n_columns, uses.n_columns)
 
 
 EASE = score_items(
     name="ease",
     describe="A linear model of items, solved in closed form.",
-    explain="Items that go with what the user likes.",
+    explain="Items often used together with what the user likes.",
     value=Ease,
     search=OptionSearch(
         grid={

@@ -1,4 +1,4 @@
-"""`item_item`: item-based neighbourhood on co-occurrences with the day's items."""
+"""`item_item`: item-based nearest neighbours, by co-occurrence with the day's items."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class ItemItem:
 
 
 def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
-    """Count co-occurrences of items among warm users; similarity is count / (norm of both + shrinkage).
+    """Count co-occurrences of items among warm users; return a function that computes similarities from them.
+
+    The similarity of two items is count / (norm + shrinkage), where the norm depends on their numbers of users.
 
     References
     ----------
@@ -38,14 +40,17 @@ def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
     matrix.setdiag(0)
     matrix.eliminate_zeros()
     matrix.sort_indices()
-    together = SparseRows(matrix.indptr, matrix.indices, matrix.data, matrix.shape[1])
+    cooccurrences = SparseRows(matrix.indptr, matrix.indices, matrix.data, matrix.shape[1])
     n_users = training.uses.column_sums()
 
     @lru_cache(maxsize=1)
     def weigh_pairs(shrinkage: float, asymmetry: float) -> tuple[SparseRows, np.ndarray]:
-        """Return similarities, and the rank of each within its row."""
-        below = n_users[together.row_of_entry()] ** (1 - asymmetry) * n_users[together.columns] ** asymmetry + shrinkage
-        nearness = replace(together, weights=(together.weights / below).astype(np.float32))
+        """Return similarities, and the rank of each similarity within its row, from 0."""
+        norm = (
+            n_users[cooccurrences.row_of_entry()] ** (1 - asymmetry) * n_users[cooccurrences.columns] ** asymmetry
+            + shrinkage
+        )
+        nearness = replace(cooccurrences, weights=(cooccurrences.weights / norm).astype(np.float32))
         return nearness, nearness.rank_within_rows(-nearness.weights)
 
     def fit(*, shrinkage: float, asymmetry: float, neighbors: int) -> ItemItem:
@@ -56,20 +61,20 @@ def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
         shrinkage
             Added to the denominator, so that rare items are not similar by chance.
         asymmetry
-            Exponent of the recommended item's user count in the norm: 0.5 is the cosine, less favours popular items.
+            Exponent of the recommended item's user count in the norm; 0.5: cosine; lower values favour popular items.
         neighbors
             Number of neighbours kept per item.
         """
-        nearness, place = weigh_pairs(shrinkage, asymmetry)
-        return ItemItem(nearness.keep(place < neighbors))
+        nearness, rank = weigh_pairs(shrinkage, asymmetry)
+        return ItemItem(nearness.keep(rank < neighbors))
 
     return fit
 
 
 ITEM_ITEM = score_items(
     name="item_item",
-    describe="Items that the users of the day's items use too.",
-    explain="Items that go with what the user likes.",
+    describe="Items used by the users of the day's items.",
+    explain="Items often used together with what the user likes.",
     value=ItemItem,
     search=OptionSearch(
         grid={

@@ -1,4 +1,4 @@
-"""Shared helpers of the baselines: conversion to SciPy, most used items, partial scores, and their strategy."""
+"""Helpers of the baselines: conversion to SciPy, most used items, scores of some items, and the strategy."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from firstday.sparse import SparseRows
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-MOST_ITEMS = 8_000
-"""Number of items, the most used, ranked by baselines with a weight per pair of items or per item and hidden unit."""
+MAX_MODEL_ITEMS = 8_000
+"""Maximum number of items in models with a weight per pair of items, or per item and hidden unit: the most used."""
 
 
 def to_matrix(rows: SparseRows) -> csr_matrix:
-    """Return the matrix as a SciPy CSR matrix, float32."""
+    """Convert to a SciPy CSR matrix, float32."""
     from scipy.sparse import csr_matrix  # training only
 
     return csr_matrix((rows.weights, rows.columns, rows.starts), shape=(rows.n_rows, rows.n_columns))
 
 
 def most_used_items(uses: SparseRows) -> np.ndarray:
-    """Return the `MOST_ITEMS` most used items with at least one use, ascending; the lower index wins ties."""
-    return most_used(uses.column_sums(), MOST_ITEMS)
+    """Return the most used items that have any use, at most `MAX_MODEL_ITEMS`, ascending; ties by index."""
+    return most_used(uses.column_sums(), MAX_MODEL_ITEMS)
 
 
 def only_positive(scores: np.ndarray) -> np.ndarray:
-    """Set non-positive scores to ``-inf`` (not ranked), in place."""
+    """Set scores that are not positive to ``-inf`` (not ranked), in place."""
     scores[scores <= 0] = -np.inf
     return scores
 
 
-def spread_known(scores: np.ndarray, items: np.ndarray, known: np.ndarray, n_items: int) -> np.ndarray:
-    """Scatter scores, shape (n_users, len(items)), over all items; users that are not `known` rank none."""
-    everything = spread_scores(scores, items, n_items)
-    everything[~known] = -np.inf
-    return everything
+def spread_known(scores: np.ndarray, items: np.ndarray, is_ranked: np.ndarray, n_items: int) -> np.ndarray:
+    """Extend scores, shape (n_users, len(items)), to all items; users without `is_ranked` get ``-inf`` for all."""
+    all_scores = spread_scores(scores, items, n_items)
+    all_scores[~is_ranked] = -np.inf
+    return all_scores
 
 
 def score_items(*, name: str, describe: str, explain: str, value: type, search: OptionSearch) -> StrategySpec:
-    """Make a strategy that ranks items by a learned value's scores given the liked items."""
+    """Make a strategy that ranks items by the scores of a learned value given the liked items."""
     return StrategySpec(
         name=name,
         recommend=lambda query: query.rank_learned(name),

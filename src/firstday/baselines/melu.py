@@ -1,4 +1,4 @@
-"""MeLU as a cold model: a network whose last layer is adapted to each user. Inference does not need torch."""
+"""MeLU as a cold model: a network whose last layer is adapted to each user. Inference needs no torch."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from firstday.ranking import unit_rows
 from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
 from firstday.sparse import SparseRows
 
-ADAPTED_AT_ONCE = 1024
-"""Users adapted per batch; bounds the memory of their item vectors."""
+ADAPTED_USERS = 1024
+"""Number of users adapted per batch; bounds the memory for the item vectors."""
 
 
 @readable
@@ -26,14 +26,14 @@ class Melu:
 
         mean of (1 - p.v)^2 over the user's items  +  negative_weight x mean of (p.v)^2 over all items,
 
-    and every step is ``b -= rate x dL/db``, ``W -= rate / width x dL/dW``, per user. As dL/dW is the outer product of
-    dL/dp and h, the steps on W and b move p by ``rate x (1 + |h|^2 / width) x dL/dp``: no per-user matrix is needed,
-    and NumPy suffices. Users without items are not adapted.
+    and each step is ``b -= rate x dL/db``, ``W -= rate / width x dL/dW``, per user. As dL/dW is the outer product of
+    dL/dp and h, the steps on W and b change p by ``-rate x (1 + |h|^2 / width) x dL/dp``, so no matrix per user is
+    needed. Users without items are not adapted.
 
     Parameters
     ----------
     body
-        Features -> hidden activations, of root mean square 1.
+        Features -> hidden activations with a root mean square of 1.
     weights, bias
         Last layer: float32, shape (d, width) and (d,).
     gram
@@ -67,29 +67,33 @@ class Melu:
         """Return the predicted vectors, float32, shape (n, d), each of length 1; see `ColdModelValue.predict`."""
         hidden = self.body.predict(features)
         vectors = hidden @ self.weights.T + self.bias  # (n, d)
-        reach = self.rate * (1 + np.square(hidden).mean(axis=1))  # (n,)
-        for start in range(0, len(vectors), ADAPTED_AT_ONCE):
-            rows = np.arange(start, min(start + ADAPTED_AT_ONCE, len(vectors)))
-            vectors[rows] = self._adapt(vectors[rows], reach[rows], liked.take(rows), item_vectors)
+        step_size = self.rate * (1 + np.square(hidden).mean(axis=1))  # (n,)
+        for start in range(0, len(vectors), ADAPTED_USERS):
+            rows = np.arange(start, min(start + ADAPTED_USERS, len(vectors)))
+            vectors[rows] = self._adapt(vectors[rows], step_size[rows], liked.take(rows), item_vectors)
         return unit_rows(vectors)
 
-    def _adapt(self, vectors: np.ndarray, reach: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
-        """Return users' vectors after their gradient steps."""
+    def _adapt(
+        self, vectors: np.ndarray, step_size: np.ndarray, liked: SparseRows, item_vectors: np.ndarray
+    ) -> np.ndarray:
+        """Return the users' vectors after the gradient steps on their items."""
         used = item_vectors[liked.columns]  # (entries, d)
-        known = used.any(axis=1)
-        liked, used = liked.keep(known), used[known] / np.float32(self.scale)
+        has_vector = used.any(axis=1)
+        liked, used = liked.keep(has_vector), used[has_vector] / np.float32(self.scale)
         lengths = liked.lengths()
-        filled = np.flatnonzero(lengths)
-        if not len(filled):
+        has_items = np.flatnonzero(lengths)
+        if not len(has_items):
             return vectors
-        row = np.repeat(np.arange(len(filled)), lengths[filled])
-        adapted = vectors[filled]
+        row = np.repeat(np.arange(len(has_items)), lengths[has_items])
+        adapted = vectors[has_items]
         for _ in range(self.steps):
-            miss = 1 - np.einsum("ed,ed->e", used, adapted[row])
-            pull = np.add.reduceat(miss[:, None] * used, liked.starts[filled], axis=0) / lengths[filled, None]
-            slope = 2 * (self.negative_weight * adapted @ self.gram - pull)
-            adapted = adapted - reach[filled, None] * slope
-        vectors[filled] = adapted
+            errors = 1 - np.einsum("ed,ed->e", used, adapted[row])
+            attraction = (
+                np.add.reduceat(errors[:, None] * used, liked.starts[has_items], axis=0) / lengths[has_items, None]
+            )
+            gradient = 2 * (self.negative_weight * adapted @ self.gram - attraction)
+            adapted = adapted - step_size[has_items, None] * gradient
+        vectors[has_items] = adapted
         return vectors
 
 

@@ -19,11 +19,11 @@ class MultDae:
     Parameters
     ----------
     items
-        Indexes of the items in the model, ascending, shape (n_kept,).
+        Indexes of the items in the model, ascending, shape (n_modelled,).
     reading, reading_bias
-        Input layer: float32, shape (n_kept, width) and (width,).
+        Input layer: float32, shape (n_modelled, width) and (width,).
     writing, writing_bias
-        Output layer: float32, shape (n_kept, width) and (n_kept,).
+        Output layer: float32, shape (n_modelled, width) and (n_modelled,).
     """
 
     items: np.ndarray
@@ -33,16 +33,16 @@ class MultDae:
     writing_bias: np.ndarray
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Return the logits given the liked items, input scaled to length 1; see `LearnedScores.score`."""
+        """Return the logits given the liked items, as an input vector of length 1; see `LearnedScores.score`."""
         day_items = liked.keep_columns(self.items)
         n_liked = day_items.lengths()
-        read = day_items.mean_vectors(self.reading) * np.sqrt(n_liked)[:, None].astype(np.float32)
-        logits = np.tanh(read + self.reading_bias) @ self.writing.T + self.writing_bias
+        hidden = day_items.mean_vectors(self.reading) * np.sqrt(n_liked)[:, None].astype(np.float32)
+        logits = np.tanh(hidden + self.reading_bias) @ self.writing.T + self.writing_bias
         return spread_known(logits, self.items, n_liked > 0, liked.n_columns)
 
 
 def prepare_mult_dae(training: UseData) -> Callable[..., MultDae]:
-    """Select warm users' most used items, and return a function that trains on them.
+    """Select warm users' most used items; return a function that trains on them.
 
     As in the article: one tanh layer, multinomial likelihood over items, random input dropout. Unlike the article, the
     input is scaled to length 1 after dropout, not before, so that training inputs resemble those of cold users, who
@@ -63,7 +63,7 @@ def prepare_mult_dae(training: UseData) -> Callable[..., MultDae]:
 MULT_DAE = score_items(
     name="mult_dae",
     describe="A denoising autoencoder of users' items with a multinomial likelihood.",
-    explain="Items that people with such items use, as a network has learned it.",
+    explain="Items that a network predicts from what the user likes.",
     value=MultDae,
     search=OptionSearch(
         grid={

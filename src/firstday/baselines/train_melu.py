@@ -1,4 +1,7 @@
-"""Training of MeLU: a last layer that few gradient steps on a user's first items adapt to that user. Needs torch."""
+"""Training of MeLU, whose last layer is adapted to a user by a few gradient steps on the user's first items.
+
+Needs torch.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from firstday.recommend.spec import JudgeVectors, LearningData
 from firstday.sparse import SparseRows, stack_rows
 
 SUPPORT_ITEMS = 50
-"""Maximum support items per day-one sample in training, sampled if there are more. Inference uses all."""
+"""Maximum number of support items per day-one sample in training, sampled if there are more. Inference uses all."""
 
 
 class MeluNetwork(nn.Module):
@@ -40,35 +43,36 @@ class MeluNetwork(nn.Module):
         self.register_buffer("gram", gram, persistent=False)
         self.config = config
 
-    def user_loss(self, vector: torch.Tensor, items: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """Return one user's scalar loss of a vector (d,) on items (m, d), masked by `there` (m,)."""
-        missed = ((1 - items @ vector).square() * there).sum() / there.sum().clamp(min=1)
-        everywhere = vector @ self.gram @ vector  # mean of (v.p)^2 over all items v
-        loss: torch.Tensor = missed + self.config.negative_weight * everywhere
+    def user_loss(self, vector: torch.Tensor, items: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the loss, a scalar, of a user's vector (d,) on items (m, d), masked by `mask` (m,)."""
+        support_error = ((1 - items @ vector).square() * mask).sum() / mask.sum().clamp(min=1)
+        negative_error = vector @ self.gram @ vector  # mean of (v.p)^2 over all items v
+        loss: torch.Tensor = support_error + self.config.negative_weight * negative_error
         return loss
 
-    def forward(self, features: torch.Tensor, items: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """Map features (n, n_inputs) to vectors (n, d) adapted to items (n, m, d), masked by `there` (n, m).
+    def forward(self, features: torch.Tensor, items: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Map features (n, n_inputs) to vectors (n, d) adapted to items (n, m, d), masked by `mask` (n, m).
 
-        The step on the last layer is taken on its output, which is equivalent; see `firstday.baselines.melu.Melu`.
+        The steps change the output of the last layer, which is equivalent to changing its weights; see
+        `firstday.baselines.melu.Melu`.
         """
         hidden = self.body(features)  # (n, width)
         vectors: torch.Tensor = self.head(hidden)  # (n, d)
-        reach = self.config.inner_rate * (1 + hidden.square().mean(dim=1, keepdim=True))  # (n, 1)
-        reach = reach * there.any(dim=1, keepdim=True)  # users without items are not adapted
+        step_size = self.config.inner_rate * (1 + hidden.square().mean(dim=1, keepdim=True))  # (n, 1)
+        step_size = step_size * mask.any(dim=1, keepdim=True)  # users without items are not adapted
         for _ in range(self.config.inner_steps):
-            slopes: torch.Tensor = vmap(grad(self.user_loss))(vectors, items, there)  # (n, d)
-            vectors = vectors - reach * slopes
+            gradients: torch.Tensor = vmap(grad(self.user_loss))(vectors, items, mask)  # (n, d)
+            vectors = vectors - step_size * gradients
         return vectors
 
 
 def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -> Melu:
-    """Meta-train on warm users: day-one items are the support set, their other used items the query set.
+    """Meta-train on warm users: day-one items are the support set, other used items the query set.
 
-    Support and query loss are those of `firstday.baselines.melu.Melu`; gradients flow through the adaptation.
-    Differences from the article: as there are no ratings, used items have relevance 1, and all items are negatives with
-    a small weight, by their Gram matrix; the network takes the features of our encoder and returns a vector, not a
-    rating, so only the user side is adapted.
+    Both sets have the loss of `firstday.baselines.melu.Melu`, and gradients flow through the adaptation. Differences
+    from the article: since there are no ratings, used items have relevance 1, and all items are negatives with a small
+    weight, by their Gram matrix. The network takes the features of our encoder and returns a vector, not a rating, so
+    only the user side is adapted.
 
     Parameters
     ----------
@@ -84,7 +88,7 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
     Returns
     -------
     Melu
-        Exported and verified against PyTorch, with the training history.
+        As arrays, with the training history.
 
     References
     ----------
@@ -93,47 +97,49 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
     """
     config = data.config
     settings = config.melu
-    place = choose_device(config.device, config.threads)
+    device = choose_device(config.device, config.threads)
     item_vectors = data.embeddings.scoring_vectors
     n_items, d = item_vectors.shape
     squares = np.square(item_vectors, dtype=np.float64).sum(axis=1)
-    scale = float(np.sqrt(squares[data.uses.columns].mean())) or 1.0  # of used items, which vectors are adapted to
+    scale = float(np.sqrt(squares[data.uses.columns].mean())) or 1.0  # root mean square over the used items
     scaled = item_vectors / np.float32(scale)
     gram = torch.from_numpy(scaled.T @ scaled / np.float32(n_items))  # (d, d)
     liked_vectors = data.liked_vectors / np.float32(scale)
-    items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)])).to(place)  # -1 pads
+    items = torch.from_numpy(np.concatenate([liked_vectors, np.zeros((1, d), np.float32)])).to(device)  # -1 pads
     has_vector = np.asarray(liked_vectors.any(axis=1))
     rng = np.random.default_rng(config.seed)
-    known = stack_rows(data.liked)  # (n_samples * n_warm, n_items)
-    support = _padded(known, has_vector, rng)  # (n_samples * n_warm, most items)
+    day_one_items = stack_rows(data.liked)  # (n_samples * n_warm, n_items)
+    support = _sample_support(day_one_items, has_vector, rng)  # (n_samples * n_warm, most items)
     draws = np.random.default_rng(config.seed + 1)
 
-    def adapted(inputs: torch.Tensor, support_items: np.ndarray) -> torch.Tensor:
-        most = max(1, int((support_items >= 0).sum(axis=1).max()))
-        chosen = torch.from_numpy(support_items[:, :most]).to(place)  # (batch, most items of one user)
-        vectors: torch.Tensor = network(inputs, items[chosen], (chosen >= 0).float())
+    def adapt(inputs: torch.Tensor, support_items: np.ndarray) -> torch.Tensor:
+        max_items = max(1, int((support_items >= 0).sum(axis=1).max()))
+        support_ix = torch.from_numpy(support_items[:, :max_items]).to(device)  # (batch, most items of one user)
+        vectors: torch.Tensor = network(inputs, items[support_ix], (support_ix >= 0).float())
         return vectors
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
-        vectors = adapted(torch.from_numpy(data.features.take(rows)).to(place), support[rows])  # (batch, d)
-        queries = find_later(data.uses, known, rows)
-        later = torch.from_numpy(_drawn(queries, settings.query_items, draws)).to(place)  # (batch, query_items)
+        vectors = adapt(torch.from_numpy(data.features.take(rows)).to(device), support[rows])  # (batch, d)
+        queries = find_later(data.uses, day_one_items, rows)
+        later = torch.from_numpy(_sample_columns(queries, settings.query_items, draws)).to(
+            device
+        )  # (batch, query_items)
         losses: torch.Tensor = vmap(network.user_loss)(vectors, items[later], (later >= 0).float())
         return losses.mean()
 
-    held_out = torch.from_numpy(data.validation_features).to(place)
-    first = _padded(data.validation_liked, has_vector, rng)
-    with seeded(config.seed, place):
+    held_out = torch.from_numpy(data.validation_features).to(device)
+    validation_support = _sample_support(data.validation_liked, has_vector, rng)
+    with seeded(config.seed, device):
         network = MeluNetwork(data.features.n_inputs, config.cold_model.hidden, d, gram, settings)
         history = run_epochs(
             network,
             len(data.features),
             data.features.n_users,
             batch_loss,
-            lambda: validate(to_numpy(nn.functional.normalize(adapted(held_out, first), dim=1))),
+            lambda: validate(to_numpy(nn.functional.normalize(adapt(held_out, validation_support), dim=1))),
             config.cold_model.override("learning_rate", settings.learning_rate),
             seed=config.seed,
-            device=place,
+            device=device,
             progress=partial(progress, "melu"),
         )
     return Melu(
@@ -148,8 +154,8 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
     )
 
 
-def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return each row's columns that have a vector, at most `SUPPORT_ITEMS`, padded with -1."""
+def _sample_support(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return at most `SUPPORT_ITEMS` columns of each row, sampled from those with a vector, padded with -1."""
     rows = rows.keep(has_vector[rows.columns])
     rows = rows.keep(rows.draw(np.full(rows.n_rows, SUPPORT_ITEMS), rng))
     lengths = rows.lengths()
@@ -158,7 +164,7 @@ def _padded(rows: SparseRows, has_vector: np.ndarray, rng: np.random.Generator) 
     return table
 
 
-def _drawn(matrix: SparseRows, n: int, rng: np.random.Generator) -> np.ndarray:
+def _sample_columns(matrix: SparseRows, n: int, rng: np.random.Generator) -> np.ndarray:
     """Sample n columns of each row with replacement, shape (n_rows, n); -1 for empty rows."""
     lengths = matrix.lengths()[:, None]
     entries = matrix.starts[:-1, None] + (rng.random((matrix.n_rows, n)) * lengths).astype(np.int64)

@@ -29,9 +29,9 @@ class Autoencoder(nn.Module):
         nn.init.xavier_normal_(self.writing.weight)
 
     def forward(self, items: torch.Tensor, starts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Return the logits, shape (n, n_items), of bags of items; bag `r` begins at `starts[r]`."""
-        read = nn.functional.embedding_bag(items, self.reading, starts, mode="sum", per_sample_weights=weights)
-        logits: torch.Tensor = self.writing(torch.tanh(read + self.reading_bias))
+        """Return the logits of bags of items, shape (n, n_items); bag `r` begins at `starts[r]`."""
+        hidden = nn.functional.embedding_bag(items, self.reading, starts, mode="sum", per_sample_weights=weights)
+        logits: torch.Tensor = self.writing(torch.tanh(hidden + self.reading_bias))
         return logits
 
     def freeze(self) -> tuple[np.ndarray, ...]:
@@ -43,12 +43,13 @@ class Autoencoder(nn.Module):
 def train_autoencoder(
     uses: SparseRows, training: UseData, *, steps: int, width: int, dropout: float, weight_decay: float
 ) -> tuple[np.ndarray, ...]:
-    """Train for about `steps` steps of `BATCH` users, and return the weights; see `Autoencoder.freeze`.
+    """Train for about `steps` steps of `BATCH` users; return the weights as `Autoencoder.freeze` does.
 
-    `uses` has no empty rows. `dropout` is the share of a user's items hidden from the input, redrawn at every step;
-    `weight_decay` is that of AdamW. The seed in `training` controls initial weights, dropout and shuffling.
+    `uses` must have no empty rows. `dropout` is the share of a user's items hidden from the input, redrawn at every
+    step; `weight_decay` is the parameter of AdamW. The seed in `training` controls initial weights, dropout and
+    shuffling.
     """
-    seed, place = training.seed, choose_device(training.device, training.threads)
+    seed, device = training.seed, choose_device(training.device, training.threads)
     rng = np.random.default_rng(seed)
     n_steps = max(1, uses.n_rows // BATCH)
     config = ColdModelConfig(
@@ -61,19 +62,19 @@ def train_autoencoder(
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
         batch = uses.take(rows)
         lengths, row = batch.lengths(), batch.row_of_entry()
-        shown = rng.random(batch.n_entries) >= dropout
-        n_shown = np.bincount(row[shown], minlength=len(rows))
-        weights = (1 / np.sqrt(np.maximum(n_shown, 1)))[row[shown]].astype(np.float32)
+        is_kept = rng.random(batch.n_entries) >= dropout
+        n_shown = np.bincount(row[is_kept], minlength=len(rows))
+        weights = (1 / np.sqrt(np.maximum(n_shown, 1)))[row[is_kept]].astype(np.float32)
         starts = np.concatenate([[0], np.cumsum(n_shown)[:-1]])
-        bags = (batch.columns[shown].astype(np.int64), starts, weights)
-        logits = network(*(torch.from_numpy(array).to(place) for array in bags))
-        cells = torch.from_numpy(row * uses.n_columns + batch.columns).to(place)
-        chances = torch.log_softmax(logits, dim=1).view(-1)[cells]
-        per_user = torch.from_numpy((1 / lengths)[row].astype(np.float32)).to(place)
-        return -(chances * per_user).sum() / len(rows)
+        bags = (batch.columns[is_kept].astype(np.int64), starts, weights)
+        logits = network(*(torch.from_numpy(array).to(device) for array in bags))
+        cells = torch.from_numpy(row * uses.n_columns + batch.columns).to(device)
+        log_probabilities = torch.log_softmax(logits, dim=1).view(-1)[cells]
+        per_user = torch.from_numpy((1 / lengths)[row].astype(np.float32)).to(device)
+        return -(log_probabilities * per_user).sum() / len(rows)
 
-    with seeded(seed, place):
+    with seeded(seed, device):
         network = Autoencoder(uses.n_columns, width)
-        check = count().__next__  # an increasing value, so that the last epoch is kept
-        run_epochs(network, uses.n_rows, uses.n_rows, batch_loss, check, config, seed=seed, device=place)
+        check = count().__next__  # increases, so that the weights of the last epoch are kept
+        run_epochs(network, uses.n_rows, uses.n_rows, batch_loss, check, config, seed=seed, device=device)
     return network.freeze()

@@ -1,4 +1,4 @@
-"""`user_user`: user-based neighbourhood, by similarity of warm users' items to the day's items."""
+"""`user_user`: user-based nearest neighbours, by similarity of warm users' items to the day's items."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UserUser:
     uses
         Items that each warm user uses, shape (n_warm, n_items).
     by_item
-        Its transpose, each row scaled by the item's weight.
+        Transpose of `uses`, with each row scaled by the item's weight.
     weights
         Weight of each item in the cosine, float32, shape (n_items,).
     lengths
@@ -32,7 +32,7 @@ class UserUser:
     shrinkage
         Added to the norm of the cosine, so that users with few items are not similar by chance.
     power
-        Exponent of the similarity; more gives the nearest neighbours more weight.
+        Exponent of the similarity; higher values give the nearest neighbours more weight.
     """
 
     uses: SparseRows
@@ -51,20 +51,20 @@ class UserUser:
         return only_positive(scores)
 
     def _score_one(self, items: np.ndarray) -> np.ndarray:
-        """Return a user's scores given the user's items, shape (n_items,)."""
-        sharing = self.by_item.take(items)
-        common = np.bincount(sharing.columns, sharing.weights, minlength=self.uses.n_rows)
+        """Return the scores for a user with some items, shape (n_items,)."""
+        rows_of_items = self.by_item.take(items)
+        common = np.bincount(rows_of_items.columns, rows_of_items.weights, minlength=self.uses.n_rows)
         norm = np.sqrt(self.weights[items].sum() * self.lengths) + self.shrinkage
         nearness = np.where(common > 0, common / np.maximum(norm, 1e-12), -np.inf).astype(np.float32)
         nearest, nearness = top_k(nearness[None], self.neighbors)
-        is_near = nearest[0] >= 0
-        speaking = self.uses.take(nearest[0, is_near])
-        weights = np.repeat(nearness[0, is_near] ** self.power, speaking.lengths())
-        return np.bincount(speaking.columns, weights, minlength=self.uses.n_columns)
+        is_neighbor = nearest[0] >= 0
+        neighbor_uses = self.uses.take(nearest[0, is_neighbor])
+        weights = np.repeat(nearness[0, is_neighbor] ** self.power, neighbor_uses.lengths())
+        return np.bincount(neighbor_uses.columns, weights, minlength=self.uses.n_columns)
 
 
 def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
-    """Index warm users' items by user and by item, and return a function that sets the similarity.
+    """Index warm users' items by user and by item; return a function that computes the weights.
 
     References
     ----------
@@ -80,8 +80,8 @@ def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
         Parameters
         ----------
         rarity
-            An item's weight in the cosine is its number of users to the power of -rarity, scaled to mean 1 over all
-            uses; 0 is the plain cosine.
+            An item's weight in the cosine is its number of users to the power of -rarity, scaled to a mean of 1 over
+            all uses; 0: plain cosine.
         neighbors, shrinkage, power
             See `UserUser`.
         """
@@ -96,8 +96,8 @@ def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
 
 USER_USER = score_items(
     name="user_user",
-    describe="What the warm users who share the day's items use.",
-    explain="Items of people who share what the user likes.",
+    describe="Items that warm users with the same items use.",
+    explain="Items used by warm users who share what the user likes.",
     value=UserUser,
     search=OptionSearch(
         grid={

@@ -1,4 +1,4 @@
-"""firstday check: validate tables, and print their contents and how training would use them."""
+"""firstday check: validate tables; print their contents and how training would use them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
 from firstday.recommend.rules.filters import describe_columns
 
-TITLES = {
+COUNT_LABELS = {
     "dimensions": "dimensions of precomputed vectors",
     "items_without_vector": "items without a vector",
     "ages": "users with an age",
@@ -42,14 +42,14 @@ TITLES = {
     "lists": "lists with impressions",
     "users_shown_something": "users with impressions",
 }
-TOTALS = {
+COUNT_TOTALS = {
     "items_without_vector": "items",
     "ages": "users",
     "dated": "users",
     "users_within_24_hours": "users_with_times",
     "users_shown_something": "users",
 }
-"""What a count is a part of."""
+"""Count of which another count is a share."""
 
 
 def check(
@@ -116,7 +116,7 @@ def _print_json(checked: Check) -> None:
 
 
 def _print_columns(columns: list[dict[str, Any]]) -> None:
-    """Print the columns of items that filters can read as a table."""
+    """Print the item columns that filters can read."""
     rows = []
     for column in columns:
         values = [f"{value:.15g}" if isinstance(value, float) else str(value) for value in column["values"][:5]]
@@ -127,20 +127,20 @@ def _print_columns(columns: list[dict[str, Any]]) -> None:
 
 
 def _print_summary(name: str, summary: Summary) -> None:
-    """Print the contents of tables as a table."""
+    """Print counts of the tables' contents."""
     counts = vars(summary)
     rows = []
     for key, value in counts.items():
         if isinstance(value, Mapping):
             rows += [(f"{key}: {member}", f"{n:,}") for member, n in sorted(value.items())]
         elif value and key not in ("first", "last", "users_with_times"):
-            share = f" ({value / counts[TOTALS[key]]:.0%})" if key in TOTALS else ""
-            rows.append((TITLES.get(key, key), f"{value:,}{share}"))
+            share = f" ({value / counts[COUNT_TOTALS[key]]:.0%})" if key in COUNT_TOTALS else ""
+            rows.append((COUNT_LABELS.get(key, key), f"{value:,}{share}"))
     print_rows(name, ("tables", "count"), rows)
 
 
 def _print_outlook(outlook: Outlook) -> None:
-    """Print how training would use a dataset, and whether it would start."""
+    """Print how training would use a dataset, and whether it would refuse to."""
     if outlook.sentences:
         typer.echo(f"How training would use it (protocol {outlook.protocol}):")
     for sentence in outlook.sentences:

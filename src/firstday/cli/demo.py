@@ -1,4 +1,4 @@
-"""firstday demo: all steps on MovieLens 100K, from fetching the data to a list for a new user, and the page to try."""
+"""firstday demo: all steps on MovieLens 100K, from downloading the data to a list for a new user, and the demo page."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def demo(
         f"1. {DATASET}: {summary['users']:,} people, {summary['items']:,} films, {summary['interactions']:,} ratings, "
         "no faults."
     )
-    typer.echo("2. Training a model on nine in ten people; the tenth decides when to stop ...")
+    typer.echo("2. Training a model on 90 % of the people; the others determine when to stop ...")
     with open_progress() as progress:
         recommender = train(dataset, config, progress=progress)
     recommender.save(out / "model")
     _print_first_look(recommender)
-    typer.echo("3. Evaluating every strategy: training without a fifth of the people, and scoring their lists ...")
+    typer.echo("3. Evaluating every strategy on a fifth of the people, after training without them ...")
     with open_progress() as progress:
         results = evaluate(dataset, config, n_seeds=seeds, against=(REFERENCE, BASELINE), progress=progress)
     gain = results.get("auto", f"{RATIO}{BASELINE}")
@@ -97,11 +97,11 @@ def demo(
     if sys.stdout.isatty() if open_page is None else open_page:
         show_page(out / "model", out / "users.sqlite")
     else:
-        typer.echo(f"The page to try it on: firstday serve {out / 'model'}")
+        typer.echo(f"To open the demo page: firstday serve {out / 'model'}")
 
 
 def _print_first_look(recommender: Recommender) -> None:
-    """Print a new user, their predicted segment and their list."""
+    """Print a new user, the predicted segment and the list."""
     catalogue = recommender.model.catalogue
     ids = dict(zip(catalogue.titles or (), catalogue.items.values, strict=True))
     interactions = [("stream", "item", ids[title]) for title in LIKED_FILMS]
@@ -118,17 +118,17 @@ def _print_first_look(recommender: Recommender) -> None:
 
 
 def show_page(model: Path, store: Path) -> None:
-    """Serve a model with a store of its own until interrupted, and open its page where there is a browser."""
+    """Serve a model with its own store until interrupted, and open the page if there is a graphical browser."""
     from firstday.serve.server import run_server
 
     def open_browser(url: str) -> None:
-        typer.echo(f"The page is at {url}/ (Ctrl+C ends it)")
-        # without a display Python may start a browser of text in this very terminal
+        typer.echo(f"The page is at {url}/ (stop with Ctrl+C)")
+        # Without a display, Python may start a text browser in this terminal.
         if sys.platform != "linux" or {"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
-            Thread(target=webbrowser.open, args=(f"{url}/",), daemon=True).start()  # some return only when closed
+            Thread(target=webbrowser.open, args=(f"{url}/",), daemon=True).start()  # some browsers block until closed
 
     settings = {"host": "127.0.0.1", "store": f"sqlite:///{store.resolve()}"}
     try:
         run_server(model, load_settings(settings), open_browser)
-    except ConfigError:  # the usual port is in use: any other will do
+    except ConfigError:  # the default port is in use: take any free one
         run_server(model, load_settings(settings | {"port": 0}), open_browser)

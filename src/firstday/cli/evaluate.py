@@ -50,14 +50,14 @@ from firstday.recommend.registry import check_judged, strategy_names, with_metho
 from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.spec import PAPER_SEGMENT
 
-NAMES = f"Strategies: {', '.join(strategy_names())}; fitted for an evaluation alone: {PAPER_SEGMENT}."
+NAMES = f"Strategies: {', '.join(strategy_names())}; only in evaluations: {PAPER_SEGMENT}."
 
 
 def evaluate(
     tables: Annotated[
         list[str],
         typer.Argument(
-            help=f"Folders of tables, or built-in names: {', '.join(BUILT_IN)}. Several are compared in one table."
+            help=f"Folders of tables, or built-in names: {', '.join(BUILT_IN)}. Several datasets share one table."
         ),
     ],
     path: Annotated[
@@ -78,7 +78,7 @@ def evaluate(
         bool,
         typer.Option(
             "--baselines",
-            help="Also evaluate every strategy with options to search, tuned on validation users, and the paper's "
+            help="Also evaluate all strategies whose options can be tuned, tuned on validation users, and the paper's "
             "system as published.",
         ),
     ] = False,
@@ -99,8 +99,8 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="With registration times: number of cut-offs. Train on the data before each, evaluate on newcomers "
-            "until the next (default: the setting, 6).",
+            help="With registration times: number of cut-offs. At each, train on earlier data and evaluate on the "
+            "newcomers up to the next (default: the setting, 6).",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to split, train and evaluate.")] = 1,
@@ -118,8 +118,8 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="Replay: number of rounds in which cold users meet each strategy. It learns which items of its slates "
-            "they used or passed over. NAME@once shows one long list slate by slate; NAME@uses learns only from uses; "
+            help="Replay: number of rounds in which each strategy shows cold users a slate and learns which items they "
+            "used or passed over. NAME@once shows one long list slate by slate; NAME@uses learns only from uses; "
             "epsilon and ucb are simple bandit baselines.",
         ),
     ] = None,
@@ -131,7 +131,7 @@ def evaluate(
     persistence: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Replay: probability that a user who saw a position below these sees the next."
+            min=0, max=1, help="Replay: probability that a user who saw a later position also sees the next one."
         ),
     ] = 0.8,
     delay: Annotated[int, typer.Option(min=0, help="Replay: delay of feedback on uses, in rounds.")] = 0,
@@ -154,12 +154,12 @@ def evaluate(
     Example: firstday evaluate tables --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
     if cut_offs is not None and protocol == "sampled":
-        raise ConfigError("--cut-offs: needs the protocol registration, not sampled; leave one of the two options out.")
-    learners = load_plugins(plugin)
+        raise ConfigError("--cut-offs: needs the protocol registration, not sampled; omit one of the two options.")
+    trainable = load_plugins(plugin)
     for name in tables:
         read_settings(name, config, overrides, protocol, device)
         if name not in BUILT_IN and not Path(name).is_dir():
-            load(name)  # which says what is wrong, before hours are spent on the others
+            load(name)  # raises the error now, not after hours of evaluating the others
     copies: Mapping[str, str] = dict(zip(tables, path or (), strict=False))
     if len(tables) > 1:
         copies = split_pairs("--path", path, f"{tables[0]}=DIR")
@@ -171,7 +171,7 @@ def evaluate(
         dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
         if cut_offs is not None:
             settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
-        return dataset, settings if strategy else with_methods(settings, learners)
+        return dataset, settings if strategy else with_methods(settings, trainable)
 
     if rounds is not None:
         unused = {"--k": k, "--baselines": baselines, "--tune-once": tune_once, "--report": report}
@@ -190,8 +190,8 @@ def evaluate(
     left_out: list[str] = []
     for name in tables:
         dataset, settings = read(name)
-        if (planned := find_cut_offs(dataset, settings)) is not None:
-            print_notes([f"{name}: evaluation will train {planned.describe()}."])
+        if (found := find_cut_offs(dataset, settings)) is not None:
+            print_notes([f"{name}: evaluation will train {found.describe()}."])
         with open_progress() as progress:
             results = run_evaluation(
                 dataset,

@@ -1,4 +1,4 @@
-"""firstday experiment: the variants of an experiment side by side, by registration cohort."""
+"""firstday experiment: compare the variants of an experiment, by registration cohort."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from firstday.cli.options import (
     SetOption,
     check_outputs,
     command_line,
-    need_libraries,
     open_tables,
     print_notes,
+    require_libraries,
     split_pairs,
     write_json,
 )
@@ -32,7 +32,7 @@ from firstday.experiment.experiment_tables import take_experiment
 from firstday.files import write_file
 from firstday.recommend.list_files import read_list_file
 
-BROKEN = 3
+MISMATCH = 3
 """Exit status on a sample ratio mismatch."""
 
 
@@ -46,20 +46,22 @@ def experiment(
         str | None,
         typer.Option(
             help="Intended traffic split, such as 'control=50, treatment=50', including variants without users "
-            "(default: equal among those found)."
+            "(default: equal shares of the variants found)."
         ),
     ] = None,
     lists: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE",
-            help="Lists that were not shown, as written by `recommend --batch`, for off-policy evaluation by "
+            help="Lists that were not shown, as written by `recommend --batch`, to evaluate off-policy with "
             "propensities; repeatable.",
         ),
     ] = None,
     planned_users: Annotated[
         int | None,
-        typer.Option(min=10, help="Users at which always-valid intervals are narrowest, chosen before the start."),
+        typer.Option(
+            min=10, help="Number of users at which always-valid intervals are narrowest, chosen before the start."
+        ),
     ] = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Compare despite a sample ratio mismatch.")] = False,
     config: ConfigOption = None,
@@ -75,17 +77,17 @@ def experiment(
     Example: firstday experiment tables/ --name onboarding-2026 --json results.json --report report.html
     """
     check_outputs(json_out, report=report)
-    wanted = None if weights is None else parse_weights(weights)
-    need_libraries("an experiment's report", "experiment", "tea_tasting")
+    intended = None if weights is None else parse_weights(weights)
+    require_libraries("an experiment's report", "experiment", "tea_tasting")
     dataset, settings = open_tables(tables, None, config, overrides, drop_bad_rows=drop_bad_rows)
-    chosen = settings.experiment
+    experiment_config = settings.experiment
     if planned_users is not None:
-        chosen = chosen.override("planned_users", planned_users)
+        experiment_config = experiment_config.override("planned_users", planned_users)
     results = analyse(
-        take_experiment(dataset, name, use=settings.signals.use, like=chosen.like),
-        chosen,
+        take_experiment(dataset, name, use=settings.signals.use, like=experiment_config.like),
+        experiment_config,
         control=control,
-        weights=wanted,
+        weights=intended,
         lists={
             title: read_lists(Path(path), dataset)
             for title, path in split_pairs("--lists", lists, "blend=lists.parquet").items()
@@ -100,16 +102,16 @@ def experiment(
     if results.sample_ratio.broken:
         ratio = results.sample_ratio.sentence()
         print_error(f"{name}: sample ratio mismatch: {ratio}; find the cause, or compare regardless with --anyway.")
-        raise typer.Exit(BROKEN)
+        raise typer.Exit(MISMATCH)
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """Read ``control=50, treatment=50``.
+    """Parse weights such as ``control=50, treatment=50``.
 
     Raises
     ------
     ConfigError
-        It is not of this form.
+        The text does not have this form.
     """
     example = "'control=50, treatment=50'"
     pairs = split_pairs("--weights", text.split(","), example)

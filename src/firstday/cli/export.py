@@ -1,4 +1,4 @@
-"""firstday export: what the service learned, as tables."""
+"""firstday export: write the service's store as tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def export(
     ] = None,
     redis_prefix: Annotated[str, typer.Option(help="Prefix of all Redis keys.")] = "firstday",
 ) -> None:
-    """Export STORE as tables that check and train read. Later runs append what is new.
+    """Export STORE as tables for check and train. Later runs add only new data.
 
     Example: firstday export users-copy.sqlite --out tables
     """
@@ -36,7 +36,7 @@ def export(
     from firstday.serve.settings import load_settings
     from firstday.serve.store.open import open_log
 
-    begin = since and since.replace(tzinfo=since.tzinfo or UTC)
+    start = since and since.replace(tzinfo=since.tzinfo or UTC)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; give a folder.")
 
@@ -45,7 +45,7 @@ def export(
         settings = load_settings({"store": url, "redis_prefix": redis_prefix, "store_timeout_s": 10.0})
         log = open_log(settings, is_copy=True)
         try:
-            return await export_store(log, out, begin)
+            return await export_store(log, out, start)
         finally:
             await log.close()
 

@@ -1,4 +1,4 @@
-"""firstday inspect: print what is in a model."""
+"""firstday inspect: print the contents of a model."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def inspect(
         print_json(
             {
                 **facts,
-                "versions": [asdict(kept) for kept in list_versions(model)],
+                "versions": [asdict(version) for version in list_versions(model)],
                 "blending": manifest["model"]["blending"],
                 "selection": describe_selection(trained_model),
                 "history": [asdict(epoch) for epoch in trained_model.cold.history],
@@ -92,17 +92,17 @@ def _segment_json(row: SegmentRow) -> dict[str, Any]:
 
 
 def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments: int) -> None:
-    """Print the facts of the model's card, what `auto` does, and the largest segments."""
+    """Print facts from the model card, the selection of `auto`, and the largest segments."""
     title, sections = make_card(model, manifest)
     typer.echo(f"{title}, version {manifest['version']}, {manifest['created_at']}, firstday {manifest['firstday']}")
     facts = next(block for block in sections["Summary"] if isinstance(block, tuple))
     print_rows("", ("Summary", ""), facts[1:], "Summary", "")
-    others = [f"{kept.version} ({kept.created_at})" for kept in list_versions(path) if not kept.in_place]
+    others = [f"{other.version} ({other.created_at})" for other in list_versions(path) if not other.in_place]
     if others:
         typer.echo(f"Versions for firstday rollback: {', '.join(others)}")
     if model.selection.classes:
         print_table(compare_classes(model))
-    shown = describe_segments(model, n_segments=n_segments)
+    largest = describe_segments(model, n_segments=n_segments)
     rows = [
         (
             str(row.number),
@@ -110,9 +110,9 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
             f"{row.spread:.2f}",
             ", ".join(f"{item.name} ({item.share:.0%})" for item in row.top),
         )
-        for row in shown
+        for row in largest
     ]
     likes = "most used items (share of the segment's users)"
-    typer.echo(f"{len(shown)} of {len(model.segments):,} segments, largest first:")
+    typer.echo(f"{len(largest)} of {len(model.segments):,} segments, largest first:")
     print_rows("", ("segment", "users", "spread", likes), rows, likes)
     typer.echo("Spread: mean squared distance of a segment's users to its centroid; vectors have length 1.")

@@ -1,4 +1,4 @@
-"""firstday leaderboard: every method on the same cold users of the same datasets."""
+"""firstday leaderboard: evaluate all methods on the same cold users of the same datasets."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from firstday.cli.options import (
     print_notes,
 )
 from firstday.cli.printing import print_line, print_table
-from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.splits.holdout import protocol_of
 from firstday.files import write_file
 from firstday.leaderboard.board import (
     Leaderboard,
     add_leaderboard,
     choose_methods,
+    evaluate_methods,
     find_sets,
-    judge_methods,
     open_set,
     read_leaderboard,
     read_published,
@@ -64,11 +64,14 @@ def leaderboard(
             exists=True,
             dir_okay=False,
             metavar="THEIRS.json",
-            help="Add another leaderboard on the same users, repeatable; alone, nothing is run.",
+            help="Add another leaderboard of the same users, repeatable. Without a SET, nothing is evaluated.",
         ),
     ] = None,
     published: Annotated[
-        bool, typer.Option("--published", help="Add the published results on the same users; alone, nothing is run.")
+        bool,
+        typer.Option(
+            "--published", help="Add the published results of the same users. Without a SET, nothing is evaluated."
+        ),
     ] = False,
     drop_bad_rows: DropOption = 0.0,
     json_out: Annotated[
@@ -98,15 +101,15 @@ def leaderboard(
         n_seeds = seeds or (len(board[name].seeds) if name in board else SEEDS[protocol_of(dataset, config)])
         methods = choose_methods(config, strategy or (), without or ())
         with open_progress() as progress:
-            standings = judge_methods(board.get(name), dataset, config, methods, n_seeds=n_seeds, progress=progress)
+            standings = evaluate_methods(board.get(name), dataset, config, methods, n_seeds=n_seeds, progress=progress)
         board[name] = standings
-        if json_out is not None:  # after each dataset, so that nothing is lost
+        if json_out is not None:  # after each dataset, so that an interrupted run loses little
             write_file(json_out, to_json(board))
-            write_left_out(left_out_beside(json_out), dataset.left_out)
+            write_left_out(left_out_path(json_out), dataset.left_out)
     if published:
         others.append(("the published standings", read_published(*names)))
-    for origin, theirs in others:
-        board, notes = add_leaderboard(board, theirs, origin)
+    for origin, other in others:
+        board, notes = add_leaderboard(board, other, origin)
         print_notes(notes)
     if json_out is not None:
         write_file(json_out, to_json(board))

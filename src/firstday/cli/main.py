@@ -1,4 +1,4 @@
-"""The command `firstday`: one file per command; an error is one sentence and exit status 2."""
+"""The command `firstday`. Each command has a file; errors print one sentence and exit with status 2."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# Depending on its version, Typer has click's exceptions or copies of them.
+# Depending on its version, Typer raises click's exceptions or its own copies of them.
 _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
@@ -68,7 +68,7 @@ app.command(epilog=NAMES)(leaderboard)
 
 
 def main() -> None:
-    """Run the command line; errors that firstday raises on purpose are printed without a traceback."""
+    """Run the command line; expected errors are printed without a traceback."""
     try:
         sys.exit(app(standalone_mode=False))
     except FirstdayError as error:
@@ -76,17 +76,17 @@ def main() -> None:
     except _UsageError as error:
         message = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
         message = re.sub(r"Input should be greater than or equal to (\S+)", r"give \1 or more", message)
-        if len(sys.argv) == 1:  # a bare call: the message is the help
+        if len(sys.argv) == 1:  # without arguments, the message is the help text
             typer.echo(message)
             sys.exit(2)
         for flag, file in pairwise(sys.argv):
             if flag == "--json" and "unexpected extra argument" in message and f"({file})" in message:
-                _fail(f"--json takes no file here; redirect: --json > {file}")
+                _fail(f"--json takes no file here; redirect the output: --json > {file}")
         _fail(f"{message.strip().rstrip('.')}; see --help.")
     except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted; nothing was written.", status=130)
     except MemoryError:
-        _fail("out of memory; use a machine with more, or less data, fewer dimensions or shorter lists.")
+        _fail("out of memory; use a machine with more memory, less data, fewer dimensions or shorter lists.")
     except OSError as error:
         if error.filename is None:
             raise
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _fail(sentences: str, status: int = 2, hint: str = "") -> NoReturn:
-    """Print each sentence on a line, then how to go on in spite of them, and exit."""
+    """Print each error on a line, then the hint, and exit."""
     for sentence in sentences.splitlines():
         print_error(sentence)
     if hint:

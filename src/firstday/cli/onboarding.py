@@ -1,4 +1,4 @@
-"""firstday onboarding: ask a newcomer what tells most, then recommend by the answers."""
+"""firstday onboarding: ask a newcomer the most informative questions, then recommend."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from firstday.recommend.questionnaire import (
 from firstday.recommend.recommender import open_model
 from firstday.recommend.registry import find_strategy
 
-MOST_PLANNED = 3
-"""Questions in a row that a plan shows, at most: it doubles with each."""
-WORDS = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "s": "skip", "skip": "skip"}
+MAX_PLAN_DEPTH = 3
+"""Maximum number of successive questions in a plan, whose size doubles with each."""
+ANSWER_WORDS = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "s": "skip", "skip": "skip"}
 
 
 def onboarding(
     model: ModelArgument,
     questions: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of questions.")] = 5,
-    entity: Annotated[str, typer.Option(help="Subject of the questions: item, or an entity of the model.")] = ITEM,
+    entity: Annotated[str, typer.Option(help="What the questions are about: item, or an entity of the model.")] = ITEM,
     answers: Annotated[
         str | None, typer.Option(help='Answers so far, as "ID=yes,ID=no,ID=skip"; disables prompts.')
     ] = None,
@@ -45,10 +45,10 @@ def onboarding(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask a newcomer the most informative questions, each based on the answers so far, then recommend.
+    """Ask a newcomer the most informative questions, given the answers so far, then recommend.
 
-    In a terminal, it prompts for answers. With --answers, it prints the list and the next question. Otherwise it prints
-    a plan: the next question after a yes and after a no.
+    On a terminal, it prompts for answers. With --answers, it prints the list and the next question. Otherwise, it
+    prints a plan: the next question after a yes and after a no.
 
     Example: firstday onboarding model --questions 5
 
@@ -59,53 +59,53 @@ def onboarding(
     recommender = open_model(model)
     questionnaire = Questionnaire.of(recommender.model, entity)
     if answers is None and not as_json and sys.stdin.isatty():
-        given = _ask(recommender.model, questionnaire, questions)
-        print_answer(recommend_after_questions(recommender, questionnaire, given, k, strategy))
+        replies = _ask(recommender.model, questionnaire, questions)
+        print_answer(recommend_after_questions(recommender, questionnaire, replies, k, strategy))
     elif answers is None:
-        plan = _plan(recommender.model, questionnaire, Answers(), min(questions, MOST_PLANNED))
+        plan = _plan(recommender.model, questionnaire, Answers(), min(questions, MAX_PLAN_DEPTH))
         if as_json:
             print_json({"entity": entity, "plan": plan})
         else:
             _print_plan(plan)
     else:
-        given = read_answers(recommender.model, entity, answers)
-        answer = recommend_after_questions(recommender, questionnaire, given, k, strategy)
-        question = questionnaire.next_question(given) if len(given) < questions else None
-        following = None if question is None else _describe(recommender.model, questionnaire, question)
+        replies = read_answers(recommender.model, entity, answers)
+        answer = recommend_after_questions(recommender, questionnaire, replies, k, strategy)
+        question = questionnaire.next_question(replies) if len(replies) < questions else None
+        next_json = None if question is None else _describe(recommender.model, questionnaire, question)
         if as_json:
-            signals = [list(triple) for triple in signals_of(recommender.model, entity, given).interactions]
-            content = {"entity": entity, "answered": len(given), "next": following, "interactions": signals}
+            signals = [list(triple) for triple in signals_of(recommender.model, entity, replies).interactions]
+            content = {"entity": entity, "answered": len(replies), "next": next_json, "interactions": signals}
             print_json({**content, "list": answer.to_json()})
             return
-        if following is not None:
-            typer.echo(f"next question: {_name(following)}")
+        if next_json is not None:
+            typer.echo(f"next question: {_name(next_json)}")
         print_answer(answer)
 
 
 def read_answers(model: TrainedModel, entity: str, text: str) -> Answers:
-    """Read ``ID=yes,ID=no,ID=skip``.
+    """Parse answers such as ``ID=yes,ID=no,ID=skip``.
 
     Raises
     ------
     DataError
-        An answer of another form, about something unknown, or about the same twice.
+        An answer does not have this form, has an unknown id, or repeats an id.
     """
     ids, answers = model.catalogue.ids_of(entity), Answers()
     for part in (part.strip() for part in text.split(",") if part.strip()):
         identity, _, word = part.rpartition("=")
-        if not identity or word.lower() not in WORDS:
+        if not identity or word.lower() not in ANSWER_WORDS:
             raise DataError(f"answers: {part!r} is not an answer; give ID=yes, ID=no or ID=skip, separated by commas.")
         target = ids.index_of(identity)
         if target < 0:
             raise DataError(f"answers: {entity} {identity!r} is unknown to the model; give ids of its training data.")
         if target in answers.targets:
             raise DataError(f"answers: {entity} {identity!r} is answered twice; answer each once.")
-        answers = answers.add(target, WORDS[word.lower()])
+        answers = answers.add(target, ANSWER_WORDS[word.lower()])
     return answers
 
 
 def _ask(model: TrainedModel, questionnaire: Questionnaire, questions: int) -> Answers:
-    """Ask on the terminal."""
+    """Ask questions on the terminal; return the answers."""
     typer.echo("Do you like it? y = yes, n = no or do not know it, s = skip.")
     answers = Answers()
     for number in range(1, questions + 1):
@@ -115,13 +115,13 @@ def _ask(model: TrainedModel, questionnaire: Questionnaire, questions: int) -> A
         name = _name(_identify(model, questionnaire, question))
         word = None
         while word is None:
-            word = WORDS.get(typer.prompt(f"{number}. {name} [y/n/s]", prompt_suffix=" ").strip().lower())
+            word = ANSWER_WORDS.get(typer.prompt(f"{number}. {name} [y/n/s]", prompt_suffix=" ").strip().lower())
         answers = answers.add(question.target, word)
     return answers
 
 
 def _identify(model: TrainedModel, questionnaire: Questionnaire, question: Question) -> dict[str, Any]:
-    """Return the id of what a question is about, and its title or name."""
+    """Return the id, and the title or name, of the subject of a question."""
     entity, target = questionnaire.entity, question.target
     return {"id": model.catalogue.ids_of(entity)[target], "title": model.catalogue.name_of(entity, target)}
 
@@ -136,25 +136,23 @@ def _describe(model: TrainedModel, questionnaire: Questionnaire, question: Quest
 
 
 def _plan(model: TrainedModel, questionnaire: Questionnaire, answers: Answers, depth: int) -> dict[str, Any] | None:
-    """Return the next question and, for yes and for no, what follows, some questions deep."""
+    """Return the next question with the plans after yes and after no, `depth` questions deep; None if there is none."""
     question = questionnaire.next_question(answers) if depth else None
     if question is None:
         return None
-    follows = {
-        word: _plan(model, questionnaire, answers.add(question.target, word), depth - 1) for word in ("yes", "no")
-    }
-    return {**_describe(model, questionnaire, question), **follows}
+    plans = {word: _plan(model, questionnaire, answers.add(question.target, word), depth - 1) for word in ("yes", "no")}
+    return {**_describe(model, questionnaire, question), **plans}
 
 
 def _name(question: dict[str, Any]) -> str:
-    """Return what people call the thing that a question is about."""
+    """Return the title or name, if any, and the id of the subject of a question."""
     return f"{question['title']} ({question['id']})" if question["title"] else str(question["id"])
 
 
-def _print_plan(plan: dict[str, Any] | None, before: str = "", depth: int = 0) -> None:
-    """Print a plan, a question a line, what follows indented."""
+def _print_plan(plan: dict[str, Any] | None, prefix: str = "", depth: int = 0) -> None:
+    """Print a plan with one question per line; later questions are indented."""
     if plan is None:
         return
-    typer.echo(f"{'   ' * depth}{before}{_name(plan)} (yes: {100 * plan['likely_yes']:.0f} %)")
+    typer.echo(f"{'   ' * depth}{prefix}{_name(plan)} (yes: {100 * plan['likely_yes']:.0f} %)")
     for word in ("yes", "no"):
         _print_plan(plan[word], f"{word}: ", depth + 1)

@@ -1,4 +1,4 @@
-"""Options, and functions for tables, notes, progress and files, that several commands share."""
+"""Options of several commands, and shared functions for tables, notes and files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typer.core import TyperCommand
 
 from firstday.config import Config, DeviceName, load_config, suit_config
 from firstday.data.dataset import Dataset
-from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.histories import Protocol
 from firstday.engine.engines import Engine
@@ -43,13 +43,13 @@ PluginOption = Annotated[
     list[str] | None,
     typer.Option(
         help="Python module with your own methods (strategies, cold models), repeatable; see docs/add-a-method.md. Not "
-        "needed for installed packages, which are found by entry points."
+        "needed for installed packages with entry points."
     ),
 ]
 
 
 def parse_share(text: str | float) -> float:
-    """Read a share of rows, such as ``1%`` or ``0.01``; a bare 1 is ambiguous, and rejected."""
+    """Parse a share of rows, such as ``1%`` or ``0.01``; 1 without % is ambiguous and rejected."""
     words = str(text).strip()
     try:
         share = float(words.removesuffix("%")) / (100 if words.endswith("%") else 1)
@@ -87,7 +87,7 @@ ReportOption = Annotated[Path | None, typer.Option(help="Write a self-contained 
 ProtocolOption = Annotated[
     Protocol | None,
     typer.Option(
-        help="How to form cold users and day ones (default: the setting, auto: registration if registration and "
+        help="How to choose cold users and day ones (default: the setting, auto: registration if registration and "
         "interaction times are known)."
     ),
 ]
@@ -101,9 +101,11 @@ FilterOption = Annotated[
     str, typer.Option(help="Rule: condition on the columns of items, such as 'in_stock and year >= 2020'.")
 ]
 AllowOption = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Rule: ids of the only items to list, one per line.")
+    str | None, typer.Option(metavar="FILE", help="Rule: ids of items that may be listed, one per line.")
 ]
-DenyOption = Annotated[str | None, typer.Option(metavar="FILE", help="Rule: ids of items not to list, one per line.")]
+DenyOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Rule: ids of items that may not be listed, one per line.")
+]
 CapOption = Annotated[
     list[str] | None,
     typer.Option(metavar="COLUMN=NUMBER", help="Rule: maximum items per value of a column; repeatable."),
@@ -111,8 +113,8 @@ CapOption = Annotated[
 EngineOption = Annotated[
     Engine | None,
     typer.Option(
-        help="Process all users on this machine, or on a Spark cluster for tables that it can read (hdfs://, s3a://, "
-        "file://; needs the extra spark). Default: local."
+        help="Process users on this machine, or on a Spark cluster that can read the tables (hdfs://, s3a://, file://; "
+        "needs the extra spark). Default: local."
     ),
 ]
 SparkMasterOption = Annotated[
@@ -133,7 +135,7 @@ def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[
     Raises
     ------
     ConfigError
-        One has another form, or a name comes twice.
+        A text does not have this form, or a name is repeated.
     """
     pairs: dict[str, str] = {}
     for text in texts or ():
@@ -145,12 +147,12 @@ def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[
 
 
 def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] | None) -> Engine:
-    """Start what an engine needs and return its name.
+    """Start the Spark session if the engine is Spark; return the name of the engine.
 
     Raises
     ------
     ConfigError
-        Settings of Spark without Spark, or a cluster that cannot be had.
+        Spark settings are given without Spark, or the cluster is unavailable.
     MissingExtraError
         PySpark is not installed.
     """
@@ -171,7 +173,7 @@ class JsonToStdout(TyperCommand):
     option = "--json"
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Give a bare option the value ``-``."""
+        """Add the value ``-`` after an option without a value."""
         filled: list[str] = []
         for argument, next_argument in zip_longest(args, args[1:], fillvalue="--"):
             filled.append(argument)
@@ -186,15 +188,15 @@ class CardToStdout(JsonToStdout):
     option = "--card"
 
 
-def need_libraries(feature: str, extra: str, *modules: str) -> None:
-    """Refuse what libraries of an extra are missing for, before tables are read."""
+def require_libraries(feature: str, extra: str, *modules: str) -> None:
+    """Raise MissingExtraError if libraries of an extra are missing, before tables are read."""
     with needs_extra(feature, extra):
         for module in modules:
             import_module(module)
 
 
 def load_plugins(modules: Sequence[str] | None) -> tuple[str, ...]:
-    """Make the methods of some modules known; return the names of those that learn something."""
+    """Register the methods of modules; return the names of those that are trained."""
     names = [name for module in modules or () for name in load_plugin(module)]
     return tuple(name for name in names if is_learner(name))
 
@@ -206,7 +208,7 @@ def read_settings(
     protocol: Protocol | None = None,
     device: DeviceName | None = None,
 ) -> Config:
-    """Return the settings to train on some tables: of a file, or of their preset, with those of the command line."""
+    """Return the settings for some tables: those of a file or of the preset, overridden by the command line."""
     values: dict[str, Any] = {}
     for name, text in split_pairs("--set", overrides, "--set cold_model.epochs=5").items():
         try:
@@ -229,7 +231,7 @@ def open_tables(
     drop_bad_rows: float = 0.0,
     device: DeviceName | None = None,
 ) -> tuple[Dataset, Config]:
-    """Load a dataset on this machine, and the settings for it."""
+    """Load a dataset on this machine; return it with its settings."""
     settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
     print_notes(dataset.notes)
@@ -237,13 +239,13 @@ def open_tables(
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """Print on standard error what was ignored or decided while reading tables."""
+    """Print notes on standard error."""
     for note in notes:
         typer.echo(f"note: {note}", err=True)
 
 
 def check_outputs(*targets: Path | None, report: Path | None = None) -> None:
-    """Raise ConfigError if a file cannot be written, `-` being standard output, or if a report is not named as HTML."""
+    """Raise ConfigError if a file cannot be written or a report has no HTML extension; `-` is standard output."""
     for target in (*targets, report):
         if target is None or str(target) == "-":
             continue
@@ -256,7 +258,7 @@ def check_outputs(*targets: Path | None, report: Path | None = None) -> None:
 
 
 def command_line() -> str:
-    """Return the command that was called, for reports."""
+    """Return the current command line, for reports."""
     return shlex.join(["firstday", *sys.argv[1:]])
 
 
@@ -266,14 +268,14 @@ def print_json(values: Any) -> None:
 
 
 def write_json(values: Any, target: Path | None, left_out: Sequence[str] | None = None) -> bool:
-    """Write JSON to a file, with dropped rows next to it, or print it for `-`; return whether it was printed."""
+    """Write JSON to a file, with dropped rows next to it, or print it (`-`); return whether it was printed."""
     is_printed = str(target) == "-"
     if is_printed:
         print_json(values)
     elif target is not None:
         write_file(target, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
         if left_out is not None:
-            write_left_out(left_out_beside(target), left_out)
+            write_left_out(left_out_path(target), left_out)
     return is_printed
 
 
@@ -285,7 +287,7 @@ def read_rules(filter_text: str, allow: str | None, deny: str | None, **rules: A
 
 
 def _read_ids(file: str) -> list[str]:
-    """Read a file with one id per line; blank lines are skipped."""
+    """Read ids from a file, one per line; skip blank lines."""
     try:
         return [line.strip() for line in Path(file).read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

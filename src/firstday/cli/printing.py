@@ -28,7 +28,7 @@ from firstday.reproduce.table import Reproduction
 
 
 def print_table(table: Table, intervals: Container[str] | None = None) -> None:
-    """Print a table with the highlighted row in bold; on a narrow terminal cells wrap. See `Table.write_cells`."""
+    """Print a table with the accented row in bold; cells wrap on narrow terminals. See `Table.write_cells`."""
     grid = rich.table.Table(
         title=escape(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
@@ -41,7 +41,7 @@ def print_table(table: Table, intervals: Container[str] | None = None) -> None:
 
 
 def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *words: str) -> None:
-    """Print a table of plain cells; `words` are the columns of text."""
+    """Print a table of plain cells; `words` names the text columns, which are left-aligned."""
     print_table(Table(title, [dict(zip(columns, row, strict=True)) for row in rows], words=words))
 
 
@@ -58,7 +58,7 @@ def print_line(line: str) -> None:
 
 
 def print_results(results: Results, against: str = REFERENCE) -> None:
-    """Print strategies side by side, best precision first, and how to read them."""
+    """Print a table of strategies, best precision first, with an explanation."""
     table, recall = compare_strategies(results, against), f"R@{results.k}"
     print_table(
         table.select(*(column for column in table.columns if column != recall)),
@@ -78,7 +78,7 @@ def print_results(results: Results, against: str = REFERENCE) -> None:
 
 
 def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> None:
-    """Print strategies side by side on several datasets: a row for each strategy, a column for each dataset."""
+    """Print a table of strategies (rows) on several datasets (columns)."""
     for table in compare_datasets(all_results, against):
         print_table(table)
     for results in all_results:
@@ -87,7 +87,7 @@ def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> 
 
 
 def print_replay(results: ReplayResults) -> None:
-    """Print policies side by side, most hits first, and how to read them."""
+    """Print a table of policies, most hits first, with an explanation."""
     settings = results.settings
     table, n_in_all = compare_policies(results), 5
     print_table(table.select(*table.columns[:n_in_all]))
@@ -103,7 +103,7 @@ def print_replay(results: ReplayResults) -> None:
 
 
 def print_comparison(reproduction: Reproduction) -> None:
-    """Print our figures, the paper's and the difference of each strategy, and how to read them."""
+    """Print our figure, the paper's and the difference for each strategy, with an explanation."""
     results, summary = reproduction.results, reproduction.summary
     print_table(compare_with_paper(results, reproduction.space))
     print_line(

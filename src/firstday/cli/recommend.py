@@ -1,4 +1,4 @@
-"""firstday recommend: a list for one user, or for many."""
+"""firstday recommend: make a list for one user, or lists for many."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def recommend(
     pin: Annotated[list[str] | None, typer.Option(metavar="RANK=ITEM_ID", help="Item at a rank; repeatable.")] = None,
     boost: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILTER=FACTOR", help="Factor of the scores of items that meet a filter; repeatable."),
+        typer.Option(
+            metavar="FILTER=FACTOR", help="Multiply the scores of items that meet FILTER by FACTOR; repeatable."
+        ),
     ] = None,
     after: Annotated[int, typer.Option(min=0, help="Number of ranks to skip.")] = 0,
     drop_bad_rows: DropOption = 0.0,
@@ -71,7 +73,7 @@ def recommend(
     spark_conf: SparkConfOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Recommend items to users that the MODEL does not know, based on whatever is known about them.
+    """Recommend items to users unknown to the MODEL, based on whatever is known about them.
 
     Example: firstday recommend model --user '{"age": 24, "interactions": [["stream", "item", 50]]}' -k 10
 
@@ -80,13 +82,13 @@ def recommend(
     Example: firstday recommend model --user '{}' --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
     if (user is None) == (batch is None):
-        raise ConfigError("recommend: give either --user or --batch, not both and not neither.")
+        raise ConfigError("recommend: give either --user or --batch.")
     if (batch is None) != (out is None):
         raise ConfigError("recommend: --batch and --out go together; give both.")
     if user is not None and drop_bad_rows:
-        raise ConfigError("recommend: --drop-bad-rows is about tables; give it with --batch.")
+        raise ConfigError("recommend: --drop-bad-rows applies to tables; use it with --batch.")
     if user is not None and engine == "spark":
-        raise ConfigError("recommend: --engine spark is for many users; give it with --batch.")
+        raise ConfigError("recommend: --engine spark is for many users; use it with --batch.")
     rules = read_rules(filter, allow, deny, cap=cap, pin=pin, boost=boost, after=after)
     load_plugins(plugin)
     if strategy is not None:

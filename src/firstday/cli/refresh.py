@@ -1,4 +1,4 @@
-"""firstday refresh: train anew and publish, unless the model in place is better or the tables have shrunk."""
+"""firstday refresh: retrain and publish, unless the current model is better or the tables have shrunk."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from firstday.cli.options import (
     SetOption,
     TablesArgument,
     load_plugins,
-    need_libraries,
     open_tables,
     print_json,
+    require_libraries,
 )
 from firstday.cli.printing import print_error
 from firstday.errors import BusyError, DataError
@@ -42,7 +42,7 @@ def refresh(
         float,
         typer.Option(
             min=0,
-            help="Publish if precision on held-out users is at least this many times that of the current model. "
+            help="Publish if the ratio of the new to the current model's precision on held-out users is at least this. "
             "0: always publish, even without a comparison.",
         ),
     ] = GATE,
@@ -72,16 +72,16 @@ def refresh(
 
     Example: firstday refresh tables --out model --drop-bad-rows 0.01
     """
-    learners = load_plugins(plugin)
+    trainable = load_plugins(plugin)
     check_target(out)
-    need_libraries("refreshing a model", "train", "filelock", "torch")
+    require_libraries("refreshing a model", "train", "filelock", "torch")
     try:
         dataset, settings = open_tables(tables, path, config, overrides, protocol, drop_bad_rows, device)
         with open_progress() as progress:
             result = run_refresh(
                 dataset,
                 out,
-                with_methods(settings, learners),
+                with_methods(settings, trainable),
                 gate=gate,
                 keep=keep,
                 min_size=min_size,

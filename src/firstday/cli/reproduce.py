@@ -1,4 +1,4 @@
-"""firstday reproduce: the paper's Table 1 next to ours, from its released data."""
+"""firstday reproduce: our version of the paper's Table 1 next to the original, from the released data."""
 
 from __future__ import annotations
 

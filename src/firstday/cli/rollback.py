@@ -1,4 +1,4 @@
-"""firstday rollback: put an older version of a model into place again."""
+"""firstday rollback: restore an older version of a model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from firstday.artifact.folder import list_versions
-from firstday.artifact.folder import rollback as put_back
+from firstday.artifact.folder import rollback as restore
 from firstday.cli.options import JsonFlag, ModelArgument, print_json
 
 
@@ -27,11 +27,14 @@ def rollback(
 
     Example: firstday rollback model
     """
-    before = next((kept.version for kept in list_versions(model) if kept.in_place), None)
-    version = put_back(model, to)
+    before = next((entry.version for entry in list_versions(model) if entry.in_place), None)
+    version = restore(model, to)
     if as_json:
         print_json({"model": str(model), "version": version, "before": before})
         return
-    made_at = next(kept.created_at for kept in list_versions(model) if kept.version == version)
-    typer.echo(f"{model}: version {version}, made {made_at}, is in place again; before it was {before or 'damaged'}.")
-    typer.echo("A service takes it on reload, or by itself where FIRSTDAY_SERVE_MODEL_POLL_S is set.")
+    created_at = next(entry.created_at for entry in list_versions(model) if entry.version == version)
+    typer.echo(
+        f"{model}: version {version}, created {created_at}, is current again; "
+        f"the previous version was {before or 'damaged'}."
+    )
+    typer.echo("A service uses it after a reload, or automatically if FIRSTDAY_SERVE_MODEL_POLL_S is set.")

@@ -22,14 +22,14 @@ def serve(
     ] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Serve the MODEL over HTTP: recommend to unknown users and learn from what they do.
+    """Serve the MODEL over HTTP: recommend to new users and take into account what they do.
 
-    Configure it with environment variables that start with FIRSTDAY_SERVE_; see docs/operations.md. Stop it with
+    Settings are environment variables with the prefix FIRSTDAY_SERVE_; see docs/operations.md. Stop the service with
     SIGTERM.
 
     Example: firstday serve model --port 8000
     """
-    load_plugins(plugin)  # before the service names the strategies that it may be asked for
+    load_plugins(plugin)  # before the HTTP schema lists the strategies
     from firstday.serve.server import run_server
     from firstday.serve.settings import load_settings
     from firstday.serve.telemetry import set_up_logs

@@ -1,4 +1,4 @@
-"""firstday simulate: an invented music service over time, as tables or in the layout of the paper's data."""
+"""firstday simulate: simulate a music service over time, as tables or in the layout of the paper's data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def simulate(
     began = perf_counter()
     write, key, next_command = simulate_tables, "tables", f"evaluate {out} --strategy popular --strategy segment"
     if layout == "deezer-kdd21":
-        from firstday.simulate.released import simulate_released  # it loads the training libraries
+        from firstday.simulate.released import simulate_released  # loads the training libraries
 
         write, key, next_command = simulate_released, "folder", f"reproduce {out} --space svd"
     with open_progress() as progress:

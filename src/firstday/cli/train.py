@@ -1,4 +1,4 @@
-"""firstday train: train on tables and write the model's folder."""
+"""firstday train: train on tables and write a model folder."""
 
 from __future__ import annotations
 
@@ -63,24 +63,24 @@ def train(
 
     Example: firstday train movielens-100k --out model
     """
-    learners = load_plugins(plugin)
+    trainable = load_plugins(plugin)
     engine_name = start_engine(engine, spark_master, spark_conf)
-    place = ModelPlace(out, on_cluster=engine_name == "spark")
-    place.check()
+    location = ModelPlace(out, on_cluster=engine_name == "spark")
+    location.check()
     settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
     print_notes(dataset.notes)
     with open_progress() as progress:
-        recommender = run_training(dataset, with_methods(settings, learners), progress=progress)
-    place.save(recommender, dataset.left_out, keep=keep)
+        recommender = run_training(dataset, with_methods(settings, trainable), progress=progress)
+    location.save(recommender, dataset.left_out, keep=keep)
     facts = recommender.model.facts
     if as_json:
         print_json({"model": str(out), **facts, "selection": describe_selection(recommender.model)})
         return
     data, precision = facts["data"], facts["metrics"]["precision"]
     print_notes(data["notes"])
-    is_given = data["vectors"] == "precomputed"
-    vectors = f", with your own vectors, {recommender.model.dimensions:,} numbers" if is_given else ""
+    is_precomputed = data["vectors"] == "precomputed"
+    vectors = f", precomputed vectors of {recommender.model.dimensions:,} dimensions" if is_precomputed else ""
     typer.echo(
         f"Trained on {data['warm_users']:,} warm users and {data['items']:,} items "
         f"of {dataset.name}, {data['segments']:,} segments{vectors}."
@@ -92,11 +92,11 @@ def train(
     )
     if "impressions" in data:
         typer.echo(
-            f"What was shown: {data['impressions']:,} impressions counted by segment, "
-            f"{data['impressions_used']:,} of them used."
+            f"Impressions: {data['impressions']:,}, counted by segment; in {data['impressions_used']:,} of them, the "
+            "item was used."
         )
     print_table(compare_classes(recommender.model))
     strategy = recommender.model.config.recommend.strategy
     if strategy != "auto":
-        typer.echo(f"note: recommend.strategy is {strategy}, so lists are made by it and not by auto.")
+        typer.echo(f"note: recommend.strategy is {strategy}, so it makes the lists, not auto.")
     typer.echo(f"Model: {out}   Next: firstday inspect {out}")

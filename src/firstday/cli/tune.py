@@ -1,4 +1,4 @@
-"""firstday tune: settings that suit the tables, searched for within a time."""
+"""firstday tune: search settings for tables within a time limit."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from firstday.cli.options import (
     check_outputs,
     command_line,
     load_plugins,
-    need_libraries,
     open_tables,
     print_notes,
     read_settings,
+    require_libraries,
     write_json,
 )
 from firstday.config import Config
-from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.left_out import left_out_path, write_left_out
 from firstday.errors import ConfigError
 from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 from firstday.tuning.search import SETTINGS, Search, list_completed
 from firstday.tuning.search_plot import plot_search, write_value
-from firstday.tuning.search_settings import MOST_USERS, Budget, search_settings
+from firstday.tuning.search_settings import MAX_WARM_USERS, Budget, search_settings
 
 MINUTES = 10.0
-"""Where neither a time nor a number of trials is given."""
+"""Time limit if neither --minutes nor --trials is given."""
 
 
 def tune(
@@ -62,8 +62,8 @@ def tune(
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     most_users: Annotated[
-        int, typer.Option(min=2, help="Maximum number of warm users to learn from; more are subsampled.")
-    ] = MOST_USERS,
+        int, typer.Option(min=2, help="Maximum number of warm users to train on; more are subsampled.")
+    ] = MAX_WARM_USERS,
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Maximum training runs per side of the final comparison.")
     ] = Budget.seeds,
@@ -78,10 +78,10 @@ def tune(
         ),
     ] = None,
 ) -> None:
-    """Search settings on TABLES within a time limit, and write the best if they are an improvement.
+    """Search for the best settings on TABLES within a time limit, and write them if they are an improvement.
 
-    The search starts from the file of --config, or else the defaults (the preset of a built-in name). Its result is
-    compared with these on users held out from the search. Needs the extra `tune`.
+    The search starts from the file of --config, or else from the defaults (the preset of a built-in name). The best
+    settings are compared with the starting ones on users held out from the search. Needs the extra `tune`.
 
     Example: firstday tune tables --minutes 30 --out tuned.toml
     """
@@ -92,9 +92,9 @@ def tune(
     picture = out.with_suffix(".svg") if picture is None else picture
     for target, ending in ((out, ".toml"), (picture, ".svg")):
         if target.suffix.lower() != ending:
-            raise ConfigError(f"{target}: give it a name that ends in {ending}.")
+            raise ConfigError(f"{target}: give a name that ends in {ending}.")
     check_outputs(out, picture, json_out)
-    need_libraries("tuning", "tune", "optuna", "tomli_w")
+    require_libraries("tuning", "tune", "optuna", "tomli_w")
     dataset, settings = open_tables(tables, path, config, overrides, protocol, drop_bad_rows)
     minutes = MINUTES if minutes is None and trials is None else minutes
     budget = Budget(math.inf if minutes is None else 60 * minutes, trials, seeds, began)
@@ -108,13 +108,13 @@ def tune(
             progress=progress,
             say=lambda sentence: typer.echo(sentence, err=True),
         )
-    base = read_settings(tables, config, overrides)  # what else the command line says is of this search alone
-    chosen = base.override(search.best.user_attrs[SETTINGS]) if search.is_gain else base
+    base = read_settings(tables, config, overrides)  # other options apply to the search only
+    result = base.override(search.best.user_attrs[SETTINGS]) if search.is_gain else base
     sentences = describe_search(search, dataset.name)
     comments = (f"Written by: {command_line()}", *sentences)
-    write_file(out, render_settings(chosen, comments))
+    write_file(out, render_settings(result, comments))
     plot_search(search, picture)
-    write_left_out(left_out_beside(out), dataset.left_out)
+    write_left_out(left_out_path(out), dataset.left_out)
     if write_json({"dataset": dataset.name, **search.to_json()}, json_out):
         return
     print_notes(search.notes)
@@ -130,15 +130,15 @@ def tune(
 
 
 def render_settings(config: Config, comments: Iterable[str]) -> str:
-    """Write what differs from the defaults as TOML, below comments."""
+    """Format the settings that differ from the defaults as TOML, below comments."""
     import tomli_w
 
-    head = "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
-    return f"{head}\n{tomli_w.dumps(config.model_dump(exclude_defaults=True))}".strip() + "\n"
+    header = "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
+    return f"{header}\n{tomli_w.dumps(config.model_dump(exclude_defaults=True))}".strip() + "\n"
 
 
 def describe_search(search: Search, name: str) -> list[str]:
-    """Summarise a search on the tables of some name, and what to do."""
+    """Summarise a search in sentences, with advice; `name` is that of the dataset."""
     trials, best, k = list_completed(search.study), search.best, search.start.recommend.k
     changes = ", ".join(f"{setting} {write_value(value)}" for setting, value in best.user_attrs[SETTINGS].items())
     sentences = [

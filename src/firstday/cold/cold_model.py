@@ -1,4 +1,4 @@
-"""ColdModel: a trained network as arrays; the forward pass only needs NumPy."""
+"""ColdModel: a trained network as arrays, whose forward pass needs only NumPy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from firstday.display import readable
 
-SHORTEST = 1e-12
-"""Lower bound of a row's norm in normalisation, as in `torch.nn.functional.normalize`."""
-USERS_AT_ONCE = 8192
+MIN_LENGTH = 1e-12
+"""Lower bound of the norm in normalisation, as in `torch.nn.functional.normalize`."""
+PREDICTED_ROWS = 8192
+"""Rows predicted per batch."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class Epoch:
     number
         From 1.
     loss
-        Mean training loss; for the cold model, squared distance of predicted to mature unit vectors.
+        Mean training loss; for the cold model, the squared distance between predicted and mature unit vectors.
     precision
-        Validation P@K in % used for early stopping: mean of `segment` and `personal` for the cold model, `direct` for
-        the ranker; None if not measured.
+        P@K of validation users, in %, for early stopping: of `direct` for the ranker; for the cold model, as
+        `cold_model.stop_by` says. None if not measured.
     kept
         Whether the model has the weights of this epoch.
     """
@@ -39,7 +40,7 @@ class Epoch:
 @readable
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A linear layer, followed by ReLU and batch normalisation if it has a `scale`.
+    """A linear layer, with ReLU and batch normalisation if `scale` is not None.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ class Layer:
     bias
         float32, shape (width,).
     scale, shift
-        Batch normalisation, ReLU(x) * scale + shift, float32, shape (width,); None for a purely linear layer.
+        Batch normalisation, ReLU(x) * scale + shift: float32, shape (width,); None for a linear layer.
     """
 
     weights: np.ndarray
@@ -76,7 +77,7 @@ class ColdModel:
     layers
         In order of application.
     length
-        Euclidean length that each predicted row is scaled to; None: not scaled.
+        Euclidean length to which each output row is scaled; None: not scaled.
     history
         Training history.
     """
@@ -86,14 +87,14 @@ class ColdModel:
     history: tuple[Epoch, ...] = field(default=())
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return the predicted vectors, float32, shape (n, d), given encoded features, float32, shape (n, n_inputs)."""
-        starts = range(0, max(1, len(features)), USERS_AT_ONCE)
-        return np.concatenate([self._predict(features[start : start + USERS_AT_ONCE]) for start in starts])
+        """Map features, float32, shape (n, n_inputs), to predicted vectors, float32, shape (n, d)."""
+        starts = range(0, max(1, len(features)), PREDICTED_ROWS)
+        return np.concatenate([self._predict(features[start : start + PREDICTED_ROWS]) for start in starts])
 
     def _predict(self, rows: np.ndarray) -> np.ndarray:
         for layer in self.layers:
             rows = layer.apply(rows)
         if self.length is not None:
             lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-            rows = rows / np.maximum(lengths, np.float32(SHORTEST)) * np.float32(self.length)
+            rows = rows / np.maximum(lengths, np.float32(MIN_LENGTH)) * np.float32(self.length)
         return rows

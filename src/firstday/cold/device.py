@@ -1,4 +1,4 @@
-"""The training device: chosen only here and passed on as an argument. Needs torch."""
+"""The training device, which is chosen here and passed as an argument. Needs torch."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from firstday.errors import ConfigError
 
 
 def choose_device(name: DeviceName, threads: int = 0) -> torch.device:
-    """Return the named device, and configure torch for it; `threads` 0 keeps torch's default.
+    """Return the device and configure torch for it; ``auto`` is the first available of cuda, mps and cpu.
 
-    ``auto`` is the first available of cuda, mps, cpu.
+    `threads` is the number of CPU threads; 0: torch's default.
 
     Raises
     ------
     ConfigError
         The device is not available.
     """
-    is_there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    present = [kind for kind, there in is_there.items() if there]
-    chosen = present[0] if name == "auto" else name
-    if chosen not in present:
+    availability = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = [kind for kind, is_available in availability.items() if is_available]
+    device_name = available[0] if name == "auto" else name
+    if device_name not in available:
         raise ConfigError(
             f"device: {name!r} is not available on this machine with torch {torch.__version__}; set it to auto or "
-            f"{' or '.join(present)}."
+            f"{' or '.join(available)}."
         )
     if threads:
         torch.set_num_threads(threads)
-    if chosen == "cuda":
+    if device_name == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for deterministic cuBLAS
-    return torch.device(chosen)
+    return torch.device(device_name)
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generator and restrict CUDA to deterministic algorithms; restore both (not on mps)."""
-    is_cuda, before = device.type == "cuda", torch.are_deterministic_algorithms_enabled()
+    """Seed torch's global generators and use deterministic algorithms on CUDA; restore both at the end (not on mps)."""
+    is_cuda, was_deterministic = device.type == "cuda", torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if is_cuda else []):
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(before or is_cuda)
+        torch.use_deterministic_algorithms(was_deterministic or is_cuda)
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(before)
+            torch.use_deterministic_algorithms(was_deterministic)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:

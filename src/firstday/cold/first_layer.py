@@ -1,4 +1,4 @@
-"""First layer in training: skips feature blocks that are zero. Needs torch."""
+"""First layer of networks, which skips feature blocks of zeros in training. Needs torch."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-WIDE = 1024
-"""Minimum input width to look for zeros; narrower inputs are faster to multiply than to scan."""
+MIN_INPUTS = 1024
+"""Minimum input width for skipping zeros; narrower inputs are faster to multiply than to scan."""
 BLOCK = 128
 """Columns per block."""
 
 
 class FirstLayer(nn.Linear):
-    """A linear layer that skips zero blocks of wide inputs in training on the CPU; the result is the same."""
+    """A linear layer that skips blocks of zeros in wide inputs, in training on the CPU, with the same result."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (n, n_inputs) to (n, width)."""
-        if not self.training or features.device.type != "cpu" or self.in_features < WIDE:
+        if not self.training or features.device.type != "cpu" or self.in_features < MIN_INPUTS:
             return super().forward(features)
         product: torch.Tensor = _Product.apply(features, self.weight, self.bias)  # type: ignore[no-untyped-call]
         return product
 
 
 class _Product(torch.autograd.Function):
-    """features @ weight.T + bias, for features without gradient; of each block, only rows that are not all zeros."""
+    """features @ weight.T + bias, for features without gradient; in each block, rows of zeros are skipped."""
 
     @staticmethod
     def forward(ctx: Any, features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -42,5 +42,5 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: torch.Tensor) -> tuple[None, torch.Tensor, torch.Tensor]:
-        return None, torch.cat([slope[rows].t() @ part for rows, part in ctx.parts], dim=1), slope.sum(dim=0)
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor, torch.Tensor]:
+        return None, torch.cat([gradient[rows].t() @ part for rows, part in ctx.parts], dim=1), gradient.sum(dim=0)

@@ -1,4 +1,4 @@
-"""Export of trained networks to ONNX, for other runtimes. Needs onnx, from the extra `train`."""
+"""Export of trained networks to ONNX, for other runtimes. Needs onnx, which the extra `train` installs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from firstday.cold.cold_model import SHORTEST, ColdModel
+from firstday.cold.cold_model import MIN_LENGTH, ColdModel
 
 INPUT, OUTPUT = "features", "vectors"
 OPSET, IR_VERSION = 18, 8
-"""From the end of 2022, so that all runtimes since then can read the file."""
+"""Versions of late 2022, which all later runtimes can read."""
 
 
 def write_onnx(network: ColdModel) -> bytes:
@@ -21,31 +21,31 @@ def write_onnx(network: ColdModel) -> bytes:
     Parameters
     ----------
     network
-        Such as ``recommender.model.cold``; its inputs are the output of ``recommender.model.encoder``.
+        Network, such as ``recommender.model.cold``, whose inputs are the output of ``recommender.model.encoder``.
 
     Returns
     -------
     bytes
-        Deterministic: equal networks give equal bytes.
+        Content of an ``.onnx`` file; equal networks give equal bytes.
     """
     nodes: list[onnx.NodeProto] = []
     weights: list[TensorProto] = []
 
     def add(operator: str, inputs: list[str], *arrays: np.ndarray, **settings: Any) -> str:
-        names = [f"{len(nodes)}.{place}" for place in range(len(arrays))]
+        names = [f"{len(nodes)}.{position}" for position in range(len(arrays))]
         weights.extend(numpy_helper.from_array(array, name) for name, array in zip(names, arrays, strict=True))
         nodes.append(helper.make_node(operator, [*inputs, *names], [f"{len(nodes)}"], **settings))
         return str(nodes[-1].output[0])
 
-    last = INPUT
+    output = INPUT
     for layer in network.layers:
-        last = add("Gemm", [last], layer.weights, layer.bias)
+        output = add("Gemm", [output], layer.weights, layer.bias)
         if layer.scale is not None and layer.shift is not None:
-            last = add("Add", [add("Mul", [add("Relu", [last])], layer.scale)], layer.shift)
+            output = add("Add", [add("Mul", [add("Relu", [output])], layer.scale)], layer.shift)
     if network.length is not None:
-        length = add("Max", [add("ReduceL2", [last], np.array([1]))], np.array([SHORTEST], dtype=np.float32))
-        last = add("Mul", [add("Div", [last, length])], np.array([network.length], dtype=np.float32))
-    add("Identity", [last])
+        length = add("Max", [add("ReduceL2", [output], np.array([1]))], np.array([MIN_LENGTH], dtype=np.float32))
+        output = add("Mul", [add("Div", [output, length])], np.array([network.length], dtype=np.float32))
+    add("Identity", [output])
     nodes[-1].output[0] = OUTPUT
     n_inputs, width = len(network.layers[0].weights), len(network.layers[-1].bias)
     graph = helper.make_graph(
@@ -58,5 +58,5 @@ def write_onnx(network: ColdModel) -> bytes:
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="firstday"
     )
-    written: bytes = model.SerializeToString(deterministic=True)
-    return written
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content

@@ -1,4 +1,4 @@
-"""Ranker: a network from day-one features directly to item scores; inference does not need torch."""
+"""Ranker: a network that maps day-one features directly to item scores. Inference needs no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from firstday.display import readable
 @readable
 @dataclass(frozen=True, eq=False)
 class Ranker:
-    """Predicts the probability of each item being the next that a cold user uses.
+    """Predicts for each item the probability that it is the next one a cold user uses.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Ranker:
 
     @property
     def history(self) -> tuple[Epoch, ...]:
-        """Training history; the loss is in nats per item that a user went on to use."""
+        """Training history; the loss is in nats per item used after day one."""
         return self.body.history
 
     def predict(self, features: np.ndarray) -> np.ndarray:
@@ -45,12 +45,12 @@ class Ranker:
         return self.body.predict(features)
 
     def score(self, hidden: np.ndarray) -> np.ndarray:
-        """Return the log-probability of each ranked item, float32, shape (n, n_ranked), given the result of predict."""
+        """Map the output of `predict` to the log-probability of each ranked item, float32, shape (n, n_ranked)."""
         return log_shares(hidden, self.weights, self.bias)
 
 
 def log_shares(hidden: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Return the log-softmax of an output layer's scores, float32, shape (n, n_ranked); see `Ranker`."""
+    """Return the log-softmax of the output layer, float32, shape (n, n_ranked); for parameters see `Ranker`."""
     scores = hidden @ weights.T + bias
     scores -= scores.max(axis=1, keepdims=True)
     logs: np.ndarray = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))

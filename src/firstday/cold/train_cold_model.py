@@ -1,4 +1,4 @@
-"""The paper's network and its training: day-one features -> mature unit vectors (PAPER, step 2)."""
+"""The paper's network, day-one features -> mature unit vectors (PAPER, step 2), and its training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from firstday.ranking import unit_rows
 
 
 def hidden_layers(n_inputs: int, hidden: tuple[int, ...], dropout: float | None = None) -> tuple[list[nn.Module], int]:
-    """Return hidden layers (linear, ReLU, batch normalisation, and dropout unless None) and the last one's width."""
+    """Return hidden layers (linear, ReLU, batch normalisation, and dropout unless None) and the width of the last."""
     layers: list[nn.Module] = []
     width = n_inputs
     for size in hidden:
@@ -31,7 +31,7 @@ def hidden_layers(n_inputs: int, hidden: tuple[int, ...], dropout: float | None 
 
 
 class ColdNetwork(nn.Sequential):
-    """Feed-forward network: hidden layers are linear, ReLU, batch normalisation; outputs have length 1."""
+    """Feed-forward network with hidden layers (linear, ReLU, batch normalisation) and outputs of length 1."""
 
     def __init__(self, n_inputs: int, hidden: tuple[int, ...], dimensions: int) -> None:
         layers, width = hidden_layers(n_inputs, hidden)
@@ -64,23 +64,23 @@ def train_cold_model(
     validation_features
         float32, shape (n_validation, n_inputs).
     validate
-        Returns the precision in % of predicted vectors of shape (n_validation, d); higher is better.
+        Maps predicted vectors, shape (n_validation, d), to their precision in %.
     config
         Settings used: `cold_model`, seed, threads and device.
     progress
         Called after each epoch.
     """
-    place = choose_device(config.device, config.threads)
-    goals = torch.from_numpy(unit_rows(targets)).to(place)  # (n_warm, d)
-    held_out = torch.from_numpy(validation_features).to(place)
+    device = choose_device(config.device, config.threads)
+    target_vectors = torch.from_numpy(unit_rows(targets)).to(device)  # (n_warm, d)
+    held_out = torch.from_numpy(validation_features).to(device)
 
     def loss(rows: np.ndarray) -> torch.Tensor:
-        vectors = network(torch.from_numpy(features.take(rows)).to(place))  # (batch, d)
-        of_users = goals[torch.from_numpy(rows % len(goals)).to(place)]
-        distance: torch.Tensor = (vectors - of_users).square().sum(dim=1).mean()
+        vectors = network(torch.from_numpy(features.take(rows)).to(device))  # (batch, d)
+        user_targets = target_vectors[torch.from_numpy(rows % len(target_vectors)).to(device)]
+        distance: torch.Tensor = (vectors - user_targets).square().sum(dim=1).mean()
         return distance
 
-    with seeded(config.seed, place):
+    with seeded(config.seed, device):
         network = ColdNetwork(features.n_inputs, config.cold_model.hidden, targets.shape[1])
         history = run_epochs(
             network,
@@ -90,7 +90,7 @@ def train_cold_model(
             lambda: validate(to_numpy(network(held_out))),
             config.cold_model,
             seed=config.seed,
-            device=place,
+            device=device,
             progress=partial(progress, "cold model"),
         )
     return export_network(network, history)

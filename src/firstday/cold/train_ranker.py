@@ -1,4 +1,4 @@
-"""Training of the ranker: day-one features -> items that warm users went on to use, by multinomial likelihood."""
+"""Training of the ranker: day-one features -> items that warm users use later, by multinomial likelihood."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from firstday.progress import Progress, no_progress
 from firstday.ranking import most_used
 from firstday.sparse import SparseRows, contains, stack_rows
 
-SMALL_WEIGHTS = 0.3
-"""Scale of the output layer's initial weights; small, so that training starts near plain popularity."""
+INITIAL_SCALE = 0.3
+"""Scale of the output layer's initial weights: small, so that training starts near popularity."""
 
 
 def find_later(uses: SparseRows, day_ones: SparseRows, rows: np.ndarray) -> SparseRows:
-    """Return the items used, but not on day one, shape (n, n_items), given row indexes of `FeatureRows`, shape (n,).
+    """Return the items used, but not on day one, shape (n, n_items), for row indexes of `FeatureRows`, shape (n,).
 
-    `uses` has all items of each warm user, `day_ones` those of the samples below each other.
+    `uses` has all items of each warm user, shape (n_warm, n_items); `day_ones` has the day-one items of all samples,
+    stacked, shape (n_samples * n_warm, n_items).
     """
     used = uses.take(rows % uses.n_rows)
     return used.keep(~contains(day_ones.take(rows), used))
@@ -35,7 +36,8 @@ def find_later(uses: SparseRows, day_ones: SparseRows, rows: np.ndarray) -> Spar
 class RankerNetwork(nn.Module):
     """Hidden layers (linear, ReLU, batch normalisation, dropout) and an output layer with a score per item.
 
-    The initial bias is the logarithm of `shares`, the share of warm users who use each ranked item, shape (n_ranked,).
+    `shares`, shape (n_ranked,), are the shares of warm users who use the ranked items; their logarithms are the initial
+    bias.
     """
 
     def __init__(self, n_inputs: int, shares: np.ndarray, config: RankerConfig) -> None:
@@ -44,7 +46,7 @@ class RankerNetwork(nn.Module):
         self.body = nn.Sequential(nn.Dropout(config.input_dropout), *layers)
         self.last = nn.Linear(width, len(shares))
         with torch.no_grad():
-            self.last.weight.mul_(SMALL_WEIGHTS)
+            self.last.weight.mul_(INITIAL_SCALE)
             self.last.bias.copy_(torch.from_numpy(np.log(shares).astype(np.float32)))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -69,56 +71,56 @@ def train_ranker(
     features
         One or more day-one samples of the warm users.
     day_ones
-        Items used on day one in each sample, each of shape (n_warm, n_items), which are excluded from the targets;
-        empty if unknown.
+        Items used on day one in each sample, each of shape (n_warm, n_items), to be excluded from the targets; empty if
+        unknown.
     uses
-        Items that each warm user uses in total, shape (n_warm, n_items).
+        All items that each warm user uses, shape (n_warm, n_items).
     validation_features
         float32, shape (n_validation, n_inputs).
     validate
-        Returns the precision in % of lists for the validation users; higher is better. Arguments: a function from their
-        rows, shape (m,), to the log-probabilities of the ranked items, shape (m, n_ranked); and these items.
+        Returns the precision, in %, of lists for the validation users. Its arguments are a function that maps rows of
+        these users, shape (m,), to log-probabilities of the ranked items, shape (m, n_ranked); and the ranked items.
     config
         Settings used: `ranker`, threads, device, and the seed, which also controls dropout.
     progress
         Called after each epoch.
     """
-    place = choose_device(config.device, config.threads)
+    device = choose_device(config.device, config.threads)
     counts = uses.ones().column_sums()
     items = most_used(counts, config.ranker.most_items).astype(np.int32)
-    used, known = uses.keep_columns(items), SparseRows.empty(len(features), len(items))
+    used, day_one_items = uses.keep_columns(items), SparseRows.empty(len(features), len(items))
     if day_ones:
-        known = stack_rows([day_one.keep_columns(items) for day_one in day_ones])
-    held_out = torch.from_numpy(validation_features).to(place)
+        day_one_items = stack_rows([day_one.keep_columns(items) for day_one in day_ones])
+    held_out = torch.from_numpy(validation_features).to(device)
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
-        wanted = find_later(used, known, rows)
-        cells = torch.from_numpy(wanted.row_of_entry() * len(items) + wanted.columns).to(place)
-        inputs = torch.from_numpy(features.take(rows)).to(place)
+        targets = find_later(used, day_one_items, rows)
+        cells = torch.from_numpy(targets.row_of_entry() * len(items) + targets.columns).to(device)
+        inputs = torch.from_numpy(features.take(rows)).to(device)
         logs = torch.log_softmax(network(inputs), dim=1)  # (batch, n_ranked)
-        total: torch.Tensor = -logs.view(-1)[cells].sum() / max(1, wanted.n_entries)
+        total: torch.Tensor = -logs.view(-1)[cells].sum() / max(1, targets.n_entries)
         return total
 
-    def judge() -> float:
+    def evaluate() -> float:
         hidden, (weights, bias) = to_numpy(network.body(held_out)), _last_layer(network)
         return validate(lambda rows: log_shares(hidden[rows], weights, bias), items)
 
-    with seeded(config.seed, place):  # dropout draws from the global generator
+    with seeded(config.seed, device):  # dropout draws from the global generator
         network = RankerNetwork(features.n_inputs, counts[items] / uses.n_rows, config.ranker)
         history = run_epochs(
             network,
             len(features),
             features.n_users,
             batch_loss,
-            judge,
+            evaluate,
             config.ranker,
             seed=config.seed,
-            device=place,
+            device=device,
             progress=partial(progress, "ranker"),
         )
     return Ranker(export_network(network.body, history), items, *_last_layer(network))
 
 
 def _last_layer(network: RankerNetwork) -> tuple[np.ndarray, np.ndarray]:
-    """Return the current weights and bias of the output layer in NumPy."""
+    """Return the current weights and bias of the output layer as NumPy arrays."""
     return to_numpy(network.last.weight), to_numpy(network.last.bias)

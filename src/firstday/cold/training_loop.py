@@ -16,7 +16,7 @@ from firstday.cold.device import to_numpy
 from firstday.config import TrainingConfig
 
 WARM_UP = 0.3
-"""Share of the one-cycle schedule in which the learning rate rises."""
+"""Share of the one-cycle schedule during which the learning rate rises."""
 
 
 def run_epochs(
@@ -33,23 +33,23 @@ def run_epochs(
 ) -> tuple[Epoch, ...]:
     """Train with early stopping; leave the network with its best weights, on the CPU, in eval mode.
 
-    Run it within `firstday.cold.device.seeded`. Nothing is copied from the device to the host during an epoch. Under
-    the one-cycle schedule, only epochs after the learning rate's peak count for stopping and as the best: the earlier
-    precision of an undertrained network, measured on few users, is mostly luck.
+    Call it within `firstday.cold.device.seeded`. Nothing is copied from the device to the host during an epoch. Under
+    the one-cycle schedule, only epochs after the peak of the learning rate are measured: before, the precision of the
+    undertrained network on few users is mostly chance.
 
     Parameters
     ----------
     network
-        Network to train; created on the CPU, so that a seed gives the same initial weights everywhere, and moved here.
+        Network to train, created on the CPU, so that a seed gives the same initial weights on all devices.
     n_rows
         Number of training rows: day ones of all warm users.
     n_users
         Number of warm users.
     batch_loss
-        Loss on the device of the given rows, indexes on the host, int64, shape (batch,).
+        Maps row indexes, int64, shape (batch,), on the host, to the loss, a scalar on the device.
     check
-        Precision in % of the current network on validation users, higher is better. Negative values are another
-        criterion, still higher is better, and are not recorded as precision.
+        Returns the precision, in %, of the current network on validation users. Negative values are another criterion,
+        by which higher is also better, and are not recorded in the history.
     config
         Schedule, learning rate, weight decay, epochs, batch size, patience, and rows per epoch.
     seed
@@ -64,9 +64,9 @@ def run_epochs(
     tuple of Epoch
         Training history.
     """
-    in_pass = min(n_rows, n_users * config.day_ones_per_pass, config.most_rows)
-    batch = config.resolve_batch(in_pass)
-    n_batches = in_pass // batch  # a last, partial batch would disturb batch normalisation
+    rows_per_epoch = min(n_rows, n_users * config.day_ones_per_pass, config.most_rows)
+    batch = config.resolve_batch(rows_per_epoch)
+    n_batches = rows_per_epoch // batch  # without a partial batch, which would disturb batch normalisation
     network.to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -80,7 +80,7 @@ def run_epochs(
     progress(0, config.epochs)
     order_rng = torch.Generator().manual_seed(seed)
     history: list[Epoch] = []
-    best, best_number, best_weights, waited = -np.inf, 0, copy.deepcopy(network.state_dict()), 0
+    best, best_number, best_weights, n_without_gain = -np.inf, 0, copy.deepcopy(network.state_dict()), 0
     for number in range(1, config.epochs + 1):
         network.train()
         order = torch.randperm(n_rows, generator=order_rng)[: n_batches * batch].numpy()
@@ -103,10 +103,10 @@ def run_epochs(
         if precision is None:
             continue
         if precision > best:
-            best, best_number, best_weights, waited = precision, number, copy.deepcopy(network.state_dict()), 0
+            best, best_number, best_weights, n_without_gain = precision, number, copy.deepcopy(network.state_dict()), 0
         else:
-            waited += 1
-            if waited >= config.patience:
+            n_without_gain += 1
+            if n_without_gain >= config.patience:
                 break
     network.load_state_dict(best_weights)
     network.cpu()
@@ -114,7 +114,7 @@ def run_epochs(
 
 
 class UnitLength(nn.Module):
-    """Scales each row to a Euclidean length, 1 by default."""
+    """Scales each row to a Euclidean length of `length`."""
 
     def __init__(self, length: float = 1.0) -> None:
         super().__init__()
@@ -127,10 +127,9 @@ class UnitLength(nn.Module):
 
 
 def export_network(network: nn.Sequential, history: tuple[Epoch, ...] = ()) -> ColdModel:
-    """Convert a network, (n, n_inputs) -> (n, d), on the CPU, to arrays.
+    """Convert a network on the CPU, (n, n_inputs) -> (n, d), to arrays.
 
-    Its layers are Linear, optionally followed by ReLU and BatchNorm1d, Dropout, a final `UnitLength`, and sequences of
-    these.
+    Layers may be Linear (optionally with ReLU and BatchNorm1d), Dropout, sequences of these, and a final `UnitLength`.
     """
     layers: list[Layer] = []
     length: float | None = None

@@ -19,7 +19,7 @@ from firstday.tables.schema import RECOMMENDABLE
 @readable
 @dataclass(frozen=True, eq=False)
 class Entity:
-    """A kind of item group, such as artists, genres or playlists.
+    """An entity other than items, such as artists, genres or playlists; each member is a set of items.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Group:
 @readable
 @dataclass(frozen=True, eq=False)
 class PrecomputedVectors:
-    """Embeddings of another model, which replace step 1 (tables `embeddings/users`, `embeddings/items`).
+    """Precomputed embeddings, which replace the first stage of training (`embeddings/users`, `embeddings/items`).
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class PrecomputedVectors:
     item_vectors: np.ndarray
 
     @property
-    def items_without(self) -> np.ndarray:
+    def items_without_vector(self) -> np.ndarray:
         """Indexes of items without a vector, int32, ascending."""
         return np.flatnonzero(np.isnan(self.item_vectors).any(axis=1)).astype(np.int32)
 
@@ -111,7 +111,7 @@ class Dataset:
         Time at which each item was added, in microseconds since 1970 UTC, -1 if missing: int64, shape (n_items,). None
         without the column.
     precomputed
-        Embeddings of another model; None if training computes them.
+        Precomputed embeddings; None if training computes them.
     friend_ids
         Ids of the friends, if these are not `users`.
     notes
@@ -119,14 +119,13 @@ class Dataset:
     left_out
         One line of JSON per bad row dropped while loading: table, location, reasons and values.
     impressions
-        Impressions, indexed, with the columns of `interactions`; partitioned by user like the interactions. None
-        without impressions. They are not interactions: training uses them only to count how often each segment used
-        what it was shown.
+        Impressions, with the columns of `IMPRESSION_TYPES`, partitioned by user; None without impressions. They are
+        not interactions: training uses them only to count how often each segment used what it was shown.
     assignments
         Experiment variant of each user, with the columns of `ASSIGNMENT_TYPES`, sorted by these; one row per user and
         experiment. `assigned_at` is null if unknown. None without the table. Training ignores assignments.
     columns
-        Columns of `items` for rules on lists: Boolean, Float64, String or List(String), n_items.
+        Columns of `items` for rules on lists: Boolean, Float64, String or List(String), n_items rows each.
     """
 
     name: str
@@ -150,20 +149,20 @@ class Dataset:
 
     @property
     def unlisted(self) -> np.ndarray:
-        """Indexes of items for no list, int32, ascending: not recommendable, or without a precomputed vector."""
-        absent = np.zeros(len(self.items), dtype=bool)
+        """Indexes of items that are never recommended, int32, ascending: not recommendable, or without a vector."""
+        is_unlisted = np.zeros(len(self.items), dtype=bool)
         if RECOMMENDABLE in self.columns:
-            absent |= ~self.columns[RECOMMENDABLE].fill_null(value=True).to_numpy()
+            is_unlisted |= ~self.columns[RECOMMENDABLE].fill_null(value=True).to_numpy()
         if self.precomputed is not None:
-            absent[self.precomputed.items_without] = True
-        return np.flatnonzero(absent).astype(np.int32)
+            is_unlisted[self.precomputed.items_without_vector] = True
+        return np.flatnonzero(is_unlisted).astype(np.int32)
 
     def pairs(self) -> tuple[Pair, ...]:
         """Return the (signal, entity) pairs in the data, items first."""
         return sort_pairs(pair for pair, n in zip(self.events.pairs, self.events.counts, strict=True) if n)
 
     def actions(self, *windows: Window | None) -> list[dict[Pair, SparseRows]]:
-        """Sum each user's interactions in each window; None means all times.
+        """Sum each user's interactions in each window; a window of None contains all times.
 
         Returns
         -------
@@ -171,15 +170,15 @@ class Dataset:
             For each window, summed weights by (signal, entity) pair, shape (n_users, n_targets).
         """
         n_targets = {ITEM: len(self.items), **{name: len(entity.ids) for name, entity in self.entities.items()}}
-        found = [{pair: list[SparseRows]() for pair in self.pairs()} for _ in windows]
-        for frame in self.events.frames():  # users do not span partitions, and sums are in the order of the rows
-            for window, matrices in zip(windows, found, strict=True):
+        parts_of_windows = [{pair: list[SparseRows]() for pair in self.pairs()} for _ in windows]
+        for frame in self.events.frames():  # each user is in one partition; sums follow the order of rows
+            for window, matrices in zip(windows, parts_of_windows, strict=True):
                 rows = frame if window is None else window.select(frame)
                 for pair, parts in matrices.items():
                     cells = rows.filter(pl.col("pair") == self.events.pairs.index(pair))
                     user, target, weight = (column.to_numpy() for column in cells["user_ix", "target_ix", "weight"])
                     parts.append(SparseRows.from_pairs(user, target, weight, len(self.users), n_targets[pair[1]]))
-        return [{pair: union_rows(parts) for pair, parts in matrices.items()} for matrices in found]
+        return [{pair: union_rows(parts) for pair, parts in matrices.items()} for matrices in parts_of_windows]
 
     def all_actions(self) -> dict[Pair, SparseRows]:
         """Sum all interactions of each user: weights by (signal, entity) pair, shape (n_users, n_targets)."""

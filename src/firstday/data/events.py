@@ -28,19 +28,19 @@ EVENT_TYPES: dict[str, pl.DataType] = {
 SORT_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
 """Sort key of the rows in a partition."""
 HAS_TIME_OF_DAY = (pl.col("timestamp").to_physical() % DAY_US != 0).fill_null(value=False)
-"""Mask of rows that can duplicate another.
+"""Mask of rows whose repetitions are duplicates.
 
-A time at exactly midnight is a date at most, and the same interaction may occur twice on one day.
+Midnight usually means that only the date is known, and the same interaction may occur twice on one day.
 """
 
 
 def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """Sort pairs in the order of all tables and features: items first, then by entity and signal."""
+    """Sort pairs in the order used everywhere: items first, then by entity and signal."""
     return tuple(sorted(pairs, key=lambda pair: (pair[1] != ITEM, pair[1], pair[0])))
 
 
 def code_pairs(rows: pl.DataFrame, pairs: Sequence[Pair]) -> pl.DataFrame:
-    """Replace `signal` and `entity` by the code `pair`; columns as in `EVENT_TYPES`."""
+    """Replace `signal` and `entity` with the code `pair`; return the columns of `EVENT_TYPES`."""
     coded = rows.join(_codes(pairs), on=["signal", "entity"], how="left", maintain_order="left")
     return coded.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items())
 
@@ -58,7 +58,7 @@ def clean_events(rows: pl.DataFrame, findings: Findings) -> pl.DataFrame:
         "interactions",
         rows.height - distinct.height,
         rows.height,
-        "repeat another to the microsecond (same user, signal, target, time and weight); each is counted once",
+        "are duplicates (same user, signal, target, time to the microsecond, and weight); each is counted once",
     )
     return distinct
 
@@ -70,8 +70,8 @@ class Window:
     Parameters
     ----------
     start, end
-        Microseconds since 1970 UTC: int64, shape (n_users,). The window is empty unless `end` is after `start`.
-        Interactions without a time are in no window.
+        Microseconds since 1970 UTC: int64, shape (n_users,). The window is empty unless `end` is after `start`, and
+        never contains interactions without a time.
     """
 
     start: np.ndarray
@@ -109,12 +109,12 @@ class Events:
 
     @classmethod
     def of_rows(cls, pairs: tuple[Pair, ...], rows: UserRows) -> Events:
-        """Build Events from rows with pair codes."""
+        """Build Events from rows with the columns of `EVENT_TYPES`."""
         moment = pl.col("timestamp").to_physical()
-        of_pair = rows.lazy().group_by("pair").agg(pl.len(), first=moment.min(), last=moment.max()).collect()
+        per_pair = rows.lazy().group_by("pair").agg(pl.len(), first=moment.min(), last=moment.max()).collect()
         counts = np.zeros(len(pairs), dtype=np.int64)
-        counts[of_pair["pair"].to_numpy()] = of_pair["len"].to_numpy()
-        return cls(pairs, counts, rows, of_pair["first"].min(), of_pair["last"].max())  # type: ignore[arg-type]
+        counts[per_pair["pair"].to_numpy()] = per_pair["len"].to_numpy()
+        return cls(pairs, counts, rows, per_pair["first"].min(), per_pair["last"].max())  # type: ignore[arg-type]
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> Events:
@@ -135,9 +135,10 @@ class Events:
         return self.rows.frames()
 
     def first_moments(self, key: str, n: int, missing: int, codes: Sequence[int] | None = None) -> np.ndarray:
-        """Return the time of the first interaction with each user or target, int64, shape (n,).
+        """Return the time of each user's or target's first interaction, int64, shape (n,).
 
-        `key` is the column of indexes, `missing` the value without a time, and `codes` the pairs that count.
+        `key` is the index column, `missing` the value if there is no time, and `codes` the pairs to include (None:
+        all).
         """
         rows = self.rows.lazy().drop_nulls("timestamp")
         rows = rows if codes is None else rows.filter(pl.col("pair").is_in(codes))
@@ -147,7 +148,7 @@ class Events:
         return moments
 
     def codes_of(self, entity: str, signals: Collection[str] | None = None) -> list[int]:
-        """Return the codes of an entity's pairs, of the given signals or of all."""
+        """Return the codes of an entity's pairs, restricted to `signals` unless None."""
         return [
             code
             for code, (signal, kind) in enumerate(self.pairs)
@@ -155,6 +156,6 @@ class Events:
         ]
 
     def whole(self) -> pl.DataFrame:
-        """Load all rows, with `signal` and `entity` by name; the inverse of `of`."""
+        """Load all rows, with the names of `signal` and `entity`; the inverse of `of`."""
         rows = self.rows.whole().join(_codes(self.pairs), on="pair", how="left", maintain_order="left")
         return rows.select("user_ix", "signal", "entity", "target_ix", "timestamp", "weight")

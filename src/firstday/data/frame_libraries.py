@@ -12,7 +12,7 @@ from firstday.errors import ConfigError, FirstdayError
 Library = Literal["polars", "pandas", "pyarrow"]
 
 
-def give_frame(frame: pl.DataFrame, library: Library = "polars") -> Any:
+def to_library(frame: pl.DataFrame, library: Library = "polars") -> Any:
     """Convert a data frame to another library; raise FirstdayError if the library is unsupported or not installed."""
     convert: Mapping[str, Callable[[], Any]] = {
         "polars": frame.clone,
@@ -28,7 +28,7 @@ def give_frame(frame: pl.DataFrame, library: Library = "polars") -> Any:
 
 
 def library_of(tables: object) -> Library:
-    """Return the library of data frames given by table name; Polars for anything else."""
+    """Return the library of a mapping of data frames; Polars for mixed libraries and anything else."""
     frames = tables.values() if isinstance(tables, Mapping) else ()
-    homes = {type(frame).__module__.partition(".")[0] for frame in frames}
-    return next((library for library in get_args(Library) if homes == {library}), "polars")
+    modules = {type(frame).__module__.partition(".")[0] for frame in frames}
+    return next((library for library in get_args(Library) if modules == {library}), "polars")

@@ -46,7 +46,7 @@ class Ids:
         return {str(value): ix for ix, value in enumerate(self.values.to_list())}
 
     def index_of(self, value: Any) -> int:
-        """Return the index of one id, or -1; ``81`` and ``"81"`` are the same id, ``"081"`` is another."""
+        """Return the index of an id, or -1; ``81`` and ``"81"`` are the same id, ``"081"`` is a different one."""
         return self._index.get(str(value), -1)
 
     def lookup(self, values: pl.Series) -> np.ndarray:
@@ -70,7 +70,7 @@ class Ids:
 def stable_numbers(ids: Ids, seed: int) -> np.ndarray:
     """Return a hash of each id that depends only on the id's text and the seed.
 
-    It is the same on every machine, whatever the order and the other ids. The users with the smallest hashes are
+    The hash is the same on every machine and does not depend on other ids. The users with the smallest hashes are
     therefore a random sample that remains stable as users come and go.
 
     Returns

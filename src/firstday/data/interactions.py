@@ -14,7 +14,7 @@ from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Entity
 from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_pairs, sort_pairs
 from firstday.data.ids import Ids
-from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, take_impressions
+from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, select_impressions
 from firstday.data.user_rows import RowWriter, UserRows
 from firstday.errors import count_of
 from firstday.tables.conform import conform_interactions
@@ -23,10 +23,10 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import OR_DROP, RULES, empty_rules, reference_rule
 from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missing_column
 
-BEST_RATING = 10
-"""Maximum of rating scales; 5 is another."""
-FEW_WEIGHTS = 20
-"""Minimum number of weights for telling star ratings from counts."""
+MAX_RATING = 10
+"""Highest value of common rating scales."""
+MIN_WEIGHTS = 20
+"""Minimum number of weights for distinguishing star ratings from counts."""
 _WEIGHT = pl.col("weight")
 ABSENT: Mapping[str, pl.Expr] = {
     **dict.fromkeys(("item_id", "entity", "entity_id", "list_id", "policy"), pl.lit(None, pl.String)),
@@ -43,18 +43,20 @@ TARGET_RULES = (
     Rule("have neither item_id nor entity", ~_ITEM & ~_ENTITY & ~_ENTITY_ID, f"fill in one of them {OR_DROP}"),
     Rule("have only one of entity and entity_id", ~_ITEM & (_ENTITY != _ENTITY_ID), f"fill in both {OR_DROP}"),
 )
-"""Rules for the target of an interaction, if entities are allowed."""
+"""Rules for the target of an interaction, if the table has entities."""
 _IS_SHOWN = pl.col("signal") == SHOWN
 IGNORED = (
-    Rule(f"are {SHOWN!r} with another entity than item; only items are shown", _IS_SHOWN & _ENTITY, column="entity"),
-    Rule("weigh 0 and were dropped", ~_IS_SHOWN & (_WEIGHT == 0), column="weight"),
+    Rule(
+        f"are {SHOWN!r} with an entity other than item; only items can be shown", _IS_SHOWN & _ENTITY, column="entity"
+    ),
+    Rule("have weight 0 and were dropped", ~_IS_SHOWN & (_WEIGHT == 0), column="weight"),
 )
 """Notes on valid rows that count neither as interactions nor as impressions."""
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """Valid values of what interactions refer to.
+class Vocabulary:
+    """Valid values in interactions.
 
     Parameters
     ----------
@@ -65,10 +67,10 @@ class Known:
     signals
         Known signals, and which of them mean use; None allows any signal.
     faulty
-        Names that are no unknown entities: those of columns of `items` with faults.
+        Entities whose column of `items` has faults; they are not reported as unknown.
     derived
-        Those of ``users`` and ``items`` that have no table. Their ids come from the valid rows, so that only rows
-        already bad can refer to others.
+        Those of ``users`` and ``items`` that have no table. Their ids come from the valid interactions, so references
+        to them are not checked.
     """
 
     users: Ids | None = None
@@ -103,7 +105,9 @@ class Known:
         rules, signal, entity = [], pl.col("signal"), pl.col("entity")
         if self.signals is not None:
             allowed = (*self.signals.known, SHOWN)
-            advice = f"known are {', '.join(allowed)}; declare others in the configuration (signals.affinity) {OR_DROP}"
+            advice = (
+                f"known signals: {', '.join(allowed)}; add others to the configuration (signals.affinity) {OR_DROP}"
+            )
             rules.append(Rule("have an unknown signal", ~signal.is_in(allowed), advice, "signal", signal))
         for column, home, index, ids in (
             ("user_id", "users", USER_INDEX, self.users),
@@ -112,20 +116,20 @@ class Known:
             if ids is not None and home not in self.derived:
                 rules.append(reference_rule(column, home, ids.values, pl.col(index) < 0))
         if self.entities is not None:
-            names = f"known are {', '.join(self.entities)}" if self.entities else "there are none yet"
+            names = f"known entities: {', '.join(self.entities)}" if self.entities else "there are none yet"
             is_unknown = ~entity.is_in([*self.entities, *self.faulty])
             advice = f"{names}; add such a column to items, or collections of it, {OR_DROP}"
-            rules.append(Rule("name an unknown entity", is_unknown, advice, "entity", entity))
-            for name, known in self.entities.items():
+            rules.append(Rule("refer to an unknown entity", is_unknown, advice, "entity", entity))
+            for name, vocabulary in self.entities.items():
                 is_unknown = pl.col(TARGET_INDEX) < 0
-                rules.append(reference_rule("entity_id", name, known.ids.values, is_unknown & (entity == name)))
+                rules.append(reference_rule("entity_id", name, vocabulary.ids.values, is_unknown & (entity == name)))
         return tuple(rules)
 
 
-def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, is_text: bool) -> pl.DataFrame:
-    """Find every fault in a batch of interactions, and return the rows to keep, in their final types.
+def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Findings, *, is_text: bool) -> pl.DataFrame:
+    """Find all faults in a batch of interactions; return the rows to keep, in their final types.
 
-    Adds index columns; absent columns have the defaults of `ABSENT`.
+    Adds index columns; absent columns get the defaults of `ABSENT`.
     """
     rows, reasons = conform_interactions(raw, findings, is_text=is_text)
     targets = {"item_id", "entity", "entity_id"} & set(raw.columns)
@@ -137,21 +141,21 @@ def check_interactions(raw: pl.DataFrame, known: Known, findings: Findings, *, i
         findings.fault(missing_column("interactions", label, columns))
     has_targets = bool(targets) and targets <= set(rows.columns) and len(missing) != 1
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
-    rows = known.index(rows.with_columns(absent))
-    rules = [*RULES["interactions"], *known.rules]
+    rows = vocabulary.index(rows.with_columns(absent))
+    rules = [*RULES["interactions"], *vocabulary.rules]
     if has_targets:
         rules[1:1] = TARGET_RULES if "entity" in targets else empty_rules("item_id")
     reasons |= find_faults("interactions", rows, rules, findings)
     rows = rows.filter(findings.leave_out("interactions", raw, reasons))
-    if known.signals is not None and has_targets:
-        findings.tallies.update(_tally(rows, known.signals))
+    if vocabulary.signals is not None and has_targets:
+        findings.tallies.update(_tally(rows, vocabulary.signals))
     return rows
 
 
 def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
-    """Count what is judged after all batches: uses of items, weights, and each weight that may be a star rating."""
+    """Count what `check_tallies` needs: rows, uses of items, weights, and each weight that may be a star rating."""
     is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
-    is_star = _WEIGHT.is_between(0, BEST_RATING) & (2 * _WEIGHT % 1 == 0)
+    is_star = _WEIGHT.is_between(0, MAX_RATING) & (2 * _WEIGHT % 1 == 0)
     return {
         "rows": rows.height,
         "uses": rows.select(is_use.sum()).item(),
@@ -161,16 +165,16 @@ def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
 
 
 def find_ids(raw: RawTable, signals: SignalConfig | None) -> dict[str, pl.Series]:
-    """Return the distinct ids of ``users`` and ``items`` in interactions, sorted; with `signals`, of valid rows."""
+    """Return the sorted distinct ids of ``users`` and ``items`` in interactions; with `signals`, in valid rows only."""
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
-    found: dict[str, list[pl.Series]] = {"user_id": [], "item_id": []}
+    ids_by_column: dict[str, list[pl.Series]] = {"user_id": [], "item_id": []}
     for batch in raw.batches(None if signals else columns) if columns else ():
         findings = Findings(drop=signals is not None)
-        rows = check_interactions(batch, Known(signals=signals), findings, is_text=raw.is_text)
-        for column, ids in found.items():
+        rows = check_interactions(batch, Vocabulary(signals=signals), findings, is_text=raw.is_text)
+        for column, ids in ids_by_column.items():
             if column in rows.columns:
                 ids.append(rows[column].drop_nulls().unique())
-    return {"users": unite_ids(found["user_id"]), "items": unite_ids(found["item_id"])}
+    return {"users": unite_ids(ids_by_column["user_id"]), "items": unite_ids(ids_by_column["item_id"])}
 
 
 def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
@@ -180,36 +184,39 @@ def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
 
 
 Interactions = tuple[Events, UserRows | None]
-"""What users did, and what they were shown, with the columns of `IMPRESSION_TYPES`; None without impressions."""
+"""Events, and impressions with the columns of `IMPRESSION_TYPES`; None without impressions."""
 
 
 def read_interactions(
-    raw: RawTable | None, known: Known, findings: Findings, now: datetime | None = None
+    raw: RawTable | None, vocabulary: Vocabulary, findings: Findings, now: datetime | None = None
 ) -> Interactions | None:
-    """Validate and index the interactions of a table or a part, if there are any; None if there are faults."""
+    """Validate and index the interactions of a table or a part, if any; return None if there are faults."""
     if raw is None:
-        return index_interactions((), known, known.pairs, 0, findings, now)
+        return index_interactions((), vocabulary, vocabulary.pairs, 0, findings, now)
     findings.sources["interactions"], is_text = raw.sources, raw.is_text
-    checked = (check_interactions(batch, known, findings, is_text=is_text) for batch in raw.batches())
-    is_known = None not in (known.users, known.items, known.entities)
+    checked = (check_interactions(batch, vocabulary, findings, is_text=is_text) for batch in raw.batches())
+    is_known = None not in (vocabulary.users, vocabulary.items, vocabulary.entities)
     usable = (rows for rows in checked if is_known and not findings.faults)
-    return index_interactions(usable, known, known.pairs, raw.n_rows, findings, now)
+    return index_interactions(usable, vocabulary, vocabulary.pairs, raw.n_rows, findings, now)
 
 
 def index_interactions(
     batches: Iterable[pl.DataFrame],
-    known: Known,
+    vocabulary: Vocabulary,
     pairs: tuple[Pair, ...],
     n_rows: int,
     findings: Findings,
     now: datetime | None = None,
 ) -> Interactions | None:
-    """Index batches from `check_interactions`; None if there are faults.
+    """Index batches from `check_interactions`; return None if there are faults.
 
     `pairs` lists the (signal, entity) pairs by code; `n_rows` is the expected number of interactions; `now` defaults to
-    the clock.
+    the current time.
     """
-    n_users, use = 0 if known.users is None else len(known.users), () if known.signals is None else known.signals.use
+    n_users, use = (
+        0 if vocabulary.users is None else len(vocabulary.users),
+        () if vocabulary.signals is None else vocabulary.signals.use,
+    )
     moment = pl.col("timestamp")
     first = moment.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     is_future = moment > (now or datetime.now(UTC))
@@ -218,7 +225,7 @@ def index_interactions(
     for batch in batches:
         find_faults("interactions", batch, [future], findings)
         rows = batch.remove(future.bad)
-        shown.add(take_impressions(rows, use))
+        shown.add(select_impressions(rows, use))
         find_faults("interactions", rows, IGNORED, findings)
         coded = rows.remove(_IS_SHOWN | (_WEIGHT == 0)).select(
             "timestamp",
@@ -236,19 +243,19 @@ def index_interactions(
     return Events.of_rows(pairs, sorted_events), impressions if len(impressions) else None
 
 
-def judge_interactions(findings: Findings, signals: SignalConfig) -> None:
-    """Judge all interactions by the tallies of their batches."""
+def check_tallies(findings: Findings, signals: SignalConfig) -> None:
+    """Check the tallies of all batches: whether any item is used, and whether weights look like ratings."""
     counts = findings.tallies
     if counts["rows"] and not counts["uses"]:
         findings.fault(
-            f"interactions: no row says that an item is used (signals {', '.join(signals.use)}, weight above "
+            f"interactions: no row is a use of an item (signals {', '.join(signals.use)}, weight above "
             "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
         )
     stars = {star: n for star, n in counts.items() if isinstance(star, float)}
     n, best = counts["weights"], max(stars, default=0)
-    are_stars = n >= FEW_WEIGHTS and n == sum(stars.values()) and len(stars) > 2
-    if are_stars and sum(star * of_star for star, of_star in stars.items()) > n * best / 2:
+    are_stars = n >= MIN_WEIGHTS and n == sum(stars.values()) and len(stars) > 2
+    if are_stars and sum(star * n_ratings for star, n_ratings in stars.items()) > n * best / 2:
         findings.note(
-            f"interactions.weight: {count_of(n, counts['rows'], 'rows')} weigh up to {best:g}, and look like ratings: "
-            "a low one still counts as use; see docs/tables.md."
+            f"interactions.weight: {count_of(n, counts['rows'], 'rows')} have weights up to {best:g} that look like "
+            "ratings: low ratings also count as use; see docs/tables.md."
         )

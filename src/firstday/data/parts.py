@@ -1,7 +1,7 @@
-"""Parts of tables too large for one machine: all rows of some users, read by the same code as whole tables.
+"""Parts of tables too large for one machine: all rows of some users, read by the same code as complete tables.
 
-A part is a small Dataset with a subset of the users, and the items, entities and group values of the whole. Every table
-rule and every sum over users is a function of a Dataset: results summed over parts equal those of the whole.
+A part is a small Dataset with a subset of the users, and all items, entities and group values. Every table rule and
+every sum over users is a function of a Dataset, so results summed over parts equal those of the complete dataset.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from firstday.data.dataset import Dataset, Group
 from firstday.data.events import EVENT_TYPES, SORT_ORDER, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
-from firstday.data.interactions import Known, find_ids, judge_interactions, read_interactions, unite_ids
-from firstday.data.load import add_users, assemble_catalogue, find_known
+from firstday.data.interactions import Vocabulary, check_tallies, find_ids, read_interactions, unite_ids
+from firstday.data.load import add_users, assemble_catalogue, find_vocabulary
 from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users
 from firstday.tables import zstd
 from firstday.tables.faults import Findings
@@ -36,13 +36,13 @@ from firstday.tables.table_checks import (
     share_id_types,
 )
 
-MENTIONS = "friends: who is named"
-"""Rows of `friends` partitioned by `friend_id`, so that the part of the named user can look it up."""
+MENTIONS = "friends: by friend_id"
+"""Rows of `friends` partitioned by `friend_id`, so that the part with the friend can check the id."""
 SHARED = ("items", "entities", "titles", "added_at")
-"""Fields that a part shares with the whole, in addition to item vectors; the others belong to its users."""
+"""Fields of the catalogue that all parts share, in addition to item vectors; other fields belong to a part's users."""
 NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
-"""Tables partitioned by user; the others belong to the whole."""
+"""Tables partitioned by user; the other tables are shared by all parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,21 +52,21 @@ class Whole:
     Parameters
     ----------
     home
-        Table that names the users: ``users``, or ``interactions`` without it; None if it cannot be read, so that
-        references to users are not checked.
-    known
-        Valid values for interactions, except for users.
+        Table that defines the user ids: ``users``, or ``interactions`` if that is absent. None if it cannot be read;
+        references to users are then not checked.
+    vocabulary
+        Valid values for interactions, except user ids.
     catalogue
         Dataset without users: items with titles, entities and precomputed vectors, and the values of each group column
         of `users`. None if there are faults.
     now
-        Time of reading.
+        Time at which reading began; later interactions are in the future.
     drop
         Whether bad rows are dropped.
     """
 
     home: str | None
-    known: Known
+    vocabulary: Vocabulary
     catalogue: Dataset | None
     now: datetime
     drop: bool = False
@@ -83,7 +83,7 @@ class Part:
     findings
         Faults and notes of the part.
     first_users
-        First user ids, as examples of their spelling; None without any.
+        First user ids, as examples of their spelling; None if unknown.
     """
 
     dataset: Dataset | None
@@ -101,16 +101,16 @@ def load_whole(
     now: datetime,
     home: str | None,
 ) -> Whole:
-    """Read and validate the tables that do not belong to users.
+    """Read and validate the tables that are not partitioned by user.
 
     Parameters
     ----------
     raw
-        Those present of `items`, `collections`, `names` and `embeddings/items`; None for one that cannot be read.
+        `items`, `collections`, `names` and `embeddings/items`, if present; None for one that cannot be read.
     item_ids
-        Items found in interactions: all items if there is no items table, else additional ones.
+        Item ids in interactions: all items if there is no items table, else additional ones.
     groups
-        Values of each group column of `users`, sorted.
+        Sorted values of each group column of `users`.
     tables
         Names of all tables present.
     now, home
@@ -121,67 +121,67 @@ def load_whole(
         Collects faults and notes.
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
-    known = find_known(raw, frames, tables, signals, findings)
-    is_usable = not findings.faults and known.items is not None
-    catalogue = assemble_catalogue(frames, known, groups, findings) if is_usable else None
-    return Whole(home, known, catalogue, now, findings.drop)
+    vocabulary = find_vocabulary(raw, frames, tables, signals, findings)
+    is_usable = not findings.faults and vocabulary.items is not None
+    catalogue = assemble_catalogue(frames, vocabulary, groups, findings) if is_usable else None
+    return Whole(home, vocabulary, catalogue, now, findings.drop)
 
 
 def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     """Validate the rows of some users and build a Dataset.
 
-    `raw` has their rows of `USER_TABLES` and `MENTIONS`; tables without rows are absent.
+    `raw` has these users' rows of `USER_TABLES` and `MENTIONS`; tables without rows are absent.
     """
     findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
     named: dict[str, pl.Series] = {}
     if interactions is not None and whole.home == "interactions":
-        named["users"] = find_ids(interactions, whole.known.signals if whole.drop else None)["users"]
+        named["users"] = find_ids(interactions, whole.vocabulary.signals if whole.drop else None)["users"]
     elif whole.home is not None:
         named["users"] = pl.Series([], dtype=pl.String)
     frames = check_frames(raw, named, findings, are_all=False)
     if MENTIONS in raw:
         check_named_friends(raw[MENTIONS], frames, findings)
     users = known_ids(frames, "users")
-    known = replace(whole.known, users=None if users is None else Ids.of(users))
-    found = read_interactions(interactions, known, findings, whole.now)
+    vocabulary = replace(whole.vocabulary, users=None if users is None else Ids.of(users))
+    indexed = read_interactions(interactions, vocabulary, findings, whole.now)
     if catalogue is not None and catalogue.precomputed is not None:
         frames.setdefault("embeddings/users", NO_VECTORS)
         check_vector_lengths(frames, catalogue.precomputed.item_vectors.shape[1], findings)
     dataset = None
-    if found is not None and not findings.faults and users is not None and catalogue is not None:
-        dataset = add_users("part", catalogue, frames, found, findings, are_all=False)
+    if indexed is not None and not findings.faults and users is not None and catalogue is not None:
+        dataset = add_users("part", catalogue, frames, indexed, findings, are_all=False)
     return Part(dataset, findings, None if users is None else _first_ids(users))
 
 
 def _first_ids(ids: pl.Series) -> pl.Series:
-    """Return the first three ids, in an order that is the same for numbers and their text."""
+    """Return the first three ids, in an order that is the same for integers and their text."""
     text = pl.col("id").cast(pl.String)
     return pl.DataFrame({"id": ids}).sort(text.str.len_chars(), text)["id"].head(3)
 
 
 def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
-    """Merge the findings of parts, in any order, and judge what needs all parts."""
+    """Merge the findings of parts, in any order, and run the checks that need all parts."""
     firsts: list[pl.Series] = []
     for part in parts:
         findings.merge([part.findings])
         firsts += [] if part.first_users is None else [part.first_users]
     findings.join_left_out("friends")
-    judge_interactions(findings, signals)
+    check_tallies(findings, signals)
     advice = describe_ids("users", _first_ids(unite_ids(firsts)))
-    for key, found in findings.found.items():
-        if found.finding == "name unknown users":
-            findings.found[key] = replace(found, advice=advice)
+    for key, indexed in findings.found.items():
+        if indexed.finding == "refer to unknown users":
+            findings.found[key] = replace(indexed, advice=advice)
 
 
 def pack(part: Dataset) -> bytes:
-    """Serialise what belongs to a part's users, without what it shares with the whole."""
+    """Serialise a part without the fields that all parts share."""
     own = {name: value for name, value in vars(part).items() if name not in SHARED}
     own["precomputed"] = part.precomputed and part.precomputed.user_vectors
     return zstd.compress(pickle.dumps(own, protocol=5), level=1)
 
 
 def unpack(content: bytes, catalogue: Dataset) -> Dataset:
-    """Restore a part from `pack`, adding what it shares with the whole.
+    """Restore a part from the output of `pack`, taking the shared fields from the catalogue.
 
     The content is unpickled: pass only output of `pack` from this run.
     """
@@ -191,22 +191,22 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
 
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
-    """Return the dataset restricted to some users, given by ascending `user_ix`."""
-    place, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
+    """Restrict the dataset to some users, given by their `user_ix` in ascending order."""
+    new_ix, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
     assignments = dataset.assignments
     if assignments is not None:
-        (assignments,) = renumber_users([assignments], place)
+        (assignments,) = renumber_users([assignments], new_ix)
     return replace(
         dataset,
         users=Ids(dataset.users.take(rows)),
-        events=Events.of_rows(dataset.events.pairs, dataset.events.rows.keep_users(place)),
+        events=Events.of_rows(dataset.events.pairs, dataset.events.rows.keep_users(new_ix)),
         groups={name: Group(group.values, group.codes[rows]) for name, group in dataset.groups.items()},
         ages=None if dataset.ages is None else dataset.ages[rows],
         registered_at=None if dataset.registered_at is None else dataset.registered_at[rows],
         friends=dataset.friends and dataset.friends.take(rows),
         friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
         precomputed=precomputed and replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
-        impressions=(impressions and impressions.keep_users(place)) or None,
+        impressions=(impressions and impressions.keep_users(new_ix)) or None,
         assignments=assignments,
     )
 
@@ -214,30 +214,32 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
 def join_users(
     name: str, parts: Iterable[Dataset], catalogue: Dataset, n_interactions: int, *, are_all: bool = False
 ) -> Dataset:
-    """Concatenate the users of several parts, sorted by id; many events are spooled to disk.
+    """Concatenate the users of several parts, sorted by id; large numbers of events are spooled to disk.
 
-    The approximate `n_interactions` decides whether events stay in memory. If `are_all`, these are all users, and
-    friends outside them are dropped.
+    The approximate `n_interactions` determines whether events stay in memory. If `are_all`, the parts contain all
+    users, and other friends are dropped.
     """
     tables: dict[str, list[pl.DataFrame]] = {}
-    waiting: list[tuple[Ids, UserRows, UserRows | None]] = []
+    spooled: list[tuple[Ids, UserRows, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
         for part in filter(lambda part: len(part.users), parts):
-            path = Path(folder) / f"{len(waiting):06}.parquet"  # spooled: the order of users is known last
+            path = (
+                Path(folder) / f"{len(spooled):06}.parquet"
+            )  # spooled, since the order of users is known only at the end
             part.events.rows.whole().write_parquet(path, compression="lz4")
-            waiting.append((part.users, UserRows((pl.scan_parquet(path, glob=False),)), part.impressions))
+            spooled.append((part.users, UserRows((pl.scan_parquet(path, glob=False),)), part.impressions))
             for table, frame in _write_frames(part).items():
                 tables.setdefault(table, []).append(frame)
-        if not waiting:
+        if not spooled:
             return replace(catalogue, name=name)
-        frames = {table: pl.concat(of_parts, how="diagonal_relaxed") for table, of_parts in tables.items()}
+        frames = {table: pl.concat(part_frames, how="diagonal_relaxed") for table, part_frames in tables.items()}
         share_id_types(frames)
         users = Ids.of(frames["users"]["user_id"].sort())
         writers = [RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES)]
-        for ids, *of_part in waiting:
-            place = users.lookup(ids.values)
-            for writer, rows in zip(writers, of_part, strict=True):
-                for frame in renumber_users(() if rows is None else rows.frames(), place):
+        for ids, *part_rows in spooled:
+            new_ix = users.lookup(ids.values)
+            for writer, rows in zip(writers, part_rows, strict=True):
+                for frame in renumber_users(() if rows is None else rows.frames(), new_ix):
                     writer.add(frame)
         joined = Events.of_rows(part.events.pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
     impressions = writers[1].finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
@@ -247,7 +249,7 @@ def join_users(
 
 
 def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:
-    """Convert a part's user data, except interactions, back to tables."""
+    """Convert a part's data back to tables, except interactions and impressions."""
     ids = part.users.values.alias("user_id")
     users = ids.to_frame()
     if part.ages is not None:

@@ -20,7 +20,7 @@ from firstday.data.splits.histories import Log, find_log
 
 
 def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:
-    """Return the earliest or latest moment; None without any."""
+    """Apply `min` or `max` to the moments that are not None; None without any."""
     return choose((moment for moment in moments if moment is not None), default=None)
 
 
@@ -29,7 +29,7 @@ MERGE: Mapping[str, Callable[[Any, Any], Any]] = {
     "first": partial(_choose_end, min),
     "last": partial(_choose_end, max),
 }
-"""Merge functions of counts that do not add up; most are equal in all parts, and 0 or empty in parts without them."""
+"""Merge functions of fields that are not sums; those with `or_` are equal in all parts, or 0 or empty."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Summary:
         Number of interactions per (signal, entity) pair, such as ``stream x item``.
     items, entities, groups, dimensions
         Number of items, members per entity, values per profile column, and dimensions of precomputed vectors (0
-        without): the same in every part.
+        without vectors); the same in every part.
     items_without_vector
-        Number of items without a precomputed vector, if there are vectors; they are never recommended.
+        Number of items without a precomputed vector (0 without vectors); they are never recommended.
     ages, dated
         Number of users with a known age, and with a known registration time.
     users_with_times, users_within_24_hours
-        Number of users with times, and of those whose interactions span less than 24 hours. If the latter are the
-        majority, most users have only a day one, and the protocol `sampled` fits better.
+        Number of users with times, and number of them whose interactions span less than 24 hours. If the latter are
+        the majority, the log has little more than day ones, and the protocol `sampled` is more suitable.
     impressions, lists, users_shown_something
         Number of impressions, of lists they were shown in, and of users with an impression.
     experiments
@@ -98,9 +98,9 @@ def summarise(part: Dataset) -> Summary:
     """Count the contents of a dataset or a part."""
     counts: dict[str, Any] = part.summary()
     span = pl.col("timestamp").max() - pl.col("timestamp").min()
-    of_user = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix").agg(span)
+    per_user = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix").agg(span)
     is_short = pl.col("timestamp") < timedelta(days=1)
-    spans = of_user.select(users_with_times=pl.len(), users_within_24_hours=is_short.sum())
+    spans = per_user.select(users_with_times=pl.len(), users_within_24_hours=is_short.sum())
     in_list = pl.struct("user_ix", "list_id").filter(pl.col("list_id").is_not_null())
     shown = pl.LazyFrame(schema=IMPRESSION_TYPES) if part.impressions is None else part.impressions.lazy()
     shown = shown.select(
@@ -111,7 +111,7 @@ def summarise(part: Dataset) -> Summary:
         **{**counts, "pairs": Counter(counts["pairs"])},
         **shown.collect().row(0, named=True),
         dimensions=0 if precomputed is None else precomputed.item_vectors.shape[1],
-        items_without_vector=0 if precomputed is None else len(precomputed.items_without),
+        items_without_vector=0 if precomputed is None else len(precomputed.items_without_vector),
         ages=_count_known(part.ages),
         dated=_count_known(part.registered_at),
         **spans.collect().row(0, named=True),

@@ -13,7 +13,7 @@ import polars as pl
 from firstday.display import readable
 
 PART_ROWS = 4_000_000
-"""Approximate number of rows per partition; sorting one, the only one in memory, takes about 300 MB."""
+"""Approximate number of rows per partition. One at a time is loaded and sorted, in about 300 MB of memory."""
 NEVER = np.iinfo(np.int64).max
 
 
@@ -25,9 +25,9 @@ class UserRows:
     Parameters
     ----------
     parts
-        At least one partition, in ascending order of users, with a column `user_ix`; a lazy frame scans a file.
+        At least one partition with a column `user_ix`, in ascending order of users; lazy frames scan files.
     spool
-        Folder of the files; deleted with the last reference to it.
+        Folder of these files; deleted with the last reference to it.
     """
 
     parts: tuple[pl.DataFrame | pl.LazyFrame, ...]
@@ -51,25 +51,25 @@ class UserRows:
         """Load all rows."""
         return self.lazy().collect()
 
-    def keep_users(self, place: np.ndarray) -> UserRows:
+    def keep_users(self, new_ix: np.ndarray) -> UserRows:
         """Return the rows of some users as one in-memory partition.
 
-        `place` is the new `user_ix` of each user, ascending, -1 for users to drop: int32, shape (n_users,).
+        `new_ix` is the new `user_ix` of each user, ascending, -1 for users to drop: int32, shape (n_users,).
         """
-        return UserRows((pl.concat(renumber_users(self.frames(), place)),))
+        return UserRows((pl.concat(renumber_users(self.frames(), new_ix)),))
 
 
-def renumber(kept: np.ndarray, n: int) -> np.ndarray:
-    """Return the new index of each of `n` elements after selection, -1 for dropped ones: int32, shape (n,)."""
-    place = np.full(n, -1, dtype=np.int32)
-    place[kept] = np.arange(len(kept), dtype=np.int32)
-    return place
+def renumber(selected: np.ndarray, n: int) -> np.ndarray:
+    """Return the new index of each of `n` elements if some are selected, else -1: int32, shape (n,)."""
+    new_ix = np.full(n, -1, dtype=np.int32)
+    new_ix[selected] = np.arange(len(selected), dtype=np.int32)
+    return new_ix
 
 
-def renumber_users(frames: Iterable[pl.DataFrame], place: np.ndarray) -> Iterator[pl.DataFrame]:
-    """Renumber users in frames and drop those with -1."""
+def renumber_users(frames: Iterable[pl.DataFrame], new_ix: np.ndarray) -> Iterator[pl.DataFrame]:
+    """Replace `user_ix` in frames with `new_ix` and drop users whose new index is -1."""
     for frame in frames:
-        user_ix = pl.Series("user_ix", place[frame["user_ix"].to_numpy()], dtype=pl.Int32)
+        user_ix = pl.Series("user_ix", new_ix[frame["user_ix"].to_numpy()], dtype=pl.Int32)
         yield frame.with_columns(user_ix).filter(user_ix >= 0)
 
 
@@ -83,7 +83,7 @@ class RowWriter:
     n_users
         Number of users.
     n_rows
-        Expected number of interactions; decides the number of partitions.
+        Expected number of rows; determines the number of partitions.
     """
 
     def __init__(self, types: Mapping[str, pl.DataType], n_users: int, n_rows: int) -> None:
@@ -96,9 +96,9 @@ class RowWriter:
     def add(self, rows: pl.DataFrame) -> None:
         """Add a batch."""
         rows = rows.select(pl.col(name).cast(kind) for name, kind in self._types.items())
-        for (number,), of_part in rows.group_by(pl.col("user_ix") // self._users_per_part):
+        for (number,), part_rows in rows.group_by(pl.col("user_ix") // self._users_per_part):
             batches = self._batches[int(number)]
-            batches.append(self._keep(of_part, f"{number}-{len(batches)}"))
+            batches.append(self._keep(part_rows, f"{number}-{len(batches)}"))
 
     def _keep(self, rows: pl.DataFrame, name: str) -> pl.LazyFrame:
         """Spool rows to disk if there are several partitions."""

@@ -1,4 +1,4 @@
-"""UT-ALS: weighted alternating least squares on user x item affinities (PAPER, step 1), using the library implicit."""
+"""UT-ALS: weighted alternating least squares on user x item affinities (PAPER, step 1), by the library implicit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 def fit_als(affinity: SparseRows, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:
     """Factorise warm users' positive affinities, shape (n_warm_users, n_items); `threads` 0 uses all cores.
 
-    The result has least-squares fold-in and is scored by dot product.
+    The embeddings have least-squares fold-in and dot-product similarity.
 
     References
     ----------

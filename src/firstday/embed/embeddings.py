@@ -1,4 +1,4 @@
-"""Affinities, user and item embeddings in one space, and fold-in of new users (PAPER, step 1)."""
+"""Affinities, embeddings of users and items in one space, and fold-in of new users (PAPER, step 1)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from firstday.sparse import SparseRows, contains, union_rows
 def compute_affinity(
     actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int
 ) -> SparseRows:
-    """Sum the weighted signals on items into affinities, shape (n_users, n_items), positive entries only.
+    """Sum the weighted signals on items to affinities, shape (n_users, n_items); only positive ones are kept.
 
-    Damping (`config.damping`) counts n interactions as log2(1 + n) or n.
+    By `config.damping`, n interactions count as log2(1 + n) or as n.
     """
     parts = []
     for (signal, entity), rows in actions.items():
@@ -38,7 +38,7 @@ def compute_affinity(
 def select_items(
     actions: Mapping[Pair, SparseRows], signals: Collection[str], n_users: int, n_items: int
 ) -> SparseRows:
-    """Return the items with at least one of the given signals, shape (n_users, n_items)."""
+    """Return the items with which each user has one of the signals, shape (n_users, n_items)."""
     parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals]
     return union_rows(parts) if parts else SparseRows.empty(n_users, n_items)
 
@@ -49,7 +49,7 @@ def select_uses(actions: Mapping[Pair, SparseRows], config: SignalConfig, n_user
 
 
 PASSED_OVER = 10.0
-"""Extra confidence that an item seen and passed over is not liked; an item without evidence has confidence 1."""
+"""Additional confidence that a passed-over item is not liked; items without evidence have a confidence of 1."""
 
 
 @readable
@@ -62,10 +62,10 @@ class FoldIn:
     item_vectors
         float32, shape (n_items, d).
     rule
-        ``least-squares``: the vector that ALS would solve for the user; ``mean``: the affinity-weighted mean of
-        item vectors, as in TT-SVD and word2vec.
+        ``least-squares``: the vector that ALS would compute for the user; ``mean``: the affinity-weighted mean of item
+        vectors, as for TT-SVD and word2vec.
     confidence, regularization
-        ALS settings; ignored by ``mean``.
+        Settings of ALS; not used by ``mean``.
 
     References
     ----------
@@ -93,7 +93,7 @@ class FoldIn:
     def solve(self, affinity: SparseRows) -> np.ndarray:
         """Return each user's vector; zeros for users without affinities.
 
-        A user's vector is bit-identical regardless of the other users in the batch.
+        A user's vector is bit-identical whatever other users are in the batch.
 
         Parameters
         ----------
@@ -111,17 +111,17 @@ class FoldIn:
         return self._solve_rows(affinity, confidence, confidence)
 
     def solve_evidence(self, affinity: SparseRows, passed_over: SparseRows) -> np.ndarray:
-        """Return each user's vector given affinities and items that were seen and passed over.
+        """Return each user's vector from affinities and passed-over items.
 
-        Items without evidence have target 0 with confidence 1; passed-over items have target 0 with up to `PASSED_OVER`
-        more. The rule ``mean`` ignores passed-over items.
+        Items without evidence have the target 0 with confidence 1; passed-over items have the target 0 with an
+        additional confidence of up to `PASSED_OVER`. The rule ``mean`` ignores passed-over items.
 
         Parameters
         ----------
         affinity
             Positive affinities, shape (n_users, n_items).
         passed_over
-            Probability that the item was seen and passed over, same shape, disjoint from `affinity`.
+            Probability that the user passed over the item, same shape; has no entries of `affinity`.
 
         Returns
         -------
@@ -137,7 +137,7 @@ class FoldIn:
         return self._solve_rows(entries, confidence, np.where(is_liked, confidence, 0))
 
     def _solve_rows(self, entries: SparseRows, confidence: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Solve each row given its entries' confidences and confidence-weighted targets."""
+        """Solve each row, given the confidences and the confidence-weighted targets of its entries."""
         d = self.item_vectors.shape[1]
         vectors = np.zeros((entries.n_rows, d), dtype=np.float32)
         lengths = entries.lengths()
@@ -147,12 +147,12 @@ class FoldIn:
             step = max(1, 2**24 // (length * d + min(length, d) ** 2))
             for start in range(0, len(rows), step):
                 part = rows[start : start + step]
-                at = entries.starts[part][:, None] + np.arange(length)
-                vectors[part] = solve(entries.columns[at], confidence[at], targets[at])
+                entry_ix = entries.starts[part][:, None] + np.arange(length)
+                vectors[part] = solve(entries.columns[entry_ix], confidence[entry_ix], targets[entry_ix])
         return vectors
 
     def _solve_short(self, items: np.ndarray, c: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Solve rows of equal length <= d, all arguments of shape (n, length).
+        """Solve rows of equal length <= d; all arguments have shape (n, length).
 
         With P = Y_u G^-1 (`solved_vectors`), the solution of (G + Y_u' D Y_u) x = Y_u' b, D = C - I, is
         P' (I + D P Y_u')^-1 b: a length x length system instead of d x d.
@@ -165,7 +165,7 @@ class FoldIn:
         return result
 
     def _solve_long(self, items: np.ndarray, c: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Solve rows with more items than dimensions by the d x d system."""
+        """Solve rows with more items than dimensions, as d x d systems."""
         vectors = self.item_vectors[items].astype(np.float64)  # (n, length, d)
         transposed = np.swapaxes(vectors, 1, 2)
         system = self._gram + transposed @ ((c - 1)[:, :, None] * vectors)  # (n, d, d)
@@ -183,11 +183,11 @@ class Embeddings:
     user_vectors
         float32, shape (n_warm_users, d), in the order of the warm users.
     item_vectors
-        float32, shape (n_items, d); zeros for items that no warm user has.
+        float32, shape (n_items, d); zeros for items that no warm user uses.
     fold_in
-        Computes a new user's vector from items.
+        Computes new users' vectors.
     similarity
-        How a user's vector scores an item: ``dot`` product or ``cosine``.
+        Similarity of user and item vectors, by which items are scored: ``dot`` product or ``cosine``.
     """
 
     user_vectors: np.ndarray

@@ -1,4 +1,4 @@
-"""Kept users: warm users stored in the model, as neighbours and as friends."""
+"""Warm users stored in the model, who serve as neighbours and friends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class WarmUsers:
     ids
         The caller's ids.
     vectors
-        Mature vectors of length 1, float32, shape (n, d).
+        Mature vectors, of length 1: float32, shape (n, d).
     uses
         Items that each user uses, all weights 1, shape (n, n_items).
     """
@@ -36,14 +36,14 @@ class WarmUsers:
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """Weights of users in `neighbors` and `friends`, chosen on validation users.
+    """Weighting of stored users by `neighbors` and `friends`, chosen on validation users.
 
     Parameters
     ----------
     temperature
-        Softmax temperature of a neighbour's cosine to the predicted vector.
+        Softmax temperature for the cosine of a neighbour's vector and the predicted one.
     smoothing
-        Weight of the global item shares relative to the sum of the neighbours' weights.
+        Weight of the item shares among all warm users, relative to the sum of the neighbours' weights.
     friend_smoothing
         Weight of the segments nearest to the friends' mean vector, in pseudo-friends.
     """
@@ -54,9 +54,9 @@ class Neighborhood:
 
 
 def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: int, *, seed: int) -> WarmUsers:
-    """Keep all warm users, or a random sample of `max_users`, in the order of `ids`.
+    """Select all warm users, or a random sample of `max_users`, in the order of `ids`.
 
-    `vectors` are mature vectors of length 1, float32, shape (n_warm, d).
+    `vectors` are mature vectors, of length 1: float32, shape (n_warm, d).
     """
     rows = draw_rows(len(ids), max_users, seed=seed)
     if len(rows) == len(ids):

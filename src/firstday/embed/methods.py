@@ -1,4 +1,4 @@
-"""Step 1: embeddings by the configured method, from warm users' logs up to the cut-off."""
+"""Embeddings by the configured method, from warm users' logs up to the cut-off (PAPER, step 1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from firstday.sparse import SparseRows, stack_rows
 
 @dataclass(frozen=True, eq=False)
 class WarmLogs:
-    """Input of step 1: logs of warm users only.
+    """Input of the embedding methods: logs of warm users only.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class WarmLogs:
     sequences
         Items of each warm user, oldest first.
     precomputed
-        Precomputed vectors of warm users and items; None if a method of step 1 learns them.
+        Precomputed vectors of warm users and items; None if vectors are learned.
     """
 
     affinity: SparseRows
@@ -39,7 +39,7 @@ class WarmLogs:
 
 
 def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: SparseRows) -> WarmLogs:
-    """Collect the input of step 1; `uses` are the items that each warm user uses, shape (n_warm, n_items).
+    """Collect the input of the embedding methods; `uses` has each warm user's items, shape (n_warm, n_items).
 
     Raises
     ------
@@ -67,7 +67,7 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
     Raises
     ------
     ConfigError
-        The method is ``precomputed`` without an `embeddings` folder, or there are more dimensions than the data allows.
+        The method is ``precomputed`` but there are no vectors, or there are more dimensions than the data allows.
     MissingExtraError
         A library of the method is not installed.
     """
@@ -80,20 +80,16 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
 def fold_in_users(affinity: SparseRows, item_vectors: np.ndarray, config: EmbeddingConfig) -> Embeddings:
     """Fold users into external ALS item vectors, float32, shape (n_items, d).
 
-    `affinity` has positive entries, shape (n_warm, n_items); `config` has the confidence and regularisation that the
-    vectors were trained with.
+    `affinity` has positive entries, shape (n_warm, n_items); `config` has the confidence and regularisation with which
+    the vectors were trained.
     """
     fold_in = FoldIn(item_vectors, "least-squares", config.als_confidence, config.als_regularization)
     return Embeddings(fold_in.solve(affinity), item_vectors, fold_in, "dot")
 
 
 def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]]:
-    """Return each warm user's used items, oldest first; by index if there are no timestamps."""
-    codes = [
-        code
-        for code, (signal, entity) in enumerate(dataset.events.pairs)
-        if entity == ITEM and signal in config.signals.use
-    ]
+    """Return the items that each warm user used, oldest first; without timestamps, by index."""
+    codes = dataset.events.codes_of(ITEM, config.signals.use)
     warm = pl.DataFrame({"user_ix": split.warm}, schema={"user_ix": pl.Int32})
     parts: list[pl.DataFrame] = []
     for frame in dataset.events.frames():
@@ -125,9 +121,9 @@ def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Em
 
 
 def _take_precomputed(precomputed: PrecomputedVectors) -> Embeddings:
-    """Use precomputed vectors unchanged; new users fold in as the mean of their items, whatever model made the vectors.
+    """Use precomputed vectors unchanged; a new user's vector is the mean of the user's items.
 
-    An item without a vector gets zeros, as an item does elsewhere if no warm user used it.
+    Items without a vector get zeros, like items that no warm user uses in learned embeddings.
     """
     items = np.ascontiguousarray(precomputed.item_vectors, dtype=np.float32)
     items = np.where(np.isnan(items), np.float32(0), items)

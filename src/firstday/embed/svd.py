@@ -1,4 +1,4 @@
-"""TT-SVD: truncated SVD of the items' pointwise mutual information (PAPER, step 1); a user is the mean of items."""
+"""TT-SVD: truncated SVD of items' pointwise mutual information (PAPER, step 1); users are means of item vectors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from firstday.sparse import SparseRows
 
 
 def fit_svd(affinity: SparseRows, item_sets: SparseRows, config: EmbeddingConfig, *, seed: int) -> Embeddings:
-    """Factorise item co-occurrences; the result has mean fold-in and is scored by cosine.
+    """Factorise item co-occurrences; the embeddings have mean fold-in and cosine similarity.
 
     Parameters
     ----------
     affinity
         Positive affinities, shape (n_warm_users, n_items).
     item_sets
-        Sets of co-occurring items, shape (n_sets, n_items): users' items and any collections.
+        Sets of co-occurring items, shape (n_sets, n_items): users' items and configured collections.
     config
         Dimensions, smoothing, and the maximum number of items per set.
     seed
@@ -34,18 +34,18 @@ def fit_svd(affinity: SparseRows, item_sets: SparseRows, config: EmbeddingConfig
     dimensions = config.resolve_dimensions(affinity.n_rows, item_sets.n_columns)
     if dimensions >= item_sets.n_columns:
         raise ConfigError(
-            f"embedding.dimensions: is {dimensions}, with {item_sets.n_columns:,} items; set it below that."
+            f"embedding.dimensions: is {dimensions}, with {item_sets.n_columns:,} items; set it to less than that."
         )
     pmi = _positive_pmi(_cap_rows(item_sets, config.svd_items_per_user, seed), config.svd_smoothing)
     singular_vectors, singular_values, _ = randomized_svd(pmi, n_components=dimensions, n_iter=5, random_state=seed)
     items = np.ascontiguousarray(singular_vectors * np.sqrt(singular_values), dtype=np.float32)
-    items[np.diff(pmi.indptr) == 0] = 0  # the cosine would give rounding noise a direction
+    items[np.diff(pmi.indptr) == 0] = 0  # rounding errors would have a direction, by which the cosine would score them
     fold_in = FoldIn(items, "mean")
     return Embeddings(fold_in.solve(affinity), items, fold_in, "cosine")
 
 
 def _positive_pmi(item_sets: SparseRows, smoothing: float) -> sparse.csr_matrix:
-    """Return max(0, log p(i, j) / (p(i) p'(j))) of co-occurring items, symmetrised; p' is smoothed by a power."""
+    """Return max(0, log(p(i, j) / (p(i) p'(j)))) of co-occurring items, symmetrised; p' is p^smoothing, normalised."""
     shape = (item_sets.n_rows, item_sets.n_columns)
     sets = sparse.csr_matrix((np.ones_like(item_sets.weights), item_sets.columns, item_sets.starts), shape=shape)
     pairs = (sets.T @ sets).tocoo()
@@ -56,7 +56,7 @@ def _positive_pmi(item_sets: SparseRows, smoothing: float) -> sparse.csr_matrix:
     context = per_item**smoothing
     context /= max(context.sum(), 1e-12)
     share = per_item / max(total, 1e-12)
-    # Averaging both directions keeps the matrix symmetric although smoothing is one-sided.
+    # The geometric mean of both directions keeps the matrix symmetric although only p' is smoothed.
     expected = np.sqrt(share[rows] * context[columns] * share[columns] * context[rows])
     values = np.log(counts / total / expected)
     positive = values > 0

@@ -1,4 +1,4 @@
-"""word2vec over each user's item sequence (PAPER, step 1), using gensim; user vectors are means of item vectors."""
+"""word2vec on users' item sequences (PAPER, step 1), by gensim; user vectors are means of item vectors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from firstday.sparse import SparseRows
 def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: EmbeddingConfig, *, seed: int) -> Embeddings:
     """Train skip-gram item vectors on warm users' item sequences, oldest first.
 
-    The result has mean fold-in and is scored by cosine. Training is single-threaded, as several threads are not
+    The embeddings have mean fold-in and cosine similarity. Training uses one thread, since several threads are not
     reproducible.
 
     References
@@ -44,5 +44,5 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
 
 
 def _stable_hash(text: str) -> int:
-    """Hash a word identically in every process, unlike Python's hash."""
+    """Return a hash that is the same in every process, unlike Python's."""
     return sum((position + 1) * byte for position, byte in enumerate(text.encode())) % 2**32

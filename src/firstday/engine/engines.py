@@ -11,12 +11,12 @@ from typing import Any, Literal
 from firstday.artifact.folder import KEEP, check_target
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.frame_libraries import give_frame, library_of
-from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.frame_libraries import library_of, to_library
+from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import check_tables
 from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.histories import read_histories
-from firstday.data.splits.outlook import Outlook, foresee
+from firstday.data.splits.outlook import Outlook, preview
 from firstday.data.summary import Summary, summarise
 from firstday.display import readable
 from firstday.engine.large import LargeDataset
@@ -42,15 +42,15 @@ class Check:
     faults
         One sentence per fault.
     notes
-        One sentence per thing that was ignored or decided.
+        Sentences on what was ignored or decided while reading.
     left_out
-        Bad rows that were left out, one JSON line each.
+        Bad rows that were dropped, one JSON line each.
     summary
         Counts of the tables; None if there are faults.
     outlook
-        What training would make of the tables; None if there are faults.
+        Preview of training and evaluation; None if there are faults.
     hint
-        How few rows are bad, if leaving them out would suffice.
+        Suggestion to drop bad rows if that would be enough; else "".
     """
 
     dataset: Dataset | LargeDataset | None
@@ -93,15 +93,15 @@ def load(
     config
         Defines the signals of interactions; the defaults if None.
     drop_bad_rows
-        Maximum share of bad rows per table, from 0 to 1, to leave out; more is a fault.
+        Maximum share of bad rows per table, from 0 to 1. Bad rows are dropped up to this share, and a fault above it.
     engine
-        ``spark`` reads a folder accessible to the cluster (hdfs://, s3a://, ...) with the active Spark session. None:
-        Spark data frames use their own session, everything else is read on this machine.
+        ``spark`` reads a folder that the cluster can access (hdfs://, s3a://, ...) with the active Spark session. None:
+        Spark data frames are read by Spark, all other tables on this machine.
 
     Returns
     -------
     Dataset or LargeDataset
-        For `firstday.train` and `firstday.evaluate`; the latter accepts local tables only.
+        Input of `firstday.train` and, for local tables only, of `firstday.evaluate`.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def check(
     drop_bad_rows: float = 0.0,
     engine: Engine | None = None,
 ) -> Check:
-    """Check tables and report what training would make of them, without raising for faults.
+    """Check tables, and preview training and evaluation; faults are returned, not raised.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def check(
         summary = summarise(dataset) if isinstance(dataset, Dataset) else dataset.summarise()
         roles = config, summary.find_log(config)
         histories = read_histories(dataset, *roles) if isinstance(dataset, Dataset) else dataset.read_histories(*roles)
-        outlook = foresee(histories, config)
+        outlook = preview(histories, config)
     return Check(dataset, findings.faults, findings.notes, findings.left_out, summary, outlook, findings.hint)
 
 
@@ -161,7 +161,7 @@ def _open(
     if _choose_engine(tables, engine) == "local":
         return check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
     if path is not None:
-        raise DataError(f"{tables}: Spark does not read built-in datasets; leave out --engine spark.")
+        raise DataError(f"{tables}: Spark does not read built-in datasets; omit --engine spark.")
     with needs_extra("the engine Spark", "spark"):
         from firstday.engine.spark.read_tables import open_tables
     return open_tables(tables, config, drop_bad_rows)
@@ -176,7 +176,7 @@ class ModelPlace:
     place
         A path, or a URI such as ``s3a://bucket/model``.
     on_cluster
-        Whether the folder is accessible to the cluster; a path without a scheme then refers to its default file system.
+        Whether the cluster reads the folder; a path without a scheme is then in the cluster's default file system.
     """
 
     place: str
@@ -190,16 +190,16 @@ class ModelPlace:
 
             return find_local(self.place)
         if "://" in self.place:
-            raise ConfigError(f"{self.place}: is an address in a cluster; add --engine spark, or give a local path.")
+            raise ConfigError(f"{self.place}: is an address on a cluster; add --engine spark, or give a local path.")
         return Path(self.place)
 
     def check(self) -> None:
-        """Reject a folder that holds something other than a model, before hours are spent on training.
+        """Raise an error if a model cannot be saved here, before hours of training.
 
         Raises
         ------
         ArtifactError
-            The folder holds something else.
+            The folder contains something other than a model.
         """
         if self._local is None:
             from firstday.engine.spark.models import check_place
@@ -209,9 +209,9 @@ class ModelPlace:
             check_target(self._local)
 
     def save(self, recommender: Recommender, left_out: tuple[str, ...] = (), *, keep: int = KEEP) -> None:
-        """Save a model atomically, with the rows left out of its tables in a file next to it.
+        """Save a model atomically, and the rows dropped from its tables in a file next to it.
 
-        The last `keep` versions are kept; in a file system of the cluster, only the new one.
+        The last `keep` versions are kept; in a file system of the cluster, only the new version.
         """
         if self._local is None:
             from firstday.engine.spark.models import save_on_cluster
@@ -220,7 +220,7 @@ class ModelPlace:
             return
         path = recommender.save(self._local, keep=keep)
         put_card(recommender.model, path)
-        write_left_out(left_out_beside(path), left_out)
+        write_left_out(left_out_path(path), left_out)
 
     def open(self) -> Recommender:
         """Open the model.
@@ -228,7 +228,7 @@ class ModelPlace:
         Raises
         ------
         ArtifactError
-            There is no model, or it is damaged.
+            The folder contains no model, or the model is damaged.
         """
         if self._local is None:
             from firstday.engine.spark.models import open_on_cluster
@@ -255,8 +255,8 @@ def recommend_batch(
     recommender
         The model.
     tables
-        `users` and/or `interactions` of cold users, and optionally `friends`: a folder, or a mapping of table names to
-        data frames.
+        `users`, `interactions` or both, of cold users, and optionally `friends`: a folder, or a mapping of table names
+        to data frames.
     k, strategy, keep_used, rules
         See `Recommender.recommend`.
     drop_bad_rows, engine
@@ -265,15 +265,15 @@ def recommend_batch(
     Returns
     -------
     data frame
-        `user_id`, `rank` (from 1), `item_id`, `title`, `score`, `route`, `scale`: in the library of the given frames
-        (pandas, PyArrow, Spark), otherwise Polars.
+        `user_id`, `rank` (from 1), `item_id`, `title`, `score`, `route`, `scale`: in the library of `tables` if these
+        are data frames of pandas, PyArrow or Spark, otherwise in Polars.
 
     Raises
     ------
     DataError
         The tables cannot be read, with one sentence per fault.
     ConfigError
-        The strategy is unknown, or needs what the model does not have.
+        The strategy is unknown or not supported by the model.
     """
     expect("recommender", recommender, Recommender, "a model, such as fd.open_model('model/')")
     if _choose_engine(tables, engine) == "spark":
@@ -284,8 +284,8 @@ def recommend_batch(
         )
         return lists
     dataset = load_newcomers(tables, drop_bad_rows=drop_bad_rows)
-    found, _ = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
-    return give_frame(found, library_of(tables))
+    frame, _ = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
+    return to_library(frame, library_of(tables))
 
 
 def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None) -> Engine:

@@ -1,7 +1,7 @@
-"""Datasets larger than one machine: the queries of training, and the answers of a part of the users.
+"""Datasets larger than one machine: the interface that training uses, and its computations on a part of the users.
 
-The functions here take a part, which is a small Dataset, on any machine. A distributed engine runs them where the parts
-are and adds the answers up (`firstday.engine.spark`).
+The functions here take a part, which is a small Dataset. A distributed engine (`firstday.engine.spark`) runs them on
+the machines that store the parts and adds up the results.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import keep_users, pack
-from firstday.data.splits.histories import LEAST_LEARNED, Histories, Log
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Log
 from firstday.data.splits.roles import find_warm
 from firstday.data.splits.split import take_actions
 from firstday.data.summary import Summary
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_uses
-from firstday.engine.everyone import Everyone, Question, describe_part
+from firstday.engine.everyone import Everyone, Question, summarise_part
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
-LARGEST = 2**64 - 1
+MAX_STABLE_NUMBER = 2**64 - 1
 """The largest stable number."""
 
 
@@ -44,13 +44,13 @@ class Learners:
     facts
         Counts of the whole dataset, as in `Dataset.summary`.
     describe_everyone
-        Computes statistics of all warm users; None if the learners are all users.
+        Computes statistics of all warm users; None if the dataset contains all users.
     factorise
-        Computes item vectors from all warm users except held-out ones with the engine's own method: maps the held-out
+        The engine's own method to compute item vectors from all warm users except held-out ones: maps the held-out
         users and the dimension d to float32, shape (n_items, d). None if the engine has no such method.
     count_others
-        Counts impressions of all users who are not warm, given the model and the held-out users. None if the learners
-        are all users.
+        Counts the impressions of users who are not warm, given the model and the held-out users. None if the dataset
+        contains all users.
     """
 
     dataset: Dataset
@@ -74,39 +74,39 @@ class LargeDataset(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about what was ignored or decided while reading."""
+        """Sentences on what was ignored or decided while reading."""
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Bad rows that were left out, one JSON line each."""
+        """Bad rows that were dropped, one JSON line each."""
 
     def summarise(self) -> Summary:
         """Return the counts of the tables."""
 
     def read_histories(self, config: Config, log: Log | None) -> Histories:
-        """Return the per-user counts that determine users' roles."""
+        """Return the histories of all users."""
 
     def find_learners(self, config: Config) -> Learners:
-        """Choose the users to train on (`training.most_users`) and bring them to this machine."""
+        """Choose the users to train on (`training.most_users`) and fetch their data."""
 
 
 def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:
-    """Return the users of a part with stable numbers up to `up_to`, packed."""
+    """Return the users of a part whose stable numbers are at most `up_to`, packed."""
     numbers = stable_numbers(part.users, seed)
     return pack(keep_users(part, np.flatnonzero(numbers <= up_to)))
 
 
 def describe_warm(part: Dataset, config: Config, log: Log | None, question: Question) -> Everyone:
-    """Describe the warm users of a part."""
+    """Compute the statistics of a part's warm users."""
     warm, actions, window = find_warm(part, config, log)
-    return describe_part(part, warm, take_actions(actions, warm), question, window)
+    return summarise_part(part, warm, take_actions(actions, warm), question, window)
 
 
 def warm_affinity(part: Dataset, config: Config, log: Log | None, held_out: Ids, signals: SignalConfig) -> SparseRows:
-    """Return the item affinities of a part's warm users, except held-out ones, shape (n_warm, n_items)."""
+    """Return the item affinities of a part's users to train on, without held-out ones, shape (n, n_items)."""
     warm, actions, _ = find_warm(part, config, log)
-    of_warm = take_actions(actions, warm)
-    affinity = compute_affinity(of_warm, signals, len(warm), len(part.items))
-    n_used = select_uses(of_warm, signals, len(warm), len(part.items)).lengths()
+    warm_actions = take_actions(actions, warm)
+    affinity = compute_affinity(warm_actions, signals, len(warm), len(part.items))
+    n_used = select_uses(warm_actions, signals, len(warm), len(part.items)).lengths()
     is_free = held_out.lookup(part.users.take(warm)) < 0
-    return affinity.take(np.flatnonzero(is_free & (n_used >= LEAST_LEARNED)))
+    return affinity.take(np.flatnonzero(is_free & (n_used >= MIN_LEARNED_ITEMS)))

@@ -1,4 +1,4 @@
-"""Impressions of users who are not warm, which also inform usage rates."""
+"""Impressions of users who are not warm, which also count for the rates of use."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from firstday.data.splits.split import Actions, take_actions
 from firstday.recommend.query import Query
 from firstday.segment.shown_counts import ShownCounts, count_shown
 
-USERS_AT_ONCE = 20_000
-"""Maximum number of users whose features are in memory."""
+ENCODED_USERS = 20_000
+"""Approximate number of users whose features are in memory at a time."""
 
 
 def count_shown_to_others(
     part: Dataset, model: TrainedModel, warm: np.ndarray, actions: Actions, held_out: Ids, window: Window | None
 ) -> ShownCounts | None:
-    """Count the impressions of a part's users who are not warm, by segment of the predicted vector.
+    """Count the impressions of a part's users who are not warm, by the segment nearest to the predicted vector.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def count_shown_to_others(
     model
         Predicts the users' vectors.
     warm
-        `user_ix` of the warm users, who are counted by their own vectors instead, shape (n_warm,).
+        `user_ix` of the warm users, shape (n_warm,), who are counted elsewhere by their own vectors.
     actions
-        Actions of all users of the part, rows by `user_ix`.
+        Actions of all users of the part, with a row for each `user_ix`.
     held_out
         Ids of excluded users.
     window
@@ -49,6 +49,6 @@ def count_shown_to_others(
     others = others[held_out.lookup(part.users.take(others)) < 0]
     segments = [
         Query(model, model.catalogue.translate(part, users, take_actions(actions, users))[0], 1).nearest_segments
-        for users in np.array_split(others, len(others) // USERS_AT_ONCE + 1)
+        for users in np.array_split(others, len(others) // ENCODED_USERS + 1)
     ]
     return count_shown(part, others, np.concatenate(segments), len(model.segments), model.config.signals, window)

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from firstday.cold.cold_model import Epoch
-from firstday.data.frame_libraries import Library, give_frame
+from firstday.data.frame_libraries import Library, to_library
 from firstday.display import readable, write_table
 from firstday.errors import ArgumentError, MissingExtraError
 from firstday.evaluation.slices import (
@@ -235,7 +235,7 @@ class Results:
         library
             Library of the data frame: ``polars``, ``pandas`` or ``pyarrow``.
         """
-        return give_frame(pl.DataFrame(self.figures, infer_schema_length=None), library)
+        return to_library(pl.DataFrame(self.figures, infer_schema_length=None), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         best = {name: f"{self.get(name, 'precision').mean:.1f} %" for name in self.best_first}

@@ -1,4 +1,4 @@
-"""Encoder: day-one features of users; FeatureRows: features of many users, recomputed on demand if memory is short."""
+"""Encoder: day-one features of users. FeatureRows: features of many users, in memory or computed on demand."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, union_rows
 
 N_AGES = 121
-MEMORY_SHARE = 3
-"""Features may use one third of the machine's memory."""
-MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
-"""Features up to this size stay in memory."""
-ROWS_AT_ONCE = 16_384
+MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 3
+"""Features up to this size, a third of the machine's memory, stay in memory."""
+ENCODED_ROWS = 16_384
 """Rows encoded per batch."""
 
 
@@ -32,36 +30,40 @@ ROWS_AT_ONCE = 16_384
 class Encoder:
     """Encodes signals as features.
 
-    Feature columns, in order: the mean vector of users of the same age (if ages are known); one such block per profile
-    column; one block per (signal, entity) pair with the mean vector of the user's targets (zeros if none); the mean
-    vector of the user's friends among kept users (if friends are known); the fold-in vector (if configured); one count
-    per pair; log(1 + number of these friends); the standardised age (0 if unknown).
+    Feature columns, in order:
+
+    - blocks of d columns: the mean vector of users of the same age (if ages are known); for each profile column, the
+      mean vector of users with the same value; for each (signal, entity) pair, the mean vector of the user's targets
+      (zeros without any); the mean vector of the user's friends who are stored (if friends are known); the fold-in
+      vector (if configured)
+    - numbers: one count per pair; log(1 + number of these friends); the standardised age (0 if unknown)
 
     Parameters
     ----------
     pairs
         (signal, entity) pairs that have a block.
     target_vectors
-        Vectors averaged by the blocks, by entity: float32, shape (n_targets, d).
+        Vectors of the members of each entity, which the blocks average: float32, shape (n_targets, d).
     group_means
-        Mean vectors of each profile column's values: float32, shape (n_values + 1, d); the last row is the overall
-        mean, for missing and unseen values.
+        Mean vector of the users with each value of each profile column: float32, shape (n_values + 1, d). The last row
+        is the overall mean, for missing and unseen values.
     age_means
-        Likewise by year of age, shape (121 + 1, d); None without ages.
+        Mean vector of the users of each year of age, and the overall mean: float32, shape (121 + 1, d); None without
+        ages.
     age_centre, age_scale
         Mean and standard deviation of warm users' ages, in years.
     fold_in
-        Computes the fold-in vector, which is a block if `config.fold_in`.
+        Computes the fold-in vector, which is a block if `config.fold_in` is set.
     config, signals
         Feature and signal settings.
     members_of_items
         For each entity with known items, the members that each item belongs to, shape (n_items, n_members); used by
         blocks derived from items (`config.through_items`) and by the questionnaire.
     friend_vectors
-        Vectors of length 1 of kept users, who may be friends, float32, shape (n_kept, d); None without friends.
+        Unit vectors of the stored users, who may be friends, float32, shape (n_stored, d); None without friends.
     age_widths
         Kernel width of each year of age, in whole years, int64, shape (121,), see
-        `firstday.features.ages.choose_widths`; None: no year borrows users of near years.
+        `firstday.features.ages.choose_widths`; None: ages are not smoothed.
     """
 
     pairs: tuple[Pair, ...]
@@ -103,24 +105,24 @@ class Encoder:
     def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
         """Return the features of each user, float32, shape (n_users, n_inputs), always finite.
 
-        `batch` has the indexes that the encoder was fitted with; `affinity`, if already computed, its positive
-        affinities.
+        `batch` must use the indexes that the encoder was fitted with. `affinity` is the positive affinity of the batch,
+        if it is already computed.
         """
-        n, nothing = batch.n_users, np.zeros((batch.n_users, self.dimensions), dtype=np.float32)
-        missing = np.full(n, -1, np.int16)  # takes the last row of means: the overall one
+        n, zeros = batch.n_users, np.zeros((batch.n_users, self.dimensions), dtype=np.float32)
+        missing = np.full(n, -1, np.int16)  # selects the last row of the means, which is the overall mean
         ages = missing if batch.ages is None else batch.ages
         blocks = [] if self.age_means is None else [self.age_means[ages]]
         blocks += [means[batch.groups.get(name, missing)] for name, means in self.group_means.items()]
         counts = np.zeros((len(self.pairs), n), dtype=np.float32)
         for number, pair in enumerate(self.pairs):
             rows = self._actions(batch, pair)
-            blocks.append(nothing if rows is None else rows.mean_vectors(self.target_vectors[pair[1]]))
+            blocks.append(zeros if rows is None else rows.mean_vectors(self.target_vectors[pair[1]]))
             counts[number] = 0 if rows is None else rows.lengths()
         numbers = [*(np.log1p(counts) if self.config.counts == "log" else counts)]
         if self.friend_vectors is not None:
             friends = batch.friends
-            blocks.append(nothing if friends is None else friends.mean_vectors(self.friend_vectors))
-            numbers.append(nothing[:, 0] if friends is None else np.log1p(friends.lengths()).astype(np.float32))
+            blocks.append(zeros if friends is None else friends.mean_vectors(self.friend_vectors))
+            numbers.append(zeros[:, 0] if friends is None else np.log1p(friends.lengths()).astype(np.float32))
         if self.config.fold_in:
             blocks.append(unit_rows(self.fold_in.solve(batch.affinity(self.signals) if affinity is None else affinity)))
         if self.age_means is not None:
@@ -129,7 +131,7 @@ class Encoder:
         return np.column_stack([*blocks, *numbers])
 
     def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows | None:
-        """Return the interactions of a pair, including those derived from items; None if there are none."""
+        """Return the interactions of a pair, including those derived from items; None if the batch has none."""
         signal, entity = pair
         rows = batch.actions.get(pair)
         item_rows = batch.actions.get((signal, ITEM))
@@ -140,14 +142,14 @@ class Encoder:
 
 
 def pick_signal(encoder: Encoder, entity: str) -> str:
-    """Return the signal for a pick: `onboarding` if the model has a block for it, otherwise another positive signal."""
+    """Return the signal for a pick: `onboarding` if the model has a block for it, else another positive signal."""
     signals = encoder.signals
     names = (PICK_SIGNAL, *signals.use, *signals.liked)
     return next((name for name in names if (name, entity) in encoder.pairs), signals.use[0])
 
 
 def understand_picks(encoder: Encoder, signals: Signals) -> Signals:
-    """Replace the onboarding signal by one that the model understands (`pick_signal`)."""
+    """Replace the onboarding signal with one for which the model has a block (`pick_signal`)."""
     if not any(signal == PICK_SIGNAL for signal, _, _ in signals.interactions):
         return signals
     interactions = [
@@ -171,10 +173,10 @@ def fit_encoder(
     Parameters
     ----------
     embeddings
-        Result of step 1; `user_vectors` in the order of `warm`.
+        Embeddings of the warm users, `user_vectors` in the order of `warm`, and of the items.
     warm
-        Warm users' day one and profile. Only pairs that occur in it, or are derived from items, get a block: the block
-        of any other pair would be zero in training and noise at inference.
+        Warm users' day ones and profiles. Only pairs that occur here, or are derived from items, get a block: any other
+        block would be zero in training and noise at inference.
     entity_items
         Items of each entity's members, shape (n_members, n_items).
     n_group_values
@@ -182,12 +184,12 @@ def fit_encoder(
     config, signals
         Settings.
     friend_vectors
-        Vectors of kept users, see `Encoder`; used if any warm user has a friend among them.
+        Unit vectors of the stored users; used if any warm user has a friend among them.
 
     References
     ----------
     PAPER, step 2. Group means shrink towards the overall mean by `config.group_shrinkage` pseudo-users, so that a group
-    of one does not leak its user's target.
+    with a single user does not reveal that user's vector, the target of the cold model.
     """
     users = unit_rows(embeddings.user_vectors)
     overall = users.mean(axis=0)
@@ -242,26 +244,25 @@ def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple
 def average_years(
     sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, config: FeatureConfig
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the mean vector of each year of age, then the overall mean; and the kernel widths.
+    """Return the means of `shrink_means` for years of age, smoothed over near years, and the kernel widths.
 
-    See `shrink_means`, where values are years of age, and `Encoder.age_widths`. Means are float32, shape (n_years + 1,
-    d).
+    Means are float32, shape (n_years + 1, d); for widths, see `Encoder.age_widths`.
     """
     if not config.age_users:
         return shrink_means(sums, sizes, overall, config.group_shrinkage), None
     widths = choose_widths(sizes, config.age_users)
-    weights = weigh_years(widths).astype(sums.dtype)  # keeps years of width 1 bit-identical
+    weights = weigh_years(widths).astype(sums.dtype)  # years of width 1 stay bit-identical
     return shrink_means(weights @ sums, weights @ sizes, overall, config.group_shrinkage), widths
 
 
 def shrink_means(sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, shrinkage: float) -> np.ndarray:
-    """Return (sum of the group + shrinkage x overall) / (size + shrinkage) for each value, then the overall mean.
+    """Return (sum + shrinkage * overall) / (size + shrinkage) for each value, followed by the overall mean.
 
-    `sums` has shape (n_values, d), `sizes` (n_values,), the result, float32, (n_values + 1, d); `shrinkage` is in
-    pseudo-users.
+    `sums`, shape (n_values, d), are sums of the vectors of each value's users, `sizes`, shape (n_values,), the numbers
+    of these users, and `shrinkage` is in pseudo-users. The result is float32, shape (n_values + 1, d).
     """
     weight = sizes[:, None] + shrinkage
-    # A value without users is bit-identical to a missing value.
+    # The mean of a value without users is bit-identical to that of a missing value.
     means = np.where(sizes[:, None] > 0, (sums + shrinkage * overall) / np.maximum(weight, 1e-9), overall)
     return np.concatenate([means, overall[None]]).astype(np.float32)
 
@@ -290,12 +291,12 @@ class FeatureRows:
 
 
 def hold_features(features: np.ndarray, n_samples: int = 1) -> FeatureRows:
-    """Wrap features in memory, shape (n_samples * n_users, n_inputs)."""
+    """Wrap an array of features, shape (n_samples * n_users, n_inputs)."""
     return FeatureRows(len(features) // n_samples, n_samples, features.shape[1], features.__getitem__)
 
 
 def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> FeatureRows:
-    """Encode one or more samples of the same users, in memory if they fit, otherwise on demand."""
+    """Encode one or more day-one samples of the same users: at once if they fit in memory, else on demand."""
     n_users = samples[0].n_users
 
     def take(rows: np.ndarray) -> np.ndarray:
@@ -310,7 +311,7 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
     if n_rows * encoder.n_inputs * 4 > MAX_FEATURE_BYTES:
         return FeatureRows(n_users, len(samples), encoder.n_inputs, take)
     features = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
-    for start in range(0, n_rows, ROWS_AT_ONCE):
-        rows = np.arange(start, min(start + ROWS_AT_ONCE, n_rows))
+    for start in range(0, n_rows, ENCODED_ROWS):
+        rows = np.arange(start, min(start + ENCODED_ROWS, n_rows))
         features[rows] = take(rows)
     return hold_features(features, len(samples))

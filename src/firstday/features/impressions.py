@@ -1,4 +1,4 @@
-"""Impressions: items shown to a user, and the probability that the user saw an item and passed it over."""
+"""Impressions: items shown to a user, and the probability that the user passed them over (saw but did not use them)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ class Impression:
     position
         Position in the list, from 1; None if the user certainly saw the item.
     list_id
-        Id of the list; None if the item was shown alone.
+        Id of the list; None if the item was not shown in a list.
     propensity
-        Probability that the policy shows the item at this position given the positions above, in (0, 1]; None if
-        unknown.
+        Probability that the policy shows the item at this position given the items above, in (0, 1]; None if unknown.
     policy
         Policy that made the list, such as ``explore``; None if unknown.
     """
@@ -50,22 +49,22 @@ class Impression:
         Raises
         ------
         DataError
-            The value has none of these forms, or an invalid field; the message begins with `where`.
+            The value has none of these forms or has an invalid field; the message begins with `where`.
         """
         if isinstance(value, Mapping):
             check_names(value, [field.name for field in fields(cls)], "item_id", where)
-            read = cls(**value)
+            impression = cls(**value)
         elif isinstance(value, list | tuple) and len(value) == 2:
-            read = cls(*value)
+            impression = cls(*value)
         else:
-            read = value if isinstance(value, cls) else cls(value)
-        position, propensity = read.position, read.propensity
-        check_single(f"{where}: item_id", read.item_id)
+            impression = value if isinstance(value, cls) else cls(value)
+        position, propensity = impression.position, impression.propensity
+        check_single(f"{where}: item_id", impression.item_id)
         if position is not None and (type(position) is not int or position < 1):
             raise DataError(f"{where}: position is {position!r}; give a whole number from 1, or leave it out.")
         if propensity is not None and not (isinstance(propensity, Real) and 0 < propensity <= 1):
             raise DataError(f"{where}: propensity is {propensity!r}; give a number above 0, at most 1.")
-        return read
+        return impression
 
 
 def check_single(where: str, value: Any) -> None:
@@ -91,10 +90,10 @@ def weigh_rows(
     persistence: float,
     shape: tuple[int, int],
 ) -> SparseRows:
-    """Return the probability that each user saw each item and passed it over, in (0, 1], shape (n_users, n_items).
+    """Return the probability that each user passed over each item, in (0, 1], shape (n_users, n_items).
 
     Cascade model: a user reads a list from the top and continues after each position with probability `persistence`.
-    Everything above a used item was seen. A used item is not passed over. An item counts once per list, at its first
+    All items above a used item were seen. Used items are not passed over. An item counts once per list, at its first
     position. The result is bit-identical for any order of the rows.
 
     Parameters
@@ -102,40 +101,40 @@ def weigh_rows(
     users, items
         User and item of each impression, int64, shape (n,).
     lists
-        List of each impression, int64, shape (n,); -1 for an item shown alone.
+        List of each impression, int64, shape (n,); -1 if the item was not shown in a list.
     positions
         Position in the list, from 1, int64, shape (n,); 0 or 1 if the user certainly saw the item.
     is_used
         Whether the user uses the item, 0 or 1, shape (n,).
     persistence
-        Between 0 and 1; 1: everything shown was seen.
+        From 0 to 1; 1: users see all items shown.
     shape
-        (n_users, n_items). Items from n_items on are unknown, and only tell what else was seen.
+        (n_users, n_items). Item numbers of n_items and above are unknown items; they only show what else was seen.
 
     References
     ----------
     Cascade with constant continuation probability: N. Craswell et al., "An experimental comparison of click
     position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.
     """
-    if is_used.all():  # or nothing was shown
+    if is_used.all():  # also if nothing was shown
         return SparseRows.empty(*shape)
     rows = np.stack([users, lists, items, np.maximum(positions, 1) - 1, is_used])
     rows = rows[:, np.lexsort(rows[3::-1])]
-    rows = rows[:, _begins(*rows[:3]) | (rows[1] < 0)]  # an item counts once per list
-    users, lists, items, place, used = rows
-    is_first = _begins(users, lists)
-    reached = np.maximum.reduceat(np.where((used > 0) & (lists >= 0), place, 0), np.flatnonzero(is_first))
-    beyond = np.maximum(place - reached[np.cumsum(is_first) - 1], 0)
-    passed = np.stack([users, items, beyond])[:, used == 0]
-    users, items, beyond = passed[:, np.lexsort(passed[::-1])]
-    starts = np.flatnonzero(_begins(users, items))
-    left = np.multiply.reduceat(1 - np.power(float(persistence), beyond), starts)
+    rows = rows[:, _is_first(*rows[:3]) | (rows[1] < 0)]  # an item counts once per list
+    users, lists, items, position, is_used_row = rows
+    is_first = _is_first(users, lists)
+    last_seen = np.maximum.reduceat(np.where((is_used_row > 0) & (lists >= 0), position, 0), np.flatnonzero(is_first))
+    n_below = np.maximum(position - last_seen[np.cumsum(is_first) - 1], 0)
+    not_used = np.stack([users, items, n_below])[:, is_used_row == 0]
+    users, items, n_below = not_used[:, np.lexsort(not_used[::-1])]
+    starts = np.flatnonzero(_is_first(users, items))
+    unseen = np.multiply.reduceat(1 - np.power(float(persistence), n_below), starts)
     users, items = users[starts], items[starts]
-    kept = (left < 1) & (items < shape[1])
-    return SparseRows.from_pairs(users[kept], items[kept], (1 - left[kept]).astype(np.float32), *shape)
+    is_passed = (unseen < 1) & (items < shape[1])
+    return SparseRows.from_pairs(users[is_passed], items[is_passed], (1 - unseen[is_passed]).astype(np.float32), *shape)
 
 
-def _begins(*columns: np.ndarray) -> np.ndarray:
+def _is_first(*columns: np.ndarray) -> np.ndarray:
     """Return which sorted rows differ from the previous row, bool, shape (n,)."""
     begins = np.ones(len(columns[0]), dtype=bool)
     begins[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
@@ -149,21 +148,21 @@ def collect_passed_over(
     config: SignalConfig,
     until: np.ndarray | None = None,
 ) -> SparseRows | None:
-    """Return the probability that a dataset's users saw items and passed them over; see `weigh_rows`.
+    """Return the probability that users of a dataset passed over items; see `weigh_rows`.
 
     Parameters
     ----------
     dataset
-        Dataset of the users.
+        Dataset with impressions.
     users
-        `user_ix` of the users, shape (n,).
+        `user_ix`, shape (n,).
     actions
-        Interactions, rows in the order of `users`.
+        Interactions of these users, rows in the order of `users`.
     config
         Which signals are uses, and the persistence.
     until
-        Microseconds since 1970 UTC, int64, shape (n,): only impressions before this time count, and those without a
-        timestamp do not. None: all impressions.
+        Microseconds since 1970 UTC, int64, shape (n,): only impressions before the user's time count, and none without
+        a timestamp. None: all impressions.
 
     Returns
     -------
@@ -179,14 +178,14 @@ def collect_passed_over(
     used_cells = uses.row_of_entry() * n_items + uses.columns
     parts = []
     for frame in dataset.impressions.frames():
-        chosen = frame.with_columns(row=row_of_user[frame["user_ix"].to_numpy()]).filter(pl.col("row") >= 0)
+        impressions = frame.with_columns(row=row_of_user[frame["user_ix"].to_numpy()]).filter(pl.col("row") >= 0)
         if until is not None:
-            end = pl.Series(until[chosen["row"].to_numpy()])
-            chosen = chosen.filter(pl.col("timestamp").to_physical() < end)
+            end = pl.Series(until[impressions["row"].to_numpy()])
+            impressions = impressions.filter(pl.col("timestamp").to_physical() < end)
         lists = pl.col("list_id").rank("dense").cast(pl.Int64).fill_null(-1)
-        columns = chosen.select("row", lists, "item_ix", "position").cast(pl.Int64)
-        rows, of_lists, items, positions = (column.to_numpy() for column in columns)
+        columns = impressions.select("row", lists, "item_ix", "position").cast(pl.Int64)
+        rows, list_ids, items, positions = (column.to_numpy() for column in columns)
         is_used = np.isin(rows * n_items + items, used_cells)
         shape = len(users), n_items
-        parts.append(weigh_rows(rows, of_lists, items, positions, is_used, config.persistence, shape))
+        parts.append(weigh_rows(rows, list_ids, items, positions, is_used, config.persistence, shape))
     return union_rows(parts)

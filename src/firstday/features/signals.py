@@ -25,20 +25,20 @@ from firstday.features.impressions import Impression, check_names, check_single,
 from firstday.sparse import SparseRows
 
 PICK_SIGNAL = "onboarding"
-"""Signal recorded for a pick, or a yes, during registration, if the model knows it."""
+"""Signal of a pick, or of a yes in the questionnaire, if the model was trained with it."""
 
 
 RESERVED = ("age", "interactions", "friends", "shown", "user_id")
-"""Fields of `Signals` that are not profile columns; reserved as column names."""
+"""Fields of `Signals` that are not profile columns, and therefore cannot be names of profile columns."""
 
 
 PICK: Mapping[str, str | None] = {"entity": ITEM, "entity_id": None}
 INTERACTION: Mapping[str, str | None] = {"signal": "stream", **PICK}
-"""Fields of picks and interactions with their defaults; the id is required."""
+"""Fields of picks and interactions, in order, with their defaults; None: required."""
 
 
 UNKNOWN_COLUMN = "profile column "
-"""Prefix of the name of an unknown profile column."""
+"""Prefix of the keys for unknown profile columns in the result of `Catalogue.translate`."""
 USER_FORM = 'give fd.Signals(...) or an object such as {"age": 24}'
 
 
@@ -54,13 +54,13 @@ class Signals:
     interactions
         Triples (signal, entity, id), such as ``("favorite", "item", "i81")``.
     friends
-        Ids of the user's friends; only kept users count.
+        Ids of the user's friends; only friends that the model stores count.
     shown
-        Impressions, each an `Impression` or a value that `Impression.read` accepts. Interactions with signal ``shown``
-        on items are added to them.
+        Impressions, each an `Impression` or a value that `Impression.read` accepts. Interactions with items by the
+        signal ``shown`` are also impressions.
     user_id
-        Id of the user. It only seeds the random choices of `explore`: the same user with the same impressions gets the
-        same list. None: the other fields are the seed.
+        Id of the user, which only seeds the random choices of `explore`: the same user with the same impressions gets
+        the same list. None: the other fields are the seed.
     groups
         Categorical profile columns by name, such as ``country="FR"``.
 
@@ -91,13 +91,13 @@ class Signals:
         triples: list[tuple[str, str, Any]] = []
         impressions: list[Impression] = []
         for number, entry in enumerate(_as_list("interactions", interactions)):
-            signal, entity, identity = _in_order(entry, INTERACTION, f"interactions[{number}]")
+            signal, entity, identity = _to_sequence(entry, INTERACTION, f"interactions[{number}]")
             if signal == SHOWN and entity == ITEM:
                 impressions.append(Impression.read(identity, f"interactions[{number}]"))
             else:
                 triples.append((str(signal), str(entity), identity))
-        people = _as_list("friends", friends)
-        for number, friend in enumerate(people):
+        friend_ids = _as_list("friends", friends)
+        for number, friend in enumerate(friend_ids):
             check_single(f"friends[{number}]", friend)
         impressions += [
             Impression.read(entry, f"shown[{number}]") for number, entry in enumerate(_as_list("shown", shown))
@@ -110,7 +110,7 @@ class Signals:
         self.__dict__.update(
             age=None if age is None else int(age),
             interactions=tuple(triples),
-            friends=tuple(people),
+            friends=tuple(friend_ids),
             shown=tuple(impressions),
             user_id=user_id,
             groups={name: str(value) for name, value in values.items()},
@@ -126,7 +126,7 @@ class Signals:
 
     @classmethod
     def from_json(cls, text: str) -> Signals:
-        """Parse the JSON form of what `of` accepts.
+        """Parse signals from JSON; for the form see `of`.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class Signals:
 
     @classmethod
     def of(cls, user: Signals | Mapping[str, Any], where: str = "user") -> Signals:
-        """Return signals unchanged, or parse them from a dictionary; the form is the same wherever users are passed.
+        """Return signals unchanged, or parse them from a dictionary. The form is the same for all commands and calls.
 
         Parameters
         ----------
@@ -155,7 +155,7 @@ class Signals:
         Raises
         ------
         DataError
-            The value is neither, or the dictionary is not of this form.
+            The value is neither, or the dictionary does not have this form.
         """
         if isinstance(user, cls):
             return user
@@ -166,21 +166,21 @@ class Signals:
         if reserved := [name for name in profile if name in RESERVED]:
             raise DataError(f"profile: {reserved[0]} cannot be the name of a profile column; put it next to profile.")
         if isinstance(values.get("picks"), list | tuple):
-            picks = [_in_order(pick, PICK, f"picks[{number}]") for number, pick in enumerate(values.pop("picks"))]
-            done = _as_list("interactions", values.get("interactions"))
-            values["interactions"] = [*([PICK_SIGNAL, *pick] for pick in picks), *done]
+            picks = [_to_sequence(pick, PICK, f"picks[{number}]") for number, pick in enumerate(values.pop("picks"))]
+            triples = _as_list("interactions", values.get("interactions"))
+            values["interactions"] = [*([PICK_SIGNAL, *pick] for pick in picks), *triples]
         return cls(**{**values, **profile})
 
 
 def _as_list(name: str, value: Iterable[Any] | None) -> list[Any]:
-    """Return a field of a user's signals as a list; None is an empty one."""
+    """Convert a field of a user's signals to a list; None becomes an empty list."""
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable | None):
         raise DataError(f"{name}: is {value!r}; give a list.")
     return [] if value is None else list(value)
 
 
-def _in_order(entry: Any, parts: Mapping[str, str | None], where: str) -> Sequence[Any]:
-    """Return the fields of an interaction or a pick, in the order of `parts`."""
+def _to_sequence(entry: Any, parts: Mapping[str, str | None], where: str) -> Sequence[Any]:
+    """Return the values of an interaction or a pick as a sequence, in the order of `parts`."""
     if isinstance(entry, list | tuple) and len(entry) == len(parts):
         return entry
     if not isinstance(entry, Mapping):
@@ -207,12 +207,12 @@ class SignalBatch:
     n_items
         Number of items of the model.
     friends
-        Each user's friends among the kept users, shape (n_users, n_kept); None if nobody has any.
+        Each user's friends among the stored users, shape (n_users, n_stored); None without friends.
     passed_over
-        Probability that the user saw an item and passed it over, in (0, 1], shape (n_users, n_items); None without
-        impressions. Not an interaction: it affects neither features nor exclusions.
+        Probability that the user passed over an item, in (0, 1], shape (n_users, n_items); None without impressions.
+        Impressions are not interactions: they affect neither features nor exclusions.
     user_ids
-        The caller's ids of the users, None where unknown, objects, shape (n_users,); None if all are unknown.
+        The caller's ids of the users, None where unknown: object, shape (n_users,). None if all are unknown.
     """
 
     n_users: int
@@ -230,15 +230,18 @@ class SignalBatch:
         return {**self.groups, **({} if self.ages is None else {"age": self.ages})}
 
     def affinity(self, config: SignalConfig) -> SparseRows:
-        """Return positive affinities for items, shape (n_users, n_items)."""
+        """Return each user's positive affinities to items, shape (n_users, n_items)."""
         return compute_affinity(self.actions, config, self.n_users, self.n_items)
 
     def closed_items(self, config: SignalConfig) -> SparseRows:
-        """Return items to exclude from lists: used or never to be recommended, shape (n_users, n_items)."""
+        """Return the items to exclude from each user's list, shape (n_users, n_items).
+
+        These are items that the user used, or with a signal in `SignalConfig.never_recommend`.
+        """
         return select_items(self.actions, (*config.use, *config.never_recommend), self.n_users, self.n_items)
 
     def take(self, rows: np.ndarray) -> SignalBatch:
-        """Return the given users as a batch, in the given order."""
+        """Select users, given by row, in the given order."""
         return SignalBatch(
             len(rows),
             self.n_items,
@@ -254,7 +257,7 @@ class SignalBatch:
 @readable
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Names and ids of a model's training data.
+    """Ids and names that a model knows from its training data.
 
     Parameters
     ----------
@@ -271,11 +274,12 @@ class Catalogue:
     titles
         Item titles, "" if missing; None without titles.
     people
-        Ids of the kept users, who may be friends; None if the model keeps none.
+        Ids of the stored users, who may be friends; None if the model stores none.
     names
-        Display names of the members of other entities, "" if unknown; entities without any names are omitted.
+        Display names of the members of other entities, "" if unknown; entities without names are omitted.
     columns
-        Columns of `items` for rules on lists (`firstday.Rules`): Boolean, Float64, String or List(String), n_items.
+        Columns of `items` for rules on lists (`firstday.Rules`): Boolean, Float64, String or List(String), n_items rows
+        each.
     """
 
     items: Ids
@@ -308,17 +312,17 @@ class Catalogue:
         return {name: {value: code for code, value in enumerate(values)} for name, values in self.groups.items()}
 
     def title_of(self, item_ix: int) -> str:
-        """Return an item's title, "" if it has none."""
+        """Return an item's title; "" if it has none."""
         return self.titles[item_ix] if self.titles else ""
 
     def name_of(self, entity: str, target: int) -> str:
-        """Return an item's title or the name of another entity's member, "" if it has none."""
+        """Return an item's title, or the name of another entity's member; "" if it has none."""
         if entity == ITEM:
             return self.title_of(target)
         return self.names[entity][target] if entity in self.names else ""
 
     def find_name(self, entity: str, identity: Any) -> str:
-        """Return the title or name for an id, "" if the id is unknown or has none."""
+        """Return the title or name for an id; "" if the id is unknown or has none."""
         is_unknown = self.find_unknown(None, entity, identity)
         return "" if is_unknown else self.name_of(entity, self.ids_of(entity).index_of(identity))
 
@@ -331,7 +335,7 @@ class Catalogue:
         return {ITEM: self.items, **self.entities}
 
     def find_unknown(self, signal: str | None, entity: str, identity: Any) -> str | None:
-        """Describe the unknown part of an interaction, or None if everything is known; an impression has no signal."""
+        """Describe the unknown part of an interaction, or of an impression (`signal` None); None if all are known."""
         if signal is not None and signal not in self.signals:
             return f"signal {signal!r} is unknown{hint_at(signal, self.signals)}"
         if entity not in self._ids:
@@ -348,14 +352,14 @@ class Catalogue:
         users
             Signals in the caller's ids.
         config
-            Which signals are uses, and the persistence for impressions; the defaults if omitted.
+            Which signals are uses, and the persistence for impressions; defaults if None.
 
         Returns
         -------
         batch : SignalBatch
             Known signals.
         ignored : list of tuple of str
-            For each user, one sentence per unknown signal; unknown signals are not errors.
+            For each user, one sentence per signal, id or value that is unknown and therefore ignored.
         """
         ignored: list[list[str]] = [[] for _ in users]
         codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
@@ -380,15 +384,18 @@ class Catalogue:
                 ignored[row].append("friends are not used by this model")
             elif self.people is not None:
                 ids = set(user.friends)
-                kept = {(row, friend) for friend in map(self.people.index_of, ids) if friend >= 0}
-                if len(kept) < len(ids):
-                    ignored[row].append(f"{len(ids) - len(kept):,} of {len(ids):,} friends are unknown")
-                friends += kept
+                cells_of_user = {(row, friend) for friend in map(self.people.index_of, ids) if friend >= 0}
+                if len(cells_of_user) < len(ids):
+                    ignored[row].append(f"{len(ids) - len(cells_of_user):,} of {len(ids):,} friends are unknown")
+                friends += cells_of_user
         ages = np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
         batch = SignalBatch(
             len(users),
             len(self.items),
-            {pair: _count_cells(of_pair, len(users), len(self._ids[pair[1]])) for pair, of_pair in cells.items()},
+            {
+                pair: _count_cells(cells_of_pair, len(users), len(self._ids[pair[1]]))
+                for pair, cells_of_pair in cells.items()
+            },
             codes,
             ages if self.has_ages else None,
             None if self.people is None else _count_cells(friends, len(users), len(self.people)),
@@ -401,7 +408,7 @@ class Catalogue:
         """Return the probability that each user passed over each known item; see `weigh_rows`."""
         n_items = len(self.items)
         lists: dict[str, int] = defaultdict(count().__next__)
-        unknown: dict[str, int] = defaultdict(count(n_items).__next__)  # if used, the positions above it were seen
+        unknown: dict[str, int] = defaultdict(count(n_items).__next__)  # if one is used, items above it were seen
         rows = []
         for row, user in enumerate(users):
             uses = (entry for entry in user.interactions if entry[1] == ITEM and entry[0] in config.use)
@@ -409,10 +416,10 @@ class Catalogue:
             for entry in user.shown:
                 name = str(entry.item_id)
                 item = self.items.index_of(name)
-                of_list = -1 if entry.list_id is None else lists[str(entry.list_id)]
-                rows.append((row, of_list, unknown[name] if item < 0 else item, entry.position or 1, name in used))
-        owners, of_lists, shown, positions, is_used = np.array(rows, dtype=np.int64).T
-        return weigh_rows(owners, of_lists, shown, positions, is_used, config.persistence, (len(users), n_items))
+                list_ix = -1 if entry.list_id is None else lists[str(entry.list_id)]
+                rows.append((row, list_ix, unknown[name] if item < 0 else item, entry.position or 1, name in used))
+        owners, list_ixs, shown, positions, is_used = np.array(rows, dtype=np.int64).T
+        return weigh_rows(owners, list_ixs, shown, positions, is_used, config.persistence, (len(users), n_items))
 
     def translate(
         self,
@@ -432,31 +439,33 @@ class Catalogue:
         actions
             Interactions, rows in the order of `users`, columns in the dataset's indexes.
         passed_over
-            Likewise, see `firstday.features.impressions.collect_passed_over`; unknown items are dropped.
+            Result of `firstday.features.impressions.collect_passed_over` for `users`; unknown items are dropped.
 
         Returns
         -------
         batch : SignalBatch
             Known signals.
         unknown : dict of str to int
-            Number of unknown interactions by entity, or by ``signal NAME`` if the signal is unknown; number of unknown
-            profile values by column, or of all values of an unknown ``profile column NAME``.
+            Number of unknown interactions by entity (or by ``signal NAME`` if the signal is unknown), and number of
+            unknown profile values by column (or of all values by ``profile column NAME`` if the column is unknown).
         """
         unknown: Counter[str] = Counter()
         translated = {}
         for (signal, entity), rows in actions.items():
             ids = self._ids.get(entity)
-            theirs = dataset.items if entity == ITEM else dataset.entities[entity].ids
-            is_known = signal in self.signals or ids is theirs
-            found = renumber(rows, theirs, ids) if is_known and ids is not None else None
-            if n_missing := rows.n_entries - (0 if found is None else found.n_entries):
+            dataset_ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
+            is_known = signal in self.signals or ids is dataset_ids
+            renumbered = renumber(rows, dataset_ids, ids) if is_known and ids is not None else None
+            if n_missing := rows.n_entries - (0 if renumbered is None else renumbered.n_entries):
                 unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
-            if found is not None:
-                translated[signal, entity] = found
+            if renumbered is not None:
+                translated[signal, entity] = renumbered
         codes = {}
         for name, group in dataset.groups.items():
-            known = [self._codes.get(name, {}).get(value, -1) for value in group.values]
-            code_of = np.array([*known, -1], dtype=np.int32)  # a missing code is -1: the last
+            codes_of_values = [self._codes.get(name, {}).get(value, -1) for value in group.values]
+            code_of = np.array(
+                [*codes_of_values, -1], dtype=np.int32
+            )  # the code of missing values, -1, selects the last
             codes[name] = code_of[group.codes[users]]
             n_missing = int(((codes[name] < 0) & (group.codes[users] >= 0)).sum())
             unknown[name if name in self.groups else f"{UNKNOWN_COLUMN}{name}"] += n_missing
@@ -480,18 +489,18 @@ class Catalogue:
         return batch, dict(+unknown)
 
 
-def renumber(rows: SparseRows, theirs: Ids, ours: Ids) -> SparseRows:
-    """Map columns from one id set to another, dropping unknown ids."""
-    if ours is theirs:  # trained on this dataset
+def renumber(rows: SparseRows, old_ids: Ids, new_ids: Ids) -> SparseRows:
+    """Map columns from the indexes of one set of ids to those of another; drop unknown ids."""
+    if new_ids is old_ids:  # the model was trained on this dataset
         return rows
-    columns = ours.lookup(theirs.values)[rows.columns]
-    known = columns >= 0
+    columns = new_ids.lookup(old_ids.values)[rows.columns]
+    is_known = columns >= 0
     return SparseRows.from_pairs(
-        rows.row_of_entry()[known], columns[known], rows.weights[known], rows.n_rows, len(ours)
+        rows.row_of_entry()[is_known], columns[is_known], rows.weights[is_known], rows.n_rows, len(new_ids)
     )
 
 
 def _count_cells(cells: Sequence[tuple[int, int]], n_rows: int, n_columns: int) -> SparseRows:
-    """Count (row, column) pairs."""
+    """Return a matrix with the number of occurrences of each (row, column) pair."""
     rows, columns = np.array(cells, dtype=np.int64).reshape(-1, 2).T
     return SparseRows.from_pairs(rows, columns, None, n_rows, n_columns)

@@ -1,1 +1,1 @@
-"""Leaderboard: every method on the same cold users of the same datasets."""
+"""Leaderboard: all methods on the same cold users of the same datasets."""

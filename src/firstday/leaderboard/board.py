@@ -1,4 +1,4 @@
-"""Leaderboard: every method on the same cold users of the same datasets; existing results are not recomputed."""
+"""Leaderboard: all methods on the same cold users of the same datasets; existing results are not recomputed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 import firstday
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
-from firstday.data.load import BUILT_IN, COPIES, FETCHED, load
+from firstday.data.load import BUILT_IN, DOWNLOADED, LOCAL_FILES, load
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import Table, write_signed
@@ -62,15 +62,15 @@ class Row:
     strategy, kind, about
         Name, origin and description.
     source
-        Shortened checksum of a plug-in's file, so that a changed method is run again.
+        Shortened checksum of a plug-in's file, so that a changed method is evaluated again.
     precision, recall, ndcg, user_coverage, catalogue_coverage, novelty_bits, by_day_one_size
         See `firstday.evaluation.results.Figure`.
     minus_segment
-        Paired difference of precision to `segment` in the same run.
+        Difference of precision from that of `segment` in the same run, paired by user, in percentage points.
     fit_seconds, ms_per_user
-        Time to fit with the given options, and to answer.
+        Time to fit with these options, in seconds, and to recommend, in milliseconds per user.
     options, options_from
-        Options of a baseline, and their origin: on record, or chosen on the validation users of the first seed.
+        Options of a baseline, and their origin: recorded, or chosen on the validation users of the first seed.
     """
 
     strategy: str
@@ -95,7 +95,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of the command on one dataset, with the results of `segment`, to which ratios and differences refer.
+    """A run of the command on one dataset, with the results of `segment` as the reference.
 
     Parameters
     ----------
@@ -106,9 +106,9 @@ class Run:
     precision, fit_seconds, ms_per_user
         Results of `segment`.
     origin
-        The file that the run was added from; "" for one's own.
+        File from which the run was added; "" for a run of this leaderboard.
     rows
-        Methods whose results come from this run.
+        Results of methods in this run.
     """
 
     versions: dict[str, str]
@@ -122,18 +122,18 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Standings:
-    """The methods on one dataset.
+    """Results of methods on one dataset.
 
     Parameters
     ----------
     split
         SHA-256 of warm users, cold users, day ones and truth, over all seeds.
     seeds, k, protocol, n_users, n_items, n_warm, n_cold
-        How methods were evaluated; warm and cold users of one seed.
+        Evaluation protocol; numbers of warm and cold users are those of one seed.
     precomputed
-        Whether vectors are precomputed, so that the data they were trained on is unknown.
+        Whether vectors are precomputed; their training data is then unknown.
     runs
-        Runs, each method in one of them.
+        Runs; each method is in one of them.
     """
 
     split: str
@@ -149,12 +149,12 @@ class Standings:
 
     @property
     def best_first(self) -> list[tuple[int, Row]]:
-        """The rows, each with the number of its run from 1, best precision first."""
+        """Rows by descending precision, each with the number of its run, from 1."""
         rows = [(number, row) for number, run in enumerate(self.runs, 1) for row in run.rows]
-        return sorted(rows, key=lambda numbered: -numbered[1].precision)
+        return sorted(rows, key=lambda row: -row[1].precision)
 
     def add_run(self, run: Run) -> Standings:
-        """Add a run; its methods are removed from the others, and runs without methods are dropped."""
+        """Add a run; remove its methods from the other runs, and drop runs without methods."""
         names = {row.strategy for row in run.rows}
         others = [replace(other, rows=tuple(r for r in other.rows if r.strategy not in names)) for other in self.runs]
         return replace(self, runs=(*(other for other in others if other.rows), run))
@@ -162,8 +162,8 @@ class Standings:
 
 Leaderboard = dict[str, Standings]
 """Standings by the name of the dataset."""
-FILE = TypeAdapter(Leaderboard)
-"""Leaderboard file."""
+LEADERBOARD_FILE = TypeAdapter(Leaderboard)
+"""Type of a leaderboard file."""
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
@@ -172,10 +172,10 @@ def read_leaderboard(path: Path) -> Leaderboard:
     Raises
     ------
     ConfigError
-        It is not a leaderboard.
+        The file is not a leaderboard.
     """
     try:
-        return FILE.validate_json(path.read_bytes())
+        return LEADERBOARD_FILE.validate_json(path.read_bytes())
     except ValidationError as error:
         fault = error.errors()[0]
         location = ".".join(map(str, fault["loc"])) or "the file"
@@ -187,44 +187,44 @@ def read_leaderboard(path: Path) -> Leaderboard:
 
 def to_json(board: Leaderboard) -> str:
     """Return the content of a leaderboard file."""
-    return FILE.dump_json(board, indent=1).decode() + "\n"
+    return LEADERBOARD_FILE.dump_json(board, indent=1).decode() + "\n"
 
 
 def read_published(*names: str) -> Leaderboard:
-    """Return the published standings shipped with firstday, optionally of some datasets only."""
-    board = FILE.validate_json((resources.files("firstday.leaderboard") / "published.json").read_bytes())
+    """Return the published standings that are part of firstday, of all or of the named datasets."""
+    board = LEADERBOARD_FILE.validate_json((resources.files("firstday.leaderboard") / "published.json").read_bytes())
     return {name: standings for name, standings in board.items() if name in names or not names}
 
 
-def check_split(name: str, ours: Standings, theirs: Standings, origin: str) -> None:
-    """Raise unless two standings are on the same users.
+def check_split(name: str, standings: Standings, other: Standings, origin: str) -> None:
+    """Raise ConfigError unless the standings are results on the same users.
 
     Raises
     ------
     ConfigError
         The checksums of the splits differ.
     """
-    if theirs.split != ours.split:
+    if other.split != standings.split:
         raise ConfigError(
-            f"{origin}: {name}: the users differ (split {theirs.split[:12]} with {len(theirs.seeds)} seeds, in the "
-            f"leaderboard {ours.split[:12]} with {len(ours.seeds)}); use the same data and --seeds {len(ours.seeds)}, "
-            "or write another file."
+            f"{origin}: {name}: the users differ (split {other.split[:12]} with {len(other.seeds)} seeds, in the "
+            f"leaderboard {standings.split[:12]} with {len(standings.seeds)}); use the same data and "
+            f"--seeds {len(standings.seeds)}, or another file."
         )
 
 
-def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tuple[Leaderboard, list[str]]:
-    """Merge another leaderboard: datasets that ours lacks, and methods that ours lacks on datasets with the same users.
+def add_leaderboard(board: Leaderboard, other: Leaderboard, origin: str) -> tuple[Leaderboard, list[str]]:
+    """Add the datasets and methods that are only in another leaderboard; methods in both keep their results.
 
-    Return the merged leaderboard, and notes on what was added and how much `segment` differs between the two. Of a
-    method in both, our row is kept. `origin` is recorded with the added runs.
+    Returns the merged leaderboard, and notes on what was added and on the precision of `segment` in both. `origin` is
+    recorded with the added runs.
 
     Raises
     ------
     ConfigError
-        A dataset in both is on other users.
+        A dataset has different users in the two leaderboards.
     """
     notes = []
-    for name, standings in theirs.items():
+    for name, standings in other.items():
         ours = board.get(name) or replace(standings, runs=())
         check_split(name, ours, standings, origin)
         present = {row.strategy for _, row in ours.best_first}
@@ -237,16 +237,16 @@ def add_leaderboard(board: Leaderboard, theirs: Leaderboard, origin: str) -> tup
                     f"{ours.runs[0].precision:.2f} % in the first run here."
                 )
         board = {**board, name: ours}
-    return board, notes or [f"{origin}: contains no further methods; nothing was added."]
+    return board, notes or [f"{origin}: contains no additional methods; nothing was added."]
 
 
 SIMULATED = "simulated"
 SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
-"""Settings of the simulated service, the same for everyone."""
+"""Settings of the simulated service."""
 
 
 def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | None]:
-    """Return the datasets to run, with the folder of their local copy; None if they need none.
+    """Return the datasets to evaluate, each with the folder of its local copy, or None if it needs none.
 
     Parameters
     ----------
@@ -259,18 +259,18 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
     Raises
     ------
     ConfigError
-        A named dataset was not found.
+        A named dataset does not exist.
     """
-    copies = {name: folder for folder in data for name, file in COPIES.items() if (folder / file).exists()}
-    names = names or (*FETCHED[:1], SIMULATED, *copies)
+    copies = {name: folder for folder in data for name, file in LOCAL_FILES.items() if (folder / file).exists()}
+    names = names or (*DOWNLOADED[:1], SIMULATED, *copies)
     for name in names:
-        if name in COPIES and name not in copies:
+        if name in LOCAL_FILES and name not in copies:
             raise ConfigError(
-                f"{name}: is not downloaded by firstday; give the folder that contains {COPIES[name]} with --data."
+                f"{name}: is not downloaded by firstday; give the folder that contains {LOCAL_FILES[name]} with --data."
             )
         if name not in (*BUILT_IN, SIMULATED) and not Path(name).is_dir():
-            known = ", ".join((*BUILT_IN, SIMULATED))
-            raise ConfigError(f"{name}: is not a dataset; choose one of {known}, or give a folder of tables.")
+            available_names = ", ".join((*BUILT_IN, SIMULATED))
+            raise ConfigError(f"{name}: is not a dataset; choose one of {available_names}, or give a folder of tables.")
     return {name: copies.get(name) for name in names}
 
 
@@ -285,7 +285,7 @@ def open_set(name: str, copy: Path | None, *, drop_bad_rows: float = 0.0) -> tup
 
 
 def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[str] = ()) -> list[str]:
-    """Return the methods to judge, `segment` first: the named or all ones, except those in `without`.
+    """Return the methods to evaluate, `segment` first: those named, or all, except those in `without`.
 
     Raises
     ------
@@ -298,7 +298,7 @@ def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[
     return list(dict.fromkeys([REFERENCE, *(name for name in named or every if name not in without)]))
 
 
-def judge_methods(
+def evaluate_methods(
     standings: Standings | None,
     dataset: Dataset,
     config: Config,
@@ -307,12 +307,12 @@ def judge_methods(
     n_seeds: int,
     progress: Progress = no_progress,
 ) -> Standings:
-    """Judge the methods whose results are missing or come from other versions, and `segment` with them.
+    """Evaluate `segment` and the methods whose results are missing or come from other versions.
 
     Raises
     ------
     ConfigError
-        The standings are on other users.
+        The standings are results on other users.
     """
     seeds = tuple(range(config.seed, config.seed + n_seeds))
     fresh = Standings(
@@ -335,31 +335,31 @@ def judge_methods(
     if not missing:
         return standings
     record = _options_on_record().get(dataset.name, {})
-    chosen = {row.strategy: row.options for _, row in unchanged if row.options}
-    taken: dict[str | None, float] = defaultdict(float)
+    chosen_options = {row.strategy: row.options for _, row in unchanged if row.options}
+    seconds_of: dict[str | None, float] = defaultdict(float)
 
     def watch(stage: str, done: int, total: int) -> None:
         if stage.startswith(METHOD_STAGE):  # each method reports its start and its end
-            taken[stage.removeprefix(METHOD_STAGE)] += (perf_counter() if done else -perf_counter()) / n_seeds
+            seconds_of[stage.removeprefix(METHOD_STAGE)] += (perf_counter() if done else -perf_counter()) / n_seeds
         progress(stage, done, total)
 
     results = evaluate(
         dataset,
-        with_options(config, {**chosen, **record}),
+        with_options(config, {**chosen_options, **record}),
         strategies=list(dict.fromkeys([REFERENCE, *missing])),
         tune_once=True,
         n_seeds=n_seeds,
         progress=watch,
     )
-    taken[None] = results.fit_seconds - sum(taken.values())
+    seconds_of[None] = results.fit_seconds - sum(seconds_of.values())
     run = Run(
         versions=versions,
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         precision=round(results.get(REFERENCE, "precision").mean, 4),
-        fit_seconds=round(taken[None], 3),
+        fit_seconds=round(seconds_of[None], 3),
         ms_per_user=round(results.get(REFERENCE, "ms_per_user").mean, 6),
         rows=tuple(
-            _make_row(values, results, taken, record)
+            _make_row(values, results, seconds_of, record)
             for values in results.to_json()["results"]
             if values["strategy"] in missing
         ),
@@ -370,7 +370,7 @@ def judge_methods(
 def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> str:
     """Return the SHA-256, over all seeds, of the users, the input about cold users, and their relevant items.
 
-    Of the configuration, only the protocol and the list length matter.
+    Only the protocol and the list length of the configuration matter.
     """
     digest = hashlib.sha256(f"{protocol_of(dataset, config)} {config.recommend.k}".encode())
     for ids in (dataset.users, dataset.items):
@@ -380,7 +380,7 @@ def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> st
         for holdout in hold_out(dataset, config, seed, cut_offs):
             split, cold = holdout.split, holdout.cold
             rows = [cold.truth, split.validation.truth, *(cold.day_one[pair] for pair in sorted(cold.day_one))]
-            arrays = [array for of_rows in rows for array in (of_rows.starts, of_rows.columns)]
+            arrays = [array for matrix in rows for array in (matrix.starts, matrix.columns)]
             for numbers in (split.warm, split.validation.users, cold.users, *arrays):
                 digest.update(numbers.astype("<i8").tobytes())
     return digest.hexdigest()
@@ -398,23 +398,23 @@ def find_source(name: str) -> str:
 
 
 def _find_spec(name: str) -> Method | None:
-    """Return the spec of a strategy, or of the method whose learned value it needs; None if there is neither."""
-    if name not in strategy_names():  # the paper's system, or a method of another installation
+    """Return the spec of a strategy, or of the method whose learned value it needs; None if neither exists."""
+    if name not in strategy_names():  # the paper's system, or a method that is not installed here
         return None
     strategy = find_strategy(name)
     return find_learner(strategy.method) if strategy.method is not None else strategy
 
 
 def _make_row(
-    values: Mapping[str, Any], results: Results, taken: Mapping[str | None, float], record: Mapping[str, Any]
+    values: Mapping[str, Any], results: Results, seconds_of: Mapping[str | None, float], record: Mapping[str, Any]
 ) -> Row:
-    """Convert the evaluation results of one method to a row, given the time to fit the model (None) and each method."""
+    """Convert the results of one method to a row; `taken` has the time to fit each method, and the model (None)."""
     name = values["strategy"]
     tunings, spec, is_tuned = results.tunings.get(name), _find_spec(name), name in baseline_names()
     if tunings:
         seconds = mean_fit_seconds(tunings)
     else:
-        seconds = sum(taken.get(part, 0.0) for part in {None, find_strategy(name).learns_by})
+        seconds = sum(seconds_of.get(part, 0.0) for part in {None, find_strategy(name).learns_by})
     is_ours = name in OURS["strategies"] and not is_tuned
     return TypeAdapter(Row).validate_python(
         {
@@ -436,12 +436,12 @@ def _options_on_record() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _shorten(content: bytes) -> str:
-    """Return a shortened checksum."""
+    """Return the shortened SHA-256 of some content."""
     return hashlib.sha256(content).hexdigest()[:12]
 
 
 def tabulate_standings(name: str, standings: Standings) -> Table:
-    """Tabulate the methods on a dataset, best first; times are relative to `segment` in the same run."""
+    """Tabulate the methods on a dataset, best first; times are multiples of those of `segment` in the same run."""
     k, rows = standings.k, []
     for number, row in standings.best_first:
         run = standings.runs[number - 1]

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset
-from firstday.data.left_out import left_out_beside, write_left_out
+from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
@@ -124,7 +124,7 @@ def recommend_tables(
         staged = Path(staging) / out.name
         write_list_file(lists, staged, form)
         staged.replace(out)
-    write_left_out(left_out_beside(out), dataset.left_out)
+    write_left_out(left_out_path(out), dataset.left_out)
     return summary.with_notes(dataset.notes)
 
 

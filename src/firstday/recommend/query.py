@@ -278,8 +278,8 @@ class Query:
         Parameters
         ----------
         score
-            Maps user rows, shape (m,), to scores, float32, shape (m, n_items), which may be overwritten; minus infinity
-            keeps an item off the list.
+            Maps user rows, shape (m,), to scores, float32, shape (m, n_items), which may be overwritten; items with a
+            score of minus infinity are not listed.
         route, answered
             See `Answer.where`.
         """

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.data.frame_libraries import Library, give_frame
+from firstday.data.frame_libraries import Library, to_library
 from firstday.data.ids import Ids
 from firstday.display import readable, write_table
 from firstday.features.signals import Catalogue
@@ -193,7 +193,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         user_ids = list(self.user_ids)
         if not all(isinstance(user_id, int) for user_id in user_ids):  # a column has one type
             user_ids = [str(user_id) for user_id in user_ids]
-        return give_frame(frame_lists(self.model.catalogue, Ids.of(user_ids).values, self.answer), library)
+        return to_library(frame_lists(self.model.catalogue, Ids.of(user_ids).values, self.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         routes = Counter(self.answer.routes.tolist())

@@ -411,6 +411,6 @@ def open_model(path: str | Path) -> Recommender:
     Raises
     ------
     ArtifactError
-        The folder holds no model, or a file is missing or has changed; the message names it.
+        The folder contains no model, or a file is missing or has changed; the message names it.
     """
     return Recommender(load_model(path, types=value_type))

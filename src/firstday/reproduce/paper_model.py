@@ -1,4 +1,4 @@
-"""Train on the paper's released data: the stages after feature computation."""
+"""Training on the paper's released data: the stages after the computation of features."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from firstday.training.networks import check_device, cluster_inputs, learn_metho
 from firstday.training.validation import ObjectiveHistory, Validation
 
 DAY_ONE_BLOCK = "streamed_songs"
-"""Feature block with the mean embedding of the songs streamed on day one."""
+"""Feature block with the mean vector of the songs streamed on day one."""
 
 
 def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_progress) -> TrainedModel:
-    """Run the stages after feature computation on the paper's training users.
+    """Train on the paper's training users and their features.
 
-    The model has no encoder and answers only queries with precomputed day ones.
+    The model has no encoder, and answers only queries with precomputed day ones.
     """
     check_device(config)
     uses = data.train.songs
@@ -50,7 +50,7 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     )
     n_items = len(data.items)
     validation = Validation(
-        # The data does not list the songs streamed on day one, so none can be excluded.
+        # No songs are excluded, since the data does not list those streamed on day one.
         excluded=SparseRows.empty(len(data.validation), n_items),
         truth=data.validation.songs,
         k=min(config.recommend.k, n_items),
@@ -78,7 +78,7 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
 
 
 def _keep_warm(data: PaperData, users: np.ndarray, config: Config) -> WarmUsers | None:
-    """Keep training users for `neighbors`, with row numbers as ids, since the data has none; None if disabled."""
+    """Return the training users to store for `neighbors`, with row numbers as ids; None if disabled."""
     if not config.recommend.warm_users:
         return None
     ids = Ids.of(pl.int_range(len(users), eager=True))
@@ -86,20 +86,20 @@ def _keep_warm(data: PaperData, users: np.ndarray, config: Config) -> WarmUsers 
 
 
 def _join_learning_data(data: PaperData, features: FeatureRows, embeddings: Embeddings, config: Config) -> LearningData:
-    """Return the learning data; mean embeddings stand in for day-one songs, which the data does not list."""
-    of_train, train_means = _days_of(data.train).stand_in(embeddings.similarity)
-    of_validation, validation_means = _days_of(data.validation).stand_in(embeddings.similarity)
+    """Return the learning data, with mean vectors in place of day-one songs, which the data does not list."""
+    train_days, train_means = _days_of(data.train).stand_in(embeddings.similarity)
+    validation_days, validation_means = _days_of(data.validation).stand_in(embeddings.similarity)
     n_items, n_warm, uses = len(data.items), len(data.train), data.train.songs
     width = n_items + n_warm + len(validation_means)
     return LearningData(
         config=config,
         features=features,
-        liked=[SparseRows(of_train.starts, of_train.columns + n_items, of_train.weights, width)],
+        liked=[SparseRows(train_days.starts, train_days.columns + n_items, train_days.weights, width)],
         uses=SparseRows(uses.starts, uses.columns, uses.weights, width),
         embeddings=embeddings,
         validation_features=data.validation.features,
         validation_liked=SparseRows(
-            of_validation.starts, of_validation.columns + n_items + n_warm, of_validation.weights, width
+            validation_days.starts, validation_days.columns + n_items + n_warm, validation_days.weights, width
         ),
         stand_ins=np.concatenate([train_means, validation_means]),
     )

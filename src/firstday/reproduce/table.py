@@ -1,4 +1,4 @@
-"""Reproduce the paper's Table 1 from its released data, next to the published figures."""
+"""Reproduction of the paper's Table 1 from its released data, for comparison with the published figures."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from firstday.training.weights import choose_weights
 
 PROTOCOL = "kdd21"
 USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
-"""Default number of segments: training users / 70, at most 1,000. This is the paper's 1,000 for its 70,000 users."""
-SIMULATED = "The figures are from simulated data, made by firstday simulate: they say nothing of the paper's users."
+"""Default number of segments: training users / 70, at most 1,000. For the paper's 70,000 users this is its 1,000."""
+SIMULATED = "The figures are from data simulated by firstday simulate, so they say nothing about the paper's users."
 
 
 @readable
@@ -66,7 +66,7 @@ class Reproduction:
     seconds: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
-        """Return JSON values, figures in %; `paper` is null for strategies that are not in the paper's table."""
+        """Return JSON values, with figures in %; `paper` is null for strategies that the paper's table lacks."""
         values = self.results.to_json()
         for row in values["results"]:
             name = row["strategy"]
@@ -91,7 +91,7 @@ class Reproduction:
 
 
 _WEIGHTED = {"soft_segments", "neighbors", "blend"}
-"""Strategies with settings chosen on validation users."""
+"""Strategies whose settings are chosen on validation users."""
 
 
 def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
@@ -114,7 +114,7 @@ def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
 
 
 def choose_strategies(named: Sequence[str] = (), *, with_baselines: bool = True) -> tuple[str, ...]:
-    """Return the named strategies, or those of the paper's table, with or without learned baselines."""
+    """Return the named strategies; if none are named, those of the paper's table, optionally without its baselines."""
     return tuple(named) or tuple(
         name for name in TITLES if name in strategy_names() and (with_baselines or name not in LEARNED_BASELINES)
     )
@@ -125,9 +125,9 @@ def configure(
 ) -> Config:
     """Return the settings for the paper's data.
 
-    The number of clusters is the given one, else as configured, else by the number of training users: 1,000 and 100 for
-    the paper's. With `as_published`, train as the released code does: Adam with a constant learning rate of 1e-5, 130
-    epochs, batches of 512.
+    Numbers of clusters that are None are those of `config` or, if unset there, follow from the number of training
+    users: 1,000 and 100 for the paper's data. With `as_published`, training follows the released code: Adam with a
+    constant learning rate of 1e-5, 130 epochs, batches of 512.
     """
     n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
     changes: dict[str, Any] = {"segments.n_segments": n_segments}
@@ -147,10 +147,10 @@ def reproduce_table(
     n_seeds: int = 1,
     progress: Progress = no_progress,
 ) -> Reproduction:
-    """Train on the paper's training users and judge strategies on its test users.
+    """Train on the paper's training users and evaluate strategies on its test users.
 
-    Clustering and training are repeated for `n_seeds` seeds, from `config.seed` upwards. No items are excluded from
-    lists: the data has only the mean embedding of the songs streamed on day one.
+    Clustering and training are repeated with `n_seeds` seeds, starting from `config.seed`. No items are excluded from
+    lists, since the data has only the mean vector of the songs streamed on day one.
 
     References
     ----------

@@ -12,8 +12,8 @@ from firstday.errors import ConfigError, needs_extra
 from firstday.segment.segments import Segments, count_items, rank_items
 from firstday.sparse import SparseRows
 
-ROWS_AT_ONCE = 16_384
-"""Vectors per batch; bounds memory."""
+ASSIGNED_ROWS = 16_384
+"""Vectors assigned to centroids per batch; bounds memory."""
 
 
 def fit_segments(
@@ -27,34 +27,34 @@ def fit_segments(
 ) -> Segments:
     """Cluster users and count the items that each cluster uses.
 
-    There are fewer than `n_segments` segments only if there are fewer distinct vectors; no segment is empty.
+    No segment is empty; there are fewer than `n_segments` segments only if there are fewer distinct vectors.
 
     Parameters
     ----------
     read_vectors
-        Returns the vectors of the given users, float32, shape (n, d).
+        Maps row indexes of users, shape (n,), to their vectors, float32, shape (n, d).
     uses
         Items that each user uses, shape (n_users, n_items).
     max_vectors
-        Centroids are fitted to a random sample of this many users; every user then joins the nearest centroid. None:
-        fitted to all users.
+        Size of the random sample of users to which centroids are fitted; all users are then assigned to the nearest
+        centroid. None: fitted to all users.
 
     Raises
     ------
     ConfigError
-        More segments than users.
+        There are more segments than users.
     """
     n_users = uses.n_rows
     if n_segments > n_users:
         raise ConfigError(
-            f"segments.n_segments: is {n_segments:,}, with {n_users:,} warm users; set at most that many."
+            f"segments.n_segments: is {n_segments:,}, with {n_users:,} warm users; set it to at most that number."
         )
     sample = draw_rows(n_users, n_users if max_vectors is None else max_vectors, seed=seed)
     centroids, assigned, distance = _cluster(read_vectors(sample), n_segments, config, seed)
     if len(sample) < n_users:
         assigned, distance = np.empty(n_users, dtype=np.int64), np.empty(n_users, dtype=np.float32)
-        for start in range(0, n_users, ROWS_AT_ONCE):
-            rows = np.arange(start, min(start + ROWS_AT_ONCE, n_users))
+        for start in range(0, n_users, ASSIGNED_ROWS):
+            rows = np.arange(start, min(start + ASSIGNED_ROWS, n_users))
             distance[rows], assigned[rows] = _nearest(read_vectors(rows), centroids)
     item_counts = count_items(assigned, uses, len(centroids))
     spread = np.bincount(assigned, weights=distance, minlength=len(centroids)) / np.maximum(item_counts.sizes, 1)
@@ -65,7 +65,7 @@ def fit_segments(
 def _cluster(
     vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return non-empty clusters' centroids, each vector's cluster, and its squared distance."""
+    """Return the centroids of non-empty clusters, each vector's cluster, and its squared distance to the centroid."""
     with needs_extra("training", "train"):
         import faiss
     kmeans = faiss.Kmeans(
@@ -80,7 +80,7 @@ def _cluster(
     kmeans.train(vectors)
     centroids = np.array(kmeans.centroids, dtype=np.float32)
     distance, assigned = _nearest(vectors, centroids)
-    for _ in range(10):  # an empty cluster moves to the farthest vector
+    for _ in range(10):  # move empty clusters to the farthest vectors
         empty = np.setdiff1d(np.arange(n_clusters), assigned)
         if not len(empty):
             break

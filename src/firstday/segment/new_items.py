@@ -1,9 +1,8 @@
 """New items, which no warm user uses: their rate of use per impression in each segment.
 
-Rates have the pessimistic prior Beta(1, 99), as most new items are seldom used. An impression counts fully in its own
-segment and `ELSEWHERE` in all others, so that an item one segment passes over need not be shown as often to the others.
-Thompson samples are drawn once per segment and stored; lists use one of the stored draws, so propensities are known
-exactly.
+Rates have the pessimistic prior Beta(1, 99), since most new items are rarely used. An impression has the weight 1 in
+the user's segment and `ELSEWHERE` in all others, so that an item that one segment passes over is shown less to the
+others. Thompson samples are drawn once per segment; each list uses one of them, so propensities are known exactly.
 
 References
 ----------
@@ -25,7 +24,7 @@ PRIOR_USED, PRIOR_IGNORED = 1.0, 99.0
 ELSEWHERE = 0.3
 """Weight of an impression in another segment relative to one in the segment itself."""
 N_DRAWS = 128
-"""Stored Thompson samples (best item of each draw) per segment."""
+"""Number of Thompson samples per segment."""
 
 
 @readable
@@ -40,7 +39,7 @@ class NewItems:
     used, ignored
         Beta parameters of each segment's rate, float64, shape (n_segments, n_shown).
     other_items
-        Indexes of new items without impressions, int32, ascending; their rates have the prior.
+        Indexes of new items without impressions, int32, ascending, whose rates have the prior distribution.
     """
 
     shown_items: np.ndarray
@@ -54,8 +53,8 @@ class NewItems:
         """Build from the ascending indexes of new items and the impression counts of all items."""
         is_shown = np.isin(items, counts.shown.columns)
         shown_items = items[is_shown]
-        shown, used = (of_items.astype(np.float64) for of_items in counts.of_items(shown_items))
-        shown, used = (ELSEWHERE * of.sum(axis=0) + (1 - ELSEWHERE) * of for of in (shown, used))
+        shown, used = (number.astype(np.float64) for number in counts.of_items(shown_items))
+        shown, used = (ELSEWHERE * number.sum(axis=0) + (1 - ELSEWHERE) * number for number in (shown, used))
         ignored = np.maximum(shown - used, 0)
         return cls(shown_items, PRIOR_USED + used, PRIOR_IGNORED + ignored, items[~is_shown])
 
@@ -81,15 +80,15 @@ class NewItems:
             best = self.other_items[rng.integers(len(self.other_items), size=N_DRAWS)]
         if len(self.shown_items):
             drawn = rng.beta(self.used[segment], self.ignored[segment], (N_DRAWS, len(self.shown_items)))
-            at = drawn.argmax(axis=1)
-            is_better = drawn[np.arange(N_DRAWS), at] > rates
-            best = np.where(is_better, self.shown_items[at], best)
+            highest_ix = drawn.argmax(axis=1)
+            is_better = drawn[np.arange(N_DRAWS), highest_ix] > rates
+            best = np.where(is_better, self.shown_items[highest_ix], best)
         return best
 
     def rates_of(self, item: int) -> np.ndarray:
         """Return a new item's expected rate in each segment, float64, shape (n_segments,)."""
         if item in self.shown_items:
-            place = np.searchsorted(self.shown_items, item)
-            rates: np.ndarray = self.used[:, place] / (self.used + self.ignored)[:, place]
+            column = np.searchsorted(self.shown_items, item)
+            rates: np.ndarray = self.used[:, column] / (self.used + self.ignored)[:, column]
             return rates
         return np.full(len(self.used), PRIOR_USED / (PRIOR_USED + PRIOR_IGNORED))

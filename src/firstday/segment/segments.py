@@ -1,4 +1,4 @@
-"""Segments: clusters of warm users, their most used items, and nearest segments of a vector."""
+"""Segments: clusters of warm users, with their most used items, and the assignment of vectors to them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from firstday.ranking import NO_ITEM, first_allowed, top_k, weigh_nearest
 from firstday.sparse import SparseRows
 
 BELIEF_SMOOTHING = 5.0
-"""Pseudo-users with the global item shares, added to each segment for its likelihood, so that no item rules it out."""
+"""Smoothing of segments' item shares for likelihoods, in pseudo-users, so that no item excludes a segment."""
 MAX_SEGMENTS_PER_USER = 32
-"""Maximum number of segments mixed into one user's list."""
+"""Maximum number of segments that contribute to a user's list."""
 
 
 @readable
@@ -27,7 +27,7 @@ class Segments:
     centroids
         float32, shape (n_segments, d).
     items
-        Users per segment and item, and the segments' sizes.
+        Numbers of users per segment and item, and per segment.
     top_items
         int32, shape (n_segments, n_top): most used items, best first, padded with `NO_ITEM`.
     spread
@@ -53,7 +53,7 @@ class Segments:
         return np.ascontiguousarray(self.centroids.T)
 
     def assign(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the nearest segment of each vector (Euclidean; the lower index wins ties), int64, shape (n,)."""
+        """Return the segment nearest to each vector (Euclidean, ties by index), int64, shape (n,)."""
         nearest: np.ndarray = np.argmax(self.closeness(vectors), axis=1)
         return nearest
 
@@ -77,11 +77,11 @@ class Segments:
 
     @cached_property
     def counts_by_item(self) -> SparseRows:
-        """Users per item and segment, shape (n_items, n_segments)."""
+        """Numbers of users per item and segment, shape (n_items, n_segments)."""
         return self.items.counts.transpose()
 
     def without(self, items: np.ndarray) -> Segments:
-        """Return the segments with the given item indexes removed from their top lists; counts are unchanged."""
+        """Remove items, given by index, from the top lists; counts are unchanged."""
         if not len(items):
             return self
         top, _ = first_allowed(
@@ -100,9 +100,9 @@ class Mixing:
     Parameters
     ----------
     temperature
-        Softmax temperature, in half squared distance; towards 0, only the nearest segment counts.
+        Softmax temperature, in units of half the squared distance; near 0, only the nearest segment counts.
     smoothing
-        Shrinkage of segments' item shares towards the global shares, in pseudo-users.
+        Shrinkage of segments' item shares towards the shares among all warm users, in pseudo-users.
     """
 
     temperature: float = 0.05
@@ -112,14 +112,14 @@ class Mixing:
 @readable
 @dataclass(frozen=True, eq=False)
 class ItemCounts:
-    """Number of users per group and item; a group is a segment, a profile group, or all users.
+    """Numbers of users per group and item; a group is a segment, a profile group, or all users.
 
     Parameters
     ----------
     counts
-        Users per group and item, shape (n_groups, n_items).
+        Number of users per group and item, shape (n_groups, n_items).
     sizes
-        Users per group, shape (n_groups,), int64; float64 for weighted users, as with kernels over years of age.
+        Number of users per group, int64, shape (n_groups,); float64 if users are weighted, as with smoothed ages.
     """
 
     counts: SparseRows
@@ -127,7 +127,7 @@ class ItemCounts:
 
 
 def count_items(group_of_user: np.ndarray, uses: SparseRows, n_groups: int) -> ItemCounts:
-    """Count users per group and item; `group_of_user` has the group of each row of `uses`, -1 for none."""
+    """Count users per group and item; `group_of_user` has the group of each row of `uses`, -1: no group."""
     entry_group = np.asarray(group_of_user)[uses.row_of_entry()]
     has_group = entry_group >= 0
     counts = SparseRows.from_pairs(entry_group[has_group], uses.columns[has_group], None, n_groups, uses.n_columns)
@@ -138,7 +138,7 @@ def count_items(group_of_user: np.ndarray, uses: SparseRows, n_groups: int) -> I
 def rank_items(item_counts: ItemCounts, popularity: np.ndarray, n_top: int) -> np.ndarray:
     """Rank each group's most used items, int32, shape (n_groups, n_top), padded with `NO_ITEM`.
 
-    Ties go to the item with higher `popularity`, its total number of users, then to the lower index.
+    Ties are broken by `popularity`, the number of all users of each item, then by index.
     """
     counts = item_counts.counts
     rank = counts.rank_within_rows(counts.columns, -popularity[counts.columns], -counts.weights)
@@ -149,7 +149,7 @@ def rank_items(item_counts: ItemCounts, popularity: np.ndarray, n_top: int) -> n
 
 
 def weigh_segments(vectors: np.ndarray, segments: Segments, mixing: Mixing) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest segments of each vector, unsorted, with softmax weights that sum to 1.
+    """Return the segments nearest to each vector, unsorted, with softmax weights that sum to 1.
 
     Both have shape (n, m) with m = min(`MAX_SEGMENTS_PER_USER`, n_segments), int64 and float32.
     """
@@ -157,10 +157,10 @@ def weigh_segments(vectors: np.ndarray, segments: Segments, mixing: Mixing) -> t
 
 
 def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rank each segment's items by share of users, smoothed towards the global shares.
+    """Rank each segment's items by share of users, smoothed towards the shares among all warm users.
 
-    `popularity` is the share of all users who use each item, `smoothing` the shrinkage in pseudo-users. Items, int32,
-    and shares, float32, have shape (n_segments, n_top); `NO_ITEM` follows the items that anyone uses.
+    `popularity` has the share of all users who use each item; `smoothing` is the shrinkage in pseudo-users. Returns
+    items, int32, padded with `NO_ITEM`, and shares, float32, both of shape (n_segments, n_top).
     """
     if not smoothing:
         return segments.top_items, segments.top_shares
@@ -176,7 +176,7 @@ def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) 
 def smooth_shares(segments: Segments, popularity: np.ndarray, mixing: Mixing) -> np.ndarray:
     """Return the shares of each segment's top items, smoothed towards `popularity`, float32, shape (n_segments, n_top).
 
-    `popularity` is the share of all users who use each item, shape (n_items,).
+    `popularity` has the share of all users who use each item, shape (n_items,).
     """
     sizes = segments.items.sizes[:, None]
     counts = segments.top_shares * sizes

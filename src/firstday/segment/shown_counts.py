@@ -21,31 +21,31 @@ OF_USE = ("user_ix", "item_ix", "timestamp")
 @readable
 @dataclass(frozen=True, eq=False)
 class ShownCounts:
-    """Impressions per segment and item; counts of disjoint sets of users add up (`add_shown`).
+    """Numbers of impressions per segment and item; counts of disjoint sets of users can be added (`add_shown`).
 
     Parameters
     ----------
     shown
-        Impressions by segment and item, at most one per list, shape (n_segments, n_items).
+        Number of impressions, shape (n_segments, n_items); an item counts once per list.
     used
-        Impressions followed by a use, same shape.
+        Number of impressions followed by a use, same shape.
     """
 
     shown: SparseRows
     used: SparseRows
 
     def keep_segments(self, rows: np.ndarray) -> ShownCounts:
-        """Return the counts of the given segments, in the given order."""
+        """Select segments, given by row, in the given order."""
         return ShownCounts(self.shown.take(rows), self.used.take(rows))
 
     def of_items(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return impressions and subsequent uses of the items by segment, each float32, shape (n_segments, n)."""
+        """Return the numbers of impressions and of subsequent uses, each float32, shape (n_segments, n_items)."""
         columns = np.tile(items, (self.shown.n_rows, 1))
         return self.shown.at(columns), self.used.at(columns)
 
 
 def add_shown(parts: Iterable[ShownCounts | None]) -> ShownCounts | None:
-    """Sum counts of the same segments and items; None if there are none."""
+    """Add up counts of the same segments and items; None if all are None."""
     present = [part for part in parts if part is not None]
     if not present:
         return None
@@ -60,15 +60,15 @@ def count_shown(
     config: SignalConfig,
     window: Window | None = None,
 ) -> ShownCounts | None:
-    """Count impressions of the given users, and their subsequent uses, by segment.
+    """Count the impressions of some users, and the uses that followed, by segment.
 
-    A use with a list id is attributed to the item's impression in that list. Any other use is attributed to the user's
-    last impression of the item, if at most `signals.response_days` earlier.
+    A use with a list id is attributed to the impression of the item in that list. Any other use is attributed to the
+    user's last impression of the item, if this was at most `signals.response_days` earlier.
 
     Parameters
     ----------
     dataset
-        All users, or part of them.
+        A dataset or a part.
     users
         `user_ix` of the users to count, shape (n,).
     segments
@@ -78,7 +78,7 @@ def count_shown(
     config
         Which signals are uses, and the attribution window.
     window
-        Time window by `user_ix` of all users, for both impressions and uses; None: no limit.
+        Time window for impressions and uses, with a row for each `user_ix`; None: no limit.
 
     Returns
     -------
@@ -90,8 +90,8 @@ def count_shown(
     n_items = len(dataset.items)
     segment_of_user = np.full(len(dataset.users), -1, dtype=np.int64)
     segment_of_user[users] = segments
-    codes = [code for code, (signal, of) in enumerate(dataset.events.pairs) if of == ITEM and signal in config.use]
-    within = timedelta(days=config.response_days)
+    codes = dataset.events.codes_of(ITEM, config.use)
+    response_window = timedelta(days=config.response_days)
     shown_pairs, used_pairs = [], []
     for frame, events in zip(dataset.impressions.frames(), dataset.events.frames(), strict=True):
         shown = frame.filter(pl.Series(segment_of_user[frame["user_ix"].to_numpy()] >= 0))
@@ -103,7 +103,7 @@ def count_shown(
             shown = shown.with_columns(
                 pl.col("is_used") & (pl.col("used_at").to_physical() < end).fill_null(value=False)
             )
-        is_used = find_used(shown, uses.rename({"target_ix": "item_ix"}).select(OF_USE), within)
+        is_used = find_used(shown, uses.rename({"target_ix": "item_ix"}).select(OF_USE), response_window)
         pairs = np.stack([segment_of_user[shown["user_ix"].to_numpy()], shown["item_ix"].to_numpy()])
         shown_pairs.append(pairs)
         used_pairs.append(pairs[:, is_used])
@@ -114,18 +114,19 @@ def count_shown(
     return ShownCounts(*counts)
 
 
-def find_used(shown: pl.DataFrame, uses: pl.DataFrame, within: timedelta) -> np.ndarray:
-    """Return a mask, bool, of impressions that were used, by a use with the list's id or by another one soon after.
+def find_used(shown: pl.DataFrame, uses: pl.DataFrame, response_window: timedelta) -> np.ndarray:
+    """Return a mask of the impressions that led to a use, bool, shape (n,).
 
-    `shown` has the columns of `firstday.data.impressions.Impressions`, `uses` those of `OF_USE`, all with timestamps;
-    `within` is the attribution window of a use without the list's id.
+    `shown` has the columns of `firstday.data.impressions.IMPRESSION_TYPES`, and `uses` has `OF_USE`, without
+    nulls. `response_window` is the maximum time from an impression to a use without the list's id.
     """
     is_used = shown["is_used"].to_numpy().copy()
-    of_lists = shown.filter("is_used").select("user_ix", "item_ix", timestamp="used_at")
-    others = uses.join(of_lists, on=OF_USE, how="anti").sort("timestamp")
-    timed = shown.select(*OF_USE).with_row_index("row").drop_nulls("timestamp").sort("timestamp", maintain_order=True)
-    answers = others.join_asof(  # to the last impression before the use
-        timed, on="timestamp", by=["user_ix", "item_ix"], tolerance=within, check_sortedness=False
+    list_uses = shown.filter("is_used").select("user_ix", "item_ix", timestamp="used_at")
+    others = uses.join(list_uses, on=OF_USE, how="anti").sort("timestamp")
+    timed = shown.select(*OF_USE).with_row_index("row").drop_nulls("timestamp")
+    timed = timed.sort("timestamp", maintain_order=True)
+    attributed = others.join_asof(  # to the last impression before the use
+        timed, on="timestamp", by=["user_ix", "item_ix"], tolerance=response_window, check_sortedness=False
     )
-    is_used[answers["row"].drop_nulls().to_numpy()] = True
+    is_used[attributed["row"].drop_nulls().to_numpy()] = True
     return is_used

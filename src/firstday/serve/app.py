@@ -14,7 +14,7 @@ import firstday
 from firstday.errors import FirstdayError
 from firstday.serve.http_errors import ErrorBody, add_error_handlers
 from firstday.serve.item_lists import POLL_S
-from firstday.serve.middleware import Gate, Right, need
+from firstday.serve.middleware import Gate, Right, require_right
 from firstday.serve.routes import health, id_lists, lists, model, newcomers, onboarding, page, store, users
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
@@ -66,7 +66,9 @@ def make_app(service: Service) -> Gate:
     )
     app.state.service = service
     for router, right in ROUTERS:
-        app.include_router(router, dependencies=need(service.keys, right) if right and service.keys.any else [])
+        app.include_router(
+            router, dependencies=require_right(service.keys, right) if right and service.keys.any else []
+        )
     if service.settings.page:
         app.include_router(page.make_router(needs_keys=service.keys.any))
     add_error_handlers(app)
@@ -79,17 +81,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     settings = service.settings
     if service.enrolment is not None:
-        with suppress(StoreError):  # already counted; retried with the next list
+        with suppress(StoreError):  # already counted; the next list request tries again
             await service.enrolment.start()
-    with suppress(StoreError):  # already counted; tried again by the background work
-        await service.item_lists.follow()
-    works = (
-        (service.item_lists.follow, POLL_S),
+    with suppress(StoreError):  # already counted; the background task tries again
+        await service.item_lists.poll()
+    jobs = (
+        (service.item_lists.poll, POLL_S),
         (service.store.purge, settings.purge_every_s),
         (service.back_up, settings.backup_file and settings.backup_every_s),
-        (service.holder.follow, settings.model_poll_s),
+        (service.holder.poll, settings.model_poll_s),
     )
-    tasks = [asyncio.create_task(repeat(work, float(every_s))) for work, every_s in works if every_s]
+    tasks = [asyncio.create_task(repeat(job, float(every_s))) for job, every_s in jobs if every_s]
     try:
         yield
     finally:
@@ -99,14 +101,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.store.close()
 
 
-async def repeat(work: Callable[[], Awaitable[object]], every_s: float) -> None:
-    """Run `work`, then sleep `every_s` seconds, forever.
+async def repeat(job: Callable[[], Awaitable[object]], every_s: float) -> None:
+    """Run `job`, then sleep `every_s` seconds, forever.
 
-    A `FirstdayError` is ignored: it is logged and counted where it is raised. Other exceptions are logged here.
+    Code that raises a `FirstdayError` has already logged and counted it. Other exceptions are logged here.
     """
     while True:
         try:
-            await work()
+            await job()
         except FirstdayError:
             pass
         except Exception as error:

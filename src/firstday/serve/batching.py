@@ -1,4 +1,4 @@
-"""Batched recommendation for stored users and for signals in requests, and enrolment in experiments."""
+"""Batching of list requests, and enrolment of users in experiments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIST_ID_BYTES = 15
 
 @dataclass(eq=False)
 class ListRequest:
-    """A request for a list and, once answered, its list.
+    """A request for a list, with the list once it is answered.
 
     Parameters
     ----------
@@ -40,28 +40,28 @@ class ListRequest:
     rules
         See `Recommender.recommend`.
     rows
-        Rows of a page, in place of one list; see `Recommender.recommend_rows`.
+        Rows of a page; empty: a single list. See `Recommender.recommend_rows`.
     after
-        Id of the recorded list that this one continues; empty: none.
+        Id of the recorded list that this list continues; empty: none.
     record
         Whether to record the list as shown.
     signals
-        Signals in the request; once answered, those that the list is based on.
+        Signals in the request; after answering, the signals that the list is based on.
     enrol
         Whether a new variant assignment of the user may be stored.
 
     Attributes
     ----------
     source
-        Where the signals come from: request, store, or a store that failed.
+        Source of the signals.
     as_of
-        Time of the newest stored entry that the signals come from, in microseconds since 1970.
+        Time of the newest stored entry that the list is based on, in microseconds since 1970.
     variant
-        Experiment variant that answers; None: the user does not participate.
+        Experiment variant whose strategy answers; None: the user does not participate.
     model, recommendations
-        The model that answered, and the list, or one for each row.
+        The model that answered, and its lists: one, or one per row.
     error
-        The exception to raise instead of an answer.
+        Exception raised while answering.
     list_ids
         Ids of the recorded lists; None where a list is not recorded.
     not_recorded
@@ -110,17 +110,17 @@ class Enrolment:
         experiment = self.experiment
         with suppress(StoreError):  # already counted
             started_us = await self.start()
-            given = next((one.variant for one in user.assignments if one.experiment == experiment.name), "")
-            if not given and (user.first_us is None or user.first_us >= started_us):
+            name = next((one.variant for one in user.assignments if one.experiment == experiment.name), "")
+            if not name and (user.first_us is None or user.first_us >= started_us):
                 variant = experiment.assign(request.user_id)
-                given = variant.name if variant else ""
-                if given and request.enrol:
-                    new = Assignment(experiment.name, given)
-                    given = (await self._store.assign(request.user_id, new)).variant
-            request.variant = next((variant for variant in experiment.variants if variant.name == given), None)
+                name = variant.name if variant else ""
+                if name and request.enrol:
+                    new = Assignment(experiment.name, name)
+                    name = (await self._store.assign(request.user_id, new)).variant
+            request.variant = next((variant for variant in experiment.variants if variant.name == name), None)
 
 
-class Lists:
+class ListBatcher:
     """Batches requests that arrive in the same turn of the event loop.
 
     There is no batching delay: a request that arrives alone is answered alone. Under load, requests that arrive during
@@ -159,7 +159,7 @@ class Lists:
             return [StoredUser()] * len(user_ids), "store_unavailable"
 
     async def _answer(self, requests: list[ListRequest]) -> None:
-        """Answer requests with equal options together; set the recommendations or the error of each."""
+        """Answer requests with equal options together; set the recommendations or the error of each request."""
         if requests is self._waiting:
             self._waiting = []
         stored = [request for request in requests if request.user_id]
@@ -178,9 +178,9 @@ class Lists:
         for request in requests:
             if request.error is None:
                 request.model, request.signals = model, understand_picks(model.trained.encoder, request.signals)
-                options, alone = request.options, id(request) if request.rows else 0
+                options, unshared = request.options, id(request) if request.rows else 0
                 strategy = request.variant.strategy if request.variant else options.strategy
-                groups[options.k, strategy, options.keep_used, request.rules.text, alone].append(request)
+                groups[options.k, strategy, options.keep_used, request.rules.text, unshared].append(request)
         for (k, strategy, keep_used, _, _), group in groups.items():
             first = group[0]
             layers = [] if first.rules == NO_RULES and not first.rows else [self._item_lists.rules, first.rules]
@@ -200,15 +200,15 @@ class Lists:
                     request.error = error
 
     def _read_signals(self, request: ListRequest, user: StoredUser) -> None:
-        """Set the signals of a stored user: for a further page, those that the first one was made from."""
+        """Set the signals of a stored user; a continued list uses the signals of its first page."""
         request.as_of = user.newest_us
         if request.after:
-            before = next((one for one in user.lists if one.list_id == request.after), None)
-            if before is None or before.as_of is None:
-                raise ConfigError("after: the user has no recorded list of this id; give the id of the page before.")
-            request.as_of = before.as_of
-            user = user.as_of(before.as_of)
-            request.rules = request.rules.override("after", before.after + len(before.items))
+            previous = next((one for one in user.lists if one.list_id == request.after), None)
+            if previous is None or previous.as_of is None:
+                raise ConfigError("after: the user has no recorded list with this id; give that of the previous page.")
+            request.as_of = previous.as_of
+            user = user.as_of(previous.as_of)
+            request.rules = request.rules.override("after", previous.after + len(previous.items))
         request.signals = user.to_signals(request.user_id)
 
     async def _record(self, request: ListRequest) -> None:

@@ -11,18 +11,18 @@ from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError
 from firstday.serve.store.base import Event
 
 MAX_LINE_BYTES = 2**16
-"""Longer lines are rejected, and never buffered in full."""
+"""Longer lines are rejected without being buffered in full."""
 
 
 async def read_stream(
-    parts: AsyncIterable[bytes],
+    chunks: AsyncIterable[bytes],
 ) -> AsyncIterator[tuple[int, list[tuple[str, Event]], list[LineError]]]:
-    """Read a stream in batches of about `MAX_EVENTS` lines; chunk boundaries are arbitrary.
+    """Read a stream in batches of about `MAX_EVENTS` lines; chunks may end anywhere.
 
     Yields
     ------
     n_lines : int
-        Number of lines read so far.
+        Number of lines read so far, including this batch.
     events : list of tuple
         User ids and events of this batch.
     faults : list of LineError
@@ -31,7 +31,7 @@ async def read_stream(
     events: list[tuple[str, Event]] = []
     faults: list[LineError] = []
     number = 0
-    async for line in _split_lines(parts):
+    async for line in _split_lines(chunks):
         number += 1
         if len(line) > MAX_LINE_BYTES:
             faults.append(LineError(line=number, field="", message=f"Has more than {MAX_LINE_BYTES:,} bytes"))
@@ -49,13 +49,13 @@ async def read_stream(
     yield number, events, faults
 
 
-async def _split_lines(parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def _split_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     """Yield the lines; buffer at most `MAX_LINE_BYTES` + 1 bytes between chunks."""
-    held = b""
-    async for part in parts:
-        *lines, held = (held + part).split(b"\n")
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield line
-        held = held[: MAX_LINE_BYTES + 1]
-    if held:
-        yield held
+        rest = rest[: MAX_LINE_BYTES + 1]
+    if rest:
+        yield rest

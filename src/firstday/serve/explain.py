@@ -29,41 +29,45 @@ N_CHANGED = 3
 """Maximum number of risen segments, and of fallen ones."""
 N_TITLES = 3
 """Number of item titles that label a segment."""
-N_TRIED = 50
-"""Maximum number of signals left out one at a time, newest first."""
-INTERACTIONS_AT_ONCE, N_TRIED_AT_LEAST = 10_000, 5
-"""Very active users get fewer leave-one-out variants, to bound the response time."""
+MAX_VARIANTS = 50
+"""Maximum number of leave-one-out variants; the newest signals come first."""
+MAX_VARIANT_INTERACTIONS, MIN_VARIANTS = 10_000, 5
+"""Approximate number of interactions in all variants together, and minimum number of variants for very active users."""
 
 
-def explain(asked: ListRequest, listed: Recommendation) -> dict[str, Any]:
+def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[str, Any]:
     """Explain a list of an answered request; return an `Explanation` as JSON values.
 
-    Leave-one-out: the user is encoded and predicted again without each signal, all in one batch. This explains the
-    *prediction*, which some strategies do not use (`popular`, `group`, `day_one`, `fold_in`, `input_clusters`). The
-    sentence on the route says what the list is based on.
+    Leave-one-out: the vector is predicted again without each signal, in one batch. This explains the *prediction*,
+    which some strategies do not use (`popular`, `group`, `day_one`, `fold_in`, `input_clusters`). The field `route`
+    says what the list is based on.
     """
-    model, signals = asked.model.trained, asked.signals
+    model, signals = list_request.model.trained, list_request.signals
     n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
-    n_tried = min(N_TRIED, max(N_TRIED_AT_LEAST, INTERACTIONS_AT_ONCE // max(1, len(signals.interactions))))
-    variants = list(islice(_leave_each_out(signals, model.catalogue), n_tried))
+    n_variants = min(MAX_VARIANTS, max(MIN_VARIANTS, MAX_VARIANT_INTERACTIONS // max(1, len(signals.interactions))))
+    variants = list(islice(_leave_each_out(signals, model.catalogue), n_variants))
     query = Query(model, model.read_signals([signals, *(signals.copy(**change) for _, change in variants)])[0], k=1)
-    spec = find_strategy(listed.route)
+    spec = find_strategy(recommendation.route)
     is_known = bool(query.known[0])
     explanation = {
-        "route": (f"{listed.route} answers for {listed.strategy}. " if listed.route != listed.strategy else "")
+        "route": (
+            f"{recommendation.route} answers for {recommendation.strategy}. "
+            if recommendation.route != recommendation.strategy
+            else ""
+        )
         + (spec.explain or spec.describe),
-        "segments": _near_segments(listed, query) if is_known else [],
+        "segments": _near_segments(recommendation, query) if is_known else [],
         "moved_by": _moved_by(query, [name for name, _ in variants]) if is_known else [],
         "signals_left_out": n_signals - len(variants),
-        "items": _reasons(asked.model, listed, query),
+        "items": _reasons(list_request.model, recommendation, query),
     }
-    if signals.shown and (learned := tell_learned(model, signals)):
+    if signals.shown and (learned := describe_learned(model, signals)):
         explanation["learned"] = learned
     return Explanation.model_validate(explanation, from_attributes=True).model_dump(exclude_unset=True)
 
 
 def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each signal's label and the change removing it: profile, friends, interactions from the newest."""
+    """Yield each signal's label and the changes that remove it: profile, friends, then interactions, newest first."""
     if signals.age is not None:
         yield f"age {signals.age}", {"age": None}
     for name, value in signals.groups.items():
@@ -77,12 +81,12 @@ def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[st
         yield " ".join(map(str, action)) + (name and f" ({name})"), {"interactions": others}
 
 
-def _near_segments(listed: Recommendation, query: Query) -> list[dict[str, Any]]:
+def _near_segments(recommendation: Recommendation, query: Query) -> list[dict[str, Any]]:
     """Describe the segments nearest to the prediction."""
     segments = query.model.segments
     distances = np.linalg.norm(segments.centroids - query.predicted[0], axis=1)
-    weights: dict[int | None, float] = {listed.segment: 1.0} if listed.route == "segment" else {}
-    if listed.route == "soft_segments":
+    weights: dict[int | None, float] = {recommendation.segment: 1.0} if recommendation.route == "segment" else {}
+    if recommendation.route == "soft_segments":
         (near,), (shares,) = weigh_segments(query.predicted[:1], segments, query.model.mixing)
         weights = dict(zip(near.tolist(), shares.tolist(), strict=True))
     return [
@@ -96,39 +100,42 @@ def _near_segments(listed: Recommendation, query: Query) -> list[dict[str, Any]]
 
 
 def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
-    """Return how far the prediction moves without each signal, largest change first."""
+    """Return how far the prediction moves if each signal is removed, largest change first."""
     moved = 1 - query.predicted[1:] @ query.predicted[0]
-    without = zip(query.known[1:], query.nearest_segments[1:], strict=True)
-    segments = [nearest if is_known else None for is_known, nearest in without]
+    predictions = zip(query.known[1:], query.nearest_segments[1:], strict=True)
+    segments = [nearest if is_known else None for is_known, nearest in predictions]
     return [
-        {"signal": names[at], "moved": max(0.0, moved[at]), "segment_without": segments[at]}
-        for at in np.argsort(-moved, kind="stable").tolist()
+        {"signal": names[row], "moved": max(0.0, moved[row]), "segment_without": segments[row]}
+        for row in np.argsort(-moved, kind="stable").tolist()
     ]
 
 
-def _reasons(served: ServedModel, listed: Recommendation, query: Query) -> list[dict[str, Any]]:
+def _reasons(served: ServedModel, recommendation: Recommendation, query: Query) -> list[dict[str, Any]]:
     """Return the reason for each item."""
-    model, segment = query.model, listed.segment
-    items = [model.catalogue.items.index_of(item.item_id) for item in listed]
+    model, segment = query.model, recommendation.segment
+    items = [model.catalogue.items.index_of(item.item_id) for item in recommendation]
     shares: list[float | None] = [None] * len(items)
     if segment is not None:
         used, sizes = model.segments.items.counts, model.segments.items.sizes
         shares = (used.take(np.array([segment])).at(np.array([items]))[0] / max(1, sizes[segment])).tolist()
-    reasons, say = [], find_strategy(listed.route).reason
+    reasons, explain_item = [], find_strategy(recommendation.route).reason
     likes = nearest_liked(served, query, items)
-    for rank, (item, of_all, share, like) in enumerate(
-        zip(listed, model.popularity[items].tolist(), shares, likes, strict=True)
+    for rank, (item, popularity, share, like) in enumerate(
+        zip(recommendation, model.popularity[items].tolist(), shares, likes, strict=True)
     ):
-        begin, why = "Fills the list up", None
-        if rank < listed.n_ranked:
+        prefix, why = "Fills the list up", None
+        if rank < recommendation.n_ranked:
             name = str(like["title"] or like["item_id"]) if like else None
-            begin, why = f"Ranked by {listed.route}", say and say(Reason(item.score, segment, share, of_all, name))
+            prefix, why = (
+                f"Ranked by {recommendation.route}",
+                explain_item and explain_item(Reason(item.score, segment, share, popularity, name)),
+            )
         reasons.append(
             {
                 "item_id": item.item_id,
-                "why": why or f"{begin}: {of_all:.1%} of all users use it.",
+                "why": why or f"{prefix}: {popularity:.1%} of all users use it.",
                 "share_of_segment": share,
-                "share_of_everyone": of_all,
+                "share_of_everyone": popularity,
                 "most_like": like,
             }
         )
@@ -136,7 +143,7 @@ def _reasons(served: ServedModel, listed: Recommendation, query: Query) -> list[
 
 
 def nearest_liked(served: ServedModel, query: Query, items: Sequence[int]) -> list[dict[str, Any] | None]:
-    """Return for each item the liked item with the most similar vector; None if no liked item has one."""
+    """Return for each item the liked item with the most similar vector; None if no liked item has a vector."""
     vectors, liked = query.model.fold_in.item_vectors, query.liked.row(0)
     liked = liked[vectors[liked].any(axis=1)]
     if not len(liked):
@@ -145,12 +152,11 @@ def nearest_liked(served: ServedModel, query: Query, items: Sequence[int]) -> li
     return [{**served.name_item(liked[row.argmax()]), "similarity": row.max()} for row in similarity]
 
 
-def tell_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None:
-    """Compare the posterior over segments with the one before the user was shown anything.
+def describe_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None:
+    """Compare the belief over segments with the belief without impressions; return `Learned` as JSON values.
 
-    The baseline ignores impressions and all interactions with the items shown. The result has the values of
-    `firstday.serve.schemas.Learned`: the segments with the largest rise and fall, by size of the change, ties by
-    number. It is None if no item was passed over.
+    The baseline ignores impressions and all interactions with the items shown. The result is None if no item was passed
+    over. Ties are in the order of segments.
     """
     shown = {str(impression.item_id) for impression in signals.shown}
     others = [action for action in signals.interactions if action[1] != ITEM or str(action[2]) not in shown]
@@ -161,7 +167,7 @@ def tell_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None
         return None
     after, before = believe_segments(query, np.arange(2))
 
-    def tell(change: np.ndarray) -> list[dict[str, Any]]:
+    def describe(change: np.ndarray) -> list[dict[str, Any]]:
         return [
             {
                 "segment": segment,
@@ -176,6 +182,6 @@ def tell_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | None
     return {
         "n_passed_over": n_passed_over,
         "n_used": len({model.catalogue.items.index_of(item) for item in shown}.intersection(query.liked.row(0))),
-        "risen": tell(after - before),
-        "fallen": tell(before - after),
+        "risen": describe(after - before),
+        "fallen": describe(before - after),
     }

@@ -1,4 +1,4 @@
-"""Incremental export of the store as tables for `check` and `train`."""
+"""Incremental export of the store to tables for `check` and `train`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from firstday.features.impressions import Impression
 from firstday.serve.store.base import Log, Retention, StoredUser, assemble, now_us, to_time, to_us
 
 STATE = ".export.json"
-"""State file next to the tables: the store time up to which they are complete. It is written last."""
+"""State file next to the tables, written last: the store time up to which they are complete."""
 TABLES = ("interactions", "users", "friends", "assignments")
 ROWS_AT_ONCE = 400_000
 """Approximate rows per file; bounds memory."""
@@ -36,12 +36,13 @@ INTERACTIONS = {
 USERS: Mapping[str, Any] = {"user_id": pl.String, "registered_at": TIME, "age": pl.Int64}
 ROWS: Mapping[str, Mapping[str, Any]] = {
     **dict.fromkeys(("events", "lists", "picks"), INTERACTIONS),
-    **dict.fromkeys(("profiles", "strangers"), USERS),
+    **dict.fromkeys(("profiles", "no_profile"), USERS),
     "friends": dict.fromkeys(("user_id", "friend_id"), pl.String),
     "assignments": {**dict.fromkeys(("user_id", "experiment", "variant"), pl.String), "assigned_at": TIME},
-    "told": dict.fromkeys(("user_id", "list_id"), pl.String),
+    "reported": dict.fromkeys(("user_id", "list_id"), pl.String),
 }
-"""Rows that a run collects. `strangers`: users without a new profile. `told`: lists with reported impressions."""
+"""Columns of the rows that a run collects: `no_profile` for users without a new profile, `reported` for lists whose
+impressions were reported as events."""
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Exported:
     until
         Store time up to which the tables are complete.
     interactions, assignments
-        Number of new rows, picks excluded.
+        Number of new rows; picks are not counted.
     users
         Number of users who are new or have a new profile.
     """
@@ -65,9 +66,9 @@ class Exported:
 
 
 async def export(log: Log, out: Path, since: datetime | None = None) -> Exported:
-    """Export what the store received since the last run as tables.
+    """Export everything the store received since the last run as tables.
 
-    An interrupted run is safe: the next one writes the same rows again. Files are staged, moved into place at the end,
+    An interrupted run is safe: the next run writes the same rows again. Files are staged, moved into place at the end,
     and named after the start time of the run's interval; the state is written last.
 
     Parameters
@@ -77,7 +78,7 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> Exported
     out
         Folder of tables; created if missing.
     since
-        Start of the first run into this folder; None: everything. Later runs ignore it.
+        Start time of the first export into this folder; None: everything. Later runs ignore it.
 
     Raises
     ------
@@ -86,26 +87,26 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> Exported
     StoreError
         The store cannot be read.
     """
-    begin = _begin(out, since)
+    start = _begin(out, since)
     until_us, retention_us = await log.find_facts()
     until = to_time(until_us)
-    if until_us and until < begin:
+    if until_us and until < start:
         raise ConfigError(
-            f"{out}: has data up to {begin:%Y-%m-%d %H:%M:%S}, but this store ends at {until:%Y-%m-%d %H:%M:%S}; give "
+            f"{out}: has data up to {start:%Y-%m-%d %H:%M:%S}, but this store ends at {until:%Y-%m-%d %H:%M:%S}; give "
             "its newest copy, or another folder."
         )
     oldest_us = Retention(1, retention_us).oldest_us(now_us())
-    run = _Run(out, to_us(begin), until_us)
+    run = _Run(out, to_us(start), until_us)
     async for owners in log.find_owners(run.since_us):
         for user_id, entries in zip(owners, await log.read(owners), strict=True):
             run.take(user_id, assemble(entries, oldest_us))
     done = run.publish()
-    _write_state(out, max(until, begin))
+    _write_state(out, max(until, start))
     return done
 
 
 def _begin(out: Path, since: datetime | None) -> datetime:
-    """Return the time up to which the tables go; create the folder for a first export."""
+    """Return the time up to which the tables are complete; a first export creates the folder."""
     try:
         return datetime.fromisoformat(json.loads((out / STATE).read_text(encoding="utf-8"))["until"])
     except FileNotFoundError:
@@ -115,9 +116,9 @@ def _begin(out: Path, since: datetime | None) -> datetime:
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"{out / STATE}: is damaged; export into another folder.") from None
     out.mkdir(parents=True, exist_ok=True)
-    begin = since or datetime.fromtimestamp(0, UTC)
-    _write_state(out, begin)
-    return begin
+    start = since or datetime.fromtimestamp(0, UTC)
+    _write_state(out, start)
+    return start
 
 
 def _write_state(out: Path, until: datetime) -> None:
@@ -143,17 +144,17 @@ class _Run:
         """Collect a user's new rows."""
         rows, profile = self._rows, user.profile
         if profile is not None and self._is_new(profile.put_us):
-            known = {"user_id": user_id, "registered_at": user.first_us, "age": profile.age}
-            rows["profiles"].append({**profile.columns, **known})
+            times = {"user_id": user_id, "registered_at": user.first_us, "age": profile.age}
+            rows["profiles"].append({**profile.columns, **times})
             rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(profile.friends)]
             rows["picks"] += [_use(user_id, *action, profile.put_us) for action in profile.actions]
             rows["picks"] += _show(user_id, profile.put_us, profile.shown)
         elif user.first_us is not None:
-            rows["strangers"].append((user_id, user.first_us, None))
+            rows["no_profile"].append((user_id, user.first_us, None))
         rows["assignments"] += [
-            (user_id, given.experiment, given.variant, given.assigned_us)
-            for given in user.assignments
-            if self._is_new(given.assigned_us)
+            (user_id, assignment.experiment, assignment.variant, assignment.assigned_us)
+            for assignment in user.assignments
+            if self._is_new(assignment.assigned_us)
         ]
         for shown in user.find_recorded():
             if self._is_new(shown.received_us):
@@ -161,8 +162,8 @@ class _Run:
         for event, impression in user.find_seen():
             if self._is_new(event.received_us):
                 rows["events"] += _show(user_id, event.time_us, [impression])
-                rows["told"].append((user_id, event.list_id))
-        rows["told"] += [(user_id, shown.list_id) for shown in user.lists if shown.is_told]
+                rows["reported"].append((user_id, event.list_id))
+        rows["reported"] += [(user_id, shown.list_id) for shown in user.lists if shown.is_told]
         rows["events"] += [
             _use(user_id, event.signal, event.entity, event.entity_id, event.time_us, event.list_id)
             for event in user.events
@@ -191,13 +192,13 @@ class _Run:
     def publish(self) -> Exported:
         """Move all files into place."""
         self._write_interactions(1)
-        folder, told = self._out / "interactions", self._frame("told")
+        folder, reported = self._out / "interactions", self._frame("reported")
         new = {*folder.glob(f"*-{self.since_us:016}-*.parquet")}
-        for path in {*folder.glob("lists-*.parquet")} - new if told.height else ():
+        for path in {*folder.glob("lists-*.parquet")} - new if reported.height else ():
             table = pl.read_parquet(path)
-            kept = table.join(told, on=["user_id", "list_id"], how="anti", maintain_order="left")
-            if kept.height < table.height:
-                self._stage(kept, path)
+            remaining = table.join(reported, on=["user_id", "list_id"], how="anti", maintain_order="left")
+            if remaining.height < table.height:
+                self._stage(remaining, path)
         self._write_users()
         if self._rows["assignments"]:
             path, assigned = self._out / "assignments.parquet", self._frame("assignments")
@@ -205,12 +206,12 @@ class _Run:
             table = pl.concat([old, assigned]).unique(["user_id", "experiment"], keep="first", maintain_order=True)
             self._done.assignments = table.height - old.height
             self._stage(table.sort("assigned_at", "user_id"), path)
-        # Left over from an interrupted run.
+        # Files of an interrupted run.
         leftovers = new | {*folder.glob(".*.new"), *self._out.glob(".*.parquet.new")}
         for path in leftovers - self._staged.keys() - {*self._staged.values()}:
             path.unlink()
-        for path, hidden in self._staged.items():
-            hidden.replace(path)
+        for path, staged in self._staged.items():
+            staged.replace(path)
         return self._done
 
     def _write_users(self) -> None:
@@ -218,18 +219,18 @@ class _Run:
         columns: dict[str, Any] = dict.fromkeys(chain(USERS, *self._rows["profiles"]), pl.String)
         profiles = pl.DataFrame(self._rows["profiles"], {**columns, **USERS})
         users_path = self._out / "users.parquet"
-        known = pl.concat([_read(users_path, profiles).select("user_id"), profiles.select("user_id")])
-        strangers = self._frame("strangers").join(known, on="user_id", how="anti")
-        self._done.users = profiles.height + strangers.height
-        is_kept = ~pl.col("user_id").is_in(profiles["user_id"].to_list())
+        table_users = pl.concat([_read(users_path, profiles).select("user_id"), profiles.select("user_id")])
+        no_profile = self._frame("no_profile").join(table_users, on="user_id", how="anti")
+        self._done.users = profiles.height + no_profile.height
+        is_unchanged = ~pl.col("user_id").is_in(profiles["user_id"].to_list())
         for path, new in (
-            (users_path, pl.concat([profiles, strangers], how="diagonal")),
+            (users_path, pl.concat([profiles, no_profile], how="diagonal")),
             (self._out / "friends.parquet", self._frame("friends")),
             (self._out / "interactions" / "picks.parquet", self._frame("picks")),
         ):
             old = _read(path, new)
             if new.height or (profiles.height and old.height):
-                table = pl.concat([old.filter(is_kept), new], how="diagonal")
+                table = pl.concat([old.filter(is_unchanged), new], how="diagonal")
                 self._stage(table.sort("user_id", maintain_order=True), path)
 
 
@@ -247,5 +248,5 @@ def _show(user_id: str, time_us: int, impressions: Iterable[Impression]) -> list
 
 
 def _read(path: Path, new: pl.DataFrame) -> pl.DataFrame:
-    """Return a table of an earlier run; empty if there is none."""
+    """Return a table of an earlier run, or an empty one with the columns of `new`."""
     return pl.read_parquet(path) if path.exists() else new.clear()

@@ -17,7 +17,7 @@ from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.serve.store.base import StoreError
 
 MAX_ERRORS = 20
-"""Maximum faults per response; a body can have thousands."""
+"""Maximum field errors per response; a body can have thousands."""
 
 INTERNAL = "internal_error"
 """Code of unexpected errors."""
@@ -49,11 +49,11 @@ class ErrorBody(BaseModel):
     message: str
     """Human-readable sentence."""
     errors: list[FieldError]
-    """Errors by field; empty if no field is at fault."""
+    """Errors of individual fields; empty if the error is not about a field."""
 
 
 class ApiError(HTTPException):
-    """An error with an HTTP status, a machine-readable code, a message, and pairs of field and message."""
+    """An error with an HTTP status, a machine-readable code, a message, and (field, message) pairs."""
 
     def __init__(
         self,
@@ -88,12 +88,12 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, HTTPException):
         code = HTTPStatus(error.status_code).name.lower()
         message = {
-            404: "There is nothing at this path; see /v1/openapi.json.",
+            404: "This path does not exist; see /v1/openapi.json.",
             405: "This path does not support this method; see the Allow header.",
         }.get(error.status_code, f"{error.detail.rstrip('.')}.")
         return ApiError(error.status_code, code, message, headers=error.headers)
     if isinstance(error, ClientDisconnect):
-        return ApiError(400, "cut_off", "The request was cut off.")
+        return ApiError(400, "cut_off", "The connection was closed before the request was complete.")
     if isinstance(error, StoreError):
         return ApiError(503, "store_unavailable", str(error), headers={"Retry-After": "1"})
     if isinstance(error, ConfigError | DataError):
@@ -111,7 +111,7 @@ def _invalid(error: RequestValidationError) -> ApiError:
     first = f"{faults[0][0]}: {faults[0][1]}"
     n = len(faults)
     what = "1 field of the request is" if n == 1 else f"{n:,} fields of the request are"
-    return ApiError(422, "invalid", f"{what} wrong{', first' if n > 1 else ''}: {first}.", faults[:MAX_ERRORS])
+    return ApiError(422, "invalid", f"{what} invalid{', first' if n > 1 else ''}: {first}.", faults[:MAX_ERRORS])
 
 
 def name_field(place: Sequence[str | int]) -> str:
@@ -129,7 +129,7 @@ _SENTENCES = {
     "extra_forbidden": "Unknown field",
     **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Contains characters that are not allowed"),
 }
-"""Messages that replace those of pydantic that mention Python."""
+"""Replacements for messages of pydantic that are specific to Python."""
 
 
 def describe_fault(fault: Mapping[str, object]) -> str:
@@ -139,7 +139,7 @@ def describe_fault(fault: Mapping[str, object]) -> str:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer every exception with the error body; unexpected ones also reach `Gate`, which logs them."""
+    """Turn every exception into the error body; unexpected ones also reach `Gate`, which logs them."""
 
     async def answer(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)

@@ -26,11 +26,11 @@ EVENTS_PATH = "/v1/events"
 STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 """Content types of event streams."""
 PROBES = ("/healthz", "/readyz")
-"""Exempt from the concurrency limit: an overloaded process must not be taken for a dead one."""
+"""Exempt from the concurrency limit: an overloaded process must not appear dead."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-READ_AWAY = 2**25
-"""Bytes to discard of a body that is too large before refusing it. A client that is still sending could not read the
-response."""
+MAX_DISCARDED_BYTES = 2**25
+"""Maximum bytes of a too large body to read and discard before responding. A client that is still sending could not
+read the response."""
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -52,7 +52,7 @@ class Keys:
         self.any = bool(keys)
 
     def rights_of(self, authorization: str) -> frozenset[Right]:
-        """Return the rights of the key in an Authorization header; compares all keys, to take constant time."""
+        """Return the rights of the key in an Authorization header, in constant time."""
         scheme, _, key = authorization.partition(" ")
         sent = key.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
         return frozenset(right for right, known in self._keys if hmac.compare_digest(sent, known))
@@ -75,14 +75,14 @@ def unauthorized(key: str, headers: Headers) -> ApiError:
     return ApiError(
         401,
         "unauthorized",
-        f"The key {'is not known' if headers.get('authorization') else 'is missing'}; "
+        f"The key {'is unknown' if headers.get('authorization') else 'is missing'}; "
         f"send {key} as Authorization: Bearer KEY.",
         headers={"WWW-Authenticate": "Bearer"},
     )
 
 
-def need(keys: Keys, right: Right) -> list[Any]:
-    """Return the dependencies of endpoints that require a right: its OpenAPI security scheme and the check."""
+def require_right(keys: Keys, right: Right) -> list[Any]:
+    """Return the dependencies of an endpoint that requires a right: the OpenAPI security scheme and the check."""
 
     async def check(request: Request) -> None:
         keys.check(request, right)
@@ -94,16 +94,16 @@ def _content_type(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def need_json(request: Request) -> None:
+async def require_json(request: Request) -> None:
     """Refuse a body whose content type is not JSON."""
     if _content_type(request.headers) != "application/json":
         raise ApiError(415, "unsupported_media_type", "The body must be JSON; send Content-Type: application/json.")
 
 
 class Gate:
-    """Outermost ASGI layer; it matches the route `quick` first, bypassing the middleware of `app`.
+    """Outermost ASGI layer. Requests that match the route `quick` bypass the middleware of `app`.
 
-    It checks the Host header itself because Starlette's `TrustedHostMiddleware` answers in plain text, does not accept
+    The Host header is checked here because Starlette's `TrustedHostMiddleware` answers in plain text, does not accept
     every loopback address and, in older versions, does not parse IPv6.
     """
 
@@ -153,7 +153,7 @@ class Gate:
             await self.app(scope, receive, send)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        """Count and log a request. The only client-supplied text is the request id, which is validated."""
+        """Count and log a request. The only text from the client is the request id, which is validated."""
         method = scope["method"] if scope["method"] in METHODS else "other"
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.finished(method, route, status, seconds)
@@ -175,7 +175,7 @@ class Gate:
             raise ApiError(
                 403,
                 "host_not_allowed",
-                "Without keys only requests to localhost are answered; set keys to change this.",
+                "No keys are set, so only requests to localhost are answered; set keys to allow others.",
             )
         if scope["path"] in PROBES:
             return receive
@@ -199,9 +199,9 @@ class Gate:
 
 
 def _limit_body(receive: Receive, headers: Headers, max_bytes: int, timeout_s: float, *, is_stream: bool) -> Receive:
-    """Return a callable that receives a body within the limits on size and time.
+    """Return a callable that receives a body and enforces the limits on size and time.
 
-    The time limit of a stream applies to each part rather than to the whole body.
+    For a stream, the time limit applies to each part, not to the whole body.
     """
     bytes_left = -1 if int(headers.get("content-length", "0")) > max_bytes else max_bytes
     loop = asyncio.get_running_loop()
@@ -227,13 +227,12 @@ def _limit_body(receive: Receive, headers: Headers, max_bytes: int, timeout_s: f
         message = await receive_in_time()
         if bytes_left >= 0:
             return message
-        # Discard the rest: a client that is still sending could not read the response.
-        while message.get("more_body") and bytes_left > -READ_AWAY:
+        while message.get("more_body") and bytes_left > -MAX_DISCARDED_BYTES:
             message = await receive_in_time()
         raise ApiError(
             413,
             "body_too_large",
-            f"The body has more than {max_bytes:,} bytes; send less at once.",
+            f"The body has more than {max_bytes:,} bytes; send a smaller one.",
             headers={"Connection": "close"},
         )
 

@@ -1,4 +1,4 @@
-"""The served model, and how it is reloaded."""
+"""Loading and reloading of the served model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _log = logging.getLogger("firstday.serve")
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model with its manifest, its time of loading (UTC), and data that only the service needs."""
+    """A model with its manifest, the time it was loaded (UTC), and derived data that only the service needs."""
 
     recommender: Recommender
     manifest: Mapping[str, Any]
@@ -56,7 +56,7 @@ class ServedModel:
         return {}
 
     def questionnaire_of(self, entity: str = ITEM) -> Questionnaire:
-        """Return the questionnaire for an entity, built on first use; raise `ConfigError` if it is unknown."""
+        """Return the questionnaire for an entity, built on first use; raise `ConfigError` if the entity is unknown."""
         if entity not in self._questionnaires:
             self._questionnaires[entity] = Questionnaire.of(self.trained, entity)
         return self._questionnaires[entity]
@@ -78,7 +78,7 @@ class ServedModel:
         return pl.Series(titles, dtype=pl.String).str.to_lowercase().str.replace_all("\n", " ", literal=True)
 
     def find_items(self, text: str) -> list[int]:
-        """Return the index of the item with this id, then of those whose title contains it, most popular first."""
+        """Return the index of the item with this id, then of items whose title contains it, most popular first."""
         exact = self.trained.catalogue.items.index_of(text)
         has_text = self._titles.str.contains(text.lower().replace("\n", " "), literal=True)
         found = self.trained.popular_items[has_text.to_numpy()].tolist()
@@ -108,7 +108,7 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
         while True:
             manifest = read_manifest(path)
             recommender = open_model(path)
-            if read_manifest(path)["version"] == manifest["version"]:  # else the folder was replaced while loading
+            if read_manifest(path)["version"] == manifest["version"]:  # otherwise replaced while loading
                 break
         for name in filter(None, (strategy, *needed)):
             find_supported(name, recommender.model)
@@ -120,7 +120,7 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
     except FirstdayError:
         raise
     except Exception as error:
-        _log.error("a model cannot be used", exc_info=error)
+        _log.error("model cannot be used", exc_info=error)
         raise ArtifactError(
             f"{path}: cannot be used ({type(error).__name__}: {error}); train or copy the model again."
         ) from error
@@ -141,7 +141,7 @@ def _warm(served: ServedModel) -> None:
 class ModelHolder:
     """Holds the current model.
 
-    Requests read `current` once and keep that reference: a swap affects only later requests.
+    A request reads `current` once and uses that model throughout: a swap affects only later requests.
     """
 
     def __init__(self, path: Path, metrics: Metrics, strategy: str = "", needed: Sequence[str] = ()) -> None:
@@ -159,7 +159,7 @@ class ModelHolder:
         Raises
         ------
         FirstdayError
-            The new model is unusable or lacks a required strategy; the old one stays in service.
+            The new model is unusable or lacks a required strategy; the old model stays in use.
         """
         async with self._turn:
             try:
@@ -175,11 +175,11 @@ class ModelHolder:
                 self._swap(loaded)
                 _log.info("model swapped", extra={"fields": {"from": old, "to": loaded.version}})
 
-    async def follow(self) -> None:
+    async def poll(self) -> None:
         """Reload if the folder's version differs from the current one."""
         try:
-            has_news = read_manifest(self._path)["version"] != self.current.version
+            is_new = read_manifest(self._path)["version"] != self.current.version
         except FirstdayError:
-            has_news = True  # loading it reports why
-        if has_news:
+            is_new = True  # loading reports the reason
+        if is_new:
             await self.reload()

@@ -1,4 +1,4 @@
-"""What requests may hold, where unknown fields are refused, and what responses hold."""
+"""Schemas of requests, which reject unknown fields, and of responses."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ MAX_COLUMNS = 50
 MAX_K = 1000
 MAX_POSITION = 100_000
 MAX_ROWS = 20
-MOST_IGNORED = 10
-"""Events that are told of one by one, at most."""
+MAX_IGNORED_EVENTS = 10
+"""Maximum number of events in `EventsAnswer.ignored`."""
 ID_LENGTH = 128
 NAME_LENGTH = 64
 
-_BAD = r"\x00-\x1F\x7F-\x9F\uFFFD"  # control characters, and what stands where something was not UTF-8
+_BAD = r"\x00-\x1F\x7F-\x9F\uFFFD"  # control characters, and the replacement character of invalid UTF-8
 _ID = rf"^[^{_BAD}]+$"
-_USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # something but a dot, so that it can be part of a path
+_USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # not only dots, so that it can be part of a path
 _NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"
 _RESERVED = (*RESERVED, "self")
 _YEARS = r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"
 _LARGEST = 2**53 - 1
-"""The largest whole number that every JSON parser reads exactly; larger ids must come as text."""
+"""Largest integer that every JSON parser reads exactly; larger ids must be sent as text."""
 
 
 def _as_whole(value: Any) -> Any:
@@ -57,8 +57,8 @@ def _as_whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _text_of_whole_number(value: Any) -> Any:
-    """Write a whole number as text: 81 and "81" are the same id."""
+def _integer_to_text(value: Any) -> Any:
+    """Convert an integer to text: 81 and "81" are the same id."""
     value = _as_whole(value)
     is_whole = type(value) is int and abs(value) <= _LARGEST
     return str(value) if is_whole else value
@@ -66,18 +66,18 @@ def _text_of_whole_number(value: Any) -> Any:
 
 UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
 IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_ID)]
-_WholeNumber = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
+_Integer = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 UserId = Annotated[
     UserIdText,
-    BeforeValidator(_text_of_whole_number, json_schema_input_type=UserIdText | _WholeNumber),
-    Field(description="Your user id: no slashes or control characters, and not only dots."),
+    BeforeValidator(_integer_to_text, json_schema_input_type=UserIdText | _Integer),
+    Field(description="Your user id, without slashes and control characters, and not only dots."),
 ]
-ColumnValue = Annotated[IdText, BeforeValidator(_text_of_whole_number, json_schema_input_type=IdText | _WholeNumber)]
+ColumnValue = Annotated[IdText, BeforeValidator(_integer_to_text, json_schema_input_type=IdText | _Integer)]
 EventId = Annotated[ColumnValue, Field(description="Your event id, unique per user.")]
 EntityId = Annotated[ColumnValue, Field(description="Your id of an item, or of a member of another entity.")]
 ListId = Annotated[
     ColumnValue,
-    Field(description="List id: the service's if it recorded the list, otherwise your own."),
+    Field(description="List id: that of the service if it recorded the list, otherwise your own."),
 ]
 FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 RuleText = Annotated[str, Field(max_length=MOST_CHARACTERS)]
@@ -88,7 +88,7 @@ Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(_as_whole)]
 Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_as_whole)]
 
 StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()})  # type: ignore[misc]
-"""Names of strategies, as the registry has them."""
+"""Names of the registered strategies."""
 
 
 class _Parameters(BaseModel):
@@ -102,7 +102,7 @@ class _Request(_Parameters):
 
 
 class Pick(_Request):
-    """Something a user chose during registration."""
+    """An item or entity member that a user chose during registration."""
 
     entity: Name = "item"
     """item, or another entity of the model, such as artist."""
@@ -123,32 +123,32 @@ class _Placement(_Request):
     list_id: ListId | None = None
     """List that the item came from."""
     position: Position | None = None
-    """Position of the item in the list, from 1. Omit it for an impression that the user certainly saw."""
+    """Position of the item in the list, from 1. Omit it if the user certainly saw the item."""
     propensity: Propensity | None = None
-    """Probability that the policy shows the item at this position. Defaults to that of the recorded list, if any. Does
-    not affect lists."""
+    """Probability that the policy shows the item at this position. Defaults to the value in the recorded list, if any.
+    Does not affect lists."""
     policy: Name | None = None
-    """Policy that made the list. Defaults to that of the recorded list, if any. Does not affect lists."""
+    """Policy that made the list. Defaults to the policy of the recorded list, if any. Does not affect lists."""
 
 
 class ShownItem(_Placement):
-    """An item shown to the user, on its own if no list is given."""
+    """An item shown to the user, in a list or, without `list_id`, on its own."""
 
     item_id: EntityId
 
 
 def _as_object(parts: Iterable[str], value: Any) -> Any:
-    """Write a list of all parts, in their order, as the object that it stands for."""
+    """Convert a list of all parts, in order, to the equivalent object."""
     if not isinstance(value, list | tuple):
         return value
     names = list(parts)
     if len(value) != len(names):
-        raise ValueError(f"give [{', '.join(names)}], or an object of these")
+        raise ValueError(f"give [{', '.join(names)}], or an object with these fields")
     return dict(zip(names, value, strict=True))
 
 
 def _as_shown(value: Any) -> Any:
-    """Write an item's id, or [id, position], as the object that it stands for."""
+    """Convert an item id, or [id, position], to the equivalent object."""
     return _as_object(("item_id", "position"), value) if isinstance(value, list | dict) else {"item_id": value}
 
 
@@ -156,7 +156,7 @@ Shown = Annotated[
     ShownItem,
     BeforeValidator(_as_shown, json_schema_input_type=EntityId | tuple[EntityId, Position | None] | ShownItem),
 ]
-"""An impression as `Impression.read` takes it."""
+"""An impression in any form that `Impression.read` accepts."""
 PickForm = Annotated[
     Pick, BeforeValidator(partial(_as_object, PICK), json_schema_input_type=tuple[Name, EntityId] | Pick)
 ]
@@ -185,7 +185,7 @@ class SignalsBody(_Request):
     """Categorical columns, such as country. Columns and values unknown to the model are stored and reported in
     responses; they are not errors."""
     picks: list[PickForm] = Field(default=[], max_length=MAX_PICKS)
-    """What the user chose during registration."""
+    """Items and entity members that the user chose during registration."""
     friends: list[UserId] = Field(default=[], max_length=MAX_FRIENDS)
     """The user's friends. Those who are warm users of the model affect the prediction."""
 
@@ -196,8 +196,8 @@ class SignalsBody(_Request):
         max_length=MAX_INTERACTIONS,
         examples=[["i7", ["i9", 2], {"item_id": "i3", "position": 3, "list_id": "l-1"}]],
     )
-    """Impressions so far: an item id if the user certainly saw it, [id, position], or an object. Impressions without a
-    use count as passed over, which affects the list."""
+    """Impressions so far, each an item id (if the user certainly saw the item), [id, position], or an object. Items
+    shown but not used count as passed over, which affects the list."""
 
     @field_validator("profile")
     @classmethod
@@ -208,13 +208,13 @@ class SignalsBody(_Request):
         return value
 
     def to_profile(self) -> Profile:
-        """Return what the store keeps."""
+        """Convert to the profile that the store keeps."""
         return Profile(
             self.age,
             self.profile,
             tuple(tuple(vars(pick).values()) for pick in self.picks),
             tuple(self.friends),
-            interactions=tuple(tuple(vars(done).values()) for done in self.interactions),
+            interactions=tuple(tuple(vars(action).values()) for action in self.interactions),
             shown=tuple(Impression(**vars(item)) for item in self.shown),
         )
 
@@ -222,7 +222,7 @@ class SignalsBody(_Request):
 class EventBody(Interaction, _Placement):
     """A user action to store.
 
-    Events with the signal shown that name a list define what was seen of it, in place of the recorded list.
+    If a list has events with the signal shown, these define which of its items were seen.
     """
 
     event_id: EventId
@@ -244,13 +244,13 @@ class EventBody(Interaction, _Placement):
         raise ValueError("give a date and time with an offset, from 1971 to now, such as 2026-01-31T12:00:00Z")
 
     def to_event(self) -> tuple[str, Event]:
-        """Return the user's id and what the store keeps."""
+        """Convert to the user's id and the event that the store keeps."""
         values = dict(self)
         return values.pop("user_id"), Event(**values)
 
 
 class EventsBody(_Request):
-    """Events of any users. Either all are stored or none."""
+    """Events of one or more users. Either all are stored or none."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -261,9 +261,9 @@ class EventsBody(_Request):
     events: list[EventBody] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
-MAX_PER_ANSWER = 200
-"""Segments or items in one answer, at most."""
-AtMost = Annotated[int, Field(ge=1, le=MAX_PER_ANSWER)]
+MAX_LIMIT = 200
+"""Maximum number of segments or items in a response."""
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
 
 
 class ListOptions(_Parameters):
@@ -274,7 +274,7 @@ class ListOptions(_Parameters):
     strategy: StrategyName | None = Field(default=None, strict=False, examples=["segment"])
     """Strategy of the list. Defaults to the model's setting."""
     explain: bool = False
-    """Explain the list: route, segments, the signals that moved the prediction, and each item."""
+    """Explain the list: the route, segments, each signal's effect on the prediction, and each item."""
     keep_used: bool = False
     """Allow items that the user has used or banned."""
 
@@ -283,7 +283,7 @@ class _RulesBody(ListOptions, _Request):
     rules: Rules = NO_RULES
     """Rules on the list, or on all rows."""
     rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
-    """Rows of a page, in place of one list: several lists without repeats, each with rules of its own."""
+    """Rows of a page: several lists without repeats, each with its own rules. Empty: one list."""
 
 
 class RecommendBody(_RulesBody):
@@ -300,10 +300,10 @@ class RecommendBody(_RulesBody):
 
 class _OfUser(ListOptions):
     record: bool = False
-    """Record that the user is shown this list, so that the next one learns from items passed over. If keys are set, the
-    key needs both read and write access."""
+    """Record that this list is shown to the user, so that later lists take into account items passed over. If keys are
+    set, the key needs both read and write access."""
     after: str = Field(default="", max_length=ID_LENGTH)
-    """Id of a recorded list: continue it, by the same ranking. Send the same rules again."""
+    """Id of a recorded list to continue, with the same ranking. Send the same rules again."""
 
 
 class UserListBody(_OfUser, _RulesBody):
@@ -318,7 +318,7 @@ class UserListBody(_OfUser, _RulesBody):
     @model_validator(mode="after")
     def _check_rows(self) -> Self:
         if self.rows and self.after:
-            raise ValueError("after continues one list; leave out rows")
+            raise ValueError("after continues a single list; omit rows")
         return self
 
 
@@ -330,17 +330,17 @@ class ListParameters(_OfUser):
     """Options of a user's list, and rules."""
 
     filter: RuleText = Field(default="", examples=['item_id not in ("i3", "i7")'])
-    """Condition on the columns of items that listed items meet."""
+    """Condition on item columns that all listed items meet."""
     allow: Ids | None = None
-    """Ids of the only items to list."""
+    """Ids of items that may be listed. All if omitted."""
     deny: Ids = []
-    """Ids of items not to list."""
+    """Ids of items that may not be listed."""
     cap: Repeated = []
     """COLUMN:NUMBER, the maximum number of items per value of a column."""
     pin: Repeated = []
     """RANK:ITEM_ID, an item at a rank."""
     boost: Repeated = []
-    """FILTER:FACTOR, a factor of the scores of items that meet a filter."""
+    """FILTER:FACTOR, multiplies the scores of items that meet the filter by the factor."""
 
     def rules(self) -> Rules:
         """Return the rules; raise `ConfigError` if one is invalid."""
@@ -363,7 +363,7 @@ class ItemListBody(_Request):
 class SegmentParameters(_Parameters):
     """Options of a segment."""
 
-    items: AtMost = 50
+    items: Limit = 50
 
 
 class SegmentsParameters(_Parameters):
@@ -371,8 +371,8 @@ class SegmentsParameters(_Parameters):
 
     offset: int = Field(default=0, ge=0, le=1_000_000)
     """Number of segments to skip."""
-    limit: AtMost = 20
-    items: AtMost = 5
+    limit: Limit = 20
+    items: Limit = 5
     """Number of top items per segment."""
 
 
@@ -381,7 +381,7 @@ class ItemsParameters(_Parameters):
 
     query: str = Field(default="", max_length=ID_LENGTH, examples=["toy"])
     """Part of a title (case-insensitive), or an id."""
-    limit: AtMost = 20
+    limit: Limit = 20
 
 
 class OnboardingParameters(_Parameters):
@@ -392,25 +392,25 @@ class OnboardingParameters(_Parameters):
     liked: list[IdText] = Field(default=[], max_length=MAX_PICKS)
     """Ids of items answered with yes."""
     passed: list[IdText] = Field(default=[], max_length=MAX_PICKS)
-    """Ids of items answered with no, or that the user does not know."""
+    """Ids of items answered with no, or unknown to the user."""
     entity: Name = "item"
-    """Subject of the questions: item, or another entity of the model."""
+    """What the questions are about: item, or another entity of the model."""
     k: Length | None = None
-    """Length of a list based on all answers. No list if omitted."""
+    """Length of the list based on all answers. No list if omitted."""
 
 
 class NearParameters(_Parameters):
-    """Options of the near segments."""
+    """Options of the segments near a user."""
 
     limit: int = Field(default=5, ge=1, le=32)
-    """Number of segments, by descending weight."""
-    items: int = Field(default=20, ge=0, le=MAX_PER_ANSWER)
+    """Maximum number of segments; those with the highest weights are returned."""
+    items: int = Field(default=20, ge=0, le=MAX_LIMIT)
     """Number of items per segment."""
 
 
 ItemId = int | str
 Source = Literal["store", "request", "store_unavailable"]
-"""Where a user's signals came from."""
+"""Source of a user's signals."""
 
 
 class _Answer(BaseModel):
@@ -431,14 +431,14 @@ class Item(_Named):
     """An item of a list."""
 
     score: float
-    """Score on the scale given by score_scale; 0 for items that only fill up the list."""
+    """Score on the scale score_scale; 0 for items after the first n_ranked."""
 
 
 class SegmentItem(_Named):
-    """An item used by a segment."""
+    """An item used by a segment's users."""
 
     share: float
-    """Share of the segment's users who use it."""
+    """Share of the segment's users who use the item, from 0 to 1."""
     share_of_everyone: float = Field(validation_alias="everyone")
 
 
@@ -452,7 +452,7 @@ class SegmentAnswer(_Segment):
     """A segment: users with similar taste."""
 
     spread: float
-    """Mean squared distance of its users to its centroid."""
+    """Mean squared distance of the users' vectors to the centroid."""
     top_items: list[SegmentItem] = Field(validation_alias="top")
     """Most used items, best first."""
 
@@ -474,7 +474,7 @@ class NearSegment(SegmentAnswer):
     weight: float
     """Weight in the list, from 0 to 1."""
     distance: float
-    """Distance from the predicted vector to its centroid."""
+    """Distance from the predicted vector to the centroid."""
 
 
 class MovedBy(_Answer):
@@ -483,13 +483,13 @@ class MovedBy(_Answer):
     signal: str
     """The signal, such as favorite item i81, favorite artist a7 (Nina), or country FR."""
     moved: float
-    """Distance of the predicted vector from the one without this signal: 1 - cosine, from 0 to 2."""
+    """Distance between the vectors predicted with and without this signal: 1 - cosine, from 0 to 2."""
     segment_without: int | None
-    """Predicted segment without it; null if nothing else is known."""
+    """Segment predicted without this signal; null if nothing else is known about the user."""
 
 
 class NearSignal(_Named):
-    """The liked item most similar to an item."""
+    """The user's liked item that is most similar to a listed item."""
 
     similarity: float
     """Cosine similarity of the two item vectors."""
@@ -501,10 +501,10 @@ class ItemReason(_Answer):
     item_id: ItemId
     why: str
     share_of_segment: float | None
-    """Share of the predicted segment's users who use it."""
+    """Share of the predicted segment's users who use the item, from 0 to 1."""
     share_of_everyone: float
     most_like: NearSignal | None
-    """The most similar liked item."""
+    """The user's most similar liked item."""
 
 
 class ChangedSegment(_Answer):
@@ -516,16 +516,16 @@ class ChangedSegment(_Answer):
     after: float
     """Probability now."""
     titles: list[str]
-    """Most distinctive items, best first: the segment's name."""
+    """Titles of the most distinctive items, best first, as a label of the segment."""
 
 
 class Learned(_Answer):
-    """What was learned from impressions, in addition to all other signals."""
+    """Effect of impressions on the belief over segments, in addition to all other signals."""
 
     n_passed_over: int
-    """Items shown, possibly seen, and not used."""
+    """Number of items shown, probably seen, and not used."""
     n_used: int
-    """Items shown and liked."""
+    """Number of items shown and liked."""
     risen: list[ChangedSegment]
     """Segments that became more likely, largest change first."""
     fallen: list[ChangedSegment]
@@ -536,13 +536,13 @@ class Explanation(_Answer):
     """Explanation of a list."""
 
     route: str
-    """What answered and why, in one sentence."""
+    """The strategy that answered, and what its list is based on."""
     segments: list[NearSegment]
     """Nearest segments, nearest first."""
     moved_by: list[MovedBy]
-    """The user's signals, largest effect first."""
+    """Effect of each signal, largest first."""
     signals_left_out: int
-    """Number of signals not evaluated because there are too many; the oldest."""
+    """Number of signals not evaluated because the user has too many: the oldest ones."""
     items: list[ItemReason]
     learned: Learned | None = None
     """Present only if items were passed over."""
@@ -558,7 +558,7 @@ class ListAnswer(_Answer):
     strategy: str
     """Requested strategy."""
     route: str
-    """Strategy that answered, or a fallback (group, popular)."""
+    """Strategy that made the list, which may be a fallback (group, popular)."""
     signals_from: Source
     """store_unavailable: the store did not respond, so the list uses no user data."""
     segment: int | None
@@ -566,23 +566,22 @@ class ListAnswer(_Answer):
     segment_size: int | None
     """Number of warm users in the segment."""
     score_scale: str
-    """Meaning of the scores: share of ... (the users named, from 0 to 1), probability of use (calibrated on validation
-    users), or score (only the order has a meaning)."""
+    """Meaning of the scores: share of ... (a share of the users named, from 0 to 1), probability of use (calibrated on
+    validation users), or score (only the order is meaningful)."""
     n_ranked: int
-    """Number of items, from the top, that the route ranked. The others only fill up the list."""
+    """Number of leading items ranked by the route. Popular items fill the remaining ranks."""
     items: list[Item]
     """Best first."""
     ignored: list[str]
-    """One sentence for each signal without effect, because the model does not understand it or does not use it; at most
-    20."""
+    """One sentence for each signal that is unknown to the model or not used by the strategy; at most 20."""
     notes: list[str]
     """One sentence for each signal that only excludes items."""
     list_id: str | None = None
-    """Present only if record was requested and the list is recorded. Send it with events about the list."""
+    """Id of the recorded list; null if it is not recorded. Send it with events about the list."""
     not_recorded: str | None = None
-    """Present only if record was requested and the list is not recorded: the reason."""
+    """Why the list could not be recorded; null if it was recorded or record was not requested."""
     experiment: str | None = None
-    """Experiment that the list is part of."""
+    """Experiment that the user takes part in."""
     variant: str | None = None
     """The user's variant, whose strategy made the list; null if the request named a strategy."""
     explanation: Explanation | None = None
@@ -597,10 +596,10 @@ class ItemListAnswer(_Answer):
 
 
 class ItemListsAnswer(_Answer):
-    """The lists that the service keeps."""
+    """The stored lists."""
 
     lists: dict[str, int]
-    """Number of ids by name."""
+    """Number of ids in each list, by name."""
 
 
 class RowAnswer(ListAnswer):
@@ -615,22 +614,22 @@ class PageAnswer(_Answer):
     rows: list[RowAnswer]
 
 
-class _KeptEvents(_Answer):
+class _StoredEvents(_Answer):
     """Result of storing events."""
 
     accepted: int
-    """New events, now durable."""
+    """Number of new events, now durable."""
     duplicates: int
-    """Events already stored for the same user and id; left unchanged."""
+    """Number of events whose id the user already has; the stored events are unchanged."""
     not_understood: int
-    """Events, new or not, with a signal, entity or id that the model does not know. They are stored."""
+    """Number of events, new or duplicate, with a signal, entity or id unknown to the model. They are stored."""
 
 
-class EventsAnswer(_KeptEvents):
+class EventsAnswer(_StoredEvents):
     """Result of storing a batch of events."""
 
     ignored: list[str]
-    """One sentence each for the first events not understood."""
+    """One sentence for each of the first events unknown to the model."""
 
 
 class LineError(_Answer):
@@ -639,15 +638,15 @@ class LineError(_Answer):
     line: int
     """Line number, from 1."""
     field: str
-    """Invalid field; empty for the line as a whole."""
+    """Invalid field; empty if the line as a whole is invalid."""
     message: str
 
 
-class StreamAnswer(_KeptEvents):
+class StreamAnswer(_StoredEvents):
     """Result of storing a stream of events."""
 
     refused: int
-    """Invalid lines; all others are stored."""
+    """Number of invalid lines; all others are stored."""
     errors: list[LineError]
     """The first errors."""
 
@@ -668,10 +667,10 @@ class RecordedList(_Answer):
 
     list_id: str
     policy: str
-    """Policy that made it."""
+    """Policy that made the list."""
     recorded_at: Annotated[datetime, _ReadTime, Field(validation_alias="received_us")]
     is_told: bool
-    """Whether events with the signal shown define what was seen, in place of the list."""
+    """Whether events with the signal shown define which items were seen; otherwise all items count as shown."""
     items: list[RecordedItem] = Field(validation_alias="impressions")
 
 
@@ -684,9 +683,9 @@ class UserAnswer(_Answer):
     picks: list[PickForm]
     friends: list[str]
     interactions: list[InteractionForm] = []
-    """Actions from the profile, in addition to events."""
+    """Actions stored with the profile, in addition to events."""
     shown: list[ShownItem] = []
-    """Impressions from the profile, in addition to lists."""
+    """Impressions stored with the profile, in addition to lists."""
     put_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="put_us")]
     """Time of the last update of profile, picks and friends."""
     first_seen_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="first_us")]
@@ -704,14 +703,14 @@ class PutAnswer(_ByModel):
 
     user_id: str
     ignored: list[str]
-    """One sentence for each part that the model does not understand. It is stored."""
+    """One sentence for each value unknown to the model; it is stored nevertheless."""
 
 
 class FoundItem(_Named):
     """An item."""
 
     share_of_everyone: float
-    """Share of warm users who use it."""
+    """Share of warm users who use the item, from 0 to 1."""
 
 
 class ItemsAnswer(_ByModel):
@@ -724,15 +723,15 @@ class QuestionAnswer(_Answer):
     """The next question for the newcomer."""
 
     entity: str = "item"
-    """Subject of the question: item, or another entity."""
+    """What the question is about: item, or another entity."""
     entity_id: ItemId
     """Id of the item or entity member."""
     name: str
-    """Display name; empty if no title or name is known."""
+    """Title or name; empty if unknown."""
     item_id: ItemId | None
-    """The same id, for an item."""
+    """Same as entity_id; null unless entity is item."""
     title: str | None
-    """The same title, for an item."""
+    """Same as name; null unless entity is item."""
     gain_bits: float
     """Expected information about the segment, in bits."""
 
@@ -743,22 +742,22 @@ class OnboardingAnswer(_ByModel):
     answered: int
     """Number of answers taken into account."""
     ignored: list[str]
-    """One sentence for each answer that does not count: about an unknown item, or both yes and no."""
+    """One sentence for each answer that is not counted: about an unknown item, or both yes and no."""
     signals_from: Source
     """store_unavailable: stored picks could not be read."""
     question: QuestionAnswer | None
-    """The next question; null if none is left."""
+    """The next question; null if there are no more."""
     likely_segments: list[int]
     """The three most likely segments given the answers."""
     route: str | None = None
-    """Present only if k was given. answers: items used by warm users who would have answered alike. If the model stores
-    no warm users: the strategy, or fallback, that answered from the yes answers."""
+    """answers: the list is based on warm users who use the liked items and not the passed ones. If the model stores no
+    warm users: the strategy or fallback that made a list from the yes answers. Null without k."""
     score_scale: str | None = None
-    """Present only if k was given: meaning of the scores, as in any list."""
+    """Meaning of the scores, as in any list. Null without k."""
     n_ranked: int | None = None
-    """Present only if k was given: number of items, from the top, that the route ranked."""
+    """Number of leading items ranked by the route. Null without k."""
     items: list[Item] | None = None
-    """Present only if k was given: a list based on yes and no answers, without these items, best first."""
+    """List based on the yes and no answers, without the items asked about, best first. Null without k."""
 
 
 class ItemColumn(_Answer):
@@ -766,7 +765,7 @@ class ItemColumn(_Answer):
 
     name: str
     type: Literal["boolean", "number", "text", "list"]
-    """list: items have several texts."""
+    """list: an item has several texts."""
     n_values: int
     """Number of distinct values."""
     values: list[bool | float | str]
@@ -848,40 +847,41 @@ class ProfileAnswer(_ByModel):
     """Profile fields that a newcomer can fill in."""
 
     age: AgeRange | None
-    """null if the model knows no ages."""
+    """null if the model has no ages."""
     columns: list[ProfileColumn]
 
 
-class Place(_Answer):
+class MapPoint(_Answer):
     """A point on the map, with x from -1.5 to 1.5 and y from -1 to 1."""
 
     x: float
     y: float
 
 
-class ApartItem(_Named):
+class DistinctiveItem(_Named):
     """An item that distinguishes a segment."""
 
     lift: float
-    """Share of the segment's users who use it, smoothed as in soft_segments, divided by everyone's share."""
+    """Share of the segment's users who use the item, smoothed as in soft_segments, divided by the share among all warm
+    users."""
 
 
-class SegmentDot(Place, _Segment):
+class SegmentDot(MapPoint, _Segment):
     """A segment on the map."""
 
     radius: float
-    """Radius of its dot, in map units. The area grows with the number of users."""
-    apart: list[ApartItem] = Field(validation_alias="distinctive")
-    """Most distinctive items, best first: the segment's name."""
+    """Radius of the dot, in map units. The area grows with the number of users."""
+    apart: list[DistinctiveItem] = Field(validation_alias="distinctive")
+    """Most distinctive items, best first, as a label of the segment."""
 
 
 class MapAnswer(_ByModel):
     """All segments in two dimensions."""
 
-    everyone: Place
-    """Location of a user about whom nothing is known."""
+    everyone: MapPoint
+    """Position of a user about whom nothing is known."""
     kept: float
-    """Share of the centroids' variance explained by the two dimensions, before spreading."""
+    """Share of the centroids' variance explained by the two dimensions, before dots are spread and pushed apart."""
     segments: list[SegmentDot]
     """Largest first."""
 
@@ -890,15 +890,15 @@ class ListedItem(SegmentItem):
     """An item recommended by a near segment."""
 
     most_like: NearSignal | None
-    """The most similar liked item."""
+    """The user's most similar liked item."""
 
 
-class SpeakingSegment(_Segment):
+class NearbySegment(_Segment):
     """A segment near a user's predicted vector, with its list."""
 
     weight: float
     """Weight in the list of soft_segments, from 0 to 1."""
-    apart: list[ApartItem] = Field(validation_alias="distinctive")
+    apart: list[DistinctiveItem] = Field(validation_alias="distinctive")
     """Most distinctive items, best first."""
     items: list[ListedItem]
     """Most used items, excluding those that the user has used or banned."""
@@ -909,12 +909,12 @@ class NearAnswer(_ByModel):
 
     user_id: str
     signals_from: Source
-    place: Place
-    """Weighted mean of the near segments' locations."""
-    segments: list[SpeakingSegment]
+    place: MapPoint
+    """Weighted mean of the near segments' positions."""
+    segments: list[NearbySegment]
     """By descending weight; empty if nothing is known about the user."""
 
 
 def json_response(values: Any) -> Response:
-    """Return JSON values as a response, without another look at their types."""
+    """Return JSON values as a response, without validating them again."""
     return Response(pydantic_core.to_json(values), media_type="application/json")

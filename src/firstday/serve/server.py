@@ -1,4 +1,4 @@
-"""The server process: opens the model and the store, listens, drains on SIGTERM and reloads on SIGHUP."""
+"""The server process: opens model and store, listens, drains on SIGTERM, and reloads the model on SIGHUP."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _log = logging.getLogger("firstday.serve")
 
 
 def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], object] = lambda _url: None) -> None:
-    """Serve until stopped by a signal; call `on_ready` with the URL when the server listens.
+    """Serve until a signal stops the process; call `on_ready` with the URL once the server listens.
 
     Raises
     ------
@@ -57,9 +57,9 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
     """
     listening = _listen(settings.host, settings.port)
     service = Service(model, settings)
-    # Requests need not wait 5 ms for the GIL while a thread loads a model.
+    # While a thread loads a model, requests should not wait 5 ms (the default) for the GIL.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    # Objects created so far live as long as the process: exempt them from garbage collection.
+    # Objects created so far live as long as the process, so exempt them from garbage collection.
     gc.collect()
     gc.freeze()
     config = uvicorn.Config(
@@ -80,7 +80,7 @@ def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], o
         "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
         "model": service.holder.current.version,
         "store": settings.store_url.partition(":")[0],
-        "keys": "set" if settings.has_keys else "none: everyone who can reach this address has full access",
+        "keys": "set" if settings.has_keys else "none: anyone who can reach this address has full access",
         "pid": os.getpid(),
     }
 
@@ -105,7 +105,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that, when told to stop, reports itself unready, then finishes pending requests."""
+    """A server that, on SIGTERM, first reports itself unready, then finishes pending requests."""
 
     def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], None]) -> None:
         super().__init__(config)
@@ -130,7 +130,7 @@ class DrainingServer(uvicorn.Server):
             await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Begin to drain; a second signal stops without waiting for pending requests."""
+        """Start draining; a second signal stops the server without waiting for pending requests."""
         if self._stop_at is not None:
             self.should_exit = self.force_exit = True
             return

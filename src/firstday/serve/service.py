@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from firstday.recommend.variants import Experiment
-from firstday.serve.batching import Enrolment, Lists
+from firstday.serve.batching import Enrolment, ListBatcher
 from firstday.serve.item_lists import ItemLists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder, ServedModel
@@ -22,7 +22,7 @@ _log = logging.getLogger("firstday.serve")
 
 
 class Service:
-    """Process-wide state: settings, metrics, keys, model, store, lists of items and experiment.
+    """Process-wide state: settings, metrics, keys, model, store, item lists and experiment.
 
     Raises
     ------
@@ -40,7 +40,7 @@ class Service:
         self.store = Store(open_log(settings), self.metrics.store_call)
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
         self.item_lists = ItemLists(self.store)
-        self.lists = Lists(self.holder, self.store, self.item_lists, self.enrolment)
+        self.lists = ListBatcher(self.holder, self.store, self.item_lists, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""
 

@@ -1,6 +1,6 @@
-"""Settings of the service, read from environment variables; each starts with ``FIRSTDAY_SERVE_``.
+"""Settings of the service, read from environment variables with the prefix ``FIRSTDAY_SERVE_``.
 
-The text of each field is also the text of the table in `docs/operations.md`.
+The docstrings of the fields also make up the table in `docs/operations.md`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from firstday.serve.store.base import RETENTION_DAYS
 
 PREFIX = "FIRSTDAY_SERVE_"
 KEY_LENGTH = 16
-"""Characters that a key has at least."""
+"""Minimum length of a key in characters."""
 
 Key = Annotated[SecretStr, Field(min_length=KEY_LENGTH)]
 Keys = Annotated[tuple[Key, ...], NoDecode]
@@ -37,7 +37,7 @@ Bytes = Annotated[int, Field(ge=1024)]
 
 
 class ServeSettings(BaseSettings):
-    """How the service runs; the environment gives what the caller leaves out."""
+    """Settings of the service; values that are not passed come from the environment."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -144,7 +144,7 @@ class ServeSettings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """The store's URL, the default filled in."""
+        """URL of the store: as set, or the default file."""
         return (
             self.store.get_secret_value()
             or f"sqlite:///{Path(platformdirs.user_data_dir('firstday')) / 'users.sqlite'}"
@@ -152,7 +152,7 @@ class ServeSettings(BaseSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach a host."""
+    """Whether only this machine can reach a host."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -160,21 +160,21 @@ def is_loopback(host: str) -> bool:
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> ServeSettings:
-    """Read the settings from the environment, with `overrides` on top.
+    """Read the settings from the environment; `overrides` take precedence.
 
     Parameters
     ----------
     overrides
-        Settings by name; None leaves the environment's value.
+        Settings by name; None: the environment's value.
 
     Raises
     ------
     ConfigError
-        A variable that is no setting, or a setting that cannot have its value; values are never shown.
+        A variable is not a setting, or a setting has an invalid value. The message never contains values.
     """
     names = {PREFIX + name.upper() for name in ServeSettings.model_fields}
     unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in names)
-    faults = [f"{name}: is not a setting; see docs/operations.md for those that are." for name in unknown]
+    faults = [f"{name}: is not a setting; see docs/operations.md for the settings." for name in unknown]
     try:
         settings = ServeSettings(**{name: value for name, value in (overrides or {}).items() if value is not None})
     except ValidationError as error:

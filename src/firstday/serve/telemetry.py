@@ -31,7 +31,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 class Lines(logging.Formatter):
-    """Formats time, level, event and fields of a record: one JSON object per line, or NAME=VALUE text."""
+    """Formats the time, level, event and fields of a record as one line: a JSON object, or NAME=VALUE text."""
 
     def __init__(self, *, is_text: bool) -> None:
         super().__init__()
@@ -50,14 +50,14 @@ class Lines(logging.Formatter):
         return " ".join(f"{name}={value}" for name, value in line.items()) if self._is_text else _ENCODER.encode(line)
 
 
-def set_up_logs(level: str, form: Literal["auto", "json", "text"]) -> None:
+def set_up_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:
     """Send the logs of the service and of uvicorn to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines(is_text=form == "text" or (form == "auto" and sys.stderr.isatty())))
-    for name, least in (("firstday", level), ("uvicorn", "warning")):
+    handler.setFormatter(Lines(is_text=log_format == "text" or (log_format == "auto" and sys.stderr.isatty())))
+    for name, minimum in (("firstday", level), ("uvicorn", "warning")):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(least.upper())
+        logger.setLevel(minimum.upper())
 
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -66,39 +66,39 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # an unneeded extra 
 
 
 class Metrics:
-    """Metrics of one service, in their own registry so that two services in a process do not mix."""
+    """Metrics of one service, in a registry of its own, since a process may run several services."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        naming: dict[str, Any] = {"namespace": "firstday", "registry": self.registry}
-        self._requests = Counter("requests", "Requests answered.", ["method", "route", "status"], **naming)
+        options: dict[str, Any] = {"namespace": "firstday", "registry": self.registry}
+        self._requests = Counter("requests", "Requests answered.", ["method", "route", "status"], **options)
         self._seconds = Histogram(
             "request_seconds",
             "Time from the arrival of a request to its last byte.",
             ["method", "route"],
             buckets=SECONDS,
-            **naming,
+            **options,
         )
-        self.lists = Counter("recommendations", "Recommended lists.", ["strategy", "answered_by"], **naming)
+        self.lists = Counter("recommendations", "Recommended lists.", ["strategy", "answered_by"], **options)
         self.of_variants = Counter(
             "experiment_recommendations",
-            "Recommended lists of users who take part in an experiment.",
+            "Recommended lists for users who take part in an experiment.",
             ["experiment", "variant", "answered_by"],
-            **naming,
+            **options,
         )
-        self.events = Counter("events", "Events received: new, or duplicates by their id.", ["outcome"], **naming)
+        self.events = Counter("events", "Events received: new ones, or duplicate ids.", ["outcome"], **options)
         self.events_not_understood = Counter(
-            "events_not_understood", "Events with a signal, entity or id that the model does not know.", **naming
+            "events_not_understood", "Events with a signal, entity or id that the model does not know.", **options
         )
-        self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **naming)
-        self._store_up = Gauge("store_up", "1 if the last call to the store succeeded.", **naming)
+        self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **options)
+        self._store_up = Gauge("store_up", "1 if the last call to the store succeeded, else 0.", **options)
         self._note_store(is_up=True)
-        self.reloads = Counter("model_reloads", "Reloads of the model.", ["outcome"], **naming)
-        self.backups = Counter("store_backups", "Copies of the store.", ["outcome"], **naming)
-        self._model = Info("model", "The model that answers.", **naming)
-        self._model_loaded = Gauge("model_loaded_timestamp_seconds", "Time at which the model was loaded.", **naming)
+        self.reloads = Counter("model_reloads", "Reloads of the model.", ["outcome"], **options)
+        self.backups = Counter("store_backups", "Backups of the store.", ["outcome"], **options)
+        self._model = Info("model", "The current model.", **options)
+        self._model_loaded = Gauge("model_loaded_timestamp_seconds", "Time at which the model was loaded.", **options)
 
     def finished(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -107,7 +107,7 @@ class Metrics:
 
     @contextmanager
     def store_call(self, call: str) -> Iterator[None]:
-        """Count a failed call to the store; log only the first failure in a row."""
+        """Count a failed call to the store; log only the first of consecutive failures."""
         try:
             yield
         except StoreError as error:

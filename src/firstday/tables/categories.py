@@ -1,33 +1,37 @@
-"""Categorical columns: user groups such as country, item entities such as genre."""
+"""Categorical columns: groups of users such as country, entities of items such as genre."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from firstday.tables.columns import WORDS, Column, whole_numbers, words_of
+from firstday.tables.columns import TEXT_TYPES, Column, to_integers, to_text
 from firstday.tables.faults import FILE, ROW, Findings
-from firstday.tables.rules import MARKS_FOR_MISSING, WHOLE_WITH_DECIMALS
+from firstday.tables.rules import MISSING_MARKERS, WHOLE_WITH_DECIMALS
 from firstday.tables.schema import ITEM, RECOMMENDABLE, RESERVED_GROUPS, TABLES
 
 MAX_GROUP_VALUES = 5_000
 """Maximum number of distinct values of a group; a user column with more is free text."""
-FEW_GROUP_VALUES = 50
-"""Number of distinct values that always make a group; a column with more needs at most half as many values as users.
+ALWAYS_GROUP_VALUES = 50
+"""A user column with at most this many distinct values is always a group.
 
-Otherwise it holds names or addresses.
+A column with more values is a group only if it has at most half as many values as users; others are names or addresses.
 """
 DAY = r"^\d{4}-\d{2}-\d{2}"
-SHARE_JOINED = 0.1
-"""Minimum share of values containing a separator for a text column to be taken for a joined list."""
+MIN_JOINED_SHARE = 0.1
+"""Share of values with a separator above which a text column is treated as joined lists."""
 TRUTH = {"true": True, "false": False}
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """Spellings of booleans in CSV, mapped to those of Parquet."""
 _FOLDED = pl.col("value").str.to_lowercase()
-ODD_VALUES = (
-    (_FOLDED.is_in(MARKS_FOR_MISSING), "have a mark for missing as a value", "leave it empty if nothing is known"),
-    (_FOLDED.is_duplicated(), "have values that differ only in case", "write them alike if they mean the same"),
+ODD_VALUE_CHECKS = (
+    (
+        _FOLDED.is_in(MISSING_MARKERS),
+        "have a missing-value marker as their value",
+        "leave it empty if the value is unknown",
+    ),
+    (_FOLDED.is_duplicated(), "have values that differ only in case", "use one spelling if they mean the same"),
 )
-"""Masks of odd values of a group, with finding and advice."""
+"""Masks of suspicious values of a group, each with finding and advice."""
 
 
 def entity_of_column(column: str) -> str:
@@ -37,33 +41,33 @@ def entity_of_column(column: str) -> str:
 
 def conform_group(column: Column) -> pl.Series | None:
     """Convert a column of `users` to String, spelled as in Parquet; None, with a note, if it is not categorical."""
-    words = column.values
+    texts = column.values
     if column.label in RESERVED_GROUPS:
-        column.ignore("the name means something else in a user's signals; rename it to make it a group")
+        column.ignore("the name has another meaning in a user's signals; rename the column to make it a group")
         return None
-    if not (words.dtype.is_numeric() or words.dtype in (pl.String, pl.Boolean)):
-        column.ignore(f"{words.dtype} is not categorical")
+    if not (texts.dtype.is_numeric() or texts.dtype in (pl.String, pl.Boolean)):
+        column.ignore(f"{texts.dtype} is not categorical")
         return None
-    if words.dtype == pl.String:
-        words = words_of(column.find("words", words.str.strip_chars(), written=words)).replace(BOOLEANS)
-    words = (words.fill_nan(None) if words.dtype.is_float() else words).cast(pl.String)
-    return words.str.replace(WHOLE_WITH_DECIMALS, "${1}")  # pandas writes integers as floats when one is missing
+    if texts.dtype == pl.String:
+        texts = to_text(column.find("words", texts.str.strip_chars(), written=texts)).replace(BOOLEANS)
+    texts = (texts.fill_nan(None) if texts.dtype.is_float() else texts).cast(pl.String)
+    return texts.str.replace(WHOLE_WITH_DECIMALS, "${1}")  # pandas writes integers as floats when one is missing
 
 
-def drop_poor_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame:
-    """Drop user columns whose values do not form groups; needs the table of all users."""
+def drop_invalid_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Drop user columns that are not groups; `users` must contain all users."""
     for label in users.drop(FILE, ROW, *TABLES["users"].kinds, strict=False).columns:
         counts = users[label].alias("value").drop_nulls().value_counts(name="n")
-        if not judge_group(f"users.{label}", counts, counts.height, users.height, findings):
+        if not check_group(f"users.{label}", counts, counts.height, users.height, findings):
             users = users.drop(label)
     return users
 
 
-def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
-    """Return whether the values of a `users` column form groups; note why not, and values that look odd.
+def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
+    """Return whether a `users` column is a group; note the reason if it is not, and suspicious values if it is.
 
-    `counts` has each distinct `value` and its number of users `n`, at least for the first `MAX_GROUP_VALUES` + 1
-    values.
+    `counts` has the number of users `n` of each distinct `value`; beyond `MAX_GROUP_VALUES` + 1 values it may be
+    incomplete.
     """
     values = counts["value"]
     numbers = values.cast(pl.Float64, strict=False)
@@ -71,10 +75,10 @@ def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
         reason = "it has no values"
     elif values.str.contains(DAY).all() or (numbers.count() == len(values) and (numbers % 1 != 0).any()):
         reason = "decimal numbers or dates are not categorical"
-    elif n_values > MAX_GROUP_VALUES or n_values > max(FEW_GROUP_VALUES, n_users / 2):
+    elif n_values > MAX_GROUP_VALUES or n_values > max(ALWAYS_GROUP_VALUES, n_users / 2):
         reason = f"it has {n_values:,} values for {n_users:,} users, too many for a group"
     else:
-        for is_odd, finding, advice in ODD_VALUES:
+        for is_odd, finding, advice in ODD_VALUE_CHECKS:
             odd = counts.filter(is_odd).sort(_FOLDED, "value")
             first = ", ".join(map(repr, odd["value"].head(2)))
             findings.note_rows(where, int(odd["n"].sum()), n_users, finding, advice, noun="users", first=first)
@@ -84,25 +88,25 @@ def judge_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
 
 
 def conform_entity(column: Column) -> pl.Series | None:
-    """Convert an entity column of `items` to List(String), and others for filters (`_conform_attribute`)."""
+    """Convert an entity column of `items` to List(String), or another column for filters (`_conform_attribute`)."""
     values, label = column.values, column.label
     inner = getattr(values.dtype, "inner", None)
-    is_list = inner is not None and (inner in WORDS or inner.is_integer())
+    is_list = inner is not None and (inner in TEXT_TYPES or inner.is_integer())
     if column.is_text:
-        is_list = (values.str.contains("|", literal=True).mean() or 0) > SHARE_JOINED  # type: ignore[operator]
+        is_list = (values.str.contains("|", literal=True).mean() or 0) > MIN_JOINED_SHARE  # type: ignore[operator]
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
         return _conform_attribute(column)
     if entity_of_column(label) == ITEM:
-        column.findings.fault(f"{column.where}: is the name of the items themselves; rename the column.")
+        column.findings.fault(f"{column.where}: the name is reserved for items themselves; rename the column.")
         return None
     if values.dtype == pl.String:
         _find_joined_lists(column)
-        lists = values.str.split("|") if column.is_text else _alone(values)
+        lists = values.str.split("|") if column.is_text else _wrap(values)
     elif is_list:
         lists = values.cast(pl.List(pl.String))
     else:
-        numbers = whole_numbers(column, "whole numbers, text or lists of them")
-        return None if numbers is None else _alone(numbers.cast(pl.String))
+        numbers = to_integers(column, "whole numbers, text or lists of them")
+        return None if numbers is None else _wrap(numbers.cast(pl.String))
     stripped = column.find("words", lists.list.eval(pl.element().str.strip_chars()), written=lists)
     return stripped.list.eval(pl.element().filter(pl.element() != ""))
 
@@ -115,17 +119,17 @@ def _conform_attribute(column: Column) -> pl.Series | None:
     elif values.dtype.is_numeric():
         values = values.cast(pl.Float64)
     if values.dtype == pl.String:
-        values = words_of(values.str.strip_chars())
+        values = to_text(values.str.strip_chars())
         if column.is_text:
-            words = values.replace(BOOLEANS)
+            texts = values.replace(BOOLEANS)
             for typed in (
-                words.replace_strict(TRUTH, default=None, return_dtype=pl.Boolean),
+                texts.replace_strict(TRUTH, default=None, return_dtype=pl.Boolean),
                 values.cast(pl.Float64, strict=False),
             ):
-                values = typed if typed.count() == words.count() else values
+                values = typed if typed.count() == texts.count() else values
     if values.dtype == pl.Float64:
         values = values.set(~values.is_finite(), None)
-    is_free_text = values.dtype == pl.String and values.n_unique() > max(FEW_GROUP_VALUES, len(values) / 2)
+    is_free_text = values.dtype == pl.String and values.n_unique() > max(ALWAYS_GROUP_VALUES, len(values) / 2)
     if not values.count():
         column.ignore("it has no values")
     elif column.label == RECOMMENDABLE and values.dtype != pl.Boolean:
@@ -139,29 +143,30 @@ def _conform_attribute(column: Column) -> pl.Series | None:
     return None
 
 
-def _alone(words: pl.Series) -> pl.Series:
+def _wrap(texts: pl.Series) -> pl.Series:
     """Wrap each value in a one-element list; null becomes an empty list."""
-    return words.reshape((-1, 1)).cast(pl.List(pl.String)).list.drop_nulls()
+    return texts.reshape((-1, 1)).cast(pl.List(pl.String)).list.drop_nulls()
 
 
 def _find_joined_lists(column: Column) -> None:
     """Find lists joined into one string, such as ``Action, Comedy`` or ``['Action', 'Comedy']``.
 
-    Parts after the first are mostly first parts of other values, unlike those of ``Bowie, David``.
+    In such lists, most parts after the first also occur as the first part of other values. In names such as
+    ``Bowie, David`` they do not.
     """
-    words = column.values.drop_nulls()
+    texts = column.values.drop_nulls()
     for separator in ",;" if column.is_text else ",;|":
-        joined = words.filter(words.str.contains(separator, literal=True))
-        if len(joined) <= SHARE_JOINED * len(words):
+        joined = texts.filter(texts.str.contains(separator, literal=True))
+        if len(joined) <= MIN_JOINED_SHARE * len(texts):
             continue
-        parts = words.unique().str.strip_chars("[](){} ").str.split(separator)
+        parts = texts.unique().str.strip_chars("[](){} ").str.split(separator)
         parts = parts.list.eval(pl.element().str.strip_chars(" '\""))
         later = parts.list.slice(1).explode().drop_nulls().unique()
         if 2 * int(later.is_in(parts.list.first().implode()).sum()) < len(later):
             continue
         found = f"{column.where}: values look like lists joined by {separator!r} (first: {joined[0]!r})"
         if column.is_text:
-            column.findings.fault(f"{found}; write lists with | between.")
+            column.findings.fault(f"{found}; separate their members with |.")
         else:
             column.findings.note(f"{found}; store lists.")
         return

@@ -1,6 +1,6 @@
 """Type conversion of columns, with the rules for each kind of column.
 
-Each value is converted independently, because interactions arrive in batches, from several machines.
+Values are converted independently of each other, because interactions are read in batches, on several machines.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from firstday.tables.faults import Findings, Reasons, find_faults
 from firstday.tables.rules import VALUE_RULES
 from firstday.tables.schema import WHOLE_NUMBER
 
-WORDS = (pl.String, pl.Categorical, pl.Enum)
+TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
 MAX_INT64 = 2**63 - 1
 MAX_WHOLE_FLOAT = 2**53
-"""From here on, Float64 cannot represent every integer."""
+"""Float64 does not represent all integers from this one on."""
 DECIMAL_COMMA = r"^([-+]?\d+),(\d{1,2}|\d{4,})$"
-"""A number such as ``1,5``; ``1,500`` may be 1.5 or 1500."""
-MOMENT = (
+"""A number such as ``1,5``, but not ``1,500``, which may mean 1.5 or 1500."""
+TIMESTAMP = (
     r"^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?"
     r" ?(?<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?))?$"
 )
@@ -29,18 +29,18 @@ MOMENT = (
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """An unconverted column, and the collectors of its faults.
+    """An unconverted column, and the objects that collect its faults.
 
     Parameters
     ----------
     table, label
         Table name and column name.
     values
-        All rows or a batch; text is String, with null for empty strings.
+        Values of all rows or of a batch; text is String, with null for empty strings.
     origin
         `FILE` and `ROW` of these rows.
     is_text
-        Whether the column comes from CSV.
+        Whether the column comes from CSV, where all values are text.
     findings
         Collects faults and notes.
     reasons
@@ -57,11 +57,11 @@ class Column:
 
     @property
     def where(self) -> str:
-        """Table and column, as messages name them."""
+        """Table and column, as in messages."""
         return f"{self.table}.{self.label}"
 
     def wrong_type(self, expected: str) -> None:
-        """Add the fault of a column with the wrong type; a note if the column is forgiven."""
+        """Add a fault for the wrong column type, or a note if the column is forgiven."""
         content = f"the column holds {self.values.dtype}, not {expected}"
         if self.where in self.findings.forgiven:
             self.findings.note(f"{self.where}: {content}; taken as unknown.")
@@ -69,7 +69,7 @@ class Column:
             self.findings.fault(f"{self.where}: {content}; convert it.")
 
     def find(self, kind: str, value: pl.Series, **more: pl.Series) -> pl.Series:
-        """Apply the `VALUE_RULES` of a kind and return the values, with null for bad ones."""
+        """Apply the `VALUE_RULES` of a kind; return the values, with bad ones replaced by null."""
         rows = self.origin.with_columns(value=value, **more)
         reasons = find_faults(self.where, rows, VALUE_RULES[kind], self.findings)
         if self.where not in self.findings.forgiven:
@@ -83,14 +83,17 @@ class Column:
         self.findings.note(f"{self.where}: ignored ({reason}).")
 
 
-def words_of(values: pl.Series) -> pl.Series:
+def to_text(values: pl.Series) -> pl.Series:
     """Cast to String; empty strings become null."""
-    words = values.cast(pl.String)
-    return words.set(words == "", None)
+    texts = values.cast(pl.String)
+    return texts.set(texts == "", None)
 
 
-def whole_numbers(column: Column, expected: str) -> pl.Series | None:
-    """Return integers as Int64, including integral floats and decimals (with a note); NaN is missing."""
+def to_integers(column: Column, expected: str) -> pl.Series | None:
+    """Convert integers, integral floats and decimals (with a note) to Int64; NaN is missing.
+
+    None, with a fault, for other types; integers beyond Int64 become String.
+    """
     values, dtype = column.values, column.values.dtype
     if dtype.is_integer():
         return values.cast(pl.String if (values.max() or 0) > MAX_INT64 else pl.Int64)  # type: ignore[operator]
@@ -106,17 +109,17 @@ def whole_numbers(column: Column, expected: str) -> pl.Series | None:
 
 
 def _id(column: Column) -> pl.Series | None:
-    """Keep integers and text; CSV text becomes integers only if lossless ("007" stays text)."""
+    """Convert to Int64 or String; CSV text becomes integers only if this is lossless ("007" stays text)."""
     values = column.values
     if values.dtype != pl.String:
-        return whole_numbers(column, "whole numbers or text")
+        return to_integers(column, "whole numbers or text")
     if column.is_text and len(values) and values.str.contains(WHOLE_NUMBER).all():
         return values.cast(pl.Int64)
     return column.find("id", values)
 
 
 def _text(column: Column) -> pl.Series | None:
-    """Return text, null where empty."""
+    """Return text, with null for empty values."""
     if column.values.dtype == pl.String:
         return column.values
     column.wrong_type("text")
@@ -124,18 +127,18 @@ def _text(column: Column) -> pl.Series | None:
 
 
 def _tag(column: Column) -> pl.Series | None:
-    """Convert ids that no other table refers to; always String."""
+    """Convert ids that no other table refers to, always to String."""
     ids = _id(column)
     return None if ids is None else ids.cast(pl.String)
 
 
 def _number(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
-    """Convert to numbers, null where empty, with bounds checked by the rules of a kind; NaN is missing."""
+    """Convert to numbers and check them by the rules of a kind; empty values and NaN are missing."""
     values = column.values
     if values.dtype == pl.String:
-        words = values.str.strip_chars()
-        numbers = words.str.replace(DECIMAL_COMMA, "${1}.${2}").cast(pl.Float64, strict=False)
-        numbers = column.find("number", numbers, written=words)
+        texts = values.str.strip_chars()
+        numbers = texts.str.replace(DECIMAL_COMMA, "${1}.${2}").cast(pl.Float64, strict=False)
+        numbers = column.find("number", numbers, written=texts)
     elif values.dtype.is_numeric():
         numbers = values.cast(pl.Float64)
     else:
@@ -145,25 +148,25 @@ def _number(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
 
 
 def _time(column: Column) -> pl.Series | None:
-    """Convert timestamps to UTC; text is ISO 8601 with a time zone, or a date."""
+    """Convert timestamps to UTC; text must be ISO 8601 with a time zone, or a date."""
     values, dtype = column.values, column.values.dtype
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return column.find("time", values.dt.cast_time_unit("us").dt.convert_time_zone("UTC"))
     if dtype not in (pl.String, pl.Date):
         column.wrong_type("times with a time zone")
         return None
-    words = values.cast(pl.String).str.strip_chars()
-    parts = words.str.extract_groups(MOMENT).struct.unnest()
+    texts = values.cast(pl.String).str.strip_chars()
+    parts = texts.str.extract_groups(TIMESTAMP).struct.unnest()
     minute, second = parts["minute"].fill_null("00:00"), parts["second"].fill_null(":00")
     zone = parts["zone"].replace("UTC", "Z").fill_null("Z")
     moments = (parts["day"] + "T" + minute + second + zone).str.to_datetime(
         "%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False
     )
-    return column.find("time", moments, written=words)
+    return column.find("time", moments, written=texts)
 
 
 def _vector(column: Column) -> pl.Series | None:
-    """Convert to lists of Float32, checking that all have the same length."""
+    """Convert to lists of Float32; check that all are finite and have the same length."""
     vectors = column.values.str.split("|") if column.is_text else column.values
     inner = getattr(vectors.dtype, "inner", None)
     if not (column.is_text or (inner and inner.is_numeric())):
@@ -172,8 +175,8 @@ def _vector(column: Column) -> pl.Series | None:
     vectors = vectors.cast(pl.List(pl.Float32), strict=False)
     lengths = vectors.list.len()
     are_finite = vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
-    is_sound = are_finite & (lengths == next(filter(None, lengths), 1))
-    column.find("vector", is_sound.fill_null(value=False))
+    is_valid = are_finite & (lengths == next(filter(None, lengths), 1))
+    column.find("vector", is_valid.fill_null(value=False))
     return vectors
 
 
@@ -188,4 +191,4 @@ CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "time": _time,
     "vector": _vector,
 }
-"""Converter of each column kind; returns None if the column cannot be converted."""
+"""Converter of each column kind; returns None, with a fault or note, if the column cannot be converted."""

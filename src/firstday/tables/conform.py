@@ -7,23 +7,23 @@ import re
 import polars as pl
 
 from firstday.config import SHOWN
-from firstday.tables import columns as of_columns
+from firstday.tables import columns
 from firstday.tables.categories import conform_entity, conform_group
-from firstday.tables.columns import WORDS, Column, words_of
+from firstday.tables.columns import TEXT_TYPES, Column, to_text
 from firstday.tables.faults import FILE, ROW, Findings, Reasons, Rule, find_faults
-from firstday.tables.schema import ITEM, NAMELESS, OF_IMPRESSIONS, TABLES, fold_name, missing_column
+from firstday.tables.schema import IMPRESSION_COLUMNS, ITEM, NAMELESS, TABLES, fold_name, missing_column
 
-CONVERSIONS = {**of_columns.CONVERSIONS, "group": conform_group, "entity": conform_entity}
+CONVERSIONS = {**columns.CONVERSIONS, "group": conform_group, "entity": conform_entity}
 
 
 def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:
-    """Convert the columns of a table, or of a batch of its rows, to their types; CSV (`is_text`) holds only text.
+    """Convert the columns of a table, or of a batch of its rows; `is_text` if all values are text, as in CSV.
 
     Returns
     -------
     conformed : polars.DataFrame
-        `FILE`, `ROW` and every convertible column: ids Int64 or String, text String, timestamps Datetime in UTC,
-        weights Float64, ages Int16, vectors List(Float32), groups of `users` String, entities of `items` List(String).
+        `FILE`, `ROW` and all convertible columns: ids Int64 or String, text String, timestamps Datetime in UTC, weights
+        Float64, ages Int16, vectors List(Float32), groups of `users` String, entities of `items` List(String).
     reasons : dict
         Masks of bad rows.
     """
@@ -40,12 +40,12 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         kind, values = schema.kinds.get(label, schema.others), frame[label]
         if rows.height and not values.count():
             values = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
-        values = words_of(values) if values.dtype in (*WORDS, pl.Null) else values
+        values = to_text(values) if values.dtype in (*TEXT_TYPES, pl.Null) else values
         column = Column(name, label, values, origin, is_text, findings, reasons)
-        if meant := absent.get(fold_name(label)):
-            findings.note(f"{column.where}: is not {meant}; rename it if that is what it holds.")
+        if expected := absent.get(fold_name(label)):
+            findings.note(f"{column.where}: is not {expected}; rename it if it contains that.")
         if re.fullmatch(NAMELESS, label):
-            column.ignore("it has no name, or is the index of a pandas table; index=False leaves that out")
+            column.ignore("it has no name, or is the index of a pandas table; index=False omits the latter")
         elif kind is None:
             column.ignore(f"not a column of {name}")
         elif (conformed := CONVERSIONS[kind](column)) is not None:
@@ -54,15 +54,15 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
 
 
 def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:
-    """Convert the columns of interactions and name items uniformly; see `conform_table`.
+    """Convert the columns of interactions; see `conform_table`. Items are always in the column `item_id`.
 
-    Columns that only impressions have are read in impression rows only; values in other rows are ignored with a note.
+    `IMPRESSION_COLUMNS` are read from impressions only; values in other rows are ignored with a note.
     """
     is_shown = pl.lit(value=False)
-    if rows.schema.get("signal") in WORDS:
+    if rows.schema.get("signal") in TEXT_TYPES:
         is_shown = (pl.col("signal").cast(pl.String) == SHOWN).fill_null(value=False)
-    for name in set(OF_IMPRESSIONS) & set(rows.columns):
-        finding = f"have another signal than {SHOWN!r}; their {name} was ignored"
+    for name in set(IMPRESSION_COLUMNS) & set(rows.columns):
+        finding = f"have a signal other than {SHOWN!r}; their {name} was ignored"
         note = Rule(finding, pl.col(name).is_not_null() & ~is_shown, column=name)
         find_faults("interactions", rows, [note], findings)
         rows = rows.with_columns(pl.when(is_shown).then(name).alias(name))

@@ -1,4 +1,4 @@
-"""Rules for table rows, and their findings: counted per batch, summed across parts."""
+"""Rules for table rows, and findings: matches of rules, counted per batch and summed over parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import polars as pl
 from firstday.errors import ConfigError, count_of
 
 FILE, ROW = "firstday: file", "firstday: row"
-"""Columns with the file index within the table and the row index within the file, from 0."""
+"""Columns with the index of the file in the table and the index of the row in the file, from 0."""
 NOWHERE = -1
 """Sentinel file index for rows without a known location."""
 MAX_LISTED = 100_000
@@ -26,9 +26,10 @@ DROPPED: Mapping[str, pl.DataType] = {
     "content": pl.String(),
     "reasons": pl.List(pl.String()),
 }
-"""Columns of dropped rows; a line that cannot be parsed has `NOWHERE`, its line number, and a ``place``."""
+"""Columns of dropped rows. A line that cannot be parsed has `NOWHERE` as file, its line number as row, and its location
+as text in ``place``."""
 Reasons = dict[str, pl.Series]
-"""Masks of bad rows in a batch, by column and reason: bool, shape (n_rows,)."""
+"""Masks of bad rows in a batch, by reason (column and finding): bool, shape (n_rows,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class SourceFile:
     name
         Path relative to the folder of tables; "" for a frame.
     line_of
-        Maps a row index to its line in a text file, from 1; None if locations are row numbers.
+        Maps a row index to its line number in a text file, from 1; None: rows are located by row number.
     """
 
     name: str = ""
@@ -54,21 +55,21 @@ class SourceFile:
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """A condition that makes rows bad, or worth a note.
+    """A condition on rows that makes them bad, or is worth a note.
 
     Parameters
     ----------
     finding
         Predicate of the message, such as ``"are negative"``.
     bad
-        Mask of the rows concerned, as an expression over the table's columns.
+        Mask of matching rows, as an expression on the table's columns.
     advice
-        Remedy; "" for a mere note. Only rows of a rule with advice are bad: their value counts as missing, and
-        `Findings.leave_out` may drop them.
+        What to do; "" makes the finding a note. Only rows that match a rule with advice are bad: their value counts as
+        missing, and `Findings.leave_out` may drop them.
     column
-        Column named in the finding, for a rule on a whole table.
+        Column named in the finding, for rules on tables.
     value
-        Value shown for the first row; None shows only its location.
+        Value shown for the first matching row; None: only its location is shown.
     """
 
     finding: str
@@ -79,8 +80,8 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Rows matched by a rule; results of batches and parts can be added.
+class Finding:
+    """Matches of a rule, or a complete sentence; findings of batches and parts can be added.
 
     Parameters
     ----------
@@ -91,9 +92,9 @@ class Found:
     is_note
         Whether this is a note rather than a fault.
     noun
-        Unit that is counted.
+        What is counted.
     n, n_rows
-        Number of matches, and number of rows checked.
+        Number of matches, and number of rows checked; 0 for a complete sentence.
     first
         File index, row index and value (as text) of the first match.
     """
@@ -107,7 +108,7 @@ class Found:
     n_rows: int = 0
     first: tuple[int, int, str] = (NOWHERE, 0, "")
 
-    def __add__(self, other: Found) -> Found:
+    def __add__(self, other: Finding) -> Finding:
         first = min(self, other, key=lambda found: found.first)
         return replace(first, n=self.n + other.n, n_rows=self.n_rows + other.n_rows)
 
@@ -118,7 +119,7 @@ class Found:
 
 
 def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings: Findings) -> Reasons:
-    """Count the rows that match each rule, and return masks of the bad ones; rules on absent columns are skipped."""
+    """Count the rows that match each rule; return masks of bad rows. Rules on absent columns are skipped."""
     present = [rule for rule in rules if set(rule.bad.meta.root_names()) <= set(rows.columns)]
     masks = rows.select(rule.bad.fill_null(value=False).alias(str(n)) for n, rule in enumerate(present))
     is_forgiven = where in findings.forgiven
@@ -129,11 +130,11 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
         column = f"{where}.{rule.column}" if rule.column else where
         value = pl.lit(None) if rule.value is None else rule.value
         hits = rows.select(FILE, ROW, value=value).filter(mask)
-        *place, shown = hits.bottom_k(1, by=[FILE, ROW, pl.col("value").cast(pl.String)]).row(0)
-        first = (*place, "" if rule.value is None else repr(shown))
+        *location, example = hits.bottom_k(1, by=[FILE, ROW, pl.col("value").cast(pl.String)]).row(0)
+        first = (*location, "" if rule.value is None else repr(example))
         advice = "taken as unknown" if is_forgiven and rule.advice else rule.advice
         is_note = is_forgiven or not rule.advice
-        findings.add(Found(column, rule.finding, advice, is_note, n=hits.height, n_rows=rows.height, first=first))
+        findings.add(Finding(column, rule.finding, advice, is_note, n=hits.height, n_rows=rows.height, first=first))
         if rule.advice:
             reasons[f"{column} {rule.finding}"] = mask
     return reasons
@@ -150,15 +151,15 @@ class Findings:
     forgiven
         Columns whose bad values count as missing, with a note instead of a fault.
     sources
-        Files of each table, which locate its rows; empty for rows without a location.
+        Files of each table, to locate rows; empty if rows have no location.
     found
-        What was found, by (where, finding).
+        Findings by (where, finding).
     left_out_rows, n_left_out
         Dropped rows, at most `MAX_LISTED` per table, and number of dropped rows per table.
     n_rows
         Number of rows read per table.
     tallies
-        Counts of interactions, judged after all are read.
+        Counts of interactions, which are checked once all are read.
     refused
         Tables with too many bad rows to drop.
     """
@@ -166,7 +167,7 @@ class Findings:
     drop: bool = False
     forgiven: frozenset[str] = frozenset()
     sources: dict[str, tuple[SourceFile, ...]] = field(default_factory=dict)
-    found: dict[tuple[str, str], Found] = field(default_factory=dict)
+    found: dict[tuple[str, str], Finding] = field(default_factory=dict)
     left_out_rows: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=DROPPED))
     tallies: Counter[str | float] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
@@ -174,29 +175,29 @@ class Findings:
     refused: set[str] = field(default_factory=set)
 
     def fault(self, *sentences: str) -> None:
-        """Add faults that do not concern single rows."""
+        """Add faults that are not about single rows."""
         for sentence in sentences:
-            self.add(Found(sentence))
+            self.add(Finding(sentence))
 
     def note(self, sentence: str) -> None:
         """Add a note."""
-        self.add(Found(sentence, is_note=True))
+        self.add(Finding(sentence, is_note=True))
 
     def note_rows(
         self, where: str, n: int, n_rows: int, finding: str, advice: str = "", *, noun: str = "rows", first: str = ""
     ) -> None:
         """Note "WHERE: 37 of 9,120 rows FINDING (first: FIRST); ADVICE.", summed over batches; no-op if `n` is 0."""
         if n:
-            self.add(Found(where, finding, advice, True, noun, n=n, n_rows=n_rows, first=(NOWHERE, 0, first)))
+            self.add(Finding(where, finding, advice, True, noun, n=n, n_rows=n_rows, first=(NOWHERE, 0, first)))
 
-    def add(self, found: Found) -> None:
-        """Add matched rows to those with the same place and finding."""
+    def add(self, found: Finding) -> None:
+        """Add a finding to those with the same table, column and predicate."""
         key = (found.where, found.finding)
         self.found[key] = self.found[key] + found if key in self.found else found
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Sentences of all faults, except for rows that are dropped."""
+        """Sentences of all faults, except those about rows that are dropped."""
         return tuple(map(self._sentence, filter(self._is_fault, self.found.values())))
 
     @property
@@ -206,24 +207,24 @@ class Findings:
 
     @property
     def hint(self) -> str:
-        """Suggest dropping bad rows if there are no other faults; else ""."""
+        """Suggestion to drop bad rows if all faults are about rows; else ""."""
         bad = list(filter(self._is_fault, self.found.values()))
         may_drop = bad and all(found.n for found in bad)
-        return "--drop-bad-rows 1% leaves out bad rows, up to 1 % of each table." if may_drop else ""
+        return "--drop-bad-rows 1% drops bad rows, up to 1 % of each table." if may_drop else ""
 
-    def _is_fault(self, found: Found) -> bool:
+    def _is_fault(self, found: Finding) -> bool:
         is_left_out = self.drop and found.n and found.table not in self.refused
         return not (found.is_note or is_left_out)
 
-    def _sentence(self, found: Found) -> str:
+    def _sentence(self, found: Finding) -> str:
         """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7); write numbers alone."."""
         if not found.n:
             return found.where
         total, (file, row, value) = found.n_rows, found.first
-        if found.noun == "rows":  # batches without matches were not counted
+        if found.noun == "rows":  # `found.n_rows` lacks batches without matches
             total = max(total, self.n_rows[found.table])
-        place = self._describe(found.table, file, row) if found.advice else ""
-        first = ", ".join(filter(None, (value, place)))
+        location = self._describe(found.table, file, row) if found.advice else ""
+        first = ", ".join(filter(None, (value, location)))
         advice = found.advice if found.is_note or self._is_fault(found) else "left out"
         counted = f"{found.where}: {count_of(found.n, total, found.noun)} {found.finding}"
         return f"{counted}{first and f' (first: {first})'}{advice and f'; {advice}'}."
@@ -234,7 +235,7 @@ class Findings:
         return files[file].describe(row) if files and file != NOWHERE else ""
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
-        """Record the bad rows of a batch, if they may be dropped; return the mask of rows to keep, shape (n_rows,)."""
+        """Record the bad rows of a batch if they are dropped; return the mask of rows to keep, shape (n_rows,)."""
         if not self.drop or not reasons:
             return pl.repeat(True, rows.height, eager=True)
         masks = pl.DataFrame(reasons)
@@ -248,12 +249,12 @@ class Findings:
         return ~is_bad
 
     def list_left_out(self, rows: pl.DataFrame) -> None:
-        """Add dropped rows, with the columns of `DROPPED`, to the list of those with the first locations."""
+        """List dropped rows, which have the columns of `DROPPED`; the first `MAX_LISTED` by location remain."""
         joined = pl.concat([self.left_out_rows, rows.select(*DROPPED)]).sort("table", FILE, ROW, "content")
         self.left_out_rows = joined.group_by("table", maintain_order=True).head(MAX_LISTED)
 
     def join_left_out(self, table: str) -> None:
-        """Merge records of the same row that two parts found bad for different reasons."""
+        """Merge the records of rows that two parts dropped for different reasons."""
         rows, is_other = self.left_out_rows, pl.col("table") != table
         reasons = pl.col("reasons").explode().unique().sort(descending=True)
         self.left_out_rows = rows.filter(is_other)
@@ -265,13 +266,13 @@ class Findings:
         """One line of JSON per listed row, by table and location."""
         lines = []
         for row in self.left_out_rows.iter_rows(named=True):
-            place = row["place"] or self._describe(row["table"], row[FILE], row[ROW])
-            facts = {"table": row["table"], "place": place, "reasons": row["reasons"]}
+            location = row["place"] or self._describe(row["table"], row[FILE], row[ROW])
+            facts = {"table": row["table"], "place": location, "reasons": row["reasons"]}
             lines.append(f'{json.dumps(facts, ensure_ascii=False)[:-1]}, "row": {row["content"]}}}')
         return tuple(lines)
 
     def settle(self, share: float) -> None:
-        """Judge the dropped rows: a note up to a share (0 to 1) of each table, a fault above it.
+        """Report the dropped rows: as a note up to a share (0 to 1) of each table, as a fault above it.
 
         Raises ConfigError if the share is not from 0 to 1.
         """

@@ -1,4 +1,4 @@
-"""Discovery of table files in a folder, by name only; opens no file."""
+"""Discovery of table files in a folder by name; no file is opened."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class TableFiles:
     table
         Table name.
     path
-        The file or folder, as messages name it: ``users.csv``, ``interactions/``.
+        The file or folder, as in messages: ``users.csv``, ``interactions/``.
     files
         Files, all of the same format.
     """
@@ -91,10 +91,10 @@ class TableFiles:
 def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFiles | None]:
     """Return the files of each table found, in the order of `TABLES`; None for a table with a fault.
 
-    `paths` are relative to the folder of tables, separated by ``/``. Folders may be included with a trailing ``/``; an
-    empty table folder is a fault. Other files get a note.
+    `paths` are relative to the folder of tables, with ``/`` as separator; folders have a trailing ``/``. A table folder
+    without files is a fault. A note names files that are not tables.
     """
-    found: dict[str, dict[str, list[str]]] = {}
+    files_by_table: dict[str, dict[str, list[str]]] = {}
     ignored: list[str] = []
     for name in sorted(paths):
         if name.lower() != f"{_VECTORS}/" and not any(map(_is_hidden, name.split("/"))):
@@ -102,8 +102,10 @@ def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFile
             if table is None:
                 ignored.append(name)
             else:
-                found.setdefault(table, {}).setdefault(path, []).append(name)
-    tables = {table: _choose(table, found[table], ignored, findings) for table in TABLES if table in found}
+                files_by_table.setdefault(table, {}).setdefault(path, []).append(name)
+    tables = {
+        table: _choose(table, files_by_table[table], ignored, findings) for table in TABLES if table in files_by_table
+    }
     if ignored:
         named = [f"{name}{_guess(name)}" for name in ignored[:_MAX_NAMED]]
         more = f" and {len(ignored) - _MAX_NAMED:,} more" if len(ignored) > _MAX_NAMED else ""
@@ -112,7 +114,7 @@ def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFile
 
 
 def _guess(name: str) -> str:
-    """Return " (did you mean users?)" for ``user.csv``; "" for names without such a table."""
+    """Return " (did you mean users?)" for ``user.csv``; "" if adding an "s" does not give a table."""
     base = name.rstrip("/").split(".")[0].lower()
     return f" (did you mean {base}s?)" if f"{base}s" in TABLES else ""
 
@@ -128,10 +130,10 @@ def _locate(name: str) -> tuple[str | None, str]:
 
 
 def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], findings: Findings) -> TableFiles | None:
-    """Return the files of a table, or None with a fault; `paths` maps each candidate to its file names."""
+    """Return the files of a table, or None with a fault; `paths` maps each candidate path to its file names."""
     readable = [path for path, names in paths.items() if path.endswith("/") or _ending_of(names[0])]
     if len(readable) > 1:
-        findings.fault(f"{table}: there are several such tables ({' and '.join(readable)}); keep one of them.")
+        findings.fault(f"{table}: the table exists more than once ({' and '.join(readable)}); keep one of them.")
         return None
     path = (readable or list(paths))[0]
     ignored += [other for other in paths if other != path]
@@ -148,12 +150,12 @@ def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], find
 
 
 def may_hold_tables(folder: str) -> bool:
-    """Whether a subfolder of the folder of tables must be searched."""
+    """Return whether a subfolder of the folder of tables must be searched."""
     return folder.lower() == _VECTORS or _table_of(folder) is not None
 
 
 def _is_hidden(part: str) -> bool:
-    """Whether a path component is hidden, or internal to Spark or an office program; partition folders are not."""
+    """Return whether a path component is hidden, or internal to Spark or an office program."""
     return part.startswith((".", "~$")) or (part.startswith("_") and "=" not in part) or part.lower().endswith(".crc")
 
 

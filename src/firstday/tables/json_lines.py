@@ -1,4 +1,4 @@
-"""JSON Lines files: common types of all values, and checks for what Polars would misread."""
+"""JSON Lines files, checked for content that Polars would misread."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import polars as pl
 from firstday.tables.faults import ROW, Findings
 from firstday.tables.text import LineOf, Record, Text, UnreadableError, copy_rows
 
-_NOT_OBJECTS = ("are not JSON objects", "write one on each line, with null for missing values")
-_MIXED = ("have a list in a column of single values, or the reverse", "write values of one kind")
+_NOT_OBJECTS = ("are not JSON objects", "write one object per line, with null for missing values")
+_MIXED = ("have a list in a column of single values, or the reverse", "use one kind of value per column")
 
 
 def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
     """Scan JSON Lines in batches; see `firstday.tables.separated.scan_text`.
 
-    Column types are inferred from all lines; a column absent from a line is null there.
+    Column types are inferred from all lines. A column that is absent from a line is null there.
     """
     scan = _scan(text)
     starts = scan.select(pl.col(pl.String).str.contains(r"^[\[{]").any())  # Polars turns lists among text into text
     try:
-        is_sound = not any(map(any, starts.collect(engine="streaming").rows()))
+        is_readable = not any(map(any, starts.collect(engine="streaming").rows()))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        is_sound = False
-    if not is_sound:
+        is_readable = False
+    if not is_readable:
         for _ in text.blocks():
             pass  # checks the encoding
         if not copy_rows(text, _read_objects, 0, findings):
@@ -41,7 +41,7 @@ def _scan(text: Text) -> pl.LazyFrame:
 
 
 def _read_objects(lines: Iterator[str]) -> Iterator[Record]:
-    """Parse lines one by one; the first value of a column tells whether the others are lists or objects."""
+    """Parse lines one by one; a column contains lists or objects if its first value is one."""
     are_nested: dict[str, bool] = {}
     for line in lines:
         row, fault = _parse(line), None

@@ -34,13 +34,13 @@ class RawTable:
     Parameters
     ----------
     files
-        Rows of each file, with `FILE`, `ROW` and the same columns in all files.
+        Rows of each file, with `FILE`, `ROW` and the same columns for all files.
     sources
         Files, by index; empty if rows have no location.
     format
         File format; CSV means any separated text.
     name
-        Name in messages for a table without files.
+        Name in messages if the table has no files.
     """
 
     files: tuple[pl.LazyFrame, ...]
@@ -51,7 +51,7 @@ class RawTable:
     @classmethod
     def of(cls, frame: pl.DataFrame | pl.LazyFrame, name: str) -> RawTable:
         """Wrap an in-memory frame."""
-        return cls((add_place(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), name=name)
+        return cls((add_location(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), name=name)
 
     @property
     def is_text(self) -> bool:
@@ -74,38 +74,38 @@ class RawTable:
         return sum(rows.select(pl.len()).collect().item() for rows in self.files)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Yield batches of rows in file order; small files are combined, and an empty table yields one empty batch.
+        """Yield batches of rows in file order; combine small files, and yield one empty batch for an empty table.
 
-        Reads `columns` in addition to `FILE` and `ROW`; all if None. Raises DataError if a file is damaged.
+        Reads `FILE`, `ROW` and `columns` (None: all columns). Raises DataError if a file is damaged.
         """
         names = [*(self.columns if columns is None else columns), FILE, ROW]
-        waiting = [self.files[0].select(names).clear().collect()]
+        buffer = [self.files[0].select(names).clear().collect()]
         for number, rows in enumerate(self.files):
             try:
-                for piece in rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-                    waiting.append(piece)
-                    if sum(map(len, waiting)) >= BATCH_ROWS:
-                        yield pl.concat(waiting)
-                        waiting = []
+                for batch in rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                    buffer.append(batch)
+                    if sum(map(len, buffer)) >= BATCH_ROWS:
+                        yield pl.concat(buffer)
+                        buffer = []
             except UNREADABLE as error:
                 file = self.sources[number].name if self.sources else ""
                 raise DataError(describe_damage(file or self.name, self.format, error)) from None
-        if waiting:
-            yield pl.concat(waiting)
+        if buffer:
+            yield pl.concat(buffer)
 
 
-def add_place(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:
-    """Add the file index to rows that have their row index."""
+def add_location(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:
+    """Add the file index to rows that already have a row index."""
     return rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
 
 
 def describe_damage(where: str, kind: str, error: BaseException) -> str:
-    """Return the fault of a file or frame that a library cannot read."""
+    """Return the fault for a file or frame that a library cannot read."""
     return f"{where}: cannot be read as {kind} ({first_line(error)}); correct it, or write it again."
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error message, without its final dot; a Polars panic means damage."""
+    """Return the first line of an error message, without a final dot; a Polars panic means that a file is damaged."""
     if isinstance(error, pl.exceptions.PanicException):
         return "it is damaged"
     lines = str(error).strip().splitlines()

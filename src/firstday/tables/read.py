@@ -11,7 +11,7 @@ import polars as pl
 from firstday.tables.faults import FILE, ROW, Findings, SourceFile
 from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.tables.json_lines import scan_json_lines
-from firstday.tables.raw_table import UNREADABLE, RawTable, add_place, describe_damage, first_line
+from firstday.tables.raw_table import UNREADABLE, RawTable, add_location, describe_damage, first_line
 from firstday.tables.separated import scan_text
 from firstday.tables.text import UnreadableError, open_text
 
@@ -28,11 +28,11 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
 
 
 def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[tuple[str, Path]]:
-    """Yield the relative name and path of each entry, descending into folders that may be tables."""
+    """Yield the relative name and path of each entry; descend into folders that may contain tables."""
     try:
         entries = sorted(folder.iterdir())
     except PermissionError:
-        findings.fault(f"{folder}: may not be read; allow reading it.")
+        findings.fault(f"{folder}: cannot be read (permission denied); allow reading it.")
         return
     for path in entries:
         name = prefix + os.fsencode(path.name).decode(errors="replace")
@@ -51,10 +51,10 @@ def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) ->
     files = list(filter(None, opened))
     if len(files) < len(opened):
         return None
-    scans = [add_place(scan, number) for number, (scan, _) in enumerate(files)]
+    scans = [add_location(scan, number) for number, (scan, _) in enumerate(files)]
     columns = [[name for name in scan.collect_schema() if name not in (FILE, ROW)] for scan in scans]
     for file, names in zip(table.files, columns, strict=True):
-        if set(names) != set(columns[0]) and table.format != "JSON lines":  # JSON objects may lack any column
+        if set(names) != set(columns[0]) and table.format != "JSON lines":  # JSON objects may omit columns
             findings.fault(describe_other_columns(table, file.name, names, columns[0]))
             return None
     try:
@@ -67,7 +67,7 @@ def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) ->
 
 
 def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
-    """Return the fault of a file whose columns differ from those of its table's first file."""
+    """Return the fault for a file whose columns differ from those of the table's first file."""
     return (
         f"{name}: has other columns ({', '.join(columns)}) than {table.files[0].name} "
         f"({', '.join(first)}); give every file of {table.table} the same columns."
@@ -75,12 +75,12 @@ def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str],
 
 
 def describe_other_types(table: TableFiles, reason: str) -> str:
-    """Return the fault of files with incompatible column types."""
+    """Return the fault for files with incompatible column types."""
     return f"{table.path}: the files have columns of different types ({reason}); align them."
 
 
 def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
-    """Open one file for reading in batches; None with a fault."""
+    """Open a file for reading in batches; None, with a fault, if it cannot be read."""
     try:
         if not path.is_file():
             raise UnreadableError("is not a regular file; replace it with one.")
@@ -89,7 +89,7 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> t
         else:
             read = scan_text if file.format == "CSV" else scan_json_lines
             scan, line_of = read(open_text(path, file, table), findings)
-        present = scan.collect_schema()  # a column of the file takes precedence
+        present = scan.collect_schema()  # columns of the file take precedence over partition columns
         partitions = (pl.lit(value).alias(name) for name, value in file.partitions.items() if name not in present)
         return scan.with_columns(partitions), SourceFile(file.name, line_of)
     except UnreadableError as error:

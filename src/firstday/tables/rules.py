@@ -1,4 +1,4 @@
-"""Validation rules: for the values of each column kind, and for the rows of each table."""
+"""Validation rules for the values of each column kind and for the rows of each table."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from firstday.tables.faults import Rule
 from firstday.tables.schema import ASSIGNMENT, DAY_US, ITEM
 
 OR_DROP = "or drop the rows"
-FIRST_NAMED = 3
-"""Maximum number of items without a vector named in a message."""
-COPY = "firstday: copy"
+MAX_NAMED_ITEMS = 3
+"""Maximum number of items without a vector that a message names."""
+DUPLICATE = "firstday: copy"
 """Column that marks duplicates of an earlier row."""
-WRITTEN, VALUE = pl.col("written"), pl.col("value")
-"""The column as read, where a kind needs it, and its converted values."""
+RAW, VALUE = pl.col("written"), pl.col("value")
+"""The column as read (for kinds whose rules need it), and its converted values."""
 MAX_AGE_YEARS = 120
 MAX_POSITION = 2**31 - 1
 MAX_WEIGHT = 3e38
-"""Weights are stored in 32 bits."""
+"""Maximum weight; weights are stored as Float32."""
 WHOLE_WITH_DECIMALS = r"^(-?\d+)\.0+$"
-MARKS_FOR_MISSING = (
+MISSING_MARKERS = (
     "n/a", "#n/a", "na", "<na>", "null", "(null)", "none", "nil", "nan", "nat", r"\n", "-", "--", "?", "unknown",
 )  # fmt: skip
-"""Missing-value markers written by programs and people, in lower case."""
+"""Common missing-value markers, in lower case."""
 WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
 END_OF_JANUARY_US = 31 * DAY_US
 YEAR_10000_US = 253_402_300_800_000_000
@@ -32,45 +32,45 @@ _MICROSECONDS = VALUE.to_physical()
 VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
     "id": (
         Rule(
-            "have spaces, decimals or a mark for missing as an id; ids are kept as written",
+            "have spaces, decimals or a missing-value marker in an id; ids are kept as written",
             (VALUE.str.strip_chars() != VALUE)
-            | VALUE.str.to_lowercase().is_in(MARKS_FOR_MISSING)
+            | VALUE.str.to_lowercase().is_in(MISSING_MARKERS)
             | VALUE.str.contains(WHOLE_WITH_DECIMALS),
             value=VALUE,
         ),
     ),
     "number": (
-        Rule("have a decimal comma; '1,5' was read as 1.5", VALUE.is_not_nan() & WRITTEN.str.contains(",")),
+        Rule("have a decimal comma; '1,5' was read as 1.5", VALUE.is_not_nan() & RAW.str.contains(",")),
         Rule(
             "are not numbers",
-            WRITTEN.is_not_null() & (VALUE.is_null() | VALUE.is_nan()),
-            "write numbers with a dot for decimals, or leave missing ones empty",
-            value=WRITTEN,
+            RAW.is_not_null() & (VALUE.is_null() | VALUE.is_nan()),
+            "write numbers with a decimal point, or leave missing ones empty",
+            value=RAW,
         ),
     ),
     "weight": (
-        Rule("are empty and weigh 1", WRITTEN.is_null()),
+        Rule("are empty and have weight 1", RAW.is_null()),
         Rule(
             "are not finite numbers from 0 to 3e38",
             ~VALUE.is_between(0, MAX_WEIGHT),
             f"correct them {OR_DROP}; signals such as skip and ban show dislike",
-            value=WRITTEN,
+            value=RAW,
         ),
     ),
     "position": (
         Rule(
-            "are not ranks in a list",
+            "are not positions in a list",
             VALUE.is_not_nan() & ~(VALUE.is_between(1, MAX_POSITION) & (VALUE.floor() == VALUE)),
             "write whole numbers from 1, or leave unknown ones empty",
-            value=WRITTEN,
+            value=RAW,
         ),
     ),
     "propensity": (
         Rule(
             "are not above 0 and at most 1",
             VALUE.is_not_nan() & ~VALUE.is_between(0, 1, closed="right"),
-            "write probabilities as shares of 1, or leave unknown ones empty",
-            value=WRITTEN,
+            "write probabilities as numbers from 0 to 1, or leave unknown ones empty",
+            value=RAW,
         ),
     ),
     "age": (
@@ -78,16 +78,16 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
             f"are not from 0 to {MAX_AGE_YEARS}",
             VALUE.is_not_nan() & ~VALUE.is_between(0, MAX_AGE_YEARS),
             "give ages in years, or leave unknown ones empty",
-            value=WRITTEN,
+            value=RAW,
         ),
     ),
     "time": (
-        Rule("are dates without a time; taken as midnight UTC", VALUE.is_not_null() & (WRITTEN.str.len_chars() <= 10)),
+        Rule("are dates without a time; taken as midnight UTC", VALUE.is_not_null() & (RAW.str.len_chars() <= 10)),
         Rule(
             "are not times in UTC",
-            WRITTEN.is_not_null() & VALUE.is_null(),
+            RAW.is_not_null() & VALUE.is_null(),
             f"{WRITE_UTC}, or leave missing ones empty",
-            value=WRITTEN,
+            value=RAW,
         ),
         Rule(
             "are in January 1970 (was the unit of time misread, or does 0 stand for missing?); correct them, or leave "
@@ -97,35 +97,35 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are after the year 9999",
             _MICROSECONDS >= YEAR_10000_US,
-            "read them with the right unit, or leave them empty",
+            "use the right unit of time, or leave them empty",
             value=VALUE.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
         ),
     ),
     "vector": (
         Rule(
-            "do not have as many finite numbers as the first vector",
+            "are not finite numbers of the same length as the first vector",
             ~VALUE,
             "provide vectors of one model, all of the same length",
         ),
     ),
-    "words": (Rule("have spaces around the value; they were removed", WRITTEN != VALUE),),
+    "words": (Rule("have spaces around the value; they were removed", RAW != VALUE),),
 }
-"""Rules for values, by column kind."""
+"""Rules for converted values, by column kind."""
 
 
 def empty_rules(*columns: str) -> tuple[Rule, ...]:
-    """Return the rules of columns that must not be null."""
+    """Return rules against null values in columns."""
     return tuple(Rule("are empty", pl.col(name).is_null(), f"fill them in {OR_DROP}", name) for name in columns)
 
 
 def _unique(name: str) -> tuple[Rule, ...]:
-    """Return the rules of a unique id column."""
+    """Return the rules for a unique id column."""
     ids = pl.col(name)
-    repeats = ids.is_not_null() & ~ids.is_first_distinct() & ~pl.col(COPY)
+    repeats = ids.is_not_null() & ~ids.is_first_distinct() & ~pl.col(DUPLICATE)
     return (
         *empty_rules(name),
-        Rule("repeat an earlier row and were dropped", pl.col(COPY)),
-        Rule("repeat an id with other values", repeats, "keep one row for each id", name, ids),
+        Rule("repeat an earlier row and were dropped", pl.col(DUPLICATE)),
+        Rule("repeat an id with different values", repeats, "keep one row for each id", name, ids),
     )
 
 
@@ -141,7 +141,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "friends": empty_rules("user_id", "friend_id"),
     "assignments": (
         *empty_rules("user_id", "experiment", "variant"),
-        Rule("repeat a user's variant; the earliest of each counts", ~pl.struct(ASSIGNMENT).is_first_distinct()),
+        Rule("repeat a user's variant; the earliest one counts", ~pl.struct(ASSIGNMENT).is_first_distinct()),
         Rule(
             "give a user several variants of one experiment",
             pl.col("user_id").is_not_null()
@@ -154,23 +154,23 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "embeddings/users": _unique("user_id"),
     "embeddings/items": _unique("item_id"),
 }
-"""Rules that need only the rows of the table itself, after conversion."""
+"""Rules for converted rows that need no other table."""
 
 
-HOMES = ("users", "items")
+REFERENCED_TABLES = ("users", "items")
 """Tables that other tables refer to."""
 
 
 def describe_ids(name: str, ids: pl.Series) -> str:
-    """Return the advice for unknown ids, with two known ones as examples of their spelling."""
-    home = name if name in HOMES else "items or collections"
-    shown = ", ".join(map(repr, ids.head(2)))
-    known = f" (ids there: {shown}{', ...' if len(ids) > 2 else ''})" if shown else ""
-    return f"add them to {home}{known}, write ids alike in both, {OR_DROP}"
+    """Return the advice for unknown ids, with two known ids as examples of their spelling."""
+    home = name if name in REFERENCED_TABLES else "items or collections"
+    examples = ", ".join(map(repr, ids.head(2)))
+    suffix = f" (ids there: {examples}{', ...' if len(ids) > 2 else ''})" if examples else ""
+    return f"add them to {home}{suffix}, use the same spelling in both, {OR_DROP}"
 
 
 def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr) -> Rule:
-    """Return the rule of a foreign-key column.
+    """Return the rule for a foreign-key column.
 
     Parameters
     ----------
@@ -181,8 +181,8 @@ def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr) 
     ids
         Known ids, sorted.
     is_unknown
-        Mask of rows with any other id; may include null.
+        Mask of rows with unknown ids; may include null.
     """
-    finding = f"name unknown {name}" if name in HOMES else f"name an unknown {name}"
+    finding = f"refer to unknown {name}" if name in REFERENCED_TABLES else f"refer to an unknown {name}"
     bad = pl.col(column).is_not_null() & is_unknown
     return Rule(finding, bad, describe_ids(name, ids), column, pl.col(column))

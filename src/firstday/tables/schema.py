@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 Kind = Literal["id", "tag", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity"]
-"""Content of a column: a tag is an id that nothing refers to, a time is in UTC, an age in years."""
+"""Kind of a column's values. A tag is an id that no table refers to; times are in UTC, ages in years."""
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, with every column in its final type."""
 
@@ -69,7 +69,7 @@ TABLES: Mapping[str, TableSchema] = {
     "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
     "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
 }
-"""Schemas by table name; users and items precede the tables that refer to them."""
+"""Schemas by table name; users and items come before the tables that refer to them."""
 USER_COLUMNS = (
     ("users", "user_id"),
     ("interactions", "user_id"),
@@ -87,19 +87,19 @@ ITEM_COLUMNS = (
 )
 """All columns with item ids, starting with the primary key of `items`."""
 RECOMMENDABLE = "recommendable"
-"""Column of items: false for those that are in no list."""
+"""Boolean column of items; false: the item is never recommended."""
 ITEM = "item"
 """The recommended entity; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 DAY_US = 86_400_000_000
-OF_IMPRESSIONS = ("position", "propensity", "policy")
-"""Columns of interactions that only impressions have; `list_id` may also attribute a use to a list."""
+IMPRESSION_COLUMNS = ("position", "propensity", "policy")
+"""Columns of interactions that only impressions have. (`list_id` may also attribute a use to a list.)"""
 DEFAULT_SIGNAL = "stream"
 RESERVED_GROUPS = ("interactions", "friends")
 """Keys with another meaning in a user's signals, which no profile column may use."""
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 NAMELESS = r"\s*|Unnamed: \d+|__index_level_\d+__"
-"""Columns without a name, and those that pandas writes for an index."""
+"""Pattern of empty column names and of names that pandas gives to an index."""
 
 
 def missing_column(name: str, label: str, columns: Iterable[str], advice: str = "add it") -> str:

@@ -1,4 +1,4 @@
-"""Separated text files (CSV, TSV), checked for what Polars would misread."""
+"""Separated text files (CSV, TSV), checked for content that Polars would misread."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ SEPARATORS = ",;\t|"
 MAX_SHOWN = 80
 """Maximum number of characters of a line shown in a message."""
 MAX_ROW_BYTES = 2**26
-"""Maximum length of a row in bytes; a longer one has an unclosed quote."""
+"""Maximum length of a row in bytes; a longer row is taken to have an unclosed quote."""
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _QUOTED = rb'"(?:[^"\x00-\x08\x0b\x0c\x0e-\x1f]++|"")*+"'
 _UNCLOSED = (
     "have an unclosed quote, or text after a quote",
-    "put quotes around the whole text, and write quotes within it twice",
+    "quote the whole field, and double the quotes inside it",
 )
 _CONTROLS = ("have control characters", "remove them")
-_FIELDS = ("do not have as many fields as the header", "put quotes around text with separators, and omit no field")
+_FIELDS = ("have more or fewer fields than the header", "quote fields that contain separators, and do not omit fields")
 
 
 def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
-    """Scan a text file in batches, every column as String; also return the line of each row.
+    """Scan a text file in batches, all columns as String; also return the function that locates rows.
 
-    If Polars would misread the file (quotes inside text, another encoding, rows to drop), a copy is scanned instead, in
-    which rows keep their line numbers. Raises UnreadableError if the file has faults.
+    If Polars would misread the file (quotes inside text, rows to drop), a corrected copy with the same line numbers is
+    scanned instead. Raises UnreadableError if the file has faults.
     """
     header = find_header(next(text.blocks(), b""), text.table)
-    if not are_sound(text.blocks(), header) and not copy_rows(text, partial(_read_rows, header=header), 1, findings):
+    if not is_well_formed(text.blocks(), header) and not copy_rows(
+        text, partial(_read_rows, header=header), 1, findings
+    ):
         raise UnreadableError
     scan = pl.scan_csv(
         text.path,
@@ -51,44 +53,44 @@ def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
         row_index_name=ROW,
     )
     is_blank = pl.all_horizontal(pl.exclude(ROW).is_null())
-    return scan.remove(is_blank), text.line_of(find_records, header.n_before + 1)
+    return scan.remove(is_blank), text.line_of(find_records, header.n_blank + 1)
 
 
 @dataclass(frozen=True)
 class Header:
-    """The first non-blank line.
+    """Content of the first non-blank line.
 
     Parameters
     ----------
     separator, columns
         Column separator and column names.
-    n_before
+    n_blank
         Number of blank lines before the header.
     """
 
     separator: str
     columns: list[str]
-    n_before: int
+    n_blank: int
 
 
 def find_header(block: bytes, table: str) -> Header:
-    """Detect the separator and column names from the first lines of a file.
+    """Detect the separator and column names from the first block of a file.
 
-    Prefers the separator that yields the most columns of the table's schema, then the most columns. Raises
-    UnreadableError if the first line is not a header of the table.
+    Chooses the separator with the most columns of the table's schema, then the most columns. Raises UnreadableError if
+    the first line is not a header of the table.
     """
     text = block.decode()
     first = re.search(r"[^\r\n]+", text)
     if first is None:
         raise UnreadableError(EMPTY)
-    n_before, kinds = text.count("\n", 0, first.start()), set(map(fold_name, TABLES[table].kinds))
+    n_blank, kinds = text.count("\n", 0, first.start()), set(map(fold_name, TABLES[table].kinds))
     headers = []
     for separator in SEPARATORS:
         with suppress(csv.Error):
             lines = io.StringIO(text[first.start() :], newline="")
             columns = next(csv.reader(lines, delimiter=separator, strict=True))
             n_known = len(kinds & set(map(fold_name, columns)))
-            headers.append((n_known, len(columns), Header(separator, columns, n_before)))
+            headers.append((n_known, len(columns), Header(separator, columns, n_blank)))
     n_known, _, best = max(headers, key=itemgetter(0, 1), default=(0, 0, Header(",", [], 0)))
     columns = best.columns
     line = repr(first[0][:MAX_SHOWN])
@@ -96,60 +98,61 @@ def find_header(block: bytes, table: str) -> Header:
         required = " and ".join(TABLES[table].required)
         raise UnreadableError(f"the first line is not a header of {table} ({line}); add one, with {required}.")
     if len(set(columns)) < len(columns) or not all(map(str.strip, columns[1:])):
-        raise UnreadableError(f"the header has a column twice or without a name ({line}); name every column.")
+        raise UnreadableError(f"the header has a repeated column or one without a name ({line}); name every column.")
     columns[0] = columns[0] if columns[0].strip() else "Unnamed: 0"  # the index of a pandas frame
     return best
 
 
-def are_sound(blocks: Iterable[bytes], header: Header) -> bool:
-    """Whether Polars reads every row as it is meant, by a regular expression.
+def is_well_formed(blocks: Iterable[bytes], header: Header) -> bool:
+    """Return whether Polars reads every row correctly, checked by a regular expression.
 
-    Wrong are another number of fields, quotes inside text, unclosed quotes, control characters and other line ends.
+    Rows with a wrong number of fields, quotes inside text, unclosed quotes, control characters or other line ends are
+    not well-formed.
     """
     separator = header.separator.encode()
     field = rb'(?:[^"%b\x00-\x08\n-\x1f]++|%b|)' % (separator, _QUOTED)
     row = rb"%b(?:%b%b){%d}" % (field, re.escape(separator), field, len(header.columns) - 1)
-    sound_rows = re.compile(rb"(?:(?:%b)?+\r?\n)*+" % row)
-    rest, is_sound = b"", True
+    valid_rows = re.compile(rb"(?:(?:%b)?+\r?\n)*+" % row)
+    rest, is_valid = b"", True
     for block in blocks:  # exhausts the blocks, since their iterator checks the encoding
-        if is_sound:
+        if is_valid:
             rest += block
-            rest = rest[sound_rows.match(rest).end() :]  # type: ignore[union-attr]
-            is_sound = len(rest) <= MAX_ROW_BYTES
-    return is_sound and sound_rows.fullmatch(rest + b"\n") is not None
+            rest = rest[valid_rows.match(rest).end() :]  # type: ignore[union-attr]
+            is_valid = len(rest) <= MAX_ROW_BYTES
+    return is_valid and valid_rows.fullmatch(rest + b"\n") is not None
 
 
 def find_records(lines: Iterable[bytes]) -> Iterator[bool]:
-    """Tell for each line of a sound file whether a record begins on it: quotes before it are closed."""
+    """Yield for each line of a well-formed file whether a record begins on it: all quotes before it are closed."""
     yield True
     yield from (n_quotes % 2 == 0 for n_quotes in accumulate(line.count(b'"') for line in lines))
 
 
 def _read_rows(lines: Iterator[str], header: Header) -> Iterator[Record]:
-    """Parse rows one by one; an unclosed quote invalidates only its own line, not the lines it runs over."""
-    returned: list[str] = []
-    taken: list[str] = []
+    """Parse rows one by one; an unclosed quote makes only its own line invalid, not the lines up to the next quote."""
+    pushed_back: list[str] = []
+    consumed: list[str] = []
 
     def feed() -> Iterator[str]:
-        while line := returned.pop() if returned else next(lines, ""):
-            taken.append(line)
+        while line := pushed_back.pop() if pushed_back else next(lines, ""):
+            consumed.append(line)
             yield line
 
     while True:
-        taken.clear()
+        consumed.clear()
         fields, fault = [], None
         try:
             fields = next(csv.reader(feed(), delimiter=header.separator, strict=True), [])
         except csv.Error:
-            returned += reversed(taken[1:])
-            del taken[1:]
+            pushed_back += reversed(consumed[1:])
+            del consumed[1:]
             fault = _UNCLOSED
-        if not taken:
+        if not consumed:
             return
         is_blank = not any(map(str.strip, fields))
-        if not is_blank and _CONTROL.search("".join(taken)):
+        if not is_blank and _CONTROL.search("".join(consumed)):
             fault = _CONTROLS
         elif not is_blank and len(fields) != len(header.columns):
             fault = _FIELDS
         quoted = (value and '"' + value.replace('"', '""') + '"' for value in fields)
-        yield list(taken), "" if is_blank or fault else f"{header.separator.join(quoted)}\n", fault
+        yield list(consumed), "" if is_blank or fault else f"{header.separator.join(quoted)}\n", fault

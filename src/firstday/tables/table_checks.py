@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 import polars as pl
 
 from firstday.errors import DataError
-from firstday.tables.categories import drop_poor_groups
+from firstday.tables.categories import drop_invalid_groups
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
-from firstday.tables.rules import COPY, FIRST_NAMED, RULES, reference_rule
+from firstday.tables.rules import DUPLICATE, MAX_NAMED_ITEMS, RULES, reference_rule
 from firstday.tables.schema import ITEM_COLUMNS, TABLES, USER_COLUMNS, Frames
 
 
@@ -33,13 +33,13 @@ def check_frames(
     *,
     are_all: bool = True,
 ) -> dict[str, pl.DataFrame]:
-    """Convert all tables but interactions to their final types, and find every fault in them.
+    """Convert all tables except interactions to their final types, and find all faults in them.
 
     A missing table of users or items is built from `named_ids`, the ids in interactions. A table that cannot be read,
     or lacks a required column, is omitted, and references to it are not checked.
 
-    If not `are_all`, the tables hold a subset of users, which cannot decide which columns are groups, and whose friends
-    may be in another part.
+    Unless `are_all`, the tables contain a subset of users: whether columns are groups is not checked, and friends may
+    be in another part.
     """
     frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
     for name in TABLES:  # users and items first: other tables refer to them
@@ -48,27 +48,27 @@ def check_frames(
             continue
         try:
             rows = check_table(name, table, frames, findings, are_all=are_all)
-        except DataError as error:  # a damaged file
+        except DataError as error:  # the file is damaged
             findings.fault(str(error))
             continue
         if set(TABLES[name].required) <= set(rows.columns):
             frames[name] = rows
             if name == "items" and name in named_ids:
-                add_named_items(frames, named_ids[name], findings)
+                add_items_of_interactions(frames, named_ids[name], findings)
     if "embeddings/items" in frames:
         check_item_vectors(frames, findings)
     share_id_types(frames)
     return frames
 
 
-def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings: Findings) -> None:
-    """Add items of interactions that are absent from `items`, without attributes, with a note.
+def add_items_of_interactions(frames: dict[str, pl.DataFrame], named: pl.Series, findings: Findings) -> None:
+    """Add items that occur in interactions but not in `items`, without attributes and with a note.
 
-    If most are absent, or present under another spelling, the table does not match: nothing is added, and the reference
-    rules report each row.
+    If most items are absent, or any is present in another spelling, the tables do not match: nothing is added, and
+    the reference rules report each row.
     """
     known = frames["items"]["item_id"].drop_nulls()
-    new = _without(named, known)
+    new = _missing_ids(named, known)
     if 2 * len(new) > len(named) or _fold_ids(new).is_in(_fold_ids(known).implode()).any():
         return
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
@@ -83,26 +83,26 @@ def add_named_items(frames: dict[str, pl.DataFrame], named: pl.Series, findings:
     )
 
 
-def _without(ids: pl.Series, others: pl.Series) -> pl.Series:
-    """Return the ids that are not among others, compared as text."""
+def _missing_ids(ids: pl.Series, others: pl.Series) -> pl.Series:
+    """Return the ids that are not in `others`, compared as text."""
     return ids.filter(~ids.cast(pl.String).is_in(others.cast(pl.String).implode()))
 
 
 def _fold_ids(values: pl.Series) -> pl.Series:
-    """Normalise ids for comparison: lower-case, without surrounding spaces, leading zeros and trailing ``.0``."""
+    """Normalise ids for comparison: lower case, without surrounding spaces, leading zeros and trailing ``.0``."""
     words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
     return words.str.replace(r"\.0+$", "").str.strip_chars_start("0")
 
 
 def check_presence(tables: Collection[str], findings: Findings) -> None:
-    """Find required tables that are missing."""
+    """Add a fault for each required table that is missing."""
     if "interactions" not in tables:
         findings.fault(
             "interactions: the table is missing; add interactions.parquet, interactions.csv or a data frame."
         )
     for kind, counterpart in (("users", "items"), ("items", "users")):
         if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
-            findings.fault(f"embeddings/{counterpart}: is missing, while embeddings/{kind} is there; add the table.")
+            findings.fault(f"embeddings/{counterpart}: is missing, but embeddings/{kind} is there; add the table.")
 
 
 def check_table(
@@ -113,35 +113,35 @@ def check_table(
     *,
     are_all: bool = True,
 ) -> pl.DataFrame:
-    """Convert a table to its final types, find every fault in its rows, and return the rows that were not dropped.
+    """Convert a table to its final types, find all faults in its rows, and return the rows that are not dropped.
 
-    `frames` are the checked tables that its rows may refer to; references to an absent table are not checked. For
+    `frames` are the checked tables that rows may refer to; references to an absent table are not checked. For
     `are_all`, see `check_frames`.
     """
     findings.sources[name] = table.sources
     conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)
     if name == "users" and are_all:
-        conformed = drop_poor_groups(conformed, findings)
-    ids, is_copy = TABLES[name].unique, pl.lit(value=False)
+        conformed = drop_invalid_groups(conformed, findings)
+    ids, is_duplicate = TABLES[name].unique, pl.lit(value=False)
     if ids in conformed.columns:
         is_new = conformed.drop(FILE, ROW).hash_rows().is_first_distinct()
-        is_copy = pl.col(ids).is_not_null() & ~pl.col(ids).is_first_distinct() & ~pl.lit(is_new)
-    rows = conformed.with_columns(is_copy.alias(COPY))
+        is_duplicate = pl.col(ids).is_not_null() & ~pl.col(ids).is_first_distinct() & ~pl.lit(is_new)
+    rows = conformed.with_columns(is_duplicate.alias(DUPLICATE))
     references = [rule for rule in _reference_rules(name, frames) if are_all or rule.column != "friend_id"]
     reasons |= find_faults(name, rows, [*RULES[name], *references], findings)
-    keep = findings.leave_out(name, table.whole, reasons) & ~rows[COPY]
+    keep = findings.leave_out(name, table.whole, reasons) & ~rows[DUPLICATE]
     return conformed.drop(FILE, ROW).filter(keep)
 
 
 def check_named_friends(table: RawTable, frames: Frames, findings: Findings) -> None:
-    """Find rows of `friends` whose friend is an unknown user; report nothing else."""
+    """Find rows of `friends` whose friend is an unknown user; report no other faults."""
     conformed, _ = conform_table("friends", table.whole, Findings(), is_text=table.is_text)
     rules = [rule for rule in _reference_rules("friends", frames) if rule.column == "friend_id"]
     findings.leave_out("friends", table.whole, find_faults("friends", conformed, rules, findings))
 
 
 def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
-    """Cast all user ids, or all item ids, to String if one column is String, so that tables join. Modifies `frames`."""
+    """Cast all user ids, or all item ids, to String if one of their columns is String. Modifies `frames`."""
     for columns in (USER_COLUMNS, ITEM_COLUMNS):
         present = [(table, column) for table, column in columns if table in frames]
         if any(frames[table][column].dtype == pl.String for table, column in present):
@@ -150,37 +150,37 @@ def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
 
 
 def known_ids(frames: Frames, home: str) -> pl.Series | None:
-    """Return the ids of `users` or `items`, sorted; None if the table is not among the frames."""
+    """Return the sorted ids of `users` or `items`; None if `frames` lacks the table."""
     return frames[home][TABLES[home].required[0]].drop_nulls().unique().sort() if home in frames else None
 
 
 def check_item_vectors(frames: Frames, findings: Findings) -> None:
-    """Check the lengths of vectors, and find items without one: a note, or a fault if no item has a vector."""
+    """Check the lengths of vectors; note the items without a vector, or add a fault if no item has one."""
     vectors, items = frames["embeddings/items"], known_ids(frames, "items")
     if "embeddings/users" in frames:
         check_vector_lengths(frames, next(filter(None, vectors["vector"].list.len()), 0), findings)
     if items is None or not findings.n_rows["embeddings/items"]:
         return
-    bare = _without(items, vectors["item_id"])
-    if 0 < len(items) == len(bare):
+    without_vector = _missing_ids(items, vectors["item_id"])
+    if 0 < len(items) == len(without_vector):
         findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; provide one for every item.")
         return
     findings.note_rows(
         "embeddings/items",
-        len(bare),
+        len(without_vector),
         len(items),
         "have no vector",
-        "they are left out of lists; provide one for every item",
+        "they are never recommended; provide a vector for every item",
         noun="items",
-        first=", ".join(map(repr, bare.head(FIRST_NAMED))),
+        first=", ".join(map(repr, without_vector.head(MAX_NAMED_ITEMS))),
     )
 
 
 def check_vector_lengths(frames: Frames, n_numbers: int, findings: Findings) -> None:
-    """Find user vectors whose length differs from that of item vectors, 0 if unknown."""
+    """Add a fault if user vectors do not have `n_numbers` elements, the length of item vectors (0: unknown)."""
     length = next(filter(None, frames["embeddings/users"]["vector"].list.len()), n_numbers)
     if n_numbers and length != n_numbers:
         findings.fault(
             f"embeddings/users.vector: has {length} numbers, but embeddings/items.vector has {n_numbers}; "
-            "take both from the same model."
+            "use vectors of the same model."
         )

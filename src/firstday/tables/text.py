@@ -1,4 +1,4 @@
-"""Text files as UTF-8: decompressed, decoded and checked, with row locations and unparseable rows."""
+"""Text files as UTF-8: decompressed, decoded and checked, with line numbers of rows and faults of unparsable rows."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from typing import IO, cast
 import numpy as np
 import polars as pl
 
-from firstday.tables.faults import DROPPED, MAX_LISTED, NOWHERE, Findings, Found
+from firstday.tables.faults import DROPPED, MAX_LISTED, NOWHERE, Finding, Findings
 from firstday.tables.find import Packing, TableFile
 from firstday.tables.zstd import DecompressionParameter, ZstdFile
 
 CHUNK_BYTES = 2**22
 EMPTY = "is empty; write rows, or remove it."
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _ZSTD_OPTIONS: Mapping[int, int] = {DecompressionParameter.window_log_max: 31}
 LineOf = Callable[[int], int]
-"""Maps a row index to the line on which it begins, from 1."""
+"""Maps a row index to the number of its first line, from 1."""
 Fault = tuple[str, str]
 """Finding and advice."""
 Record = tuple[list[str], str, Fault | None]
-"""Original lines, text to read instead ("" for blank lines and bad rows), and the fault, if any."""
+"""Original lines, the text to read instead ("" for blank lines and bad rows), and the fault, if any."""
 
 
 class UnreadableError(Exception):
-    """A file cannot be read; the arguments are faults without the file name, if not among the findings already."""
+    """A file cannot be read; the arguments are faults, without the file name, that are not yet in the findings."""
 
 
 @dataclass(eq=False)
 class Text:
-    """A text file, or the copy that is read instead.
+    """A text file, or a corrected copy of it.
 
     Parameters
     ----------
     path, packing
         Path and compression.
     name, table
-        Name in messages, and the table whose rows the file holds.
+        Name in messages, and the table that the file belongs to.
     folder
         Temporary folder of the copy; deleted together with this object.
     """
@@ -65,11 +65,11 @@ class Text:
         return cast("IO[bytes]", gzip.open(self.path)) if self.packing == "gzip" else self.path.open("rb")
 
     def lines(self, encoding: str = "utf-8") -> io.TextIOWrapper:
-        """Open for reading line by line; lines keep their ends, which may be a lone carriage return."""
+        """Open for reading line by line; lines keep their line ends, including lone carriage returns."""
         return io.TextIOWrapper(self.open(), encoding, newline="")
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield blocks of whole lines, about `CHUNK_BYTES` each; raise UnreadableError if they are not UTF-8."""
+        """Yield blocks of complete lines, about `CHUNK_BYTES` each; raise UnreadableError if one is not UTF-8."""
         line = 1
         with self.open() as content:
             while block := content.read(CHUNK_BYTES) + content.readline():
@@ -82,22 +82,22 @@ class Text:
                 line += block.count(b"\n")
                 yield block
 
-    def line_of(self, begins: Callable[[Iterable[bytes]], Iterable[bool]], n_skipped: int = 0) -> LineOf:
-        """Return the function that maps a row index to its line; it reads the file when first called.
+    def line_of(self, starts_record: Callable[[Iterable[bytes]], Iterable[bool]], n_skipped: int = 0) -> LineOf:
+        """Return the function that maps a row index to its line number; it reads the file when first called.
 
-        `begins` tells for each line whether a record begins on it; the first `n_skipped` records are not rows.
+        `starts_record` yields for each line whether a record begins on it; the first `n_skipped` records are not rows.
         """
 
         @cache
         def find() -> np.ndarray:
             with self.open() as content:
-                return np.flatnonzero(np.fromiter(begins(content), np.bool_)) + 1
+                return np.flatnonzero(np.fromiter(starts_record(content), np.bool_)) + 1
 
         return lambda row: int(find()[n_skipped + row])
 
     @contextmanager
     def replace(self) -> Iterator[IO[str]]:
-        """Write a copy; later reads use it."""
+        """Write a copy, which is read from then on."""
         folder = tempfile.TemporaryDirectory(prefix="firstday-")
         path = Path(folder.name) / "copy"
         with path.open("w", encoding="utf-8", newline="") as copy:
@@ -106,11 +106,11 @@ class Text:
 
 
 def open_text(path: Path, file: TableFile, table: str) -> Text:
-    """Open a text file; one with a byte-order mark is copied to UTF-8 without it."""
+    """Open a text file; a file with a byte-order mark is copied to UTF-8 without it."""
     text = Text(path, file.packing, file.name, table)
     with text.open() as content:
-        head = content.read(3)
-    encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+        first_bytes = content.read(3)
+    encoding = next((name for bom, name in _BYTE_ORDER_MARKS.items() if first_bytes.startswith(bom)), None)
     if encoding is not None:
         with text.lines(encoding) as content, text.replace() as copy:
             shutil.copyfileobj(content, copy)
@@ -120,20 +120,21 @@ def open_text(path: Path, file: TableFile, table: str) -> Text:
 def copy_rows(
     text: Text, read: Callable[[Iterator[str]], Iterator[Record]], n_headers: int, findings: Findings
 ) -> bool:
-    """Copy the readable rows of a text file, keeping line numbers; return whether the file can be used.
+    """Replace a text file with a copy of its readable rows, with the same line numbers.
 
-    `read` parses its lines; the first `n_headers` records are not rows.
+    `read` parses the lines; the first `n_headers` records are not rows. Returns whether the file can be used: bad rows
+    are dropped, or there are none.
     """
     n_rows, n_bad, line = -n_headers, 0, 1
     dropped: list[tuple[str, int, int, str, str, list[str]]] = []
     with text.lines() as content, text.replace() as copy:
-        for lines, kept, fault in read(iter(content)):
-            copy.write(kept + "\n" * (len(lines) - kept.count("\n")))
-            n_rows += bool(kept or fault)
+        for lines, copied, fault in read(iter(content)):
+            copy.write(copied + "\n" * (len(lines) - copied.count("\n")))
+            n_rows += bool(copied or fault)
             if fault:
                 n_bad += 1
                 place, (finding, advice) = f"{text.name} line {line:,}", fault
-                findings.add(Found(text.table, finding, advice, n=1, first=(NOWHERE, line, place)))
+                findings.add(Finding(text.table, finding, advice, n=1, first=(NOWHERE, line, place)))
                 if len(dropped) < MAX_LISTED:
                     row = json.dumps("".join(lines).strip("\r\n"), ensure_ascii=False)
                     dropped.append((text.table, NOWHERE, line, place, row, [finding]))

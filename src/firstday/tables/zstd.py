@@ -1,4 +1,4 @@
-"""zstd: the standard library from Python 3.14 on, its backport before."""
+"""zstd: from the standard library since Python 3.14, otherwise from its backport."""
 
 import sys
 

@@ -13,7 +13,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
-from firstday.data.splits.histories import LEAST_LEARNED
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import Embeddings, select_uses
@@ -24,8 +24,8 @@ from firstday.engine.everyone import (
     Question,
     count_groups,
     describe_encoder,
-    describe_part,
     describe_segments,
+    summarise_part,
 )
 from firstday.engine.large import LargeDataset, Learners
 from firstday.engine.shown_to_others import count_shown_to_others
@@ -221,7 +221,7 @@ def _learn_segments(
     aggregate = None if cluster is None else cluster.describe_everyone
     rows = find_training_rows(all_uses)
     if cluster is None and len(rows) > config.training.most_users:
-        aggregate = partial(describe_part, dataset, warm, split.warm_actions, window=split.warm_window)
+        aggregate = partial(summarise_part, dataset, warm, split.warm_actions, window=split.warm_window)
         numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
         rows = np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
     split, uses = split.keep_warm(rows), all_uses.take(rows)
@@ -353,8 +353,8 @@ def warm_uses(dataset: Dataset, split: Split, config: Config) -> SparseRows:
 
 
 def find_training_rows(uses: SparseRows) -> np.ndarray:
-    """Return the rows of users with at least `LEAST_LEARNED` items, ascending."""
-    return np.flatnonzero(uses.lengths() >= LEAST_LEARNED)
+    """Return the rows of users with at least `MIN_LEARNED_ITEMS` items, ascending."""
+    return np.flatnonzero(uses.lengths() >= MIN_LEARNED_ITEMS)
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
@@ -384,7 +384,7 @@ def collect_facts(
     for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
         if time_us is not None:
             optional[name] = str(np.datetime64(time_us, "us").astype("datetime64[D]"))
-    n_without_vector = 0 if dataset.precomputed is None else len(dataset.precomputed.items_without)
+    n_without_vector = 0 if dataset.precomputed is None else len(dataset.precomputed.items_without_vector)
     if n_without_vector:
         optional["items_without_vector"] = n_without_vector
     if len(model.unlisted) > n_without_vector:

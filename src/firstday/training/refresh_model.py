@@ -265,7 +265,7 @@ def _replace_model(
 def choose_share(dataset: Dataset, config: Config) -> float:
     """Return the share of users to hold out, given the number of eligible ones."""
     histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
-    is_eligible = histories.n_used >= config.sampled.min_items if histories.log is None else histories.are_judged
+    is_eligible = histories.n_used >= config.sampled.min_items if histories.log is None else histories.can_be_evaluated
     n = max(1, int(is_eligible.sum()))
     return min(MAX_SHARE, max(MIN_SHARE, TARGET_USERS / n), MAX_HELD_OUT / n)
 

@@ -19,7 +19,7 @@ SETTINGS, SECONDS = "settings", "seconds"
 
 
 def list_completed(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the completed trials; the first is the start itself."""
+    """Return the completed trials; the first is the starting configuration."""
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -27,14 +27,14 @@ def list_completed(study: optuna.Study) -> list[FrozenTrial]:
 
 @dataclass(frozen=True)
 class ColdScores:
-    """Precision of the start and the best trial on cold users, each retrained with seeds that no trial used.
+    """Precision of the starting and the best settings on cold users, each retrained with seeds that no trial used.
 
     Parameters
     ----------
     seeds
-        Training seeds. All use the same split, so that no user who took part in the search is judged.
+        Training seeds. The split is always the same, so that no user of the search is used for the comparison.
     start, best, gain
-        Precision of both in %, and their difference in points, paired by user; 95 % intervals over users.
+        Precision of both in %, and their difference in percentage points, paired by user; 95 % intervals over users.
     """
 
     seeds: tuple[int, ...]
@@ -51,16 +51,17 @@ class Search:
     Parameters
     ----------
     start
-        Configuration at the start.
+        Starting configuration.
     strategy
-        The strategy whose lists were judged.
+        Strategy whose lists were evaluated.
     choices
-        The search space.
+        Search space.
     study
-        All trials: their value is the precision on validation users, in %, their parameters are indexes into the values
-        of `choices`, and their attributes are `SETTINGS`, those that differ from the start, and `SECONDS`.
+        All trials; the first is the starting configuration. The value of a trial is the precision on validation users,
+        in %; its parameters are indexes into the values of `choices`; its attributes are `SETTINGS`, the settings that
+        differ from the starting configuration, and `SECONDS`.
     comparison
-        None if no trial beat the start on validation users.
+        Comparison on cold users; None if no trial was better than the start on validation users.
     ended_by
         Why the search ended.
     n_warm, n_validation, n_cold
@@ -68,9 +69,9 @@ class Search:
     protocol
         Protocol of the split.
     notes
-        One sentence each on the data.
+        Sentences on the data.
     seconds
-        Total duration.
+        Total duration in seconds.
     """
 
     start: Config
@@ -88,7 +89,7 @@ class Search:
 
     @property
     def best(self) -> FrozenTrial:
-        """The best trial on validation users; the first one on ties."""
+        """The best trial on validation users; the first of ties."""
         return self.study.best_trial
 
     @property
@@ -106,7 +107,7 @@ class Search:
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values."""
-        compared = self.comparison
+        comparison = self.comparison
         trials = [
             {"number": number, "precision": round(trial.value or 0.0, 4), **trial.user_attrs}
             for number, trial in enumerate(list_completed(self.study))
@@ -126,10 +127,10 @@ class Search:
             "best": self.best.user_attrs[SETTINGS],
             "at_edge": self.at_edge,
             "validation": {"start": trials[0]["precision"], "best": round(self.best.value or 0.0, 4)},
-            "comparison": compared
+            "comparison": comparison
             and {
                 name: {"mean": value.mean, "ci": (value.low, value.high)} if isinstance(value, Interval) else value
-                for name, value in vars(compared).items()
+                for name, value in vars(comparison).items()
             },
             "tried": {choice.name: {"values": choice.values, "start": choice.start} for choice in self.choices},
             "trials": trials,

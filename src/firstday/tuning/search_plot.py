@@ -1,4 +1,4 @@
-"""Plot of a search: precision of each trial by setting."""
+"""Plot of a search: precision of trials by the value of each setting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STYLE: Any = {
 
 
 def plot_search(search: Search, path: Path) -> None:
-    """Write Optuna's slice plot as SVG: precision by value of each setting, later trials in darker colours."""
+    """Write Optuna's slice plot as SVG: precision by the value of each setting, with later trials darker."""
     from matplotlib import pyplot, rc_context
     from optuna.visualization.matplotlib import plot_slice
 

@@ -1,4 +1,4 @@
-"""Hyperparameter search within a budget: selected on validation users, then compared with the start on cold users."""
+"""Hyperparameter search within a budget: chosen on validation users, then compared with the start on cold users."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from firstday.tuning.settings_to_try import Choice, list_choices
 if TYPE_CHECKING:
     import optuna
 
-MOST_USERS = 50_000
-"""Default maximum of warm users to train on."""
-MOST_VALIDATION, MOST_COLD = 5_000, 20_000
-"""Maximum number of validation users, who judge trials, and of cold users, who judge the comparison."""
-FIRST_TRIALS, MOVED_AT_FIRST = 9, 3
-"""Number of random trials after the start, and how many settings each of them changes. Optuna's sampler would draw all
-settings of its first ten trials at random; from a good start, changing all of them at once only loses."""
-MOST_REPEATS = 100
-"""The search ends after this many consecutive proposals that were tried before."""
-LEAST_TRIALS = 2
-"""Minimum number of trials; with fewer there is nothing to choose from."""
+MAX_WARM_USERS = 50_000
+"""Default maximum number of warm users to train on."""
+MAX_VALIDATION_USERS, MAX_COLD_USERS = 5_000, 20_000
+"""Maximum number of validation users, for trials, and of cold users, for the final comparison."""
+FIRST_TRIALS, FIRST_CHANGES = 9, 3
+"""Number of random trials after the start, and number of settings that each of them changes. Optuna's sampler would
+draw all settings of its first ten trials at random, which is almost always worse than a good start."""
+MAX_REPEATS = 100
+"""Number of consecutive proposals tried before after which the search ends."""
+MIN_TRIALS = 2
+"""Minimum number of trials to choose from."""
 TRIALS_SHARE = 2 / 3
-"""Share of the time in which trials may begin; the rest is for the comparison."""
+"""Share of the time during which trials may begin; the rest is for the comparison."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Budget:
     Parameters
     ----------
     seconds
-        Total time, counted from `began`.
+        Total time, from `began` on.
     trials
-        Maximum number of trials, including the start.
+        Maximum number of trials, including the start; None: no limit.
     seeds
-        Maximum number of training seeds in the comparison; fewer if time is short.
+        Maximum number of training seeds in the comparison; fewer are used if time is short.
     began
-        Start time by `time.perf_counter`. Default: now.
+        Start time, from `time.perf_counter`. Default: now.
     """
 
     seconds: float = math.inf
@@ -69,7 +69,7 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to search: users, start, strategy, search space and budget; and whom to inform."""
+    """Input of a search: users, starting configuration, strategy, search space, budget, and callbacks."""
 
     holdout: Holdout
     start: Config
@@ -79,8 +79,10 @@ class Task:
     progress: Progress
     say: Callable[[str], None]
 
-    def judge(self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False) -> np.ndarray:
-        """Train with some settings; return the precision of each validation user's list, or cold user's, in %."""
+    def evaluate(
+        self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False
+    ) -> np.ndarray:
+        """Train with some settings; return the precision of each validation user's (or cold user's) list, in %."""
         dataset, split = self.holdout.dataset, self.holdout.split
         users, cohort = (self.holdout.newcomers, self.holdout.cold) if on_cold else (dataset, split.validation)
         config = self.start.override({**settings, "seed": seed})
@@ -96,47 +98,47 @@ def search_settings(
     *,
     budget: Budget,
     strategy: str | None = None,
-    most_users: int = MOST_USERS,
+    most_users: int = MAX_WARM_USERS,
     progress: Progress = no_progress,
     say: Callable[[str], None] = lambda _sentence: None,
 ) -> Search:
     """Search for better settings on validation users, and compare the best ones with the start on cold users.
 
-    There is one split, that of `evaluate`. Models train on its warm users. Its validation users decide early stopping
-    and the best trial. Its cold users are used only once, in the final comparison. Unless the search ends by time, the
-    same seed and number of trials give the same result.
+    The split is that of `evaluate`: models are trained on warm users, validation users determine early stopping and the
+    best trial, and cold users are used only once, in the final comparison. Unless the search ends by time, the same
+    seed and number of trials give the same result.
 
     Parameters
     ----------
     dataset, config
-        The data, and the settings to start from. Default: the default configuration.
+        Data, and starting configuration (default: the default settings).
     budget
         Time and trials. Trials begin in the first two thirds of the time; a trial that leaves no time for the
         comparison is aborted.
     strategy
-        The strategy to optimise. Default: ``recommend.strategy``.
+        Strategy to optimise. Default: ``recommend.strategy``.
     most_users
         Maximum number of warm users to train on, sampled by a hash of their ids.
     progress
-        Called as trials and their stages advance.
+        Called before and after trials and the stages of training.
     say
-        Called with one sentence per event worth reporting.
+        Called with a sentence on each noteworthy event.
 
     Returns
     -------
     Search
-        Also after an interruption (Ctrl-C), if two trials were completed; the comparison then uses one seed.
+        Result; after an interruption (Ctrl-C) with at least two trials, the comparison uses one seed.
 
     Raises
     ------
     ConfigError
         A setting does not fit the data, or there is too little time.
     DataError
-        Too few users.
+        There are too few users.
     MissingExtraError
         Libraries for training are not installed.
     KeyboardInterrupt
-        Interrupted before there was anything to compare.
+        The search was interrupted before two trials were complete.
 
     References
     ----------
@@ -146,14 +148,14 @@ def search_settings(
     import optuna
 
     if math.isinf(budget.seconds) and budget.trials is None:
-        raise ConfigError("tune: has neither a time nor a number of trials; give one of them.")
+        raise ConfigError("tune: has neither a time limit nor a number of trials; give one of them.")
     config = config or Config()
     strategy = strategy or config.recommend.strategy
     most_users = min(most_users, config.training.most_users)
     start = with_methods_of(config, [strategy])
     start = start.override({"registration.cut_offs": 1, "training.most_users": most_users})
     check_strategies([strategy], start)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # failures are reported by `say`, once
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # `say` reports failures
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
     holdout = reduce_holdout(next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start))), start.seed)
     split = holdout.split
@@ -187,41 +189,41 @@ def search_settings(
 
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
-    """Return the first proposals as indices of values: the start, then random trials that change a few settings."""
+    """Return the first proposals as indexes of values: the start, then random changes of a few settings."""
     draw = np.random.default_rng(seed)
     start = {choice.name: choice.start for choice in choices}
     proposals = [start]
     for _ in range(FIRST_TRIALS):
-        moved = draw.choice(len(choices), min(MOVED_AT_FIRST, len(choices)), replace=False)
-        others = {
-            choices[at].name: int(draw.choice(np.delete(np.arange(len(choices[at].values)), choices[at].start)))
-            for at in moved
+        changed = draw.choice(len(choices), min(FIRST_CHANGES, len(choices)), replace=False)
+        changes = {
+            choices[row].name: int(draw.choice(np.delete(np.arange(len(choices[row].values)), choices[row].start)))
+            for row in changed
         }
-        proposals.append({**start, **others})
+        proposals.append({**start, **changes})
     return proposals
 
 
 def reduce_holdout(holdout: Holdout, seed: int) -> Holdout:
-    """Return one validation holdout and the cold users, both subsampled to their maximum.
+    """Return the split with one validation holdout, and the cold users, both subsampled to their maximum number.
 
-    If validation users are in folds, the first fold is held out.
+    If the validation users are in folds, the first fold is held out.
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
     draw = np.random.default_rng(seed)
     validation, cold = (
-        cohort if len(cohort) <= most else cohort.take(np.sort(draw.choice(len(cohort), most, replace=False)))
-        for cohort, most in ((split.validation, MOST_VALIDATION), (holdout.cold, MOST_COLD))
+        cohort if len(cohort) <= n_max else cohort.take(np.sort(draw.choice(len(cohort), n_max, replace=False)))
+        for cohort, n_max in ((split.validation, MAX_VALIDATION_USERS), (holdout.cold, MAX_COLD_USERS))
     )
     return replace(holdout, split=replace(split, validation=validation), cold=cold)
 
 
 def _try(task: Task, study: optuna.Study) -> EndedBy:
-    """Add trials until time, trials or new proposals run out.
+    """Run trials until time, number of trials or new proposals run out; return why the search ended.
 
     Raises
     ------
     ConfigError
-        Time ended before there was anything to choose from.
+        Time ran out before `MIN_TRIALS` trials were complete.
     """
     from optuna.trial import FrozenTrial, TrialState
 
@@ -230,19 +232,19 @@ def _try(task: Task, study: optuna.Study) -> EndedBy:
     def stop(study: optuna.Study, _trial: FrozenTrial) -> None:
         states = [trial.state for trial in study.get_trials(deepcopy=False)]
         is_full = states.count(TrialState.COMPLETE) == budget.trials
-        if is_full or states[-MOST_REPEATS:] == [TrialState.PRUNED] * MOST_REPEATS:
+        if is_full or states[-MAX_REPEATS:] == [TrialState.PRUNED] * MAX_REPEATS:
             study.stop()
 
-    for first in propose_first(task.choices, task.start.seed):
-        study.enqueue_trial(first)
+    for proposal in propose_first(task.choices, task.start.seed):
+        study.enqueue_trial(proposal)
     try:
         study.optimize(
-            lambda trial: _judge_trial(task, trial),
+            lambda trial: _run_trial(task, trial),
             timeout=None if math.isinf(budget.seconds) else TRIALS_SHARE * budget.seconds - budget.elapsed,
             callbacks=[stop],
         )
     except KeyboardInterrupt:
-        if len(list_completed(study)) < LEAST_TRIALS:
+        if len(list_completed(study)) < MIN_TRIALS:
             raise
         return "interruption"
     n_trials = len(list_completed(study))
@@ -250,16 +252,16 @@ def _try(task: Task, study: optuna.Study) -> EndedBy:
         return "trials"
     if n_trials and budget.elapsed < TRIALS_SHARE * budget.seconds:
         return "repeats"
-    if n_trials >= LEAST_TRIALS:
+    if n_trials >= MIN_TRIALS:
         return "time"
     raise ConfigError(
-        f"tune: {budget.seconds / 60:g} minutes are too few for {LEAST_TRIALS} trials and their comparison; allow more "
-        "time, or learn from fewer users."
+        f"tune: {budget.seconds / 60:g} minutes are too few for {MIN_TRIALS} trials and their comparison; allow more "
+        "time, or train on fewer users."
     )
 
 
-def _judge_trial(task: Task, trial: optuna.Trial) -> float:
-    """Return the precision of a trial; prune repeats, and trials that leave no time for the comparison."""
+def _run_trial(task: Task, trial: optuna.Trial) -> float:
+    """Run a trial and return its precision; prune repetitions, and trials that leave no time for the comparison."""
     from optuna import TrialPruned
 
     budget, done = task.budget, list_completed(trial.study)
@@ -272,18 +274,18 @@ def _judge_trial(task: Task, trial: optuna.Trial) -> float:
     }
     if any(other.params == trial.params for other in done):
         raise TrialPruned
-    start_again = done[0].user_attrs[SECONDS] if done else 0.0
+    start_seconds = done[0].user_attrs[SECONDS] if done else 0.0
 
     def watch(stage: str, n_done: int, n_total: int) -> None:
         elapsed = budget.elapsed
-        if elapsed + (elapsed - began) + start_again > budget.seconds:
+        if elapsed + (elapsed - began) + start_seconds > budget.seconds:
             if not done:
                 trial.study.stop()
             raise TrialPruned
         task.progress(stage, n_done, n_total)
 
     try:
-        precision = float(task.judge(settings, task.start.seed, watch).mean())
+        precision = float(task.evaluate(settings, task.start.seed, watch).mean())
     except (FirstdayError, MemoryError) as error:
         if not done:
             raise
@@ -297,19 +299,19 @@ def _judge_trial(task: Task, trial: optuna.Trial) -> float:
 
 
 def _compare(task: Task, best: Mapping[str, Any], n_seeds: int) -> ColdScores:
-    """Retrain with the settings of the start and of the best trial, and judge both on cold users, paired by user."""
+    """Retrain with the starting and the best settings, and compare both on cold users, paired by user."""
     budget, began = task.budget, task.budget.elapsed
     seeds = [(task.start.seed + 1 + number) % LARGEST_SEED for number in range(n_seeds)]
-    judged: list[np.ndarray] = []
+    precisions: list[np.ndarray] = []
     try:
         for number, seed in enumerate(seeds):
-            if judged and budget.elapsed + (budget.elapsed - began) / number > budget.seconds:
+            if precisions and budget.elapsed + (budget.elapsed - began) / number > budget.seconds:
                 break
             task.progress("comparison", number, n_seeds)
-            start, better = (task.judge(settings, seed, task.progress, on_cold=True) for settings in ({}, best))
-            judged.append(np.column_stack([start, better, better - start]))
+            start, better = (task.evaluate(settings, seed, task.progress, on_cold=True) for settings in ({}, best))
+            precisions.append(np.column_stack([start, better, better - start]))
     except KeyboardInterrupt:
-        if not judged:
+        if not precisions:
             raise
-    means = bootstrap_means(np.concatenate(judged), np.tile(task.holdout.cold.users, len(judged)))
-    return ColdScores(tuple(seeds[: len(judged)]), *means)
+    means = bootstrap_means(np.concatenate(precisions), np.tile(task.holdout.cold.users, len(precisions)))
+    return ColdScores(tuple(seeds[: len(precisions)]), *means)

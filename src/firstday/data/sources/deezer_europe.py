@@ -22,23 +22,23 @@ TARGET = "deezer_europe_target.csv"
 
 
 def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
-    """Read a local copy as tables: artists are the items, a like is the signal ``favorite``.
+    """Read a local copy as tables: artists are the items, and a like is the signal ``favorite``.
 
-    The path is ``deezer_europe.zip``, the folder with its files, or a folder that contains either.
+    `path` is ``deezer_europe.zip``, the folder with its files, or a folder that contains either.
     """
     files = read_files(path, FOLDER, (FEATURES, EDGES, TARGET))
-    artists_of = json.loads(files[FEATURES])
-    likes = pl.DataFrame({"user_id": [int(user) for user in artists_of], "item_id": [*artists_of.values()]})
+    artists = json.loads(files[FEATURES])
+    likes = pl.DataFrame({"user_id": [int(user) for user in artists], "item_id": [*artists.values()]})
     edges = pl.read_csv(io.BytesIO(files[EDGES])).select(
         user_id=pl.col("node_1").cast(pl.Int64), friend_id=pl.col("node_2").cast(pl.Int64)
     )
-    people = pl.read_csv(io.BytesIO(files[TARGET])).select(
+    users = pl.read_csv(io.BytesIO(files[TARGET])).select(
         user_id=pl.col("id").cast(pl.Int64), gender=pl.col("target").cast(pl.String)
     )
     return {
         "interactions": likes.explode("item_id")
         .drop_nulls()
         .with_columns(pl.col("item_id").cast(pl.Int64), signal=pl.lit("favorite")),
-        "users": people,
+        "users": users,
         "friends": pl.concat([edges, edges.select(user_id="friend_id", friend_id="user_id")]),
     }

@@ -1,7 +1,7 @@
 """The paper's released data (Zenodo record 5121674; PAPER, "The released data"): vectors, features and songs as arrays.
 
-The files contain day ones only as features (mean vectors and counts). They are therefore not a `Dataset` and bypass the
-encoder; all later stages apply.
+The files contain day ones only as features (mean vectors and counts). They are therefore not read as a `Dataset` and
+bypass the encoder; all later stages apply.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ COUNTED_BLOCKS = (
 )
 """Blocks of mean vectors that also have a count."""
 BLOCKS = ("age", "country", *COUNTED_BLOCKS)
-"""Blocks of d columns each, in file order; followed by the counts, then the age."""
+"""Blocks of d columns each, in file order; the counts and the age follow."""
 COUNT_PREFIX, AGE_VALUE = "nb_", "age_value"
 SONG, USER, SONGS_OF_USER = "song_index", "user_index", "d1d30_songs"
 
@@ -122,7 +122,7 @@ class PaperData:
 def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no_progress) -> PaperData:
     """Read the released files of one embedding space: ``svd`` (TT-SVD) or ``mf`` (UT-ALS).
 
-    Feature columns are read in the order of the release, whatever number their names start from. Lists may be Parquet
+    Feature columns must be in the order of the release; the numbers in their names are ignored. Lists may be Parquet
     lists or JSON text; rows may be in any order. Vectors of users who are not in the training file are ignored.
 
     Raises
@@ -145,7 +145,8 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
             progress("reading", len(parts), len(PARTS))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
-            f"{folder}: cannot be read as the paper's released files ({first_line(error)}); fetch them from {RECORD}."
+            f"{folder}: cannot be read as the paper's released files ({first_line(error)}); "
+            f"download them from {RECORD}."
         ) from error
     train, validation, test = parts
     for name, users in zip(names[3:], parts[1:], strict=True):
@@ -161,10 +162,10 @@ def name_features(part: Part, space: Space) -> str:
 
 
 def _refuse(name: str, is_bad: np.ndarray, what: str) -> None:
-    """Raise DataError if any row, column or entry of a file does not match the release."""
+    """Raise DataError if any row, column or entry of a file is bad; `what` says how."""
     if is_bad.any():
         raise DataError(
-            f"{name}: {is_bad.sum():,} of {is_bad.size:,} {what}; take all files from the same release ({RECORD})."
+            f"{name}: {is_bad.sum():,} of {is_bad.size:,} {what}; use files of the same release ({RECORD})."
         )
 
 

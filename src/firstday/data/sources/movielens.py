@@ -1,8 +1,8 @@
 """MovieLens 100K: 943 users, 1,682 films, 100,000 timestamped ratings.
 
 F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015. GroupLens allows
-research use without redistribution, so firstday does not ship the data. It is read from a local copy, or from the wheel
-of RecBole, which contains it and which pip downloads without installing anything.
+research use without redistribution, so firstday does not contain the data. It is read from a local copy, or from
+RecBole's wheel, which contains it; pip downloads the wheel without installing it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import polars as pl
 from firstday.data.sources.published import fetch_wheel, read_files
 
 NAME = "movielens-100k"
-INSTEAD = "download ml-100k.zip from GroupLens (https://grouplens.org/datasets/movielens/100k/) and give it as --path"
+MANUAL_DOWNLOAD = (
+    "download ml-100k.zip from GroupLens (https://grouplens.org/datasets/movielens/100k/) and give it as --path"
+)
 PACKAGE = "recbole==1.2.1"
 SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 RECBOLE_FILES = ("ml-100k.inter", "ml-100k.item", "ml-100k.user")
@@ -36,11 +38,11 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     gender, occupation and zip_digit (first digit of the ZIP code, a region of the USA; missing for the 18 Canadian
     codes, which start with a letter). Films have titles and the entity genre.
 
-    The path is a copy in GroupLens' layout: ``ml-100k.zip``, its folder, or a folder that contains either. If None, the
-    data is fetched once and cached. Raises DataError if fetching fails.
+    `path` is a copy in GroupLens' layout: ``ml-100k.zip``, its folder, or a folder that contains either. If None, the
+    data is downloaded once and cached. Raises DataError if the download fails.
     """
     if path is None:
-        files = read_files(fetch_wheel(NAME, PACKAGE, SHA256, INSTEAD), "ml-100k", RECBOLE_FILES)
+        files = read_files(fetch_wheel(NAME, PACKAGE, SHA256, MANUAL_DOWNLOAD), "ml-100k", RECBOLE_FILES)
         interactions, items, users = (_read_text(files[name], separator="\t") for name in RECBOLE_FILES)
         year = pl.col("release_year:token")
         titled = pl.col("movie_title:token_seq") + " (" + year + ")"
@@ -52,7 +54,7 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
         interactions = _read_text(files["u.data"], separator="\t", has_header=False)
         items = _read_text(files["u.item"].decode("latin-1").encode(), separator="|", has_header=False)
         users = _read_text(files["u.user"], separator="|", has_header=False)
-        flags = [pl.when(pl.nth(5 + place) == "1").then(pl.lit(genre)) for place, genre in enumerate(GENRES)]
+        flags = [pl.when(pl.nth(5 + position) == "1").then(pl.lit(genre)) for position, genre in enumerate(GENRES)]
         items = items.select(pl.nth(0, 1), pl.concat_list(flags).list.drop_nulls().alias("genre"))
     interactions.columns = ["user_id", "item_id", "rating", "timestamp"]
     items.columns = ["item_id", "title", "genre"]

@@ -18,9 +18,9 @@ RATINGS, FILMS = "ratings.dat", "movies.dat"
 
 
 def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:
-    """Read a local copy as tables: a rating is a ``stream``, the first one the registration.
+    """Read a local copy as tables: a rating is a ``stream``, and the first rating is the registration.
 
-    The path is ``movietweetings_100k.zip``, the folder with its files, or a folder that contains either.
+    `path` is ``movietweetings_100k.zip``, the folder with its files, or a folder that contains either.
     """
     files = read_files(path, FOLDER, (RATINGS, FILMS))
     ratings = _split(files[RATINGS], 4).select(

@@ -14,14 +14,14 @@ from firstday.tables.faults import Findings
 NAME = "online-retail"
 FILE = "online_retail_2009_2010.parquet"
 PRODUCT = r"^\d{5}"
-"""Stock codes of products; others are postage, fees, samples and corrections."""
+"""Pattern of product codes; other stock codes are postage, fees, samples and corrections."""
 
 
 def read_online_retail(path: str | Path, findings: Findings) -> dict[str, pl.DataFrame]:
-    """Read the invoices as tables: a line is a ``stream`` of a product, the first one the registration.
+    """Read the invoices as tables: a line is a ``stream`` of a product, and the first line is the registration.
 
-    The path is the Parquet file or the folder that contains it. Lines without a customer, returns and non-products are
-    dropped, with notes.
+    `path` is the Parquet file or the folder that contains it. Lines without a customer, returns and other codes than
+    products are dropped, with notes.
     """
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     lines = pl.read_parquet(file, glob=False).select(
@@ -32,18 +32,18 @@ def read_online_retail(path: str | Path, findings: Findings) -> dict[str, pl.Dat
         title=pl.col("Description").str.strip_chars(),
         country="Country",
     )
-    for noun, is_wrong in (
-        ("name no customer and were left out", pl.col("user_id").is_null()),
+    for finding, is_excluded in (
+        ("have no customer and were left out", pl.col("user_id").is_null()),
         ("are returns and were left out", pl.col("quantity") <= 0),
         ("are not products (postage, fees, samples) and were left out", ~pl.col("item_id").str.contains(PRODUCT)),
     ):
-        kept = lines.remove(is_wrong)
-        findings.note_rows("interactions", lines.height - kept.height, lines.height, noun)
-        lines = kept
-    of_user = lines.sort("timestamp").group_by("user_id")
+        remaining = lines.remove(is_excluded)
+        findings.note_rows("interactions", lines.height - remaining.height, lines.height, finding)
+        lines = remaining
+    per_user = lines.sort("timestamp").group_by("user_id")
     titles = lines.group_by("item_id").agg(pl.col("title").drop_nulls().mode().sort().first())
     return {
         "interactions": lines.select("user_id", "item_id", "timestamp"),
-        "users": of_user.agg(registered_at=pl.col("timestamp").first(), country=pl.col("country").first()),
+        "users": per_user.agg(registered_at=pl.col("timestamp").first(), country=pl.col("country").first()),
         "items": titles,
     }

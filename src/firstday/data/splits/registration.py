@@ -1,4 +1,4 @@
-"""The `registration` protocol: users are trained and evaluated on their actual first day in the log."""
+"""The `registration` protocol: a user's day one is the actual first day in the log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
-from firstday.data.splits.histories import LEAST_LEARNED, Histories, write_moment
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, write_moment
 from firstday.data.splits.roles import Roles
 from firstday.data.splits.sampled import draw_day_ones, unite_uses
 from firstday.data.splits.snapshot import find_first_seen
@@ -21,23 +21,23 @@ from firstday.errors import count_of
 from firstday.sparse import SparseRows, contains, stack_rows
 
 MIN_LOGGED_DAY_ONES = 100
-"""Minimum number of logged day ones for estimating sizes of sampled ones; below it, settings of `sampled` apply."""
+"""Minimum number of logged day ones from which to draw the sizes of sampled day ones; with fewer, settings apply."""
 
 
 def split_registration(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
-    """Collect the interactions of users by role, in a log that ends when training begins.
+    """Collect the interactions of users by role.
 
-    A warm user who registered before the log begins gets a day one sampled from all their items, with a size sampled
-    from the logged day ones of others.
+    A warm user who registered before the log begins gets a day one sampled from all of the user's items, with a size
+    sampled from the logged day ones of other users.
     """
     life = histories.life(config.registration)
     life_actions, day_actions, target_actions = dataset.actions(life, *_windows(histories, config))
     first_seen = find_first_seen(dataset)
 
     def cohort(users: np.ndarray) -> Cohort:
-        made = _make_cohort(users, day_actions, target_actions, histories, config.signals)
-        unborn = [np.flatnonzero(first_seen >= end) for end in histories.target_end_us[made.users]]
-        return replace(made, unborn=SparseRows.from_lists(unborn, len(first_seen)))
+        members = _make_cohort(users, day_actions, target_actions, histories, config.signals)
+        unborn = [np.flatnonzero(first_seen >= end) for end in histories.target_end_us[members.users]]
+        return replace(members, unborn=SparseRows.from_lists(unborn, len(first_seen)))
 
     assert life is not None
     return Split(
@@ -54,9 +54,9 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
 
 def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, users: np.ndarray) -> Cohort:
-    """Return the day ones and truth of users with a complete target window, ignoring the end of the log.
+    """Return the day ones and truth of users, without cutting day ones at the end of the log.
 
-    Users without new items in the window are dropped.
+    Users without new items in the target window are dropped.
     """
     log = histories.log and replace(histories.log, end=NEVER)
     day_actions, target_actions = dataset.actions(*_windows(replace(histories, log=log), config))
@@ -64,7 +64,7 @@ def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, us
 
 
 def _windows(histories: Histories, config: Config) -> tuple[Window, Window]:
-    """Return the windows of day one and of the target after it, for each user."""
+    """Return each user's windows of day one and of the target."""
     life, day_end_us = histories.life(config.registration), histories.day_end_us
     assert life is not None
     day = Window(life.start, np.minimum(day_end_us, life.end))
@@ -74,7 +74,7 @@ def _windows(histories: Histories, config: Config) -> tuple[Window, Window]:
 def _make_cohort(
     users: np.ndarray, day_actions: Actions, target_actions: Actions, histories: Histories, signals: SignalConfig
 ) -> Cohort:
-    """Build the cohort of users who used something new in the target window."""
+    """Build a cohort of those users who used something new in the target window."""
     day_ones = take_actions(day_actions, users)
     on_day = unite_uses(day_ones, signals)
     after = unite_uses(take_actions(target_actions, users), signals)
@@ -86,10 +86,10 @@ def _make_cohort(
 def _warm_day_ones(
     roles: Roles, histories: Histories, life_actions: Actions, day_actions: Actions, config: Config
 ) -> Actions:
-    """Return warm users' day ones: from the log if present, else sampled from all their interactions.
+    """Return warm users' day ones: from the log if it includes them, else sampled from all of the user's interactions.
 
-    Validation users do not contribute to the sizes of sampled day ones, so that no model evaluated on them depends on
-    them.
+    Sizes are sampled from the day ones of users other than validation users, so that no model depends on the users it
+    is evaluated on.
     """
     assert histories.log is not None
     warm, sampled, start = roles.warm, config.sampled, histories.log.start
@@ -98,7 +98,7 @@ def _warm_day_ones(
     if not len(unlogged):
         return take_actions(day_actions, warm)
     sizes, probabilities = np.asarray(sampled.sizes), np.asarray(sampled.probabilities)
-    others = np.setdiff1d(logged[histories.n_used[logged] >= LEAST_LEARNED], roles.validation)
+    others = np.setdiff1d(logged[histories.n_used[logged] >= MIN_LEARNED_ITEMS], roles.validation)
     if len(others) >= MIN_LOGGED_DAY_ONES:
         logged_sizes = unite_uses(take_actions(day_actions, others), config.signals).lengths()
         sizes, probabilities = np.unique(logged_sizes, return_counts=True)
@@ -109,10 +109,10 @@ def _warm_day_ones(
 
 
 def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window, config: Config) -> Iterator[str]:
-    """Describe who is warm and validated on, drawn day ones, and interactions that are left out."""
+    """Describe warm and validation users, sampled day ones, and interactions that are left out."""
     assert histories.log is not None
     start, end = map(write_moment, (histories.log.start, histories.log.end))
-    held_out = f"are validated on by cross-fitting, in {len(roles.folds)} folds" if roles.folds else "are held out"
+    held_out = f"are used for cross-fitting in {len(roles.folds)} folds" if roles.folds else "are held out"
     n_registered = int((histories.registered_us >= 0).sum())
     yield (
         f"{count_of(len(roles.warm), n_registered, 'users')} are warm: they used an item before {end}. "
@@ -120,14 +120,14 @@ def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window
     )
     if n_unlogged := int((histories.registered_us[roles.warm] < histories.log.start).sum()):
         yield (
-            f"day one of {count_of(n_unlogged, len(roles.warm), 'warm users')} is not in the log, which begins "
-            f"{start}; it was drawn from all their items."
+            f"day one of {count_of(n_unlogged, len(roles.warm), 'warm users')} is before the log, which begins "
+            f"{start}; it was sampled from all items of the user."
         )
     n_dated = 0 if dataset.registered_at is None else int((dataset.registered_at >= 0).sum())
     if n_dated < len(histories):
         yield (
-            f"users.registered_at: {count_of(len(histories) - n_dated, len(histories), 'users')} have none; their "
-            f"first interaction counts instead, and {len(histories) - n_registered:,} have neither and are left out."
+            f"users.registered_at: {count_of(len(histories) - n_dated, len(histories), 'users')} have no time; the "
+            f"first interaction is used instead; {len(histories) - n_registered:,} without either are left out."
         )
     in_life = pl.col("timestamp").to_physical() >= pl.lit(pl.Series(life.start)).gather("user_ix")
     n_left_out = dataset.events.rows.lazy().select((~in_life.fill_null(value=False)).sum()).collect().item()

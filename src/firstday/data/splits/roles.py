@@ -9,41 +9,40 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
-from firstday.data.splits.histories import LEAST_LEARNED, Histories, Log, read_histories, write_moment
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Log, read_histories, write_moment
 from firstday.data.splits.split import Actions
 from firstday.errors import DataError, count_of
 from firstday.tables.schema import DAY_US
 
 ENOUGH_VALIDATION = 500
-"""Desired number of validation users: a held-out tenth if that is enough, else several folds."""
+"""Desired number of validation users: a held-out tenth if it is at least this large, else several folds."""
 MOST_VALIDATION = 3_000
-MOST_FOLDS = 5
+MAX_FOLDS = 5
 NO_TIMES = (
     "interactions.timestamp: no interaction has a time, which the protocol `registration` needs; add times, or use the "
     "protocol `sampled`."
 )
 NO_ROW_LEFT = (
-    "interactions: no row is left to learn from (rows in the future are left out); bring interactions of the past, or "
-    "correct the clock that wrote them."
+    "interactions: no row is left to learn from (rows in the future are left out); provide past interactions, or "
+    "correct their timestamps."
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Roles:
-    """Role of each user in training: indexes of users, int64, each of shape (n,).
+    """Users by role in training, as int64 indexes of shape (n,).
 
     Parameters
     ----------
     warm
-        All others who used an item. All of them count for popularity; models learn from those with `LEAST_LEARNED`
-        items.
+        Users to train on: all count for popularity, and models learn from those with `MIN_LEARNED_ITEMS` items.
     validation
         Users for model selection.
     cold
         Users excluded from training and validation.
     folds
-        Indexes into `validation` for each fold of cross-fitting. These users are also warm, and each fold is evaluated
-        by a model that did not learn from it. If empty, validation users are held out.
+        Indexes into `validation` for each fold of cross-fitting. Validation users are then also warm, and each fold is
+        evaluated by a model trained without it. If empty, validation users are held out.
     """
 
     warm: np.ndarray
@@ -55,14 +54,14 @@ class Roles:
 def assign_roles(
     histories: Histories, config: Config, *, with_cold: bool = False, held_out: np.ndarray | None = None
 ) -> Roles:
-    """Assign every user a role, given the histories of all users with the chosen target window.
+    """Assign roles, given the histories of all users with the chosen target window.
 
     Parameters
     ----------
     with_cold
-        Whether to draw cold users; applies to `sampled` only.
+        Whether to draw cold users; only under `sampled`.
     held_out
-        Mask of users to hold out, bool, shape (n_users,); those who can be evaluated are cold.
+        Mask of users to hold out, bool, shape (n_users,). Those who can be evaluated become cold users.
     """
     is_free = np.ones(len(histories), dtype=bool) if held_out is None else ~held_out
     is_warm = is_free & histories.can_be_warm
@@ -76,54 +75,54 @@ def assign_roles(
         is_warm[order[n_warm:]] = False
         cold = cold if held_out is None else np.flatnonzero(is_eligible & held_out)
         return Roles(np.flatnonzero(is_warm), validation, cold)
-    is_judged = histories.are_judged
-    judged = np.flatnonzero(is_judged & is_free)
-    judged = judged[np.argsort(histories.numbers[judged], kind="stable")]
-    n_held_out, folds = min(MOST_VALIDATION, round(len(judged) / 10)), []
+    is_evaluable = histories.can_be_evaluated
+    evaluable = np.flatnonzero(is_evaluable & is_free)
+    evaluable = evaluable[np.argsort(histories.numbers[evaluable], kind="stable")]
+    n_held_out, folds = min(MOST_VALIDATION, round(len(evaluable) / 10)), []
     if n_held_out >= ENOUGH_VALIDATION:
-        validation = np.sort(judged[:n_held_out])
+        validation = np.sort(evaluable[:n_held_out])
         is_warm[validation] = False
     else:
-        n_folds = max(1, -(-ENOUGH_VALIDATION * MOST_FOLDS // max(1, len(judged))))
-        folds = [np.sort(fold) for fold in np.array_split(judged, MOST_FOLDS)[:n_folds] if len(fold)]
-        validation = np.sort(np.concatenate([judged[:0], *folds]))
+        n_folds = max(1, -(-ENOUGH_VALIDATION * MAX_FOLDS // max(1, len(evaluable))))
+        folds = [np.sort(fold) for fold in np.array_split(evaluable, MAX_FOLDS)[:n_folds] if len(fold)]
+        validation = np.sort(np.concatenate([evaluable[:0], *folds]))
     return Roles(
         warm=np.flatnonzero(is_warm),
         validation=validation,
-        cold=np.flatnonzero(is_judged & ~is_free),
+        cold=np.flatnonzero(is_evaluable & ~is_free),
         folds=tuple(np.searchsorted(validation, fold) for fold in folds),
     )
 
 
-def refuse_too_few(roles: Roles, histories: Histories, config: Config, *, with_cold: bool = False) -> None:
-    """Raise DataError if there are fewer than two users to learn from or to validate on, or no cold ones.
+def require_enough_users(roles: Roles, histories: Histories, config: Config, *, with_cold: bool = False) -> None:
+    """Raise DataError if there are fewer than two users to train on or to validate on.
 
-    Cold users are required only if `with_cold`.
+    If `with_cold`, also if there are no cold users.
     """
     if not histories.counts["interactions"]:
         raise DataError(NO_ROW_LEFT)
-    learned = roles.warm[histories.n_used[roles.warm] >= LEAST_LEARNED]
-    of_folds = [np.isin(learned, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
-    n_warm, log = len(learned) - max(of_folds, default=0), histories.log
+    learned_from = roles.warm[histories.n_used[roles.warm] >= MIN_LEARNED_ITEMS]
+    n_in_folds = [np.isin(learned_from, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
+    n_warm, log = len(learned_from) - max(n_in_folds, default=0), histories.log
     if min(n_warm, len(roles.validation)) >= 2 and (len(roles.cold) or not with_cold):
         return
     if log is None:
         n_eligible = int((histories.n_used >= config.sampled.min_items).sum())
         raise DataError(
             f"interactions: {count_of(n_eligible, len(histories), 'users')} have at least {config.sampled.min_items} "
-            "used items, too few to train on; bring more data or lower sampled.min_items in the configuration."
+            "used items, too few to train on; provide more data, or lower sampled.min_items in the configuration."
         )
     raise DataError(
-        f"users: {n_warm:,} can be trained on (at least {LEAST_LEARNED} used items) and {len(roles.validation):,} "
+        f"users: {n_warm:,} can be trained on (at least {MIN_LEARNED_ITEMS} used items) and {len(roles.validation):,} "
         f"validated on (registered in the log, and used something new within {histories.target_days:g} days that end "
-        f"before {write_moment(log.end)}), and training needs 2 of each; bring a log longer than "
+        f"before {write_moment(log.end)}), but training needs 2 of each; provide a log longer than "
         f"{(log.end - log.start) / DAY_US:.0f} days, set a shorter registration.target_days, or use the protocol "
         "`sampled`."
     )
 
 
 def find_warm(part: Dataset, config: Config, log: Log | None) -> tuple[np.ndarray, Actions, Window | None]:
-    """Return the users of a part who would be warm if `train` held out nobody, and all actions.
+    """Return the users of a part who are warm if no users are held out, and all actions.
 
     Returns
     -------

@@ -7,34 +7,34 @@ import numpy as np
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.splits.histories import LEAST_LEARNED, Histories
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories
 from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Actions, Cohort, Split, take_actions
 from firstday.sparse import SparseRows, contains, union_rows
 
 
 def split_sampled(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
-    """Sample a day one for each user of each role, several for each warm user if so configured."""
+    """Sample a day one for each user; for warm users, the configured number of day ones."""
     actions, protocol = dataset.all_actions(), config.sampled
 
     def draw(users: np.ndarray, rng: np.random.Generator) -> Cohort:
         sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
         return draw_day_ones(actions, config.signals, sizes, probabilities, users, rng)
 
-    # One random stream per role: draws depend neither on other roles nor on `day_ones`.
-    of_warm, of_validation, of_cold = np.random.default_rng(config.seed).spawn(3)
-    n_day_ones = protocol.resolve_day_ones(int((histories.n_used[roles.warm] >= LEAST_LEARNED).sum()))
+    # Each role has its own random stream, so its draws depend neither on other roles nor on the number of day ones.
+    warm_rng, validation_rng, cold_rng = np.random.default_rng(config.seed).spawn(3)
+    n_day_ones = protocol.resolve_day_ones(int((histories.n_used[roles.warm] >= MIN_LEARNED_ITEMS).sum()))
     return Split(
         warm=roles.warm,
         warm_actions=take_actions(actions, roles.warm),
-        warm_day_one=tuple(draw(roles.warm, of_warm).day_one for _ in range(n_day_ones)),
-        validation=draw(roles.validation, of_validation),
-        cold=draw(roles.cold, of_cold),
+        warm_day_one=tuple(draw(roles.warm, warm_rng).day_one for _ in range(n_day_ones)),
+        validation=draw(roles.validation, validation_rng),
+        cold=draw(roles.cold, cold_rng),
     )
 
 
 def unite_uses(actions: Actions, signals: SignalConfig) -> SparseRows:
-    """Return a binary matrix of used items, shape (n_users, n_items); requires at least one pair that means use."""
+    """Return a binary matrix of used items, shape (n_users, n_items); needs at least one pair that means use."""
     uses = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals.use]
     return union_rows(uses).ones()
 
@@ -47,16 +47,16 @@ def draw_day_ones(
     users: np.ndarray,
     rng: np.random.Generator,
 ) -> Cohort:
-    """Sample a day one per user: some used items with all their interactions, and the same share of other interactions.
+    """Sample a day one per user: some used items with all their interactions, and the same share of other actions.
 
     Parameters
     ----------
     actions
         All interactions, by pair, rows by `user_ix`.
     signals
-        Signals that mean use, and signals given at registration; the latter are kept completely.
+        Signals that mean use, and signals given at registration; the latter belong to day one completely.
     sizes, probabilities
-        Day-one sizes in items, and their unnormalised probabilities; sizes are capped at half of a user's items.
+        Day-one sizes in items, and their unnormalised probabilities; a size is capped at half of the user's items.
     users
         `user_ix`, shape (n,).
     rng
@@ -74,11 +74,11 @@ def draw_day_ones(
     day_one_uses = uses.keep(is_day_one)
     day_one = {}
     for (signal, entity), rows in actions.items():
-        kept = rows
+        rest = rows
         if signal not in signals.at_registration:
-            is_kept = rng.random(rows.n_entries) < np.repeat(share, rows.lengths())
+            is_in_rest = rng.random(rows.n_entries) < np.repeat(share, rows.lengths())
             if entity == ITEM:
-                is_kept = np.where(contains(uses, rows), contains(day_one_uses, rows), is_kept)
-            kept = rows.keep(is_kept)
-        day_one[signal, entity] = kept.ones()  # counts include later days
+                is_in_rest = np.where(contains(uses, rows), contains(day_one_uses, rows), is_in_rest)
+            rest = rows.keep(is_in_rest)
+        day_one[signal, entity] = rest.ones()  # counts include later days
     return Cohort(users, day_one, uses.keep(~is_day_one), day_one_uses.lengths())

@@ -1,4 +1,4 @@
-"""Snapshot: a dataset as of a point in time, to prevent leakage from the future."""
+"""Snapshot: a dataset as of a point in time, without leakage from the future."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from firstday.data.user_rows import NEVER, UserRows, renumber
 
 
 def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> Dataset:
-    """Return the dataset as of a moment, exclusive, in microseconds since 1970 UTC.
+    """Return the dataset as it was just before a moment, in microseconds since 1970 UTC.
 
-    Contains the users registered by then (`registered_us`: -1 if unknown), with their interactions and impressions
-    until then; items that existed (`find_first_seen`); entity members, friends and group values that still occur.
+    Contains users who had registered (`registered_us`: -1 if unknown), with their interactions and impressions before
+    that moment; items that existed (`find_first_seen`); and entity members, friends and group values that occur among
+    these.
     """
     items = np.flatnonzero(find_first_seen(dataset) < moment)
     now = pl.lit(moment).cast(UTC_MICROSECONDS)
@@ -27,17 +28,17 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     rows = rows.filter(pl.col("timestamp") < now)
     pairs, pair, target_ix = dataset.events.pairs, rows["pair"].to_numpy(), rows["target_ix"].to_numpy().copy()
 
-    places = {ITEM: renumber(items, len(dataset.items))}
+    new_ix = {ITEM: renumber(items, len(dataset.items))}
     entities = {}
     for name, entity in dataset.entities.items():
-        of_members = entity.items.keep_columns(items)
+        member_items = entity.items.keep_columns(items)
         used = target_ix[np.isin(pair, dataset.events.codes_of(name))]
-        members = np.union1d(np.flatnonzero(of_members.lengths()), used)
-        places[name] = renumber(members, len(entity.ids))
+        members = np.union1d(np.flatnonzero(member_items.lengths()), used)
+        new_ix[name] = renumber(members, len(entity.ids))
         names = entity.names and tuple(entity.names[member] for member in members.tolist())
-        entities[name] = Entity(Ids(entity.ids.take(members)), of_members.take(members), names)
+        entities[name] = Entity(Ids(entity.ids.take(members)), member_items.take(members), names)
     for code, (_, kind) in enumerate(pairs):
-        target_ix[pair == code] = places[kind][target_ix[pair == code]]
+        target_ix[pair == code] = new_ix[kind][target_ix[pair == code]]
 
     friends, precomputed, impressions = dataset.friends, dataset.precomputed, dataset.impressions
     if friends is not None and dataset.friend_ids is not None:
@@ -47,39 +48,39 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
         items=Ids(dataset.items.take(items)),
         events=Events.of_rows(pairs, UserRows((rows.with_columns(pl.Series("target_ix", target_ix)),))),
         entities=entities,
-        groups={name: _present(group) for name, group in dataset.groups.items()},
+        groups={name: _drop_unused_values(group) for name, group in dataset.groups.items()},
         friends=friends,
         friend_ids=None,
         titles=dataset.titles and tuple(dataset.titles[item] for item in items.tolist()),
         added_at=None if dataset.added_at is None else dataset.added_at[items],
         precomputed=precomputed and replace(precomputed, item_vectors=precomputed.item_vectors[items]),
-        impressions=impressions and _shown_before(impressions, now, places[ITEM]),
+        impressions=impressions and _impressions_before(impressions, now, new_ix[ITEM]),
     )
 
 
-def _shown_before(impressions: UserRows, now: pl.Expr, place: np.ndarray) -> UserRows | None:
-    """Return impressions before a moment and whether they led to use by then, with items renumbered."""
+def _impressions_before(impressions: UserRows, now: pl.Expr, new_ix: np.ndarray) -> UserRows | None:
+    """Return the impressions before a moment, with uses before it and renumbered items."""
     rows = impressions.whole()
     used_before = pl.col("used_at") < now
     rows = rows.with_columns(
-        pl.Series("item_ix", place[rows["item_ix"].to_numpy()]),
+        pl.Series("item_ix", new_ix[rows["item_ix"].to_numpy()]),
         is_used=pl.col("is_used") & used_before.fill_null(value=False),
         used_at=pl.when(used_before).then("used_at"),
     ).filter((pl.col("timestamp") < now) & (pl.col("item_ix") >= 0))
     return UserRows((rows,)) if rows.height else None
 
 
-def _present(group: Group) -> Group:
+def _drop_unused_values(group: Group) -> Group:
     """Drop the values of a group that no user has."""
     codes = np.unique(group.codes[group.codes >= 0])
-    place = np.append(renumber(codes, len(group.values)), np.int32(-1))
-    return Group(tuple(group.values[code] for code in codes.tolist()), place[group.codes])
+    new_ix = np.append(renumber(codes, len(group.values)), np.int32(-1))
+    return Group(tuple(group.values[code] for code in codes.tolist()), new_ix[group.codes])
 
 
 def find_first_seen(dataset: Dataset) -> np.ndarray:
-    """Return the earliest evidence of each item: `items.added_at` or its first interaction; int64, shape (n_items,).
+    """Return when each item first existed: the earlier of `items.added_at` and the first interaction.
 
-    Microseconds since 1970 UTC; `NEVER` if neither has a time.
+    int64, shape (n_items,), in microseconds since 1970 UTC; `NEVER` if neither time is known.
     """
     events = dataset.events
     first = events.first_moments("target_ix", len(dataset.items), NEVER, events.codes_of(ITEM))

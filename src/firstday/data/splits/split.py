@@ -1,4 +1,4 @@
-"""Split: warm and cold users, with what was known of each at the end of day one."""
+"""Split: warm, validation and cold users, with their interactions on day one and later."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Cohort:
     day_end_us
         End of day one in microseconds since 1970 UTC: int64, shape (n,). None for sampled day ones.
     unborn
-        Items that did not exist before the target window ended, shape (n, n_items); None if all existed.
+        Items added after the end of the user's target window, shape (n, n_items); None if there are none.
     """
 
     users: np.ndarray
@@ -80,13 +80,13 @@ class Split:
     warm_day_one
         One or more day ones of the warm users, rows in the order of `warm`.
     validation, cold
-        Users for early stopping and tuning, and users to report on.
+        Users for early stopping and tuning, and users to evaluate on.
     folds
         See `Roles`; indexes into `validation`.
     protocol
         Protocol that made the split.
     warm_window
-        Time window of `warm_actions`, by `user_ix` of all users; None means all times.
+        Time window of `warm_actions`, with a row for each `user_ix`; None means all times.
     notes
         Sentences on the split.
     """
@@ -102,7 +102,7 @@ class Split:
     notes: tuple[str, ...] = ()
 
     def fold(self, rows: np.ndarray) -> Split:
-        """Hold out the validation users of the given rows, as the only validation users."""
+        """Hold out some validation users, given by rows of `validation`; drop the others from `validation`."""
         cohort = self.validation.take(rows)
         split = self.keep_warm(np.flatnonzero(~np.isin(self.warm, cohort.users)))
         return replace(split, validation=cohort, folds=())
@@ -119,4 +119,4 @@ class Split:
 
 def take_actions(actions: Actions, rows: np.ndarray) -> Actions:
     """Select rows of all matrices, in the given order."""
-    return {pair: of_pair.take(rows) for pair, of_pair in actions.items()}
+    return {pair: rows_of_pair.take(rows) for pair, rows_of_pair in actions.items()}

@@ -1,4 +1,4 @@
-"""Datasets on a Spark cluster: parts of users on the executors' disks that can be queried."""
+"""Datasets on a Spark cluster: parts of users on the executors' disks, on which functions are called."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.data.parts import Whole, join_users, unpack
 from firstday.data.splits.cut_offs import choose_target_days
-from firstday.data.splits.histories import LEAST_LEARNED, Histories, Log, read_histories
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Log, read_histories
 from firstday.data.summary import Summary, summarise
 from firstday.engine.everyone import merge
-from firstday.engine.large import LARGEST, Learners, describe_warm, take_learners
+from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, take_learners
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
     PARTS_DDL,
@@ -39,19 +39,19 @@ from firstday.segment.shown_counts import add_shown
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-PARTS_AT_ONCE = 32
-"""Minimum number of answers the driver fetches at once."""
-MOST_JOBS = 16
-"""Maximum number of jobs to fetch the learners in; each job scans every partition."""
-PARTS_ADDED_UP = 4
-"""Number of answers an executor adds up at once."""
-MOST_USERS_EACH = 10
-"""Maximum number of users brought to the driver, warm or not, as a multiple of `training.most_users`."""
+MIN_FETCHED_PARTS = 32
+"""Minimum number of answers that the driver fetches in one job."""
+MAX_JOBS = 16
+"""Maximum number of jobs in which the users to train on are fetched; each job scans all partitions."""
+MERGED_PARTS = 4
+"""Number of answers that an executor adds up at a time."""
+MAX_USER_RATIO = 10
+"""Maximum number of users fetched by the driver, warm or not, as a multiple of `training.most_users`."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClusterDataset:
-    """Checked tables in parts of users, stored on the executors' disks.
+    """Checked tables, divided into parts of users and stored on the executors' disks.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ class ClusterDataset:
     n_parts
         Number of parts.
     notes
-        Sentences about what was ignored or decided while reading.
+        Sentences on what was ignored or decided while reading.
     left_out
-        Bad rows that were left out, one JSON line each.
+        Bad rows that were dropped, one JSON line each.
     """
 
     name: str
@@ -82,30 +82,30 @@ class ClusterDataset:
         Parameters
         ----------
         function
-            Takes a Dataset and the arguments; must be defined in a module, so that executors can import it.
+            Takes a Dataset and the arguments; must be defined at module level, so that executors can import it.
         arguments
-            Broadcast to the executors once.
+            Further arguments, broadcast to the executors.
         n_jobs
-            Maximum number of jobs; the answers of one job are in the driver's memory together.
+            Maximum number of jobs; all answers of one job are in the driver's memory.
 
         Returns
         -------
         iterator
-            The answer of each part, in the order of the parts.
+            The result for each part, in the order of the parts.
         """
         work = self._work(answer_question, function, *arguments)
-        step = max(PARTS_AT_ONCE, -(-self.n_parts // n_jobs))
+        step = max(MIN_FETCHED_PARTS, -(-self.n_parts // n_jobs))
         for start in range(0, self.n_parts, step):
-            chosen = self.parts.where(fn.col("part").between(start, start + step - 1))
-            yield from collect_answers(chosen.mapInArrow(work, PARTS_DDL), self.name)
+            selection = self.parts.where(fn.col("part").between(start, start + step - 1))
+            yield from collect_answers(selection.mapInArrow(work, PARTS_DDL), self.name)
 
     def add_up(self, merge: Callable[[Iterable[Any]], Any], function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function on the Dataset of each part and add up the answers, as far as possible on the executors.
+        """Call a function on the Dataset of each part and add up the results, as far as possible on the executors.
 
         Parameters
         ----------
         merge
-            Adds up answers in the given order; must be defined in a module.
+            Adds up results in the given order; must be defined at module level.
         function, arguments
             See `ask`.
 
@@ -116,34 +116,34 @@ class ClusterDataset:
         """
 
         def join(table: pa.Table) -> pa.Table:
-            return add_answers(merge, PARTS_ADDED_UP, table)
+            return add_answers(merge, MERGED_PARTS, table)
 
         sums, n_sums = self.parts.mapInArrow(self._work(answer_question, function, *arguments), PARTS_DDL), self.n_parts
         while n_sums > 1:
-            group = fn.floor(fn.col("part") / PARTS_ADDED_UP)
+            group = fn.floor(fn.col("part") / MERGED_PARTS)
             sums = sums.groupBy(group).applyInArrow(join, PARTS_DDL)
-            n_sums = -(-n_sums // PARTS_ADDED_UP)
+            n_sums = -(-n_sums // MERGED_PARTS)
         return merge(collect_answers(sums, self.name))
 
     def _work(
         self, function: Callable[..., pa.Table], *arguments: Any
     ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-        """Return the function of parts in Arrow format that calls `function`; see `map_parts`."""
-        sent, catalogue = self.parts.sparkSession.sparkContext.broadcast(arguments), self._catalogue
+        """Return a function for `mapInArrow` that calls `function` on each part; see `map_parts`."""
+        broadcast, catalogue = self.parts.sparkSession.sparkContext.broadcast(arguments), self._catalogue
 
         def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            return map_parts(function, catalogue.value, sent.value, batches)
+            return map_parts(function, catalogue.value, broadcast.value, batches)
 
         return work
 
     @cached_property
     def _catalogue(self) -> Any:
-        """Data shared by all parts, broadcast once."""
+        """Data shared by all parts, broadcast to the executors."""
         return self.parts.sparkSession.sparkContext.broadcast(self.whole.catalogue)
 
     @property
     def columns(self) -> Mapping[str, pl.Series]:
-        """Columns of `items` for filters."""
+        """Columns of `items` that filters can read."""
         return {} if self.whole.catalogue is None else self.whole.catalogue.columns
 
     def summarise(self) -> Summary:
@@ -155,34 +155,34 @@ class ClusterDataset:
         return reduce(add, self.ask(summarise), Summary())
 
     def read_histories(self, config: Config, log: Log | None) -> Histories:
-        """Return the per-user counts that determine users' roles, in the order of the parts."""
+        """Return the histories of all users, in the order of the parts."""
         histories: Histories = reduce(add, self.ask(read_histories, config, log))
         return histories
 
     def find_learners(self, config: Config) -> Learners:
-        """Choose the users to train on and bring them to the driver; see `firstday.engine.large.LargeDataset`."""
+        """Choose the users to train on and fetch them to the driver; see `firstday.engine.large.LargeDataset`."""
         summary = self.summarise()
         log = summary.find_log(config)
         histories = self.read_histories(config, log)
         choose_target_days(histories, config)  # raises for tables without timestamps
-        is_warm = histories.can_be_warm & (histories.n_used >= LEAST_LEARNED)
-        up_to = find_threshold(histories.numbers, is_warm, config.training.most_users)
-        packed = self.ask(take_learners, config.seed, up_to, n_jobs=MOST_JOBS)
+        is_warm = histories.can_be_warm & (histories.n_used >= MIN_LEARNED_ITEMS)
+        threshold = find_threshold(histories.numbers, is_warm, config.training.most_users)
+        packed = self.ask(take_learners, config.seed, threshold, n_jobs=MAX_JOBS)
         catalogue = self.whole.catalogue
         assert catalogue is not None
         share = min(1.0, config.training.most_users / max(1, int(is_warm.sum())))
         n_interactions = int(share * histories.counts["interactions"]) + 1
         parts = (unpack(part, catalogue) for part in packed)
-        learners = join_users(self.name, parts, catalogue, n_interactions, are_all=up_to == LARGEST)
+        learners = join_users(self.name, parts, catalogue, n_interactions, are_all=threshold == MAX_STABLE_NUMBER)
         events = replace(learners.events, first=summary.first, last=summary.last)
         learners = replace(learners, events=events, notes=self.notes)
         factorise = partial(self._factorise, config, log)
-        if up_to == LARGEST:
+        if threshold == MAX_STABLE_NUMBER:
             return Learners(learners, learners.summary(), None, factorise)
         facts = {**learners.summary(), "users": len(histories), "interactions": histories.counts["interactions"]}
 
         def count_shown(model: TrainedModel, held_out: Ids) -> Any:
-            model = replace(model, learned={})  # executors may not have the plugins that learned these
+            model = replace(model, learned={})  # executors may lack the plugins of learned values
             return self.add_up(add_shown, count_others, config, log, model, held_out)
 
         describe_everyone = partial(self.add_up, merge, describe_warm, config, log)
@@ -200,25 +200,25 @@ class ClusterDataset:
         return vectors
 
     def forget(self) -> None:
-        """Free the executors' disks."""
+        """Delete the parts from the executors' disks."""
         self.parts.unpersist()
 
 
 def collect_answers(parts: DataFrame, name: str) -> Iterator[Any]:
-    """Return the answers of parts (`firstday.engine.spark.work.PARTS`) in their order; `name` is for messages.
+    """Return the answers of parts (`firstday.engine.spark.work.PARTS`) in order; `name` appears in messages.
 
-    Uses Arrow: `collect` holds several copies of the rows in the driver's Java heap, and silently loses rows if the
-    heap is too small.
+    Uses Arrow, since `collect` holds several copies of the rows in the driver's Java heap, and silently loses rows if
+    the heap is too small.
     """
     with named_errors(name):
         rows = parts.select("part", "answer").toArrow()
     return (unpack_answer(answer) for _, answer in sorted(zip(*rows.to_pydict().values(), strict=True)))
 
 
-def find_threshold(numbers: np.ndarray, is_warm: np.ndarray, most: int) -> int:
-    """Return the stable number up to which users are fetched, given the limits on warm users and on all users."""
-    limits = [np.sort(numbers[is_warm])[most - 1 :], np.sort(numbers)[MOST_USERS_EACH * most - 1 :]]
-    return int(min((limit[0] for limit in limits if len(limit) > 1), default=LARGEST))
+def find_threshold(numbers: np.ndarray, is_warm: np.ndarray, max_warm: int) -> int:
+    """Return the stable number up to which users are fetched: at most `max_warm` warm users, and a multiple of all."""
+    limits = [np.sort(numbers[is_warm])[max_warm - 1 :], np.sort(numbers)[MAX_USER_RATIO * max_warm - 1 :]]
+    return int(min((limit[0] for limit in limits if len(limit) > 1), default=MAX_STABLE_NUMBER))
 
 
 def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config) -> np.ndarray:
@@ -248,7 +248,7 @@ def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config)
     als = ALS(
         rank=dimensions,
         maxIter=config.embedding.als_iterations,
-        # MLlib scales it by the number of ratings of the user or item.
+        # MLlib multiplies the regularisation by the number of ratings of the user or item.
         regParam=config.embedding.als_regularization * int(sizes[1]) / max(1, int(sizes[0])),
         alpha=config.embedding.als_confidence,
         implicitPrefs=True,

@@ -1,4 +1,4 @@
-"""Reading tables on a Spark cluster: find, check and divide them into parts of users that can be queried."""
+"""Reading tables on a Spark cluster: find them, check them, and divide them into parts of users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pyspark.sql import functions as fn
 from pyspark.sql.types import FractionalType
 
 from firstday.config import Config, SignalConfig
-from firstday.data.interactions import Known, check_interactions, unite_ids
+from firstday.data.interactions import Vocabulary, check_interactions, unite_ids
 from firstday.data.parts import MENTIONS, join_findings, load_whole
 from firstday.engine.spark.cluster_dataset import ClusterDataset, collect_answers
 from firstday.engine.spark.session import named_errors
@@ -32,7 +32,7 @@ from firstday.engine.spark.work import (
     read_part,
 )
 from firstday.errors import DataError
-from firstday.tables.categories import MAX_GROUP_VALUES, judge_group
+from firstday.tables.categories import MAX_GROUP_VALUES, check_group
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import ROW, Findings
 from firstday.tables.raw_table import RawTable
@@ -47,7 +47,7 @@ def open_tables(
     Parameters
     ----------
     tables
-        A folder accessible to the cluster, or Spark DataFrames by table name.
+        A folder that the cluster can read, or Spark DataFrames by table name.
     config, drop_bad_rows
         See `firstday.engine.engines.load`.
     """
@@ -63,7 +63,7 @@ def open_tables(
 
 
 def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterDataset | None:
-    """Check all tables and divide them into parts; None if there is nothing to divide, or a file is damaged."""
+    """Check all tables and divide them into parts; None if no table has rows per user, or a file is damaged."""
     names = frozenset({*raw.of_users, *raw.shared})
     check_presence(names, findings)
     tables, n_rows = check_shapes(raw.of_users, findings)
@@ -93,23 +93,23 @@ def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterD
 def check_shapes(
     tables: Mapping[str, ClusterTable | None], findings: Findings, may_be_empty: Collection[str] = ()
 ) -> tuple[dict[str, ClusterTable], int]:
-    """Find faults that concern no row: missing columns, wrong column types and empty tables.
+    """Find faults of tables as a whole: missing columns, wrong column types, no rows.
 
     Parameters
     ----------
     tables
-        Tables with rows per user; None for unreadable ones.
+        Tables with rows per user; None if a table cannot be read.
     findings
         Collects the faults.
     may_be_empty
-        Tables that may be empty.
+        Tables that may have no rows; they are then omitted.
 
     Returns
     -------
     usable : dict
-        Tables whose rows can be divided by user.
+        Tables with a column `user_id`, whose rows can be divided by user.
     n_rows : int
-        Number of their rows.
+        Number of rows of these tables.
     """
     usable, n_usable = {}, 0
     for name, table in tables.items():
@@ -120,7 +120,7 @@ def check_shapes(
             continue
         shape, first = Findings(forgiven=findings.forgiven), pl.DataFrame(table.frame.limit(1).toArrow())
         if name == "interactions":
-            check_interactions(first, Known(), shape, is_text=table.is_text)
+            check_interactions(first, Vocabulary(), shape, is_text=table.is_text)
         else:
             conform_table(name, first, shape, is_text=table.is_text)
         for found in shape.found.values():
@@ -135,7 +135,7 @@ def check_shapes(
 def map_tables(
     tables: Mapping[str, ClusterTable], n_parts: int, function: Callable[..., tuple[bytes, Any]], *arguments: Any
 ) -> DataFrame:
-    """Call a function on the tables of each part of the users, on the executors.
+    """Divide tables into parts of users, and call a function on the tables of each part, on the executors.
 
     Parameters
     ----------
@@ -144,9 +144,9 @@ def map_tables(
     n_parts
         Number of parts.
     function
-        Takes a RawTable by name and the arguments; returns content to keep, and an answer.
+        Takes RawTables by name and the arguments; returns content to keep, and an answer.
     arguments
-        Broadcast to the executors once.
+        Further arguments, broadcast to the executors.
 
     Returns
     -------
@@ -154,27 +154,27 @@ def map_tables(
         One row per part, see `firstday.engine.spark.work.PARTS`; persisted on the executors' disks.
     """
     shares = [_assign_parts(name, table.frame, n_parts) for name, table in tables.items()]
-    rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), shares)
+    rows = reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), shares)
     text = frozenset(name for name, table in tables.items() if table.is_text)
-    sent = rows.sparkSession.sparkContext.broadcast(arguments)
+    broadcast = rows.sparkSession.sparkContext.broadcast(arguments)
 
     def work(group: pa.Table) -> pa.Table:
-        return answer_tables(function, text, sent.value, group)
+        return answer_tables(function, text, broadcast.value, group)
 
     parts = rows.repartition(n_parts, "part").groupBy("part").applyInArrow(work, PARTS_DDL)
     return parts.persist(StorageLevel.DISK_ONLY)
 
 
 def _assign_parts(name: str, frame: DataFrame, n_parts: int) -> DataFrame:
-    """Return the part of each row, by the user's id, and the row as one column with the name of the table."""
+    """Return the part of each row, determined by the user id, and the row as a struct column named after the table."""
     key = "friend_id" if name == MENTIONS else "user_id"
     column = fn.col(key)
-    if isinstance(frame.schema[key].dataType, FractionalType):  # as text, large numbers have exponents
+    if isinstance(frame.schema[key].dataType, FractionalType):  # as text, large floats would have exponents
         column = column.try_cast("decimal(38,4)")
     text = fn.lower(fn.trim(column.cast("string")))
-    folded = fn.regexp_extract(text, r"(?s)^0*(.*?)(\.0+)?$", 1)  # as in `firstday.tables.faults.fold_ids`
-    spread = fn.coalesce(folded, fn.col(f"`{ROW}`").cast("string"))  # rows without a user go to any part
-    part = fn.pmod(fn.xxhash64(spread), fn.lit(n_parts)).cast("int")
+    folded = fn.regexp_extract(text, r"(?s)^0*(.*?)(\.0+)?$", 1)  # as in `firstday.tables.table_checks._fold_ids`
+    key_or_row = fn.coalesce(folded, fn.col(f"`{ROW}`").cast("string"))  # rows without a user go to any part
+    part = fn.pmod(fn.xxhash64(key_or_row), fn.lit(n_parts)).cast("int")
     return frame.select(part.alias("part"), fn.struct("*").alias(name))
 
 
@@ -187,26 +187,26 @@ def _map_rows(table: ClusterTable, function: Callable[[RawTable], pl.DataFrame],
             raw = make_raw(pl.DataFrame(batch).unnest("row"), is_text=is_text)
             yield from function(raw).to_arrow().to_batches()
 
-    return table.frame.select(fn.struct("*").alias("row")).mapInArrow(work, ddl)  # names of columns may have dots
+    return table.frame.select(fn.struct("*").alias("row")).mapInArrow(work, ddl)  # column names may contain dots
 
 
 def _find_items(interactions: ClusterTable, signals: SignalConfig | None) -> pl.Series:
-    """Return the sorted distinct items of interactions; with `signals`, those of valid rows."""
+    """Return the sorted distinct items of interactions; with `signals`, of valid rows only."""
     rows = _map_rows(interactions, partial(find_items, signals), "id string, is_text boolean").distinct()
     frame = pl.DataFrame(rows.toArrow())
     return unite_ids([frame["id"] if frame["is_text"].any() else frame["id"].cast(pl.Int64)])
 
 
 def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str, ...]]:
-    """Return the values of each column of users that forms groups; note the columns that do not."""
+    """Return the sorted values of each group column of `users`; note the columns that are not groups."""
     rows = _map_rows(users, partial(count_values, findings.drop), "column string, value string, n long")
     counts = rows.groupBy("column", "value").agg(fn.sum("n").alias("n")).persist(StorageLevel.DISK_ONLY)
     sizes = counts.groupBy("column").agg(fn.count("value"), fn.sum("n")).collect()
     groups: dict[str, tuple[str, ...]] = {}
     for column, n_values, n_users in sorted(sizes):
-        chosen = counts.where((fn.col("column") == column) & fn.col("value").isNotNull()).drop("column")
-        first = pl.DataFrame(chosen.limit(MAX_GROUP_VALUES + 1).toArrow())
-        if judge_group(f"users.{column}", first, n_values, n_users, findings):
+        values = counts.where((fn.col("column") == column) & fn.col("value").isNotNull()).drop("column")
+        first = pl.DataFrame(values.limit(MAX_GROUP_VALUES + 1).toArrow())
+        if check_group(f"users.{column}", first, n_values, n_users, findings):
             groups[column] = tuple(first["value"].sort().to_list())
     counts.unpersist()
     return groups

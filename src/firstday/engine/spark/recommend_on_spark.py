@@ -1,4 +1,4 @@
-"""Batch recommendations on Spark: the model is broadcast, and executors answer each part of the users."""
+"""Batch recommendations on Spark: the model is broadcast, and executors recommend to each part of the users."""
 
 from __future__ import annotations
 
@@ -41,34 +41,34 @@ def recommend_on_spark(
     drop_bad_rows: float = 0.0,
     plugins: tuple[str, ...] = (),
 ) -> tuple[DataFrame, BatchSummary, tuple[str, ...]]:
-    """Recommend to all users of tables on the cluster.
+    """Recommend to all users of some tables on the cluster.
 
     Parameters
     ----------
     recommender
         The model.
     tables
-        A folder accessible to the cluster, or Spark DataFrames by table name.
+        A folder that the cluster can read, or Spark DataFrames by table name.
     k, strategy, keep_used, rules
         See `Recommender.recommend`.
     drop_bad_rows
-        Maximum share of bad rows per table, from 0 to 1, to leave out.
+        Maximum share of bad rows per table, from 0 to 1. Bad rows are dropped up to this share, and a fault above it.
     plugins
-        Modules with methods that executors must import.
+        Modules with methods, which executors import.
 
     Returns
     -------
     lists : pyspark.sql.DataFrame
         `user_id`, `rank` (from 1), `item_id`, `title`, `score`, `route`, `scale`.
     summary : BatchSummary
-        Counts of the answers.
+        Counts of the lists.
     left_out : tuple of str
-        Bad rows that were left out, one JSON line each.
+        Bad rows that were dropped, one JSON line each.
 
     Raises
     ------
     DataError
-        The tables cannot be read, with one sentence per fault.
+        The tables have faults; one sentence per fault.
     """
     name = strategy or recommender.model.config.recommend.strategy
     find_supported(name, recommender.model)
@@ -76,8 +76,8 @@ def recommend_on_spark(
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     with named_errors("tables"):
         raw = take_tables(tables, findings)
-        known = {table: rows for table, rows in raw.of_users.items() if table in NEWCOMER_TABLES}
-        present, n_rows = check_shapes(known, findings, may_be_empty=("interactions", "friends"))
+        newcomer_tables = {table: rows for table, rows in raw.of_users.items() if table in NEWCOMER_TABLES}
+        present, n_rows = check_shapes(newcomer_tables, findings, may_be_empty=("interactions", "friends"))
     check_newcomer_tables(raw.name, present, findings)
     if findings.faults or not present:
         raise DataError(findings.faults)
@@ -105,21 +105,21 @@ def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> N
     Parameters
     ----------
     lists
-        From `recommend_on_spark`.
+        Result of `recommend_on_spark`.
     out
         The folder; its extension determines the file format.
     left_out
-        Bad rows that were left out, as lines of a file next to the folder.
+        Bad rows that were dropped, which become lines of a file next to the folder.
 
     Raises
     ------
     ConfigError
-        The folder holds files other than lists of an earlier run.
+        The folder contains files other than lists of an earlier run.
     """
     form, target = find_list_form(out), Storage(lists.sparkSession, out)
     names = target.list_files() if target.exists() else ()
     if any(not re.fullmatch(r"part-[^/]*|_SUCCESS|\..*", name) for name in names):
-        raise ConfigError(f"{out}: is a folder with files other than lists; choose a new name.")
+        raise ConfigError(f"{out}: contains files other than lists; choose a new name.")
     writer = lists.write.mode("overwrite").format(form.format)
     if form.format == "csv":  # standard CSV: doubled quotes, spaces in ids preserved
         writer = writer.options(header=True, sep=form.separator, escape='"')

@@ -1,4 +1,4 @@
-"""The Spark session for distributed work, and its requirements."""
+"""The Spark session, its requirements, and the errors of its jobs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
             settings["spark.master"] = master
         try:
             session = SparkSession.builder.appName("firstday").config(map=settings).getOrCreate()
-        except Exception as error:  # Py4J and Java errors of any kind
+        except Exception as error:  # any Py4J or Java error
             raise ConfigError(
                 f"spark: cannot be started ({name_cause(error)}); correct --spark-master, or install Java 17 or newer "
                 "and set JAVA_HOME."
@@ -56,29 +56,29 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
 
 @cache
 def _check_executors(session: SparkSession) -> None:
-    """Check, once, that an executor has the same firstday.
+    """Check once that executors have the same version of firstday.
 
     Raises
     ------
     ConfigError
-        It has no firstday or another version, or is not available.
+        An executor has no firstday or another version, or there is no executor.
     """
     try:
         version = session.sparkContext.parallelize([0], 1).map(lambda _: firstday.__version__).first()
     except Exception as error:
         raise ConfigError(
-            f"spark: executors cannot import firstday ({name_cause(error)}); give them the environment of the driver, "
-            "with firstday[spark] in it (docs/spark.md), and check the logs of the cluster."
+            f"spark: executors cannot import firstday ({name_cause(error)}); use the driver's environment, with "
+            "firstday[spark], on all executors (docs/spark.md), and check the cluster's logs."
         ) from None
     if version != firstday.__version__:
         raise ConfigError(
-            f"spark: executors have firstday {version}, the driver has {firstday.__version__}; give both the same "
-            "environment."
+            f"spark: executors have firstday {version}, the driver has {firstday.__version__}; use the same "
+            "environment for both."
         )
 
 
 def name_cause(error: BaseException) -> str:
-    """Return the line of a Spark error that names the root cause, from the last Python or Java exception."""
+    """Return the line of a Spark error with the root cause: that of the last Python or Java exception."""
     text = str(error).strip() or type(error).__name__
     causes = re.findall(r"^  .*\n(\w.*)", text, re.MULTILINE)  # the line after a Python traceback
     causes = causes or re.findall(r"^Caused by: (.*)", text, re.MULTILINE) or text.splitlines()[:1]
@@ -87,7 +87,7 @@ def name_cause(error: BaseException) -> str:
 
 @contextmanager
 def named_errors(name: str) -> Iterator[None]:
-    """Convert an error of a job to one sentence.
+    """Convert the error of a Spark job to one sentence.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def named_errors(name: str) -> Iterator[None]:
     except Exception as error:
         cause, text = name_cause(error), str(error)
         if "FAILED_READ_FILE" in text:
-            place = re.search(r"[a-z0-9]+:/[^\s,;)'\"]+", text)
-            where = f"{name}: {place[0]}" if place else name
+            uri = re.search(r"[a-z0-9]+:/[^\s,;)'\"]+", text)
+            where = f"{name}: {uri[0]}" if uri else name
             raise DataError(f"{where}: cannot be read as Parquet ({cause}); correct it, or write it again.") from error
-        raise FirstdayError(f"spark: the job failed ({cause}); see the logs of the cluster.") from error
+        raise FirstdayError(f"spark: the job failed ({cause}); see the cluster's logs.") from error

@@ -28,7 +28,7 @@ from firstday.tables.read import describe_other_columns, describe_other_types, o
 from firstday.tables.schema import TABLES
 
 URI = "firstday: uri"
-STAGING = "spark.firstday.staging"
+STAGING_SETTING = "spark.firstday.staging"
 """Spark setting with a folder that all executors can read, for tables that are not Parquet."""
 
 
@@ -39,11 +39,11 @@ class ClusterTable:
     Parameters
     ----------
     frame
-        Its columns, `FILE` and `ROW`.
+        Columns of the table, `FILE` and `ROW`.
     is_text
-        Whether it comes from separated text, where every value is text.
+        Whether the table comes from separated text, where all values are text.
     sources
-        Its files by number; empty for a frame.
+        Files, by index; empty for a frame.
     """
 
     frame: DataFrame
@@ -53,16 +53,16 @@ class ClusterTable:
 
 @dataclass(frozen=True, eq=False)
 class RawTables:
-    """Tables as found.
+    """Unconverted tables of a dataset.
 
     Parameters
     ----------
     name
         Name of the dataset.
     of_users
-        Tables with rows per user, on the cluster; None for unreadable ones.
+        Tables with rows per user, on the cluster; None if a table cannot be read.
     shared
-        The other tables, in the driver's memory; None for unreadable ones.
+        The other tables, in the driver's memory; None if a table cannot be read.
     """
 
     name: str
@@ -71,7 +71,7 @@ class RawTables:
 
 
 def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> RawTables:
-    """Take Spark DataFrames by table name, or find every table in a folder of the cluster."""
+    """Wrap Spark DataFrames by table name, or find all tables in a folder of the cluster."""
     if not isinstance(tables, Mapping):
         return _read_folder(Storage(open_session(), str(tables)), findings)
     of_users: dict[str, ClusterTable | None] = {}
@@ -90,9 +90,9 @@ def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> R
 
 
 def _read_folder(storage: Storage, findings: Findings) -> RawTables:
-    """Find every table in a folder.
+    """Find all tables in a folder.
 
-    Executors read Parquet files in place. The driver reads text files, one at a time, and stages them as Parquet.
+    Executors read Parquet files directly. The driver reads text files, one at a time, and stages them as Parquet.
     """
     stored = storage.list_files()
     scratch = Path(mkdtemp(prefix="firstday-"))
@@ -117,9 +117,9 @@ def _read_folder(storage: Storage, findings: Findings) -> RawTables:
 def _scan_parquet(
     storage: Storage, files: TableFiles, stored: Mapping[str, Any], findings: Findings
 ) -> ClusterTable | None:
-    """Read Parquet files in place with Spark; None, with a fault, if their columns are incompatible.
+    """Read Parquet files with Spark; None, with a fault, if their columns are incompatible.
 
-    Files with the same schema are read together. Spark widens mixed numeric types, as the local engine does.
+    Files with the same schema are read together. Spark widens mixed numeric types, like the local engine.
     """
     schemas: dict[tuple[str, ...], list[int]] = {}
     for number, file in enumerate(files.files):
@@ -135,9 +135,9 @@ def _scan_parquet(
     parts = [_scan_files(storage, files, numbers, stored) for numbers in schemas.values()]
     columns = parts[0].drop(FILE, ROW).columns
     for part, (first, *_) in zip(parts, schemas.values(), strict=True):
-        present = part.drop(FILE, ROW).columns
-        if set(present) != set(columns):
-            findings.fault(describe_other_columns(files, files.files[first].name, present, columns))
+        part_columns = part.drop(FILE, ROW).columns
+        if set(part_columns) != set(columns):
+            findings.fault(describe_other_columns(files, files.files[first].name, part_columns, columns))
             return None
     for column in columns:
         kinds = {part.schema[column].dataType for part in parts}
@@ -150,7 +150,7 @@ def _scan_parquet(
 
 
 def _scan_files(storage: Storage, files: TableFiles, numbers: list[int], stored: Mapping[str, Any]) -> DataFrame:
-    """Read Parquet files of one schema, with file and row numbers and the columns encoded in folder names."""
+    """Read Parquet files of one schema, with file and row indexes and partition columns."""
     paths = [stored[files.files[number].name] for number in numbers]
     rows = storage.session.read.parquet(*(path.toString() for path in paths))
     facts: dict[str, Any] = {
@@ -159,25 +159,25 @@ def _scan_files(storage: Storage, files: TableFiles, numbers: list[int], stored:
         if name not in rows.columns
     }
     facts |= {URI: [path.toUri().toString() for path in paths], FILE: pl.Series(numbers, dtype=pl.Int32)}
-    known = storage.session.createDataFrame(pl.DataFrame(facts).to_arrow())
-    place = (fn.col("_metadata.file_path").alias(URI), fn.col("_metadata.row_index").alias(ROW))
-    return rows.select("*", *place).join(fn.broadcast(known), URI, "left").drop(URI)
+    file_facts = storage.session.createDataFrame(pl.DataFrame(facts).to_arrow())
+    location = (fn.col("_metadata.file_path").alias(URI), fn.col("_metadata.row_index").alias(ROW))
+    return rows.select("*", *location).join(fn.broadcast(file_facts), URI, "left").drop(URI)
 
 
 def _stage(storage: Storage, name: str, table: RawTable, scratch: Path) -> ClusterTable:
-    """Write the rows of text files as Parquet, where all executors can read them."""
+    """Write the rows of text files as Parquet to a folder that all executors can read."""
     folder = scratch / "staged" / name
     folder.mkdir(parents=True)
     for number, rows in enumerate(table.files):
         rows.sink_parquet(folder / f"{number:06}.parquet")
     default = scratch.as_uri() if storage.local else f"{storage.uri}/../_firstday"
-    target = Storage(storage.session, f"{storage.session.conf.get(STAGING, default)}/{scratch.name}/{name}")
+    target = Storage(storage.session, f"{storage.session.conf.get(STAGING_SETTING, default)}/{scratch.name}/{name}")
     target.put(folder)
     atexit.register(_remove, target)
     return ClusterTable(storage.session.read.parquet(target.uri), table.is_text, table.sources)
 
 
 def _remove(folder: Storage) -> None:
-    """Delete a folder of copies if Spark is still running."""
+    """Delete a staging folder if Spark is still running."""
     with suppress(Exception):
         folder.remove()

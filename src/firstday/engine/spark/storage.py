@@ -1,4 +1,4 @@
-"""Files in any file system of the cluster (hdfs, s3a, file, ...), through Hadoop's classes."""
+"""Files in any file system of the cluster (hdfs, s3a, file, ...), accessed through Hadoop's classes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Storage:
     session
         Session with access to the file system.
     uri
-        The folder; without a scheme, in the cluster's default file system.
+        URI of the folder; without a scheme, it is in the cluster's default file system.
     """
 
     session: SparkSession
@@ -48,7 +48,7 @@ class Storage:
             return self._hadoop.Path(self.uri).getFileSystem(jsc.hadoopConfiguration())
         except Exception as error:
             raise ConfigError(
-                f"{self.uri}: the cluster has no such file system ({name_cause(error)}); see docs/spark.md."
+                f"{self.uri}: the cluster does not support this file system ({name_cause(error)}); see docs/spark.md."
             ) from None
 
     @cached_property
@@ -67,7 +67,7 @@ class Storage:
         return str(self._root.getName())
 
     def put(self, folder: Path, relative: str = "") -> None:
-        """Copy a local folder here, in place of an older one."""
+        """Copy a local folder here, replacing an existing one."""
         self.remove(relative)
         self._system.copyFromLocalFile(False, True, self._hadoop.Path(str(folder)), self._path(relative))
 
@@ -80,12 +80,12 @@ class Storage:
                 file.write("".join(f"{line}\n" for line in lines).encode())
 
     def make(self) -> None:
-        """Create the folder if missing, before hours of work.
+        """Create the folder if it is missing.
 
         Raises
         ------
         FirstdayError
-            It cannot be created.
+            The folder cannot be created.
         """
         try:
             self._system.mkdirs(self._root)
@@ -125,7 +125,7 @@ class Storage:
         return files
 
     def fetch(self, relative: str, target: Path) -> Path:
-        """Return the local path of a file or folder, copied to `target` from another file system."""
+        """Return the local path of a file or folder; it is copied to `target` unless it is local."""
         if self.local is not None:
             return self.local / relative
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ class Storage:
         return target
 
     def rename(self, source: str, target: str) -> None:
-        """Rename a file or folder in the folder atomically, in place of an older file."""
+        """Rename a file or folder within the folder atomically, replacing an existing file."""
         gateway: Any = self.session.sparkContext._gateway
         option = self._hadoop.Options.Rename
         options = gateway.new_array(option, 1)

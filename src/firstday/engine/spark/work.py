@@ -1,7 +1,7 @@
-"""Work of the executors: read the tables of each part of the users, and answer questions about it.
+"""Functions that run on executors: read the tables of each part of the users, and compute statistics of it.
 
-Nothing here imports PySpark: functions map Arrow tables to Arrow tables, and the code in between is that of the local
-engine (`firstday.data.parts`).
+Nothing here imports PySpark: functions map Arrow tables to Arrow tables, and use the code of the local engine
+(`firstday.data.parts`).
 """
 
 from __future__ import annotations
@@ -39,62 +39,62 @@ from firstday.tables.table_checks import check_table
 
 PART_ROWS = 500_000
 """Approximate number of rows per part; bounds the memory of an executor's Python process."""
-FEWEST_PARTS = 8
+MIN_PARTS = 8
 PARTS = pa.schema([("part", pa.int32()), ("content", pa.binary()), ("answer", pa.binary())])
-"""A part of the users: rows that stay on the executors, and a pickled answer for the driver."""
+"""A part of the users: content that stays on the executors, and a pickled answer for the driver."""
 PARTS_DDL = "part int, content binary, answer binary"
 RATINGS_DDL = "user int, item int, rating float"
 HASH = "firstday: hash"
 
 
 def count_parts(n_rows: int) -> int:
-    """Return the number of parts, which depends only on the number of rows, not on the machines."""
-    return max(FEWEST_PARTS, -(-n_rows // PART_ROWS))
+    """Return the number of parts, which depends only on the number of rows, not on the cluster."""
+    return max(MIN_PARTS, -(-n_rows // PART_ROWS))
 
 
 def make_raw(frame: pl.DataFrame, *, is_text: bool) -> RawTable:
-    """Make a table from rows with the columns `FILE` and `ROW`; only the driver knows the files."""
+    """Make a table from rows with the columns `FILE` and `ROW`, without the files, which only the driver knows."""
     return RawTable((frame.lazy(),), format="CSV" if is_text else "a frame")
 
 
 def find_items(signals: SignalConfig | None, raw: RawTable) -> pl.DataFrame:
-    """Return the distinct items of interactions; with `signals`, those of valid rows."""
+    """Return the distinct items of interactions; with `signals`, of valid rows only."""
     ids = find_ids(raw, signals)["items"]
     return ids.cast(pl.String).to_frame("id").with_columns(is_text=pl.lit(ids.dtype == pl.String))
 
 
 def count_values(drop: bool, raw: RawTable) -> pl.DataFrame:
-    """Return the number of users by value of each column of `users` that may form groups."""
+    """Return the number of users with each value of each column of `users` that may be a group."""
     users = check_table("users", raw, {}, Findings(drop=drop), are_all=False)
     values = users.drop(TABLES["users"].kinds, strict=False).unpivot(variable_name="column")
     return values.group_by("column", pl.col("value").cast(pl.String)).agg(n=pl.len().cast(pl.Int64))
 
 
 def make_part(part: int, content: bytes, answer: Any) -> pa.Table:
-    """Return a row of `PARTS`; answers are compressed because they pass through the driver's Java heap."""
+    """Return a row of `PARTS`; the answer is compressed because it passes through the driver's Java heap."""
     packed = zstd.compress(pickle.dumps(answer, protocol=5), level=1)
     return pa.Table.from_pydict({"part": [part], "content": [content], "answer": [packed]}, schema=PARTS)
 
 
 def unpack_answer(packed: bytes) -> Any:
-    """Restore an answer of `make_part` from this run."""
+    """Restore an answer packed by `make_part` in this run."""
     return pickle.loads(zstd.decompress(packed))  # noqa: S301
 
 
 def answer_tables(
     function: Callable[..., tuple[bytes, Any]], text: Collection[str], arguments: Iterable[Any], group: pa.Table
 ) -> pa.Table:
-    """Call a function on the tables of one part; return its content and answer.
+    """Call a function on the tables of one part; return its content and answer as a row of `PARTS`.
 
     Each row of `group` belongs to the table whose column is not null; `text` names the tables of separated text. Rows
-    are in file order, those without a file in the order of their content.
+    are sorted by file and row, and rows without a file by a hash of their content.
     """
     raw = {}
     for name in group.column_names[1:]:
         rows = pl.DataFrame(group.select([name])).drop_nulls().unnest(name)
         if rows.height:
-            ordered = rows.with_columns(rows.hash_rows(seed=1).alias(HASH)).sort(FILE, ROW, HASH).drop(HASH)
-            raw[name] = make_raw(ordered, is_text=name in text)
+            rows_in_order = rows.with_columns(rows.hash_rows(seed=1).alias(HASH)).sort(FILE, ROW, HASH).drop(HASH)
+            raw[name] = make_raw(rows_in_order, is_text=name in text)
     return make_part(group["part"][0].as_py(), *function(raw, *arguments))
 
 
@@ -115,7 +115,7 @@ def recommend_part(
     rules: Rules,
     drop: bool,
 ) -> tuple[bytes, tuple[Findings, BatchSummary, bool]]:
-    """Return the lists of a part's cold users; and the findings, the counts, and whether ids of users are integers."""
+    """Return the lists of a part's cold users; and the findings, the counts, and whether user ids are integers."""
     for module in plugins:
         load_plugin(module)
     findings = Findings(drop=drop, forgiven=FORGIVEN)
@@ -128,7 +128,7 @@ def recommend_part(
 
 
 def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Convert the lists of parts to rows."""
+    """Convert the packed lists of parts to rows."""
     for batch in batches:
         for content in filter(None, batch["content"].to_pylist()):
             yield from pl.read_ipc(content).to_arrow().to_batches()
@@ -137,7 +137,7 @@ def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def map_parts(
     function: Callable[..., pa.Table], catalogue: Dataset, arguments: Iterable[Any], batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Call a function on the number and the Dataset of each part, which share a catalogue."""
+    """Call a function on the number and the Dataset of each part; all parts share the catalogue."""
     for batch in batches:
         for number, packed in zip(batch["part"].to_pylist(), batch["content"], strict=True):
             if content := packed.as_py():
@@ -145,14 +145,14 @@ def map_parts(
 
 
 def answer_question(number: int, part: Dataset, function: Callable[..., Any], *arguments: Any) -> pa.Table:
-    """Return what a function answers for a part."""
+    """Return the result of a function for a part as a row of `PARTS`."""
     return make_part(number, b"", function(part, *arguments))
 
 
-def add_answers(merge: Callable[[Iterable[Any]], Any], n_together: int, table: pa.Table) -> pa.Table:
-    """Add up the answers of some parts, in the order of their numbers."""
+def add_answers(merge: Callable[[Iterable[Any]], Any], n_merged: int, table: pa.Table) -> pa.Table:
+    """Add up the answers of some parts, in the order of the part numbers."""
     rows = sorted(table.to_pylist(), key=lambda row: row["part"])
-    return make_part(rows[0]["part"] // n_together, b"", merge(unpack_answer(row["answer"]) for row in rows))
+    return make_part(rows[0]["part"] // n_merged, b"", merge(unpack_answer(row["answer"]) for row in rows))
 
 
 def list_ratings(number: int, part: Dataset, n_parts: int, *arguments: Any) -> pa.Table:
@@ -165,6 +165,6 @@ def list_ratings(number: int, part: Dataset, n_parts: int, *arguments: Any) -> p
 def count_others(
     part: Dataset, config: Config, log: Log | None, model: TrainedModel, held_out: Ids
 ) -> ShownCounts | None:
-    """Count impressions of a part's users who are not warm."""
+    """Count the impressions of a part's users who are not warm."""
     warm, actions, window = find_warm(part, config, log)
     return count_shown_to_others(part, model, warm, actions, held_out, window)

@@ -1,4 +1,4 @@
-"""Lists of item ids that filters read."""
+"""Stored lists of item ids, which filters can read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import need_json
+from firstday.serve.middleware import require_json
 from firstday.serve.schemas import FilterName, ItemListAnswer, ItemListBody, ItemListsAnswer
 from firstday.serve.service import ServiceDep
 
@@ -17,23 +17,23 @@ writing = APIRouter(prefix="/v1/lists", tags=["rules"])
 NamePath = Annotated[FilterName, Path(description="Name of the list, as in lists.NAME.", examples=["sold_out"])]
 
 
-@writing.put("/{name}", summary="Set a list", dependencies=[Depends(need_json)])
+@writing.put("/{name}", summary="Set a list", dependencies=[Depends(require_json)])
 async def put_list(service: ServiceDep, name: NamePath, body: ItemListBody) -> ItemListAnswer:
-    """Replace a list as a whole. Durable once this responds; every worker uses it within a second."""
+    """Create or replace a list. It is durable once this responds, and every worker uses it within a second."""
     await service.item_lists.put(name, body.items)
     return ItemListAnswer(name=name, items=body.items)
 
 
 @writing.delete("/{name}", status_code=204, summary="Delete a list")
 async def delete_list(service: ServiceDep, name: NamePath) -> Response:
-    """Delete a list. Filters that read it are refused from then on."""
+    """Delete a list. Requests whose filters read it are rejected from then on."""
     await service.item_lists.put(name, None)
     return Response(status_code=204)
 
 
 @reading.get("/{name}", summary="Read a list")
 async def read_list(service: ServiceDep, name: NamePath) -> ItemListAnswer:
-    """Return the ids of a list; 404 if there is none of this name."""
+    """Return the ids of a list; 404 if there is no list with this name."""
     items = service.item_lists.rules.lists.get(name)
     if items is None:
         raise ApiError(404, "not_found", f"There is no list {name}.")

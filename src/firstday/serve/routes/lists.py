@@ -1,4 +1,4 @@
-"""Recommendations for a stored user, or for signals in the request."""
+"""Recommendations for a stored user or for signals in the request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from firstday.recommend.recommendation import Recommendation
 from firstday.serve.batching import ListRequest
 from firstday.serve.explain import explain as explain_list
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import need_json
+from firstday.serve.middleware import require_json
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
     REPEATED,
@@ -31,7 +31,7 @@ from firstday.serve.store.base import StoredUser
 MAX_IGNORED = 20
 """Maximum sentences in `ignored`."""
 PATH = "/users/{user_id}/recommendations"
-JSON = [Depends(need_json)]
+JSON = [Depends(require_json)]
 
 router = APIRouter(prefix="/v1", tags=["lists"])
 
@@ -48,22 +48,22 @@ async def recommend_to_user(
     If the store does not respond, the list uses no user data, and `signals_from` says so. With `record`, the list is
     recorded as shown to the user. If recording fails, the list has no `list_id`.
     """
-    asked = ListRequest(user_id, parameters, parameters.rules(), (), parameters.after, parameters.record)
-    return await _recommend(service, request, asked)
+    list_request = ListRequest(user_id, parameters, parameters.rules(), (), parameters.after, parameters.record)
+    return await _recommend(service, request, list_request)
 
 
-async def _recommend(service: Service, request: Request, asked: ListRequest) -> Response:
+async def _recommend(service: Service, request: Request, list_request: ListRequest) -> Response:
     """Answer for a stored user; check the rights to record and to enrol."""
-    # Whether a browser sends the request on behalf of another site.
+    # Whether a browser sends this request for a page of another site.
     is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-    if asked.record:
+    if list_request.record:
         service.keys.check(request, "write")
         if is_foreign:
             raise ApiError(
-                403, "forbidden", "Pages of other sites may not record lists; send the request from your own server."
+                403, "forbidden", "Pages of other sites cannot record lists; send the request from your own server."
             )
-    asked.enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
-    return await _answer(service, asked)
+    list_request.enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
+    return await _answer(service, list_request)
 
 
 class _QuickParameters(ListParameters):
@@ -71,13 +71,13 @@ class _QuickParameters(ListParameters):
 
 
 async def _recommend_quickly(request: Request) -> Response:
-    """Do the same as `recommend_to_user`, with the same validation but without FastAPI's overhead."""
+    """Do the same as `recommend_to_user` with the same validation, but without FastAPI's overhead."""
     request.scope["route"] = quick_route
     service = await service_of(request)
     service.keys.check(request, "read")
     try:
-        given = request.query_params
-        values = {name: given.getlist(name) if name in REPEATED else given[name] for name in given}
+        query = request.query_params
+        values = {name: query.getlist(name) if name in REPEATED else query[name] for name in query}
         parameters = _QuickParameters.model_validate({**values, **request.path_params})
     except ValidationError as error:
         faults = error.errors(include_url=False)
@@ -87,17 +87,16 @@ async def _recommend_quickly(request: Request) -> Response:
 
 quick_route = Route(f"/v1{PATH}", _recommend_quickly)
 quick_route.methods = {"GET"}
-"""Serves the most frequent request without FastAPI's overhead, in place of the router's endpoint, which remains for the
-OpenAPI document."""
+"""Serves the most frequent request in place of the router's endpoint, which only documents it in OpenAPI."""
 
 
 @router.post(PATH, response_model=ListAnswer | PageAnswer, summary="Recommend to a user under rules", dependencies=JSON)
 async def recommend_under_rules(
     service: ServiceDep, request: Request, user_id: UserIdPath, body: UserListBody
 ) -> Response:
-    """Do the same as `GET`, with rules of up to 100,000 ids, or several rows without repeats."""
-    asked = ListRequest(user_id, body, body.rules, body.rows, body.after, body.record)
-    return await _recommend(service, request, asked)
+    """Do the same as `GET`, with up to 100,000 ids in rules, and with rows of a page that do not repeat items."""
+    list_request = ListRequest(user_id, body, body.rules, body.rows, body.after, body.record)
+    return await _recommend(service, request, list_request)
 
 
 @router.post(
@@ -112,42 +111,46 @@ async def recommend_to_signals(service: ServiceDep, body: RecommendBody) -> Resp
     return await _answer(service, ListRequest("", body, body.rules, body.rows, signals=signals))
 
 
-async def _answer(service: Service, asked: ListRequest) -> Response:
-    """Make and count lists; return them as a `ListAnswer`, or a `PageAnswer` if there are rows."""
-    await service.lists.make(asked)
-    list_ids = asked.list_ids or [None] * len(asked.recommendations)
+async def _answer(service: Service, list_request: ListRequest) -> Response:
+    """Make and count the lists; return a `ListAnswer`, or a `PageAnswer` for rows."""
+    await service.lists.make(list_request)
+    list_ids = list_request.list_ids or [None] * len(list_request.recommendations)
     lists = [
-        _as_json(service, asked, listed, list_id)
-        for listed, list_id in zip(asked.recommendations, list_ids, strict=True)
+        _as_json(service, list_request, recommendation, list_id)
+        for recommendation, list_id in zip(list_request.recommendations, list_ids, strict=True)
     ]
-    if not asked.rows:
+    if not list_request.rows:
         return json_response(lists[0])
-    return json_response({"rows": [{"name": row.name, **one} for row, one in zip(asked.rows, lists, strict=True)]})
+    return json_response(
+        {"rows": [{"name": row.name, **one} for row, one in zip(list_request.rows, lists, strict=True)]}
+    )
 
 
-def _as_json(service: Service, asked: ListRequest, listed: Recommendation, list_id: str | None) -> dict[str, Any]:
-    """Count a list; return it as a `ListAnswer`."""
-    variant = asked.variant and asked.variant.name
+def _as_json(
+    service: Service, list_request: ListRequest, recommendation: Recommendation, list_id: str | None
+) -> dict[str, Any]:
+    """Count a list; return it as JSON values of a `ListAnswer`."""
+    variant = list_request.variant and list_request.variant.name
     experiment = service.enrolment.experiment.name if service.enrolment and variant else None
-    service.metrics.lists.labels(listed.strategy, listed.route).inc()
+    service.metrics.lists.labels(recommendation.strategy, recommendation.route).inc()
     if experiment:
-        service.metrics.of_variants.labels(experiment, variant, listed.route).inc()
+        service.metrics.of_variants.labels(experiment, variant, recommendation.route).inc()
     return {
-        "model": asked.model.version,
-        "user_id": asked.user_id or None,
-        "strategy": listed.strategy,
-        "route": listed.route,
-        "signals_from": asked.source,
-        "segment": listed.segment,
-        "segment_size": listed.segment_size,
-        "score_scale": listed.score_scale,
-        "n_ranked": listed.n_ranked,
-        "items": [{"item_id": one.item_id, "title": one.title, "score": one.score} for one in listed],
-        "ignored": listed.ignored[:MAX_IGNORED],
-        "notes": listed.notes,
+        "model": list_request.model.version,
+        "user_id": list_request.user_id or None,
+        "strategy": recommendation.strategy,
+        "route": recommendation.route,
+        "signals_from": list_request.source,
+        "segment": recommendation.segment,
+        "segment_size": recommendation.segment_size,
+        "score_scale": recommendation.score_scale,
+        "n_ranked": recommendation.n_ranked,
+        "items": [{"item_id": one.item_id, "title": one.title, "score": one.score} for one in recommendation],
+        "ignored": recommendation.ignored[:MAX_IGNORED],
+        "notes": recommendation.notes,
         "list_id": list_id,
-        "not_recorded": asked.not_recorded,
+        "not_recorded": list_request.not_recorded,
         "experiment": experiment,
         "variant": variant,
-        **({"explanation": explain_list(asked, listed)} if asked.options.explain else {}),
+        **({"explanation": explain_list(list_request, recommendation)} if list_request.options.explain else {}),
     }

@@ -49,7 +49,7 @@ async def read_segment(
 ) -> dict[str, Any]:
     """Return the size and most used items of a segment."""
     if segment >= len(served.trained.segments):
-        raise ApiError(404, "not_found", f"The model has {len(served.trained.segments):,} segments, from 0.")
+        raise ApiError(404, "not_found", f"The model has {len(served.trained.segments):,} segments, numbered from 0.")
     return {"model": served.version, **vars(describe_segment(served.trained, segment, parameters.items))}
 
 
@@ -90,7 +90,7 @@ async def describe_model(served: ModelDep) -> dict[str, Any]:
 
 @admin.post("/model/reload", summary="Reload the model folder")
 async def reload_model(service: ServiceDep) -> ReloadAnswer:
-    """Validate and warm up the model in the folder, then swap it in. Requests in progress finish on the old model.
+    """Load, verify and warm up the model in the folder, then use it. Requests in progress finish with the old model.
 
     If the new model is unusable, the response is 409 with the reason, and the old model stays in use.
     """

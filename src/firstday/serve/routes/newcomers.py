@@ -40,8 +40,8 @@ async def read_profile(served: ModelDep) -> dict[str, Any]:
 def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict[str, Any]:
     """Return the most frequent values of a profile column among warm users, sorted by value."""
     values = pl.DataFrame({"value": names, "users": sizes}).filter(pl.col("users") > 0)
-    listed = values.top_k(MAX_VALUES, by="users").sort("value")
-    return {"column": name, "values": listed.to_dicts(), "values_left_out": values.height - listed.height}
+    top = values.top_k(MAX_VALUES, by="users").sort("value")
+    return {"column": name, "values": top.to_dicts(), "values_left_out": values.height - top.height}
 
 
 @router.get("/map", response_model=MapAnswer, summary="Map segments in two dimensions")
@@ -50,33 +50,38 @@ async def read_map(served: ModelDep) -> dict[str, Any]:
 
     The dimensions are the two directions in which the segments differ most.
     """
-    drawn = await asyncio.to_thread(lambda: served.segment_map)
+    layout = await asyncio.to_thread(lambda: served.segment_map)
     segments = [
-        {**vars(row), **_place(drawn.places[row.number]), "radius": drawn.radii[row.number]}
+        {**vars(row), **_point(layout.centres[row.number]), "radius": layout.radii[row.number]}
         for row in describe_segments(served.trained, N_TITLES)
     ]
-    return {"model": served.version, "everyone": _place(drawn.everyone), "kept": drawn.kept, "segments": segments}
+    return {
+        "model": served.version,
+        "everyone": _point(layout.everyone),
+        "kept": layout.explained_variance,
+        "segments": segments,
+    }
 
 
 @router.get("/users/{user_id}/segments", response_model=NearAnswer, summary="List segments near a user")
 async def read_near_segments(
     service: ServiceDep, user_id: UserIdPath, parameters: Annotated[NearParameters, Query()]
 ) -> dict[str, Any]:
-    """Return the segments near a user, with weights and lists, and the user's location on the map.
+    """Return the segments near a user, with weights and lists, and the user's position on the map.
 
     Weights are those of `soft_segments`. If nothing is known about the user, no segments are returned.
     """
     signals, source = await service.lists.read_signals(user_id)
     served = service.holder.current
-    drawn = await asyncio.to_thread(lambda: served.segment_map)
+    layout = await asyncio.to_thread(lambda: served.segment_map)
     model = served.trained
     query = ModelQuery(model, model.read_signals([signals])[0], k=1)
-    place, segments = drawn.everyone, []
+    centre, segments = layout.everyone, []
     if query.known[0]:
         (near,), (shares,) = weigh_segments(query.predicted[:1], model.segments, model.mixing)
         order = np.lexsort((near, -shares))
         near, weights = near[order], shares[order].astype(np.float64)
-        place = weights @ drawn.places[near] / weights.sum()
+        centre = weights @ layout.centres[near] / weights.sum()
         segments = [
             {
                 **vars(describe_segment(model, segment, N_TITLES)),
@@ -89,20 +94,20 @@ async def read_near_segments(
         "model": served.version,
         "user_id": user_id,
         "signals_from": source,
-        "place": _place(place),
+        "place": _point(centre),
         "segments": segments,
     }
 
 
 def _list_of_segment(served: ServedModel, query: ModelQuery, segment: int, n_items: int) -> list[dict[str, Any]]:
-    """Return the most used items of a segment, without those that the user has used or banned."""
+    """Return the most used items of a segment, except those that the user has used or banned."""
     model = served.trained
     top = describe_segment(model, segment, model.n_items).top
     items = model.segments.top_items[segment][: len(top)]
-    places = np.flatnonzero(~np.isin(items, query.excluded.row(0)))[:n_items]
-    likes = nearest_liked(served, query, items[places])
-    return [{**vars(top[place]), "most_like": like} for place, like in zip(places, likes, strict=True)]
+    positions = np.flatnonzero(~np.isin(items, query.excluded.row(0)))[:n_items]
+    likes = nearest_liked(served, query, items[positions])
+    return [{**vars(top[position]), "most_like": like} for position, like in zip(positions, likes, strict=True)]
 
 
-def _place(at: np.ndarray) -> dict[str, float]:
-    return {"x": at[0], "y": at[1]}
+def _point(point: np.ndarray) -> dict[str, float]:
+    return {"x": point[0], "y": point[1]}

@@ -1,4 +1,4 @@
-"""The onboarding questionnaire: the next question, and a list from the answers."""
+"""The onboarding questionnaire: the next question, and a list based on the answers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ router = APIRouter(prefix="/v1", tags=["model"])
 
 @router.get("/onboarding", response_model=OnboardingAnswer, summary="Get the next onboarding question")
 async def next_question(service: ServiceDep, parameters: Annotated[OnboardingParameters, Query()]) -> dict[str, Any]:
-    """Return the most informative question about the newcomer's segment, given the answers so far.
+    """Return the question that tells most about the newcomer's segment, given the answers so far.
 
     Questions are about the most used items, or about members of another `entity`, such as artists. With `k`, the
-    response includes a list of items used by those who would have answered alike. It uses yes and no answers, whereas a
-    strategy's list uses yes answers only. With `user_id`, items that the user used or banned are excluded from the list
-    and the questions. To store a yes answer, add it to the user's picks or send an event with the signal onboarding. If
-    the store does not respond, only the answers in the request count, and `signals_from` says so.
+    response includes a list based on warm users who fit the yes and no answers; a strategy's list uses yes answers
+    only. With `user_id`, items that the user used or banned are excluded from the list and the questions. To store a
+    yes answer, add it to the user's picks or send an event with the signal onboarding. If the store does not respond,
+    only the answers in the request count, and `signals_from` says so.
     """
     served = service.holder.current
     entity, catalogue = parameters.entity, served.trained.catalogue
@@ -61,12 +61,14 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
 
 
 def _collect(served: ServedModel, parameters: OnboardingParameters, signals: Signals) -> tuple[Answers, list[str]]:
-    """Merge the request's answers with stored picks; return them and a sentence for each ignored answer."""
+    """Merge the request's answers with stored picks; return the answers and a sentence for each ignored one."""
     entity = parameters.entity
     ids = served.trained.catalogue.ids_of(entity)
-    picks = [str(identity) for signal, of, identity in signals.interactions if (signal, of) == (PICK_SIGNAL, entity)]
-    given = dict.fromkeys([*parameters.liked, *picks]), dict.fromkeys(parameters.passed)
-    ignored = [f"{entity} {name!r} is unknown" for names in given for name in names if ids.index_of(name) < 0]
-    yes, no = ({ids.index_of(name) for name in names} - {-1} for names in given)
+    picks = [
+        str(identity) for signal, kind, identity in signals.interactions if (signal, kind) == (PICK_SIGNAL, entity)
+    ]
+    answers = dict.fromkeys([*parameters.liked, *picks]), dict.fromkeys(parameters.passed)
+    ignored = [f"{entity} {name!r} is unknown" for names in answers for name in names if ids.index_of(name) < 0]
+    yes, no = ({ids.index_of(name) for name in names} - {-1} for names in answers)
     ignored += [f"{entity} {str(ids[ix])!r} is answered with yes and no; yes counts" for ix in sorted(yes & no)]
     return Answers(tuple(sorted(yes)), tuple(sorted(no - yes))), ignored

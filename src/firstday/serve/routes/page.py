@@ -17,7 +17,7 @@ POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",  # text never becomes markup
+        "require-trusted-types-for 'script'",  # forbids assigning text as markup
         "trusted-types 'none'",
     )
 )

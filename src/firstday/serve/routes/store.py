@@ -12,7 +12,7 @@ admin = APIRouter(prefix="/v1", tags=["store"])
 
 @admin.post("/store/backup", summary="Back up the store")
 async def back_up_store(service: ServiceDep) -> dict[str, int]:
-    """Atomically copy a SQLite store to the configured backup file, without blocking reads or writes.
+    """Copy a SQLite store atomically to the configured backup file, without blocking reads or writes.
 
     `firstday export` reads the copy. If no backup file is configured, or the store is Redis, the response is 409.
     """

@@ -1,4 +1,4 @@
-"""Users' profiles and events: put, add, read and delete."""
+"""Profiles and events of users: store, read and delete."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from starlette.types import Scope
 from firstday.features.encoder import understand_picks
 from firstday.serve.event_stream import read_stream
 from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
-from firstday.serve.middleware import need_json
+from firstday.serve.middleware import require_json
 from firstday.serve.schemas import (
-    MOST_IGNORED,
+    MAX_IGNORED_EVENTS,
     EventsAnswer,
     EventsBody,
     LineError,
@@ -37,12 +37,14 @@ writing = APIRouter(prefix="/v1", tags=["users"])
 UserIdPath = Annotated[UserIdText, Path(description="Your user id.", examples=["u-4711"])]
 
 
-@writing.put("/users/{user_id}", summary="Set a user's profile, picks and friends", dependencies=[Depends(need_json)])
+@writing.put(
+    "/users/{user_id}", summary="Set a user's profile, picks and friends", dependencies=[Depends(require_json)]
+)
 async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody) -> PutAnswer:
-    """Replace the user's registration data; events are unchanged. Durable once this responds.
+    """Replace the user's registration data; events are unchanged. The data is durable once this responds.
 
-    The body has the same form as in `POST /v1/recommendations`. Its interactions and impressions count as received anew
-    on every call. Send anything that has a timestamp as an event instead.
+    The body has the same form as `signals` in `POST /v1/recommendations`. On every call, its interactions and
+    impressions count as newly received. Send data with timestamps as events instead.
     """
     profile = body.to_profile()
     await service.store.append([(user_id, profile)])
@@ -66,25 +68,25 @@ _STREAM_BODY = {
     "/events",
     response_model=StreamAnswer | EventsAnswer,
     summary="Add events",
-    dependencies=[Depends(need_json)],
+    dependencies=[Depends(require_json)],
     openapi_extra={"requestBody": {"content": {"application/x-ndjson": _STREAM_BODY}}},
 )
 async def add_events(service: ServiceDep, body: EventsBody) -> Response:
     """Store a batch of events, all or none. Retry if no response arrives.
 
-    Events are identified by `event_id` and `user_id`; an event that the user already has is left unchanged. Once this
+    An event is identified by `event_id` and `user_id`; a stored event is not changed by a duplicate. Once this
     responds, the events are durable and the next list takes them into account.
 
     A body of type `application/x-ndjson`, with one event per line, may be much larger. Invalid lines are rejected
-    individually, with their numbers, and all others are stored, a thousand at a time.
+    individually, with their numbers; all others are stored, a thousand at a time.
     """
     events = [event.to_event() for event in body.events]
-    counts, unknown = await _keep(service, events)
-    return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MOST_IGNORED]))})
+    counts, unknown = await _store(service, events)
+    return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MAX_IGNORED_EVENTS]))})
 
 
 class _StreamRoute(APIRoute):
-    """A route that matches only streams, which `add_events` describes in the OpenAPI document."""
+    """A route that matches only streams; `add_events` documents it in OpenAPI."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match the path if the body is a stream."""
@@ -96,36 +98,36 @@ streaming = APIRouter(prefix="/v1", route_class=_StreamRoute)
 
 @streaming.post("/events", include_in_schema=False)
 async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
-    """Store events as they arrive; if the stream breaks off, the error says how many lines are stored."""
+    """Store events as they arrive; if the stream is interrupted, the error says how many lines are stored."""
     totals: Counter[str] = Counter()
     errors: list[LineError] = []
     n_lines = 0
     try:
         async for n_read, events, faults in read_stream(request.stream()):
-            counts, _ = await _keep(service, events)
+            counts, _ = await _store(service, events)
             totals.update(counts, refused=len({fault.line for fault in faults}))
             errors += faults[: MAX_ERRORS - len(errors)]
             n_lines = n_read
     except (ApiError, StoreError, ClientDisconnect) as error:
         failure = as_api_error(error)
-        failure.detail += f" The events of the first {n_lines:,} lines are stored; when sent again, they count once."
+        failure.detail += f" The events of the first {n_lines:,} lines are stored; sending them again is safe."
         raise failure from None
     if not totals["accepted"] + totals["duplicates"]:
-        wrong = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
-        first = ": ".join([*wrong, ("body", "It is empty")][0])
-        raise ApiError(422, "invalid", f"No line of the stream is an event, first {first}.", wrong)
+        fields = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
+        first = ": ".join([*fields, ("body", "It is empty")][0])
+        raise ApiError(422, "invalid", f"No line of the stream is an event; first error: {first}.", fields)
     return StreamAnswer(**totals, errors=errors)
 
 
-async def _keep(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[dict[str, int], list[str]]:
-    """Store and count events; return the counts, and a sentence for each with an unknown signal, entity or id."""
+async def _store(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[dict[str, int], list[str]]:
+    """Store and count events; return the counts, and a sentence for each event with an unknown signal, entity or id."""
     accepted = await service.store.append(events) if events else 0
     find_unknown = service.holder.current.trained.catalogue.find_unknown
-    told = (
+    sentences = (
         find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
         for _, event in events
     )
-    unknown = [sentence for sentence in told if sentence]
+    unknown = [sentence for sentence in sentences if sentence]
     service.metrics.events.labels("accepted").inc(accepted)
     service.metrics.events.labels("duplicate").inc(len(events) - accepted)
     service.metrics.events_not_understood.inc(len(unknown))
@@ -144,6 +146,6 @@ async def read_user(service: ServiceDep, user_id: UserIdPath) -> dict[str, Any]:
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Delete a user")
 async def delete_user(service: ServiceDep, user_id: UserIdPath) -> Response:
-    """Delete everything known about a user. The response is the same if nothing was stored."""
+    """Delete everything stored about a user. The response is the same if nothing was stored."""
     await service.store.delete(user_id)
     return Response(status_code=204)

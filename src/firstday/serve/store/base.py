@@ -1,8 +1,8 @@
-"""The store interface: a log of users' raw signals and of the lists they were shown, never vectors.
+"""The store interface: a log of users' raw signals and of the lists they were shown.
 
-A new model therefore needs no migration. A log entry is (owner, kind, id, time, body). The owner is a user or the
-service, the body is a record in JSON, and times increase strictly. `Store` converts between records and entries; a
-`Log`, in SQLite or Redis, persists the entries.
+The store contains no vectors, so a new model needs no migration. A log entry is (owner, kind, id, time, body). The
+owner is a user or the service, the body is a record in JSON, and times increase strictly. `Store` converts between
+records and entries; a `Log`, in SQLite or Redis, persists the entries.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ DAY_US = 86_400_000_000
 RETENTION_DAYS = 90.0
 """Default retention, in days."""
 SERVICE, LISTS = "", "\x01lists"
-"""Owners that are no users: of facts about the service, and of lists of items."""
+"""Owners that are not users: of facts about the service, and of item lists."""
 
 
 class StoreError(FirstdayError):
-    """The store is unavailable; nothing of the call was acknowledged."""
+    """The store is unavailable; the call has not been acknowledged."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ Time = Annotated[int, PlainSerializer(to_time), Field(validation_alias="us")]
 
 
 ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
-"""Configuration of records that are part of responses: all fields are required."""
+"""Pydantic configuration of records that are part of responses: all fields are required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class Event:
     signal, entity, entity_id
         The signal and its target, in the caller's ids.
     timestamp
-        When it happened according to the caller, UTC, or None.
+        Time of the event according to the caller, UTC, or None.
     received_us
-        When the store received it, in microseconds since 1970; orders a user's events.
+        Time of receipt, in microseconds since 1970; a user's events are in this order.
     list_id
-        Id of the list that it came from, or None.
+        Id of the list that the item came from, or None.
     position, propensity, policy
         See `Impression`; None if not reported.
     """
@@ -98,7 +98,7 @@ class Event:
 
     @property
     def time_us(self) -> int:
-        """The caller's time if given, else the time of receipt, in microseconds since 1970."""
+        """The caller's timestamp if there is one, else the time of receipt, in microseconds since 1970."""
         return to_us(self.timestamp) if self.timestamp else self.received_us
 
 
@@ -115,16 +115,16 @@ class ShownList:
     items
         The caller's item ids as text, best first; the first has position 1.
     propensities
-        Probability of each item at its position under the policy; None if all are 1.
+        Probability with which the policy shows each item at its position; None if all are 1.
     received_us
-        When the store received it, in microseconds since 1970.
+        Time of receipt, in microseconds since 1970.
     is_told
-        Whether the caller has reported impressions of this list. From then on the list provides propensities only,
-        no impressions, even after those reports expire.
+        Whether the caller has reported impressions of this list as events. From then on, even after these events
+        expire, the list itself provides propensities only, no impressions.
     after
-        Number of ranks on the pages before; the first item has the position `after` + 1.
+        Number of items on previous pages; the first item has the position `after` + 1.
     as_of
-        Time of the newest entry that the ranking was made from, in microseconds since 1970; 0: there was none.
+        Time of the newest entry that the ranking is based on, in microseconds since 1970; 0 without entries.
     """
 
     list_id: str
@@ -147,7 +147,7 @@ class ShownList:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The permanent experiment variant of a user; `assigned_us` is when the store received it."""
+    """The permanent experiment variant of a user; `assigned_us` is the time of receipt."""
 
     __pydantic_config__ = ANSWERED
 
@@ -226,28 +226,29 @@ class StoredUser:
 
     @property
     def newest_us(self) -> int:
-        """Time of the newest entry that lists are made from, in microseconds since 1970; 0 without any."""
+        """Time of the newest entry that affects recommendations, in microseconds since 1970; 0 without any."""
         times = [*(one.received_us for one in self.events), *(one.received_us for one in self.lists)]
         return max([self.profile.put_us if self.profile else 0, *times])
 
     def as_of(self, us: int) -> StoredUser:
         """Return the user without the events and lists received after a time."""
         events = tuple(event for event in self.events if event.received_us <= us)
-        told = {event.list_id for event in events if event.is_impression}
-        lists = (replace(one, is_told=one.list_id in told) for one in self.lists if one.received_us <= us)
+        reported = {event.list_id for event in events if event.is_impression}
+        lists = (replace(one, is_told=one.list_id in reported) for one in self.lists if one.received_us <= us)
         return replace(self, events=events, lists=tuple(lists))
 
     def find_recorded(self) -> list[ShownList]:
-        """Return recorded lists whose impressions the caller has not reported."""
+        """Return the recorded lists whose impressions the caller has not reported."""
         return [shown for shown in self.lists if not shown.is_told]
 
     def find_seen(self) -> list[tuple[Event, Impression]]:
         """Return the impression events, each with its impression.
 
-        Missing propensities and policies are taken from the recorded list. Without a position the impression counts as
+        Missing propensities and policies are taken from the recorded list. An impression without a position counts as
         certainly seen.
         """
-        listed = {(one.list_id, one.item_id): one for shown in self.lists if shown.is_told for one in shown.impressions}
+        lists = [shown for shown in self.lists if shown.is_told]
+        listed = {(one.list_id, one.item_id): one for shown in lists for one in shown.impressions}
         seen = []
         for event in self.events:
             if event.is_impression:
@@ -279,18 +280,18 @@ class StoredUser:
 
 @dataclass(frozen=True)
 class Retention:
-    """Caps and retention.
+    """Maximum number and age of entries; the most recently received ones are kept.
 
     Parameters
     ----------
     max_events_per_user
-        Number of events per user, impressions excluded; the newest by receipt remain.
+        Number of events per user, impressions excluded.
     retention_us
         In microseconds; 0: unlimited.
     max_lists_per_user
-        Number of recorded lists per user; the newest by receipt remain.
+        Number of recorded lists per user.
     max_shown_per_user
-        Number of ``shown`` events per user; the newest by receipt remain.
+        Number of ``shown`` events per user.
     """
 
     max_events_per_user: int
@@ -304,7 +305,7 @@ class Retention:
 
     @property
     def caps(self) -> dict[str, int]:
-        """Maximum entries per owner of each capped kind; the newest remain."""
+        """Maximum number of entries per owner, for each capped kind."""
         return {"use": self.max_events_per_user, "shown": self.max_shown_per_user, "list": self.max_lists_per_user}
 
 
@@ -318,16 +319,16 @@ class Entry(NamedTuple):
 
     Kinds are ``use`` and ``shown`` (events), ``list``, ``profile`` and ``assignment``. An assignment owned by the
     service marks the start of an experiment. The log itself maintains one ``user`` entry per user: its time is
-    approximately that of the last write, its body the time of the first. Assignments live as long as the user.
+    approximately that of the last write, its body is the time of the first write. Assignments live as long as the user.
 
     Parameters
     ----------
     owner, kind, id, body
         The id is unique per owner. The log sets the time.
     known_since_us
-        An existing entry with this id is replaced only if it is older than this.
+        An existing entry with this id is replaced only if it is older.
     tells
-        Id of the owner's list entry whose impressions this entry reports: sets its ``is_told`` to true.
+        Id of the owner's list entry whose impressions this entry reports; its ``is_told`` becomes true.
     """
 
     owner: str
@@ -341,7 +342,7 @@ class Entry(NamedTuple):
 EXPIRING = ("use", "shown", "list", "profile")
 """Kinds of entries that expire by their own time."""
 FIELDS = {"use": "events", "shown": "events", "list": "lists", "profile": "profile", "assignment": "assignments"}
-"""Field of `StoredUser` for each kind of record; entries of a field share a namespace of ids."""
+"""Field of `StoredUser` for each kind of record; the entries of a field share an id namespace."""
 
 
 StoredEntry = tuple[str, int, str]
@@ -351,7 +352,7 @@ StoredEntry = tuple[str, int, str]
 class Log(Protocol):
     """A log of entries that supports scans during writes.
 
-    A call that returns is durable; one that raises `StoreError` changed nothing.
+    When a call returns, its changes are durable; when it raises `StoreError`, nothing has changed.
     """
 
     rules: Retention
@@ -362,7 +363,7 @@ class Log(Protocol):
         ...
 
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
-        """Append all entries or none, apply the caps and the expiry before `oldest_us`; return which are new."""
+        """Append all entries or none; return which are new. Removes entries beyond the caps or before `oldest_us`."""
         ...
 
     async def delete(self, owner: str) -> None:
@@ -378,11 +379,11 @@ class Log(Protocol):
         ...
 
     async def find_facts(self) -> tuple[int, int]:
-        """Return the time up to which all entries are readable (0: none) and the retention, in microseconds."""
+        """Return the time up to which all entries are readable (0: none), and the retention; both in microseconds."""
         ...
 
     def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
-        """Yield batches of users: all with entries after `since_us`, possibly others too, each user once."""
+        """Yield batches of users, each user once: all with entries after `since_us`, and possibly others."""
         ...
 
     async def close(self) -> None:
@@ -393,18 +394,17 @@ class Log(Protocol):
 class Store:
     """Store of users' signals.
 
-    If the underlying log fails, every method raises `StoreError` and acknowledges nothing. A call that returns is
-    durable: it survives a killed process. An event with an id that the user already has is ignored. The first new
-    ``shown`` event that names a recorded list sets the list's ``is_told``. Expired entries are never returned. The
-    first contact and the assignments of a user remain as long as anything about the user does, or would if it had been
-    written last.
+    If the underlying log fails, every method raises `StoreError` and acknowledges nothing. When a call returns, its
+    changes are durable: they survive a killed process. An event whose id the user already has is ignored. The first
+    new ``shown`` event about a recorded list sets the list's ``is_told``. Expired entries are never returned. The time
+    of first contact and the assignments of a user are kept until retention has passed since the last write.
 
     Parameters
     ----------
     log
         Persists the entries.
     watch
-        Returns a context manager around each call to the log, given the name of the call.
+        Returns a context manager for a call to the log, given the name of the call.
     """
 
     def __init__(self, log: Log, watch: Callable[[str], AbstractContextManager[Any]] = nullcontext) -> None:
@@ -415,7 +415,7 @@ class Store:
         return self.log.rules.oldest_us(self.log.now_us())
 
     async def append(self, records: Iterable[tuple[str, Record]]) -> int:
-        """Append records, each with its owner, all or none; return how many are new.
+        """Append (owner, record) pairs, all or none; return how many are new.
 
         A profile replaces the previous one. An event, a list or an assignment that the owner already has is ignored.
         """
@@ -434,35 +434,35 @@ class Store:
         return [assemble(entries, oldest_us) for entries in await self._read(user_ids)]
 
     async def start_experiment(self, experiment: str) -> int:
-        """Return when the store first saw an experiment, in microseconds since 1970; record now if it is new."""
+        """Return the start of an experiment, in microseconds since 1970; a new experiment starts now."""
         start = Assignment(experiment, "")
         await self.append([(SERVICE, start)])
         (entries,) = await self._read([SERVICE])
         return next(us for _, us, body in entries if body == _dump(start))
 
     async def put_list(self, name: str, items: Sequence[str] | None) -> None:
-        """Set a list of items, or delete it if `items` is None."""
+        """Set an item list, or delete it if `items` is None."""
         body = pydantic_core.to_json({"name": name, "items": items}).decode()
         entries = [Entry(LISTS, "items", f"items {name}", body, 2**53), Entry(SERVICE, "items", "items", "", 2**53)]
         with self.watch("append"):
             await self.log.append(entries, self._oldest_us())
 
     async def find_lists_change(self) -> int:
-        """Return when lists of items last changed, in microseconds since 1970; 0: never."""
+        """Return when item lists last changed, in microseconds since 1970; 0: never."""
         (entries,) = await self._read([SERVICE])
         return next((us for kind, us, _ in entries if kind == "items"), 0)
 
     async def read_lists(self) -> dict[str, tuple[str, ...]]:
-        """Return the lists of items by name."""
+        """Return the item lists by name."""
         (entries,) = await self._read([LISTS])
         lists = (pydantic_core.from_json(body) for _, _, body in entries)
         return {one["name"]: tuple(one["items"]) for one in lists if one["items"] is not None}
 
     async def assign(self, user_id: str, new: Assignment) -> Assignment:
-        """Assign a variant to a user; return the effective assignment: the first for the experiment."""
+        """Assign a variant to a user who has none; return the assignment that applies."""
         await self.append([(user_id, new)])
         (user,) = await self.read([user_id])
-        return next((given for given in user.assignments if given.experiment == new.experiment), new)
+        return next((old for old in user.assignments if old.experiment == new.experiment), new)
 
     async def delete(self, user_id: str) -> None:
         """Delete a user."""
@@ -480,8 +480,8 @@ class Store:
 
 
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
-    """Convert a record to an entry; a profile replaces its predecessor, an assignment never does."""
-    kind, key, known_since_us, told = "profile", "", 2**53, None
+    """Convert a record to an entry; a profile replaces the previous one, an assignment never does."""
+    kind, key, known_since_us, list_key = "profile", "", 2**53, None
     match record:
         case Assignment():
             kind, key, known_since_us = "assignment", record.experiment, 0
@@ -489,8 +489,8 @@ def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
             kind, key, known_since_us = "list", record.list_id, oldest_us
         case Event():
             kind, key, known_since_us = "shown" if record.is_impression else "use", record.event_id, oldest_us
-            told = f"lists {record.list_id}" if record.is_impression and record.list_id else None
-    return Entry(owner, kind, f"{FIELDS[kind]} {key}", _dump(record), known_since_us, told)
+            list_key = f"lists {record.list_id}" if record.is_impression and record.list_id else None
+    return Entry(owner, kind, f"{FIELDS[kind]} {key}", _dump(record), known_since_us, list_key)
 
 
 def _dump(record: Record) -> str:
@@ -509,16 +509,16 @@ _READ = {
 
 
 def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
-    """Build a user from log entries, without expired ones."""
-    found: defaultdict[str, list[Any]] = defaultdict(list)
+    """Build a user from log entries; expired entries are omitted."""
+    fields: defaultdict[str, list[Any]] = defaultdict(list)
     is_alive, first_us = False, None
     for kind, us, body in entries:
         is_alive |= us >= oldest_us
         if kind == "user":
             first_us = int(body)
         elif us >= oldest_us or kind not in EXPIRING:
-            found[FIELDS[kind]].append(_READ[FIELDS[kind]](f'{{"us":{us},{body[1:]}'))
+            fields[FIELDS[kind]].append(_READ[FIELDS[kind]](f'{{"us":{us},{body[1:]}'))
     if not is_alive or first_us is None:
         return StoredUser()
-    (profile,) = found.pop("profile", [None])
-    return StoredUser(profile, first_us=first_us, **{name: tuple(records) for name, records in found.items()})
+    (profile,) = fields.pop("profile", [None])
+    return StoredUser(profile, first_us=first_us, **{name: tuple(records) for name, records in fields.items()})

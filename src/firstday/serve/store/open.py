@@ -12,12 +12,12 @@ from firstday.serve.store.sqlite import SqliteLog
 
 
 def open_log(settings: ServeSettings, *, is_copy: bool = False) -> Log:
-    """Open the configured log; with `is_copy`, a SQLite file only for a scan.
+    """Open the configured log; with `is_copy`, open a SQLite file read-only, for a scan.
 
     Raises
     ------
     ConfigError
-        The URL is invalid, or the file cannot be opened.
+        The URL is not supported, or the file cannot be opened.
     MissingExtraError
         Redis is configured but its client is not installed.
     """

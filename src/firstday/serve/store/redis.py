@@ -1,4 +1,4 @@
-"""Log in Redis, for several workers on several machines."""
+"""Log in Redis, for several workers, possibly on several machines."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ except ModuleNotFoundError:  # pragma: no cover
 T = TypeVar("T")
 
 CONNECTIONS = 64
-SCANNED_AT_ONCE = 500
+SCAN_BATCH = 500
 """Users per batch of a scan."""
 
 APPEND = """
--- KEYS: clock, retention; of each owner the log (hash: ID to 'TIME KIND BODY') and ids by time of each capped kind
--- ARGV: time, retention in ms, oldest time that has not expired, capped kinds, caps; of each owner (is a user, entries)
--- An entry: its place among all, kind, ID, body, since when it is known, the list that it tells of
+-- KEYS: clock, retention; per owner: the log (hash: ID to 'TIME KIND BODY'), and ids by time for each capped kind
+-- ARGV: time, retention in ms, oldest unexpired time, capped kinds, caps; per owner: (whether it is a user, entries)
+-- Entry: number, kind, ID, body, known_since_us, ID of the list whose impressions it reports
 local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
 local oldest, kinds, caps = tonumber(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local result = {}
@@ -49,7 +49,7 @@ for number, owner in ipairs(cjson.decode(ARGV[6])) do
     local text = redis.call('HGET', log, id)
     return text and tonumber(string.match(text, '%d+'))
   end
-  local function forget(set, ids)
+  local function remove(set, ids)
     for _, id in ipairs(ids) do
       redis.call('ZREM', set, id)
       redis.call('HDEL', log, id)
@@ -61,46 +61,46 @@ for number, owner in ipairs(cjson.decode(ARGV[6])) do
     local contact = string.match(redis.call('HGET', log, 'user') or '', '%d+$') or seen
     redis.call('HSET', log, 'user', seen .. ' user ' .. contact)
   end
-  for at, kind in ipairs(kinds) do
-    sets[kind] = KEYS[first + at]
-    forget(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', '(' .. ARGV[3]))
+  for i, kind in ipairs(kinds) do
+    sets[kind] = KEYS[first + i]
+    remove(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', '(' .. ARGV[3]))
   end
   for _, entry in ipairs(owner[2]) do
-    local place, kind, id, body, since, list = unpack(entry)
+    local number, kind, id, body, since, list = unpack(entry)
     local is_new = (time_of(id) or -1) < since
     if is_new then
       local us = next_us()
       redis.call('HSET', log, id, us .. ' ' .. kind .. ' ' .. body)
       if sets[kind] then redis.call('ZADD', sets[kind], us, id) end
-      local told = list and redis.call('HGET', log, list)
-      if told then
-        told = string.gsub(told, '"is_told":false', '"is_told":true')
-        redis.call('HSET', log, list, told)
+      local shown = list and redis.call('HGET', log, list)
+      if shown then
+        shown = string.gsub(shown, '"is_told":false', '"is_told":true')
+        redis.call('HSET', log, list, shown)
       end
     end
-    result[place] = is_new and 1 or 0
+    result[number] = is_new and 1 or 0
   end
-  for at, kind in ipairs(kinds) do
-    local over = redis.call('ZCARD', sets[kind]) - caps[at]
-    if over > 0 then forget(sets[kind], redis.call('ZRANGE', sets[kind], 0, over - 1)) end
+  for i, kind in ipairs(kinds) do
+    local excess = redis.call('ZCARD', sets[kind]) - caps[i]
+    if excess > 0 then remove(sets[kind], redis.call('ZRANGE', sets[kind], 0, excess - 1)) end
   end
   if owner[1] and ttl > 0 then
-    for at = first, first + #kinds do redis.call('PEXPIRE', KEYS[at], ttl) end
+    for i = first, first + #kinds do redis.call('PEXPIRE', KEYS[i], ttl) end
   end
 end
 redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[2], string.format('%.0f', ttl))
 return result
 """
-"""Atomically appends entries of several owners, by the same rules as in SQLite. Times increase strictly across workers.
-The retention is stored for readers without the service's settings."""
+"""Atomically appends the entries of several owners, by the same rules as in SQLite. Times increase strictly across
+workers. The retention is stored for `firstday export`, which does not know the service's settings."""
 
 
 class RedisLog:
     """A log in Redis.
 
-    Acknowledged writes survive this process. Whether they survive Redis depends on its persistence settings. After a
-    failed connection, calls fail at once for `retry_s` seconds. The timeout of a call is `timeout_s` seconds;
-    all keys begin with `prefix`.
+    Acknowledged writes survive the end of this process. Whether they survive the end of Redis depends on its
+    persistence settings. After a failed connection, calls fail at once for `retry_s` seconds. A call times out after
+    `timeout_s` seconds. All keys start with `prefix`.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class RedisLog:
             max_connections=CONNECTIONS,
         )
         self._append = self._redis.register_script(APPEND)
-        self._alone_until = 0.0
+        self._cool_down_until = 0.0
 
     def _keys(self, owner: str) -> list[str]:
         """Return an owner's keys: the log, and a sorted set for each capped kind."""
@@ -134,12 +134,12 @@ class RedisLog:
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call Redis, unless in cool-down."""
-        if time.monotonic() < self._alone_until:
-            raise StoreError(f"{self._name} could not be reached a moment ago; try again in a second.")
+        if time.monotonic() < self._cool_down_until:
+            raise StoreError(f"{self._name} could not be reached just now; try again in a second.")
         try:
             return await call()
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-            self._alone_until = time.monotonic() + self._retry_s
+            self._cool_down_until = time.monotonic() + self._retry_s
             raise StoreError(
                 f"{self._name} cannot be reached ({type(error).__name__}); try again in a second."
             ) from error
@@ -161,14 +161,14 @@ class RedisLog:
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
         """See `Log.append`."""
         by_owner: defaultdict[str, list[Any]] = defaultdict(list)
-        for place, entry in enumerate(entries, 1):
-            # cjson.null is truthy in Lua: omit a missing `tells`, the last value.
-            by_owner[entry.owner].append([place, *(value for value in entry[1:] if value is not None)])
+        for number, entry in enumerate(entries, 1):
+            # Omit `tells`, the last value, if it is None: cjson.null is truthy in Lua.
+            by_owner[entry.owner].append([number, *(value for value in entry[1:] if value is not None)])
         caps = self.rules.caps
         values = (
             list(caps),
             list(caps.values()),
-            [(owner not in (SERVICE, LISTS), told) for owner, told in by_owner.items()],
+            [(owner not in (SERVICE, LISTS), rows) for owner, rows in by_owner.items()],
         )
         is_new = await self._call(
             lambda: self._append(
@@ -185,26 +185,26 @@ class RedisLog:
 
     async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:  # noqa: ARG002
         """Yield all users: Redis has no index by time."""
-        begin = f"{self._prefix}:log:"
+        prefix = f"{self._prefix}:log:"
 
         async def call() -> set[str]:
-            keys = self._redis.scan_iter(match=glob.escape(begin) + "*", count=SCANNED_AT_ONCE)
-            return {str(key).removeprefix(begin) async for key in keys}
+            keys = self._redis.scan_iter(match=glob.escape(prefix) + "*", count=SCAN_BATCH)
+            return {str(key).removeprefix(prefix) async for key in keys}
 
         owners = sorted(await self._call(call) - {SERVICE, LISTS})
-        for at in range(0, len(owners), SCANNED_AT_ONCE):
-            yield owners[at : at + SCANNED_AT_ONCE]
+        for start in range(0, len(owners), SCAN_BATCH):
+            yield owners[start : start + SCAN_BATCH]
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
         await self._call(lambda: self._redis.unlink(*self._keys(owner)))
 
     async def purge(self, oldest_us: int) -> int:  # noqa: ARG002
-        """Remove nothing: a user's keys expire in Redis, and the next append removes expired entries."""
+        """Do nothing: a user's keys expire in Redis, and each append removes expired entries."""
         return 0
 
     async def back_up(self, target: Path) -> None:
-        """Refuse: Redis makes its own backups."""
+        """Raise `StoreError`: Redis makes its own backups."""
         raise StoreError(f"{self._name} cannot be backed up to {target}; use the snapshots of Redis instead.")
 
     async def close(self) -> None:

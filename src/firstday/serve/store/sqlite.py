@@ -28,9 +28,9 @@ Work = Callable[[sqlite3.Connection], Any]
 
 VERSION = 3
 BUSY_TIMEOUT_S = 5.0
-PURGED_AT_ONCE = 5_000
-"""Entries removed per transaction, so that other writes need not wait long."""
-SCANNED_AT_ONCE = 500
+PURGE_BATCH = 5_000
+"""Maximum number of entries removed per transaction, so that other writes do not wait long."""
+SCAN_BATCH = 500
 """Users per batch of a scan."""
 
 OPEN = """PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA secure_delete = ON;
@@ -42,18 +42,18 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS log_by_time ON log (kind, us)",
     f"PRAGMA user_version = {VERSION}",
 )
-NOTE = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?1, ?1, ?2, '')"
-"""Upserts a fact owned by the service: the last time given to any entry, deleted ones included (`latest`), or the
-retention in microseconds (`retention`)."""
+SET_FACT = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?1, ?1, ?2, '')"
+"""Upserts a fact owned by the service: the time of the last entry, even if it has been deleted (`latest`), or the
+retention (`retention`), both in microseconds."""
 FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
 READ = "SELECT kind, us, body FROM log WHERE owner = ? ORDER BY us"
 DELETE = "DELETE FROM log WHERE owner = ?"
-SEE = (
+TOUCH_USER = (
     "INSERT INTO log (owner, id, kind, us, body) VALUES (?1, 'user', 'user', ?2, ?2) ON CONFLICT DO UPDATE SET "
     "us = excluded.us, body = CASE WHEN us < ?3 THEN excluded.body ELSE body END WHERE us < ?4"
 )
-"""Upserts a `user` entry. Its time lags up to a day behind the last write, so that it is seldom rewritten for a busy
-user. An expired user counts as new, and `DELETE_OLDER` removes what is left."""
+"""Upserts a `user` entry. Its time lags up to a day behind the last write, so that it is rarely rewritten for an active
+user. An expired user counts as new; `DELETE_OLDER` then removes the remaining entries."""
 DELETE_OLDER = (
     "DELETE FROM log WHERE owner = ?1 AND +us < "
     "(SELECT CAST(body AS INTEGER) FROM log WHERE owner = ?1 AND id = 'user')"
@@ -62,12 +62,14 @@ APPEND = (
     "INSERT INTO log (owner, kind, id, body, us) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
     "kind = excluded.kind, body = excluded.body, us = excluded.us WHERE us < ?6"
 )
-TELL = """UPDATE log SET body = replace(body, '"is_told":false', '"is_told":true') WHERE owner = ? AND id = ?"""
+MARK_REPORTED = (
+    """UPDATE log SET body = replace(body, '"is_told":false', '"is_told":true') WHERE owner = ? AND id = ?"""
+)
 KEEP_NEWEST = (
     "DELETE FROM log WHERE owner = ?1 AND +kind = ?2 AND +us <= "
     "(SELECT us FROM log WHERE owner = ?1 AND +kind = ?2 ORDER BY +us DESC LIMIT 1 OFFSET ?3)"
 )
-"""The unary plus prevents SQLite from using the index by time, which spans all owners."""
+"""The unary plus keeps SQLite from using the index by time, which spans all owners."""
 PURGE = (
     f"DELETE FROM log WHERE (owner, id) IN (SELECT owner, id FROM log WHERE kind IN {EXPIRING} AND us < ? LIMIT ?)",  # noqa: S608
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
@@ -80,10 +82,10 @@ class SqliteLog:
     """A log in WAL mode: readers never wait for the writer.
 
     The file is opened in exclusive mode, so SQLite keeps the WAL index in memory instead of a mapped file. With a
-    mapped file, a disk that turns read-only would kill the process by a signal.
+    mapped file, a disk that becomes read-only would kill the process by a signal.
 
-    Reads run in the calling thread: a lookup in cached pages costs less than handing it to another. Writes run in
-    threads, one transaction at a time; those that arrive during a transaction share the next one.
+    Reads run in the calling thread, since a lookup in cached pages costs less than a switch to another thread. Writes
+    run in other threads, one transaction at a time; writes that arrive during a transaction share the next one.
 
     Parameters
     ----------
@@ -92,11 +94,11 @@ class SqliteLog:
     rules
         Caps and retention.
     synchronous
-        ``full``: a commit waits for the disk; ``normal``: it survives a killed process but not a power failure.
+        ``full``: commits wait for the disk; ``normal``: they survive a killed process, but not a power failure.
     now_us
         Returns the current time, in microseconds since 1970.
     is_copy
-        Whether to open a read-only snapshot for a scan, of a copy or of a file that no service has open.
+        Whether to open a read-only snapshot, for a scan of a copy or of a file that no service has open.
 
     Raises
     ------
@@ -122,7 +124,7 @@ class SqliteLog:
             self._reader = self._connect()
             (version,) = self._reader.execute("PRAGMA user_version").fetchone()
             if version not in (0, VERSION):
-                raise ValueError(f"it is of version {version}, not {VERSION}")
+                raise ValueError(f"it has version {version}, not {VERSION}")
             self._prepare(self._reader)
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
@@ -137,20 +139,20 @@ class SqliteLog:
         self._committing, self._copying = asyncio.Lock(), asyncio.Lock()
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Create the schema and resume the clock; in a copy, fix the snapshot."""
+        """Create the schema and restore the last time used; in a copy, start the snapshot."""
         connection.execute("BEGIN" if self._is_copy else "BEGIN IMMEDIATE")
         for statement in () if self._is_copy else SCHEMA:
             connection.execute(statement)
         for (latest_us,) in connection.execute(FACT, ("latest",)):
             self._latest_us = latest_us
         if not self._is_copy:
-            connection.execute(NOTE, ("latest", self._latest_us))
-            connection.execute(NOTE, ("retention", self.rules.retention_us))
+            connection.execute(SET_FACT, ("latest", self._latest_us))
+            connection.execute(SET_FACT, ("retention", self.rules.retention_us))
             connection.execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
-        way = "?mode=ro" if self._is_copy else "?vfs=unix-excl" if os.name == "posix" else ""
-        uri = self._path.absolute().as_uri() + way
+        mode = "?mode=ro" if self._is_copy else "?vfs=unix-excl" if os.name == "posix" else ""
+        uri = self._path.absolute().as_uri() + mode
         connection = sqlite3.connect(
             uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
@@ -163,7 +165,7 @@ class SqliteLog:
         try:
             return [self._reader.execute(READ, (owner,)).fetchall() for owner in owners]
         except sqlite3.Error as error:
-            raise StoreError(f"store: cannot be read now ({error}); try again.") from error
+            raise StoreError(f"store: cannot be read ({error}); try again.") from error
 
     async def find_facts(self) -> tuple[int, int]:
         """See `Log.find_facts`."""
@@ -173,11 +175,11 @@ class SqliteLog:
     async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
         """See `Log.find_owners`."""
         changed = self._reader.execute(CHANGED, (since_us,))
-        while rows := changed.fetchmany(SCANNED_AT_ONCE):
+        while rows := changed.fetchmany(SCAN_BATCH):
             yield [owner for (owner,) in rows]
 
     def _next_us(self) -> int:
-        """Return the time of the next entry: later than any before, even if the clock was set back."""
+        """Return the time of the next entry: later than all previous ones, even if the clock was set back."""
         self._latest_us = max(self._latest_us + 1, self.now_us())
         return self._latest_us
 
@@ -188,13 +190,13 @@ class SqliteLog:
             execute, next_us, caps = connection.execute, self._next_us, self.rules.caps
             for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner not in (SERVICE, LISTS)):
                 seen_us = next_us()
-                if execute(SEE, (user_id, seen_us, oldest_us - DAY_US, seen_us - DAY_US)).rowcount:
+                if execute(TOUCH_USER, (user_id, seen_us, oldest_us - DAY_US, seen_us - DAY_US)).rowcount:
                     execute(DELETE_OLDER, (user_id,))
             is_new = []
             for entry in entries:
                 is_new.append(execute(APPEND, (*entry[:4], next_us(), entry.known_since_us)).rowcount == 1)
                 if is_new[-1] and entry.tells:
-                    execute(TELL, (entry.owner, entry.tells))
+                    execute(MARK_REPORTED, (entry.owner, entry.tells))
             for owner, kind in dict.fromkeys((entry.owner, entry.kind) for entry in entries if entry.kind in caps):
                 execute(KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
@@ -210,7 +212,7 @@ class SqliteLog:
         """See `Log.purge`."""
         removed = 0
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
-            work = methodcaller("execute", statement, (until_us, PURGED_AT_ONCE))
+            work = methodcaller("execute", statement, (until_us, PURGE_BATCH))
             while n_rows := (await self._write(work)).rowcount:
                 removed += n_rows
         return removed
@@ -241,7 +243,7 @@ class SqliteLog:
                 connection.close()
 
     async def _write(self, work: Work) -> Any:
-        """Run work in the next transaction; return its result after the commit."""
+        """Run `work` in the next transaction; return its result after the commit."""
         if not self._waiting:
             self._next_commit = asyncio.create_task(self._commit_waiting())
         self._waiting.append(work)
@@ -249,22 +251,22 @@ class SqliteLog:
         return (await asyncio.shield(commit))[number]
 
     async def _commit_waiting(self) -> list[Any]:
-        """Commit all works that have arrived by the end of the previous commit."""
+        """Commit all writes that have arrived by the end of the previous commit."""
         async with self._committing:
-            works, self._waiting = self._waiting, []
-            return await asyncio.to_thread(self._commit, works)
+            batch, self._waiting = self._waiting, []
+            return await asyncio.to_thread(self._commit, batch)
 
-    def _commit(self, works: Sequence[Work]) -> list[Any]:
-        """Run all works in one transaction; return their results."""
+    def _commit(self, batch: Sequence[Work]) -> list[Any]:
+        """Run all writes in one transaction; return their results."""
         try:
             self._writer = self._writer or self._connect()
             self._writer.execute("BEGIN IMMEDIATE")
-            results = [work(self._writer) for work in works]
-            self._writer.execute(NOTE, ("latest", self._latest_us))
+            results = [work(self._writer) for work in batch]
+            self._writer.execute(SET_FACT, ("latest", self._latest_us))
             self._writer.execute("COMMIT")
         except Exception as error:
             if self._writer is not None:
                 self._writer.close()  # rolls back
                 self._writer = None
-            raise StoreError(f"store: cannot be written now ({error}); nothing was stored, send it again.") from error
+            raise StoreError(f"store: cannot be written ({error}); nothing was stored, try again.") from error
         return results
