@@ -63,7 +63,7 @@ def test_baselines_are_told_in_help_and_judged_beside_strategies(invoke: Invoke,
     chosen = ("--strategy", "segment", "--strategy", "user_user", "--strategy", "popular", "--against", "user_user")
     done = invoke("evaluate", tables, "--config", settings, *chosen)
     assert done.exit_code == 0, done.output
-    assert "P@20 - user_user's" in done.stdout
+    assert "P@20 minus user_user" in done.stdout
     assert "NDCG@10" in done.stdout
     assert "P / user_user's" in done.stdout
     told = " ".join(done.stdout.split())

@@ -37,7 +37,7 @@ def test_few_validation_users_are_in_folds_and_warm_too() -> None:
     split = divide(make_log())
     assert sorted(np.concatenate(split.folds).tolist()) == list(range(len(split.validation)))
     assert len(split.folds) == 5
-    assert any("are validated on by cross-fitting, in 5 folds" in note for note in split.notes)
+    assert any("are used for cross-fitting in 5 folds" in note for note in split.notes)
     assert set(split.validation.users) & set(split.warm)
     for rows in split.folds:
         fold = split.fold(rows)

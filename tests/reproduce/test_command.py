@@ -62,7 +62,7 @@ def test_simulated_data_is_named_everywhere(simulated: Path, tmp_path: Path) -> 
     assert values["simulated"] is True
     assert values["notes"][0] == SIMULATED
     assert "<title>Cold users of deezer-kdd21, simulated: firstday report</title>" in page.read_text()
-    assert SIMULATED.partition(":")[0] in page.read_text()
+    assert SIMULATED.partition(",")[0] in page.read_text()
     shown = runner.invoke(app, ["reproduce", str(simulated), "--strategy", "popular", *options[-2:]])
     assert shown.stdout.startswith("deezer-kdd21, simulated: Table 1 of the paper (svd)")
     assert f"note: {SIMULATED}" in shown.stderr

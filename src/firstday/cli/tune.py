@@ -147,14 +147,14 @@ def describe_search(search: Search, name: str) -> list[str]:
         f"Trained on {search.n_warm:,} warm users; P@{k} of {search.n_validation:,} validation users: "
         f"{trials[0].value:.2f} % at the start, {best.value:.2f} % in the best trial ({changes or 'the start'}).",
     ]
-    compared = search.comparison
-    if compared is None:
+    comparison = search.comparison
+    if comparison is None:
         return [*sentences, "No trial was better on validation users: keep the starting settings."]
-    gain = compared.gain
+    gain = comparison.gain
     verdict = "a significant gain" if search.is_gain else "not significant, keep the starting settings"
     return [
         *sentences,
-        f"P@{k} of {search.n_cold:,} test users, {len(compared.seeds)} training run(s) each: "
-        f"{compared.start.mean:.2f} % at the start, {compared.best.mean:.2f} % with the best settings; gain "
+        f"P@{k} of {search.n_cold:,} test users, {len(comparison.seeds)} training run(s) each: "
+        f"{comparison.start.mean:.2f} % at the start, {comparison.best.mean:.2f} % with the best settings; gain "
         f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] (95 % interval): {verdict}.",
     ]

@@ -408,7 +408,7 @@ def _find_spec(name: str) -> Method | None:
 def _make_row(
     values: Mapping[str, Any], results: Results, seconds_of: Mapping[str | None, float], record: Mapping[str, Any]
 ) -> Row:
-    """Convert the results of one method to a row; `taken` has the time to fit each method, and the model (None)."""
+    """Convert the results of one method to a row; `seconds_of` is the time to fit each method, and the model (None)."""
     name = values["strategy"]
     tunings, spec, is_tuned = results.tunings.get(name), _find_spec(name), name in baseline_names()
     if tunings:
