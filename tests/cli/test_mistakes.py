@@ -35,6 +35,8 @@ MISTAKES = [
     ("evaluate tables nowhere", "nowhere: does not exist; give a folder of tables, or a built-in name"),
     ("evaluate tables movielens-100k --path x.zip", "--path: is 'x.zip'; write each once, such as"),
     ("evaluate tables tables --rounds 2", "a second dataset: cannot be combined with --rounds"),
+    ("evaluate tables --filter mood", "rules: items have no column 'mood'"),
+    ("evaluate tables --rounds 2 --cap mood=2", "rules: items have no column 'mood'"),
     ("evaluate tables --seeds 0", "--seeds"),
     ("evaluate tables --set sed=5", "sed is not a setting"),
     ("evaluate tables --strategy best", "strategy: 'best' is unknown"),

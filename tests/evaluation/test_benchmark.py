@@ -9,7 +9,9 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.evaluation.run import Run, evaluate, judge_run, score_strategy
 from firstday.metrics import PrecisionRule, measure
+from firstday.recommend.batch import answer_under
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.rules.list_rules import Rules
 from firstday.training.fit import cohort_query
 from tests.synthetic import SEED, brief_config
 
@@ -58,6 +60,23 @@ def test_what_is_measured_is_the_lists_that_anyone_gets(
     assert 0 < idle.sum() <= (split.cold.day_one_size == 0).sum()
     assert set(run.scores["day_one"].routes) <= {"day_one", "group", "popular"}
     assert (run.scores["day_one"].routes[split.cold.day_one_size > 0] == "day_one").all()
+
+
+def test_lists_are_those_of_the_rules(world: Dataset, split: Split, recommender: Recommender) -> None:
+    rules, users = Rules(filter="item_id != user.age", deny=["i000", "i001"]), split.cold.users
+    query = cohort_query(recommender, world, split.cold, K)
+    scores = score_strategy(query, split.cold, "segment", "min", answer_under(rules, world, users))
+    assert world.ages is not None
+    profiles = [{"age": age if age >= 0 else None} for age in world.ages[users].tolist()]
+    lists = recommender.answer_batch(query.signals, K, "segment", rules=rules, profile=profiles.__getitem__).items
+    assert (lists != recommender.answer_batch(query.signals, K, "segment").items).any()
+    np.testing.assert_allclose(scores.metrics["precision"], 100 * measure(lists, split.cold.truth).precision)
+
+
+def test_rules_that_allow_no_item_find_nothing(world: Dataset) -> None:
+    results = evaluate(world, brief_config(), strategies=("popular",), rules={"allow": []}, progress=None)
+    assert results.get("popular", "precision").mean == 0
+    assert 'All lists obey the rules {"allow":[]}.' in results.notes
 
 
 def test_scoring_starts_from_nothing_for_each_strategy(world: Dataset, split: Split, recommender: Recommender) -> None:

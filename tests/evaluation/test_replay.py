@@ -15,7 +15,9 @@ from firstday.evaluation.policies import ALPHA, POLICIES, bound_shares, choose_g
 from firstday.evaluation.replay import ReplaySettings, draw_depths, replay, replay_policies
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_all, answer_under_rules
+from firstday.recommend.rules.list_rules import Rules
+from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows
 from tests.synthetic import brief_config, make_world
 from tests.tiny import make_model
@@ -51,6 +53,18 @@ def test_what_stands_below_what_is_seen_is_not_used_and_comes_again() -> None:
     assert play("popular", believed=0.0, **narrow) == [[0, 1, 0, 1, 0, 1], [1, 1, 0, 1, 0, 0]]
     # Who believes that the second place was seen passes on, and shows last what rests.
     assert play("popular", believed=0.9, **narrow) == [[0, 0, 0, 0, 0, 0], [1, 0, 0, 1, 0, 0]]
+
+
+def test_rules_hold_for_every_slate() -> None:
+    settings = ReplaySettings(rounds=3, slate=2)
+
+    def answer_without_i1(query: Query, strategy: str | Strategy) -> Answer:
+        return answer_under_rules(query, strategy, [Rules(deny=["i1"])], lambda _: {})[0]
+
+    for policy in ("popular", "popular@once"):  # i3 i2 | i4 i5 | i6, and i3 i4 | i5 i6 |
+        depths = draw_depths(2, settings, np.random.default_rng(0))
+        hits = replay(ask(NOBODY, EASTERN), TRUTH, policy, settings, depths, answer_without_i1)
+        assert hits.tolist() == [[1, 1, 1], [1, 1, 0]]
 
 
 def test_late_news_is_not_used_twice() -> None:

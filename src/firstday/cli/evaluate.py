@@ -9,9 +9,13 @@ from typing import Annotated
 import typer
 
 from firstday.cli.options import (
+    AllowOption,
+    CapOption,
     ConfigOption,
+    DenyOption,
     DeviceOption,
     DropOption,
+    FilterOption,
     JsonOption,
     KOption,
     PluginOption,
@@ -23,6 +27,7 @@ from firstday.cli.options import (
     load_plugins,
     open_tables,
     print_notes,
+    read_rules,
     read_settings,
     split_pairs,
     write_json,
@@ -42,6 +47,7 @@ from firstday.evaluation.slices import REFERENCE
 from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import check_judged, strategy_names, with_methods
+from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.spec import PAPER_SEGMENT
 
 NAMES = f"Strategies: {', '.join(strategy_names())}; only in evaluations: {PAPER_SEGMENT}."
@@ -99,6 +105,10 @@ def evaluate(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to split, train and evaluate.")] = 1,
     k: KOption = None,
+    filter: FilterOption = "",  # noqa: A002  the rule's name
+    allow: AllowOption = None,
+    deny: DenyOption = None,
+    cap: CapOption = None,
     divide_by_k: Annotated[
         bool, typer.Option(help="Compute precision as hits / K instead of the paper's hits / min(K, relevant).")
     ] = False,
@@ -140,6 +150,8 @@ def evaluate(
     Example: firstday evaluate movielens-100k tables other-tables --json results.json --report report.html
 
     Example: firstday evaluate movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
+
+    Example: firstday evaluate tables --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
     if cut_offs is not None and protocol == "sampled":
         raise ConfigError("--cut-offs: needs the protocol registration, not sampled; omit one of the two options.")
@@ -152,6 +164,7 @@ def evaluate(
     if len(tables) > 1:
         copies = split_pairs("--path", path, f"{tables[0]}=DIR")
     check_outputs(json_out, picture, report=report)
+    rules = read_rules(filter, allow, deny, cap=cap)
 
     def read(name: str) -> tuple[Dataset, Config]:
         copy = Path(copies[name]) if name in copies else None
@@ -167,7 +180,7 @@ def evaluate(
             if value:
                 raise ConfigError(f"{name}: cannot be combined with --rounds; leave it out.")
         replay_settings = ReplaySettings(rounds, slate, visible, persistence, delay)
-        _replay(*read(tables[0]), strategy or (), replay_settings, seeds, against, json_out, picture)
+        _replay(*read(tables[0]), strategy or (), replay_settings, rules, seeds, against, json_out, picture)
         return
     if picture is not None:
         raise ConfigError("--picture: needs --rounds; for plots of an evaluation, give --report.")
@@ -190,6 +203,7 @@ def evaluate(
                 k=k,
                 divide_by="k" if divide_by_k else "min",
                 against=references,
+                rules=rules,
                 progress=progress,
             )
         all_results.append(results)
@@ -217,7 +231,8 @@ def _replay(
     dataset: Dataset,
     config: Config,
     policies: Sequence[str],
-    rules: ReplaySettings,
+    settings: ReplaySettings,
+    rules: Rules,
     seeds: int,
     against: Sequence[str] | None,
     json_out: Path | None,
@@ -229,9 +244,10 @@ def _replay(
             dataset,
             config,
             policies=policies,
-            settings=rules,
+            settings=settings,
             n_seeds=seeds,
             against=against[0] if against else None,
+            rules=rules,
             progress=progress,
         )
     if not write_json(results.to_json(), json_out, dataset.left_out):

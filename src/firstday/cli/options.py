@@ -22,9 +22,10 @@ from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.histories import Protocol
 from firstday.engine.engines import Engine
-from firstday.errors import ConfigError, needs_extra
+from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.files import write_file
 from firstday.recommend.registry import is_learner, load_plugin
+from firstday.recommend.rules.list_rules import Rules
 from firstday.training.networks import check_device
 
 TablesArgument = Annotated[str, typer.Argument(help=f"Folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]
@@ -95,6 +96,19 @@ DeviceOption = Annotated[
     typer.Option(
         help="Device to train networks on (default: the setting, auto: the first of cuda, mps and cpu available)."
     ),
+]
+FilterOption = Annotated[
+    str, typer.Option(help="Rule: condition on the columns of items, such as 'in_stock and year >= 2020'.")
+]
+AllowOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Rule: ids of items that may be listed, one per line.")
+]
+DenyOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Rule: ids of items that may not be listed, one per line.")
+]
+CapOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=NUMBER", help="Rule: maximum items per value of a column; repeatable."),
 ]
 EngineOption = Annotated[
     Engine | None,
@@ -263,3 +277,18 @@ def write_json(values: Any, target: Path | None, left_out: Sequence[str] | None 
         if left_out is not None:
             write_left_out(left_out_path(target), left_out)
     return is_printed
+
+
+def read_rules(filter_text: str, allow: str | None, deny: str | None, **rules: Any) -> Rules:
+    """Return the rules that options define; `allow` and `deny` are files of ids."""
+    given = {name: value for name, value in rules.items() if value is not None}
+    ids = {name: _read_ids(file) for name, file in (("allow", allow), ("deny", deny)) if file is not None}
+    return Rules.of({"filter": filter_text, **given, **ids})
+
+
+def _read_ids(file: str) -> list[str]:
+    """Read ids from a file, one per line; skip blank lines."""
+    try:
+        return [line.strip() for line in Path(file).read_text("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read ({error}); give a text file with one id per line.") from None

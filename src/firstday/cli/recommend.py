@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from firstday.cli.options import (
+    AllowOption,
+    CapOption,
+    DenyOption,
     DropOption,
     EngineOption,
+    FilterOption,
     JsonFlag,
     KOption,
     PluginOption,
@@ -19,6 +23,7 @@ from firstday.cli.options import (
     check_outputs,
     load_plugins,
     print_json,
+    read_rules,
     start_engine,
 )
 from firstday.cli.printing import print_rows
@@ -29,7 +34,6 @@ from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import find_strategy, strategy_names
-from firstday.recommend.rules.list_rules import Rules
 
 
 def recommend(
@@ -50,18 +54,10 @@ def recommend(
     k: KOption = None,
     strategy: Annotated[str | None, typer.Option(help=f"Strategy: one of {', '.join(strategy_names())}.")] = None,
     keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
-    filter: Annotated[  # noqa: A002  the rule's name
-        str, typer.Option(help="Condition on the columns of items, such as 'in_stock and year >= 2020'.")
-    ] = "",
-    allow: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Ids of items that may be listed, one per line.")
-    ] = None,
-    deny: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Ids of items that may not be listed, one per line.")
-    ] = None,
-    cap: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN=NUMBER", help="Maximum items per value of a column; repeatable.")
-    ] = None,
+    filter: FilterOption = "",  # noqa: A002  the rule's name
+    allow: AllowOption = None,
+    deny: DenyOption = None,
+    cap: CapOption = None,
     pin: Annotated[list[str] | None, typer.Option(metavar="RANK=ITEM_ID", help="Item at a rank; repeatable.")] = None,
     boost: Annotated[
         list[str] | None,
@@ -93,9 +89,7 @@ def recommend(
         raise ConfigError("recommend: --drop-bad-rows applies to tables; use it with --batch.")
     if user is not None and engine == "spark":
         raise ConfigError("recommend: --engine spark is for many users; use it with --batch.")
-    texts: dict[str, Any] = {"filter": filter, "cap": cap or {}, "pin": pin or {}, "boost": boost or {}, "after": after}
-    ids = {name: _read_ids(file) for name, file in (("allow", allow), ("deny", deny)) if file is not None}
-    rules = Rules.of({**texts, **ids})
+    rules = read_rules(filter, allow, deny, cap=cap, pin=pin, boost=boost, after=after)
     load_plugins(plugin)
     if strategy is not None:
         find_strategy(strategy)
@@ -147,14 +141,6 @@ def recommend(
     typer.echo(f"{batch_result.n_users:,} users, {batch_result.n_rows:,} rows in {out}.\nRoutes: {routes}.")
     for note in batch_result.notes:
         typer.echo(f"Note: {note}")
-
-
-def _read_ids(file: str) -> list[str]:
-    """Read ids from a file, one per line; skip blank lines."""
-    try:
-        return [line.strip() for line in Path(file).read_text("utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read ({error}); give a text file with one id per line.") from None
 
 
 def _read_stdin() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,9 +22,12 @@ from firstday.features.impressions import weigh_rows
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_mean, bootstrap_means, bootstrap_ratios
 from firstday.progress import Progress, open_progress
-from firstday.recommend.query import Query
+from firstday.recommend.batch import answer_under
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
+from firstday.recommend.rules.list_rules import Rules, check_rules
+from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.fit import cohort_query, fit
 
@@ -75,7 +78,14 @@ def draw_depths(n_users: int, settings: ReplaySettings, rng: np.random.Generator
     return np.minimum(settings.visible + further, settings.slate)
 
 
-def replay(query: Query, truth: SparseRows, policy: str, settings: ReplaySettings, depths: np.ndarray) -> np.ndarray:
+def replay(
+    query: Query,
+    truth: SparseRows,
+    policy: str,
+    settings: ReplaySettings,
+    depths: np.ndarray,
+    answer_query: Callable[[Query, str | Strategy], Answer] = answer_all,
+) -> np.ndarray:
     """Run a policy; return the number of items each user used in each round, int64, shape (n_users, rounds).
 
     A user uses every visible item that is in the truth and not yet used. The policy learns only which items of its
@@ -93,11 +103,13 @@ def replay(query: Query, truth: SparseRows, policy: str, settings: ReplaySetting
         How the policy interacts with users.
     depths
         Number of positions each user sees per slate (`draw_depths`).
+    answer_query
+        Function that makes the slates.
     """
     n_items, n_places = query.model.n_items, settings.slate
     strategy, is_once = POLICIES.get(policy) or name_of(policy), policy.endswith(ONCE)
     query = replace(query, k=min(n_places * (settings.rounds if is_once else 1), n_items))
-    long_list = answer_all(query, strategy).items if is_once else None
+    long_list = answer_query(query, strategy).items if is_once else None
     wanted = truth.row_of_entry() * n_items + truth.columns
     items = np.full((query.n_users, settings.rounds, n_places), -1)
     is_used = np.zeros(items.shape, dtype=bool)
@@ -109,7 +121,7 @@ def replay(query: Query, truth: SparseRows, policy: str, settings: ReplaySetting
             later = replace(query, signals=add_history(query, items[:, :number], is_reported, settings))
             if policy.endswith(USES):
                 later = replace(later.without_impressions, closed=later.excluded)
-            slate = answer_all(later, strategy).items
+            slate = answer_query(later, strategy).items
         items[:, number, : slate.shape[1]] = slate
         cells = np.arange(query.n_users)[:, None] * n_items + items[:, number]
         is_seen = (np.arange(n_places) < depths[:, number, None]) & (items[:, number] >= 0)
@@ -247,6 +259,7 @@ def replay_policies(
     settings: ReplaySettings | None = None,
     n_seeds: int = 1,
     against: str | None = None,
+    rules: Rules | Mapping[str, Any] | None = None,
     progress: Progress | bool | None = True,
 ) -> ReplayResults:
     """Hold out cold users, train on the others, and run policies on the cold users in rounds, once per seed.
@@ -263,13 +276,16 @@ def replay_policies(
         Number of seeds, starting at `config.seed`.
     against
         The policy that others are compared with; by default `BEFORE` if it is included, otherwise the first.
+    rules
+        The service's own rules, which all slates obey.
 
     Raises
     ------
     ConfigError
         A policy does not exist or is not available, or a setting does not fit.
     """
-    settings = settings or ReplaySettings()
+    settings, rules = settings or ReplaySettings(), Rules.of(rules)
+    check_rules(rules, dataset.items.values, dataset.columns)
     names = list(dict.fromkeys(policies or DEFAULT_POLICIES))
     held = [name_of(policy) for policy in names if policy not in POLICIES]
     config = with_methods_of(config or Config(), held)
@@ -287,7 +303,8 @@ def replay_policies(
                 recommender = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
                 query = cohort_query(recommender, holdout.newcomers, holdout.cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
-                hits = {name: replay(query, holdout.cold.truth, name, settings, depths) for name in names}
+                answer = answer_under(rules, holdout.newcomers, holdout.cold.users)
+                hits = {name: replay(query, holdout.cold.truth, name, settings, depths, answer) for name in names}
                 runs.append((hits, holdout.cold.users, query.knowledge))
         report("done", n_seeds, n_seeds)
     by_run, users, knowledge = zip(*runs, strict=True)

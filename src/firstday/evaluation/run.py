@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -31,6 +31,7 @@ from firstday.evaluation.slices import (
 )
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
+from firstday.recommend.batch import answer_under
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import (
@@ -41,6 +42,7 @@ from firstday.recommend.registry import (
     strategies_with,
     with_methods_of,
 )
+from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, names_of_both_ways
 from firstday.recommend.strategies.people import FRIENDS
@@ -98,12 +100,18 @@ class Run:
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
 
 
-def score_strategy(query: Query, cohort: Cohort, strategy: str | Strategy, divide_by: PrecisionRule) -> Scores:
+def score_strategy(
+    query: Query,
+    cohort: Cohort,
+    strategy: str | Strategy,
+    divide_by: PrecisionRule,
+    answer_query: Callable[[Query, str | Strategy], Answer] = answer_all,
+) -> Scores:
     """Make and score one strategy's lists for a cohort."""
-    answer_all(query.take(np.arange(1)), strategy)  # one-time preparation is not a user's time
+    answer_query(query.take(np.arange(1)), strategy)  # one-time preparation is not a user's time
     fresh = replace(query)  # without results cached for other strategies
     began = perf_counter()
-    answer = answer_all(fresh, strategy)
+    answer = answer_query(fresh, strategy)
     seconds = perf_counter() - began
     novelty = measure_novelty(answer.items, query.model.everyone)
     return Scores(
@@ -126,6 +134,7 @@ def evaluate(
     k: int | None = None,
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (REFERENCE,),
+    rules: Rules | Mapping[str, Any] | None = None,
     progress: Progress | bool | None = True,
 ) -> Results:
     """Train on warm users and evaluate strategies on cold users.
@@ -158,6 +167,8 @@ def evaluate(
     against
         Reference strategies for differences and ratios of precision. Third-party methods also get the difference to
         every other strategy.
+    rules
+        The service's own rules, which all lists obey. Relevant items remain all those that the user went on to use.
 
     Raises
     ------
@@ -173,7 +184,8 @@ def evaluate(
     for argument, number in (("n_seeds", n_seeds), ("k", k)):
         if number is not None and number < 1:
             raise ConfigError(f"{argument}: is {number}; give a whole number, at least 1.")
-    config = Config.of(config)
+    config, rules = Config.of(config), Rules.of(rules)
+    check_rules(rules, dataset.items.values, dataset.columns)
     names, config = _choose_strategies(dataset, config, strategies, baselines=baselines)
     if missing := [name for name in against if name not in (REFERENCE, *names)]:
         raise ConfigError(f"against: {missing[0]} is not among the strategies; add it to them.")
@@ -185,7 +197,7 @@ def evaluate(
             for holdout in hold_out(dataset, config, seed, cut_offs):
                 cut_off = "" if holdout.cut_off is None else write_moment(holdout.cut_off)
                 report(f"seed {seed}" + (cut_off and f", cut-off {cut_off[:10]}"), len(runs), n_runs)
-                run = _train_and_judge(holdout, config.override("seed", seed), names, k, divide_by, report)
+                run = _train_and_judge(holdout, config.override("seed", seed), names, k, divide_by, rules, report)
                 runs.append(replace(run, cut_off=cut_off))
                 if tune_once or cut_offs is not None:
                     config = with_options(
@@ -226,7 +238,13 @@ def _choose_strategies(
 
 
 def _train_and_judge(
-    holdout: Holdout, config: Config, names: Sequence[str], k: int | None, divide_by: PrecisionRule, report: Progress
+    holdout: Holdout,
+    config: Config,
+    names: Sequence[str],
+    k: int | None,
+    divide_by: PrecisionRule,
+    rules: Rules,
+    report: Progress,
 ) -> Run:
     """Train on a holdout and score strategies on its cold users."""
     began = perf_counter()
@@ -243,9 +261,13 @@ def _train_and_judge(
         holdout.cold,
         strategies,
         divide_by=divide_by,
+        answer_query=answer_under(rules, holdout.newcomers, holdout.cold.users),
         progress=report,
     )
-    return replace(run, seed=config.seed, fit_seconds=fit_seconds, notes=holdout.split.notes, tunings=tunings)
+    notes = holdout.split.notes
+    if rules != NO_RULES:
+        notes = (*notes, f"All lists obey the rules {rules.model_dump_json(exclude_defaults=True)[:200]}.")
+    return replace(run, seed=config.seed, fit_seconds=fit_seconds, notes=notes, tunings=tunings)
 
 
 def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> tuple[Strategy, Tuning]:
@@ -272,6 +294,7 @@ def judge_run(
     strategies: Mapping[str, str | Strategy],
     *,
     divide_by: PrecisionRule = "min",
+    answer_query: Callable[[Query, str | Strategy], Answer] = answer_all,
     progress: Progress = no_progress,
 ) -> Run:
     """Score strategies on the cold users of one trained model.
@@ -286,13 +309,15 @@ def judge_run(
         Strategies by name.
     divide_by
         See `firstday.metrics.measure`.
+    answer_query
+        Function that makes the lists.
     progress
         Called after each strategy.
     """
     scores = {}
     for number, (name, strategy) in enumerate(strategies.items()):
         progress("lists", number, len(strategies))
-        scores[name] = score_strategy(query, cohort, strategy, divide_by)
+        scores[name] = score_strategy(query, cohort, strategy, divide_by, answer_query)
     progress("lists", len(strategies), len(strategies))
     model, part = query.model, divide_by_use(query.model)
     users = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import add
@@ -21,10 +21,11 @@ from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
 from firstday.recommend.effects import count_weak
 from firstday.recommend.list_files import find_list_form, write_list_file
-from firstday.recommend.query import Query
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import frame_lists
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommender, answer_under_rules
 from firstday.recommend.rules.list_rules import NO_RULES, Rules
+from firstday.recommend.spec import Strategy
 
 USERS_AT_ONCE = 20_000
 
@@ -158,6 +159,15 @@ def list_users(
         frames.append(frame_lists(catalogue, dataset.users.take(part), answer))
     lists = pl.concat(frames)
     return lists, BatchSummary(len(users), lists.height, routes, Counter(unknown), ignored, excluding)
+
+
+def answer_under(rules: Rules, dataset: Dataset, users: np.ndarray) -> Callable[[Query, str | Strategy], Answer]:
+    """Return a function that answers queries of users of a dataset, given by index, by a strategy under rules."""
+
+    def answer(query: Query, strategy: str | Strategy) -> Answer:
+        return answer_under_rules(query, strategy, [rules], partial(_profile, dataset, users))[0]
+
+    return answer
 
 
 def _profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[s
 
 
 def answer_under_rules(
-    query: Query, strategy: str, layers: Sequence[Rules], profile: Callable[[int], Mapping[str, Any]]
+    query: Query, strategy: str | Strategy, layers: Sequence[Rules], profile: Callable[[int], Mapping[str, Any]]
 ) -> tuple[Answer, list[list[str]]]:
     """Return lists under rules, with scaled scores, and notes on the rules for each user.
 

@@ -222,6 +222,15 @@ def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping
     return found
 
 
+def check_rules(rules: Rules, items: pl.Series, columns: Mapping[str, pl.Series]) -> None:
+    """Raise ConfigError if filters or caps do not fit the ids and columns of items, before a model is trained."""
+    columns = {ID: items.cast(pl.String), **columns}
+    for text in (rules.filter, *rules.boost):
+        Filter(text, columns, {"user": {}, "lists": rules.lists}).find_items()
+    for name in rules.cap:
+        find_column(columns, name)
+
+
 def _merge(layers: Sequence[Rules], name: str) -> dict[str, Any]:
     """Return the values of a rule by name; later layers take precedence."""
     return {key: value for rules in layers for key, value in getattr(rules, name).items()}
