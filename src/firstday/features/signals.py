@@ -456,8 +456,8 @@ class Catalogue:
             dataset_ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
             is_known = signal in self.signals or ids is dataset_ids
             renumbered = renumber(rows, dataset_ids, ids) if is_known and ids is not None else None
-            n_missing = rows.n_entries - (0 if renumbered is None else renumbered.n_entries)
-            unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
+            if n_missing := rows.n_entries - (0 if renumbered is None else renumbered.n_entries):
+                unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
             if renumbered is not None:
                 translated[signal, entity] = renumbered
         codes = {}
