@@ -14,12 +14,17 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# OpenMP libraries read this at import: waiting threads sleep instead of spinning. Almost free on an idle machine,
-# several times faster on a busy one.
+# OpenMP libraries read this at import. Waiting threads then sleep instead of spinning, which costs little on an idle
+# machine and is several times faster on a busy one.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-_HOME_OF = {name.name: str(of.module) for of in _STUB.body if isinstance(of, ast.ImportFrom) for name in of.names}
+_HOME_OF = {
+    name.name: str(module.module)
+    for module in _STUB.body
+    if isinstance(module, ast.ImportFrom)
+    for name in module.names
+}
 
 __all__ = ["__version__", *sorted(_HOME_OF)]
 

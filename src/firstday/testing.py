@@ -99,12 +99,12 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
     rng, catalogue = np.random.default_rng(seed), model.catalogue
     items = catalogue.items
 
-    def draw_items(most: int) -> list[str | int]:
-        return [items[int(ix)] for ix in rng.permutation(len(items))[: rng.integers(most + 1)]]
+    def draw_items(n_max: int) -> list[str | int]:
+        return [items[int(ix)] for ix in rng.permutation(len(items))[: rng.integers(n_max + 1)]]
 
     users = [Signals(), Signals(interactions=[("no such signal", ITEM, items[0])], no_such_column="x")]
     for number in range(N_USERS):
-        targets = [(ITEM, item) for item in draw_items(most=12)]
+        targets = [(ITEM, item) for item in draw_items(n_max=12)]
         targets += [(entity, ids[int(rng.integers(len(ids)))]) for entity, ids in catalogue.entities.items()]
         people, profile = catalogue.people, {name: str(rng.choice(values)) for name, values in catalogue.groups.items()}
         user = Signals(
@@ -112,7 +112,7 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
             age=int(rng.integers(15, 90)) if catalogue.has_ages else None,
             interactions=[(str(rng.choice(catalogue.signals)), *target) for target in targets],
             friends=[people[int(rng.integers(len(people)))]] if people else [],
-            shown=draw_items(most=4),
+            shown=draw_items(n_max=4),
             **profile,
         )
         fields = ("age", "interactions", "friends", "shown", *profile)

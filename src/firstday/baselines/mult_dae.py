@@ -55,8 +55,8 @@ def prepare_mult_dae(training: UseData) -> Callable[..., MultDae]:
     from firstday.baselines.train_mult_dae import train_autoencoder
 
     items = most_used_items(training.uses)
-    kept = training.uses.keep_columns(items)
-    uses = kept.take(np.flatnonzero(kept.lengths()))
+    item_uses = training.uses.keep_columns(items)
+    uses = item_uses.take(np.flatnonzero(item_uses.lengths()))
     return lambda **options: MultDae(items, *train_autoencoder(uses, training, **options))
 
 

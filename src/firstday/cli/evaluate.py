@@ -190,8 +190,8 @@ def evaluate(
     left_out: list[str] = []
     for name in tables:
         dataset, settings = read(name)
-        if (found := find_cut_offs(dataset, settings)) is not None:
-            print_notes([f"{name}: evaluation will train {found.describe()}."])
+        if (evaluation_cut_offs := find_cut_offs(dataset, settings)) is not None:
+            print_notes([f"{name}: evaluation will train {evaluation_cut_offs.describe()}."])
         with open_progress() as progress:
             results = run_evaluation(
                 dataset,

@@ -214,13 +214,13 @@ class ListBatcher:
     async def _record(self, request: ListRequest) -> None:
         """Record the lists as shown; on failure set `not_recorded`."""
         list_id, shown = secrets.token_urlsafe(LIST_ID_BYTES), []
-        for number, listed in enumerate(request.recommendations, 1):
-            propensities = tuple(item.propensity for item in listed)
+        for number, recommendation in enumerate(request.recommendations, 1):
+            propensities = tuple(item.propensity for item in recommendation)
             shown.append(
                 ShownList(
                     list_id if number == 1 else f"{list_id}-{number}",
-                    listed.route,
-                    tuple(str(item.item_id) for item in listed),
+                    recommendation.route,
+                    tuple(str(item.item_id) for item in recommendation),
                     None if set(propensities) <= {1.0} else propensities,
                     after=request.rules.after,
                     as_of=request.as_of,

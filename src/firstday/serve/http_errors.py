@@ -114,14 +114,14 @@ def _invalid(error: RequestValidationError) -> ApiError:
     return ApiError(422, "invalid", f"{what} invalid{', first' if n > 1 else ''}: {first}.", faults[:MAX_ERRORS])
 
 
-def name_field(place: Sequence[str | int]) -> str:
+def name_field(location: Sequence[str | int]) -> str:
     """Format a pydantic location, such as ``events[3].user_id``."""
     text = ""
-    for part in place[1:]:  # the first part is path, query or body
+    for part in location[1:]:  # the first part is path, query or body
         if part == "[key]":  # marks an invalid key of a mapping, which the previous part names
             continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or (str(place[0]) if place else "")
+    return text or (str(location[0]) if location else "")
 
 
 _SENTENCES = {
@@ -145,8 +145,12 @@ def add_error_handlers(app: FastAPI) -> None:
         failure = as_api_error(error)
         if failure.status_code == 405:  # Starlette names only the methods of the first matching route
             scopes = [{**request.scope, "method": name} for name in METHODS]
-            taken = [of["method"] for of in scopes if any(r.matches(of)[0] is Match.FULL for r in app.routes)]
-            failure.headers = {"Allow": ", ".join(taken)}
+            allowed = [
+                candidate["method"]
+                for candidate in scopes
+                if any(r.matches(candidate)[0] is Match.FULL for r in app.routes)
+            ]
+            failure.headers = {"Allow": ", ".join(allowed)}
         return error_response(failure)
 
     for kind in (HTTPException, RequestValidationError, FirstdayError, Exception):

@@ -55,7 +55,7 @@ class Keys:
         """Return the rights of the key in an Authorization header, in constant time."""
         scheme, _, key = authorization.partition(" ")
         sent = key.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
-        return frozenset(right for right, known in self._keys if hmac.compare_digest(sent, known))
+        return frozenset(right for right, key_bytes in self._keys if hmac.compare_digest(sent, key_bytes))
 
     def opens(self, request: Request, right: Right) -> bool:
         """Return whether a request has a right; without configured keys, every request does."""
@@ -125,8 +125,8 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                given = dict(message["headers"])
-                missing = [header for header in HEADERS if header[0] not in given]
+                names = dict(message["headers"])
+                missing = [header for header in HEADERS if header[0] not in names]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *missing]
             await send(message)
 

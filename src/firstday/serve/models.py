@@ -81,8 +81,8 @@ class ServedModel:
         """Return the index of the item with this id, then of items whose title contains it, most popular first."""
         exact = self.trained.catalogue.items.index_of(text)
         has_text = self._titles.str.contains(text.lower().replace("\n", " "), literal=True)
-        found = self.trained.popular_items[has_text.to_numpy()].tolist()
-        return list(dict.fromkeys([exact, *found] if exact >= 0 else found))
+        matches = self.trained.popular_items[has_text.to_numpy()].tolist()
+        return list(dict.fromkeys([exact, *matches] if exact >= 0 else matches))
 
 
 def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> ServedModel:

@@ -164,9 +164,9 @@ def _find_joined_lists(column: Column) -> None:
         later = parts.list.slice(1).explode().drop_nulls().unique()
         if 2 * int(later.is_in(parts.list.first().implode()).sum()) < len(later):
             continue
-        found = f"{column.where}: values look like lists joined by {separator!r} (first: {joined[0]!r})"
+        sentence = f"{column.where}: values look like lists joined by {separator!r} (first: {joined[0]!r})"
         if column.is_text:
-            column.findings.fault(f"{found}; separate their members with |.")
+            column.findings.fault(f"{sentence}; separate their members with |.")
         else:
-            column.findings.note(f"{found}; store lists.")
+            column.findings.note(f"{sentence}; store lists.")
         return

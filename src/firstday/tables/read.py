@@ -23,8 +23,8 @@ def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
     `find_tables`.
     """
     paths = dict(_list_files(folder, findings))
-    found = find_tables(paths, findings)
-    return {name: open_table(files, paths, findings) if files else None for name, files in found.items()}
+    tables = find_tables(paths, findings)
+    return {name: open_table(files, paths, findings) if files else None for name, files in tables.items()}
 
 
 def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[tuple[str, Path]]:

@@ -67,9 +67,9 @@ def add_items_of_interactions(frames: dict[str, pl.DataFrame], named: pl.Series,
     If most items are absent, or any is present in another spelling, the tables do not match: nothing is added, and
     the reference rules report each row.
     """
-    known = frames["items"]["item_id"].drop_nulls()
-    new = _missing_ids(named, known)
-    if 2 * len(new) > len(named) or _fold_ids(new).is_in(_fold_ids(known).implode()).any():
+    ids = frames["items"]["item_id"].drop_nulls()
+    new = _missing_ids(named, ids)
+    if 2 * len(new) > len(named) or _fold_ids(new).is_in(_fold_ids(ids).implode()).any():
         return
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
     findings.note_rows(

@@ -133,11 +133,11 @@ def copy_rows(
             n_rows += bool(copied or fault)
             if fault:
                 n_bad += 1
-                place, (finding, advice) = f"{text.name} line {line:,}", fault
-                findings.add(Finding(text.table, finding, advice, n=1, first=(NOWHERE, line, place)))
+                location, (finding, advice) = f"{text.name} line {line:,}", fault
+                findings.add(Finding(text.table, finding, advice, n=1, first=(NOWHERE, line, location)))
                 if len(dropped) < MAX_LISTED:
                     row = json.dumps("".join(lines).strip("\r\n"), ensure_ascii=False)
-                    dropped.append((text.table, NOWHERE, line, place, row, [finding]))
+                    dropped.append((text.table, NOWHERE, line, location, row, [finding]))
             line += len(lines)
     if not n_rows + n_headers:
         raise UnreadableError(EMPTY)

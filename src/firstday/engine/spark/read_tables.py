@@ -123,9 +123,9 @@ def check_shapes(
             check_interactions(first, Vocabulary(), shape, is_text=table.is_text)
         else:
             conform_table(name, first, shape, is_text=table.is_text)
-        for found in shape.found.values():
-            if not found.n and not found.is_note:
-                findings.add(found)
+        for finding in shape.found.values():
+            if not finding.n and not finding.is_note:
+                findings.add(finding)
         if "user_id" in table.frame.columns:
             usable[name] = table
             n_usable += n_rows

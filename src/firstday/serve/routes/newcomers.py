@@ -28,12 +28,16 @@ router = APIRouter(prefix="/v1", tags=["newcomers"])
 @router.get("/profile", response_model=ProfileAnswer, summary="List profile fields for newcomers")
 async def read_profile(served: ModelDep) -> dict[str, Any]:
     """Return the profile columns known to the model, with the values of warm users."""
-    groups, known = served.trained.profile_groups, served.trained.catalogue.groups
+    groups, groups_by_name = served.trained.profile_groups, served.trained.catalogue.groups
     ages = np.flatnonzero(groups["age"].sizes if "age" in groups else ())
     return {
         "model": served.version,
         "age": {"youngest": ages[0], "oldest": ages[-1]} if len(ages) else None,
-        "columns": [_describe_column(name, known[name], groups[name].sizes) for name in known if name in groups],
+        "columns": [
+            _describe_column(name, groups_by_name[name], groups[name].sizes)
+            for name in groups_by_name
+            if name in groups
+        ],
     }
 
 
