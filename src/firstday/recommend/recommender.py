@@ -300,7 +300,7 @@ class Recommender:
     ) -> Recommendations:
         """Recommend to several users; `recommend_users` checks and reads them first.
 
-        For `layers` of rules, see `firstday.recommend.rules.list_rules.compile_rules`.
+        Lists obey all `layers` of rules, such as those of a page and of a row; on conflict, the last one wins.
         """
         batch, ignored = self.model.read_signals(users)
         query = Query(self.model, batch, check_length(self.model, k), keep_used)
