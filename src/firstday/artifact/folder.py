@@ -37,7 +37,7 @@ from firstday.errors import ArtifactError, ConfigError
 
 Types = Callable[[str], type]
 
-FORMAT = 10
+FORMAT = 11
 KEEP = 3
 """Default number of versions kept in a model folder, including the current one."""
 MANIFEST = "manifest.json"
