@@ -68,8 +68,8 @@ class LearnedScores(Protocol):
     def score(self, liked: SparseRows) -> np.ndarray:
         """Return scores, float32, shape (n_users, n_items); the caller may overwrite them.
 
-        Items that the method cannot rank score minus infinity. If it knows none of a user's liked items, so do all
-        items.
+        Items that the method cannot rank score minus infinity. So do all items for a user whose liked items it does not
+        know.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class Query:
     closed
         Items to exclude per user, shape (n_users, n_items), in place of those derived from the signals and `keep_used`.
     rules
-        The service's rules, the same for all users of the query; None: only the model's unlisted items are excluded.
+        The service's rules, the same for all users of the query; None: all but the model's unlisted items are allowed.
     """
 
     model: TrainedModel
