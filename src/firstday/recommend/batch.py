@@ -32,7 +32,7 @@ USERS_AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """Summary of a batch; those of parts of the users can be added.
+    """Summary of a batch; summaries of disjoint users can be added.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class BatchSummary:
         Number of known signals without effect, and of those that only excluded items: interactions per ``signal x
         entity``, friends, impressions, profile values per column.
     notes
-        One sentence on each of the last three counts, and notes of the reader.
+        One sentence on each of the three counts above, and the notes made while reading the tables.
     """
 
     n_users: int = 0

@@ -2,9 +2,9 @@
 
 For lists, the prior follows from the predicted vector: the closer a segment or a kept warm user, the higher its prior;
 the questionnaire has priors of its own. The evidence is questionnaire answers, items used, and items seen but passed
-over. Each piece multiplies the prior by its likelihood: with probability 1 - `DOUBT`, a user behaves like the warm user
-they resemble, and otherwise like the average user. A user's pieces of evidence are not independent, so the likelihood
-of uses and impressions is tempered (docs/bandit.md).
+over. Each piece multiplies the prior by its likelihood. For warm users: with probability 1 - `DOUBT`, a user behaves
+like the warm user they resemble, and otherwise like the average user. For segments: smoothed shares of their users. A
+user's pieces of evidence are not independent, so the likelihood of uses and impressions is tempered (docs/bandit.md).
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ TEMPERING = 0.2
 SEGMENT_TEMPERING = 0.5
 """Exponent of that likelihood in the posterior over segments."""
 SMOOTHING = 0.02
-"""Weight of the item popularity, relative to a total weight of 1 for the warm users."""
+"""Weight of popularity in the shares under the posterior over warm users, whose weights sum to 1."""
 N_BELIEVED = 800
 """Minimum number of candidate warm users; whole segments are added, nearest to the predicted vector first."""
 
 
 def gain_of_yes(shares: np.ndarray) -> np.ndarray:
-    """Return log P(yes | fan) - log P(yes | no fan), given shares of users who say yes, in (0, 1), same shape."""
+    """Return log P(yes | fan) - log P(yes | no fan), a fan being a user who resembles a warm user who says yes.
+
+    `shares` are shares of users who say yes, in (0, 1); the result has their shape.
+    """
     gain: np.ndarray = np.log(DOUBT * shares + (1 - DOUBT)) - np.log(DOUBT * shares)
     return gain
 
@@ -64,7 +67,7 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
     """Return the posterior over the kept warm users (the fine-grained belief), shape (n_rows, n_kept), rows of sum 1.
 
     The model must keep warm users. Candidates are those in the segments nearest to the predicted vector; if nothing is
-    known about the user, evenly spaced ones with equal prior.
+    known about the user, evenly spaced rows with equal prior.
     """
     model = query.model
     assert model.warm is not None

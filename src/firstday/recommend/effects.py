@@ -19,7 +19,7 @@ MOVES, EXCLUDES, NOTHING = 2, 1, 0
 """Effect of a signal, strongest first: it enters the features or a strategy reads it; it only excludes items; none."""
 
 IsRead = Callable[[SignalKind], np.ndarray]
-"""Given a kind of signals, return whether the requested strategy or the route reads it, bool, shape (n_users,)."""
+"""Return the mask of users whose requested strategy or route reads a kind of signals, bool, shape (n_users,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,8 @@ class Effect:
 def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Effect]:
     """Yield the effects of all signals the model knows, except kinds that always enter the features.
 
-    This mirrors `Encoder.encode`, `Query.known` and the declared `StrategySpec.reads`. It errs on the side of an
-    effect: a signal without one by coincidence, such as a liked item without a vector, counts as `MOVES`.
+    This mirrors `Encoder.encode`, `Query.known` and the declared `StrategySpec.reads`. In doubt it reports an effect: a
+    signal that happens to have none, such as a liked item without a vector, counts as `MOVES`.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: IsRead) -> np.nd
 def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
     """Return the mask of item interactions that count in affinities, bool, shape (n_entries,).
 
-    They have a weight, and the user has an interaction of positive weight with the item.
+    Their signal has a non-zero weight, and the user has an interaction with the item by a signal of positive weight.
     """
     weights = query.model.config.signals.affinity
     liking = [done for (name, of), done in query.signals.actions.items() if of == ITEM and weights.get(name, 0) > 0]
@@ -112,7 +112,10 @@ def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
 
 
 def _count_weak(query: Query, strategy: str, routes: np.ndarray) -> Iterator[tuple[Effect, bool, np.ndarray]]:
-    """Yield, for signals without effect and for those that only exclude items, the effect and the number per user."""
+    """Yield each effect with such signals, whether they exclude items, and their number per user, shape (n_users,).
+
+    First the signals without effect, then those that only exclude items.
+    """
     for effect in find_effects(query, strategy, routes):
         for excludes in (False, True):
             users = effect.users[effect.does == (EXCLUDES if excludes else NOTHING)]

@@ -67,7 +67,8 @@ def check_answer(method: str, answer: Answer, query: Query) -> Answer:
     """Return the answer to a query, or raise FirstdayError if it is invalid.
 
     It is invalid if it is not an `Answer`; if an array has the wrong shape or type; or if the list of a user with a
-    route contains a duplicate, an item that does not exist, an excluded item, or an item after an empty rank.
+    route contains a duplicate, an item that does not exist, an item after an empty rank, or an excluded item other than
+    one that was only passed over.
     """
     if not isinstance(answer, Answer):
         raise FirstdayError(f"{method}: recommend returned a {type(answer).__name__}; return a firstday.Answer.")

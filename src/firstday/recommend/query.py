@@ -21,7 +21,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
 """Cached arrays with one row per user, kept by `Query.take`."""
 FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile")
-"""Cached results that do not depend on the length of the list, or on what is excluded."""
+"""Cached results that do not depend on `k`, `rules` or `closed`, kept by `Query.ask`."""
 RESTING = 0.5
 """Items are excluded if the probability that the user saw them and passed them over exceeds this."""
 
@@ -43,7 +43,7 @@ class ComputedDays:
     means: np.ndarray
 
     def stand_in(self, similarity: Literal["dot", "cosine"]) -> tuple[SparseRows, np.ndarray]:
-        """Return one pseudo-item per user, whose vector is the user's mean.
+        """Return one pseudo-item per user, whose vector is the mean of the user's day one, unit length for cosine.
 
         Returns
         -------
@@ -68,8 +68,8 @@ class LearnedScores(Protocol):
     def score(self, liked: SparseRows) -> np.ndarray:
         """Return scores, float32, shape (n_users, n_items); the caller may overwrite them.
 
-        Minus infinity for items that the method cannot rank, and for all items of a user none of whose liked items it
-        knows.
+        Items that the method cannot rank score minus infinity. So do all items for a user whose liked items it does not
+        know.
 
         Parameters
         ----------
@@ -93,13 +93,13 @@ class Query:
     k
         Length of the lists.
     keep_used
-        Whether lists may contain items that the user has used or banned.
+        Whether lists may contain items that the user has used, banned, or probably passed over.
     computed
         Precomputed features and mean vectors, in place of those derived from the signals.
     closed
         Items to exclude per user, shape (n_users, n_items), in place of those derived from the signals and `keep_used`.
     rules
-        The service's rules, the same for all users of the query; by default, all items of the model may be listed.
+        The service's rules, the same for all users of the query; None: all but the model's unlisted items are allowed.
     """
 
     model: TrainedModel
@@ -137,7 +137,8 @@ class Query:
         """Mask of users with informative features, bool, shape (n_users,).
 
         True for users with an interaction whose pair has a feature block, a profile value that warm users have, an age
-        close to a warm user's, a friend whose vector is part of the features, or a liked item (`features.fold_in`).
+        close to a warm user's, a friend whose vector is part of the features, or, with `features.fold_in`, a liked
+        item.
         """
         if self.computed is not None:
             return np.asarray(self.computed.features.any(axis=1))
@@ -179,10 +180,10 @@ class Query:
 
     @cached_property
     def n_known(self) -> np.ndarray:
-        """Number of items and entity members each user interacted with, int64, shape (n_users,).
+        """Number of liked items and of actions on other entities, int64, shape (n_users,).
 
-        Counts liked items, and interactions with other entities whose pair has a feature block. It is at least 1 for a
-        user with any interaction that has a block, such as a skip, and `FEW` for a precomputed day one.
+        Only actions whose pair has a feature block count. The number is at least 1 for a user with any such action,
+        such as a skip of an item, and `FEW` for a non-empty precomputed day one.
         """
         if self.computed is not None:
             return np.where(self.known, FEW, 0)
@@ -201,7 +202,10 @@ class Query:
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
-        """Codes per profile column, with ages as ``age``; -1 if no warm user has the value, or a similar age."""
+        """Codes per profile column, with ages as ``age``, each of shape (n_users,).
+
+        -1 if the user has no value, or no warm user has the value or, for ages, a similar one.
+        """
         groups = self.model.shared_groups
         columns = {name: codes for name, codes in self.signals.profile.items() if name in groups}
         return {
@@ -258,7 +262,7 @@ class Query:
         return self.liked.mean_vectors(self.model.fold_in.item_vectors)
 
     def learned(self, name: str) -> Any:
-        """Return the learned value of a method: what its `fit`, or the fit of its search, returned in training.
+        """Return the learned value of a method: what its `fit`, or the function from `OptionSearch.prepare`, returned.
 
         Raises
         ------
@@ -310,7 +314,11 @@ class Query:
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray
     ) -> Answer:
-        """Give each user the list at index `choice` of `lists`, shape (n_lists, m), without excluded items."""
+        """Give each user one list, without excluded items.
+
+        `lists` and `scores` have shape (n_lists, m); `choice` is the index of each user's list, integers, shape
+        (n_users,).
+        """
         allowed = None if self.rules is None else self.rules.allowed
         return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k, allowed))
 
@@ -323,11 +331,11 @@ class Query:
 
     @cached_property
     def scores(self) -> dict[Any, Any]:
-        """Cache of scores of all users that depend on the signals alone, by the function that computes them."""
+        """Cache of scores that depend only on the signals, for all users, by the function that computes them."""
         return {}
 
     def ask(self, **changes: Any) -> Query:
-        """Return the query with another `k`, `rules` or `closed`, and the same cached results of the signals."""
+        """Return the query with another `k`, `rules` or `closed`; cached results of the signals alone are kept."""
         query = replace(self, **changes)
         shared = {name: self.__dict__[name] for name in FROM_SIGNALS if name in self.__dict__}
         query.__dict__.update(shared, scores=self.scores)
@@ -358,8 +366,8 @@ class Answer:
     routes
         Name of what made each list, such as ``segment``, shape (n_users,); "" if the strategy cannot answer the user.
     n_ranked
-        Set by the recommender: number of ranks per list that the route filled, integers, shape (n_users,); the
-        remaining items fill the list up, with score 0. None: all ranks that hold an item.
+        Set by the recommender: last rank of each list that the route or a pin filled, from 1, integers, shape
+        (n_users,). Later items fill the list up, with score 0. None: the last rank that holds an item.
     scales
         Set by the recommender: scale of each list's scores, such as ``share of the segment``, shape (n_users,).
     propensities
@@ -380,7 +388,7 @@ class Answer:
 
     @classmethod
     def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:
-        """Concatenate answers for disjoint rows that cover all users; all have the same optional values."""
+        """Concatenate answers for disjoint rows that cover all users; all must set the same optional fields."""
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
         tables = {name: [getattr(part, name) for _, part in parts] for name in cls.__dataclass_fields__}
         return cls(**{name: np.concatenate(of)[order] for name, of in tables.items() if of[0] is not None})

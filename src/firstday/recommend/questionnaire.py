@@ -30,7 +30,7 @@ SCALE = "share of people with similar answers"
 
 
 N_CANDIDATES = 300
-"""Number of candidate targets: the most used, because people must recognise what they are asked about."""
+"""Number of candidate targets (items or entity members to ask about): the most used, as people must recognise them."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,10 @@ class AnsweringUsers:
         return normalise(logs)
 
     def score(self, answers: Answers) -> np.ndarray:
-        """Return the posterior share of users of each item, plus weighted popularity, float32, shape (n_items,)."""
+        """Return the posterior share of warm users who use each item, float32, shape (n_items,).
+
+        Weighted popularity is added.
+        """
         weights = self.believe(answers)[self.uses.row_of_entry()]
         shares = np.bincount(self.uses.columns, weights, minlength=self.uses.n_columns)
         return shares.astype(np.float32) + np.float32(SMOOTHING) * self.popularity
@@ -140,7 +143,7 @@ class Questionnaire:
         Share of each segment's users who would say yes to each candidate, in the open interval (0, 1), float64, shape
         (n_segments, n).
     prior
-        Share of warm users in each segment, float64, shape (n_segments,).
+        Share of warm users in each segment, of kept warm users for other entities, float64, shape (n_segments,).
     warm
         Warm users to compare with; None if the model keeps none.
     """

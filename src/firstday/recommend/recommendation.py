@@ -55,21 +55,21 @@ class Recommendation:
     strategy
         The requested strategy.
     route
-        The strategy that answered: the requested one or a fallback (`group`, `popular`).
+        The strategy that answered: the requested one, the one that `auto` selected, or a fallback (`group`, `popular`).
     segment
         Number of the predicted segment; None if nothing is known about the user.
     segment_size
         Number of warm users in the segment.
     ignored
-        One phrase per ignored signal: either the model does not know it, or neither the features nor the strategy use
-        it.
+        One phrase per signal that the model does not know, and one per kind of signals that neither the features nor
+        the strategy use.
     notes
         The reason for a fallback, one phrase per kind of signals that only excludes items, and remarks on the rules.
     score_scale
         Scale of the scores: ``share of PEOPLE`` (from 0 to 1), ``probability of use`` (calibrated on validation users),
         or ``score`` (only the order is meaningful).
     n_ranked
-        Last rank that the route filled; the remaining items fill the list up.
+        Last rank that the route or a pin filled, from 1; later items fill the list up.
     user_id
         The caller's user id, or None.
     """
@@ -191,7 +191,7 @@ class Recommendations(Mapping[Any, Recommendation]):
             Data frame library: ``polars``, ``pandas`` or ``pyarrow``.
         """
         user_ids = list(self.user_ids)
-        if not all(isinstance(user_id, int) for user_id in user_ids):  # a column has one type
+        if not all(isinstance(user_id, int) for user_id in user_ids):  # mixed ids become text
             user_ids = [str(user_id) for user_id in user_ids]
         return to_library(frame_lists(self.model.catalogue, Ids.of(user_ids).values, self.answer), library)
 

@@ -37,8 +37,8 @@ REACH = 2_000
 def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     """Answer all users with a strategy, given by name or as a function, under the rules of the query.
 
-    Every user gets a route and k distinct items, or fewer if the rules leave fewer. Fallbacks answer users whom the
-    strategy cannot answer, and popular items fill short lists up.
+    Every user gets a route and k distinct items, or fewer if the rules and the user's history leave fewer. Fallbacks
+    answer users whom the strategy cannot answer, and popular items fill short lists up.
 
     Raises
     ------
@@ -55,13 +55,13 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
     for reach in dict.fromkeys((few, n_allowed)):
         longer = query.ask(k=reach)
         answer = arrange(longer, _answer(longer, strategy), query.k)
-        if (answer.items >= 0).all():  # else the caps may leave room for later ones
+        if (answer.items >= 0).all():  # otherwise search the rest of the ranking for items that the caps leave room for
             break
     return answer
 
 
 def _answer(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer all users with the strategy, the others with fallbacks, and fill up short lists."""
+    """Answer users with the strategy or, if it cannot answer them, with fallbacks; fill up short lists."""
     recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
     answer = recommend(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
@@ -75,12 +75,12 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
             if propensities is not None:  # fallbacks are deterministic
                 propensities[unanswered] = 1
     listed = (items >= 0) & query.item_rules.allowed[items]
-    if (listed != (items >= 0)).any():  # of third parties
+    if (listed != (items >= 0)).any():  # third-party strategies may ignore the rules
         if propensities is not None:
             propensities = first_allowed(items, propensities, listed, query.k)[1]
         items, scores = first_allowed(items, scores, listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
-    for allowed in dict.fromkeys((query, query.without_impressions)):  # first without items that were passed over
+    for allowed in dict.fromkeys((query, query.without_impressions)):  # items passed over only if nothing else is left
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
             items[short], scores[short] = _fill_up(items[short], scores[short], allowed.take(short))
@@ -91,7 +91,7 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Fill up short lists with popular items, with score 0."""
-    popular = POPULAR.recommend(query).items  # k suffice, since each duplicate already fills a rank
+    popular = POPULAR.recommend(query).items  # k are enough: a duplicate is skipped only because it already has a rank
     both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
     return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
@@ -112,8 +112,8 @@ def answer_under_rules(
 ) -> tuple[Answer, list[list[str]]]:
     """Return lists under rules, with scaled scores, and notes on the rules for each user.
 
-    `profile` returns the profile of the user in a row. Users with equal values of all that filters read are answered
-    together.
+    `profile` maps a user's row to the user's profile. Users whose values are equal in all names that the filters read
+    are answered together.
     """
     if all(rules == NO_RULES for rules in layers) or not query.n_users:
         return scale_answer(query, answer_all(query, strategy)), [[]] * query.n_users
@@ -189,7 +189,7 @@ class Recommender:
         strategy
             Name of a strategy; defaults to the configured one (`auto`).
         keep_used
-            Whether the list may contain items that the user has used or banned.
+            Whether the list may contain items that the user has used, banned, or probably passed over.
         rules
             The service's own rules, as `Rules` or an equivalent dictionary.
 
@@ -213,7 +213,7 @@ class Recommender:
         keep_used: bool = False,
         rules: Rules | Mapping[str, Any] | None = None,
     ) -> dict[str, Recommendation]:
-        """Recommend the rows of a page: several lists without repeats, the first ones first.
+        """Recommend the rows of a page: several lists without common items; earlier rows choose first.
 
         Parameters
         ----------
@@ -298,7 +298,7 @@ class Recommender:
         keep_used: bool = False,
         layers: Sequence[Rules] = (),
     ) -> Recommendations:
-        """Recommend to several users; `recommend_users` checks and reads them first.
+        """Recommend to several users whose signals `recommend_users` has validated and whose picks it has translated.
 
         Lists obey all `layers` of rules, such as those of a page and of a row; on conflict, the last one wins.
         """
@@ -316,7 +316,7 @@ class Recommender:
         keep_used: bool = False,
         layers: Sequence[Rules] = (),
     ) -> list[Recommendations]:
-        """Recommend the rows of a page to one user; `recommend_rows` reads the user and the rows first.
+        """Recommend the rows of a page to one user; `recommend_rows` validates the user and the rows first.
 
         `layers` are rules of all rows.
         """
@@ -365,15 +365,16 @@ class Recommender:
         rules: Rules = NO_RULES,
         profile: Callable[[int], Mapping[str, Any]] = lambda _: {},
     ) -> Answer:
-        """Recommend to a batch in the model's indexes; the lists are in its indexes, too.
+        """Recommend to a batch; signals and lists are in the model's indexes.
 
-        `firstday.recommend_batch` works with the caller's ids. `profile` returns the values that filters may read from
-        a user, given the row.
+        `firstday.recommend_batch` works with the caller's ids. `profile` maps a user's row to the profile values that
+        filters may read.
 
         Returns
         -------
         Answer
-            Every row has a route, the scale of its scores, and k distinct items, or fewer if the rules leave fewer.
+            Every row has a route, the scale of its scores, and k distinct items, or fewer if the rules and the user's
+            history leave fewer.
         """
         query = Query(self.model, signals, check_length(self.model, k), keep_used)
         strategy = strategy or self.model.config.recommend.strategy

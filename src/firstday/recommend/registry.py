@@ -52,7 +52,7 @@ def _registries() -> dict[str, dict[str, Method | str]]:
 
 
 def _refuse_taken(name: str, kind: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
-    """Raise ConfigError for the name of a built-in method, or of a method of another kind or its strategies."""
+    """Raise ConfigError if the name is that of a built-in method, a method of another kind, or its strategies."""
     others = chain(*(methods for other, methods in registries.items() if other != kind))
     of_others = chain(*((other, *names_of_both_ways(other)) for other in others))
     if name in (PAPER_SEGMENT, *our_names(), *of_others):

@@ -19,13 +19,14 @@ FILLS_UP = "fills the list up"
 def scale_answer(query: Query, answer: Answer) -> Answer:
     """Return the answer with readable scores and the names of their scales.
 
-    Shares are returned unchanged. Other scores are calibrated to the probability that the user will use the item,
-    estimated on validation users (`firstday.training.calibrate`); without a calibration, they are kept. The order of a
-    list never changes, but scores may become equal. Fill-up items score 0.
+    Shares are clipped to [0, 1]. Scores of strategies with the scale `PROBABILITY` are calibrated to the probability
+    that the user will use the item, estimated on validation users (`firstday.training.calibrate`). All other scores,
+    and those without a calibration, are kept. The order of a list never changes, but scores may become equal. Fill-up
+    items score 0.
 
     Scores that depend on impressions are not calibrated, because validation users have none.
     """
-    if answer.scales is not None:  # under rules, scores are scaled before they are rearranged
+    if answer.scales is not None:  # under rules, scores are scaled before items are rearranged
         return answer
     model, n_ranked, was_shown = query.model, answer.count_ranked(), query.passed_over.lengths() > 0
     scores, scales = answer.scores.copy(), np.full(len(answer.routes), OWN_SCALE, dtype=object)

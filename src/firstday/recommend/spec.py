@@ -41,7 +41,8 @@ class LearningData:
     embeddings
         Mature vectors of the warm users, and item vectors.
     validation_features, validation_liked
-        Features and liked items of the validation users' day ones.
+        Features, float32, shape (n_validation, n_inputs), and liked items, one row each, of the validation users' day
+        ones. Methods receive only the users who are evaluated in every epoch.
     stand_ins
         For released data, which has only the mean vector of each day one: these vectors, each treated as one liked
         item, float32, shape (n_stand_ins, d), scaled like the items' scoring vectors. They are never recommended. None
@@ -159,8 +160,8 @@ EVERYTHING: tuple[SignalKind, ...] = ("liked", "friends", "shown", "other")
 class UseData:
     """Training data of methods with options: interactions of the warm users before the cut-off.
 
-    Every search also has the options `min_items`, which excludes users with fewer items, and `window_days`, which
-    excludes older interactions.
+    Every search also has the option `min_items`, which excludes users with fewer items, and, with timestamps,
+    `window_days`, which excludes older interactions.
 
     Parameters
     ----------
@@ -192,11 +193,12 @@ class OptionSearch:
         option.
     prepare
         Computes what all fits share, and returns a function that takes the options of `grid` as keyword arguments and
-        returns the strategy's `value`. Called once per combination of `min_items` and `window_days`.
+        returns the strategy's `value`. Called for each combination of `min_items` and `window_days` and each fold, and
+        possibly again for the same ones.
     start
         Initial values of some options; the others start from their whole grid. All combinations of initial values are
         tried. The best one then moves one step of one option at a time along the grid, until no move gains more than
-        0.05 points of precision (smaller gains are noise). None: exhaustive grid search.
+        0.05 points of precision (smaller gains are noise). None: all combinations of `grid` are tried.
     """
 
     grid: Mapping[str, tuple[Any, ...]]
@@ -222,7 +224,7 @@ class StrategySpec(Method):
     ----------
     recommend
         Answers a query. The route of a list is the strategy's name, or empty for users whom the strategy cannot answer;
-        a fallback answers those. Lists with any other route have the scale ``score``.
+        a fallback answers those. Lists whose route is not the name of a strategy have the scale ``score``.
     explain
         One sentence for end users about the basis of a list; defaults to `describe`.
     reason
@@ -234,17 +236,17 @@ class StrategySpec(Method):
         that it returns. The model stores this value; `Query.learned` returns it. The training function receives the
         `LearningData`; a function that returns the precision, in %, of lists for its validation users, int, shape
         (n_validation, k); and a progress function. With cross-fitting, `fit` runs once per fold and then on all users,
-        where no validation users are left: the precision function then returns negative values that peak at the median
-        of the best calls of the folds. So call it in the same order in every run, keep what scored highest, and do not
-        compare its values with a threshold.
+        where no validation users are left. The precision function then returns negative values, the highest at the call
+        whose index is the median of the folds' best calls. So call it in the same order in every run, keep what scored
+        highest, and do not compare its values with a threshold.
     search
         In place of `fit`: the options are chosen on validation users. Requires `value`; `settings` do not apply, since
         ``[plugins.NAME]`` holds the options.
     method
         Name of another method whose learned value it uses, such as a cold model.
     reads
-        Kinds of signals it reads in addition to the features and the excluded items; signals of other kinds are
-        reported as ignored. Defaults to all kinds.
+        Kinds of signals it reads in addition to the features, the profile values that warm users have, and the excluded
+        items; signals of other kinds are reported as ignored. Defaults to all kinds.
     scale
         Scale of its scores. ``share of PEOPLE``: from 0 to 1. `PROBABILITY`: scores of any kind, calibrated in training
         to the probability that the user will use the item. Any other name is reported unchanged.

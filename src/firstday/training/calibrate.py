@@ -17,7 +17,7 @@ MAX_CALIBRATION_USERS = 1_000
 MIN_CALIBRATION_USERS = 20
 """Minimum number of validation users a strategy must answer to be calibrated."""
 MIN_POSITIONS = 20
-"""Minimum list length to fit on; longer if the model's lists are longer."""
+"""Minimum length of the lists to fit on, which otherwise have the model's list length."""
 N_POSITIONS = 200
 """Positions with a stored probability; beyond the fitted list length the curve is extrapolated."""
 

@@ -75,7 +75,7 @@ def train(
     -------
     Recommender
         Its ``model.facts["metrics"]["precision"]`` is the precision on the validation users. It is slightly optimistic,
-        because settings were chosen on the same users; `evaluate` is not.
+        because settings were chosen on the same users; results of `evaluate` are not.
 
     Raises
     ------
@@ -214,8 +214,8 @@ def _learn_segments(
     segments : Segments
         With the sizes and items of all warm users if there are more of them than `training.most_users`.
     everyone : Everyone
-        Counts of all warm users. Sums only if there are more of them than `training.most_users`; impressions of all
-        warm users then, of the training users otherwise.
+        Counts of all warm users. With more than `training.most_users` of them, also sums, and impressions of all warm
+        users; otherwise impressions of the training users alone.
     """
     warm, all_uses = split.warm, warm_uses(dataset, split, config)
     aggregate = None if cluster is None else cluster.describe_everyone

@@ -69,13 +69,13 @@ def train_networks(
     data
         Training data.
     day_ones
-        Items used in each day-one sample of the warm users, each of shape (n_warm, n_items); an empty sequence if
-        unknown.
+        Items used or banned (`SignalBatch.closed_items`) in each day-one sample of the warm users, each of shape
+        (n_warm, n_items); an empty sequence if unknown.
     validation
-        Early stopping uses the precision of lists of the kind `cold_model.stop_by` for the cold model, and of `direct`
-        for the ranker.
+        Early stopping uses the precision of the validation users' lists: those selected by `cold_model.stop_by` for the
+        cold model, and those of `direct` for the ranker.
     wrap
-        `ObjectiveHistory.record`, or `ObjectiveHistory.replay` to stop at the epoch recorded in the folds.
+        `ObjectiveHistory.record`, or `ObjectiveHistory.replay` to stop at the median of the folds' best epochs.
     progress
         Called after each epoch.
 

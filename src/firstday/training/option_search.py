@@ -105,7 +105,7 @@ class Tuning:
 def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
     """Describe each distinct choice for a method once.
 
-    Seeds that reused the options of the first have another grid, of these options alone, and are skipped.
+    Seeds that reused the first seed's options are skipped; their grid consists of these options alone.
     """
     return list(dict.fromkeys(tuning.describe() for tuning in tunings if tuning.grid == tunings[0].grid))
 
@@ -264,10 +264,10 @@ def search_grid(
     grid
         Values of each option, in order.
     start
-        Starting values; an option missing here starts with all of its values. All starting combinations are evaluated,
-        and coordinate ascent begins at the best (ties: the first). For each option in turn, the ascent steps down while
-        the gain is at least `MIN_GAIN`, then up, until no neighbour improves. If `start` is empty, this evaluates the
-        full grid.
+        Starting values; an option missing here starts with all of its values. All starting combinations are evaluated;
+        an empty `start` thus evaluates the full grid. Coordinate ascent begins at the best (ties: the first). For each
+        option in turn, it steps down, then up, while a step gains at least `MIN_GAIN`; it ends when no step of any
+        option does.
     objective
         Returns the precision of a combination on validation users, in %; called once per combination.
 

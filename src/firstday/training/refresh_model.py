@@ -35,9 +35,9 @@ GATE = 0.98
 MIN_SIZE = 0.5
 """Default minimum share of the previous model's counts that the tables must have."""
 MIN_SHARE, MAX_SHARE = 0.02, 0.1
-"""Bounds of the share of users held out, unless it exceeds `MAX_HELD_OUT`."""
+"""Bounds of the share of users held out; `MAX_HELD_OUT` takes precedence over the lower one."""
 TARGET_USERS, MAX_HELD_OUT = 200, 10_000
-"""Number of eligible held-out users to aim for within these bounds, and the maximum to hold out."""
+"""Number of held-out users who can be evaluated: the target within these bounds, and the maximum."""
 MIN_COMPARED, MAX_COMPARED = 20, 2_000
 """Minimum and maximum number of users to compare models on; the newest are taken."""
 MIN_COUNT = 100
@@ -140,16 +140,16 @@ def refresh(
 ) -> RefreshResult:
     """Train on tables and replace the current model, unless the new one is worse or the tables have shrunk.
 
-    At most 10 % of the users, and at least 2 % up to 10,000 users, are chosen by a hash of their ids and held out of
-    training and of all choices. They are the same in every run, so neither model has seen them. A model made by `train`
-    held no users out: the first refresh over it has nobody to compare on and returns ``not_compared``, unless `gate` is
-    0. Both models recommend to the held-out users from their day ones in the new tables. The new model is published if
-    its mean precision is at least `gate` times that of the current one.
+    Between 2 % and 10 % of the users, fewer if more than 10,000 of them could be evaluated, are chosen by a hash of
+    their ids and held out of training and of all choices. They are the same in every run, so neither model has seen
+    them. A model made by `train` held no users out: a refresh over it has nobody to compare on and returns
+    ``not_compared`` until one is run with `gate` 0. Both models recommend to the held-out users from their day ones in
+    the new tables. The new model is published if its mean precision is at least `gate` times that of the current one.
 
     Parameters
     ----------
     tables
-        From `load`, or what `load` accepts, on this machine.
+        A dataset returned by `load`, or anything that `load` accepts, on this machine.
     out
         The model folder.
     config
@@ -263,7 +263,7 @@ def _replace_model(
 
 
 def choose_share(dataset: Dataset, config: Config) -> float:
-    """Return the share of users to hold out, given the number of eligible ones."""
+    """Return the share of users to hold out, given the number of users who can be evaluated."""
     histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
     is_eligible = histories.n_used >= config.sampled.min_items if histories.log is None else histories.can_be_evaluated
     n = max(1, int(is_eligible.sum()))

@@ -75,9 +75,10 @@ def select(
 def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:
     """Return users that represent a class of `KNOWLEDGE`, and their source as in `ClassEvidence.users`.
 
-    If the class has few members (``away``), interactions of all users are hidden, and the users who then belong to the
-    class are taken: the members, and more active users with all their interactions hidden, or, for class ``1-3``, all
-    but 1 to 3 at random. Hidden items stay excluded from their lists, because they are not in the truth.
+    If the class has few members (``away``), signals of all users are hidden, and the users who then belong to the class
+    are taken. For class ``1-3``, all interactions but 1 to 3 random ones of users with more are hidden; for
+    ``friends``, all interactions; for ``profile``, friends as well. Hidden items stay excluded from the users' lists,
+    because they are not in the truth.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ ObjectiveWrapper = Callable[[str, Objective], Objective]
 
 @dataclass
 class ObjectiveHistory:
-    """Values of each method's objective in the folds, so that the final training stops at the same epoch without one.
+    """Values of each method's objective in the folds, by which the final training stops, as it has no validation users.
 
     Parameters
     ----------

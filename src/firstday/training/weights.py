@@ -35,16 +35,16 @@ MAX_BLEND_USERS = 3_000
 RIDGE = 0.05
 """L2 penalty on the weights of `blend`."""
 KNOT_SMOOTHING = 2.0
-"""Penalty on the differences between adjacent knots, as a multiple of `RIDGE`: a knot without validation users gets
-about the weights of its neighbour."""
+"""Penalty on the differences between adjacent `KNOTS` (numbers of interactions with weights of their own), as a
+multiple of `RIDGE`: a knot without validation users gets about the weights of its neighbour."""
 N_BEST = 150
-"""Number of top candidates of the first fit of `blend` that are used in the second: only these can be listed."""
+"""Number of top candidates by the first fit of `blend` that the second uses: lower ones rarely reach a list."""
 MIN_WEIGHT = 0.01
-"""Minimum weight of a component; smaller ones are dropped."""
+"""Minimum weight of a component at any knot; components below it at all knots are dropped."""
 
 
 def choose_weights(folds: Sequence[Fold]) -> list[Fold]:
-    """Choose the smoothing of `segment` and the weights of `soft_segments`, `neighbors`, `friends` and `blend`.
+    """Choose the smoothing and temperature of segments, neighbours and friends, and the weights of `blend`.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def choose_weights(folds: Sequence[Fold]) -> list[Fold]:
 
 
 def _choose(folds: Sequence[Fold], max_users: int, strategy: str, setting: str, values: Sequence[Any]) -> list[Fold]:
-    """Set the value with the highest precision of a strategy on about `max_users` users; the first of equal ones."""
+    """Set a setting to the value (ties: the first) at which a strategy is most precise on about `max_users` users."""
     sample = head(folds, max_users)
     best = max(
         values,

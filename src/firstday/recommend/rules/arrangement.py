@@ -17,12 +17,12 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
 
     Each rank holds its pinned item, or the best remaining item that the caps leave room for. Boosts apply to the scaled
     scores of the items that the strategy ranked, and are not part of the scores returned; a strategy with propensities
-    has applied them itself.
+    has already applied the boosts.
     """
     rules, scaled, n_ranked = query.item_rules, scale_answer(query, answer), answer.count_ranked()[:, None]
     order = np.broadcast_to(np.arange(answer.items.shape[1]), answer.items.shape)
     if rules.factors is not None and answer.propensities is None:
-        boosted = scaled.scores * rules.factors[answer.items] ** np.sign(scaled.scores)  # "score" may be negative
+        boosted = scaled.scores * rules.factors[answer.items] ** np.sign(scaled.scores)  # raw scores may be negative
         order = np.argsort(np.where(order < n_ranked, -boosted, np.inf), axis=1, kind="stable")
     positions = np.full((query.n_users, k), -1)
     for row, (ranking, of_row) in enumerate(zip(answer.items, order, strict=True)):

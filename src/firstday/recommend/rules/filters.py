@@ -61,7 +61,7 @@ def find_column(columns: Columns, name: str) -> pl.Series:
 
 
 def list_values(column: pl.Series) -> tuple[np.ndarray, pl.Series]:
-    """Return the values of a column that are not missing, and the index of each one's item, ascending."""
+    """Return the item index of each value of a column, ascending, and the values; missing ones are left out."""
     rows = pl.DataFrame({"item": np.arange(len(column)), "value": column})
     rows = (rows.explode("value") if column.dtype == pl.List else rows).drop_nulls()
     return rows["item"].to_numpy(), rows["value"]
@@ -93,7 +93,7 @@ class Filter:
     columns
         Columns of `items`.
     values
-        Values that it reads by prefix and name: ``user`` and ``lists``.
+        Values that the expression reads, by prefix (``user``, ``lists``) and name.
     """
 
     text: str
@@ -146,7 +146,7 @@ class Filter:
         return np.isin(all_items, items) & ~meets if compare is operator.ne else meets
 
     def _read(self, node: ast.expr, column: str, dtype: pl.DataType) -> pl.Series | None:
-        """Return the values that a column is compared with, in its type; None if they are the user's and missing.
+        """Return the values that a column is compared with, in the column's type; None for a missing value of the user.
 
         42 and "42" are the same text.
         """

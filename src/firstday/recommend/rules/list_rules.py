@@ -71,7 +71,8 @@ Pairs = BeforeValidator(_read_pairs)
 class Rules(Section):
     """Rules on lists, for Python, the command line, batches and HTTP alike; docs/rules.md has examples of each.
 
-    Rules select items before they are scored, so a list has `k` items wherever the rules leave as many.
+    Rules apply before a ranking is cut to `k` items, so a list is shorter only if rules and the user's history leave
+    fewer.
     """
 
     filter: FilterText = ""
@@ -135,11 +136,12 @@ class ItemRules:
     allowed
         Mask of items that may be listed, bool, shape (n_items,).
     popular
-        These items, the most popular first, int32, shape (n_allowed,).
+        The allowed items, the most popular first, int32, shape (n_allowed,).
     factors
         Factor of each item's scores, float32, shape (n_items,). None: all 1.
     caps
-        Values of each item, shape (n_items, n_values), and the maximum number of items per value.
+        For each capped column: the values of each item, shape (n_items, n_values), and the maximum number of items per
+        value.
     pins
         Item by rank, from 0.
     after
@@ -177,7 +179,8 @@ class Quota:
     open
         Mask of items that the rules allow and that are not listed yet, bool, shape (n_items,).
     pins
-        Item by rank, from 0, each once, without items that may not be listed; all are taken.
+        Item by rank, from 0, each once, without items that may not be listed. All of them count as listed from the
+        start.
     """
 
     def __init__(self, rules: ItemRules, excluded: np.ndarray) -> None:
@@ -201,10 +204,10 @@ class Quota:
 
 
 def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping[str, Any]) -> ItemRules:
-    """Return rules in indexes of a model, for users with a profile.
+    """Return rules in the indexes of a model, for users who have the given profile.
 
-    Items must obey all layers, such as the rules of a page and of a row. Later layers take precedence in caps, lists
-    and context, and the context over the profile; pins and ranks to skip are those of the last one.
+    Items must obey all layers, such as the rules of a page and of a row. In caps, lists and context, later layers take
+    precedence. The context takes precedence over the profile. Pins and ranks to skip are those of the last layer.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import StrategySpec
 
 AFTER_IMPRESSIONS = "blend"
-"""Strategy for users with impressions: it learns from these, and was best in replay (docs/bandit.md)."""
+"""Strategy for users with items passed over: it learns from these, and was best in replay (docs/bandit.md)."""
 
 
 def recommend_auto(query: Query) -> Answer:
@@ -40,7 +40,7 @@ def answer_each(query: Query, strategies: np.ndarray) -> Answer:
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
     """Return the selected strategy of each user class and its evidence, as JSON values; empty without a selection.
 
-    Precision is that of the strategies' own lists for validation users, in %.
+    Precision is that of each strategy's lists for validation users, with fallbacks and fill-up items, in %.
     """
     return [
         {

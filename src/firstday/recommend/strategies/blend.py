@@ -18,14 +18,15 @@ from firstday.recommend.strategies.segments import score_soft_segments
 from firstday.sparse import SparseRows
 
 LEAST_LOG = -20.0
-"""Lower bound of the ranker's log-probability relative to the most likely item; also for items it does not cover."""
+"""Lower bound of the ranker's log-probability relative to the most likely candidate, and the score of items it
+lacks."""
 N_CANDIDATES = 600
 """Number of candidates per user: items used most by similar people or overall, or similar to the user's items."""
 ALL_CANDIDATES = 2_000
-"""Number of items up to which all items that may be listed are candidates."""
+"""If no more items than this may be listed, all of them are candidates."""
 T = TypeVar("T")
 COMPONENTS = ("direct", "personal", "soft_segments", "popular", "ease")
-"""Strategies to combine. Dot products and `ease` count in standard deviations, shares in logarithms."""
+"""Strategies to combine. `personal` and `ease` score in standard deviations, the others in logarithms."""
 MOST_PROMISING = 60.0
 """Cap of the `ease` score in choosing candidates, in standard deviations; keeps the exponential finite."""
 CLOSED = np.float32(-1)
@@ -67,7 +68,8 @@ def score_components(
     """Choose each user's candidates and score them by each component.
 
     The candidates depend on the user and the rules, not on the length of the list: all items that may be listed, or the
-    `N_CANDIDATES` most promising ones if there are more than `ALL_CANDIDATES`.
+    most promising ones if there are more than `ALL_CANDIDATES`. These are `N_CANDIDATES`, or `ALL_CANDIDATES` if the
+    rules leave less than a quarter of all items.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def score_components(
         if rules.factors is not None:
             promise *= rules.factors
         promise[closed.row_of_entry(), closed.columns] = CLOSED
-        is_narrow = 4 * len(rules.items) < model.n_items  # the promising ones are then less clearly ahead
+        is_narrow = 4 * len(rules.items) < model.n_items  # `promise` then separates the items less well
         chosen = greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
     shown = np.where(closed.has(chosen), np.float32(-np.inf), np.float32(0))
     if len(has_evidence):
@@ -124,7 +126,7 @@ def _with_trend(model: TrainedModel, shares: np.ndarray) -> np.ndarray:
 
 
 def _once(query: Query, rows: np.ndarray, score: Callable[[Query, np.ndarray], T]) -> T:
-    """Return scores of some rows; those of a query of few users are kept for further lists under other rules."""
+    """Return scores of some rows, cached for further lists under other rules if they are all users of a small query."""
     if query.n_users > USERS_AT_ONCE or len(rows) < query.n_users:
         return score(query, rows)
     if score not in query.scores:
@@ -140,7 +142,7 @@ def components_of(model: TrainedModel) -> tuple[str, ...]:
 
 
 def _score_direct(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return the ranker's log-probabilities relative to the most likely item."""
+    """Return the ranker's log-probabilities relative to the most likely candidate, float32, shape of `chosen`."""
     ranker = query.model.ranker
     assert ranker is not None
     places = query.model.place_of_ranked[chosen]

@@ -23,7 +23,9 @@ LEAST_SHARE = 1e-6
 
 
 def share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return the posterior share of users of each item, smoothed towards popularity, float32, shape (n_rows, n_items).
+    """Return the posterior share of warm users who use each item, float32, shape (n_rows, n_items).
+
+    Shares are smoothed towards popularity.
 
     Without kept warm users, return the shares in near segments, which do not reflect items passed over.
     """

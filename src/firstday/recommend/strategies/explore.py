@@ -38,7 +38,7 @@ def recommend_explore(query: Query) -> Answer:
 
     Any user can be answered: if nothing is known, segments are drawn in proportion to their size. The random seed
     depends on the user's id, liked items and items passed over, so that repeated requests return the same list until
-    one of these changes. Users without an id and such items share a seed.
+    one of these changes. Users without an id, liked items and items passed over share a seed.
 
     References
     ----------
@@ -101,7 +101,7 @@ def draw_slate(
     Yields
     ------
     group, number, propensity
-        The group drawn, the item's position in its list, and the item's probability, given those before it.
+        The group drawn, the item's position in the group's list, and its probability, given the items before it.
     """
     heads = np.zeros(len(lists), dtype=np.int64)  # position of each list's best remaining item
     best = np.full(len(lists), NO_ITEM, dtype=np.int64)

@@ -14,7 +14,7 @@ from firstday.recommend.spec import PROBABILITY, RANKER, ColdModelSpec, Strategy
 
 
 def recommend_day_one(query: Query) -> Answer:
-    """Rank items by the mean vector of the liked items; needs at least one that warm users use."""
+    """Rank items by the mean vector of the liked items; needs a liked item that warm users use."""
     means = query.liked_means
     return query.rank_by_vectors(means, "day_one", np.asarray(means.any(axis=1)))
 
@@ -81,7 +81,7 @@ def recommend_direct(query: Query) -> Answer:
 
 
 def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return log-probabilities, float32, shape (n_rows, n_items); minus infinity for items without a rank."""
+    """Return log-probabilities, float32, shape (n_rows, n_items); minus infinity for items the ranker lacks."""
     ranker = query.model.ranker
     assert ranker is not None
     return spread_scores(ranker.score(query.ranker_hidden[rows]), ranker.items, query.model.n_items)

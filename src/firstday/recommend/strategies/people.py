@@ -55,7 +55,7 @@ def find_neighbors(
     temperature
         Temperature of the weights; see `firstday.ranking.weigh_nearest`.
     closeness
-        Closeness of each segment to the vectors, see `Segments.closeness`.
+        Closeness of each segment to the vectors, shape (n, n_segments), see `Segments.closeness`.
 
     Returns
     -------
@@ -83,7 +83,10 @@ def find_neighbors(
 
 
 def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np.ndarray:
-    """Return the rows of at least `n_users` kept users, by whole segments, nearest first."""
+    """Return the rows of at least `n_users` kept users, by whole segments, closest first.
+
+    `closeness` is that of each segment, shape (n_segments,).
+    """
     kept, nearest = model.kept_by_segment, np.argsort(-closeness)
     n_segments = int(np.searchsorted(kept.lengths()[nearest].cumsum(), n_users)) + 1
     return kept.take(nearest[:n_segments]).columns

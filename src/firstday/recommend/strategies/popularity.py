@@ -16,7 +16,7 @@ def recommend_popular(query: Query) -> Answer:
 
 
 def recommend_group(query: Query) -> Answer:
-    """Rank items by their share of users, averaged over the user's profile columns.
+    """Rank items by the share of users who use them in each of the user's groups, averaged over the groups.
 
     The share in a group is smoothed: (users of the item + s x overall share) / (users + s), where s is
     `recommend.group_smoothing`. Users of similar age count fractionally (`features.age_users`). Only users
@@ -29,7 +29,7 @@ def recommend_group(query: Query) -> Answer:
 
 
 def score_group(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return smoothed shares, overall ones without a profile value, float32, shape (n_rows, n_items)."""
+    """Return smoothed shares, or popularity for users without a profile value, float32, shape (n_rows, n_items)."""
     model = query.model
     smoothing = model.config.recommend.group_smoothing
     total = np.zeros((len(rows), model.n_items), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Most used items of the nearest groups of warm users: `segment`, `input_clusters` and `soft_segments`."""
+"""Most used items of the nearest segments or feature clusters: `segment`, `input_clusters` and `soft_segments`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def recommend_segment(query: Query) -> Answer:
 
 
 def _take_segments(query: Query, segment_of_user: np.ndarray, route: str) -> Answer:
-    """Recommend the top items of each user's segment, integers, shape (n_users,), under a route name."""
+    """Recommend the top items of each user's segment; `segment_of_user` are integers, shape (n_users,)."""
     return query.take_lists(*query.model.segment_lists, segment_of_user, route, query.known)
 
 
