@@ -92,6 +92,12 @@ def test_names_that_cannot_be_taken(name: str, sentence: str) -> None:
         register(StrategySpec(name=name, describe="", recommend=recommend_last))
 
 
+def test_a_cold_model_does_not_hide_a_strategy() -> None:
+    register(StrategySpec(name="near_personal", describe="", recommend=recommend_last))
+    with pytest.raises(ConfigError, match="the name near is taken"):
+        register(ColdModelSpec(name="near", title="", describe="", fit=lambda *_: None, value=Learned))
+
+
 def test_what_is_no_method_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^register: got a str; give a StrategySpec or a ColdModelSpec"):
         register("last")  # type: ignore[arg-type]

@@ -358,3 +358,9 @@ def test_a_strategy_is_called_once_for_users_with_equal_values(tiny: Recommender
 def test_numbers_of_numpy_are_values_of_a_request(tiny: Recommender) -> None:
     rules = Rules(filter="item_id != user.id", context={"id": np.int64(3)})
     assert len(tiny.recommend({}, 2, rules=rules).items) == 2
+
+
+def test_rows_are_filled_up_with_items_passed_over(tiny: Recommender) -> None:
+    user = Signals(shown=[{"item_id": f"i{item}", "list_id": "a", "position": item} for item in (1, 2, 3)])
+    rows = tiny.recommend_rows(user, [{"name": "first", "k": 1}, {"name": "second", "k": 5}])
+    assert sorted(item.item_id for row in rows.values() for item in row.items) == ["i1", "i2", "i3", "i4", "i5", "i6"]

@@ -18,7 +18,7 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
+FROM_FEATURES = ("features", "predicted", "closeness")
 """Cached arrays with one row per user, kept by `Query.take`."""
 FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile")
 """Cached results that do not depend on `k`, `rules` or `closed`, kept by `Query.ask`."""
@@ -118,14 +118,18 @@ class Query:
     @cached_property
     def excluded(self) -> SparseRows:
         """Items excluded from each user's list, shape (n_users, n_items)."""
+        if self.keep_used or not self.passed_over.n_entries:
+            return self.closed_items
+        return union_rows([self.closed_items, self.passed_over.keep(self.passed_over.weights > RESTING)])
+
+    @cached_property
+    def closed_items(self) -> SparseRows:
+        """Excluded items, except those that the user passed over, shape (n_users, n_items)."""
         if self.closed is not None:
             return self.closed
         if self.keep_used:
             return SparseRows.empty(self.n_users, self.model.n_items)
-        closed = self.signals.closed_items(self.model.config.signals)
-        if not self.passed_over.n_entries:
-            return closed
-        return union_rows([closed, self.passed_over.keep(self.passed_over.weights > RESTING)])
+        return self.signals.closed_items(self.model.config.signals)
 
     @cached_property
     def item_rules(self) -> ItemRules:
@@ -224,11 +228,14 @@ class Query:
         """Predicted mature vectors, float32, shape (n_users, d), unit length."""
         return self.model.cold.predict(self.features)
 
-    @cached_property
+    @property
     def ranker_hidden(self) -> np.ndarray:
         """Hidden activations of the ranker, float32, shape (n_users, width); requires a model with a ranker."""
         assert self.model.ranker is not None
-        return self.model.ranker.predict(self.features)
+        if "ranker" not in self.scores:
+            self.scores["ranker"] = self.model.ranker.predict(self.features)
+        hidden: np.ndarray = self.scores["ranker"]
+        return hidden
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return the vectors predicted by another cold model, like `predicted`; the model must hold its value."""

@@ -330,7 +330,7 @@ class Recommender:
             asked = self._answer(query, [user], ignored, strategy, [*layers, row])
             answers.append(asked)
             items = asked.answer.items[0]
-            closed = [np.append(query.excluded.row(0), items[items >= 0])]
+            closed = [np.append(query.closed_items.row(0), items[items >= 0])]
             query = query.ask(closed=SparseRows.from_lists(closed, self.model.n_items))
         return answers
 

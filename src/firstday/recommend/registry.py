@@ -52,10 +52,11 @@ def _registries() -> dict[str, dict[str, Method | str]]:
 
 
 def _refuse_taken(name: str, kind: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
-    """Raise ConfigError if the name is that of a built-in method, a method of another kind, or its strategies."""
+    """Raise ConfigError if a method or its strategies have the name of a built-in method or of one of another kind."""
     others = chain(*(methods for other, methods in registries.items() if other != kind))
     of_others = chain(*((other, *names_of_both_ways(other)) for other in others))
-    if name in (PAPER_SEGMENT, *our_names(), *of_others):
+    names = {name, *(names_of_both_ways(name) if kind == ColdModelSpec.group else ())}
+    if not names.isdisjoint((PAPER_SEGMENT, *our_names(), *of_others)):
         raise ConfigError(f"{kind}: the name {name} is taken; choose another.")
 
 

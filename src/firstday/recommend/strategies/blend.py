@@ -90,10 +90,10 @@ def score_components(
     if len(rules.items) <= ALL_CANDIDATES:
         chosen = np.tile(rules.items, (len(rows), 1))
     else:
-        promise = np.where(rules.allowed, _once(query, rows, _promise), CLOSED)
+        promise = _once(query, rows, _promise) * rules.allowed
         if len(has_evidence):
             of_shown = _with_trend(model, believed + np.float32(LEAST_SHARE))
-            promise[has_evidence] = np.where(rules.allowed, of_shown, CLOSED)
+            promise[has_evidence] = of_shown * rules.allowed
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
         if rules.factors is not None:
             promise *= rules.factors
