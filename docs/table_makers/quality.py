@@ -100,7 +100,7 @@ def rules_cost() -> list[str]:
 def rules_equality() -> list[str]:
     """Return how far lists under filters are those for which every allowed item is a candidate."""
     lines = [
-        "| allowed items | same item, % of ranks | P@50, from 0 to 1 | P@50, all items scored |",
+        "| allowed items | same item, % of ranks | hits / 50, % | hits / 50, %, all items scored |",
         "|---|---|---|---|",
     ]
     for share, found in read_results("rules")["equal"].items():
