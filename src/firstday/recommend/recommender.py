@@ -120,7 +120,7 @@ def answer_under_rules(
     names = {name for rules in layers for name in rules.names}
     users: dict[str, list[int]] = defaultdict(list)
     for row in range(query.n_users):
-        of_user = profile(row)
+        of_user = profile(row) if names else {}
         users[str([of_user.get(name) for name in names])].append(row)
     parts, notes = [], dict[int, list[str]]()
     for rows in map(np.array, users.values()):
