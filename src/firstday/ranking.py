@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from firstday.errors import ArgumentError
 from firstday.sparse import SparseRows
 
 NO_ITEM = -1
@@ -98,12 +97,7 @@ def greatest(scores: np.ndarray, n: int) -> np.ndarray:
     columns = np.empty((len(scores), n), dtype=np.int64)
     for row, selected, bound in zip(scores, columns, _bound(scores, n), strict=True):
         candidates = np.flatnonzero(row >= bound)
-        values = row[candidates]
-        nth_value = np.partition(values, len(candidates) - n)[len(candidates) - n]
-        is_selected = values > nth_value
-        ties = np.flatnonzero(values == nth_value)
-        is_selected[ties[: n - np.count_nonzero(is_selected)]] = True
-        selected[:] = candidates[is_selected]
+        selected[:] = np.sort(candidates[np.argsort(-row[candidates], kind="stable")[:n]])
     return columns
 
 
@@ -158,8 +152,6 @@ def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors scaled to length 1, float32, shape (n, d); zero vectors stay zero."""
-    if np.ndim(vectors) != 2:
-        raise ArgumentError(f"vectors: have the shape {np.shape(vectors)}; give an array of shape (n, d).")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 

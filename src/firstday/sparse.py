@@ -48,12 +48,7 @@ class SparseRows:
     ) -> SparseRows:
         """Build from (row, column, weight) triples in any order; weights of duplicates are summed.
 
-        Parameters
-        ----------
-        rows, columns
-            Integers, shape (n,).
-        weights
-            Shape (n,), or None for ones.
+        `rows` and `columns` are integers, shape (n,); `weights` has shape (n,), or is None for ones.
         """
         return _add_up(rows.astype(np.int64) * n_columns + columns, weights, n_rows, n_columns)
 
@@ -173,19 +168,9 @@ class SparseRows:
         return np.bincount(self.columns, weights=self.weights, minlength=self.n_columns)
 
     def mean_vectors(self, vectors: np.ndarray, *, weighted: bool = False) -> np.ndarray:
-        """Return the mean vector of each row's columns; zeros for an empty row.
+        """Return the mean vector of each row's columns, float32, shape (n_rows, d); zeros for an empty row.
 
-        Parameters
-        ----------
-        vectors
-            float32, shape (n_columns, d).
-        weighted
-            Whether to weight columns by their entries; unweighted by default.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_rows, d).
+        `vectors` is float32, shape (n_columns, d); if `weighted`, they are weighted by the entries.
         """
         out = np.zeros((self.n_rows, vectors.shape[1]), dtype=np.float32)
         lengths = self.lengths()
@@ -224,16 +209,8 @@ def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
 
 def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_columns: int) -> SparseRows:
     """Build a matrix from flat row-major indexes in any order; weights of duplicates are summed."""
-    if not len(cells):
-        return SparseRows.empty(n_rows, n_columns)
-    order = np.argsort(cells, kind="stable")
-    cells = cells[order]
-    first = np.flatnonzero(np.concatenate([[True], cells[1:] != cells[:-1]]))
-    if weights is None:
-        added = np.diff(first, append=len(cells))
-    else:
-        added = np.add.reduceat(weights[order].astype(np.float64), first)
-    distinct = cells[first]
+    distinct, entry = np.unique(cells, return_inverse=True)
+    added = np.bincount(entry, weights, len(distinct))
     starts = np.searchsorted(distinct, np.arange(n_rows + 1, dtype=np.int64) * n_columns)
     return SparseRows(starts, (distinct % n_columns).astype(np.int32), added.astype(np.float32), n_columns)
 
@@ -245,8 +222,6 @@ def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
 
 def stack_rows(matrices: Sequence[SparseRows]) -> SparseRows:
     """Stack matrices with the same columns vertically."""
-    if len(matrices) == 1:
-        return matrices[0]
     return SparseRows(
         _sum_up(np.concatenate([rows.lengths() for rows in matrices])),
         np.concatenate([rows.columns for rows in matrices]),

@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from firstday.artifact.folder import check_target
 from firstday.cli.options import PathOption, open_tables
@@ -77,9 +76,9 @@ def demo(
         results = evaluate(dataset, config, n_seeds=seeds, against=(REFERENCE, BASELINE), progress=progress)
     gain = results.get("auto", f"{RATIO}{BASELINE}")
     low, mean, high = (f"{100 * (ratio or 0) - 100:.0f}" for ratio in (gain.low, gain.mean, gain.high))
-    Console(highlight=False).print(
-        f"[bold]Lists by auto beat popularity by {mean} % \\[{low}, {high}], on {gain.n} people unknown to the "
-        "model.[/bold]"
+    typer.secho(
+        f"Lists by auto beat popularity by {mean} % [{low}, {high}], on {gain.n} people unknown to the model.",
+        bold=True,
     )
     print_results(results)
     report = out / "report.html"

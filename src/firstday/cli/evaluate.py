@@ -224,7 +224,6 @@ def evaluate(
         else:
             page = render_comparison(all_results, command_line())
         write_file(report, page)
-        typer.echo(f"Wrote {report}.", err=True)
 
 
 def _replay(

@@ -106,13 +106,7 @@ def experiment(
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """Parse weights such as ``control=50, treatment=50``.
-
-    Raises
-    ------
-    ConfigError
-        The text does not have this form.
-    """
+    """Parse weights such as ``control=50, treatment=50``."""
     example = "'control=50, treatment=50'"
     pairs = split_pairs("--weights", text.split(","), example)
     try:
@@ -124,22 +118,7 @@ def parse_weights(text: str) -> dict[str, float]:
 def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
     """Read lists as written by `firstday recommend --batch`; users missing from the tables are ignored.
 
-    Parameters
-    ----------
-    path
-        A file with `user_id`, `rank` (from 1) and `item_id`.
-    dataset
-        The tables.
-
-    Returns
-    -------
-    polars.DataFrame
-        `user_ix`, `item_ix` (-1 if missing from the tables), `position`.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be read, or lacks a column.
+    The columns are `user_ix`, `item_ix` (-1 if missing from the tables) and `position` (from 1).
     """
     frame = read_list_file(path)
     missing = [column for column in ("user_id", "item_id", "rank") if column not in frame.columns]

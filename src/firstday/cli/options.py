@@ -130,13 +130,7 @@ SparkConfOption = Annotated[
 
 
 def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[str, str]:
-    """Split texts of the form ``NAME=VALUE``.
-
-    Raises
-    ------
-    ConfigError
-        A text does not have this form, or a name is repeated.
-    """
+    """Split texts of the form ``NAME=VALUE``; raise ConfigError for another form or a repeated name."""
     pairs: dict[str, str] = {}
     for text in texts or ():
         name, _, value = map(str.strip, text.partition("="))
@@ -147,15 +141,7 @@ def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[
 
 
 def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] | None) -> Engine:
-    """Start the Spark session if the engine is Spark; return the name of the engine.
-
-    Raises
-    ------
-    ConfigError
-        Spark settings are given without Spark, or the cluster is unavailable.
-    MissingExtraError
-        PySpark is not installed.
-    """
+    """Start the Spark session if the engine is Spark; return the name of the engine."""
     if engine != "spark":
         if master is not None or conf:
             raise ConfigError("--spark-master and --spark-conf need --engine spark; add it, or leave them out.")
@@ -289,6 +275,6 @@ def read_rules(filter_text: str, allow: str | None, deny: str | None, **rules: A
 def _read_ids(file: str) -> list[str]:
     """Read ids from a file, one per line; skip blank lines."""
     try:
-        return [line.strip() for line in Path(file).read_text("utf-8-sig").splitlines() if line.strip()]
+        return list(filter(None, map(str.strip, Path(file).read_text("utf-8-sig").splitlines())))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read ({error}); give a text file with one id per line.") from None

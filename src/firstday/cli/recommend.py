@@ -26,9 +26,10 @@ from firstday.cli.options import (
     read_rules,
     start_engine,
 )
-from firstday.cli.printing import print_rows
+from firstday.cli.printing import print_table
 from firstday.engine.engines import ModelPlace
 from firstday.errors import ConfigError, DataError
+from firstday.evaluation.comparison_tables import Table
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
@@ -53,7 +54,7 @@ def recommend(
     ] = None,
     k: KOption = None,
     strategy: Annotated[str | None, typer.Option(help=f"Strategy: one of {', '.join(strategy_names())}.")] = None,
-    keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
+    keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used, banned or passed over.")] = False,
     filter: FilterOption = "",  # noqa: A002  the rule's name
     allow: AllowOption = None,
     deny: DenyOption = None,
@@ -81,14 +82,10 @@ def recommend(
 
     Example: firstday recommend model --user '{}' --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
-    if (user is None) == (batch is None):
-        raise ConfigError("recommend: give either --user or --batch.")
-    if (batch is None) != (out is None):
-        raise ConfigError("recommend: --batch and --out go together; give both.")
-    if user is not None and drop_bad_rows:
-        raise ConfigError("recommend: --drop-bad-rows applies to tables; use it with --batch.")
-    if user is not None and engine == "spark":
-        raise ConfigError("recommend: --engine spark is for many users; use it with --batch.")
+    if (user is None) == (batch is None) or (batch is None) != (out is None):
+        raise ConfigError("recommend: give either --user, or --batch and --out.")
+    if user is not None and (drop_bad_rows or engine == "spark"):
+        raise ConfigError("recommend: --drop-bad-rows and --engine spark need --batch; add it, or leave them out.")
     rules = read_rules(filter, allow, deny, cap=cap, pin=pin, boost=boost, after=after)
     load_plugins(plugin)
     if strategy is not None:
@@ -157,10 +154,8 @@ def print_answer(answer: Recommendation) -> None:
     if answer.segment is not None and answer.route == "segment":
         segment_text = f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
     typer.echo(f"strategy {answer.strategy}, route {answer.route}{segment_text}")
-    columns, rows = ["rank", "item_id", "title", answer.score_scale], [list(row) for row in answer.to_rows()]
-    if not any(item.title for item in answer.items):
-        for row in (columns, *rows):
-            del row[2]
-    print_rows("", columns, rows, "item_id", "title")
+    columns = ("rank", "item_id", "title", answer.score_scale)
+    rows = [dict(zip(columns, row, strict=True)) for row in answer.to_rows()]
+    print_table(Table("", rows, words=("item_id", "title")))
     for sentence in answer.to_sentences():
         typer.echo(f"Note: {sentence}")

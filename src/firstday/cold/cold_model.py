@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,8 +10,6 @@ from firstday.display import readable
 
 MIN_LENGTH = 1e-12
 """Lower bound of the norm in normalisation, as in `torch.nn.functional.normalize`."""
-PREDICTED_ROWS = 8192
-"""Rows predicted per batch."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +82,11 @@ class ColdModel:
 
     layers: tuple[Layer, ...]
     length: float | None = None
-    history: tuple[Epoch, ...] = field(default=())
+    history: tuple[Epoch, ...] = ()
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Map features, float32, shape (n, n_inputs), to predicted vectors, float32, shape (n, d)."""
-        starts = range(0, max(1, len(features)), PREDICTED_ROWS)
-        return np.concatenate([self._predict(features[start : start + PREDICTED_ROWS]) for start in starts])
-
-    def _predict(self, rows: np.ndarray) -> np.ndarray:
+        rows = features
         for layer in self.layers:
             rows = layer.apply(rows)
         if self.length is not None:

@@ -90,8 +90,8 @@ class FoldIn:
         solved: np.ndarray = np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64)).T.astype(np.float32)
         return solved
 
-    def solve(self, affinity: SparseRows) -> np.ndarray:
-        """Return each user's vector; zeros for users without affinities.
+    def solve(self, affinity: SparseRows, passed_over: SparseRows | None = None) -> np.ndarray:
+        """Return each user's vector, float32, shape (n_users, d); zeros for users without affinities.
 
         A user's vector is bit-identical whatever other users are in the batch.
 
@@ -99,38 +99,14 @@ class FoldIn:
         ----------
         affinity
             Positive affinities, shape (n_users, n_items).
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_users, d).
-        """
-        if self.rule == "mean":
-            return affinity.mean_vectors(self.item_vectors, weighted=True)
-        confidence = self.confidence * affinity.weights.astype(np.float64)
-        return self._solve_rows(affinity, confidence, confidence)
-
-    def solve_evidence(self, affinity: SparseRows, passed_over: SparseRows) -> np.ndarray:
-        """Return each user's vector from affinities and passed-over items.
-
-        Items without evidence have the target 0 with confidence 1; passed-over items have the target 0 with an
-        additional confidence of up to `PASSED_OVER`. The rule ``mean`` ignores passed-over items.
-
-        Parameters
-        ----------
-        affinity
-            Positive affinities, shape (n_users, n_items).
         passed_over
-            Probability that the user passed over the item, same shape; has no entries of `affinity`.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_users, d); zeros for users without affinities.
+            Probability that the user passed over the item, same shape, without entries of `affinity`. These items have
+            the target 0, like items without evidence, with an additional confidence of up to `PASSED_OVER`. The rule
+            ``mean`` ignores them.
         """
         if self.rule == "mean":
             return affinity.mean_vectors(self.item_vectors, weighted=True)
-        entries = union_rows([affinity, passed_over])
+        entries = affinity if passed_over is None else union_rows([affinity, passed_over])
         is_liked = contains(affinity, entries)
         weights = entries.weights.astype(np.float64)
         confidence = np.where(is_liked, self.confidence * weights, 1 + PASSED_OVER * weights)

@@ -59,8 +59,6 @@ def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: 
     `vectors` are mature vectors, of length 1: float32, shape (n_warm, d).
     """
     rows = draw_rows(len(ids), max_users, seed=seed)
-    if len(rows) == len(ids):
-        return WarmUsers(ids, vectors, uses)
     return WarmUsers(Ids(ids.take(rows)), np.ascontiguousarray(vectors[rows]), uses.take(rows))
 
 

@@ -72,9 +72,7 @@ def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, thread
         A library of the method is not installed.
     """
     embeddings = _fit(logs, config, seed, threads)
-    if config.similarity == "auto":
-        return embeddings
-    return replace(embeddings, similarity=config.similarity)
+    return embeddings if config.similarity == "auto" else replace(embeddings, similarity=config.similarity)
 
 
 def fold_in_users(affinity: SparseRows, item_vectors: np.ndarray, config: EmbeddingConfig) -> Embeddings:

@@ -34,15 +34,9 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
         sg=1,
         workers=1,
         seed=seed,
-        hashfxn=_stable_hash,
     )
     items = np.zeros((affinity.n_columns, dimensions), dtype=np.float32)
     item_ix = np.array([int(word) for word in model.wv.index_to_key])
     items[item_ix] = model.wv.vectors
     fold_in = FoldIn(items, "mean")
     return Embeddings(fold_in.solve(affinity), items, fold_in, "cosine")
-
-
-def _stable_hash(text: str) -> int:
-    """Return a hash that is the same in every process, unlike Python's."""
-    return sum((position + 1) * byte for position, byte in enumerate(text.encode())) % 2**32

@@ -49,23 +49,20 @@ def fit_segments(
         raise ConfigError(
             f"segments.n_segments: is {n_segments:,}, with {n_users:,} warm users; set it to at most that number."
         )
-    sample = draw_rows(n_users, n_users if max_vectors is None else max_vectors, seed=seed)
-    centroids, assigned, distance = _cluster(read_vectors(sample), n_segments, config, seed)
-    if len(sample) < n_users:
-        assigned, distance = np.empty(n_users, dtype=np.int64), np.empty(n_users, dtype=np.float32)
-        for start in range(0, n_users, ASSIGNED_ROWS):
-            rows = np.arange(start, min(start + ASSIGNED_ROWS, n_users))
-            distance[rows], assigned[rows] = _nearest(read_vectors(rows), centroids)
+    sample = draw_rows(n_users, max_vectors or n_users, seed=seed)
+    centroids = _fit_centroids(read_vectors(sample), n_segments, config, seed)
+    assigned, distance = np.empty(n_users, dtype=np.int64), np.empty(n_users, dtype=np.float32)
+    for start in range(0, n_users, ASSIGNED_ROWS):
+        rows = np.arange(start, min(start + ASSIGNED_ROWS, n_users))
+        distance[rows], assigned[rows] = _nearest(read_vectors(rows), centroids)
     item_counts = count_items(assigned, uses, len(centroids))
     spread = np.bincount(assigned, weights=distance, minlength=len(centroids)) / np.maximum(item_counts.sizes, 1)
     top = rank_items(item_counts, uses.column_sums(), min(config.top_items, uses.n_columns))
     return Segments(centroids, item_counts, top, spread.astype(np.float32))
 
 
-def _cluster(
-    vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the centroids of non-empty clusters, each vector's cluster, and its squared distance to the centroid."""
+def _fit_centroids(vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int) -> np.ndarray:
+    """Return the centroids of non-empty clusters, float32, shape (n, d)."""
     with needs_extra("training", "train"):
         import faiss
     kmeans = faiss.Kmeans(
@@ -86,8 +83,8 @@ def _cluster(
             break
         centroids[empty] = vectors[np.argsort(-distance, kind="stable")[: len(empty)]]
         distance, assigned = _nearest(vectors, centroids)
-    nonempty, assigned = np.unique(assigned, return_inverse=True)
-    return centroids[nonempty], assigned, distance
+    nonempty_centroids: np.ndarray = centroids[np.unique(assigned)]
+    return nonempty_centroids
 
 
 def _nearest(vectors: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -82,8 +82,6 @@ class Segments:
 
     def without(self, items: np.ndarray) -> Segments:
         """Remove items, given by index, from the top lists; counts are unchanged."""
-        if not len(items):
-            return self
         top, _ = first_allowed(
             self.top_items,
             self.top_shares,
