@@ -531,13 +531,7 @@ def parse_config(values: dict[str, Any], where: str = "configuration") -> Config
 
 
 def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "configuration") -> M:
-    """Parse a section from nested values; all invalid settings are reported together.
-
-    Raises
-    ------
-    ConfigError
-        One sentence for each setting that does not exist or has an invalid value.
-    """
+    """Parse a section from nested values; ConfigError has a sentence for each unknown or invalid setting."""
     try:
         return section.model_validate(values)
     except ValidationError as error:

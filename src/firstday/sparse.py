@@ -76,8 +76,7 @@ class SparseRows:
 
     def lengths(self) -> np.ndarray:
         """Return the number of entries of each row, int64, shape (n_rows,)."""
-        lengths: np.ndarray = self.starts[1:] - self.starts[:-1]
-        return lengths
+        return self.starts[1:] - self.starts[:-1]
 
     def row_of_entry(self) -> np.ndarray:
         """Return the row of each entry, int64, shape (n_entries,)."""
@@ -119,8 +118,7 @@ class SparseRows:
 
     def draw(self, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a mask, bool, shape (n_entries,), of up to `sizes[r]` random entries of each row `r`."""
-        drawn: np.ndarray = self.rank_within_rows(rng.random(self.n_entries)) < np.repeat(sizes, self.lengths())
-        return drawn
+        return self.rank_within_rows(rng.random(self.n_entries)) < np.repeat(sizes, self.lengths())
 
     def through(self, links: SparseRows) -> SparseRows:
         """Return the matrix product with `links`, shape (n_columns, n_linked), such as the artists of each item."""
@@ -188,8 +186,7 @@ class SparseRows:
 
     def _cells(self) -> np.ndarray:
         """Return the flat row-major index of each entry, int64, ascending, shape (n_entries,)."""
-        cells: np.ndarray = self.row_of_entry() * self.n_columns + self.columns
-        return cells
+        return self.row_of_entry() * self.n_columns + self.columns
 
     def _find(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the insertion point of each flat index among the entries, and whether it is present."""

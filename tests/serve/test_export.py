@@ -376,10 +376,7 @@ def test_without_a_file_for_copies_there_is_none(http: httpx.Client) -> None:
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     status, text = run_command(capsys, "export", "none.sqlite", "--out", str(tmp_path / "file"))
-    assert (status, text) == (
-        2,
-        f"error: {tmp_path / 'file'}/export.json: not a directory; check the path and its permissions.\n",
-    )
+    assert (status, text) == (2, f"error: {tmp_path / 'file'}: is a file; give a folder.\n")
 
 
 def test_an_export_that_was_killed_before_its_first_table_goes_on(place: Place) -> None:

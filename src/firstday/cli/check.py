@@ -18,7 +18,7 @@ from firstday.cli.options import (
     SparkConfOption,
     SparkMasterOption,
     TablesArgument,
-    check_outputs,
+    check_output,
     print_json,
     print_notes,
     read_settings,
@@ -67,7 +67,7 @@ def check(
     """
     if left_out is not None and not drop_bad_rows:
         raise ConfigError("check: --left-out needs --drop-bad-rows; give both.")
-    check_outputs(left_out)
+    check_output(left_out)
     settings = read_settings(tables, config, overrides, protocol=protocol, device="cpu")  # nothing is trained here
     try:
         engine_name = start_engine(engine, spark_master, spark_conf)

@@ -14,7 +14,7 @@ from firstday.cli.options import (
     JsonOption,
     ReportOption,
     SetOption,
-    check_outputs,
+    check_output,
     command_line,
     open_tables,
     print_notes,
@@ -76,7 +76,8 @@ def experiment(
 
     Example: firstday experiment tables/ --name onboarding-2026 --json results.json --report report.html
     """
-    check_outputs(json_out, report=report)
+    check_output(json_out)
+    check_output(report, ".html")
     intended = None if weights is None else parse_weights(weights)
     require_libraries("an experiment's report", "experiment", "tea_tasting")
     dataset, settings = open_tables(tables, None, config, overrides, drop_bad_rows=drop_bad_rows)

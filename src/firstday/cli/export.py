@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from firstday.errors import ConfigError
+
 
 def export(
     store: Annotated[
@@ -35,6 +37,8 @@ def export(
     from firstday.serve.store.open import open_log
 
     start = since and since.replace(tzinfo=since.tzinfo or UTC)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: is a file; give a folder.")
 
     async def run() -> Exported:
         url = store if "://" in store else f"sqlite:///{store}"

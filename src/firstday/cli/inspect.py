@@ -15,13 +15,12 @@ from firstday.cli.options import (
     ModelArgument,
     PluginOption,
     ReportOption,
-    check_outputs,
+    check_output,
     command_line,
     load_plugins,
     print_json,
 )
 from firstday.cli.printing import print_table
-from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import Table, compare_classes
 from firstday.evaluation.report.render import render_model
 from firstday.files import write_file
@@ -53,9 +52,8 @@ def inspect(
     Example: firstday inspect model --card card.html
     """
     load_plugins(plugin)
-    check_outputs(card, report=report)
-    if card is not None and str(card) != "-" and card.suffix.lower() not in (".md", ".html"):
-        raise ConfigError(f"{card}: a card is Markdown or HTML; give a name that ends in .md or .html.")
+    check_output(None if str(card) == "-" else card, ".md", ".html")
+    check_output(report, ".html")
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
         write_file(report, render_model(trained_model, manifest, command_line()))

@@ -230,17 +230,18 @@ def print_notes(notes: Iterable[str]) -> None:
         typer.echo(f"note: {note}", err=True)
 
 
-def check_outputs(*targets: Path | None, report: Path | None = None) -> None:
-    """Raise ConfigError if a file cannot be written or a report has no HTML extension; `-` is standard output."""
-    for target in (*targets, report):
-        if target is None or str(target) == "-":
-            continue
-        if target.is_dir():
-            raise ConfigError(f"{target}: is a folder; give the name of a file.")
-        if not os.access(target.resolve().parent, os.W_OK):
-            raise ConfigError(f"{target}: its folder does not exist or is not writable; give another path.")
-    if report is not None and report.suffix.lower() != ".html":
-        raise ConfigError(f"{report}: a report is HTML; give a name that ends in .html, or use --json for data.")
+def check_output(target: Path | None, *endings: str) -> None:
+    """Raise ConfigError if a file cannot be written or has another ending; `-`, without endings, is standard output."""
+    if target is None:
+        return
+    if endings and target.suffix.lower() not in endings:
+        raise ConfigError(f"{target}: give a name that ends in {' or '.join(endings)}.")
+    if str(target) == "-":
+        return
+    if target.is_dir():
+        raise ConfigError(f"{target}: is a folder; give the name of a file.")
+    if not os.access(target.resolve().parent, os.W_OK):
+        raise ConfigError(f"{target}: its folder does not exist or is not writable; give another path.")
 
 
 def command_line() -> str:

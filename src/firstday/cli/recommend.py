@@ -20,7 +20,7 @@ from firstday.cli.options import (
     PluginOption,
     SparkConfOption,
     SparkMasterOption,
-    check_outputs,
+    check_output,
     load_plugins,
     print_json,
     read_rules,
@@ -28,7 +28,7 @@ from firstday.cli.options import (
 )
 from firstday.cli.printing import print_table
 from firstday.engine.engines import ModelPlace
-from firstday.errors import ConfigError, DataError
+from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import Table
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
@@ -93,11 +93,11 @@ def recommend(
     if out is not None:
         find_list_form(out)
         if engine != "spark":
-            check_outputs(Path(out))
+            check_output(Path(out))
     on_cluster = start_engine(engine, spark_master, spark_conf) == "spark"
     recommender = ModelPlace(model, on_cluster=on_cluster).open()
     if user is not None:
-        user_json = _read_stdin() if user == "-" else user
+        user_json = typer.get_binary_stream("stdin").read() if user == "-" else user
         answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used, rules=rules)
         if as_json:
             print_json(answer.to_json())
@@ -138,14 +138,6 @@ def recommend(
     typer.echo(f"{batch_result.n_users:,} users, {batch_result.n_rows:,} rows in {out}.\nRoutes: {routes}.")
     for note in batch_result.notes:
         typer.echo(f"Note: {note}")
-
-
-def _read_stdin() -> str:
-    """Read standard input as UTF-8, with or without a byte order mark."""
-    try:
-        return typer.get_binary_stream("stdin").read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"user: is not UTF-8 (byte {error.start + 1} of standard input); write UTF-8.") from None
 
 
 def print_answer(answer: Recommendation) -> None:

@@ -15,12 +15,9 @@ from firstday.sparse import SparseRows
 def fit_svd(affinity: SparseRows, item_sets: SparseRows, config: EmbeddingConfig, *, seed: int) -> Embeddings:
     """Factorise item co-occurrences; the embeddings have mean fold-in and cosine similarity.
 
-    `affinity` and `item_sets` are those of `WarmLogs`; long sets are sampled.
-
-    References
-    ----------
-    O. Levy, Y. Goldberg, I. Dagan, "Improving Distributional Similarity with Lessons Learned from Word Embeddings",
-    TACL 2015 (positive PMI, context smoothing, symmetric square root of the singular values).
+    `affinity` and `item_sets` are those of `WarmLogs`; long sets are sampled. Positive PMI, context smoothing and the
+    symmetric square root of the singular values are those of O. Levy, Y. Goldberg, I. Dagan, "Improving Distributional
+    Similarity with Lessons Learned from Word Embeddings", TACL 2015.
     """
     dimensions = config.resolve_dimensions(affinity.n_rows, item_sets.n_columns)
     if dimensions >= item_sets.n_columns:

@@ -14,11 +14,8 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
     """Train skip-gram item vectors on warm users' item sequences, oldest first.
 
     The embeddings have mean fold-in and cosine similarity. Training uses one thread, since several threads are not
-    reproducible.
-
-    References
-    ----------
-    O. Barkan, N. Koenigstein, "Item2Vec: Neural Item Embedding for Collaborative Filtering", MLSP 2016.
+    reproducible. See O. Barkan, N. Koenigstein, "Item2Vec: Neural Item Embedding for Collaborative Filtering", MLSP
+    2016.
     """
     try:
         from gensim.models import Word2Vec

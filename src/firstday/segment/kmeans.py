@@ -25,24 +25,11 @@ def fit_segments(
     seed: int,
     max_vectors: int | None = None,
 ) -> Segments:
-    """Cluster users and count the items that each cluster uses.
+    """Cluster users and count the items that each cluster uses; `uses` has the shape (n_users, n_items).
 
     No segment is empty; there are fewer than `n_segments` segments only if there are fewer distinct vectors.
-
-    Parameters
-    ----------
-    read_vectors
-        Maps row indexes of users, shape (n,), to their vectors, float32, shape (n, d).
-    uses
-        Items that each user uses, shape (n_users, n_items).
-    max_vectors
-        Size of the random sample of users to which centroids are fitted; all users are then assigned to the nearest
-        centroid. None: fitted to all users.
-
-    Raises
-    ------
-    ConfigError
-        There are more segments than users.
+    `read_vectors` maps row indexes of users, shape (n,), to their vectors, float32, shape (n, d). Centroids are fitted
+    to a random sample of `max_vectors` users (None: to all), and all users are then assigned to the nearest centroid.
     """
     n_users = uses.n_rows
     if n_segments > n_users:
@@ -83,8 +70,7 @@ def _fit_centroids(vectors: np.ndarray, n_clusters: int, config: SegmentConfig, 
             break
         centroids[empty] = vectors[np.argsort(-distance, kind="stable")[: len(empty)]]
         distance, assigned = _nearest(vectors, centroids)
-    nonempty_centroids: np.ndarray = centroids[np.unique(assigned)]
-    return nonempty_centroids
+    return centroids[np.unique(assigned)]
 
 
 def _nearest(vectors: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
