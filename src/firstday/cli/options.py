@@ -232,14 +232,12 @@ def print_notes(notes: Iterable[str]) -> None:
 
 def check_output(target: Path | None, *endings: str) -> None:
     """Raise ConfigError if a file cannot be written or has another ending; `-`, without endings, is standard output."""
-    if target is None:
-        return
-    if endings and target.suffix.lower() not in endings:
-        raise ConfigError(f"{target}: give a name that ends in {' or '.join(endings)}.")
-    if str(target) == "-":
+    if target is None or (str(target) == "-" and not endings):
         return
     if target.is_dir():
         raise ConfigError(f"{target}: is a folder; give the name of a file.")
+    if endings and target.suffix.lower() not in endings:
+        raise ConfigError(f"{target}: give a name that ends in {' or '.join(endings)}.")
     if not os.access(target.resolve().parent, os.W_OK):
         raise ConfigError(f"{target}: its folder does not exist or is not writable; give another path.")
 

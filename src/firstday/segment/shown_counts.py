@@ -78,7 +78,8 @@ def count_shown(
         parts.append(shown.select("segment", "item_ix", is_used=pl.Series(is_used)))
     shown = pl.concat(parts)
     pairs = (part.select("segment", "item_ix").to_numpy().T for part in (shown, shown.filter("is_used")))
-    return ShownCounts(*(SparseRows.from_pairs(*pair, None, n_segments, len(dataset.items)) for pair in pairs))
+    n_items = len(dataset.items)
+    return ShownCounts(*(SparseRows.from_pairs(rows, items, None, n_segments, n_items) for rows, items in pairs))
 
 
 def find_used(shown: pl.DataFrame, uses: pl.DataFrame, response_window: timedelta) -> np.ndarray:
