@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -37,7 +36,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "load with too many bad rows": (lambda: fd.load(TABLES, drop_bad_rows=3.0), "from 0 to 1"),
     "load by another engine": (lambda: fd.load("tables", engine="dask"), "'local' or 'spark'"),
     "open_model of another folder": (lambda: fd.open_model(HERE), "manifest|no model"),
-    "load_preset of no name": (lambda: fd.load_preset("x"), "choose one of deezer-europe, "),
+    "load_preset of no name": (lambda: fd.config.load_preset("x"), "choose one of deezer-europe, "),
     # one user
     "recommend to a number": (lambda: TINY.recommend(25), "fd.Signals"),
     "recommend with k 0": (lambda: TINY.recommend({}, k=0), "an integer of at least 1"),
@@ -52,7 +51,6 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "register of a function": (lambda: fd.register(len), "StrategySpec"),
     "StrategySpec of a name that is none": (lambda: fd.StrategySpec(name=3, describe="", recommend=len), "name"),
     "Recommender of a path": (lambda: fd.Recommender("model"), "fd.open_model"),
-    "unit_rows of one vector": (lambda: fd.unit_rows(np.ones(3)), r"shape \(3,\); give an array of shape \(n, d\)"),
 }
 
 

@@ -36,9 +36,10 @@ print(json.dumps(lists))
 
 TRAIN = """
 import firstday as fd, sys
+from firstday.errors import MissingExtraError
 try:
     fd.train(fd.load(sys.argv[1]))
-except fd.MissingExtraError as error:
+except MissingExtraError as error:
     print(error)
 """
 

@@ -117,7 +117,7 @@ def test_a_value_is_overridden_by_its_dotted_name() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("recommend.k", -5, "recommend.k is -5: input should be greater than or equal to 1."),
+        ("recommend.k", -5, "recommend.k is -5: input should be greater than 0."),
         (
             "recommend.kk",
             5,

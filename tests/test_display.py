@@ -13,11 +13,13 @@ import firstday as fd
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.display import MOST_ROWS, shorten, write_table
+from firstday.engine.engines import Check
 from firstday.evaluation.results import Results
 from firstday.features.signals import SignalBatch
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy
+from firstday.training.refresh_model import RefreshResult
 from tests.evaluation.tiny import evaluate_tiny
 from tests.obvious import make_data
 from tests.tiny import make_recommender
@@ -53,12 +55,11 @@ def examples(
         "LearningData": [make_data()[0]],
         "OptionSearch": [find_strategy("ease").search],
         "UseData": [fd.UseData(query.liked, query.liked)],
-        "ModelPlace": [fd.ModelPlace("model")],
         "Query": [query],
         "Recommendation": [recommender.recommend({"interactions": MANY}, k=100)],
         "Recommendations": [recommender.recommend_users(users)],
         "Recommender": [recommender, make_recommender()],
-        "RefreshResult": [fd.RefreshResult(True, "first", "There was no model. " * 200, "model", "a1", None, 0.98)],
+        "RefreshResult": [RefreshResult(True, "first", "There was no model. " * 200, "model", "a1", None, 0.98)],
         "Results": [results],
         "Rules": [fd.Rules(filter="year > 2000", deny=["y"] * 5_000)],
         "Signals": [fd.Signals(interactions=MANY, shown=["x" * 5_000] * 500, country="y" * 5_000)],
@@ -104,9 +105,9 @@ def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> N
 
 def test_sentences_stand_whole_and_the_rest_is_counted() -> None:
     sentences = tuple(f"users: sentence {number} of {'a few words ' * 8}ends." for number in range(9))
-    shown = repr(fd.Check(None, faults=sentences, notes=("One.",)))
+    shown = repr(Check(None, faults=sentences, notes=("One.",)))
     assert shown == f"Check(faults=({', '.join(map(repr, sentences[:4]))}, ...), notes=('One.',))"
-    assert len(repr(fd.Check(None, faults=("word " * 500 + "end.",)))) < MOST
+    assert len(repr(Check(None, faults=("word " * 500 + "end.",)))) < MOST
     assert shorten(("a", "b", "c", "d", "e")) == "('a', 'b', 'c', 'd', ...)"
 
 

@@ -20,7 +20,7 @@ FIRST = f"from firstday.data.splits import roles\nroles.ENOUGH_VALIDATION = {ENO
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:
-    return nbformat.read(path, 4)  # type: ignore[no-untyped-call, no-any-return]
+    return nbformat.read(path, 4)  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

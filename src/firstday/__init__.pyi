@@ -1,26 +1,17 @@
 from firstday import config as config
 from firstday.artifact.folder import rollback as rollback
 from firstday.config import Config as Config
-from firstday.config import load_config as load_config
-from firstday.config import load_preset as load_preset
 from firstday.data.dataset import Dataset as Dataset
-from firstday.engine.engines import Check as Check
-from firstday.engine.engines import ModelPlace as ModelPlace
 from firstday.engine.engines import check as check
 from firstday.engine.engines import load as load
 from firstday.engine.engines import recommend_batch as recommend_batch
-from firstday.errors import ArgumentError as ArgumentError
 from firstday.errors import ArtifactError as ArtifactError
-from firstday.errors import BusyError as BusyError
 from firstday.errors import ConfigError as ConfigError
 from firstday.errors import DataError as DataError
 from firstday.errors import FirstdayError as FirstdayError
-from firstday.errors import MissingExtraError as MissingExtraError
 from firstday.evaluation.results import Results as Results
 from firstday.evaluation.run import evaluate as evaluate
 from firstday.features.signals import Signals as Signals
-from firstday.ranking import rank_scores as rank_scores
-from firstday.ranking import unit_rows as unit_rows
 from firstday.recommend.query import Answer as Answer
 from firstday.recommend.query import Query as Query
 from firstday.recommend.recommendation import Recommendation as Recommendation
@@ -37,7 +28,6 @@ from firstday.recommend.spec import UseData as UseData
 from firstday.recommend.variants import Experiment as Experiment
 from firstday.recommend.variants import Variant as Variant
 from firstday.training.fit import train as train
-from firstday.training.refresh_model import RefreshResult as RefreshResult
 from firstday.training.refresh_model import refresh as refresh
 
 __version__: str

@@ -14,23 +14,29 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from firstday.display import readable, shorten
 from firstday.errors import ConfigError, expect
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Whole = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 LARGEST_SEED = 2**31 - 1
 """Maximum seed that all libraries accept."""
-MAX_SEED = LARGEST_SEED - 1000
-"""Maximum configurable seed, since `evaluate` also uses the seeds after it."""
 
 SHOWN = "shown"
 """Signal of impressions, which is part of every configuration and never counts as use."""
@@ -148,29 +154,25 @@ class SignalConfig(Section):
         return tuple(signal for signal, weight in self.affinity.items() if weight > 0)
 
 
-DAY_ONES_IN_ALL, FEWEST_DAY_ONES, MOST_DAY_ONES = 100_000, 4, 50
-"""Default number of training day ones: in total, and minimum and maximum per warm user."""
-
-
 class SampledProtocolConfig(Section):
     """The `sampled` protocol, for data without timestamps: day one is drawn at random. Not in the paper."""
 
-    min_items: Count = 20
+    min_items: PositiveInt = 20
     """Minimum used items for a user to be eligible as a cold or validation user. All other users are warm."""
     warm: Share = 0.7
     """Share of eligible users that are warm."""
     validation: Share = 0.1
     """Share of eligible users held out for early stopping and for choosing settings."""
-    sizes: tuple[Whole, ...] = (0, 1, 2, 3, 5, 8, 10)
+    sizes: tuple[NonNegativeInt, ...] = (0, 1, 2, 3, 5, 8, 10)
     """Day-one sizes, in items."""
     probabilities: tuple[Fraction, ...] = (0.10, 0.15, 0.15, 0.20, 0.20, 0.10, 0.10)
     """Probability of each day-one size."""
-    day_ones: Count | None = None
+    day_ones: PositiveInt | None = None
     """Day ones to draw per warm user for training. Empty: about 100,000 in total, between 4 and 50 per user."""
 
     def resolve_day_ones(self, n_warm: int) -> int:
         """Return the number of day ones per user for a number of warm users."""
-        return self.day_ones or min(max(DAY_ONES_IN_ALL // max(1, n_warm), FEWEST_DAY_ONES), MOST_DAY_ONES)
+        return self.day_ones or min(max(100_000 // max(1, n_warm), 4), 50)
 
     @model_validator(mode="after")
     def _can_be_drawn(self) -> SampledProtocolConfig:
@@ -188,7 +190,7 @@ class SampledProtocolConfig(Section):
 class RegistrationProtocolConfig(Section):
     """The `registration` protocol: users who registered after a cut-off are cold, and day one is their first day."""
 
-    cut_offs: Count = 6
+    cut_offs: PositiveInt = 6
     """Number of cut-offs in `evaluate`; fewer if there are not 30 newcomers for each."""
     cut_off: AwareDatetime | None = None
     """Time of the first cut-off, with time zone (2024-05-01T00:00:00Z). Empty: the first midnight (UTC) before which a
@@ -203,7 +205,7 @@ class RegistrationProtocolConfig(Section):
     """Time zone (IANA name) of calendar days, for users without one in `time_zone_column`."""
     time_zone_column: str = ""
     """Column of `users` with IANA time zone names. Empty: none."""
-    early_hours: NotNegative = 1.0
+    early_hours: NonNegativeFloat = 1.0
     """Hours before registration that still count as day one, to allow for clock skew between systems. Earlier
     interactions are dropped."""
 
@@ -211,7 +213,7 @@ class RegistrationProtocolConfig(Section):
 class LearningConfig(Section):
     """Users to train on, for very large datasets."""
 
-    most_users: Count = 1_000_000
+    most_users: PositiveInt = 1_000_000
     """Maximum number of warm users to train vectors, segments and networks on. If there are more, a hash of user ids
     selects the same subset on every machine. Segment sizes and items, profile group means and popularity still count
     everyone."""
@@ -235,21 +237,21 @@ class EmbeddingConfig(Section):
     (TT-SVD) and 256 (UT-ALS), for 70,000 users."""
     similarity: Literal["auto", "dot", "cosine"] = "auto"
     """How a vector scores items. `auto`: dot product for ALS and precomputed vectors, otherwise cosine."""
-    als_iterations: Count = 15
+    als_iterations: PositiveInt = 15
     """ALS iterations (Hu et al. 2008)."""
-    als_confidence: Positive = 15.0
+    als_confidence: PositiveFloat = 15.0
     """Confidence in an affinity of 1, relative to an unobserved item (alpha in Hu et al. 2008)."""
-    als_regularization: NotNegative = 1.0
+    als_regularization: NonNegativeFloat = 1.0
     """L2 regularization of vectors (lambda in Hu et al. 2008)."""
     svd_smoothing: Fraction = 0.75
     """Exponent of item counts in PMI, which dampens rare items (Levy et al. 2015)."""
     svd_collections: tuple[str, ...] = ()
     """Entities (such as playlist) whose items co-occur, in addition to the items of each user."""
-    svd_items_per_user: Count = 500
+    svd_items_per_user: PositiveInt = 500
     """Maximum co-occurring items per user; of more, a sample is used. Bounds memory."""
-    word2vec_window: Count = 20
+    word2vec_window: PositiveInt = 20
     """Context window: items before and after the current one."""
-    word2vec_epochs: Count = 20
+    word2vec_epochs: PositiveInt = 20
     """Epochs over the users."""
 
     def resolve_dimensions(self, n_users: int, n_items: int) -> int:
@@ -263,16 +265,16 @@ class EmbeddingConfig(Section):
 class SegmentConfig(Section):
     """Segments of warm users (step 1 of the paper)."""
 
-    n_segments: Count | None = None
+    n_segments: PositiveInt | None = None
     """Number of segments. Empty: warm users / 80, at most 1,000 (as in the paper), or warm users / 20, at most
     30, whichever is larger."""
-    iterations: Count = 20
+    iterations: PositiveInt = 20
     """k-means iterations per restart."""
-    restarts: Count = 3
+    restarts: PositiveInt = 3
     """k-means runs with different initial centroids. The tightest clustering is kept."""
-    top_items: Count = 300
+    top_items: PositiveInt = 300
     """Number of most used items stored per segment."""
-    smoothing: NotNegative | None = None
+    smoothing: NonNegativeFloat | None = None
     """Shrinkage of each segment's counts towards average use in the lists of `segment`, in pseudo-users. Empty: chosen
     on validation users. 0: the paper's raw counts."""
 
@@ -286,14 +288,19 @@ class FeatureConfig(Section):
 
     friends: bool = True
     """Add a block with the mean vector of the user's warm friends, if friends are known. Not in the paper."""
-    group_shrinkage: NotNegative = 10.0
+    group_shrinkage: NonNegativeFloat = 10.0
     """Shrinkage of each group's mean vector towards the overall mean, in pseudo-users. 0: the paper's plain mean."""
-    age_users: NotNegative = 100.0
+    age_users: NonNegativeFloat = 100.0
     """Warm users to pool per year of age. A year with fewer borrows from neighbouring years, weighted by proximity. 0:
     each year alone, as in the paper."""
     counts: Literal["log", "plain"] = "log"
     """Scale of counts: log(1 + n) for `log`; `plain` as in the paper."""
-    through_items: tuple[str, ...] = ("stream x artist", "stream x album", "skip x artist", "skip x album")
+    through_items: tuple[Annotated[str, Field(pattern=".+ x .+")], ...] = (
+        "stream x artist",
+        "stream x album",
+        "skip x artist",
+        "skip x album",
+    )
     """Blocks on entities derived from item interactions: a stream of an item is also a stream of its artist. Blocks
     whose signal or entity is missing from the data are omitted."""
     unit_vectors: bool = True
@@ -301,14 +308,6 @@ class FeatureConfig(Section):
     fold_in: bool = True
     """Add a block with the user's fold-in vector, which helps on small data and for rare mixes of signals. Not in the
     paper."""
-
-    @field_validator("through_items")
-    @classmethod
-    def _are_pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if len([part for part in name.split(" x ") if part]) != 2:
-                raise ValueError(f"{name!r} names no block; write SIGNAL x ENTITY, such as stream x artist")
-        return value
 
     @property
     def derived_pairs(self) -> tuple[tuple[str, str], ...]:
@@ -319,21 +318,21 @@ class FeatureConfig(Section):
 class TrainingConfig(Section):
     """Training of a network."""
 
-    hidden: tuple[Count, ...] = (400, 300, 200)
+    hidden: tuple[PositiveInt, ...] = (400, 300, 200)
     """Hidden layer widths, as in the paper."""
     schedule: Literal["one-cycle", "flat"] = "one-cycle"
     """Learning rate schedule: rises, then falls (`one-cycle`), or constant as in the paper (`flat`)."""
-    learning_rate: Positive = 3e-3
+    learning_rate: PositiveFloat = 3e-3
     """Peak learning rate (`one-cycle`) or constant rate (`flat`). Paper: 1e-4."""
-    weight_decay: NotNegative = 1e-2
+    weight_decay: NonNegativeFloat = 1e-2
     """Decoupled weight decay of AdamW. 0: Adam, as in the paper."""
-    epochs: Count = 20
+    epochs: PositiveInt = 20
     """Maximum epochs over the warm users' day ones. Paper: 130."""
     batch_size: Annotated[int, Field(ge=2)] | None = None
     """Day ones per batch. Empty: 1/64 of an epoch, between 32 and 512. Paper: 512."""
-    patience: Count = 6
+    patience: PositiveInt = 6
     """Early stopping: checks without a gain in validation precision before training stops. The best model is kept."""
-    day_ones_per_pass: Count = 4
+    day_ones_per_pass: PositiveInt = 4
     """Average day ones per warm user and epoch. If more are available (`sampled.day_ones`), each epoch draws its
     own."""
     most_rows: int = Field(default=262_144, ge=512)
@@ -362,19 +361,19 @@ class RankerConfig(TrainingConfig):
 
     enabled: bool = True
     """Train the ranker. Without it, `direct` is unavailable."""
-    hidden: tuple[Count, ...] = (300,)
+    hidden: tuple[PositiveInt, ...] = (300,)
     """Hidden layer widths."""
-    learning_rate: Positive = 3e-3
+    learning_rate: PositiveFloat = 3e-3
     """As in `cold_model`."""
-    epochs: Count = 8
+    epochs: PositiveInt = 8
     """As in `cold_model`."""
-    patience: Count = 4
+    patience: PositiveInt = 4
     """As in `cold_model`."""
     input_dropout: Rate = 0.2
     """Dropout rate of input features."""
     dropout: Rate = 0.5
     """Dropout rate of hidden units."""
-    most_items: Count = 8192
+    most_items: PositiveInt = 8192
     """Maximum items to rank, most used first. Time and memory grow with this number."""
     most_rows: int = Field(default=65_536, ge=512)
     """As in `cold_model`."""
@@ -385,37 +384,37 @@ class DropoutNetConfig(Section):
 
     preference_dropout: Fraction = 0.5
     """Share of users whose warm vector is hidden from the input, redrawn at every step."""
-    items_per_step: Count = 1000
+    items_per_step: PositiveInt = 1000
     """Items whose scores the network learns to reproduce, redrawn at every step."""
-    learning_rate: Positive = 1e-2
+    learning_rate: PositiveFloat = 1e-2
     """As in `cold_model`."""
 
 
 class MeluConfig(Section):
     """MeLU (Lee et al., KDD 2019), a baseline for the cold model."""
 
-    inner_steps: Whole = 1
+    inner_steps: NonNegativeInt = 1
     """Gradient steps of the last layer per user, on day-one items."""
-    inner_rate: Positive = 0.1
+    inner_rate: PositiveFloat = 0.1
     """Learning rate of these steps for biases; for weights, it is divided by the layer's width."""
-    negative_weight: NotNegative = 20.0
+    negative_weight: NonNegativeFloat = 20.0
     """Weight of the mean over all items relative to the mean over used items, in the loss."""
-    query_items: Count = 32
+    query_items: PositiveInt = 32
     """Items from after day one on which an adapted user is evaluated in training, redrawn at every step."""
-    learning_rate: Positive = 1e-2
+    learning_rate: PositiveFloat = 1e-2
     """As in `cold_model`."""
 
 
 class RecommendConfig(Section):
     """Recommendation lists."""
 
-    k: Count = 50
+    k: PositiveInt = 50
     """List length, as in the paper."""
-    group_smoothing: Positive = 100.0
+    group_smoothing: PositiveFloat = 100.0
     """Shrinkage of each profile group (`group`) towards overall popularity, in pseudo-users."""
-    input_clusters: Count = 100
+    input_clusters: PositiveInt = 100
     """Number of clusters of input vectors (`input_clusters`), at most warm users / 10."""
-    warm_users: Whole = 100_000
+    warm_users: NonNegativeInt = 100_000
     """Maximum warm users stored in a model, with ids, vectors and items, for `neighbors`, `friends` and, if a user
     passed over items, `blend`. If there are more, a random subset is stored. 0: none."""
     item_weights: bool = True
@@ -432,7 +431,7 @@ class ExperimentConfig(Section):
     outcome: Literal["auto", "used_of_shown", "liked_of_shown", "items_used", "days_active", "came_back"] = "auto"
     """Primary outcome, chosen before the start. `auto`: `used_of_shown` (the paper's display-to-stream) if impressions
     are available, otherwise `items_used`."""
-    outcome_days: Positive = 7.0
+    outcome_days: PositiveFloat = 7.0
     """Window of the primary outcome, in days. The nearest entry of `days` that has ended is used."""
     like: tuple[str, ...] = ("favorite",)
     """Signals that count as liking an item, for `liked_of_shown` (the paper's display-to-favourite)."""
@@ -449,7 +448,7 @@ class ExperimentConfig(Section):
     least_p: Share = 0.001
     """Significance level of the sample ratio check: the report stops if the probability of so uneven a split is below
     it."""
-    effective_users: Positive = 100.0
+    effective_users: PositiveFloat = 100.0
     """Minimum effective sample size (users) for estimates of lists that were not shown."""
 
 
@@ -490,7 +489,7 @@ class Config(Section):
     @classmethod
     def of(cls, config: Config | None) -> Config:
         """Return a configuration, the defaults for None."""
-        expect("config", config, (Config, NoneType), "a fd.Config, such as fd.load_config('settings.toml')")
+        expect("config", config, (Config, NoneType), "a fd.Config, such as fd.config.load_config('settings.toml')")
         return config or cls()
 
 
@@ -532,13 +531,7 @@ def parse_config(values: dict[str, Any], where: str = "configuration") -> Config
 
 
 def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "configuration") -> M:
-    """Parse a section from nested values; all invalid settings are reported together.
-
-    Raises
-    ------
-    ConfigError
-        One sentence for each setting that does not exist or has an invalid value.
-    """
+    """Parse a section from nested values; ConfigError has a sentence for each unknown or invalid setting."""
     try:
         return section.model_validate(values)
     except ValidationError as error:
@@ -557,7 +550,7 @@ def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "co
 def _describe_unknown(section: type[BaseModel], name: str, where: str) -> str:
     names = list(_setting_names(section))
     matches = [setting for setting in names if setting.endswith(f".{name}")] or get_close_matches(name, names, 1)
-    hint = f"; did you mean {' or '.join(matches)}? See" if matches and name else "; see"
+    hint = f"; did you mean {' or '.join(matches)}? See" if matches else "; see"
     return f"{where}: {name} is not a setting{hint} docs/configuration.md for the settings."
 
 

@@ -31,22 +31,11 @@ class UserMetrics:
 
 
 def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = "min") -> UserMetrics:
-    """Score ranked lists against the items that users used later.
+    """Score ranked lists against the relevant items, which users used later, shape (n_users, n_items).
 
-    Parameters
-    ----------
-    lists
-        Item indexes, best first, -1 for an empty position, shape (n_users, K).
-    truth
-        Relevant items of each user, shape (n_users, n_items).
-    divide_by
-        Denominator of precision: min(K, relevant) as in the paper (``min``), or K (``k``).
-
-    Returns
-    -------
-    UserMetrics
-        Recall is hits / relevant; NDCG has binary gain and an ideal of min(K, relevant). A user without relevant
-        items scores 0 on all three.
+    `lists` are item indexes, best first, -1 for an empty position, shape (n_users, K). Precision is hits / min(K,
+    relevant) as in the paper (``min``), or hits / K (``k``). Recall is hits / relevant. NDCG has binary gain and an
+    ideal of min(K, relevant). A user without relevant items scores 0 on all three.
     """
     k = lists.shape[1]
     relevant = truth.lengths()
@@ -61,8 +50,7 @@ def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = 
 
 def _ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     """Divide element-wise; 0 where the denominator is 0."""
-    ratio: np.ndarray = np.divide(numerators, denominators, out=np.zeros(len(numerators)), where=denominators > 0)
-    return ratio
+    return np.divide(numerators, denominators, out=np.zeros(len(numerators)), where=denominators > 0)
 
 
 @dataclass(frozen=True)
@@ -87,21 +75,10 @@ def bootstrap_means(values: np.ndarray, users: np.ndarray) -> list[Interval]:
 def bootstrap_ratios(values: np.ndarray, denominators: np.ndarray, users: np.ndarray) -> list[Interval]:
     """Return the ratio of each column's mean to the mean denominator, with intervals from shared resamples.
 
-    The same users give the same resamples in every call, so intervals of differences are paired.
-
-    Parameters
-    ----------
-    values
-        One row per user and seed, shape (n, n_columns).
-    denominators
-        Denominator of the ratios, shape (n,); its mean must be positive.
-    users
-        User of each row, integers, shape (n,).
-
-    References
-    ----------
-    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile interval). Users are
-    resampled, since resampling their repeated measurements would make intervals too narrow.
+    `values` has one row per user and seed, shape (n, n_columns); `denominators`, with a positive mean, and `users` have
+    the shape (n,). The same users give the same resamples in every call, so intervals of differences are paired. Users
+    are resampled, since resampling their repeated measurements would make intervals too narrow. See B. Efron,
+    R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile interval).
     """
     if not len(values):
         return [Interval(0.0, 0.0, 0.0)] * values.shape[1]
@@ -125,11 +102,8 @@ def ratio_intervals(
     """Return the ratio of each column's mean to the mean denominator, with intervals over cohorts if there are enough.
 
     Intervals are Student's t with n_cohorts - 1 degrees of freedom; with fewer than `FEWEST_COHORTS` cohorts, those of
-    `bootstrap_ratios` over users. `cohorts` has the cohort of each row, integers, shape (n,).
-
-    References
-    ----------
-    W. Cochran, "Sampling Techniques", 1977, section 6.3: the variance of a ratio of cluster totals.
+    `bootstrap_ratios` over users. `cohorts` has the cohort of each row, integers, shape (n,). The variance is that of a
+    ratio of cluster totals (W. Cochran, "Sampling Techniques", 1977, section 6.3).
     """
     n_cohorts = len(np.unique(cohorts))
     if n_cohorts < FEWEST_COHORTS:
@@ -166,10 +140,6 @@ def deviations_of_fifths(values: np.ndarray) -> np.ndarray:
 
     `values` has one row per user, shape (n, n_columns). The result, float64, shape (n_columns,), averages the standard
     deviation of the five means over `N_DIVISIONS` random divisions; zeros for fewer than five rows.
-
-    References
-    ----------
-    PAPER, "Offline protocol": "+-" is the standard deviation over random fifths of the test users, repeated.
     """
     n = len(values)
     if n < N_FIFTHS:

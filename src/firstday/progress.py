@@ -23,13 +23,10 @@ def no_progress(_stage: str, _done: int, _total: int) -> None:
 
 @contextmanager
 def open_progress(progress: Progress | bool | None = True) -> Iterator[Progress]:
-    """Yield the progress callback.
+    """Yield the progress callback: the given one, or one without output for None or False.
 
-    Parameters
-    ----------
-    progress
-        A callback; None or False: no output. True: a bar in a notebook, a bar per stage on a terminal's standard error,
-        otherwise one line on standard error every 30 seconds.
+    True: a bar in a notebook, a bar per stage on a terminal's standard error, otherwise one line on standard error
+    every 30 seconds.
     """
     if progress is True:
         with _notebook_bar() if _is_notebook() else _terminal_bars() as report:

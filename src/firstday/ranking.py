@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from firstday.errors import ArgumentError
 from firstday.sparse import SparseRows
 
 NO_ITEM = -1
@@ -22,21 +21,11 @@ GROUPS_PER_POSITION = 16
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k best columns of each row; the lower index wins ties.
+    """Return the k best columns of each row and their scores, best first, int32 and float32, shape (n, k).
 
-    Parameters
-    ----------
-    scores
-        float32, shape (n, n_items); ``-inf`` marks disallowed columns.
-    k
-        Length of the lists.
-
-    Returns
-    -------
-    items : numpy.ndarray
-        int32, shape (n, k), best first, `NO_ITEM` where a row has fewer than k allowed columns.
-    values : numpy.ndarray
-        Scores, float32, shape (n, k); tied scores are replaced by the highest among them, and `NO_ITEM` has score 0.
+    `scores` is float32, shape (n, n_items); ``-inf`` marks disallowed columns. The lower index wins ties, and tied
+    scores are replaced by the highest among them. Where a row has fewer than k allowed columns, it has `NO_ITEM` with
+    score 0.
     """
     n, n_items = scores.shape
     if n == 0 or n_items == 0:
@@ -69,8 +58,7 @@ def _join_ties(values: np.ndarray, rows: np.ndarray, tie: np.ndarray) -> np.ndar
     for position in np.flatnonzero((rows[1:] == rows[:-1]) & (distinct[:-1] - distinct[1:] <= tolerance[1:])):
         if joined[position] - distinct[position + 1] <= tolerance[position]:
             joined[position + 1] = joined[position]
-    all_values: np.ndarray = joined[np.cumsum(is_first) - 1]
-    return all_values
+    return joined[np.cumsum(is_first) - 1]
 
 
 def _bound(scores: np.ndarray, length: int) -> np.ndarray:
@@ -82,12 +70,12 @@ def _bound(scores: np.ndarray, length: int) -> np.ndarray:
     n_items = scores.shape[1]
     n_groups = GROUPS_PER_POSITION * length
     if n_items < 2 * n_groups:
-        return np.asarray(np.partition(scores, n_items - length, axis=1)[:, n_items - length])
+        return np.partition(scores, n_items - length, axis=1)[:, n_items - length]
     best = scores[:, :n_groups].copy()
     for start in range(n_groups, n_items, n_groups):
         group_columns = scores[:, start : start + n_groups]
         np.maximum(best[:, : group_columns.shape[1]], group_columns, out=best[:, : group_columns.shape[1]])
-    return np.asarray(np.partition(best, n_groups - length, axis=1)[:, n_groups - length])
+    return np.partition(best, n_groups - length, axis=1)[:, n_groups - length]
 
 
 def greatest(scores: np.ndarray, n: int) -> np.ndarray:
@@ -98,12 +86,7 @@ def greatest(scores: np.ndarray, n: int) -> np.ndarray:
     columns = np.empty((len(scores), n), dtype=np.int64)
     for row, selected, bound in zip(scores, columns, _bound(scores, n), strict=True):
         candidates = np.flatnonzero(row >= bound)
-        values = row[candidates]
-        nth_value = np.partition(values, len(candidates) - n)[len(candidates) - n]
-        is_selected = values > nth_value
-        ties = np.flatnonzero(values == nth_value)
-        is_selected[ties[: n - np.count_nonzero(is_selected)]] = True
-        selected[:] = candidates[is_selected]
+        selected[:] = np.sort(candidates[np.argsort(-row[candidates], kind="stable")[:n]])
     return columns
 
 
@@ -158,8 +141,6 @@ def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors scaled to length 1, float32, shape (n, d); zero vectors stay zero."""
-    if np.ndim(vectors) != 2:
-        raise ArgumentError(f"vectors: have the shape {np.shape(vectors)}; give an array of shape (n, d).")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 
@@ -188,13 +169,12 @@ def rank_scores(
     items, scores : numpy.ndarray
         int32 and float32, shape (n_users, k), best first, ties by index; -1 with score 0 where a user has fewer items.
     """
-    items = np.full((excluded.n_rows, k), NO_ITEM, dtype=np.int32)
-    values = np.zeros((excluded.n_rows, k), dtype=np.float32)
+    parts = []
     for rows in _parts(excluded.n_rows, excluded.n_columns):
-        scores = score(rows)
-        excluded_rows = excluded.take(rows)
+        scores, excluded_rows = score(rows), excluded.take(rows)
         scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf
-        items[rows], values[rows] = top_k(scores, k)
+        parts.append(top_k(scores, k))
+    items, values = map(np.concatenate, zip(*parts, strict=True))
     return items, values
 
 
@@ -247,7 +227,8 @@ def take_lists(
         chosen = lists[choice[rows], : int(n_excluded[rows].max(initial=0)) + k]
         is_allowed_entry = (chosen >= 0) & ~excluded_rows.has(chosen)
         parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], is_allowed_entry, k))
-    return np.concatenate([items for items, _ in parts]), np.concatenate([values for _, values in parts])
+    items, values = map(np.concatenate, zip(*parts, strict=True))
+    return items, values
 
 
 def _parts(n_users: int, width: int) -> list[np.ndarray]:

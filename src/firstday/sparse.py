@@ -48,12 +48,7 @@ class SparseRows:
     ) -> SparseRows:
         """Build from (row, column, weight) triples in any order; weights of duplicates are summed.
 
-        Parameters
-        ----------
-        rows, columns
-            Integers, shape (n,).
-        weights
-            Shape (n,), or None for ones.
+        `rows` and `columns` are integers, shape (n,); `weights` has shape (n,), or is None for ones.
         """
         return _add_up(rows.astype(np.int64) * n_columns + columns, weights, n_rows, n_columns)
 
@@ -81,8 +76,7 @@ class SparseRows:
 
     def lengths(self) -> np.ndarray:
         """Return the number of entries of each row, int64, shape (n_rows,)."""
-        lengths: np.ndarray = self.starts[1:] - self.starts[:-1]
-        return lengths
+        return self.starts[1:] - self.starts[:-1]
 
     def row_of_entry(self) -> np.ndarray:
         """Return the row of each entry, int64, shape (n_entries,)."""
@@ -124,8 +118,7 @@ class SparseRows:
 
     def draw(self, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a mask, bool, shape (n_entries,), of up to `sizes[r]` random entries of each row `r`."""
-        drawn: np.ndarray = self.rank_within_rows(rng.random(self.n_entries)) < np.repeat(sizes, self.lengths())
-        return drawn
+        return self.rank_within_rows(rng.random(self.n_entries)) < np.repeat(sizes, self.lengths())
 
     def through(self, links: SparseRows) -> SparseRows:
         """Return the matrix product with `links`, shape (n_columns, n_linked), such as the artists of each item."""
@@ -173,19 +166,9 @@ class SparseRows:
         return np.bincount(self.columns, weights=self.weights, minlength=self.n_columns)
 
     def mean_vectors(self, vectors: np.ndarray, *, weighted: bool = False) -> np.ndarray:
-        """Return the mean vector of each row's columns; zeros for an empty row.
+        """Return the mean vector of each row's columns, float32, shape (n_rows, d); zeros for an empty row.
 
-        Parameters
-        ----------
-        vectors
-            float32, shape (n_columns, d).
-        weighted
-            Whether to weight columns by their entries; unweighted by default.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_rows, d).
+        `vectors` is float32, shape (n_columns, d); if `weighted`, they are weighted by the entries.
         """
         out = np.zeros((self.n_rows, vectors.shape[1]), dtype=np.float32)
         lengths = self.lengths()
@@ -203,8 +186,7 @@ class SparseRows:
 
     def _cells(self) -> np.ndarray:
         """Return the flat row-major index of each entry, int64, ascending, shape (n_entries,)."""
-        cells: np.ndarray = self.row_of_entry() * self.n_columns + self.columns
-        return cells
+        return self.row_of_entry() * self.n_columns + self.columns
 
     def _find(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the insertion point of each flat index among the entries, and whether it is present."""
@@ -224,16 +206,8 @@ def union_rows(matrices: Sequence[SparseRows]) -> SparseRows:
 
 def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_columns: int) -> SparseRows:
     """Build a matrix from flat row-major indexes in any order; weights of duplicates are summed."""
-    if not len(cells):
-        return SparseRows.empty(n_rows, n_columns)
-    order = np.argsort(cells, kind="stable")
-    cells = cells[order]
-    first = np.flatnonzero(np.concatenate([[True], cells[1:] != cells[:-1]]))
-    if weights is None:
-        added = np.diff(first, append=len(cells))
-    else:
-        added = np.add.reduceat(weights[order].astype(np.float64), first)
-    distinct = cells[first]
+    distinct, entry = np.unique(cells, return_inverse=True)
+    added = np.bincount(entry, weights, len(distinct))
     starts = np.searchsorted(distinct, np.arange(n_rows + 1, dtype=np.int64) * n_columns)
     return SparseRows(starts, (distinct % n_columns).astype(np.int32), added.astype(np.float32), n_columns)
 
@@ -245,8 +219,6 @@ def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
 
 def stack_rows(matrices: Sequence[SparseRows]) -> SparseRows:
     """Stack matrices with the same columns vertically."""
-    if len(matrices) == 1:
-        return matrices[0]
     return SparseRows(
         _sum_up(np.concatenate([rows.lengths() for rows in matrices])),
         np.concatenate([rows.columns for rows in matrices]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -51,23 +50,18 @@ def test_the_page_opens_in_a_browser_and_an_interruption_ends_it(tiny_model: Pat
     )
     (tmp_path / "browser").chmod(0o755)
     command = [sys.executable, "-c", SHOW_PAGE, str(tiny_model), str(tmp_path / "users.sqlite")]
-    with socket.socket() as taken:  # the usual port is in use: the page takes another one
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        place = {"BROWSER": f"{tmp_path}/browser %s", "FIRSTDAY_SERVE_PORT": str(port), "COLUMNS": "200"}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **place}) as process:
-            assert process.stdout is not None
-            said = re.fullmatch(
-                r"The page is at (http://127\.0\.0\.1:(\d+)/) \(stop with Ctrl\+C\)\n", process.stdout.readline()
-            )
-            assert said is not None
-            assert int(said[2]) != port
-            with urllib.request.urlopen(said[1], timeout=10) as page:
-                assert b"<html" in page.read()
-            until = time.monotonic() + 20
-            while not (tmp_path / "opened").exists() and time.monotonic() < until:
-                time.sleep(0.02)
-            assert (tmp_path / "opened").read_text() == f"{said[1]}\n"
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
+    place = {"BROWSER": f"{tmp_path}/browser %s", "COLUMNS": "200"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **place}) as process:
+        assert process.stdout is not None
+        said = re.fullmatch(
+            r"The page is at (http://127\.0\.0\.1:\d+/) \(stop with Ctrl\+C\)\n", process.stdout.readline()
+        )
+        assert said is not None
+        with urllib.request.urlopen(said[1], timeout=10) as page:
+            assert b"<html" in page.read()
+        until = time.monotonic() + 20
+        while not (tmp_path / "opened").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert (tmp_path / "opened").read_text() == f"{said[1]}\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0

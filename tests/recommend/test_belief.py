@@ -98,18 +98,18 @@ def test_a_vector_is_solved_of_likes_and_of_what_was_passed_over(n_items: int) -
     confidence[columns] += PASSED_OVER * seen
     y = items.astype(np.float64)
     expected = np.linalg.solve(y.T @ (confidence[:, None] * y) + 0.5 * np.eye(4), y.T @ (confidence * target))
-    solved = fold_in.solve_evidence(liked, passed_over)
+    solved = fold_in.solve(liked, passed_over)
     np.testing.assert_allclose(solved[0], expected, rtol=1e-3, atol=1e-5)
     assert not solved[1].any()
     nothing = SparseRows.empty(2, 12)
-    np.testing.assert_allclose(fold_in.solve_evidence(liked, nothing), fold_in.solve(liked), rtol=1e-4, atol=1e-6)
-    assert not fold_in.solve_evidence(nothing, passed_over).any()
+    np.testing.assert_allclose(fold_in.solve(liked, nothing), fold_in.solve(liked), rtol=1e-4, atol=1e-6)
+    assert not fold_in.solve(nothing, passed_over).any()
 
 
 def test_blend_adds_what_evidence_tells(model: TrainedModel) -> None:
     query = ask(model, EASTERN, TOLD, k=6)
     rows = np.array([1])
-    vector = model.fold_in.solve_evidence(query.liked.take(rows), query.passed_over.take(rows))[0]
+    vector = model.fold_in.solve(query.liked.take(rows), query.passed_over.take(rows))[0]
     scores = ITEM_VECTORS @ vector
     weight = VECTOR * 4 / (4 + HALFWAY) / (ITEM_VECTORS @ vector).std()
     expected = BELIEF * np.log(share_by_belief(query, rows)[0] + 1e-6) + weight * scores

@@ -18,19 +18,20 @@ from firstday.cli.options import (
     SparkConfOption,
     SparkMasterOption,
     TablesArgument,
-    check_outputs,
+    check_output,
     print_json,
     print_notes,
     read_settings,
     start_engine,
 )
-from firstday.cli.printing import print_rows
+from firstday.cli.printing import print_table
 from firstday.data.left_out import write_left_out
 from firstday.data.splits.outlook import Outlook
 from firstday.data.summary import Summary
 from firstday.engine.engines import Check
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
+from firstday.evaluation.comparison_tables import Table
 from firstday.recommend.rules.filters import describe_columns
 
 COUNT_LABELS = {
@@ -38,18 +39,11 @@ COUNT_LABELS = {
     "items_without_vector": "items without a vector",
     "ages": "users with an age",
     "dated": "users with a registration time",
+    "users_with_times": "users with interaction times",
     "users_within_24_hours": "users with all interactions within 24 hours",
     "lists": "lists with impressions",
     "users_shown_something": "users with impressions",
 }
-COUNT_TOTALS = {
-    "items_without_vector": "items",
-    "ages": "users",
-    "dated": "users",
-    "users_within_24_hours": "users_with_times",
-    "users_shown_something": "users",
-}
-"""Count of which another count is a share."""
 
 
 def check(
@@ -73,7 +67,7 @@ def check(
     """
     if left_out is not None and not drop_bad_rows:
         raise ConfigError("check: --left-out needs --drop-bad-rows; give both.")
-    check_outputs(left_out)
+    check_output(left_out)
     settings = read_settings(tables, config, overrides, protocol=protocol, device="cpu")  # nothing is trained here
     try:
         engine_name = start_engine(engine, spark_master, spark_conf)
@@ -121,22 +115,21 @@ def _print_columns(columns: list[dict[str, Any]]) -> None:
     for column in columns:
         values = [f"{value:.15g}" if isinstance(value, float) else str(value) for value in column["values"][:5]]
         separator = " to " if column["type"] == "number" else ", "
-        rows.append((column["name"], column["type"], f"{column['n_values']:,}: {separator.join(values)}"))
+        text = f"{column['n_values']:,}: {separator.join(values)}"
+        rows.append({"column": column["name"], "type": column["type"], "values": text})
     if rows:
-        print_rows("items, for filters", ("column", "type", "values"), rows, "type", "values")
+        print_table(Table("items, for filters", rows, words=("type", "values")))
 
 
 def _print_summary(name: str, summary: Summary) -> None:
     """Print counts of the tables' contents."""
-    counts = vars(summary)
-    rows = []
-    for key, value in counts.items():
+    counts: dict[str, int] = {}
+    for key, value in vars(summary).items():
         if isinstance(value, Mapping):
-            rows += [(f"{key}: {member}", f"{n:,}") for member, n in sorted(value.items())]
-        elif value and key not in ("first", "last", "users_with_times"):
-            share = f" ({value / counts[COUNT_TOTALS[key]]:.0%})" if key in COUNT_TOTALS else ""
-            rows.append((COUNT_LABELS.get(key, key), f"{value:,}{share}"))
-    print_rows(name, ("tables", "count"), rows)
+            counts |= {f"{key}: {member}": n for member, n in sorted(value.items())}
+        elif value and key not in ("first", "last"):
+            counts[COUNT_LABELS.get(key, key)] = value
+    print_table(Table(name, [{"tables": label, "count": f"{n:,}"} for label, n in counts.items()]))
 
 
 def _print_outlook(outlook: Outlook) -> None:

@@ -12,13 +12,11 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from firstday.artifact.folder import check_target
 from firstday.cli.options import PathOption, open_tables
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
-from firstday.errors import ConfigError
 from firstday.evaluation.report.render import render_evaluation
 from firstday.evaluation.results import RATIO
 from firstday.evaluation.run import evaluate
@@ -77,9 +75,9 @@ def demo(
         results = evaluate(dataset, config, n_seeds=seeds, against=(REFERENCE, BASELINE), progress=progress)
     gain = results.get("auto", f"{RATIO}{BASELINE}")
     low, mean, high = (f"{100 * (ratio or 0) - 100:.0f}" for ratio in (gain.low, gain.mean, gain.high))
-    Console(highlight=False).print(
-        f"[bold]Lists by auto beat popularity by {mean} % \\[{low}, {high}], on {gain.n} people unknown to the "
-        "model.[/bold]"
+    typer.secho(
+        f"Lists by auto beat popularity by {mean} % [{low}, {high}], on {gain.n} people unknown to the model.",
+        bold=True,
     )
     print_results(results)
     report = out / "report.html"
@@ -127,8 +125,5 @@ def show_page(model: Path, store: Path) -> None:
         if sys.platform != "linux" or {"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
             Thread(target=webbrowser.open, args=(f"{url}/",), daemon=True).start()  # some browsers block until closed
 
-    settings = {"host": "127.0.0.1", "store": f"sqlite:///{store.resolve()}"}
-    try:
-        run_server(model, load_settings(settings), open_browser)
-    except ConfigError:  # the default port is in use: take any free one
-        run_server(model, load_settings(settings | {"port": 0}), open_browser)
+    settings = {"host": "127.0.0.1", "port": 0, "store": f"sqlite:///{store.resolve()}"}  # 0: any free port
+    run_server(model, load_settings(settings), open_browser)

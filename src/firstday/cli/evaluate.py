@@ -22,7 +22,7 @@ from firstday.cli.options import (
     ProtocolOption,
     ReportOption,
     SetOption,
-    check_outputs,
+    check_output,
     command_line,
     load_plugins,
     open_tables,
@@ -163,7 +163,9 @@ def evaluate(
     copies: Mapping[str, str] = dict(zip(tables, path or (), strict=False))
     if len(tables) > 1:
         copies = split_pairs("--path", path, f"{tables[0]}=DIR")
-    check_outputs(json_out, picture, report=report)
+    check_output(json_out)
+    check_output(picture, ".svg")
+    check_output(report, ".html")
     rules = read_rules(filter, allow, deny, cap=cap)
 
     def read(name: str) -> tuple[Dataset, Config]:
@@ -224,7 +226,6 @@ def evaluate(
         else:
             page = render_comparison(all_results, command_line())
         write_file(report, page)
-        typer.echo(f"Wrote {report}.", err=True)
 
 
 def _replay(

@@ -14,7 +14,7 @@ from firstday.cli.options import (
     JsonOption,
     ReportOption,
     SetOption,
-    check_outputs,
+    check_output,
     command_line,
     open_tables,
     print_notes,
@@ -76,7 +76,8 @@ def experiment(
 
     Example: firstday experiment tables/ --name onboarding-2026 --json results.json --report report.html
     """
-    check_outputs(json_out, report=report)
+    check_output(json_out)
+    check_output(report, ".html")
     intended = None if weights is None else parse_weights(weights)
     require_libraries("an experiment's report", "experiment", "tea_tasting")
     dataset, settings = open_tables(tables, None, config, overrides, drop_bad_rows=drop_bad_rows)
@@ -106,13 +107,7 @@ def experiment(
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """Parse weights such as ``control=50, treatment=50``.
-
-    Raises
-    ------
-    ConfigError
-        The text does not have this form.
-    """
+    """Parse weights such as ``control=50, treatment=50``."""
     example = "'control=50, treatment=50'"
     pairs = split_pairs("--weights", text.split(","), example)
     try:
@@ -124,22 +119,7 @@ def parse_weights(text: str) -> dict[str, float]:
 def read_lists(path: Path, dataset: Dataset) -> pl.DataFrame:
     """Read lists as written by `firstday recommend --batch`; users missing from the tables are ignored.
 
-    Parameters
-    ----------
-    path
-        A file with `user_id`, `rank` (from 1) and `item_id`.
-    dataset
-        The tables.
-
-    Returns
-    -------
-    polars.DataFrame
-        `user_ix`, `item_ix` (-1 if missing from the tables), `position`.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be read, or lacks a column.
+    The columns are `user_ix`, `item_ix` (-1 if missing from the tables) and `position` (from 1).
     """
     frame = read_list_file(path)
     missing = [column for column in ("user_id", "item_id", "rank") if column not in frame.columns]

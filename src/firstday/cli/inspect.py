@@ -15,14 +15,13 @@ from firstday.cli.options import (
     ModelArgument,
     PluginOption,
     ReportOption,
-    check_outputs,
+    check_output,
     command_line,
     load_plugins,
     print_json,
 )
-from firstday.cli.printing import print_rows, print_table
-from firstday.errors import ConfigError
-from firstday.evaluation.comparison_tables import compare_classes
+from firstday.cli.printing import print_table
+from firstday.evaluation.comparison_tables import Table, compare_classes
 from firstday.evaluation.report.render import render_model
 from firstday.files import write_file
 from firstday.recommend.model_card import make_card, write_markdown
@@ -53,13 +52,11 @@ def inspect(
     Example: firstday inspect model --card card.html
     """
     load_plugins(plugin)
-    check_outputs(card, report=report)
-    if card is not None and str(card) != "-" and card.suffix.lower() not in (".md", ".html"):
-        raise ConfigError(f"{card}: a card is Markdown or HTML; give a name that ends in .md or .html.")
+    check_output(None if str(card) == "-" else card, ".md", ".html")
+    check_output(report, ".html")
     manifest, trained_model = read_manifest(model), open_model(model).model
     if report is not None:
         write_file(report, render_model(trained_model, manifest, command_line()))
-        typer.echo(f"Wrote {report}.", err=True)
     if card is not None:
         if card.suffix.lower() == ".html":
             text = render_model(trained_model, manifest, is_card=True)
@@ -69,7 +66,6 @@ def inspect(
             typer.echo(text)
         else:
             write_file(card, text)
-            typer.echo(f"Wrote {card}.", err=True)
     elif as_json:
         facts = {name: value for name, value in manifest.items() if name not in ("files", "model")}
         print_json(
@@ -96,23 +92,23 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     title, sections = make_card(model, manifest)
     typer.echo(f"{title}, version {manifest['version']}, {manifest['created_at']}, firstday {manifest['firstday']}")
     facts = next(block for block in sections["Summary"] if isinstance(block, tuple))
-    print_rows("", ("Summary", ""), facts[1:], "Summary", "")
+    print_table(Table("", [{"Summary": name, "": text} for name, text in facts[1:]], words=("Summary", "")))
     others = [f"{other.version} ({other.created_at})" for other in list_versions(path) if not other.in_place]
     if others:
         typer.echo(f"Versions for firstday rollback: {', '.join(others)}")
     if model.selection.classes:
         print_table(compare_classes(model))
     largest = describe_segments(model, n_segments=n_segments)
+    likes = "most used items (share of the segment's users)"
     rows = [
-        (
-            str(row.number),
-            f"{row.n_users:,}",
-            f"{row.spread:.2f}",
-            ", ".join(f"{item.name} ({item.share:.0%})" for item in row.top),
-        )
+        {
+            "segment": str(row.number),
+            "users": f"{row.n_users:,}",
+            "spread": f"{row.spread:.2f}",
+            likes: ", ".join(f"{item.name} ({item.share:.0%})" for item in row.top),
+        }
         for row in largest
     ]
-    likes = "most used items (share of the segment's users)"
     typer.echo(f"{len(largest)} of {len(model.segments):,} segments, largest first:")
-    print_rows("", ("segment", "users", "spread", likes), rows, likes)
+    print_table(Table("", rows, words=(likes,)))
     typer.echo("Spread: mean squared distance of a segment's users to its centroid; vectors have length 1.")

@@ -10,7 +10,7 @@ import typer
 from firstday.cli.options import (
     DropOption,
     PluginOption,
-    check_outputs,
+    check_output,
     load_plugins,
     print_notes,
 )
@@ -89,7 +89,8 @@ def leaderboard(
     Example: firstday leaderboard movielens-100k --plugin my_methods --strategy tamed --published --json mine.json
     """
     load_plugins(plugin)
-    check_outputs(json_out, report=page)
+    check_output(json_out)
+    check_output(page, ".html")
     board: Leaderboard = read_leaderboard(json_out) if json_out is not None and json_out.exists() else {}
     others = [(path.name, read_leaderboard(path)) for path in add or ()]
     names = []

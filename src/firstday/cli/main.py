@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from itertools import pairwise
 from typing import Annotated, NoReturn
 
 import typer
@@ -75,13 +73,9 @@ def main() -> None:
         _fail(str(error), hint=getattr(error, "hint", ""))
     except _UsageError as error:
         message = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
-        message = re.sub(r"Input should be greater than or equal to (\S+)", r"give \1 or more", message)
         if len(sys.argv) == 1:  # without arguments, the message is the help text
             typer.echo(message)
             sys.exit(2)
-        for flag, file in pairwise(sys.argv):
-            if flag == "--json" and "unexpected extra argument" in message and f"({file})" in message:
-                _fail(f"--json takes no file here; redirect the output: --json > {file}")
         _fail(f"{message.strip().rstrip('.')}; see --help.")
     except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted; nothing was written.", status=130)

@@ -83,23 +83,15 @@ def onboarding(
 
 
 def read_answers(model: TrainedModel, entity: str, text: str) -> Answers:
-    """Parse answers such as ``ID=yes,ID=no,ID=skip``.
-
-    Raises
-    ------
-    DataError
-        An answer does not have this form, has an unknown id, or repeats an id.
-    """
+    """Parse answers such as ``ID=yes,ID=no,ID=skip``."""
     ids, answers = model.catalogue.ids_of(entity), Answers()
     for part in (part.strip() for part in text.split(",") if part.strip()):
         identity, _, word = part.rpartition("=")
         if not identity or word.lower() not in ANSWER_WORDS:
             raise DataError(f"answers: {part!r} is not an answer; give ID=yes, ID=no or ID=skip, separated by commas.")
         target = ids.index_of(identity)
-        if target < 0:
-            raise DataError(f"answers: {entity} {identity!r} is unknown to the model; give ids of its training data.")
-        if target in answers.targets:
-            raise DataError(f"answers: {entity} {identity!r} is answered twice; answer each once.")
+        if target < 0 or target in answers.targets:
+            raise DataError(f"answers: {entity} {identity!r} is unknown to the model or repeated; give known ids once.")
         answers = answers.add(target, ANSWER_WORDS[word.lower()])
     return answers
 
@@ -112,7 +104,7 @@ def _ask(model: TrainedModel, questionnaire: Questionnaire, questions: int) -> A
         question = questionnaire.next_question(answers)
         if question is None:
             break
-        name = _name(_identify(model, questionnaire, question))
+        name = _name(_describe(model, questionnaire, question))
         word = None
         while word is None:
             word = ANSWER_WORDS.get(typer.prompt(f"{number}. {name} [y/n/s]", prompt_suffix=" ").strip().lower())
@@ -120,16 +112,12 @@ def _ask(model: TrainedModel, questionnaire: Questionnaire, questions: int) -> A
     return answers
 
 
-def _identify(model: TrainedModel, questionnaire: Questionnaire, question: Question) -> dict[str, Any]:
-    """Return the id, and the title or name, of the subject of a question."""
-    entity, target = questionnaire.entity, question.target
-    return {"id": model.catalogue.ids_of(entity)[target], "title": model.catalogue.name_of(entity, target)}
-
-
 def _describe(model: TrainedModel, questionnaire: Questionnaire, question: Question) -> dict[str, Any]:
     """Return a question as JSON values."""
+    entity, target = questionnaire.entity, question.target
     return {
-        **_identify(model, questionnaire, question),
+        "id": model.catalogue.ids_of(entity)[target],
+        "title": model.catalogue.name_of(entity, target),
         "gain_bits": round(question.gain_bits, 4),
         "likely_yes": round(question.likely_yes, 4),
     }

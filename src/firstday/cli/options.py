@@ -130,13 +130,7 @@ SparkConfOption = Annotated[
 
 
 def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[str, str]:
-    """Split texts of the form ``NAME=VALUE``.
-
-    Raises
-    ------
-    ConfigError
-        A text does not have this form, or a name is repeated.
-    """
+    """Split texts of the form ``NAME=VALUE``; raise ConfigError for another form or a repeated name."""
     pairs: dict[str, str] = {}
     for text in texts or ():
         name, _, value = map(str.strip, text.partition("="))
@@ -147,15 +141,7 @@ def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[
 
 
 def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] | None) -> Engine:
-    """Start the Spark session if the engine is Spark; return the name of the engine.
-
-    Raises
-    ------
-    ConfigError
-        Spark settings are given without Spark, or the cluster is unavailable.
-    MissingExtraError
-        PySpark is not installed.
-    """
+    """Start the Spark session if the engine is Spark; return the name of the engine."""
     if engine != "spark":
         if master is not None or conf:
             raise ConfigError("--spark-master and --spark-conf need --engine spark; add it, or leave them out.")
@@ -244,17 +230,16 @@ def print_notes(notes: Iterable[str]) -> None:
         typer.echo(f"note: {note}", err=True)
 
 
-def check_outputs(*targets: Path | None, report: Path | None = None) -> None:
-    """Raise ConfigError if a file cannot be written or a report has no HTML extension; `-` is standard output."""
-    for target in (*targets, report):
-        if target is None or str(target) == "-":
-            continue
-        if target.is_dir():
-            raise ConfigError(f"{target}: is a folder; give the name of a file.")
-        if not os.access(target.resolve().parent, os.W_OK):
-            raise ConfigError(f"{target}: its folder does not exist or is not writable; give another path.")
-    if report is not None and report.suffix.lower() != ".html":
-        raise ConfigError(f"{report}: a report is HTML; give a name that ends in .html, or use --json for data.")
+def check_output(target: Path | None, *endings: str) -> None:
+    """Raise ConfigError if a file cannot be written or has another ending; `-`, without endings, is standard output."""
+    if target is None or (str(target) == "-" and not endings):
+        return
+    if target.is_dir():
+        raise ConfigError(f"{target}: is a folder; give the name of a file.")
+    if endings and target.suffix.lower() not in endings:
+        raise ConfigError(f"{target}: give a name that ends in {' or '.join(endings)}.")
+    if not os.access(target.resolve().parent, os.W_OK):
+        raise ConfigError(f"{target}: its folder does not exist or is not writable; give another path.")
 
 
 def command_line() -> str:
@@ -289,6 +274,6 @@ def read_rules(filter_text: str, allow: str | None, deny: str | None, **rules: A
 def _read_ids(file: str) -> list[str]:
     """Read ids from a file, one per line; skip blank lines."""
     try:
-        return [line.strip() for line in Path(file).read_text("utf-8-sig").splitlines() if line.strip()]
+        return list(filter(None, map(str.strip, Path(file).read_text("utf-8-sig").splitlines())))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read ({error}); give a text file with one id per line.") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -38,11 +38,6 @@ def print_table(table: Table, intervals: Container[str] | None = None) -> None:
     for row, texts in zip(table.split_cells(), table.write_cells(intervals), strict=True):
         grid.add_row(*map(escape, texts), style="bold" if row[0][0] == table.accented else None)
     Console().print(grid)
-
-
-def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *words: str) -> None:
-    """Print a table of plain cells; `words` names the text columns, which are left-aligned."""
-    print_table(Table(title, [dict(zip(columns, row, strict=True)) for row in rows], words=words))
 
 
 def print_error(sentence: str) -> None:

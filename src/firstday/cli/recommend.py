@@ -20,15 +20,16 @@ from firstday.cli.options import (
     PluginOption,
     SparkConfOption,
     SparkMasterOption,
-    check_outputs,
+    check_output,
     load_plugins,
     print_json,
     read_rules,
     start_engine,
 )
-from firstday.cli.printing import print_rows
+from firstday.cli.printing import print_table
 from firstday.engine.engines import ModelPlace
-from firstday.errors import ConfigError, DataError
+from firstday.errors import ConfigError
+from firstday.evaluation.comparison_tables import Table
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
@@ -53,7 +54,7 @@ def recommend(
     ] = None,
     k: KOption = None,
     strategy: Annotated[str | None, typer.Option(help=f"Strategy: one of {', '.join(strategy_names())}.")] = None,
-    keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used or banned.")] = False,
+    keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used, banned or passed over.")] = False,
     filter: FilterOption = "",  # noqa: A002  the rule's name
     allow: AllowOption = None,
     deny: DenyOption = None,
@@ -81,14 +82,10 @@ def recommend(
 
     Example: firstday recommend model --user '{}' --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
-    if (user is None) == (batch is None):
-        raise ConfigError("recommend: give either --user or --batch.")
-    if (batch is None) != (out is None):
-        raise ConfigError("recommend: --batch and --out go together; give both.")
-    if user is not None and drop_bad_rows:
-        raise ConfigError("recommend: --drop-bad-rows applies to tables; use it with --batch.")
-    if user is not None and engine == "spark":
-        raise ConfigError("recommend: --engine spark is for many users; use it with --batch.")
+    if (user is None) == (batch is None) or (batch is None) != (out is None):
+        raise ConfigError("recommend: give either --user, or --batch and --out.")
+    if user is not None and (drop_bad_rows or engine == "spark"):
+        raise ConfigError("recommend: --drop-bad-rows and --engine spark need --batch; add it, or leave them out.")
     rules = read_rules(filter, allow, deny, cap=cap, pin=pin, boost=boost, after=after)
     load_plugins(plugin)
     if strategy is not None:
@@ -96,11 +93,11 @@ def recommend(
     if out is not None:
         find_list_form(out)
         if engine != "spark":
-            check_outputs(Path(out))
+            check_output(Path(out))
     on_cluster = start_engine(engine, spark_master, spark_conf) == "spark"
     recommender = ModelPlace(model, on_cluster=on_cluster).open()
     if user is not None:
-        user_json = _read_stdin() if user == "-" else user
+        user_json = typer.get_binary_stream("stdin").read() if user == "-" else user
         answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used, rules=rules)
         if as_json:
             print_json(answer.to_json())
@@ -143,24 +140,14 @@ def recommend(
         typer.echo(f"Note: {note}")
 
 
-def _read_stdin() -> str:
-    """Read standard input as UTF-8, with or without a byte order mark."""
-    try:
-        return typer.get_binary_stream("stdin").read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"user: is not UTF-8 (byte {error.start + 1} of standard input); write UTF-8.") from None
-
-
 def print_answer(answer: Recommendation) -> None:
     """Print one user's list."""
     segment_text = ""
     if answer.segment is not None and answer.route == "segment":
         segment_text = f", predicted segment {answer.segment} ({answer.segment_size:,} users)"
     typer.echo(f"strategy {answer.strategy}, route {answer.route}{segment_text}")
-    columns, rows = ["rank", "item_id", "title", answer.score_scale], [list(row) for row in answer.to_rows()]
-    if not any(item.title for item in answer.items):
-        for row in (columns, *rows):
-            del row[2]
-    print_rows("", columns, rows, "item_id", "title")
+    columns = ("rank", "item_id", "title", answer.score_scale)
+    rows = [dict(zip(columns, row, strict=True)) for row in answer.to_rows()]
+    print_table(Table("", rows, words=("item_id", "title")))
     for sentence in answer.to_sentences():
         typer.echo(f"Note: {sentence}")

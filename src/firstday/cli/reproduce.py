@@ -17,7 +17,7 @@ from firstday.cli.options import (
     PluginOption,
     ReportOption,
     SetOption,
-    check_outputs,
+    check_output,
     command_line,
     load_plugins,
     print_notes,
@@ -74,7 +74,8 @@ def reproduce(
     load_plugins(plugin)
     for name in strategy or ():
         find_strategy(name)
-    check_outputs(json_out, report=report)
+    check_output(json_out)
+    check_output(report, ".html")
     settings = read_settings(NAME, config, overrides, device=device)
     settings = settings if k is None else settings.override("recommend.k", k)
     with open_progress() as progress:

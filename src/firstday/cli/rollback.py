@@ -32,9 +32,5 @@ def rollback(
     if as_json:
         print_json({"model": str(model), "version": version, "before": before})
         return
-    created_at = next(entry.created_at for entry in list_versions(model) if entry.version == version)
-    typer.echo(
-        f"{model}: version {version}, created {created_at}, is current again; "
-        f"the previous version was {before or 'damaged'}."
-    )
+    typer.echo(f"{model}: version {version} is current again; the previous version was {before or 'damaged'}.")
     typer.echo("A service uses it after a reload, or automatically if FIRSTDAY_SERVE_MODEL_POLL_S is set.")

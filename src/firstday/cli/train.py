@@ -79,11 +79,9 @@ def train(
         return
     data, precision = facts["data"], facts["metrics"]["precision"]
     print_notes(data["notes"])
-    is_precomputed = data["vectors"] == "precomputed"
-    vectors = f", precomputed vectors of {recommender.model.dimensions:,} dimensions" if is_precomputed else ""
     typer.echo(
         f"Trained on {data['warm_users']:,} warm users and {data['items']:,} items "
-        f"of {dataset.name}, {data['segments']:,} segments{vectors}."
+        f"of {dataset.name}, {data['segments']:,} segments."
     )
     typer.echo(
         f"P@{facts['metrics']['k']} on {data['validation_users']:,} validation users, also used for weights "
@@ -96,7 +94,4 @@ def train(
             "item was used."
         )
     print_table(compare_classes(recommender.model))
-    strategy = recommender.model.config.recommend.strategy
-    if strategy != "auto":
-        typer.echo(f"note: recommend.strategy is {strategy}, so it makes the lists, not auto.")
     typer.echo(f"Model: {out}   Next: firstday inspect {out}")

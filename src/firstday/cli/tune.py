@@ -18,7 +18,7 @@ from firstday.cli.options import (
     ProtocolOption,
     SetOption,
     TablesArgument,
-    check_outputs,
+    check_output,
     command_line,
     load_plugins,
     open_tables,
@@ -29,7 +29,6 @@ from firstday.cli.options import (
 )
 from firstday.config import Config
 from firstday.data.left_out import left_out_path, write_left_out
-from firstday.errors import ConfigError
 from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
@@ -90,10 +89,9 @@ def tune(
     if strategy is not None:
         find_strategy(strategy)
     picture = out.with_suffix(".svg") if picture is None else picture
-    for target, ending in ((out, ".toml"), (picture, ".svg")):
-        if target.suffix.lower() != ending:
-            raise ConfigError(f"{target}: give a name that ends in {ending}.")
-    check_outputs(out, picture, json_out)
+    check_output(out, ".toml")
+    check_output(picture, ".svg")
+    check_output(json_out)
     require_libraries("tuning", "tune", "optuna", "tomli_w")
     dataset, settings = open_tables(tables, path, config, overrides, protocol, drop_bad_rows)
     minutes = MINUTES if minutes is None and trials is None else minutes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,52 +10,31 @@ from firstday.display import readable
 
 MIN_LENGTH = 1e-12
 """Lower bound of the norm in normalisation, as in `torch.nn.functional.normalize`."""
-PREDICTED_ROWS = 8192
-"""Rows predicted per batch."""
 
 
 @dataclass(frozen=True)
 class Epoch:
     """One epoch of training.
 
-    Parameters
-    ----------
-    number
-        From 1.
-    loss
-        Mean training loss; for the cold model, the squared distance between predicted and mature unit vectors.
-    precision
-        P@K of validation users, in %, for early stopping: of `direct` for the ranker; for the cold model, as
-        `cold_model.stop_by` says. None if not measured.
-    kept
-        Whether the model has the weights of this epoch.
+    The loss of the cold model is the squared distance between predicted and mature unit vectors. Precision decides when
+    training stops: that of `direct` for the ranker, and of the lists in `cold_model.stop_by` for the cold model.
     """
 
-    number: int
-    loss: float
-    precision: float | None
-    kept: bool = False
+    number: int  # from 1
+    loss: float  # mean over the epoch
+    precision: float | None  # P@K of validation users, in %; None if not measured
+    kept: bool = False  # whether the model has the weights of this epoch
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A linear layer, with ReLU and batch normalisation if `scale` is not None.
+    """A linear layer, followed by ReLU(x) * scale + shift (batch normalisation) if `scale` is not None; all float32."""
 
-    Parameters
-    ----------
-    weights
-        float32, shape (n_inputs, width).
-    bias
-        float32, shape (width,).
-    scale, shift
-        Batch normalisation, ReLU(x) * scale + shift: float32, shape (width,); None for a linear layer.
-    """
-
-    weights: np.ndarray
-    bias: np.ndarray
-    scale: np.ndarray | None = None
-    shift: np.ndarray | None = None
+    weights: np.ndarray  # shape (n_inputs, width)
+    bias: np.ndarray  # shape (width,)
+    scale: np.ndarray | None = None  # shape (width,)
+    shift: np.ndarray | None = None  # shape (width,)
 
     def apply(self, rows: np.ndarray) -> np.ndarray:
         """Map rows of shape (n, n_inputs) to rows of shape (n, width)."""
@@ -70,28 +49,15 @@ class Layer:
 @readable
 @dataclass(frozen=True, eq=False)
 class ColdModel:
-    """Predicts the mature embedding of a cold user.
-
-    Parameters
-    ----------
-    layers
-        In order of application.
-    length
-        Euclidean length to which each output row is scaled; None: not scaled.
-    history
-        Training history.
-    """
+    """Predicts the mature embedding of a cold user, by layers in order of application."""
 
     layers: tuple[Layer, ...]
-    length: float | None = None
-    history: tuple[Epoch, ...] = field(default=())
+    length: float | None = None  # Euclidean length to which each output row is scaled; None: not scaled
+    history: tuple[Epoch, ...] = ()
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Map features, float32, shape (n, n_inputs), to predicted vectors, float32, shape (n, d)."""
-        starts = range(0, max(1, len(features)), PREDICTED_ROWS)
-        return np.concatenate([self._predict(features[start : start + PREDICTED_ROWS]) for start in starts])
-
-    def _predict(self, rows: np.ndarray) -> np.ndarray:
+        rows = features
         for layer in self.layers:
             rows = layer.apply(rows)
         if self.length is not None:

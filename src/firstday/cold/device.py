@@ -17,11 +17,6 @@ def choose_device(name: DeviceName, threads: int = 0) -> torch.device:
     """Return the device and configure torch for it; ``auto`` is the first available of cuda, mps and cpu.
 
     `threads` is the number of CPU threads; 0: torch's default.
-
-    Raises
-    ------
-    ConfigError
-        The device is not available.
     """
     availability = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     available = [kind for kind, is_available in availability.items() if is_available]
@@ -53,5 +48,4 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     """Copy a tensor from its device to the host."""
-    array: np.ndarray = tensor.detach().cpu().numpy()
-    return array
+    return tensor.detach().cpu().numpy()

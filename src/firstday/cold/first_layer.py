@@ -21,8 +21,7 @@ class FirstLayer(nn.Linear):
         """Map (n, n_inputs) to (n, width)."""
         if not self.training or features.device.type != "cpu" or self.in_features < MIN_INPUTS:
             return super().forward(features)
-        product: torch.Tensor = _Product.apply(features, self.weight, self.bias)  # type: ignore[no-untyped-call]
-        return product
+        return _Product.apply(features, self.weight, self.bias)  # type: ignore[no-untyped-call]
 
 
 class _Product(torch.autograd.Function):

@@ -18,15 +18,8 @@ OPSET, IR_VERSION = 18, 8
 def write_onnx(network: ColdModel) -> bytes:
     """Serialise a network as an ONNX model from ``features``, (n, n_inputs), to ``vectors``, (n, d).
 
-    Parameters
-    ----------
-    network
-        Network, such as ``recommender.model.cold``, whose inputs are the output of ``recommender.model.encoder``.
-
-    Returns
-    -------
-    bytes
-        Content of an ``.onnx`` file; equal networks give equal bytes.
+    The network may be ``recommender.model.cold``, whose inputs are the output of ``recommender.model.encoder``. Equal
+    networks give equal bytes.
     """
     nodes: list[onnx.NodeProto] = []
     weights: list[TensorProto] = []
@@ -58,5 +51,4 @@ def write_onnx(network: ColdModel) -> bytes:
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="firstday"
     )
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return model.SerializeToString(deterministic=True)

@@ -15,25 +15,14 @@ from firstday.display import readable
 class Ranker:
     """Predicts for each item the probability that it is the next one a cold user uses.
 
-    Parameters
-    ----------
-    body
-        Features -> hidden activations.
-    items
-        Indexes of the ranked items, int32, ascending, shape (n_ranked,).
-    weights, bias
-        Output layer, hidden activations -> one score per item: float32, (n_ranked, width) and (n_ranked,).
-
-    References
-    ----------
-    The multinomial likelihood of D. Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018,
-    with the day-one features of PAPER, step 2, as input.
+    It has the multinomial likelihood of D. Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW
+    2018, with the day-one features of PAPER, step 2, as input.
     """
 
-    body: ColdModel
-    items: np.ndarray
-    weights: np.ndarray
-    bias: np.ndarray
+    body: ColdModel  # features -> hidden activations
+    items: np.ndarray  # indexes of the ranked items, int32, ascending, shape (n_ranked,)
+    weights: np.ndarray  # hidden activations -> scores of the ranked items, float32, shape (n_ranked, width)
+    bias: np.ndarray  # float32, shape (n_ranked,)
 
     @property
     def history(self) -> tuple[Epoch, ...]:
@@ -53,5 +42,4 @@ def log_shares(hidden: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.
     """Return the log-softmax of the output layer, float32, shape (n, n_ranked); for parameters see `Ranker`."""
     scores = hidden @ weights.T + bias
     scores -= scores.max(axis=1, keepdims=True)
-    logs: np.ndarray = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    return logs
+    return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))

@@ -55,20 +55,9 @@ def train_cold_model(
 ) -> ColdModel:
     """Train with early stopping on validation precision; see `run_epochs`.
 
-    Parameters
-    ----------
-    features
-        One or more day-one samples of the warm users.
-    targets
-        Mature vectors, float32, shape (n_warm, d); normalised here.
-    validation_features
-        float32, shape (n_validation, n_inputs).
-    validate
-        Maps predicted vectors, shape (n_validation, d), to their precision in %.
-    config
-        Settings used: `cold_model`, seed, threads and device.
-    progress
-        Called after each epoch.
+    `features` are one or more day-one samples of the warm users, and `targets` their mature vectors, float32, shape
+    (n_warm, d), normalised here. `validate` maps the vectors predicted from `validation_features`, float32, shape
+    (n_validation, n_inputs), to their precision in %.
     """
     device = choose_device(config.device, config.threads)
     target_vectors = torch.from_numpy(unit_rows(targets)).to(device)  # (n_warm, d)
@@ -77,8 +66,7 @@ def train_cold_model(
     def loss(rows: np.ndarray) -> torch.Tensor:
         vectors = network(torch.from_numpy(features.take(rows)).to(device))  # (batch, d)
         user_targets = target_vectors[torch.from_numpy(rows % len(target_vectors)).to(device)]
-        distance: torch.Tensor = (vectors - user_targets).square().sum(dim=1).mean()
-        return distance
+        return (vectors - user_targets).square().sum(dim=1).mean()
 
     with seeded(config.seed, device):
         network = ColdNetwork(features.n_inputs, config.cold_model.hidden, targets.shape[1])

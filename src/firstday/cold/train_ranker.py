@@ -51,8 +51,7 @@ class RankerNetwork(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map features (n, n_inputs) to scores (n, n_ranked)."""
-        scores: torch.Tensor = self.last(self.body(features))
-        return scores
+        return self.last(self.body(features))
 
 
 def train_ranker(
@@ -66,31 +65,15 @@ def train_ranker(
 ) -> Ranker:
     """Train with early stopping on validation precision; see `run_epochs`.
 
-    Parameters
-    ----------
-    features
-        One or more day-one samples of the warm users.
-    day_ones
-        Items used on day one in each sample, each of shape (n_warm, n_items), to be excluded from the targets; empty if
-        unknown.
-    uses
-        All items that each warm user uses, shape (n_warm, n_items).
-    validation_features
-        float32, shape (n_validation, n_inputs).
-    validate
-        Returns the precision, in %, of lists for the validation users. Its arguments are a function that maps rows of
-        these users, shape (m,), to log-probabilities of the ranked items, shape (m, n_ranked); and the ranked items.
-    config
-        Settings used: `ranker`, threads, device, and the seed, which also controls dropout.
-    progress
-        Called after each epoch.
+    `features` are one or more day-one samples of the warm users. The targets are `uses`, the items that each warm user
+    uses, without `day_ones`, those of each sample; all have the shape (n_warm, n_items). `validate` returns the
+    precision, in %, of lists for the validation users. Its arguments are a function that maps rows of these users,
+    shape (m,), to log-probabilities of the ranked items, shape (m, n_ranked); and the ranked items.
     """
     device = choose_device(config.device, config.threads)
     counts = uses.ones().column_sums()
     items = most_used(counts, config.ranker.most_items).astype(np.int32)
-    used, day_one_items = uses.keep_columns(items), SparseRows.empty(len(features), len(items))
-    if day_ones:
-        day_one_items = stack_rows([day_one.keep_columns(items) for day_one in day_ones])
+    used, day_one_items = uses.keep_columns(items), stack_rows([day_one.keep_columns(items) for day_one in day_ones])
     held_out = torch.from_numpy(validation_features).to(device)
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
@@ -98,8 +81,7 @@ def train_ranker(
         cells = torch.from_numpy(targets.row_of_entry() * len(items) + targets.columns).to(device)
         inputs = torch.from_numpy(features.take(rows)).to(device)
         logs = torch.log_softmax(network(inputs), dim=1)  # (batch, n_ranked)
-        total: torch.Tensor = -logs.view(-1)[cells].sum() / max(1, targets.n_entries)
-        return total
+        return -logs.view(-1)[cells].sum() / max(1, targets.n_entries)
 
     def evaluate() -> float:
         hidden, (weights, bias) = to_numpy(network.body(held_out)), _last_layer(network)

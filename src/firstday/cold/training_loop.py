@@ -37,32 +37,10 @@ def run_epochs(
     the one-cycle schedule, only epochs after the peak of the learning rate are measured: before, the precision of the
     undertrained network on few users is mostly chance.
 
-    Parameters
-    ----------
-    network
-        Network to train, created on the CPU, so that a seed gives the same initial weights on all devices.
-    n_rows
-        Number of training rows: day ones of all warm users.
-    n_users
-        Number of warm users.
-    batch_loss
-        Maps row indexes, int64, shape (batch,), on the host, to the loss, a scalar on the device.
-    check
-        Returns the precision, in %, of the current network on validation users. Negative values are another criterion,
-        by which higher is also better, and are not recorded in the history.
-    config
-        Schedule, learning rate, weight decay, epochs, batch size, patience, and rows per epoch.
-    seed
-        Seed of the shuffling.
-    device
-        Training device.
-    progress
-        Called with the number of epochs done and the maximum number.
-
-    Returns
-    -------
-    tuple of Epoch
-        Training history.
+    The network is created on the CPU, so that a seed gives the same initial weights on all devices. Rows are day ones
+    of all warm users. `batch_loss` maps row indexes, int64, shape (batch,), on the host, to the loss, a scalar on the
+    device. `check` returns the precision, in %, of the current network on validation users; negative values are another
+    criterion, by which higher is also better, and are not recorded in the history. `seed` is that of the shuffling.
     """
     rows_per_epoch = min(n_rows, n_users * config.day_ones_per_pass, config.most_rows)
     batch = config.resolve_batch(rows_per_epoch)
@@ -80,7 +58,7 @@ def run_epochs(
     progress(0, config.epochs)
     order_rng = torch.Generator().manual_seed(seed)
     history: list[Epoch] = []
-    best, best_number, best_weights, n_without_gain = -np.inf, 0, copy.deepcopy(network.state_dict()), 0
+    best, best_number, best_weights = -np.inf, 0, network.state_dict()
     for number in range(1, config.epochs + 1):
         network.train()
         order = torch.randperm(n_rows, generator=order_rng)[: n_batches * batch].numpy()
@@ -103,11 +81,9 @@ def run_epochs(
         if precision is None:
             continue
         if precision > best:
-            best, best_number, best_weights, n_without_gain = precision, number, copy.deepcopy(network.state_dict()), 0
-        else:
-            n_without_gain += 1
-            if n_without_gain >= config.patience:
-                break
+            best, best_number, best_weights = precision, number, copy.deepcopy(network.state_dict())
+        elif number - best_number >= config.patience:
+            break
     network.load_state_dict(best_weights)
     network.cpu()
     return tuple(replace(epoch, kept=epoch.number == best_number) for epoch in history)
@@ -122,8 +98,7 @@ class UnitLength(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Map (n, width) to (n, width)."""
-        scaled: torch.Tensor = nn.functional.normalize(rows, dim=1) * self.length
-        return scaled
+        return nn.functional.normalize(rows, dim=1) * self.length
 
 
 def export_network(network: nn.Sequential, history: tuple[Epoch, ...] = ()) -> ColdModel:

@@ -20,11 +20,8 @@ with warnings.catch_warnings():
 def fit_als(affinity: SparseRows, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:
     """Factorise warm users' positive affinities, shape (n_warm_users, n_items); `threads` 0 uses all cores.
 
-    The embeddings have least-squares fold-in and dot-product similarity.
-
-    References
-    ----------
-    Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008.
+    The embeddings have least-squares fold-in and dot-product similarity. See Y. Hu, Y. Koren, C. Volinsky,
+    "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008.
     """
     shape = (affinity.n_rows, affinity.n_columns)
     matrix = sparse.csr_matrix((affinity.weights, affinity.columns, affinity.starts), shape=shape)

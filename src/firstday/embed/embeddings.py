@@ -81,17 +81,15 @@ class FoldIn:
     def _gram(self) -> np.ndarray:
         """G = Y'Y + regularization, float64, shape (d, d)."""
         y = self.item_vectors.astype(np.float64)
-        gram: np.ndarray = y.T @ y + max(self.regularization, 1e-9) * np.eye(y.shape[1])
-        return gram
+        return y.T @ y + max(self.regularization, 1e-9) * np.eye(y.shape[1])
 
     @cached_property
     def _solved_items(self) -> np.ndarray:
         """Item vectors times G^-1, float32, shape (n_items, d)."""
-        solved: np.ndarray = np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64)).T.astype(np.float32)
-        return solved
+        return np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64)).T.astype(np.float32)
 
-    def solve(self, affinity: SparseRows) -> np.ndarray:
-        """Return each user's vector; zeros for users without affinities.
+    def solve(self, affinity: SparseRows, passed_over: SparseRows | None = None) -> np.ndarray:
+        """Return each user's vector, float32, shape (n_users, d); zeros for users without affinities.
 
         A user's vector is bit-identical whatever other users are in the batch.
 
@@ -99,38 +97,14 @@ class FoldIn:
         ----------
         affinity
             Positive affinities, shape (n_users, n_items).
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_users, d).
-        """
-        if self.rule == "mean":
-            return affinity.mean_vectors(self.item_vectors, weighted=True)
-        confidence = self.confidence * affinity.weights.astype(np.float64)
-        return self._solve_rows(affinity, confidence, confidence)
-
-    def solve_evidence(self, affinity: SparseRows, passed_over: SparseRows) -> np.ndarray:
-        """Return each user's vector from affinities and passed-over items.
-
-        Items without evidence have the target 0 with confidence 1; passed-over items have the target 0 with an
-        additional confidence of up to `PASSED_OVER`. The rule ``mean`` ignores passed-over items.
-
-        Parameters
-        ----------
-        affinity
-            Positive affinities, shape (n_users, n_items).
         passed_over
-            Probability that the user passed over the item, same shape; has no entries of `affinity`.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_users, d); zeros for users without affinities.
+            Probability that the user passed over the item, same shape, without entries of `affinity`. These items have
+            the target 0, like items without evidence, with an additional confidence of up to `PASSED_OVER`. The rule
+            ``mean`` ignores them.
         """
         if self.rule == "mean":
             return affinity.mean_vectors(self.item_vectors, weighted=True)
-        entries = union_rows([affinity, passed_over])
+        entries = affinity if passed_over is None else union_rows([affinity, passed_over])
         is_liked = contains(affinity, entries)
         weights = entries.weights.astype(np.float64)
         confidence = np.where(is_liked, self.confidence * weights, 1 + PASSED_OVER * weights)
@@ -161,16 +135,14 @@ class FoldIn:
         kernel = np.matmul(solved_vectors, np.swapaxes(self.item_vectors[items], 1, 2)).astype(np.float64)
         system = np.eye(items.shape[1]) + (c - 1)[:, :, None] * kernel  # (n, length, length)
         weights = np.linalg.solve(system, b[:, :, None])[:, :, 0]
-        result: np.ndarray = np.matmul(weights.astype(np.float32)[:, None], solved_vectors)[:, 0]
-        return result
+        return np.matmul(weights.astype(np.float32)[:, None], solved_vectors)[:, 0]
 
     def _solve_long(self, items: np.ndarray, c: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Solve rows with more items than dimensions, as d x d systems."""
         vectors = self.item_vectors[items].astype(np.float64)  # (n, length, d)
         transposed = np.swapaxes(vectors, 1, 2)
         system = self._gram + transposed @ ((c - 1)[:, :, None] * vectors)  # (n, d, d)
-        result: np.ndarray = np.linalg.solve(system, transposed @ b[:, :, None])[:, :, 0]
-        return result
+        return np.linalg.solve(system, transposed @ b[:, :, None])[:, :, 0]
 
 
 @readable

@@ -14,21 +14,11 @@ from firstday.sparse import SparseRows
 @readable
 @dataclass(frozen=True, eq=False)
 class WarmUsers:
-    """Warm users stored in a model.
-
-    Parameters
-    ----------
-    ids
-        The caller's ids.
-    vectors
-        Mature vectors, of length 1: float32, shape (n, d).
-    uses
-        Items that each user uses, all weights 1, shape (n, n_items).
-    """
+    """Warm users stored in a model."""
 
     ids: Ids
-    vectors: np.ndarray
-    uses: SparseRows
+    vectors: np.ndarray  # mature vectors of length 1, float32, shape (n, d)
+    uses: SparseRows  # items that each user uses, all weights 1, shape (n, n_items)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -36,21 +26,11 @@ class WarmUsers:
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """Weighting of stored users by `neighbors` and `friends`, chosen on validation users.
+    """Weighting of stored users by `neighbors` and `friends`, chosen on validation users."""
 
-    Parameters
-    ----------
-    temperature
-        Softmax temperature for the cosine of a neighbour's vector and the predicted one.
-    smoothing
-        Weight of the item shares among all warm users, relative to the sum of the neighbours' weights.
-    friend_smoothing
-        Weight of the segments nearest to the friends' mean vector, in pseudo-friends.
-    """
-
-    temperature: float = 0.05
-    smoothing: float = 0.02
-    friend_smoothing: float = 10.0
+    temperature: float = 0.05  # softmax temperature for the cosine of a neighbour's vector and the predicted one
+    smoothing: float = 0.02  # weight of the item shares among all warm users, relative to all neighbours' weights
+    friend_smoothing: float = 10.0  # weight of the segments nearest to the friends' mean vector, in pseudo-friends
 
 
 def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: int, *, seed: int) -> WarmUsers:
@@ -59,8 +39,6 @@ def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: 
     `vectors` are mature vectors, of length 1: float32, shape (n_warm, d).
     """
     rows = draw_rows(len(ids), max_users, seed=seed)
-    if len(rows) == len(ids):
-        return WarmUsers(ids, vectors, uses)
     return WarmUsers(Ids(ids.take(rows)), np.ascontiguousarray(vectors[rows]), uses.take(rows))
 
 

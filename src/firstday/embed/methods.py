@@ -18,34 +18,16 @@ from firstday.sparse import SparseRows, stack_rows
 
 @dataclass(frozen=True, eq=False)
 class WarmLogs:
-    """Input of the embedding methods: logs of warm users only.
+    """Input of the embedding methods: logs of warm users only."""
 
-    Parameters
-    ----------
-    affinity
-        Positive affinities, shape (n_warm_users, n_items).
-    item_sets
-        Sets of co-occurring items, shape (n_sets, n_items): warm users' items and the configured collections.
-    sequences
-        Items of each warm user, oldest first.
-    precomputed
-        Precomputed vectors of warm users and items; None if vectors are learned.
-    """
-
-    affinity: SparseRows
-    item_sets: SparseRows
-    sequences: list[list[int]]
-    precomputed: PrecomputedVectors | None = None
+    affinity: SparseRows  # positive affinities, shape (n_warm_users, n_items)
+    item_sets: SparseRows  # co-occurring items, shape (n_sets, n_items): of warm users and the configured collections
+    sequences: list[list[int]]  # items of each warm user, oldest first
+    precomputed: PrecomputedVectors | None = None  # vectors of warm users and items; None if they are learned
 
 
 def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: SparseRows) -> WarmLogs:
-    """Collect the input of the embedding methods; `uses` has each warm user's items, shape (n_warm, n_items).
-
-    Raises
-    ------
-    ConfigError
-        `embedding.svd_collections` names an unknown entity.
-    """
+    """Collect the input of the embedding methods; `uses` has each warm user's items, shape (n_warm, n_items)."""
     affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
     precomputed = dataset.precomputed
     if precomputed is not None:
@@ -62,19 +44,9 @@ def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: Spar
 
 
 def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:
-    """Learn the vectors of warm users and items by `config.method`.
-
-    Raises
-    ------
-    ConfigError
-        The method is ``precomputed`` but there are no vectors, or there are more dimensions than the data allows.
-    MissingExtraError
-        A library of the method is not installed.
-    """
+    """Learn the vectors of warm users and items by `config.method`."""
     embeddings = _fit(logs, config, seed, threads)
-    if config.similarity == "auto":
-        return embeddings
-    return replace(embeddings, similarity=config.similarity)
+    return embeddings if config.similarity == "auto" else replace(embeddings, similarity=config.similarity)
 
 
 def fold_in_users(affinity: SparseRows, item_vectors: np.ndarray, config: EmbeddingConfig) -> Embeddings:
@@ -97,8 +69,7 @@ def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]
         rows = rows.filter(pl.col("pair").is_in(codes)).sort("timestamp", "target_ix", nulls_last=True)
         parts.append(rows.group_by("user_ix", maintain_order=True).agg("target_ix"))
     sequences = warm.join(pl.concat(parts), on="user_ix", maintain_order="left")
-    items: list[list[int]] = sequences["target_ix"].to_list()
-    return items
+    return sequences["target_ix"].to_list()
 
 
 def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Embeddings:

@@ -15,28 +15,18 @@ from firstday.sparse import SparseRows
 def fit_svd(affinity: SparseRows, item_sets: SparseRows, config: EmbeddingConfig, *, seed: int) -> Embeddings:
     """Factorise item co-occurrences; the embeddings have mean fold-in and cosine similarity.
 
-    Parameters
-    ----------
-    affinity
-        Positive affinities, shape (n_warm_users, n_items).
-    item_sets
-        Sets of co-occurring items, shape (n_sets, n_items): users' items and configured collections.
-    config
-        Dimensions, smoothing, and the maximum number of items per set.
-    seed
-        Seed of the SVD and of the sampling of long sets.
-
-    References
-    ----------
-    O. Levy, Y. Goldberg, I. Dagan, "Improving Distributional Similarity with Lessons Learned from Word Embeddings",
-    TACL 2015 (positive PMI, context smoothing, symmetric square root of the singular values).
+    `affinity` and `item_sets` are those of `WarmLogs`; long sets are sampled. Positive PMI, context smoothing and the
+    symmetric square root of the singular values are those of O. Levy, Y. Goldberg, I. Dagan, "Improving Distributional
+    Similarity with Lessons Learned from Word Embeddings", TACL 2015.
     """
     dimensions = config.resolve_dimensions(affinity.n_rows, item_sets.n_columns)
     if dimensions >= item_sets.n_columns:
         raise ConfigError(
             f"embedding.dimensions: is {dimensions}, with {item_sets.n_columns:,} items; set it to less than that."
         )
-    pmi = _positive_pmi(_cap_rows(item_sets, config.svd_items_per_user, seed), config.svd_smoothing)
+    max_items = np.full(item_sets.n_rows, config.svd_items_per_user)
+    sets = item_sets.keep(item_sets.draw(max_items, np.random.default_rng(seed)))
+    pmi = _positive_pmi(sets, config.svd_smoothing)
     singular_vectors, singular_values, _ = randomized_svd(pmi, n_components=dimensions, n_iter=5, random_state=seed)
     items = np.ascontiguousarray(singular_vectors * np.sqrt(singular_values), dtype=np.float32)
     items[np.diff(pmi.indptr) == 0] = 0  # rounding errors would have a direction, by which the cosine would score them
@@ -63,10 +53,3 @@ def _positive_pmi(item_sets: SparseRows, smoothing: float) -> sparse.csr_matrix:
     return sparse.csr_matrix(
         (values[positive], (rows[positive], columns[positive])), shape=(item_sets.n_columns, item_sets.n_columns)
     )
-
-
-def _cap_rows(rows: SparseRows, max_entries: int, seed: int) -> SparseRows:
-    """Sample at most `max_entries` entries of each row."""
-    if not len(rows.columns) or rows.lengths().max() <= max_entries:
-        return rows
-    return rows.keep(rows.draw(np.full(rows.n_rows, max_entries), np.random.default_rng(seed)))

@@ -14,11 +14,8 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
     """Train skip-gram item vectors on warm users' item sequences, oldest first.
 
     The embeddings have mean fold-in and cosine similarity. Training uses one thread, since several threads are not
-    reproducible.
-
-    References
-    ----------
-    O. Barkan, N. Koenigstein, "Item2Vec: Neural Item Embedding for Collaborative Filtering", MLSP 2016.
+    reproducible. See O. Barkan, N. Koenigstein, "Item2Vec: Neural Item Embedding for Collaborative Filtering", MLSP
+    2016.
     """
     try:
         from gensim.models import Word2Vec
@@ -34,15 +31,9 @@ def fit_word2vec(affinity: SparseRows, sequences: list[list[int]], config: Embed
         sg=1,
         workers=1,
         seed=seed,
-        hashfxn=_stable_hash,
     )
     items = np.zeros((affinity.n_columns, dimensions), dtype=np.float32)
     item_ix = np.array([int(word) for word in model.wv.index_to_key])
     items[item_ix] = model.wv.vectors
     fold_in = FoldIn(items, "mean")
     return Embeddings(fold_in.solve(affinity), items, fold_in, "cosine")
-
-
-def _stable_hash(text: str) -> int:
-    """Return a hash that is the same in every process, unlike Python's."""
-    return sum((position + 1) * byte for position, byte in enumerate(text.encode())) % 2**32

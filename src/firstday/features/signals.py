@@ -125,7 +125,7 @@ class Signals:
         return Signals(**{**self.groups, **{name: getattr(self, name) for name in RESERVED}, **changes})
 
     @classmethod
-    def from_json(cls, text: str) -> Signals:
+    def from_json(cls, text: str | bytes) -> Signals:
         """Parse signals from JSON; for the form see `of`.
 
         Raises
@@ -134,9 +134,10 @@ class Signals:
             The text is not a JSON object of this form.
         """
         try:
-            return cls.of(json.loads(text))
-        except (RecursionError, json.JSONDecodeError) as error:
+            user = json.loads(text)
+        except (RecursionError, ValueError) as error:
             raise DataError(f"user: is not valid JSON ({error}); {USER_FORM}.") from None
+        return cls.of(user)
 
     @classmethod
     def of(cls, user: Signals | Mapping[str, Any], where: str = "user") -> Signals:

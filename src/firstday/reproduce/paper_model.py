@@ -58,7 +58,7 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
         item_vectors=embeddings.scoring_vectors,
     )
     learning_data, wrap = _join_learning_data(data, features, embeddings, config), ObjectiveHistory().record
-    cold, ranker = train_networks(learning_data, [], validation, wrap, progress)
+    cold, ranker = train_networks(learning_data, [SparseRows.empty(len(features), n_items)], validation, wrap, progress)
     learned = learn_methods(learning_data, validation, wrap, progress)
     return TrainedModel(
         config=config,

@@ -25,47 +25,31 @@ def fit_segments(
     seed: int,
     max_vectors: int | None = None,
 ) -> Segments:
-    """Cluster users and count the items that each cluster uses.
+    """Cluster users and count the items that each cluster uses; `uses` has the shape (n_users, n_items).
 
     No segment is empty; there are fewer than `n_segments` segments only if there are fewer distinct vectors.
-
-    Parameters
-    ----------
-    read_vectors
-        Maps row indexes of users, shape (n,), to their vectors, float32, shape (n, d).
-    uses
-        Items that each user uses, shape (n_users, n_items).
-    max_vectors
-        Size of the random sample of users to which centroids are fitted; all users are then assigned to the nearest
-        centroid. None: fitted to all users.
-
-    Raises
-    ------
-    ConfigError
-        There are more segments than users.
+    `read_vectors` maps row indexes of users, shape (n,), to their vectors, float32, shape (n, d). Centroids are fitted
+    to a random sample of `max_vectors` users (None: to all), and all users are then assigned to the nearest centroid.
     """
     n_users = uses.n_rows
     if n_segments > n_users:
         raise ConfigError(
             f"segments.n_segments: is {n_segments:,}, with {n_users:,} warm users; set it to at most that number."
         )
-    sample = draw_rows(n_users, n_users if max_vectors is None else max_vectors, seed=seed)
-    centroids, assigned, distance = _cluster(read_vectors(sample), n_segments, config, seed)
-    if len(sample) < n_users:
-        assigned, distance = np.empty(n_users, dtype=np.int64), np.empty(n_users, dtype=np.float32)
-        for start in range(0, n_users, ASSIGNED_ROWS):
-            rows = np.arange(start, min(start + ASSIGNED_ROWS, n_users))
-            distance[rows], assigned[rows] = _nearest(read_vectors(rows), centroids)
+    sample = draw_rows(n_users, max_vectors or n_users, seed=seed)
+    centroids = _fit_centroids(read_vectors(sample), n_segments, config, seed)
+    assigned, distance = np.empty(n_users, dtype=np.int64), np.empty(n_users, dtype=np.float32)
+    for start in range(0, n_users, ASSIGNED_ROWS):
+        rows = np.arange(start, min(start + ASSIGNED_ROWS, n_users))
+        distance[rows], assigned[rows] = _nearest(read_vectors(rows), centroids)
     item_counts = count_items(assigned, uses, len(centroids))
     spread = np.bincount(assigned, weights=distance, minlength=len(centroids)) / np.maximum(item_counts.sizes, 1)
     top = rank_items(item_counts, uses.column_sums(), min(config.top_items, uses.n_columns))
     return Segments(centroids, item_counts, top, spread.astype(np.float32))
 
 
-def _cluster(
-    vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the centroids of non-empty clusters, each vector's cluster, and its squared distance to the centroid."""
+def _fit_centroids(vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int) -> np.ndarray:
+    """Return the centroids of non-empty clusters, float32, shape (n, d)."""
     with needs_extra("training", "train"):
         import faiss
     kmeans = faiss.Kmeans(
@@ -86,8 +70,7 @@ def _cluster(
             break
         centroids[empty] = vectors[np.argsort(-distance, kind="stable")[: len(empty)]]
         distance, assigned = _nearest(vectors, centroids)
-    nonempty, assigned = np.unique(assigned, return_inverse=True)
-    return centroids[nonempty], assigned, distance
+    return centroids[np.unique(assigned)]
 
 
 def _nearest(vectors: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

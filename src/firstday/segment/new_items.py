@@ -4,10 +4,9 @@ Rates have the pessimistic prior Beta(1, 99), since most new items are rarely us
 the user's segment and `ELSEWHERE` in all others, so that an item that one segment passes over is shown less to the
 others. Thompson samples are drawn once per segment; each list uses one of them, so propensities are known exactly.
 
-References
-----------
-W. Bendada, G. Salha, T. Bontempelli, "Carousel Personalization in Music Streaming Apps with Contextual Bandits",
-RecSys 2020: clusters of users as the context, Thompson sampling with pessimistic priors, impressions as the outcome.
+Clusters of users as the context, Thompson sampling with pessimistic priors, and impressions as the outcome are those of
+W. Bendada, G. Salha, T. Bontempelli, "Carousel Personalization in Music Streaming Apps with Contextual Bandits", RecSys
+2020.
 """
 
 from __future__ import annotations
@@ -30,22 +29,12 @@ N_DRAWS = 128
 @readable
 @dataclass(frozen=True, eq=False)
 class NewItems:
-    """New items and the posteriors of their rates.
+    """New items and the Beta posteriors of their rates."""
 
-    Parameters
-    ----------
-    shown_items
-        Indexes of new items with impressions, int32, ascending, shape (n_shown,).
-    used, ignored
-        Beta parameters of each segment's rate, float64, shape (n_segments, n_shown).
-    other_items
-        Indexes of new items without impressions, int32, ascending, whose rates have the prior distribution.
-    """
-
-    shown_items: np.ndarray
-    used: np.ndarray
-    ignored: np.ndarray
-    other_items: np.ndarray
+    shown_items: np.ndarray  # indexes of new items with impressions, int32, ascending, shape (n_shown,)
+    used: np.ndarray  # first parameter of each segment's rate, float64, shape (n_segments, n_shown)
+    ignored: np.ndarray  # second parameter
+    other_items: np.ndarray  # indexes of the other new items, int32, ascending, whose rates have the prior distribution
     _drawn: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
@@ -89,6 +78,5 @@ class NewItems:
         """Return a new item's expected rate in each segment, float64, shape (n_segments,)."""
         if item in self.shown_items:
             column = np.searchsorted(self.shown_items, item)
-            rates: np.ndarray = self.used[:, column] / (self.used + self.ignored)[:, column]
-            return rates
+            return self.used[:, column] / (self.used + self.ignored)[:, column]
         return np.full(len(self.used), PRIOR_USED / (PRIOR_USED + PRIOR_IGNORED))

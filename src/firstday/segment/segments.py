@@ -20,60 +20,36 @@ MAX_SEGMENTS_PER_USER = 32
 @readable
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Result of clustering (PAPER, step 1, "Segments").
+    """Result of clustering (PAPER, step 1, "Segments")."""
 
-    Parameters
-    ----------
-    centroids
-        float32, shape (n_segments, d).
-    items
-        Numbers of users per segment and item, and per segment.
-    top_items
-        int32, shape (n_segments, n_top): most used items, best first, padded with `NO_ITEM`.
-    spread
-        float32, shape (n_segments,): mean squared distance of the segment's users to its centroid.
-    """
-
-    centroids: np.ndarray
-    items: ItemCounts
-    top_items: np.ndarray
-    spread: np.ndarray
+    centroids: np.ndarray  # float32, shape (n_segments, d)
+    items: ItemCounts  # numbers of users per segment and item, and per segment
+    top_items: np.ndarray  # most used items, best first, padded with `NO_ITEM`, int32, shape (n_segments, n_top)
+    spread: np.ndarray  # mean squared distance of a segment's users to its centroid, float32, shape (n_segments,)
 
     def __len__(self) -> int:
         return len(self.centroids)
 
     @cached_property
     def _half_squares(self) -> np.ndarray:
-        squares: np.ndarray = (self.centroids**2).sum(axis=1) / 2
-        return squares
-
-    @cached_property
-    def _columns(self) -> np.ndarray:
-        """Transposed centroids, contiguous, float32, shape (d, n_segments)."""
-        return np.ascontiguousarray(self.centroids.T)
+        return (self.centroids**2).sum(axis=1) / 2
 
     def assign(self, vectors: np.ndarray) -> np.ndarray:
         """Return the segment nearest to each vector (Euclidean, ties by index), int64, shape (n,)."""
-        nearest: np.ndarray = np.argmax(self.closeness(vectors), axis=1)
-        return nearest
+        return np.argmax(self.closeness(vectors), axis=1)
 
     def closeness(self, vectors: np.ndarray) -> np.ndarray:
         """Return minus half the squared distance to each centroid, up to a constant per vector.
 
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_vectors, n_segments).
+        The result is float32, shape (n_vectors, n_segments).
         """
-        near: np.ndarray = vectors @ self._columns - self._half_squares
-        return near
+        return vectors @ self.centroids.T - self._half_squares
 
     @cached_property
     def top_shares(self) -> np.ndarray:
         """Share of the segment's users who use each top item, float32, shape (n_segments, n_top)."""
         users = np.where(self.top_items >= 0, self.items.counts.at(np.maximum(self.top_items, 0)), 0)
-        shares: np.ndarray = (users / self.items.sizes[:, None]).astype(np.float32)
-        return shares
+        return (users / self.items.sizes[:, None]).astype(np.float32)
 
     @cached_property
     def counts_by_item(self) -> SparseRows:
@@ -82,8 +58,6 @@ class Segments:
 
     def without(self, items: np.ndarray) -> Segments:
         """Remove items, given by index, from the top lists; counts are unchanged."""
-        if not len(items):
-            return self
         top, _ = first_allowed(
             self.top_items,
             self.top_shares,
@@ -95,35 +69,19 @@ class Segments:
 
 @dataclass(frozen=True)
 class Mixing:
-    """Settings of the soft assignment (`soft_segments`), chosen on validation users.
+    """Settings of the soft assignment (`soft_segments`), chosen on validation users."""
 
-    Parameters
-    ----------
-    temperature
-        Softmax temperature, in units of half the squared distance; near 0, only the nearest segment counts.
-    smoothing
-        Shrinkage of segments' item shares towards the shares among all warm users, in pseudo-users.
-    """
-
-    temperature: float = 0.05
-    smoothing: float = 20.0
+    temperature: float = 0.05  # of the softmax over half the squared distance; near 0, only the nearest segment counts
+    smoothing: float = 20.0  # shrinkage of item shares towards those among all warm users, in pseudo-users
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class ItemCounts:
-    """Numbers of users per group and item; a group is a segment, a profile group, or all users.
+    """Numbers of users per group and item; a group is a segment, a profile group, or all users."""
 
-    Parameters
-    ----------
-    counts
-        Number of users per group and item, shape (n_groups, n_items).
-    sizes
-        Number of users per group, int64, shape (n_groups,); float64 if users are weighted, as with smoothed ages.
-    """
-
-    counts: SparseRows
-    sizes: np.ndarray
+    counts: SparseRows  # shape (n_groups, n_items)
+    sizes: np.ndarray  # users per group, int64, shape (n_groups,); float64 if users are weighted, as with smoothed ages
 
 
 def count_items(group_of_user: np.ndarray, uses: SparseRows, n_groups: int) -> ItemCounts:
@@ -181,5 +139,4 @@ def smooth_shares(segments: Segments, popularity: np.ndarray, mixing: Mixing) ->
     sizes = segments.items.sizes[:, None]
     counts = segments.top_shares * sizes
     overall = np.where(segments.top_items >= 0, popularity[segments.top_items], 0)
-    smoothed: np.ndarray = ((counts + mixing.smoothing * overall) / (sizes + mixing.smoothing)).astype(np.float32)
-    return smoothed
+    return ((counts + mixing.smoothing * overall) / (sizes + mixing.smoothing)).astype(np.float32)

@@ -21,18 +21,10 @@ OF_USE = ("user_ix", "item_ix", "timestamp")
 @readable
 @dataclass(frozen=True, eq=False)
 class ShownCounts:
-    """Numbers of impressions per segment and item; counts of disjoint sets of users can be added (`add_shown`).
+    """Numbers of impressions per segment and item; counts of disjoint sets of users can be added (`add_shown`)."""
 
-    Parameters
-    ----------
-    shown
-        Number of impressions, shape (n_segments, n_items); an item counts once per list.
-    used
-        Number of impressions followed by a use, same shape.
-    """
-
-    shown: SparseRows
-    used: SparseRows
+    shown: SparseRows  # impressions, shape (n_segments, n_items); an item counts once per list
+    used: SparseRows  # impressions followed by a use, same shape
 
     def keep_segments(self, rows: np.ndarray) -> ShownCounts:
         """Select segments, given by row, in the given order."""
@@ -60,42 +52,20 @@ def count_shown(
     config: SignalConfig,
     window: Window | None = None,
 ) -> ShownCounts | None:
-    """Count the impressions of some users, and the uses that followed, by segment.
+    """Count the impressions of some users, and the uses that followed, by segment; None without impressions.
 
     A use with a list id is attributed to the impression of the item in that list. Any other use is attributed to the
-    user's last impression of the item, if this was at most `signals.response_days` earlier.
-
-    Parameters
-    ----------
-    dataset
-        A dataset or a part.
-    users
-        `user_ix` of the users to count, shape (n,).
-    segments
-        Segment of each user, integers, shape (n,).
-    n_segments
-        Number of segments.
-    config
-        Which signals are uses, and the attribution window.
-    window
-        Time window for impressions and uses, with a row for each `user_ix`; None: no limit.
-
-    Returns
-    -------
-    ShownCounts
-        None if the dataset has no impressions.
+    user's last impression of the item, if this was at most `signals.response_days` earlier. `users` are `user_ix` of
+    the users to count, and `segments` their segments, shape (n,). Impressions and uses outside `window`, which has a
+    row for each `user_ix`, are ignored.
     """
     if dataset.impressions is None:
         return None
-    n_items = len(dataset.items)
-    segment_of_user = np.full(len(dataset.users), -1, dtype=np.int64)
-    segment_of_user[users] = segments
-    codes = dataset.events.codes_of(ITEM, config.use)
-    response_window = timedelta(days=config.response_days)
-    shown_pairs, used_pairs = [], []
+    members = pl.DataFrame({"user_ix": users, "segment": segments}).cast({"user_ix": pl.Int32})
+    is_use = pl.col("pair").is_in(dataset.events.codes_of(ITEM, config.use)) & pl.col("timestamp").is_not_null()
+    parts = []
     for frame, events in zip(dataset.impressions.frames(), dataset.events.frames(), strict=True):
-        shown = frame.filter(pl.Series(segment_of_user[frame["user_ix"].to_numpy()] >= 0))
-        uses = events.filter(pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null())
+        shown, uses = frame.join(members, on="user_ix", maintain_order="left"), events.filter(is_use)
         if window is not None:
             shown, uses = window.select(shown), window.select(uses)
             # Ignore uses after the cut-off.
@@ -103,15 +73,13 @@ def count_shown(
             shown = shown.with_columns(
                 pl.col("is_used") & (pl.col("used_at").to_physical() < end).fill_null(value=False)
             )
-        is_used = find_used(shown, uses.rename({"target_ix": "item_ix"}).select(OF_USE), response_window)
-        pairs = np.stack([segment_of_user[shown["user_ix"].to_numpy()], shown["item_ix"].to_numpy()])
-        shown_pairs.append(pairs)
-        used_pairs.append(pairs[:, is_used])
-    counts = []
-    for parts in (shown_pairs, used_pairs):
-        rows, columns = np.concatenate(parts, axis=1)
-        counts.append(SparseRows.from_pairs(rows, columns, None, n_segments, n_items))
-    return ShownCounts(*counts)
+        uses = uses.rename({"target_ix": "item_ix"}).select(OF_USE)
+        is_used = find_used(shown, uses, timedelta(days=config.response_days))
+        parts.append(shown.select("segment", "item_ix", is_used=pl.Series(is_used)))
+    shown = pl.concat(parts)
+    pairs = (part.select("segment", "item_ix").to_numpy().T for part in (shown, shown.filter("is_used")))
+    n_items = len(dataset.items)
+    return ShownCounts(*(SparseRows.from_pairs(rows, items, None, n_segments, n_items) for rows, items in pairs))
 
 
 def find_used(shown: pl.DataFrame, uses: pl.DataFrame, response_window: timedelta) -> np.ndarray:

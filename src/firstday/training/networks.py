@@ -70,7 +70,7 @@ def train_networks(
         Training data.
     day_ones
         Items used or banned (`SignalBatch.closed_items`) in each day-one sample of the warm users, each of shape
-        (n_warm, n_items); an empty sequence if unknown.
+        (n_warm, n_items); without entries if unknown.
     validation
         Early stopping uses the precision of the validation users' lists: those selected by `cold_model.stop_by` for the
         cold model, and those of `direct` for the ranker.

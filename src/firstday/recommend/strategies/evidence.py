@@ -2,7 +2,7 @@
 
 Users with items passed over get two further components: shares among the warm users they probably resemble
 (`firstday.recommend.belief`), and scores by the vector solved from all evidence
-(`firstday.embed.embeddings.FoldIn.solve_evidence`). The weights were chosen on validation users (docs/bandit.md).
+(`firstday.embed.embeddings.FoldIn.solve`). The weights were chosen on validation users (docs/bandit.md).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: n
     model = query.model
     liked, passed_over = query.liked.take(rows), query.passed_over.take(rows)
     n_told = liked.lengths() + passed_over.lengths()
-    vectors = model.fold_in.solve_evidence(liked, passed_over)
+    vectors = model.fold_in.solve(liked, passed_over)
     variance = ((vectors @ model.vector_covariance) * vectors).sum(axis=1)
     weights = VECTOR * n_told / (n_told + HALFWAY) / np.sqrt(np.maximum(variance, 1e-18))
     scores = multiply_rows(model.scoring_vectors, chosen, vectors * weights[:, None].astype(np.float32))
