@@ -122,18 +122,13 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
 
 def _check_lists(query: Query, answer: Answer) -> None:
     """Check that each user has a route and a list of distinct permitted items, as long as possible, best first."""
-    model = query.model
-    excluded, n_ranked = query.without_impressions.excluded, answer.count_ranked()
-    for row, items in enumerate(answer.items):
-        whose = f"for user {row}, by {answer.routes[row]!r},"
-        items_listed = items[items >= 0]
-        unavailable = np.union1d(excluded.row(row), model.unlisted)
-        _demand(answer.routes[row] != "", f"has no route for user {row}")
-        _demand(len(np.unique(items_listed)) == len(items_listed), f"list {whose} has an item twice")
-        _demand(
-            not np.isin(items_listed, unavailable).any(), f"list {whose} has an item that is used, banned or unlisted"
-        )
-        _demand(len(items_listed) == min(query.k, model.n_items - len(unavailable)), f"list {whose} is too short")
+    model, excluded, n_ranked = query.model, query.without_impressions.excluded, answer.count_ranked()
+    for row, (items, route) in enumerate(zip(answer.items, answer.routes, strict=True)):
+        available = np.setdiff1d(np.flatnonzero(model.listed), excluded.row(row))
+        n, n_listed = min(query.k, len(available)), (items >= 0).sum()
+        is_full = len(np.intersect1d(items, available)) == n_listed == n
+        whose = f"for user {row}, by {route!r},"
+        _demand(route != "" and is_full, f"list {whose} is not of {n} different items that may be listed")
         scores = answer.scores[row, : n_ranked[row]]
         falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # drawn items are in drawing order
         _demand(bool(np.isfinite(scores).all() and falls), f"scores {whose} rise along the list, or are not finite")

@@ -159,7 +159,7 @@ def test_a_selection_is_made_of_what_validation_users_used(model: TrainedModel) 
 def test_candidates_are_the_most_promising_items_whatever_is_asked_for(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of candidates is the list of all items without the others; its head is the shorter list."""
     query = ask(make_model(), USERS)
-    rows = np.flatnonzero(query.known)
+    rows = np.flatnonzero(query.has_features)
     everything, scores = score_blend(query, rows)
     monkeypatch.setattr("firstday.recommend.strategies.blend.N_CANDIDATES", n)
     monkeypatch.setattr("firstday.recommend.strategies.blend.ALL_CANDIDATES", 0)

@@ -197,7 +197,7 @@ def test_caps_and_pins_are_those_of_a_slow_reference(shop: Recommender, query: Q
 def test_boosts_rank_by_multiplied_scores(shop: Recommender, query: Query) -> None:
     rules = compile_rules(shop.model, [Rules(boost={"in_stock": 3.0, "year >= 2010": 2.0})], {})
     assert rules.factors is not None
-    plain = shop.answer_batch(query.signals, shop.model.n_items, "popular")
+    plain = answer_all(query.ask(k=shop.model.n_items), "popular")
     answer = answer_all(query.ask(rules=rules), "popular")
     for row, ranked in enumerate(plain.items):
         scores = plain.scores[row] * rules.factors[ranked]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from firstday.data.ids import Ids
 from firstday.display import readable, write_table
 from firstday.features.signals import Catalogue
 from firstday.recommend.query import Answer
-from firstday.recommend.scales import FILLS_UP, is_part
+from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE
 
 
@@ -91,7 +92,7 @@ class Recommendation:
 
     def to_rows(self) -> list[tuple[str, str, str, str]]:
         """Return rank, id, title and score of each item as text."""
-        form = ".1%" if is_part(self.score_scale) else ".3f"
+        form = ".1%" if is_fraction(self.score_scale) else ".3f"
         return [
             (str(rank), str(item.item_id), item.title, f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP)
             for rank, item in enumerate(self.items, 1)
@@ -190,9 +191,8 @@ class Recommendations(Mapping[Any, Recommendation]):
         library
             Data frame library: ``polars``, ``pandas`` or ``pyarrow``.
         """
-        user_ids = list(self.user_ids)
-        if not all(isinstance(user_id, int) for user_id in user_ids):  # mixed ids become text
-            user_ids = [str(user_id) for user_id in user_ids]
+        are_integers = all(isinstance(user_id, Integral) for user_id in self.user_ids)
+        user_ids = [int(user_id) if are_integers else str(user_id) for user_id in self.user_ids]
         return to_library(frame_lists(self.model.catalogue, Ids.of(user_ids).values, self.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:

@@ -46,6 +46,6 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
     return replace(answer, scores=scores, scales=scales, n_ranked=n_ranked)
 
 
-def is_part(scale: str) -> bool:
+def is_fraction(scale: str) -> bool:
     """Return whether a scale ranges from 0 to 1, so that scores can be written in %."""
     return scale == PROBABILITY or scale.startswith(SHARE)

@@ -91,7 +91,7 @@ class Method:
     settings: type[BaseModel] | None = None
     fit: Callable[..., Any] | None
     value: type | None
-    kind, group = "method", ""
+    kind, section = "method", ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -242,7 +242,7 @@ class StrategySpec(Method):
     search
         In place of `fit`: the options are chosen on validation users. Requires `value`; `settings` do not apply, since
         ``[plugins.NAME]`` holds the options.
-    method
+    learned_by
         Name of another method whose learned value it uses, such as a cold model.
     reads
         Kinds of signals it reads in addition to the features, the profile values that warm users have, and the excluded
@@ -259,10 +259,10 @@ class StrategySpec(Method):
     fit: Callable[[LearningData, JudgeLists, Progress], Any] | None = None
     value: type | None = None
     search: OptionSearch | None = None
-    method: str | None = None
+    learned_by: str | None = None
     reads: tuple[SignalKind, ...] = EVERYTHING
     scale: str = OWN_SCALE
-    kind, group = "strategy", "strategies"
+    kind, section = "strategy", "strategies"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -275,9 +275,9 @@ class StrategySpec(Method):
         return self.fit is not None or self.search is not None
 
     @property
-    def learns_by(self) -> str | None:
+    def required_method(self) -> str | None:
         """The method that must have been trained, or None."""
-        return self.name if self.learns else self.method
+        return self.name if self.learns else self.learned_by
 
     def lacks(self, model: TrainedModel) -> str | None:
         """Return the setting that provides what the model lacks for this strategy, or None."""
@@ -289,8 +289,8 @@ class StrategySpec(Method):
         return self._find_lacking(config.methods, has)
 
     def _find_lacking(self, methods: Collection[str], has: Mapping[str, bool]) -> str | None:
-        if self.learns_by is not None and self.learns_by not in methods:
-            return f"methods = ['{self.learns_by}']"
+        if self.required_method is not None and self.required_method not in methods:
+            return f"methods = ['{self.required_method}']"
         return next((need for need in self.needs if not has[need]), None)
 
 
@@ -379,7 +379,7 @@ class ColdModelSpec(Method):
     title: str
     fit: Callable[[LearningData, JudgeVectors, Progress], Any]
     value: type
-    kind, group = "cold model", "cold_models"
+    kind, section = "cold model", "cold_models"
 
 
 PAPER_SEGMENT = "paper_segment"
@@ -418,7 +418,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
 """Import paths of the built-in methods, which are imported on first use."""
 
 
-def names_of_both_ways(cold_model: str) -> tuple[str, str]:
+def derived_names(cold_model: str) -> tuple[str, str]:
     """Return the names of a cold model's two strategies: nearest items and nearest segment."""
     return f"{cold_model}_personal", f"{cold_model}_segment"
 
@@ -426,5 +426,5 @@ def names_of_both_ways(cold_model: str) -> tuple[str, str]:
 @cache
 def our_names() -> frozenset[str]:
     """Return the names of all built-in methods."""
-    both_ways = (name for cold_model in BUILT_IN["cold_models"] for name in names_of_both_ways(cold_model))
+    both_ways = (name for cold_model in BUILT_IN["cold_models"] for name in derived_names(cold_model))
     return frozenset([*(name for paths in BUILT_IN.values() for name in paths), *both_ways])

@@ -189,7 +189,7 @@ class ListBatcher:
                     page = model.recommender.answer_rows(
                         first.signals, first.rows, k, strategy, keep_used=keep_used, layers=layers
                     )
-                    first.recommendations = [one.row(0) for one in page]
+                    first.recommendations = list(page.values())
                     continue
                 signals = [request.signals for request in group]
                 answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, layers=layers)

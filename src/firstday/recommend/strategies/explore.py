@@ -62,10 +62,10 @@ def recommend_explore(query: Query) -> Answer:
         for rank in range(query.k):
             offer, chance = next(offers)
             if offer is None:
-                group, number, propensity = next(draw, (-1, -1, 0.0))
-                if group < 0:
+                segment, position, propensity = next(draw, (-1, -1, 0.0))
+                if segment < 0:
                     break
-                offer = lists[group][number], values[group][number], (1 - chance) * propensity
+                offer = lists[segment][position], values[segment][position], (1 - chance) * propensity
             items[row, rank], scores[row, rank], propensities[row, rank] = offer
     answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
@@ -87,42 +87,31 @@ def _rank_segments(query: Query, segments: np.ndarray, quota: Quota) -> Iterator
 def draw_slate(
     lists: Sequence[np.ndarray], belief: np.ndarray, k: int, rng: np.random.Generator, quota: Quota
 ) -> Iterator[tuple[int, int, float]]:
-    """Fill up to k ranks one by one: draw a group from the belief, and take the best remaining item of its list.
+    """Fill up to k ranks one by one: draw a segment from the belief, and take the best remaining item of its list.
 
-    Parameters
-    ----------
-    lists
-        Items of each group, best first.
-    belief
-        Unnormalised probabilities of the groups, shape (n_groups,).
-    quota
-        Items that the list has room for, shared with what fills other ranks.
-
-    Yields
-    ------
-    group, number, propensity
-        The group drawn, the item's position in the group's list, and its probability, given the items before it.
+    Yields the index of the segment, the item's position in the segment's list, and its probability, given the items
+    before it. `lists` are the items of each segment, best first, and `belief` their unnormalised probabilities.
     """
     heads = np.zeros(len(lists), dtype=np.int64)  # position of each list's best remaining item
     best = np.full(len(lists), NO_ITEM, dtype=np.int64)
     weights = np.array(belief, dtype=np.float64)
     stale = np.arange(len(lists))
     for _ in range(k):
-        for group in stale.tolist():
-            items, head = lists[group], int(heads[group])
+        for segment in stale.tolist():
+            items, head = lists[segment], int(heads[segment])
             while head < len(items) and not quota.has_room(items[head]):
                 head += 1
-            heads[group] = head
-            best[group] = items[head] if head < len(items) else NO_ITEM
+            heads[segment] = head
+            best[segment] = items[head] if head < len(items) else NO_ITEM
         weights[best < 0] = 0
         total = weights.sum()
         if total <= 0:
             return
-        group = int(np.searchsorted(weights.cumsum(), rng.random() * total, side="right"))
-        group = min(group, int(np.flatnonzero(weights)[-1]))
-        having = np.flatnonzero(best == best[group])
-        quota.take(int(best[group]))
-        yield group, int(heads[group]), float(weights[having].sum() / total)
+        segment = int(np.searchsorted(weights.cumsum(), rng.random() * total, side="right"))
+        segment = min(segment, int(np.flatnonzero(weights)[-1]))
+        having = np.flatnonzero(best == best[segment])
+        quota.take(int(best[segment]))
+        yield segment, int(heads[segment]), float(weights[having].sum() / total)
         stale = np.arange(len(lists)) if quota.caps else having
 
 
@@ -133,33 +122,24 @@ def draw_offers(
     rng: np.random.Generator,
     quota: Quota,
 ) -> Iterator[tuple[Offer | None, float]]:
-    """Offer ranks to new items, one by one, each item at most once.
+    """Yield the offer for each rank or None, and the probability that any new item was offered; each item at most once.
 
-    Parameters
-    ----------
-    segments, belief
-        Candidate segments and their unnormalised probabilities, shape (n_likely,).
-    quota
-        Items that the list has room for, shared with what fills other ranks.
-
-    Yields
-    ------
-    offer, chance
-        The offer for the next rank or None, and the probability that any new item was offered.
+    `segments` are candidates, and `belief` their unnormalised probabilities, shape (n_likely,).
     """
     belief = belief / belief.sum()
     drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
-    items, place = np.unique(drawn, return_inverse=True)
-    weights = np.bincount(place, np.repeat(belief / N_DRAWS, N_DRAWS))
+    items, index = np.unique(drawn, return_inverse=True)
+    weights = np.bincount(index, np.repeat(belief / N_DRAWS, N_DRAWS))
     while True:
         weights[[not quota.has_room(item) for item in items.tolist()]] = 0
         chance, ladder = NEW_SHARE * float(weights.sum()), NEW_SHARE * weights.cumsum()
-        at = int(np.searchsorted(ladder, rng.random(), side="right"))
+        drawn_index = int(np.searchsorted(ladder, rng.random(), side="right"))
         offer = None
-        if at < len(ladder):
-            rate = float(belief @ new_items.rates_of(int(items[at]))[segments])
-            offer = (int(items[at]), rate, NEW_SHARE * float(weights[at]))
-            quota.take(int(items[at]))
+        if drawn_index < len(ladder):
+            item = int(items[drawn_index])
+            rate = float(belief @ new_items.rates_of(item)[segments])
+            offer = item, rate, NEW_SHARE * float(weights[drawn_index])
+            quota.take(item)
         yield offer, chance
 
 

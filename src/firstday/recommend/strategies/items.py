@@ -47,7 +47,7 @@ FOLD_IN = StrategySpec(
 
 def recommend_personal(query: Query) -> Answer:
     """Rank items by the predicted vector; needs features."""
-    return query.rank_by_vectors(query.predicted, "personal", query.known)
+    return query.rank_by_vectors(query.predicted, "personal", query.has_features)
 
 
 PERSONAL = StrategySpec(
@@ -66,10 +66,10 @@ def personal_strategy(cold_model: ColdModelSpec) -> StrategySpec:
     name = f"{cold_model.name}_personal"
     return StrategySpec(
         name=name,
-        recommend=lambda query: query.rank_by_vectors(query.predicted_by(cold_model.name), name, query.known),
+        recommend=lambda query: query.rank_by_vectors(query.predicted_by(cold_model.name), name, query.has_features),
         describe=f"Rank items by the vector that {cold_model.title} predicts.",
         explain=f"Items close to the taste that {cold_model.title} predicts.",
-        method=cold_model.name,
+        learned_by=cold_model.name,
         reads=("liked",),
         scale=PROBABILITY,
     )
@@ -77,7 +77,7 @@ def personal_strategy(cold_model: ColdModelSpec) -> StrategySpec:
 
 def recommend_direct(query: Query) -> Answer:
     """Rank items by the ranker; needs features."""
-    return query.rank_scores(lambda rows: score_direct(query, rows), "direct", query.known)
+    return query.rank_scores(lambda rows: score_direct(query, rows), "direct", query.has_features)
 
 
 def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ N_SEARCHED = 2_500
 
 
 def recommend_neighbors(query: Query) -> Answer:
-    """Rank items by their weighted share of the nearest warm users; needs features."""
-    return query.rank_scores(lambda rows: score_neighbors(query, rows), "neighbors", query.known)
+    """Rank items by the weighted share of the nearest warm users who use them; needs features."""
+    return query.rank_scores(lambda rows: score_neighbors(query, rows), "neighbors", query.has_features)
 
 
 def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -42,32 +42,12 @@ def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
 def find_neighbors(
     model: TrainedModel, vectors: np.ndarray, temperature: float, closeness: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the warm users nearest to each vector, and their weights; the model must keep warm users.
+    """Return the rows of the kept users nearest to each vector, and their weights; see `weigh_nearest`.
 
-    In large models, only users in the segments nearest to the vector are searched (`N_SEARCHED`).
-
-    Parameters
-    ----------
-    model
-        The model.
-    vectors
-        Unit vectors, float32, shape (n, d).
-    temperature
-        Temperature of the weights; see `firstday.ranking.weigh_nearest`.
-    closeness
-        Closeness of each segment to the vectors, shape (n, n_segments), see `Segments.closeness`.
-
-    Returns
-    -------
-    nearest : numpy.ndarray
-        Rows of the kept users, unsorted, int64, shape (n, m), m at most `N_NEIGHBORS`.
-    weights : numpy.ndarray
-        float32, shape (n, m); each row sums to 1.
-
-    References
-    ----------
-    An inverted file whose lists are the segments: H. Jegou, M. Douze, C. Schmid, "Product Quantization for Nearest
-    Neighbor Search", TPAMI 2011, section 4, without the quantization.
+    `vectors` are unit vectors, float32, shape (n, d), and `closeness` that of each segment to them, shape (n,
+    n_segments). In large models, only users in the segments nearest to the vector are searched (`N_SEARCHED`): an
+    inverted file whose lists are the segments (H. Jegou, M. Douze, C. Schmid, "Product Quantization for Nearest
+    Neighbor Search", TPAMI 2011, section 4, without the quantization).
     """
     assert model.warm is not None
     people = model.warm.vectors
@@ -115,7 +95,7 @@ def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
 NEIGHBORS = StrategySpec(
     name="neighbors",
     recommend=recommend_neighbors,
-    describe="Rank items by their share of the nearest warm users, weighted by similarity.",
+    describe="Rank items by the share of the nearest warm users who use them, weighted by similarity.",
     explain="The most used items of the people nearest to the predicted taste, weighted by similarity.",
     needs=(KEPT_USERS,),
     reads=(),
@@ -125,7 +105,7 @@ FRIENDS = StrategySpec(
     name="friends",
     recommend=recommend_friends,
     describe="Rank items by the share of friends who use them.",
-    explain="Items that the user's friends use, and people similar to these friends.",
+    explain="Items that the user's friends, and people similar to them, use.",
     needs=(KEPT_USERS,),
     reads=("friends",),
     scale="share of friends and people like them",

@@ -20,14 +20,16 @@ def recommend_segment(query: Query) -> Answer:
 
 def _take_segments(query: Query, segment_of_user: np.ndarray, route: str) -> Answer:
     """Recommend the top items of each user's segment; `segment_of_user` are integers, shape (n_users,)."""
-    return query.take_lists(*query.model.segment_lists, segment_of_user, route, query.known)
+    return query.take_lists(*query.model.segment_lists, segment_of_user, route, query.has_features)
 
 
 def recommend_input_clusters(query: Query) -> Answer:
     """Recommend the most used items of the nearest feature cluster; needs a signal or a profile value."""
     clusters = query.model.input_clusters
     cluster_of_user = clusters.assign(unit_rows(query.features))
-    return query.take_lists(clusters.top_items, clusters.top_shares, cluster_of_user, "input_clusters", query.known)
+    return query.take_lists(
+        clusters.top_items, clusters.top_shares, cluster_of_user, "input_clusters", query.has_features
+    )
 
 
 def _reason_by_segment(reason: Reason) -> str | None:
@@ -69,7 +71,7 @@ def segment_strategy(cold_model: ColdModelSpec) -> StrategySpec:
         recommend=recommend,
         describe=f"Take the most used items of the segment nearest to {cold_model.title}'s vector.",
         explain=f"The most used items of people in the segment nearest to {cold_model.title}'s prediction.",
-        method=cold_model.name,
+        learned_by=cold_model.name,
         reads=("liked",),
         scale=OF_SEGMENT,
     )
@@ -80,8 +82,8 @@ TIE_BREAK = 1e-6
 
 
 def recommend_soft_segments(query: Query) -> Answer:
-    """Rank items by their share of users in near segments, weighted by closeness; needs features."""
-    return query.rank_scores(lambda rows: score_soft_segments(query, rows), "soft_segments", query.known)
+    """Rank items by the share of users of near segments who use them, weighted by closeness; needs features."""
+    return query.rank_scores(lambda rows: score_soft_segments(query, rows), "soft_segments", query.has_features)
 
 
 def score_soft_segments(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -109,7 +111,7 @@ def _reason_by_segments(reason: Reason) -> str:
 SOFT_SEGMENTS = StrategySpec(
     name="soft_segments",
     recommend=recommend_soft_segments,
-    describe="Rank items by their share of users in several near segments, weighted by similarity.",
+    describe="Rank items by the share of users of several near segments who use them, weighted by similarity.",
     explain="The most used items of people in several segments near the predicted taste, weighted by similarity.",
     reason=_reason_by_segments,
     reads=(),
