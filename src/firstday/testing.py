@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -107,22 +108,21 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
         targets = [(ITEM, item) for item in draw_items(n_max=12)]
         targets += [(entity, ids[int(rng.integers(len(ids)))]) for entity, ids in catalogue.entities.items()]
         people, profile = catalogue.people, {name: str(rng.choice(values)) for name, values in catalogue.groups.items()}
-        user = Signals(
-            user_id=f"user {number}",
-            age=int(rng.integers(15, 90)) if catalogue.has_ages else None,
-            interactions=[(str(rng.choice(catalogue.signals)), *target) for target in targets],
-            friends=[people[int(rng.integers(len(people)))]] if people else [],
-            shown=draw_items(n_max=4),
+        known = {
+            "age": int(rng.integers(15, 90)) if catalogue.has_ages else None,
+            "interactions": [(str(rng.choice(catalogue.signals)), *target) for target in targets],
+            "friends": [people[int(rng.integers(len(people)))]] if people else [],
+            "shown": draw_items(n_max=4),
             **profile,
-        )
-        fields = ("age", "interactions", "friends", "shown", *profile)
-        users.append(user.copy(**dict.fromkeys(name for name in fields if rng.random() < 0.5)))
+        }
+        kept: dict[str, Any] = {name: value for name, value in known.items() if rng.random() >= 0.5}
+        users.append(Signals(user_id=f"user {number}", **kept))
     return users
 
 
 def _check_lists(query: Query, answer: Answer) -> None:
     """Check that each user has a route and a list of distinct permitted items, as long as possible, best first."""
-    model, excluded, n_ranked = query.model, query.without_impressions.excluded, answer.count_ranked()
+    model, excluded, n_ranked = query.model, query.without_impressions.excluded, answer.n_ranked
     for row, (items, route) in enumerate(zip(answer.items, answer.routes, strict=True)):
         available = np.setdiff1d(np.flatnonzero(model.listed), excluded.row(row))
         n, n_listed = min(query.k, len(available)), (items >= 0).sum()

@@ -134,7 +134,7 @@ def test_what_was_passed_over_rests_and_comes_last(model: TrainedModel) -> None:
     assert answer.items[0].tolist() == [0, 2, 1, 3, 4, 5]
     assert answer.items[1].tolist() == [1, 3, 4, 5, 0, 2]
     assert answer.items[2].tolist() == [0, 2, 1, 3, 4, 5]
-    assert answer.count_ranked().tolist() == [6, 4, 6]
+    assert answer.n_ranked.tolist() == [6, 4, 6]
     kept = answer_all(replace(query, keep_used=True), "popular")
     assert kept.items[1].tolist() == [0, 2, 1, 3, 4, 5]
 

@@ -81,7 +81,7 @@ def test_lists_hold_what_segments_use_and_nothing_that_is_closed() -> None:
     answer = answer_all(query, "explore")
     assert answer.routes.tolist() == ["explore", "explore"]
     assert sorted(answer.items[0].tolist()) == [0, 1, 2, 3, 4, 5]
-    assert answer.count_ranked().tolist() == [5, 2]
+    assert answer.n_ranked.tolist() == [5, 2]
     assert sorted(answer.items[1, :2].tolist()) == [2, 4]
     assert answer.items[1, 2:].tolist() == [5, 1, -1, -1]  # nobody's, then what rests; used and banned ones never
     assert answer.propensities is not None

@@ -151,7 +151,7 @@ def test_a_list_is_that_of_ranking_everything_and_filtering(shop: Recommender, q
     for seed in range(20):
         rules = compile_rules(shop.model, [draw_rules(shop, np.random.default_rng(seed))], {})
         answer = answer_all(replace(query, rules=rules), strategy)
-        for row, (ranked, n_ranked) in enumerate(zip(everything.items, everything.count_ranked(), strict=True)):
+        for row, (ranked, n_ranked) in enumerate(zip(everything.items, everything.n_ranked, strict=True)):
             if answer.routes[row] != everything.routes[row]:  # a fallback answers where the strategy ranks nothing
                 assert not rules.allowed[ranked[:n_ranked]].any()
                 continue

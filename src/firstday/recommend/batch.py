@@ -32,20 +32,19 @@ USERS_AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """Summary of a batch; summaries of disjoint users can be added."""
+    """Summary of a batch; summaries of disjoint users can be added.
+
+    It counts users by route; values unknown to the model, by entity, signal or profile column; and known signals
+    without effect and those that only excluded items, by `Effect.name`.
+    """
 
     n_users: int = 0
     n_rows: int = 0
     routes: Counter[str] = field(default_factory=Counter)
-    """Number of users per route."""
     unknown: Counter[str] = field(default_factory=Counter)
-    """Number of values unknown to the model: interactions per entity or signal, profile values per column."""
     without_effect: Counter[str] = field(default_factory=Counter)
-    """Number of known signals without effect, by `Effect.name`."""
     only_kept_out: Counter[str] = field(default_factory=Counter)
-    """Number of known signals that only excluded items, by `Effect.name`."""
     notes: tuple[str, ...] = ()
-    """One sentence on each of the three counts above, and the notes made while reading the tables."""
 
     def __add__(self, other: BatchSummary) -> BatchSummary:
         return BatchSummary(*map(add, vars(self).values(), vars(other).values()))
@@ -132,10 +131,10 @@ def answer_under(rules: Rules, dataset: Dataset, users: np.ndarray) -> Callable[
 
 
 def _profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:
-    """Return the values that filters may read from a user; None where missing."""
+    """Return the values that filters may read from a user."""
     user = users[row]
-    codes = {name: (group.values, group.codes[user]) for name, group in dataset.groups.items()}
-    profile: dict[str, Any] = {name: values[code] if code >= 0 else None for name, (values, code) in codes.items()}
+    groups = {name: group for name, group in dataset.groups.items() if group.codes[user] >= 0}
+    profile: dict[str, Any] = {name: group.values[group.codes[user]] for name, group in groups.items()}
     if dataset.ages is not None and dataset.ages[user] >= 0:
         profile["age"] = int(dataset.ages[user])
     return profile

@@ -21,18 +21,18 @@ IsRead = Callable[[SignalKind], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """Effects of all signals of one kind."""
+    """Effects of all signals of one kind, and why some may have none.
+
+    `name` is a pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``impressions``.
+    Arrays have shape (n,): the user row of each signal, whether the features or a strategy read it, and whether it
+    excludes an item.
+    """
 
     name: str
-    """A pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``impressions``."""
     why: str
-    """Why such signals may have no effect."""
     users: np.ndarray
-    """User row of each signal, integers, shape (n,)."""
     moves: np.ndarray
-    """Mask of signals that enter the features or that a strategy reads, bool, shape (n,)."""
     excludes: np.ndarray | bool = False
-    """Mask of signals that exclude an item, bool, shape (n,) or the same for all."""
 
     @property
     def is_idle(self) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -29,12 +29,14 @@ RESTING = 0.5
 @readable
 @dataclass(frozen=True, eq=False)
 class ComputedDays:
-    """Day ones available only as features and mean vectors, without interactions, as in the paper's released data."""
+    """Day ones available only as features and mean vectors, without interactions, as in the paper's released data.
+
+    `features`, shape (n_users, n_inputs), are the input of the network; `means`, shape (n_users, d), are the mean
+    vectors of the items used on day one, zeros without items. Both are float32.
+    """
 
     features: np.ndarray
-    """Input of the network, float32, shape (n_users, n_inputs)."""
     means: np.ndarray
-    """Mean vector of the items used on day one, float32, shape (n_users, d), zeros without items."""
 
     def stand_in(self, similarity: Literal["dot", "cosine"]) -> tuple[SparseRows, np.ndarray]:
         """Return each user's pseudo-item, shape (n_users, n_users), and its vector, float32, shape (n_users, d).
@@ -197,9 +199,10 @@ class Query:
         -1 if the user has no value, or no warm user has the value or, for ages, a similar one.
         """
         groups = self.model.shared_groups
-        columns = {name: codes for name, codes in self.signals.profile.items() if name in groups}
         return {
-            name: np.where((codes >= 0) & (groups[name].sizes[codes] > 0), codes, -1) for name, codes in columns.items()
+            name: np.where((codes >= 0) & (groups[name].sizes[codes] > 0), codes, -1)
+            for name, codes in self.signals.profile.items()
+            if name in groups
         }
 
     @cached_property
@@ -357,7 +360,7 @@ class Answer:
         Name of what made each list, such as ``segment``, shape (n_users,); "" if the strategy cannot answer the user.
     n_ranked
         Set by the recommender: last rank of each list that the route or a pin filled, from 1, integers, shape
-        (n_users,). Later items fill the list up, with score 0. None: the last rank that holds an item.
+        (n_users,). Later items fill the list up, with score 0.
     scales
         Set by the recommender: scale of each list's scores, such as ``share of the segment``, shape (n_users,).
     propensities
@@ -368,20 +371,17 @@ class Answer:
     items: np.ndarray
     scores: np.ndarray
     routes: np.ndarray
-    n_ranked: np.ndarray | None = None
-    scales: np.ndarray | None = None
+    n_ranked: np.ndarray = field(default_factory=partial(np.zeros, 0, dtype=np.int64))
+    scales: np.ndarray = field(default_factory=partial(np.zeros, 0, dtype=object))
     propensities: np.ndarray | None = None
-
-    def count_ranked(self) -> np.ndarray:
-        """Return `n_ranked`, counted if None."""
-        return (self.items >= 0).sum(axis=1) if self.n_ranked is None else self.n_ranked
 
     @classmethod
     def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:
         """Concatenate answers for disjoint rows that cover all users; all must set the same optional fields."""
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        tables = {name: [getattr(part, name) for _, part in parts] for name in cls.__dataclass_fields__}
-        return cls(**{name: np.concatenate(of)[order] for name, of in tables.items() if of[0] is not None})
+        tables = {name: [getattr(part, name) for _, part in parts] for name in vars(parts[0][1])}
+        is_set = {name: of[0] is not None and len(of[0]) > 0 for name, of in tables.items()}
+        return cls(**{name: np.concatenate(of)[order] for name, of in tables.items() if is_set[name]})
 
     @classmethod
     def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:

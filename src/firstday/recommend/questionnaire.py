@@ -56,14 +56,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class Question:
-    """The next question."""
+    """The next target, the mutual information of answer and segment, from 0 to 1 bit, and the probability of a yes."""
 
     target: int
-    """Index of the item, or of the member of another entity."""
     gain_bits: float
-    """Mutual information of the answer and the segment, from 0 to 1 bit."""
     likely_yes: float
-    """Probability of a yes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +70,15 @@ class AnsweringUsers:
     A warm user would say yes to the items they use or, for another entity, to every member that one of their items
     belongs to. A newcomer answers like the warm user they resemble with probability 1 - `DOUBT`, and like the average
     user otherwise.
+
+    `uses` are the items of each user, shape (n_users, n_items), `fans` the users who would say yes to each target,
+    shape (n_targets, n_users), and `popularity` is the share of all warm users who use each item, float32, shape
+    (n_items,).
     """
 
     uses: SparseRows
-    """Items each user uses, shape (n_users, n_items)."""
     fans: SparseRows
-    """Users who would say yes to each target, shape (n_targets, n_users)."""
     popularity: np.ndarray
-    """Share of all warm users who use each item, float32, shape (n_items,)."""
 
     def believe(self, answers: Answers) -> np.ndarray:
         """Return the posterior over the warm users, with a uniform prior, float64, shape (n_users,), sum 1."""
@@ -111,18 +109,17 @@ class Questionnaire:
     it by the share of the segment's users who would say yes, a no by the share who would say no. The next question
     maximises the mutual information of answer and segment. Ranking compares the newcomer with individual warm users, if
     the model keeps any.
+
+    `candidates` are target indices, most used first, shape (n,); `shares` of each segment's users would say yes to
+    them, in (0, 1), shape (n_segments, n). For entities other than ``item``, `prior`, shape (n_segments,), counts the
+    kept warm users.
     """
 
     entity: str
-    """The entity asked about: ``item``, or another entity of the model."""
     candidates: np.ndarray
-    """Target indices, most used first, integers, shape (n,)."""
     shares: np.ndarray
-    """Share of each segment's users who would say yes to each candidate, in (0, 1), shape (n_segments, n)."""
     prior: np.ndarray
-    """Share of warm users in each segment, of kept warm users for other entities, float64, shape (n_segments,)."""
     warm: AnsweringUsers | None = None
-    """Warm users to compare with; None if the model keeps none."""
 
     @classmethod
     def of(cls, model: TrainedModel, entity: str = ITEM) -> Questionnaire:

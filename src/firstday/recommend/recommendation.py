@@ -178,8 +178,8 @@ class Recommendations(Mapping[Any, Recommendation]):
             segment_size=None if segment is None else int(self.model.segments.items.sizes[segment]),
             ignored=self.ignored[row],
             notes=self.notes[row],
-            score_scale=OWN_SCALE if answer.scales is None else str(answer.scales[row]),
-            n_ranked=int(answer.count_ranked()[row]),
+            score_scale=str(answer.scales[row]),
+            n_ranked=int(answer.n_ranked[row]),
             user_id=self.user_ids[row],
         )
 
@@ -203,11 +203,10 @@ class Recommendations(Mapping[Any, Recommendation]):
 def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:
     """Return lists as a data frame with one row per ranked item; see `Recommendations.to_frame`.
 
-    `user_ids` has one id per list; `answer` must have scales.
+    `user_ids` has one id per list.
     """
     row, position = np.nonzero(answer.items >= 0)
-    assert answer.scales is not None
-    scales = np.where(position < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
+    scales = np.where(position < answer.n_ranked[row], answer.scales[row], FILLS_UP)
     return pl.DataFrame(
         {
             "user_id": user_ids.gather(pl.Series(row.astype(np.uint32))),

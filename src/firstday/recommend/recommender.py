@@ -59,28 +59,25 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
     recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
     answer = recommend(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
-    propensities = None if answer.propensities is None else answer.propensities.copy()
+    propensities = np.ones_like(scores) if answer.propensities is None else answer.propensities.copy()
     for name in FALLBACKS:
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
             fallback = find_strategy(name).recommend(query.take(unanswered))
-            items[unanswered], scores[unanswered] = fallback.items, fallback.scores
+            items[unanswered], scores[unanswered], propensities[unanswered] = fallback.items, fallback.scores, 1
             routes[unanswered] = fallback.routes
-            if propensities is not None:  # fallbacks are deterministic
-                propensities[unanswered] = 1
     listed = (items >= 0) & query.item_rules.allowed[items]
     if (listed != (items >= 0)).any():  # third-party strategies may ignore the rules
-        if propensities is not None:
-            propensities = first_allowed(items, propensities, listed, query.k)[1]
+        _, propensities = first_allowed(items, propensities, listed, query.k)
         items, scores = first_allowed(items, scores, listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
     for relaxed in dict.fromkeys((query, query.without_impressions)):  # items passed over only if nothing else is left
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
             items[short], scores[short] = _fill_up(items[short], scores[short], relaxed.take(short))
-    if propensities is not None:  # filling up is deterministic
-        propensities = np.where(np.arange(query.k) < n_ranked[:, None], propensities, np.float32(1))
-    return Answer(items, scores, routes, n_ranked, propensities=propensities)
+    propensities[np.arange(query.k) >= n_ranked[:, None]] = 1  # filling up is deterministic
+    drawn = None if answer.propensities is None else propensities
+    return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=drawn))
 
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
@@ -110,27 +107,26 @@ def answer_under_rules(
     are answered together.
     """
     if all(rules == NO_RULES for rules in layers) or not query.n_users:
-        return scale_answer(query, answer_all(query, strategy)), [[]] * query.n_users
+        return answer_all(query, strategy), [[]] * query.n_users
     names = {name for rules in layers for name in rules.names}
     users: dict[str, list[int]] = defaultdict(list)
     for row in range(query.n_users):
         of_user = profile(row) if names else {}
         users[str([of_user.get(name) for name in names])].append(row)
-    parts, notes = [], dict[int, list[str]]()
+    parts = []
     for rows in map(np.array, users.values()):
         rules = compile_rules(query.model, layers, profile(rows[0]))
         part = (query if len(rows) == query.n_users else query.take(rows)).ask(rules=rules)
-        answer = scale_answer(part, answer_all(part, strategy))
-        parts.append((rows, answer))
-        counts = zip((answer.items >= 0).sum(axis=1), answer.count_ranked(), strict=True)
-        notes |= {row: _describe_rules(query.k, rules, *of_user) for row, of_user in zip(rows, counts, strict=True)}
-    return Answer.join(parts), [notes[row] for row in range(query.n_users)]
+        parts.append((rows, answer_all(part, strategy)))
+    answer = Answer.join(parts)
+    counts = zip((answer.items >= 0).sum(axis=1), answer.n_ranked, strict=True)
+    return answer, [_describe_rules(query.k, rules, *of_user) for of_user in counts]
 
 
 def _describe_rules(k: int, rules: ItemRules, n_listed: int, n_ranked: int) -> list[str]:
     """Describe ids that are unknown, ranks that are filled up and ranks that are empty."""
     notes = {
-        f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,
+        f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,  # the same for all users
         f"popular fills the list up from rank {rules.after + n_ranked + 1:,}": n_ranked < n_listed,
         f"the rules and the user's history leave {n_listed:,} items for {k:,} ranks": n_listed < k,
     }
@@ -262,13 +258,13 @@ class Recommender:
         >>> lists["u1"].items[0].item_id  # doctest: +SKIP
         >>> lists.to_frame()  # doctest: +SKIP
         """
-        if isinstance(users, Mapping):
-            named = {user_id: Signals.of(user, f"users[{user_id!r}]") for user_id, user in users.items()}
-            signals = [user.copy(user_id=user_id) if user.user_id is None else user for user_id, user in named.items()]
-            user_ids = list(named)
-        else:
-            signals = [Signals.of(user, f"users[{row}]") for row, user in enumerate(users)]
-            user_ids = [row if user.user_id is None else user.user_id for row, user in enumerate(signals)]
+        has_ids = isinstance(users, Mapping)
+        named = users.items() if isinstance(users, Mapping) else enumerate(users)
+        signals, user_ids = [], []
+        for name, given in named:
+            user = Signals.of(given, f"users[{name!r}]")
+            signals.append(user.copy(user_id=name) if has_ids and user.user_id is None else user)
+            user_ids.append(name if has_ids or user.user_id is None else user.user_id)
         if len(set(user_ids)) < len(user_ids):
             ((repeated, _),) = Counter(user_ids).most_common(1)
             raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")

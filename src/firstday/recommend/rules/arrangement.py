@@ -9,20 +9,19 @@ import numpy as np
 from firstday.ranking import NO_ITEM
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.rules.list_rules import Quota
-from firstday.recommend.scales import scale_answer
 
 
 def arrange(query: Query, answer: Answer, k: int) -> Answer:
-    """Return k ranks of a long ranking under the rules of its query, with scaled scores.
+    """Return k ranks of a long ranking under the rules of its query.
 
     Each rank holds its pinned item, or the best remaining item that the caps leave room for. Boosts apply to the scaled
     scores of the items that the strategy ranked, and are not part of the scores returned; a strategy with propensities
     has already applied the boosts.
     """
-    rules, scaled, n_ranked = query.item_rules, scale_answer(query, answer), answer.count_ranked()[:, None]
+    rules, n_ranked = query.item_rules, answer.n_ranked[:, None]
     order = np.broadcast_to(np.arange(answer.items.shape[1]), answer.items.shape)
     if rules.factors is not None and answer.propensities is None:
-        boosted = scaled.scores * rules.factors[answer.items] ** np.sign(scaled.scores)  # raw scores may be negative
+        boosted = answer.scores * rules.factors[answer.items] ** np.sign(answer.scores)  # raw scores may be negative
         order = np.argsort(np.where(order < n_ranked, -boosted, np.inf), axis=1, kind="stable")
     positions = np.full((query.n_users, k), -1)
     for row, (ranking, of_row) in enumerate(zip(answer.items, order, strict=True)):
@@ -34,14 +33,14 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
     def take(table: np.ndarray, empty: float) -> np.ndarray:
         return np.where(is_listed, np.take_along_axis(table, positions, axis=1), empty).astype(table.dtype, copy=False)
 
-    items = take(scaled.items, NO_ITEM)
+    items = take(answer.items, NO_ITEM)
     is_ranked = is_listed & ((positions < n_ranked) | np.isin(items, list(rules.pins.values())))
     return replace(
-        scaled,
+        answer,
         items=items,
-        scores=take(scaled.scores, 0),
+        scores=take(answer.scores, 0),
         n_ranked=np.where(is_ranked, np.arange(1, k + 1), 0).max(axis=1),
-        propensities=None if scaled.propensities is None else take(scaled.propensities, 1),
+        propensities=None if answer.propensities is None else take(answer.propensities, 1),
     )
 
 
