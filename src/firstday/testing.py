@@ -15,6 +15,7 @@ from firstday.recommend.plugin_checks import check_answer
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import find_supported
+from firstday.recommend.rules.list_rules import Rules, compile_rules
 
 N_USERS = 30
 """Number of users with signals or profile values in `make_users`."""
@@ -76,14 +77,8 @@ def check_strategy(
     complete = replace(query, k=model.n_items)
     _demand(np.array_equal(ask(complete).items[:, : query.k], answer.items), "begins a longer list with other items")
     ask(replace(complete, keep_used=True))
-    popular = np.sort(model.popular_items[:2])
-    restricted = replace(
-        model,
-        unlisted=popular,
-        segments=model.segments.without(popular),
-        input_clusters=model.input_clusters.without(popular),
-    )
-    ask(replace(query, model=restricted))
+    popular = model.catalogue.items.take(model.popular_items[:2]).to_list()
+    ask(query.ask(rules=compile_rules(model, [Rules(deny=popular)], {})))
     for row in range(query.n_users):
         single = ask(query.take(np.array([row])))
         is_same = np.allclose(single.scores[0], answer.scores[row], rtol=1e-4, atol=1e-5)
@@ -122,9 +117,9 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
 
 def _check_lists(query: Query, answer: Answer) -> None:
     """Check that each user has a route and a list of distinct permitted items, as long as possible, best first."""
-    model, excluded, n_ranked = query.model, query.without_impressions.excluded, answer.n_ranked
+    excluded, n_ranked = query.without_impressions.excluded, answer.n_ranked
     for row, (items, route) in enumerate(zip(answer.items, answer.routes, strict=True)):
-        available = np.setdiff1d(np.flatnonzero(model.listed), excluded.row(row))
+        available = np.setdiff1d(query.item_rules.items, excluded.row(row))
         n, n_listed = min(query.k, len(available)), (items >= 0).sum()
         is_full = len(np.intersect1d(items, available)) == n_listed == n
         whose = f"for user {row}, by {route!r},"

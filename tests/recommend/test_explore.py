@@ -15,7 +15,7 @@ from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.strategies.explore import draw_slate, seed_of
 from tests.tiny import make_model, make_quota
 
-LISTS = [np.array([0, 2, 1]), np.array([3, 2, 4])]
+LISTS = np.array([[0, 2, 1], [3, 2, 4]])
 
 
 def ask(*users: Signals, k: int = 6) -> Query:
@@ -26,7 +26,7 @@ def ask(*users: Signals, k: int = 6) -> Query:
 def test_a_certain_belief_leaves_nothing_to_chance() -> None:
     drawn = list(draw_slate(LISTS, np.array([0.0, 1.0]), 6, np.random.default_rng(0), make_quota()))
     assert drawn == [(1, 0, 1.0), (1, 1, 1.0), (1, 2, 1.0)]
-    assert list(draw_slate([np.array([], int)], np.array([1.0]), 3, np.random.default_rng(0), make_quota())) == []
+    assert list(draw_slate(np.zeros((1, 0), int), np.array([1.0]), 3, np.random.default_rng(0), make_quota())) == []
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -268,7 +268,7 @@ def test_rows_obey_the_rules_of_their_page(shop: Recommender) -> None:
     both, expected = (compile_rules(shop.model, layers, {}) for layers in ([page, row], [alone]))
     for name in ("allowed", "factors"):
         np.testing.assert_array_equal(getattr(both, name), getattr(expected, name))
-    assert [most for _, most in both.caps] == [1, 2]
+    assert [most for *_, most in both.caps] == [1, 2]
     assert (both.pins, both.after) == ({}, 0)
     few = [Rules(allow=shop.model.catalogue.items.values[ids].to_list()) for ids in ([0, 3], [3, 4])]
     assert compile_rules(shop.model, few, {}).items.tolist() == [3]
@@ -350,7 +350,7 @@ def test_a_strategy_is_called_once_for_users_with_equal_values(tiny: Recommender
     register(StrategySpec(name="mine", describe="Counts its calls.", recommend=recommend))
     ages = range(1, MOST_COMPILED + 20)
     tiny.answer_users(
-        [Signals(age=age) for age in (*ages, *ages)], 2, "mine", layers=[Rules(filter="item_id != user.age")]
+        [Signals(age=age) for age in (*ages, *ages)], 2, "mine", rules=Rules(filter="item_id != user.age")
     )
     assert sizes == [2] * len(ages)
 

@@ -23,12 +23,8 @@ from firstday.recommend.spec import KEPT_USERS
 from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts
 from firstday.sparse import SparseRows
 
-ROUTE = "answers"
-"""Route of lists ranked by yes and no answers."""
-SCALE = "share of people with similar answers"
-"""Scale of the scores of these lists."""
-
-
+ROUTE, SCALE = "answers", "share of people with similar answers"
+"""Route of lists ranked by yes and no answers, and the scale of their scores."""
 N_CANDIDATES = 300
 """Number of candidate targets (items or entity members to ask about): the most used, as people must recognise them."""
 

@@ -24,18 +24,10 @@ from firstday.recommend.spec import OWN_SCALE
 
 @dataclass(frozen=True)
 class RecommendedItem:
-    """One ranked item.
+    """One ranked item: the caller's id, the title or "", and the score on the scale of the recommendation.
 
-    Parameters
-    ----------
-    item_id
-        The caller's id.
-    title
-        Empty if the items have no titles.
-    score
-        On the scale named by the recommendation; 0 for fill-up items.
-    propensity
-        Probability that the strategy shows the item at this rank, given the ranks above; below 1 if drawn by `explore`.
+    The score of fill-up items is 0. The propensity is the probability that the strategy shows the item at this rank,
+    given the ranks above; it is below 1 if `explore` drew the item.
     """
 
     item_id: Any

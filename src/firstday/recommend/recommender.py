@@ -24,7 +24,15 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import find_strategy, find_supported, value_type
 from firstday.recommend.rules.arrangement import arrange
-from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Row, Rules, compile_rules
+from firstday.recommend.rules.list_rules import (
+    NO_RULES,
+    AnyRules,
+    ItemRules,
+    Row,
+    Rules,
+    compile_rules,
+    read_layers,
+)
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
 from firstday.recommend.strategies.popularity import POPULAR
@@ -164,7 +172,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        rules: Rules | Mapping[str, Any] | None = None,
+        rules: AnyRules = None,
     ) -> Recommendation:
         """Recommend to one user, with or without known signals.
 
@@ -181,7 +189,8 @@ class Recommender:
         keep_used
             Whether the list may contain items that the user has used, banned, or probably passed over.
         rules
-            The service's own rules, as `Rules` or an equivalent dictionary.
+            The service's own rules, as `Rules` or an equivalent dictionary. A list obeys all layers of rules in a
+            sequence of `Rules`; on conflict, the last one wins.
 
         Raises
         ------
@@ -190,7 +199,7 @@ class Recommender:
         DataError
             The signals are invalid.
         """
-        return self.answer_users([Signals.of(user)], k, strategy, keep_used=keep_used, layers=[Rules.of(rules)]).row(0)
+        return self.answer_users([Signals.of(user)], k, strategy, keep_used=keep_used, rules=rules).row(0)
 
     def recommend_rows(
         self,
@@ -200,7 +209,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        rules: Rules | Mapping[str, Any] | None = None,
+        rules: AnyRules = None,
     ) -> dict[str, Recommendation]:
         """Recommend the rows of a page: several lists without common items; earlier rows choose first.
 
@@ -218,8 +227,13 @@ class Recommender:
         dict
             The list of each row, by name, in order.
         """
-        named, layers = [Row.of(row) for row in rows], [Rules.of(rules)]
-        return self.answer_rows(Signals.of(user), named, k, strategy, keep_used=keep_used, layers=layers)
+        named, layers = [Row.of(row) for row in rows], read_layers(rules)
+        names = [row.name for row in named]
+        if len(set(names)) < len(names):
+            raise ConfigError("rows: two rows have the same name; give each its own.")
+        lists = [(row.k or k, [*layers, row]) for row in named]
+        answers = self._answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)
+        return {name: answered.row(0) for name, answered in zip(names, answers, strict=True)}
 
     def recommend_users(
         self,
@@ -228,7 +242,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        rules: Rules | Mapping[str, Any] | None = None,
+        rules: AnyRules = None,
     ) -> Recommendations:
         """Recommend to several users: same results as `recommend`, at a fraction of the cost per user.
 
@@ -268,7 +282,7 @@ class Recommender:
         if len(set(user_ids)) < len(user_ids):
             ((repeated, _),) = Counter(user_ids).most_common(1)
             raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
-        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, layers=[Rules.of(rules)])
+        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
         return replace(asked, user_ids=user_ids)
 
     def answer_users(
@@ -278,31 +292,10 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        layers: Sequence[Rules] = (),
+        rules: AnyRules = None,
     ) -> Recommendations:
-        """Recommend to several users.
-
-        Lists obey all `layers` of rules, such as those of a page and of a row; on conflict, the last one wins.
-        """
-        return next(self._answer_lists(users, [(k, layers)], strategy, keep_used=keep_used))
-
-    def answer_rows(
-        self,
-        user: Signals,
-        rows: Sequence[Row],
-        k: int | None = None,
-        strategy: str | None = None,
-        *,
-        keep_used: bool = False,
-        layers: Sequence[Rules] = (),
-    ) -> dict[str, Recommendation]:
-        """Recommend the rows of a page to one user, by name; `layers` are rules of all rows."""
-        names = [row.name for row in rows]
-        if len(set(names)) < len(names):
-            raise ConfigError("rows: two rows have the same name; give each its own.")
-        lists = [(row.k or k, [*layers, row]) for row in rows]
-        answers = self._answer_lists([user], lists, strategy, keep_used=keep_used)
-        return {name: answered.row(0) for name, answered in zip(names, answers, strict=True)}
+        """Recommend to several users, who may have the same id."""
+        return next(self._answer_lists(users, [(k, read_layers(rules))], strategy, keep_used=keep_used))
 
     def _answer_lists(
         self,

@@ -298,18 +298,9 @@ class StrategySpec(Method):
 class Reason:
     """Facts from which to explain an item of a list.
 
-    Parameters
-    ----------
-    score
-        Score in the list, on the scale of the route.
-    segment
-        The user's predicted segment; None if nothing is known about the user.
-    share_of_segment
-        Share of the segment's users who use the item; None without a segment.
-    share_of_everyone
-        Share of warm users who use it.
-    most_like
-        Title or id of the most similar item that the user likes; None without one.
+    The score is on the scale of the route. The user's segment, and the share of its users who use the item, are None if
+    nothing is known about the user. `most_like` is the title or id of the most similar item that the user likes, or
+    None.
     """
 
     score: float
@@ -343,15 +334,8 @@ class ColdModelValue(Protocol):
     def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
         """Return predicted mature vectors, float32, shape (n, d), unit length.
 
-        Parameters
-        ----------
-        features
-            Features from the encoder, float32, shape (n, n_inputs).
-        liked
-            Items the users have liked so far, shape (n, n_items).
-        item_vectors
-            Scoring vectors of the items, float32, shape (n_items, d); their dot products with a user's vector are the
-            scores.
+        It receives the features, float32, shape (n, n_inputs), the items liked so far, shape (n, n_items), and the
+        vectors whose dot products with a user's vector are the items' scores, float32, shape (n_items, d).
         """
         ...
 

@@ -50,7 +50,7 @@ def _fill_ranks(items: np.ndarray, order: np.ndarray, quota: Quota, n: int) -> l
     for position, item in zip(order.tolist(), items[order].tolist(), strict=True):
         if len(positions) == n:
             break
-        if item >= 0 and quota.has_room(item):
+        if item >= 0 and quota.open[item]:
             quota.take(item)
             positions.append(position)
     for rank, item in sorted(quota.pins.items()):

@@ -29,8 +29,6 @@ COMPONENTS = ("direct", "personal", "soft_segments", "popular", "ease")
 """Strategies to combine. `personal` and `ease` score in standard deviations, the others in logarithms."""
 MOST_PROMISING = 60.0
 """Cap of the `ease` score in choosing candidates, in standard deviations; keeps the exponential finite."""
-EXCLUDED = np.float32(-1)
-"""Candidate score of an excluded item."""
 USERS_AT_ONCE = 8
 
 
@@ -78,7 +76,7 @@ def score_components(
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
     if len(has_evidence):
         believed = share_by_belief(query, rows[has_evidence])
-    rules, closed = query.item_rules, query.excluded.take(rows)
+    rules, excluded = query.item_rules, query.excluded.take(rows)
     if len(rules.items) <= ALL_CANDIDATES:
         chosen = np.tile(rules.items, (len(rows), 1))
     else:
@@ -89,10 +87,10 @@ def score_components(
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
         if rules.factors is not None:
             promise *= rules.factors
-        promise[closed.row_of_entry(), closed.columns] = EXCLUDED
+        promise[excluded.row_of_entry(), excluded.columns] = -1
         is_narrow = 4 * len(rules.items) < model.n_items  # `promise` then separates the items less well
         chosen = greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
-    shown = np.where(closed.has(chosen), np.float32(-np.inf), np.float32(0))
+    shown = np.where(excluded.has(chosen), np.float32(-np.inf), np.float32(0))
     if len(has_evidence):
         of_chosen = np.take_along_axis(believed, chosen[has_evidence], axis=1)
         shown[has_evidence] += score_evidence(query, rows[has_evidence], chosen[has_evidence], of_chosen)
