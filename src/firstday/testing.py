@@ -125,7 +125,8 @@ def _check_lists(query: Query, answer: Answer) -> None:
         whose = f"for user {row}, by {route!r},"
         _demand(route != "" and is_full, f"list {whose} is not of {n} different items that may be listed")
         scores = answer.scores[row, : n_ranked[row]]
-        falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # drawn items are in drawing order
+        is_drawn = (answer.propensities[row] < 1).any()  # drawn items are in drawing order
+        falls = is_drawn or (np.diff(scores) <= 0).all()
         _demand(bool(np.isfinite(scores).all() and falls), f"scores {whose} rise along the list, or are not finite")
 
 

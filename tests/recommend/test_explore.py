@@ -84,7 +84,6 @@ def test_lists_hold_what_segments_use_and_nothing_that_is_closed() -> None:
     assert answer.n_ranked.tolist() == [5, 2]
     assert sorted(answer.items[1, :2].tolist()) == [2, 4]
     assert answer.items[1, 2:].tolist() == [5, 1, -1, -1]  # nobody's, then what rests; used and banned ones never
-    assert answer.propensities is not None
     assert ((answer.propensities > 0) & (answer.propensities <= 1)).all()
     assert (answer.propensities[1, 2:] == 1).all()
 
@@ -93,7 +92,6 @@ def test_the_first_propensity_is_the_belief_in_the_segments_that_begin_with_the_
     query = ask(Signals(user_id="u9", interactions=[("stream", "item", "i5")]))
     belief = believe_segments(query, np.array([0]))[0]
     answer = answer_all(query, "explore")
-    assert answer.propensities is not None
     expected = {0: belief[0], 3: belief[1]}[int(answer.items[0, 0])]
     assert answer.propensities[0, 0] == pytest.approx(expected, rel=1e-5)
 

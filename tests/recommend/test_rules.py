@@ -318,7 +318,7 @@ def test_rules_in_texts_are_those_in_values() -> None:
 def test_unknown_ids_and_filled_ranks_are_noted(shop: Recommender) -> None:
     items = shop.model.catalogue.items
     notes = shop.recommend({}, 5, rules={"allow": [items[0], items[1], "x", "y"], "pin": {1: "z"}}).notes
-    assert notes[1:] == (
+    assert notes[-2:] == (
         "3 ids of the rules are unknown to the model",
         "the rules and the user's history leave 2 items for 5 ranks",
     )
@@ -330,7 +330,6 @@ def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:
     rules, n = compile_rules(shop.model, [given], {}), 5_000
     signals, _ = shop.model.read_signals([Signals(user_id=number) for number in range(n)])
     answer = answer_all(Query(shop.model, signals, 3, rules=rules), "explore")
-    assert answer.propensities is not None
     lists = Counter(map(tuple, answer.items.tolist()))
     assert len(lists) > 2
     for listed, count in lists.items():

@@ -389,7 +389,7 @@ def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> st
 def find_source(name: str) -> str:
     """Return the shortened checksum of a plug-in's source file; "" for built-in methods."""
     spec = _find_spec(name)
-    if spec is None or spec.is_ours:
+    if spec is None or not is_plugin(name):
         return ""
     for value in map(inspect.unwrap, vars(spec).values()):
         if inspect.isfunction(value) and not value.__module__.startswith("firstday."):

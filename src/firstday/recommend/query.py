@@ -365,23 +365,22 @@ class Answer:
         Set by the recommender: scale of each list's scores, such as ``share of the segment``, shape (n_users,).
     propensities
         Probability that the strategy shows each item at its rank, given the ranks above, float32, shape (n_users, k).
-        None: the strategy is deterministic, all are 1.
+        Empty: the strategy is deterministic, all are 1.
     """
 
     items: np.ndarray
     scores: np.ndarray
     routes: np.ndarray
-    n_ranked: np.ndarray = field(default_factory=partial(np.zeros, 0, dtype=np.int64))
-    scales: np.ndarray = field(default_factory=partial(np.zeros, 0, dtype=object))
-    propensities: np.ndarray | None = None
+    n_ranked: np.ndarray = field(default_factory=partial(np.zeros, 0))
+    scales: np.ndarray = field(default_factory=partial(np.zeros, 0))
+    propensities: np.ndarray = field(default_factory=partial(np.zeros, 0))
 
     @classmethod
     def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:
         """Concatenate answers for disjoint rows that cover all users; all must set the same optional fields."""
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        tables = {name: [getattr(part, name) for _, part in parts] for name in vars(parts[0][1])}
-        is_set = {name: of[0] is not None and len(of[0]) > 0 for name, of in tables.items()}
-        return cls(**{name: np.concatenate(of)[order] for name, of in tables.items() if is_set[name]})
+        arrays = (np.concatenate(of) for of in zip(*(vars(part).values() for _, part in parts), strict=True))
+        return cls(*(array[order] if len(array) else array for array in arrays))
 
     @classmethod
     def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:

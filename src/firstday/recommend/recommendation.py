@@ -104,9 +104,7 @@ class Recommendation:
         return iter(self.items)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
-        facts: dict[str, Any] = {} if self.user_id is None else {"user_id": self.user_id}
-        facts |= {"items": [item.item_id for item in self.items], "strategy": self.strategy, "route": self.route}
-        return facts | {"segment": self.segment, "ignored": self.ignored, "notes": self.notes}
+        return vars(self) | {"items": [item.item_id for item in self.items]}
 
     def _repr_html_(self) -> str:
         title = "" if self.user_id is None else f"user {self.user_id}: "
@@ -160,10 +158,9 @@ class Recommendations(Mapping[Any, Recommendation]):
     def row(self, row: int) -> Recommendation:
         """Return the recommendation in a row of the arrays."""
         answer = self.answer
-        propensities = None if answer.propensities is None else answer.propensities[row]
         segment = int(self.segments[row]) if self.segments[row] >= 0 else None
         return Recommendation(
-            items=name_items(self.model, answer.items[row], answer.scores[row], propensities),
+            items=name_items(self.model, answer.items[row], answer.scores[row], answer.propensities[row]),
             strategy=self.strategy,
             route=answer.routes[row],
             segment=segment,
@@ -213,13 +210,12 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
 
 
 def name_items(
-    model: TrainedModel, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray | None = None
+    model: TrainedModel, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray
 ) -> tuple[RecommendedItem, ...]:
     """Return a list in the caller's ids and titles, given arrays of shape (k,); item -1 marks an empty rank."""
     catalogue = model.catalogue
-    chances = np.ones(len(items)) if propensities is None else propensities
     return tuple(
-        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), score, chance)
-        for ix, score, chance in zip(items.tolist(), scores.tolist(), chances.tolist(), strict=True)
+        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), *of_item)
+        for ix, *of_item in zip(items.tolist(), scores.tolist(), propensities.tolist(), strict=True)
         if ix >= 0
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.folder import KEEP, load_model, save_model
-from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
@@ -67,7 +67,7 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
     recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
     answer = recommend(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
-    propensities = np.ones_like(scores) if answer.propensities is None else answer.propensities.copy()
+    propensities = answer.propensities.copy() if answer.propensities.size else np.ones(items.shape, dtype=np.float32)
     for name in FALLBACKS:
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
@@ -84,8 +84,7 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
         if len(short):
             items[short], scores[short] = _fill_up(items[short], scores[short], relaxed.take(short))
     propensities[np.arange(query.k) >= n_ranked[:, None]] = 1  # filling up is deterministic
-    drawn = None if answer.propensities is None else propensities
-    return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=drawn))
+    return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=propensities))
 
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
@@ -97,13 +96,11 @@ def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.nd
 
 def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
     """Explain in one sentence why a fallback answered a user; empty if none did."""
-    if route == strategy or route not in FALLBACKS:
-        return ()
     if strategy == "auto":
         strategy = query.model.selection.best_of(query.knowledge[row])
-    if strategy != route:
-        return (f"answered with {route}: {strategy} has no usable signals of this user",)
-    return (f"answered with {route}: selected by auto for users of this class ({KNOWLEDGE[query.knowledge[row]]})",)
+    if route == strategy or route not in FALLBACKS:
+        return ()
+    return (f"answered with {route}: {strategy} has no usable signals of this user",)
 
 
 def answer_under_rules(

@@ -178,7 +178,7 @@ def spec_of_route(route: str) -> StrategySpec | None:
 def _derived_strategies(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
     both = {spec.name: spec for spec in (personal_strategy(cold_model), segment_strategy(cold_model))}
-    return both if cold_model.is_ours else {name: guard(spec) for name, spec in both.items()}
+    return both if cold_model.name in BUILT_IN["cold_models"] else {name: guard(both[name]) for name in both}
 
 
 def _learner(name: str) -> ColdModelSpec | StrategySpec | None:

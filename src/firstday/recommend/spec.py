@@ -107,11 +107,6 @@ class Method:
         return f"{self.kind} {self.name!r}"
 
     @property
-    def is_ours(self) -> bool:
-        """Whether it is part of firstday."""
-        return self.name in our_names()
-
-    @property
     def learns(self) -> bool:
         """Whether it has a learned value, stored in the model."""
         return self.fit is not None

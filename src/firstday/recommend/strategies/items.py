@@ -6,6 +6,8 @@ items by a network, without a vector or segment in between (not in the paper).
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from firstday.ranking import spread_scores
@@ -45,14 +47,9 @@ FOLD_IN = StrategySpec(
 )
 
 
-def recommend_personal(query: Query) -> Answer:
-    """Rank items by the predicted vector; needs features."""
-    return query.rank_by_vectors(query.predicted, "personal", query.has_features)
-
-
 PERSONAL = StrategySpec(
     name="personal",
-    recommend=recommend_personal,
+    recommend=lambda query: query.rank_by_vectors(query.predicted, "personal", query.has_features),
     describe="Rank items by the predicted vector.",
     explain="Items close to the predicted taste.",
     reason=near_taste,
@@ -75,11 +72,6 @@ def personal_strategy(cold_model: ColdModelSpec) -> StrategySpec:
     )
 
 
-def recommend_direct(query: Query) -> Answer:
-    """Rank items by the ranker; needs features."""
-    return query.rank_scores(lambda rows: score_direct(query, rows), "direct", query.has_features)
-
-
 def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return log-probabilities, float32, shape (n_rows, n_items); minus infinity for items the ranker lacks."""
     ranker = query.model.ranker
@@ -89,7 +81,7 @@ def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
 
 DIRECT = StrategySpec(
     name="direct",
-    recommend=recommend_direct,
+    recommend=lambda query: query.rank_scores(partial(score_direct, query), "direct", query.has_features),
     describe="Rank items by a network that goes straight from day-one features to items.",
     explain="Items that people with a similar first day went on to use, as predicted by a network.",
     reason=near_taste,

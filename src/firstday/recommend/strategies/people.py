@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import weigh_nearest
-from firstday.recommend.query import Answer, Query
+from firstday.recommend.query import Query
 from firstday.recommend.spec import KEPT_USERS, StrategySpec
 from firstday.recommend.strategies.segments import mix_segments
 from firstday.sparse import SparseRows
@@ -15,11 +17,6 @@ N_NEIGHBORS = 200
 """Maximum number of neighbours per cold user."""
 N_SEARCHED = 2_500
 """Minimum number of warm users to search; whole segments are added, nearest first."""
-
-
-def recommend_neighbors(query: Query) -> Answer:
-    """Rank items by the weighted share of the nearest warm users who use them; needs features."""
-    return query.rank_scores(lambda rows: score_neighbors(query, rows), "neighbors", query.has_features)
 
 
 def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -72,11 +69,6 @@ def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np
     return kept.take(nearest[:n_segments]).columns
 
 
-def recommend_friends(query: Query) -> Answer:
-    """Rank items by the share of friends who use them; needs a friend kept by the model."""
-    return query.rank_scores(lambda rows: score_friends(query, rows), "friends", query.friends.lengths() > 0)
-
-
 def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return the share of friends who use each item, float32, shape (n_rows, n_items).
 
@@ -94,7 +86,7 @@ def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
 
 NEIGHBORS = StrategySpec(
     name="neighbors",
-    recommend=recommend_neighbors,
+    recommend=lambda query: query.rank_scores(partial(score_neighbors, query), "neighbors", query.has_features),
     describe="Rank items by the share of the nearest warm users who use them, weighted by similarity.",
     explain="The most used items of the people nearest to the predicted taste, weighted by similarity.",
     needs=(KEPT_USERS,),
@@ -103,7 +95,7 @@ NEIGHBORS = StrategySpec(
 )
 FRIENDS = StrategySpec(
     name="friends",
-    recommend=recommend_friends,
+    recommend=lambda query: query.rank_scores(partial(score_friends, query), "friends", query.friends.lengths() > 0),
     describe="Rank items by the share of friends who use them.",
     explain="Items that the user's friends, and people similar to them, use.",
     needs=(KEPT_USERS,),
