@@ -63,10 +63,6 @@ class BatchSummary:
         ]
         return replace(self, notes=(*sentences, *notes))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the summary as JSON values."""
-        return dict(vars(self))
-
 
 def recommend_tables(
     recommender: Recommender,

@@ -215,8 +215,7 @@ def recommend_after_questions(
     """
     model, entity = recommender.model, questionnaire.entity
     if strategy == ROUTE or (strategy is None and questionnaire.warm is not None):
-        closed = (*excluded, *model.unlisted.tolist())
-        items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), closed)
+        items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), [*excluded, *model.unlisted])
         shares = np.clip(scores / np.float32(1 + SMOOTHING), 0, 1)
         listed = name_items(model, items, shares, np.ones_like(shares))
         return Recommendation(listed, ROUTE, ROUTE, None, None, (), score_scale=SCALE, n_ranked=len(listed))

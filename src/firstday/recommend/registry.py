@@ -29,7 +29,6 @@ from firstday.recommend.spec import (
     Method,
     StrategySpec,
     derived_names,
-    our_names,
 )
 from firstday.recommend.strategies.items import personal_strategy
 from firstday.recommend.strategies.segments import segment_strategy
@@ -51,11 +50,9 @@ def _registries() -> dict[str, dict[str, Method | str]]:
 def _refuse_taken(name: str, section: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
     """Raise ConfigError if a method or its strategies have the name of a built-in method or of another's strategy."""
     names = {name, *(derived_names(name) if section == ColdModelSpec.section else ())}
-    others = {other for cold_model in registries["cold_models"] for other in (cold_model, *derived_names(cold_model))}
+    others = (PAPER_SEGMENT, *registries["cold_models"], *_list_strategies(registries))
     is_new = name not in registries[section]
-    if name in BUILT_IN[section] or (
-        is_new and not names.isdisjoint((PAPER_SEGMENT, *registries["strategies"], *others))
-    ):
+    if name in BUILT_IN[section] or (is_new and not names.isdisjoint(others)):
         raise ConfigError(f"{section}: the name {name} is taken; choose another.")
 
 
@@ -122,10 +119,15 @@ def _load(cls: type[M], name: str, path: str) -> M:
     )
 
 
+def _list_strategies(registries: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """Return the names of strategies: built-in, two per cold model, then others."""
+    derived = (name for cold_model in registries["cold_models"] for name in derived_names(cold_model))
+    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *derived, *registries["strategies"])))
+
+
 def strategy_names() -> tuple[str, ...]:
-    """Return the names of all strategies: built-in, two per cold model, then others."""
-    by_cold_models = [name for cold_model in cold_model_names() for name in derived_names(cold_model)]
-    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *by_cold_models, *_registries()["strategies"])))
+    """Return the names of all strategies."""
+    return _list_strategies(_registries())
 
 
 def searched_names() -> tuple[str, ...]:
@@ -135,7 +137,7 @@ def searched_names() -> tuple[str, ...]:
 
 def is_plugin(name: str) -> bool:
     """Return whether a strategy is registered and not built in."""
-    return name not in our_names() and name in strategy_names()
+    return name in strategy_names() and name not in _list_strategies(BUILT_IN)
 
 
 def cold_model_names() -> tuple[str, ...]:

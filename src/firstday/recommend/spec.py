@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -400,10 +400,3 @@ BUILT_IN: dict[str, dict[str, str]] = {
 def derived_names(cold_model: str) -> tuple[str, str]:
     """Return the names of a cold model's two strategies: nearest items and nearest segment."""
     return f"{cold_model}_personal", f"{cold_model}_segment"
-
-
-@cache
-def our_names() -> frozenset[str]:
-    """Return the names of all built-in methods."""
-    both_ways = (name for cold_model in BUILT_IN["cold_models"] for name in derived_names(cold_model))
-    return frozenset([*(name for paths in BUILT_IN.values() for name in paths), *both_ways])
