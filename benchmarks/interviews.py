@@ -127,7 +127,7 @@ def list_by_strategy(
     n_targets = len(model.catalogue.ids_of(entity))
     picks = SparseRows.from_pairs(rows, interviews.targets[rows, turns], None, n_users, n_targets)
     signals = SignalBatch(n_users, model.n_items, {(pick_signal(model.encoder, entity), entity): picks})
-    return answer_all(Query(model, signals, k, closed=excluded), strategy).items
+    return answer_all(Query(model, signals, k, excluded_override=excluded), strategy).items
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
 from firstday.leaderboard.board import SIMULATED, find_sets, open_set
 from firstday.progress import open_progress
-from firstday.recommend.registry import baseline_names
+from firstday.recommend.registry import searched_names
 from firstday.recommend.spec import PAPER_SEGMENT
 from firstday.training.option_search import with_options
 
@@ -55,7 +55,7 @@ def judge(name: str, copy: Path | None, seeds: int, cut_offs: int | None, on_rec
     dataset, config = open_set(name, copy)
     if cut_offs:
         config = config.override("registration.cut_offs", cut_offs)
-    rivals = (*baseline_names(), PAPER_SEGMENT)
+    rivals = (*searched_names(), PAPER_SEGMENT)
     record = tomllib.loads(RECORD.read_text(encoding="utf-8")).get(name, {})
     config = with_options(config, {rival: record[rival] for rival in on_record})
     with open_progress() as progress:
@@ -75,7 +75,7 @@ def judge(name: str, copy: Path | None, seeds: int, cut_offs: int | None, on_rec
     content = {**results.to_json(), "seconds": round(perf_counter() - began, 1), "peak_mib": round(peak_mib)}
     file = f"{name}-clock" if name == SIMULATED else name
     write_results(content, out / "results" / f"{file}.json")
-    ours = replace(results, figures=tuple(of for of in results.figures if of.strategy not in baseline_names()))
+    ours = replace(results, figures=tuple(of for of in results.figures if of.strategy not in searched_names()))
     for kind, svg in (("strategies", plot_strategies(ours)), ("day-one-size", plot_day_one_sizes(ours))):
         (out / "images" / f"{file}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
 

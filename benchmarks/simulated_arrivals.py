@@ -386,7 +386,7 @@ class Course:
         self.cells.clear()
         whose, row = np.unique(users, return_inverse=True)
         query = Query(model, self._signals(model, whose), 1)
-        segments = np.where(query.known, query.nearest_segments, -1)[row]
+        segments = np.where(query.has_features, query.nearest_segments, -1)[row]
         counted = segments >= 0
         shape = len(model.segments), model.n_items
         shown = SparseRows.from_pairs(segments[counted], items[counted], None, *shape)

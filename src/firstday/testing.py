@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from firstday.recommend.plugin_checks import check_answer
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import find_supported
+from firstday.recommend.rules.list_rules import Rules, compile_rules
 
 N_USERS = 30
 """Number of users with signals or profile values in `make_users`."""
@@ -75,14 +77,8 @@ def check_strategy(
     complete = replace(query, k=model.n_items)
     _demand(np.array_equal(ask(complete).items[:, : query.k], answer.items), "begins a longer list with other items")
     ask(replace(complete, keep_used=True))
-    popular = np.sort(model.popular_items[:2])
-    restricted = replace(
-        model,
-        unlisted=popular,
-        segments=model.segments.without(popular),
-        input_clusters=model.input_clusters.without(popular),
-    )
-    ask(replace(query, model=restricted))
+    popular = model.catalogue.items.take(model.popular_items[:2]).to_list()
+    ask(query.ask(rules=compile_rules(model, [Rules(deny=popular)], {})))
     for row in range(query.n_users):
         single = ask(query.take(np.array([row])))
         is_same = np.allclose(single.scores[0], answer.scores[row], rtol=1e-4, atol=1e-5)
@@ -107,35 +103,30 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
         targets = [(ITEM, item) for item in draw_items(n_max=12)]
         targets += [(entity, ids[int(rng.integers(len(ids)))]) for entity, ids in catalogue.entities.items()]
         people, profile = catalogue.people, {name: str(rng.choice(values)) for name, values in catalogue.groups.items()}
-        user = Signals(
-            user_id=f"user {number}",
-            age=int(rng.integers(15, 90)) if catalogue.has_ages else None,
-            interactions=[(str(rng.choice(catalogue.signals)), *target) for target in targets],
-            friends=[people[int(rng.integers(len(people)))]] if people else [],
-            shown=draw_items(n_max=4),
+        known = {
+            "age": int(rng.integers(15, 90)) if catalogue.has_ages else None,
+            "interactions": [(str(rng.choice(catalogue.signals)), *target) for target in targets],
+            "friends": [people[int(rng.integers(len(people)))]] if people else [],
+            "shown": draw_items(n_max=4),
             **profile,
-        )
-        fields = ("age", "interactions", "friends", "shown", *profile)
-        users.append(user.copy(**dict.fromkeys(name for name in fields if rng.random() < 0.5)))
+        }
+        kept: dict[str, Any] = {name: value for name, value in known.items() if rng.random() >= 0.5}
+        users.append(Signals(user_id=f"user {number}", **kept))
     return users
 
 
 def _check_lists(query: Query, answer: Answer) -> None:
     """Check that each user has a route and a list of distinct permitted items, as long as possible, best first."""
-    model = query.model
-    excluded, n_ranked = query.without_impressions.excluded, answer.count_ranked()
-    for row, items in enumerate(answer.items):
-        whose = f"for user {row}, by {answer.routes[row]!r},"
-        items_listed = items[items >= 0]
-        unavailable = np.union1d(excluded.row(row), model.unlisted)
-        _demand(answer.routes[row] != "", f"has no route for user {row}")
-        _demand(len(np.unique(items_listed)) == len(items_listed), f"list {whose} has an item twice")
-        _demand(
-            not np.isin(items_listed, unavailable).any(), f"list {whose} has an item that is used, banned or unlisted"
-        )
-        _demand(len(items_listed) == min(query.k, model.n_items - len(unavailable)), f"list {whose} is too short")
+    excluded, n_ranked = query.without_impressions.excluded, answer.n_ranked
+    for row, (items, route) in enumerate(zip(answer.items, answer.routes, strict=True)):
+        available = np.setdiff1d(query.item_rules.items, excluded.row(row))
+        n, n_listed = min(query.k, len(available)), (items >= 0).sum()
+        is_full = len(np.intersect1d(items, available)) == n_listed == n
+        whose = f"for user {row}, by {route!r},"
+        _demand(route != "" and is_full, f"list {whose} is not of {n} different items that may be listed")
         scores = answer.scores[row, : n_ranked[row]]
-        falls = answer.propensities is not None or (np.diff(scores) <= 0).all()  # drawn items are in drawing order
+        is_drawn = (answer.propensities[row] < 1).any()  # drawn items are in drawing order
+        falls = is_drawn or (np.diff(scores) <= 0).all()
         _demand(bool(np.isfinite(scores).all() and falls), f"scores {whose} rise along the list, or are not finite")
 
 

@@ -70,8 +70,8 @@ def test_a_printed_list_says_what_its_scores_are_and_what_had_no_effect(run: Run
     assert ["3", "i2", "Two", "fills", "the", "list", "up"] in lines
     notes = [line for line in done.stdout.splitlines() if line.startswith("Note")]
     assert notes == [
-        "Note: search x item: no warm user has it on day one; it was ignored.",
-        "Note: favorite x item: items are only excluded, because no warm user has it on day one.",
+        "Note: search x item: no warm user has this signal on day one; it was ignored.",
+        "Note: favorite x item: used only to exclude items, because no warm user has this signal on day one.",
     ]
 
 

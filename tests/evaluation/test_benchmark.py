@@ -10,7 +10,7 @@ from firstday.data.splits.split import Split
 from firstday.evaluation.run import Run, evaluate, judge_run, score_strategy
 from firstday.metrics import PrecisionRule, measure
 from firstday.recommend.batch import answer_under
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import Recommender, answer_all, answer_under_rules
 from firstday.recommend.rules.list_rules import Rules
 from firstday.training.fit import cohort_query
 from tests.synthetic import SEED, brief_config
@@ -23,8 +23,8 @@ K = 15
 @pytest.fixture(scope="module")
 def lists(world: Dataset, split: Split, recommender: Recommender) -> dict[str, np.ndarray]:
     """Return every strategy's lists for the cold users, asked for one by one."""
-    signals = cohort_query(recommender, world, split.cold, K).signals
-    return {name: recommender.answer_batch(signals, K, name).items for name in STRATEGIES}
+    query = cohort_query(recommender, world, split.cold, K)
+    return {name: answer_all(query, name).items for name in STRATEGIES}
 
 
 def judge(
@@ -68,8 +68,8 @@ def test_lists_are_those_of_the_rules(world: Dataset, split: Split, recommender:
     scores = score_strategy(query, split.cold, "segment", "min", answer_under(rules, world, users))
     assert world.ages is not None
     profiles = [{"age": age if age >= 0 else None} for age in world.ages[users].tolist()]
-    lists = recommender.answer_batch(query.signals, K, "segment", rules=rules, profile=profiles.__getitem__).items
-    assert (lists != recommender.answer_batch(query.signals, K, "segment").items).any()
+    lists = answer_under_rules(query, "segment", [rules], profiles.__getitem__)[0].items
+    assert (lists != answer_all(query, "segment").items).any()
     np.testing.assert_allclose(scores.metrics["precision"], 100 * measure(lists, split.cold.truth).precision)
 
 

@@ -123,7 +123,7 @@ def test_a_near_age_is_known_and_a_far_one_is_not() -> None:
     model = recommender_of(3).model
     batch, _ = model.catalogue.read([Signals(age=age) for age in (24, 5, 44, 46, 120)] + [Signals()])
     query = Query(model, batch, N_ITEMS)
-    assert query.known.tolist() == [True, True, True, False, False, False]
+    assert query.has_features.tolist() == [True, True, True, False, False, False]
     assert query.profile["age"].tolist() == [24, 5, 44, -1, -1, -1]
 
 

@@ -61,7 +61,7 @@ def test_whom_a_user_is_like_follows_from_the_prior_and_every_piece_of_evidence(
 
 def test_of_a_stranger_evidence_alone_tells(model: TrainedModel) -> None:
     query = ask(model, NOBODY_TOLD)
-    assert not query.known[0]
+    assert not query.has_features[0]
     belief = believe_people(query, np.array([0])).weights
     assert belief[3] > belief[4]  # u4 uses nothing of what was passed over, u5 uses i3
     assert belief[4] > belief[2]  # u3 uses both
@@ -134,7 +134,7 @@ def test_what_was_passed_over_rests_and_comes_last(model: TrainedModel) -> None:
     assert answer.items[0].tolist() == [0, 2, 1, 3, 4, 5]
     assert answer.items[1].tolist() == [1, 3, 4, 5, 0, 2]
     assert answer.items[2].tolist() == [0, 2, 1, 3, 4, 5]
-    assert answer.count_ranked().tolist() == [6, 4, 6]
+    assert answer.n_ranked.tolist() == [6, 4, 6]
     kept = answer_all(replace(query, keep_used=True), "popular")
     assert kept.items[1].tolist() == [0, 2, 1, 3, 4, 5]
 
@@ -168,5 +168,5 @@ def test_what_learns_nothing_from_impressions_says_so(model: TrainedModel) -> No
         assert not [sentence for sentence in (*answer.ignored, *answer.notes) if "learn" in sentence]
     answer = recommender.recommend(user, 2, "segment")
     why = "the strategy does not learn from them"
-    assert answer.notes == (f"impressions (3 of 4): items are only excluded, because {why}",)
+    assert answer.notes == (f"impressions (3 of 4): used only to exclude items, because {why}",)
     assert answer.ignored == (f"impressions (1 of 4): {why}",)

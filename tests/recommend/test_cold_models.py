@@ -11,7 +11,7 @@ from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import baseline_names, strategies_with, strategy_names, with_methods_of
+from firstday.recommend.registry import searched_names, strategies_with, strategy_names, with_methods_of
 from firstday.training.fit import fit, train
 from tests.networks import network_bytes
 from tests.synthetic import brief_config, small_config
@@ -28,9 +28,9 @@ COLD_MODEL_OF = {
 def test_strategies_know_what_must_be_trained_for_them() -> None:
     assert with_methods_of(small_config(), ["popular", "segment"]).methods == ()
     assert with_methods_of(small_config(), ["melu_segment", "popular", "melu_personal"]).methods == ("melu",)
-    learners = ("dropoutnet", "melu", *baseline_names())
+    learners = ("dropoutnet", "melu", *searched_names())
     assert with_methods_of(small_config(), strategy_names()).methods == tuple(sorted(learners))
-    without = tuple(name for name in strategy_names() if name not in (*COLD_MODEL_OF, *baseline_names()))
+    without = tuple(name for name in strategy_names() if name not in (*COLD_MODEL_OF, *searched_names()))
     assert strategies_with(small_config()) == without
     assert strategies_with(small_config(methods=learners)) == strategy_names()
     with pytest.raises(ConfigError, match="'psychic' is unknown"):

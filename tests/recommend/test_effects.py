@@ -16,7 +16,7 @@ from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
-from firstday.recommend.effects import EXCLUDES, MOVES, NOTHING, find_effects
+from firstday.recommend.effects import find_effects
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import register, strategies_of
@@ -27,6 +27,7 @@ Thing = tuple[str, Any]
 """A pair's name and a target; a column's name, or ``friends``, and nothing."""
 
 K = 4
+MOVES, EXCLUDES, NOTHING = "moves", "excludes", "nothing"
 SIGNAL_NAMES = ("stream", "favorite", "onboarding", "search", "skip", "ban", "hum")
 
 
@@ -92,19 +93,20 @@ def query_of(model: TrainedModel, user: Signals, *, keep_used: bool) -> Query:
     return Query(model, model.catalogue.read([user])[0], K, keep_used)
 
 
-def things_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool) -> dict[Thing, int]:
+def things_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool) -> dict[Thing, str]:
     """Return what each thing that the model understands does, but for pairs that have a block."""
     query = query_of(model, user, keep_used=keep_used)
     routes = answer_all(query, strategy).routes
-    found: dict[Thing, int] = {}
+    found: dict[Thing, str] = {}
     for effect in find_effects(query, strategy, routes):
+        does = np.where(effect.moves, MOVES, np.where(effect.excludes, EXCLUDES, NOTHING)).tolist()
         if " x " in effect.name:
             signal, entity = effect.name.split(" x ")
             targets = query.signals.actions[signal, entity].columns.tolist()
             ids = model.catalogue.ids_of(entity)
-            found |= {(effect.name, ids[at]): does for at, does in zip(targets, effect.does.tolist(), strict=True)}
-        elif len(effect.does):
-            (found[effect.name, None],) = set(effect.does.tolist())
+            found |= {(effect.name, ids[at]): one for at, one in zip(targets, does, strict=True)}
+        elif does:
+            (found[effect.name, None],) = set(does)
     return found
 
 
@@ -125,7 +127,7 @@ def outcome(model: TrainedModel, user: Signals, strategy: str, *, keep_used: boo
     """Return everything that a user gets, and the features and the prediction behind it, to the last bit."""
     query = query_of(model, user, keep_used=keep_used)
     answer = answer_all(query, strategy)
-    known = bool(query.known[0])
+    known = bool(query.has_features[0])
     behind = (query.features.tobytes(), query.predicted.tobytes()) if known else None
     return [answer.items.tolist(), answer.scores.tobytes(), answer.routes.tolist(), known, behind]
 
@@ -150,7 +152,7 @@ def check_truth(model: TrainedModel, user: Signals, strategy: str, *, keep_used:
     query = query_of(model, user, keep_used=keep_used)
     for thing, does in things.items():
         without = query_of(model, strip(user, {thing: does}), keep_used=keep_used)
-        if query.known[0] and query.features.tobytes() != without.features.tobytes():
+        if query.has_features[0] and query.features.tobytes() != without.features.tobytes():
             assert does == MOVES, thing
 
 
@@ -165,7 +167,7 @@ def test_what_is_ignored_can_be_left_out_and_what_moves_is_never_ignored(
     check_truth(model, user, names[number % len(names)], keep_used=keep_used, some=some)
 
 
-def does_of(model: TrainedModel, user: Signals, strategy: str) -> list[int]:
+def does_of(model: TrainedModel, user: Signals, strategy: str) -> list[str]:
     return list(things_of(model, user, strategy, keep_used=False).values()) or [MOVES]
 
 
@@ -189,7 +191,7 @@ PLAIN = VARIANTS[6]
         (PLAIN, Signals(age=70), "segment", NOTHING),
     ],
 )
-def test_what_one_thing_does(model: TrainedModel, user: Signals, strategy: str, does: int) -> None:
+def test_what_one_thing_does(model: TrainedModel, user: Signals, strategy: str, does: str) -> None:
     assert does_of(model, user, strategy) == [does]
 
 
@@ -202,7 +204,9 @@ def test_an_age_that_nobody_has_counts_by_its_number_where_there_is_a_prediction
 def test_a_skip_counts_where_the_item_is_liked_too() -> None:
     user = Signals(interactions=[("search", "item", "i1"), ("skip", "item", "i1"), ("skip", "item", "i2")])
     assert does_of(FOLDING, user, "segment") == [MOVES, MOVES, NOTHING]
-    assert Recommender(FOLDING).recommend(user).ignored == ("skip x item (1 of 2): no warm user has it on day one",)
+    assert Recommender(FOLDING).recommend(user).ignored == (
+        "skip x item (1 of 2): no warm user has this signal on day one",
+    )
 
 
 def test_what_only_keeps_items_out_is_told_as_that() -> None:
@@ -210,13 +214,16 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
     answer = Recommender(FOLDING).recommend(user)
     assert answer.notes == (
         "answered with popular: segment has no usable signals of this user",
-        "ban x item: items are only excluded, because no warm user has it on day one",
+        "ban x item: used only to exclude items, because no warm user has this signal on day one",
     )
-    assert answer.ignored == ("favorite x artist: no warm user has it on day one",)
+    assert answer.ignored == ("favorite x artist: no warm user has this signal on day one",)
     kept = Recommender(FOLDING).recommend(user, keep_used=True)
     assert (kept.notes, kept.ignored) == (
         ("answered with popular: segment has no usable signals of this user",),
-        ("ban x item: no warm user has it on day one", "favorite x artist: no warm user has it on day one"),
+        (
+            "ban x item: no warm user has this signal on day one",
+            "favorite x artist: no warm user has this signal on day one",
+        ),
     )
 
 

@@ -34,11 +34,6 @@ def ask(model: TrainedModel, interactions: list[tuple[str, str, str]] | None = N
     return recommend_explore(Query(model, batch, 3))
 
 
-def propensities_of(answer: Answer) -> np.ndarray:
-    assert answer.propensities is not None
-    return answer.propensities
-
-
 def test_each_place_is_offered_as_often_as_it_is_said(model: TrainedModel) -> None:
     """The item that was drawn once is not drawn again, so that later places have it less often."""
     answer = ask(model)
@@ -48,7 +43,7 @@ def test_each_place_is_offered_as_often_as_it_is_said(model: TrainedModel) -> No
         expected = NEW_SHARE * (1 - NEW_SHARE) ** place
         deviation = np.sqrt(expected * (1 - expected) / N_USERS)
         assert abs(is_new[:, place].mean() - expected) < 6 * deviation
-    np.testing.assert_allclose(propensities_of(answer)[is_new], NEW_SHARE, rtol=1e-6)
+    np.testing.assert_allclose(answer.propensities[is_new], NEW_SHARE, rtol=1e-6)
     np.testing.assert_allclose(answer.scores[is_new], PRIOR_USED / (PRIOR_USED + PRIOR_IGNORED), rtol=1e-6)
 
 
@@ -61,8 +56,8 @@ def test_other_items_keep_their_order_and_are_less_likely_by_the_chance_of_an_of
         new = np.flatnonzero(answer.items[row] == NEW)
         is_open = old < new[0] if len(new) else np.ones(len(old), bool)  # the offer was still to come
         np.testing.assert_allclose(
-            propensities_of(answer)[row, old],
-            np.where(is_open, 1 - NEW_SHARE, 1) * propensities_of(before)[row, : len(old)],
+            answer.propensities[row, old],
+            np.where(is_open, 1 - NEW_SHARE, 1) * before.propensities[row, : len(old)],
             rtol=1e-6,
         )
 
@@ -77,7 +72,7 @@ def test_without_an_item_to_offer_lists_are_as_they_were(model: TrainedModel, cl
         model = replace(model, shown_counts=None)
     answer = ask(model, known)
     np.testing.assert_array_equal(answer.items, before.items)
-    np.testing.assert_array_equal(propensities_of(answer), propensities_of(before))
+    np.testing.assert_array_equal(answer.propensities, before.propensities)
 
 
 def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:

@@ -217,7 +217,7 @@ def test_the_network_predicts_the_sum_of_means(tiny: Recommender) -> None:
     query = Query(tiny.model, batch, 4)
     assert query.predicted.shape == (len(VISITORS), D)
     np.testing.assert_array_equal(query.predicted, PREDICTED)
-    assert query.known.tolist() == [False, True, True, True, True, True]
+    assert query.has_features.tolist() == [False, True, True, True, True, True]
     assert query.nearest_segments.tolist() == [0, 1, 0, 0, 1, 0]
     assert set(ignored) == {()}
 

@@ -30,7 +30,7 @@ from firstday.recommend.spec import ColdModelSpec, StrategySpec
 def recommend_last(query: Query) -> Answer:
     """Rank the items backwards, for users of whom something is known."""
     scores = np.arange(query.model.n_items, dtype=np.float32)
-    return query.rank_scores(lambda rows: np.tile(scores, (len(rows), 1)), "last", query.known)
+    return query.rank_scores(lambda rows: np.tile(scores, (len(rows), 1)), "last", query.has_features)
 
 
 @dataclass(frozen=True)

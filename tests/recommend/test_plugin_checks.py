@@ -43,20 +43,23 @@ def divide(_query: Query) -> Answer:
     raise ZeroDivisionError("division by zero")
 
 
+EACH_ONCE = "list items from 0 to 5 without those of query.excluded, each once, then -1."
 WRONG: dict[str, tuple[Callable[[Query], Any], str]] = {
-    "one item again and again": (listing([2, 2, 2, 2]), "the list in row 0 has item 2 twice; list each item once."),
+    "one item again and again": (listing([2, 2, 2, 2]), f"the list in row 0 has item 2 at rank 2; {EACH_ONCE}"),
     "too many": (
         listing([5, 4, 3, 2, 1, 0]),
-        "items are int64 of shape (2, 6); return an array of numbers of shape (2, 4).",
+        "items are int64 of shape (2, 6); return an array of integers of shape (2, 4).",
     ),
     "used": (
         listing([2, 1, 3, 4]),
-        "the list in row 1 has item 1, which is excluded; omit the items of query.excluded.",
+        f"the list in row 1 has item 1 at rank 2; {EACH_ONCE}",
     ),
-    "a gap": (listing([-1, 2, 3, 4]), "the list in row 0 has item 2 after -1; put -1 after the last item."),
-    "no item": (listing([2, 3, 4, 6]), "the list in row 0 has 6; list items from 0 to 5, and -1 after the last."),
-    "below": (listing([2, 3, 4, -2]), "the list in row 0 has -2; list items from 0 to 5, and -1 after the last."),
-    "fractions": (listing([2.0, 3.0, 4.0, 5.0]), "items are float64; return integers, such as numpy.int32."),
+    "a gap": (listing([-1, 2, 3, 4]), f"the list in row 0 has item -1 at rank 1; {EACH_ONCE}"),
+    "no item": (listing([2, 3, 4, 6]), f"the list in row 0 has item 6 at rank 4; {EACH_ONCE}"),
+    "below": (listing([2, 3, 4, -2]), f"the list in row 0 has item -2 at rank 4; {EACH_ONCE}"),
+    "fractions": (listing([2.0, 3.0, 4.0, 5.0]),
+        "items are float64 of shape (2, 4); return an array of integers of shape (2, 4).",
+    ),
     "scores of NaN": (listing([2, 3, 4, 5], [1, np.nan, 0, 0]), "scores contain NaN, first at [0, 1]; return numbers."),
     "nothing": (lambda _: None, "recommend returned a NoneType; return a firstday.Answer."),
     "routes of another length": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -83,7 +84,7 @@ def test_lists_become_a_frame_of_the_callers_library(tiny: Recommender, library:
 
 def test_ids_of_two_types_become_text_in_a_frame(tiny: Recommender) -> None:
     assert tiny.recommend_users({"u": {}, 7: {}}, k=1).to_frame()["user_id"].to_list() == ["u", "7"]
-    assert tiny.recommend_users({8: {}, 7: {}}, k=1).to_frame()["user_id"].to_list() == [8, 7]
+    assert tiny.recommend_users({np.int64(8): {}, 7: {}}, k=1).to_frame()["user_id"].to_list() == [8, 7]
 
 
 def test_a_library_that_is_not_known_is_named(tiny: Recommender) -> None:

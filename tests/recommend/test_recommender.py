@@ -80,7 +80,7 @@ def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
         (Signals(country="ZZ"), "country: no warm user has this value"),
         (
             Signals(interactions=[("ban", "artist", "a1")]),
-            "ban x artist: no warm user has it on day one",
+            "ban x artist: no warm user has this signal on day one",
         ),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_use_that_moves_nothing_still_leaves_its_item_out(tiny: Recommender) -
     assert answer.ignored == ()
     assert answer.notes == (
         "answered with popular: segment has no usable signals of this user",
-        "favorite x item: items are only excluded, because no warm user has it on day one",
+        "favorite x item: used only to exclude items, because no warm user has this signal on day one",
     )
     assert [item.item_id for item in answer.items] == ["i3", "i2", "i4", "i5"]
 

@@ -151,7 +151,7 @@ def test_a_list_is_that_of_ranking_everything_and_filtering(shop: Recommender, q
     for seed in range(20):
         rules = compile_rules(shop.model, [draw_rules(shop, np.random.default_rng(seed))], {})
         answer = answer_all(replace(query, rules=rules), strategy)
-        for row, (ranked, n_ranked) in enumerate(zip(everything.items, everything.count_ranked(), strict=True)):
+        for row, (ranked, n_ranked) in enumerate(zip(everything.items, everything.n_ranked, strict=True)):
             if answer.routes[row] != everything.routes[row]:  # a fallback answers where the strategy ranks nothing
                 assert not rules.allowed[ranked[:n_ranked]].any()
                 continue
@@ -197,7 +197,7 @@ def test_caps_and_pins_are_those_of_a_slow_reference(shop: Recommender, query: Q
 def test_boosts_rank_by_multiplied_scores(shop: Recommender, query: Query) -> None:
     rules = compile_rules(shop.model, [Rules(boost={"in_stock": 3.0, "year >= 2010": 2.0})], {})
     assert rules.factors is not None
-    plain = shop.answer_batch(query.signals, shop.model.n_items, "popular")
+    plain = answer_all(query.ask(k=shop.model.n_items), "popular")
     answer = answer_all(query.ask(rules=rules), "popular")
     for row, ranked in enumerate(plain.items):
         scores = plain.scores[row] * rules.factors[ranked]
@@ -268,7 +268,7 @@ def test_rows_obey_the_rules_of_their_page(shop: Recommender) -> None:
     both, expected = (compile_rules(shop.model, layers, {}) for layers in ([page, row], [alone]))
     for name in ("allowed", "factors"):
         np.testing.assert_array_equal(getattr(both, name), getattr(expected, name))
-    assert [most for _, most in both.caps] == [1, 2]
+    assert [most for *_, most in both.caps] == [1, 2]
     assert (both.pins, both.after) == ({}, 0)
     few = [Rules(allow=shop.model.catalogue.items.values[ids].to_list()) for ids in ([0, 3], [3, 4])]
     assert compile_rules(shop.model, few, {}).items.tolist() == [3]
@@ -318,7 +318,7 @@ def test_rules_in_texts_are_those_in_values() -> None:
 def test_unknown_ids_and_filled_ranks_are_noted(shop: Recommender) -> None:
     items = shop.model.catalogue.items
     notes = shop.recommend({}, 5, rules={"allow": [items[0], items[1], "x", "y"], "pin": {1: "z"}}).notes
-    assert notes[1:] == (
+    assert notes[-2:] == (
         "3 ids of the rules are unknown to the model",
         "the rules and the user's history leave 2 items for 5 ranks",
     )
@@ -330,7 +330,6 @@ def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:
     rules, n = compile_rules(shop.model, [given], {}), 5_000
     signals, _ = shop.model.read_signals([Signals(user_id=number) for number in range(n)])
     answer = answer_all(Query(shop.model, signals, 3, rules=rules), "explore")
-    assert answer.propensities is not None
     lists = Counter(map(tuple, answer.items.tolist()))
     assert len(lists) > 2
     for listed, count in lists.items():
@@ -350,7 +349,7 @@ def test_a_strategy_is_called_once_for_users_with_equal_values(tiny: Recommender
     register(StrategySpec(name="mine", describe="Counts its calls.", recommend=recommend))
     ages = range(1, MOST_COMPILED + 20)
     tiny.answer_users(
-        [Signals(age=age) for age in (*ages, *ages)], 2, "mine", layers=[Rules(filter="item_id != user.age")]
+        [Signals(age=age) for age in (*ages, *ages)], 2, "mine", rules=Rules(filter="item_id != user.age")
     )
     assert sizes == [2] * len(ages)
 

@@ -16,7 +16,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
-from firstday.recommend.scales import is_part, scale_answer
+from firstday.recommend.scales import is_fraction, scale_answer
 from firstday.recommend.spec import PROBABILITY, StrategySpec
 from tests.tiny import N_ITEMS, make_model
 
@@ -61,16 +61,15 @@ def test_probabilities_never_rise_along_a_list(curve: Sequence[float], slope: fl
 @pytest.mark.parametrize("strategy", strategy_names())
 def test_a_list_keeps_its_items_and_their_order(calibrated: Recommender, strategy: str) -> None:
     batch, _ = calibrated.model.catalogue.read(USERS)
-    raw = answer_all(Query(calibrated.model, batch, N_ITEMS), strategy)
-    answer = calibrated.answer_batch(batch, N_ITEMS, strategy)
-    assert answer.scales is not None
+    query = Query(calibrated.model, batch, N_ITEMS)
+    answer, raw = (answer_all(one, strategy) for one in (query, replace(query, model=make_model())))
     np.testing.assert_array_equal(answer.items, raw.items)
     assert answer.routes.tolist() == raw.routes.tolist()
-    for user, n_ranked in enumerate(answer.count_ranked().tolist()):
+    for user, n_ranked in enumerate(answer.n_ranked.tolist()):
         ranked = answer.scores[user, :n_ranked]
         assert strategy == "explore" or (np.diff(ranked) <= 0).all()  # explore's places are in the order of drawing
         assert not answer.scores[user, n_ranked:].any()
-        assert is_part(answer.scales[user])
+        assert is_fraction(answer.scales[user])
         assert ((ranked >= 0) & (ranked <= 1)).all()
 
 
@@ -126,7 +125,6 @@ def test_what_answers_under_a_name_of_its_own_has_a_scale_of_its_own(tiny: Recom
     query = Query(tiny.model, tiny.model.read_signals([Signals(), Signals()])[0], 2)
     answer = scale_answer(query, Answer(np.zeros((2, 2), np.int32), scores, routes, np.array([2, 1])))
     assert answer.scores.tolist() == [[3, 2], [0.5, 0]]
-    assert answer.scales is not None
     assert answer.scales.tolist() == ["score", "share of everyone"]
 
 
@@ -137,10 +135,9 @@ def test_what_learned_from_what_was_shown_has_no_probabilities(calibrated: Recom
         assert calibrated.recommend(user, 3, strategy).score_scale == "probability of use"
         assert calibrated.recommend(shown, 3, strategy).score_scale == scale
     batch, _ = calibrated.model.read_signals([user, shown])
-    answer = calibrated.answer_batch(batch, N_ITEMS, "blend")
-    raw = answer_all(Query(calibrated.model, batch, N_ITEMS), "blend")
-    assert answer.scales is not None
+    query = Query(calibrated.model, batch, N_ITEMS)
+    raw, answer = find_strategy("blend").recommend(query), answer_all(query, "blend")
     assert answer.scales.tolist() == ["probability of use", "score"]
-    n = answer.count_ranked()[1]
+    n = answer.n_ranked[1]
     np.testing.assert_array_equal(answer.scores[1, :n], raw.scores[1, :n])
     assert not answer.scores[1, n:].any()

@@ -8,8 +8,8 @@ import pytest
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import CELLS_AT_ONCE, rank_scores
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import baseline_names, strategy_names
+from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.registry import searched_names, strategy_names
 from firstday.testing import check_strategy
 from tests.tiny import N_ITEMS
 
@@ -70,7 +70,7 @@ def test_it_keeps_what_strategies_promise(tiny: Recommender, recommender: Recomm
 
 
 def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatch, strategy: str) -> None:
-    of_items = dict.fromkeys(("day_one", "fold_in", *baseline_names()), 1)
+    of_items = dict.fromkeys(("day_one", "fold_in", *searched_names()), 1)
     column = {"popular": 0, "group": 0, "friends": 0, **of_items}.get(strategy, 2)
     expected = [ROUTES[who][column] or strategy for who in PEOPLE]
     if strategy in of_items and strategy not in ("day_one", "fold_in"):  # they rank nothing that warm users lack
@@ -80,17 +80,18 @@ def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatc
     expected = ["blend" if name == "auto" else name for name in expected]  # nothing was selected for this model
     if strategy in ("popular", "explore"):  # they need nothing of a user
         expected = [strategy] * len(PEOPLE)
-    routes = dict(zip(PEOPLE, tiny.answer_batch(everyone, K, strategy).routes.tolist(), strict=True))
+    routes = dict(zip(PEOPLE, answer_all(Query(tiny.model, everyone, K), strategy).routes.tolist(), strict=True))
     assert routes == dict(zip(PEOPLE, expected, strict=True))
 
 
 def test_a_fallback_gives_the_list_of_the_route_that_it_names(
     tiny: Recommender, everyone: SignalBatch, strategy: str
 ) -> None:
-    answer = tiny.answer_batch(everyone, K, strategy)
+    query = Query(tiny.model, everyone, K)
+    answer = answer_all(query, strategy)
     for route in ("group", "popular"):
         rows = np.flatnonzero(answer.routes == route)
-        other = tiny.answer_batch(everyone, K, route)
+        other = answer_all(query, route)
         np.testing.assert_array_equal(answer.items[rows], other.items[rows])
         np.testing.assert_array_equal(answer.scores[rows], other.scores[rows])
 

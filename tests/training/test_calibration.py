@@ -8,7 +8,7 @@ import pytest
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import baseline_names, find_strategy
+from firstday.recommend.registry import find_strategy, searched_names
 from firstday.recommend.spec import PROBABILITY
 from firstday.sparse import SparseRows
 from firstday.training.calibrate import MIN_CALIBRATION_USERS, calibrate, fit_calibration
@@ -48,6 +48,6 @@ def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommende
     assert calibrate([fold.take(users[1:])]) == {}
     found = calibrate([fold.take(rows) for rows in np.array_split(users, 2)])
     by_vectors = {"personal", "day_one", "fold_in", "direct", "blend", "dropoutnet_personal", "melu_personal"}
-    assert set(found) == {*by_vectors, *baseline_names()}
+    assert set(found) == {*by_vectors, *searched_names()}
     assert {find_strategy(name).scale for name in found} == {PROBABILITY}
     assert {calibration.n_users for calibration in found.values()} == {MIN_CALIBRATION_USERS}

@@ -22,7 +22,7 @@ from firstday.features.signals import SignalBatch
 from firstday.progress import no_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
-from firstday.recommend.registry import baseline_names, find_learner, register
+from firstday.recommend.registry import find_learner, register, searched_names
 from firstday.recommend.spec import PAPER_SEGMENT, OptionSearch, StrategySpec, UseData
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
@@ -67,7 +67,7 @@ def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def configure() -> Config:
-    return brief_config(methods=list(baseline_names()))
+    return brief_config(methods=list(searched_names()))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def tunings_of(model: TrainedModel) -> dict[str, Tuning]:
     return {name: Tuning(**of) for name, of in model.facts["metrics"]["options"].items()}
 
 
-@pytest.mark.parametrize("name", baseline_names())
+@pytest.mark.parametrize("name", searched_names())
 def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: Recommender, name: str) -> None:
     items = SparseRows.from_lists([[item] for item in range(N_ITEMS)], N_ITEMS)
     routes = answer_all(Query(tuned.model, SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items}), 5), name).routes
@@ -279,8 +279,8 @@ def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small
 def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
     config = brief_config()
     results = evaluate(world, config, strategies=["popular"], baselines=True, k=K)
-    assert results.strategies == ("popular", *baseline_names(), PAPER_SEGMENT)
-    assert set(results.tunings) == {*baseline_names(), PAPER_SEGMENT}
+    assert results.strategies == ("popular", *searched_names(), PAPER_SEGMENT)
+    assert set(results.tunings) == {*searched_names(), PAPER_SEGMENT}
     assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
     assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
 

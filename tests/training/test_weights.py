@@ -93,7 +93,7 @@ def test_the_best_candidates_are_kept_of_users_who_used_one() -> None:
 def test_training_stops_by_the_lists_that_people_get(world: Dataset, split: Split, recommender: Recommender) -> None:
     truth, k = split.validation.truth, recommender.model.config.recommend.k
     query = cohort_query(recommender, world, split.validation, k)
-    assert query.known.all()  # else fallbacks would answer
+    assert query.has_features.all()  # else fallbacks would answer
     validation = Validation(
         excluded=query.excluded,
         truth=truth,

@@ -290,7 +290,7 @@ class TrainedModel:
         return np.flatnonzero(~self.scoring_vectors.any(axis=1))
 
     @cached_property
-    def place_of_ranked(self) -> np.ndarray:
+    def ranker_columns(self) -> np.ndarray:
         """Index of each item among the ranker's items, -1 for others, int32, shape (n_items,)."""
         assert self.ranker is not None
         positions = np.full(self.n_items, NO_ITEM, dtype=np.int32)

@@ -132,7 +132,7 @@ def recommend(
             drop_bad_rows=drop_bad_rows,
         )
     if as_json:
-        print_json(batch_result.to_json())
+        print_json(vars(batch_result))
         return
     routes = ", ".join(f"{route} {n:,}" for route, n in Counter(batch_result.routes).most_common())
     typer.echo(f"{batch_result.n_users:,} users, {batch_result.n_rows:,} rows in {out}.\nRoutes: {routes}.")

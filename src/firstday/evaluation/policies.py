@@ -58,7 +58,7 @@ def _recommend(
 ) -> Answer:
     """Fill each user's list with the best remaining items of one segment."""
     segments, shares = query.model.segments, query.model.believed_shares
-    nearness = np.where(query.known[:, None], segments.closeness(query.predicted), segments.items.sizes)
+    nearness = np.where(query.has_features[:, None], segments.closeness(query.predicted), segments.items.sizes)
     nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :N_ARMS]
     tops = segments.top_items[nearest][..., :N_OF_ARM].reshape(query.n_users, -1)
     used, passed_over = (

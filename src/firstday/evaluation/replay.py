@@ -120,7 +120,7 @@ def replay(
             is_reported = is_used & (np.arange(settings.rounds) < number - settings.delay)[:, None]
             later = replace(query, signals=add_history(query, items[:, :number], is_reported, settings))
             if policy.endswith(USES):
-                later = replace(later.without_impressions, closed=later.excluded)
+                later = replace(later.without_impressions, excluded_override=later.excluded)
             slate = answer_query(later, strategy).items
         items[:, number, : slate.shape[1]] = slate
         cells = np.arange(query.n_users)[:, None] * n_items + items[:, number]

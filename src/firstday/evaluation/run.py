@@ -35,16 +35,16 @@ from firstday.recommend.batch import answer_under
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import (
-    baseline_names,
     check_judged,
     check_strategies,
     register,
+    searched_names,
     strategies_with,
     with_methods_of,
 )
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, names_of_both_ways
+from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, derived_names
 from firstday.recommend.strategies.people import FRIENDS
 from firstday.recommend.strategies.segments import SEGMENT
 from firstday.training.fit import cohort_query, fit
@@ -225,12 +225,12 @@ def _choose_strategies(
     names: list[str] = []
     for strategy in strategies:
         name = strategy if isinstance(strategy, str) else strategy.name
-        names += names_of_both_ways(name) if isinstance(strategy, ColdModelSpec) else [name]
+        names += derived_names(name) if isinstance(strategy, ColdModelSpec) else [name]
     check_judged(names)
     if not names:
         has_friends = dataset.friends is not None and dataset.friends.n_entries
         names = [name for name in strategies_with(config) if has_friends or name != FRIENDS.name]
-    names += (*baseline_names(), PAPER_SEGMENT) if baselines else ()
+    names += (*searched_names(), PAPER_SEGMENT) if baselines else ()
     trained = [name for name in names if name != PAPER_SEGMENT]
     config = with_methods_of(config, trained)
     check_strategies(trained, config)

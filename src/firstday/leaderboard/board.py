@@ -32,13 +32,13 @@ from firstday.evaluation.slices import REFERENCE
 from firstday.files import write_file
 from firstday.progress import Progress, no_progress
 from firstday.recommend.registry import (
-    baseline_names,
     check_judged,
     cold_model_names,
     find_learner,
     find_strategy,
     is_learner,
     is_plugin,
+    searched_names,
     strategies_with,
     strategy_names,
     with_methods,
@@ -389,7 +389,7 @@ def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> st
 def find_source(name: str) -> str:
     """Return the shortened checksum of a plug-in's source file; "" for built-in methods."""
     spec = _find_spec(name)
-    if spec is None or spec.is_ours:
+    if spec is None or not is_plugin(name):
         return ""
     for value in map(inspect.unwrap, vars(spec).values()):
         if inspect.isfunction(value) and not value.__module__.startswith("firstday."):
@@ -402,7 +402,7 @@ def _find_spec(name: str) -> Method | None:
     if name not in strategy_names():  # the paper's system, or a method that is not installed here
         return None
     strategy = find_strategy(name)
-    return find_learner(strategy.method) if strategy.method is not None else strategy
+    return find_learner(strategy.learned_by) if strategy.learned_by is not None else strategy
 
 
 def _make_row(
@@ -410,11 +410,11 @@ def _make_row(
 ) -> Row:
     """Convert the results of one method to a row; `seconds_of` is the time to fit each method, and the model (None)."""
     name = values["strategy"]
-    tunings, spec, is_tuned = results.tunings.get(name), _find_spec(name), name in baseline_names()
+    tunings, spec, is_tuned = results.tunings.get(name), _find_spec(name), name in searched_names()
     if tunings:
         seconds = mean_fit_seconds(tunings)
     else:
-        seconds = sum(seconds_of.get(part, 0.0) for part in {None, find_strategy(name).learns_by})
+        seconds = sum(seconds_of.get(part, 0.0) for part in {None, find_strategy(name).required_method})
     is_ours = name in OURS["strategies"] and not is_tuned
     return TypeAdapter(Row).validate_python(
         {

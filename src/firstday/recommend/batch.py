@@ -19,11 +19,11 @@ from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
-from firstday.recommend.effects import count_weak
+from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import frame_lists
-from firstday.recommend.recommender import Recommender, answer_under_rules
+from firstday.recommend.recommender import Recommender, answer_under_rules, check_length
 from firstday.recommend.rules.list_rules import NO_RULES, Rules
 from firstday.recommend.spec import Strategy
 
@@ -34,19 +34,8 @@ USERS_AT_ONCE = 20_000
 class BatchSummary:
     """Summary of a batch; summaries of disjoint users can be added.
 
-    Parameters
-    ----------
-    n_users, n_rows
-        Number of users answered and of rows written.
-    routes
-        Number of users per route.
-    unknown
-        Number of values unknown to the model: interactions per entity or signal, profile values per column.
-    without_effect, only_kept_out
-        Number of known signals without effect, and of those that only excluded items: interactions per ``signal x
-        entity``, friends, impressions, profile values per column.
-    notes
-        One sentence on each of the three counts above, and the notes made while reading the tables.
+    It counts users by route; values unknown to the model, by entity, signal or profile column; and known signals
+    without effect and those that only excluded items, by `Effect.name`.
     """
 
     n_users: int = 0
@@ -74,10 +63,6 @@ class BatchSummary:
         ]
         return replace(self, notes=(*sentences, *notes))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the summary as JSON values."""
-        return dict(vars(self))
-
 
 def recommend_tables(
     recommender: Recommender,
@@ -90,30 +75,9 @@ def recommend_tables(
     rules: Rules | Mapping[str, Any] | None = None,
     drop_bad_rows: float = 0.0,
 ) -> BatchSummary:
-    """Recommend to all users in the tables of a folder, and write one file.
+    """Recommend to all users in the tables of a folder, and write one file, atomically, with the rows of `list_users`.
 
-    Parameters
-    ----------
-    recommender
-        The model.
-    folder
-        Tables of cold users, see `firstday.data.newcomers.load_newcomers`.
-    out
-        Output file, written atomically; its extension selects the format. Columns: `user_id`, `rank` (from 1),
-        `item_id`, `title`, `score`, `route`, `scale` (see `Recommendation.score_scale`; ``fills the list up`` for
-        fill-up items).
-    k, strategy, keep_used, rules
-        See `Recommender.recommend`.
-    drop_bad_rows
-        Maximum share of bad rows per table, from 0 to 1. Bad rows are left out and listed in ``NAME.left-out.jsonl``
-        next to `out`.
-
-    Raises
-    ------
-    DataError
-        The tables cannot be read, or the output folder does not exist.
-    ConfigError
-        The extension of `out` is not supported, or see `Recommender.recommend`.
+    `drop_bad_rows` is the maximum share of bad rows per table, which are listed in ``NAME.left-out.jsonl`` next to it.
     """
     form = find_list_form(str(out))
     if not out.resolve().parent.is_dir():
@@ -137,28 +101,20 @@ def list_users(
     keep_used: bool,
     rules: Rules = NO_RULES,
 ) -> tuple[pl.DataFrame, BatchSummary]:
-    """Return the lists of all users of a dataset, one row per ranked item, and a summary without notes.
-
-    For `k`, `strategy`, `keep_used` and `rules` see `Recommender.recommend`.
-    """
-    catalogue, config = recommender.model.catalogue, recommender.model.config.signals
-    users, actions = np.arange(len(dataset.users)), dataset.all_actions()
-    passed_over = collect_passed_over(dataset, users, actions, config)
-    batch, unknown = catalogue.translate(dataset, users, actions, passed_over)
-    routes, ignored, excluding = Counter[str](), Counter[str](), Counter[str]()
-    name = strategy or recommender.model.config.recommend.strategy
+    """Return the lists of all users of a dataset, see `frame_lists`, and a summary without notes."""
+    model, users, actions = recommender.model, np.arange(len(dataset.users)), dataset.all_actions()
+    passed_over = collect_passed_over(dataset, users, actions, model.config.signals)
+    batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
+    summary, name = BatchSummary(len(users), unknown=Counter(unknown)), strategy or model.config.recommend.strategy
     frames = []
     for start in range(0, max(1, len(users)), USERS_AT_ONCE):
         part = users[start : start + USERS_AT_ONCE]
-        signals = batch.take(part)
-        profile = partial(_profile, dataset, part)
-        answer = recommender.answer_batch(signals, k, name, keep_used=keep_used, rules=rules, profile=profile)
-        routes.update(answer.routes.tolist())
-        weak = count_weak(Query(recommender.model, signals, 1, keep_used), name, answer.routes)
-        ignored, excluding = ignored + weak[0], excluding + weak[1]
-        frames.append(frame_lists(catalogue, dataset.users.take(part), answer))
-    lists = pl.concat(frames)
-    return lists, BatchSummary(len(users), lists.height, routes, Counter(unknown), ignored, excluding)
+        query = Query(model, batch.take(part), check_length(model, k), keep_used)
+        answer = answer_under(rules, dataset, part)(query, name)
+        frames.append(frame_lists(model.catalogue, dataset.users.take(part), answer))
+        counts = count_ineffective(query, name, answer.routes)
+        summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
+    return pl.concat(frames), summary
 
 
 def answer_under(rules: Rules, dataset: Dataset, users: np.ndarray) -> Callable[[Query, str | Strategy], Answer]:
@@ -171,10 +127,10 @@ def answer_under(rules: Rules, dataset: Dataset, users: np.ndarray) -> Callable[
 
 
 def _profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:
-    """Return the values that filters may read from a user; None where missing."""
+    """Return the values that filters may read from a user."""
     user = users[row]
-    codes = {name: (group.values, group.codes[user]) for name, group in dataset.groups.items()}
-    profile: dict[str, Any] = {name: values[code] if code >= 0 else None for name, (values, code) in codes.items()}
+    groups = {name: group for name, group in dataset.groups.items() if group.codes[user] >= 0}
+    profile: dict[str, Any] = {name: group.values[group.codes[user]] for name, group in groups.items()}
     if dataset.ages is not None and dataset.ages[user] >= 0:
         profile["age"] = int(dataset.ages[user])
     return profile

@@ -73,7 +73,7 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
     assert model.warm is not None
     people, beliefs = model.warm.vectors, []
     for row in rows.tolist():
-        if query.known[row]:
+        if query.has_features[row]:
             members = np.sort(find_members(model, query.closeness[row], N_BELIEVED))
             logs = (people[members] @ query.predicted[row]).astype(np.float64) / NEARNESS
         else:
@@ -97,7 +97,7 @@ def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
     sizes = segments.items.sizes.astype(np.float64)
     with np.errstate(divide="ignore"):
         logs = np.tile(np.log(sizes / max(1.0, sizes.sum())), (len(rows), 1))
-    known = np.flatnonzero(query.known[rows])
+    known = np.flatnonzero(query.has_features[rows])
     if len(known):
         logs[known] = segments.closeness(query.predicted[rows[known]]) / mixing.temperature
     passed_over = query.passed_over

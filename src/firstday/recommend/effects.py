@@ -11,12 +11,9 @@ import numpy as np
 
 from firstday.data.events import ITEM, Pair
 from firstday.recommend.query import RESTING, Query
-from firstday.recommend.registry import signals_read
+from firstday.recommend.registry import spec_of_route
 from firstday.recommend.spec import SignalKind
 from firstday.sparse import SparseRows, contains, union_rows
-
-MOVES, EXCLUDES, NOTHING = 2, 1, 0
-"""Effect of a signal, strongest first: it enters the features or a strategy reads it; it only excludes items; none."""
 
 IsRead = Callable[[SignalKind], np.ndarray]
 """Return the mask of users whose requested strategy or route reads a kind of signals, bool, shape (n_users,)."""
@@ -24,69 +21,64 @@ IsRead = Callable[[SignalKind], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """Effects of all signals of one kind.
+    """Effects of all signals of one kind, and why some may have none.
 
-    Parameters
-    ----------
-    name
-        A pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``impressions``.
-    why
-        Why such signals may have no effect.
-    users
-        User row of each signal, integers, shape (n,).
-    does
-        `MOVES`, `EXCLUDES` or `NOTHING`, shape (n,).
+    `name` is a pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``impressions``.
+    Arrays have shape (n,): the user row of each signal, whether the features or a strategy read it, and whether it
+    excludes an item.
     """
 
     name: str
     why: str
     users: np.ndarray
-    does: np.ndarray
+    moves: np.ndarray
+    excludes: np.ndarray | bool = False
+
+    @property
+    def is_idle(self) -> np.ndarray:
+        """Mask of signals without effect, bool, shape (n,)."""
+        return ~(self.moves | self.excludes)
+
+    @property
+    def only_excludes(self) -> np.ndarray:
+        """Mask of signals that only exclude an item, bool, shape (n,)."""
+        return ~self.moves & self.excludes
 
 
 def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Effect]:
     """Yield the effects of all signals the model knows, except kinds that always enter the features.
 
-    This mirrors `Encoder.encode`, `Query.known` and the declared `StrategySpec.reads`. In doubt it reports an effect: a
-    signal that happens to have none, such as a liked item without a vector, counts as `MOVES`.
-
-    Parameters
-    ----------
-    query
-        The query the lists were made for.
-    strategy
-        The requested strategy.
-    routes
-        The route of each user, shape (n_users,).
+    This mirrors `Encoder.encode`, `Query.has_features` and the declared `StrategySpec.reads`. In doubt it reports an
+    effect: a signal that happens to have none, such as a liked item without a vector, counts in `Effect.moves`.
+    `strategy` is the requested strategy, and `routes` those of the users, shape (n_users,).
     """
 
     @cache
     def is_read(kind: SignalKind) -> np.ndarray:
-        readers = {name for name in (strategy, *routes.tolist()) if kind in signals_read(name)}
-        return np.array([strategy in readers or route in readers for route in routes.tolist()], dtype=bool)
+        specs = {name: spec_of_route(name) for name in (strategy, *routes.tolist())}
+        reads = {name: spec is None or kind in spec.reads for name, spec in specs.items()}
+        return np.array([reads[strategy] or reads[route] for route in routes.tolist()], dtype=bool)
 
     signals, encoder, config = query.signals, query.model.encoder, query.model.config.signals
     closing = () if query.keep_used else (*config.use, *config.never_recommend)
     for pair, rows in signals.actions.items():
         if pair not in encoder.pairs:
-            otherwise = EXCLUDES if pair[1] == ITEM and pair[0] in closing else NOTHING
-            does = np.where(_moves(query, pair, rows, is_read), MOVES, otherwise)
-            yield Effect(" x ".join(pair), "no warm user has it on day one", rows.row_of_entry(), does)
+            moves, excludes = _moves(query, pair, rows, is_read), pair[1] == ITEM and pair[0] in closing
+            why = "no warm user has this signal on day one"
+            yield Effect(" x ".join(pair), why, rows.row_of_entry(), moves, excludes)
     if signals.friends is not None and encoder.friend_vectors is None:
         users = signals.friends.row_of_entry()
-        does = np.where(is_read("friends")[users], MOVES, NOTHING)
-        yield Effect("friends", "the model has no features of friends", users, does)
+        yield Effect("friends", "the model has no features of friends", users, is_read("friends")[users])
     for name, codes in signals.profile.items():
         moves = is_read("other") | (query.profile.get(name, np.full_like(codes, -1)) >= 0)
         if name == "age" and encoder.age_means is not None:
-            moves |= query.known  # the age enters every prediction
+            moves |= query.has_features  # the age enters every prediction
         users = np.flatnonzero(codes >= 0)
-        yield Effect(name, "no warm user has this value", users, np.where(moves[users], MOVES, NOTHING))
+        yield Effect(name, "no warm user has this value", users, moves[users])
     if query.passed_over.n_entries:
         users = query.passed_over.row_of_entry()
         rests = (query.passed_over.weights > RESTING) & (not query.keep_used)
-        does = np.where(is_read("shown")[users], MOVES, np.where(rests, EXCLUDES, NOTHING))
-        yield Effect("impressions", "the strategy does not learn from them", users, does)
+        yield Effect("impressions", "the strategy does not learn from them", users, is_read("shown")[users], rests)
 
 
 def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: IsRead) -> np.ndarray:
@@ -111,44 +103,25 @@ def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
     return contains(union_rows(liking), rows) if has_weight else np.zeros(rows.n_entries, dtype=bool)
 
 
-def _count_weak(query: Query, strategy: str, routes: np.ndarray) -> Iterator[tuple[Effect, bool, np.ndarray]]:
-    """Yield each effect with such signals, whether they exclude items, and their number per user, shape (n_users,).
-
-    First the signals without effect, then those that only exclude items.
-    """
+def describe_ineffective(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
+    """Describe, for each user, the signals without effect and those that only exclude items; see `find_effects`."""
+    ignored: list[list[str]] = [[] for _ in range(query.n_users)]
+    excluding: list[list[str]] = [[] for _ in range(query.n_users)]
     for effect in find_effects(query, strategy, routes):
-        for excludes in (False, True):
-            users = effect.users[effect.does == (EXCLUDES if excludes else NOTHING)]
-            if len(users):
-                yield effect, excludes, np.bincount(users, minlength=query.n_users)
-
-
-def tell_each(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
-    """Describe, for each user, the signals that were ignored and those that only exclude items.
-
-    Parameters
-    ----------
-    query, strategy, routes
-        See `find_effects`.
-
-    Returns
-    -------
-    ignored, excluding : list of list of str
-        Sentences without a final full stop, one list per user.
-    """
-    told: tuple[list[list[str]], ...] = tuple([[] for _ in range(query.n_users)] for _ in range(2))
-    for effect, excludes, counts in _count_weak(query, strategy, routes):
-        why = f"items are only excluded, because {effect.why}" if excludes else effect.why
         totals = np.bincount(effect.users, minlength=query.n_users)
-        for user in np.flatnonzero(counts).tolist():
-            some = "" if counts[user] == totals[user] else f" ({counts[user]:,} of {totals[user]:,})"
-            told[excludes][user].append(f"{effect.name}{some}: {why}")
-    return told[0], told[1]
+        for mask, described, why in (
+            (effect.is_idle, ignored, effect.why),
+            (effect.only_excludes, excluding, f"used only to exclude items, because {effect.why}"),
+        ):
+            counts = np.bincount(effect.users[mask], minlength=query.n_users)
+            for user in np.flatnonzero(counts).tolist():
+                some = "" if counts[user] == totals[user] else f" ({counts[user]:,} of {totals[user]:,})"
+                described[user].append(f"{effect.name}{some}: {why}")
+    return ignored, excluding
 
 
-def count_weak(query: Query, strategy: str, routes: np.ndarray) -> tuple[Counter[str], Counter[str]]:
+def count_ineffective(query: Query, strategy: str, routes: np.ndarray) -> tuple[Counter[str], Counter[str]]:
     """Count the signals without effect and those that only exclude items, by `Effect.name`; see `find_effects`."""
-    counted = Counter[str](), Counter[str]()
-    for effect, excludes, counts in _count_weak(query, strategy, routes):
-        counted[excludes][effect.name] += int(counts.sum())
-    return counted
+    effects = list(find_effects(query, strategy, routes))
+    ignored = {effect.name: int(effect.is_idle.sum()) for effect in effects}
+    return Counter(ignored), Counter({effect.name: int(effect.only_excludes.sum()) for effect in effects})

@@ -19,17 +19,7 @@ LIST_ENDINGS = tuple(ending for ending, (_, packing) in ENDINGS.items() if packi
 
 @dataclass(frozen=True)
 class ListForm:
-    """File format of lists.
-
-    Parameters
-    ----------
-    format
-        ``json`` stands for JSON lines.
-    separator
-        Separator of CSV values.
-    packed
-        Whether the file is compressed with gzip.
-    """
+    """File format of lists (``json`` stands for JSON lines), and whether the file is compressed with gzip."""
 
     format: Literal["parquet", "csv", "json"]
     separator: str = ","

@@ -43,7 +43,7 @@ def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, di
             "Available with --strategy; auto selects the best one for each class of users.",
             [f"{name}: {find_strategy(name).describe}" for name in strategies_of(model)],
         ),
-        "Intended use": (list(INTENDED_USES),),
+        "Intended use": (INTENDED_USES,),
         "Out of scope, and limits": (_limits(data),),
         "Personal data": (_personal_data(model),),
         "Settings that differ from the defaults": (
@@ -53,11 +53,11 @@ def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, di
     return f"Model card: {data.get('dataset', 'a model')}", sections
 
 
-INTENDED_USES = (
+INTENDED_USES = [
     "Lists for users who are new to the service, until a model of established users covers them.",
     "Items of the training data, soon after the end of the log; train a new version every night.",
     "Comparing strategies on your own data, with firstday evaluate and, before a roll-out, with an experiment.",
-)
+]
 DATA_ROWS = {
     "users": "Users",
     "warm_users": "Warm users",

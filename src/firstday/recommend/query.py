@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -18,10 +18,10 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_FEATURES = ("features", "predicted", "closeness")
+FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
 """Cached arrays with one row per user, kept by `Query.take`."""
-FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "known", "n_known", "profile")
-"""Cached results that do not depend on `k`, `rules` or `closed`, kept by `Query.ask`."""
+FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "has_features", "n_known", "profile")
+"""Cached results that depend only on the users and their signals, kept by `Query.ask`."""
 RESTING = 0.5
 """Items are excluded if the probability that the user saw them and passed them over exceeds this."""
 
@@ -31,26 +31,18 @@ RESTING = 0.5
 class ComputedDays:
     """Day ones available only as features and mean vectors, without interactions, as in the paper's released data.
 
-    Parameters
-    ----------
-    features
-        Input of the network, float32, shape (n_users, n_inputs).
-    means
-        Mean vector of the items used on day one, float32, shape (n_users, d), zeros without items.
+    `features`, shape (n_users, n_inputs), are the input of the network; `means`, shape (n_users, d), are the mean
+    vectors of the items used on day one, zeros without items. Both are float32.
     """
 
     features: np.ndarray
     means: np.ndarray
 
     def stand_in(self, similarity: Literal["dot", "cosine"]) -> tuple[SparseRows, np.ndarray]:
-        """Return one pseudo-item per user, whose vector is the mean of the user's day one, unit length for cosine.
+        """Return each user's pseudo-item, shape (n_users, n_users), and its vector, float32, shape (n_users, d).
 
-        Returns
-        -------
-        liked : SparseRows
-            Each user's pseudo-item, shape (n_users, n_users); none without items.
-        vectors : numpy.ndarray
-            float32, shape (n_users, d).
+        The vector is the mean of the user's day one, of unit length for cosine. Users without items have no
+        pseudo-item.
         """
         liked = np.asarray(self.means.any(axis=1))
         rows = np.flatnonzero(liked)
@@ -66,15 +58,10 @@ class LearnedScores(Protocol):
     """Learned value of a method that scores items from liked items."""
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Return scores, float32, shape (n_users, n_items); the caller may overwrite them.
+        """Return scores, float32, shape (n_users, n_items), given the items liked so far, of the same shape.
 
         Items that the method cannot rank score minus infinity. So do all items for a user whose liked items it does not
-        know.
-
-        Parameters
-        ----------
-        liked
-            Items the users have liked so far, shape (n_users, n_items).
+        know. The caller may overwrite the scores.
         """
         ...
 
@@ -96,7 +83,7 @@ class Query:
         Whether lists may contain items that the user has used, banned, or probably passed over.
     computed
         Precomputed features and mean vectors, in place of those derived from the signals.
-    closed
+    excluded_override
         Items to exclude per user, shape (n_users, n_items), in place of those derived from the signals and `keep_used`.
     rules
         The service's rules, the same for all users of the query; None: all but the model's unlisted items are allowed.
@@ -107,7 +94,7 @@ class Query:
     k: int
     keep_used: bool = False
     computed: ComputedDays | None = None
-    closed: SparseRows | None = None
+    excluded_override: SparseRows | None = None
     rules: ItemRules | None = None
 
     @property
@@ -119,14 +106,14 @@ class Query:
     def excluded(self) -> SparseRows:
         """Items excluded from each user's list, shape (n_users, n_items)."""
         if self.keep_used or not self.passed_over.n_entries:
-            return self.closed_items
-        return union_rows([self.closed_items, self.passed_over.keep(self.passed_over.weights > RESTING)])
+            return self.always_excluded
+        return union_rows([self.always_excluded, self.passed_over.keep(self.passed_over.weights > RESTING)])
 
     @cached_property
-    def closed_items(self) -> SparseRows:
+    def always_excluded(self) -> SparseRows:
         """Excluded items, except those that the user passed over, shape (n_users, n_items)."""
-        if self.closed is not None:
-            return self.closed
+        if self.excluded_override is not None:
+            return self.excluded_override
         if self.keep_used:
             return SparseRows.empty(self.n_users, self.model.n_items)
         return self.signals.closed_items(self.model.config.signals)
@@ -137,7 +124,7 @@ class Query:
         return self.rules or compile_rules(self.model, [NO_RULES], {})
 
     @cached_property
-    def known(self) -> np.ndarray:
+    def has_features(self) -> np.ndarray:
         """Mask of users with informative features, bool, shape (n_users,).
 
         True for users with an interaction whose pair has a feature block, a profile value that warm users have, an age
@@ -186,11 +173,12 @@ class Query:
     def n_known(self) -> np.ndarray:
         """Number of liked items and of actions on other entities, int64, shape (n_users,).
 
-        Only actions whose pair has a feature block count. The number is at least 1 for a user with any such action,
-        such as a skip of an item, and `FEW` for a non-empty precomputed day one.
+        Only actions whose pair has a feature block count; an artist that a user both streamed and favourited counts
+        twice. The number is at least 1 for a user with any such action, such as a skip of an item, and `FEW` for a
+        non-empty precomputed day one.
         """
         if self.computed is not None:
-            return np.where(self.known, FEW, 0)
+            return np.where(self.has_features, FEW, 0)
         n_done = self.liked.lengths()
         for pair, rows in self.signals.actions.items():
             if pair in self.model.pairs and pair[1] != ITEM:
@@ -202,7 +190,7 @@ class Query:
     def knowledge(self) -> np.ndarray:
         """Class of each user by how much is known, as an index into `KNOWLEDGE`, int64, shape (n_users,)."""
         names = np.where(self.n_known >= FEW, 4, np.where(self.n_known > 0, 3, np.where(self._has_friends, 2, 1)))
-        return np.where(self.known, names, 0)
+        return np.where(self.has_features, names, 0)
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
@@ -211,9 +199,10 @@ class Query:
         -1 if the user has no value, or no warm user has the value or, for ages, a similar one.
         """
         groups = self.model.shared_groups
-        columns = {name: codes for name, codes in self.signals.profile.items() if name in groups}
         return {
-            name: np.where((codes >= 0) & (groups[name].sizes[codes] > 0), codes, -1) for name, codes in columns.items()
+            name: np.where((codes >= 0) & (groups[name].sizes[codes] > 0), codes, -1)
+            for name, codes in self.signals.profile.items()
+            if name in groups
         }
 
     @cached_property
@@ -228,14 +217,11 @@ class Query:
         """Predicted mature vectors, float32, shape (n_users, d), unit length."""
         return self.model.cold.predict(self.features)
 
-    @property
+    @cached_property
     def ranker_hidden(self) -> np.ndarray:
         """Hidden activations of the ranker, float32, shape (n_users, width); requires a model with a ranker."""
         assert self.model.ranker is not None
-        if "ranker" not in self.scores:
-            self.scores["ranker"] = self.model.ranker.predict(self.features)
-        hidden: np.ndarray = self.scores["ranker"]
-        return hidden
+        return self.model.ranker.predict(self.features)
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return the vectors predicted by another cold model, like `predicted`; the model must hold its value."""
@@ -342,7 +328,7 @@ class Query:
         return {}
 
     def ask(self, **changes: Any) -> Query:
-        """Return the query with another `k`, `rules` or `closed`; cached results of the signals alone are kept."""
+        """Return the query with another `k`, `rules` or `excluded_override`; cached results of the signals are kept."""
         query = replace(self, **changes)
         shared = {name: self.__dict__[name] for name in FROM_SIGNALS if name in self.__dict__}
         query.__dict__.update(shared, scores=self.scores)
@@ -351,8 +337,8 @@ class Query:
     def take(self, rows: np.ndarray) -> Query:
         """Return the query for some rows; cached results of the features are kept."""
         computed = None if self.computed is None else self.computed.take(rows)
-        closed = None if self.closed is None else self.closed.take(rows)
-        query = replace(self, signals=self.signals.take(rows), computed=computed, closed=closed)
+        override = None if self.excluded_override is None else self.excluded_override.take(rows)
+        query = replace(self, signals=self.signals.take(rows), computed=computed, excluded_override=override)
         for name in FROM_FEATURES:
             if name in self.__dict__:
                 query.__dict__[name] = self.__dict__[name][rows]
@@ -374,31 +360,27 @@ class Answer:
         Name of what made each list, such as ``segment``, shape (n_users,); "" if the strategy cannot answer the user.
     n_ranked
         Set by the recommender: last rank of each list that the route or a pin filled, from 1, integers, shape
-        (n_users,). Later items fill the list up, with score 0. None: the last rank that holds an item.
+        (n_users,). Later items fill the list up, with score 0.
     scales
         Set by the recommender: scale of each list's scores, such as ``share of the segment``, shape (n_users,).
     propensities
         Probability that the strategy shows each item at its rank, given the ranks above, float32, shape (n_users, k).
-        None: the strategy is deterministic, all are 1.
+        Empty: the strategy is deterministic, all are 1.
     """
 
     items: np.ndarray
     scores: np.ndarray
     routes: np.ndarray
-    n_ranked: np.ndarray | None = None
-    scales: np.ndarray | None = None
-    propensities: np.ndarray | None = None
-
-    def count_ranked(self) -> np.ndarray:
-        """Return `n_ranked`, counted if None."""
-        return (self.items >= 0).sum(axis=1) if self.n_ranked is None else self.n_ranked
+    n_ranked: np.ndarray = field(default_factory=partial(np.zeros, 0))
+    scales: np.ndarray = field(default_factory=partial(np.zeros, 0))
+    propensities: np.ndarray = field(default_factory=partial(np.zeros, 0))
 
     @classmethod
     def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:
         """Concatenate answers for disjoint rows that cover all users; all must set the same optional fields."""
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        tables = {name: [getattr(part, name) for _, part in parts] for name in cls.__dataclass_fields__}
-        return cls(**{name: np.concatenate(of)[order] for name, of in tables.items() if of[0] is not None})
+        arrays = (np.concatenate(of) for of in zip(*(vars(part).values() for _, part in parts), strict=True))
+        return cls(*(array[order] if len(array) else array for array in arrays))
 
     @classmethod
     def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:
@@ -406,12 +388,14 @@ class Answer:
         return cls(items, scores, np.where(answered, route, "").astype(object))
 
 
-def check_numbers(what: str, numbers: Any, shape: tuple[int, ...]) -> None:
+def check_numbers(what: str, numbers: Any, shape: tuple[int, ...], kinds: Literal["iu", "fiu"] = "fiu") -> None:
     """Raise FirstdayError unless a value is a numeric array of the given shape, without NaN."""
-    is_array = isinstance(numbers, np.ndarray)
-    if not is_array or numbers.shape != shape or numbers.dtype.kind not in "fiu":
-        given = f"{numbers.dtype} of shape {numbers.shape}" if is_array else f"a {type(numbers).__name__}"
-        raise FirstdayError(f"{what} are {given}; return an array of numbers of shape {shape}.")
+    if not isinstance(numbers, np.ndarray) or numbers.shape != shape or numbers.dtype.kind not in kinds:
+        found = f"{getattr(numbers, 'dtype', type(numbers).__name__)} of shape {np.shape(numbers)}"
+        raise FirstdayError(
+            f"{what} are {found}; return an array of {'numbers' if 'f' in kinds else 'integers'} of shape {shape}."
+        )
     if np.isnan(numbers).any():
-        first = ", ".join(map(str, np.argwhere(np.isnan(numbers))[0]))
-        raise FirstdayError(f"{what} contain NaN, first at [{first}]; return numbers.")
+        raise FirstdayError(
+            f"{what} contain NaN, first at {np.argwhere(np.isnan(numbers))[0].tolist()}; return numbers."
+        )

@@ -23,34 +23,22 @@ from firstday.recommend.spec import KEPT_USERS
 from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts
 from firstday.sparse import SparseRows
 
-ROUTE = "answers"
-"""Route of lists ranked by yes and no answers."""
-SCALE = "share of people with similar answers"
-"""Scale of the scores of these lists."""
-
-
+ROUTE, SCALE = "answers", "share of people with similar answers"
+"""Route of lists ranked by yes and no answers, and the scale of their scores."""
 N_CANDIDATES = 300
 """Number of candidate targets (items or entity members to ask about): the most used, as people must recognise them."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A newcomer's answers, as target indices.
-
-    Parameters
-    ----------
-    yes, no
-        Targets answered yes and no.
-    skip
-        Targets skipped: no evidence, but not asked again.
-    """
+    """A newcomer's answers, as target indices. Skipped targets are no evidence, but not asked again."""
 
     yes: tuple[int, ...] = ()
     no: tuple[int, ...] = ()
     skip: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.yes) + len(self.no) + len(self.skip)
+        return len(self.targets)
 
     @property
     def targets(self) -> list[int]:
@@ -64,17 +52,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Question:
-    """The next question.
-
-    Parameters
-    ----------
-    target
-        Index of the item, or of the member of another entity.
-    gain_bits
-        Mutual information of the answer and the segment, from 0 to 1 bit.
-    likely_yes
-        Probability of a yes.
-    """
+    """The next target, the mutual information of answer and segment, from 0 to 1 bit, and the probability of a yes."""
 
     target: int
     gain_bits: float
@@ -89,14 +67,9 @@ class AnsweringUsers:
     belongs to. A newcomer answers like the warm user they resemble with probability 1 - `DOUBT`, and like the average
     user otherwise.
 
-    Parameters
-    ----------
-    uses
-        Items each user uses, shape (n_users, n_items).
-    fans
-        Users who would say yes to each target, shape (n_targets, n_users).
-    popularity
-        Share of all warm users who use each item, float32, shape (n_items,).
+    `uses` are the items of each user, shape (n_users, n_items), `fans` the users who would say yes to each target,
+    shape (n_targets, n_users), and `popularity` is the share of all warm users who use each item, float32, shape
+    (n_items,).
     """
 
     uses: SparseRows
@@ -133,19 +106,9 @@ class Questionnaire:
     maximises the mutual information of answer and segment. Ranking compares the newcomer with individual warm users, if
     the model keeps any.
 
-    Parameters
-    ----------
-    entity
-        The entity asked about: ``item``, or another entity of the model.
-    candidates
-        Target indices, most used first, integers, shape (n,).
-    shares
-        Share of each segment's users who would say yes to each candidate, in the open interval (0, 1), float64, shape
-        (n_segments, n).
-    prior
-        Share of warm users in each segment, of kept warm users for other entities, float64, shape (n_segments,).
-    warm
-        Warm users to compare with; None if the model keeps none.
+    `candidates` are target indices, most used first, shape (n,); `shares` of each segment's users would say yes to
+    them, in (0, 1), shape (n_segments, n). For entities other than ``item``, `prior`, shape (n_segments,), counts the
+    kept warm users.
     """
 
     entity: str
@@ -156,29 +119,21 @@ class Questionnaire:
 
     @classmethod
     def of(cls, model: TrainedModel, entity: str = ITEM) -> Questionnaire:
-        """Build the questionnaire of a model.
-
-        Raises
-        ------
-        ConfigError
-            The entity is unknown or has no items in the model; or it is not ``item`` and the model keeps no warm users.
-        """
-        members = None if entity == ITEM else model.members_of_items.get(entity)
+        """Build the questionnaire of a model; raise ConfigError if it cannot ask about the entity."""
+        members = model.members_of_items.get(entity)
         if entity != ITEM and members is None:
             known = ", ".join([ITEM, *model.members_of_items])
             raise ConfigError(f"entity: {entity!r} is unknown or has no items in the model; choose one of {known}.")
-        warm = None
+        counted, popularity, warm = model.segments.items, model.popularity.astype(np.float64), None
         if model.warm is not None:
             would_say = model.warm.uses if members is None else model.warm.uses.through(members)
             warm = AnsweringUsers(model.warm.uses, would_say.ones().transpose(), model.popularity)
-        if members is None:
-            counted, popularity = model.segments.items, np.asarray(model.popularity, dtype=np.float64)
-        elif warm is None:
-            raise ConfigError(
-                f"entity: asking about {entity!r} needs a model that keeps warm users; ask about {ITEM}, or train one "
-                f"with {KEPT_USERS}."
-            )
-        else:
+        if members is not None:
+            if warm is None:
+                raise ConfigError(
+                    f"entity: asking about {entity!r} needs a model that keeps warm users; ask about {ITEM}, or train "
+                    f"one with {KEPT_USERS}."
+                )
             kept = model.kept_by_segment
             counted = ItemCounts(kept.through(warm.fans.transpose()), kept.lengths())
             popularity = warm.fans.lengths() / max(1, warm.fans.n_columns)
@@ -230,26 +185,9 @@ def answered_items(entity: str, answers: Answers) -> list[int]:
 def rank_by_answers(
     questionnaire: Questionnaire, answers: Answers, k: int, excluded: Sequence[int] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank items by their use among warm users with similar answers; items answered yes or no are excluded.
+    """Return the items and scores of the list by all answers, shape (k,); see `firstday.ranking.top_k`.
 
-    Parameters
-    ----------
-    questionnaire, answers
-        The model's questionnaire, and the newcomer's answers: both yeses and noes are evidence.
-    k
-        Length of the list.
-    excluded
-        Indices of further items to exclude, such as used or banned ones.
-
-    Returns
-    -------
-    items, scores : numpy.ndarray
-        int32 and float32, shape (k,), best first; see `firstday.ranking.top_k`.
-
-    Raises
-    ------
-    ConfigError
-        The model keeps no warm users.
+    Items answered yes or no are excluded, and those in `excluded`, such as used or banned ones.
     """
     if questionnaire.warm is None:
         raise ConfigError(
@@ -270,30 +208,16 @@ def recommend_after_questions(
     strategy: str | None = None,
     excluded: Sequence[int] = (),
 ) -> Recommendation:
-    """Recommend to a newcomer, either by all answers or with a strategy that uses the yeses.
+    """Recommend to a newcomer, either by all answers, yeses and noes, or with a strategy that uses the yeses.
 
-    Parameters
-    ----------
-    recommender, questionnaire, answers
-        The model, its questionnaire, and the newcomer's answers.
-    k
-        Length of the list; defaults to the configured length.
-    strategy
-        ``answers``, or the name of a strategy. Defaults to ``answers`` if the model keeps warm users, and to the
-        configured strategy otherwise.
-    excluded
-        See `rank_by_answers`.
-
-    Raises
-    ------
-    ConfigError
-        k is below 1; the model lacks what the strategy needs; or it keeps no warm users to rank by all answers.
+    `strategy` is ``answers`` or the name of a strategy. It defaults to ``answers`` if the model keeps warm users, and
+    to the configured strategy otherwise. For `excluded` see `rank_by_answers`.
     """
     model, entity = recommender.model, questionnaire.entity
     if strategy == ROUTE or (strategy is None and questionnaire.warm is not None):
-        closed = (*excluded, *model.unlisted.tolist())
-        items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), closed)
-        listed = name_items(model, items, np.clip(scores / np.float32(1 + SMOOTHING), 0, 1))
+        items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), [*excluded, *model.unlisted])
+        shares = np.clip(scores / np.float32(1 + SMOOTHING), 0, 1)
+        listed = name_items(model, items, shares, np.ones_like(shares))
         return Recommendation(listed, ROUTE, ROUTE, None, None, (), score_scale=SCALE, n_ranked=len(listed))
     ids = tuple(str(model.catalogue.items[item]) for item in (*answered_items(entity, answers), *excluded))
     rules = Rules.model_construct(deny=ids)

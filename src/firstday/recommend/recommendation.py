@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,24 +18,16 @@ from firstday.data.ids import Ids
 from firstday.display import readable, write_table
 from firstday.features.signals import Catalogue
 from firstday.recommend.query import Answer
-from firstday.recommend.scales import FILLS_UP, is_part
+from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE
 
 
 @dataclass(frozen=True)
 class RecommendedItem:
-    """One ranked item.
+    """One ranked item: the caller's id, the title or "", and the score on the scale of the recommendation.
 
-    Parameters
-    ----------
-    item_id
-        The caller's id.
-    title
-        Empty if the items have no titles.
-    score
-        On the scale named by the recommendation; 0 for fill-up items.
-    propensity
-        Probability that the strategy shows the item at this rank, given the ranks above; below 1 if drawn by `explore`.
+    The score of fill-up items is 0. The propensity is the probability that the strategy shows the item at this rank,
+    given the ranks above; it is below 1 if `explore` drew the item.
     """
 
     item_id: Any
@@ -91,7 +84,7 @@ class Recommendation:
 
     def to_rows(self) -> list[tuple[str, str, str, str]]:
         """Return rank, id, title and score of each item as text."""
-        form = ".1%" if is_part(self.score_scale) else ".3f"
+        form = ".1%" if is_fraction(self.score_scale) else ".3f"
         return [
             (str(rank), str(item.item_id), item.title, f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP)
             for rank, item in enumerate(self.items, 1)
@@ -111,9 +104,7 @@ class Recommendation:
         return iter(self.items)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
-        facts: dict[str, Any] = {} if self.user_id is None else {"user_id": self.user_id}
-        facts |= {"items": [item.item_id for item in self.items], "strategy": self.strategy, "route": self.route}
-        return facts | {"segment": self.segment, "ignored": self.ignored, "notes": self.notes}
+        return vars(self) | {"items": [item.item_id for item in self.items]}
 
     def _repr_html_(self) -> str:
         title = "" if self.user_id is None else f"user {self.user_id}: "
@@ -167,18 +158,17 @@ class Recommendations(Mapping[Any, Recommendation]):
     def row(self, row: int) -> Recommendation:
         """Return the recommendation in a row of the arrays."""
         answer = self.answer
-        propensities = None if answer.propensities is None else answer.propensities[row]
         segment = int(self.segments[row]) if self.segments[row] >= 0 else None
         return Recommendation(
-            items=name_items(self.model, answer.items[row], answer.scores[row], propensities),
+            items=name_items(self.model, answer.items[row], answer.scores[row], answer.propensities[row]),
             strategy=self.strategy,
             route=answer.routes[row],
             segment=segment,
             segment_size=None if segment is None else int(self.model.segments.items.sizes[segment]),
             ignored=self.ignored[row],
             notes=self.notes[row],
-            score_scale=OWN_SCALE if answer.scales is None else str(answer.scales[row]),
-            n_ranked=int(answer.count_ranked()[row]),
+            score_scale=str(answer.scales[row]),
+            n_ranked=int(answer.n_ranked[row]),
             user_id=self.user_ids[row],
         )
 
@@ -190,9 +180,8 @@ class Recommendations(Mapping[Any, Recommendation]):
         library
             Data frame library: ``polars``, ``pandas`` or ``pyarrow``.
         """
-        user_ids = list(self.user_ids)
-        if not all(isinstance(user_id, int) for user_id in user_ids):  # mixed ids become text
-            user_ids = [str(user_id) for user_id in user_ids]
+        are_integers = all(isinstance(user_id, Integral) for user_id in self.user_ids)
+        user_ids = [int(user_id) if are_integers else str(user_id) for user_id in self.user_ids]
         return to_library(frame_lists(self.model.catalogue, Ids.of(user_ids).values, self.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
@@ -203,11 +192,10 @@ class Recommendations(Mapping[Any, Recommendation]):
 def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:
     """Return lists as a data frame with one row per ranked item; see `Recommendations.to_frame`.
 
-    `user_ids` has one id per list; `answer` must have scales.
+    `user_ids` has one id per list.
     """
     row, position = np.nonzero(answer.items >= 0)
-    assert answer.scales is not None
-    scales = np.where(position < answer.count_ranked()[row], answer.scales[row], FILLS_UP)
+    scales = np.where(position < answer.n_ranked[row], answer.scales[row], FILLS_UP)
     return pl.DataFrame(
         {
             "user_id": user_ids.gather(pl.Series(row.astype(np.uint32))),
@@ -222,13 +210,12 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
 
 
 def name_items(
-    model: TrainedModel, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray | None = None
+    model: TrainedModel, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray
 ) -> tuple[RecommendedItem, ...]:
     """Return a list in the caller's ids and titles, given arrays of shape (k,); item -1 marks an empty rank."""
     catalogue = model.catalogue
-    chances = np.ones(len(items)) if propensities is None else propensities
     return tuple(
-        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), score, chance)
-        for ix, score, chance in zip(items.tolist(), scores.tolist(), chances.tolist(), strict=True)
+        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), *of_item)
+        for ix, *of_item in zip(items.tolist(), scores.tolist(), propensities.tolist(), strict=True)
         if ix >= 0
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from numbers import Integral
@@ -13,22 +13,30 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.folder import KEEP, load_model, save_model
-from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
-from firstday.features.signals import SignalBatch, Signals
+from firstday.features.signals import Signals
 from firstday.ranking import first_allowed, first_distinct
-from firstday.recommend.effects import tell_each
+from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import find_strategy, find_supported, value_type
 from firstday.recommend.rules.arrangement import arrange
-from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Row, Rules, compile_rules
+from firstday.recommend.rules.list_rules import (
+    NO_RULES,
+    AnyRules,
+    ItemRules,
+    Row,
+    Rules,
+    compile_rules,
+    read_layers,
+)
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
 from firstday.recommend.strategies.popularity import POPULAR
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
 
 REACH = 2_000
 """Minimum length of the rankings that rules rearrange."""
@@ -39,22 +47,16 @@ def answer_all(query: Query, strategy: str | Strategy) -> Answer:
 
     Every user gets a route and k distinct items, or fewer if the rules and the user's history leave fewer. Fallbacks
     answer users whom the strategy cannot answer, and popular items fill short lists up.
-
-    Raises
-    ------
-    ConfigError
-        There is no such strategy, or the model lacks what it needs.
-    FirstdayError
-        A third-party strategy raised an exception or returned invalid lists.
     """
     rules = query.item_rules
     if rules.factors is None and not (rules.caps or rules.pins or rules.after):
         return _answer(query, strategy)
     n_allowed = max(1, len(rules.popular))
-    few = n_allowed if rules.pins or rules.factors is not None else min(max(rules.after + query.k, REACH), n_allowed)
-    for reach in dict.fromkeys((few, n_allowed)):
-        longer = query.ask(k=reach)
-        answer = arrange(longer, _answer(longer, strategy), query.k)
+    needs_all = bool(rules.pins) or rules.factors is not None
+    n_first = n_allowed if needs_all else min(max(rules.after + query.k, REACH), n_allowed)
+    for n_ranking in dict.fromkeys((n_first, n_allowed)):
+        long_query = query.ask(k=n_ranking)
+        answer = arrange(long_query, _answer(long_query, strategy), query.k)
         if (answer.items >= 0).all():  # otherwise search the rest of the ranking for items that the caps leave room for
             break
     return answer
@@ -65,28 +67,24 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
     recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
     answer = recommend(query)
     items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
-    propensities = None if answer.propensities is None else answer.propensities.copy()
+    propensities = answer.propensities.copy() if answer.propensities.size else np.ones(items.shape, dtype=np.float32)
     for name in FALLBACKS:
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
             fallback = find_strategy(name).recommend(query.take(unanswered))
-            items[unanswered], scores[unanswered] = fallback.items, fallback.scores
+            items[unanswered], scores[unanswered], propensities[unanswered] = fallback.items, fallback.scores, 1
             routes[unanswered] = fallback.routes
-            if propensities is not None:  # fallbacks are deterministic
-                propensities[unanswered] = 1
     listed = (items >= 0) & query.item_rules.allowed[items]
     if (listed != (items >= 0)).any():  # third-party strategies may ignore the rules
-        if propensities is not None:
-            propensities = first_allowed(items, propensities, listed, query.k)[1]
+        _, propensities = first_allowed(items, propensities, listed, query.k)
         items, scores = first_allowed(items, scores, listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
-    for allowed in dict.fromkeys((query, query.without_impressions)):  # items passed over only if nothing else is left
+    for relaxed in dict.fromkeys((query, query.without_impressions)):  # items passed over only if nothing else is left
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
-            items[short], scores[short] = _fill_up(items[short], scores[short], allowed.take(short))
-    if propensities is not None:  # filling up is deterministic
-        propensities = np.where(np.arange(query.k) < n_ranked[:, None], propensities, np.float32(1))
-    return Answer(items, scores, routes, n_ranked, propensities=propensities)
+            items[short], scores[short] = _fill_up(items[short], scores[short], relaxed.take(short))
+    propensities[np.arange(query.k) >= n_ranked[:, None]] = 1  # filling up is deterministic
+    return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=propensities))
 
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
@@ -98,13 +96,11 @@ def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.nd
 
 def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
     """Explain in one sentence why a fallback answered a user; empty if none did."""
-    if route == strategy or route not in FALLBACKS:
-        return ()
     if strategy == "auto":
         strategy = query.model.selection.best_of(query.knowledge[row])
-    if strategy != route:
-        return (f"answered with {route}: {strategy} has no usable signals of this user",)
-    return (f"answered with {route}: selected by auto for users of this class ({KNOWLEDGE[query.knowledge[row]]})",)
+    if route == strategy or route not in FALLBACKS:
+        return ()
+    return (f"answered with {route}: {strategy} has no usable signals of this user",)
 
 
 def answer_under_rules(
@@ -116,27 +112,26 @@ def answer_under_rules(
     are answered together.
     """
     if all(rules == NO_RULES for rules in layers) or not query.n_users:
-        return scale_answer(query, answer_all(query, strategy)), [[]] * query.n_users
+        return answer_all(query, strategy), [[]] * query.n_users
     names = {name for rules in layers for name in rules.names}
     users: dict[str, list[int]] = defaultdict(list)
     for row in range(query.n_users):
         of_user = profile(row) if names else {}
         users[str([of_user.get(name) for name in names])].append(row)
-    parts, notes = [], dict[int, list[str]]()
+    parts = []
     for rows in map(np.array, users.values()):
         rules = compile_rules(query.model, layers, profile(rows[0]))
         part = (query if len(rows) == query.n_users else query.take(rows)).ask(rules=rules)
-        answer = scale_answer(part, answer_all(part, strategy))
-        parts.append((rows, answer))
-        counts = zip((answer.items >= 0).sum(axis=1), answer.count_ranked(), strict=True)
-        notes |= {row: _describe_rules(query.k, rules, *of_user) for row, of_user in zip(rows, counts, strict=True)}
-    return Answer.join(parts), [notes[row] for row in range(query.n_users)]
+        parts.append((rows, answer_all(part, strategy)))
+    answer = Answer.join(parts)
+    counts = zip((answer.items >= 0).sum(axis=1), answer.n_ranked, strict=True)
+    return answer, [_describe_rules(query.k, rules, *of_user) for of_user in counts]
 
 
 def _describe_rules(k: int, rules: ItemRules, n_listed: int, n_ranked: int) -> list[str]:
     """Describe ids that are unknown, ranks that are filled up and ranks that are empty."""
     notes = {
-        f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,
+        f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,  # the same for all users
         f"popular fills the list up from rank {rules.after + n_ranked + 1:,}": n_ranked < n_listed,
         f"the rules and the user's history leave {n_listed:,} items for {k:,} ranks": n_listed < k,
     }
@@ -174,7 +169,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        rules: Rules | Mapping[str, Any] | None = None,
+        rules: AnyRules = None,
     ) -> Recommendation:
         """Recommend to one user, with or without known signals.
 
@@ -191,7 +186,8 @@ class Recommender:
         keep_used
             Whether the list may contain items that the user has used, banned, or probably passed over.
         rules
-            The service's own rules, as `Rules` or an equivalent dictionary.
+            The service's own rules, as `Rules` or an equivalent dictionary. A list obeys all layers of rules in a
+            sequence of `Rules`; on conflict, the last one wins.
 
         Raises
         ------
@@ -200,8 +196,7 @@ class Recommender:
         DataError
             The signals are invalid.
         """
-        read = self._understand(Signals.of(user))
-        return self.answer_users([read], k, strategy, keep_used=keep_used, layers=[Rules.of(rules)]).row(0)
+        return self.answer_users([Signals.of(user)], k, strategy, keep_used=keep_used, rules=rules).row(0)
 
     def recommend_rows(
         self,
@@ -211,7 +206,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        rules: Rules | Mapping[str, Any] | None = None,
+        rules: AnyRules = None,
     ) -> dict[str, Recommendation]:
         """Recommend the rows of a page: several lists without common items; earlier rows choose first.
 
@@ -229,10 +224,13 @@ class Recommender:
         dict
             The list of each row, by name, in order.
         """
-        read = self._understand(Signals.of(user))
-        named = [Row.of(row) for row in rows]
-        answers = self.answer_rows(read, named, k, strategy, keep_used=keep_used, layers=[Rules.of(rules)])
-        return {row.name: asked.row(0) for row, asked in zip(named, answers, strict=True)}
+        named, layers = [Row.of(row) for row in rows], read_layers(rules)
+        names = [row.name for row in named]
+        if len(set(names)) < len(names):
+            raise ConfigError("rows: two rows have the same name; give each its own.")
+        lists = [(row.k or k, [*layers, row]) for row in named]
+        answers = self._answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)
+        return {name: answered.row(0) for name, answered in zip(names, answers, strict=True)}
 
     def recommend_users(
         self,
@@ -241,7 +239,7 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        rules: Rules | Mapping[str, Any] | None = None,
+        rules: AnyRules = None,
     ) -> Recommendations:
         """Recommend to several users: same results as `recommend`, at a fraction of the cost per user.
 
@@ -271,23 +269,18 @@ class Recommender:
         >>> lists["u1"].items[0].item_id  # doctest: +SKIP
         >>> lists.to_frame()  # doctest: +SKIP
         """
-        if isinstance(users, Mapping):
-            named = {user_id: Signals.of(user, f"users[{user_id!r}]") for user_id, user in users.items()}
-            signals = [user.copy(user_id=user_id) if user.user_id is None else user for user_id, user in named.items()]
-            user_ids = list(named)
-        else:
-            signals = [Signals.of(user, f"users[{row}]") for row, user in enumerate(users)]
-            user_ids = [row if user.user_id is None else user.user_id for row, user in enumerate(signals)]
+        has_ids = isinstance(users, Mapping)
+        named = users.items() if isinstance(users, Mapping) else enumerate(users)
+        signals, user_ids = [], []
+        for name, given in named:
+            user = Signals.of(given, f"users[{name!r}]")
+            signals.append(user.copy(user_id=name) if has_ids and user.user_id is None else user)
+            user_ids.append(name if has_ids or user.user_id is None else user.user_id)
         if len(set(user_ids)) < len(user_ids):
             ((repeated, _),) = Counter(user_ids).most_common(1)
             raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
-        signals = [self._understand(user) for user in signals]
-        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, layers=[Rules.of(rules)])
+        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
         return replace(asked, user_ids=user_ids)
-
-    def _understand(self, user: Signals) -> Signals:
-        encoder = self.model.signal_encoder
-        return user if encoder is None else understand_picks(encoder, user)
 
     def answer_users(
         self,
@@ -296,89 +289,38 @@ class Recommender:
         strategy: str | None = None,
         *,
         keep_used: bool = False,
-        layers: Sequence[Rules] = (),
+        rules: AnyRules = None,
     ) -> Recommendations:
-        """Recommend to several users whose signals `recommend_users` has validated and whose picks it has translated.
+        """Recommend to several users, who may have the same id."""
+        return next(self._answer_lists(users, [(k, read_layers(rules))], strategy, keep_used=keep_used))
 
-        Lists obey all `layers` of rules, such as those of a page and of a row; on conflict, the last one wins.
-        """
-        batch, ignored = self.model.read_signals(users)
-        query = Query(self.model, batch, check_length(self.model, k), keep_used)
-        return self._answer(query, users, ignored, strategy, layers)
-
-    def answer_rows(
+    def _answer_lists(
         self,
-        user: Signals,
-        rows: Sequence[Row],
-        k: int | None = None,
-        strategy: str | None = None,
-        *,
-        keep_used: bool = False,
-        layers: Sequence[Rules] = (),
-    ) -> list[Recommendations]:
-        """Recommend the rows of a page to one user; `recommend_rows` validates the user and the rows first.
-
-        `layers` are rules of all rows.
-        """
-        if len({row.name for row in rows}) < len(rows):
-            raise ConfigError("rows: two rows have the same name; give each its own.")
-        batch, ignored = self.model.read_signals([user])
-        query = Query(self.model, batch, 1, keep_used)
-        answers = []
-        for row in rows:
-            query = query.ask(k=check_length(self.model, row.k or k))
-            asked = self._answer(query, [user], ignored, strategy, [*layers, row])
-            answers.append(asked)
-            items = asked.answer.items[0]
-            closed = [np.append(query.closed_items.row(0), items[items >= 0])]
-            query = query.ask(closed=SparseRows.from_lists(closed, self.model.n_items))
-        return answers
-
-    def _answer(
-        self,
-        query: Query,
         users: Sequence[Signals],
-        ignored: Sequence[tuple[str, ...]],
+        lists: Sequence[tuple[int | None, Sequence[Rules]]],
         strategy: str | None,
-        layers: Sequence[Rules],
-    ) -> Recommendations:
-        strategy = strategy or self.model.config.recommend.strategy
-        segments = np.full(query.n_users, -1, dtype=np.int64)
-        if query.known.any():  # predicts for all users at once; `Query.take` keeps the cached rows
-            segments = np.where(query.known, query.nearest_segments, -1)
-        profiles = [{"age": user.age, **user.groups} for user in users]
-        answer, under_rules = answer_under_rules(query, strategy, layers, profiles.__getitem__)
-        unused, kept_out = tell_each(query, strategy, answer.routes)
-        sentences = [(*unknown, *idle) for unknown, idle in zip(ignored, unused, strict=True)]
-        routes = [_explain_route(query, row, strategy, answer.routes[row]) for row in range(query.n_users)]
-        notes = [tuple(chain(*of_user)) for of_user in zip(routes, kept_out, under_rules, strict=True)]
-        user_ids = [user.user_id for user in users]
-        return Recommendations(self.model, strategy, answer, segments, sentences, notes, user_ids)
-
-    def answer_batch(
-        self,
-        signals: SignalBatch,
-        k: int | None = None,
-        strategy: str | None = None,
         *,
-        keep_used: bool = False,
-        rules: Rules = NO_RULES,
-        profile: Callable[[int], Mapping[str, Any]] = lambda _: {},
-    ) -> Answer:
-        """Recommend to a batch; signals and lists are in the model's indexes.
-
-        `firstday.recommend_batch` works with the caller's ids. `profile` maps a user's row to the profile values that
-        filters may read.
-
-        Returns
-        -------
-        Answer
-            Every row has a route, the scale of its scores, and k distinct items, or fewer if the rules and the user's
-            history leave fewer.
-        """
-        query = Query(self.model, signals, check_length(self.model, k), keep_used)
-        strategy = strategy or self.model.config.recommend.strategy
-        return answer_under_rules(query, strategy, [rules], profile)[0]
+        keep_used: bool,
+    ) -> Iterator[Recommendations]:
+        """Yield the lists of all users for each length and rules; later lists exclude the items of earlier ones."""
+        model, strategy = self.model, strategy or self.model.config.recommend.strategy
+        if model.signal_encoder is not None:
+            users = [understand_picks(model.signal_encoder, user) for user in users]
+        batch, unknown = model.read_signals(users)
+        query, segments = Query(model, batch, 1, keep_used), np.full(len(users), -1, dtype=np.int64)
+        if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows
+            segments = np.where(query.has_features, query.nearest_segments, -1)
+        profiles = [{"age": user.age, **user.groups} for user in users]
+        for k, layers in lists:
+            query = query.ask(k=check_length(model, k))
+            answer, about_rules = answer_under_rules(query, strategy, layers, profiles.__getitem__)
+            unused, excluding = describe_ineffective(query, strategy, answer.routes)
+            ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
+            routes = [_explain_route(query, row, strategy, route) for row, route in enumerate(answer.routes)]
+            notes = [tuple(chain(*of_user)) for of_user in zip(routes, excluding, about_rules, strict=True)]
+            yield Recommendations(model, strategy, answer, segments, ignored, notes, [user.user_id for user in users])
+            listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], model.n_items)
+            query = query.ask(excluded_override=union_rows([query.always_excluded, listed]))
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TypeVar
@@ -25,14 +24,11 @@ from firstday.errors import ConfigError, hint_at
 from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BUILT_IN,
-    EVERYTHING,
     PAPER_SEGMENT,
     ColdModelSpec,
     Method,
-    SignalKind,
     StrategySpec,
-    names_of_both_ways,
-    our_names,
+    derived_names,
 )
 from firstday.recommend.strategies.items import personal_strategy
 from firstday.recommend.strategies.segments import segment_strategy
@@ -51,13 +47,13 @@ def _registries() -> dict[str, dict[str, Method | str]]:
     return registries
 
 
-def _refuse_taken(name: str, kind: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
-    """Raise ConfigError if a method or its strategies have the name of a built-in method or of one of another kind."""
-    others = chain(*(methods for other, methods in registries.items() if other != kind))
-    of_others = chain(*((other, *names_of_both_ways(other)) for other in others))
-    names = {name, *(names_of_both_ways(name) if kind == ColdModelSpec.group else ())}
-    if not names.isdisjoint((PAPER_SEGMENT, *our_names(), *of_others)):
-        raise ConfigError(f"{kind}: the name {name} is taken; choose another.")
+def _refuse_taken(name: str, section: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
+    """Raise ConfigError if a method or its strategies have the name of a built-in method or of another's strategy."""
+    names = {name, *(derived_names(name) if section == ColdModelSpec.section else ())}
+    others = (PAPER_SEGMENT, *registries["cold_models"], *_list_strategies(registries))
+    is_new = name not in registries[section]
+    if name in BUILT_IN[section] or (is_new and not names.isdisjoint(others)):
+        raise ConfigError(f"{section}: the name {name} is taken; choose another.")
 
 
 def register(*specs: Method) -> None:
@@ -73,8 +69,8 @@ def register(*specs: Method) -> None:
             raise ConfigError(f"register: got a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
         if _find(type(spec), spec.name) is spec:
             continue  # built in
-        _refuse_taken(spec.name, spec.group, _registries())
-        _registries()[spec.group][spec.name] = guard(spec)
+        _refuse_taken(spec.name, spec.section, _registries())
+        _registries()[spec.section][spec.name] = guard(spec)
 
 
 def load_plugin(module: str) -> tuple[str, ...]:
@@ -93,50 +89,55 @@ def load_plugin(module: str) -> tuple[str, ...]:
             f"plugin: {module} cannot be imported ({type(error).__name__}: {error}); check its name and code."
         ) from error
     methods = [value for value in contents.values() if isinstance(value, Method)]
-    specs = {id(spec): spec for spec in methods if _find(type(spec), spec.name) is not spec}
+    specs = {spec.name: spec for spec in methods if _find(type(spec), spec.name) is not spec}
     if not specs:
         raise ConfigError(f"plugin: {module} has no StrategySpec or ColdModelSpec; define one at its top level.")
     register(*specs.values())
-    return tuple(spec.name for spec in specs.values())
+    return tuple(specs)
 
 
 def _find(cls: type[M], name: str) -> M | None:
     """Return a method by class and name, importing it if needed; None if there is none."""
-    kind = cls.group
-    methods = _registries()[kind]
+    methods = _registries()[cls.section]
     found = methods.get(name)
     if isinstance(found, str):
-        is_ours = name in BUILT_IN[kind]
-        try:
-            spec = resolve_name(found)
-        except Exception as error:
-            if isinstance(error, ModuleNotFoundError) and is_ours:
-                raise  # a missing extra, reported where the method is requested
-            raise ConfigError(
-                f"{kind}: {name} cannot be loaded from {found} ({error}); reinstall its package."
-            ) from error
-        if not isinstance(spec, cls) or spec.name != name:
-            raise ConfigError(
-                f"{kind}: {found} is not a {cls.__name__} named {name}; correct the entry point of its package."
-            )
-        found = methods[name] = spec if is_ours else guard(spec)
+        found = methods[name] = resolve_name(found) if name in BUILT_IN[cls.section] else _load(cls, name, found)
     return found if isinstance(found, cls) else None
 
 
+def _load(cls: type[M], name: str, path: str) -> M:
+    """Return the method that an entry point names."""
+    try:
+        spec = resolve_name(path)
+        if isinstance(spec, cls) and spec.name == name:
+            return guard(spec)
+        fault = f"which is not a {cls.__name__} of this name"
+    except Exception as error:
+        fault = f"{type(error).__name__}: {error}"
+    raise ConfigError(
+        f"{cls.section}: {name} cannot be loaded from {path} ({fault}); correct or reinstall its package."
+    )
+
+
+def _list_strategies(registries: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """Return the names of strategies: built-in, two per cold model, then others."""
+    derived = (name for cold_model in registries["cold_models"] for name in derived_names(cold_model))
+    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *derived, *registries["strategies"])))
+
+
 def strategy_names() -> tuple[str, ...]:
-    """Return the names of all strategies: built-in, two per cold model, then others."""
-    by_cold_models = [name for cold_model in cold_model_names() for name in names_of_both_ways(cold_model)]
-    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *by_cold_models, *_registries()["strategies"])))
+    """Return the names of all strategies."""
+    return _list_strategies(_registries())
 
 
-def baseline_names() -> tuple[str, ...]:
+def searched_names() -> tuple[str, ...]:
     """Return the names of all strategies with a hyperparameter search."""
     return tuple(spec.name for spec in _specs() if spec.search is not None)
 
 
 def is_plugin(name: str) -> bool:
     """Return whether a strategy is registered and not built in."""
-    return name not in our_names() and name in strategy_names()
+    return name in strategy_names() and name not in _list_strategies(BUILT_IN)
 
 
 def cold_model_names() -> tuple[str, ...]:
@@ -150,7 +151,7 @@ def find_strategy(name: str) -> StrategySpec:
         return spec
     cold_model, _, way = name.rpartition("_")
     if way in ("personal", "segment") and (cold := _find(ColdModelSpec, cold_model)):
-        return _both_ways(cold)[name]
+        return _derived_strategies(cold)[name]
     if name == PAPER_SEGMENT:
         raise ConfigError(f"strategy: {name} is available in evaluate only; choose another.")
     raise _unknown("strategy", name, strategy_names())
@@ -175,17 +176,11 @@ def spec_of_route(route: str) -> StrategySpec | None:
     return find_strategy(route) if route in strategy_names() else None
 
 
-def signals_read(route: str) -> tuple[SignalKind, ...]:
-    """Return the signals read by the strategy a route names; all if there is no such strategy."""
-    spec = spec_of_route(route)
-    return EVERYTHING if spec is None else spec.reads
-
-
 @cache
-def _both_ways(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
+def _derived_strategies(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
     both = {spec.name: spec for spec in (personal_strategy(cold_model), segment_strategy(cold_model))}
-    return both if cold_model.is_ours else {name: guard(spec) for name, spec in both.items()}
+    return both if cold_model.name in BUILT_IN["cold_models"] else {name: guard(both[name]) for name in both}
 
 
 def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
@@ -209,9 +204,8 @@ def is_learner(name: str) -> bool:
 def value_type(name: str) -> type:
     """Return the class of a method's learned value, for loading a model; raise KeyError if there is no such method."""
     learner = _learner(name)
-    if learner is None:
+    if learner is None or learner.value is None:
         raise KeyError(name)
-    assert learner.value is not None  # set for methods that learn
     return learner.value
 
 
@@ -257,5 +251,5 @@ def with_methods(config: Config, methods: Iterable[str]) -> Config:
 
 def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
     """Return the configuration that also trains the methods the strategies need."""
-    needed = {method for name in strategies if (method := find_strategy(name).learns_by) is not None}
+    needed = {method for name in strategies if (method := find_strategy(name).required_method) is not None}
     return with_methods(config, sorted(needed))

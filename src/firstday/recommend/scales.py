@@ -26,9 +26,7 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
 
     Scores that depend on impressions are not calibrated, because validation users have none.
     """
-    if answer.scales is not None:  # under rules, scores are scaled before items are rearranged
-        return answer
-    model, n_ranked, was_shown = query.model, answer.count_ranked(), query.passed_over.lengths() > 0
+    model, was_shown = query.model, query.passed_over.lengths() > 0
     scores, scales = answer.scores.copy(), np.full(len(answer.routes), OWN_SCALE, dtype=object)
     for route in dict.fromkeys(answer.routes.tolist()):
         users, spec = np.flatnonzero(answer.routes == route), spec_of_route(route)
@@ -42,10 +40,10 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
             scales[users] = spec.scale
             if spec.scale.startswith(SHARE):
                 scores[users] = np.clip(scores[users], 0, 1)
-    scores[np.arange(scores.shape[1]) >= n_ranked[:, None]] = 0
-    return replace(answer, scores=scores, scales=scales, n_ranked=n_ranked)
+    scores[np.arange(scores.shape[1]) >= answer.n_ranked[:, None]] = 0
+    return replace(answer, scores=scores, scales=scales)
 
 
-def is_part(scale: str) -> bool:
+def is_fraction(scale: str) -> bool:
     """Return whether a scale ranges from 0 to 1, so that scores can be written in %."""
     return scale == PROBABILITY or scale.startswith(SHARE)

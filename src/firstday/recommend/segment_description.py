@@ -11,18 +11,9 @@ from firstday.artifact.trained_model import TrainedModel
 
 @dataclass(frozen=True)
 class SegmentItem:
-    """An item of a segment.
+    """An item of a segment, with the shares of the segment's users and of all warm users who use it, from 0 to 1.
 
-    Parameters
-    ----------
-    item_id
-        The caller's id.
-    title
-        Empty if the item has none.
-    share, everyone
-        Share of the segment's users, and of all warm users, who use it, from 0 to 1.
-    lift
-        Ratio of the two shares; the segment's share is smoothed towards everyone's as in `soft_segments`.
+    `lift` is the ratio of the two shares; the segment's share is smoothed towards everyone's as in `soft_segments`.
     """
 
     item_id: int | str
@@ -39,21 +30,10 @@ class SegmentItem:
 
 @dataclass(frozen=True)
 class SegmentRow:
-    """One segment.
+    """One segment, with its most used and its most distinctive items, best first.
 
-    Parameters
-    ----------
-    number
-        Its number in the model.
-    n_users
-        Number of warm users in it.
-    spread
-        Mean squared distance of its users to the centroid; vectors are unit vectors.
-    top
-        Most used items, best first.
-    distinctive
-        Most distinctive of the segment's stored items, best first, by smoothed share times log lift. The share keeps
-        items of a single user from ranking high.
+    `spread` is the mean squared distance of its users to the centroid; vectors are unit vectors. Items are distinctive
+    by smoothed share times log lift; the share keeps items of a single user from ranking high.
     """
 
     number: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -91,7 +91,7 @@ class Method:
     settings: type[BaseModel] | None = None
     fit: Callable[..., Any] | None
     value: type | None
-    kind, group = "method", ""
+    kind, section = "method", ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -105,11 +105,6 @@ class Method:
     def label(self) -> str:
         """Name used in messages, such as ``strategy 'near'``."""
         return f"{self.kind} {self.name!r}"
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it is part of firstday."""
-        return self.name in our_names()
 
     @property
     def learns(self) -> bool:
@@ -242,7 +237,7 @@ class StrategySpec(Method):
     search
         In place of `fit`: the options are chosen on validation users. Requires `value`; `settings` do not apply, since
         ``[plugins.NAME]`` holds the options.
-    method
+    learned_by
         Name of another method whose learned value it uses, such as a cold model.
     reads
         Kinds of signals it reads in addition to the features, the profile values that warm users have, and the excluded
@@ -259,10 +254,10 @@ class StrategySpec(Method):
     fit: Callable[[LearningData, JudgeLists, Progress], Any] | None = None
     value: type | None = None
     search: OptionSearch | None = None
-    method: str | None = None
+    learned_by: str | None = None
     reads: tuple[SignalKind, ...] = EVERYTHING
     scale: str = OWN_SCALE
-    kind, group = "strategy", "strategies"
+    kind, section = "strategy", "strategies"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -275,9 +270,9 @@ class StrategySpec(Method):
         return self.fit is not None or self.search is not None
 
     @property
-    def learns_by(self) -> str | None:
+    def required_method(self) -> str | None:
         """The method that must have been trained, or None."""
-        return self.name if self.learns else self.method
+        return self.name if self.learns else self.learned_by
 
     def lacks(self, model: TrainedModel) -> str | None:
         """Return the setting that provides what the model lacks for this strategy, or None."""
@@ -289,8 +284,8 @@ class StrategySpec(Method):
         return self._find_lacking(config.methods, has)
 
     def _find_lacking(self, methods: Collection[str], has: Mapping[str, bool]) -> str | None:
-        if self.learns_by is not None and self.learns_by not in methods:
-            return f"methods = ['{self.learns_by}']"
+        if self.required_method is not None and self.required_method not in methods:
+            return f"methods = ['{self.required_method}']"
         return next((need for need in self.needs if not has[need]), None)
 
 
@@ -298,18 +293,9 @@ class StrategySpec(Method):
 class Reason:
     """Facts from which to explain an item of a list.
 
-    Parameters
-    ----------
-    score
-        Score in the list, on the scale of the route.
-    segment
-        The user's predicted segment; None if nothing is known about the user.
-    share_of_segment
-        Share of the segment's users who use the item; None without a segment.
-    share_of_everyone
-        Share of warm users who use it.
-    most_like
-        Title or id of the most similar item that the user likes; None without one.
+    The score is on the scale of the route. The user's segment, and the share of its users who use the item, are None if
+    nothing is known about the user. `most_like` is the title or id of the most similar item that the user likes, or
+    None.
     """
 
     score: float
@@ -343,15 +329,8 @@ class ColdModelValue(Protocol):
     def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
         """Return predicted mature vectors, float32, shape (n, d), unit length.
 
-        Parameters
-        ----------
-        features
-            Features from the encoder, float32, shape (n, n_inputs).
-        liked
-            Items the users have liked so far, shape (n, n_items).
-        item_vectors
-            Scoring vectors of the items, float32, shape (n_items, d); their dot products with a user's vector are the
-            scores.
+        It receives the features, float32, shape (n, n_inputs), the items liked so far, shape (n, n_items), and the
+        vectors whose dot products with a user's vector are the items' scores, float32, shape (n_items, d).
         """
         ...
 
@@ -379,7 +358,7 @@ class ColdModelSpec(Method):
     title: str
     fit: Callable[[LearningData, JudgeVectors, Progress], Any]
     value: type
-    kind, group = "cold model", "cold_models"
+    kind, section = "cold model", "cold_models"
 
 
 PAPER_SEGMENT = "paper_segment"
@@ -418,13 +397,6 @@ BUILT_IN: dict[str, dict[str, str]] = {
 """Import paths of the built-in methods, which are imported on first use."""
 
 
-def names_of_both_ways(cold_model: str) -> tuple[str, str]:
+def derived_names(cold_model: str) -> tuple[str, str]:
     """Return the names of a cold model's two strategies: nearest items and nearest segment."""
     return f"{cold_model}_personal", f"{cold_model}_segment"
-
-
-@cache
-def our_names() -> frozenset[str]:
-    """Return the names of all built-in methods."""
-    both_ways = (name for cold_model in BUILT_IN["cold_models"] for name in names_of_both_ways(cold_model))
-    return frozenset([*(name for paths in BUILT_IN.values() for name in paths), *both_ways])

@@ -186,13 +186,13 @@ class ListBatcher:
             layers = [] if first.rules == NO_RULES and not first.rows else [self._item_lists.rules, first.rules]
             try:
                 if first.rows:
-                    page = model.recommender.answer_rows(
-                        first.signals, first.rows, k, strategy, keep_used=keep_used, layers=layers
+                    page = model.recommender.recommend_rows(
+                        first.signals, first.rows, k, strategy, keep_used=keep_used, rules=layers
                     )
-                    first.recommendations = [one.row(0) for one in page]
+                    first.recommendations = list(page.values())
                     continue
                 signals = [request.signals for request in group]
-                answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, layers=layers)
+                answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=layers)
                 for row, request in enumerate(group):
                     request.recommendations = [answers.row(row)]
             except Exception as error:

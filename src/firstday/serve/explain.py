@@ -48,7 +48,7 @@ def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[s
     variants = list(islice(_leave_each_out(signals, model.catalogue), n_variants))
     query = Query(model, model.read_signals([signals, *(signals.copy(**change) for _, change in variants)])[0], k=1)
     spec = find_strategy(recommendation.route)
-    is_known = bool(query.known[0])
+    is_known = bool(query.has_features[0])
     explanation = {
         "route": (
             f"{recommendation.route} answers for {recommendation.strategy}. "
@@ -102,7 +102,7 @@ def _near_segments(recommendation: Recommendation, query: Query) -> list[dict[st
 def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
     """Return how far the prediction moves if each signal is removed, largest change first."""
     moved = 1 - query.predicted[1:] @ query.predicted[0]
-    predictions = zip(query.known[1:], query.nearest_segments[1:], strict=True)
+    predictions = zip(query.has_features[1:], query.nearest_segments[1:], strict=True)
     segments = [nearest if is_known else None for is_known, nearest in predictions]
     return [
         {"signal": names[row], "moved": max(0.0, moved[row]), "segment_without": segments[row]}

@@ -311,7 +311,7 @@ def _learn_networks(
         warm=stored,
         unlisted=dataset.unlisted,
     )
-    return Fold(Query(model, days, config.recommend.k, closed=excluded), split.validation.truth)
+    return Fold(Query(model, days, config.recommend.k, excluded_override=excluded), split.validation.truth)
 
 
 def _fit_encoder(
@@ -372,7 +372,7 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
     if cohort.unborn is None:
         return query
     not_yet_added = renumber(cohort.unborn, dataset.items, model.catalogue.items)
-    return replace(query, closed=union_rows([query.excluded, not_yet_added]))
+    return replace(query, excluded_override=union_rows([query.excluded, not_yet_added]))
 
 
 def collect_facts(

@@ -97,7 +97,7 @@ def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal[
         actions = _hide_all_but_few(query) if name == "1-3" else {}
         friends = None if name == "profile" else signals.friends
         signals = replace(signals, actions=actions, friends=friends)
-        views.append(Fold(replace(query, signals=signals, closed=query.excluded), fold.truth))
+        views.append(Fold(replace(query, signals=signals, excluded_override=query.excluded), fold.truth))
     return _take_members(views, number), "away"
 
 

@@ -142,7 +142,7 @@ class Candidates:
 def collect_candidates(fold: Fold) -> Iterator[Candidates]:
     """Score the candidates of users with any known signal who used at least one candidate."""
     query, names = fold.query, components_of(fold.query.model)
-    for rows in batches(np.flatnonzero(query.known)):
+    for rows in batches(np.flatnonzero(query.has_features)):
         chosen, components, offsets = score_components(query, rows, names)
         relevant = fold.truth.take(rows).has(chosen) & (offsets > -np.inf)
         has_hit = relevant.any(axis=1)

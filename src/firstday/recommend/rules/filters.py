@@ -21,7 +21,6 @@ import polars as pl
 from firstday.errors import ConfigError, hint_at
 
 MOST_CHARACTERS = 2_000
-"""Maximum length of a filter."""
 OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.And: operator.and_,
     ast.Or: operator.or_,
@@ -84,30 +83,14 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A filter of the items of a model.
-
-    Parameters
-    ----------
-    text
-        The expression.
-    columns
-        Columns of `items`.
-    values
-        Values that the expression reads, by prefix (``user``, ``lists``) and name.
-    """
+    """A filter of items; `values` are those that the expression reads, by prefix (``user``, ``lists``) and name."""
 
     text: str
     columns: Columns
     values: Mapping[str, Mapping[str, Any]]
 
     def find_items(self) -> np.ndarray:
-        """Return the mask of items that meet the filter, bool, shape (n_items,).
-
-        Raises
-        ------
-        ConfigError
-            A column or a list is unknown, or a column is compared with a value of another type.
-        """
+        """Return the mask of items that meet the filter, shape (n_items,); raise ConfigError if it does not fit."""
         return self._meet(parse_filter(self.text))
 
     def _meet(self, node: ast.expr) -> np.ndarray:

@@ -24,7 +24,6 @@ MOST_IDS = 100_000
 MOST_COMPILED = 64
 """Maximum number of compiled rules that a model keeps in memory."""
 ID = "item_id"
-"""Name of the item ids in a filter."""
 PAIR = re.compile(r"(\d+|.+)[=:]([^=:].*)", re.DOTALL)
 """A rank before the first separator, or a column or filter before the last one."""
 
@@ -115,6 +114,13 @@ class Rules(Section):
 
 
 NO_RULES = Rules()
+AnyRules = Rules | Mapping[str, Any] | Sequence[Rules] | None
+"""Rules, an equivalent dictionary, or layers of rules, such as those of a page and of a row."""
+
+
+def read_layers(rules: AnyRules) -> list[Rules]:
+    """Return rules in any form as layers; raise ConfigError if a rule is invalid."""
+    return list(rules) if isinstance(rules, list | tuple) else [Rules.of(rules)]  # type: ignore[arg-type]
 
 
 class Row(Rules):
@@ -131,29 +137,17 @@ class Row(Rules):
 class ItemRules:
     """Rules in item indexes of a model.
 
-    Parameters
-    ----------
-    allowed
-        Mask of items that may be listed, bool, shape (n_items,).
-    popular
-        The allowed items, the most popular first, int32, shape (n_allowed,).
-    factors
-        Factor of each item's scores, float32, shape (n_items,). None: all 1.
-    caps
-        For each capped column: the values of each item, shape (n_items, n_values), and the maximum number of items per
-        value.
-    pins
-        Item by rank, from 0.
-    after
-        Number of ranks to skip.
-    n_unknown
-        Number of ids in the rules that the model does not know.
+    `allowed` is the mask of items that may be listed, shape (n_items,); `popular` are these items, the most popular
+    first; `factors` of the items' scores, float32, shape (n_items,), are None if all are 1. Each cap has the values of
+    each item, shape (n_items, n_values), their transpose, and the maximum number of items per value. Pins are items by
+    rank, from 0.
+    `n_unknown` is the number of ids in the rules that the model does not know.
     """
 
     allowed: np.ndarray
     popular: np.ndarray
     factors: np.ndarray | None = None
-    caps: tuple[tuple[SparseRows, int], ...] = ()
+    caps: tuple[tuple[SparseRows, SparseRows, int], ...] = ()
     pins: Mapping[int, int] = field(default_factory=dict)
     after: int = 0
     n_unknown: int = 0
@@ -165,42 +159,30 @@ class ItemRules:
 
 
 class Quota:
-    """Items that one user's list still has room for.
+    """Items that one user's list still has room for: `open` is the mask of items that may be listed next.
 
-    Parameters
-    ----------
-    rules
-        The rules of the list.
-    excluded
-        Items that may not be pinned.
-
-    Attributes
-    ----------
-    open
-        Mask of items that the rules allow and that are not listed yet, bool, shape (n_items,).
-    pins
-        Item by rank, from 0, each once, without items that may not be listed. All of them count as listed from the
-        start.
+    Items of `pins` count as listed from the start. They are pinned by rank, from 0, each once, unless the rules or
+    `excluded` forbid them; caps do not.
     """
 
     def __init__(self, rules: ItemRules, excluded: np.ndarray) -> None:
-        self.caps = [(values, most, np.zeros(values.n_columns, dtype=np.int64)) for values, most in rules.caps]
+        self.caps = [(*cap, np.zeros(cap[0].n_columns, dtype=np.int64)) for cap in rules.caps]
         self.open = rules.allowed.copy()
         self.pins = dict[int, int]()
         for rank, item in rules.pins.items():
-            if self.open[item] and item not in excluded:
+            if self.open[item] and item not in excluded and item not in self.pins.values():
                 self.pins[rank] = item
-                self.take(item)
+        for item in self.pins.values():
+            self.take(item)
 
     def take(self, item: int) -> None:
         """Count an item that is listed."""
         self.open[item] = False
-        for values, _, counts in self.caps:
-            counts[values.row(item)] += 1
-
-    def has_room(self, item: int) -> bool:
-        """Return whether an item may be listed next."""
-        return bool(self.open[item]) and all((counts[of.row(item)] < most).all() for of, most, counts in self.caps)
+        for values, members, most, counts in self.caps:
+            for value in values.row(item):
+                counts[value] += 1
+                if counts[value] >= most:
+                    self.open[members.row(value)] = False
 
 
 def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping[str, Any]) -> ItemRules:
@@ -208,11 +190,6 @@ def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping
 
     Items must obey all layers, such as the rules of a page and of a row. In caps, lists and context, later layers take
     precedence. The context takes precedence over the profile. Pins and ranks to skip are those of the last layer.
-
-    Raises
-    ------
-    ConfigError
-        A filter or a cap names a column that the model's items do not have, or compares it with another type.
     """
     known = {**profile, **_merge(layers, "context")}
     user = {name: known.get(name) for rules in layers for name in rules.names}
@@ -258,15 +235,16 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
         allowed,
         model.popular_items[allowed[model.popular_items]],
         factors if _merge(layers, "boost") else None,
-        tuple((_index_values(find_column(columns, name)), most) for name, most in _merge(layers, "cap").items()),
+        tuple((*_index_values(find_column(columns, name)), most) for name, most in _merge(layers, "cap").items()),
         {rank: item for rank, item in pinned.items() if item >= 0},
         rules.after,
         n_unknown + list(pinned.values()).count(-1),
     )
 
 
-def _index_values(column: pl.Series) -> SparseRows:
-    """Return the values of each item in a column, shape (n_items, n_values)."""
+def _index_values(column: pl.Series) -> tuple[SparseRows, SparseRows]:
+    """Return the values of each item in a column, shape (n_items, n_values), and the transpose."""
     items, values = list_values(column)
     codes = values.rank("dense").to_numpy().astype(np.int64) - 1
-    return SparseRows.from_pairs(items, codes, None, len(column), values.n_unique())
+    rows = SparseRows.from_pairs(items, codes, None, len(column), values.n_unique())
+    return rows, rows.transpose()

@@ -67,6 +67,6 @@ AUTO = StrategySpec(
     name="auto",
     recommend=recommend_auto,
     describe="Answer with the strategy that was best for validation users of the same class.",
-    explain="The strategy that was best for people about whom equally much was known.",
+    explain="The strategy that was best for people about whom a similar amount was known.",
     reads=("liked", "shown"),
 )

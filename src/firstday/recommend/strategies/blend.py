@@ -29,14 +29,12 @@ COMPONENTS = ("direct", "personal", "soft_segments", "popular", "ease")
 """Strategies to combine. `personal` and `ease` score in standard deviations, the others in logarithms."""
 MOST_PROMISING = 60.0
 """Cap of the `ease` score in choosing candidates, in standard deviations; keeps the exponential finite."""
-CLOSED = np.float32(-1)
-"""Candidate score of an excluded item."""
 USERS_AT_ONCE = 8
 
 
 def recommend_blend(query: Query) -> Answer:
     """Rank items by a weighted sum of strategies' scores; needs a signal, a profile value or an item passed over."""
-    answered = (query.known | (query.passed_over.lengths() > 0)) & (len(query.item_rules.items) > 0)
+    answered = (query.has_features | (query.passed_over.lengths() > 0)) & (len(query.item_rules.items) > 0)
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     scores = np.zeros((query.n_users, query.k), dtype=np.float32)
     for rows in batches(np.flatnonzero(answered)):
@@ -65,20 +63,12 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def score_components(
     query: Query, rows: np.ndarray, names: tuple[str, ...]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Choose each user's candidates and score them by each component.
+    """Return each user's candidates, their scores by each component, and the term for items passed over.
 
-    The candidates depend on the user and the rules, not on the length of the list: all items that may be listed, or the
-    most promising ones if there are more than `ALL_CANDIDATES`. These are `N_CANDIDATES`, or `ALL_CANDIDATES` if the
-    rules leave less than a quarter of all items.
-
-    Returns
-    -------
-    chosen : numpy.ndarray
-        Candidates, ascending, int64, shape (n_rows, n_chosen).
-    components : dict
-        Scores by component, a subset of `components_of`, float32, same shape.
-    shown : numpy.ndarray
-        Term for items passed over; minus infinity for excluded items. Same shape.
+    Candidates are ascending, int64, and all arrays have shape (n_rows, n_chosen). Scores are float32; the last term is
+    minus infinity for excluded items. The candidates depend on the user and the rules, not on the length of the list:
+    all items that may be listed, or the most promising ones if there are more than `ALL_CANDIDATES`. These are
+    `N_CANDIDATES`, or `ALL_CANDIDATES` if the rules leave less than a quarter of all items.
     """
     model = query.model
     shares = _once(query, rows, score_soft_segments)
@@ -86,7 +76,7 @@ def score_components(
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
     if len(has_evidence):
         believed = share_by_belief(query, rows[has_evidence])
-    rules, closed = query.item_rules, query.excluded.take(rows)
+    rules, excluded = query.item_rules, query.excluded.take(rows)
     if len(rules.items) <= ALL_CANDIDATES:
         chosen = np.tile(rules.items, (len(rows), 1))
     else:
@@ -97,10 +87,10 @@ def score_components(
         promise[ease.row_of_entry(), ease.columns] *= np.exp(np.minimum(ease.weights, MOST_PROMISING))
         if rules.factors is not None:
             promise *= rules.factors
-        promise[closed.row_of_entry(), closed.columns] = CLOSED
+        promise[excluded.row_of_entry(), excluded.columns] = -1
         is_narrow = 4 * len(rules.items) < model.n_items  # `promise` then separates the items less well
         chosen = greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
-    shown = np.where(closed.has(chosen), np.float32(-np.inf), np.float32(0))
+    shown = np.where(excluded.has(chosen), np.float32(-np.inf), np.float32(0))
     if len(has_evidence):
         of_chosen = np.take_along_axis(believed, chosen[has_evidence], axis=1)
         shown[has_evidence] += score_evidence(query, rows[has_evidence], chosen[has_evidence], of_chosen)
@@ -145,9 +135,9 @@ def _score_direct(query: Query, rows: np.ndarray, chosen: np.ndarray) -> np.ndar
     """Return the ranker's log-probabilities relative to the most likely candidate, float32, shape of `chosen`."""
     ranker = query.model.ranker
     assert ranker is not None
-    places = query.model.place_of_ranked[chosen]
-    logits = multiply_rows(ranker.weights, np.maximum(places, 0), query.ranker_hidden[rows]) + ranker.bias[places]
-    logits[places < 0] = -np.inf
+    columns = query.model.ranker_columns[chosen]
+    logits = multiply_rows(ranker.weights, np.maximum(columns, 0), query.ranker_hidden[rows]) + ranker.bias[columns]
+    logits[columns < 0] = -np.inf
     best = logits.max(axis=1, keepdims=True)
     logits -= np.where(best > -np.inf, best, np.float32(0))
     below: np.ndarray = np.maximum(logits, np.float32(LEAST_LOG), out=logits)
@@ -177,8 +167,8 @@ def _score_ease(query: Query, rows: np.ndarray) -> SparseRows:
 BLEND = StrategySpec(
     name="blend",
     recommend=recommend_blend,
-    describe="Rank items by several strategies at once, weighted by how much is known of the user.",
-    explain="Several ways of ranking at once, weighted by how much is known of the user.",
+    describe="Rank items by a weighted sum of strategies; the weights depend on how much is known about the user.",
+    explain="Several ways of ranking combined, with weights that depend on how much is known about the user.",
     reason=near_taste,
     reads=("liked", "shown"),
     scale=PROBABILITY,

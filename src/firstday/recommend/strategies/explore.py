@@ -7,7 +7,7 @@ Some ranks are given to new items, which no warm user uses, by their rates of us
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import repeat
 
@@ -48,13 +48,16 @@ def recommend_explore(query: Query) -> Answer:
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    new_items = query.model.rates_of_new_items
+    new_items, factors = query.model.rates_of_new_items, query.item_rules.factors
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
         seed, excluded = seed_of(query, row), query.excluded.row(row)
         quota = Quota(query.item_rules, excluded)
         quota.open[excluded] = False
-        lists, values = zip(*_rank_segments(query, likely, quota), strict=True)
+        lists, values = query.model.segments.top_items[likely], query.model.believed_shares[likely]
+        if factors is not None:
+            order = np.argsort(-values * factors[lists], axis=1, kind="stable")
+            lists, values = np.take_along_axis(lists, order, axis=1), np.take_along_axis(values, order, axis=1)
         draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed), quota)
         offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
         if new_items is not None:
@@ -62,68 +65,39 @@ def recommend_explore(query: Query) -> Answer:
         for rank in range(query.k):
             offer, chance = next(offers)
             if offer is None:
-                group, number, propensity = next(draw, (-1, -1, 0.0))
-                if group < 0:
+                segment, position, propensity = next(draw, (-1, -1, 0.0))
+                if segment < 0:
                     break
-                offer = lists[group][number], values[group][number], (1 - chance) * propensity
+                offer = lists[segment, position], values[segment, position], (1 - chance) * propensity
             items[row, rank], scores[row, rank], propensities[row, rank] = offer
     answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
 
 
-def _rank_segments(query: Query, segments: np.ndarray, quota: Quota) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the top items of each segment that may be listed, best first, and their shares."""
-    model, rules = query.model, query.item_rules
-    tops, shares = model.segments.top_items[segments], model.believed_shares[segments]
-    is_left = (tops >= 0) & quota.open[tops]
-    for items, values, left in zip(tops, shares, is_left, strict=True):
-        if rules.factors is None:
-            yield items[left], values[left]
-        else:
-            order = np.argsort(-values[left] * rules.factors[items[left]], kind="stable")
-            yield items[left][order], values[left][order]
-
-
 def draw_slate(
-    lists: Sequence[np.ndarray], belief: np.ndarray, k: int, rng: np.random.Generator, quota: Quota
+    lists: np.ndarray, belief: np.ndarray, k: int, rng: np.random.Generator, quota: Quota
 ) -> Iterator[tuple[int, int, float]]:
-    """Fill up to k ranks one by one: draw a group from the belief, and take the best remaining item of its list.
+    """Fill up to k ranks one by one: draw a segment from the belief, and take the best remaining item of its list.
 
-    Parameters
-    ----------
-    lists
-        Items of each group, best first.
-    belief
-        Unnormalised probabilities of the groups, shape (n_groups,).
-    quota
-        Items that the list has room for, shared with what fills other ranks.
-
-    Yields
-    ------
-    group, number, propensity
-        The group drawn, the item's position in the group's list, and its probability, given the items before it.
+    Yields the index of the segment, the item's position in the segment's list, and its probability, given the items
+    before it. `lists` are the items of each segment, best first, shape (n_segments, m), and `belief` their unnormalised
+    probabilities.
     """
-    heads = np.zeros(len(lists), dtype=np.int64)  # position of each list's best remaining item
-    best = np.full(len(lists), NO_ITEM, dtype=np.int64)
-    weights = np.array(belief, dtype=np.float64)
-    stale = np.arange(len(lists))
+    lists = np.pad(lists, ((0, 0), (0, 1)), constant_values=NO_ITEM)
+    rows, heads = np.arange(len(lists)), np.zeros(len(lists), dtype=np.int64)  # position of the best remaining item
     for _ in range(k):
-        for group in stale.tolist():
-            items, head = lists[group], int(heads[group])
-            while head < len(items) and not quota.has_room(items[head]):
-                head += 1
-            heads[group] = head
-            best[group] = items[head] if head < len(items) else NO_ITEM
-        weights[best < 0] = 0
+        best = lists[rows, heads]
+        while (is_closed := (best >= 0) & ~quota.open[best]).any():
+            heads += is_closed
+            best = lists[rows, heads]
+        weights = np.where(best >= 0, belief, 0)
         total = weights.sum()
         if total <= 0:
             return
-        group = int(np.searchsorted(weights.cumsum(), rng.random() * total, side="right"))
-        group = min(group, int(np.flatnonzero(weights)[-1]))
-        having = np.flatnonzero(best == best[group])
-        quota.take(int(best[group]))
-        yield group, int(heads[group]), float(weights[having].sum() / total)
-        stale = np.arange(len(lists)) if quota.caps else having
+        segment = int(np.searchsorted(weights.cumsum(), rng.random() * total, side="right"))
+        segment = min(segment, int(np.flatnonzero(weights)[-1]))
+        quota.take(int(best[segment]))
+        yield segment, int(heads[segment]), float(weights[best == best[segment]].sum() / total)
 
 
 def draw_offers(
@@ -133,33 +107,24 @@ def draw_offers(
     rng: np.random.Generator,
     quota: Quota,
 ) -> Iterator[tuple[Offer | None, float]]:
-    """Offer ranks to new items, one by one, each item at most once.
+    """Yield the offer for each rank or None, and the probability that any new item was offered; each item at most once.
 
-    Parameters
-    ----------
-    segments, belief
-        Candidate segments and their unnormalised probabilities, shape (n_likely,).
-    quota
-        Items that the list has room for, shared with what fills other ranks.
-
-    Yields
-    ------
-    offer, chance
-        The offer for the next rank or None, and the probability that any new item was offered.
+    `segments` are candidates, and `belief` their unnormalised probabilities, shape (n_likely,).
     """
     belief = belief / belief.sum()
     drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
-    items, place = np.unique(drawn, return_inverse=True)
-    weights = np.bincount(place, np.repeat(belief / N_DRAWS, N_DRAWS))
+    items, index = np.unique(drawn, return_inverse=True)
+    weights = np.bincount(index, np.repeat(belief / N_DRAWS, N_DRAWS))
     while True:
-        weights[[not quota.has_room(item) for item in items.tolist()]] = 0
+        weights[~quota.open[items]] = 0
         chance, ladder = NEW_SHARE * float(weights.sum()), NEW_SHARE * weights.cumsum()
-        at = int(np.searchsorted(ladder, rng.random(), side="right"))
+        drawn_index = int(np.searchsorted(ladder, rng.random(), side="right"))
         offer = None
-        if at < len(ladder):
-            rate = float(belief @ new_items.rates_of(int(items[at]))[segments])
-            offer = (int(items[at]), rate, NEW_SHARE * float(weights[at]))
-            quota.take(int(items[at]))
+        if drawn_index < len(ladder):
+            item = int(items[drawn_index])
+            rate = float(belief @ new_items.rates_of(item)[segments])
+            offer = item, rate, NEW_SHARE * float(weights[drawn_index])
+            quota.take(item)
         yield offer, chance
 
 

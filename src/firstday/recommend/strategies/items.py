@@ -6,6 +6,8 @@ items by a network, without a vector or segment in between (not in the paper).
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from firstday.ranking import spread_scores
@@ -45,14 +47,9 @@ FOLD_IN = StrategySpec(
 )
 
 
-def recommend_personal(query: Query) -> Answer:
-    """Rank items by the predicted vector; needs features."""
-    return query.rank_by_vectors(query.predicted, "personal", query.known)
-
-
 PERSONAL = StrategySpec(
     name="personal",
-    recommend=recommend_personal,
+    recommend=lambda query: query.rank_by_vectors(query.predicted, "personal", query.has_features),
     describe="Rank items by the predicted vector.",
     explain="Items close to the predicted taste.",
     reason=near_taste,
@@ -66,18 +63,13 @@ def personal_strategy(cold_model: ColdModelSpec) -> StrategySpec:
     name = f"{cold_model.name}_personal"
     return StrategySpec(
         name=name,
-        recommend=lambda query: query.rank_by_vectors(query.predicted_by(cold_model.name), name, query.known),
+        recommend=lambda query: query.rank_by_vectors(query.predicted_by(cold_model.name), name, query.has_features),
         describe=f"Rank items by the vector that {cold_model.title} predicts.",
         explain=f"Items close to the taste that {cold_model.title} predicts.",
-        method=cold_model.name,
+        learned_by=cold_model.name,
         reads=("liked",),
         scale=PROBABILITY,
     )
-
-
-def recommend_direct(query: Query) -> Answer:
-    """Rank items by the ranker; needs features."""
-    return query.rank_scores(lambda rows: score_direct(query, rows), "direct", query.known)
 
 
 def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -89,7 +81,7 @@ def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
 
 DIRECT = StrategySpec(
     name="direct",
-    recommend=recommend_direct,
+    recommend=lambda query: query.rank_scores(partial(score_direct, query), "direct", query.has_features),
     describe="Rank items by a network that goes straight from day-one features to items.",
     explain="Items that people with a similar first day went on to use, as predicted by a network.",
     reason=near_taste,

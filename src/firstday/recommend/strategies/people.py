@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import weigh_nearest
-from firstday.recommend.query import Answer, Query
+from firstday.recommend.query import Query
 from firstday.recommend.spec import KEPT_USERS, StrategySpec
 from firstday.recommend.strategies.segments import mix_segments
 from firstday.sparse import SparseRows
@@ -15,11 +17,6 @@ N_NEIGHBORS = 200
 """Maximum number of neighbours per cold user."""
 N_SEARCHED = 2_500
 """Minimum number of warm users to search; whole segments are added, nearest first."""
-
-
-def recommend_neighbors(query: Query) -> Answer:
-    """Rank items by their weighted share of the nearest warm users; needs features."""
-    return query.rank_scores(lambda rows: score_neighbors(query, rows), "neighbors", query.known)
 
 
 def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -42,32 +39,12 @@ def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
 def find_neighbors(
     model: TrainedModel, vectors: np.ndarray, temperature: float, closeness: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the warm users nearest to each vector, and their weights; the model must keep warm users.
+    """Return the rows of the kept users nearest to each vector, and their weights; see `weigh_nearest`.
 
-    In large models, only users in the segments nearest to the vector are searched (`N_SEARCHED`).
-
-    Parameters
-    ----------
-    model
-        The model.
-    vectors
-        Unit vectors, float32, shape (n, d).
-    temperature
-        Temperature of the weights; see `firstday.ranking.weigh_nearest`.
-    closeness
-        Closeness of each segment to the vectors, shape (n, n_segments), see `Segments.closeness`.
-
-    Returns
-    -------
-    nearest : numpy.ndarray
-        Rows of the kept users, unsorted, int64, shape (n, m), m at most `N_NEIGHBORS`.
-    weights : numpy.ndarray
-        float32, shape (n, m); each row sums to 1.
-
-    References
-    ----------
-    An inverted file whose lists are the segments: H. Jegou, M. Douze, C. Schmid, "Product Quantization for Nearest
-    Neighbor Search", TPAMI 2011, section 4, without the quantization.
+    `vectors` are unit vectors, float32, shape (n, d), and `closeness` that of each segment to them, shape (n,
+    n_segments). In large models, only users in the segments nearest to the vector are searched (`N_SEARCHED`): an
+    inverted file whose lists are the segments (H. Jegou, M. Douze, C. Schmid, "Product Quantization for Nearest
+    Neighbor Search", TPAMI 2011, section 4, without the quantization).
     """
     assert model.warm is not None
     people = model.warm.vectors
@@ -92,11 +69,6 @@ def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np
     return kept.take(nearest[:n_segments]).columns
 
 
-def recommend_friends(query: Query) -> Answer:
-    """Rank items by the share of friends who use them; needs a friend kept by the model."""
-    return query.rank_scores(lambda rows: score_friends(query, rows), "friends", query.friends.lengths() > 0)
-
-
 def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return the share of friends who use each item, float32, shape (n_rows, n_items).
 
@@ -114,8 +86,8 @@ def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
 
 NEIGHBORS = StrategySpec(
     name="neighbors",
-    recommend=recommend_neighbors,
-    describe="Rank items by their share of the nearest warm users, weighted by similarity.",
+    recommend=lambda query: query.rank_scores(partial(score_neighbors, query), "neighbors", query.has_features),
+    describe="Rank items by the share of the nearest warm users who use them, weighted by similarity.",
     explain="The most used items of the people nearest to the predicted taste, weighted by similarity.",
     needs=(KEPT_USERS,),
     reads=(),
@@ -123,9 +95,9 @@ NEIGHBORS = StrategySpec(
 )
 FRIENDS = StrategySpec(
     name="friends",
-    recommend=recommend_friends,
+    recommend=lambda query: query.rank_scores(partial(score_friends, query), "friends", query.friends.lengths() > 0),
     describe="Rank items by the share of friends who use them.",
-    explain="Items that the user's friends use, and people similar to these friends.",
+    explain="Items that the user's friends, and people similar to them, use.",
     needs=(KEPT_USERS,),
     reads=("friends",),
     scale="share of friends and people like them",

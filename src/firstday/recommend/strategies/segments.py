@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
@@ -13,21 +15,18 @@ from firstday.segment.segments import weigh_segments
 OF_SEGMENT = "share of the segment"
 
 
-def recommend_segment(query: Query) -> Answer:
-    """Recommend the most used items of the nearest segment (the paper's semi-personalised system)."""
-    return _take_segments(query, query.nearest_segments, "segment")
-
-
 def _take_segments(query: Query, segment_of_user: np.ndarray, route: str) -> Answer:
     """Recommend the top items of each user's segment; `segment_of_user` are integers, shape (n_users,)."""
-    return query.take_lists(*query.model.segment_lists, segment_of_user, route, query.known)
+    return query.take_lists(*query.model.segment_lists, segment_of_user, route, query.has_features)
 
 
 def recommend_input_clusters(query: Query) -> Answer:
     """Recommend the most used items of the nearest feature cluster; needs a signal or a profile value."""
     clusters = query.model.input_clusters
     cluster_of_user = clusters.assign(unit_rows(query.features))
-    return query.take_lists(clusters.top_items, clusters.top_shares, cluster_of_user, "input_clusters", query.known)
+    return query.take_lists(
+        clusters.top_items, clusters.top_shares, cluster_of_user, "input_clusters", query.has_features
+    )
 
 
 def _reason_by_segment(reason: Reason) -> str | None:
@@ -39,7 +38,7 @@ def _reason_by_segment(reason: Reason) -> str | None:
 
 SEGMENT = StrategySpec(
     name="segment",
-    recommend=recommend_segment,
+    recommend=lambda query: _take_segments(query, query.nearest_segments, "segment"),
     describe="Take the most used items of the nearest segment (the paper's semi-personalised system).",
     explain="The most used items of people in the predicted segment.",
     reason=_reason_by_segment,
@@ -61,15 +60,14 @@ def segment_strategy(cold_model: ColdModelSpec) -> StrategySpec:
     """Return the strategy that uses the segment nearest to the vector of another cold model."""
     name = f"{cold_model.name}_segment"
 
-    def recommend(query: Query) -> Answer:
-        return _take_segments(query, query.model.segments.assign(query.predicted_by(cold_model.name)), name)
-
     return StrategySpec(
         name=name,
-        recommend=recommend,
+        recommend=lambda query: _take_segments(
+            query, query.model.segments.assign(query.predicted_by(cold_model.name)), name
+        ),
         describe=f"Take the most used items of the segment nearest to {cold_model.title}'s vector.",
         explain=f"The most used items of people in the segment nearest to {cold_model.title}'s prediction.",
-        method=cold_model.name,
+        learned_by=cold_model.name,
         reads=("liked",),
         scale=OF_SEGMENT,
     )
@@ -77,11 +75,6 @@ def segment_strategy(cold_model: ColdModelSpec) -> StrategySpec:
 
 TIE_BREAK = 1e-6
 """Weight of popularity, which orders items that no near segment ranks."""
-
-
-def recommend_soft_segments(query: Query) -> Answer:
-    """Rank items by their share of users in near segments, weighted by closeness; needs features."""
-    return query.rank_scores(lambda rows: score_soft_segments(query, rows), "soft_segments", query.known)
 
 
 def score_soft_segments(query: Query, rows: np.ndarray) -> np.ndarray:
@@ -108,8 +101,8 @@ def _reason_by_segments(reason: Reason) -> str:
 
 SOFT_SEGMENTS = StrategySpec(
     name="soft_segments",
-    recommend=recommend_soft_segments,
-    describe="Rank items by their share of users in several near segments, weighted by similarity.",
+    recommend=lambda query: query.rank_scores(partial(score_soft_segments, query), "soft_segments", query.has_features),
+    describe="Rank items by the share of users of several near segments who use them, weighted by similarity.",
     explain="The most used items of people in several segments near the predicted taste, weighted by similarity.",
     reason=_reason_by_segments,
     reads=(),

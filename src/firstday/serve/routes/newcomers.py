@@ -81,7 +81,7 @@ async def read_near_segments(
     model = served.trained
     query = ModelQuery(model, model.read_signals([signals])[0], k=1)
     centre, segments = layout.everyone, []
-    if query.known[0]:
+    if query.has_features[0]:
         (near,), (shares,) = weigh_segments(query.predicted[:1], model.segments, model.mixing)
         order = np.lexsort((near, -shares))
         near, weights = near[order], shares[order].astype(np.float64)
