@@ -100,7 +100,7 @@ def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
 def learn_with_options(
     dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Tuning], list[Fold]]:
-    """Tune and fit the methods of `config.methods` that have options, except for those fixed in ``[plugins.NAME]``.
+    """Tune and fit the methods of `config.methods` that have options; those in ``[plugins.NAME]`` stay fixed.
 
     Return what each method learned from all users, and its search result, by name; and the folds, with models that also
     hold what each method learned without their users.
@@ -117,7 +117,7 @@ def learn_with_options(
 
 
 def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int, window_days: float | None) -> UseData:
-    """Return the uses in the last `window_days` days (None: at any time) of warm users with `min_items` or more."""
+    """Return what warm users with at least `min_items` items used in the last `window_days` days; None: at any time."""
     actions = recent_actions(dataset, split, window_days)
     uses, affinity = (
         collect(actions, config.signals, len(split.warm), len(dataset.items))
@@ -130,7 +130,7 @@ def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int,
 def _learn_one(
     spec: StrategySpec, dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
 ) -> tuple[Any, Tuning, list[Fold]]:
-    """Choose the options of one method, then fit it with them on all warm users."""
+    """Choose the options of one method, then fit it with them on all warm users; see `learn_with_options`."""
     grid, start = grid_of(spec, config, has_times=split.warm_window is not None)
     n_first, n_tried = prod(len(start.get(name, values)) for name, values in grid.items()), 0
     splits, sample = [split.fold(rows) for rows in split.folds] or [split], head(folds, MAX_SEARCH_USERS)

@@ -60,7 +60,7 @@ def select(
     """
 
     def gain(name: str) -> float:
-        in_all = float((overall[name] - overall["popular"]).mean()) if len(overall[name]) else 0.0
+        in_all = float((overall[name] - overall["popular"]).mean())
         return float((in_class[name] - in_class["popular"]).sum()) + pseudo_users * in_all
 
     return max(("popular", *in_class), key=gain)
