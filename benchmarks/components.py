@@ -157,11 +157,12 @@ def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
         learned_from.append(data)
         return learn(*data)
 
-    def keep_folds(validation: Sequence[Fold]) -> list[Fold]:
-        folds.extend(choose(validation))
-        return list(folds)
+    def keep_folds(validation: Sequence[Fold]) -> dict[str, Any]:
+        settings = choose(validation)
+        folds.extend(fold.with_settings(**settings) for fold in validation)
+        return settings
 
-    with changed(ease, "learn_item_weights", keep_data), changed(training, "choose_weights", keep_folds):
+    with changed(training, "learn_item_weights", keep_data), changed(training, "choose_weights", keep_folds):
         recommender = training.fit(holdout.dataset, holdout.split, config, progress=progress)
     query = training.cohort_query(recommender, holdout.newcomers, holdout.cold, max(LENGTHS))
     return Trained(folds, query, learned_from, holdout, config).learn_item_weights()

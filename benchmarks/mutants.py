@@ -70,7 +70,12 @@ LEAKAGE = (
     (HISTORIES, " & (end_us <= self.log.end)", "", SPLIT_TESTS),
     (REGISTRATION, "np.minimum(day_end_us, life.end)", "life.end", SPLIT_TESTS),
     (REGISTRATION, "after.keep(~contains(on_day, after))", "after", SPLIT_TESTS),
-    (REGISTRATION, "unborn=SparseRows.from_lists(unborn, len(first_seen))", "unborn=None", SPLIT_TESTS),
+    (
+        REGISTRATION,
+        "not_yet_added=SparseRows.from_lists(not_yet_added, len(first_seen))",
+        "not_yet_added=None",
+        SPLIT_TESTS,
+    ),
     (REGISTRATION, ", roles.validation)\n", ", roles.validation[:0])\n", SPLIT_TESTS),
     ("training/fit.py", "learn(split.fold(rows),", "learn(split,", SPLIT_TESTS),
     ("ranking.py", "scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf", "pass", LIST_TESTS),

@@ -29,7 +29,6 @@ from firstday.leaderboard.board import SIMULATED, find_sets, open_set
 from firstday.progress import open_progress
 from firstday.recommend.registry import searched_names
 from firstday.recommend.spec import PAPER_SEGMENT
-from firstday.training.option_search import with_options
 
 DOCS = Path(__file__).parents[1] / "docs"
 RECORD = Path(__file__).parents[1] / "src" / "firstday" / "leaderboard" / "options.toml"
@@ -57,7 +56,7 @@ def judge(name: str, copy: Path | None, seeds: int, cut_offs: int | None, on_rec
         config = config.override("registration.cut_offs", cut_offs)
     rivals = (*searched_names(), PAPER_SEGMENT)
     record = tomllib.loads(RECORD.read_text(encoding="utf-8")).get(name, {})
-    config = with_options(config, {rival: record[rival] for rival in on_record})
+    config = config.override("plugins", {**config.plugins, **{rival: record[rival] for rival in on_record}})
     with open_progress() as progress:
         results = evaluate(
             dataset,

@@ -36,7 +36,7 @@ from firstday.baselines.mult_dae import MultDae
 from firstday.baselines.user_user import UserUser
 from firstday.cold.cold_model import ColdModel, Layer
 from firstday.cold.ranker import Ranker
-from firstday.config import Config, parse_config
+from firstday.config import Config, MeluConfig, parse_config
 from firstday.data.events import ITEM
 from firstday.data.ids import Ids
 from firstday.embed.embeddings import FoldIn
@@ -197,9 +197,7 @@ def make_model() -> TrainedModel:
                 bias=np.zeros(D, np.float32),
                 gram=np.zeros((D, D), np.float32),
                 scale=1.0,
-                steps=0,
-                rate=0.0,
-                negative_weight=0.0,
+                config=MeluConfig(inner_steps=0),
             ),
             **make_baselines(),
         },

@@ -46,7 +46,7 @@ def features() -> np.ndarray:
 @pytest.fixture(scope="module")
 def melu(network: MeluNetwork) -> Melu:
     weights, bias = (parameter.detach().numpy() for parameter in network.head.parameters())
-    return Melu(export_network(network.body), weights, bias, network.gram.numpy(), 1.0, 2, 0.2, 5.0)
+    return Melu(export_network(network.body), weights, bias, network.gram.numpy(), 1.0, SETTINGS)
 
 
 def padded() -> tuple[torch.Tensor, torch.Tensor]:
@@ -137,13 +137,13 @@ def test_it_is_kept_as_it_was_when_validation_saw_it() -> None:
     data, _ = make_data()
     seen: list[np.ndarray] = []
 
-    def judge(vectors: np.ndarray) -> float:
+    def validate(vectors: np.ndarray) -> float:
         seen.append(vectors.copy())
         return -len(seen)
 
-    model = fit_melu(data, judge)
-    judged = model.history[-len(seen) :]
+    model = fit_melu(data, validate)
+    evaluated = model.body.history[-len(seen) :]
     predicted = model.predict(data.validation_features, data.validation_liked, data.embeddings.item_vectors)
     np.testing.assert_allclose(predicted, seen[0], atol=1e-5)
-    assert judged[0].kept
+    assert evaluated[0].kept
     assert len(seen) > 1

@@ -31,7 +31,7 @@ def test_a_good_night_and_a_bad_one(run: Run, tables: Path, settings: Path, mode
     version = read_manifest(model)["version"]
     done = run("refresh", tables, "--out", model, "--config", settings, "--wait", 60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{model}: published version {version}: P@20 of ")
+    assert done.stdout.startswith(f"{model}: published version {version}: P@20 on ")
     assert "ratio 1.000 (95 % interval 1.000 to 1.000), at or above the gate of 0.98." in done.stdout
     worse = tmp_path / "worse.toml"
     worse.write_text(settings.read_text() + 'strategy = "popular"\n')

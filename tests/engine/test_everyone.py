@@ -62,7 +62,8 @@ def tiny_dataset(*, vectors: bool = True) -> Dataset:
 
 
 def ask(dataset: Dataset, centroids: np.ndarray = CENTROIDS, held_out: np.ndarray = NOBODY) -> Question:
-    return Question.of(dataset, FoldIn(ITEM_VECTORS, "mean"), centroids, SignalConfig(), held_out)
+    held_out_ids = Ids(dataset.users.take(held_out))
+    return Question.of(dataset, FoldIn(ITEM_VECTORS, "mean"), centroids, SignalConfig(), held_out_ids)
 
 
 def describe_all(dataset: Dataset, question: Question) -> Everyone:
@@ -179,7 +180,8 @@ def question(request: pytest.FixtureRequest, world: Dataset) -> Question:
     rng = np.random.default_rng(3)
     items = rng.normal(size=(len(world.items), 12)).astype(np.float32)
     centroids = unit_rows(rng.normal(size=(9, 12)).astype(np.float32))
-    return Question.of(world, FoldIn(items, request.param, 15.0, 1.0), centroids, SignalConfig(), np.arange(7))
+    held_out = Ids(world.users.take(np.arange(7)))
+    return Question.of(world, FoldIn(items, request.param, 15.0, 1.0), centroids, SignalConfig(), held_out)
 
 
 def assert_equal(one: Everyone, other: Everyone, rtol: float = 1e-12) -> None:

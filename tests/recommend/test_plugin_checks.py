@@ -211,7 +211,7 @@ def test_a_fit_that_fails_is_told(fit: Any, sentence: str) -> None:
     liked = data.validation_liked
     vectors = data.embeddings.item_vectors
     segments = make_recommender().model.segments  # nobody is judged by them
-    validation = Validation(excluded=liked, truth=liked, k=K, segments=segments, item_vectors=vectors)
+    validation = Validation(liked, liked, K, segments, vectors)
     with pytest.raises(FirstdayError, match=sentence):
         learn_methods(
             replace(data, config=data.config.override("methods", ("bro",))), validation, ObjectiveHistory().record

@@ -123,7 +123,8 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     assert summarise(local).items_without_vector == 5
     items, users = np.nan_to_num(local.precomputed.item_vectors), local.precomputed.user_vectors
     log = log_of(local, config)
-    question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, np.arange(0, 90, 3))
+    held_out = Ids(local.users.take(np.arange(0, 90, 3)))
+    question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, held_out)
     one = merge(tables.ask(describe_warm, config, log, question))
     warm, actions, window = find_warm(local, config, log)
     other = summarise_part(local, warm, take_actions(actions, warm), question, window)

@@ -36,7 +36,6 @@ from firstday.training.option_search import (
     grid_of,
     learn_with_options,
     search_grid,
-    with_options,
 )
 from firstday.training.validation import Fold, measure_folds
 from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
@@ -157,19 +156,15 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
 
 
 def test_options_of_the_configuration_are_not_searched() -> None:
-    def grid(**options: float | None) -> Mapping[str, tuple[Any, ...]]:
-        return grid_of(find_small("ease"), with_options(configure(), {"ease": options}), has_times=False)[0]
+    def grid(*, has_times: bool = False, **options: float | None) -> Mapping[str, tuple[Any, ...]]:
+        return grid_of(find_small("ease"), configure().override("plugins.ease", options), has_times=has_times)[0]
 
     fixed = grid(dropout=0.5, regularization=7.0, window_days=None)
     assert fixed == {"min_items": (1,), "regularization": (7.0,), "dropout": (0.5,)}
     assert grid(regularization=7.0, min_items=2) == {**fixed, "min_items": (2,)}
+    assert grid(has_times=True, min_items=2, window_days=None)["window_days"] == (None,)
     with pytest.raises(ConfigError, match=r"^plugins\.ease: 'shrinkage' is not an option; choose one of min_items, "):
         grid(shrinkage=1.0)
-
-
-def test_an_option_of_none_is_fixed_and_a_window_of_none_is_the_default() -> None:
-    chosen: dict[str, Any] = {"power": None, "min_items": 2, "window_days": None}
-    assert with_options(Config(), {"mine": chosen}).plugins == {"mine": {"power": None, "min_items": 2}}
 
 
 def test_methods_learn_from_everyone_and_may_leave_those_with_few_items_out(
@@ -177,9 +172,9 @@ def test_methods_learn_from_everyone_and_may_leave_those_with_few_items_out(
 ) -> None:
     config = recommender.model.config
     split = split_for_training(world, config, SEED, with_cold=True)
-    everyone = collect_uses(world, split, config=config)
+    everyone = collect_uses(world, split, config, 1, None)
     assert everyone.uses.n_rows == len(split.warm)
-    heavy = collect_uses(world, split, config=config, min_items=17)
+    heavy = collect_uses(world, split, config, 17, None)
     assert heavy.uses.n_rows == (everyone.uses.lengths() >= 17).sum() < len(split.warm)
     assert heavy.affinity.n_rows == heavy.uses.n_rows
 
@@ -188,11 +183,11 @@ def test_a_window_counts_the_last_days_alone() -> None:
     log = make_log()
     config = parse_config({"registration": {"target_days": 5}})
     split = split_for_training(log, config, SEED)
-    recent = collect_uses(log, split, config=config, window_days=3.0)
+    recent = collect_uses(log, split, config, 1, 3.0)
     end = (log.events.last or 0) + 1
     rows = log.events.whole().filter(LOG.is_use() & LOG.between(end - 3 * DAY, end))
     assert recent.uses.n_entries == rows.select("user_ix", "target_ix").unique().height
-    assert collect_uses(log, split, config=config).uses.n_entries > recent.uses.n_entries
+    assert collect_uses(log, split, config, 1, None).uses.n_entries > recent.uses.n_entries
 
 
 def test_the_best_moves_along_the_grid_until_no_neighbour_is_better() -> None:

@@ -84,7 +84,7 @@ def test_the_first_one_is_published(first: tuple[Path, RefreshResult], service: 
         f"{path}: published version {version}: the first version; {n_held_out} users are held out to compare later "
         "versions."
     )
-    assert read_manifest(path)["data"]["held_out"] == {"share": MAX_SHARE, "users": n_held_out}
+    assert read_manifest(path)["data"]["held_out_share"] == MAX_SHARE
     json.dumps(result.to_json())
 
 
@@ -120,7 +120,7 @@ def test_a_model_that_is_much_worse_is_refused(model: Path, again: Again) -> Non
     assert (result.published, result.reason) == (False, "worse")
     assert result.comparison is not None and result.comparison.ratio is not None  # noqa: PT018
     assert result.comparison.ratio.high < 0.95
-    assert f"kept version {result.version}: P@20 of" in result.sentence
+    assert f"kept version {result.version}: P@20 on" in result.sentence
     assert result.sentence.endswith("below the gate of 0.98.")
     assert (model / MANIFEST).read_bytes() == before
     assert again(config=WORSE, gate=0).published
@@ -173,17 +173,17 @@ def test_one_kind_of_interaction_that_went_missing_is_seen(service: Dataset) -> 
     assert find_shrunk(service, {"users": 99, "pairs": {"stream x shop": 99}}, 1e9) == []  # too few to say
 
 
-def hold_out_of(path: Path, held_out: dict[str, float] | None) -> None:
-    """Note in a stored model whom it held out."""
+def hold_out_of(path: Path, share: float | None) -> None:
+    """Note in a stored model which share of the users it held out."""
     current = open_model(path).model
-    data = {name: fact for name, fact in current.facts["data"].items() if name != "held_out"}
-    data |= {} if held_out is None else {"held_out": held_out}
+    data = {name: fact for name, fact in current.facts["data"].items() if name != "held_out_share"}
+    data |= {} if share is None else {"held_out_share": share}
     save_model(replace(current, facts={**current.facts, "data": data}), path)
 
 
 def test_only_users_that_both_models_held_out_are_compared_on(model: Path, service: Dataset, again: Again) -> None:
     n_shared = int((numbers_of(service) < 0.05).sum())
-    hold_out_of(model, {"share": 0.05, "users": n_shared})
+    hold_out_of(model, 0.05)
     comparison = again().comparison
     assert comparison is not None
     assert comparison.users == n_shared < int((numbers_of(service) < MAX_SHARE).sum())

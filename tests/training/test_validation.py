@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from firstday.data.splits.holdout import split_for_training
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
-from firstday.training.validation import Fold, ObjectiveHistory, Validation
+from firstday.training.validation import Fold, ObjectiveHistory, Validation, draw_evaluated
 from firstday.training.weights import choose_weights
 from tests.synthetic import brief_config
 from tests.timed import make_log
@@ -21,12 +22,12 @@ TASTES = np.eye(2, dtype=np.float32)
 """Two segments, one for each of two items."""
 
 
-def make_validation() -> Validation:
+def make_validation(users: np.ndarray) -> Validation:
     """Return users of whom every second one uses item 1, the others item 0."""
     counts = ItemCounts(SparseRows.from_lists([[0], [1]], 2), np.array([1, 1]))
     segments = Segments(TASTES, counts, np.array([[0], [1]], dtype=np.int32), np.zeros(2, np.float32))
-    truth = SparseRows.from_lists([[user % 2] for user in range(N_USERS)], 2)
-    return Validation(excluded=SparseRows.empty(N_USERS, 2), truth=truth, k=1, segments=segments, item_vectors=TASTES)
+    truth = SparseRows.from_lists([[user % 2] for user in users], 2)
+    return Validation(SparseRows.empty(len(users), 2), truth, 1, segments, TASTES)
 
 
 def all_objectives(validation: Validation, tastes: np.ndarray) -> list[float]:
@@ -42,15 +43,19 @@ def all_objectives(validation: Validation, tastes: np.ndarray) -> list[float]:
 @pytest.mark.parametrize("most", [1, 3, 7, 8, 2000])
 def test_lists_are_evaluated_on_the_users_of_the_sample(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("firstday.training.validation.MAX_EPOCH_USERS", most)
-    validation = make_validation()
-    users = validation.evaluated
+    users = draw_evaluated(N_USERS, 2)
     assert len(set(users.tolist())) == len(users) == min(most, N_USERS)
-    assert users.tolist() == (list(range(N_USERS)) if most >= N_USERS else make_validation().evaluated.tolist())
+    assert users.tolist() == (list(range(N_USERS)) if most >= N_USERS else draw_evaluated(N_USERS, 2).tolist())
+    validation = make_validation(users)
     right = users % 2
     assert all_objectives(validation, right) == [100] * 3
     assert all_objectives(validation, 1 - right) == [0] * 3
     one_wrong = np.append(right[:-1], 1 - right[-1])
     assert all_objectives(validation, one_wrong) == pytest.approx([100 * (1 - 1 / len(users))] * 3)
+
+
+def test_of_many_items_fewer_users_are_evaluated() -> None:
+    assert [len(draw_evaluated(5_000, n_items)) for n_items in (10, 40_000, 10**6)] == [2_000, 1_250, 1_000]
 
 
 def test_training_on_everybody_stops_at_the_median_of_the_folds() -> None:
@@ -60,14 +65,14 @@ def test_training_on_everybody_stops_at_the_median_of_the_folds() -> None:
         assert [objective(value) for value in values] == values
     history.record("never called", float)
     replayed, empty = (history.replay(name, float) for name in ("cold model", "never called"))
-    assert [replayed(0.0) for _ in range(4)] == [-1, -0.5, -2, -2]
-    assert empty(0.0) == -2
+    assert [replayed(0.0) for _ in range(4)] == [-2, -1, -2, -3]
+    assert empty(0.0) > empty(0.0)
 
 
 def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[Fold] = []
 
-    def note_folds(folds: Sequence[Fold]) -> list[Fold]:
+    def note_folds(folds: Sequence[Fold]) -> dict[str, Any]:
         noted.extend(folds)
         return choose_weights(folds)
 

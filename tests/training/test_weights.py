@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,13 +95,7 @@ def test_training_stops_by_the_lists_that_people_get(world: Dataset, split: Spli
     truth, k = split.validation.truth, recommender.model.config.recommend.k
     query = cohort_query(recommender, world, split.validation, k)
     assert query.has_features.all()  # else fallbacks would answer
-    validation = Validation(
-        excluded=query.excluded,
-        truth=truth,
-        k=k,
-        segments=query.model.segments,
-        item_vectors=query.model.scoring_vectors,
-    )
+    validation = Validation(query.excluded, truth, k, query.model.segments, query.model.scoring_vectors)
     segment, personal = (100 * measure_folds([Fold(query, truth)], name).mean() for name in ("segment", "personal"))
     assert validation.precision_of_segments(query.predicted) == pytest.approx(segment)
     both = validation.precision_of_vectors(query.predicted)
@@ -127,10 +122,9 @@ def test_weights_follow_validation_users_alone(world: Dataset, split: Split, rec
     one, two = ([part for fold in folds for part in collect_candidates(fold)] for folds in ([fold], halves))
     n_components = one[0].scores.shape[2]
     np.testing.assert_allclose(fit_weights(one, n_components), fit_weights(two, n_components), atol=0.01)
-    (chosen,), (first, second) = choose_weights([fold]), choose_weights(halves)
+    chosen = choose_weights([fold]), choose_weights(halves)
     for name in ("segment_smoothing", "mixing", "neighborhood"):
-        values = [getattr(fold.query.model, name) for fold in (chosen, first, second)]
-        assert values == [getattr(recommender.model, name)] * 3
+        assert [settings[name] for settings in chosen] == [getattr(recommender.model, name)] * 2
     popular = np.sort(answer_all(query, "popular").items, axis=1).tolist()
     blending = choose_blending([Fold(query, SparseRows.from_lists(popular, query.model.n_items))])
     assert max(blending.weights[0], key=lambda name: sum(knot[name] for knot in blending.weights)) == "popular"
@@ -143,9 +137,9 @@ def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(
     monkeypatch.setattr("firstday.training.weights.LIST_SMOOTHINGS", (0.0, 50.0))
     batch, _ = tiny.model.catalogue.read([Signals(age=40, country="DE")])
 
-    def choose(item: int, smoothing: float | None = None) -> float:
+    def choose(item: int, smoothing: float | None = None) -> Any:
         model = replace(tiny.model, config=tiny.model.config.override("segments.smoothing", smoothing))
-        (fold,) = choose_weights([Fold(Query(model, batch, 1), SparseRows.from_lists([[item]], 6))])
-        return fold.query.model.segment_smoothing
+        fold = Fold(Query(model, batch, 1), SparseRows.from_lists([[item]], 6))
+        return choose_weights([fold])["segment_smoothing"]
 
     assert [choose(2), choose(3), choose(5), choose(2, 7.0)] == [50, 0, 0, 7]

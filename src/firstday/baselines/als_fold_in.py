@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstday.baselines.matrices import score_items, to_matrix
+from firstday.ranking import score_by_vectors
 from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 
@@ -25,21 +26,10 @@ MAX_WEIGHT_RATIO = 1.2
 class Penalty:
     """Frequency-dependent L2 penalty of user or item vectors.
 
-    A row of `count` entries has the penalty ``weight * ((count + floor) / mean) ** frequency``.
+    A row of `count` entries has the penalty ``weight * ((count + floor) / mean) ** frequency``: `weight` for an average
+    row. `floor` is the total weight of a row's absent entries, relative to a present entry, and `mean` the mean over
+    rows of (count + floor).
 
-    Parameters
-    ----------
-    weight
-        Penalty of an average row.
-    frequency
-        Exponent of the number of entries; 0: equal for all rows; 1: proportional.
-    floor
-        Total weight of a row's absent entries, relative to a present entry.
-    mean
-        Mean over rows of (count + floor).
-
-    References
-    ----------
     S. Rendle, W. Krichene, L. Zhang, Y. Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks",
     RecSys 2022: alpha_0 is 1 / confidence here, and lambda is scaled so that one value suits every exponent.
     """
@@ -56,7 +46,7 @@ class Penalty:
         return cls(weight, frequency, floor, matrix.nnz / max(1, matrix.shape[0]) + floor)
 
     def of(self, counts: np.ndarray) -> np.ndarray:
-        """Return the penalty of rows with the given numbers of entries, float64, same shape."""
+        """Return the penalty of rows given their numbers of entries, float64, same shape."""
         weights: np.ndarray = self.weight * ((counts + self.floor) / self.mean) ** self.frequency
         return weights
 
@@ -65,16 +55,9 @@ class Penalty:
 class AlsFoldIn:
     """Item vectors and least-squares fold-in of users.
 
-    Parameters
-    ----------
-    item_vectors
-        In the basis that diagonalises their Gram matrix, float64, shape (n_items, d); zeros for items without users.
-    diagonal
-        Diagonal of the Gram matrix of the item vectors, float64, shape (d,).
-    confidence
-        Confidence of a use per unit of affinity.
-    penalty
-        Penalty of users' vectors.
+    `item_vectors` are in the basis that diagonalises their Gram matrix, float64, shape (n_items, d), with zeros for
+    items without users; `diagonal` is the diagonal of that matrix, float64, shape (d,). `confidence` is that of a use
+    per unit of affinity, and `penalty` that of users' vectors.
     """
 
     item_vectors: np.ndarray
@@ -83,24 +66,19 @@ class AlsFoldIn:
     penalty: Penalty
 
     def score(self, liked: SparseRows) -> np.ndarray:
-        """Solve the users' vectors and return dot products; see `LearnedScores.score`."""
-        has_vector = np.asarray(self.item_vectors.any(axis=1))
-        vectors = np.empty((liked.n_rows, len(self.diagonal)))
-        for row in range(liked.n_rows):
-            vectors[row] = self._solve(liked.row(row), liked.row_weights(row))
-        scores: np.ndarray = (vectors @ self.item_vectors.T).astype(np.float32)
-        scores[:, ~has_vector] = -np.inf
-        scores[liked.keep(has_vector[liked.columns]).lengths() == 0] = -np.inf
-        return scores
+        """Fold in the users and return dot products; see `LearnedScores.score`.
 
-    def _solve(self, items: np.ndarray, affinities: np.ndarray) -> np.ndarray:
-        """Return a user's least-squares vector from a linear system with one equation per item of the user."""
-        confidence = self.confidence * affinities.astype(np.float64)
-        vectors = self.item_vectors[items]
-        solved = vectors / (self.diagonal + self.penalty.of(np.asarray(len(items))))
-        system = np.eye(len(items)) + (confidence - 1)[:, None] * (solved @ vectors.T)
-        vector: np.ndarray = np.linalg.solve(system, confidence) @ solved
-        return vector
+        A user's least-squares vector is found from a linear system with one equation per item of the user.
+        """
+        user_vectors = np.empty((liked.n_rows, len(self.diagonal)))
+        for row in range(liked.n_rows):
+            confidence = self.confidence * liked.row_weights(row).astype(np.float64)
+            vectors = self.item_vectors[liked.row(row)]
+            solved = vectors / (self.diagonal + self.penalty.of(np.asarray(len(vectors))))
+            system = np.eye(len(vectors)) + (confidence - 1)[:, None] * (solved @ vectors.T)
+            user_vectors[row] = np.linalg.solve(system, confidence) @ solved
+        without_vector = np.flatnonzero(~self.item_vectors.any(axis=1))
+        return score_by_vectors(user_vectors, self.item_vectors, without_vector).astype(np.float32)
 
 
 Part = tuple[np.ndarray, "csr_matrix", float]
@@ -114,17 +92,16 @@ def divide_rows(matrix: csr_matrix, penalty: Penalty) -> list[Part]:
     mean.
     """
     weights = penalty.of(np.diff(matrix.indptr))
-    bounds: list[tuple[float, float]] = []
-    for weight in np.unique(weights).tolist():
-        if bounds and weight <= MAX_WEIGHT_RATIO * bounds[-1][0]:
-            bounds[-1] = (bounds[-1][0], weight)
-        else:
-            bounds.append((weight, weight))
-    rows = [np.flatnonzero((weights >= lowest) & (weights <= highest)) for lowest, highest in bounds]
-    return [(part, matrix[part], (low * high) ** 0.5) for part, (low, high) in zip(rows, bounds, strict=True)]
+    parts, left = [], np.unique(weights)
+    while len(left):
+        lowest, limit = left[0], MAX_WEIGHT_RATIO * left[0]
+        rows = np.flatnonzero((weights >= lowest) & (weights <= limit))
+        parts.append((rows, matrix[rows], float(lowest * weights[rows].max()) ** 0.5))
+        left = left[left > limit]
+    return parts
 
 
-def _solve(model: AlternatingLeastSquares, parts: list[Part], vectors: np.ndarray, other_vectors: np.ndarray) -> None:
+def _update(model: AlternatingLeastSquares, parts: list[Part], vectors: np.ndarray, other_vectors: np.ndarray) -> None:
     """Replace vectors by their least-squares solution given the vectors of the other side, with implicit's solver."""
     for rows, entries, weight in parts:
         updated = vectors[rows]
@@ -135,10 +112,7 @@ def _solve(model: AlternatingLeastSquares, parts: list[Part], vectors: np.ndarra
 def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
     """Return a function that factorises warm users' affinities.
 
-    References
-    ----------
-    Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. For the
-    frequency-dependent penalty see `Penalty`.
+    Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008.
     """
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
@@ -148,9 +122,8 @@ def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
 
     def fit(*, dimensions: int, confidence: float, regularization: float, frequency: float) -> AlsFoldIn:
         """Factorise; for `dimensions` and `confidence` see `EmbeddingConfig`, for the other options `Penalty`."""
-        user_penalty, item_penalty = (
-            Penalty.on_rows(matrix, confidence, regularization, frequency) for matrix in (by_user, by_item)
-        )
+        user_penalty = Penalty.on_rows(by_user, confidence, regularization, frequency)
+        item_penalty = Penalty.on_rows(by_item, confidence, regularization, frequency)
         with threadpool_limits(1, "blas"):  # implicit has its own threads and warns if BLAS uses more
             model = AlternatingLeastSquares(
                 factors=dimensions,
@@ -160,13 +133,11 @@ def prepare_als_fold_in(training: UseData) -> Callable[..., AlsFoldIn]:
                 random_state=training.seed,
             )
             model.fit(by_user, show_progress=False)  # draws the initial vectors
-            users, items = (
-                divide_rows(confidence * by_user, user_penalty),
-                divide_rows(confidence * by_item, item_penalty),
-            )
+            users = divide_rows(confidence * by_user, user_penalty)
+            items = divide_rows(confidence * by_item, item_penalty)
             for _ in range(N_ITERATIONS):
-                _solve(model, users, model.user_factors, model.item_factors)
-                _solve(model, items, model.item_factors, model.user_factors)
+                _update(model, users, model.user_factors, model.item_factors)
+                _update(model, items, model.item_factors, model.user_factors)
         vectors = np.asarray(model.item_factors, dtype=np.float64)
         diagonal, axes = np.linalg.eigh(vectors.T @ vectors)
         return AlsFoldIn(vectors @ axes, diagonal, confidence, user_penalty)

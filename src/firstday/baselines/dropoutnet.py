@@ -7,35 +7,23 @@ from functools import partial
 
 import numpy as np
 
-from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.cold.cold_model import ColdModel
 from firstday.display import readable
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
-from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
+from firstday.recommend.spec import ColdModelSpec, LearningData, VectorPrecision
 from firstday.sparse import SparseRows
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class DropoutNet:
-    """A network with a preference vector and content as inputs, trained with dropout of the preference vector.
+    """A network from a preference vector and features, concatenated, to the predicted vector.
 
-    Parameters
-    ----------
-    network
-        (preference vector, features), concatenated -> predicted vector. A cold user's preference vector is zeros.
-
-    References
-    ----------
-    M. Volkovs, G. Yu, T. Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017.
+    It is trained with dropout of the preference vector, which is zeros for a cold user.
     """
 
     network: ColdModel
-
-    @property
-    def history(self) -> tuple[Epoch, ...]:
-        """Training history."""
-        return self.network.history
 
     def predict(
         self,
@@ -52,30 +40,16 @@ def as_cold(features: np.ndarray, dimensions: int) -> np.ndarray:
     return np.concatenate([np.zeros((len(features), dimensions), np.float32), features], axis=1)
 
 
-def fit_dropoutnet(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> DropoutNet:
+def fit_dropoutnet(data: LearningData, validate: VectorPrecision, progress: Progress = no_progress) -> DropoutNet:
     """Train a network to reproduce the item scores of the warm vector, with and without that vector as input.
 
     The input is the user's warm unit vector concatenated with the day-one features. At every step, the warm vectors of
     a random subset of users are replaced by zeros. The loss is the mean squared difference of scores on items sampled
     at every step. Unlike in the article, item vectors are fixed: there is no second network for cold items.
 
-    Parameters
-    ----------
-    data
-        Training data. Settings used, of `dropoutnet`: dropout, items per step, learning rate; of `cold_model`: layers,
-        schedule, epochs, batch size, patience; seed, threads and device.
-    validate
-        Returns the precision in % of predicted vectors of shape (n_validation, d); higher is better.
-    progress
-        Called after each epoch.
+    Settings used, of `dropoutnet`: dropout, items per step, learning rate; of `cold_model`: layers, schedule, epochs,
+    batch size, patience; seed, threads and device.
 
-    Returns
-    -------
-    DropoutNet
-        With the training history.
-
-    References
-    ----------
     M. Volkovs, G. Yu, T. Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017,
     section 4.1 (objective and input dropout).
     """

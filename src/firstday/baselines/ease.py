@@ -21,14 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Ease:
-    """Item-to-item weights.
+    """Item-to-item `weights`, float32, shape (n_modelled, n_modelled), with a zero diagonal.
 
-    Parameters
-    ----------
-    items
-        Indexes of the items in the model, ascending, shape (n_modelled,).
-    weights
-        float32, shape (n_modelled, n_modelled), zero diagonal.
+    `items` are the indexes of the items in the model, ascending, shape (n_modelled,).
     """
 
     items: np.ndarray
@@ -48,8 +43,6 @@ def fit_ease(uses_of_users: SparseRows, items: np.ndarray, *, regularization: fl
     `regularization` is the L2 penalty; `dropout` is the expected share of a user's items hidden from the input. Without
     dropout, the model is EASE; with dropout, it is EDLAE.
 
-    References
-    ----------
     H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8. EDLAE: H. Steck,
     "Autoencoders that don't overfit towards the Identity", NeurIPS 2020: dropout is equivalent to an L2 penalty of
     p / (1 - p) times the number of an item's users.
@@ -83,19 +76,13 @@ def _by_users(uses: csr_matrix, penalty: np.ndarray) -> np.ndarray:
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
-    """Invert a symmetric positive definite matrix, which is overwritten.
-
-    Raises
-    ------
-    ConfigError
-        The matrix is not positive definite.
-    """
+    """Invert a symmetric positive definite matrix, which is overwritten; ConfigError if it is not one."""
     from scipy.linalg import lapack  # training only
 
     factor, failed = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
-    inverse, failed_too = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
-    if failed or failed_too:
+    if failed:
         raise ConfigError("regularization: is too small to invert the item matrix; increase it.")
+    inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
     symmetric: np.ndarray = np.tril(inverse) + np.tril(inverse, -1).T
     return symmetric
 

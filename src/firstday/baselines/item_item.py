@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from firstday.baselines.matrices import only_positive, score_items, to_matrix
+from firstday.baselines.matrices import score_items, to_matrix
 from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 
@@ -21,7 +21,8 @@ class ItemItem:
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Sum the similarities to the liked items; see `LearnedScores.score`."""
-        return only_positive(liked.ones().times(self.nearness))
+        scores = liked.ones().times(self.nearness)
+        return np.where(scores > 0, scores, -np.inf)
 
 
 def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
@@ -29,8 +30,6 @@ def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
 
     The similarity of two items is count / (norm + shrinkage), where the norm depends on their numbers of users.
 
-    References
-    ----------
     B. Sarwar, G. Karypis, J. Konstan, J. Riedl, "Item-Based Collaborative Filtering Recommendation Algorithms", WWW
     2001. The asymmetric norm: F. Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets",
     RecSys 2013.
@@ -54,16 +53,10 @@ def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
         return nearness, nearness.rank_within_rows(-nearness.weights)
 
     def fit(*, shrinkage: float, asymmetry: float, neighbors: int) -> ItemItem:
-        """Compute similarities from co-occurrences.
+        """Compute the similarities of each item to its `neighbors` nearest.
 
-        Parameters
-        ----------
-        shrinkage
-            Added to the denominator, so that rare items are not similar by chance.
-        asymmetry
-            Exponent of the recommended item's user count in the norm; 0.5: cosine; lower values favour popular items.
-        neighbors
-            Number of neighbours kept per item.
+        `shrinkage` keeps rare items from being similar by chance. `asymmetry` is the exponent of the recommended item's
+        user count in the norm; 0.5: cosine; lower values favour popular items.
         """
         nearness, rank = weigh_pairs(shrinkage, asymmetry)
         return ItemItem(nearness.keep(rank < neighbors))

@@ -29,12 +29,6 @@ def most_used_items(uses: SparseRows) -> np.ndarray:
     return most_used(uses.column_sums(), MAX_MODEL_ITEMS)
 
 
-def only_positive(scores: np.ndarray) -> np.ndarray:
-    """Set scores that are not positive to ``-inf`` (not ranked), in place."""
-    scores[scores <= 0] = -np.inf
-    return scores
-
-
 def spread_known(scores: np.ndarray, items: np.ndarray, is_ranked: np.ndarray, n_items: int) -> np.ndarray:
     """Extend scores, shape (n_users, len(items)), to all items; users without `is_ranked` get ``-inf`` for all."""
     all_scores = spread_scores(scores, items, n_items)

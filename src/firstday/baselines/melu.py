@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.cold.cold_model import ColdModel
+from firstday.config import MeluConfig
 from firstday.display import readable
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
-from firstday.recommend.spec import ColdModelSpec, JudgeVectors, LearningData
+from firstday.recommend.spec import ColdModelSpec, LearningData, VectorPrecision
 from firstday.sparse import SparseRows
 
 ADAPTED_USERS = 1024
@@ -22,7 +23,9 @@ ADAPTED_USERS = 1024
 class Melu:
     """A network whose last layer is adapted to each user by gradient steps on the user's day-one items.
 
-    The last layer maps hidden activations h to a vector p = W h + b. The loss of a user with items v is
+    `body` maps features to hidden activations h with a root mean square of 1. The last layer maps them to a vector
+    p = W h + b, with the float32 `weights` W, shape (d, width), and `bias` b, shape (d,). The loss of a user with items
+    v is
 
         mean of (1 - p.v)^2 over the user's items  +  negative_weight x mean of (p.v)^2 over all items,
 
@@ -30,21 +33,9 @@ class Melu:
     dL/dp and h, the steps on W and b change p by ``-rate x (1 + |h|^2 / width) x dL/dp``, so no matrix per user is
     needed. Users without items are not adapted.
 
-    Parameters
-    ----------
-    body
-        Features -> hidden activations with a root mean square of 1.
-    weights, bias
-        Last layer: float32, shape (d, width) and (d,).
-    gram
-        Mean of v v' over all items, float32, shape (d, d).
-    scale
-        Divisor of item vectors in the loss (and in `gram`).
-    steps, rate, negative_weight
-        Settings of the adaptation, as in `firstday.config.MeluConfig`.
+    `gram` is the mean of v v' over all items, float32, shape (d, d). Item vectors are divided by `scale`, in `gram`,
+    too. `config` has the number of steps, their rate, and negative_weight.
 
-    References
-    ----------
     H. Lee, J. Im, S. Jang, H. Cho, S. Chung, "MeLU: Meta-Learned User Preference Estimator for Cold-Start
     Recommendation", KDD 2019. All items as negatives by their Gram matrix: Y. Hu, Y. Koren, C. Volinsky, ICDM 2008.
     """
@@ -54,50 +45,34 @@ class Melu:
     bias: np.ndarray
     gram: np.ndarray
     scale: float
-    steps: int
-    rate: float
-    negative_weight: float
-
-    @property
-    def history(self) -> tuple[Epoch, ...]:
-        """Training history."""
-        return self.body.history
+    config: MeluConfig
 
     def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
         """Return the predicted vectors, float32, shape (n, d), each of length 1; see `ColdModelValue.predict`."""
         hidden = self.body.predict(features)
         vectors = hidden @ self.weights.T + self.bias  # (n, d)
-        step_size = self.rate * (1 + np.square(hidden).mean(axis=1))  # (n,)
-        for start in range(0, len(vectors), ADAPTED_USERS):
-            rows = np.arange(start, min(start + ADAPTED_USERS, len(vectors)))
-            vectors[rows] = self._adapt(vectors[rows], step_size[rows], liked.take(rows), item_vectors)
+        step_size = self.config.inner_rate * (1 + np.square(hidden).mean(axis=1))  # (n,)
+        has_vector = np.asarray(item_vectors.any(axis=1))
+        liked = liked.keep(has_vector[liked.columns])
+        with_items = np.flatnonzero(liked.lengths())
+        for start in range(0, len(with_items), ADAPTED_USERS):
+            rows = with_items[start : start + ADAPTED_USERS]
+            items = liked.take(rows)
+            row, lengths = items.row_of_entry(), items.lengths()[:, None]
+            used, adapted = (
+                item_vectors[items.columns] / np.float32(self.scale),
+                vectors[rows],
+            )  # (entries, d), (rows, d)
+            for _ in range(self.config.inner_steps):
+                errors = 1 - np.einsum("ed,ed->e", used, adapted[row])
+                attraction = np.add.reduceat(errors[:, None] * used, items.starts[:-1], axis=0) / lengths
+                gradient = 2 * (self.config.negative_weight * adapted @ self.gram - attraction)
+                adapted = adapted - step_size[rows, None] * gradient
+            vectors[rows] = adapted
         return unit_rows(vectors)
 
-    def _adapt(
-        self, vectors: np.ndarray, step_size: np.ndarray, liked: SparseRows, item_vectors: np.ndarray
-    ) -> np.ndarray:
-        """Return the users' vectors after the gradient steps on their items."""
-        used = item_vectors[liked.columns]  # (entries, d)
-        has_vector = used.any(axis=1)
-        liked, used = liked.keep(has_vector), used[has_vector] / np.float32(self.scale)
-        lengths = liked.lengths()
-        has_items = np.flatnonzero(lengths)
-        if not len(has_items):
-            return vectors
-        row = np.repeat(np.arange(len(has_items)), lengths[has_items])
-        adapted = vectors[has_items]
-        for _ in range(self.steps):
-            errors = 1 - np.einsum("ed,ed->e", used, adapted[row])
-            attraction = (
-                np.add.reduceat(errors[:, None] * used, liked.starts[has_items], axis=0) / lengths[has_items, None]
-            )
-            gradient = 2 * (self.negative_weight * adapted @ self.gram - attraction)
-            adapted = adapted - step_size[has_items, None] * gradient
-        vectors[has_items] = adapted
-        return vectors
 
-
-def fit_melu(data: LearningData, validate: JudgeVectors, progress: Progress = no_progress) -> Melu:
+def fit_melu(data: LearningData, validate: VectorPrecision, progress: Progress = no_progress) -> Melu:
     """Train MeLU; see `firstday.baselines.train_melu.train_melu`."""
     from firstday.baselines.train_melu import train_melu
 

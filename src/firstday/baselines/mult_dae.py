@@ -16,14 +16,9 @@ from firstday.sparse import SparseRows
 class MultDae:
     """A trained autoencoder in NumPy.
 
-    Parameters
-    ----------
-    items
-        Indexes of the items in the model, ascending, shape (n_modelled,).
-    reading, reading_bias
-        Input layer: float32, shape (n_modelled, width) and (width,).
-    writing, writing_bias
-        Output layer: float32, shape (n_modelled, width) and (n_modelled,).
+    `items` are the indexes of the items in the model, ascending, shape (n_modelled,). The input layer (`reading`) and
+    the output layer (`writing`) are float32, shape (n_modelled, width); their biases have the shapes (width,) and
+    (n_modelled,).
     """
 
     items: np.ndarray
@@ -48,8 +43,6 @@ def prepare_mult_dae(training: UseData) -> Callable[..., MultDae]:
     input is scaled to length 1 after dropout, not before, so that training inputs resemble those of cold users, who
     have few items; and every user has the same weight.
 
-    References
-    ----------
     D. Liang, R. Krishnan, M. Hoffman, T. Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018.
     """
     from firstday.baselines.train_mult_dae import train_autoencoder

@@ -19,7 +19,7 @@ from firstday.cold.train_ranker import find_later
 from firstday.cold.training_loop import UnitLength, export_network, run_epochs
 from firstday.config import MeluConfig
 from firstday.progress import Progress
-from firstday.recommend.spec import JudgeVectors, LearningData
+from firstday.recommend.spec import LearningData, VectorPrecision
 from firstday.sparse import SparseRows, stack_rows
 
 SUPPORT_ITEMS = 50
@@ -66,7 +66,7 @@ class MeluNetwork(nn.Module):
         return vectors
 
 
-def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -> Melu:
+def train_melu(data: LearningData, validate: VectorPrecision, progress: Progress) -> Melu:
     """Meta-train on warm users: day-one items are the support set, other used items the query set.
 
     Both sets have the loss of `firstday.baselines.melu.Melu`, and gradients flow through the adaptation. Differences
@@ -74,24 +74,9 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
     weight, by their Gram matrix. The network takes the features of our encoder and returns a vector, not a rating, so
     only the user side is adapted.
 
-    Parameters
-    ----------
-    data
-        Training data: liked day-one items are the support sets, other used items the query sets. Settings used, of
-        `melu`: the adaptation, query items, learning rate; of `cold_model`: layers, schedule, epochs, batch size,
-        patience; seed, threads and device.
-    validate
-        Returns the precision in % of predicted vectors of shape (n_validation, d); higher is better.
-    progress
-        Called after each epoch.
+    Settings used, of `melu`: the adaptation, query items, learning rate; of `cold_model`: layers, schedule, epochs,
+    batch size, patience; seed, threads and device.
 
-    Returns
-    -------
-    Melu
-        As arrays, with the training history.
-
-    References
-    ----------
     H. Lee, J. Im, S. Jang, H. Cho, S. Chung, "MeLU: Meta-Learned User Preference Estimator for Cold-Start
     Recommendation", KDD 2019, algorithm 1. C. Finn, P. Abbeel, S. Levine, "Model-Agnostic Meta-Learning", ICML 2017.
     """
@@ -148,9 +133,7 @@ def train_melu(data: LearningData, validate: JudgeVectors, progress: Progress) -
         to_numpy(network.head.bias),
         gram.numpy(),
         scale,
-        settings.inner_steps,
-        settings.inner_rate,
-        settings.negative_weight,
+        settings,
     )
 
 

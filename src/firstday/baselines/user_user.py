@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from firstday.baselines.matrices import only_positive, score_items
+from firstday.baselines.matrices import score_items
 from firstday.ranking import top_k
 from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
@@ -17,22 +17,11 @@ from firstday.sparse import SparseRows
 class UserUser:
     """Warm users and the parameters of their similarity.
 
-    Parameters
-    ----------
-    uses
-        Items that each warm user uses, shape (n_warm, n_items).
-    by_item
-        Transpose of `uses`, with each row scaled by the item's weight.
-    weights
-        Weight of each item in the cosine, float32, shape (n_items,).
-    lengths
-        Sum of the weights of each warm user's items, float32, shape (n_warm,).
-    neighbors
-        Number of neighbours.
-    shrinkage
-        Added to the norm of the cosine, so that users with few items are not similar by chance.
-    power
-        Exponent of the similarity; higher values give the nearest neighbours more weight.
+    `uses` has the items that each warm user uses, shape (n_warm, n_items), and `by_item` its transpose, with each row
+    scaled by the item's weight. `weights` are the weights of the items in the cosine, float32, shape (n_items,), and
+    `lengths` the sums of the weights of each warm user's items, float32, shape (n_warm,). `neighbors` is the number of
+    neighbours. `shrinkage` is added to the norm of the cosine, so that users with few items are not similar by chance;
+    `power` is the exponent of the similarity: higher values give the nearest neighbours more weight.
     """
 
     uses: SparseRows
@@ -47,27 +36,22 @@ class UserUser:
         """Sum the similarities of the nearest warm users who use an item; see `LearnedScores.score`."""
         scores = np.empty((liked.n_rows, liked.n_columns), dtype=np.float32)
         for row in range(liked.n_rows):
-            scores[row] = self._score_one(liked.row(row))
-        return only_positive(scores)
-
-    def _score_one(self, items: np.ndarray) -> np.ndarray:
-        """Return the scores for a user with some items, shape (n_items,)."""
-        rows_of_items = self.by_item.take(items)
-        common = np.bincount(rows_of_items.columns, rows_of_items.weights, minlength=self.uses.n_rows)
-        norm = np.sqrt(self.weights[items].sum() * self.lengths) + self.shrinkage
-        nearness = np.where(common > 0, common / np.maximum(norm, 1e-12), -np.inf).astype(np.float32)
-        nearest, nearness = top_k(nearness[None], self.neighbors)
-        is_neighbor = nearest[0] >= 0
-        neighbor_uses = self.uses.take(nearest[0, is_neighbor])
-        weights = np.repeat(nearness[0, is_neighbor] ** self.power, neighbor_uses.lengths())
-        return np.bincount(neighbor_uses.columns, weights, minlength=self.uses.n_columns)
+            items = liked.row(row)
+            rows_of_items = self.by_item.take(items)
+            common = np.bincount(rows_of_items.columns, rows_of_items.weights, minlength=self.uses.n_rows)
+            norm = np.sqrt(self.weights[items].sum() * self.lengths) + self.shrinkage
+            nearness = np.where(common > 0, common / np.maximum(norm, 1e-12), -np.inf).astype(np.float32)
+            nearest, nearness = top_k(nearness[None], self.neighbors)
+            is_neighbor = nearest >= 0
+            neighbor_uses = self.uses.take(nearest[is_neighbor])
+            weights = np.repeat(nearness[is_neighbor] ** self.power, neighbor_uses.lengths())
+            scores[row] = np.bincount(neighbor_uses.columns, weights, minlength=self.uses.n_columns)
+        return np.where(scores > 0, scores, -np.inf)
 
 
 def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
     """Index warm users' items by user and by item; return a function that computes the weights.
 
-    References
-    ----------
     J. Herlocker, J. Konstan, A. Borchers, J. Riedl, "An Algorithmic Framework for Performing Collaborative
     Filtering", SIGIR 1999.
     """
@@ -77,13 +61,8 @@ def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
     def fit(*, rarity: float, neighbors: int, shrinkage: float, power: float) -> UserUser:
         """Compute the weights of items and users.
 
-        Parameters
-        ----------
-        rarity
-            An item's weight in the cosine is its number of users to the power of -rarity, scaled to a mean of 1 over
-            all uses; 0: plain cosine.
-        neighbors, shrinkage, power
-            See `UserUser`.
+        An item's weight in the cosine is its number of users to the power of -rarity, scaled to a mean of 1 over all
+        uses; 0: plain cosine.
         """
         weights = np.maximum(n_users, 1) ** -rarity
         weights = (weights / (weights[uses.columns].mean() if uses.n_entries else 1)).astype(np.float32)

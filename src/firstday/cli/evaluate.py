@@ -46,7 +46,7 @@ from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.evaluation.slices import REFERENCE
 from firstday.files import write_file
 from firstday.progress import open_progress
-from firstday.recommend.registry import check_judged, strategy_names, with_methods
+from firstday.recommend.registry import check_evaluable, strategy_names, with_methods
 from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.spec import PAPER_SEGMENT
 
@@ -186,7 +186,7 @@ def evaluate(
         return
     if picture is not None:
         raise ConfigError("--picture: needs --rounds; for plots of an evaluation, give --report.")
-    check_judged((*(strategy or ()), *(against or ())))
+    check_evaluable((*(strategy or ()), *(against or ())))
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
     all_results: list[Results] = []
     left_out: list[str] = []

@@ -58,13 +58,13 @@ class Question:
 
     @classmethod
     def of(
-        cls, dataset: Dataset, fold_in: FoldIn, centroids: np.ndarray, signals: SignalConfig, held_out: np.ndarray
+        cls, dataset: Dataset, fold_in: FoldIn, centroids: np.ndarray, signals: SignalConfig, held_out: Ids
     ) -> Question:
-        """Build the question for a dataset or its parts; `held_out` has `user_ix`, shape (n,)."""
+        """Build the question for a dataset or its parts."""
         n_values = {name: len(group.values) for name, group in dataset.groups.items()}
         if dataset.ages is not None:
             n_values[AGE] = N_AGES
-        return cls(fold_in, centroids, signals, n_values, Ids(dataset.users.take(held_out)))
+        return cls(fold_in, centroids, signals, n_values, held_out)
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ from firstday.recommend.batch import answer_under
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import (
-    check_judged,
+    check_evaluable,
     check_strategies,
     register,
     searched_names,
@@ -48,7 +48,7 @@ from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strate
 from firstday.recommend.strategies.people import FRIENDS
 from firstday.recommend.strategies.segments import SEGMENT
 from firstday.training.fit import cohort_query, fit
-from firstday.training.option_search import Tuning, with_options
+from firstday.training.option_search import Tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,9 +200,8 @@ def evaluate(
                 run = _train_and_judge(holdout, config.override("seed", seed), names, k, divide_by, rules, report)
                 runs.append(replace(run, cut_off=cut_off))
                 if tune_once or cut_offs is not None:
-                    config = with_options(
-                        config, {name: of.options for name, of in runs[0].tunings.items() if name != PAPER_SEGMENT}
-                    )
+                    chosen = {name: of.options for name, of in runs[0].tunings.items() if name != PAPER_SEGMENT}
+                    config = config.override("plugins", {**config.plugins, **chosen})
         report("done", n_runs, n_runs)
     if not runs:
         raise DataError(
@@ -226,7 +225,7 @@ def _choose_strategies(
     for strategy in strategies:
         name = strategy if isinstance(strategy, str) else strategy.name
         names += derived_names(name) if isinstance(strategy, ColdModelSpec) else [name]
-    check_judged(names)
+    check_evaluable(names)
     if not names:
         has_friends = dataset.friends is not None and dataset.friends.n_entries
         names = [name for name in strategies_with(config) if has_friends or name != FRIENDS.name]

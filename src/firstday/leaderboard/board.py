@@ -32,7 +32,7 @@ from firstday.evaluation.slices import REFERENCE
 from firstday.files import write_file
 from firstday.progress import Progress, no_progress
 from firstday.recommend.registry import (
-    check_judged,
+    check_evaluable,
     cold_model_names,
     find_learner,
     find_strategy,
@@ -48,7 +48,6 @@ from firstday.recommend.spec import PAPER_SEGMENT, Method
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.networks import METHOD_STAGE
-from firstday.training.option_search import with_options
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -292,7 +291,7 @@ def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[
     ConfigError
         A method is unknown.
     """
-    check_judged((*named, *without))
+    check_evaluable((*named, *without))
     learners = (*cold_model_names(), *filter(is_learner, strategy_names()))
     every = (*strategies_with(with_methods(config, learners)), PAPER_SEGMENT)
     return list(dict.fromkeys([REFERENCE, *(name for name in named or every if name not in without)]))
@@ -345,7 +344,7 @@ def evaluate_methods(
 
     results = evaluate(
         dataset,
-        with_options(config, {**chosen_options, **record}),
+        config.override("plugins", {**config.plugins, **chosen_options, **record}),
         strategies=list(dict.fromkeys([REFERENCE, *missing])),
         tune_once=True,
         n_seeds=n_seeds,

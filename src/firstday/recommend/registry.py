@@ -157,7 +157,7 @@ def find_strategy(name: str) -> StrategySpec:
     raise _unknown("strategy", name, strategy_names())
 
 
-def check_judged(names: Iterable[str]) -> None:
+def check_evaluable(names: Iterable[str]) -> None:
     """Raise ConfigError for a name that `evaluate` cannot evaluate."""
     for name in names:
         if name != PAPER_SEGMENT:

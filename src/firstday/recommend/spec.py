@@ -125,12 +125,12 @@ class Method:
 RANKER, KEPT_USERS = "ranker.enabled = true", "recommend.warm_users above 0"
 """Settings that provide what a strategy may need of a model."""
 
-JudgeLists = Callable[[np.ndarray], float]
+ListPrecision = Callable[[np.ndarray], float]
 """Return the mean precision, in %, of lists for the users of `LearningData.validation_features`.
 
 Lists are items, int, shape (n_validation, k).
 """
-JudgeVectors = Callable[[np.ndarray], float]
+VectorPrecision = Callable[[np.ndarray], float]
 """Return the mean precision, in %, of the lists of the nearest segments and of the nearest items.
 
 Takes predicted vectors of the users of `LearningData.validation_features`, float32, shape (n_validation, d).
@@ -251,7 +251,7 @@ class StrategySpec(Method):
     explain: str = ""
     reason: Callable[[Reason], str | None] | None = None
     needs: tuple[str, ...] = ()
-    fit: Callable[[LearningData, JudgeLists, Progress], Any] | None = None
+    fit: Callable[[LearningData, ListPrecision, Progress], Any] | None = None
     value: type | None = None
     search: OptionSearch | None = None
     learned_by: str | None = None
@@ -356,7 +356,7 @@ class ColdModelSpec(Method):
     """
 
     title: str
-    fit: Callable[[LearningData, JudgeVectors, Progress], Any]
+    fit: Callable[[LearningData, VectorPrecision, Progress], Any]
     value: type
     kind, section = "cold model", "cold_models"
 

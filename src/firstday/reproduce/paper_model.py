@@ -23,7 +23,7 @@ from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
 from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_networks
-from firstday.training.validation import ObjectiveHistory, Validation
+from firstday.training.validation import ObjectiveHistory, Validation, draw_evaluated
 
 DAY_ONE_BLOCK = "streamed_songs"
 """Feature block with the mean vector of the songs streamed on day one."""
@@ -49,15 +49,16 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
         users, data.item_vectors, FoldIn(data.item_vectors, "mean"), choose_similarity(data, config)
     )
     n_items = len(data.items)
+    rows = draw_evaluated(len(data.validation), n_items)
     validation = Validation(
         # No songs are excluded, since the data does not list those streamed on day one.
-        excluded=SparseRows.empty(len(data.validation), n_items),
-        truth=data.validation.songs,
+        excluded=SparseRows.empty(len(rows), n_items),
+        truth=data.validation.songs.take(rows),
         k=min(config.recommend.k, n_items),
         segments=segments,
         item_vectors=embeddings.scoring_vectors,
     )
-    learning_data, wrap = _join_learning_data(data, features, embeddings, config), ObjectiveHistory().record
+    learning_data, wrap = _join_learning_data(data, features, embeddings, rows, config), ObjectiveHistory().record
     cold, ranker = train_networks(learning_data, [SparseRows.empty(len(features), n_items)], validation, wrap, progress)
     learned = learn_methods(learning_data, validation, wrap, progress)
     return TrainedModel(
@@ -85,10 +86,16 @@ def _keep_warm(data: PaperData, users: np.ndarray, config: Config) -> WarmUsers 
     return keep_warm_users(ids, users, data.train.songs, config.recommend.warm_users, seed=config.seed)
 
 
-def _join_learning_data(data: PaperData, features: FeatureRows, embeddings: Embeddings, config: Config) -> LearningData:
-    """Return the learning data, with mean vectors in place of day-one songs, which the data does not list."""
+def _join_learning_data(
+    data: PaperData, features: FeatureRows, embeddings: Embeddings, rows: np.ndarray, config: Config
+) -> LearningData:
+    """Return the learning data, with mean vectors in place of day-one songs, which the data does not list.
+
+    `rows` are those of the validation users to evaluate.
+    """
     train_days, train_means = _days_of(data.train).stand_in(embeddings.similarity)
-    validation_days, validation_means = _days_of(data.validation).stand_in(embeddings.similarity)
+    validation = _days_of(data.validation).take(rows)
+    validation_days, validation_means = validation.stand_in(embeddings.similarity)
     n_items, n_warm, uses = len(data.items), len(data.train), data.train.songs
     width = n_items + n_warm + len(validation_means)
     return LearningData(
@@ -97,7 +104,7 @@ def _join_learning_data(data: PaperData, features: FeatureRows, embeddings: Embe
         liked=[SparseRows(train_days.starts, train_days.columns + n_items, train_days.weights, width)],
         uses=SparseRows(uses.starts, uses.columns, uses.weights, width),
         embeddings=embeddings,
-        validation_features=data.validation.features,
+        validation_features=validation.features,
         validation_liked=SparseRows(
             validation_days.starts, validation_days.columns + n_items + n_warm, validation_days.weights, width
         ),

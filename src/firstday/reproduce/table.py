@@ -169,8 +169,8 @@ def reproduce_table(
         began = perf_counter()
         model = fit_paper_model(data, config.override("seed", seed), progress=progress)
         if _WEIGHTED & set(strategies):
-            (fold,) = choose_weights([Fold(ask_for(model, data.validation), data.validation.songs)])
-            model = replace(fold.query.model, segment_smoothing=0.0)  # the paper does not smooth segments
+            settings = choose_weights([Fold(ask_for(model, data.validation), data.validation.songs)])
+            model = replace(model, **{**settings, "segment_smoothing": 0.0})  # the paper does not smooth segments
         run = judge_run(
             ask_for(model, data.test),
             cold,

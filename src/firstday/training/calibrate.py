@@ -52,14 +52,8 @@ def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) ->
     position. On test users it was better calibrated than isotonic regression on scores, which are not comparable across
     users, and more informative than isotonic regression on positions (`python benchmarks/calibration.py`).
 
-    Parameters
-    ----------
-    scores
-        float32, shape (n_users, k), best first.
-    listed
-        Mask of non-empty positions, bool, shape (n_users, k).
-    hits
-        Whether the user went on to use the item, bool, shape (n_users, k).
+    All arrays have shape (n_users, k): `scores`, float32, best first; `listed`, the mask of non-empty positions; and
+    `hits`, whether the user went on to use the item.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
+from firstday.baselines.ease import learn_item_weights
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, write_moment
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import Embeddings, select_uses
@@ -48,11 +49,15 @@ from firstday.training.networks import check_device, cluster_inputs, learn_metho
 from firstday.training.option_search import learn_with_options
 from firstday.training.selection import choose_selection
 from firstday.training.trend import measure_trend
-from firstday.training.validation import Fold, ObjectiveHistory, ObjectiveWrapper, Validation, measure_folds
+from firstday.training.validation import (
+    Fold,
+    ObjectiveHistory,
+    ObjectiveWrapper,
+    Validation,
+    draw_evaluated,
+    measure_folds,
+)
 from firstday.training.weights import choose_weights
-
-CHOSEN_SETTINGS = ("segment_smoothing", "mixing", "neighborhood", "blending", "selection")
-"""Fields of `TrainedModel` that are chosen on validation users."""
 
 
 def train(
@@ -112,27 +117,15 @@ def fit(
     """Run every stage on the warm users of a split; cold users are never used.
 
     With too few validation users for a holdout, settings are cross-fitted: each fold is scored by a model trained
-    without it. The final model is then trained on all users with the settings chosen on the folds.
+    without it. The final model is then trained on all users with the settings chosen on the folds. Without
+    `choose_settings`, smoothing, weights, the strategies of `auto` and calibrations keep their defaults. `cluster`
+    queries all users of tables on a cluster.
 
-    Parameters
-    ----------
-    dataset, split, config
-        The data, the roles of its users, and all settings.
-    choose_settings
-        Whether to choose smoothing, weights, the strategies of `auto` and calibrations on validation users; otherwise
-        defaults apply.
-    cluster
-        How to query all users of tables on a cluster; None if the dataset holds all users.
-    progress
-        See `train`.
-
-    Raises
-    ------
-    ConfigError
-        A setting does not fit the data or requires another engine, or the device is not available.
+    Raises ConfigError if a setting does not fit the data or requires another engine, or the device is not available.
     """
     check_device(config)
-    if config.training.factors == "mllib" and (cluster is None or cluster.factorise is None):
+    cluster = cluster or Learners(dataset, dataset.summary(), None)
+    if config.training.factors == "mllib" and cluster.factorise is None:
         raise ConfigError("training.factors: 'mllib' requires the Spark engine; train with it, or set it to 'sample'.")
     learn, history = partial(_learn, dataset, config, cluster), ObjectiveHistory()
     folds = [
@@ -143,10 +136,9 @@ def fit(
     model, folds = trained.query.model, folds or [trained]  # without cross-fitting, the holdout is the only fold
     if choose_settings:
         progress("weights", 0, 1)
-        folds = choose_weights(folds)
-        selection = choose_selection(folds)
-        folds = [fold.with_settings(selection=selection) for fold in folds]
-        model = replace(model, **{name: getattr(folds[0].query.model, name) for name in CHOSEN_SETTINGS})
+        settings = choose_weights(folds)
+        settings["selection"] = choose_selection([fold.with_settings(**settings) for fold in folds])
+        model, folds = replace(model, **settings), [fold.with_settings(**settings) for fold in folds]
         progress("weights", 1, 1)
     learned, tunings, folds = learn_with_options(dataset, split, folds, config, progress)
     model = replace(
@@ -156,7 +148,7 @@ def fit(
         trend=measure_trend(dataset, split, config),
         item_weights=model.item_weights if "ease" in model.blending.weights[0] else None,
     )
-    facts = collect_facts(dataset, split, model, folds, cluster)
+    facts = collect_facts(dataset, split, model, folds, cluster.facts)
     if tunings:
         facts["metrics"]["options"] = {name: asdict(tuning) for name, tuning in tunings.items()}
     return Recommender(replace(model, facts=facts))
@@ -170,7 +162,7 @@ def _prefix(progress: Progress, prefix: str) -> Progress:
 def _learn(
     dataset: Dataset,
     config: Config,
-    cluster: Learners | None,
+    cluster: Learners,
     split: Split,
     wrap: ObjectiveWrapper,
     progress: Progress,
@@ -183,53 +175,45 @@ def _learn(
     whole split. The last also trains on the validation users, and stops at the median of the folds' best epochs.
     """
     warm, window = split.warm, split.warm_window
-    held_out = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), warm)
+    unseen = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), warm)
+    held_out = Ids(dataset.users.take(unseen))
     split, uses, embeddings, segments, everyone = _learn_segments(dataset, split, config, cluster, held_out, progress)
     fold = _learn_networks(dataset, split, config, uses, embeddings, segments, everyone, wrap, progress)
     if everyone.shown is None or is_fold:
         return fold
-    model, held_out_ids = fold.query.model, Ids(dataset.users.take(held_out))
-    if cluster is not None and cluster.count_others is not None:
-        others = cluster.count_others(model, held_out_ids)
+    model = fold.query.model
+    if cluster.count_others is not None:
+        others = cluster.count_others(model, held_out)
     else:
         counted = warm if everyone.sums else split.warm
         actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
-        others = count_shown_to_others(dataset, model, counted, actions, held_out_ids, window)
+        others = count_shown_to_others(dataset, model, counted, actions, held_out, window)
     return fold.with_settings(shown_counts=add_shown([everyone.shown, others]))
 
 
 def _learn_segments(
-    dataset: Dataset, split: Split, config: Config, cluster: Learners | None, held_out: np.ndarray, progress: Progress
+    dataset: Dataset, split: Split, config: Config, cluster: Learners, held_out: Ids, progress: Progress
 ) -> tuple[Split, SparseRows, Embeddings, Segments, Everyone]:
     """Choose the warm users to train on, learn embeddings and segments, and count the items of all warm users.
 
-    Returns
-    -------
-    split : Split
-        The split with the training users as its only warm users.
-    uses : SparseRows
-        Items that each training user uses, shape (n_training, n_items).
-    embeddings : Embeddings
-        Vectors of the training users and of the items.
-    segments : Segments
-        With the sizes and items of all warm users if there are more of them than `training.most_users`.
-    everyone : Everyone
-        Counts of all warm users. With more than `training.most_users` of them, also sums, and impressions of all warm
-        users; otherwise impressions of the training users alone.
+    Return the split with the training users as its only warm users; the items that each of them uses, shape
+    (n_training, n_items); their and the items' vectors; the segments; and counts of all warm users. With more than
+    `training.most_users` warm users, the segments have the sizes and items of all of them, and the counts include sums
+    and impressions of all of them; otherwise impressions of the training users alone.
     """
     warm, all_uses = split.warm, warm_uses(dataset, split, config)
-    aggregate = None if cluster is None else cluster.describe_everyone
-    rows = find_training_rows(all_uses)
-    if cluster is None and len(rows) > config.training.most_users:
+    aggregate = cluster.describe_everyone
+    rows = np.flatnonzero(all_uses.lengths() >= MIN_LEARNED_ITEMS)
+    if len(rows) > config.training.most_users:
         aggregate = partial(summarise_part, dataset, warm, split.warm_actions, window=split.warm_window)
         numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
         rows = np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
     split, uses = split.keep_warm(rows), all_uses.take(rows)
     progress("embeddings", 0, 1)
     logs = collect_warm_logs(dataset, split, config, uses)
-    if config.training.factors == "mllib" and cluster and cluster.factorise and logs.precomputed is None:
+    if config.training.factors == "mllib" and cluster.factorise and logs.precomputed is None:
         d = config.embedding.resolve_dimensions(len(rows), len(dataset.items))
-        item_vectors = cluster.factorise(Ids(dataset.users.take(held_out)), d)
+        item_vectors = cluster.factorise(held_out, d)
         embeddings = fold_in_users(logs.affinity, item_vectors, config.embedding)
     else:
         embeddings = fit_embeddings(logs, config.embedding, seed=config.seed, threads=config.threads)
@@ -272,27 +256,24 @@ def _learn_networks(
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = _fit_encoder(dataset, config, embeddings, warm_days[0], stored, everyone)
     days, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
-    excluded, not_yet_added = days.closed_items(config.signals), split.validation.unborn
+    excluded, not_yet_added = days.closed_items(config.signals), split.validation.not_yet_added
     if not_yet_added is not None:
         excluded = union_rows([excluded, not_yet_added])
-    validation = Validation(
-        excluded=excluded,
-        truth=split.validation.truth,
-        k=config.recommend.k,
-        segments=segments,
-        item_vectors=embeddings.scoring_vectors,
-    )
+    truth, k, rows = split.validation.truth, config.recommend.k, draw_evaluated(days.n_users, days.n_items)
+    evaluated, vectors = days.take(rows), embeddings.scoring_vectors
+    validation = Validation(excluded.take(rows), truth.take(rows), k, segments, vectors)
     data = LearningData(
         config=config,
         features=collect_features(encoder, warm_days),
         liked=[day.affinity(config.signals) for day in warm_days],
         uses=uses,
         embeddings=embeddings,
-        validation_features=encoder.encode(days),
-        validation_liked=days.affinity(config.signals),
+        validation_features=encoder.encode(evaluated),
+        validation_liked=evaluated.affinity(config.signals),
         profile=warm_days[0].profile,
     )
     day_ones = [day.closed_items(config.signals) for day in warm_days]
+    used = [select_uses(day, config.signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one]
     cold, ranker = train_networks(data, day_ones, validation, wrap, progress)
     model = TrainedModel(
         config=config,
@@ -307,11 +288,11 @@ def _learn_networks(
         profile_groups=everyone.groups,
         learned=learn_methods(data, validation, wrap, progress),
         ranker=ranker,
-        item_weights=_learn_item_weights(split, config, uses) if config.recommend.item_weights else None,
+        item_weights=learn_item_weights(uses, used) if config.recommend.item_weights else None,
         warm=stored,
         unlisted=dataset.unlisted,
     )
-    return Fold(Query(model, days, config.recommend.k, excluded_override=excluded), split.validation.truth)
+    return Fold(Query(model, days, k, excluded_override=excluded), truth)
 
 
 def _fit_encoder(
@@ -339,22 +320,9 @@ def _fit_encoder(
     return describe_encoder(encoder, everyone) if everyone.sums else encoder
 
 
-def _learn_item_weights(split: Split, config: Config, uses: SparseRows) -> SparseRows:
-    from firstday.baselines.ease import learn_item_weights
-
-    return learn_item_weights(
-        uses, [select_uses(day, config.signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one]
-    )
-
-
 def warm_uses(dataset: Dataset, split: Split, config: Config) -> SparseRows:
     """Return the items each warm user uses, shape (n_warm, n_items)."""
     return select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
-
-
-def find_training_rows(uses: SparseRows) -> np.ndarray:
-    """Return the rows of users with at least `MIN_LEARNED_ITEMS` items, ascending."""
-    return np.flatnonzero(uses.lengths() >= MIN_LEARNED_ITEMS)
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
@@ -369,21 +337,21 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
         )
     batch, _ = model.catalogue.translate(dataset, cohort.users, cohort.day_one, passed_over)
     query = Query(model, batch, k)
-    if cohort.unborn is None:
+    if cohort.not_yet_added is None:
         return query
-    not_yet_added = renumber(cohort.unborn, dataset.items, model.catalogue.items)
+    not_yet_added = renumber(cohort.not_yet_added, dataset.items, model.catalogue.items)
     return replace(query, excluded_override=union_rows([query.excluded, not_yet_added]))
 
 
 def collect_facts(
-    dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], cluster: Learners | None
+    dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], summary: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the facts stored with a model: data counts and validation metrics."""
+    """Return the facts stored with a model: counts of the data, including its summary, and validation metrics."""
     n_warm, n_trained_on = int(model.everyone.sizes[0]), int(model.input_clusters.items.sizes.sum())
     optional: dict[str, Any] = {} if n_warm == n_trained_on else {"learned_from": n_trained_on}
     for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
         if time_us is not None:
-            optional[name] = str(np.datetime64(time_us, "us").astype("datetime64[D]"))
+            optional[name] = write_moment(time_us)[:10]
     n_without_vector = 0 if dataset.precomputed is None else len(dataset.precomputed.items_without_vector)
     if n_without_vector:
         optional["items_without_vector"] = n_without_vector
@@ -398,7 +366,7 @@ def collect_facts(
     return {
         "data": {
             "dataset": dataset.name,
-            **(dataset.summary() if cluster is None else cluster.facts),
+            **summary,
             "warm_users": n_warm,
             "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
             **optional,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from firstday.cold.cold_model import ColdModel
@@ -27,15 +26,7 @@ METHOD_STAGE = "method "
 
 
 def check_device(config: Config) -> None:
-    """Raise immediately if networks cannot be trained on `config.device`.
-
-    Raises
-    ------
-    ConfigError
-        The device is not available.
-    MissingExtraError
-        The training libraries are not installed.
-    """
+    """Raise ConfigError or MissingExtraError immediately if networks cannot be trained on `config.device`."""
     if config.device in ("auto", "cpu"):
         return  # always available: skip importing torch
     with needs_extra("training", "train"):
@@ -60,34 +51,18 @@ def train_networks(
     day_ones: Sequence[SparseRows],
     validation: Validation,
     wrap: ObjectiveWrapper,
-    progress: Progress = no_progress,
+    progress: Progress,
 ) -> tuple[ColdModel, Ranker | None]:
-    """Train the cold model, and the ranker if it is enabled, with early stopping on validation users.
+    """Train the cold model, and the ranker if it is enabled.
 
-    Parameters
-    ----------
-    data
-        Training data.
-    day_ones
-        Items used or banned (`SignalBatch.closed_items`) in each day-one sample of the warm users, each of shape
-        (n_warm, n_items); without entries if unknown.
-    validation
-        Early stopping uses the precision of the validation users' lists: those selected by `cold_model.stop_by` for the
-        cold model, and those of `direct` for the ranker.
-    wrap
-        `ObjectiveHistory.record`, or `ObjectiveHistory.replay` to stop at the median of the folds' best epochs.
-    progress
-        Called after each epoch.
-
-    Raises
-    ------
-    MissingExtraError
-        The training libraries are not installed.
+    `day_ones` has the items used or banned (`SignalBatch.closed_items`) in each day-one sample of the warm users, each
+    of shape (n_warm, n_items); they have no entries if unknown. `wrap` is `ObjectiveHistory.record`, or
+    `ObjectiveHistory.replay` to stop at the median of the folds' best epochs.
     """
     with needs_extra("training", "train"):
         from firstday.cold.train_cold_model import train_cold_model
         from firstday.cold.train_ranker import train_ranker
-    config, features, held_out = data.config, data.features, data.validation_features[validation.evaluated]
+    config, features, held_out = data.config, data.features, data.validation_features
     objectives = {"both": validation.precision_of_vectors, "segment": validation.precision_of_segments}
     objective = wrap("cold model", objectives[config.cold_model.stop_by])
     cold = train_cold_model(features, data.embeddings.user_vectors, held_out, objective, config, progress)
@@ -102,34 +77,9 @@ def learn_methods(
 ) -> dict[str, Any]:
     """Train the methods named in `config.methods`, in order, except those with options to search.
 
-    Parameters
-    ----------
-    data
-        Training data.
-    validation
-        Evaluates a cold model by the lists of its two strategies, a strategy by its own lists.
-    wrap
-        See `train_networks`.
-    progress
-        Called before and after each method.
-
-    Returns
-    -------
-    dict
-        What each method learned, by name.
-
-    Raises
-    ------
-    ConfigError
-        A name is not that of a trainable method.
-    FirstdayError
-        A third-party method raised an error, or returned something other than its `value`.
+    Return what each method learned, by name. Raises ConfigError if a name is not that of a trainable method, and
+    FirstdayError if a third-party method raised an error, or returned something other than its `value`.
     """
-    data = replace(
-        data,
-        validation_features=data.validation_features[validation.evaluated],
-        validation_liked=data.validation_liked.take(validation.evaluated),
-    )
     learned = {}
     for name in data.config.methods:
         spec = find_learner(name)

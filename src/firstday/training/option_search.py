@@ -45,22 +45,9 @@ MIN_GAIN = 0.05
 class Tuning:
     """Result of the hyperparameter search of a method, on validation users alone.
 
-    Parameters
-    ----------
-    grid
-        Candidate values of each option.
-    options
-        Chosen values.
-    precision
-        Their precision on the validation users, in %.
-    n_users
-        Number of validation users.
-    fit_seconds
-        Seconds to fit the chosen options from scratch.
-    tune_seconds
-        Seconds to fit and evaluate all combinations tried.
-    n_tried
-        Number of combinations fitted and evaluated.
+    `grid` has the candidate values of each option, `options` those chosen, and `precision` their precision on the
+    `n_users` validation users, in %. It took `fit_seconds` to fit the chosen options from scratch, and `tune_seconds`
+    to fit and evaluate all `n_tried` combinations.
     """
 
     grid: Grid
@@ -113,36 +100,13 @@ def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
 def learn_with_options(
     dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Tuning], list[Fold]]:
-    """Tune and fit the methods of `config.methods` that have options.
+    """Tune and fit the methods of `config.methods` that have options; those in ``[plugins.NAME]`` stay fixed.
 
-    Options fixed in ``[plugins.NAME]`` are not searched.
+    Return what each method learned from all users, and its search result, by name; and the folds, with models that also
+    hold what each method learned without their users.
 
-    Parameters
-    ----------
-    dataset, split
-        The data, and its warm and validation users.
-    folds
-        Validation users of each fold, or of the only holdout, with the model trained without them.
-    config
-        The configuration.
-    progress
-        Called with the method's name, combinations done, and combinations in total.
-
-    Returns
-    -------
-    learned : dict
-        What each method learned from all users, by name.
-    tunings : dict
-        Search result of each method; among equally good combinations, the first is chosen.
-    folds : list of Fold
-        The same users, with models that also hold what each method learned without them.
-
-    Raises
-    ------
-    ConfigError
-        An option does not exist.
-    FirstdayError
-        A third-party method raised an error, or returned something other than its `value`.
+    Raises ConfigError if an option does not exist, and FirstdayError if a third-party method raised an error, or
+    returned something other than its `value`.
     """
     learned, tunings, folds = {}, {}, list(folds)
     for name in config.methods:
@@ -152,22 +116,9 @@ def learn_with_options(
     return learned, tunings, folds
 
 
-def collect_uses(
-    dataset: Dataset, split: Split, *, config: Config, min_items: int = 1, window_days: float | None = None
-) -> UseData:
-    """Return the training data of methods with options: the warm users of a split.
-
-    Parameters
-    ----------
-    dataset, split, config
-        See `learn_with_options`.
-    min_items
-        Minimum number of used items per user.
-    window_days
-        Length of the window before the end of the log, in days; None: the whole log.
-    """
-    recent = None if window_days is None else recent_actions(dataset, split, window_days)
-    actions = split.warm_actions if recent is None else recent
+def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int, window_days: float | None) -> UseData:
+    """Return what warm users with at least `min_items` items used in the last `window_days` days; None: at any time."""
+    actions = recent_actions(dataset, split, window_days)
     uses, affinity = (
         collect(actions, config.signals, len(split.warm), len(dataset.items))
         for collect in (select_uses, compute_affinity)
@@ -179,24 +130,22 @@ def collect_uses(
 def _learn_one(
     spec: StrategySpec, dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
 ) -> tuple[Any, Tuning, list[Fold]]:
-    """Choose the options of one method, then fit it with them on all warm users."""
+    """Choose the options of one method, then fit it with them on all warm users; see `learn_with_options`."""
     grid, start = grid_of(spec, config, has_times=split.warm_window is not None)
     n_first, n_tried = prod(len(start.get(name, values)) for name, values in grid.items()), 0
     splits, sample = [split.fold(rows) for rows in split.folds] or [split], head(folds, MAX_SEARCH_USERS)
 
     @lru_cache(maxsize=len(splits))
-    def prepare(part: Split, **data_options: Any) -> Callable[..., Any]:
+    def prepare(part: Split, min_items: int, window_days: float | None) -> Callable[..., Any]:
         assert spec.search is not None
-        return spec.search.prepare(collect_uses(dataset, part, config=config, **data_options))
+        return spec.search.prepare(collect_uses(dataset, part, config, min_items, window_days))
 
-    def fit(part: Split, options: Mapping[str, Any]) -> Any:
-        data_options = {name: value for name, value in options.items() if name in DATA_GRID}
-        method_options = {name: value for name, value in options.items() if name not in DATA_GRID}
-        return prepare(part, **data_options)(**method_options)
+    def fit(part: Split, *, min_items: int, window_days: float | None = None, **options: Any) -> Any:
+        return prepare(part, min_items, window_days)(**options)
 
     def fit_folds(folds: Sequence[Fold], options: Mapping[str, Any]) -> list[Fold]:
         return [
-            fold.with_settings(learned={**fold.query.model.learned, spec.name: fit(part, options)})
+            fold.with_settings(learned={**fold.query.model.learned, spec.name: fit(part, **options)})
             for fold, part in zip(folds, splits, strict=True)
         ]
 
@@ -212,18 +161,15 @@ def _learn_one(
     folds = fit_folds(folds, options)
     prepare.cache_clear()
     tuned_at = perf_counter()
-    learned = fit(split, options)
+    learned = fit(split, **options)
     seconds, n_users = perf_counter() - tuned_at, sum(fold.query.n_users for fold in sample)
     return learned, Tuning(grid, options, precision, n_users, seconds, tuned_at - began, n_tried), folds
 
 
 def grid_of(spec: StrategySpec, config: Config, *, has_times: bool) -> tuple[Grid, Grid]:
-    """Return the grid of each option and its starting values, given the options fixed in the configuration.
+    """Return the values of each option and its starting values, given the options fixed in the configuration.
 
-    Raises
-    ------
-    ConfigError
-        An option does not exist.
+    Raises ConfigError if such an option does not exist.
     """
     search = spec.search
     assert search is not None
@@ -232,24 +178,10 @@ def grid_of(spec: StrategySpec, config: Config, *, has_times: bool) -> tuple[Gri
     if unknown := [name for name in fixed if name not in names]:
         raise ConfigError(f"plugins.{spec.name}: {unknown[0]!r} is not an option; choose one of {', '.join(names)}.")
     all_fixed = search.grid and search.grid.keys() <= fixed.keys()
-    data_grid = {
-        name: values
-        for name, values in (DATA_START if all_fixed else DATA_GRID).items()
-        if has_times or name == "min_items"
-    }
-    return {**data_grid, **search.grid, **fixed}, {**DATA_START, **(search.start or {}), **fixed}
-
-
-def with_options(config: Config, options: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Return the configuration with options of methods fixed, so that they are not searched.
-
-    `window_days` = None is omitted: it is the default, and logs without timestamps lack the option.
-    """
-    fixed = {
-        method: {name: value for name, value in values.items() if value is not None or name not in DATA_GRID}
-        for method, values in options.items()
-    }
-    return config.override("plugins", {**config.plugins, **fixed})
+    grid = {**(DATA_START if all_fixed else DATA_GRID), **search.grid, **fixed}
+    if not has_times:
+        del grid["window_days"]
+    return grid, {**DATA_START, **(search.start or {}), **fixed}
 
 
 def search_grid(
@@ -257,26 +189,13 @@ def search_grid(
     start: Grid,
     objective: Callable[[Mapping[str, Any]], float],
 ) -> tuple[dict[str, Any], float]:
-    """Search a grid of options by coordinate ascent from starting values.
+    """Search a grid of options by coordinate ascent; return the best combination and its precision, in %.
 
-    Parameters
-    ----------
-    grid
-        Values of each option, in order.
-    start
-        Starting values; an option missing here starts with all of its values. All starting combinations are evaluated;
-        an empty `start` thus evaluates the full grid. Coordinate ascent begins at the best (ties: the first). For each
-        option in turn, it steps down, then up, while a step gains at least `MIN_GAIN`; it ends when no step of any
-        option does.
-    objective
-        Returns the precision of a combination on validation users, in %; called once per combination.
-
-    Returns
-    -------
-    options : dict
-        The best combination.
-    precision : float
-        Its precision, in %.
+    All combinations of the values in `start` are evaluated; an option missing there starts with all of its values in
+    `grid`, so an empty `start` evaluates the full grid. The ascent begins at the best combination (ties: the first).
+    For each option in turn, it steps down, then up, while a step gains at least `MIN_GAIN`; it ends when no step of any
+    option does. `objective` returns the precision of a combination on validation users, in %; it is called once per
+    combination.
     """
 
     def options_at(indexes: tuple[int, ...]) -> dict[str, Any]:

@@ -50,12 +50,12 @@ Outcome = Literal["first", "no_worse", "not_compared", "smaller", "worse", "repl
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """Comparison of the new model with the current one on the same users.
+    """Comparison of the new model with the current one on users who are new to both and used items after day one.
 
     Parameters
     ----------
     users
-        Number of users who are new to both models and used items after day one.
+        Number of these users.
     k
         Length of the lists.
     precision_before, precision
@@ -80,7 +80,7 @@ class ModelComparison:
         ratio = self.ratio
         by = "" if ratio is None else f", ratio {ratio.mean:.3f} (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
         return (
-            f"P@{self.k} of {self.users:,} users new to both models: {self.precision:.1f} %, current model "
+            f"P@{self.k} on {self.users:,} users new to both models: new model {self.precision:.1f} %, current model "
             f"{self.precision_before:.1f} %{by}, {'at or above' if self.passes(gate) else 'below'} the gate of {gate:g}"
         )
 
@@ -233,7 +233,7 @@ def _replace_model(
     share = choose_share(dataset, config)
     numbers = stable_numbers(dataset.users, _HASH_SEED) / 2.0**64
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
-    current_share = facts.get("held_out", {}).get("share", 0.0)  # train holds no users out
+    current_share = facts.get("held_out_share", 0.0)  # train holds no users out
     cohort = take_newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < current_share)))
     if before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
         too_few = (
@@ -242,24 +242,22 @@ def _replace_model(
         )
         return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
     new = fit(dataset, split, config, progress=progress)
-    held_out = {"share": share, "users": int((numbers < share).sum())}
-    new_facts = {**new.model.facts, "data": {**new.model.facts["data"], "held_out": held_out}}
+    new_facts = {**new.model.facts, "data": {**new.model.facts["data"], "held_out_share": share}}
     new = Recommender(replace(new.model, facts=new_facts))
-    comparison: ModelComparison | None = None
-    outcome: Outcome = "not_compared"
-    explanation = f"not compared with version {before}, since the gate is 0"
-    if before is None:
-        outcome = "first"
-        explanation = f"the first version; {len(split.cold):,} users are held out to compare later versions"
-    elif current is not None and len(cohort) >= MIN_COMPARED:
+    comparison = None
+    if current is not None and len(cohort) >= MIN_COMPARED:
         comparison = compare_models(current, new, dataset, cohort)
-        outcome, explanation = "no_worse", comparison.describe(gate)
         if not comparison.passes(gate):
-            return result("worse", explanation, comparison)
+            return result("worse", comparison.describe(gate), comparison)
     if version_in(path) != before:
         return result("replaced", "another version was published meanwhile; run refresh again")
     ModelPlace(str(path)).save(new, dataset.left_out, keep=keep)
-    return result(outcome, explanation, comparison, published=True)
+    if comparison is not None:
+        return result("no_worse", comparison.describe(gate), comparison, published=True)
+    if before is not None:
+        return result("not_compared", f"not compared with version {before}, since the gate is 0", published=True)
+    explanation = f"the first version; {len(split.cold):,} users are held out to compare later versions"
+    return result("first", explanation, published=True)
 
 
 def choose_share(dataset: Dataset, config: Config) -> float:
@@ -278,28 +276,26 @@ def take_newest(cohort: Cohort) -> Cohort:
 
 def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) -> list[str]:
     """Describe each count that is much smaller than in the facts of the previous model."""
-    now = _flatten(dataset.summary())
+    summaries: tuple[Mapping[str, Any], ...] = dataset.summary(), before
+    counts_now, counts_before = (
+        {name: summary.get(name, 0) for name in ("users", "items", "interactions", "friends")}
+        | summary.get("pairs", {})
+        | summary.get("entities", {})
+        for summary in summaries
+    )
     return [
-        f"{name}: {now.get(name, 0):,}, previously {n_before:,}"
-        for name, n_before in _flatten(before).items()
-        if n_before >= MIN_COUNT and now.get(name, 0) < min_size * n_before
+        f"{name}: {counts_now.get(name, 0):,}, previously {n_before:,}"
+        for name, n_before in counts_before.items()
+        if n_before >= MIN_COUNT and counts_now.get(name, 0) < min_size * n_before
     ]
 
 
-def _flatten(summary: Mapping[str, Any]) -> dict[str, int]:
-    """Return the counts of a dataset's summary by name."""
-    counts = {name: summary.get(name, 0) for name in ("users", "items", "interactions", "friends")}
-    return {**counts, **summary.get("pairs", {}), **summary.get("entities", {})}
-
-
 def compare_models(before: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort) -> ModelComparison:
-    """Compare two models on a cohort new to both.
+    """Compare two models, each with its default strategy and the signals it supports, on a cohort new to both.
 
-    Each answers with its own default strategy and the signals it supports. Items missing from the current tables are
-    misses.
+    Items missing from the current tables are misses.
     """
-    k = new.model.config.recommend.k
-    precision = []
+    k, precision = new.model.config.recommend.k, []
     for recommender in (before, new):
         model = recommender.model
         answer = answer_all(cohort_query(recommender, dataset, cohort, k), model.config.recommend.strategy)

@@ -41,9 +41,8 @@ def _evaluate_class(folds: Sequence[Fold], number: int, overall: Mapping[str, np
     means: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     for name, precision in in_class.items():
-        if len(precision):
-            mean, deviation = 100 * float(precision.mean()), 100 * float(precision.std())
-            half_width = NORMAL_95 * deviation / len(precision) ** 0.5
+        if n_users := len(precision):
+            mean, half_width = 100 * float(precision.mean()), 100 * NORMAL_95 * float(precision.std()) / n_users**0.5
             means[name] = round(mean, 2)
             intervals[name] = round(max(0.0, mean - half_width), 2), round(min(100.0, mean + half_width), 2)
     return ClassEvidence(len(in_class["popular"]), source, select(in_class, overall), means, intervals)
@@ -56,36 +55,24 @@ def select(
 
     A strategy's gain over `popular` in a class is shrunk towards its gain over all users. Small classes thus have
     little influence, the choice does not jump at a particular class size, and a class without users follows all users.
-
-    Parameters
-    ----------
-    in_class, overall
-        Precision of each user's list by strategy, shape (n_users,), for the class and for all users.
-    pseudo_users
-        Weight of the gain over all users, in users of the class.
+    `in_class` and `overall` have the precision of each user's list by strategy, shape (n_users,); `pseudo_users` is the
+    weight of the gain over all users, in users of the class.
     """
 
     def gain(name: str) -> float:
-        in_all = float((overall[name] - overall["popular"]).mean()) if len(overall[name]) else 0.0
+        in_all = float((overall[name] - overall["popular"]).mean())
         return float((in_class[name] - in_class["popular"]).sum()) + pseudo_users * in_all
 
     return max(("popular", *in_class), key=gain)
 
 
 def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:
-    """Return users that represent a class of `KNOWLEDGE`, and their source as in `ClassEvidence.users`.
+    """Return users that represent a class, an index into `KNOWLEDGE`, and their source as in `ClassEvidence.users`.
 
     If the class has few members (``away``), signals of all users are hidden, and the users who then belong to the class
     are taken. For class ``1-3``, all interactions but 1 to 3 random ones of users with more are hidden; for
     ``friends``, all interactions; for ``profile``, friends as well. Hidden items stay excluded from the users' lists,
     because they are not in the truth.
-
-    Parameters
-    ----------
-    folds
-        Validation users of each fold, with the model trained without them.
-    number
-        Index of the class in `KNOWLEDGE`.
     """
     name, members = KNOWLEDGE[number], _take_members(folds, number)
     is_enough = sum(fold.query.n_users for fold in members) >= ENOUGH_USERS

@@ -23,11 +23,11 @@ TREND_SMOOTHING = 0.25
 """Pseudo-uses per item added to the recent ones, distributed over the items like all uses."""
 
 
-def recent_actions(dataset: Dataset, split: Split, days: float) -> Actions | None:
-    """Return the warm users' actions in the days before the end of the log; None without timestamps."""
+def recent_actions(dataset: Dataset, split: Split, days: float | None) -> Actions:
+    """Return the warm users' actions in the days before the end of the log; all without timestamps, or if None."""
     window = split.warm_window
-    if window is None:
-        return None
+    if window is None or days is None:
+        return split.warm_actions
     (recent,) = dataset.actions(Window(np.maximum(window.start, window.end - int(days * DAY_US)), window.end))
     return take_actions(recent, split.warm)
 
@@ -37,12 +37,12 @@ def measure_trend(dataset: Dataset, split: Split, config: Config) -> np.ndarray 
 
     None without timestamps.
     """
-    n_items, recent = len(dataset.items), recent_actions(dataset, split, TREND_DAYS)
-    if recent is None:
+    if split.warm_window is None:
         return None
+    n_items = len(dataset.items)
     n_recent, n_all = (
         select_uses(actions, config.signals, len(split.warm), n_items).column_sums()
-        for actions in (recent, split.warm_actions)
+        for actions in (recent_actions(dataset, split, TREND_DAYS), split.warm_actions)
     )
     share = np.maximum(n_all, 1) / max(1.0, n_all.sum())
     n_pseudo = TREND_SMOOTHING * n_items

@@ -43,44 +43,36 @@ MIN_WEIGHT = 0.01
 """Minimum weight of a component at any knot; components below it at all knots are dropped."""
 
 
-def choose_weights(folds: Sequence[Fold]) -> list[Fold]:
+def choose_weights(folds: Sequence[Fold]) -> dict[str, Any]:
     """Choose the smoothing and temperature of segments, neighbours and friends, and the weights of `blend`.
 
-    Parameters
-    ----------
-    folds
-        Validation users of each fold, with the model trained without them.
-
-    Returns
-    -------
-    list of Fold
-        The same users, with models that have these settings.
+    Return these settings of a `TrainedModel` by field.
     """
-    model = folds[0].query.model
+    model, settings = folds[0].query.model, {}
+
+    def choose(max_users: int, strategy: str, setting: str, values: Sequence[Any]) -> None:
+        """Choose the value (ties: the first) at which a strategy is most precise on about `max_users` users."""
+        sample = head(folds, max_users)
+        settings[setting] = max(
+            values,
+            key=lambda value: measure_folds(
+                [fold.with_settings(**{setting: value}) for fold in sample], strategy
+            ).mean(),
+        )
+
     configured = model.config.segments.smoothing
     smoothings = LIST_SMOOTHINGS if configured is None else (configured,)
-    folds = _choose(folds, MAX_SEGMENT_USERS, "segment", "segment_smoothing", smoothings)
+    choose(MAX_SEGMENT_USERS, "segment", "segment_smoothing", smoothings)
     mixings = [Mixing(*values) for values in product(SEGMENT_TEMPERATURES, SEGMENT_SMOOTHINGS)]
-    folds = _choose(folds, MAX_SEGMENT_USERS, "soft_segments", "mixing", mixings)
+    choose(MAX_SEGMENT_USERS, "soft_segments", "mixing", mixings)
     if model.warm is not None:
         neighborhoods = [Neighborhood(*values) for values in product(NEIGHBOR_TEMPERATURES, NEIGHBOR_SMOOTHINGS)]
-        folds = _choose(folds, MAX_NEIGHBOR_USERS, "neighbors", "neighborhood", neighborhoods)
+        choose(MAX_NEIGHBOR_USERS, "neighbors", "neighborhood", neighborhoods)
         if model.knows_friends:
-            chosen = folds[0].query.model.neighborhood
+            chosen = settings["neighborhood"]
             neighborhoods = [replace(chosen, friend_smoothing=smoothing) for smoothing in FRIEND_SMOOTHINGS]
-            folds = _choose(folds, MAX_NEIGHBOR_USERS, "friends", "neighborhood", neighborhoods)
-    blending = choose_blending(folds)
-    return [fold.with_settings(blending=blending) for fold in folds]
-
-
-def _choose(folds: Sequence[Fold], max_users: int, strategy: str, setting: str, values: Sequence[Any]) -> list[Fold]:
-    """Set a setting to the value (ties: the first) at which a strategy is most precise on about `max_users` users."""
-    sample = head(folds, max_users)
-    best = max(
-        values,
-        key=lambda value: measure_folds([fold.with_settings(**{setting: value}) for fold in sample], strategy).mean(),
-    )
-    return [fold.with_settings(**{setting: best}) for fold in folds]
+            choose(MAX_NEIGHBOR_USERS, "friends", "neighborhood", neighborhoods)
+    return {**settings, "blending": choose_blending([fold.with_settings(**settings) for fold in folds])}
 
 
 def choose_blending(folds: Sequence[Fold]) -> Blending:
@@ -107,16 +99,10 @@ def choose_blending(folds: Sequence[Fold]) -> Blending:
 class Candidates:
     """Component scores and relevance of the candidates of a batch of users.
 
-    Parameters
-    ----------
-    scores
-        Score of each component, float32, shape (n_users, n_candidates, n_components).
-    offsets
-        Added to the weighted sums; minus infinity for excluded items, float32, shape (n_users, n_candidates).
-    is_relevant
-        Whether the user went on to use the candidate, bool, shape (n_users, n_candidates).
-    knot_weights
-        Interpolation weights, see `share_of_knots`, float32, shape (n_users, n_knots).
+    `scores`, float32, have shape (n_users, n_candidates, n_components). `offsets`, float32, shape
+    (n_users, n_candidates), are added to the weighted sums; they are minus infinity for excluded items. `is_relevant`,
+    of the same shape, tells whether the user went on to use the candidate. `knot_weights` are the interpolation weights
+    of `share_of_knots`, float32, shape (n_users, n_knots).
     """
 
     scores: np.ndarray
@@ -153,10 +139,7 @@ def collect_candidates(fold: Fold) -> Iterator[Candidates]:
 def fit_weights(candidates: Sequence[Candidates], n_components: int) -> np.ndarray:
     """Fit non-negative component weights of a conditional logit model of the used candidates; each user has weight 1.
 
-    Returns
-    -------
-    numpy.ndarray
-        Weights at each of `KNOTS`, float64, shape (n_knots, n_components).
+    Return the weights at each of `KNOTS`, float64, shape (n_knots, n_components).
     """
     from scipy.optimize import minimize
 

@@ -12,13 +12,14 @@ import numpy as np
 
 from firstday.config import LARGEST_SEED, Config
 from firstday.data.dataset import Dataset
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.errors import ConfigError, FirstdayError
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
-from firstday.training.fit import cohort_query, find_training_rows, fit, warm_uses
+from firstday.training.fit import cohort_query, fit, warm_uses
 from firstday.tuning.search import SECONDS, SETTINGS, ColdScores, EndedBy, Search, list_completed
 from firstday.tuning.settings_to_try import Choice, list_choices
 
@@ -159,7 +160,8 @@ def search_settings(
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
     holdout = reduce_holdout(next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start))), start.seed)
     split = holdout.split
-    n_warm = min(len(find_training_rows(warm_uses(holdout.dataset, split, start))), most_users)
+    n_used = warm_uses(holdout.dataset, split, start).lengths()
+    n_warm = min(int((n_used >= MIN_LEARNED_ITEMS).sum()), most_users)
     n_days, n_items = len(split.warm_day_one), len(holdout.dataset.items)
     choices = list_choices(start, n_warm, n_days, n_items, is_precomputed=dataset.precomputed is not None)
     task = Task(holdout, start, strategy, choices, budget, progress, say)

@@ -36,8 +36,8 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
     def cohort(users: np.ndarray) -> Cohort:
         members = _make_cohort(users, day_actions, target_actions, histories, config.signals)
-        unborn = [np.flatnonzero(first_seen >= end) for end in histories.target_end_us[members.users]]
-        return replace(members, unborn=SparseRows.from_lists(unborn, len(first_seen)))
+        not_yet_added = [np.flatnonzero(first_seen >= end) for end in histories.target_end_us[members.users]]
+        return replace(members, not_yet_added=SparseRows.from_lists(not_yet_added, len(first_seen)))
 
     assert life is not None
     return Split(

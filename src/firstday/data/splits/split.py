@@ -32,7 +32,7 @@ class Cohort:
         Number of items used on day one: int64, shape (n,).
     day_end_us
         End of day one in microseconds since 1970 UTC: int64, shape (n,). None for sampled day ones.
-    unborn
+    not_yet_added
         Items added after the end of the user's target window, shape (n, n_items); None if there are none.
     """
 
@@ -41,7 +41,7 @@ class Cohort:
     truth: SparseRows
     day_one_size: np.ndarray
     day_end_us: np.ndarray | None = None
-    unborn: SparseRows | None = None
+    not_yet_added: SparseRows | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -62,7 +62,7 @@ class Cohort:
             self.truth.take(rows),
             self.day_one_size[rows],
             None if self.day_end_us is None else self.day_end_us[rows],
-            None if self.unborn is None else self.unborn.take(rows),
+            None if self.not_yet_added is None else self.not_yet_added.take(rows),
         )
 
 
