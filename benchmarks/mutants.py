@@ -53,7 +53,7 @@ STORES = (
     (REDIS, "if owner[1] and ttl > 0 then", "if false then"),
     (STORE, '"profile", "", 2**53, None', '"profile", "", 0, None'),
     (STORE, '"assignment", record.experiment, 0', '"assignment", record.experiment, 2**53'),
-    (STORE, "if not shown.is_told]", "]"),
+    (STORE, "if shown.is_told:", "if False:"),
     (STORE, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
     (STORE, "elif us >= oldest_us or kind not in EXPIRING:", "else:"),
     (SQLITE, "self._latest_us = max(self._latest_us + 1, self.now_us())", "self._latest_us = self.now_us()"),

@@ -123,13 +123,10 @@ def _reasons(served: ServedModel, recommendation: Recommendation, query: Query) 
     for rank, (item, popularity, share, like) in enumerate(
         zip(recommendation, model.popularity[items].tolist(), shares, likes, strict=True)
     ):
-        prefix, why = "Fills the list up", None
-        if rank < recommendation.n_ranked:
-            name = str(like["title"] or like["item_id"]) if like else None
-            prefix, why = (
-                f"Ranked by {recommendation.route}",
-                explain_item and explain_item(Reason(item.score, segment, share, popularity, name)),
-            )
+        is_ranked, name = rank < recommendation.n_ranked, str(like["title"] or like["item_id"]) if like else None
+        reason = Reason(item.score, segment, share, popularity, name)
+        why = explain_item(reason) if is_ranked and explain_item else None
+        prefix = f"Ranked by {recommendation.route}" if is_ranked else "Fills the list up"
         reasons.append(
             {
                 "item_id": item.item_id,

@@ -50,10 +50,7 @@ _log = logging.getLogger("firstday.serve")
 def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], object] = lambda _url: None) -> None:
     """Serve until a signal stops the process; call `on_ready` with the URL once the server listens.
 
-    Raises
-    ------
-    FirstdayError
-        The model, the store or the address is unusable.
+    Raises `FirstdayError` if the model, the store or the address is unusable.
     """
     listening = _listen(settings.host, settings.port)
     service = Service(model, settings)

@@ -160,17 +160,9 @@ def is_loopback(host: str) -> bool:
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> ServeSettings:
-    """Read the settings from the environment; `overrides` take precedence.
+    """Read the settings from the environment; `overrides` take precedence unless they are None.
 
-    Parameters
-    ----------
-    overrides
-        Settings by name; None: the environment's value.
-
-    Raises
-    ------
-    ConfigError
-        A variable is not a setting, or a setting has an invalid value. The message never contains values.
+    Raises `ConfigError`, which never contains values, for unknown variables and invalid settings.
     """
     names = {PREFIX + name.upper() for name in ServeSettings.model_fields}
     unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in names)

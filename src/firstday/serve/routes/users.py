@@ -13,11 +13,11 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from firstday.features.encoder import understand_picks
+from firstday.features.signals import Signals
 from firstday.serve.event_stream import read_stream
 from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
 from firstday.serve.middleware import require_json
 from firstday.serve.schemas import (
-    MAX_IGNORED_EVENTS,
     EventsAnswer,
     EventsBody,
     LineError,
@@ -29,7 +29,10 @@ from firstday.serve.schemas import (
     json_response,
 )
 from firstday.serve.service import Service, ServiceDep
-from firstday.serve.store.base import Event, Profile, StoredUser, StoreError
+from firstday.serve.store.base import Event, Profile, StoreError
+
+MAX_IGNORED = 10
+"""Maximum number of events in `EventsAnswer.ignored`."""
 
 reading = APIRouter(prefix="/v1", tags=["users"])
 writing = APIRouter(prefix="/v1", tags=["users"])
@@ -46,10 +49,9 @@ async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody) 
     The body has the same form as `signals` in `POST /v1/recommendations`. On every call, its interactions and
     impressions count as newly received. Send data with timestamps as events instead.
     """
-    profile = body.to_profile()
-    await service.store.append([(user_id, profile)])
-    served = service.holder.current
-    signals = understand_picks(served.trained.encoder, StoredUser(profile).to_signals())
+    served, values = service.holder.current, body.model_dump(exclude_defaults=True)
+    signals = understand_picks(served.trained.encoder, Signals.of(values))
+    await service.store.append([(user_id, Profile(values))])
     _, ignored = served.trained.read_signals([signals])
     return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
@@ -82,7 +84,7 @@ async def add_events(service: ServiceDep, body: EventsBody) -> Response:
     """
     events = [event.to_event() for event in body.events]
     counts, unknown = await _store(service, events)
-    return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MAX_IGNORED_EVENTS]))})
+    return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MAX_IGNORED]))})
 
 
 class _StreamRoute(APIRoute):
@@ -139,9 +141,10 @@ async def _store(service: Service, events: Sequence[tuple[str, Event]]) -> tuple
 async def read_user(service: ServiceDep, user_id: UserIdPath) -> dict[str, Any]:
     """Return profile, picks, friends, events and impressions; 404 if nothing is known about the user."""
     (user,) = await service.store.read([user_id])
-    if not user.is_known:
+    if user.first_us is None:
         raise ApiError(404, "not_found", "Nothing is known about this user.")
-    return {"user_id": user_id, **vars(user.profile or Profile()), **vars(user)}
+    profile = user.profile or Profile({})
+    return {**vars(user), "user_id": user_id, "put_us": profile.put_us, "profile": {}, **profile.signals}
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Delete a user")

@@ -87,23 +87,10 @@ class SqliteLog:
     Reads run in the calling thread, since a lookup in cached pages costs less than a switch to another thread. Writes
     run in other threads, one transaction at a time; writes that arrive during a transaction share the next one.
 
-    Parameters
-    ----------
-    path
-        The file; created if missing, accessible only to its owner.
-    rules
-        Caps and retention.
-    synchronous
-        ``full``: commits wait for the disk; ``normal``: they survive a killed process, but not a power failure.
-    now_us
-        Returns the current time, in microseconds since 1970.
-    is_copy
-        Whether to open a read-only snapshot, for a scan of a copy or of a file that no service has open.
+    With ``full``, commits wait for the disk; with ``normal``, they survive a killed process, but not a power failure.
+    With `is_copy`, a read-only snapshot is opened, for a scan of a copy or of a file that no service has open.
 
-    Raises
-    ------
-    ConfigError
-        The file cannot be opened or written, is not a log of this version, or is in use.
+    Raises `ConfigError` if the file cannot be opened or written, is not a log of this version, or is in use.
     """
 
     def __init__(
@@ -125,7 +112,10 @@ class SqliteLog:
             (version,) = self._reader.execute("PRAGMA user_version").fetchone()
             if version not in (0, VERSION):
                 raise ValueError(f"it has version {version}, not {VERSION}")
-            self._prepare(self._reader)
+            if is_copy:
+                self._reader.execute("BEGIN")  # a snapshot
+            else:
+                self._create()
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
@@ -138,17 +128,17 @@ class SqliteLog:
         self._next_commit: asyncio.Task[list[Any]]
         self._committing, self._copying = asyncio.Lock(), asyncio.Lock()
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Create the schema and restore the last time used; in a copy, start the snapshot."""
-        connection.execute("BEGIN" if self._is_copy else "BEGIN IMMEDIATE")
-        for statement in () if self._is_copy else SCHEMA:
-            connection.execute(statement)
-        for (latest_us,) in connection.execute(FACT, ("latest",)):
+    def _create(self) -> None:
+        """Create the schema and restore the last time used."""
+        execute = self._reader.execute
+        execute("BEGIN IMMEDIATE")
+        for statement in SCHEMA:
+            execute(statement)
+        for (latest_us,) in execute(FACT, ("latest",)):
             self._latest_us = latest_us
-        if not self._is_copy:
-            connection.execute(SET_FACT, ("latest", self._latest_us))
-            connection.execute(SET_FACT, ("retention", self.rules.retention_us))
-            connection.execute("COMMIT")
+        execute(SET_FACT, ("latest", self._latest_us))
+        execute(SET_FACT, ("retention", self.rules.retention_us))
+        execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
         mode = "?mode=ro" if self._is_copy else "?vfs=unix-excl" if os.name == "posix" else ""
