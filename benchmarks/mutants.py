@@ -44,7 +44,7 @@ STORES = (
     (SQLITE, 'self._writer.execute(SET_FACT, ("latest", self._latest_us))', "pass"),
     (SQLITE, "WHERE us > ? AND kind", "WHERE us < ? AND kind"),
     (SQLITE, '(*EXPIRING, "assignment")', "EXPIRING"),
-    (SQLITE, "while n_rows := (await self._write(work)).rowcount:", "while n_rows := 0:"),
+    (SQLITE, "while (await self._write(work)).rowcount:", "while False:"),
     (REDIS, "(time_of(id) or -1) < since", "true"),
     (REDIS, "local shown = list and", "local shown = false and"),
     (REDIS, "if excess > 0 then", "if false then"),

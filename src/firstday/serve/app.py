@@ -63,15 +63,13 @@ def make_app(service: Service) -> Gate:
         redirect_slashes=False,
         responses=ERRORS,
         lifespan=_lifespan,
-        routes=[lists.quick_route],
+        routes=[lists.quick_route, *(page.make_routes(needs_keys=service.keys.any) if service.settings.page else ())],
     )
     app.state.service = service
     for router, right in ROUTERS:
         app.include_router(
             router, dependencies=require_right(service.keys, right) if right and service.keys.any else []
         )
-    if service.settings.page:
-        app.include_router(page.make_router(needs_keys=service.keys.any))
     add_error_handlers(app)
     return Gate(app, service.settings, service.keys, service.metrics)
 

@@ -22,7 +22,6 @@ from firstday.serve.store.base import Event, Log, Retention, StoredUser, assembl
 
 STATE = ".export.json"
 """State file next to the tables, written last: the store time up to which they are complete."""
-TABLES = ("interactions", "users", "friends", "assignments")
 ROWS_AT_ONCE = 400_000
 """Approximate rows per file; bounds memory."""
 
@@ -88,9 +87,9 @@ def _begin(out: Path, since: datetime | None) -> datetime:
     try:
         return datetime.fromisoformat(json.loads((out / STATE).read_text(encoding="utf-8"))["until"])
     except FileNotFoundError:
-        foreign = [name for name in TABLES if any(out.glob(f"{name}*"))]
-        if foreign:
-            raise ConfigError(f"{out}: has tables from another source ({foreign[0]}); give another folder.") from None
+        for name in ("interactions", "users", "friends", "assignments"):
+            if any(out.glob(f"{name}*")):
+                raise ConfigError(f"{out}: has tables from another source ({name}); give another folder.") from None
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"{out / STATE}: is damaged; export into another folder.") from None
     out.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,6 @@ from firstday.serve.telemetry import Metrics
 
 Right = Literal["read", "write", "admin"]
 
-EVENTS_PATH = "/v1/events"
 STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 """Content types of event streams."""
 PROBES = ("/healthz", "/readyz")
@@ -180,7 +179,7 @@ class Gate:
             return receive
         if self._keys.any and not rights:  # FastAPI would read the body before its dependencies check keys
             raise unauthorized("a write or read key", headers)
-        is_stream = scope["path"] == EVENTS_PATH and _content_type(headers) in STREAM_TYPES
+        is_stream = scope["path"] == "/v1/events" and _content_type(headers) in STREAM_TYPES
         scope["firstday.is_stream"] = is_stream
         has_ids = scope["path"].startswith("/v1/lists/") or scope["path"].endswith("/recommendations")
         max_bytes = self._settings.max_rules_bytes if has_ids else self._settings.max_body_bytes

@@ -59,8 +59,6 @@ FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 RuleText = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
 Position = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(as_whole)]
-Propensity = Annotated[float, Field(gt=0, le=1, strict=False)]
-Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(as_whole)]
 Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
 
 StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()})  # type: ignore[misc]
@@ -100,7 +98,7 @@ class _Placement(_Request):
     """List id: that of the service if it recorded the list, otherwise your own."""
     position: Position | None = None
     """Position of the item in the list, from 1. Omit it if the user certainly saw the item."""
-    propensity: Propensity | None = None
+    propensity: Annotated[float, Field(gt=0, le=1, strict=False)] | None = None
     """Probability that the policy shows the item at this position. Defaults to the value in the recorded list, if any.
     Does not affect lists."""
     policy: Name | None = None
@@ -150,7 +148,7 @@ class SignalsBody(_Request):
         }
     )
 
-    age: Age | None = None
+    age: Annotated[int, Field(ge=0, le=120), BeforeValidator(as_whole)] | None = None
     profile: dict[Name, ColumnValue] = Field(
         default={},
         max_length=MAX_COLUMNS,

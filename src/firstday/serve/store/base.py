@@ -27,9 +27,7 @@ from firstday.features.impressions import Impression
 from firstday.features.signals import Signals
 
 DAY_US = 86_400_000_000
-RETENTION_DAYS = 90.0
-"""Default retention, in days."""
-SERVICE, LISTS = "", "\x01lists"
+NOT_USERS = SERVICE, LISTS = "", "\x01lists"
 """Owners that are not users: of facts about the service, and of item lists."""
 
 
@@ -263,8 +261,8 @@ class Log(Protocol):
         """Remove all entries of an owner."""
         ...
 
-    async def purge(self, oldest_us: int) -> int:
-        """Remove entries older than `oldest_us`; return their number."""
+    async def purge(self, oldest_us: int) -> None:
+        """Remove entries older than `oldest_us`."""
         ...
 
     async def back_up(self, target: Path) -> None:
@@ -356,10 +354,10 @@ class Store:
         with self.watch("delete"):
             await self.log.delete(user_id)
 
-    async def purge(self) -> int:
-        """Remove expired entries; return their number."""
+    async def purge(self) -> None:
+        """Remove expired entries."""
         with self.watch("purge"):
-            return await self.log.purge(self._oldest_us())
+            await self.log.purge(self._oldest_us())
 
     async def ping(self) -> None:
         """Check that the store is reachable."""

@@ -15,8 +15,7 @@ from firstday.errors import ConfigError
 from firstday.serve.store.base import (
     DAY_US,
     EXPIRING,
-    LISTS,
-    SERVICE,
+    NOT_USERS,
     Entry,
     Retention,
     StoredEntry,
@@ -178,7 +177,7 @@ class SqliteLog:
 
         def work(connection: sqlite3.Connection) -> list[bool]:
             execute, next_us, caps = connection.execute, self._next_us, self.rules.caps
-            for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner not in (SERVICE, LISTS)):
+            for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner not in NOT_USERS):
                 seen_us = next_us()
                 if execute(TOUCH_USER, (user_id, seen_us, oldest_us - DAY_US, seen_us - DAY_US)).rowcount:
                     execute(DELETE_OLDER, (user_id,))
@@ -198,14 +197,12 @@ class SqliteLog:
         """See `Log.delete`."""
         await self._write(lambda connection: connection.execute(DELETE, (owner,)))
 
-    async def purge(self, oldest_us: int) -> int:
+    async def purge(self, oldest_us: int) -> None:
         """See `Log.purge`."""
-        removed = 0
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
             work = methodcaller("execute", statement, (until_us, PURGE_BATCH))
-            while n_rows := (await self._write(work)).rowcount:
-                removed += n_rows
-        return removed
+            while (await self._write(work)).rowcount:
+                pass
 
     async def back_up(self, target: Path) -> None:
         """See `Log.back_up`."""
