@@ -26,8 +26,6 @@ Path = tuple[str, ...]
 FILE_KEY, SHAPE_KEY, STRINGS_KEY = "$file", "$shape", "$strings"
 MAX_INLINE_STRINGS = 1000
 """Maximum length of a list of strings in the JSON; longer lists become files."""
-MAX_STEM_LENGTH = 200
-"""Maximum length of a file name's stem."""
 
 
 def encode(value: Any) -> tuple[Any, dict[str, File]]:
@@ -40,7 +38,7 @@ def encode(value: Any) -> tuple[Any, dict[str, File]]:
 
     def name_file(part: Any, content: File, path: Path) -> str:
         if id(part) not in names:
-            stem = ".".join(re.sub("[^a-z0-9_-]+", "_", name.lower()) for name in path)[:MAX_STEM_LENGTH]
+            stem = ".".join(re.sub("[^a-z0-9_-]+", "_", name.lower()) for name in path)[:200]
             suffix = ".npy" if isinstance(content, np.ndarray) else ".parquet"
             while f"{stem}{suffix}" in files:
                 stem += "-"

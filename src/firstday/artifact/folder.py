@@ -33,7 +33,7 @@ import polars as pl
 import firstday
 from firstday.artifact.codec import File, decode, encode
 from firstday.artifact.trained_model import TrainedModel
-from firstday.errors import ArtifactError, ConfigError
+from firstday.errors import ArtifactError
 
 Types = Callable[[str], type]
 
@@ -61,20 +61,14 @@ class KeptVersion:
 def save_model(model: TrainedModel, path: str | Path, *, keep: int = KEEP) -> Path:
     """Write a model to a folder atomically: concurrent readers see the old or the new model, never a mixture.
 
-    The folder is new, empty, or has a model, which is replaced. Older versions beyond `keep` are removed.
+    The folder is new, empty, or has a model, which is replaced. Only the `keep` newest versions stay, and at least this
+    one.
     """
     path = Path(path)
-    check_keep(keep)
     check_target(path)
     with _staging_in(path) as staging:
         _publish(model, staging, path, keep)
     return path
-
-
-def check_keep(keep: int) -> None:
-    """Raise ConfigError for an invalid number of versions."""
-    if keep < 1:
-        raise ConfigError(f"keep: is {keep}; keep at least 1 version, the current one.")
 
 
 def list_versions(path: str | Path) -> list[KeptVersion]:
@@ -287,7 +281,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 def load_model(path: str | Path, *, types: Types) -> TrainedModel:
     """Open a model folder with memory-mapped arrays; raise `ArtifactError` if a file is missing or was modified.
 
-    `types` maps the name of a registered method to the class of its learned value, and raises `KeyError` for others.
+    `types` maps the name of a registered method to the class of its learned value; it may raise `ArtifactError`.
     """
     path = Path(path)
     while True:
@@ -309,11 +303,7 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> Trai
     learned: dict[str, Any] = {}
     try:
         for name, value in manifest["model"]["learned"].items():
-            try:
-                cls = types(name)
-            except KeyError:
-                raise ArtifactError(f"learned.{name}: the method is unknown; load the plugin that trained it") from None
-            learned[name] = decode(cls, value, files)
+            learned[name] = decode(types(name), value, files)
         return replace(decode(TrainedModel, values, files), learned=learned)
     except ArtifactError as error:
         raise ArtifactError(f"{path / MANIFEST}: {error}; train the model again.") from None

@@ -170,8 +170,8 @@ class TrainedModel:
     warm: WarmUsers | None = None
     neighborhood: Neighborhood = field(default_factory=Neighborhood)
     item_weights: SparseRows | None = None
-    blending: Blending = field(default_factory=Blending)
-    selection: Selection = field(default_factory=Selection)
+    blending: Blending = Blending()
+    selection: Selection = Selection()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None

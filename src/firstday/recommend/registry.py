@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
-from firstday.errors import ConfigError, hint_at
+from firstday.errors import ArtifactError, ConfigError, hint_at
 from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BUILT_IN,
@@ -207,10 +207,10 @@ def is_learner(name: str) -> bool:
 
 
 def value_type(name: str) -> type:
-    """Return the class of a method's learned value, for loading a model; raise KeyError if there is no such method."""
+    """Return the class of a method's learned value, for loading a model."""
     learner = _learner(name)
     if learner is None:
-        raise KeyError(name)
+        raise ArtifactError(f"learned.{name}: the method is unknown; load the plugin that trained it")
     assert learner.value is not None  # set for methods that learn
     return learner.value
 

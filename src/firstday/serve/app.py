@@ -34,7 +34,6 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (lists.router, "read"),
-    (users.streaming, "write"),
     (users.writing, "write"),
     (users.reading, "read"),
     (id_lists.writing, "write"),

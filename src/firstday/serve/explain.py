@@ -23,8 +23,6 @@ from firstday.serve.batching import ListRequest
 from firstday.serve.models import ServedModel
 from firstday.serve.schemas import Explanation
 
-N_SEGMENTS = 3
-N_SEGMENT_ITEMS = 5
 N_CHANGED = 3
 """Maximum number of risen segments, and of fallen ones."""
 N_TITLES = 3
@@ -91,11 +89,11 @@ def _near_segments(recommendation: Recommendation, query: Query) -> list[dict[st
         weights = dict(zip(near.tolist(), shares.tolist(), strict=True))
     return [
         {
-            **vars(describe_segment(query.model, segment, N_SEGMENT_ITEMS)),
+            **vars(describe_segment(query.model, segment)),
             "weight": weights.get(segment, 0.0),
             "distance": distances[segment],
         }
-        for segment in np.argsort(distances, kind="stable")[:N_SEGMENTS].tolist()
+        for segment in np.argsort(distances, kind="stable")[:3].tolist()
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,25 +26,33 @@ STATE = ".export.json"
 ROWS_AT_ONCE = 400_000
 """Approximate rows per file; bounds memory."""
 
-TIME = pl.Datetime("us", "UTC")
-INTERACTIONS = {
-    **dict.fromkeys(("user_id", "item_id", "entity", "entity_id", "signal"), pl.String),
-    "timestamp": TIME,
-    "list_id": pl.String,
-    "position": pl.Int64,
-    "propensity": pl.Float64,
-    "policy": pl.String,
-}
-USERS: Mapping[str, Any] = {"user_id": pl.String, "registered_at": TIME, "age": pl.Int64}
-ROWS: Mapping[str, Mapping[str, Any]] = {
+INTERACTIONS = (
+    "user_id",
+    "item_id",
+    "entity",
+    "entity_id",
+    "signal",
+    "timestamp",
+    "list_id",
+    "position",
+    "propensity",
+    "policy",
+)
+COLUMNS = {
     **dict.fromkeys(("events", "lists", "picks"), INTERACTIONS),
-    **dict.fromkeys(("profiles", "no_profile"), USERS),
-    "friends": dict.fromkeys(("user_id", "friend_id"), pl.String),
-    "assignments": {**dict.fromkeys(("user_id", "experiment", "variant"), pl.String), "assigned_at": TIME},
-    "reported": dict.fromkeys(("user_id", "list_id"), pl.String),
+    "no_profile": ("user_id", "registered_at", "age"),
+    "friends": ("user_id", "friend_id"),
+    "assignments": ("user_id", "experiment", "variant", "assigned_at"),
+    "reported": ("user_id", "list_id"),
 }
 """Columns of the rows that a run collects: `no_profile` for users without a new profile, `reported` for lists whose
 impressions were reported as events."""
+TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(("timestamp", "registered_at", "assigned_at"), pl.Datetime("us", "UTC")),
+    **dict.fromkeys(("position", "age"), pl.Int64),
+    "propensity": pl.Float64,
+}
+"""Types of columns; all others are text."""
 
 
 @dataclass
@@ -109,7 +118,7 @@ class _Run:
 
     def __init__(self, out: Path, since_us: int, until_us: int) -> None:
         self.since_us, self._out, self._until_us = since_us, out, until_us
-        self._rows: dict[str, list[Any]] = {name: [] for name in ROWS}
+        self._rows: defaultdict[str, list[Any]] = defaultdict(list)
         self._staging = out / ".staging"
         shutil.rmtree(self._staging, ignore_errors=True)
         self._done = Exported(to_time(until_us))
@@ -151,7 +160,8 @@ class _Run:
         self._write_interactions(ROWS_AT_ONCE)
 
     def _frame(self, name: str) -> pl.DataFrame:
-        return pl.DataFrame(self._rows[name], ROWS[name], orient="row")
+        schema = {column: TYPES.get(column, pl.String) for column in COLUMNS[name]}
+        return pl.DataFrame(self._rows[name], schema, orient="row")
 
     def _stage(self, name: str, table: pl.DataFrame) -> None:
         """Write a table to the staging folder, unless it is empty and not in place."""
@@ -200,10 +210,11 @@ class _Run:
 
     def _write_users(self) -> None:
         """Add new users; replace the profile, picks and friends of users with a new profile."""
-        columns: dict[str, Any] = dict.fromkeys(chain(USERS, *self._rows["profiles"]), pl.String)
-        profiles = pl.DataFrame(self._rows["profiles"], {**columns, **USERS})
+        new = self._frame("no_profile")
+        columns = dict.fromkeys(chain(new.columns, *self._rows["profiles"]), pl.String)
+        profiles = pl.DataFrame(self._rows["profiles"], {**columns, **new.schema})
         old = self._read("users", profiles)
-        users = pl.concat([self._frame("no_profile"), old, profiles], how="diagonal").unique("user_id", keep="last")
+        users = pl.concat([new, old, profiles], how="diagonal").unique("user_id", keep="last")
         self._done.users = users.height - old.height
         self._stage("users", users.sort("user_id"))
         is_unchanged = ~pl.col("user_id").is_in(profiles["user_id"].to_list())

@@ -56,6 +56,40 @@ async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody) 
     return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
 
+class _StreamRoute(APIRoute):
+    """A route that matches only streams; `add_events` documents it in OpenAPI."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the path if the body is a stream."""
+        return super().matches(scope) if scope.get("firstday.is_stream") else (Match.NONE, {})
+
+
+async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
+    """Store events as they arrive; if the stream is interrupted, the error says how many lines are stored."""
+    totals: Counter[str] = Counter()
+    errors: list[LineError] = []
+    n_lines = 0
+    try:
+        async for n_read, events, faults in read_stream(request.stream()):
+            counts, _ = await _store(service, events)
+            totals.update(counts, refused=len({fault.line for fault in faults}))
+            errors += faults[: MAX_ERRORS - len(errors)]
+            n_lines = n_read
+    except (ApiError, StoreError, ClientDisconnect) as error:
+        failure = as_api_error(error)
+        failure.detail += f" The events of the first {n_lines:,} lines are stored; sending them again is safe."
+        raise failure from None
+    if not totals["accepted"] + totals["duplicates"]:
+        fields = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
+        first = ": ".join([*fields, ("body", "It is empty")][0])
+        raise ApiError(422, "invalid", f"No line of the stream is an event; first error: {first}.", fields)
+    return StreamAnswer(**totals, errors=errors)
+
+
+writing.add_api_route(
+    "/events", add_stream, methods=["POST"], include_in_schema=False, route_class_override=_StreamRoute
+)
+
 _LINES = (
     '{"event_id": "e-1", "user_id": "u-4711", "signal": "stream", "entity_id": "i81"}\n'
     '{"event_id": "e-2", "user_id": "u-12", "entity_id": 81, "timestamp": "2026-01-31T12:00:00Z"}\n'
@@ -85,40 +119,6 @@ async def add_events(service: ServiceDep, body: EventsBody) -> Response:
     events = [event.to_event() for event in body.events]
     counts, unknown = await _store(service, events)
     return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MAX_IGNORED]))})
-
-
-class _StreamRoute(APIRoute):
-    """A route that matches only streams; `add_events` documents it in OpenAPI."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match the path if the body is a stream."""
-        return super().matches(scope) if scope.get("firstday.is_stream") else (Match.NONE, {})
-
-
-streaming = APIRouter(prefix="/v1", route_class=_StreamRoute)
-
-
-@streaming.post("/events", include_in_schema=False)
-async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
-    """Store events as they arrive; if the stream is interrupted, the error says how many lines are stored."""
-    totals: Counter[str] = Counter()
-    errors: list[LineError] = []
-    n_lines = 0
-    try:
-        async for n_read, events, faults in read_stream(request.stream()):
-            counts, _ = await _store(service, events)
-            totals.update(counts, refused=len({fault.line for fault in faults}))
-            errors += faults[: MAX_ERRORS - len(errors)]
-            n_lines = n_read
-    except (ApiError, StoreError, ClientDisconnect) as error:
-        failure = as_api_error(error)
-        failure.detail += f" The events of the first {n_lines:,} lines are stored; sending them again is safe."
-        raise failure from None
-    if not totals["accepted"] + totals["duplicates"]:
-        fields = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
-        first = ": ".join([*fields, ("body", "It is empty")][0])
-        raise ApiError(422, "invalid", f"No line of the stream is an event; first error: {first}.", fields)
-    return StreamAnswer(**totals, errors=errors)
 
 
 async def _store(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[dict[str, int], list[str]]:

@@ -190,7 +190,7 @@ class RedisLog:
             keys = self._redis.scan_iter(match=glob.escape(prefix) + "*", count=SCAN_BATCH)
             return {str(key).removeprefix(prefix) async for key in keys}
 
-        owners = sorted(await self._call(call).difference(NOT_USERS))
+        owners = sorted((await self._call(call)).difference(NOT_USERS))
         for start in range(0, len(owners), SCAN_BATCH):
             yield owners[start : start + SCAN_BATCH]
 
