@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -335,7 +336,8 @@ def test_no_time_is_given_twice_where_the_newest_is_gone(place: Place, clock_goe
 
 def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.sqlite").write_text("not a database, but long enough to be looked at" * 50)
-    for name in ("none", "text"):
+    sqlite3.connect(tmp_path / "other.sqlite").execute("CREATE TABLE other (id INTEGER)")
+    for name in ("none", "text", "other"):
         with pytest.raises(ConfigError, match="cannot be opened"):
             open_log(load_settings({"store": f"sqlite:///{tmp_path}/{name}.sqlite"}), is_copy=True)
 

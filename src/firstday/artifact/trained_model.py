@@ -32,8 +32,6 @@ KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
 interactions with 1 to 3 items or members of other entities; interactions with 4 or more."""
 FEW = 4
 """Minimum number of items and entity members of the last class."""
-STORED_USERS_PER_BATCH = 10_000
-"""Stored users assigned to segments per batch; bounds memory."""
 FIRST_CHOICE = "blend"
 """Strategy of `auto` if none was selected."""
 
@@ -243,7 +241,8 @@ class TrainedModel:
         """Stored warm users of each segment, shape (n_segments, n_stored); requires `warm`."""
         assert self.warm is not None
         vectors, n_kept = self.warm.vectors, len(self.warm)
-        parts = [self.segments.assign(part) for part in np.array_split(vectors, n_kept // STORED_USERS_PER_BATCH + 1)]
+        batches = np.array_split(vectors, n_kept // 10_000 + 1)  # bounds memory
+        parts = [self.segments.assign(batch) for batch in batches]
         return SparseRows.from_pairs(np.concatenate(parts), np.arange(n_kept), None, len(self.segments), n_kept)
 
     @cached_property

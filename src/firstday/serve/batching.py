@@ -23,8 +23,6 @@ from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, 
 
 BATCH_SIZE = 32
 """Maximum requests per batch; bounds how long a request waits for the others."""
-LIST_ID_BYTES = 15
-"""Random bytes in the id of a recorded list: 20 characters of base64."""
 
 
 @dataclass(eq=False)
@@ -153,11 +151,11 @@ class ListBatcher:
                         first.signals, first.rows, k, strategy, keep_used=keep_used, layers=layers
                     )
                     first.recommendations = [one.row(0) for one in page]
-                    continue
-                signals = [request.signals for request in group]
-                answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, layers=layers)
-                for row, request in enumerate(group):
-                    request.recommendations = [answers.row(row)]
+                else:
+                    signals = [request.signals for request in group]
+                    answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, layers=layers)
+                    for row, request in enumerate(group):
+                        request.recommendations = [answers.row(row)]
             except Exception as error:
                 for request in group:
                     request.error = error
@@ -181,7 +179,7 @@ class ListBatcher:
             propensities = tuple(item.propensity for item in recommendation)
             shown.append(
                 ShownList(
-                    secrets.token_urlsafe(LIST_ID_BYTES),
+                    secrets.token_urlsafe(15),
                     recommendation.route,
                     tuple(str(item.item_id) for item in recommendation),
                     None if set(propensities) <= {1.0} else propensities,

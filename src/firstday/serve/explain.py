@@ -29,8 +29,6 @@ N_TITLES = 3
 """Number of item titles that label a segment."""
 MAX_VARIANTS = 50
 """Maximum number of leave-one-out variants; the newest signals come first."""
-MAX_VARIANT_INTERACTIONS, MIN_VARIANTS = 10_000, 5
-"""Approximate number of interactions in all variants together, and minimum number of variants for very active users."""
 
 
 def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[str, Any]:
@@ -42,7 +40,8 @@ def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[s
     """
     model, signals = list_request.model.trained, list_request.signals
     n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
-    n_variants = min(MAX_VARIANTS, max(MIN_VARIANTS, MAX_VARIANT_INTERACTIONS // max(1, len(signals.interactions))))
+    # About 10,000 interactions in all variants together, to limit the time for very active users.
+    n_variants = min(MAX_VARIANTS, max(5, 10_000 // max(1, len(signals.interactions))))
     variants = list(islice(_leave_each_out(signals, model.catalogue), n_variants))
     query = Query(model, model.read_signals([signals, *(signals.copy(**change) for _, change in variants)])[0], k=1)
     spec = find_strategy(recommendation.route)

@@ -132,8 +132,9 @@ class _Run:
         rows, profile = self._rows, user.profile
         if profile is not None and self._is_new(profile.put_us):
             signals = Signals.of(profile.signals)
-            times = {"user_id": user_id, "registered_at": user.first_us, "age": signals.age}
-            rows["profiles"].append({**signals.groups, **times})
+            rows["profiles"].append(
+                {**signals.groups, "user_id": user_id, "registered_at": user.first_us, "age": signals.age}
+            )
             rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(signals.friends)]
             rows["picks"] += [_use(user_id, *action, profile.put_us) for action in signals.interactions]
             rows["picks"] += [_show(user_id, profile.put_us, impression) for impression in signals.shown]

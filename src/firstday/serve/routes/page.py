@@ -39,7 +39,8 @@ def make_routes(*, needs_keys: bool) -> list[Route]:
         content = file.read_bytes()
         if needs_keys:
             content = content.replace(b'data-keys="none"', b'data-keys="needed"')
-        headers = {"Content-Type": _KINDS[Path(file.name).suffix], "Content-Security-Policy": POLICY}
+        kind = _KINDS[Path(file.name).suffix]
+        headers = {"Content-Type": kind, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
         path = "/" if file.name == "index.html" else f"/page/{file.name}"
         routes.append(Route(path, Response(content, headers=headers), methods=["GET"]))
     return routes

@@ -25,7 +25,7 @@ from firstday.serve.store.base import (
 
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 3
+VERSION = 4
 BUSY_TIMEOUT_S = 5.0
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
@@ -112,7 +112,8 @@ class SqliteLog:
             if version not in (0, VERSION):
                 raise ValueError(f"it has version {version}, not {VERSION}")
             if is_copy:
-                self._reader.execute("BEGIN")  # a snapshot
+                self._reader.execute("BEGIN")
+                self._reader.execute(FACT, ("latest",))  # starts the snapshot; an error if this is not a log
             else:
                 self._create()
         except (sqlite3.Error, OSError, ValueError) as error:
