@@ -82,6 +82,10 @@ def show(number: int, item: str, *values: Any, **how: Any) -> Event:
     return Event(f"s{number}", "shown", "item", item, *values, **how)
 
 
+def profile(age: int, pick: str, friend: str, **columns: str) -> Profile:
+    return Profile({"age": age, "profile": columns, "picks": [["item", pick]], "friends": [friend]})
+
+
 def listed(list_id: str) -> ShownList:
     return ShownList(list_id, "explore", ("i1", "i2", "i3"), (1.0, 0.5, 0.25))
 
@@ -148,8 +152,7 @@ def test_ids_and_times_are_as_they_came(place: Place) -> None:
 
 
 def test_a_second_run_adds_what_is_new(place: Place) -> None:
-    signals: dict[str, Any] = {"age": 24, "profile": {"country": "FR"}, "picks": [["item", "i1"]], "friends": ["f1"]}
-    place.append("u", Profile(signals), use(1), listed("l1"))
+    place.append("u", profile(24, "i1", "f1", country="FR"), use(1), listed("l1"))
     place.append("gone", use(1, 5))
     place.assign("u", "test", "a")
     place.export()
@@ -159,8 +162,7 @@ def test_a_second_run_adds_what_is_new(place: Place) -> None:
     assert place.table("users").equals(before)
     place.delete("gone")  # what was exported stays
     place.clock.us += DAY_US
-    signals = {"age": 25, "profile": {"plan": "x"}, "picks": [["item", "i2"]], "friends": ["f2"]}
-    place.append("u", Profile(signals), use(1, 99), use(2))
+    place.append("u", profile(25, "i2", "f2", plan="x"), use(1, 99), use(2))
     place.append("new", use(1, 3))
     place.assign("u", "second", "b")
     place.assign("new", "test", "c")
@@ -211,7 +213,7 @@ def test_a_run_that_ends_early_changes_nothing_that_the_next_one_does_not_mend(
     """It ends at each renaming of a file in turn."""
     place.append("u", listed("l1"), use(1))
     place.export()
-    place.append("u", Profile({"picks": [["item", "i9"]], "friends": ["f"]}), use(2), show(1, "i1", list_id="l1"))
+    place.append("u", profile(24, "i9", "f"), use(2), show(1, "i1", list_id="l1"))
     plain, renamed = Path.replace, 0
 
     def fail(path: Path, target: Path) -> Path:
@@ -286,9 +288,7 @@ def test_what_has_expired_is_in_no_table(place: Place) -> None:
     """By the retention of the service that had the store, and as of the export."""
     place.reopen(retention_us=10 * DAY_US)
     place.clock.us = now_us() - 11 * DAY_US
-    place.append(
-        "u", Profile({"age": 24, "picks": [["item", "i9"]], "friends": ["f"]}), listed("l1"), use(1), show(1, "i1")
-    )
+    place.append("u", profile(24, "i9", "f", country="FR"), listed("l1"), use(1), show(1, "i1"))
     place.append("gone", listed("l1"))
     place.clock.us += 2 * DAY_US
     place.append("u", use(2))

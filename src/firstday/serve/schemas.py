@@ -152,7 +152,6 @@ class SignalsBody(_Request):
     profile: dict[Name, ColumnValue] = Field(
         default={},
         max_length=MAX_COLUMNS,
-        examples=[{"country": "FR"}],
         json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(RESERVED)}}},
     )
     """Categorical columns, such as country. Columns and values unknown to the model are stored and reported in
@@ -164,11 +163,7 @@ class SignalsBody(_Request):
 
     interactions: list[InteractionForm] = Field(default=[], max_length=MAX_INTERACTIONS)
     """The user's actions so far."""
-    shown: list[Shown] = Field(
-        default=[],
-        max_length=MAX_INTERACTIONS,
-        examples=[["i7", ["i9", 2], {"item_id": "i3", "position": 3, "list_id": "l-1"}]],
-    )
+    shown: list[Shown] = Field(default=[], max_length=MAX_INTERACTIONS)
     """Impressions so far, each an item id (if the user certainly saw the item), [id, position], or an object. Items
     shown but not used count as passed over, which affects the list."""
 
@@ -186,7 +181,6 @@ class EventBody(Interaction, _Placement):
         default=None,
         strict=False,
         json_schema_extra={"pattern": r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"},
-        examples=["2026-01-31T12:00:00Z"],
     )
     """Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."""
 
@@ -227,9 +221,9 @@ Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
 class ListOptions(_Parameters):
     """Options of a list."""
 
-    k: Length | None = Field(default=None, examples=[10])
+    k: Length | None = None
     """List length. Defaults to the model's setting."""
-    strategy: StrategyName | None = Field(default=None, strict=False, examples=["segment"])
+    strategy: StrategyName | None = Field(default=None, strict=False)
     """Strategy of the list. Defaults to the model's setting."""
     explain: bool = False
     """Explain the list: the route, segments, each signal's effect on the prediction, and each item."""
@@ -287,7 +281,7 @@ Ids = Annotated[list[IdText], Field(max_length=MAX_EVENTS)]
 class ListParameters(_OfUser):
     """Options of a user's list, and rules."""
 
-    filter: RuleText = Field(default="", examples=['item_id not in ("i3", "i7")'])
+    filter: RuleText = ""
     """Condition on item columns that all listed items meet."""
     allow: Ids | None = None
     """Ids of items that may be listed. All if omitted."""
@@ -337,7 +331,7 @@ class SegmentsParameters(_Parameters):
 class ItemsParameters(_Parameters):
     """Options of the item search."""
 
-    query: str = Field(default="", max_length=ID_LENGTH, examples=["toy"])
+    query: str = Field(default="", max_length=ID_LENGTH)
     """Part of a title (case-insensitive), or an id."""
     limit: Limit = 20
 

@@ -44,7 +44,7 @@ async def list_segments(
 @reading.get("/segments/{segment}", response_model=OneSegmentAnswer, summary="Read one segment")
 async def read_segment(
     served: ModelDep,
-    segment: Annotated[int, Path(ge=0, le=2**31, description="Segment number.", examples=[0])],
+    segment: Annotated[int, Path(ge=0, le=2**31, description="Segment number.")],
     parameters: Annotated[SegmentParameters, Query()],
 ) -> dict[str, Any]:
     """Return the size and most used items of a segment."""

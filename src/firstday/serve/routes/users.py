@@ -37,7 +37,7 @@ MAX_IGNORED = 10
 reading = APIRouter(prefix="/v1", tags=["users"])
 writing = APIRouter(prefix="/v1", tags=["users"])
 
-UserIdPath = Annotated[UserIdText, Path(description="Your user id.", examples=["u-4711"])]
+UserIdPath = Annotated[UserIdText, Path(description="Your user id.")]
 
 
 @writing.put(
@@ -82,7 +82,7 @@ async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
     if not totals["accepted"] + totals["duplicates"]:
         fields = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
         first = ": ".join([*fields, ("body", "It is empty")][0])
-        raise ApiError(422, "invalid", f"No line of the stream is an event; first error: {first}.", fields)
+        raise ApiError(422, "invalid", f"No line of the stream is a valid event; first error: {first}.", fields)
     return StreamAnswer(**totals, errors=errors)
 
 
@@ -144,6 +144,7 @@ async def read_user(service: ServiceDep, user_id: UserIdPath) -> dict[str, Any]:
     if user.first_us is None:
         raise ApiError(404, "not_found", "Nothing is known about this user.")
     profile = user.profile or Profile({})
+    # The columns under `profile` take the place of the record of this name.
     return {**vars(user), "user_id": user_id, "put_us": profile.put_us, "profile": {}, **profile.signals}
 
 
