@@ -39,7 +39,7 @@ async def fill(path: Path, n_users: int, items: list[str]) -> None:
     store = Store(SqliteLog(path, Retention(1000, 0), synchronous="normal"))
     for begin in range(0, n_users, 500):
         users = [f"u{number}" for number in range(begin, min(n_users, begin + 500))]
-        await store.append([(user, Profile(rng.randrange(16, 70), {"country": "FR"})) for user in users])
+        await store.append([(user, Profile({"age": rng.randrange(16, 70)})) for user in users])
         pairs = [(user, number) for user in users for number in range(N_EVENTS)]
         await store.append([(user, Event(f"e{number}", "stream", "item", rng.choice(items))) for user, number in pairs])
         for number in range(N_LISTS):

@@ -17,13 +17,13 @@ def network_bytes(network: ColdModel) -> bytes:
 
 def networks_of(model: TrainedModel) -> dict[str, Any]:
     """Return the arrays of every network of a model as bytes, by their files' names."""
-    files = encode(model).files
+    _, files = encode(model)
     return {name: content.tobytes() for name, content in files.items() if ".layers." in name}  # type: ignore[union-attr]
 
 
 def statistics_of(model: TrainedModel) -> dict[str, Any]:
     """Return what else training made of data: arrays as bytes by their files' names, and all that is no array."""
-    encoded = encode(model)
+    values, contents = encode(model)
     parts = ("signal_encoder", "fold_in", "segments", "input_clusters", "everyone", "profile_groups")
-    files = {name: content.tobytes() for name, content in encoded.files.items() if name.startswith(parts)}  # type: ignore[union-attr]
-    return files | {part: encoded.json[part] for part in parts}
+    files = {name: content.tobytes() for name, content in contents.items() if name.startswith(parts)}  # type: ignore[union-attr]
+    return files | {part: values[part] for part in parts}

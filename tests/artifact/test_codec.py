@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from pydantic import BaseModel
 
-from firstday.artifact.codec import MAX_INLINE_STRINGS, Encoded, decode, encode
+from firstday.artifact.codec import MAX_INLINE_STRINGS, decode, encode
 from firstday.errors import ArtifactError
 
 
@@ -63,15 +63,15 @@ def make() -> Everything:
     )
 
 
-def back(encoded: Encoded) -> Everything:
+def back(values: Any, files: Any) -> Everything:
     """Decode what went through text, as it does in a manifest."""
-    return decode(Everything, json.loads(json.dumps(encoded.json)), encoded.files)
+    return decode(Everything, json.loads(json.dumps(values)), files)
 
 
 def test_every_kind_of_field_has_its_form_and_comes_back() -> None:
     value = make()
-    encoded = encode(value)
-    assert encoded.json == {
+    values, files = encode(value)
+    assert values == {
         "settings": {"size": 5, "names": ["a"]},
         "by_name": {
             "plain": {"$file": "by_name.plain.npy"},
@@ -86,10 +86,10 @@ def test_every_kind_of_field_has_its_form_and_comes_back() -> None:
         "facts": {"any": [1, {"thing": None}]},
         "shape": None,
     }
-    assert list(encoded.files) == [
+    assert list(files) == [
         "by_name.plain.npy", "by_name.a_b_.npy", "by_name.a_b_-.npy", "ids.parquet",
     ]  # fmt: skip
-    decoded = back(encoded)
+    decoded = back(values, files)
     for name in ("settings", "points", "pair", "words", "level", "facts", "shape"):
         assert getattr(decoded, name) == getattr(value, name)
     assert decoded.ids is value.ids
@@ -100,9 +100,9 @@ def test_every_kind_of_field_has_its_form_and_comes_back() -> None:
 
 def test_an_array_that_is_shared_is_one_file() -> None:
     vectors = np.arange(4)
-    encoded = encode(replace(make(), by_name={"v": vectors}, shape=Shape(vectors)))
-    assert encoded.json["shape"]["vectors"] == {"$file": "by_name.v.npy"}
-    shape = back(encoded).shape
+    values, files = encode(replace(make(), by_name={"v": vectors}, shape=Shape(vectors)))
+    assert values["shape"]["vectors"] == {"$file": "by_name.v.npy"}
+    shape = back(values, files).shape
     assert shape is not None
     assert (shape.vectors is vectors, shape.total) == (True, 6)
 
@@ -118,33 +118,33 @@ def test_an_array_that_is_shared_is_one_file() -> None:
     ],
 )
 def test_one_number_throughout_takes_no_space(array: np.ndarray, is_constant: bool) -> None:
-    encoded = encode(Shape(array))
-    decoded = decode(Shape, json.loads(json.dumps(encoded.json)), encoded.files).vectors
+    values, files = encode(Shape(array))
+    decoded = decode(Shape, json.loads(json.dumps(values)), files).vectors
     assert decoded.dtype == array.dtype
     np.testing.assert_array_equal(decoded, array)
-    assert encoded.files["vectors.npy"].size == (1 if is_constant else array.size)  # type: ignore[union-attr]
+    assert files["vectors.npy"].size == (1 if is_constant else array.size)  # type: ignore[union-attr]
 
 
 def test_files_have_names_that_every_system_takes() -> None:
     names = ("Country", "country", "../x", "", "a" * 300, "Land\nund Leute")
-    encoded = encode(replace(make(), by_name={name: np.arange(2) for name in names}))
-    files = [name for name in encoded.files if name.startswith("by_name")]
-    assert files[:4] == ["by_name.country.npy", "by_name.country-.npy", "by_name._x.npy", "by_name..npy"]
-    assert [len(name) for name in files[4:]] == [204, len("by_name.land_und_leute.npy")]
-    assert list(back(encoded).by_name) == list(names)
+    values, files = encode(replace(make(), by_name={name: np.arange(2) for name in names}))
+    names_of_files = [name for name in files if name.startswith("by_name")]
+    assert names_of_files[:4] == ["by_name.country.npy", "by_name.country-.npy", "by_name._x.npy", "by_name..npy"]
+    assert [len(name) for name in names_of_files[4:]] == [204, len("by_name.land_und_leute.npy")]
+    assert list(back(values, files).by_name) == list(names)
 
 
 def test_many_strings_are_a_column() -> None:
     words = tuple(str(n) for n in range(MAX_INLINE_STRINGS + 1))
-    encoded = encode(replace(make(), words=words))
-    assert encoded.json["words"] == {"$strings": "words.parquet"}
-    assert back(encoded).words == words
-    assert encode(replace(make(), words=words[1:])).json["words"] == list(words[1:])
+    values, files = encode(replace(make(), words=words))
+    assert values["words"] == {"$strings": "words.parquet"}
+    assert back(values, files).words == words
+    assert encode(replace(make(), words=words[1:]))[0]["words"] == list(words[1:])
 
 
 def test_numbers_of_numpy_become_plain_ones() -> None:
-    encoded = encode(Point(np.int64(3), np.float32(0.5)))  # type: ignore[arg-type]
-    assert json.dumps(encoded.json) == '{"x": 3, "y": 0.5}'
+    values, _ = encode(Point(np.int64(3), np.float32(0.5)))  # type: ignore[arg-type]
+    assert json.dumps(values) == '{"x": 3, "y": 0.5}'
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,6 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
     ],
 )
 def test_json_of_another_form_is_refused_in_one_sentence(name: str, value: Any, path: str) -> None:
-    encoded = encode(make())
+    values, files = encode(make())
     with pytest.raises(ArtifactError, match=rf"^{path}: [a-z].*$"):
-        decode(Everything, {**encoded.json, name: value}, encoded.files)
+        decode(Everything, {**values, name: value}, files)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from firstday.artifact.folder import MANIFEST, list_versions, load_model, read_manifest, rollback, save_model
 from firstday.cli.main import app
-from firstday.errors import ArtifactError, ConfigError
+from firstday.errors import ArtifactError
 from firstday.recommend.registry import value_type
 from tests.artifact.kill_each import label
 
@@ -44,8 +44,6 @@ def test_the_last_versions_are_kept(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in path.iterdir()) == sorted([MANIFEST, b, c, d])
     publish(path, "e", keep=2)
     assert names_of(path)[1:] == [d]
-    with pytest.raises(ConfigError, match="keep: is 0; keep at least 1"):
-        save_model(label("f"), path, keep=0)
 
 
 def test_going_back_and_on_again(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ class Harness:
     def delete(self, user_id: str) -> None:
         self.run(self.store.delete(user_id))
 
-    def purge(self) -> int:
-        return self.run(self.store.purge())
+    def purge(self) -> None:
+        self.run(self.store.purge())
 
     def read(self, user_id: str) -> StoredUser:
         return self.run(self.store.read([user_id]))[0]

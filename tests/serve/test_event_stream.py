@@ -74,7 +74,7 @@ def test_a_stream_without_an_event_is_an_error(http: httpx.Client) -> None:
         post(http, b'{"event_id": 1}\nx\n'), 422, "invalid", "line 1, entity_id", "line 1, user_id", "line 2"
     )
     assert body["message"].startswith(
-        "No line of the stream is an event; first error: line 1, entity_id: Field required"
+        "No line of the stream is a valid event; first error: line 1, entity_id: Field required"
     )
     assert_error(post(http, b"\n\n"), 422, "invalid")
     assert_error(post(http, b""), 422, "invalid")

@@ -89,7 +89,7 @@ def test_ids_are_the_callers(http: httpx.Client, user_id: str) -> None:
 
 def test_a_user_whose_signals_cannot_be_made_costs_nobody_else_the_list(start_app: StartApp) -> None:
     app = start_app()
-    app.run(app.service.store.append([("broken", Profile(500))]))  # an age that nothing takes
+    app.run(app.service.store.append([("broken", Profile({"age": 500}))]))  # an age that nothing takes
 
     async def ask_together() -> list[ListRequest | BaseException]:
         asks = [ListRequest(user, record=user == "recorded") for user in ("first", "broken", "recorded", "last")]

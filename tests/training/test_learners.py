@@ -34,8 +34,8 @@ def sampled(world: Dataset, split: Split) -> TrainedModel:
 
 def without_settings(model: TrainedModel) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return all that a model holds but its configuration: JSON, and files as bytes."""
-    encoded = encode(replace(model, config=Config()))
-    return encoded.json, {name: bytes(np.asarray(content).tobytes()) for name, content in encoded.files.items()}
+    values, files = encode(replace(model, config=Config()))
+    return values, {name: bytes(np.asarray(content).tobytes()) for name, content in files.items()}
 
 
 def test_with_no_more_users_than_the_limit_nothing_changes(world: Dataset, split: Split) -> None:

@@ -220,8 +220,6 @@ def test_what_was_put_into_place_meanwhile_stays(model: Path, again: Again) -> N
 def test_wrong_calls_are_told(service: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="gate: is -1; give 0 or a positive number"):
         refresh(service, tmp_path / "model", gate=-1)
-    with pytest.raises(ConfigError, match="keep: is 0"):
-        refresh(service, tmp_path / "model", keep=0)
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ArtifactError, match="contains no model"):
         refresh(service, tmp_path)

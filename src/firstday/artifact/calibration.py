@@ -15,18 +15,9 @@ class Calibration:
     """Probability of use by position and by the score of the first position, for one strategy.
 
     With t the score of the first position, the probability is 1 / (1 + exp(-(curve[position] + slope * t))). The curve
-    is the decay along the list; t is the strategy's confidence for this user. Calibration never reorders a list.
-
-    Parameters
-    ----------
-    curve
-        Non-increasing logits, float32, shape (n_positions,); later positions use the last value.
-    slope
-        Coefficient of t.
-    lowest, highest
-        Range of t among the users of the fit; t is clipped to it.
-    n_users
-        Number of users of the fit.
+    is the decay along the list, in non-increasing logits, float32, shape (n_positions,); later positions use its last
+    value. t is the strategy's confidence for this user, clipped to its range among the users of the fit (`lowest` to
+    `highest`). Calibration never reorders a list.
     """
 
     curve: np.ndarray
@@ -43,7 +34,6 @@ class Calibration:
         first = np.clip(scores[:, :1], self.lowest, self.highest)
         position = np.minimum(np.arange(scores.shape[1]), len(self.curve) - 1)
         probabilities = 1 / (1 + np.exp(-(self.curve[position] + np.float32(self.slope) * first)))
-        non_increasing: np.ndarray = np.minimum.accumulate(probabilities, axis=1).astype(
-            np.float32
-        )  # rounding in exp may cause increases
+        # Rounding in exp may cause increases.
+        non_increasing: np.ndarray = np.minimum.accumulate(probabilities, axis=1).astype(np.float32)
         return non_increasing

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar
 
@@ -26,35 +26,19 @@ Path = tuple[str, ...]
 FILE_KEY, SHAPE_KEY, STRINGS_KEY = "$file", "$shape", "$strings"
 MAX_INLINE_STRINGS = 1000
 """Maximum length of a list of strings in the JSON; longer lists become files."""
-MAX_STEM_LENGTH = 200
-"""Maximum length of a file name's stem."""
 
 
-@dataclass(frozen=True, eq=False)
-class Encoded:
-    """A value as JSON and files.
+def encode(value: Any) -> tuple[Any, dict[str, File]]:
+    """Serialise a dataclass to JSON values, and to arrays (``.npy``) and Series (``.parquet``) by file name.
 
-    Parameters
-    ----------
-    json
-        JSON values that refer to files by name.
-    files
-        Arrays (``.npy``) and Series (``.parquet``) by name. Names consist of lower-case ASCII letters, digits and
-        ``_-.``.
+    Names consist of lower-case ASCII letters, digits and ``_-.``.
     """
-
-    json: Any
-    files: Mapping[str, File]
-
-
-def encode(value: Any) -> Encoded:
-    """Serialise a dataclass to JSON and files."""
     files: dict[str, File] = {}
     names: dict[int, str] = {}
 
     def name_file(part: Any, content: File, path: Path) -> str:
         if id(part) not in names:
-            stem = ".".join(re.sub("[^a-z0-9_-]+", "_", name.lower()) for name in path)[:MAX_STEM_LENGTH]
+            stem = ".".join(re.sub("[^a-z0-9_-]+", "_", name.lower()) for name in path)[:200]
             suffix = ".npy" if isinstance(content, np.ndarray) else ".parquet"
             while f"{stem}{suffix}" in files:
                 stem += "-"
@@ -79,17 +63,11 @@ def encode(value: Any) -> Encoded:
             return [write(value, (*path, str(position))) for position, value in enumerate(part)]
         return part.item() if isinstance(part, np.generic) else part
 
-    return Encoded(write(value, ()), files)
+    return write(value, ()), files
 
 
 def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:
-    """Restore a dataclass that `encode` serialised.
-
-    Raises
-    ------
-    ArtifactError
-        The JSON or a file does not match the type hints.
-    """
+    """Restore a dataclass that `encode` serialised; raise `ArtifactError` if a value does not match its type hint."""
 
     def read(part: Any) -> Any:
         if isinstance(part, list):

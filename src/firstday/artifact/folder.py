@@ -33,7 +33,7 @@ import polars as pl
 import firstday
 from firstday.artifact.codec import File, decode, encode
 from firstday.artifact.trained_model import TrainedModel
-from firstday.errors import ArtifactError, ConfigError
+from firstday.errors import ArtifactError
 
 Types = Callable[[str], type]
 
@@ -50,55 +50,25 @@ FACT_NAMES = ("data", "metrics")
 
 @dataclass(frozen=True)
 class KeptVersion:
-    """A version in a model folder.
-
-    Parameters
-    ----------
-    version
-        Name of the version: a hash of its content.
-    created_at
-        Creation time, ISO 8601.
-    in_place
-        Whether this is the current version, which is read and served.
-    left_at
-        When another version replaced this one, in nanoseconds since 1970; 0 for the current version.
-    """
+    """A version in a model folder; `in_place` marks the current one, which is read and served."""
 
     version: str
     created_at: str
     in_place: bool
-    left_at: int = 0
+    left_at: int = 0  # when another version replaced this one, in nanoseconds since 1970
 
 
 def save_model(model: TrainedModel, path: str | Path, *, keep: int = KEEP) -> Path:
     """Write a model to a folder atomically: concurrent readers see the old or the new model, never a mixture.
 
-    Parameters
-    ----------
-    model
-        Model to write.
-    path
-        Folder: new, empty, or with a model, which is replaced.
-    keep
-        Number of versions to keep, including this one; older ones are removed.
-
-    Raises
-    ------
-    ArtifactError
-        The folder contains something other than a model, or cannot be written.
+    The folder is new, empty, or has a model, which is replaced. Only the `keep` newest versions stay, and at least this
+    one.
     """
     path = Path(path)
-    check_keep(keep)
     check_target(path)
     with _staging_in(path) as staging:
         _publish(model, staging, path, keep)
     return path
-
-
-def check_keep(keep: int) -> None:
-    """Raise ConfigError for an invalid number of versions."""
-    if keep < 1:
-        raise ConfigError(f"keep: is {keep}; keep at least 1 version, the current one.")
 
 
 def list_versions(path: str | Path) -> list[KeptVersion]:
@@ -109,7 +79,7 @@ def list_versions(path: str | Path) -> list[KeptVersion]:
     path = Path(path)
     current = version_in(path)
     versions = []
-    for folder in path.iterdir() if path.is_dir() else ():
+    for folder in path.glob("*"):
         with suppress(ArtifactError, OSError):
             manifest = read_manifest(folder)
             if manifest["version"] == folder.name:
@@ -166,7 +136,7 @@ def _choose_version(path: Path, to: str | None) -> str:
 
 def check_target(path: Path) -> None:
     """Raise ArtifactError if a path contains something other than a model, before hours of training."""
-    if path.exists() and not path.is_dir():
+    if path.is_file():
         raise ArtifactError(f"{path}: is a file; give a folder for the model.")
     if path.is_dir() and version_in(path) is None:
         # Such names may be left by a process that was killed before it wrote the first manifest.
@@ -186,13 +156,7 @@ def version_in(path: Path) -> str | None:
 
 @contextmanager
 def _staging_in(path: Path) -> Iterator[Path]:
-    """Lock a model folder against other writers, and yield a hidden staging folder in it.
-
-    Raises
-    ------
-    ArtifactError
-        The folder cannot be written.
-    """
+    """Lock a model folder against other writers, and yield a hidden staging folder in it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY)
@@ -213,11 +177,10 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
     """Write a version, make it current, and remove the oldest versions beyond `keep`."""
     new = staging / "new"
     new.mkdir()
-    encoded = encode(model)
-    for name, content in encoded.files.items():
+    model_values, contents = encode(model)
+    for name, content in contents.items():
         _write(new / name, content)
     files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
-    model_values = dict(encoded.json)
     values = {
         "config": model_values.pop("config"),
         **model_values.pop("facts"),
@@ -295,13 +258,7 @@ def _sealed(manifest: Mapping[str, Any]) -> bytes:
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
-    """Read and verify a model's manifest.
-
-    Raises
-    ------
-    ArtifactError
-        The folder contains no model, or its manifest was modified or has another format.
-    """
+    """Read a model's manifest; raise `ArtifactError` if there is none, or it was modified or has another format."""
     file = Path(path) / MANIFEST
     if not file.is_file():
         raise ArtifactError(f"{path}: contains no model ({MANIFEST} is missing); train one with: firstday train.")
@@ -309,8 +266,6 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         content = file.read_bytes()
         manifest: dict[str, Any] = json.loads(content)
         is_intact = _sealed(manifest) == content
-    except OSError as error:
-        raise ArtifactError(f"{file}: cannot be read ({error.strerror}); check its permissions.") from None
     except (ValueError, AttributeError, RecursionError):
         is_intact = False
     if not is_intact:
@@ -324,31 +279,18 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
 
 def load_model(path: str | Path, *, types: Types) -> TrainedModel:
-    """Open a model folder with memory-mapped arrays.
+    """Open a model folder with memory-mapped arrays; raise `ArtifactError` if a file is missing or was modified.
 
-    Parameters
-    ----------
-    path
-        Model folder.
-    types
-        Maps the name of a registered method to the class of its learned value; raises `KeyError` for unknown names.
-
-    Raises
-    ------
-    ArtifactError
-        The folder contains no model, or a file is missing or modified; the message names it.
+    `types` maps the name of a registered method to the class of its learned value; it may raise `ArtifactError`.
     """
     path = Path(path)
     while True:
         manifest = read_manifest(path)
         try:
             return _load_version(path, manifest, types)
-        except (ArtifactError, OSError) as error:
-            if read_manifest(path) != manifest:
-                continue  # another version was published meanwhile
-            if isinstance(error, ArtifactError):
+        except (ArtifactError, OSError):
+            if read_manifest(path) == manifest:  # otherwise another version was published meanwhile
                 raise
-            raise ArtifactError(f"{path}: cannot be read ({error}); train or copy the model again.") from error
 
 
 def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> TrainedModel:
@@ -358,14 +300,8 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> Trai
     files = {name: _read_file(folder / name) for name in manifest["files"]}
     facts = {name: manifest[name] for name in FACT_NAMES if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
-    learned: dict[str, Any] = {}
     try:
-        for name, value in manifest["model"]["learned"].items():
-            try:
-                cls = types(name)
-            except KeyError:
-                raise ArtifactError(f"learned.{name}: the method is unknown; load the plugin that trained it") from None
-            learned[name] = decode(cls, value, files)
+        learned = {name: decode(types(name), value, files) for name, value in manifest["model"]["learned"].items()}
         return replace(decode(TrainedModel, values, files), learned=learned)
     except ArtifactError as error:
         raise ArtifactError(f"{path / MANIFEST}: {error}; train the model again.") from None

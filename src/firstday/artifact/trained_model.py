@@ -32,8 +32,6 @@ KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
 interactions with 1 to 3 items or members of other entities; interactions with 4 or more."""
 FEW = 4
 """Minimum number of items and entity members of the last class."""
-STORED_USERS_PER_BATCH = 10_000
-"""Stored users assigned to segments per batch; bounds memory."""
 FIRST_CHOICE = "blend"
 """Strategy of `auto` if none was selected."""
 
@@ -45,13 +43,9 @@ KNOTS = (0, 1, 20)
 @readable
 @dataclass(frozen=True)
 class Blending:
-    """Weights of `blend`, fitted on validation users.
+    """Weights of `blend`, fitted on validation users: of each component by strategy name, for each of the `KNOTS`.
 
-    Parameters
-    ----------
-    weights
-        For each number of interactions in `KNOTS`, the weight of each component by strategy name; all have the same
-        components. From one interaction on, weights are linear in the logarithm of the number.
+    From one interaction on, weights are linear in the logarithm of the number of interactions.
     """
 
     weights: tuple[Mapping[str, float], ...] = ({"personal": 1.0},) * len(KNOTS)
@@ -59,10 +53,9 @@ class Blending:
     def at(self, n_known: np.ndarray) -> dict[str, np.ndarray]:
         """Return each component's weight for each user, given numbers of interactions: float32, shape (n_users,)."""
         shares = share_of_knots(n_known)
-        names = self.weights[0]
         return {
             name: shares @ np.array([weights_of_knot[name] for weights_of_knot in self.weights], dtype=np.float32)
-            for name in names
+            for name in self.weights[0]
         }
 
 
@@ -76,40 +69,19 @@ def share_of_knots(n_known: np.ndarray) -> np.ndarray:
 @readable
 @dataclass(frozen=True)
 class ClassEvidence:
-    """Results of the strategies on one class of validation users.
-
-    Parameters
-    ----------
-    n_users
-        Number of users.
-    users
-        Source of the users: the ``class`` itself; if it is small, also more active users with interactions taken
-        ``away``.
-    best
-        Strategy of `auto` for this class.
-    precision
-        Precision of each strategy's own lists, in %.
-    intervals
-        Bounds of the 95 % interval of each precision over the users.
-    """
+    """Results of the strategies on one class of validation users, and the best one, which `auto` uses."""
 
     n_users: int
-    users: Literal["class", "away"]
+    users: Literal["class", "away"]  # away: also more active users with interactions taken away, if the class is small
     best: str
-    precision: Mapping[str, float]
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    precision: Mapping[str, float]  # of each strategy's own lists, in %
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # 95 %, over the users
 
 
 @readable
 @dataclass(frozen=True)
 class Selection:
-    """Strategy of `auto` for each class of users, chosen on validation users.
-
-    Parameters
-    ----------
-    classes
-        One per class of `KNOWLEDGE`; empty: `auto` is `blend`.
-    """
+    """Strategy of `auto` for each class of `KNOWLEDGE`, chosen on validation users; without classes, it is `blend`."""
 
     classes: tuple[ClassEvidence, ...] = ()
 
@@ -196,8 +168,8 @@ class TrainedModel:
     warm: WarmUsers | None = None
     neighborhood: Neighborhood = field(default_factory=Neighborhood)
     item_weights: SparseRows | None = None
-    blending: Blending = field(default_factory=Blending)
-    selection: Selection = field(default_factory=Selection)
+    blending: Blending = Blending()
+    selection: Selection = Selection()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
@@ -224,13 +196,7 @@ class TrainedModel:
 
     @property
     def encoder(self) -> Encoder:
-        """Signals -> features.
-
-        Raises
-        ------
-        FirstdayError
-            The model was trained on released features and cannot read signals.
-        """
+        """Signals -> features; raises `FirstdayError` if the model was trained on released features."""
         if self.signal_encoder is None:
             raise FirstdayError(
                 "model: was trained on the released features and cannot read signals; train one on tables."
@@ -275,7 +241,8 @@ class TrainedModel:
         """Stored warm users of each segment, shape (n_segments, n_stored); requires `warm`."""
         assert self.warm is not None
         vectors, n_kept = self.warm.vectors, len(self.warm)
-        parts = [self.segments.assign(part) for part in np.array_split(vectors, n_kept // STORED_USERS_PER_BATCH + 1)]
+        batches = np.array_split(vectors, n_kept // 10_000 + 1)  # bounds memory
+        parts = [self.segments.assign(batch) for batch in batches]
         return SparseRows.from_pairs(np.concatenate(parts), np.arange(n_kept), None, len(self.segments), n_kept)
 
     @cached_property

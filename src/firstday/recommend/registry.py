@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
-from firstday.errors import ConfigError, hint_at
+from firstday.errors import ArtifactError, ConfigError, hint_at
 from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BUILT_IN,
@@ -202,10 +202,10 @@ def is_learner(name: str) -> bool:
 
 
 def value_type(name: str) -> type:
-    """Return the class of a method's learned value, for loading a model; raise KeyError if there is no such method."""
+    """Return the class of a method's learned value, for loading a model."""
     learner = _learner(name)
     if learner is None or learner.value is None:
-        raise KeyError(name)
+        raise ArtifactError(f"learned.{name}: the method is unknown; load the plugin that trained it")
     return learner.value
 
 

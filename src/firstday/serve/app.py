@@ -12,10 +12,11 @@ from fastapi import APIRouter, FastAPI
 
 import firstday
 from firstday.errors import FirstdayError
-from firstday.serve.http_errors import ErrorBody, add_error_handlers
+from firstday.serve.http_errors import add_error_handlers
 from firstday.serve.item_lists import POLL_S
 from firstday.serve.middleware import Gate, Right, require_right
-from firstday.serve.routes import health, id_lists, lists, model, newcomers, onboarding, page, store, users
+from firstday.serve.routes import health, id_lists, lists, model, newcomers, onboarding, page, users
+from firstday.serve.schemas import ErrorBody
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
 
@@ -33,7 +34,6 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (lists.router, "read"),
-    (users.streaming, "write"),
     (users.writing, "write"),
     (users.reading, "read"),
     (id_lists.writing, "write"),
@@ -41,7 +41,6 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (model.reading, "read"),
     (onboarding.router, "read"),
     (model.admin, "admin"),
-    (store.admin, "admin"),
     (newcomers.router, "read"),
     (health.watching, None),
     (health.counting, "read"),
@@ -63,16 +62,15 @@ def make_app(service: Service) -> Gate:
         redirect_slashes=False,
         responses=ERRORS,
         lifespan=_lifespan,
+        routes=[lists.quick_route, *(page.make_routes(needs_keys=service.keys.any) if service.settings.page else ())],
     )
     app.state.service = service
     for router, right in ROUTERS:
         app.include_router(
             router, dependencies=require_right(service.keys, right) if right and service.keys.any else []
         )
-    if service.settings.page:
-        app.include_router(page.make_router(needs_keys=service.keys.any))
     add_error_handlers(app)
-    return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route)
+    return Gate(app, service.settings, service.keys, service.metrics)
 
 
 @asynccontextmanager

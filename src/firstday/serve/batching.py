@@ -23,67 +23,28 @@ from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, 
 
 BATCH_SIZE = 32
 """Maximum requests per batch; bounds how long a request waits for the others."""
-LIST_ID_BYTES = 15
-"""Random bytes in the id of a recorded list: 20 characters of base64."""
 
 
 @dataclass(eq=False)
 class ListRequest:
-    """A request for a list, with the list once it is answered.
+    """A request for a list or for the rows of a page, with the lists once it is answered."""
 
-    Parameters
-    ----------
-    user_id
-        User whose stored signals to use; empty if the request contains the signals.
-    options
-        Length, strategy and other options of the list.
-    rules
-        See `Recommender.recommend`.
-    rows
-        Rows of a page; empty: a single list. See `Recommender.recommend_rows`.
-    after
-        Id of the recorded list that this list continues; empty: none.
-    record
-        Whether to record the list as shown.
-    signals
-        Signals in the request; after answering, the signals that the list is based on.
-    enrol
-        Whether a new variant assignment of the user may be stored.
-
-    Attributes
-    ----------
-    source
-        Source of the signals.
-    as_of
-        Time of the newest stored entry that the list is based on, in microseconds since 1970.
-    variant
-        Experiment variant whose strategy answers; None: the user does not participate.
-    model, recommendations
-        The model that answered, and its lists: one, or one per row.
-    error
-        Exception raised while answering.
-    list_ids
-        Ids of the recorded lists; None where a list is not recorded.
-    not_recorded
-        Why recording failed; None if it succeeded or was not requested.
-    """
-
-    user_id: str = ""
+    user_id: str = ""  # whose stored signals to use; empty: the request contains the signals
     options: ListOptions = field(default_factory=ListOptions)
     rules: Rules = NO_RULES
     rows: Sequence[Row] = ()
-    after: str = ""
+    after: str = ""  # id of the recorded list that this list continues
     record: bool = False
     signals: Signals = field(default_factory=Signals)
-    enrol: bool = False
+    enrol: bool = False  # whether a new variant assignment of the user may be stored
     source: Source = "request"
-    as_of: int = 0
+    as_of: int = 0  # time of the newest stored entry that the list is based on, in microseconds since 1970
     variant: Variant | None = None
     model: ServedModel = field(init=False)
-    recommendations: Sequence[Recommendation] = ()
+    recommendations: Sequence[Recommendation] = ()  # one list, or one per row
     error: Exception | None = None
-    list_ids: Sequence[str | None] = ()
-    not_recorded: str | None = None
+    list_ids: Sequence[str] = ()  # of the recorded lists
+    not_recorded: str | None = None  # why recording failed
 
 
 class Enrolment:
@@ -190,11 +151,11 @@ class ListBatcher:
                         first.signals, first.rows, k, strategy, keep_used=keep_used, rules=layers
                     )
                     first.recommendations = list(page.values())
-                    continue
-                signals = [request.signals for request in group]
-                answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=layers)
-                for row, request in enumerate(group):
-                    request.recommendations = [answers.row(row)]
+                else:
+                    signals = [request.signals for request in group]
+                    answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=layers)
+                    for row, request in enumerate(group):
+                        request.recommendations = [answers.row(row)]
             except Exception as error:
                 for request in group:
                     request.error = error
@@ -213,12 +174,12 @@ class ListBatcher:
 
     async def _record(self, request: ListRequest) -> None:
         """Record the lists as shown; on failure set `not_recorded`."""
-        list_id, shown = secrets.token_urlsafe(LIST_ID_BYTES), []
-        for number, recommendation in enumerate(request.recommendations, 1):
+        shown = []
+        for recommendation in request.recommendations:
             propensities = tuple(item.propensity for item in recommendation)
             shown.append(
                 ShownList(
-                    list_id if number == 1 else f"{list_id}-{number}",
+                    secrets.token_urlsafe(15),
                     recommendation.route,
                     tuple(str(item.item_id) for item in recommendation),
                     None if set(propensities) <= {1.0} else propensities,

@@ -17,16 +17,9 @@ MAX_LINE_BYTES = 2**16
 async def read_stream(
     chunks: AsyncIterable[bytes],
 ) -> AsyncIterator[tuple[int, list[tuple[str, Event]], list[LineError]]]:
-    """Read a stream in batches of about `MAX_EVENTS` lines; chunks may end anywhere.
+    """Read a stream, whose chunks may end anywhere, in batches of about `MAX_EVENTS` lines.
 
-    Yields
-    ------
-    n_lines : int
-        Number of lines read so far, including this batch.
-    events : list of tuple
-        User ids and events of this batch.
-    faults : list of LineError
-        Errors in the lines of this batch.
+    Yields the number of lines read so far, the user ids and events of the batch, and the errors in its lines.
     """
     events: list[tuple[str, Event]] = []
     faults: list[LineError] = []

@@ -23,16 +23,12 @@ from firstday.serve.batching import ListRequest
 from firstday.serve.models import ServedModel
 from firstday.serve.schemas import Explanation
 
-N_SEGMENTS = 3
-N_SEGMENT_ITEMS = 5
 N_CHANGED = 3
 """Maximum number of risen segments, and of fallen ones."""
 N_TITLES = 3
 """Number of item titles that label a segment."""
 MAX_VARIANTS = 50
 """Maximum number of leave-one-out variants; the newest signals come first."""
-MAX_VARIANT_INTERACTIONS, MIN_VARIANTS = 10_000, 5
-"""Approximate number of interactions in all variants together, and minimum number of variants for very active users."""
 
 
 def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[str, Any]:
@@ -44,7 +40,8 @@ def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[s
     """
     model, signals = list_request.model.trained, list_request.signals
     n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
-    n_variants = min(MAX_VARIANTS, max(MIN_VARIANTS, MAX_VARIANT_INTERACTIONS // max(1, len(signals.interactions))))
+    # About 10,000 interactions in all variants together, to limit the time for very active users.
+    n_variants = min(MAX_VARIANTS, max(5, 10_000 // max(1, len(signals.interactions))))
     variants = list(islice(_leave_each_out(signals, model.catalogue), n_variants))
     query = Query(model, model.read_signals([signals, *(signals.copy(**change) for _, change in variants)])[0], k=1)
     spec = find_strategy(recommendation.route)
@@ -91,11 +88,11 @@ def _near_segments(recommendation: Recommendation, query: Query) -> list[dict[st
         weights = dict(zip(near.tolist(), shares.tolist(), strict=True))
     return [
         {
-            **vars(describe_segment(query.model, segment, N_SEGMENT_ITEMS)),
+            **vars(describe_segment(query.model, segment)),
             "weight": weights.get(segment, 0.0),
             "distance": distances[segment],
         }
-        for segment in np.argsort(distances, kind="stable")[:N_SEGMENTS].tolist()
+        for segment in np.argsort(distances, kind="stable")[:3].tolist()
     ]
 
 
@@ -123,13 +120,10 @@ def _reasons(served: ServedModel, recommendation: Recommendation, query: Query) 
     for rank, (item, popularity, share, like) in enumerate(
         zip(recommendation, model.popularity[items].tolist(), shares, likes, strict=True)
     ):
-        prefix, why = "Fills the list up", None
-        if rank < recommendation.n_ranked:
-            name = str(like["title"] or like["item_id"]) if like else None
-            prefix, why = (
-                f"Ranked by {recommendation.route}",
-                explain_item and explain_item(Reason(item.score, segment, share, popularity, name)),
-            )
+        is_ranked, name = rank < recommendation.n_ranked, str(like["title"] or like["item_id"]) if like else None
+        reason = Reason(item.score, segment, share, popularity, name)
+        why = explain_item(reason) if is_ranked and explain_item else None
+        prefix = f"Ranked by {recommendation.route}" if is_ranked else "Fills the list up"
         reasons.append(
             {
                 "item_id": item.item_id,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -16,48 +18,46 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.impressions import Impression
-from firstday.serve.store.base import Log, Retention, StoredUser, assemble, now_us, to_time, to_us
+from firstday.features.signals import Signals
+from firstday.serve.store.base import Event, Log, Retention, StoredUser, assemble, now_us, to_time, to_us
 
 STATE = ".export.json"
 """State file next to the tables, written last: the store time up to which they are complete."""
-TABLES = ("interactions", "users", "friends", "assignments")
 ROWS_AT_ONCE = 400_000
 """Approximate rows per file; bounds memory."""
 
-TIME = pl.Datetime("us", "UTC")
-INTERACTIONS = {
-    **dict.fromkeys(("user_id", "item_id", "entity", "entity_id", "signal"), pl.String),
-    "timestamp": TIME,
-    "list_id": pl.String,
-    "position": pl.Int64,
-    "propensity": pl.Float64,
-    "policy": pl.String,
-}
-USERS: Mapping[str, Any] = {"user_id": pl.String, "registered_at": TIME, "age": pl.Int64}
-ROWS: Mapping[str, Mapping[str, Any]] = {
+INTERACTIONS = (
+    "user_id",
+    "item_id",
+    "entity",
+    "entity_id",
+    "signal",
+    "timestamp",
+    "list_id",
+    "position",
+    "propensity",
+    "policy",
+)
+COLUMNS = {
     **dict.fromkeys(("events", "lists", "picks"), INTERACTIONS),
-    **dict.fromkeys(("profiles", "no_profile"), USERS),
-    "friends": dict.fromkeys(("user_id", "friend_id"), pl.String),
-    "assignments": {**dict.fromkeys(("user_id", "experiment", "variant"), pl.String), "assigned_at": TIME},
-    "reported": dict.fromkeys(("user_id", "list_id"), pl.String),
+    "no_profile": ("user_id", "registered_at", "age"),
+    "friends": ("user_id", "friend_id"),
+    "assignments": ("user_id", "experiment", "variant", "assigned_at"),
+    "reported": ("user_id", "list_id"),
 }
 """Columns of the rows that a run collects: `no_profile` for users without a new profile, `reported` for lists whose
 impressions were reported as events."""
+TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(("timestamp", "registered_at", "assigned_at"), pl.Datetime("us", "UTC")),
+    **dict.fromkeys(("position", "age"), pl.Int64),
+    "propensity": pl.Float64,
+}
+"""Types of columns; all others are text."""
 
 
 @dataclass
 class Exported:
-    """Summary of an export run.
-
-    Parameters
-    ----------
-    until
-        Store time up to which the tables are complete.
-    interactions, assignments
-        Number of new rows; picks are not counted.
-    users
-        Number of users who are new or have a new profile.
-    """
+    """Number of rows that a run added, and the store time up to which the tables are complete; picks do not count."""
 
     until: datetime
     interactions: int = 0
@@ -66,26 +66,12 @@ class Exported:
 
 
 async def export(log: Log, out: Path, since: datetime | None = None) -> Exported:
-    """Export everything the store received since the last run as tables.
+    """Export everything the store received since the last run, or since a time (`since`) into a new folder, as tables.
 
     An interrupted run is safe: the next run writes the same rows again. Files are staged, moved into place at the end,
-    and named after the start time of the run's interval; the state is written last.
+    and named after the start time of the run's interval; the state is written last. The log may be written meanwhile.
 
-    Parameters
-    ----------
-    log
-        The log to read; concurrent writes are allowed.
-    out
-        Folder of tables; created if missing.
-    since
-        Start time of the first export into this folder; None: everything. Later runs ignore it.
-
-    Raises
-    ------
-    ConfigError
-        The folder contains an export that is ahead of this store, or tables from another source.
-    StoreError
-        The store cannot be read.
+    Raises `ConfigError` if the folder contains an export that is ahead of this store, or tables from another source.
     """
     start = _begin(out, since)
     until_us, retention_us = await log.find_facts()
@@ -110,9 +96,9 @@ def _begin(out: Path, since: datetime | None) -> datetime:
     try:
         return datetime.fromisoformat(json.loads((out / STATE).read_text(encoding="utf-8"))["until"])
     except FileNotFoundError:
-        foreign = [name for name in TABLES if (out / name).exists() or any(out.glob(f"{name}.*"))]
-        if foreign:
-            raise ConfigError(f"{out}: has tables from another source ({foreign[0]}); give another folder.") from None
+        for name in ("interactions", "users", "friends", "assignments"):
+            if any(out.glob(f"{name}*")):
+                raise ConfigError(f"{out}: has tables from another source ({name}); give another folder.") from None
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"{out / STATE}: is damaged; export into another folder.") from None
     out.mkdir(parents=True, exist_ok=True)
@@ -132,8 +118,9 @@ class _Run:
 
     def __init__(self, out: Path, since_us: int, until_us: int) -> None:
         self.since_us, self._out, self._until_us = since_us, out, until_us
-        self._rows: dict[str, list[Any]] = {name: [] for name in ROWS}
-        self._staged: dict[Path, Path] = {}  # final path -> staged path
+        self._rows: defaultdict[str, list[Any]] = defaultdict(list)
+        self._staging = out / ".staging"
+        shutil.rmtree(self._staging, ignore_errors=True)
         self._done = Exported(to_time(until_us))
 
     def _is_new(self, us: int) -> bool:
@@ -144,11 +131,13 @@ class _Run:
         """Collect a user's new rows."""
         rows, profile = self._rows, user.profile
         if profile is not None and self._is_new(profile.put_us):
-            times = {"user_id": user_id, "registered_at": user.first_us, "age": profile.age}
-            rows["profiles"].append({**profile.columns, **times})
-            rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(profile.friends)]
-            rows["picks"] += [_use(user_id, *action, profile.put_us) for action in profile.actions]
-            rows["picks"] += _show(user_id, profile.put_us, profile.shown)
+            signals = Signals.of(profile.signals)
+            rows["profiles"].append(
+                {**signals.groups, "user_id": user_id, "registered_at": user.first_us, "age": signals.age}
+            )
+            rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(signals.friends)]
+            rows["picks"] += [_use(user_id, *action, profile.put_us) for action in signals.interactions]
+            rows["picks"] += [_show(user_id, profile.put_us, impression) for impression in signals.shown]
         elif user.first_us is not None:
             rows["no_profile"].append((user_id, user.first_us, None))
         rows["assignments"] += [
@@ -156,13 +145,13 @@ class _Run:
             for assignment in user.assignments
             if self._is_new(assignment.assigned_us)
         ]
-        for shown in user.find_recorded():
-            if self._is_new(shown.received_us):
-                rows["lists"] += _show(user_id, shown.received_us, shown.impressions)
-        for event, impression in user.find_seen():
-            if self._is_new(event.received_us):
-                rows["events"] += _show(user_id, event.time_us, [impression])
-                rows["reported"].append((user_id, event.list_id))
+        for source, impression in user.find_impressions():
+            if self._is_new(source.received_us):
+                if isinstance(source, Event):
+                    rows["events"].append(_show(user_id, source.time_us, impression))
+                    rows["reported"].append((user_id, source.list_id))
+                else:
+                    rows["lists"].append(_show(user_id, source.received_us, impression))
         rows["reported"] += [(user_id, shown.list_id) for shown in user.lists if shown.is_told]
         rows["events"] += [
             _use(user_id, event.signal, event.entity, event.entity_id, event.time_us, event.list_id)
@@ -172,66 +161,67 @@ class _Run:
         self._write_interactions(ROWS_AT_ONCE)
 
     def _frame(self, name: str) -> pl.DataFrame:
-        return pl.DataFrame(self._rows[name], ROWS[name], orient="row")
+        schema = {column: TYPES.get(column, pl.String) for column in COLUMNS[name]}
+        return pl.DataFrame(self._rows[name], schema, orient="row")
 
-    def _stage(self, frame: pl.DataFrame, path: Path) -> None:
-        """Write a table under a hidden name next to its final path."""
-        self._staged[path] = path.with_name(f".{path.name}.new")
-        path.parent.mkdir(exist_ok=True)
-        frame.write_parquet(self._staged[path])
+    def _stage(self, name: str, table: pl.DataFrame) -> None:
+        """Write a table to the staging folder, unless it is empty and not in place."""
+        path = self._staging / f"{name}.parquet"
+        if table.height or (self._out / f"{name}.parquet").exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table.write_parquet(path)
+
+    def _read(self, name: str, new: pl.DataFrame) -> pl.DataFrame:
+        """Return a table of an earlier run, or an empty one with the columns of `new`."""
+        path = self._out / f"{name}.parquet"
+        return pl.read_parquet(path) if path.exists() else new.clear()
 
     def _write_interactions(self, at_least: int) -> None:
         """Stage a file of each kind of interaction with at least this many rows."""
         for name in ("events", "lists"):
             if len(self._rows[name]) >= at_least:
-                path = self._out / "interactions" / f"{name}-{self.since_us:016}-{len(self._staged):04}.parquet"
-                self._stage(self._frame(name), path)
+                number = f"{self.since_us:016}-{self._done.interactions:09}"
+                self._stage(f"interactions/{name}-{number}", self._frame(name))
                 self._done.interactions += len(self._rows[name])
                 self._rows[name].clear()
 
     def publish(self) -> Exported:
-        """Move all files into place."""
+        """Complete all tables, and move all files into place."""
         self._write_interactions(1)
         folder, reported = self._out / "interactions", self._frame("reported")
-        new = {*folder.glob(f"*-{self.since_us:016}-*.parquet")}
-        for path in {*folder.glob("lists-*.parquet")} - new if reported.height else ():
+        interrupted = {*folder.glob(f"*-{self.since_us:016}-*.parquet")}
+        for path in {*folder.glob("lists-*.parquet")} - interrupted if reported.height else ():
             table = pl.read_parquet(path)
             remaining = table.join(reported, on=["user_id", "list_id"], how="anti", maintain_order="left")
             if remaining.height < table.height:
-                self._stage(remaining, path)
+                self._stage(f"interactions/{path.stem}", remaining)
         self._write_users()
-        if self._rows["assignments"]:
-            path, assigned = self._out / "assignments.parquet", self._frame("assignments")
-            old = _read(path, assigned)
-            table = pl.concat([old, assigned]).unique(["user_id", "experiment"], keep="first", maintain_order=True)
-            self._done.assignments = table.height - old.height
-            self._stage(table.sort("assigned_at", "user_id"), path)
-        # Files of an interrupted run.
-        leftovers = new | {*folder.glob(".*.new"), *self._out.glob(".*.parquet.new")}
-        for path in leftovers - self._staged.keys() - {*self._staged.values()}:
+        assigned = self._frame("assignments")
+        old = self._read("assignments", assigned)
+        table = pl.concat([old, assigned]).unique(["user_id", "experiment"], keep="first", maintain_order=True)
+        self._done.assignments = table.height - old.height
+        self._stage("assignments", table.sort("assigned_at", "user_id"))
+        for path in interrupted:
             path.unlink()
-        for path, staged in self._staged.items():
-            staged.replace(path)
+        folder.mkdir(exist_ok=True)
+        for path in self._staging.rglob("*.parquet"):
+            path.replace(self._out / path.relative_to(self._staging))
+        shutil.rmtree(self._staging, ignore_errors=True)
         return self._done
 
     def _write_users(self) -> None:
         """Add new users; replace the profile, picks and friends of users with a new profile."""
-        columns: dict[str, Any] = dict.fromkeys(chain(USERS, *self._rows["profiles"]), pl.String)
-        profiles = pl.DataFrame(self._rows["profiles"], {**columns, **USERS})
-        users_path = self._out / "users.parquet"
-        table_users = pl.concat([_read(users_path, profiles).select("user_id"), profiles.select("user_id")])
-        no_profile = self._frame("no_profile").join(table_users, on="user_id", how="anti")
-        self._done.users = profiles.height + no_profile.height
+        new = self._frame("no_profile")
+        columns = dict.fromkeys(chain(new.columns, *self._rows["profiles"]), pl.String)
+        profiles = pl.DataFrame(self._rows["profiles"], {**columns, **new.schema})
+        old = self._read("users", profiles)
+        users = pl.concat([new, old, profiles], how="diagonal").unique("user_id", keep="last")
+        self._done.users = users.height - old.height
+        self._stage("users", users.sort("user_id"))
         is_unchanged = ~pl.col("user_id").is_in(profiles["user_id"].to_list())
-        for path, new in (
-            (users_path, pl.concat([profiles, no_profile], how="diagonal")),
-            (self._out / "friends.parquet", self._frame("friends")),
-            (self._out / "interactions" / "picks.parquet", self._frame("picks")),
-        ):
-            old = _read(path, new)
-            if new.height or (profiles.height and old.height):
-                table = pl.concat([old.filter(is_unchanged), new], how="diagonal")
-                self._stage(table.sort("user_id", maintain_order=True), path)
+        for name, new in (("friends", self._frame("friends")), ("interactions/picks", self._frame("picks"))):
+            table = pl.concat([self._read(name, new).filter(is_unchanged), new])
+            self._stage(name, table.sort("user_id", maintain_order=True))
 
 
 def _use(
@@ -242,11 +232,6 @@ def _use(
     return {"user_id": user_id, "signal": signal, "timestamp": time_us, "list_id": list_id, **what}
 
 
-def _show(user_id: str, time_us: int, impressions: Iterable[Impression]) -> list[dict[str, Any]]:
-    """Return impression rows."""
-    return [{"user_id": user_id, "signal": SHOWN, "timestamp": time_us, **asdict(one)} for one in impressions]
-
-
-def _read(path: Path, new: pl.DataFrame) -> pl.DataFrame:
-    """Return a table of an earlier run, or an empty one with the columns of `new`."""
-    return pl.read_parquet(path) if path.exists() else new.clear()
+def _show(user_id: str, time_us: int, impression: Impression) -> dict[str, Any]:
+    """Return an impression row."""
+    return {"user_id": user_id, "signal": SHOWN, "timestamp": time_us, **asdict(impression)}

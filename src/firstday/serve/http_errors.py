@@ -7,7 +7,6 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -26,32 +25,6 @@ INTERNAL = "internal_error"
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
-class FieldError(BaseModel):
-    """An error in one field of a request."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    field: str
-    """Name of the field or parameter, such as events[3].user_id."""
-    message: str
-
-
-class ErrorBody(BaseModel):
-    """Body of every error."""
-
-    model_config = ConfigDict(
-        use_attribute_docstrings=True,
-    )
-
-    status: int
-    code: str
-    """Machine-readable code, such as invalid, not_found, store_unavailable."""
-    message: str
-    """Human-readable sentence."""
-    errors: list[FieldError]
-    """Errors of individual fields; empty if the error is not about a field."""
-
-
 class ApiError(HTTPException):
     """An error with an HTTP status, a machine-readable code, a message, and (field, message) pairs."""
 
@@ -63,7 +36,7 @@ class ApiError(HTTPException):
         errors: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(status, message, dict(headers or {}))
+        super().__init__(status, message, headers)
         self.code = code
         self.errors = errors
 
@@ -144,11 +117,9 @@ def add_error_handlers(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
         if failure.status_code == 405:  # Starlette names only the methods of the first matching route
-            scopes = [{**request.scope, "method": name} for name in METHODS]
+            routes, scope = app.routes, request.scope
             allowed = [
-                candidate["method"]
-                for candidate in scopes
-                if any(r.matches(candidate)[0] is Match.FULL for r in app.routes)
+                name for name in METHODS if any(r.matches({**scope, "method": name})[0] is Match.FULL for r in routes)
             ]
             failure.headers = {"Allow": ", ".join(allowed)}
         return error_response(failure)

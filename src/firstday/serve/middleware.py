@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
-from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response
@@ -22,7 +21,6 @@ from firstday.serve.telemetry import Metrics
 
 Right = Literal["read", "write", "admin"]
 
-EVENTS_PATH = "/v1/events"
 STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 """Content types of event streams."""
 PROBES = ("/healthz", "/readyz")
@@ -101,14 +99,14 @@ async def require_json(request: Request) -> None:
 
 
 class Gate:
-    """Outermost ASGI layer. Requests that match the route `quick` bypass the middleware of `app`.
+    """Outermost ASGI layer.
 
     The Host header is checked here because Starlette's `TrustedHostMiddleware` answers in plain text, does not accept
     every loopback address and, in older versions, does not parse IPv6.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, quick: Route) -> None:
-        self.app, self._settings, self._keys, self._metrics, self._quick = app, settings, keys, metrics, quick
+    def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics) -> None:
+        self.app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
         self._in_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,7 +130,7 @@ class Gate:
 
         self._in_work += 1
         try:
-            await self._pass_on(scope, self._admit(scope, headers, receive), send_with_headers)
+            await self.app(scope, self._admit(scope, headers, receive), send_with_headers)
         except Exception as error:
             failure = as_api_error(error)
             if status or failure.code == INTERNAL:  # status set: headers are sent, only the log can report it
@@ -142,15 +140,6 @@ class Gate:
         finally:
             self._in_work -= 1
             self._note(scope, request_id, status, time.perf_counter() - began)
-
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request by the quick route if it matches, else by the application."""
-        match, child_scope = self._quick.matches(scope)
-        if match is Match.FULL:
-            scope.update(child_scope, app=self.app)
-            await self._quick.handle(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         """Count and log a request. The only text from the client is the request id, which is validated."""
@@ -190,7 +179,7 @@ class Gate:
             return receive
         if self._keys.any and not rights:  # FastAPI would read the body before its dependencies check keys
             raise unauthorized("a write or read key", headers)
-        is_stream = scope["path"] == EVENTS_PATH and _content_type(headers) in STREAM_TYPES
+        is_stream = scope["path"] == "/v1/events" and _content_type(headers) in STREAM_TYPES
         scope["firstday.is_stream"] = is_stream
         has_ids = scope["path"].startswith("/v1/lists/") or scope["path"].endswith("/recommendations")
         max_bytes = self._settings.max_rules_bytes if has_ids else self._settings.max_body_bytes

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from firstday.artifact.folder import read_manifest
+from firstday.artifact.folder import read_manifest, version_in
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.errors import ArtifactError, FirstdayError
@@ -52,14 +52,9 @@ class ServedModel:
         return {"item_id": catalogue.items[item], "title": catalogue.title_of(item)}
 
     @cached_property
-    def _questionnaires(self) -> dict[str, Questionnaire]:
-        return {}
-
-    def questionnaire_of(self, entity: str = ITEM) -> Questionnaire:
-        """Return the questionnaire for an entity, built on first use; raise `ConfigError` if the entity is unknown."""
-        if entity not in self._questionnaires:
-            self._questionnaires[entity] = Questionnaire.of(self.trained, entity)
-        return self._questionnaires[entity]
+    def questionnaire_of(self) -> Callable[[str], Questionnaire]:
+        """Function that returns the questionnaire for an entity, built on first use."""
+        return cache(partial(Questionnaire.of, self.trained))
 
     @cached_property
     def segment_map(self) -> SegmentMap:
@@ -75,40 +70,26 @@ class ServedModel:
     def _titles(self) -> pl.Series:
         """Titles in lower case, most popular first."""
         titles = [self.trained.catalogue.title_of(item) for item in self.trained.popular_items.tolist()]
-        return pl.Series(titles, dtype=pl.String).str.to_lowercase().str.replace_all("\n", " ", literal=True)
+        return pl.Series(titles, dtype=pl.String).str.to_lowercase()
 
     def find_items(self, text: str) -> list[int]:
         """Return the index of the item with this id, then of items whose title contains it, most popular first."""
         exact = self.trained.catalogue.items.index_of(text)
-        has_text = self._titles.str.contains(text.lower().replace("\n", " "), literal=True)
+        has_text = self._titles.str.contains(text.lower(), literal=True)
         matches = self.trained.popular_items[has_text.to_numpy()].tolist()
         return list(dict.fromkeys([exact, *matches] if exact >= 0 else matches))
 
 
 def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> ServedModel:
-    """Open a model folder, verify every file, and warm up every strategy.
+    """Open a model folder, verify every file, and warm up every strategy; raise `FirstdayError` if this fails.
 
-    Parameters
-    ----------
-    path
-        The folder.
-    strategy
-        Default strategy; "": the model's own.
-    needed
-        Strategies that the model must support.
-
-    Raises
-    ------
-    ArtifactError
-        The folder contains no model, or one that is damaged or fails to answer.
-    ConfigError
-        The model does not support a strategy.
+    `strategy` is the default strategy ("": the model's own); the model must also support the strategies in `needed`.
     """
     try:
         while True:
             manifest = read_manifest(path)
             recommender = open_model(path)
-            if read_manifest(path)["version"] == manifest["version"]:  # otherwise replaced while loading
+            if version_in(path) == manifest["version"]:  # otherwise replaced while loading
                 break
         for name in filter(None, (strategy, *needed)):
             find_supported(name, recommender.model)
@@ -156,10 +137,7 @@ class ModelHolder:
     async def reload(self) -> None:
         """Load the folder in a thread and swap the model in if its version differs.
 
-        Raises
-        ------
-        FirstdayError
-            The new model is unusable or lacks a required strategy; the old model stays in use.
+        Raises `FirstdayError` if the new model is unusable or lacks a required strategy; the old one stays in use.
         """
         async with self._turn:
             try:
@@ -177,9 +155,5 @@ class ModelHolder:
 
     async def poll(self) -> None:
         """Reload if the folder's version differs from the current one."""
-        try:
-            is_new = read_manifest(self._path)["version"] != self.current.version
-        except FirstdayError:
-            is_new = True  # loading reports the reason
-        if is_new:
+        if version_in(self._path) != self.current.version:
             await self.reload()

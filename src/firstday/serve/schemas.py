@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -22,32 +22,20 @@ from pydantic import (
     model_validator,
 )
 
-from firstday.features.impressions import Impression
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.rules.filters import MOST_CHARACTERS
 from firstday.recommend.rules.list_rules import MOST_IDS, NO_RULES, Row, Rules, as_text, as_whole
-from firstday.serve.store.base import DAY_US, Assignment, Event, Profile, now_us, to_time, to_us
+from firstday.serve.store.base import DAY_US, Assignment, Event, now_us, to_time, to_us
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
 MAX_PICKS = 100
-MAX_FRIENDS = 1000
 MAX_COLUMNS = 50
-MAX_K = 1000
-MAX_POSITION = 100_000
-MAX_ROWS = 20
-MAX_IGNORED_EVENTS = 10
-"""Maximum number of events in `EventsAnswer.ignored`."""
 ID_LENGTH = 128
-NAME_LENGTH = 64
 
 _BAD = r"\x00-\x1F\x7F-\x9F\uFFFD"  # control characters, and the replacement character of invalid UTF-8
-_ID = rf"^[^{_BAD}]+$"
 _USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # not only dots, so that it can be part of a path
-_NAME = r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"
-_RESERVED = (*RESERVED, "self")
-_YEARS = r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"
 _LARGEST = 2**53 - 1
 """Largest integer that every JSON parser reads exactly; larger ids must be sent as text."""
 
@@ -58,7 +46,7 @@ def _integer_to_text(value: Any) -> Any:
 
 
 UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
-IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_ID)]
+IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=rf"^[^{_BAD}]+$")]
 _Integer = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 UserId = Annotated[
     UserIdText,
@@ -66,19 +54,12 @@ UserId = Annotated[
     Field(description="Your user id, without slashes and control characters, and not only dots."),
 ]
 ColumnValue = Annotated[IdText, BeforeValidator(_integer_to_text, json_schema_input_type=IdText | _Integer)]
-EventId = Annotated[ColumnValue, Field(description="Your event id, unique per user.")]
 EntityId = Annotated[ColumnValue, Field(description="Your id of an item, or of a member of another entity.")]
-ListId = Annotated[
-    ColumnValue,
-    Field(description="List id: that of the service if it recorded the list, otherwise your own."),
-]
 FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 RuleText = Annotated[str, Field(max_length=MOST_CHARACTERS)]
-Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=_NAME)]
-Position = Annotated[int, Field(ge=1, le=MAX_POSITION), BeforeValidator(as_whole)]
-Propensity = Annotated[float, Field(gt=0, le=1, strict=False)]
-Age = Annotated[int, Field(ge=0, le=120), BeforeValidator(as_whole)]
-Length = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(as_whole)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
+Position = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(as_whole)]
+Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
 
 StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()})  # type: ignore[misc]
 """Names of the registered strategies."""
@@ -113,11 +94,11 @@ class Interaction(_Request):
 
 
 class _Placement(_Request):
-    list_id: ListId | None = None
-    """List that the item came from."""
+    list_id: ColumnValue | None = None
+    """List id: that of the service if it recorded the list, otherwise your own."""
     position: Position | None = None
     """Position of the item in the list, from 1. Omit it if the user certainly saw the item."""
-    propensity: Propensity | None = None
+    propensity: Annotated[float, Field(gt=0, le=1, strict=False)] | None = None
     """Probability that the policy shows the item at this position. Defaults to the value in the recorded list, if any.
     Does not affect lists."""
     policy: Name | None = None
@@ -130,11 +111,10 @@ class ShownItem(_Placement):
     item_id: EntityId
 
 
-def _as_object(parts: Iterable[str], value: Any) -> Any:
-    """Convert a list of all parts, in order, to the equivalent object."""
-    if not isinstance(value, list | tuple):
+def _as_object(names: Collection[str], value: Any) -> Any:
+    """Convert a list of all fields, in order, to the equivalent object."""
+    if not isinstance(value, list):
         return value
-    names = list(parts)
     if len(value) != len(names):
         raise ValueError(f"give [{', '.join(names)}], or an object with these fields")
     return dict(zip(names, value, strict=True))
@@ -168,48 +148,24 @@ class SignalsBody(_Request):
         }
     )
 
-    age: Age | None = None
+    age: Annotated[int, Field(ge=0, le=120), BeforeValidator(as_whole)] | None = None
     profile: dict[Name, ColumnValue] = Field(
         default={},
         max_length=MAX_COLUMNS,
-        examples=[{"country": "FR"}],
-        json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(_RESERVED)}}},
+        json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(RESERVED)}}},
     )
     """Categorical columns, such as country. Columns and values unknown to the model are stored and reported in
     responses; they are not errors."""
     picks: list[PickForm] = Field(default=[], max_length=MAX_PICKS)
     """Items and entity members that the user chose during registration."""
-    friends: list[UserId] = Field(default=[], max_length=MAX_FRIENDS)
+    friends: list[UserId] = Field(default=[], max_length=1000)
     """The user's friends. Those who are warm users of the model affect the prediction."""
 
     interactions: list[InteractionForm] = Field(default=[], max_length=MAX_INTERACTIONS)
     """The user's actions so far."""
-    shown: list[Shown] = Field(
-        default=[],
-        max_length=MAX_INTERACTIONS,
-        examples=[["i7", ["i9", 2], {"item_id": "i3", "position": 3, "list_id": "l-1"}]],
-    )
+    shown: list[Shown] = Field(default=[], max_length=MAX_INTERACTIONS)
     """Impressions so far, each an item id (if the user certainly saw the item), [id, position], or an object. Items
     shown but not used count as passed over, which affects the list."""
-
-    @field_validator("profile")
-    @classmethod
-    def _no_reserved_names(cls, value: dict[str, str]) -> dict[str, str]:
-        wrong = [name for name in value if name in _RESERVED]
-        if wrong:
-            raise ValueError(f"{wrong[0]} cannot be the name of a profile column")
-        return value
-
-    def to_profile(self) -> Profile:
-        """Convert to the profile that the store keeps."""
-        return Profile(
-            self.age,
-            self.profile,
-            tuple(tuple(vars(pick).values()) for pick in self.picks),
-            tuple(self.friends),
-            interactions=tuple(tuple(vars(action).values()) for action in self.interactions),
-            shown=tuple(Impression(**vars(item)) for item in self.shown),
-        )
 
 
 class EventBody(Interaction, _Placement):
@@ -218,10 +174,13 @@ class EventBody(Interaction, _Placement):
     If a list has events with the signal shown, these define which of its items were seen.
     """
 
-    event_id: EventId
+    event_id: ColumnValue
+    """Your event id, unique per user."""
     user_id: UserId
     timestamp: AwareDatetime | None = Field(
-        default=None, strict=False, json_schema_extra={"pattern": _YEARS}, examples=["2026-01-31T12:00:00Z"]
+        default=None,
+        strict=False,
+        json_schema_extra={"pattern": r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"},
     )
     """Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."""
 
@@ -262,20 +221,20 @@ Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
 class ListOptions(_Parameters):
     """Options of a list."""
 
-    k: Length | None = Field(default=None, examples=[10])
+    k: Length | None = None
     """List length. Defaults to the model's setting."""
-    strategy: StrategyName | None = Field(default=None, strict=False, examples=["segment"])
+    strategy: StrategyName | None = Field(default=None, strict=False)
     """Strategy of the list. Defaults to the model's setting."""
     explain: bool = False
     """Explain the list: the route, segments, each signal's effect on the prediction, and each item."""
     keep_used: bool = False
-    """Allow items that the user has used or banned."""
+    """Allow items that the user has used, banned or passed over."""
 
 
 class _RulesBody(ListOptions, _Request):
     rules: Rules = NO_RULES
     """Rules on the list, or on all rows."""
-    rows: list[Row] = Field(default=[], max_length=MAX_ROWS)
+    rows: list[Row] = Field(default=[], max_length=20)
     """Rows of a page: several lists without repeats, each with its own rules. Empty: one list."""
 
 
@@ -322,7 +281,7 @@ Ids = Annotated[list[IdText], Field(max_length=MAX_EVENTS)]
 class ListParameters(_OfUser):
     """Options of a user's list, and rules."""
 
-    filter: RuleText = Field(default="", examples=['item_id not in ("i3", "i7")'])
+    filter: RuleText = ""
     """Condition on item columns that all listed items meet."""
     allow: Ids | None = None
     """Ids of items that may be listed. All if omitted."""
@@ -372,7 +331,7 @@ class SegmentsParameters(_Parameters):
 class ItemsParameters(_Parameters):
     """Options of the item search."""
 
-    query: str = Field(default="", max_length=ID_LENGTH, examples=["toy"])
+    query: str = Field(default="", max_length=ID_LENGTH)
     """Part of a title (case-insensitive), or an id."""
     limit: Limit = 20
 
@@ -408,6 +367,26 @@ Source = Literal["store", "request", "store_unavailable"]
 
 class _Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class FieldError(_Answer):
+    """An error in one field of a request."""
+
+    field: str
+    """Name of the field or parameter, such as events[3].user_id."""
+    message: str
+
+
+class ErrorBody(_Answer):
+    """Body of every error."""
+
+    status: int
+    code: str
+    """Machine-readable code, such as invalid, not_found, store_unavailable."""
+    message: str
+    """Human-readable sentence."""
+    errors: list[FieldError]
+    """Errors of individual fields; empty if the error is not about a field."""
 
 
 class _ByModel(_Answer):
@@ -667,21 +646,15 @@ class RecordedList(_Answer):
     items: list[RecordedItem] = Field(validation_alias="impressions")
 
 
-class UserAnswer(_Answer):
-    """Everything known about a user."""
+class UserAnswer(SignalsBody):
+    """Everything known about a user; interactions and impressions put with the profile are not among the events."""
+
+    model_config = ConfigDict(strict=False, json_schema_extra=None, json_schema_serialization_defaults_required=True)
 
     user_id: str
-    age: int | None
-    profile: dict[str, str] = Field(validation_alias="columns")
-    picks: list[PickForm]
-    friends: list[str]
-    interactions: list[InteractionForm] = []
-    """Actions stored with the profile, in addition to events."""
-    shown: list[ShownItem] = []
-    """Impressions stored with the profile, in addition to lists."""
     put_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="put_us")]
     """Time of the last update of profile, picks and friends."""
-    first_seen_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="first_us")]
+    first_seen_at: Annotated[datetime, _ReadTime, Field(validation_alias="first_us")]
     """Time of the first stored data."""
     events: list[Event]
     """In order of receipt."""

@@ -24,23 +24,15 @@ MAX_ITERATIONS = 80
 
 @dataclass(frozen=True, eq=False)
 class SegmentMap:
-    """Positions and sizes of the segments.
+    """Positions and sizes of the segments, float64; radii grow with the number of users, within limits.
 
-    Parameters
-    ----------
-    centres
-        float64, shape (n_segments, 2).
-    radii
-        float64, shape (n_segments,); areas are proportional to the number of users, within limits.
-    everyone
-        float64, shape (2,): mean of the centres weighted by users; the position of users without signals.
-    explained_variance
-        Share of the centroids' variance that the two components explain, in [0, 1].
+    `everyone`, the mean of the centres weighted by users, is the position of users without signals.
+    `explained_variance` is the share of the centroids' variance that the two components explain.
     """
 
-    centres: np.ndarray
-    radii: np.ndarray
-    everyone: np.ndarray
+    centres: np.ndarray  # shape (n_segments, 2)
+    radii: np.ndarray  # shape (n_segments,)
+    everyone: np.ndarray  # shape (2,)
     explained_variance: float
 
 

@@ -42,23 +42,18 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-SWITCH_INTERVAL_S = 0.0005
-
 _log = logging.getLogger("firstday.serve")
 
 
 def run_server(model: Path, settings: ServeSettings, on_ready: Callable[[str], object] = lambda _url: None) -> None:
     """Serve until a signal stops the process; call `on_ready` with the URL once the server listens.
 
-    Raises
-    ------
-    FirstdayError
-        The model, the store or the address is unusable.
+    Raises `FirstdayError` if the model, the store or the address is unusable.
     """
     listening = _listen(settings.host, settings.port)
     service = Service(model, settings)
     # While a thread loads a model, requests should not wait 5 ms (the default) for the GIL.
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    sys.setswitchinterval(0.0005)
     # Objects created so far live as long as the process, so exempt them from garbage collection.
     gc.collect()
     gc.freeze()

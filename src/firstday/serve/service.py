@@ -22,15 +22,7 @@ _log = logging.getLogger("firstday.serve")
 
 
 class Service:
-    """Process-wide state: settings, metrics, keys, model, store, item lists and experiment.
-
-    Raises
-    ------
-    ConfigError
-        The experiment is invalid, the model does not support one of its strategies, or the store cannot be opened.
-    ArtifactError
-        The model is unusable.
-    """
+    """Process-wide state: settings, metrics, keys, model, store, item lists and experiment."""
 
     def __init__(self, model: Path, settings: ServeSettings) -> None:
         experiment = Experiment.parse(settings.experiment) if settings.experiment else None

@@ -24,14 +24,12 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from firstday.errors import ConfigError
-from firstday.serve.store.base import RETENTION_DAYS
 
 PREFIX = "FIRSTDAY_SERVE_"
 KEY_LENGTH = 16
 """Minimum length of a key in characters."""
 
-Key = Annotated[SecretStr, Field(min_length=KEY_LENGTH)]
-Keys = Annotated[tuple[Key, ...], NoDecode]
+Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=KEY_LENGTH)], ...], NoDecode]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1024)]
 
@@ -73,7 +71,7 @@ class ServeSettings(BaseSettings):
     """Seconds until a Redis call times out."""
     store_retry_s: float = Field(default=1.0, ge=0, le=60)
     """Cool-down after a failed Redis call, in seconds; until then lists are served without stored signals."""
-    retention_days: float = Field(default=RETENTION_DAYS, ge=0, le=36500)
+    retention_days: float = Field(default=90.0, ge=0, le=36500)
     """Days to keep an event or a recorded list after receipt, and profile, picks and friends after their last update.
     0: no expiry."""
     max_events_per_user: int = Field(default=1000, ge=1, le=100_000)
@@ -160,17 +158,9 @@ def is_loopback(host: str) -> bool:
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> ServeSettings:
-    """Read the settings from the environment; `overrides` take precedence.
+    """Read the settings from the environment; `overrides` take precedence unless they are None.
 
-    Parameters
-    ----------
-    overrides
-        Settings by name; None: the environment's value.
-
-    Raises
-    ------
-    ConfigError
-        A variable is not a setting, or a setting has an invalid value. The message never contains values.
+    Raises `ConfigError`, which never contains values, for unknown variables and invalid settings.
     """
     names = {PREFIX + name.upper() for name in ServeSettings.model_fields}
     unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in names)

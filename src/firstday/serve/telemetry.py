@@ -27,9 +27,6 @@ from firstday.serve.store.base import StoreError
 _log = logging.getLogger("firstday.serve")
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
-
-
 class Lines(logging.Formatter):
     """Formats the time, level, event and fields of a record as one line: a JSON object, or NAME=VALUE text."""
 
@@ -47,7 +44,9 @@ class Lines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return " ".join(f"{name}={value}" for name, value in line.items()) if self._is_text else _ENCODER.encode(line)
+        if self._is_text:
+            return " ".join(f"{name}={value}" for name, value in line.items())
+        return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def set_up_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstday.artifact.folder import KEEP, check_keep, check_target, version_in
+from firstday.artifact.folder import KEEP, check_target, version_in
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import stable_numbers
@@ -183,7 +183,6 @@ def refresh(
         A setting is invalid or does not fit the data.
     """
     path = Path(out)
-    check_keep(keep)
     for name, value in (("gate", gate), ("min_size", min_size)):
         if not 0 <= value < np.inf:
             raise ConfigError(f"{name}: is {value}; give 0 or a positive number.")

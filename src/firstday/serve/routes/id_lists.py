@@ -14,7 +14,7 @@ from firstday.serve.service import ServiceDep
 reading = APIRouter(prefix="/v1/lists", tags=["rules"])
 writing = APIRouter(prefix="/v1/lists", tags=["rules"])
 
-NamePath = Annotated[FilterName, Path(description="Name of the list, as in lists.NAME.", examples=["sold_out"])]
+NamePath = Annotated[FilterName, Path(description="Name of the list, as in lists.NAME.")]
 
 
 @writing.put("/{name}", summary="Set a list", dependencies=[Depends(require_json)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -9,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.routing import Route
 
+from firstday.features.signals import Signals
 from firstday.recommend.recommendation import Recommendation
 from firstday.serve.batching import ListRequest
 from firstday.serve.explain import explain as explain_list
@@ -26,7 +28,6 @@ from firstday.serve.schemas import (
     json_response,
 )
 from firstday.serve.service import Service, ServiceDep, service_of
-from firstday.serve.store.base import StoredUser
 
 MAX_IGNORED = 20
 """Maximum sentences in `ignored`."""
@@ -87,7 +88,7 @@ async def _recommend_quickly(request: Request) -> Response:
 
 quick_route = Route(f"/v1{PATH}", _recommend_quickly)
 quick_route.methods = {"GET"}
-"""Serves the most frequent request in place of the router's endpoint, which only documents it in OpenAPI."""
+"""First route of the application; the router's endpoint for this request only documents it in OpenAPI."""
 
 
 @router.post(PATH, response_model=ListAnswer | PageAnswer, summary="Recommend to a user under rules", dependencies=JSON)
@@ -107,18 +108,15 @@ async def recommend_under_rules(
 )
 async def recommend_to_signals(service: ServiceDep, body: RecommendBody) -> Response:
     """Return a list based on the signals in the body. The store is neither read nor written."""
-    signals = StoredUser(body.signals.to_profile()).to_signals()
+    signals = Signals.of(body.signals.model_dump(exclude_defaults=True))
     return await _answer(service, ListRequest("", body, body.rules, body.rows, signals=signals))
 
 
 async def _answer(service: Service, list_request: ListRequest) -> Response:
     """Make and count the lists; return a `ListAnswer`, or a `PageAnswer` for rows."""
     await service.lists.make(list_request)
-    list_ids = list_request.list_ids or [None] * len(list_request.recommendations)
-    lists = [
-        _as_json(service, list_request, recommendation, list_id)
-        for recommendation, list_id in zip(list_request.recommendations, list_ids, strict=True)
-    ]
+    recorded = zip_longest(list_request.recommendations, list_request.list_ids)
+    lists = [_as_json(service, list_request, recommendation, list_id) for recommendation, list_id in recorded]
     if not list_request.rows:
         return json_response(lists[0])
     return json_response(

@@ -1,4 +1,4 @@
-"""The model, its segments and its items."""
+"""The model, its segments and its items; reload of the model and backup of the store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from firstday.serve.schemas import (
 from firstday.serve.service import ModelDep, ServiceDep
 
 reading = APIRouter(prefix="/v1", tags=["model"])
-admin = APIRouter(prefix="/v1", tags=["model"])
+admin = APIRouter(prefix="/v1")
 
 
 @reading.get("/segments", response_model=SegmentsAnswer, summary="List the segments, largest first")
@@ -44,7 +44,7 @@ async def list_segments(
 @reading.get("/segments/{segment}", response_model=OneSegmentAnswer, summary="Read one segment")
 async def read_segment(
     served: ModelDep,
-    segment: Annotated[int, Path(ge=0, le=2**31, description="Segment number.", examples=[0])],
+    segment: Annotated[int, Path(ge=0, le=2**31, description="Segment number.")],
     parameters: Annotated[SegmentParameters, Query()],
 ) -> dict[str, Any]:
     """Return the size and most used items of a segment."""
@@ -88,7 +88,7 @@ async def describe_model(served: ModelDep) -> dict[str, Any]:
     }
 
 
-@admin.post("/model/reload", summary="Reload the model folder")
+@admin.post("/model/reload", tags=["model"], summary="Reload the model folder")
 async def reload_model(service: ServiceDep) -> ReloadAnswer:
     """Load, verify and warm up the model in the folder, then use it. Requests in progress finish with the old model.
 
@@ -101,3 +101,17 @@ async def reload_model(service: ServiceDep) -> ReloadAnswer:
         raise ApiError(409, "model_refused", str(error)) from error
     now = service.holder.current.version
     return ReloadAnswer(model=now, before=before, changed=now != before)
+
+
+@admin.post("/store/backup", tags=["store"], summary="Back up the store")
+async def back_up_store(service: ServiceDep) -> dict[str, int]:
+    """Copy a SQLite store atomically to the configured backup file, without blocking reads or writes.
+
+    `firstday export` reads the copy. If no backup file is configured, the response is 409. A store in Redis cannot be
+    copied.
+    """
+    if not service.settings.backup_file:
+        raise ApiError(
+            409, "no_backup_file", "No backup file is configured; set FIRSTDAY_SERVE_BACKUP_FILE and restart."
+        )
+    return {"bytes": await service.back_up()}

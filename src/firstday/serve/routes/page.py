@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.resources import files
+from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
+from starlette.responses import Response
+from starlette.routing import Route
 
 POLICY = "; ".join(
     (
@@ -31,30 +32,15 @@ _KINDS = {
 }
 
 
-def make_router(*, needs_keys: bool) -> APIRouter:
-    """Return the routes of the page, which are not in the OpenAPI document.
-
-    With `needs_keys`, the page asks for a key before its first request.
-    """
-    router = APIRouter(include_in_schema=False)
+def make_routes(*, needs_keys: bool) -> list[Route]:
+    """Return a route for each file; with `needs_keys`, the page asks for a key before its first request."""
+    routes = []
     for file in (files("firstday.serve") / "page").iterdir():
         content = file.read_bytes()
         if needs_keys:
             content = content.replace(b'data-keys="none"', b'data-keys="needed"')
-        _add_file(router, file.name, content)
-    return router
-
-
-def _add_file(router: APIRouter, name: str, content: bytes) -> None:
-    """Serve a file; answer 304 if the browser's copy is current."""
-    headers = {
-        "Content-Type": _KINDS[name[name.rindex(".") :]],
-        "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
-        "Cache-Control": "no-cache",
-        "Content-Security-Policy": POLICY,
-    }
-
-    @router.get("/" if name == "index.html" else f"/page/{name}")
-    async def read_file(request: Request) -> Response:
-        is_same = request.headers.get("if-none-match") == headers["ETag"]
-        return Response(b"" if is_same else content, 304 if is_same else 200, headers)
+        kind = _KINDS[Path(file.name).suffix]
+        headers = {"Content-Type": kind, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+        path = "/" if file.name == "index.html" else f"/page/{file.name}"
+        routes.append(Route(path, Response(content, headers=headers), methods=["GET"]))
+    return routes

@@ -13,11 +13,11 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from firstday.features.encoder import understand_picks
+from firstday.features.signals import Signals
 from firstday.serve.event_stream import read_stream
 from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
 from firstday.serve.middleware import require_json
 from firstday.serve.schemas import (
-    MAX_IGNORED_EVENTS,
     EventsAnswer,
     EventsBody,
     LineError,
@@ -29,12 +29,15 @@ from firstday.serve.schemas import (
     json_response,
 )
 from firstday.serve.service import Service, ServiceDep
-from firstday.serve.store.base import Event, Profile, StoredUser, StoreError
+from firstday.serve.store.base import Event, Profile, StoreError
+
+MAX_IGNORED = 10
+"""Maximum number of events in `EventsAnswer.ignored`."""
 
 reading = APIRouter(prefix="/v1", tags=["users"])
 writing = APIRouter(prefix="/v1", tags=["users"])
 
-UserIdPath = Annotated[UserIdText, Path(description="Your user id.", examples=["u-4711"])]
+UserIdPath = Annotated[UserIdText, Path(description="Your user id.")]
 
 
 @writing.put(
@@ -46,13 +49,46 @@ async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody) 
     The body has the same form as `signals` in `POST /v1/recommendations`. On every call, its interactions and
     impressions count as newly received. Send data with timestamps as events instead.
     """
-    profile = body.to_profile()
-    await service.store.append([(user_id, profile)])
-    served = service.holder.current
-    signals = understand_picks(served.trained.encoder, StoredUser(profile).to_signals())
+    served, values = service.holder.current, body.model_dump(exclude_defaults=True)
+    signals = understand_picks(served.trained.encoder, Signals.of(values))
+    await service.store.append([(user_id, Profile(values))])
     _, ignored = served.trained.read_signals([signals])
     return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
+
+class _StreamRoute(APIRoute):
+    """A route that matches only streams; `add_events` documents it in OpenAPI."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the path if the body is a stream."""
+        return super().matches(scope) if scope.get("firstday.is_stream") else (Match.NONE, {})
+
+
+async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
+    """Store events as they arrive; if the stream is interrupted, the error says how many lines are stored."""
+    totals: Counter[str] = Counter()
+    errors: list[LineError] = []
+    n_lines = 0
+    try:
+        async for n_read, events, faults in read_stream(request.stream()):
+            counts, _ = await _store(service, events)
+            totals.update(counts, refused=len({fault.line for fault in faults}))
+            errors += faults[: MAX_ERRORS - len(errors)]
+            n_lines = n_read
+    except (ApiError, StoreError, ClientDisconnect) as error:
+        failure = as_api_error(error)
+        failure.detail += f" The events of the first {n_lines:,} lines are stored; sending them again is safe."
+        raise failure from None
+    if not totals["accepted"] + totals["duplicates"]:
+        fields = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
+        first = ": ".join([*fields, ("body", "It is empty")][0])
+        raise ApiError(422, "invalid", f"No line of the stream is a valid event; first error: {first}.", fields)
+    return StreamAnswer(**totals, errors=errors)
+
+
+writing.add_api_route(
+    "/events", add_stream, methods=["POST"], include_in_schema=False, route_class_override=_StreamRoute
+)
 
 _LINES = (
     '{"event_id": "e-1", "user_id": "u-4711", "signal": "stream", "entity_id": "i81"}\n'
@@ -82,41 +118,7 @@ async def add_events(service: ServiceDep, body: EventsBody) -> Response:
     """
     events = [event.to_event() for event in body.events]
     counts, unknown = await _store(service, events)
-    return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MAX_IGNORED_EVENTS]))})
-
-
-class _StreamRoute(APIRoute):
-    """A route that matches only streams; `add_events` documents it in OpenAPI."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match the path if the body is a stream."""
-        return super().matches(scope) if scope.get("firstday.is_stream") else (Match.NONE, {})
-
-
-streaming = APIRouter(prefix="/v1", route_class=_StreamRoute)
-
-
-@streaming.post("/events", include_in_schema=False)
-async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
-    """Store events as they arrive; if the stream is interrupted, the error says how many lines are stored."""
-    totals: Counter[str] = Counter()
-    errors: list[LineError] = []
-    n_lines = 0
-    try:
-        async for n_read, events, faults in read_stream(request.stream()):
-            counts, _ = await _store(service, events)
-            totals.update(counts, refused=len({fault.line for fault in faults}))
-            errors += faults[: MAX_ERRORS - len(errors)]
-            n_lines = n_read
-    except (ApiError, StoreError, ClientDisconnect) as error:
-        failure = as_api_error(error)
-        failure.detail += f" The events of the first {n_lines:,} lines are stored; sending them again is safe."
-        raise failure from None
-    if not totals["accepted"] + totals["duplicates"]:
-        fields = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
-        first = ": ".join([*fields, ("body", "It is empty")][0])
-        raise ApiError(422, "invalid", f"No line of the stream is an event; first error: {first}.", fields)
-    return StreamAnswer(**totals, errors=errors)
+    return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MAX_IGNORED]))})
 
 
 async def _store(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[dict[str, int], list[str]]:
@@ -139,9 +141,11 @@ async def _store(service: Service, events: Sequence[tuple[str, Event]]) -> tuple
 async def read_user(service: ServiceDep, user_id: UserIdPath) -> dict[str, Any]:
     """Return profile, picks, friends, events and impressions; 404 if nothing is known about the user."""
     (user,) = await service.store.read([user_id])
-    if not user.is_known:
+    if user.first_us is None:
         raise ApiError(404, "not_found", "Nothing is known about this user.")
-    return {"user_id": user_id, **vars(user.profile or Profile()), **vars(user)}
+    profile = user.profile or Profile({})
+    # The columns under `profile` take the place of the record of this name.
+    return {**vars(user), "user_id": user_id, "put_us": profile.put_us, "profile": {}, **profile.signals}
 
 
 @writing.delete("/users/{user_id}", status_code=204, summary="Delete a user")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from pathlib import Path
@@ -24,12 +24,10 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
 from firstday.features.impressions import Impression
-from firstday.features.signals import PICK_SIGNAL, Signals
+from firstday.features.signals import Signals
 
 DAY_US = 86_400_000_000
-RETENTION_DAYS = 90.0
-"""Default retention, in days."""
-SERVICE, LISTS = "", "\x01lists"
+NOT_USERS = SERVICE, LISTS = "", "\x01lists"
 """Owners that are not users: of facts about the service, and of item lists."""
 
 
@@ -60,23 +58,7 @@ ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An interaction of a user or, with the signal ``shown``, an impression.
-
-    Parameters
-    ----------
-    event_id
-        The caller's id, unique per user.
-    signal, entity, entity_id
-        The signal and its target, in the caller's ids.
-    timestamp
-        Time of the event according to the caller, UTC, or None.
-    received_us
-        Time of receipt, in microseconds since 1970; a user's events are in this order.
-    list_id
-        Id of the list that the item came from, or None.
-    position, propensity, policy
-        See `Impression`; None if not reported.
-    """
+    """An interaction of a user or, with the signal ``shown``, an impression; `event_id` is unique per user."""
 
     __pydantic_config__ = ANSWERED
 
@@ -104,27 +86,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ShownList:
-    """A recorded list.
+    """A recorded list: items, best first; None as propensities if all are 1.
 
-    Parameters
-    ----------
-    list_id
-        Random id of the list.
-    policy
-        Route that made the list.
-    items
-        The caller's item ids as text, best first; the first has position 1.
-    propensities
-        Probability with which the policy shows each item at its position; None if all are 1.
-    received_us
-        Time of receipt, in microseconds since 1970.
-    is_told
-        Whether the caller has reported impressions of this list as events. From then on, even after these events
-        expire, the list itself provides propensities only, no impressions.
-    after
-        Number of items on previous pages; the first item has the position `after` + 1.
-    as_of
-        Time of the newest entry that the ranking is based on, in microseconds since 1970; 0 without entries.
+    Once the caller has reported impressions of the list as events, `is_told` is set. From then on, even after these
+    events expire, the list itself provides propensities only, no impressions. `after` is the number of items on
+    previous pages; `as_of` is the time of the newest entry that the ranking is based on.
     """
 
     list_id: str
@@ -147,7 +113,7 @@ class ShownList:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The permanent experiment variant of a user; `assigned_us` is the time of receipt."""
+    """The permanent experiment variant of a user."""
 
     __pydantic_config__ = ANSWERED
 
@@ -158,38 +124,10 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a user provided at registration.
+    """What a user provided at registration, in the form that `Signals.of` reads."""
 
-    Parameters
-    ----------
-    age
-        In years, or None.
-    columns
-        Categorical columns, such as country.
-    picks
-        Pairs (entity, id) chosen in the questionnaire.
-    friends
-        Ids of other users.
-    put_us
-        When the profile was stored, in microseconds since 1970.
-    interactions
-        Triples (signal, entity, id) stored with the profile.
-    shown
-        Impressions stored with the profile.
-    """
-
-    age: int | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    picks: tuple[tuple[str, str], ...] = ()
-    friends: tuple[str, ...] = ()
+    signals: Mapping[str, Any]
     put_us: Time = 0
-    interactions: tuple[tuple[str, str, str], ...] = ()
-    shown: tuple[Impression, ...] = ()
-
-    @property
-    def actions(self) -> list[tuple[str, str, str]]:
-        """Picks and interactions as triples (signal, entity, id)."""
-        return [*((PICK_SIGNAL, *pick) for pick in self.picks), *self.interactions]
 
 
 Record = Profile | Event | ShownList | Assignment
@@ -197,21 +135,7 @@ Record = Profile | Event | ShownList | Assignment
 
 @dataclass(frozen=True)
 class StoredUser:
-    """Everything stored about a user.
-
-    Parameters
-    ----------
-    profile
-        The profile, or None.
-    events
-        Events in order of receipt.
-    lists
-        Recorded lists in order of receipt.
-    assignments
-        Experiment assignments, oldest first.
-    first_us
-        When the store first saw the user, in microseconds since 1970; None if never.
-    """
+    """Everything stored about a user, in order of receipt; `first_us` is the time of first contact, None if unknown."""
 
     profile: Profile | None = None
     events: tuple[Event, ...] = ()
@@ -220,15 +144,10 @@ class StoredUser:
     first_us: int | None = None
 
     @property
-    def is_known(self) -> bool:
-        """Whether anything is stored about the user."""
-        return self.profile is not None or bool(self.events or self.lists or self.assignments)
-
-    @property
     def newest_us(self) -> int:
         """Time of the newest entry that affects recommendations, in microseconds since 1970; 0 without any."""
-        times = [*(one.received_us for one in self.events), *(one.received_us for one in self.lists)]
-        return max([self.profile.put_us if self.profile else 0, *times])
+        records: list[Event | ShownList] = [*self.events, *self.lists]
+        return max([self.profile.put_us if self.profile else 0, *(one.received_us for one in records)])
 
     def as_of(self, us: int) -> StoredUser:
         """Return the user without the events and lists received after a time."""
@@ -237,62 +156,43 @@ class StoredUser:
         lists = (replace(one, is_told=one.list_id in reported) for one in self.lists if one.received_us <= us)
         return replace(self, events=events, lists=tuple(lists))
 
-    def find_recorded(self) -> list[ShownList]:
-        """Return the recorded lists whose impressions the caller has not reported."""
-        return [shown for shown in self.lists if not shown.is_told]
-
-    def find_seen(self) -> list[tuple[Event, Impression]]:
-        """Return the impression events, each with its impression.
+    def find_impressions(self) -> Iterator[tuple[ShownList | Event, Impression]]:
+        """Yield the impressions of recorded lists, then those reported as events, which replace those of their list.
 
         Missing propensities and policies are taken from the recorded list. An impression without a position counts as
         certainly seen.
         """
-        lists = [shown for shown in self.lists if shown.is_told]
-        listed = {(one.list_id, one.item_id): one for shown in lists for one in shown.impressions}
-        seen = []
+        listed: dict[Any, Impression] = {}
+        for shown in self.lists:
+            for impression in shown.impressions:
+                if shown.is_told:
+                    listed[shown.list_id, impression.item_id] = impression
+                else:
+                    yield shown, impression
         for event in self.events:
             if event.is_impression:
+                recorded = listed.get((event.list_id, event.entity_id))
                 how = event.position, event.list_id, event.propensity, event.policy
                 impression = Impression(event.entity_id, *how)
-                recorded = listed.get((event.list_id, event.entity_id))
                 if recorded and event.propensity is None and event.policy in (None, recorded.policy):
                     impression = replace(recorded, position=event.position)
-                seen.append((event, impression))
-        return seen
+                yield event, impression
 
     def to_signals(self, user_id: str | None = None) -> Signals:
         """Convert to `Signals`; impressions are not interactions."""
-        profile = self.profile or Profile()
+        signals = self.profile.signals if self.profile else {}
         actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
-        return Signals(
-            age=profile.age,
-            interactions=[*profile.actions, *actions],
-            friends=profile.friends,
-            shown=[
-                *profile.shown,
-                *(impression for shown in self.find_recorded() for impression in shown.impressions),
-                *(impression for _, impression in self.find_seen()),
-            ],
-            user_id=user_id,
-            **profile.columns,
-        )
+        values = {
+            "interactions": [*signals.get("interactions", ()), *actions],
+            "shown": [*signals.get("shown", ()), *(impression for _, impression in self.find_impressions())],
+            "user_id": user_id,
+        }
+        return Signals.of({**signals, **values})
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Maximum number and age of entries; the most recently received ones are kept.
-
-    Parameters
-    ----------
-    max_events_per_user
-        Number of events per user, impressions excluded.
-    retention_us
-        In microseconds; 0: unlimited.
-    max_lists_per_user
-        Number of recorded lists per user.
-    max_shown_per_user
-        Number of ``shown`` events per user.
-    """
+    """Maximum age of entries (0: unlimited), and numbers per user; the most recently received ones are kept."""
 
     max_events_per_user: int
     retention_us: int
@@ -315,28 +215,19 @@ def now_us() -> int:
 
 
 class Entry(NamedTuple):
-    """An entry to append.
+    """An entry to append; the log sets its time.
 
     Kinds are ``use`` and ``shown`` (events), ``list``, ``profile`` and ``assignment``. An assignment owned by the
     service marks the start of an experiment. The log itself maintains one ``user`` entry per user: its time is
     approximately that of the last write, its body is the time of the first write. Assignments live as long as the user.
-
-    Parameters
-    ----------
-    owner, kind, id, body
-        The id is unique per owner. The log sets the time.
-    known_since_us
-        An existing entry with this id is replaced only if it is older.
-    tells
-        Id of the owner's list entry whose impressions this entry reports; its ``is_told`` becomes true.
     """
 
     owner: str
     kind: str
-    id: str
+    id: str  # unique per owner
     body: str
-    known_since_us: int
-    tells: str | None = None
+    known_since_us: int  # an existing entry with this id is replaced only if it is older
+    tells: str | None = None  # id of the list entry whose impressions this entry reports, which sets `is_told`
 
 
 EXPIRING = ("use", "shown", "list", "profile")
@@ -370,8 +261,8 @@ class Log(Protocol):
         """Remove all entries of an owner."""
         ...
 
-    async def purge(self, oldest_us: int) -> int:
-        """Remove entries older than `oldest_us`; return their number."""
+    async def purge(self, oldest_us: int) -> None:
+        """Remove entries older than `oldest_us`."""
         ...
 
     async def back_up(self, target: Path) -> None:
@@ -397,14 +288,8 @@ class Store:
     If the underlying log fails, every method raises `StoreError` and acknowledges nothing. When a call returns, its
     changes are durable: they survive a killed process. An event whose id the user already has is ignored. The first
     new ``shown`` event about a recorded list sets the list's ``is_told``. Expired entries are never returned. The time
-    of first contact and the assignments of a user are kept until retention has passed since the last write.
-
-    Parameters
-    ----------
-    log
-        Persists the entries.
-    watch
-        Returns a context manager for a call to the log, given the name of the call.
+    of first contact and the assignments of a user are kept until retention has passed since the last write. Each call
+    to the log runs in the context manager that `watch` returns for its name.
     """
 
     def __init__(self, log: Log, watch: Callable[[str], AbstractContextManager[Any]] = nullcontext) -> None:
@@ -469,10 +354,10 @@ class Store:
         with self.watch("delete"):
             await self.log.delete(user_id)
 
-    async def purge(self) -> int:
-        """Remove expired entries; return their number."""
+    async def purge(self) -> None:
+        """Remove expired entries."""
         with self.watch("purge"):
-            return await self.log.purge(self._oldest_us())
+            await self.log.purge(self._oldest_us())
 
     async def ping(self) -> None:
         """Check that the store is reachable."""

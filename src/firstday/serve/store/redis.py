@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import LISTS, SERVICE, Entry, Retention, StoredEntry, StoreError, now_us
+from firstday.serve.store.base import NOT_USERS, Entry, Retention, StoredEntry, StoreError, now_us
 
 try:
     from redis.asyncio import Redis
@@ -27,7 +27,6 @@ except ModuleNotFoundError:  # pragma: no cover
 
 T = TypeVar("T")
 
-CONNECTIONS = 64
 SCAN_BATCH = 500
 """Users per batch of a scan."""
 
@@ -123,7 +122,7 @@ class RedisLog:
             socket_connect_timeout=timeout_s,
             # One immediate retry: an idle connection may have been closed.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-            max_connections=CONNECTIONS,
+            max_connections=64,
         )
         self._append = self._redis.register_script(APPEND)
         self._cool_down_until = 0.0
@@ -168,7 +167,7 @@ class RedisLog:
         values = (
             list(caps),
             list(caps.values()),
-            [(owner not in (SERVICE, LISTS), rows) for owner, rows in by_owner.items()],
+            [(owner not in NOT_USERS, rows) for owner, rows in by_owner.items()],
         )
         is_new = await self._call(
             lambda: self._append(
@@ -191,7 +190,7 @@ class RedisLog:
             keys = self._redis.scan_iter(match=glob.escape(prefix) + "*", count=SCAN_BATCH)
             return {str(key).removeprefix(prefix) async for key in keys}
 
-        owners = sorted(await self._call(call) - {SERVICE, LISTS})
+        owners = sorted((await self._call(call)).difference(NOT_USERS))
         for start in range(0, len(owners), SCAN_BATCH):
             yield owners[start : start + SCAN_BATCH]
 
@@ -199,9 +198,8 @@ class RedisLog:
         """See `Log.delete`."""
         await self._call(lambda: self._redis.unlink(*self._keys(owner)))
 
-    async def purge(self, oldest_us: int) -> int:  # noqa: ARG002
+    async def purge(self, oldest_us: int) -> None:
         """Do nothing: a user's keys expire in Redis, and each append removes expired entries."""
-        return 0
 
     async def back_up(self, target: Path) -> None:
         """Raise `StoreError`: Redis makes its own backups."""

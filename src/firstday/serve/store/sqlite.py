@@ -15,8 +15,7 @@ from firstday.errors import ConfigError
 from firstday.serve.store.base import (
     DAY_US,
     EXPIRING,
-    LISTS,
-    SERVICE,
+    NOT_USERS,
     Entry,
     Retention,
     StoredEntry,
@@ -26,7 +25,7 @@ from firstday.serve.store.base import (
 
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 3
+VERSION = 4
 BUSY_TIMEOUT_S = 5.0
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
@@ -87,23 +86,10 @@ class SqliteLog:
     Reads run in the calling thread, since a lookup in cached pages costs less than a switch to another thread. Writes
     run in other threads, one transaction at a time; writes that arrive during a transaction share the next one.
 
-    Parameters
-    ----------
-    path
-        The file; created if missing, accessible only to its owner.
-    rules
-        Caps and retention.
-    synchronous
-        ``full``: commits wait for the disk; ``normal``: they survive a killed process, but not a power failure.
-    now_us
-        Returns the current time, in microseconds since 1970.
-    is_copy
-        Whether to open a read-only snapshot, for a scan of a copy or of a file that no service has open.
+    With ``full``, commits wait for the disk; with ``normal``, they survive a killed process, but not a power failure.
+    With `is_copy`, a read-only snapshot is opened, for a scan of a copy or of a file that no service has open.
 
-    Raises
-    ------
-    ConfigError
-        The file cannot be opened or written, is not a log of this version, or is in use.
+    Raises `ConfigError` if the file cannot be opened or written, is not a log of this version, or is in use.
     """
 
     def __init__(
@@ -125,7 +111,11 @@ class SqliteLog:
             (version,) = self._reader.execute("PRAGMA user_version").fetchone()
             if version not in (0, VERSION):
                 raise ValueError(f"it has version {version}, not {VERSION}")
-            self._prepare(self._reader)
+            if is_copy:
+                self._reader.execute("BEGIN")
+                self._reader.execute(FACT, ("latest",))  # starts the snapshot; an error if this is not a log
+            else:
+                self._create()
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
@@ -138,17 +128,17 @@ class SqliteLog:
         self._next_commit: asyncio.Task[list[Any]]
         self._committing, self._copying = asyncio.Lock(), asyncio.Lock()
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Create the schema and restore the last time used; in a copy, start the snapshot."""
-        connection.execute("BEGIN" if self._is_copy else "BEGIN IMMEDIATE")
-        for statement in () if self._is_copy else SCHEMA:
-            connection.execute(statement)
-        for (latest_us,) in connection.execute(FACT, ("latest",)):
+    def _create(self) -> None:
+        """Create the schema and restore the last time used."""
+        execute = self._reader.execute
+        execute("BEGIN IMMEDIATE")
+        for statement in SCHEMA:
+            execute(statement)
+        for (latest_us,) in execute(FACT, ("latest",)):
             self._latest_us = latest_us
-        if not self._is_copy:
-            connection.execute(SET_FACT, ("latest", self._latest_us))
-            connection.execute(SET_FACT, ("retention", self.rules.retention_us))
-            connection.execute("COMMIT")
+        execute(SET_FACT, ("latest", self._latest_us))
+        execute(SET_FACT, ("retention", self.rules.retention_us))
+        execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
         mode = "?mode=ro" if self._is_copy else "?vfs=unix-excl" if os.name == "posix" else ""
@@ -188,7 +178,7 @@ class SqliteLog:
 
         def work(connection: sqlite3.Connection) -> list[bool]:
             execute, next_us, caps = connection.execute, self._next_us, self.rules.caps
-            for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner not in (SERVICE, LISTS)):
+            for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner not in NOT_USERS):
                 seen_us = next_us()
                 if execute(TOUCH_USER, (user_id, seen_us, oldest_us - DAY_US, seen_us - DAY_US)).rowcount:
                     execute(DELETE_OLDER, (user_id,))
@@ -208,14 +198,12 @@ class SqliteLog:
         """See `Log.delete`."""
         await self._write(lambda connection: connection.execute(DELETE, (owner,)))
 
-    async def purge(self, oldest_us: int) -> int:
+    async def purge(self, oldest_us: int) -> None:
         """See `Log.purge`."""
-        removed = 0
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
             work = methodcaller("execute", statement, (until_us, PURGE_BATCH))
-            while n_rows := (await self._write(work)).rowcount:
-                removed += n_rows
-        return removed
+            while (await self._write(work)).rowcount:
+                pass
 
     async def back_up(self, target: Path) -> None:
         """See `Log.back_up`."""
