@@ -54,14 +54,14 @@ CASES = [
     (
         "interactions",
         lambda frame: frame.drop("entity_id"),
-        "interactions.entity_id: the column is missing (found: user_id, item_id, entity, signal, timestamp, weight); "
-        "add it.",
+        "interactions: 2 of 7 rows have only one of entity and entity_id (first: interactions.parquet row 4); "
+        "fill in both or drop the rows.",
     ),
     (
         "interactions",
         lambda frame: frame.drop("entity"),
-        "interactions.entity: the column is missing (found: user_id, item_id, entity_id, signal, timestamp, weight); "
-        "add it.",
+        "interactions: 2 of 7 rows have only one of entity and entity_id (first: interactions.parquet row 4); "
+        "fill in both or drop the rows.",
     ),
     (
         "collections",

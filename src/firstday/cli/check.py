@@ -34,22 +34,11 @@ from firstday.errors import ConfigError, DataError
 from firstday.recommend.rules.filters import describe_columns
 
 COUNT_LABELS = {
-    "dimensions": "dimensions of precomputed vectors",
-    "items_without_vector": "items without a vector",
     "ages": "users with an age",
     "dated": "users with a registration time",
     "users_within_24_hours": "users with all interactions within 24 hours",
-    "lists": "lists with impressions",
-    "users_shown_something": "users with impressions",
 }
-COUNT_TOTALS = {
-    "items_without_vector": "items",
-    "ages": "users",
-    "dated": "users",
-    "users_within_24_hours": "users_with_times",
-    "users_shown_something": "users",
-}
-"""Count of which another count is a share."""
+"""Labels of counts of users, which are also printed as a share of all users."""
 
 
 def check(
@@ -128,13 +117,12 @@ def _print_columns(columns: list[dict[str, Any]]) -> None:
 
 def _print_summary(name: str, summary: Summary) -> None:
     """Print counts of the tables' contents."""
-    counts = vars(summary)
     rows = []
-    for key, value in counts.items():
+    for key, value in vars(summary).items():
         if isinstance(value, Mapping):
             rows += [(f"{key}: {member}", f"{n:,}") for member, n in sorted(value.items())]
-        elif value and key not in ("first", "last", "users_with_times"):
-            share = f" ({value / counts[COUNT_TOTALS[key]]:.0%})" if key in COUNT_TOTALS else ""
+        elif value and key not in ("first", "last"):
+            share = f" ({value / summary.users:.0%})" if key in COUNT_LABELS else ""
             rows.append((COUNT_LABELS.get(key, key), f"{value:,}{share}"))
     print_rows(name, ("tables", "count"), rows)
 

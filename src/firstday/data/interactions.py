@@ -56,28 +56,15 @@ IGNORED = (
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Valid values in interactions.
-
-    Parameters
-    ----------
-    users, items
-        Ids; None if their table cannot be read.
-    entities
-        Entities other than items; None if items or collections cannot be read.
-    signals
-        Known signals, and which of them mean use; None allows any signal.
-    faulty
-        Entities whose column of `items` has faults; they are not reported as unknown.
-    derived
-        Those of ``users`` and ``items`` that have no table. Their ids come from the valid interactions, so references
-        to them are not checked.
-    """
+    """Valid values in interactions; None if their table cannot be read."""
 
     users: Ids | None = None
     items: Ids | None = None
-    entities: Mapping[str, Entity] | None = None
-    signals: SignalConfig | None = None
-    faulty: Collection[str] = ()
+    entities: Mapping[str, Entity] | None = None  # entities other than items
+    signals: SignalConfig | None = None  # known signals, and which of them mean use; None allows any signal
+    faulty: Collection[str] = ()  # entities whose column of `items` has faults; they are not reported as unknown
+    # Those of ``users`` and ``items`` that have no table. Their ids come from the valid interactions, so references to
+    # them are not checked.
     derived: Collection[str] = ()
 
     @cached_property
@@ -133,18 +120,15 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
     """
     rows, reasons = conform_interactions(raw, findings, is_text=is_text)
     targets = {"item_id", "entity", "entity_id"} & set(raw.columns)
-    missing, columns = {"entity", "entity_id"} - targets, raw.drop(FILE, ROW).columns
     if not targets:
+        columns = raw.drop(FILE, ROW).columns
         findings.fault(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
-    elif len(missing) == 1:
-        (label,) = missing
-        findings.fault(missing_column("interactions", label, columns))
-    has_targets = bool(targets) and targets <= set(rows.columns) and len(missing) != 1
+    has_targets = bool(targets) and targets <= set(rows.columns)
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
     rows = vocabulary.index(rows.with_columns(absent))
     rules = [*RULES["interactions"], *vocabulary.rules]
     if has_targets:
-        rules[1:1] = TARGET_RULES if "entity" in targets else empty_rules("item_id")
+        rules[1:1] = empty_rules("item_id") if targets == {"item_id"} else TARGET_RULES
     reasons |= find_faults("interactions", rows, rules, findings)
     rows = rows.filter(findings.leave_out("interactions", raw, reasons))
     if vocabulary.signals is not None and has_targets:
@@ -213,10 +197,7 @@ def index_interactions(
     `pairs` lists the (signal, entity) pairs by code; `n_rows` is the expected number of interactions; `now` defaults to
     the current time.
     """
-    n_users, use = (
-        0 if vocabulary.users is None else len(vocabulary.users),
-        () if vocabulary.signals is None else vocabulary.signals.use,
-    )
+    n_users, use = len(vocabulary.users or ()), vocabulary.signals.use if vocabulary.signals else ()
     moment = pl.col("timestamp")
     first = moment.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     is_future = moment > (now or datetime.now(UTC))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -98,10 +97,6 @@ class Encoder:
         n_numbers = len(self.pairs) + (self.friend_vectors is not None) + (self.age_means is not None)
         return len(self.blocks()) * self.dimensions + n_numbers
 
-    @cached_property
-    def _derived_pairs(self) -> frozenset[Pair]:
-        return frozenset(self.config.derived_pairs)
-
     def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
         """Return the features of each user, float32, shape (n_users, n_inputs), always finite.
 
@@ -135,7 +130,7 @@ class Encoder:
         signal, entity = pair
         rows = batch.actions.get(pair)
         item_rows = batch.actions.get((signal, ITEM))
-        if item_rows is not None and entity in self.members_of_items and pair in self._derived_pairs:
+        if item_rows is not None and entity in self.members_of_items and pair in self.config.derived_pairs:
             derived_rows = item_rows.through(self.members_of_items[entity])
             rows = derived_rows if rows is None else union_rows([rows, derived_rows])
         return rows
