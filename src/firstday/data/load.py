@@ -24,10 +24,10 @@ from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
-from firstday.tables.schema import ITEM, TABLES, Frames
+from firstday.tables.schema import TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
-BUILT_IN: Mapping[str, Callable[..., Frames]] = {
+BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
     movielens.NAME: movielens.read_movielens,
     complete_journey.NAME: complete_journey.read_complete_journey,
     deezer_europe.NAME: deezer_europe.read_deezer_europe,
@@ -73,7 +73,7 @@ def check_tables(
     """
     findings = Findings(drop=drop_bad_rows > 0)
     if isinstance(tables, str) and tables in BUILT_IN:
-        name, raw = tables, _built_in(tables, path, findings)
+        name, raw = tables, _built_in(tables, path)
     else:
         names = ", ".join(BUILT_IN)
         if path is not None:
@@ -99,13 +99,12 @@ def check_tables(
     return replace(dataset, notes=findings.notes, left_out=findings.left_out), findings
 
 
-def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[str, RawTable | None]:
+def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
     """Read a built-in dataset."""
     if path is None and name in LOCAL_FILES:
         raise DataError(f"{name}: is not downloaded by firstday; give the path of {LOCAL_FILES[name]} (--path).")
-    notes = {"findings": findings} if name == online_retail.NAME else {}
     try:
-        return {table: RawTable.of(frame, table) for table, frame in BUILT_IN[name](path, **notes).items()}
+        return {table: RawTable.of(frame, table) for table, frame in BUILT_IN[name](path).items()}
     except DataError:
         raise
     except (ValueError, TypeError, AttributeError, KeyError, BadZipFile, *UNREADABLE) as error:
@@ -157,8 +156,7 @@ def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
         if dtype == pl.List
     ]
     if "collections" in frames:
-        others = frames["collections"].remove(pl.col("entity") == ITEM)
-        parts.append(others.select("item_id", "entity", pl.col("entity_id").cast(pl.String)))
+        parts.append(frames["collections"].select("item_id", "entity", pl.col("entity_id").cast(pl.String)))
     rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity") if parts else pl.DataFrame()
     for (name,), members in rows.group_by("entity", maintain_order=True) if parts else ():
         ids = Ids.of(members["entity_id"].unique().sort())
@@ -298,10 +296,9 @@ def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
 
 def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
     """Index friendships without duplicates and self-references, shape (n_users, n_friends)."""
-    is_pair = friends["user_id"].cast(pl.String) != friends["friend_id"].cast(pl.String)
-    n_alone = int((~is_pair).sum())
+    pairs = friends.filter(pl.col("user_id") != pl.col("friend_id"))
+    n_alone = friends.height - pairs.height
     findings.note_rows("friends", n_alone, friends.height, "have a user as their own friend and were dropped")
-    pairs = friends.filter(is_pair)
     return _link(users, pairs["user_id"], friend_ids, pairs["friend_id"])
 
 

@@ -135,8 +135,6 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     """Restrict the dataset to some users, given by their `user_ix` in ascending order."""
     new_ix, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
     assignments = dataset.assignments
-    if assignments is not None:
-        (assignments,) = renumber_users([assignments], new_ix)
     return replace(
         dataset,
         users=Ids(dataset.users.take(rows)),
@@ -148,7 +146,7 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
         friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
         precomputed=precomputed and replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
         impressions=(impressions and impressions.keep_users(new_ix)) or None,
-        assignments=assignments,
+        assignments=None if assignments is None else next(renumber_users([assignments], new_ix)),
     )
 
 

@@ -68,11 +68,11 @@ def _count_known(values: np.ndarray | None) -> int:
 
 def summarise(part: Dataset) -> Summary:
     """Count the contents of a dataset or a part."""
-    counts: dict[str, Any] = part.summary()
+    counts: Mapping[str, Any] = part.summary()
     span = pl.col("timestamp").max() - pl.col("timestamp").min()
     spans = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix").agg(span).collect()["timestamp"]
     return Summary(
-        **{**counts, "pairs": Counter(counts["pairs"])},
+        **counts,
         ages=_count_known(part.ages),
         dated=_count_known(part.registered_at),
         users_within_24_hours=int((spans < timedelta(days=1)).sum()),

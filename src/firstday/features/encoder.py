@@ -238,13 +238,11 @@ def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple
 
 def average_years(
     sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, config: FeatureConfig
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the means of `shrink_means` for years of age, smoothed over near years, and the kernel widths.
 
     Means are float32, shape (n_years + 1, d); for widths, see `Encoder.age_widths`.
     """
-    if not config.age_users:
-        return shrink_means(sums, sizes, overall, config.group_shrinkage), None
     widths = choose_widths(sizes, config.age_users)
     weights = weigh_years(widths).astype(sums.dtype)  # years of width 1 stay bit-identical
     return shrink_means(weights @ sums, weights @ sizes, overall, config.group_shrinkage), widths

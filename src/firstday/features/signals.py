@@ -398,8 +398,7 @@ class Catalogue:
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
         """Return the probability that each user passed over each known item; see `weigh_rows`."""
         n_items = len(self.items)
-        lists: dict[str, int] = defaultdict(count().__next__)
-        unknown: dict[str, int] = defaultdict(count(n_items).__next__)  # if one is used, items above it were seen
+        numbers: dict[str, int] = defaultdict(count(n_items).__next__)  # of lists and unknown items
         rows = []
         for row, user in enumerate(users):
             uses = (entry for entry in user.interactions if entry[1] == ITEM and entry[0] in config.use)
@@ -407,8 +406,9 @@ class Catalogue:
             for entry in user.shown:
                 name = str(entry.item_id)
                 item = self.items.index_of(name)
-                list_ix = -1 if entry.list_id is None else lists[str(entry.list_id)]
-                rows.append((row, list_ix, unknown[name] if item < 0 else item, entry.position or 1, name in used))
+                list_ix = -1 if entry.list_id is None else numbers[str(entry.list_id)]
+                # Unknown items also have a number: if one is used, the items above it were seen.
+                rows.append((row, list_ix, numbers[name] if item < 0 else item, entry.position or 1, name in used))
         owners, list_ixs, shown, positions, is_used = np.array(rows, dtype=np.int64).T
         return weigh_rows(owners, list_ixs, shown, positions, is_used, config.persistence, (len(users), n_items))
 

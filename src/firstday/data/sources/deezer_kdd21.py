@@ -97,8 +97,8 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
 
     Feature columns must be in the order of the release; their names are ignored. Lists may be Parquet lists or JSON
     text; rows may be in any order. Vectors of users who are not in the training file are ignored. Raises DataError if a
-    file is missing or damaged, lacks columns, has vectors of another size, refers to an unknown song or user, repeats a
-    user, or has a validation or test user without streamed songs.
+    file is missing or damaged, lacks columns, has vectors of another size, refers to an unknown song or user, or has a
+    validation or test user without streamed songs.
     """
     folder = Path(folder)
     names = [SONGS, USERS, *(name_features(part, space) for part in PARTS)]
@@ -131,7 +131,7 @@ def name_features(part: Part, space: Space) -> str:
 
 
 def _refuse(name: str, is_bad: np.ndarray, what: str) -> None:
-    """Raise DataError if any row, column or entry of a file is bad; `what` says how."""
+    """Raise DataError if any row or entry of a file is bad; `what` says how."""
     if is_bad.any():
         raise DataError(
             f"{name}: {is_bad.sum():,} of {is_bad.size:,} {what}; use files of the same release ({RECORD})."
@@ -157,9 +157,8 @@ def _read_users(path: Path, items: Ids, d: int) -> PaperUsers:
 
 
 def _read_lists(path: Path, index: str, name: str, inner: pl.DataType | type[pl.DataType]) -> tuple[Ids, pl.Series]:
-    """Read unique ids and their lists, stored as Parquet lists or JSON text."""
+    """Read ids and their lists, stored as Parquet lists or JSON text."""
     ids, lists = pl.read_parquet(path, columns=[index, name], glob=False)[[index, name]]
-    _refuse(path.name, (ids.is_null() | ids.is_duplicated()).to_numpy(), f"rows have no {index} or a repeated one")
     if lists.dtype == pl.String:
         lists = lists.str.json_decode(pl.List(inner))
     return Ids.of(ids), lists.cast(pl.List(inner))
@@ -168,6 +167,4 @@ def _read_lists(path: Path, index: str, name: str, inner: pl.DataType | type[pl.
 def _read_vectors(path: Path, index: str, name: str, d: int | None = None) -> tuple[Ids, np.ndarray]:
     """Read ids and their vectors of d numbers, float32, shape (n_rows, d)."""
     ids, lists = _read_lists(path, index, name, pl.Float32)
-    vectors = lists.cast(pl.Array(pl.Float32, d or max(lists.list.len(), default=0))).to_numpy()
-    _refuse(path.name, ~np.isfinite(vectors), f"numbers of {name} are missing or infinite")
-    return ids, vectors
+    return ids, lists.cast(pl.Array(pl.Float32, d or max(lists.list.len(), default=0))).to_numpy()

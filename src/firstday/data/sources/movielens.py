@@ -35,8 +35,8 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     gender, occupation and zip_digit (first digit of the ZIP code, a region of the USA; missing for the 18 Canadian
     codes, which start with a letter). Films have titles and the entity genre.
 
-    `path` is a copy in GroupLens' layout: ``ml-100k.zip``, its folder, or a folder that contains either. If None, the
-    data is downloaded once and cached. Raises DataError if the download fails.
+    `path` is a copy in GroupLens' layout: ``ml-100k.zip``, a folder with its files, or the folder that contains the
+    zip. If None, the data is downloaded once and cached. Raises DataError if the download fails.
     """
     if path is None:
         files = read_files(fetch_wheel(NAME, PACKAGE, SHA256), "ml-100k", RECBOLE_FILES)

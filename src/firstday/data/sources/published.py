@@ -17,15 +17,13 @@ FETCH_TIMEOUT_S = 300
 
 
 def read_files(path: str | Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Read the named files from a published zip, a folder with the files, or a folder that contains either.
+    """Read the named files from a published zip, a folder with the files, or a folder that contains ``FOLDER.zip``.
 
-    `folder` is the name of the zip (without ``.zip``) and of the folder in it. Raises OSError, KeyError or BadZipFile
-    if a file is missing or the zip is damaged.
+    Raises OSError, KeyError or BadZipFile if a file is missing or the zip is damaged.
     """
     path = Path(path)
-    for directory in (path, path / folder):
-        if all((directory / name).is_file() for name in names):
-            return {name: (directory / name).read_bytes() for name in names}
+    if all((path / name).is_file() for name in names):
+        return {name: (path / name).read_bytes() for name in names}
     with zipfile.ZipFile(path / f"{folder}.zip" if path.is_dir() else path) as archive:
         members = {PurePosixPath(member).name: member for member in archive.namelist()}
         return {name: archive.read(members.get(name, name)) for name in names}

@@ -42,7 +42,8 @@ def assign_roles(
     `with_cold` draws cold users, under `sampled`. Of the users to hold out (`held_out`: mask, shape (n_users,)), those
     who can be evaluated become cold.
     """
-    is_free = np.ones(len(histories), dtype=bool) if held_out is None else ~held_out
+    held_out = np.zeros(len(histories), dtype=bool) if held_out is None else held_out
+    is_free = ~held_out
     is_warm = is_free & histories.can_be_warm
     if histories.log is None:
         sampled = config.sampled
@@ -52,7 +53,7 @@ def assign_roles(
         n_warm = round(sampled.warm * len(order)) if with_cold else len(order) - n_validation
         validation, cold = np.split(order[n_warm:], [n_validation])
         is_warm[order[n_warm:]] = False
-        cold = cold if held_out is None else np.flatnonzero(is_eligible & held_out)
+        cold = cold if with_cold else np.flatnonzero(is_eligible & held_out)
         return Roles(np.flatnonzero(is_warm), validation, cold)
     is_evaluable = histories.can_be_evaluated
     evaluable = np.flatnonzero(is_evaluable & is_free)
@@ -68,7 +69,7 @@ def assign_roles(
     return Roles(
         warm=np.flatnonzero(is_warm),
         validation=validation,
-        cold=np.flatnonzero(is_evaluable & ~is_free),
+        cold=np.flatnonzero(is_evaluable & held_out),
         folds=tuple(np.searchsorted(validation, fold) for fold in folds),
     )
 
