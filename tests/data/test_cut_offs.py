@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +44,6 @@ def make_histories(
         registered_us=registered_us,
         day_end_us=registered_us + DAY_US,
         returned_us=returned,
-        counts=Counter(interactions=20 * n, uses=20 * n),
         log=Log(0, int(n_days * DAY_US)),
     )
 
@@ -153,7 +151,9 @@ def test_impressions_in_a_snapshot_were_shown_and_used_before_it() -> None:
     ]
     columns = ["user_id", "item_id", "signal", "timestamp", "list_id"]
     users = pl.DataFrame({"user_id": ["u0"], "registered_at": [may(1)]})
-    items = pl.DataFrame({"item_id": ["i0", "i1"], "added_at": [may(1)] * 2})
+    items = pl.DataFrame(
+        {"item_id": ["-", "i0", "i1"], "added_at": [may(9), may(1), may(1)], "recommendable": [True, True, False]}
+    )
     dataset = load({"interactions": pl.DataFrame(rows, columns, orient="row"), "users": users, "items": items})
     assert dataset.registered_at is not None
     whole, then = dataset, take_snapshot(dataset, dataset.registered_at, int(may(5).timestamp() * 1e6))
@@ -161,6 +161,7 @@ def test_impressions_in_a_snapshot_were_shown_and_used_before_it() -> None:
     assert then.impressions is not None
     assert sorted(whole.impressions.whole()["is_used"]) == [False, True, True]
     assert then.impressions.whole().sort("item_ix")["is_used"].to_list() == [True, False]
+    assert then.unlisted.tolist() == [1]
 
 
 def change_future(dataset: Dataset, moment: int) -> Dataset:

@@ -49,12 +49,12 @@ def fault(path: Path | None) -> str:
 
 def test_zip_and_folders_give_the_same(tmp_path: Path) -> None:
     folder = a_copy(tmp_path / "deezer_europe")
-    with zipfile.ZipFile(tmp_path / "copy.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "deezer_europe.zip", "w") as archive:
         for file in folder.iterdir():
             archive.write(file, f"deezer_europe/{file.name}")
     dataset = load("deezer-europe", path=folder)
     assert (len(dataset.users), len(dataset.items), len(dataset.events)) == (2, 2, 2)
-    for place in (tmp_path, tmp_path / "copy.zip"):
+    for place in (tmp_path, tmp_path / "deezer_europe.zip"):
         assert_equal(load("deezer-europe", path=place), dataset)
 
 

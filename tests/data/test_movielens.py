@@ -81,7 +81,7 @@ def test_where_pip_fails_it_says_so_and_leaves_no_cache(tmp_path: Path, monkeypa
     (fault,) = caught.value.faults
     assert fault.startswith(f"movielens-100k: recbole==1.2.1 could not be downloaded to {tmp_path} (ERROR: ")
     assert fault.endswith(
-        f"; connect to the network, set FIRSTDAY_CACHE to a writable folder, or {movielens.MANUAL_DOWNLOAD}."
+        "; connect to the network, set FIRSTDAY_CACHE to a writable folder, or give the path of a local copy (--path)."
     )
     assert list(tmp_path.iterdir()) == []
 

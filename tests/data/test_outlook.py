@@ -114,8 +114,8 @@ def test_tables_without_what_is_needed_are_refused_as_a_split_refuses_them() -> 
         (timeless, no_use, "sampled", "interactions: 0 of "),
         (timed, no_use, "registration", "users: 0 can be trained on "),
         (timeless, Config(), "registration", "interactions.timestamp: no interaction has a time, which the protocol"),
-        (empty, Config(), "sampled", "interactions: no row is left to learn from (rows in the future are left out);"),
-        (empty, Config(), "registration", "interactions: no row is left to learn from (rows in the future are left"),
+        (empty, Config(), "sampled", "interactions: 0 of "),
+        (empty, Config(), "registration", "interactions.timestamp: no interaction has a time, which the protocol"),
     ]
     for dataset, config, protocol, sentence in cases:
         config = config.override("protocol", protocol)

@@ -54,14 +54,14 @@ CASES = [
     (
         "interactions",
         lambda frame: frame.drop("entity_id"),
-        "interactions.entity_id: the column is missing (found: user_id, item_id, entity, signal, timestamp, weight); "
-        "add it.",
+        "interactions: 2 of 7 rows have only one of entity and entity_id (first: interactions.parquet row 4); "
+        "fill in both or drop the rows.",
     ),
     (
         "interactions",
         lambda frame: frame.drop("entity"),
-        "interactions.entity: the column is missing (found: user_id, item_id, entity_id, signal, timestamp, weight); "
-        "add it.",
+        "interactions: 2 of 7 rows have only one of entity and entity_id (first: interactions.parquet row 4); "
+        "fill in both or drop the rows.",
     ),
     (
         "collections",
@@ -222,7 +222,7 @@ def test_interactions_without_any_target(tmp_path: Path) -> None:
 def test_entities_without_any_table_of_them(five_users: Tables, write: Write) -> None:
     assert faults({"interactions": five_users["interactions"]}, write) == [
         "interactions.entity: 2 of 7 rows refer to an unknown entity "
-        "(first: 'artist', interactions.parquet row 4); there are none yet; "
+        "(first: 'artist', interactions.parquet row 4); known entities: none; "
         "add such a column to items, or collections of it, or drop the rows."
     ]
 

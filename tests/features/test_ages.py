@@ -72,7 +72,6 @@ def test_mean_vectors_are_gathered_by_weight_and_then_shrink() -> None:
     sums[18], sums[25] = (2, 0), (0, 3)
     overall = np.array([0.4, 0.6])
     means, widths = average_years(sums, SIZES, overall, FeatureConfig(age_users=4, group_shrinkage=1))
-    assert widths is not None
     assert widths[24] == 15
     np.testing.assert_allclose(means[24], [(2 * 9 / 15 + 0.4) / 5, (3 * 14 / 15 + 0.6) / 5], rtol=1e-6)
     np.testing.assert_allclose(means[[0, 99, -1]][1:], [overall, overall], rtol=1e-6)
@@ -84,11 +83,9 @@ def test_years_that_stand_alone_are_the_plain_means_to_the_bit(of_sums: str, of_
     sizes = rng.integers(1, 9, size=N_AGES).astype(of_sizes)
     sums, overall = rng.normal(size=(N_AGES, 5)).astype(of_sums), rng.normal(size=5).astype(of_sums)
     plain = shrink_means(sums, sizes, overall, 10.0).tobytes()
-    means, widths = average_years(sums, sizes, overall, FeatureConfig(age_users=0))
-    assert (means.tobytes(), widths) == (plain, None)
-    means, widths = average_years(sums, sizes, overall, FeatureConfig(age_users=1))  # all years have one of their own
-    assert widths is not None
-    assert (means.tobytes(), set(widths.tolist())) == (plain, {1})
+    for age_users in (0, 1):  # all years have a user of their own
+        means, widths = average_years(sums, sizes, overall, FeatureConfig(age_users=age_users))
+        assert (means.tobytes(), set(widths.tolist())) == (plain, {1})
 
 
 def recommender_of(n_users: float) -> Recommender:

@@ -35,14 +35,9 @@ from firstday.evaluation.comparison_tables import Table
 from firstday.recommend.rules.filters import describe_columns
 
 COUNT_LABELS = {
-    "dimensions": "dimensions of precomputed vectors",
-    "items_without_vector": "items without a vector",
     "ages": "users with an age",
     "dated": "users with a registration time",
-    "users_with_times": "users with interaction times",
     "users_within_24_hours": "users with all interactions within 24 hours",
-    "lists": "lists with impressions",
-    "users_shown_something": "users with impressions",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -191,7 +192,7 @@ class Dataset:
             "users": len(self.users),
             "items": len(self.items),
             "interactions": len(self.events),
-            "pairs": {f"{signal} x {entity}": n for (signal, entity), n in per_pair if n},
+            "pairs": Counter({f"{signal} x {entity}": n for (signal, entity), n in per_pair if n}),
             "entities": {name: len(entity.ids) for name, entity in sorted(self.entities.items())},
             "groups": {name: len(group.values) for name, group in sorted(self.groups.items())},
             "friends": 0 if self.friends is None else self.friends.n_entries,

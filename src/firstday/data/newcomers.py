@@ -88,7 +88,7 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     frames["users"] = users.join(profiles, on="user_id", how="left", maintain_order="left")
     frames["items"] = rows.select("item_id").drop_nulls().unique().sort("item_id")
     entities = {}
-    for (entity,), part in rows.drop_nulls("entity").group_by(pl.col("entity").cast(pl.String)):
+    for (entity,), part in rows.drop_nulls("entity").group_by(pl.col("entity").cast(pl.String), maintain_order=True):
         ids = Ids.of(part["entity_id"].cast(pl.String).unique().sort())
         entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))  # the model knows their items
     vocabulary = Vocabulary(Ids.of(users["user_id"]), Ids.of(frames["items"]["item_id"]), entities)

@@ -21,13 +21,12 @@ from firstday.data.dataset import Dataset, Group
 from firstday.data.events import EVENT_TYPES, SORT_ORDER, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
-from firstday.data.interactions import Vocabulary, check_tallies, find_ids, read_interactions, unite_ids
+from firstday.data.interactions import Vocabulary, check_tallies, find_ids, read_interactions
 from firstday.data.load import add_users, assemble_catalogue, find_vocabulary
-from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users
+from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users, take_rows
 from firstday.tables import zstd
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
-from firstday.tables.rules import describe_ids
 from firstday.tables.table_checks import (
     check_frames,
     check_named_friends,
@@ -47,48 +46,17 @@ USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/us
 
 @dataclass(frozen=True, eq=False)
 class Whole:
-    """What all parts share.
+    """What all parts share."""
 
-    Parameters
-    ----------
-    home
-        Table that defines the user ids: ``users``, or ``interactions`` if that is absent. None if it cannot be read;
-        references to users are then not checked.
-    vocabulary
-        Valid values for interactions, except user ids.
-    catalogue
-        Dataset without users: items with titles, entities and precomputed vectors, and the values of each group column
-        of `users`. None if there are faults.
-    now
-        Time at which reading began; later interactions are in the future.
-    drop
-        Whether bad rows are dropped.
-    """
-
+    # Table that defines the user ids: ``users``, or ``interactions`` if that is absent. None if it cannot be read;
+    # references to users are then not checked.
     home: str | None
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary  # valid values for interactions, except user ids
+    # Dataset without users: items with titles, entities and precomputed vectors, and the values of each group column
+    # of `users`. None if there are faults.
     catalogue: Dataset | None
-    now: datetime
-    drop: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """A loaded part.
-
-    Parameters
-    ----------
-    dataset
-        The part's users and their data; None if there are faults.
-    findings
-        Faults and notes of the part.
-    first_users
-        First user ids, as examples of their spelling; None if unknown.
-    """
-
-    dataset: Dataset | None
-    findings: Findings
-    first_users: pl.Series | None = None
+    now: datetime  # time at which reading began; later interactions are in the future
+    drop: bool = False  # whether bad rows are dropped
 
 
 def load_whole(
@@ -101,24 +69,10 @@ def load_whole(
     now: datetime,
     home: str | None,
 ) -> Whole:
-    """Read and validate the tables that are not partitioned by user.
+    """Read and validate the tables that are not partitioned by user (`raw`; None for one that cannot be read).
 
-    Parameters
-    ----------
-    raw
-        `items`, `collections`, `names` and `embeddings/items`, if present; None for one that cannot be read.
-    item_ids
-        Item ids in interactions: all items if there is no items table, else additional ones.
-    groups
-        Sorted values of each group column of `users`.
-    tables
-        Names of all tables present.
-    now, home
-        See `Whole`.
-    signals
-        Known signals, and which of them mean use.
-    findings
-        Collects faults and notes.
+    `item_ids` are those in interactions, `groups` the sorted values of each group column of `users`, and `tables` the
+    names of all tables present; for `now` and `home` see `Whole`.
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
     vocabulary = find_vocabulary(raw, frames, tables, signals, findings)
@@ -127,8 +81,8 @@ def load_whole(
     return Whole(home, vocabulary, catalogue, now, findings.drop)
 
 
-def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
-    """Validate the rows of some users and build a Dataset.
+def load_part(raw: Mapping[str, RawTable], whole: Whole) -> tuple[Dataset | None, Findings]:
+    """Validate the rows of some users and build a Dataset, None if there are faults.
 
     `raw` has these users' rows of `USER_TABLES` and `MENTIONS`; tables without rows are absent.
     """
@@ -150,27 +104,14 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> Part:
     dataset = None
     if indexed is not None and not findings.faults and users is not None and catalogue is not None:
         dataset = add_users("part", catalogue, frames, indexed, findings, are_all=False)
-    return Part(dataset, findings, None if users is None else _first_ids(users))
+    return dataset, findings
 
 
-def _first_ids(ids: pl.Series) -> pl.Series:
-    """Return the first three ids, in an order that is the same for integers and their text."""
-    text = pl.col("id").cast(pl.String)
-    return pl.DataFrame({"id": ids}).sort(text.str.len_chars(), text)["id"].head(3)
-
-
-def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findings) -> None:
+def join_findings(parts: Iterable[Findings], signals: SignalConfig, findings: Findings) -> None:
     """Merge the findings of parts, in any order, and run the checks that need all parts."""
-    firsts: list[pl.Series] = []
-    for part in parts:
-        findings.merge([part.findings])
-        firsts += [] if part.first_users is None else [part.first_users]
+    findings.merge(parts)
     findings.join_left_out("friends")
     check_tallies(findings, signals)
-    advice = describe_ids("users", _first_ids(unite_ids(firsts)))
-    for key, indexed in findings.found.items():
-        if indexed.finding == "refer to unknown users":
-            findings.found[key] = replace(indexed, advice=advice)
 
 
 def pack(part: Dataset) -> bytes:
@@ -194,38 +135,33 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     """Restrict the dataset to some users, given by their `user_ix` in ascending order."""
     new_ix, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
     assignments = dataset.assignments
-    if assignments is not None:
-        (assignments,) = renumber_users([assignments], new_ix)
     return replace(
         dataset,
         users=Ids(dataset.users.take(rows)),
         events=Events.of_rows(dataset.events.pairs, dataset.events.rows.keep_users(new_ix)),
         groups={name: Group(group.values, group.codes[rows]) for name, group in dataset.groups.items()},
-        ages=None if dataset.ages is None else dataset.ages[rows],
-        registered_at=None if dataset.registered_at is None else dataset.registered_at[rows],
-        friends=dataset.friends and dataset.friends.take(rows),
+        ages=take_rows(dataset.ages, rows),
+        registered_at=take_rows(dataset.registered_at, rows),
+        friends=take_rows(dataset.friends, rows),
         friend_ids=dataset.friend_ids or (None if dataset.friends is None else dataset.users),
         precomputed=precomputed and replace(precomputed, user_vectors=precomputed.user_vectors[rows]),
         impressions=(impressions and impressions.keep_users(new_ix)) or None,
-        assignments=assignments,
+        assignments=None if assignments is None else next(renumber_users([assignments], new_ix)),
     )
 
 
 def join_users(
     name: str, parts: Iterable[Dataset], catalogue: Dataset, n_interactions: int, *, are_all: bool = False
 ) -> Dataset:
-    """Concatenate the users of several parts, sorted by id; large numbers of events are spooled to disk.
+    """Concatenate the users of several parts, sorted by id; about `n_interactions` events are spooled if too many.
 
-    The approximate `n_interactions` determines whether events stay in memory. If `are_all`, the parts contain all
-    users, and other friends are dropped.
+    If `are_all`, the parts contain all users, and other friends are dropped.
     """
     tables: dict[str, list[pl.DataFrame]] = {}
     spooled: list[tuple[Ids, UserRows, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
         for part in filter(lambda part: len(part.users), parts):
-            path = (
-                Path(folder) / f"{len(spooled):06}.parquet"
-            )  # spooled, since the order of users is known only at the end
+            path = Path(folder) / f"{len(spooled):06}.parquet"  # the order of users is known only at the end
             part.events.rows.whole().write_parquet(path, compression="lz4")
             spooled.append((part.users, UserRows((pl.scan_parquet(path, glob=False),)), part.impressions))
             for table, frame in _write_frames(part).items():
@@ -250,21 +186,19 @@ def join_users(
 
 def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:
     """Convert a part's data back to tables, except interactions and impressions."""
-    ids = part.users.values.alias("user_id")
-    users = ids.to_frame()
-    if part.ages is not None:
-        users = users.with_columns(age=part.ages)
-    if part.registered_at is not None:
-        users = users.with_columns(registered_at=pl.Series(part.registered_at).cast(UTC_MICROSECONDS))
-    for name, group in part.groups.items():
-        values = (*group.values, None)
-        users = users.with_columns(pl.Series(name, [values[code] for code in group.codes.tolist()], dtype=pl.String))
-    frames = {"users": users}
+    ids, precomputed = part.users.values.alias("user_id"), part.precomputed
+    groups = {
+        name: pl.Series([*group.values, None], dtype=pl.String).gather(group.codes)  # code -1 selects the last
+        for name, group in part.groups.items()
+    }
+    columns = {"user_id": ids, "age": part.ages, "registered_at": part.registered_at, **groups}
+    users = pl.DataFrame({name: values for name, values in columns.items() if values is not None})
+    frames = {"users": users.with_columns(pl.col("^registered_at$").cast(UTC_MICROSECONDS))}
     if part.friends is not None:
         friend_ids = (part.friend_ids or part.users).take(part.friends.columns)
         frames["friends"] = pl.DataFrame([ids.gather(part.friends.row_of_entry()), friend_ids.alias("friend_id")])
     if part.assignments is not None:
         frames["assignments"] = part.assignments.with_columns(ids.gather(part.assignments["user_ix"]))
-    if part.precomputed is not None:
-        frames["embeddings/users"] = pl.DataFrame([ids, pl.Series("vector", part.precomputed.user_vectors)])
+    if precomputed is not None:
+        frames["embeddings/users"] = pl.DataFrame({"user_id": ids, "vector": precomputed.user_vectors})
     return frames

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,18 +21,10 @@ NEVER = np.iinfo(np.int64).max
 @readable
 @dataclass(frozen=True, eq=False)
 class UserRows:
-    """Rows partitioned by user.
-
-    Parameters
-    ----------
-    parts
-        At least one partition with a column `user_ix`, in ascending order of users; lazy frames scan files.
-    spool
-        Folder of these files; deleted with the last reference to it.
-    """
+    """At least one partition of rows with a column `user_ix`, in ascending order of users; lazy frames scan files."""
 
     parts: tuple[pl.DataFrame | pl.LazyFrame, ...]
-    spool: TemporaryDirectory[str] | None = None
+    spool: TemporaryDirectory[str] | None = None  # folder of these files; deleted with the last reference to it
 
     def __len__(self) -> int:
         return int(self.lazy().select(pl.len()).collect().item())
@@ -59,6 +52,13 @@ class UserRows:
         return UserRows((pl.concat(renumber_users(self.frames(), new_ix)),))
 
 
+def take_rows(value: Any, rows: np.ndarray) -> Any:
+    """Select rows of a vector or sparse matrix, or of each one in a mapping, in the given order; None stays None."""
+    if isinstance(value, Mapping):
+        return {name: take_rows(part, rows) for name, part in value.items()}
+    return None if value is None else value.take(rows)
+
+
 def renumber(selected: np.ndarray, n: int) -> np.ndarray:
     """Return the new index of each of `n` elements if some are selected, else -1: int32, shape (n,)."""
     new_ix = np.full(n, -1, dtype=np.int32)
@@ -76,14 +76,7 @@ def renumber_users(frames: Iterable[pl.DataFrame], new_ix: np.ndarray) -> Iterat
 class RowWriter:
     """Accumulates rows in any order and partitions them by user; several partitions are spooled to disk.
 
-    Parameters
-    ----------
-    types
-        Columns and their types.
-    n_users
-        Number of users.
-    n_rows
-        Expected number of rows; determines the number of partitions.
+    `types` are the types of the columns; the expected `n_rows` determine the number of partitions.
     """
 
     def __init__(self, types: Mapping[str, pl.DataType], n_users: int, n_rows: int) -> None:

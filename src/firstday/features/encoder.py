@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -98,10 +97,6 @@ class Encoder:
         n_numbers = len(self.pairs) + (self.friend_vectors is not None) + (self.age_means is not None)
         return len(self.blocks()) * self.dimensions + n_numbers
 
-    @cached_property
-    def _derived_pairs(self) -> frozenset[Pair]:
-        return frozenset(self.config.derived_pairs)
-
     def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
         """Return the features of each user, float32, shape (n_users, n_inputs), always finite.
 
@@ -135,7 +130,7 @@ class Encoder:
         signal, entity = pair
         rows = batch.actions.get(pair)
         item_rows = batch.actions.get((signal, ITEM))
-        if item_rows is not None and entity in self.members_of_items and pair in self._derived_pairs:
+        if item_rows is not None and entity in self.members_of_items and pair in self.config.derived_pairs:
             derived_rows = item_rows.through(self.members_of_items[entity])
             rows = derived_rows if rows is None else union_rows([rows, derived_rows])
         return rows
@@ -243,13 +238,11 @@ def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple
 
 def average_years(
     sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, config: FeatureConfig
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the means of `shrink_means` for years of age, smoothed over near years, and the kernel widths.
 
     Means are float32, shape (n_years + 1, d); for widths, see `Encoder.age_widths`.
     """
-    if not config.age_users:
-        return shrink_means(sums, sizes, overall, config.group_shrinkage), None
     widths = choose_widths(sizes, config.age_users)
     weights = weigh_years(widths).astype(sums.dtype)  # years of width 1 stay bit-identical
     return shrink_means(weights @ sums, weights @ sizes, overall, config.group_shrinkage), widths

@@ -13,6 +13,7 @@ import polars as pl
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Pair
+from firstday.data.user_rows import renumber, renumber_users
 from firstday.embed.embeddings import select_uses
 from firstday.errors import DataError
 from firstday.sparse import SparseRows, union_rows
@@ -20,36 +21,20 @@ from firstday.sparse import SparseRows, union_rows
 
 @dataclass(frozen=True, slots=True)
 class Impression:
-    """One item in one list shown to a user.
+    """One item in one list shown to a user."""
 
-    Parameters
-    ----------
-    item_id
-        The caller's id.
-    position
-        Position in the list, from 1; None if the user certainly saw the item.
-    list_id
-        Id of the list; None if the item was not shown in a list.
-    propensity
-        Probability that the policy shows the item at this position given the items above, in (0, 1]; None if unknown.
-    policy
-        Policy that made the list, such as ``explore``; None if unknown.
-    """
-
-    item_id: Any
-    position: int | None = None
-    list_id: str | None = None
+    item_id: Any  # the caller's id
+    position: int | None = None  # in the list, from 1; None if the user certainly saw the item
+    list_id: str | None = None  # None if the item was not shown in a list
+    # Probability that the policy shows the item at this position given the items above, in (0, 1]; None if unknown.
     propensity: float | None = None
-    policy: str | None = None
+    policy: str | None = None  # policy that made the list, such as ``explore``; None if unknown
 
     @classmethod
     def read(cls, value: Any, where: str) -> Impression:
         """Parse an impression from an item id, ``[item_id, position]`` or an object with the names above.
 
-        Raises
-        ------
-        DataError
-            The value has none of these forms or has an invalid field; the message begins with `where`.
+        Raises DataError, with a message that begins with `where`, for other forms and invalid fields.
         """
         if isinstance(value, Mapping):
             check_names(value, [field.name for field in fields(cls)], "item_id", where)
@@ -94,38 +79,23 @@ def weigh_rows(
 
     Cascade model: a user reads a list from the top and continues after each position with probability `persistence`.
     All items above a used item were seen. Used items are not passed over. An item counts once per list, at its first
-    position. The result is bit-identical for any order of the rows.
+    position. The result is bit-identical for any order of the rows. (N. Craswell et al., "An experimental comparison of
+    click position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.)
 
-    Parameters
-    ----------
-    users, items
-        User and item of each impression, int64, shape (n,).
-    lists
-        List of each impression, int64, shape (n,); -1 if the item was not shown in a list.
-    positions
-        Position in the list, from 1, int64, shape (n,); 0 or 1 if the user certainly saw the item.
-    is_used
-        Whether the user uses the item, 0 or 1, shape (n,).
-    persistence
-        From 0 to 1; 1: users see all items shown.
-    shape
-        (n_users, n_items). Item numbers of n_items and above are unknown items; they only show what else was seen.
-
-    References
-    ----------
-    Cascade with constant continuation probability: N. Craswell et al., "An experimental comparison of click
-    position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.
+    The arrays, int64 of shape (n,), have an entry per impression. `lists` are -1 if the item was not shown in a list,
+    and `positions` 0 or 1 if the user certainly saw the item. `shape` is (n_users, n_items); item numbers of n_items
+    and above are unknown items, which only show what else was seen.
     """
     if is_used.all():  # also if nothing was shown
         return SparseRows.empty(*shape)
+    lists = np.where(lists < 0, -1 - np.arange(len(lists)), lists)  # an item without a list is a list of its own
     rows = np.stack([users, lists, items, np.maximum(positions, 1) - 1, is_used])
     rows = rows[:, np.lexsort(rows[3::-1])]
-    rows = rows[:, _is_first(*rows[:3]) | (rows[1] < 0)]  # an item counts once per list
-    users, lists, items, position, is_used_row = rows
+    users, lists, items, position, is_used = rows[:, _is_first(*rows[:3])]
     is_first = _is_first(users, lists)
-    last_seen = np.maximum.reduceat(np.where((is_used_row > 0) & (lists >= 0), position, 0), np.flatnonzero(is_first))
+    last_seen = np.maximum.reduceat(position * is_used, np.flatnonzero(is_first))
     n_below = np.maximum(position - last_seen[np.cumsum(is_first) - 1], 0)
-    not_used = np.stack([users, items, n_below])[:, is_used_row == 0]
+    not_used = np.stack([users, items, n_below])[:, is_used == 0]
     users, items, n_below = not_used[:, np.lexsort(not_used[::-1])]
     starts = np.flatnonzero(_is_first(users, items))
     unseen = np.multiply.reduceat(1 - np.power(float(persistence), n_below), starts)
@@ -148,44 +118,23 @@ def collect_passed_over(
     config: SignalConfig,
     until: np.ndarray | None = None,
 ) -> SparseRows | None:
-    """Return the probability that users of a dataset passed over items; see `weigh_rows`.
+    """Return the probability that users of a dataset passed over items, shape (n, n_items); see `weigh_rows`.
 
-    Parameters
-    ----------
-    dataset
-        Dataset with impressions.
-    users
-        `user_ix`, shape (n,).
-    actions
-        Interactions of these users, rows in the order of `users`.
-    config
-        Which signals are uses, and the persistence.
-    until
-        Microseconds since 1970 UTC, int64, shape (n,): only impressions before the user's time count, and none without
-        a timestamp. None: all impressions.
-
-    Returns
-    -------
-    SparseRows
-        Shape (n, n_items); None without impressions.
+    `users` are the `user_ix`, shape (n,), and `actions` their interactions. If `until` (microseconds since 1970 UTC,
+    int64, shape (n,)) is given, only impressions before the user's time count. None without impressions.
     """
     if dataset.impressions is None:
         return None
-    row_of_user = np.full(len(dataset.users), -1, dtype=np.int64)
-    row_of_user[users] = np.arange(len(users))
-    n_items = len(dataset.items)
-    uses = select_uses(actions, config, len(users), n_items)
-    used_cells = uses.row_of_entry() * n_items + uses.columns
+    shape = len(users), len(dataset.items)
+    uses = select_uses(actions, config, *shape)
+    used_cells = uses.row_of_entry() * shape[1] + uses.columns
     parts = []
-    for frame in dataset.impressions.frames():
-        impressions = frame.with_columns(row=row_of_user[frame["user_ix"].to_numpy()]).filter(pl.col("row") >= 0)
+    for frame in renumber_users(dataset.impressions.frames(), renumber(users, len(dataset.users))):
         if until is not None:
-            end = pl.Series(until[impressions["row"].to_numpy()])
-            impressions = impressions.filter(pl.col("timestamp").to_physical() < end)
-        lists = pl.col("list_id").rank("dense").cast(pl.Int64).fill_null(-1)
-        columns = impressions.select("row", lists, "item_ix", "position").cast(pl.Int64)
-        rows, list_ids, items, positions = (column.to_numpy() for column in columns)
-        is_used = np.isin(rows * n_items + items, used_cells)
-        shape = len(users), n_items
-        parts.append(weigh_rows(rows, list_ids, items, positions, is_used, config.persistence, shape))
+            end = pl.Series(until[frame["user_ix"].to_numpy()])
+            frame = frame.filter(pl.col("timestamp").to_physical() < end)
+        columns = frame.select("user_ix", pl.col("list_id").rank("dense"), "item_ix", "position").cast(pl.Int64)
+        rows, lists, items, positions = (column.to_numpy() for column in columns.fill_null(-1))
+        is_used = np.isin(rows * shape[1] + items, used_cells)
+        parts.append(weigh_rows(rows, lists, items, positions, is_used, config.persistence, shape))
     return union_rows(parts)

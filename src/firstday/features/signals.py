@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from numbers import Real
@@ -18,6 +18,7 @@ from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
+from firstday.data.user_rows import take_rows
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_items
 from firstday.errors import DataError, hint_at
@@ -37,8 +38,6 @@ INTERACTION: Mapping[str, str | None] = {"signal": "stream", **PICK}
 """Fields of picks and interactions, in order, with their defaults; None: required."""
 
 
-UNKNOWN_COLUMN = "profile column "
-"""Prefix of the keys for unknown profile columns in the result of `Catalogue.translate`."""
 USER_FORM = 'give fd.Signals(...) or an object such as {"age": 24}'
 
 
@@ -243,16 +242,8 @@ class SignalBatch:
 
     def take(self, rows: np.ndarray) -> SignalBatch:
         """Select users, given by row, in the given order."""
-        return SignalBatch(
-            len(rows),
-            self.n_items,
-            {pair: actions.take(rows) for pair, actions in self.actions.items()},
-            {name: codes[rows] for name, codes in self.groups.items()},
-            None if self.ages is None else self.ages[rows],
-            None if self.friends is None else self.friends.take(rows),
-            None if self.passed_over is None else self.passed_over.take(rows),
-            None if self.user_ids is None else self.user_ids[rows],
-        )
+        of_users = {name: value for name, value in vars(self).items() if name not in ("n_users", "n_items")}
+        return replace(self, n_users=len(rows), **take_rows(of_users, rows))
 
 
 @readable
@@ -408,8 +399,7 @@ class Catalogue:
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
         """Return the probability that each user passed over each known item; see `weigh_rows`."""
         n_items = len(self.items)
-        lists: dict[str, int] = defaultdict(count().__next__)
-        unknown: dict[str, int] = defaultdict(count(n_items).__next__)  # if one is used, items above it were seen
+        numbers: dict[str, int] = defaultdict(count(n_items).__next__)  # of lists and unknown items
         rows = []
         for row, user in enumerate(users):
             uses = (entry for entry in user.interactions if entry[1] == ITEM and entry[0] in config.use)
@@ -417,8 +407,9 @@ class Catalogue:
             for entry in user.shown:
                 name = str(entry.item_id)
                 item = self.items.index_of(name)
-                list_ix = -1 if entry.list_id is None else lists[str(entry.list_id)]
-                rows.append((row, list_ix, unknown[name] if item < 0 else item, entry.position or 1, name in used))
+                list_ix = -1 if entry.list_id is None else numbers[str(entry.list_id)]
+                # Unknown items also have a number: if one is used, the items above it were seen.
+                rows.append((row, list_ix, numbers[name] if item < 0 else item, entry.position or 1, name in used))
         owners, list_ixs, shown, positions, is_used = np.array(rows, dtype=np.int64).T
         return weigh_rows(owners, list_ixs, shown, positions, is_used, config.persistence, (len(users), n_items))
 
@@ -467,7 +458,7 @@ class Catalogue:
             code_of = np.array([*codes_of_values, -1], dtype=np.int32)
             codes[name] = code_of[group.codes[users]]  # a missing value has code -1, which selects the last
             n_missing = int(((codes[name] < 0) & (group.codes[users] >= 0)).sum())
-            unknown[name if name in self.groups else f"{UNKNOWN_COLUMN}{name}"] += n_missing
+            unknown[name if name in self.groups else f"profile column {name}"] += n_missing
         absent = np.full(len(users), -1, dtype=np.int32)
         ages = None
         if self.has_ages:

@@ -21,7 +21,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 import firstday
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
-from firstday.data.load import BUILT_IN, DOWNLOADED, LOCAL_FILES, load
+from firstday.data.load import BUILT_IN, LOCAL_FILES, load
+from firstday.data.sources import movielens
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import Table, write_signed
@@ -261,7 +262,7 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
         A named dataset does not exist.
     """
     copies = {name: folder for folder in data for name, file in LOCAL_FILES.items() if (folder / file).exists()}
-    names = names or (*DOWNLOADED[:1], SIMULATED, *copies)
+    names = names or (movielens.NAME, SIMULATED, *copies)
     for name in names:
         if name in LOCAL_FILES and name not in copies:
             raise ConfigError(

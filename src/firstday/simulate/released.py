@@ -132,7 +132,8 @@ def _split(dataset: Dataset, config: Config, days: int, sizes: Mapping[str, int]
     histories = replace(histories, target_days=TARGET_DAYS)
     roles = Roles(np.flatnonzero(histories.n_used >= WARM_ITEMS), nobody, nobody)
     split = split_registration(dataset, config, histories, roles)
-    newcomers = collect_newcomers(dataset, config, histories, np.flatnonzero(histories.registered_us >= cut_off))
+    late = np.flatnonzero(histories.registered_us >= cut_off)
+    newcomers = collect_newcomers(dataset, config, replace(histories, log=log), late)
     end = histories.target_end_us
     end[split.warm] = np.minimum(end[split.warm], cut_off)
     (month,) = dataset.actions(Window(histories.day_end_us, end))

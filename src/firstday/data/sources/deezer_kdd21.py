@@ -7,7 +7,6 @@ bypass the encoder; all later stages apply.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -58,21 +57,11 @@ SONG, USER, SONGS_OF_USER = "song_index", "user_index", "d1d30_songs"
 
 @dataclass(frozen=True, eq=False)
 class PaperUsers:
-    """Users of one feature file.
+    """Users of one feature file."""
 
-    Parameters
-    ----------
-    ids
-        `user_index` of each row.
-    features
-        Blocks in the order of `BLOCKS`, counts, age; missing values are 0: float32, shape (n_users, 20 d + 19).
-    songs
-        Songs streamed in the 30 days after registration, shape (n_users, n_items), all weights 1.
-    """
-
-    ids: Ids
-    features: np.ndarray
-    songs: SparseRows
+    ids: Ids  # `user_index` of each row
+    features: np.ndarray  # `BLOCKS`, counts, age; missing values are 0; float32, shape (n_users, 20 d + 19)
+    songs: SparseRows  # songs streamed in the 30 days after registration, shape (n_users, n_items), all weights 1
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -91,45 +80,25 @@ class PaperUsers:
 
 @dataclass(frozen=True, eq=False)
 class PaperData:
-    """The released data of one embedding space.
-
-    Parameters
-    ----------
-    space
-        ``svd`` or ``mf``.
-    items
-        `song_index` of each item.
-    item_vectors
-        float32, shape (n_items, d).
-    user_vectors
-        Mature vectors of the training users, in their order: float32, shape (n_train, d).
-    train, validation, test
-        Users of each part.
-    simulated
-        Whether the files are simulated.
-    """
+    """The released data of one embedding space."""
 
     space: Space
-    items: Ids
-    item_vectors: np.ndarray
-    user_vectors: np.ndarray
+    items: Ids  # `song_index` of each item
+    item_vectors: np.ndarray  # float32, shape (n_items, d)
+    user_vectors: np.ndarray  # mature vectors of the training users, float32, shape (n_train, d)
     train: PaperUsers
     validation: PaperUsers
     test: PaperUsers
-    simulated: bool
+    simulated: bool  # whether the files are simulated
 
 
 def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no_progress) -> PaperData:
     """Read the released files of one embedding space: ``svd`` (TT-SVD) or ``mf`` (UT-ALS).
 
-    Feature columns must be in the order of the release; the numbers in their names are ignored. Lists may be Parquet
-    lists or JSON text; rows may be in any order. Vectors of users who are not in the training file are ignored.
-
-    Raises
-    ------
-    DataError
-        A file is missing or damaged, lacks columns, has vectors of another size, refers to an unknown song or user,
-        repeats a user, or has a validation or test user without streamed songs.
+    Feature columns must be in the order of the release; their names are ignored. Lists may be Parquet lists or JSON
+    text; rows may be in any order. Vectors of users who are not in the training file are ignored. Raises DataError if a
+    file is missing or damaged, lacks columns, has vectors of another size, refers to an unknown song or user, or has a
+    validation or test user without streamed songs.
     """
     folder = Path(folder)
     names = [SONGS, USERS, *(name_features(part, space) for part in PARTS)]
@@ -162,7 +131,7 @@ def name_features(part: Part, space: Space) -> str:
 
 
 def _refuse(name: str, is_bad: np.ndarray, what: str) -> None:
-    """Raise DataError if any row, column or entry of a file is bad; `what` says how."""
+    """Raise DataError if any row or entry of a file is bad; `what` says how."""
     if is_bad.any():
         raise DataError(
             f"{name}: {is_bad.sum():,} of {is_bad.size:,} {what}; use files of the same release ({RECORD})."
@@ -177,19 +146,19 @@ def _read_users(path: Path, items: Ids, d: int) -> PaperUsers:
     _refuse(path.name, columns < 0, f"entries of {SONGS_OF_USER} are not in {SONGS}")
     songs = SparseRows.from_pairs(entries["row"].to_numpy(), columns, None, len(lists), len(items)).ones()
     names = [name for name in pl.read_parquet_schema(path) if name not in (USER, SONGS_OF_USER)]
-    starts = [block for block in BLOCKS for _ in range(d)]
-    starts += [*(COUNT_PREFIX + block for block in COUNTED_BLOCKS), AGE_VALUE]
-    is_other = [not name.startswith(start) for name, start in zip_longest(names, starts, fillvalue="-")]
-    order = f"{', '.join(BLOCKS)} ({d} columns each), the counts and {AGE_VALUE}"
-    _refuse(path.name, np.array(is_other), f"feature columns are not in the order {order}")
+    n_names = len(BLOCKS) * d + len(COUNTED_BLOCKS) + 1
+    if len(names) != n_names:
+        raise DataError(
+            f"{path.name}: has {len(names)} feature columns instead of {n_names} for vectors of {d} numbers; use files "
+            f"of the same release ({RECORD})."
+        )
     features = pl.read_parquet(path, columns=names, glob=False).cast(pl.Float32).fill_nan(0).fill_null(0)
     return PaperUsers(ids, features.to_numpy(order="c"), songs)
 
 
 def _read_lists(path: Path, index: str, name: str, inner: pl.DataType | type[pl.DataType]) -> tuple[Ids, pl.Series]:
-    """Read unique ids and their lists, stored as Parquet lists or JSON text."""
+    """Read ids and their lists, stored as Parquet lists or JSON text."""
     ids, lists = pl.read_parquet(path, columns=[index, name], glob=False)[[index, name]]
-    _refuse(path.name, (ids.is_null() | ids.is_duplicated()).to_numpy(), f"rows have no {index} or a repeated one")
     if lists.dtype == pl.String:
         lists = lists.str.json_decode(pl.List(inner))
     return Ids.of(ids), lists.cast(pl.List(inner))
@@ -198,6 +167,4 @@ def _read_lists(path: Path, index: str, name: str, inner: pl.DataType | type[pl.
 def _read_vectors(path: Path, index: str, name: str, d: int | None = None) -> tuple[Ids, np.ndarray]:
     """Read ids and their vectors of d numbers, float32, shape (n_rows, d)."""
     ids, lists = _read_lists(path, index, name, pl.Float32)
-    vectors = lists.cast(pl.Array(pl.Float32, d or max(lists.list.len(), default=0))).to_numpy()
-    _refuse(path.name, ~np.isfinite(vectors), f"numbers of {name} are missing or infinite")
-    return ids, vectors
+    return ids, lists.cast(pl.Array(pl.Float32, d or max(lists.list.len(), default=0))).to_numpy()

@@ -15,9 +15,6 @@ import polars as pl
 from firstday.data.sources.published import fetch_wheel, read_files
 
 NAME = "movielens-100k"
-MANUAL_DOWNLOAD = (
-    "download ml-100k.zip from GroupLens (https://grouplens.org/datasets/movielens/100k/) and give it as --path"
-)
 PACKAGE = "recbole==1.2.1"
 SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 RECBOLE_FILES = ("ml-100k.inter", "ml-100k.item", "ml-100k.user")
@@ -38,11 +35,11 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     gender, occupation and zip_digit (first digit of the ZIP code, a region of the USA; missing for the 18 Canadian
     codes, which start with a letter). Films have titles and the entity genre.
 
-    `path` is a copy in GroupLens' layout: ``ml-100k.zip``, its folder, or a folder that contains either. If None, the
-    data is downloaded once and cached. Raises DataError if the download fails.
+    `path` is a copy in GroupLens' layout: ``ml-100k.zip``, a folder with its files, or the folder that contains the
+    zip. If None, the data is downloaded once and cached. Raises DataError if the download fails.
     """
     if path is None:
-        files = read_files(fetch_wheel(NAME, PACKAGE, SHA256, MANUAL_DOWNLOAD), "ml-100k", RECBOLE_FILES)
+        files = read_files(fetch_wheel(NAME, PACKAGE, SHA256), "ml-100k", RECBOLE_FILES)
         interactions, items, users = (_read_text(files[name], separator="\t") for name in RECBOLE_FILES)
         year = pl.col("release_year:token")
         titled = pl.col("movie_title:token_seq") + " (" + year + ")"

@@ -20,24 +20,22 @@ RATINGS, FILMS = "ratings.dat", "movies.dat"
 def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read a local copy as tables: a rating is a ``stream``, and the first rating is the registration.
 
-    `path` is ``movietweetings_100k.zip``, the folder with its files, or a folder that contains either.
+    `path` is ``movietweetings_100k.zip``, the folder with its files, or the folder that contains the zip.
     """
     files = read_files(path, FOLDER, (RATINGS, FILMS))
-    ratings = _split(files[RATINGS], 4).select(
-        user_id=pl.col("1").cast(pl.Int64),
-        item_id="2",
-        timestamp=pl.from_epoch(pl.col("4").cast(pl.Int64), "s").dt.replace_time_zone("UTC"),
+    ratings, films = (
+        pl.Series("line", files[name].decode().splitlines(), pl.String).str.split_exact("::", 3).struct.unnest()
+        for name in (RATINGS, FILMS)
     )
-    films = _split(files[FILMS], 3).select(item_id="1", title="2", genre=pl.col("3").replace("", None).str.split("|"))
+    ratings = ratings.select(
+        user_id=pl.col("field_0").cast(pl.Int64),
+        item_id="field_1",
+        timestamp=pl.from_epoch(pl.col("field_3").cast(pl.Int64), "s").dt.replace_time_zone("UTC"),
+    )
+    genre = pl.col("field_2").replace("", None).str.split("|")
+    films = films.select(item_id="field_0", title="field_1", genre=genre)
     return {
         "interactions": ratings,
         "users": ratings.group_by("user_id").agg(registered_at=pl.col("timestamp").min()),
         "items": films.unique("item_id", keep="first", maintain_order=True),
     }
-
-
-def _split(content: bytes, n_fields: int) -> pl.DataFrame:
-    """Split lines at ``::`` into columns named "1", "2", ..."""
-    lines = pl.Series(content.decode("utf-8").splitlines(), dtype=pl.String)
-    fields = lines.str.split("::").list.to_struct(fields=[str(number) for number in range(1, n_fields + 1)])
-    return fields.struct.unnest()

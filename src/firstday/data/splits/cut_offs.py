@@ -8,7 +8,7 @@ import numpy as np
 
 from firstday.config import Config
 from firstday.data.splits.histories import Histories, write_moment
-from firstday.data.splits.roles import ENOUGH_VALIDATION, NO_ROW_LEFT, NO_TIMES
+from firstday.data.splits.roles import ENOUGH_VALIDATION
 from firstday.errors import ConfigError, DataError
 from firstday.tables.schema import DAY_US
 
@@ -23,25 +23,15 @@ MIN_SHARE_REGISTERED = 1 / 3
 
 @dataclass(frozen=True)
 class CutOffs:
-    """Training times of an evaluation, with the size of each cohort.
+    """Cut-offs in microseconds since 1970 UTC, ascending, and their cohorts.
 
-    Parameters
-    ----------
-    moments
-        Cut-offs in microseconds since 1970 UTC, ascending. A cohort consists of the newcomers who registered at or
-        after its cut-off and before the next one.
-    end
-        Exclusive end of the last cohort; later newcomers have incomplete target windows.
-    users
-        Number of newcomers per cohort.
-    histories
-        Histories of all users, with the chosen target window.
+    A cohort consists of the newcomers who registered at or after its cut-off and before the next one.
     """
 
     moments: tuple[int, ...]
-    end: int
-    users: tuple[int, ...]
-    histories: Histories = field(compare=False, repr=False)
+    end: int  # exclusive end of the last cohort; later newcomers have incomplete target windows
+    users: tuple[int, ...]  # number of newcomers per cohort
+    histories: Histories = field(compare=False, repr=False)  # of all users, with the chosen target window
 
     @property
     def target_days(self) -> float:
@@ -62,15 +52,17 @@ class CutOffs:
 
 
 def choose_target_days(histories: Histories, config: Config) -> Histories:
-    """Set the target window: as configured, or the shortest with the most newcomers to evaluate.
+    """Set the target window in all users' histories: as configured, or the shortest with the most newcomers.
 
-    `histories` must be those of all users; under `sampled` they are returned unchanged. Raises DataError if no
-    interaction has a time.
+    Under `sampled`, histories are returned unchanged. Raises DataError if no interaction has a time.
     """
     if histories.log is None:
         return histories
     if not histories.log.end:
-        raise DataError(NO_TIMES if histories.counts["interactions"] else NO_ROW_LEFT)
+        raise DataError(
+            "interactions.timestamp: no interaction has a time, which the protocol `registration` needs; add times, or "
+            "use the protocol `sampled`."
+        )
     if config.registration.target_days is not None:
         return replace(histories, target_days=config.registration.target_days)
 
@@ -90,14 +82,8 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     The first cut-off is the configured one. By default, it is the first midnight in UTC before which a third of the
     users registered, and the target windows of 500 newcomers (or half of all), for validation, ended. The other
     cut-offs, also at midnights, divide the later newcomers into cohorts of about equal size: `registration.cut_offs`
-    cohorts, or fewer so that each has about 30 newcomers.
-
-    Raises
-    ------
-    DataError
-        No interaction has a time, or no newcomer can be evaluated.
-    ConfigError
-        The configured cut-off is not within the log.
+    cohorts, or fewer so that each has about 30 newcomers. Raises DataError if no interaction has a time or no newcomer
+    can be evaluated, and ConfigError if the configured cut-off is not within the log.
     """
     histories = choose_target_days(histories, config)
     log, target_days = histories.log, histories.target_days

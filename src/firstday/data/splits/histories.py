@@ -6,7 +6,6 @@ engine.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,8 +38,7 @@ def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | N
     """Return the log's time span under the protocol `registration`, empty without times; None under `sampled`.
 
     The protocol ``auto`` means `registration` if any registration time is known (`is_dated`) and interactions have
-    times. `first` and `last` are the times of the earliest and latest interaction, in microseconds since 1970 UTC; None
-    without times.
+    times. `first` and `last` are the times of the earliest and latest interaction, None without times.
     """
     if config.protocol == "sampled" or (config.protocol == "auto" and (first is None or not is_dated)):
         return None
@@ -49,40 +47,17 @@ def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | N
 
 @dataclass(frozen=True, eq=False)
 class Histories:
-    """Facts that determine the roles of users; all arrays have shape (n_users,).
+    """Facts that determine the roles of users, in arrays of shape (n_users,); times in microseconds since 1970 UTC."""
 
-    Parameters
-    ----------
-    numbers
-        uint64: hash of the user's id, for sampling users.
-    n_used
-        int64: number of items used; under `registration`, since registration.
-    has_vector
-        bool: whether the user has a precomputed vector; True if vectors are learned.
-    registered_us
-        int64: registration time, from `users.registered_at` or else the first interaction, in microseconds since 1970
-        UTC; -1 if unknown and under `sampled`.
-    day_end_us
-        int64: end of day one, in microseconds since 1970 UTC; -1 under the same conditions.
-    returned_us
-        int64: time, after day one, of the first use of an item not used before; `NEVER` if there is none.
-    counts
-        Numbers of ``interactions``, and of ``uses`` of items among them.
-    log
-        Time span of the whole log; None under `sampled`.
-    target_days
-        Length of the target window after registration, in days; 0 until chosen.
-    """
-
-    numbers: np.ndarray
-    n_used: np.ndarray
-    has_vector: np.ndarray
+    numbers: np.ndarray  # uint64: hash of the user's id, for sampling users
+    n_used: np.ndarray  # int64: number of items used; under `registration`, since registration
+    has_vector: np.ndarray  # bool: whether the user has a precomputed vector; True if vectors are learned
+    # int64: `users.registered_at` or else the first interaction; -1 if unknown and under `sampled`
     registered_us: np.ndarray
-    day_end_us: np.ndarray
-    returned_us: np.ndarray
-    counts: Counter[str]
-    log: Log | None = None
-    target_days: float = 0.0
+    day_end_us: np.ndarray  # int64: end of day one; -1 under the same conditions
+    returned_us: np.ndarray  # int64: first use, after day one, of an item not used before; `NEVER` if there is none
+    log: Log | None = None  # time span of the whole log; None under `sampled`
+    target_days: float = 0.0  # length of the target window after registration; 0 until chosen
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -93,7 +68,7 @@ class Histories:
             for name, values in vars(self).items()
             if isinstance(values, np.ndarray)
         }
-        return Histories(**arrays, counts=self.counts + other.counts, log=self.log)
+        return Histories(**arrays, log=self.log)
 
     @property
     def can_be_warm(self) -> np.ndarray:
@@ -102,10 +77,7 @@ class Histories:
         return warm
 
     def life(self, protocol: RegistrationProtocolConfig) -> Window | None:
-        """Return the window of each user's relevant interactions, from shortly before registration.
-
-        None under `sampled`: all times.
-        """
+        """Return the window of each user's interactions, from shortly before registration; None under `sampled`."""
         if self.log is None:
             return None
         start_us = self.registered_us - int(protocol.early_hours * HOUR_US)
@@ -119,10 +91,7 @@ class Histories:
 
     @property
     def can_be_evaluated(self) -> np.ndarray:
-        """Whether each user's day one and target window are in the log, with a new item in the latter.
-
-        bool, shape (n_users,).
-        """
+        """Whether each user's day one and target window are in the log, with a new item in the latter: bool array."""
         assert self.log is not None
         end_us = self.target_end_us
         is_logged = (self.registered_us >= max(0, self.log.start)) & (end_us <= self.log.end)
@@ -152,7 +121,6 @@ def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:
         registered_us=registered_us,
         day_end_us=day_end_us,
         returned_us=np.full(n_users, NEVER),
-        counts=Counter(interactions=len(events), uses=int(events.counts[codes].sum())),
         log=log,
     )
     life = histories.life(config.registration)

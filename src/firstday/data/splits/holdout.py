@@ -20,25 +20,13 @@ from firstday.data.splits.split import Cohort, Split
 
 @dataclass(frozen=True, eq=False)
 class Holdout:
-    """Training data, and the cold users to evaluate on.
+    """Training data, and the cold users to evaluate on."""
 
-    Parameters
-    ----------
-    dataset, split
-        Training data and the roles of its users.
-    newcomers
-        Dataset of the cold users; their day ones use its indexes.
-    cold
-        The cold users; their truth uses the indexes of `dataset`.
-    cut_off
-        Exclusive end of the training data, in microseconds since 1970 UTC; None under `sampled`.
-    """
-
-    dataset: Dataset
-    split: Split
-    newcomers: Dataset
-    cold: Cohort
-    cut_off: int | None = None
+    dataset: Dataset  # training data
+    split: Split  # roles of its users
+    newcomers: Dataset  # dataset of the cold users
+    cold: Cohort  # their day ones use the indexes of `newcomers`, their truth those of `dataset`
+    cut_off: int | None = None  # exclusive end of the training data, microseconds since 1970 UTC; None under `sampled`
 
 
 def log_of(dataset: Dataset, config: Config) -> Log | None:
@@ -53,19 +41,13 @@ def protocol_of(dataset: Dataset, config: Config) -> Protocol:
 
 
 def find_cut_offs(dataset: Dataset, config: Config) -> CutOffs | None:
-    """Return the cut-offs of an evaluation, None under `sampled`; for errors see `choose_cut_offs`.
-
-    Also raises ConfigError if a time zone does not exist.
-    """
+    """Return the cut-offs of an evaluation, None under `sampled`; for errors see `choose_cut_offs`."""
     log = log_of(dataset, config)
     return None if log is None else choose_cut_offs(read_histories(dataset, config, log), config)
 
 
 def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | None) -> Iterator[Holdout]:
-    """Yield the holdout of each cut-off, or one random holdout without cut-offs.
-
-    The seed determines the random cold users, and the day ones that are drawn.
-    """
+    """Yield the holdout of each cut-off, or one random holdout without cut-offs; the seed determines what is drawn."""
     if cut_offs is None:
         split = split_for_training(dataset, config, seed, with_cold=True)
         yield Holdout(dataset, split, dataset, split.cold)
@@ -95,14 +77,8 @@ def split_for_training(
     """Split the users of a dataset for one training run, by the configured protocol.
 
     `end` is the exclusive end of the log, in microseconds since 1970 UTC; None: just after the last interaction. For
-    `with_cold` and `held_out`, see `assign_roles`.
-
-    Raises
-    ------
-    DataError
-        There are too few users or, under `registration`, no times.
-    ConfigError
-        A time zone does not exist.
+    `with_cold` and `held_out`, see `assign_roles`. Raises DataError if there are too few users or, under
+    `registration`, no times.
     """
     config = config.override("seed", seed)
     log = log_of(dataset, config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,23 +26,15 @@ Z_95 = 1.96
 class Outlook:
     """Preview of training and evaluation on some tables; all fields are JSON values.
 
-    Parameters
-    ----------
-    protocol
-        Protocol of both.
-    training
-        Number of users, and of users per role; ``refusal``: the error that `train` would raise, or "".
-    evaluation
-        Number of ``cold`` users, ``target_days`` and ``cut_offs``; ``interval_points``: approximate half-width of the
-        95 % interval of precision, in percentage points; ``refusal``: the error that `evaluate` would raise, or "".
-    sentences
-        The preview in words, without the refusal of training.
+    Both mappings have a ``refusal``: the error that `train` or `evaluate` would raise, or "".
     """
 
     protocol: Protocol
-    training: Mapping[str, Any]
+    training: Mapping[str, Any]  # number of users, and of users per role
+    # number of ``cold`` users, ``target_days``, ``cut_offs``; ``interval_points``: approximate half-width of the 95 %
+    # interval of precision, in percentage points
     evaluation: Mapping[str, Any]
-    sentences: tuple[str, ...] = ()
+    sentences: tuple[str, ...]  # the preview in words, without the refusal of training
 
     @property
     def refusal(self) -> str:
@@ -54,55 +46,51 @@ def preview(histories: Histories, config: Config) -> Outlook:
     """Preview training and evaluation from the histories of all users."""
     training: dict[str, Any] = {"users": len(histories), "used": int((histories.n_used > 0).sum()), "refusal": ""}
     evaluation: dict[str, Any] = {"cold": 0, "target_days": None, "cut_offs": [], "interval_points": None}
-    n_cold, plan = 0, ""
+    used, sentences = f"{count_of(training['used'], len(histories), 'users')} used an item", list[str]()
     try:
         histories = choose_target_days(histories, config)
         roles = assign_roles(histories, config)
+        n_warm, n_validation, n_folds = len(roles.warm), len(roles.validation), len(roles.folds)
         n_learners = int((histories.n_used[roles.warm] >= MIN_LEARNED_ITEMS).sum())
-        training |= {"warm": len(roles.warm), "learners": n_learners}
-        training |= {"validation": len(roles.validation), "folds": len(roles.folds)}
+        training |= {"warm": n_warm, "learners": n_learners, "validation": n_validation, "folds": n_folds}
         require_enough_users(roles, histories, config)
     except DataError as error:
-        training["refusal"] = str(error)
-    evaluation["refusal"] = training["refusal"]
+        training["refusal"] = evaluation["refusal"] = str(error)
+    else:
+        n_segments = config.segments.resolve(n_learners)
+        held_out = f"of them for cross-fitting in {n_folds} folds" if n_folds else "held out for validation"
+        used += (
+            f": {n_warm:,} would be warm, in {n_segments:,} segment{'s' * (n_segments > 1)}, "
+            f"{'' if n_folds else 'and '}{n_validation:,} {held_out}"
+        )
+        facts, sentences = _preview_evaluation(histories, config)
+        evaluation |= facts
+    protocol: Protocol = "sampled" if histories.log is None else "registration"
+    return Outlook(protocol, training, evaluation, (f"{used}.", *sentences))
+
+
+def _preview_evaluation(histories: Histories, config: Config) -> tuple[dict[str, Any], list[str]]:
+    """Return the facts and sentences of the evaluation."""
+    facts: dict[str, Any] = {}
     try:
-        if histories.log is not None:
-            cut_offs = choose_cut_offs(histories, config)
-            evaluation |= {"target_days": cut_offs.target_days, "cut_offs": cut_offs.to_json()}
-            n_cold, plan = sum(cut_offs.users), f"train {cut_offs.describe()}"
-        else:
+        if histories.log is None:
             roles = assign_roles(histories, config, with_cold=True)
             require_enough_users(roles, histories, config, with_cold=True)
             n_cold = len(roles.cold)
             plan = f"report on {n_cold:,} cold users, drawn at random"
+        else:
+            cut_offs = choose_cut_offs(histories, config)
+            facts = {"target_days": cut_offs.target_days, "cut_offs": cut_offs.to_json()}
+            n_cold, plan = sum(cut_offs.users), f"train {cut_offs.describe()}"
     except (ConfigError, DataError) as error:
-        evaluation["refusal"] = str(error)
-    if not evaluation["refusal"]:
-        evaluation |= {"cold": n_cold, "interval_points": round(Z_95 * PRECISION_SD / n_cold**0.5, 1)}
-    sentences = tuple(_describe(config, training, evaluation, plan)) if histories.counts["uses"] else ()
-    return Outlook("sampled" if histories.log is None else "registration", training, evaluation, sentences)
-
-
-def _describe(config: Config, training: Mapping[str, Any], evaluation: Mapping[str, Any], plan: str) -> Iterator[str]:
-    """Describe the users for training and validation, and those for evaluation."""
-    use = ""
-    if not training["refusal"]:
-        n_segments = config.segments.resolve(training["learners"])
-        n = f"{training['validation']:,}"
-        role = f"{n} of them for cross-fitting in {training['folds']} folds"
-        use = (
-            f": {training['warm']:,} would be warm, in {n_segments:,} segment{'s' * (n_segments > 1)}, "
-            f"{role if training['folds'] else f'and {n} held out for validation'}"
-        )
-    yield f"{count_of(training['used'], training['users'], 'users')} used an item{use}."
-    if evaluation["refusal"]:
-        if evaluation["refusal"] != training["refusal"]:
-            yield f"Evaluation would be refused: {evaluation['refusal']}"
-        return
-    yield f"Evaluation would {plan}."
-    half_width = evaluation["interval_points"]
+        return {"refusal": str(error)}, [f"Evaluation would be refused: {error}"]
+    half_width = round(Z_95 * PRECISION_SD / n_cold**0.5, 1)
     advice = ", too wide to distinguish most strategies" if half_width > WIDE_POINTS else ""
-    yield (
-        f"With {evaluation['cold']:,} cold users the 95 % interval of P@{config.recommend.k} is about plus or minus "
+    interval = (
+        f"With {n_cold:,} cold users the 95 % interval of P@{config.recommend.k} is about plus or minus "
         f"{half_width:.{0 if half_width > 2.5 else 1}f} points{advice}."
     )
+    return {**facts, "cold": n_cold, "interval_points": half_width, "refusal": ""}, [
+        f"Evaluation would {plan}.",
+        interval,
+    ]

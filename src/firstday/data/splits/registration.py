@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
@@ -16,7 +15,6 @@ from firstday.data.splits.roles import Roles
 from firstday.data.splits.sampled import draw_day_ones, unite_uses
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Actions, Cohort, Split, take_actions
-from firstday.data.user_rows import NEVER
 from firstday.errors import count_of
 from firstday.sparse import SparseRows, contains, stack_rows
 
@@ -25,11 +23,7 @@ MIN_LOGGED_DAY_ONES = 100
 
 
 def split_registration(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
-    """Collect the interactions of users by role.
-
-    A warm user who registered before the log begins gets a day one sampled from all of the user's items, with a size
-    sampled from the logged day ones of other users.
-    """
+    """Collect the interactions of users by role."""
     life = histories.life(config.registration)
     life_actions, day_actions, target_actions = dataset.actions(life, *_windows(histories, config))
     first_seen = find_first_seen(dataset)
@@ -54,12 +48,8 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
 
 def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, users: np.ndarray) -> Cohort:
-    """Return the day ones and truth of users, without cutting day ones at the end of the log.
-
-    Users without new items in the target window are dropped.
-    """
-    log = histories.log and replace(histories.log, end=NEVER)
-    day_actions, target_actions = dataset.actions(*_windows(replace(histories, log=log), config))
+    """Return the day ones and truth of users with new items in the target window."""
+    day_actions, target_actions = dataset.actions(*_windows(histories, config))
     return _make_cohort(users, day_actions, target_actions, histories, config.signals)
 
 
@@ -88,8 +78,7 @@ def _warm_day_ones(
 ) -> Actions:
     """Return warm users' day ones: from the log if it includes them, else sampled from all of the user's interactions.
 
-    Sizes are sampled from the day ones of users other than validation users, so that no model depends on the users it
-    is evaluated on.
+    Sizes are sampled from the day ones of users other than validation users, on whom the model is evaluated.
     """
     assert histories.log is not None
     warm, sampled, start = roles.warm, config.sampled, histories.log.start
@@ -129,9 +118,7 @@ def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window
             f"users.registered_at: {count_of(len(histories) - n_dated, len(histories), 'users')} have no time; the "
             f"first interaction is used instead; {len(histories) - n_registered:,} without either are left out."
         )
-    in_life = pl.col("timestamp").to_physical() >= pl.lit(pl.Series(life.start)).gather("user_ix")
-    n_left_out = dataset.events.rows.lazy().select((~in_life.fill_null(value=False)).sum()).collect().item()
-    if n_left_out:
+    if n_left_out := len(dataset.events) - sum(len(life.select(frame)) for frame in dataset.events.frames()):
         yield (
             f"interactions: {count_of(n_left_out, len(dataset.events), 'rows')} have no time, or are more than "
             f"{config.registration.early_hours:g} h before their user's registration, and were left out."

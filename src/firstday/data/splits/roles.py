@@ -18,37 +18,20 @@ ENOUGH_VALIDATION = 500
 """Desired number of validation users: a held-out tenth if it is at least this large, else several folds."""
 MOST_VALIDATION = 3_000
 MAX_FOLDS = 5
-NO_TIMES = (
-    "interactions.timestamp: no interaction has a time, which the protocol `registration` needs; add times, or use the "
-    "protocol `sampled`."
-)
-NO_ROW_LEFT = (
-    "interactions: no row is left to learn from (rows in the future are left out); provide past interactions, or "
-    "correct their timestamps."
-)
 
 
 @dataclass(frozen=True, eq=False)
 class Roles:
     """Users by role in training, as int64 indexes of shape (n,).
 
-    Parameters
-    ----------
-    warm
-        Users to train on: all count for popularity, and models learn from those with `MIN_LEARNED_ITEMS` items.
-    validation
-        Users for model selection.
-    cold
-        Users excluded from training and validation.
-    folds
-        Indexes into `validation` for each fold of cross-fitting. Validation users are then also warm, and each fold is
-        evaluated by a model trained without it. If empty, validation users are held out.
+    With folds of cross-fitting, validation users are also warm, and each fold is evaluated by a model trained without
+    it; otherwise they are held out.
     """
 
-    warm: np.ndarray
-    validation: np.ndarray
-    cold: np.ndarray
-    folds: tuple[np.ndarray, ...] = ()
+    warm: np.ndarray  # users to train on: all count for popularity, those with `MIN_LEARNED_ITEMS` items for models
+    validation: np.ndarray  # users for model selection
+    cold: np.ndarray  # users excluded from training and validation
+    folds: tuple[np.ndarray, ...] = ()  # indexes into `validation`
 
 
 def assign_roles(
@@ -56,14 +39,11 @@ def assign_roles(
 ) -> Roles:
     """Assign roles, given the histories of all users with the chosen target window.
 
-    Parameters
-    ----------
-    with_cold
-        Whether to draw cold users; only under `sampled`.
-    held_out
-        Mask of users to hold out, bool, shape (n_users,). Those who can be evaluated become cold users.
+    `with_cold` draws cold users, under `sampled`. Of the users to hold out (`held_out`: mask, shape (n_users,)), those
+    who can be evaluated become cold.
     """
-    is_free = np.ones(len(histories), dtype=bool) if held_out is None else ~held_out
+    held_out = np.zeros(len(histories), dtype=bool) if held_out is None else held_out
+    is_free = ~held_out
     is_warm = is_free & histories.can_be_warm
     if histories.log is None:
         sampled = config.sampled
@@ -73,7 +53,7 @@ def assign_roles(
         n_warm = round(sampled.warm * len(order)) if with_cold else len(order) - n_validation
         validation, cold = np.split(order[n_warm:], [n_validation])
         is_warm[order[n_warm:]] = False
-        cold = cold if held_out is None else np.flatnonzero(is_eligible & held_out)
+        cold = cold if with_cold else np.flatnonzero(is_eligible & held_out)
         return Roles(np.flatnonzero(is_warm), validation, cold)
     is_evaluable = histories.can_be_evaluated
     evaluable = np.flatnonzero(is_evaluable & is_free)
@@ -89,18 +69,13 @@ def assign_roles(
     return Roles(
         warm=np.flatnonzero(is_warm),
         validation=validation,
-        cold=np.flatnonzero(is_evaluable & ~is_free),
+        cold=np.flatnonzero(is_evaluable & held_out),
         folds=tuple(np.searchsorted(validation, fold) for fold in folds),
     )
 
 
 def require_enough_users(roles: Roles, histories: Histories, config: Config, *, with_cold: bool = False) -> None:
-    """Raise DataError if there are fewer than two users to train on or to validate on.
-
-    If `with_cold`, also if there are no cold users.
-    """
-    if not histories.counts["interactions"]:
-        raise DataError(NO_ROW_LEFT)
+    """Raise DataError if there are fewer than two users to train on or to validate on, or no required cold users."""
     learned_from = roles.warm[histories.n_used[roles.warm] >= MIN_LEARNED_ITEMS]
     n_in_folds = [np.isin(learned_from, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
     n_warm, log = len(learned_from) - max(n_in_folds, default=0), histories.log
@@ -122,17 +97,7 @@ def require_enough_users(roles: Roles, histories: Histories, config: Config, *, 
 
 
 def find_warm(part: Dataset, config: Config, log: Log | None) -> tuple[np.ndarray, Actions, Window | None]:
-    """Return the users of a part who are warm if no users are held out, and all actions.
-
-    Returns
-    -------
-    warm : numpy.ndarray
-        `user_ix` in the part, ascending, shape (n_warm,).
-    actions : dict
-        Interactions by (signal, entity) pair, rows by `user_ix`.
-    window : Window or None
-        Time window of `actions`; None means all times.
-    """
+    """Return the `user_ix` of a part's users who are warm if nobody is held out; and all users' actions and window."""
     histories = read_histories(part, config, log)
     window = histories.life(config.registration)
     return np.flatnonzero(histories.can_be_warm), part.actions(window)[0], window

@@ -49,18 +49,8 @@ def draw_day_ones(
 ) -> Cohort:
     """Sample a day one per user: some used items with all their interactions, and the same share of other actions.
 
-    Parameters
-    ----------
-    actions
-        All interactions, by pair, rows by `user_ix`.
-    signals
-        Signals that mean use, and signals given at registration; the latter belong to day one completely.
-    sizes, probabilities
-        Day-one sizes in items, and their unnormalised probabilities; a size is capped at half of the user's items.
-    users
-        `user_ix`, shape (n,).
-    rng
-        Random generator.
+    Signals given at registration belong to day one completely. `sizes`, in items, have unnormalised `probabilities`;
+    a size is capped at half of the user's items.
     """
     actions = take_actions(actions, users)
     uses = unite_uses(actions, signals)

@@ -11,50 +11,48 @@ from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.parts import keep_users
-from firstday.data.user_rows import NEVER, UserRows, renumber
+from firstday.data.user_rows import NEVER, UserRows, renumber, take_rows
 
 
 def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> Dataset:
     """Return the dataset as it was just before a moment, in microseconds since 1970 UTC.
 
     Contains users who had registered (`registered_us`: -1 if unknown), with their interactions and impressions before
-    that moment; items that existed (`find_first_seen`); and entity members, friends and group values that occur among
-    these.
+    that moment; items that existed (`find_first_seen`); and entity members, friends and group values of these.
     """
     items = np.flatnonzero(find_first_seen(dataset) < moment)
+    item_ix = renumber(items, len(dataset.items))
     now = pl.lit(moment).cast(UTC_MICROSECONDS)
     dataset = keep_users(dataset, np.flatnonzero((registered_us >= 0) & (registered_us < moment)))
-    (rows,) = dataset.events.frames()
+    events = dataset.events
+    (rows,) = events.frames()
     rows = rows.filter(pl.col("timestamp") < now)
-    pairs, pair, target_ix = dataset.events.pairs, rows["pair"].to_numpy(), rows["target_ix"].to_numpy().copy()
-
-    new_ix = {ITEM: renumber(items, len(dataset.items))}
+    pair, target_ix = rows["pair"].to_numpy(), rows["target_ix"].to_numpy().copy()
+    is_item = np.isin(pair, events.codes_of(ITEM))
+    target_ix[is_item] = item_ix[target_ix[is_item]]
     entities = {}
     for name, entity in dataset.entities.items():
-        member_items = entity.items.keep_columns(items)
-        used = target_ix[np.isin(pair, dataset.events.codes_of(name))]
-        members = np.union1d(np.flatnonzero(member_items.lengths()), used)
-        new_ix[name] = renumber(members, len(entity.ids))
+        is_member, member_items = np.isin(pair, events.codes_of(name)), entity.items.keep_columns(items)
+        members = np.union1d(np.flatnonzero(member_items.lengths()), target_ix[is_member])
+        target_ix[is_member] = np.searchsorted(members, target_ix[is_member])
         names = entity.names and tuple(entity.names[member] for member in members.tolist())
         entities[name] = Entity(Ids(entity.ids.take(members)), member_items.take(members), names)
-    for code, (_, kind) in enumerate(pairs):
-        target_ix[pair == code] = new_ix[kind][target_ix[pair == code]]
-
     friends, precomputed, impressions = dataset.friends, dataset.precomputed, dataset.impressions
     if friends is not None and dataset.friend_ids is not None:
         friends = friends.keep_columns(dataset.friend_ids.lookup(dataset.users.values))
     return replace(
         dataset,
         items=Ids(dataset.items.take(items)),
-        events=Events.of_rows(pairs, UserRows((rows.with_columns(pl.Series("target_ix", target_ix)),))),
+        events=Events.of_rows(events.pairs, UserRows((rows.with_columns(pl.Series("target_ix", target_ix)),))),
         entities=entities,
         groups={name: _drop_unused_values(group) for name, group in dataset.groups.items()},
         friends=friends,
         friend_ids=None,
         titles=dataset.titles and tuple(dataset.titles[item] for item in items.tolist()),
-        added_at=None if dataset.added_at is None else dataset.added_at[items],
+        added_at=take_rows(dataset.added_at, items),
         precomputed=precomputed and replace(precomputed, item_vectors=precomputed.item_vectors[items]),
-        impressions=impressions and _impressions_before(impressions, now, new_ix[ITEM]),
+        impressions=impressions and _impressions_before(impressions, now, item_ix),
+        columns={name: column.gather(items) for name, column in dataset.columns.items()},
     )
 
 

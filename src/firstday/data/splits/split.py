@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from firstday.data.events import Pair, Window
+from firstday.data.user_rows import take_rows
 from firstday.display import readable
 from firstday.sparse import SparseRows
 
@@ -18,30 +19,14 @@ Actions = Mapping[Pair, SparseRows]
 @readable
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Users with their day one as input, and the items they used afterwards as truth.
+    """Users with their day one as input, and the items they used afterwards as truth; a row per user in each field."""
 
-    Parameters
-    ----------
-    users
-        `user_ix`, shape (n,).
-    day_one
-        Interactions on day one, rows in the order of `users`.
-    truth
-        Items used afterwards, shape (n, n_items), all weights 1.
-    day_one_size
-        Number of items used on day one: int64, shape (n,).
-    day_end_us
-        End of day one in microseconds since 1970 UTC: int64, shape (n,). None for sampled day ones.
-    not_yet_added
-        Items added after the end of the user's target window, shape (n, n_items); None if there are none.
-    """
-
-    users: np.ndarray
-    day_one: Actions
-    truth: SparseRows
-    day_one_size: np.ndarray
-    day_end_us: np.ndarray | None = None
-    not_yet_added: SparseRows | None = None
+    users: np.ndarray  # `user_ix`, shape (n,)
+    day_one: Actions  # interactions on day one
+    truth: SparseRows  # items used afterwards, shape (n, n_items), all weights 1
+    day_one_size: np.ndarray  # number of items used on day one, int64, shape (n,)
+    day_end_us: np.ndarray | None = None  # end of day one in microseconds since 1970 UTC, int64; None if sampled
+    not_yet_added: SparseRows | None = None  # items added after the user's target window, shape (n, n_items)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -56,50 +41,23 @@ class Cohort:
 
     def take(self, rows: np.ndarray) -> Cohort:
         """Select rows, in the given order."""
-        return Cohort(
-            self.users[rows],
-            take_actions(self.day_one, rows),
-            self.truth.take(rows),
-            self.day_one_size[rows],
-            None if self.day_end_us is None else self.day_end_us[rows],
-            None if self.not_yet_added is None else self.not_yet_added.take(rows),
-        )
+        return Cohort(**take_rows(vars(self), rows))
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Warm users with all their interactions, and cold users with day one and truth.
+    """Warm users with all their interactions, and cold users with day one and truth."""
 
-    Parameters
-    ----------
-    warm
-        `user_ix` of warm users, shape (n_warm,).
-    warm_actions
-        All interactions of warm users, rows in the order of `warm`; input of embeddings, segments and popularity.
-    warm_day_one
-        One or more day ones of the warm users, rows in the order of `warm`.
-    validation, cold
-        Users for early stopping and tuning, and users to evaluate on.
-    folds
-        See `Roles`; indexes into `validation`.
-    protocol
-        Protocol that made the split.
-    warm_window
-        Time window of `warm_actions`, with a row for each `user_ix`; None means all times.
-    notes
-        Sentences on the split.
-    """
-
-    warm: np.ndarray
-    warm_actions: Actions
-    warm_day_one: tuple[Actions, ...]
-    validation: Cohort
-    cold: Cohort
-    folds: tuple[np.ndarray, ...] = ()
+    warm: np.ndarray  # `user_ix`, shape (n_warm,)
+    warm_actions: Actions  # all interactions of warm users; input of embeddings, segments and popularity
+    warm_day_one: tuple[Actions, ...]  # one or more day ones of the warm users
+    validation: Cohort  # users for early stopping and tuning
+    cold: Cohort  # users to evaluate on
+    folds: tuple[np.ndarray, ...] = ()  # rows of `validation`, see `Roles`
     protocol: str = "sampled"
-    warm_window: Window | None = None
-    notes: tuple[str, ...] = ()
+    warm_window: Window | None = None  # time window of `warm_actions`, a row for each `user_ix`; None: all times
+    notes: tuple[str, ...] = ()  # sentences on the split
 
     def fold(self, rows: np.ndarray) -> Split:
         """Hold out some validation users, given by rows of `validation`; drop the others from `validation`."""
@@ -119,4 +77,5 @@ class Split:
 
 def take_actions(actions: Actions, rows: np.ndarray) -> Actions:
     """Select rows of all matrices, in the given order."""
-    return {pair: rows_of_pair.take(rows) for pair, rows_of_pair in actions.items()}
+    taken: Actions = take_rows(actions, rows)
+    return taken

@@ -171,7 +171,7 @@ class ClusterDataset:
         catalogue = self.whole.catalogue
         assert catalogue is not None
         share = min(1.0, config.training.most_users / max(1, int(is_warm.sum())))
-        n_interactions = int(share * histories.counts["interactions"]) + 1
+        n_interactions = int(share * summary.interactions) + 1
         parts = (unpack(part, catalogue) for part in packed)
         learners = join_users(self.name, parts, catalogue, n_interactions, are_all=threshold == MAX_STABLE_NUMBER)
         events = replace(learners.events, first=summary.first, last=summary.last)
@@ -179,7 +179,7 @@ class ClusterDataset:
         factorise = partial(self._factorise, config, log)
         if threshold == MAX_STABLE_NUMBER:
             return Learners(learners, learners.summary(), None, factorise)
-        facts = {**learners.summary(), "users": len(histories), "interactions": histories.counts["interactions"]}
+        facts = {**learners.summary(), "users": len(histories), "interactions": summary.interactions}
 
         def count_shown(model: TrainedModel, held_out: Ids) -> Any:
             model = replace(model, learned={})  # executors may lack the plugins of learned values

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.interactions import find_ids
 from firstday.data.newcomers import FORGIVEN, read_newcomers
-from firstday.data.parts import Part, Whole, load_part, pack, unpack
+from firstday.data.parts import Whole, load_part, pack, unpack
 from firstday.data.splits.histories import Log
 from firstday.data.splits.roles import find_warm
 from firstday.engine.large import warm_affinity
@@ -98,10 +97,10 @@ def answer_tables(
     return make_part(group["part"][0].as_py(), *function(raw, *arguments))
 
 
-def read_part(raw: dict[str, RawTable], whole: Whole) -> tuple[bytes, Part]:
+def read_part(raw: dict[str, RawTable], whole: Whole) -> tuple[bytes, Findings]:
     """Return the packed dataset of a part, and its findings."""
-    part = load_part(raw, whole)
-    return b"" if part.dataset is None else pack(part.dataset), replace(part, dataset=None)
+    dataset, findings = load_part(raw, whole)
+    return b"" if dataset is None else pack(dataset), findings
 
 
 def recommend_part(
