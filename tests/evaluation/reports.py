@@ -59,9 +59,10 @@ def results(
         n_items=np.arange(1, 11),
         segments=segments(n_segments),
         history=HISTORY,
+        seed=0,
         fit_seconds=1.5,
     )
-    return replace(join_runs("tiny", [run], "sampled"), **changes)
+    return replace(join_runs([run], dataset="tiny", protocol="sampled"), **changes)
 
 
 def segments(n: int) -> tuple[SegmentRow, ...]:

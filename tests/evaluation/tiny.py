@@ -90,4 +90,4 @@ def evaluate_tiny(
             tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},
         )
         runs.append(run)
-    return join_runs("tiny", runs, "sampled", against)
+    return join_runs(runs, against, dataset="tiny", protocol="sampled")

@@ -17,7 +17,7 @@ from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import Results
-from firstday.evaluation.slices import BASELINE, REFERENCE, size_slice
+from firstday.evaluation.slices import BASELINE, DISJOINT_SIZES, REFERENCE, size_slice
 from firstday.metrics import Interval
 
 THEME = {
@@ -139,7 +139,8 @@ MOST_LINES = 8
 
 def plot_day_one_sizes(results: Results) -> str:
     """Draw precision by day-one size with 95 % intervals: a line for each of the best strategies and the references."""
-    sizes = results.sizes()
+    by_size = {size: results.find(results.leader, "precision", size_slice(size)) for size in DISJOINT_SIZES}
+    sizes = {size: figure.n for size, figure in by_size.items() if figure}
     lines = {
         name: [results.get(name, "precision", size_slice(size)) for size in sizes]
         for name in results.best_first

@@ -17,7 +17,6 @@ from firstday.errors import ArgumentError, MissingExtraError
 from firstday.evaluation.slices import (
     ALL,
     DAY_ONE_SIZES,
-    DISJOINT_SIZES,
     FRIENDS_ONLY,
     NOTHING_DONE,
     REFERENCE,
@@ -243,12 +242,12 @@ class Results:
         return {**{name: getattr(self, name) for name in names}, f"P@{self.k}": best}
 
     def _repr_html_(self) -> str:
-        from firstday.evaluation.comparison_tables import compare_strategies
+        from firstday.evaluation.comparison_tables import compare_strategies, write_line
         from firstday.evaluation.plots import plot_strategies
 
         table = compare_strategies(self)
         below = (f"{self.describe_users()} Brackets: 95 % interval over {self.units}.",)
-        html = write_table(table.title, table.columns, table.write_cells(), below)
+        html = write_table(table.title, table.columns, (map(write_line, row.values()) for row in table.rows), below)
         with suppress(MissingExtraError):
             html += f'<div style="background: white">{plot_strategies(self)}</div>'
         return html
@@ -268,11 +267,6 @@ class Results:
         """Strategy of the main finding: the best plug-in, else `auto`, else `segment`, else the best strategy."""
         choices = (*filter(is_plugin, self.best_first), "auto", REFERENCE, *self.best_first)
         return next(name for name in choices if name in self.strategies)
-
-    def sizes(self) -> dict[str, int]:
-        """Return the number of users of each non-empty class of `DISJOINT_SIZES`."""
-        sizes = {size: _n(self.find(self.strategies[0], "precision", size_slice(size))) for size in DISJOINT_SIZES}
-        return {size: n for size, n in sizes.items() if n}
 
     def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:
         """Return the figures of all users by metric suffix, given a prefix (`MINUS`, `RATIO`, `ROUTE`, `TENTH`)."""
@@ -390,7 +384,7 @@ def _mean(figure: Figure | Interval | None) -> float | None:
 def _ends(figure: Figure | Interval | None) -> list[float] | None:
     if figure is None:
         return None
-    return [round(end, 4) for end in (figure.low, figure.high) if end is not None] or None
+    return [round(end, 4) for end in (figure.low, figure.high) if end is not None]
 
 
 def with_ends(key: str, figure: Figure | Interval | None) -> dict[str, Any]:
