@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluation.comparison_tables import (
     Table,
     compare_datasets,
@@ -25,6 +26,7 @@ from firstday.evaluation.comparison_tables import (
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import REFERENCE
+from firstday.recommend.model_card import tabulate_quality
 from firstday.reproduce.table import Reproduction
 
 
@@ -46,6 +48,12 @@ def print_table(table: Table, intervals: Container[str] | None = None) -> None:
 def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *words: str) -> None:
     """Print a table of plain cells; `words` names the text columns, which are left-aligned."""
     print_table(Table(title, [dict(zip(columns, row, strict=True)) for row in rows], words=words))
+
+
+def print_quality(model: TrainedModel) -> None:
+    """Print the strategies of `auto` and their precision."""
+    header, *rows = tabulate_quality(model)
+    print_rows("auto, by what is known about a user, in %", header, rows, "strategy of auto", "evaluated on")
 
 
 def print_error(sentence: str) -> None:

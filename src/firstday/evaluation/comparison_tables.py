@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.sources.deezer_kdd21 import Space
 from firstday.evaluation.paper_figures import FIGURES, TABLE, TITLES, PaperRow, subtract_paper
 from firstday.evaluation.replay import ReplayResults
@@ -21,7 +20,6 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.metrics import HEAD, METRICS
-from firstday.recommend.strategies.auto import tabulate_selection
 from firstday.training.option_search import describe_choices
 
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
@@ -30,15 +28,16 @@ ANSWERED_BY = "answered by"
 
 @dataclass(frozen=True)
 class Table:
-    """A captioned table of text, by row and column heading; the first column has the row headings."""
+    """A captioned table of text, by row and column heading; the first column has the row headings.
+
+    A second line of a cell is small print, such as an interval. `accented` is the heading of the highlighted row, and
+    `words` are the headings of left-aligned columns.
+    """
 
     title: str
     rows: Sequence[Mapping[str, str]]
-    """Cells; a second line of a cell is small print, such as an interval."""
     accented: str = ""
-    """Heading of the highlighted row."""
     words: tuple[str, ...] = ()
-    """Headings of left-aligned columns, which hold text."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -215,20 +214,3 @@ def compare_policies(results: ReplayResults) -> Table:
     ]
     title = f"{results.dataset}: items used among those shown, mean per user"
     return Table(title, rows, results.against)
-
-
-def compare_classes(model: TrainedModel) -> Table:
-    """Compare the strategy that `auto` uses for each class of users with `popular`."""
-    rows = []
-    for row in tabulate_selection(model):
-        precision = {name: f"{value:.1f}" for name, value in row["precision"].items()}
-        rows.append(
-            {
-                "known": row["known"],
-                ANSWERED_BY: row["strategy"],
-                "P, %": precision.get(row["strategy"], ""),
-                "popular, %": precision.get("popular", ""),
-                "validation users": f"{row['n_users']:,} {row['users']}",
-            }
-        )
-    return Table("auto, by what is known about a user", rows, words=(ANSWERED_BY, "validation users"))

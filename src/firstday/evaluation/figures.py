@@ -39,17 +39,18 @@ from firstday.sparse import SparseRows
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Scores of one strategy on the cold users of one training run."""
+    """Scores of one strategy on the cold users of one training run.
+
+    `metrics` has values per user, in % (novelty in bits), and `routes` their routes, shape (n_users,). `seconds` is the
+    time to make the lists, with features and prediction. `catalogue_coverage` is the share of items in at least one
+    list, and `places` the number of list entries by popularity of the item, int64, shape (`N_TENTHS`,).
+    """
 
     metrics: Mapping[str, np.ndarray]
-    """Values per user by metric, in % (novelty in bits), shape (n_users,)."""
     routes: np.ndarray
     seconds: float
-    """Time to make the lists, including features and prediction."""
     catalogue_coverage: float
-    """Share of the catalogue in at least one list."""
     places: np.ndarray
-    """Number of list entries by popularity of the item, int64, shape (`N_TENTHS`,)."""
 
 
 def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:

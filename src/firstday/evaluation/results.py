@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 
-from firstday.cold.cold_model import Epoch
 from firstday.data.frame_libraries import Library, to_library
 from firstday.display import readable, write_table
 from firstday.errors import ArgumentError, MissingExtraError
@@ -145,8 +144,8 @@ class Results:
     items_by_popularity, used_by_popularity
         Items in ten parts, each with a tenth of all use by warm users, the most used first: number of items of each
         part, and its share in the later use of cold users, in %.
-    segments, history
-        Segments, largest first, and training history of the cold model, for the first seed.
+    segments
+        Segments of the first run, largest first.
     precomputed
         Whether embeddings were precomputed; if they were trained on later behaviour, results are inflated.
     cut_offs
@@ -169,7 +168,6 @@ class Results:
     items_by_popularity: tuple[int, ...]
     used_by_popularity: tuple[float, ...]
     segments: tuple[SegmentRow, ...]
-    history: tuple[Epoch, ...]
     cut_offs: tuple[Mapping[str, Any], ...]
     divide_by: PrecisionRule = "min"
     precomputed: bool = False

@@ -11,7 +11,6 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from firstday.cold.cold_model import Epoch
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import write_moment
@@ -36,7 +35,6 @@ from firstday.recommend.batch import answer_under
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import (
     baseline_names,
-    check_judged,
     check_strategies,
     register,
     strategies_with,
@@ -53,24 +51,24 @@ from firstday.training.option_search import Tuning, with_options
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One training run, and the scores of every strategy on its cold users."""
+    """One training run, and the scores of every strategy on its cold users.
+
+    `users` has one row per cold user: `user`, `day_one_size`, `did_nothing`, and `has_friends` whose habits the model
+    knows. `used` are the items that cold users went on to use, and `n_items` all items, counted by popularity, int64,
+    shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`.
+    """
 
     scores: Mapping[str, Scores]
     users: pl.DataFrame
-    """One row per cold user: `user`, `day_one_size`, `did_nothing`, and `has_friends` whose habits the model knows."""
     n_warm: int
     k: int
     profiles: Mapping[str, np.ndarray]
     used: np.ndarray
-    """Number of items that cold users went on to use, by popularity, int64, shape (`N_TENTHS`,)."""
     n_items: np.ndarray
-    """Number of items by popularity, int64, shape (`N_TENTHS`,)."""
     segments: tuple[SegmentRow, ...]
-    history: tuple[Epoch, ...]
     seed: int
     fit_seconds: float
     cut_off: str = ""
-    """In UTC; "" under `sampled`."""
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
 
@@ -196,7 +194,6 @@ def _choose_strategies(
     for strategy in strategies:
         name = strategy if isinstance(strategy, str) else strategy.name
         names += names_of_both_ways(name) if isinstance(strategy, ColdModelSpec) else [name]
-    check_judged(names)
     if not names:
         has_friends = dataset.friends is not None and dataset.friends.n_entries
         names = [name for name in strategies_with(config) if has_friends or name != FRIENDS.name]
@@ -294,7 +291,6 @@ def score_strategies(
         used=count_by_part(cohort.truth.columns, part),
         n_items=np.bincount(part, minlength=N_TENTHS),
         segments=describe_segments(model),
-        history=model.cold.history,
         **facts,
     )
 
@@ -331,7 +327,6 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         items_by_popularity=tuple(first.n_items.tolist()),
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
         segments=first.segments,
-        history=first.history,
         cut_offs=tuple({"at": run.cut_off, "users": len(run.users)} for run in of_first_seed if run.cut_off),
         **settings,
     )

@@ -53,17 +53,20 @@ from firstday.training.option_search import with_options
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Results of one method on one dataset, in % unless stated otherwise; see `firstday.evaluation.results.Figure`."""
+    """Results of one method on one dataset, in %; see `firstday.evaluation.results.Figure`.
+
+    `source` is the shortened checksum of a plug-in's file, so that a changed method is evaluated again.
+    `minus_segment` is the difference from the precision of `segment` in the same run, paired by user. `fit_seconds` is
+    the time to fit with these `options`, which are recorded or chosen on the first seed's validation users.
+    """
 
     strategy: str
     kind: Literal["firstday", "baseline", "plug-in"]
     about: str
     source: str = ""
-    """Shortened checksum of a plug-in's file, so that a changed method is evaluated again."""
     precision: float
     precision_ci: tuple[float, float]
     minus_segment: float = 0.0
-    """Difference of precision from that of `segment` in the same run, paired by user, in percentage points."""
     minus_segment_ci: tuple[float, ...] = ()
     recall: float
     ndcg: float
@@ -72,46 +75,45 @@ class Row:
     catalogue_coverage: float
     novelty_bits: float
     fit_seconds: float
-    """Time to fit with these options."""
     ms_per_user: float
     options: dict[str, Any] | None = None
-    """Options of a baseline."""
     options_from: Literal["record", "first seed"] | None = None
-    """Origin of the options: recorded, or chosen on the validation users of the first seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run of the command on one dataset, with the results of `segment` as the reference."""
+    """A run of the command on one dataset, with the results of `segment` as the reference.
+
+    `versions` are those of firstday, Python, NumPy and PyTorch, and the checksum of the settings. `origin` is the file
+    from which the run was added, "" for a run of this leaderboard.
+    """
 
     versions: dict[str, str]
-    """Versions of firstday, Python, NumPy and PyTorch, and the checksum of the settings."""
     machine: str
     precision: float
     fit_seconds: float
     ms_per_user: float
     origin: str = ""
-    """File from which the run was added; "" for a run of this leaderboard."""
     rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standings:
-    """Results of methods on one dataset; each method is in one of the runs."""
+    """Results of methods on one dataset; each method is in one of the runs.
+
+    `split` is the SHA-256 of warm users, cold users, day ones and truth, over all seeds; `n_warm` and `n_cold` are
+    numbers of users of one seed.
+    """
 
     split: str
-    """SHA-256 of warm users, cold users, day ones and truth, over all seeds."""
     seeds: tuple[int, ...]
     k: int
     protocol: str
     n_users: int
     n_items: int
     n_warm: int = 0
-    """Number of warm users of one seed."""
     n_cold: int = 0
-    """Number of cold users of one seed."""
     precomputed: bool = False
-    """Whether vectors are precomputed; their training data is then unknown."""
     runs: tuple[Run, ...] = ()
 
     @property
