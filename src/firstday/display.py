@@ -74,4 +74,6 @@ class _Short(Repr):
             return f"{name}({', '.join(f'{key}={self.repr1(part, level - 1)}' for key, part in _facts(value).items())})"
         if isinstance(value, Mapping):
             return self.repr_dict(dict(value), level)
+        if callable(value) and hasattr(value, "__qualname__"):
+            return str(value.__qualname__)
         return super().repr_instance(value, level)

@@ -51,9 +51,10 @@ def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
 
 def print_quality(model: TrainedModel) -> None:
-    """Print the strategies of `auto` and their precision."""
+    """Print the strategies of `auto` and their precision, without intervals."""
     header, *rows = tabulate_quality(model)
-    print_rows("auto, by what is known about a user, in %", header, rows, "strategy of auto", "evaluated on")
+    short = ([cell.partition(" [")[0] for cell in row] for row in rows)
+    print_rows("auto, by what is known about a user, in %", header, short, "strategy of auto", "evaluated on")
 
 
 def print_error(sentence: str) -> None:
