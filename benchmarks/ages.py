@@ -17,6 +17,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from firstday.evaluation.run import score_strategy
 from firstday.features.ages import choose_widths
 from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean
+from firstday.recommend.recommender import answer_all
 from firstday.training.fit import cohort_query, fit
 
 LEARNED = ("segment", "blend")
@@ -138,7 +140,7 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
                         ("group", number, replace(asked, model=widen(asked.model, number))) for number in NUMBERS
                     ]
                 for strategy, number, trial in trials:
-                    metrics = score_strategy(trial, cohort, strategy, "min").metrics
+                    metrics = score_strategy(trial, cohort, partial(answer_all, strategy=strategy)).metrics
                     judged.precision[name, known, strategy, number].append(metrics["precision"])
 
 

@@ -12,7 +12,7 @@ import pytest
 import firstday as fd
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
-from firstday.display import MOST_ROWS, shorten, write_table
+from firstday.display import shorten, write_table
 from firstday.engine.engines import Check
 from firstday.evaluation.results import Results
 from firstday.features.signals import SignalBatch
@@ -111,23 +111,10 @@ def test_sentences_stand_whole_and_the_rest_is_counted() -> None:
     assert shorten(("a", "b", "c", "d", "e")) == "('a', 'b', 'c', 'd', ...)"
 
 
-def test_counts_by_name_are_told_in_words() -> None:
-    assert "<td>gender 2, town 1,200</td>" in write_table("", ("a",), [({"gender": 2, "town": 1200},)])
-    assert "<td>0 0, 1 0, 2 0, 3 0, 4 0, 5 0, 6 0, 7 0, ...</td>" in write_table(
-        "", ("a",), [(dict.fromkeys(range(9), 0),)]
-    )
-
-
 def test_html_of_results_is_a_table_and_the_picture(results: Results) -> None:
     html = results._repr_html_()
     assert html.count("<svg") == 1
     assert all(f"<td>{name}</td>" in html for name in results.strategies)
-
-
-def test_long_tables_are_cut_and_say_so() -> None:
-    html = write_table("many", ("n",), [(number,) for number in range(MOST_ROWS + 7)])
-    assert html.count("<tr") == 1 + MOST_ROWS
-    assert "and 7 more" in html
 
 
 def test_a_value_is_never_longer_than_a_paragraph(tmp_path: Path) -> None:

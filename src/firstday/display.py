@@ -1,79 +1,40 @@
-"""Compact display of values in terminals (a line) and notebooks (a table)."""
+"""Compact display of values: a line in terminals, tables in notebooks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from html import escape
-from itertools import islice
 from reprlib import Repr
 from typing import Any, TypeVar
 
 MAX_REPR_LENGTH = 1_500
-"""Maximum length of a value's repr in a terminal."""
 MAX_STRING_LENGTH = 400
 """Maximum length of a string in a value; enough for complete sentences."""
-MOST_ROWS = 50
-"""Maximum rows of a table in a notebook."""
 MAX_ENTRIES = 8
-"""Maximum entries of a mapping in a cell or a line."""
 
 C = TypeVar("C", bound=type)
 
 
 def readable(cls: C) -> C:
-    """Give a dataclass a short `repr`, and an HTML table in notebooks unless it defines its own.
-
-    Both show the fields that differ from their defaults, or the result of the method `_repr_facts_`, if any.
-    """
+    """Give a dataclass a short `repr`: the fields that differ from their defaults, or the result of `_repr_facts_`."""
     cls.__repr__ = shorten  # type: ignore[assignment,method-assign]
-    if not hasattr(cls, "_repr_html_"):
-        cls._repr_html_ = _tabulate  # type: ignore[attr-defined]
     return cls
 
 
 def shorten(value: object) -> str:
-    """Return a one-line repr of at most `MOST_CHARACTERS` characters."""
+    """Return a one-line repr of at most `MAX_REPR_LENGTH` characters."""
     text = _Short().repr(value)
     return text if len(text) <= MAX_REPR_LENGTH else f"{text[: MAX_REPR_LENGTH - 5]} ...)"
 
 
-def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], notes: Iterable[str] = ()) -> str:
-    """Render a table as HTML for a notebook; all text is escaped.
-
-    Parameters
-    ----------
-    title
-        Caption above the table.
-    columns
-        Column headers.
-    rows
-        Cells of each row; rows beyond `MOST_ROWS` are only counted.
-    notes
-        Sentences below the table.
-    """
-    rows, notes = list(rows), list(notes)
-    if len(rows) > MOST_ROWS:
-        notes.insert(0, f"... and {len(rows) - MOST_ROWS:,} more")
+def write_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]], notes: Iterable[str] = ()) -> str:
+    """Render a table of text, with sentences below it, as HTML for a notebook."""
     parts = ["<table>", f'<caption style="text-align: left">{escape(title)}</caption>']
     parts += ["<thead><tr>", *(f"<th>{escape(name)}</th>" for name in columns), "</tr></thead><tbody>"]
-    for row in rows[:MOST_ROWS]:
-        parts += ["<tr>", *(f"<td>{escape(_write_cell(cell))}</td>" for cell in row), "</tr>"]
+    for row in rows:
+        parts += ["<tr>", *(f"<td>{escape(cell)}</td>" for cell in row), "</tr>"]
     return "".join([*parts, "</tbody></table>", *(f"<p>{escape(sentence)}</p>" for sentence in notes)])
-
-
-def _write_cell(cell: object) -> str:
-    if isinstance(cell, int) and not isinstance(cell, bool):
-        return f"{cell:,}"
-    if isinstance(cell, Mapping):
-        parts = [f"{key} {_write_cell(content)}" for key, content in islice(cell.items(), MAX_ENTRIES)]
-        return ", ".join([*parts, "..."] if len(cell) > MAX_ENTRIES else parts)
-    return cell if isinstance(cell, str) else _Short().repr(cell)
-
-
-def _tabulate(value: object) -> str:
-    """Render a value's fields as a table of two columns."""
-    return write_table(type(value).__name__, ("", ""), _facts(value).items())
 
 
 def _facts(value: Any) -> Mapping[str, Any]:
@@ -115,4 +76,4 @@ class _Short(Repr):
             return self.repr_dict(dict(value), level)
         if callable(value) and hasattr(value, "__qualname__"):
             return str(value.__qualname__)
-        return " ".join(super().repr_instance(value, level).split())
+        return super().repr_instance(value, level)

@@ -64,10 +64,10 @@ FILES: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 
 def contents(dataset: Dataset) -> tuple[Any, ...]:
     """Return all that a dataset holds, except for notes on how it was read, as values that can be compared."""
-    encoded = encode(replace(dataset, events=None, impressions=None, notes=()))  # type: ignore[arg-type]
+    json, arrays = encode(replace(dataset, events=None, impressions=None, notes=()))  # type: ignore[arg-type]
     rows = [dataset.events.whole(), *(dataset.impressions.frames() if dataset.impressions else ())]
-    files = {name: (str(file.dtype), pl.Series(file).to_list()) for name, file in encoded.files.items()}
-    return encoded.json, files, dataset.events.counts.tolist(), [(frame.schema, frame.rows()) for frame in rows]
+    files = {name: (str(file.dtype), pl.Series(file).to_list()) for name, file in arrays.items()}
+    return json, files, dataset.events.counts.tolist(), [(frame.schema, frame.rows()) for frame in rows]
 
 
 def read(tables: Path | dict[str, Any]) -> Dataset:

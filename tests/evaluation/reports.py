@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.cold.cold_model import Epoch
 from firstday.config import Config
 from firstday.evaluation.figures import Scores
 from firstday.evaluation.report.render import render_evaluation
@@ -18,7 +17,6 @@ from firstday.evaluation.results import Results
 from firstday.evaluation.run import Run, join_runs
 from firstday.recommend.segment_description import SegmentItem, SegmentRow
 
-HISTORY = tuple(Epoch(n, 2 / n, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1))
 HOSTILE = "<script>alert('x')</script> & \"quoted\" " + "long " * 40
 RIGHT_TO_LEFT = "ألف ليلة وليلة (1999)"
 N = 300
@@ -58,10 +56,10 @@ def results(
         used=np.ones(10),
         n_items=np.arange(1, 11),
         segments=segments(n_segments),
-        history=HISTORY,
+        seed=0,
         fit_seconds=1.5,
     )
-    return replace(join_runs("tiny", [run], "sampled"), **changes)
+    return replace(join_runs([run], dataset="tiny", protocol="sampled"), **changes)
 
 
 def segments(n: int) -> tuple[SegmentRow, ...]:

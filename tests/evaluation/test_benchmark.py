@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
 
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
-from firstday.evaluation.run import Run, evaluate, judge_run, score_strategy
+from firstday.evaluation.run import evaluate, score_strategies, score_strategy
 from firstday.metrics import PrecisionRule, measure
 from firstday.recommend.batch import answer_under
 from firstday.recommend.recommender import Recommender, answer_all, answer_under_rules
@@ -27,28 +27,13 @@ def lists(world: Dataset, split: Split, recommender: Recommender) -> dict[str, n
     return {name: answer_all(query, name).items for name in STRATEGIES}
 
 
-def judge(
-    world: Dataset,
-    split: Split,
-    recommender: Recommender,
-    strategies: Sequence[str] = STRATEGIES,
-    divide_by: PrecisionRule = "min",
-) -> Run:
-    """Judge a trained model; training is not what is tested here."""
-    query = cohort_query(recommender, world, split.cold, K)
-    return judge_run(
-        query,
-        split.cold,
-        {name: name for name in strategies},
-        divide_by=divide_by,
-    )
-
-
 @pytest.mark.parametrize("divide_by", ["min", "k"])
 def test_what_is_measured_is_the_lists_that_anyone_gets(
     world: Dataset, split: Split, recommender: Recommender, lists: dict[str, np.ndarray], divide_by: PrecisionRule
 ) -> None:
-    run = judge(world, split, recommender, divide_by=divide_by)
+    query = cohort_query(recommender, world, split.cold, K)
+    strategies = {name: partial(answer_all, strategy=name) for name in STRATEGIES}
+    run = score_strategies(query, split.cold, strategies, divide_by, seed=0, fit_seconds=0.0)
     for name, scores in run.scores.items():
         expected = measure(lists[name], split.cold.truth, divide_by=divide_by)
         for metric in ("precision", "recall", "ndcg"):
@@ -65,7 +50,7 @@ def test_what_is_measured_is_the_lists_that_anyone_gets(
 def test_lists_are_those_of_the_rules(world: Dataset, split: Split, recommender: Recommender) -> None:
     rules, users = Rules(filter="item_id != user.age", deny=["i000", "i001"]), split.cold.users
     query = cohort_query(recommender, world, split.cold, K)
-    scores = score_strategy(query, split.cold, "segment", "min", answer_under(rules, world, users))
+    scores = score_strategy(query, split.cold, partial(answer_under(rules, world, users), strategy="segment"))
     assert world.ages is not None
     profiles = [{"age": age if age >= 0 else None} for age in world.ages[users].tolist()]
     lists = answer_under_rules(query, "segment", [rules], profiles.__getitem__)[0].items
@@ -81,7 +66,7 @@ def test_rules_that_allow_no_item_find_nothing(world: Dataset) -> None:
 
 def test_scoring_starts_from_nothing_for_each_strategy(world: Dataset, split: Split, recommender: Recommender) -> None:
     query = cohort_query(recommender, world, split.cold, K)
-    score_strategy(query, split.cold, "segment", "min")
+    score_strategy(query, split.cold, partial(answer_all, strategy="segment"))
     assert "features" not in vars(query)
     assert "predicted" not in vars(query)
 

@@ -138,4 +138,4 @@ def test_results_hold_every_policy_user_and_round() -> None:
         total = sum(of_class["hits"] * of_class["n_users"] for of_class in row["by_known"].values())
         assert total == pytest.approx(row["hits"] * values["n_users"], rel=1e-3)
     picture = plot_replay(results)
-    assert all(f">{name} " in picture for name in policies)
+    assert all(f">{name}<" in picture for name in policies)

@@ -57,7 +57,7 @@ def test_the_metrics_of_a_strategy() -> None:
     assert results.strategies == ("popular", "segment")
     assert results.best_first == ("segment", "popular")
     assert results.leader == "segment"
-    assert results.sizes() == {"0": 4, "1-3": 4, "4-9": 2}
+    assert results.get("popular", "precision", "day_one_size=4-9").n == 2
     difference = results.get("popular", "precision_minus:segment")
     assert (round(difference.mean, 4), difference.is_clear) == (-26.6667, True)
     assert results.find("segment", "precision_minus:segment") is None

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from firstday.cold.cold_model import Epoch
 from firstday.data.splits.split import Cohort
 from firstday.evaluation.figures import Scores, measure_lists, measure_novelty
 from firstday.evaluation.results import Results
@@ -85,9 +84,8 @@ def evaluate_tiny(
             used=count_by_part(cohort.truth.columns, TENTH_OF_ITEM),
             n_items=np.bincount(TENTH_OF_ITEM, minlength=10),
             segments=(SegmentRow(seed, 4, 0.25, (), ()),),
-            history=(Epoch(1, 0.5 + seed, 40.0),),
             notes=("2 users were left out.",),
             tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},
         )
         runs.append(run)
-    return join_runs("tiny", runs, "sampled", against)
+    return join_runs(runs, against, dataset="tiny", protocol="sampled")

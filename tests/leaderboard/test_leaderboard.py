@@ -1,4 +1,4 @@
-"""The leaderboard: what is judged, what is kept, what is added, and what is shown."""
+"""The leaderboard: what is evaluated, what is kept, what is added, and what is shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import firstday as fd
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, DataError
 from firstday.leaderboard.board import (
     Row,
     Standings,
@@ -45,7 +45,7 @@ def recommend(query):
 COPYCAT = fd.StrategySpec(name="copycat", describe="What everyone uses.", recommend=recommend)
 """
 METHODS = ["segment", "popular", "user_user"]
-judge = partial(evaluate_methods, n_seeds=2)
+evaluate = partial(evaluate_methods, n_seeds=2)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def little() -> Config:
 
 @pytest.fixture(scope="module")
 def standings(world: Dataset, little: Config) -> Standings:
-    return judge(None, world, little, METHODS)
+    return evaluate(None, world, little, METHODS)
 
 
 def rows_of(standings: Standings) -> dict[str, Row]:
@@ -83,7 +83,7 @@ def test_the_rows_are_what_evaluate_measures(world: Dataset, little: Config, sta
 
 def test_what_is_there_is_not_run_again(world: Dataset, little: Config, standings: Standings) -> None:
     stages: list[str] = []
-    watched = partial(judge, standings, world, little, progress=lambda stage, *_: stages.append(stage))
+    watched = partial(evaluate, standings, world, little, progress=lambda stage, *_: stages.append(stage))
     assert watched(["segment", "user_user"]) is standings
     assert stages == []
     more = watched(["segment", "popular", "day_one"])
@@ -94,10 +94,9 @@ def test_what_is_there_is_not_run_again(world: Dataset, little: Config, standing
 
 def test_other_versions_are_run_again_and_unused_runs_go(world: Dataset, little: Config, standings: Standings) -> None:
     aged = replace(standings, runs=(replace(standings.runs[0], versions={"firstday": "0"}),))
-    part = judge(aged, world, little, ["segment", "popular"])
+    part = evaluate(aged, world, little, ["segment", "popular"])
     assert methods_by_run(part) == [["user_user"], ["segment", "popular"]]
-    # the options that were chosen then are not searched for again
-    full = judge(part, world, little, ["user_user"])
+    full = evaluate(part, world, little, ["user_user"])
     assert methods_by_run(full) == [["segment", "popular"], ["user_user"]]
 
 
@@ -111,7 +110,7 @@ def test_the_split_is_the_users(world: Dataset, little: Config, standings: Stand
     }
     assert len({standings.split, *others}) == 4
     with pytest.raises(ConfigError, match=r"the users differ .* use the same data and --seeds 2"):
-        judge(standings, world, little, ["segment"], n_seeds=1)
+        evaluate(standings, world, little, ["segment"], n_seeds=1)
 
 
 @pytest.fixture
@@ -133,7 +132,7 @@ def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(
 ) -> None:
     methods = choose_methods(little, ["copycat", "near"])
     assert methods == ["segment", "copycat", "near"]
-    more = judge(standings, world, little, methods)
+    more = evaluate(standings, world, little, methods)
     assert methods_by_run(more) == [METHODS, ["copycat", "near"]]
     rows = rows_of(more)
     row, popular = rows["copycat"], rows["popular"]
@@ -141,11 +140,11 @@ def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(
     assert (row.precision, row.minus_segment) == (popular.precision, popular.minus_segment)
     assert row.source == find_source("copycat") != ""
     assert rows["near"].user_coverage > 0
-    assert judge(more, world, little, methods) is more
+    assert evaluate(more, world, little, methods) is more
     plugin.write_text(PLUGIN.replace("What everyone uses.", "Another."))
     importlib.reload(importlib.import_module("copycat_plugin"))
     load_plugin("copycat_plugin")
-    changed = rows_of(judge(more, world, little, methods))
+    changed = rows_of(evaluate(more, world, little, methods))
     assert changed["copycat"].about == "Another."
     assert changed["segment"] == rows["segment"]
 
@@ -231,8 +230,8 @@ def test_the_sets_are_those_that_can_be_had(tmp_path: Path) -> None:
     assert find_sets(["deezer-europe", str(tmp_path)], [tmp_path]) == {"deezer-europe": tmp_path, str(tmp_path): None}
     with pytest.raises(ConfigError, match=r"movietweetings: .* give the folder that contains .* with --data"):
         find_sets(["movietweetings"], [tmp_path])
-    with pytest.raises(ConfigError, match="nonsense: is not a dataset; choose one of movielens-100k"):
-        find_sets(["nonsense"], ())
+    with pytest.raises(DataError, match=r"nonsense: .* a built-in name: movielens-100k"):
+        open_set("nonsense", None)
 
 
 def test_the_page_has_every_row_escapes_names_and_permits_its_script(standings: Standings, tmp_path: Path) -> None:

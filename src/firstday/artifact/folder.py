@@ -301,7 +301,9 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> Trai
     facts = {name: manifest[name] for name in FACT_NAMES if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
     try:
-        learned = {name: decode(types(name), value, files) for name, value in manifest["model"]["learned"].items()}
+        learned: dict[str, Any] = {
+            name: decode(types(name), value, files) for name, value in manifest["model"]["learned"].items()
+        }
         return replace(decode(TrainedModel, values, files), learned=learned)
     except ArtifactError as error:
         raise ArtifactError(f"{path / MANIFEST}: {error}; train the model again.") from None

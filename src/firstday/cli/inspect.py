@@ -20,8 +20,8 @@ from firstday.cli.options import (
     load_plugins,
     print_json,
 )
-from firstday.cli.printing import print_table
-from firstday.evaluation.comparison_tables import Table, compare_classes
+from firstday.cli.printing import print_quality, print_table
+from firstday.evaluation.comparison_tables import Table
 from firstday.evaluation.report.render import render_model
 from firstday.files import write_file
 from firstday.recommend.model_card import make_card, write_markdown
@@ -97,7 +97,7 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     if others:
         typer.echo(f"Versions for firstday rollback: {', '.join(others)}")
     if model.selection.classes:
-        print_table(compare_classes(model))
+        print_quality(model)
     largest = describe_segments(model, n_segments=n_segments)
     likes = "most used items (share of the segment's users)"
     rows = [

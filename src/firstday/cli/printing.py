@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluation.comparison_tables import (
     Table,
     compare_datasets,
@@ -20,24 +21,35 @@ from firstday.evaluation.comparison_tables import (
     compare_with_paper,
     describe_lists,
     describe_tunings,
+    write_line,
 )
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import REFERENCE
+from firstday.recommend.model_card import tabulate_quality
 from firstday.reproduce.table import Reproduction
 
 
 def print_table(table: Table, intervals: Container[str] | None = None) -> None:
-    """Print a table with the accented row in bold; cells wrap on narrow terminals. See `Table.write_cells`."""
+    """Print a table with the accented row in bold; `intervals` are the columns with small print (all if None)."""
     grid = rich.table.Table(
         title=escape(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for number, name in enumerate(table.columns):
         justify: Literal["left", "right"] = "right" if number and name not in table.words else "left"
         grid.add_column(name, justify=justify, overflow="fold", no_wrap=not number)
-    for row, texts in zip(table.split_cells(), table.write_cells(intervals), strict=True):
-        grid.add_row(*map(escape, texts), style="bold" if row[0][0] == table.accented else None)
+    for row in table.rows:
+        short = {name: cell.partition("\n")[0] for name, cell in row.items()}
+        texts = [write_line(row[name]) if intervals is None or name in intervals else short[name] for name in row]
+        grid.add_row(*map(escape, texts), style="bold" if table.accented in [*short.values()][:1] else None)
     Console().print(grid)
+
+
+def print_quality(model: TrainedModel) -> None:
+    """Print the strategies of `auto` and their precision, without intervals."""
+    header, *lines = tabulate_quality(model)
+    rows = [dict(zip(header, (cell.partition(" [")[0] for cell in line), strict=True)) for line in lines]
+    print_table(Table("auto, by what is known about a user, in %", rows, words=("strategy of auto", "evaluated on")))
 
 
 def print_error(sentence: str) -> None:
@@ -60,7 +72,7 @@ def print_results(results: Results, against: str = REFERENCE) -> None:
         intervals=(f"P@{results.k}", f"P@{results.k} minus {against}"),
     )
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
-    print_table(describe_lists(results, against), intervals=(f"P / {against}'s",))
+    print_table(describe_lists(results, against), intervals=(f"P / {against}",))
     for sentence in describe_tunings(results):
         print_line(sentence)
     rule = f"min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"{results.k}"

@@ -25,8 +25,7 @@ from firstday.cli.options import (
     write_json,
 )
 from firstday.cli.printing import print_comparison
-from firstday.data.sources.deezer_kdd21 import NAME, read_paper_data
-from firstday.evaluation.paper_figures import Space
+from firstday.data.sources.deezer_kdd21 import NAME, Space, read_paper_data
 from firstday.evaluation.report.render import render_evaluation
 from firstday.files import write_file
 from firstday.progress import open_progress

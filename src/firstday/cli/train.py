@@ -27,9 +27,8 @@ from firstday.cli.options import (
     read_settings,
     start_engine,
 )
-from firstday.cli.printing import print_table
+from firstday.cli.printing import print_quality
 from firstday.engine.engines import ModelPlace, load
-from firstday.evaluation.comparison_tables import compare_classes
 from firstday.progress import open_progress
 from firstday.recommend.registry import with_methods
 from firstday.recommend.strategies.auto import describe_selection
@@ -93,5 +92,8 @@ def train(
             f"Impressions: {data['impressions']:,}, counted by segment; in {data['impressions_used']:,} of them, the "
             "item was used."
         )
-    print_table(compare_classes(recommender.model))
+    print_quality(recommender.model)
+    strategy = recommender.model.config.recommend.strategy
+    if strategy != "auto":
+        typer.echo(f"note: recommend.strategy is {strategy}, so it makes the lists, not auto.")
     typer.echo(f"Model: {out}   Next: firstday inspect {out}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from firstday.artifact.trained_model import TrainedModel
-from firstday.evaluation.paper_figures import FIGURES, TABLE, PaperRow, Space, subtract_paper, title_of
+from firstday.data.sources.deezer_kdd21 import Space
+from firstday.evaluation.paper_figures import FIGURES, TABLE, TITLES, PaperRow, subtract_paper
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results
 from firstday.evaluation.slices import (
@@ -20,7 +20,6 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.metrics import HEAD, METRICS
-from firstday.recommend.strategies.auto import tabulate_selection
 from firstday.training.option_search import describe_choices
 
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
@@ -29,19 +28,10 @@ ANSWERED_BY = "answered by"
 
 @dataclass(frozen=True)
 class Table:
-    """A captioned table of text.
+    """A captioned table of text, by row and column heading; the first column has the row headings.
 
-    Parameters
-    ----------
-    title
-        Caption.
-    rows
-        Cells of each row by column heading, the same headings in all rows. The first cell is the row heading. Further
-        lines of a cell are small print: the bounds of an interval.
-    accented
-        Heading of the highlighted row.
-    words
-        Headings of left-aligned columns, which hold text.
+    A second line of a cell is small print, such as an interval. `accented` is the heading of the highlighted row, and
+    `words` are the headings of left-aligned columns.
     """
 
     title: str
@@ -58,20 +48,6 @@ class Table:
         """Return the table with the given columns."""
         return replace(self, rows=[{column: row[column] for column in columns} for row in self.rows])
 
-    def split_cells(self) -> list[list[list[str]]]:
-        """Return the lines of each cell by row and column."""
-        return [[cell.split("\n") for cell in row.values()] for row in self.rows]
-
-    def write_cells(self, intervals: Container[str] | None = None) -> list[list[str]]:
-        """Return each cell as a line of text; `intervals` are the columns with small print (all if None)."""
-        return [
-            [
-                f"{text} [{', '.join(small)}]" if small and (intervals is None or column in intervals) else text
-                for column, (text, *small) in zip(self.columns, row, strict=True)
-            ]
-            for row in self.split_cells()
-        ]
-
 
 def write_signed(value: float, digits: int = 1) -> str:
     """Format a number with an explicit sign (a true minus sign), or none if it rounds to zero."""
@@ -81,25 +57,35 @@ def write_signed(value: float, digits: int = 1) -> str:
     return ("+" if value > 0 else "\N{MINUS SIGN}") + text
 
 
-def _cell(results: Results, name: str, metric: str, of_slice: str) -> str:
-    """Format a figure and its bounds; differences are signed, figures that are not in % have two digits."""
+def write_cell(write: Callable[[float], str], mean: float, *ends: float | None) -> str:
+    """Format a figure, with its interval as small print."""
+    interval = ", ".join(write(end) for end in ends if end is not None)
+    return f"{write(mean)}\n{interval}".strip()
+
+
+def write_line(cell: str) -> str:
+    """Return a cell on one line, its small print in brackets."""
+    text, _, small = cell.partition("\n")
+    return f"{text} [{small}]" if small else text
+
+
+def _write_figure(results: Results, name: str, metric: str, of_slice: str) -> str:
+    """Format a figure and its interval; differences are signed, figures that are not in % have two digits."""
     figure = results.find(name, metric, of_slice)
     if figure is None:
         return ""
-    digits = 2 if metric.startswith((RATIO, "novelty", "ms")) else 1
-    numbers = [number for number in (figure.mean, figure.low, figure.high) if number is not None]
-    return "\n".join(map(write_signed, numbers)) if metric.startswith(MINUS) else _write(numbers, digits)
-
-
-def _write(numbers: Sequence[float], digits: int) -> str:
-    return "\n".join(f"{number:.{digits}f}" for number in numbers)
+    write = "{:.2f}".format if metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}".format
+    return write_cell(write_signed if metric.startswith(MINUS) else write, figure.mean, figure.low, figure.high)
 
 
 def pivot(title: str, columns: Mapping[str, tuple[Results, str, str]], accented: str) -> Table:
     """Tabulate figures by heading, given results, metric and slice; strategies best first; omit empty columns."""
     names = dict.fromkeys(name for results, *_ in columns.values() for name in results.best_first)
     rows = [
-        {"strategy": name, **{heading: _cell(results, name, *key) for heading, (results, *key) in columns.items()}}
+        {
+            "strategy": name,
+            **{heading: _write_figure(results, name, *key) for heading, (results, *key) in columns.items()},
+        }
         for name in names
     ]
     filled = (heading for heading in ("strategy", *columns) if any(row[heading] for row in rows))
@@ -141,7 +127,7 @@ def compare_groups(results: Results, column: str) -> Table:
 def describe_lists(results: Results, against: str = REFERENCE) -> Table:
     """Summarise coverage, novelty, run time and routes."""
     metrics = {
-        f"P / {against}'s": f"{RATIO}{against}",
+        f"P / {against}": f"{RATIO}{against}",
         "users": "user_coverage",
         "items": "catalogue_coverage",
         "novelty": "novelty_bits",
@@ -180,9 +166,8 @@ def compare_popularity(results: Results) -> Table:
 
 def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> list[Table]:
     """Compare strategies on several datasets: precision, and the difference to a reference."""
-    k = " or ".join(dict.fromkeys(f"{results.k}" for results in all_results))
     titles = {
-        "precision": f"P@{k} for cold users, in %",
+        "precision": "Precision for cold users, in %",
         f"{MINUS}{against}": f"Difference to {against}, paired by user, in points",
     }
     names: dict[str, Results] = {}
@@ -200,12 +185,12 @@ def compare_with_paper(results: Results, space: Space) -> Table:
     rows: list[tuple[str, ...]] = []
     for name in results.strategies:
         ours = {key: results.get(name, key).mean for key in FIGURES}
-        rows.append((title_of(name), "ours", *_write_deviations(ours)))
+        rows.append((TITLES.get(name, name), "ours", *_write_deviations(ours)))
         if minus := subtract_paper(results, name, space):
             rows.append((f"  {name}", "paper", *_write_deviations(TABLE[space][name])))
             rows.append(("", "difference", *(write_signed(points, 2) for points in minus.values())))
     title = f"{results.dataset}: Table 1 of the paper ({space}), in %, ± deviation over random fifths of the users"
-    return Table(title, [dict(zip(columns, row, strict=True)) for row in rows], title_of(REFERENCE))
+    return Table(title, [dict(zip(columns, row, strict=True)) for row in rows], TITLES[REFERENCE])
 
 
 def _write_deviations(row: PaperRow) -> list[str]:
@@ -219,8 +204,8 @@ def compare_policies(results: ReplayResults) -> Table:
     rows = [
         {
             "policy": row["policy"],
-            "total": _write([row["hits"], *row["hits_ci"]], 1),
-            f"/ {results.against}": _write([row["ratio"], *row["ratio_ci"]], 2),
+            "total": write_cell("{:.1f}".format, row["hits"], *row["hits_ci"]),
+            f"/ {results.against}": write_cell("{:.2f}".format, row["ratio"], *row["ratio_ci"]),
             "round 1": f"{row['hits_by_round'][0]:.2f}",
             "last round": f"{row['hits_by_round'][-1]:.2f}",
             **{f"{known} ({found['n_users']:,})": f"{found['hits']:.1f}" for known, found in row["by_known"].items()},
@@ -229,20 +214,3 @@ def compare_policies(results: ReplayResults) -> Table:
     ]
     title = f"{results.dataset}: items used among those shown, mean per user"
     return Table(title, rows, results.against)
-
-
-def compare_classes(model: TrainedModel) -> Table:
-    """Compare the strategy that `auto` uses for each class of users with `popular`."""
-    rows = []
-    for row in tabulate_selection(model):
-        precision = {name: f"{value:.1f}" for name, value in row["precision"].items()}
-        rows.append(
-            {
-                "known": row["known"],
-                ANSWERED_BY: row["strategy"],
-                "P, %": precision.get(row["strategy"], ""),
-                "popular, %": precision.get("popular", ""),
-                "validation users": f"{row['n_users']:,} {row['users']}",
-            }
-        )
-    return Table("auto, by what is known about a user", rows, words=(ANSWERED_BY, "validation users"))

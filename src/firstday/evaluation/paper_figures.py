@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
+from firstday.data.sources.deezer_kdd21 import Space
 from firstday.evaluation.results import Results
 from firstday.metrics import METRICS
 
-Space = Literal["svd", "mf"]
 PaperRow = Mapping[str, float | None]
 """Figures of one method, in %: means over test users (``precision`` etc.) and the paper's "+-" (``precision_deviation``
 etc.), None if unavailable."""
@@ -61,11 +60,6 @@ TABLE: Mapping[Space, Mapping[str, PaperRow]] = {
 """Figures by space and strategy, from Table 1 of the paper."""
 LEARNED_BASELINES = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal", "melu_segment")
 """Learned baselines, which take minutes to train."""
-
-
-def title_of(strategy: str) -> str:
-    """Return a strategy's name in the paper; its own name if it is not in the paper."""
-    return TITLES.get(strategy, strategy)
 
 
 def subtract_paper(results: Results, strategy: str, space: Space) -> dict[str, float] | None:

@@ -17,7 +17,6 @@ from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import Results
-from firstday.evaluation.slices import BASELINE, REFERENCE, size_slice
 from firstday.metrics import Interval
 
 THEME = {
@@ -79,12 +78,10 @@ def standalone(svg: str) -> str:
 def draw_dots(axes: Any, values: Mapping[str, Any], accented: str) -> None:
     """Draw labelled rows from top to bottom: dots with intervals, given values with `mean`, `low` and `high`."""
     axes.set_yticks(range(len(values)), list(values))
-    for (row, label), (name, value) in zip(enumerate(axes.get_yticklabels()), values.items(), strict=True):
+    for row, (name, value) in enumerate(values.items()):
         color = ACCENT if name == accented else MUTED
         axes.hlines([row], value.low, value.high, color=color, lw=2, alpha=0.5)
         axes.plot([value.mean], [row], "o", color=color, ms=7)
-        if name == accented:
-            label.set(color=ACCENT, weight="bold")
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.locator_params(axis="x", nbins=6)
@@ -92,19 +89,7 @@ def draw_dots(axes: Any, values: Mapping[str, Any], accented: str) -> None:
 
 
 def draw_lines(axes: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[object], accented: str = "") -> None:
-    """Draw one line per name with vertical intervals.
-
-    Parameters
-    ----------
-    axes
-        From `draw`.
-    lines
-        By name: one value per tick, which has `mean`, `low` and `high`.
-    ticks
-        Labels of the positions.
-    accented
-        Name of the highlighted line.
-    """
+    """Draw a line by name over labelled ticks, given values with `mean`, `low` and `high` for each tick."""
     for number, (name, values) in enumerate(lines.items()):
         shift = min(0.045, 0.4 / len(lines)) * (number - (len(lines) - 1) / 2)
         low, mean, high = np.array([(value.low, value.mean, value.high) for value in values]).T
@@ -133,39 +118,17 @@ def plot_strategies(results: Results) -> str:
     return draw("strategies", 0.62 + 0.27 * len(values), paint)
 
 
-MOST_LINES = 8
-"""Maximum number of strategies in the plot by day-one size; more are hard to tell apart."""
-
-
-def plot_day_one_sizes(results: Results) -> str:
-    """Draw precision by day-one size with 95 % intervals: a line for each of the best strategies and the references."""
-    sizes = results.sizes()
-    lines = {
-        name: [results.get(name, "precision", size_slice(size)) for size in sizes]
-        for name in results.best_first
-        if name in (*results.best_first[:MOST_LINES], results.leader, REFERENCE, BASELINE)
-    }
-
-    def paint(axes: Any) -> None:
-        draw_lines(axes, lines, [f"{size}\n{n:,} users" for size, n in sizes.items()], results.leader)
-        axes.set_xlabel("items used on day one")
-        axes.set_ylabel(f"P@{results.k}, %")
-
-    return draw("day-one", 3.4, paint)
-
-
 def plot_replay(results: ReplayResults) -> str:
-    """Draw the hits of each round, one line per policy, with 95 % intervals and total hits in the legend."""
-    labels = {row["policy"]: f"{row['policy']} {row['hits']:.1f}" for row in results.rows}
+    """Draw the hits of each round, one line per policy, with 95 % intervals."""
     lines = {
-        labels[row["policy"]]: [
+        row["policy"]: [
             Interval(mean, *ends) for mean, ends in zip(row["hits_by_round"], row["hits_by_round_ci"], strict=True)
         ]
         for row in results.rows
     }
 
     def paint(axes: Any) -> None:
-        draw_lines(axes, lines, range(1, results.settings.rounds + 1), labels[results.against])
+        draw_lines(axes, lines, range(1, results.settings.rounds + 1), results.against)
         axes.set_xlabel("round")
         axes.set_ylabel(f"items used of {results.settings.slate} shown")
 

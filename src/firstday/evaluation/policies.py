@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 
-from firstday.ranking import first_allowed
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.strategies.explore import seed_of
 
@@ -26,16 +25,8 @@ ALPHA = 0.5
 def choose_greedily(used: np.ndarray, seen: np.ndarray, rng: np.random.Generator, epsilon: float = EPSILON) -> int:
     """Return the arm with the highest usage rate, or with probability `epsilon` a random one.
 
-    Parameters
-    ----------
-    used
-        Number of used items per arm, including the prior, shape (n_arms,).
-    seen
-        Number of used or passed-over items per arm, including the prior, above 0, shape (n_arms,).
-    rng
-        Random generator.
-    epsilon
-        Probability of a random arm.
+    `used` and `seen` are the numbers of used and of used or passed-over items per arm, including the prior, shape
+    (n_arms,).
     """
     if rng.random() < epsilon:
         return int(rng.integers(len(used)))
@@ -58,24 +49,20 @@ def _recommend(
 ) -> Answer:
     """Fill each user's list with the best remaining items of one segment."""
     segments, shares = query.model.segments, query.model.believed_shares
-    nearness = np.where(query.has_features[:, None], segments.closeness(query.predicted), segments.items.sizes)
+    nearness = np.where(query.has_features[:, None], query.closeness, segments.items.sizes)
     nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :N_ARMS]
     tops = segments.top_items[nearest][..., :N_OF_ARM].reshape(query.n_users, -1)
     used, passed_over = (
         entries.has(tops).reshape(*nearest.shape, -1).sum(axis=2) for entries in (query.liked, query.passed_over)
     )
-    prior = shares[nearest][..., : query.k].mean(axis=2)
+    prior, seen = shares[nearest][..., : query.k].mean(axis=2), used + passed_over + PRIOR_IMPRESSIONS
     arms = [
         choose(*counts, np.random.default_rng(seed_of(query, row)))
-        for row, counts in enumerate(
-            zip(used + PRIOR_IMPRESSIONS * prior, used + passed_over + PRIOR_IMPRESSIONS, strict=True)
-        )
+        for row, counts in enumerate(zip(used + PRIOR_IMPRESSIONS * prior, seen, strict=True))
     ]
     chosen = nearest[np.arange(query.n_users), arms]
-    listed = segments.top_items[chosen]
-    allowed = (listed >= 0) & (query.excluded.at(listed) == 0)
-    items, scores = first_allowed(listed, shares[chosen], allowed, query.k)
-    return Answer.where(np.ones(query.n_users, dtype=bool), route, items, scores)
+    everyone = np.ones(query.n_users, dtype=bool)
+    return query.take_lists(segments.top_items, shares, chosen, route, everyone)
 
 
 POLICIES: Mapping[str, Callable[[Query], Answer]] = {

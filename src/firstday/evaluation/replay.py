@@ -28,7 +28,7 @@ from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import check_strategies, with_methods_of
 from firstday.recommend.rules.list_rules import Rules, check_rules
 from firstday.recommend.spec import Strategy
-from firstday.sparse import SparseRows, contains, union_rows
+from firstday.sparse import SparseRows, union_rows
 from firstday.training.fit import cohort_query, fit
 
 ONCE = "@once"
@@ -40,21 +40,12 @@ excluded."""
 
 @dataclass(frozen=True)
 class ReplaySettings:
-    """How a policy interacts with users.
+    """How a policy interacts with users: `rounds` slates of `slate` items.
 
-    Parameters
-    ----------
-    rounds
-        Number of slates shown to each user.
-    slate
-        Items per slate.
-    visible
-        Number of top positions that the user certainly sees. The policy knows only the positions, and assumes how far
-        users look from `signals.persistence`. None: the user sees all positions, and the policy knows it.
-    persistence
-        Probability that a user who saw a position beyond these also sees the next one (a cascade with abandonment).
-    delay
-        Delay of feedback, in rounds; until then, used items look passed over.
+    The user certainly sees the top `visible` positions, and after each further one also sees the next with probability
+    `persistence` (a cascade with abandonment). The policy knows only positions, and assumes `signals.persistence`. If
+    `visible` is None, the user sees all positions, and the policy knows it. Feedback arrives `delay` rounds late; until
+    then, used items look passed over.
     """
 
     rounds: int = 10
@@ -98,33 +89,29 @@ def replay(
     truth
         Items each user uses, shape (n_users, n_items).
     policy
-        A strategy, queried every round; with suffix `ONCE`, queried once; with suffix `USES`, without impressions.
-    settings
-        How the policy interacts with users.
+        See `replay_policies`.
     depths
         Number of positions each user sees per slate (`draw_depths`).
     answer_query
         Function that makes the slates.
     """
-    n_items, n_places = query.model.n_items, settings.slate
-    strategy, is_once = POLICIES.get(policy) or name_of(policy), policy.endswith(ONCE)
-    query = replace(query, k=min(n_places * (settings.rounds if is_once else 1), n_items))
-    long_list = answer_query(query, strategy).items if is_once else None
-    wanted = truth.row_of_entry() * n_items + truth.columns
-    items = np.full((query.n_users, settings.rounds, n_places), -1)
+    n_items, strategy = query.model.n_items, POLICIES.get(policy) or name_of(policy)
+    items = np.full((query.n_users, settings.rounds, settings.slate), -1)
     is_used = np.zeros(items.shape, dtype=bool)
+    wanted = truth.row_of_entry() * n_items + truth.columns
+    query = replace(query, k=min(settings.slate, n_items))
+    if is_once := policy.endswith(ONCE):
+        long_list = answer_query(replace(query, k=min(settings.slate * settings.rounds, n_items)), strategy).items
+        items.reshape(query.n_users, -1)[:, : long_list.shape[1]] = long_list
     for number in range(settings.rounds):
-        if long_list is not None:
-            slate = long_list[:, number * n_places : (number + 1) * n_places]
-        else:
+        if not is_once:
             is_reported = is_used & (np.arange(settings.rounds) < number - settings.delay)[:, None]
             later = replace(query, signals=add_history(query, items[:, :number], is_reported, settings))
             if policy.endswith(USES):
                 later = replace(later.without_impressions, excluded_override=later.excluded)
-            slate = answer_query(later, strategy).items
-        items[:, number, : slate.shape[1]] = slate
+            items[:, number, : query.k] = answer_query(later, strategy).items
         cells = np.arange(query.n_users)[:, None] * n_items + items[:, number]
-        is_seen = (np.arange(n_places) < depths[:, number, None]) & (items[:, number] >= 0)
+        is_seen = (np.arange(settings.slate) < depths[:, number, None]) & (items[:, number] >= 0)
         is_used[:, number] = is_seen & np.isin(cells, wanted)
         wanted = np.setdiff1d(wanted, cells[is_used[:, number]])
     hits: np.ndarray = is_used.sum(axis=2)
@@ -134,21 +121,12 @@ def replay(
 def add_history(query: Query, items: np.ndarray, is_used: np.ndarray, settings: ReplaySettings) -> SignalBatch:
     """Return users' signals with the outcome of some slates added, as a store would hold them.
 
-    Parameters
-    ----------
-    query
-        The users and the model, whose configuration has the assumed depth that users look to (`signals.persistence`).
-    items
-        Items of each slate, -1 for empty positions, shape (n_users, n_slates, n_places).
-    is_used
-        Mask of the items that the policy knows to be used, of at least this shape.
-    settings
-        If users see the whole slate, clients report so; otherwise only positions are known.
+    `items` of each slate have shape (n_users, n_slates, slate), -1 for empty positions; `is_used` is the mask of the
+    items that the policy knows to be used, of at least this shape. If users see the whole slate, clients report so;
+    otherwise only positions are known.
     """
     signals, config, shape = query.signals, query.model.config.signals, (query.n_users, query.model.n_items)
     users, lists, places = np.nonzero(items >= 0)
-    if not len(users):
-        return signals
     shown, done = items[users, lists, places], is_used[users, lists, places]
     positions = np.zeros_like(places) if settings.visible is None else places + 1
     passed_over = weigh_rows(users, lists, shown, positions, done, config.persistence, shape)
@@ -157,9 +135,8 @@ def add_history(query: Query, items: np.ndarray, is_used: np.ndarray, settings: 
         passed_over = replace(passed_over, weights=np.minimum(passed_over.weights, 1))
     pair = (config.use[0], ITEM)
     used = SparseRows.from_pairs(users[done], shown[done], None, *shape)
-    before = [signals.actions[pair]] if pair in signals.actions else []
-    actions = {**signals.actions, pair: union_rows([*before, used])}
-    return replace(signals, actions=actions, passed_over=passed_over.keep(~contains(used, passed_over)))
+    before = signals.actions.get(pair, SparseRows.empty(*shape))
+    return replace(signals, actions={**signals.actions, pair: union_rows([before, used])}, passed_over=passed_over)
 
 
 BEFORE = f"{PAPER}{ONCE}"
@@ -173,23 +150,10 @@ DEFAULT_POLICIES = (
 @readable
 @dataclass(frozen=True)
 class ReplayResults:
-    """Hits of each policy's slates.
+    """Hits of each policy's slates; `n_users` counts a user once per seed.
 
-    Parameters
-    ----------
-    dataset
-        Name of the dataset.
-    settings
-        How the policies interacted with users.
-    seeds
-        Seeds of the splits and models.
-    n_users
-        Number of users; a user may be cold for several seeds.
-    against
-        The policy that others are compared with.
-    rows
-        One per policy, most hits first, as JSON values: mean hits per user, by round and in total, and their ratio to
-        those of `against`, paired by user; also by what was known before the first round.
+    `rows` are JSON values, one per policy, most hits first: mean hits per user, by round and in total, and their ratio
+    to those of the policy `against`, paired by user; also by what was known before the first round.
     """
 
     dataset: str
@@ -197,7 +161,7 @@ class ReplayResults:
     seeds: tuple[int, ...]
     n_users: int
     against: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: list[dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values."""
@@ -207,7 +171,7 @@ class ReplayResults:
             "seeds": list(self.seeds),
             "n_users": self.n_users,
             "against": self.against,
-            "results": list(self.rows),
+            "results": self.rows,
         }
 
 
@@ -216,16 +180,7 @@ def describe_hits(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of `ReplayResults`.
 
-    Parameters
-    ----------
-    hits
-        By policy: number of items each user used in each round, integers, shape (n, rounds).
-    users
-        User of each row, integers, shape (n,).
-    knowledge
-        What was known about each user before the first round, as an index in `KNOWLEDGE`, shape (n,).
-    against
-        The policy that others are compared with.
+    `hits` are by policy, users and rounds, shape (n, rounds); `knowledge` is an index in `KNOWLEDGE`, shape (n,).
     """
 
     def describe(values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
@@ -264,32 +219,16 @@ def replay_policies(
 ) -> ReplayResults:
     """Hold out cold users, train on the others, and run policies on the cold users in rounds, once per seed.
 
-    Parameters
-    ----------
-    dataset, config, progress
-        See `firstday.training.fit.train`.
-    policies
-        Names of strategies, which are queried every round, names with suffix `ONCE` or `USES`, or names in `POLICIES`.
-    settings
-        How policies interact with users.
-    n_seeds
-        Number of seeds, starting at `config.seed`.
-    against
-        The policy that others are compared with; by default `BEFORE` if it is included, otherwise the first.
-    rules
-        The service's own rules, which all slates obey.
-
-    Raises
-    ------
-    ConfigError
-        A policy does not exist or is not available, or a setting does not fit.
+    `policies` are strategies, queried every round, strategies with suffix `ONCE` or `USES`, or names in `POLICIES`.
+    They are compared with `against`, by default `BEFORE` if it is included, otherwise the first. All slates obey
+    `rules`. Raise ConfigError if a policy does not exist or is not available.
     """
     settings, rules = settings or ReplaySettings(), Rules.of(rules)
     check_rules(rules, dataset.items.values, dataset.columns)
     names = list(dict.fromkeys(policies or DEFAULT_POLICIES))
-    held = [name_of(policy) for policy in names if policy not in POLICIES]
-    config = with_methods_of(config or Config(), held)
-    check_strategies(held, config)
+    strategies = [name_of(policy) for policy in names if policy not in POLICIES]
+    config = with_methods_of(config or Config(), strategies)
+    check_strategies(strategies, config)
     against = against or (BEFORE if BEFORE in names else names[0])
     if against not in names:
         raise ConfigError(f"against: {against} is not among the policies; add it to them.")
@@ -309,5 +248,5 @@ def replay_policies(
         report("done", n_seeds, n_seeds)
     by_run, users, knowledge = zip(*runs, strict=True)
     joined = {name: np.concatenate([hits[name] for hits in by_run]) for name in names}
-    rows = tuple(describe_hits(joined, np.concatenate(users), np.concatenate(knowledge), against))
-    return ReplayResults(dataset.name, settings, seeds, sum(map(len, users)), against, rows)
+    rows = list(describe_hits(joined, np.concatenate(users), np.concatenate(knowledge), against))
+    return ReplayResults(dataset.name, settings, seeds, len(joined[against]), against, rows)

@@ -10,14 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from firstday.cold.cold_model import Epoch
 from firstday.data.frame_libraries import Library, to_library
 from firstday.display import readable, write_table
 from firstday.errors import ArgumentError, MissingExtraError
 from firstday.evaluation.slices import (
     ALL,
     DAY_ONE_SIZES,
-    DISJOINT_SIZES,
     FRIENDS_ONLY,
     NOTHING_DONE,
     REFERENCE,
@@ -146,8 +144,8 @@ class Results:
     items_by_popularity, used_by_popularity
         Items in ten parts, each with a tenth of all use by warm users, the most used first: number of items of each
         part, and its share in the later use of cold users, in %.
-    segments, history
-        Segments, largest first, and training history of the cold model, for the first seed.
+    segments
+        Segments of the first run, largest first.
     precomputed
         Whether embeddings were precomputed; if they were trained on later behaviour, results are inflated.
     cut_offs
@@ -170,7 +168,6 @@ class Results:
     items_by_popularity: tuple[int, ...]
     used_by_popularity: tuple[float, ...]
     segments: tuple[SegmentRow, ...]
-    history: tuple[Epoch, ...]
     cut_offs: tuple[Mapping[str, Any], ...]
     divide_by: PrecisionRule = "min"
     precomputed: bool = False
@@ -243,12 +240,12 @@ class Results:
         return {**{name: getattr(self, name) for name in names}, f"P@{self.k}": best}
 
     def _repr_html_(self) -> str:
-        from firstday.evaluation.comparison_tables import compare_strategies
+        from firstday.evaluation.comparison_tables import compare_strategies, write_line
         from firstday.evaluation.plots import plot_strategies
 
         table = compare_strategies(self)
         below = (f"{self.describe_users()} Brackets: 95 % interval over {self.units}.",)
-        html = write_table(table.title, table.columns, table.write_cells(), below)
+        html = write_table(table.title, table.columns, (map(write_line, row.values()) for row in table.rows), below)
         with suppress(MissingExtraError):
             html += f'<div style="background: white">{plot_strategies(self)}</div>'
         return html
@@ -268,11 +265,6 @@ class Results:
         """Strategy of the main finding: the best plug-in, else `auto`, else `segment`, else the best strategy."""
         choices = (*filter(is_plugin, self.best_first), "auto", REFERENCE, *self.best_first)
         return next(name for name in choices if name in self.strategies)
-
-    def sizes(self) -> dict[str, int]:
-        """Return the number of users of each non-empty class of `DISJOINT_SIZES`."""
-        sizes = {size: _n(self.find(self.strategies[0], "precision", size_slice(size))) for size in DISJOINT_SIZES}
-        return {size: n for size, n in sizes.items() if n}
 
     def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:
         """Return the figures of all users by metric suffix, given a prefix (`MINUS`, `RATIO`, `ROUTE`, `TENTH`)."""
@@ -390,7 +382,7 @@ def _mean(figure: Figure | Interval | None) -> float | None:
 def _ends(figure: Figure | Interval | None) -> list[float] | None:
     if figure is None:
         return None
-    return [round(end, 4) for end in (figure.low, figure.high) if end is not None] or None
+    return [round(end, 4) for end in (figure.low, figure.high) if end is not None]
 
 
 def with_ends(key: str, figure: Figure | Interval | None) -> dict[str, Any]:

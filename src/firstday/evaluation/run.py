@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 
-from firstday.cold.cold_model import Epoch
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import write_moment
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, protocol_of
-from firstday.data.splits.split import Cohort, Split
+from firstday.data.splits.split import Cohort
 from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.evaluation.figures import Scores, make_figures, measure_lists, measure_novelty
 from firstday.evaluation.results import Results
@@ -25,17 +25,15 @@ from firstday.evaluation.slices import (
     count_by_part,
     divide_by_use,
     read_profiles,
-    slice_by_day_one,
     slice_by_profile,
+    slice_users,
     to_shares,
 )
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.batch import answer_under
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import (
-    check_evaluable,
     check_strategies,
     register,
     searched_names,
@@ -55,33 +53,9 @@ from firstday.training.option_search import Tuning
 class Run:
     """One training run, and the scores of every strategy on its cold users.
 
-    Parameters
-    ----------
-    scores
-        Scores by strategy.
-    users
-        One row per cold user: `user`, `day_one_size` (items used on day one), `did_nothing` (a profile at most), and
-        `has_friends` (with a friend whose habits the model knows).
-    n_warm
-        Number of users the model was trained on.
-    k
-        Length of the lists.
-    profiles
-        From `read_profiles`.
-    used
-        Later use of cold users by popularity, int64, shape (`N_TENTHS`,).
-    n_items
-        Number of items of each tenth, int64, shape (`N_TENTHS`,).
-    segments, history
-        Segments, largest first, and training history of the cold model.
-    seed, cut_off
-        The seed, and the cut-off in UTC ("" under `sampled`).
-    fit_seconds
-        Training time.
-    notes
-        Decisions about the data.
-    tunings
-        How the options of methods were chosen, by name.
+    `users` has one row per cold user: `user`, `day_one_size`, `did_nothing`, and `has_friends` whose habits the model
+    knows. `used` are the items that cold users went on to use, and `n_items` all items, counted by popularity, int64,
+    shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`.
     """
 
     scores: Mapping[str, Scores]
@@ -92,26 +66,19 @@ class Run:
     used: np.ndarray
     n_items: np.ndarray
     segments: tuple[SegmentRow, ...]
-    history: tuple[Epoch, ...]
-    seed: int = 0
+    seed: int
+    fit_seconds: float
     cut_off: str = ""
-    fit_seconds: float = 0.0
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
 
 
-def score_strategy(
-    query: Query,
-    cohort: Cohort,
-    strategy: str | Strategy,
-    divide_by: PrecisionRule,
-    answer_query: Callable[[Query, str | Strategy], Answer] = answer_all,
-) -> Scores:
+def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: PrecisionRule = "min") -> Scores:
     """Make and score one strategy's lists for a cohort."""
-    answer_query(query.take(np.arange(1)), strategy)  # one-time preparation is not a user's time
+    strategy(query.take(np.arange(1)))  # one-time preparation is not a user's time
     fresh = replace(query)  # without results cached for other strategies
     began = perf_counter()
-    answer = answer_query(fresh, strategy)
+    answer = strategy(fresh)
     seconds = perf_counter() - began
     novelty = measure_novelty(answer.items, query.model.everyone)
     return Scores(
@@ -195,21 +162,23 @@ def evaluate(
         n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
         for seed in range(config.seed, config.seed + n_seeds):
             for holdout in hold_out(dataset, config, seed, cut_offs):
-                cut_off = "" if holdout.cut_off is None else write_moment(holdout.cut_off)
-                report(f"seed {seed}" + (cut_off and f", cut-off {cut_off[:10]}"), len(runs), n_runs)
-                run = _train_and_judge(holdout, config.override("seed", seed), names, k, divide_by, rules, report)
-                runs.append(replace(run, cut_off=cut_off))
+                report(f"seed {seed}", len(runs), n_runs)
+                seeded = config.override("seed", seed)
+                runs.append(_train_and_score(holdout, seeded, names, k, divide_by, rules, report))
                 if tune_once or cut_offs is not None:
-                    chosen = {name: of.options for name, of in runs[0].tunings.items() if name != PAPER_SEGMENT}
-                    config = config.override("plugins", {**config.plugins, **chosen})
+                    tuned = {name: of.options for name, of in runs[0].tunings.items() if name != PAPER_SEGMENT}
+                    config = config.override("plugins", {**config.plugins, **tuned})
         report("done", n_runs, n_runs)
     if not runs:
         raise DataError(
             "users: no newcomer used an item that existed before the cut-off, so there is nothing to evaluate; provide "
             "a longer log, or items.added_at."
         )
-    return replace(
-        join_runs(dataset.name, runs, protocol_of(dataset, config), against),
+    return join_runs(
+        runs,
+        against,
+        dataset=dataset.name,
+        protocol=protocol_of(dataset, config),
         divide_by=divide_by,
         precomputed=dataset.precomputed is not None,
         target_days=None if cut_offs is None else cut_offs.target_days,
@@ -225,7 +194,6 @@ def _choose_strategies(
     for strategy in strategies:
         name = strategy if isinstance(strategy, str) else strategy.name
         names += derived_names(name) if isinstance(strategy, ColdModelSpec) else [name]
-    check_evaluable(names)
     if not names:
         has_friends = dataset.friends is not None and dataset.friends.n_entries
         names = [name for name in strategies_with(config) if has_friends or name != FRIENDS.name]
@@ -236,7 +204,7 @@ def _choose_strategies(
     return names, config
 
 
-def _train_and_judge(
+def _train_and_score(
     holdout: Holdout,
     config: Config,
     names: Sequence[str],
@@ -252,30 +220,35 @@ def _train_and_judge(
     options = recommender.model.facts["metrics"].get("options", {})
     tunings = {name: Tuning(**of) for name, of in options.items()}
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
-    strategies: dict[str, str | Strategy] = {name: name for name in names}
+    answer = answer_under(rules, holdout.newcomers, holdout.cold.users)
+    strategies: dict[str, Strategy] = {name: partial(answer, strategy=name) for name in names}
     if PAPER_SEGMENT in strategies:
-        strategies[PAPER_SEGMENT], tunings[PAPER_SEGMENT] = _fit_as_published(holdout.dataset, holdout.split, config)
-    run = judge_run(
-        cohort_query(recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
-        holdout.cold,
-        strategies,
-        divide_by=divide_by,
-        answer_query=answer_under(rules, holdout.newcomers, holdout.cold.users),
-        progress=report,
-    )
+        recommend, tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)
+        strategies[PAPER_SEGMENT] = partial(answer, strategy=recommend)
     notes = holdout.split.notes
     if rules != NO_RULES:
         notes = (*notes, f"All lists obey the rules {rules.model_dump_json(exclude_defaults=True)[:200]}.")
-    return replace(run, seed=config.seed, fit_seconds=fit_seconds, notes=notes, tunings=tunings)
+    return score_strategies(
+        cohort_query(recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
+        holdout.cold,
+        strategies,
+        divide_by,
+        progress=report,
+        seed=config.seed,
+        fit_seconds=fit_seconds,
+        cut_off="" if holdout.cut_off is None else write_moment(holdout.cut_off),
+        notes=notes,
+        tunings=tunings,
+    )
 
 
-def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> tuple[Strategy, Tuning]:
+def _fit_as_published(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning]:
     """Train the paper's own system as published, on the first day ones of a split."""
     published = as_published(config)
     began = perf_counter()
-    split = replace(split, warm_day_one=split.warm_day_one[:1])
+    split = replace(holdout.split, warm_day_one=holdout.split.warm_day_one[:1])
     split = split.fold(split.folds[0]) if split.folds else split
-    model = fit(dataset, split, published, choose_settings=False).model
+    model = fit(holdout.dataset, split, published, choose_settings=False).model
     seconds = perf_counter() - began
     precision = model.facts["metrics"]["precision"]["segment"]
     options = published.model_dump(include={"features", "cold_model"}, mode="json")
@@ -287,36 +260,20 @@ def _fit_as_published(dataset: Dataset, split: Split, config: Config) -> tuple[S
     return recommend, Tuning({}, options, precision, len(split.validation), seconds, 0.0)
 
 
-def judge_run(
+def score_strategies(
     query: Query,
     cohort: Cohort,
-    strategies: Mapping[str, str | Strategy],
-    *,
+    strategies: Mapping[str, Strategy],
     divide_by: PrecisionRule = "min",
-    answer_query: Callable[[Query, str | Strategy], Answer] = answer_all,
+    *,
     progress: Progress = no_progress,
+    **facts: Any,
 ) -> Run:
-    """Score strategies on the cold users of one trained model.
-
-    Parameters
-    ----------
-    query
-        The cold users, querying the model.
-    cohort
-        The cold users and the items they went on to use.
-    strategies
-        Strategies by name.
-    divide_by
-        See `firstday.metrics.measure`.
-    answer_query
-        Function that makes the lists.
-    progress
-        Called after each strategy.
-    """
+    """Score strategies by name on the cold users of one trained model; `facts` are the other fields of `Run`."""
     scores = {}
     for number, (name, strategy) in enumerate(strategies.items()):
         progress("lists", number, len(strategies))
-        scores[name] = score_strategy(query, cohort, strategy, divide_by, answer_query)
+        scores[name] = score_strategy(query, cohort, strategy, divide_by)
     progress("lists", len(strategies), len(strategies))
     model, part = query.model, divide_by_use(query.model)
     users = {
@@ -334,53 +291,34 @@ def judge_run(
         used=count_by_part(cohort.truth.columns, part),
         n_items=np.bincount(part, minlength=N_TENTHS),
         segments=describe_segments(model),
-        history=model.cold.history,
+        **facts,
     )
 
 
-def join_runs(dataset: str, runs: Sequence[Run], protocol: str, against: Sequence[str] = (REFERENCE,)) -> Results:
-    """Pool runs: means over the users of all runs, with intervals over cohorts, or over users if cohorts are few.
-
-    Parameters
-    ----------
-    dataset
-        Name of the dataset, recorded in the results.
-    runs
-        One per training run, with the same strategies.
-    protocol
-        Name of the protocol, recorded in the results.
-    against
-        Reference strategies; those not evaluated are ignored.
-    """
+def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **settings: Any) -> Results:
+    """Pool runs of the same strategies: means over the users of all runs, and the settings of `Results`."""
     rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run in runs])
     users, first = rows["user"].to_numpy(), runs[0]
+    of_first_seed = [run for run in runs if run.seed == first.seed]
     of_seed = {run.seed: run for run in reversed(runs)}  # the first run of each seed
     seeds = tuple(sorted(of_seed))
     profiles = {name: np.concatenate([run.profiles[name] for run in runs]) for name in first.profiles}
     groups = slice_by_profile(profiles, users)
-    of_first = rows.filter(seed=first.seed)["cut_off"]
-    cut_offs = {at: n for at, n in of_first.value_counts().sort("cut_off").iter_rows() if at}
     figures = make_figures(
         {name: [run.scores[name] for run in runs] for name in first.scores},
         users,
         rows["cut_off"].rank("dense").to_numpy(),
-        slices={
-            **slice_by_day_one(rows),
-            **{f"seed={seed}": (rows["seed"] == seed).to_numpy() for seed in seeds},
-            **{f"cut_off={at}": (rows["cut_off"] == at).to_numpy() for at in cut_offs},
-        },
+        slices=slice_users(rows),
         groups=groups,
         against=against,
     )
     return Results(
-        dataset=dataset,
-        protocol=protocol,
         k=first.k,
         seeds=seeds,
         n_warm=runs[-1].n_warm,
-        n_cold=len(of_first),
+        n_cold=sum(len(run.users) for run in of_first_seed),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
-        figures=figures,
+        figures=tuple(figures),
         notes=first.notes,
         tunings={
             name: tuple(of_seed[seed].tunings[name] for seed in seeds) for name in first.scores if name in first.tunings
@@ -389,6 +327,6 @@ def join_runs(dataset: str, runs: Sequence[Run], protocol: str, against: Sequenc
         items_by_popularity=tuple(first.n_items.tolist()),
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
         segments=first.segments,
-        history=first.history,
-        cut_offs=tuple({"at": at, "users": n} for at, n in cut_offs.items()),
+        cut_offs=tuple({"at": run.cut_off, "users": len(run.users)} for run in of_first_seed if run.cut_off),
+        **settings,
     )

@@ -52,29 +52,20 @@ def name_group(of_slice: str) -> list[str]:
     return of_slice.removeprefix("profile:").split("=", 1)
 
 
-def slice_by_day_one(users: pl.DataFrame) -> dict[str, np.ndarray]:
-    """Return the mask of each slice by day one, bool, shape (n,), given `Run.users`; empty slices are omitted."""
+def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return masks of the slices by day one, seed and cut-off, bool, shape (n,); empty slices are omitted."""
     size, did_nothing = pl.col("day_one_size"), pl.col("did_nothing")
     slices = {size_slice(label): size.is_between(*ends) for label, ends in DAY_ONE_SIZES.items()}
     slices |= {NOTHING_DONE: did_nothing, FRIENDS_ONLY: did_nothing & pl.col("has_friends")}
-    masks = users.select(**slices)
-    return {mask.name: mask.to_numpy() for mask in masks if mask.any()}
+    for name in ("seed", "cut_off"):
+        slices |= {f"{name}={value}": pl.col(name) == value for value in users[name].unique().sort() if value != ""}
+    return {mask.name: mask.to_numpy() for mask in users.select(**slices) if mask.any()}
 
 
 def read_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
-    """Return each profile column: ages as integers, -1 if missing, and other values as text.
+    """Return ages as integers, -1 if missing, and other profile columns as text, each of shape (n_users,).
 
-    Parameters
-    ----------
-    signals
-        Signals of the users.
-    values
-        Labels of the codes of each profile column.
-
-    Returns
-    -------
-    dict
-        Integer or str arrays, shape (n_users,); missing values are `UNKNOWN`.
+    `values` has the labels of each column's codes; missing values are `UNKNOWN`.
     """
     ages = {} if signals.ages is None else {AGE: signals.ages}
     groups = {name: np.array([*values[name], UNKNOWN], dtype=object)[codes] for name, codes in signals.groups.items()}
@@ -82,73 +73,55 @@ def read_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> 
 
 
 def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """Return masks of the groups of each profile column with more than one group.
+    """Return masks by label, bool, shape (n,), of each profile column (`read_profiles`) with more than one group.
 
-    Parameters
-    ----------
-    profiles
-        From `read_profiles`, one row per user and seed, shape (n,).
-    users
-        User of each row, integers, shape (n,).
-
-    Returns
-    -------
-    dict
-        Masks by column and label, bool, shape (n,). Age bands are in order, merged until each has `MIN_USERS` users.
-        Other values are by size, followed by rarer ones as one group and by unknown values.
+    `users` has the user of each row, integers. Age bands are in order, merged until each has `MIN_USERS` users. Other
+    values are by number of users, followed by rarer ones as one group and by unknown values.
     """
     first = np.unique(users, return_index=True)[1]  # a user counts once, whatever the number of their rows
-    groups = {
-        column: (_divide_ages if column == AGE else _divide_values)(values, values[first])
-        for column, values in profiles.items()
-    }
-    return {column: parts for column, parts in groups.items() if len(parts) > 1}
+    groups = {}
+    for column, values in profiles.items():
+        labels, order = (_label_ages if column == AGE else _label_values)(values, values[first])
+        masks = {label: labels == label for label in (*order, UNKNOWN)}
+        groups[column] = {label: mask for label, mask in masks.items() if mask.any()}
+    return {column: masks for column, masks in groups.items() if len(masks) > 1}
 
 
-def _divide_ages(ages: np.ndarray, of_users: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the rows of each age band, by label; adjacent bands are merged until each has enough users."""
-    edges = [0]
+def _label_ages(ages: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Return the age band of each row, and the bands in order; `of_users` has one age per user."""
+    edges: list[int] = []
     for age in AGE_BANDS:
-        n_below, n_above = ((of_users >= edges[-1]) & (of_users < age)).sum(), (of_users >= age).sum()
-        if min(n_below, n_above) >= MIN_USERS:
+        n_below = ((of_users >= max(edges, default=0)) & (of_users < age)).sum()
+        if min(n_below, (of_users >= age).sum()) >= MIN_USERS:
             edges.append(age)
-    labels = ["any age"]
-    if len(edges) > 1:
-        between = [f"{first} to {end - 1}" for first, end in pairwise(edges[1:])]
-        labels = [f"under {edges[1]}", *between, f"{edges[-1]} and over"]
-    band = np.digitize(ages, edges)  # 0: unknown
-    groups = {label: band == number for number, label in (*enumerate(labels, 1), (0, UNKNOWN))}
-    return {label: members for label, members in groups.items() if members.any()}
+    order = ["any age"]
+    if edges:
+        between = [f"{first} to {end - 1}" for first, end in pairwise(edges)]
+        order = [f"under {edges[0]}", *between, f"{edges[-1]} and over"]
+    return np.array([UNKNOWN, *order], dtype=object)[np.digitize(ages, [0, *edges])], order
 
 
-def _divide_values(values: np.ndarray, of_users: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the rows of each value, by number of users; values with fewer than `MIN_USERS` users are merged."""
+def _label_values(values: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Return the values with rare ones merged, and the values in order; `of_users` has one value per user."""
     sizes = Counter(of_users.tolist())
-    labels = sorted({*sizes} - {UNKNOWN}, key=lambda value: (-sizes[value], value))
-    rare = [value for value in labels if sizes[value] < MIN_USERS]
+    order = sorted({*sizes} - {UNKNOWN}, key=lambda value: (-sizes[value], value))
+    rare = [value for value in order if sizes[value] < MIN_USERS]
     if len(rare) > 1:
-        labels = [*labels[: -len(rare)], f"{len(rare)} rarer values"]
-        values = np.where(np.isin(values, rare), labels[-1], values)
-    return {label: values == label for label in (*labels, UNKNOWN) if (values == label).any()}
+        order = [*order[: -len(rare)], f"{len(rare)} rarer values"]
+        values = np.where(np.isin(values, rare), order[-1], values)
+    return values, order
 
 
 N_TENTHS = 10
 
 
 def divide_by_use(model: TrainedModel) -> np.ndarray:
-    """Divide the items of a model into ten parts, each with a tenth of all use by its warm users.
-
-    Returns
-    -------
-    numpy.ndarray
-        Part of each item, from 0 (most used) to 9, int64, shape (n_items,); unused items are in the last part.
-    """
+    """Divide items into parts with a tenth of all use by warm users each, 0 the most used, int64, shape (n_items,)."""
     uses, order = model.everyone.counts.column_sums(), model.popular_items  # most used first
     # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2
     part = np.empty(len(uses), dtype=np.int64)
-    part[order] = np.minimum(N_TENTHS * middle / max(uses.sum(), 1), N_TENTHS - 1)
-    part[uses == 0] = N_TENTHS - 1
+    part[order] = np.minimum(N_TENTHS * middle / uses.sum(), N_TENTHS - 1)
     return part
 
 

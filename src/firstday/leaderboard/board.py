@@ -14,18 +14,18 @@ from dataclasses import dataclass, replace
 from importlib import metadata, resources
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 import firstday
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
-from firstday.data.load import BUILT_IN, LOCAL_FILES, load
+from firstday.data.load import LOCAL_FILES, load
 from firstday.data.sources import movielens
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
-from firstday.evaluation.comparison_tables import Table, write_signed
+from firstday.evaluation.comparison_tables import Table, write_cell, write_signed
 from firstday.evaluation.report.render import fill_template
 from firstday.evaluation.results import UNKNOWN_VECTORS, Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
@@ -50,27 +50,14 @@ from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.networks import METHOD_STAGE
 
-Positive = Annotated[float, Field(gt=0)]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Results of one method on one dataset, in % unless stated otherwise.
+    """Results of one method on one dataset, in %; see `firstday.evaluation.results.Figure`.
 
-    Parameters
-    ----------
-    strategy, kind, about
-        Name, origin and description.
-    source
-        Shortened checksum of a plug-in's file, so that a changed method is evaluated again.
-    precision, recall, ndcg, user_coverage, catalogue_coverage, novelty_bits, by_day_one_size
-        See `firstday.evaluation.results.Figure`.
-    minus_segment
-        Difference of precision from that of `segment` in the same run, paired by user, in percentage points.
-    fit_seconds, ms_per_user
-        Time to fit with these options, in seconds, and to recommend, in milliseconds per user.
-    options, options_from
-        Options of a baseline, and their origin: recorded, or chosen on the validation users of the first seed.
+    `source` is the shortened checksum of a plug-in's file, so that a changed method is evaluated again.
+    `minus_segment` is the difference from the precision of `segment` in the same run, paired by user. `fit_seconds` is
+    the time to fit with these `options`, which are recorded or chosen on the first seed's validation users.
     """
 
     strategy: str
@@ -97,43 +84,25 @@ class Row:
 class Run:
     """A run of the command on one dataset, with the results of `segment` as the reference.
 
-    Parameters
-    ----------
-    versions
-        Versions of firstday, Python, NumPy and PyTorch, and the checksum of the settings.
-    machine
-        Processor and number of cores.
-    precision, fit_seconds, ms_per_user
-        Results of `segment`.
-    origin
-        File from which the run was added; "" for a run of this leaderboard.
-    rows
-        Results of methods in this run.
+    `versions` are those of firstday, Python, NumPy and PyTorch, and the checksum of the settings. `origin` is the file
+    from which the run was added, "" for a run of this leaderboard.
     """
 
     versions: dict[str, str]
     machine: str
     precision: float
-    fit_seconds: Positive
-    ms_per_user: Positive
+    fit_seconds: float
+    ms_per_user: float
     origin: str = ""
     rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standings:
-    """Results of methods on one dataset.
+    """Results of methods on one dataset; each method is in one of the runs.
 
-    Parameters
-    ----------
-    split
-        SHA-256 of warm users, cold users, day ones and truth, over all seeds.
-    seeds, k, protocol, n_users, n_items, n_warm, n_cold
-        Evaluation protocol; numbers of warm and cold users are those of one seed.
-    precomputed
-        Whether vectors are precomputed; their training data is then unknown.
-    runs
-        Runs; each method is in one of them.
+    `split` is the SHA-256 of warm users, cold users, day ones and truth, over all seeds; `n_warm` and `n_cold` are
+    numbers of users of one seed.
     """
 
     split: str
@@ -162,18 +131,13 @@ class Standings:
 
 Leaderboard = dict[str, Standings]
 """Standings by the name of the dataset."""
+FOLDER = resources.files("firstday.leaderboard")
 LEADERBOARD_FILE = TypeAdapter(Leaderboard)
 """Type of a leaderboard file."""
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
-    """Read a leaderboard file.
-
-    Raises
-    ------
-    ConfigError
-        The file is not a leaderboard.
-    """
+    """Read a leaderboard file; raise ConfigError if it is not one."""
     try:
         return LEADERBOARD_FILE.validate_json(path.read_bytes())
     except ValidationError as error:
@@ -192,18 +156,12 @@ def to_json(board: Leaderboard) -> str:
 
 def read_published(*names: str) -> Leaderboard:
     """Return the published standings that are part of firstday, of all or of the named datasets."""
-    board = LEADERBOARD_FILE.validate_json((resources.files("firstday.leaderboard") / "published.json").read_bytes())
+    board = LEADERBOARD_FILE.validate_json((FOLDER / "published.json").read_bytes())
     return {name: standings for name, standings in board.items() if name in names or not names}
 
 
 def check_split(name: str, standings: Standings, other: Standings, origin: str) -> None:
-    """Raise ConfigError unless the standings are results on the same users.
-
-    Raises
-    ------
-    ConfigError
-        The checksums of the splits differ.
-    """
+    """Raise ConfigError unless both standings are results on the same users."""
     if other.split != standings.split:
         raise ConfigError(
             f"{origin}: {name}: the users differ (split {other.split[:12]} with {len(other.seeds)} seeds, in the "
@@ -213,15 +171,9 @@ def check_split(name: str, standings: Standings, other: Standings, origin: str) 
 
 
 def add_leaderboard(board: Leaderboard, other: Leaderboard, origin: str) -> tuple[Leaderboard, list[str]]:
-    """Add the datasets and methods that are only in another leaderboard; methods in both keep their results.
+    """Return a leaderboard with the datasets and methods that only another one has, and notes on them.
 
-    Returns the merged leaderboard, and notes on what was added and on the precision of `segment` in both. `origin` is
-    recorded with the added runs.
-
-    Raises
-    ------
-    ConfigError
-        A dataset has different users in the two leaderboards.
+    `origin` is recorded with the added runs. Raise ConfigError if a dataset has different users in the two.
     """
     notes = []
     for name, standings in other.items():
@@ -246,20 +198,10 @@ SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
 
 
 def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | None]:
-    """Return the datasets to evaluate, each with the folder of its local copy, or None if it needs none.
+    """Return the datasets to evaluate, each with the folder in `data` that has its local copy, or None without one.
 
-    Parameters
-    ----------
-    names
-        Built-in names, `SIMULATED`, or folders of tables. If empty: MovieLens 100K, the simulated service, and every
-        built-in dataset found in `data`.
-    data
-        Folders with local copies.
-
-    Raises
-    ------
-    ConfigError
-        A named dataset does not exist.
+    `names` are built-in names, `SIMULATED`, or folders of tables. If empty: MovieLens 100K, the simulated service, and
+    every built-in dataset found in `data`.
     """
     copies = {name: folder for folder in data for name, file in LOCAL_FILES.items() if (folder / file).exists()}
     names = names or (movielens.NAME, SIMULATED, *copies)
@@ -268,9 +210,6 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
             raise ConfigError(
                 f"{name}: is not downloaded by firstday; give the folder that contains {LOCAL_FILES[name]} with --data."
             )
-        if name not in (*BUILT_IN, SIMULATED) and not Path(name).is_dir():
-            available_names = ", ".join((*BUILT_IN, SIMULATED))
-            raise ConfigError(f"{name}: is not a dataset; choose one of {available_names}, or give a folder of tables.")
     return {name: copies.get(name) for name in names}
 
 
@@ -285,13 +224,7 @@ def open_set(name: str, copy: Path | None, *, drop_bad_rows: float = 0.0) -> tup
 
 
 def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[str] = ()) -> list[str]:
-    """Return the methods to evaluate, `segment` first: those named, or all, except those in `without`.
-
-    Raises
-    ------
-    ConfigError
-        A method is unknown.
-    """
+    """Return the methods to evaluate, `segment` first: those named, or all, except those in `without`."""
     check_evaluable((*named, *without))
     learners = (*cold_model_names(), *filter(is_learner, strategy_names()))
     every = (*strategies_with(with_methods(config, learners)), PAPER_SEGMENT)
@@ -309,10 +242,7 @@ def evaluate_methods(
 ) -> Standings:
     """Evaluate `segment` and the methods whose results are missing or come from other versions.
 
-    Raises
-    ------
-    ConfigError
-        The standings are results on other users.
+    Raise ConfigError if the standings are results on other users.
     """
     seeds = tuple(range(config.seed, config.seed + n_seeds))
     fresh = Standings(
@@ -329,13 +259,12 @@ def evaluate_methods(
     versions = {"firstday": firstday.__version__, "python": platform.python_version()}
     versions |= {name: metadata.version(name) for name in ("numpy", "torch")}
     versions["settings"] = _shorten(config.model_dump_json().encode())
-    unchanged = [(run, row) for run in standings.runs for row in run.rows if row.source == find_source(row.strategy)]
-    present = {row.strategy for run, row in unchanged if run.versions == versions}
+    current = [row for run in standings.runs if run.versions == versions for row in run.rows]
+    present = {row.strategy for row in current if row.source == find_source(row.strategy)}
     missing = [method for method in methods if method not in present]
     if not missing:
         return standings
-    record = _options_on_record().get(dataset.name, {})
-    chosen_options = {row.strategy: row.options for _, row in unchanged if row.options}
+    record = tomllib.loads((FOLDER / "options.toml").read_text(encoding="utf-8")).get(dataset.name, {})
     seconds_of: dict[str | None, float] = defaultdict(float)
 
     def watch(stage: str, done: int, total: int) -> None:
@@ -345,7 +274,7 @@ def evaluate_methods(
 
     results = evaluate(
         dataset,
-        config.override("plugins", {**config.plugins, **chosen_options, **record}),
+        config.override("plugins", {**config.plugins, **record}),
         strategies=list(dict.fromkeys([REFERENCE, *missing])),
         tune_once=True,
         n_seeds=n_seeds,
@@ -368,10 +297,7 @@ def evaluate_methods(
 
 
 def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> str:
-    """Return the SHA-256, over all seeds, of the users, the input about cold users, and their relevant items.
-
-    Only the protocol and the list length of the configuration matter.
-    """
+    """Return the SHA-256, over all seeds, of the users, the input about cold users, and their relevant items."""
     digest = hashlib.sha256(f"{protocol_of(dataset, config)} {config.recommend.k}".encode())
     for ids in (dataset.users, dataset.items):
         digest.update("\n".join(map(str, ids.values.to_list())).encode())
@@ -410,7 +336,7 @@ def _make_row(
 ) -> Row:
     """Convert the results of one method to a row; `seconds_of` is the time to fit each method, and the model (None)."""
     name = values["strategy"]
-    tunings, spec, is_tuned = results.tunings.get(name), _find_spec(name), name in searched_names()
+    tunings, spec, is_tuned = results.tunings.get(name, ()), _find_spec(name), name in searched_names()
     if tunings:
         seconds = mean_fit_seconds(tunings)
     else:
@@ -423,16 +349,10 @@ def _make_row(
             "about": "the paper's system as published" if spec is None else spec.describe,
             "source": find_source(name),
             "fit_seconds": round(seconds, 3),
-            "options": tunings[0].options if tunings and is_tuned else None,
+            "options": tunings[0].options if is_tuned else None,
             "options_from": ("record" if name in record else "first seed") if is_tuned else None,
         }
     )
-
-
-def _options_on_record() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the recorded options of baselines, by dataset and baseline."""
-    text = (resources.files("firstday.leaderboard") / "options.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
 
 
 def _shorten(content: bytes) -> str:
@@ -442,7 +362,7 @@ def _shorten(content: bytes) -> str:
 
 def tabulate_standings(name: str, standings: Standings) -> Table:
     """Tabulate the methods on a dataset, best first; times are multiples of those of `segment` in the same run."""
-    k, rows = standings.k, []
+    k, rows, one_digit = standings.k, [], "{:.1f}".format
     for number, row in standings.best_first:
         run = standings.runs[number - 1]
         figures = {
@@ -458,8 +378,8 @@ def tabulate_standings(name: str, standings: Standings) -> Table:
         rows.append(
             {
                 "method": row.strategy,
-                f"P@{k}": "\n".join(f"{value:.1f}" for value in (row.precision, *row.precision_ci)),
-                f"P@{k} - {REFERENCE}'s": "\n".join(map(write_signed, (row.minus_segment, *row.minus_segment_ci))),
+                f"P@{k}": write_cell(one_digit, row.precision, *row.precision_ci),
+                f"P@{k} minus {REFERENCE}": write_cell(write_signed, row.minus_segment, *row.minus_segment_ci),
                 **{heading: f"{figure:.2f}" for heading, figure in figures.items()},
                 "run": str(number),
                 "kind": row.kind,
@@ -470,15 +390,7 @@ def tabulate_standings(name: str, standings: Standings) -> Table:
 
 
 def write_leaderboard(board: Leaderboard, path: Path) -> None:
-    """Write the leaderboard as one self-contained HTML page with sortable columns.
-
-    Raises
-    ------
-    MissingExtraError
-        Jinja2 is not installed.
-    ConfigError
-        The file cannot be written.
-    """
+    """Write the leaderboard as one self-contained HTML page with sortable columns."""
     content = {
         "sets": board,
         "tables": {name: tabulate_standings(name, standings) for name, standings in board.items()},

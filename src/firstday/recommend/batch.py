@@ -117,7 +117,7 @@ def list_users(
     return pl.concat(frames), summary
 
 
-def answer_under(rules: Rules, dataset: Dataset, users: np.ndarray) -> Callable[[Query, str | Strategy], Answer]:
+def answer_under(rules: Rules, dataset: Dataset, users: np.ndarray) -> Callable[..., Answer]:
     """Return a function that answers queries of users of a dataset, given by index, by a strategy under rules."""
 
     def answer(query: Query, strategy: str | Strategy) -> Answer:

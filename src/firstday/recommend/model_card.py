@@ -91,22 +91,25 @@ def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _describe_quality(model: TrainedModel) -> Iterator[Block]:
     k = model.config.recommend.k
     yield f"P@{k} in % of the hits possible with {k} items, with 95 % intervals, by what is known about a user:"
-    yield (
-        ("known", "strategy of auto", f"P@{k}", "popular", "evaluated on"),
-        *(
-            (
-                row["known"],
-                row["strategy"],
-                *(_precision(row, name) for name in (row["strategy"], "popular")),
-                f"{row['n_users']:,} {row['users']}",
-            )
-            for row in tabulate_selection(model)
-        ),
-    )
+    yield tabulate_quality(model)
     yield (
         "Early stopping and the selection of strategies used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups."
     )
+
+
+def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
+    """Return the strategy of `auto` and its precision by what is known about a user, header first."""
+    rows = [
+        (
+            row["known"],
+            row["strategy"],
+            *(_precision(row, name) for name in (row["strategy"], "popular")),
+            f"{row['n_users']:,} {row['users']}",
+        )
+        for row in tabulate_selection(model)
+    ]
+    return (("known", "strategy of auto", f"P@{model.config.recommend.k}", "popular", "evaluated on"), *rows)
 
 
 def _precision(row: Mapping[str, Any], strategy: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -16,10 +17,11 @@ from firstday.data.sources.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, 
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
 from firstday.errors import ConfigError
-from firstday.evaluation.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper, title_of
+from firstday.evaluation.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper
 from firstday.evaluation.results import Results
-from firstday.evaluation.run import join_runs, judge_run
+from firstday.evaluation.run import join_runs, score_strategies
 from firstday.progress import Progress, no_progress
+from firstday.recommend.recommender import answer_all
 from firstday.recommend.registry import find_strategy, strategy_names, with_methods_of
 from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
@@ -71,7 +73,7 @@ class Reproduction:
         for row in values["results"]:
             name = row["strategy"]
             minus = subtract_paper(self.results, name, self.space)
-            row["title"], row["paper"] = title_of(name), TABLE[self.space].get(name)
+            row["title"], row["paper"] = TITLES.get(name, name), TABLE[self.space].get(name)
             row["minus_paper"] = minus and {metric: round(points, 4) for metric, points in minus.items()}
         head = {"dataset": values.pop("dataset"), "space": self.space, "simulated": self.simulated, **self.summary}
         seconds = {stage: round(took, 2) for stage, took in self.seconds.items()}
@@ -171,16 +173,20 @@ def reproduce_table(
         if _WEIGHTED & set(strategies):
             settings = choose_weights([Fold(ask_for(model, data.validation), data.validation.songs)])
             model = replace(model, **{**settings, "segment_smoothing": 0.0})  # the paper does not smooth segments
-        run = judge_run(
-            ask_for(model, data.test),
-            cold,
-            {name: name for name in strategies},
-            progress=progress,
+        fit_seconds = perf_counter() - began
+        runs.append(
+            score_strategies(
+                ask_for(model, data.test),
+                cold,
+                {name: partial(answer_all, strategy=name) for name in strategies},
+                progress=progress,
+                seed=seed,
+                fit_seconds=fit_seconds,
+                notes=(SIMULATED,) if data.simulated else (),
+            )
         )
-        notes = (SIMULATED,) if data.simulated else ()
-        runs.append(replace(run, seed=seed, fit_seconds=perf_counter() - began, notes=notes))
     progress("done", n_seeds, n_seeds)
-    results = join_runs(f"{NAME}, simulated" if data.simulated else NAME, runs, PROTOCOL)
+    results = join_runs(runs, dataset=f"{NAME}, simulated" if data.simulated else NAME, protocol=PROTOCOL)
     summary = {
         "items": len(data.items),
         "dimensions": data.item_vectors.shape[1],

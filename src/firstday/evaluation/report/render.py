@@ -8,6 +8,7 @@ from typing import Any
 import firstday
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
+from firstday.data.sources.deezer_kdd21 import Space
 from firstday.errors import needs_extra
 from firstday.evaluation.comparison_tables import (
     compare_datasets,
@@ -20,13 +21,23 @@ from firstday.evaluation.comparison_tables import (
     describe_tunings,
     write_signed,
 )
-from firstday.evaluation.paper_figures import Space
-from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, plot_training, theme_css
+from firstday.evaluation.plots import plot_strategies, plot_training, theme_css
 from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
 from firstday.recommend.segment_description import describe_segments
+
+PROTOCOLS = {
+    "registration": "Cold users registered between a cut-off and the next one; training saw nothing after the cut-off. "
+    "Day one is 24 hours from registration, unless registration.day_one says otherwise; lists are scored on what users "
+    "used in the rest of their target window.",
+    "kdd21": "Warm and cold users are those of the paper. Only the features of day one are known; lists are scored on "
+    "what users streamed in their first 30 days, without exclusions.",
+    "sampled": "Cold users are drawn at random; training saw none of their actions. Some of their items, at most half, "
+    "are drawn as day one; lists are scored on the rest.",
+}
+"""Who is cold, and what day one and relevant items are, by protocol."""
 
 
 def render_evaluation(
@@ -39,23 +50,14 @@ def render_evaluation(
 ) -> str:
     """Render the report of an evaluation as a page.
 
-    Parameters
-    ----------
-    results
-        From `evaluate`, with at least one strategy.
-    dataset_summary, config
-        `Dataset.summary`, and the configuration that was evaluated.
-    command
-        The command that reproduces the results.
-    space
-        Embedding space of the paper's data, to compare with the paper's figures.
+    `dataset_summary` is `Dataset.summary`, and `command` reproduces the results. `space` is the embedding space of the
+    paper's data, to compare with the paper's figures.
     """
     metrics = ("precision", HEAD_METRICS[0]) if results.has_head else ("precision",)
     content = {
         "results": results,
-        "leader": results.leader,
         **_main_finding(results),
-        "protocol": explain_protocol(results.protocol, config),
+        "protocols": PROTOCOLS,
         "about": {name: find_strategy(name).describe for name in results.best_first if name in strategy_names()},
         "strategies": compare_strategies(results),
         "sizes": [compare_sizes(results, metric) for metric in metrics],
@@ -65,31 +67,20 @@ def render_evaluation(
         "unknown_vectors": UNKNOWN_VECTORS,
         "min_users": MIN_USERS,
         "popularity": compare_popularity(results),
-        "history": results.history,
         "model": f"the run with seed {results.seeds[0]}",
-        "stopped_by": config.cold_model.stopped_by,
         "segments": results.segments,
         "data": describe_data({"dataset": results.dataset, **dataset_summary}),
         "settings": config.model_dump_json(exclude_defaults=True, indent=1),
         "command": command,
         "paper": space and compare_with_paper(results, space),
     }
-    plots = {
-        "strategies": plot_strategies(results),
-        "sizes": plot_day_one_sizes(results),
-        "training": plot_training(results.history, results.k),
-    }
-    return fill_template("evaluation.html", content, plots)
+    return fill_template("evaluation.html", content, {"strategies": plot_strategies(results)})
 
 
 def _main_finding(results: Results) -> dict[str, Any]:
     """Compare the leader with `popular`; a plug-in, or where there is no `popular`, with the best other strategy.
 
-    Returns
-    -------
-    dict
-        ``other``: the strategy that the leader is compared with, None if there is no other. ``gain``: in %, None if the
-        other has no hits. ``difference``: paired by user, None if not measured.
+    Return the name of that strategy, the gain in % (None without hits of the other) and the paired difference.
     """
     leader = results.leader
     others = [name for name in results.best_first if name != leader]
@@ -100,27 +91,6 @@ def _main_finding(results: Results) -> dict[str, Any]:
         "gain": 100 * (results.get(leader, "precision").mean / below - 1) if below else None,
         "difference": results.find(leader, f"{MINUS}{other}"),
     }
-
-
-def explain_protocol(protocol: str, config: Config) -> str:
-    """Explain who is cold, and what day one and truth are."""
-    if protocol == "registration":
-        day = "24 hours from registration" if config.registration.day_one == "24-hours" else "day of registration"
-        return (
-            "Cold users registered between a cut-off and the next one; training saw nothing after the cut-off. Day one "
-            f"is the {day}; lists are scored on what users used in the rest of their target window."
-        )
-    if protocol == "kdd21":
-        return (
-            "Warm and cold users are those of the paper. Only the features of day one are known; lists are scored on "
-            "what users streamed in their first 30 days, without exclusions."
-        )
-    rules = config.sampled
-    return (
-        f"Cold users are a random {100 * (1 - rules.warm - rules.validation):.0f} % of those with at least "
-        f"{rules.min_items} items; training saw none of their actions. {min(rules.sizes)} to {max(rules.sizes)} of "
-        "their items, at most half, are drawn as day one; lists are scored on the rest."
-    )
 
 
 def render_model(
@@ -151,23 +121,9 @@ def render_comparison(all_results: Sequence[Results], command: str | None = None
 def fill_template(
     template: str, content: Mapping[str, Any], plots: Mapping[str, str | None], *, package: str | None = None
 ) -> str:
-    """Render a template; all text is escaped except plots and the theme.
+    """Render a template of `package` or this package; all text is escaped except plots and the theme.
 
-    Parameters
-    ----------
-    template
-        File name of the template, in `package` or this package.
-    content
-        Template variables.
-    plots
-        Plots by name, each a single ``<svg>`` element.
-    package
-        Package whose templates take precedence.
-
-    Raises
-    ------
-    MissingExtraError
-        Jinja2 is not installed.
+    `plots` are by name, each a single ``<svg>`` element. Raise MissingExtraError if Jinja2 is not installed.
     """
     with needs_extra("the report", "train"):
         from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
