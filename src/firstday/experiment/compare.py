@@ -164,26 +164,30 @@ def compare(
     with np.errstate(invalid="ignore", divide="ignore"):  # the variance may be zero
         found, error, before = (metric.analyze_aggregates(*both) for metric in (stated, normal, unadjusted))
     figures: dict[str, Any] = {}
-    if found.control > 0 and found.treatment > 0:
-        figures["ratio"] = 1 + found.rel_effect_size
-    if not math.isnan(found.pvalue):
+    ratio = 1 + found.rel_effect_size if min(found.control, found.treatment) > 0 else None
+    if math.isfinite(found.pvalue):
         figures |= {"p_value": found.pvalue, "difference_ci": _bounds(found, "effect_size")}
-        if "ratio" in figures:
+        if ratio:
             figures["ratio_ci"] = _bounds(found, "rel_effect_size", 1)
-        if columns != plain:
+        if columns != plain and math.isfinite(before.pvalue):
             figures["unadjusted_difference"] = before.effect_size
             figures["unadjusted_difference_ci"] = _bounds(before, "effect_size")
         if min(counts) >= USERS_FOR_EVERY_LOOK:
-            figures |= _widen(error, count_errors(sum(counts), config), figures.get("ratio"))
+            n_errors = count_errors(sum(counts), config)
+            half = n_errors * (error.effect_size_ci_upper - error.effect_size)
+            figures["difference_always_ci"] = error.effect_size - half, error.effect_size + half
+            if ratio:
+                factor = ((1 + error.rel_effect_size_ci_upper) / ratio) ** n_errors
+                figures["ratio_always_ci"] = ratio / factor, ratio * factor
         if column == EVERYONE and before.control > 0:
             options = {"effect_size": config.effect * before.control, "alpha": 1 - config.level}
             # With few users, the t distribution has no result.
             metric = RatioOfMeans(**columns, **options, ratio=counts[1] / counts[0], use_t=False)
-            power, least_effect = (
+            power, detected = (
                 metric.solve_power_from_aggregates(both[0] + both[1], what)[0] for what in ("power", "effect_size")
             )
             figures |= {"effect": config.effect, "power": power.power}
-            figures["smallest_effect"] = least_effect.effect_size / before.control
+            figures["smallest_effect"] = detected.effect_size / before.control
     return Comparison(
         outcome=outcome,
         variant=treatment,
@@ -194,6 +198,7 @@ def compare(
         control=found.control,
         value_of_variant=found.treatment,
         difference=found.effect_size,
+        ratio=ratio,
         **figures,
     )
 
@@ -201,16 +206,6 @@ def compare(
 def _bounds(found: Any, name: str, start: float = 0) -> Bounds:
     """Return an interval of a result of tea-tasting."""
     return start + getattr(found, f"{name}_ci_lower"), start + getattr(found, f"{name}_ci_upper")
-
-
-def _widen(error: Any, n_errors: float, ratio: float | None) -> dict[str, Bounds]:
-    """Return always-valid intervals, given those of one standard error."""
-    half = n_errors * (error.effect_size_ci_upper - error.effect_size)
-    intervals: dict[str, Bounds] = {"difference_always_ci": (error.effect_size - half, error.effect_size + half)}
-    if ratio is not None:
-        factor = ((1 + error.rel_effect_size_ci_upper) / ratio) ** n_errors
-        intervals["ratio_always_ci"] = (ratio / factor, ratio * factor)
-    return intervals
 
 
 def count_errors(n_users: int, config: ExperimentConfig) -> float:

@@ -70,9 +70,7 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     assigned, notes = _take_assigned(dataset, name)
     user_ix = assigned["user_ix"]
     kinds = {
-        kind: pl.col("pair").is_in(
-            [code for code, (signal, of) in enumerate(dataset.events.pairs) if of == ITEM and signal in signals]
-        )
+        kind: pl.col("pair").is_in(dataset.events.codes_of(ITEM, signals))
         for kind, signals in (("is_use", use), ("is_like", like))
     }
     of_items = (

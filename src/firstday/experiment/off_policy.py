@@ -98,40 +98,35 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     """
     errors = NormalDist().inv_cdf((1 + config.level) / 2)
     sums = _sum_positions(shown, lists)
-    n, weight, gain = pl.col("n"), pl.col("weight"), pl.col("gain")
+    n, weight, gain, share = pl.col("n"), pl.col("weight"), pl.col("gain"), pl.col("share")
     mean_weight = weight.sum() / n.sum()
-    positions = sums.group_by("position", maintain_order=True).agg(
-        pl.sum("n_used", "n_matches"),
-        n_here=n.sum(),
-        total=weight.sum(),
+    figures = sums.group_by("position", maintain_order=True).agg(
+        pl.sum("n", "n_used", "n_matches", "weight"),
         share=gain.sum() / weight.sum(),
-        effective=(weight.sum() ** 2 / (weight**2).sum()).fill_nan(0),
+        effective=weight.sum() ** 2 / (weight**2).sum(),
         mean_weight=mean_weight,
         highest_weight=mean_weight + errors * ((weight - mean_weight * n) ** 2).sum().sqrt() / n.sum(),
     )
     n_ranks = lists.select(pl.max("position").fill_null(0)).item()
-    refusals = [
-        *(_refuse(row, config) for row in positions.iter_rows(named=True)),
-        f"no impressions at rank {positions.height + 1} with known positions and propensities",
-    ][: max(n_ranks, 1)]
+    positions = pl.select(position=pl.int_range(1, max(n_ranks, 1) + 1, dtype=pl.Int32))
+    positions = positions.join(figures, on="position", how="left", maintain_order="left").fill_null(0).fill_nan(0)
+    refusals = [_refuse(row, config) for row in positions.iter_rows(named=True)]
     refusal = next(filter(None, refusals), None)
     n_covered = refusals.index(refusal) if refusal else n_ranks
     covered = positions.head(max(n_covered, 1))
-    n_here, share = pl.col("n_here"), pl.col("share")
     totals = covered.select(
-        n_here.sum(),
-        pl.sum("n_used", "n_matches"),
+        pl.sum("n", "n_used", "n_matches"),
         pl.last("effective", "mean_weight"),
-        share=(share * n_here).sum() / n_here.sum(),
+        share=(share * n).sum() / n.sum(),
     ).row(0, named=True)
     ends = None
     if n_covered:
         influence = (  # of each user, on the sum over positions
-            sums.join(covered.select("position", "n_here", "total", "share"), on="position", maintain_order="left")
+            sums.join(covered, on="position", suffix="_in_all", maintain_order="left")
             .group_by("user_ix", maintain_order=True)
-            .agg((n_here * (gain - share * weight) / pl.col("total")).sum())
+            .agg((pl.col("n_in_all") * (gain - share * weight) / pl.col("weight_in_all")).sum().alias("value"))
         )
-        half = errors * influence.select((n_here**2).sum().sqrt()).item() / totals["n_here"]
+        half = errors * influence.select((pl.col("value") ** 2).sum().sqrt()).item() / totals["n"]
         ends = totals["share"] - half, totals["share"] + half
     return ListsEstimate(
         name,
@@ -139,24 +134,26 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
         places=n_covered,
         places_of_lists=n_ranks,
         matches=totals["n_matches"],
-        effective_users=totals["effective"] or 0.0,
-        mean_weight=totals["mean_weight"] or 0.0,
+        effective_users=totals["effective"],
+        mean_weight=totals["mean_weight"],
         used_of_lists=totals["share"] if n_covered else None,
         used_of_lists_ci=ends,
-        used_of_shown=totals["n_used"] / totals["n_here"] if sums.height else None,
+        used_of_shown=totals["n_used"] / totals["n"] if totals["n"] else None,
         refusal=refusal,
     )
 
 
-def _refuse(position: dict[str, float], config: ExperimentConfig) -> str | None:
+def _refuse(row: dict[str, float], config: ExperimentConfig) -> str | None:
     """Return why a position cannot be estimated, or None."""
-    effective, mean_weight = position["effective"], position["mean_weight"]
-    if effective < config.effective_users:
-        return f"{effective:.0f} effective users; at least {config.effective_users:g} are needed"
-    if position["highest_weight"] < LEAST_WEIGHT:
+    if row["effective"] < config.effective_users:
         return (
-            f"their mean weight is {mean_weight:.2f} instead of 1, so the logged policies could rarely show these "
-            "lists; let a randomised policy, such as explore, serve some users"
+            f"{row['effective']:.0f} effective users, whose impressions have propensities and match the lists down to "
+            f"rank {row['position']}; at least {config.effective_users:g} are needed"
+        )
+    if row["highest_weight"] < LEAST_WEIGHT:
+        return (
+            f"their mean weight is {row['mean_weight']:.2f} instead of 1, so the logged policies could rarely show "
+            "these lists; let a randomised policy, such as explore, serve some users"
         )
     return None
 
