@@ -95,7 +95,6 @@ def analyse(
             "interactions: no impressions (signal shown) with timestamps; outcomes of shown items are omitted."
         )
     first, last = assigned.select(pl.min("assigned_at"), last=pl.max("assigned_at")).row(0)
-    weeks = assigned.sort("cohort").group_by("cohort", maintain_order=True)
     results = ExperimentResults(
         experiment=tables.name,
         dataset=tables.dataset,
@@ -106,7 +105,7 @@ def analyse(
         last=last,
         until=tables.until,
         sample_ratio=ratio,
-        n_by_cohort={str(week): count(users) for (week,), users in weeks},
+        n_by_cohort={week: count(assigned.filter(cohort=week)) for week in assigned["cohort"].unique().sort()},
         n_whole=n_whole,
         notes=notes,
     )
@@ -201,8 +200,6 @@ def _evaluate_lists(
     tables: ExperimentTables, lists: Mapping[str, pl.DataFrame], config: ExperimentConfig
 ) -> list[ListsEstimate]:
     """Evaluate lists off-policy within the primary window, on the users whose window has ended."""
-    if lists and tables.shown.is_empty():
-        raise DataError("interactions: these users have no impressions, so lists cannot be evaluated off-policy.")
     days = config.outcome_days
     users, window = tables.assigned.filter(tables.ended(days)), timedelta(days=days)
     is_used = pl.col("is_used") & (pl.col("used_at") < pl.col("assigned_at") + window).fill_null(value=False)

@@ -27,33 +27,14 @@ Bounds = tuple[float, float] | None
 class Comparison:
     """An outcome of a treatment compared with the control, for all users or a subgroup; figures as named in the JSON.
 
-    Parameters
-    ----------
-    outcome
-        The outcome and its window.
-    variant
-        The treatment.
-    column, value
-        Subgroup: ``everyone`` and ""; ``cohort`` and a week; or a profile column and its value.
-    users_control, users_variant
-        Number of users whose window has ended.
-    control, value_of_variant
-        Outcome of each variant, adjusted by the covariate if there is one.
-    difference
-        Variant minus control.
-    difference_ci, difference_always_ci
-        Fixed-horizon interval, and always-valid interval if there are enough users; None without variance.
-    ratio, ratio_ci, ratio_always_ci
-        Variant divided by control; None unless both are positive.
-    p_value
-        Two-sided p-value for one look; None without variance.
-    p_corrected
-        P-value corrected for multiple testing within its family; None without correction.
-    unadjusted_difference, unadjusted_difference_ci
-        Difference without the covariate; None if there is no covariate.
-    effect, power, smallest_effect
-        Relative change, as a fraction, the probability of detecting it at the current sample size, and the relative
-        change detected with a power of 0.8; None for subgroups.
+    `column` and `value` are the subgroup: ``everyone`` and ""; ``cohort`` and a week; or a profile column and its
+    value. Users are those whose window has ended. `control` and `value_of_variant` are the outcomes, adjusted by the
+    covariate if there is one, `difference` is variant minus control, `ratio` variant divided by control; None unless
+    both are positive. Intervals and p-values are None without variance, always-valid intervals also with few users.
+
+    `p_corrected` is corrected for multiple testing within its family. `power` is the probability of detecting a
+    relative change of `effect` at the current sample size, and `smallest_effect` is the relative change detected with a
+    power of 0.8; None for subgroups.
     """
 
     outcome: Outcome

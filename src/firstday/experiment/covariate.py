@@ -18,18 +18,10 @@ LEAST_OF_VALUE = 20
 
 
 def encode_known(users: pl.DataFrame) -> np.ndarray:
-    """Encode what was known before the assignment.
+    """Encode what was known before the assignment: float64, shape (n_users, n_columns), standardised.
 
-    Parameters
-    ----------
-    users
-        One row per user: `known_before`, the number of items used before the assignment; `age`, null if unknown; all
-        other columns are text, such as `country`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64, shape (n_users, n_columns). Columns are standardised; constant columns are dropped.
+    `users` has `known_before`, the number of items used before the assignment; `age`, null if unknown; all other
+    columns are text, such as `country`. Constant columns are dropped.
     """
     years = pl.col("^age$").cast(pl.Float64).fill_null(strategy="mean")
     values = users.select(selectors.string()).to_dummies(separator="\0")

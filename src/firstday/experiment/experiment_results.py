@@ -20,30 +20,10 @@ from firstday.experiment.sample_ratio import SampleRatio
 class ExperimentResults:
     """Results of an experiment.
 
-    Parameters
-    ----------
-    experiment, dataset
-        Names.
-    config
-        Experiment settings.
-    control, treatments
-        The variants.
-    first, last, until
-        Times of the first and the last assignment, and the end of the log.
-    sample_ratio
-        Sample ratio check. On a mismatch nothing is compared, unless that is requested explicitly.
-    n_by_cohort
-        Number of assigned users by registration week and variant.
-    n_whole
-        Number of users whose window has ended, by window length and variant.
-    notes
-        One sentence each on what was left out.
-    primary
-        The primary outcome and its window; None if nothing is compared.
-    everyone, cohorts, groups
-        Comparisons on all users, by registration week, and by profile value.
-    lists
-        Off-policy estimates.
+    After a sample ratio mismatch nothing is compared, unless that is requested explicitly. `until` is the end of the
+    log. `n_by_cohort` counts assigned users by registration week and variant, `n_whole` those whose window has ended,
+    by its length and variant. `primary` is the primary outcome and its window, None if nothing is compared. Comparisons
+    are on all users, by registration week, and by profile value (`groups`).
     """
 
     experiment: str

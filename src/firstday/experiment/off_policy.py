@@ -19,8 +19,6 @@ class ListsEstimate:
 
     Parameters
     ----------
-    name
-        Name of the lists.
     users
         Number of users with a list and a logged impression, with known propensity, at position 1, from a randomising
         policy.
@@ -29,10 +27,9 @@ class ListsEstimate:
     matches
         Number of impressions at these positions (at position 1 if refused) that match the list there and at all
         positions above.
-    effective_users
-        Effective sample size at the last of these positions (position 1 if refused).
-    mean_weight
-        Mean importance weight at the same position; 1 is expected.
+    effective_users, mean_weight
+        Effective sample size and mean importance weight (1 is expected) at the last of these positions (position 1 if
+        refused).
     used_of_lists, used_of_lists_ci
         Estimated share of the listed items at these positions that would be used, with an interval over users; None if
         refused.
@@ -75,19 +72,9 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     below a position do not affect it, while items above may. Matches get rarer with depth, so that the estimate covers
     only the first positions with enough effective users.
 
-    Parameters
-    ----------
-    name
-        Name of the lists, for messages.
-    shown
-        Impressions: `user_ix`, `list_id`, `item_ix`, `position` (from 1), `propensity` (above 0), `policy`, `is_used`.
-        An impression counts if its position and all positions above are logged exactly once, with propensities; without
-        `list_id`, only position 1 counts. If any policy randomises, impressions of deterministic policies (all
-        propensities are 1) are left out: they say nothing about other lists.
-    lists
-        Each user's list: `user_ix`, `item_ix`, `position`.
-    config
-        Minimum effective users per position, and confidence level.
+    An impression counts if its position (from 1) and all positions above are logged exactly once, with propensities;
+    without `list_id`, only position 1 counts. If any policy randomises, impressions of deterministic policies (all
+    propensities are 1) are left out: they say nothing about other lists. `lists` has `user_ix`, `item_ix`, `position`.
 
     References
     ----------
@@ -161,12 +148,8 @@ def _refuse(row: dict[str, float], config: ExperimentConfig) -> str | None:
 def _sum_positions(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
     """Sum weights and uses by position and user, of randomising policies if there are any.
 
-    Returns
-    -------
-    polars.DataFrame
-        `position`, `user_ix`; `n`, impressions with all positions above logged, and `n_used`, those used;
-        `n_matches`, impressions that match the list down to this position; `weight`, the sum of their weights, and
-        `gain`, that of the used ones. Positions that the user's list lacks are left out.
+    `n` counts the impressions with all positions above logged, `n_used` those used, and `n_matches` those that match
+    the list down to this position; `weight` is the sum of their weights, and `gain` that of the used ones.
     """
     random = shown.filter(pl.col("propensity") < 1)["policy"].unique()
     if len(random):

@@ -11,20 +11,10 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Outcome:
-    """An outcome measured per user, within a window.
+    """An outcome measured per user, within a window of some days.
 
-    Parameters
-    ----------
-    name
-        Identifier; also the summed column of `outcomes_of`.
-    label
-        Name for display.
-    days
-        Length of the window.
-    denominator
-        Column whose sum is the denominator; requires impressions. None: the outcome is a mean over users.
-    is_share
-        Whether it is a share, displayed in %.
+    `name` is also the summed column of `outcomes_of`. The column `denominator` is summed as the denominator; None: the
+    outcome is a mean over users. Shares are displayed in %.
     """
 
     name: str
@@ -84,17 +74,9 @@ def take_window(rows: pl.DataFrame, users: pl.DataFrame, days: float) -> pl.Data
 def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame, users: pl.DataFrame, days: float) -> pl.DataFrame:
     """Compute the outcomes of each user in a window that starts at the assignment.
 
-    Parameters
-    ----------
-    uses
-        Interactions: `user_ix`, `item_ix`, `timestamp`, and `is_use`, `is_like`, whether the signal counts as a use or
-        a like. A use with a list id must not precede its list (`firstday.experiment.experiment_tables.place_uses`).
-    shown
-        Impressions: `user_ix`, `item_ix`, `timestamp`.
-    users
-        One row per user: `user_ix`, `assigned_at` and any other columns.
-    days
-        Length of the window.
+    `uses` has `user_ix`, `item_ix`, `timestamp`, and whether the signal counts as a use or a like: `is_use`, `is_like`.
+    A use with a list id must not precede its list (`firstday.experiment.experiment_tables.place_uses`). `shown` has the
+    first three columns, `users` has `user_ix`, `assigned_at` and any others.
 
     Returns
     -------

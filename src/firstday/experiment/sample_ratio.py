@@ -12,18 +12,9 @@ from firstday.errors import ConfigError, needs_extra
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """Actual and intended users per variant, with the names of the JSON.
+    """Actual users and intended shares per variant, with the names of the JSON.
 
-    Parameters
-    ----------
-    users
-        Users per variant.
-    weights
-        Intended shares, in any unit.
-    p_value
-        Probability that a correct assignment deviates at least as much.
-    broken
-        Whether there is a sample ratio mismatch.
+    `p_value` is the probability that a correct assignment deviates at least as much.
     """
 
     users: Mapping[str, int]
