@@ -168,7 +168,11 @@ def test_a_search_without_time_is_refused(search: Run) -> None:
 
 
 def test_trials_end_with_the_time(search: Run) -> None:
-    found = search(Judge(lambda settings, who: sleep(0.05) or others_are_better(settings, who)), seconds=2, seeds=1)
+    def judge_slowly(settings: Mapping[str, Any], who: str) -> float:
+        sleep(0.05)
+        return others_are_better(settings, who)
+
+    found = search(Judge(judge_slowly), seconds=2, seeds=1)
     assert found.ended_by == "time"
     assert found.comparison is not None
 

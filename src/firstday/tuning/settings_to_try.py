@@ -56,12 +56,13 @@ def list_choices(
         ),
         "segments.n_segments": (config.segments.resolve(n_warm), 1, n_warm),
     }
-    for name, network in (("cold_model", config.cold_model), ("ranker", config.ranker)):
-        per_pass = min(network.day_ones_per_pass, n_days)
-        in_pass = min(n_warm * per_pass, network.most_rows)
-        derived[f"{name}.batch_size"] = network.resolve_batch(in_pass), 2, in_pass
-        derived[f"{name}.day_ones_per_pass"] = per_pass, 1, n_days
     unused = [] if config.ranker.enabled else ["ranker."]
+    for name, network in (("cold_model", config.cold_model), ("ranker", config.ranker)):
+        in_pass = min(n_warm * n_days, n_warm * network.day_ones_per_pass, network.most_rows)
+        derived[f"{name}.batch_size"] = network.resolve_batch(in_pass), 2, in_pass
+        derived[f"{name}.day_ones_per_pass"] = network.day_ones_per_pass, 1, n_days
+        if n_days == 1:
+            unused.append(f"{name}.day_ones_per_pass")
     if is_precomputed or config.embedding.method == "precomputed":
         unused.append("embedding.")
     elif config.embedding.method != "als":
