@@ -162,9 +162,8 @@ def test_a_second_interruption_keeps_the_seeds_that_are_done(search: Run, capfd:
 
 
 def test_a_search_without_time_is_refused(search: Run) -> None:
-    judge = Judge(others_are_better)
-    with pytest.raises(ConfigError, match=r"minutes are too few for 2 trials and their comparison"):
-        search(judge, seconds=1e-6)
+    with pytest.raises(ConfigError, match="minutes are too few for 2 trials and their comparison"):
+        search(Judge(others_are_better), seconds=1e-6)
 
 
 def test_trials_end_with_the_time(search: Run) -> None:

@@ -89,12 +89,14 @@ def analyse(
             )
     if weights is None:
         found = ", ".join(variants)
-        notes.append(f"weights: not given, so {found} are expected to be equal; give weights to detect lost variants.")
+        notes.append(
+            f"weights: not given, so equal shares of {found} are assumed; give weights to detect lost variants."
+        )
     if tables.shown.is_empty():
         notes.append(
             "interactions: no impressions (signal shown) with timestamps; outcomes of shown items are omitted."
         )
-    first, last = assigned.select(pl.min("assigned_at"), last=pl.max("assigned_at")).row(0)
+    first, last = assigned["assigned_at"].sort()[[0, -1]]
     results = ExperimentResults(
         experiment=tables.name,
         dataset=tables.dataset,

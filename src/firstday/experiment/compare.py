@@ -133,8 +133,11 @@ def compare(
     plain: dict[str, Any] = {"numer": outcome.name, "denom": outcome.denominator}
     columns = dict(plain)
     if sum(counts) >= USERS_FOR_COVARIATE:
-        covariates = {f"{part}_covariate": f"{name}_covariate" for part, name in plain.items()}
-        columns |= {part: name for part, name in covariates.items() if name in users.columns}
+        columns |= {
+            f"{part}_covariate": covariate
+            for part, name in plain.items()
+            if (covariate := f"{name}_covariate") in users.columns
+        }
     stated = RatioOfMeans(**columns, confidence_level=config.level)
     both: list[Any] = [read_aggregates(variant, None, **stated.aggr_cols._asdict()) for variant in variants]
     least = 2 if column == EVERYONE else config.least_users

@@ -101,31 +101,28 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     refusal = next(filter(None, refusals), None)
     n_covered = refusals.index(refusal) if refusal else n_ranks
     covered = positions.head(max(n_covered, 1))
-    totals = covered.select(
-        pl.sum("n", "n_used", "n_matches"),
-        pl.last("effective", "mean_weight"),
-        share=(share * n).sum() / n.sum(),
-    ).row(0, named=True)
-    ends = None
+    n_here = covered["n"].sum()
+    ends = estimate = None
     if n_covered:
+        estimate = covered["share"].dot(covered["n"]) / n_here
         influence = (  # of each user, on the sum over positions
             sums.join(covered, on="position", suffix="_in_all", maintain_order="left")
             .group_by("user_ix", maintain_order=True)
-            .agg((pl.col("n_in_all") * (gain - share * weight) / pl.col("weight_in_all")).sum().alias("value"))
+            .agg(value=(pl.col("n_in_all") * (gain - share * weight) / pl.col("weight_in_all")).sum())["value"]
         )
-        half = errors * influence.select((pl.col("value") ** 2).sum().sqrt()).item() / totals["n"]
-        ends = totals["share"] - half, totals["share"] + half
+        half = errors * influence.dot(influence) ** 0.5 / n_here
+        ends = estimate - half, estimate + half
     return ListsEstimate(
         name,
         users=sums["user_ix"].n_unique(),
         places=n_covered,
         places_of_lists=n_ranks,
-        matches=totals["n_matches"],
-        effective_users=totals["effective"],
-        mean_weight=totals["mean_weight"],
-        used_of_lists=totals["share"] if n_covered else None,
+        matches=covered["n_matches"].sum(),
+        effective_users=covered["effective"][-1],
+        mean_weight=covered["mean_weight"][-1],
+        used_of_lists=estimate,
         used_of_lists_ci=ends,
-        used_of_shown=totals["n_used"] / totals["n"] if totals["n"] else None,
+        used_of_shown=covered["n_used"].sum() / n_here if n_here else None,
         refusal=refusal,
     )
 

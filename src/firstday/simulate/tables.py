@@ -33,11 +33,6 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
     """Simulate a service and write its tables; return the number of rows by table.
 
     Equal settings give equal files. `out` must be new or empty, and appears only once all tables are written.
-
-    Raises
-    ------
-    ConfigError
-        The folder is not empty or cannot be written.
     """
     # An independent random stream per part, so that changing one part leaves the others unchanged.
     rngs = np.random.default_rng(settings.seed).spawn(6)
@@ -66,13 +61,7 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to `out`, so that `out` is complete or absent.
-
-    Raises
-    ------
-    ConfigError
-        `out` is neither new nor empty, or cannot be written.
-    """
+    """Yield a temporary folder that is renamed to `out`, a new or empty folder, which thus is complete or absent."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ConfigError(f"{out}: exists and is not an empty folder; give a new folder.")
     try:

@@ -162,14 +162,13 @@ def search_settings(
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
     """Return the first proposals as indexes of values: the start, then random changes of a few settings."""
-    draw = np.random.default_rng(seed)
+    draw, n_changes = np.random.default_rng(seed), min(FIRST_CHANGES, len(choices))
     start = {choice.name: choice.start for choice in choices}
     proposals = [start]
     for _ in range(FIRST_TRIALS):
-        changed = draw.choice(len(choices), min(FIRST_CHANGES, len(choices)), replace=False)
         changes = {
-            choices[row].name: int(draw.choice(np.delete(np.arange(len(choices[row].values)), choices[row].start)))
-            for row in changed
+            choice.name: int(draw.choice(np.delete(np.arange(len(choice.values)), choice.start)))
+            for choice in draw.choice(np.array(choices, dtype=object), n_changes, replace=False)
         }
         proposals.append({**start, **changes})
     return proposals
