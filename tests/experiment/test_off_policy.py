@@ -105,7 +105,8 @@ def test_the_estimate_is_of_as_many_places_as_enough_users_tell_of() -> None:
     assert estimate.used_of_lists == pytest.approx((0.5 + 0.5) / 2)
     assert estimate.used_of_shown == pytest.approx((200 + 50) / 800)
     assert estimate.sentence().endswith(
-        "there, 31.25% were. Deeper ranks are not covered: 25 effective users; at least 60 are needed."
+        "there, 31.25% were. Deeper ranks are not covered: 25 effective users, whose impressions have propensities and "
+        "match the lists down to rank 3; at least 60 are needed."
     )
 
 
@@ -152,8 +153,11 @@ def test_lists_that_were_shown_do_as_they_did_at_any_level() -> None:
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ([(0, 7, 1, None, True)], "no impressions at rank 1 with known positions and propensities"),
-        ([(user, 7, 1, 1.0, True) for user in range(20)], "20 effective users; at least 100 are needed"),
+        (
+            [(0, 7, 1, None, True)],
+            "0 effective users, whose impressions have propensities and match the lists down to rank 1; at",
+        ),
+        ([(user, 7, 1, 1.0, True) for user in range(20)], "20 effective users, whose impressions have"),
         (
             [(user, user % 2, 1, 1.0, True) for user in range(400)],
             "their mean weight is 0.50 instead of 1, so the logged policies could rarely show these lists; let a",

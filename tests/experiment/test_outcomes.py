@@ -28,7 +28,7 @@ def test_five_users() -> None:
 
 def test_outcomes_of_a_window() -> None:
     assert [outcome.name for outcome in list_outcomes([7], has_impressions=True)] == [*COLUMNS[1:]]
-    titles = [outcome.title for outcome in list_outcomes([1, 1], has_impressions=False)]
+    titles = [outcome.title for outcome in list_outcomes([1], has_impressions=False)]
     assert titles == ["items used, 1 day", "days active, 1 day"]
 
 

@@ -58,10 +58,7 @@ def test_every_block_of_the_paper_that_is_logged_occurs(events: pl.DataFrame) ->
     assert set(events.select("signal", pl.col("entity").fill_null("item")).unique().rows()) == BLOCKS
 
 
-def test_one_seed_gives_the_same_bytes_whatever_the_threads(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "WORKERS", 1)
+def test_one_seed_gives_the_same_bytes(small: Path, tmp_path: Path) -> None:
     simulate(SMALL, tmp_path)  # which is an empty folder
     assert content(tmp_path) == content(small)
     assert [name for name in content(small) if name.startswith("interactions/")] == [

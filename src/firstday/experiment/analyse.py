@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
-from itertools import product
 from typing import Any
 
 import polars as pl
@@ -47,21 +45,10 @@ def analyse(
 ) -> ExperimentResults:
     """Compare every treatment of an experiment with its control.
 
-    Parameters
-    ----------
-    tables
-        Tables of the experiment.
-    config
-        Experiment settings; the defaults if None.
-    control
-        Name of the control. Default: ``control`` if there is a variant of that name, else the first by name.
-    weights
-        Intended share of users per variant, in any unit, including variants without users. Default: equal shares of
-        the variants found, which cannot reveal a variant that lost all of its users.
-    lists
-        Lists to evaluate off-policy, by name: `user_ix`, `item_ix`, `position` (from 1).
-    anyway
-        Whether to compare variants despite a sample ratio mismatch.
+    `weights` are the intended shares of users by variant, in any unit, including variants without users. None: equal
+    shares of the variants found, which cannot reveal a variant that lost all of its users. `lists` are to be evaluated
+    off-policy, by name: `user_ix`, `item_ix`, `position` (from 1). After a sample ratio mismatch, variants are compared
+    only with `anyway`.
 
     Raises
     ------
@@ -102,13 +89,14 @@ def analyse(
             )
     if weights is None:
         found = ", ".join(variants)
-        notes.append(f"weights: not given, so {found} are expected to be equal; give weights to detect lost variants.")
+        notes.append(
+            f"weights: not given, so equal shares of {found} are assumed; give weights to detect lost variants."
+        )
     if tables.shown.is_empty():
         notes.append(
             "interactions: no impressions (signal shown) with timestamps; outcomes of shown items are omitted."
         )
-    first, last = assigned.select(pl.min("assigned_at"), last=pl.max("assigned_at")).row(0)
-    weeks = assigned.sort("cohort").group_by("cohort", maintain_order=True)
+    first, last = assigned["assigned_at"].sort()[[0, -1]]
     results = ExperimentResults(
         experiment=tables.name,
         dataset=tables.dataset,
@@ -119,7 +107,7 @@ def analyse(
         last=last,
         until=tables.until,
         sample_ratio=ratio,
-        n_by_cohort={str(week): count(users) for (week,), users in weeks},
+        n_by_cohort={week: count(assigned.filter(cohort=week)) for week in assigned["cohort"].unique().sort()},
         n_whole=n_whole,
         notes=notes,
     )
@@ -152,67 +140,68 @@ def _measure(tables: ExperimentTables, config: ExperimentConfig) -> dict[float, 
 
 
 def _compare_all(tables: ExperimentTables, results: ExperimentResults) -> dict[str, Any]:
-    """Compare all users and cohorts in all windows, and groups in that of the deciding outcome.
+    """Compare all users and cohorts in all windows, and groups in that of the primary outcome.
 
-    The deciding outcome is the configured one, or the nearest available.
+    The primary outcome is the configured one, or the nearest available.
     """
     from tea_tasting.multiplicity import adjust_fdr, adjust_fwer
 
     config, measured = results.config, _measure(tables, results.config)
-    outcomes = list_outcomes(config.days, has_impressions=not tables.shown.is_empty())
+    outcomes = list_outcomes(measured, has_impressions=not tables.shown.is_empty())
 
     def compare_in(outcomes: Sequence[Outcome], column: str) -> list[Comparison]:
         of = f"of {column}"
-        values = measured[min(measured)][of].unique().sort()
-        compared = (
-            compare(
-                measured[outcome.days].filter(pl.col(of) == value),
-                results.control,
-                treatment,
-                outcome,
-                config,
-                column,
-                value,
+        return [
+            row
+            for value in measured[min(measured)][of].unique().sort()
+            for outcome in outcomes
+            for treatment in results.treatments
+            if (
+                row := compare(
+                    measured[outcome.days].filter(pl.col(of) == value),
+                    results.control,
+                    treatment,
+                    outcome,
+                    config,
+                    column,
+                    value,
+                )
             )
-            for value, outcome, treatment in product(values, outcomes, results.treatments)
-        )
-        return [row for row in compared if row]
+        ]
 
     everyone = compare_in(outcomes, EVERYONE)
     wanted = (config.outcome, "used_of_shown", "items_used")
-    decides = min(
+    primary = min(
         (row.outcome for row in everyone if row.outcome.name in wanted),
         key=lambda outcome: (wanted.index(outcome.name), abs(outcome.days - config.outcome_days), outcome.days),
         default=None,
     )
-    near = [outcome for outcome in outcomes if decides and outcome.days == decides.days]
-    holm = partial(adjust_fwer, arbitrary_dependence=True, method="bonferroni")
+    near = [outcome for outcome in outcomes if primary and outcome.days == primary.days]
+    holm = {"arbitrary_dependence": True, "method": "bonferroni"}
     return {
-        "decides": decides,
+        "primary": primary,
         "everyone": [
-            *_correct([row for row in everyone if row.outcome == decides], holm),
-            *_correct([row for row in everyone if row.outcome != decides], adjust_fdr),
+            *_correct([row for row in everyone if row.outcome == primary], adjust_fwer, **holm),
+            *_correct([row for row in everyone if row.outcome != primary], adjust_fdr),
         ],
         "cohorts": compare_in(outcomes, COHORT),
         "groups": _correct([row for name in tables.groups.columns for row in compare_in(near, name)], adjust_fdr),
     }
 
 
-def _correct(rows: Sequence[Comparison], adjust: Callable[[Any], Any]) -> list[Comparison]:
+def _correct(rows: Sequence[Comparison], adjust: Callable[..., Any], **options: Any) -> list[Comparison]:
     """Return rows with p-values corrected for multiple testing; rows without one are not counted."""
     from tea_tasting.experiment import ExperimentResult
 
     values = {row: {"pvalue": row.p_value} for row in rows if row.p_value is not None}
-    (adjusted,) = adjust(ExperimentResult(values)).values()
+    (adjusted,) = adjust(ExperimentResult(values), **options).values()
     return [replace(row, p_corrected=adjusted[row]["pvalue_adj"]) if row in adjusted else row for row in rows]
 
 
 def _evaluate_lists(
     tables: ExperimentTables, lists: Mapping[str, pl.DataFrame], config: ExperimentConfig
 ) -> list[ListsEstimate]:
-    """Evaluate lists off-policy within the deciding window, on the users whose window has ended."""
-    if lists and tables.shown.is_empty():
-        raise DataError("interactions: these users have no impressions, so lists cannot be evaluated off-policy.")
+    """Evaluate lists off-policy within the primary window, on the users whose window has ended."""
     days = config.outcome_days
     users, window = tables.assigned.filter(tables.ended(days)), timedelta(days=days)
     is_used = pl.col("is_used") & (pl.col("used_at") < pl.col("assigned_at") + window).fill_null(value=False)

@@ -27,33 +27,14 @@ Bounds = tuple[float, float] | None
 class Comparison:
     """An outcome of a treatment compared with the control, for all users or a subgroup; figures as named in the JSON.
 
-    Parameters
-    ----------
-    outcome
-        The outcome and its window.
-    variant
-        The treatment.
-    column, value
-        Subgroup: ``everyone`` and ""; ``cohort`` and a week; or a profile column and its value.
-    users_control, users_variant
-        Number of users whose window has ended.
-    control, value_of_variant
-        Outcome of each variant, adjusted by the covariate if there is one.
-    difference
-        Variant minus control.
-    difference_ci, difference_always_ci
-        Fixed-horizon interval, and always-valid interval if there are enough users; None without variance.
-    ratio, ratio_ci, ratio_always_ci
-        Variant divided by control; None unless both are positive.
-    p_value
-        Two-sided p-value for one look; None without variance.
-    p_corrected
-        P-value corrected for multiple testing within its family; None without correction.
-    unadjusted_difference, unadjusted_difference_ci
-        Difference without the covariate; None if there is no covariate.
-    effect, power, smallest_effect
-        Relative change, as a fraction, the probability of detecting it at the current sample size, and the relative
-        change detected with a power of 0.8; None for subgroups.
+    `column` and `value` are the subgroup: ``everyone`` and ""; ``cohort`` and a week; or a profile column and its
+    value. Users are those whose window has ended. `control` and `value_of_variant` are the outcomes, adjusted by the
+    covariate if there is one, `difference` is variant minus control, `ratio` variant divided by control; None unless
+    both are positive. Intervals and p-values are None without variance, always-valid intervals also with few users.
+
+    `p_corrected` is corrected for multiple testing within its family. `power` is the probability of detecting a
+    relative change of `effect` at the current sample size, and `smallest_effect` is the relative change detected with a
+    power of 0.8; None for subgroups.
     """
 
     outcome: Outcome
@@ -152,8 +133,11 @@ def compare(
     plain: dict[str, Any] = {"numer": outcome.name, "denom": outcome.denominator}
     columns = dict(plain)
     if sum(counts) >= USERS_FOR_COVARIATE:
-        covariates = {f"{part}_covariate": f"{name}_covariate" for part, name in plain.items()}
-        columns |= {part: name for part, name in covariates.items() if name in users.columns}
+        columns |= {
+            f"{part}_covariate": covariate
+            for part, name in plain.items()
+            if (covariate := f"{name}_covariate") in users.columns
+        }
     stated = RatioOfMeans(**columns, confidence_level=config.level)
     both: list[Any] = [read_aggregates(variant, None, **stated.aggr_cols._asdict()) for variant in variants]
     least = 2 if column == EVERYONE else config.least_users
@@ -164,26 +148,30 @@ def compare(
     with np.errstate(invalid="ignore", divide="ignore"):  # the variance may be zero
         found, error, before = (metric.analyze_aggregates(*both) for metric in (stated, normal, unadjusted))
     figures: dict[str, Any] = {}
-    if found.control > 0 and found.treatment > 0:
-        figures["ratio"] = 1 + found.rel_effect_size
-    if not math.isnan(found.pvalue):
+    ratio = 1 + found.rel_effect_size if min(found.control, found.treatment) > 0 else None
+    if math.isfinite(found.pvalue):
         figures |= {"p_value": found.pvalue, "difference_ci": _bounds(found, "effect_size")}
-        if "ratio" in figures:
+        if ratio:
             figures["ratio_ci"] = _bounds(found, "rel_effect_size", 1)
-        if columns != plain:
+        if columns != plain and math.isfinite(before.pvalue):
             figures["unadjusted_difference"] = before.effect_size
             figures["unadjusted_difference_ci"] = _bounds(before, "effect_size")
         if min(counts) >= USERS_FOR_EVERY_LOOK:
-            figures |= _widen(error, count_errors(sum(counts), config), figures.get("ratio"))
+            n_errors = count_errors(sum(counts), config)
+            half = n_errors * (error.effect_size_ci_upper - error.effect_size)
+            figures["difference_always_ci"] = error.effect_size - half, error.effect_size + half
+            if ratio:
+                factor = ((1 + error.rel_effect_size_ci_upper) / ratio) ** n_errors
+                figures["ratio_always_ci"] = ratio / factor, ratio * factor
         if column == EVERYONE and before.control > 0:
             options = {"effect_size": config.effect * before.control, "alpha": 1 - config.level}
             # With few users, the t distribution has no result.
             metric = RatioOfMeans(**columns, **options, ratio=counts[1] / counts[0], use_t=False)
-            power, least_effect = (
+            power, detected = (
                 metric.solve_power_from_aggregates(both[0] + both[1], what)[0] for what in ("power", "effect_size")
             )
             figures |= {"effect": config.effect, "power": power.power}
-            figures["smallest_effect"] = least_effect.effect_size / before.control
+            figures["smallest_effect"] = detected.effect_size / before.control
     return Comparison(
         outcome=outcome,
         variant=treatment,
@@ -194,6 +182,7 @@ def compare(
         control=found.control,
         value_of_variant=found.treatment,
         difference=found.effect_size,
+        ratio=ratio,
         **figures,
     )
 
@@ -201,16 +190,6 @@ def compare(
 def _bounds(found: Any, name: str, start: float = 0) -> Bounds:
     """Return an interval of a result of tea-tasting."""
     return start + getattr(found, f"{name}_ci_lower"), start + getattr(found, f"{name}_ci_upper")
-
-
-def _widen(error: Any, n_errors: float, ratio: float | None) -> dict[str, Bounds]:
-    """Return always-valid intervals, given those of one standard error."""
-    half = n_errors * (error.effect_size_ci_upper - error.effect_size)
-    intervals: dict[str, Bounds] = {"difference_always_ci": (error.effect_size - half, error.effect_size + half)}
-    if ratio is not None:
-        factor = ((1 + error.rel_effect_size_ci_upper) / ratio) ** n_errors
-        intervals["ratio_always_ci"] = (ratio / factor, ratio * factor)
-    return intervals
 
 
 def count_errors(n_users: int, config: ExperimentConfig) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from polars import selectors
 
 from firstday.data.ids import Ids, stable_numbers
 
@@ -17,30 +18,21 @@ LEAST_OF_VALUE = 20
 
 
 def encode_known(users: pl.DataFrame) -> np.ndarray:
-    """Encode what was known before the assignment.
+    """Encode what was known before the assignment: float64, shape (n_users, n_columns), standardised.
 
-    Parameters
-    ----------
-    users
-        One row per user: `known_before`, the number of items used before the assignment; `age`, null if unknown; all
-        other columns are text, such as `country`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64, shape (n_users, n_columns). Columns are standardised; constant columns are dropped.
+    `users` has `known_before`, the number of items used before the assignment; `age`, null if unknown; all other
+    columns are text, such as `country`. Constant columns are dropped.
     """
-    columns: list[pl.Series] = []
-    for values in users:
-        if values.name == "known_before":
-            columns.append(values.log1p())
-        elif values.name == "age":
-            years = values.cast(pl.Float64).fill_null(strategy="mean")
-            columns += [years, years**2, values.is_null()]
-        else:
-            counts = values.value_counts().filter(pl.col("count") >= LEAST_OF_VALUE)
-            columns += [values.eq_missing(value) for value in counts[values.name].sort()]
-    matrix = np.column_stack([column.to_numpy() for column in columns]).astype(np.float64)
+    years = pl.col("^age$").cast(pl.Float64).fill_null(strategy="mean")
+    values = users.select(selectors.string()).to_dummies(separator="\0")
+    columns = users.select(
+        pl.col("^known_before$").log1p(),
+        years.name.keep(),
+        (years**2).name.suffix("^2"),
+        pl.col("^age$").is_null().name.suffix(" is null"),
+        *(column for column in values if column.sum() >= LEAST_OF_VALUE),
+    )
+    matrix = columns.cast(pl.Float64).to_numpy()
     varied: np.ndarray = matrix[:, matrix.std(axis=0) > 1e-12]
     standard: np.ndarray = (varied - varied.mean(axis=0)) / varied.std(axis=0)
     return standard

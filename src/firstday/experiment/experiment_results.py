@@ -20,30 +20,10 @@ from firstday.experiment.sample_ratio import SampleRatio
 class ExperimentResults:
     """Results of an experiment.
 
-    Parameters
-    ----------
-    experiment, dataset
-        Names.
-    config
-        Experiment settings.
-    control, treatments
-        The variants.
-    first, last, until
-        Times of the first and the last assignment, and the end of the log.
-    sample_ratio
-        Sample ratio check. On a mismatch nothing is compared, unless that is requested explicitly.
-    n_by_cohort
-        Number of assigned users by registration week and variant.
-    n_whole
-        Number of users whose window has ended, by window length and variant.
-    notes
-        One sentence each on what was left out.
-    decides
-        The deciding outcome and its window; None if nothing is compared.
-    everyone, cohorts, groups
-        Comparisons on all users, by registration week, and by profile value.
-    lists
-        Off-policy estimates.
+    After a sample ratio mismatch nothing is compared, unless that is requested explicitly. `until` is the end of the
+    log. `n_by_cohort` counts assigned users by registration week and variant, `n_whole` those whose window has ended,
+    by its length and variant. `primary` is the primary outcome and its window, None if nothing is compared. Comparisons
+    are on all users, by registration week, and by profile value (`groups`).
     """
 
     experiment: str
@@ -58,7 +38,7 @@ class ExperimentResults:
     n_by_cohort: Mapping[str, Mapping[str, int]]
     n_whole: Mapping[float, Mapping[str, int]]
     notes: Sequence[str]
-    decides: Outcome | None = None
+    primary: Outcome | None = None
     everyone: Sequence[Comparison] = ()
     cohorts: Sequence[Comparison] = ()
     groups: Sequence[Comparison] = ()
@@ -71,16 +51,16 @@ class ExperimentResults:
 
     @property
     def title(self) -> str:
-        """Deciding outcome and window for display."""
-        return "" if self.decides is None else self.decides.title
+        """Primary outcome and window for display."""
+        return self.primary.title if self.primary else ""
 
-    def deciding(self) -> tuple[Comparison, ...]:
-        """Return the deciding rows, one per treatment."""
-        return tuple(row for row in self.everyone if row.outcome == self.decides)
+    def of_primary(self) -> list[Comparison]:
+        """Return the comparisons of the primary outcome, one per treatment."""
+        return [row for row in self.everyone if row.outcome == self.primary]
 
     def sentences(self) -> Sequence[str]:
         """Summarise the results, one sentence per treatment."""
-        if rows := self.deciding():
+        if rows := self.of_primary():
             return [row.sentence(self.control, self.config.level) for row in rows]
         days = min(self.config.days)
         end = f"{self.first + timedelta(days=days):%Y-%m-%d %H:%M} UTC"
@@ -102,7 +82,7 @@ class ExperimentResults:
             "users_with_ended_window": {f"{days:g}": counts for days, counts in self.n_whole.items()},
             "level": self.config.level,
             "planned_users": self.config.planned_users,
-            "decides": self.decides and {"outcome": self.decides.name, "days": self.decides.days},
+            "primary": self.primary and {"outcome": self.primary.name, "days": self.primary.days},
             "results": [row.to_json() for row in (*self.everyone, *self.cohorts, *self.groups)],
             "lists": [vars(estimate) for estimate in self.lists],
             "notes": self.notes,

@@ -25,10 +25,6 @@ class ExperimentTables:
 
     Parameters
     ----------
-    name
-        Name of the experiment.
-    dataset
-        Name of the dataset.
     assigned
         One row per user, ordered by `user_ix`: `user_ix`, `user_id` (text), `variant`, `assigned_at`, `cohort` (the
         registration week, such as ``2026-W07``, or the week of the assignment if that is unknown).
@@ -39,8 +35,6 @@ class ExperimentTables:
         `shown` has the columns `IMPRESSION_TYPES`.
     until
         End of the log: the time of its latest interaction. Assignments do not count, since their table may be newer.
-    notes
-        One sentence each on what was left out.
     """
 
     name: str
@@ -70,9 +64,7 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     assigned, notes = _take_assigned(dataset, name)
     user_ix = assigned["user_ix"]
     kinds = {
-        kind: pl.col("pair").is_in(
-            [code for code, (signal, of) in enumerate(dataset.events.pairs) if of == ITEM and signal in signals]
-        )
+        kind: pl.col("pair").is_in(dataset.events.codes_of(ITEM, signals))
         for kind, signals in (("is_use", use), ("is_like", like))
     }
     of_items = (
@@ -161,29 +153,16 @@ def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, p
     """Move uses that precede the list they refer to: uses carry the client's clock, lists the server's.
 
     Such a use gets the time of its list. So do the user's later events on the same item that still precede the list.
-
-    Parameters
-    ----------
-    uses
-        `user_ix`, `item_ix`, `timestamp`; other columns are kept.
-    shown
-        Impressions: `user_ix`, `item_ix`, `timestamp`, `is_used`, `used_at`; other columns are kept.
-
-    Returns
-    -------
-    uses, shown : polars.DataFrame
-        The same with corrected `timestamp` and `used_at`; uses are sorted by time.
-    n_placed : int
-        Number of uses moved.
+    Uses have `user_ix`, `item_ix` and `timestamp`, impressions also `is_used` and `used_at`; other columns are kept.
+    Return both with corrected times, uses sorted by time, and the number of uses moved.
     """
     slow = shown.filter(pl.col("is_used") & (pl.col("used_at") < pl.col("timestamp")))
     slow = slow.select("user_ix", "item_ix", "used_at", shown_at="timestamp").sort("used_at", "shown_at")
     placed = uses.sort("timestamp", maintain_order=True).join_asof(
         slow, left_on="timestamp", right_on="used_at", by=["user_ix", "item_ix"], check_sortedness=False
     )
-    later = pl.when(pl.col("used_at").is_not_null()).then(pl.max_horizontal("used_at", "timestamp"))
     return (
         placed.with_columns(timestamp=pl.max_horizontal("timestamp", "shown_at")).select(uses.columns),
-        shown.with_columns(used_at=later),
+        shown.with_columns(pl.col("used_at").clip("timestamp")),
         placed.filter(pl.col("shown_at") > pl.col("timestamp")).height,
     )

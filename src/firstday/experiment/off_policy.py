@@ -19,8 +19,6 @@ class ListsEstimate:
 
     Parameters
     ----------
-    name
-        Name of the lists.
     users
         Number of users with a list and a logged impression, with known propensity, at position 1, from a randomising
         policy.
@@ -29,10 +27,9 @@ class ListsEstimate:
     matches
         Number of impressions at these positions (at position 1 if refused) that match the list there and at all
         positions above.
-    effective_users
-        Effective sample size at the last of these positions (position 1 if refused).
-    mean_weight
-        Mean importance weight at the same position; 1 is expected.
+    effective_users, mean_weight
+        Effective sample size and mean importance weight (1 is expected) at the last of these positions (position 1 if
+        refused).
     used_of_lists, used_of_lists_ci
         Estimated share of the listed items at these positions that would be used, with an interval over users; None if
         refused.
@@ -75,19 +72,9 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     below a position do not affect it, while items above may. Matches get rarer with depth, so that the estimate covers
     only the first positions with enough effective users.
 
-    Parameters
-    ----------
-    name
-        Name of the lists, for messages.
-    shown
-        Impressions: `user_ix`, `list_id`, `item_ix`, `position` (from 1), `propensity` (above 0), `policy`, `is_used`.
-        An impression counts if its position and all positions above are logged exactly once, with propensities; without
-        `list_id`, only position 1 counts. If any policy randomises, impressions of deterministic policies (all
-        propensities are 1) are left out: they say nothing about other lists.
-    lists
-        Each user's list: `user_ix`, `item_ix`, `position`.
-    config
-        Minimum effective users per position, and confidence level.
+    An impression counts if its position (from 1) and all positions above are logged exactly once, with propensities;
+    without `list_id`, only position 1 counts. If any policy randomises, impressions of deterministic policies (all
+    propensities are 1) are left out: they say nothing about other lists. `lists` has `user_ix`, `item_ix`, `position`.
 
     References
     ----------
@@ -98,65 +85,59 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     """
     errors = NormalDist().inv_cdf((1 + config.level) / 2)
     sums = _sum_positions(shown, lists)
-    n, weight, gain = pl.col("n"), pl.col("weight"), pl.col("gain")
+    n, weight, gain, share = pl.col("n"), pl.col("weight"), pl.col("gain"), pl.col("share")
     mean_weight = weight.sum() / n.sum()
-    positions = sums.group_by("position", maintain_order=True).agg(
-        pl.sum("n_used", "n_matches"),
-        n_here=n.sum(),
-        total=weight.sum(),
+    figures = sums.group_by("position", maintain_order=True).agg(
+        pl.sum("n", "n_used", "n_matches", "weight"),
         share=gain.sum() / weight.sum(),
-        effective=(weight.sum() ** 2 / (weight**2).sum()).fill_nan(0),
+        effective=weight.sum() ** 2 / (weight**2).sum(),
         mean_weight=mean_weight,
         highest_weight=mean_weight + errors * ((weight - mean_weight * n) ** 2).sum().sqrt() / n.sum(),
     )
     n_ranks = lists.select(pl.max("position").fill_null(0)).item()
-    refusals = [
-        *(_refuse(row, config) for row in positions.iter_rows(named=True)),
-        f"no impressions at rank {positions.height + 1} with known positions and propensities",
-    ][: max(n_ranks, 1)]
+    positions = pl.select(position=pl.int_range(1, max(n_ranks, 1) + 1, dtype=pl.Int32))
+    positions = positions.join(figures, on="position", how="left", maintain_order="left").fill_null(0).fill_nan(0)
+    refusals = [_refuse(row, config) for row in positions.iter_rows(named=True)]
     refusal = next(filter(None, refusals), None)
     n_covered = refusals.index(refusal) if refusal else n_ranks
     covered = positions.head(max(n_covered, 1))
-    n_here, share = pl.col("n_here"), pl.col("share")
-    totals = covered.select(
-        n_here.sum(),
-        pl.sum("n_used", "n_matches"),
-        pl.last("effective", "mean_weight"),
-        share=(share * n_here).sum() / n_here.sum(),
-    ).row(0, named=True)
-    ends = None
+    n_here = covered["n"].sum()
+    ends = estimate = None
     if n_covered:
+        estimate = covered["share"].dot(covered["n"]) / n_here
         influence = (  # of each user, on the sum over positions
-            sums.join(covered.select("position", "n_here", "total", "share"), on="position", maintain_order="left")
+            sums.join(covered, on="position", suffix="_in_all", maintain_order="left")
             .group_by("user_ix", maintain_order=True)
-            .agg((n_here * (gain - share * weight) / pl.col("total")).sum())
+            .agg(value=(pl.col("n_in_all") * (gain - share * weight) / pl.col("weight_in_all")).sum())["value"]
         )
-        half = errors * influence.select((n_here**2).sum().sqrt()).item() / totals["n_here"]
-        ends = totals["share"] - half, totals["share"] + half
+        half = errors * influence.dot(influence) ** 0.5 / n_here
+        ends = estimate - half, estimate + half
     return ListsEstimate(
         name,
         users=sums["user_ix"].n_unique(),
         places=n_covered,
         places_of_lists=n_ranks,
-        matches=totals["n_matches"],
-        effective_users=totals["effective"] or 0.0,
-        mean_weight=totals["mean_weight"] or 0.0,
-        used_of_lists=totals["share"] if n_covered else None,
+        matches=covered["n_matches"].sum(),
+        effective_users=covered["effective"][-1],
+        mean_weight=covered["mean_weight"][-1],
+        used_of_lists=estimate,
         used_of_lists_ci=ends,
-        used_of_shown=totals["n_used"] / totals["n_here"] if sums.height else None,
+        used_of_shown=covered["n_used"].sum() / n_here if n_here else None,
         refusal=refusal,
     )
 
 
-def _refuse(position: dict[str, float], config: ExperimentConfig) -> str | None:
+def _refuse(row: dict[str, float], config: ExperimentConfig) -> str | None:
     """Return why a position cannot be estimated, or None."""
-    effective, mean_weight = position["effective"], position["mean_weight"]
-    if effective < config.effective_users:
-        return f"{effective:.0f} effective users; at least {config.effective_users:g} are needed"
-    if position["highest_weight"] < LEAST_WEIGHT:
+    if row["effective"] < config.effective_users:
         return (
-            f"their mean weight is {mean_weight:.2f} instead of 1, so the logged policies could rarely show these "
-            "lists; let a randomised policy, such as explore, serve some users"
+            f"{row['effective']:.0f} effective users, whose impressions have propensities and match the lists down to "
+            f"rank {row['position']}; at least {config.effective_users:g} are needed"
+        )
+    if row["highest_weight"] < LEAST_WEIGHT:
+        return (
+            f"their mean weight is {row['mean_weight']:.2f} instead of 1, so the logged policies could rarely show "
+            "these lists; let a randomised policy, such as explore, serve some users"
         )
     return None
 
@@ -164,12 +145,8 @@ def _refuse(position: dict[str, float], config: ExperimentConfig) -> str | None:
 def _sum_positions(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
     """Sum weights and uses by position and user, of randomising policies if there are any.
 
-    Returns
-    -------
-    polars.DataFrame
-        `position`, `user_ix`; `n`, impressions with all positions above logged, and `n_used`, those used;
-        `n_matches`, impressions that match the list down to this position; `weight`, the sum of their weights, and
-        `gain`, that of the used ones. Positions that the user's list lacks are left out.
+    `n` counts the impressions with all positions above logged, `n_used` those used, and `n_matches` those that match
+    the list down to this position; `weight` is the sum of their weights, and `gain` that of the used ones.
     """
     random = shown.filter(pl.col("propensity") < 1)["policy"].unique()
     if len(random):

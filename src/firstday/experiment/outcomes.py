@@ -11,20 +11,10 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Outcome:
-    """An outcome measured per user, within a window.
+    """An outcome measured per user, within a window of some days.
 
-    Parameters
-    ----------
-    name
-        Identifier; also the summed column of `outcomes_of`.
-    label
-        Name for display.
-    days
-        Length of the window.
-    denominator
-        Column whose sum is the denominator; requires impressions. None: the outcome is a mean over users.
-    is_share
-        Whether it is a share, displayed in %.
+    `name` is also the summed column of `outcomes_of`. The column `denominator` is summed as the denominator; None: the
+    outcome is a mean over users. Shares are displayed in %.
     """
 
     name: str
@@ -53,7 +43,7 @@ def list_outcomes(windows: Iterable[float], *, has_impressions: bool) -> list[Ou
     """Return the outcomes of each window, in days, that the data allow."""
     return [
         Outcome(name, label, days, denominator, is_share)
-        for days in dict.fromkeys(windows)
+        for days in windows
         for name, label, denominator, is_share in KINDS
         if (has_impressions or not denominator) and (days > 1 or name != "came_back")
     ]
@@ -84,17 +74,9 @@ def take_window(rows: pl.DataFrame, users: pl.DataFrame, days: float) -> pl.Data
 def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame, users: pl.DataFrame, days: float) -> pl.DataFrame:
     """Compute the outcomes of each user in a window that starts at the assignment.
 
-    Parameters
-    ----------
-    uses
-        Interactions: `user_ix`, `item_ix`, `timestamp`, and `is_use`, `is_like`, whether the signal counts as a use or
-        a like. A use with a list id must not precede its list (`firstday.experiment.experiment_tables.place_uses`).
-    shown
-        Impressions: `user_ix`, `item_ix`, `timestamp`.
-    users
-        One row per user: `user_ix`, `assigned_at` and any other columns.
-    days
-        Length of the window.
+    `uses` has `user_ix`, `item_ix`, `timestamp`, and whether the signal counts as a use or a like: `is_use`, `is_like`.
+    A use with a list id must not precede its list (`firstday.experiment.experiment_tables.place_uses`). `shown` has the
+    first three columns, `users` has `user_ix`, `assigned_at` and any others.
 
     Returns
     -------
@@ -106,30 +88,21 @@ def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame, users: pl.DataFrame, da
         - `items_used`: distinct items used; `days_active`: days since `assigned_at` with a use
         - `came_back`: 1 if there is a use more than a day after `assigned_at`, else 0
     """
-    done = take_window(uses, users, days)
-    used = (
-        done.filter("is_use")
-        .group_by("user_ix")
-        .agg(
-            items_used=pl.n_unique("item_ix"),
-            days_active=pl.col("after").dt.total_days().n_unique(),
-            came_back=(pl.col("after") >= timedelta(days=1)).any(),
-        )
+    first = take_window(shown, users, days).group_by("user_ix", "item_ix").agg(shown_after=pl.min("after"))
+    done = take_window(uses, users, days).join(first, on=["user_ix", "item_ix"], how="left")
+    item, after, is_use = pl.col("item_ix"), pl.col("after"), pl.col("is_use")
+    follows = after >= pl.col("shown_after")
+    used = done.group_by("user_ix").agg(
+        used_of_shown=item.filter(follows, is_use).n_unique(),
+        liked_of_shown=item.filter(follows, "is_like").n_unique(),
+        items_used=item.filter(is_use).n_unique(),
+        days_active=after.filter(is_use).dt.total_days().n_unique(),
+        came_back=(is_use & (after >= timedelta(days=1))).any(),
     )
     table = users
-    for counts in (used, _count_shown(done, take_window(shown, users, days))):
+    for counts in (first.group_by("user_ix").agg(shown=pl.len()), used):
         table = table.join(counts, on="user_ix", how="left", maintain_order="left")
     return table.with_columns(pl.exclude(users.columns).cast(pl.Float64).fill_null(0))
-
-
-def _count_shown(done: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
-    """Count, per user, the distinct items shown, and how many of them were used and liked afterwards."""
-    pair = ("user_ix", "item_ix")
-    first = shown.group_by(pair).agg(shown_after=pl.min("after"))
-    afterwards = done.join(first, on=pair).filter(pl.col("after") >= pl.col("shown_after"))
-    used = afterwards.group_by(pair).agg(used_of_shown=pl.any("is_use"), liked_of_shown=pl.any("is_like"))
-    counts = first.join(used, on=pair, how="left").group_by("user_ix")
-    return counts.agg(pl.len().alias("shown"), pl.sum("used_of_shown", "liked_of_shown"))
 
 
 def write_days(length: float) -> str:

@@ -12,18 +12,9 @@ from firstday.errors import ConfigError, needs_extra
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """Actual and intended users per variant, with the names of the JSON.
+    """Actual users and intended shares per variant, with the names of the JSON.
 
-    Parameters
-    ----------
-    users
-        Users per variant.
-    weights
-        Intended shares, in any unit.
-    p_value
-        Probability that a correct assignment deviates at least as much.
-    broken
-        Whether there is a sample ratio mismatch.
+    `p_value` is the probability that a correct assignment deviates at least as much.
     """
 
     users: Mapping[str, int]
@@ -61,7 +52,6 @@ def check_sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float], 
         raise ConfigError(f"weights: found {found}; give a number above 0 for each of {', '.join(counts)}.")
     with needs_extra("an experiment's report", "experiment"):
         from scipy.stats import chisquare
-    users = np.array(list(counts.values()), dtype=np.float64)
-    expected = np.array([weights[name] for name in counts], dtype=np.float64)
+    users, expected = np.array([(count, weights[name]) for name, count in counts.items()], dtype=np.float64).T
     p_value = float(chisquare(users, users.sum() * expected / expected.sum()).pvalue)
     return SampleRatio(counts, weights, p_value, p_value < least_p)

@@ -71,25 +71,6 @@ PLAY_S = (150, 280)
 
 
 @dataclass(frozen=True, eq=False)
-class Sessions:
-    """Sessions of a block of users.
-
-    Parameters
-    ----------
-    user, start_s, n_streams
-        int64, shape (n_sessions,): index within the block, start in seconds since that of the log, and number of items
-        played; 0 if the user only looks around.
-    answering
-        int64: users who answer the questionnaire.
-    """
-
-    user: np.ndarray
-    start_s: np.ndarray
-    n_streams: np.ndarray
-    answering: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
 class Block:
     """A block of users, whose interactions are drawn together."""
 
@@ -124,7 +105,7 @@ def simulate_block(
     `entity` into `SIGNALS` and `ENTITIES`, and index of the `target`, an item, artist, album or playlist.
     """
     block = Block(settings, catalogue, people, rng)
-    sessions = _draw_sessions(block)
+    sessions, answering = _draw_sessions(block)
     user = np.repeat(np.arange(len(people)), FAVORITE_ARTISTS)
     scene = block.scenes_of(user, people.registered_s[user])
     favorites = catalogue.artists_by_scene.draw(scene, rng).reshape(-1, FAVORITE_ARTISTS)
@@ -134,14 +115,18 @@ def simulate_block(
         *_react(block, plays),
         _search(block, plays.filter("opens")),
         _look_around(block, sessions),
-        _answer(block, sessions.answering, favorites),
+        _answer(block, answering, favorites),
     ]
     events = pl.concat(parts, how="diagonal_relaxed")
     return events.filter(pl.col("time_s") < settings.end_s).sort("user", "time_s", maintain_order=True)
 
 
-def _draw_sessions(block: Block) -> Sessions:
-    """Draw what users do on day one, and all sessions."""
+def _draw_sessions(block: Block) -> tuple[np.ndarray, np.ndarray]:
+    """Draw what users do on day one, and all sessions.
+
+    Return the sessions, int64, shape (3, n_sessions): user, start in seconds since that of the log, and number of items
+    played (0 if the user only looks around); and the users who answer the questionnaire.
+    """
     people, rng, n = block.people, block.rng, len(block.people)
     is_new, chance = people.registered_s >= 0, rng.random(n)
     has_streams = is_new & (chance < STREAM_SHARE)
@@ -160,9 +145,9 @@ def _draw_sessions(block: Block) -> Sessions:
     n_streams = 1 + rng.poisson(rng.gamma(LENGTH_SHAPE, (length[streaming] - 1).clip(0.5) / LENGTH_SHAPE))
     look_s = people.registered_s[lookers] + rng.integers(150, 900, len(lookers))
 
-    user, start_s = np.r_[lookers, streaming], np.r_[look_s, first_s, again_s, later_s]
-    in_log = start_s < block.settings.end_s
-    return Sessions(user[in_log], start_s[in_log], np.r_[0 * lookers, n_streams][in_log], np.flatnonzero(answers))
+    start_s = np.r_[look_s, first_s, again_s, later_s]
+    sessions = np.stack([np.r_[lookers, streaming], start_s, np.r_[0 * lookers, n_streams]])
+    return sessions[:, start_s < block.settings.end_s], np.flatnonzero(answers)
 
 
 def _draw_later_sessions(block: Block, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -193,16 +178,17 @@ def _spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return index, np.arange(len(index)) - (np.cumsum(counts) - counts)[index]
 
 
-def _play(block: Block, sessions: Sessions, favorites: np.ndarray) -> pl.DataFrame:
+def _play(block: Block, sessions: np.ndarray, favorites: np.ndarray) -> pl.DataFrame:
     """Draw the streams and skips, and whether their items are in the user's taste and whether they open a session."""
     catalogue, people, rng = block.catalogue, block.people, block.rng
-    session, position = _spread(sessions.n_streams)
-    user, n = sessions.user[session], len(session)
+    user_of_session, start_s, n_streams = sessions
+    session, position = _spread(n_streams)
+    user, n = user_of_session[session], len(session)
     # The first item begins at least 30 s after the session, which leaves room for a search.
-    pace_s = rng.integers(*PLAY_S, len(sessions.user))[session]
-    time_s = sessions.start_s[session] + 30 + position * pace_s + rng.integers(PLAY_S[0] // 2, size=n)
+    pace_s = rng.integers(*PLAY_S, len(start_s))[session]
+    time_s = start_s[session] + 30 + position * pace_s + rng.integers(PLAY_S[0] // 2, size=n)
 
-    mood = block.scenes_of(sessions.user, sessions.start_s)[session]
+    mood = block.scenes_of(user_of_session, start_s)[session]
     scene = np.where(rng.random(n) < SESSION_MOOD, mood, block.scenes_of(user, time_s))
     chart_share = rng.beta(CHART_SPREAD * CHART_SHARE, CHART_SPREAD * (1 - CHART_SHARE), len(people))
     chance = rng.random(n)
@@ -269,12 +255,11 @@ def _search(block: Block, opening: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _look_around(block: Block, sessions: Sessions) -> pl.DataFrame:
+def _look_around(block: Block, sessions: np.ndarray) -> pl.DataFrame:
     """Draw searches and favorites in sessions without streams."""
-    rng, looking = block.rng, sessions.n_streams == 0
-    n_acts = 1 + rng.poisson(0.7, looking.sum())
-    user = np.repeat(sessions.user[looking], n_acts)
-    time_s = np.repeat(sessions.start_s[looking], n_acts) + rng.integers(600, size=len(user))
+    rng, looks = block.rng, sessions[:, sessions[2] == 0]
+    user, start_s, _ = np.repeat(looks, 1 + rng.poisson(0.7, looks.shape[1]), axis=1)
+    time_s = start_s + rng.integers(600, size=len(user))
     item = block.catalogue.by_scene.draw(block.scenes_of(user, time_s), rng)
     entity = rng.choice(len(SEARCHED), size=len(user), p=SEARCHED)
     signal = np.where(rng.random(len(user)) < LOOK_SEARCHES, SEARCH, FAVORITE)

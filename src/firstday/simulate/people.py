@@ -117,10 +117,7 @@ def draw_local_moments(day: np.ndarray, zone: np.ndarray, rng: np.random.Generat
 def draw_friends(people: People, rng: np.random.Generator) -> pl.DataFrame:
     """Draw friendships, mostly within the same country and first scene.
 
-    Returns
-    -------
-    polars.DataFrame
-        Unique pairs of user indices, sorted; each friendship appears in both directions.
+    Return unique pairs of user indices, sorted; each friendship appears in both directions.
     """
     n = len(people)
     n_added = np.where(rng.random(n) < FRIENDLESS_SHARE, 0, rng.negative_binomial(1, 1 / (1 + FRIENDSHIPS), n))

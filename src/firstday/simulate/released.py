@@ -67,11 +67,11 @@ SERVICE_USERS = 1.15 * (VALIDATION_SHARE + TEST_SHARE) / (COLD_SHARE * 0.86)
 """Users of the service per user of the files: 86 % of those who register last qualify as cold, plus a margin."""
 MIN_DAYS = 60
 """Minimum length of the log; with fewer days, almost no user has enough history to be warm."""
-SPACES: Mapping[Space, tuple[int, EmbeddingConfig]] = {
-    "svd": (128, EmbeddingConfig(method="svd")),
-    "mf": (256, EmbeddingConfig(method="als", als_iterations=6)),
+SPACES: Mapping[Space, EmbeddingConfig] = {
+    "svd": EmbeddingConfig(method="svd", dimensions=128),
+    "mf": EmbeddingConfig(method="als", dimensions=256, als_iterations=6),
 }
-"""Dimensions and step 1 of each space; ALS runs fewer iterations than by default."""
+"""Step 1 of each space; ALS runs fewer iterations than by default."""
 COLLECTIONS = EmbeddingConfig(svd_collections=("playlist", "album"))
 """Collections that define co-occurrence for the SVD, as in the paper; warm users' favorites are added."""
 FEATURES = FeatureConfig(group_shrinkage=0, age_users=0, counts="plain", unit_vectors=False, fold_in=False)
@@ -81,19 +81,8 @@ FEATURES = FeatureConfig(group_shrinkage=0, age_users=0, counts="plain", unit_ve
 def simulate_released(settings: SimulationSettings, out: Path, *, progress: Progress = no_progress) -> dict[str, int]:
     """Simulate the paper's released data.
 
-    Parameters
-    ----------
-    settings
-        `n_users` is the number of users in the files; the simulated service is larger.
-    out
-        A new or empty folder.
-    progress
-        Called after each step.
-
-    Returns
-    -------
-    dict
-        Number of users of each part, of ``songs``, and of ``simulated users`` in the whole service.
+    `settings.n_users` is the number of users in the files; the simulated service is larger. `out` must be a new or
+    empty folder. Return the number of users of each part, of ``songs``, and of ``simulated users`` in the service.
 
     Raises
     ------
@@ -185,10 +174,10 @@ def _write_files(
         heads[part] = pl.DataFrame({USER: user_ids[users], SONGS_OF_USER: lists})
     logs = collect_warm_logs(dataset, split, config, split.warm_actions["favorite", ITEM])
     vectors = {SONGS: pl.DataFrame({SONG: song_ids}), USERS: heads["train"].select(USER)}
-    for n_done, (space, (dimensions, method)) in enumerate(SPACES.items()):
+    for n_done, (space, method) in enumerate(SPACES.items()):
         progress("spaces", n_done, len(SPACES))
-        method = method.override("dimensions", min(dimensions, len(dataset.items) // 2))
-        embeddings = fit_embeddings(logs, method, seed=config.seed)
+        dimensions = min(method.dimensions or 0, len(dataset.items) // 2)
+        embeddings = fit_embeddings(logs, method.override("dimensions", dimensions), seed=config.seed)
         encoder = fit_encoder(
             embeddings,
             batches["train"],
@@ -229,7 +218,7 @@ def _tabulate_features(encoder: Encoder, batch: SignalBatch) -> pl.DataFrame:
 
 
 def _name_columns(counted_blocks: Sequence[str], d: int) -> list[str]:
-    """Return the names of feature columns, in the order of the release."""
+    """Name the feature columns, in the order of the release."""
     stems = [*(f"{block}_embedding" for block in BLOCKS[:2]), *(f"{block}_" for block in counted_blocks)]
     names = [f"{stem}{number}" for stem in stems for number in range(d)]
     return [*names, *(COUNT_PREFIX + block for block in counted_blocks), AGE_VALUE]

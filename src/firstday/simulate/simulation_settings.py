@@ -12,22 +12,10 @@ BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """Size of the simulated service.
+    """Size of the simulated service: at least 20 users and 20 items.
 
-    Parameters
-    ----------
-    n_users, n_items
-        Number of users and items, at least 20 each.
-    days
-        Length of the log, in days.
-    seed
-        Equal seeds and sizes give equal files.
-    block_users
-        Number of users per interactions file. Each block has its own random stream, so this changes the data.
-    before_share
-        Share of users who registered before the log.
-    quiet_days
-        Number of days at the end of the log on which nobody registers.
+    Each interactions file has a block of `block_users` users with its own random stream, so this changes the data.
+    `before_share` of the users registered before the log, and nobody registers on its last `quiet_days`.
     """
 
     n_users: int

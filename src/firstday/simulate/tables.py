@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,31 +28,11 @@ from firstday.simulate.simulation_settings import BEGIN, SimulationSettings
 from firstday.simulate.world import AGES, COUNTRIES, ZONES, make_world
 from firstday.tables.raw_table import first_line
 
-WORKERS = 2
-"""Number of blocks simulated in parallel; each needs about 300 MB."""
-
 
 def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no_progress) -> dict[str, int]:
-    """Simulate a service and write its tables.
+    """Simulate a service and write its tables; return the number of rows by table.
 
-    Parameters
-    ----------
-    settings
-        Size of the service; equal settings give equal files.
-    out
-        A new or empty folder. It appears only once all tables are written.
-    progress
-        Called after each block of users.
-
-    Returns
-    -------
-    dict
-        Number of rows by table.
-
-    Raises
-    ------
-    ConfigError
-        The folder is not empty or cannot be written.
+    Equal settings give equal files. `out` must be new or empty, and appears only once all tables are written.
     """
     # An independent random stream per part, so that changing one part leaves the others unchanged.
     rngs = np.random.default_rng(settings.seed).spawn(6)
@@ -72,29 +51,17 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
         rows = {"interactions": 0}
         rows |= {name: _write(table, folder / f"{name}.parquet") for name, table in tables.items()}
         (folder / "interactions").mkdir()
-        block_rngs = blocks_rng.spawn(len(starts))
-
-        def write_block(block: int) -> int:
-            part = people.take(slice(starts[block], starts[block] + settings.block_users))
-            events = simulate_block(settings, catalogue, part, block_rngs[block])
-            return _write(_tabulate_events(events, starts[block]), folder / f"interactions/part-{block:05}.parquet")
-
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for n_done, n_rows in enumerate(pool.map(write_block, range(len(starts))), 1):
-                rows["interactions"] += n_rows
-                progress("blocks of users", n_done, len(starts))
+        for block, (start, rng) in enumerate(zip(starts, blocks_rng.spawn(len(starts)), strict=True)):
+            part = people.take(slice(start, start + settings.block_users))
+            events = _tabulate_events(simulate_block(settings, catalogue, part, rng), start)
+            rows["interactions"] += _write(events, folder / f"interactions/part-{block:05}.parquet")
+            progress("blocks of users", block + 1, len(starts))
     return rows
 
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to `out`, so that `out` is complete or absent.
-
-    Raises
-    ------
-    ConfigError
-        `out` is neither new nor empty, or cannot be written.
-    """
+    """Yield a temporary folder that is renamed to `out`, a new or empty folder, which thus is complete or absent."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ConfigError(f"{out}: exists and is not an empty folder; give a new folder.")
     try:

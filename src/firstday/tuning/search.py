@@ -29,12 +29,8 @@ def list_completed(study: optuna.Study) -> list[FrozenTrial]:
 class ColdScores:
     """Precision of the starting and the best settings on cold users, each retrained with seeds that no trial used.
 
-    Parameters
-    ----------
-    seeds
-        Training seeds. The split is always the same, so that no user of the search is used for the comparison.
-    start, best, gain
-        Precision of both in %, and their difference in percentage points, paired by user; 95 % intervals over users.
+    The split does not depend on the seeds, so that no user of the search is used for the comparison. `start` and `best`
+    are in %, `gain` is their difference in percentage points, paired by user; 95 % intervals over users.
     """
 
     seeds: tuple[int, ...]
@@ -48,30 +44,9 @@ class ColdScores:
 class Search:
     """Results of a search.
 
-    Parameters
-    ----------
-    start
-        Starting configuration.
-    strategy
-        Strategy whose lists were evaluated.
-    choices
-        Search space.
-    study
-        All trials; the first is the starting configuration. The value of a trial is the precision on validation users,
-        in %; its parameters are indexes into the values of `choices`; its attributes are `SETTINGS`, the settings that
-        differ from the starting configuration, and `SECONDS`.
-    comparison
-        Comparison on cold users; None if no trial was better than the start on validation users.
-    ended_by
-        Why the search ended.
-    n_warm, n_validation, n_cold
-        Number of warm users (training), validation users (selection) and cold users (comparison).
-    protocol
-        Protocol of the split.
-    notes
-        Sentences on the data.
-    seconds
-        Total duration in seconds.
+    The first trial of `study` is the starting configuration. The value of a trial is the precision on validation users,
+    in %; its parameters are indexes into the values of `choices`; its attributes are `SETTINGS`, the settings that
+    differ from the starting configuration, and `SECONDS`. `comparison` is None if no trial was better than the start.
     """
 
     start: Config

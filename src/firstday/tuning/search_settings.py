@@ -34,7 +34,7 @@ FIRST_TRIALS, FIRST_CHANGES = 9, 3
 """Number of random trials after the start, and number of settings that each of them changes. Optuna's sampler would
 draw all settings of its first ten trials at random, which is almost always worse than a good start."""
 MAX_REPEATS = 100
-"""Number of consecutive proposals tried before after which the search ends."""
+"""Number of rejected proposals (tried before, or too slow) after which the search ends."""
 MIN_TRIALS = 2
 """Minimum number of trials to choose from."""
 TRIALS_SHARE = 2 / 3
@@ -45,16 +45,8 @@ TRIALS_SHARE = 2 / 3
 class Budget:
     """Budget of a search.
 
-    Parameters
-    ----------
-    seconds
-        Total time, from `began` on.
-    trials
-        Maximum number of trials, including the start; None: no limit.
-    seeds
-        Maximum number of training seeds in the comparison; fewer are used if time is short.
-    began
-        Start time, from `time.perf_counter`. Default: now.
+    `seconds` is the total time from `began` on (see `time.perf_counter`), `trials` the maximum number of trials,
+    including the start, and `seeds` that of training seeds in the comparison; fewer are used if time is short.
     """
 
     seconds: float = math.inf
@@ -95,13 +87,13 @@ class Task:
 
 def search_settings(
     dataset: Dataset,
-    config: Config | None = None,
+    config: Config,
     *,
     budget: Budget,
+    say: Callable[[str], None],
     strategy: str | None = None,
     most_users: int = MAX_WARM_USERS,
     progress: Progress = no_progress,
-    say: Callable[[str], None] = lambda _sentence: None,
 ) -> Search:
     """Search for better settings on validation users, and compare the best ones with the start on cold users.
 
@@ -109,26 +101,9 @@ def search_settings(
     best trial, and cold users are used only once, in the final comparison. Unless the search ends by time, the same
     seed and number of trials give the same result.
 
-    Parameters
-    ----------
-    dataset, config
-        Data, and starting configuration (default: the default settings).
-    budget
-        Time and trials. Trials begin in the first two thirds of the time; a trial that leaves no time for the
-        comparison is aborted.
-    strategy
-        Strategy to optimise. Default: ``recommend.strategy``.
-    most_users
-        Maximum number of warm users to train on, sampled by a hash of their ids.
-    progress
-        Called before and after trials and the stages of training.
-    say
-        Called with a sentence on each noteworthy event.
-
-    Returns
-    -------
-    Search
-        Result; after an interruption (Ctrl-C) with at least two trials, the comparison uses one seed.
+    Trials begin in the first two thirds of the time; a trial that leaves no time for the comparison is aborted. After
+    an interruption (Ctrl-C) with at least two trials, the comparison uses one seed. `say` is called with a sentence on
+    each noteworthy event.
 
     Raises
     ------
@@ -148,9 +123,6 @@ def search_settings(
     """
     import optuna
 
-    if math.isinf(budget.seconds) and budget.trials is None:
-        raise ConfigError("tune: has neither a time limit nor a number of trials; give one of them.")
-    config = config or Config()
     strategy = strategy or config.recommend.strategy
     most_users = min(most_users, config.training.most_users)
     start = with_methods_of(config, [strategy])
@@ -192,14 +164,13 @@ def search_settings(
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
     """Return the first proposals as indexes of values: the start, then random changes of a few settings."""
-    draw = np.random.default_rng(seed)
+    draw, n_changes = np.random.default_rng(seed), min(FIRST_CHANGES, len(choices))
     start = {choice.name: choice.start for choice in choices}
     proposals = [start]
     for _ in range(FIRST_TRIALS):
-        changed = draw.choice(len(choices), min(FIRST_CHANGES, len(choices)), replace=False)
         changes = {
-            choices[row].name: int(draw.choice(np.delete(np.arange(len(choices[row].values)), choices[row].start)))
-            for row in changed
+            choice.name: int(draw.choice(np.delete(np.arange(len(choice.values)), choice.start)))
+            for choice in draw.choice(np.array(choices, dtype=object), n_changes, replace=False)
         }
         proposals.append({**start, **changes})
     return proposals
@@ -211,39 +182,29 @@ def reduce_holdout(holdout: Holdout, seed: int) -> Holdout:
     If the validation users are in folds, the first fold is held out.
     """
     split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
-    draw = np.random.default_rng(seed)
     validation, cold = (
-        cohort if len(cohort) <= n_max else cohort.take(np.sort(draw.choice(len(cohort), n_max, replace=False)))
+        cohort.take(np.sort(np.random.default_rng(seed).choice(len(cohort), min(len(cohort), n_max), replace=False)))
         for cohort, n_max in ((split.validation, MAX_VALIDATION_USERS), (holdout.cold, MAX_COLD_USERS))
     )
     return replace(holdout, split=replace(split, validation=validation), cold=cold)
 
 
 def _try(task: Task, study: optuna.Study) -> EndedBy:
-    """Run trials until time, number of trials or new proposals run out; return why the search ended.
-
-    Raises
-    ------
-    ConfigError
-        Time ran out before `MIN_TRIALS` trials were complete.
-    """
-    from optuna.trial import FrozenTrial, TrialState
+    """Run trials until time, number of trials or new proposals run out; return why the search ended."""
+    from optuna.study import MaxTrialsCallback
+    from optuna.trial import TrialState
 
     budget = task.budget
-
-    def stop(study: optuna.Study, _trial: FrozenTrial) -> None:
-        states = [trial.state for trial in study.get_trials(deepcopy=False)]
-        is_full = states.count(TrialState.COMPLETE) == budget.trials
-        if is_full or states[-MAX_REPEATS:] == [TrialState.PRUNED] * MAX_REPEATS:
-            study.stop()
-
+    callbacks = [MaxTrialsCallback(MAX_REPEATS, (TrialState.PRUNED,))]
+    if budget.trials:
+        callbacks.append(MaxTrialsCallback(budget.trials))
     for proposal in propose_first(task.choices, task.start.seed):
         study.enqueue_trial(proposal)
     try:
         study.optimize(
             lambda trial: _run_trial(task, trial),
-            timeout=None if math.isinf(budget.seconds) else TRIALS_SHARE * budget.seconds - budget.elapsed,
-            callbacks=[stop],
+            timeout=TRIALS_SHARE * budget.seconds - budget.elapsed,
+            callbacks=callbacks,
         )
     except KeyboardInterrupt:
         if len(list_completed(study)) < MIN_TRIALS:

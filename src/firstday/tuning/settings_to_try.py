@@ -34,17 +34,7 @@ SHARES: Mapping[str, tuple[float, ...]] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A setting to tune.
-
-    Parameters
-    ----------
-    name
-        Dotted name.
-    values
-        Values to try, in ascending order.
-    start
-        Index of the starting value. A value that the configuration leaves to the data is resolved first.
-    """
+    """A setting to tune: its dotted name, the values to try in ascending order, and the index of the starting value."""
 
     name: str
     values: tuple[Any, ...]
@@ -54,34 +44,23 @@ class Choice:
 def list_choices(
     config: Config, n_warm: int, n_days: int, n_items: int, *, is_precomputed: bool = False
 ) -> tuple[Choice, ...]:
-    """Return the search space around a configuration.
+    """Return the search space around a configuration, without settings that are 0 or have no effect in it.
 
-    Parameters
-    ----------
-    config
-        Configuration at the start. Settings that are 0 or have no effect in it are not tuned.
-    n_warm
-        Number of training users; unset values start from what follows from it.
-    n_days
-        Number of day ones per training user.
-    n_items
-        Number of items.
-    is_precomputed
-        Whether embeddings are precomputed; then their settings are not tuned.
+    Unset values start from what follows from `n_warm`, the number of training users, who have `n_days` day ones each.
     """
-    starts = {
-        "embedding.dimensions": config.embedding.resolve_dimensions(n_warm, n_items),
-        "segments.n_segments": config.segments.resolve(n_warm),
-    }
-    bounds = {
-        "embedding.dimensions": (1, max(1, min(4096, n_warm - 1, n_items - 1))),
-        "segments.n_segments": (1, n_warm),
+    derived = {  # start, minimum and maximum
+        "embedding.dimensions": (
+            config.embedding.resolve_dimensions(n_warm, n_items),
+            1,
+            max(1, min(4096, n_warm - 1, n_items - 1)),
+        ),
+        "segments.n_segments": (config.segments.resolve(n_warm), 1, n_warm),
     }
     unused = [] if config.ranker.enabled else ["ranker."]
     for name, network in (("cold_model", config.cold_model), ("ranker", config.ranker)):
         in_pass = min(n_warm * n_days, n_warm * network.day_ones_per_pass, network.most_rows)
-        starts[f"{name}.batch_size"], bounds[f"{name}.batch_size"] = network.resolve_batch(in_pass), (2, in_pass)
-        bounds[f"{name}.day_ones_per_pass"] = (1, n_days)
+        derived[f"{name}.batch_size"] = network.resolve_batch(in_pass), 2, in_pass
+        derived[f"{name}.day_ones_per_pass"] = network.day_ones_per_pass, 1, n_days
         if n_days == 1:
             unused.append(f"{name}.day_ones_per_pass")
     if is_precomputed or config.embedding.method == "precomputed":
@@ -91,8 +70,8 @@ def list_choices(
     choices = []
     for name, numbers in (*FACTORS.items(), *SHARES.items()):
         section, key = name.split(".")
-        start = starts[name] if name in starts else getattr(getattr(config, section), key)
-        values = set(numbers) if name in SHARES else scale(start, numbers, *bounds.get(name, (1, math.inf)))
+        start, *bounds = derived.get(name) or (getattr(getattr(config, section), key),)
+        values = numbers if name in SHARES else scale(start, numbers, *bounds)
         ordered = tuple(sorted({*values, start}))
         if len(ordered) > 1 and not name.startswith(tuple(unused)):
             choices.append(Choice(name, ordered, ordered.index(start)))
