@@ -163,7 +163,7 @@ def join_findings(parts: Iterable[Part], signals: SignalConfig, findings: Findin
     """Merge the findings of parts, in any order, and run the checks that need all parts."""
     firsts: list[pl.Series] = []
     for part in parts:
-        findings.merge([part.findings])
+        findings.merge(part.findings)
         firsts += [] if part.first_users is None else [part.first_users]
     findings.join_left_out("friends")
     check_tallies(findings, signals)
@@ -211,13 +211,10 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     )
 
 
-def join_users(
-    name: str, parts: Iterable[Dataset], catalogue: Dataset, n_interactions: int, *, are_all: bool = False
-) -> Dataset:
+def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, *, are_all: bool = False) -> Dataset:
     """Concatenate the users of several parts, sorted by id; large numbers of events are spooled to disk.
 
-    The approximate `n_interactions` determines whether events stay in memory. If `are_all`, the parts contain all
-    users, and other friends are dropped.
+    If `are_all`, the parts contain all users, and other friends are dropped.
     """
     tables: dict[str, list[pl.DataFrame]] = {}
     spooled: list[tuple[Ids, UserRows, UserRows | None]] = []
@@ -234,7 +231,7 @@ def join_users(
             return replace(catalogue, name=name)
         frames = {table: pl.concat(part_frames, how="diagonal_relaxed") for table, part_frames in tables.items()}
         share_id_types(frames)
-        users = Ids.of(frames["users"]["user_id"].sort())
+        users, n_interactions = Ids.of(frames["users"]["user_id"].sort()), sum(len(rows) for _, rows, _ in spooled)
         writers = [RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES)]
         for ids, *part_rows in spooled:
             new_ix = users.lookup(ids.values)

@@ -398,7 +398,8 @@ def collect_facts(
     return {
         "data": {
             "dataset": dataset.name,
-            **(dataset.summary() if cluster is None else cluster.facts),
+            **dataset.summary(),
+            **({} if cluster is None else cluster.facts),
             "warm_users": n_warm,
             "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
             **optional,
