@@ -144,7 +144,7 @@ def weigh() -> None:
         open_session(
             "local[1]", {"spark.local.dir": str(local), "spark.driver.host": HOST, "spark.ui.enabled": "false"}
         )
-        rows = take_tables(tables.as_uri(), Findings()).of_users["interactions"]
+        rows = take_tables(tables.as_uri(), Findings())[1]["interactions"]
         assert rows is not None
         map_tables({"interactions": rows}, 8, lambda _: (b"", None)).count()
         moved = sum(file.stat().st_size for file in local.rglob("shuffle_*.data"))

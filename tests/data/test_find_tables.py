@@ -49,7 +49,6 @@ def test_what_systems_and_spark_leave_is_passed_over() -> None:
         "interactions/_SUCCESS",
         "interactions/_committed_123",
         "interactions/.part-0.csv.crc",
-        "interactions/part-0.csv.crc",
         "interactions/_temporary/0/part-1.parquet",
         ".DS_Store",
         "__MACOSX/users.csv",

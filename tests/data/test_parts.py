@@ -6,7 +6,7 @@ import pickle
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 
 import numpy as np
@@ -29,7 +29,7 @@ from firstday.data.parts import (
 )
 from firstday.data.summary import summarise
 from firstday.engine.engines import check as check_tables
-from firstday.tables.faults import FILE, ROW, Findings, Rule, SourceFile, find_faults
+from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults, locate_row
 from firstday.tables.raw_table import RawTable, add_location
 from tests.data.same import assert_equal
 from tests.data.test_impressions import make_assignments, with_shown
@@ -41,12 +41,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def with_rows(frame: pl.DataFrame, rows: np.ndarray) -> RawTable:
     """Some rows of a frame, which remember where they stood."""
     numbered = frame.with_row_index(ROW)[rows]
-    return RawTable((add_location(numbered.lazy(), 0),), (SourceFile(),), format="a frame")
+    return RawTable({"part": add_location(numbered.lazy(), 0)})
 
 
 def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[list[Dataset], Findings]:
     """Read tables by parts of users, as an engine of many machines does."""
-    findings = Findings(drop=drop, sources=dict.fromkeys(tables, (SourceFile(),)))
+    findings = Findings(drop=drop, sources=dict.fromkeys(tables, (partial(locate_row, ""),)))
     raw = {name: RawTable.of(frame, name) for name, frame in tables.items() if name not in USER_TABLES}
     item_ids = tables["interactions"]["item_id"].drop_nulls().unique().sort()
     users = tables.get("users", pl.DataFrame())
@@ -101,7 +101,7 @@ def test_parts_hold_what_the_whole_holds(five_users: Tables, vectors: Tables, ex
     halves = [
         keep_users(part, np.flatnonzero(np.arange(len(part.users)) % 2 == odd)) for part in datasets for odd in (0, 1)
     ]
-    assert_equal(join_users(whole.name, halves, datasets[0], 100), whole)
+    assert_equal(join_users(whole.name, halves, datasets[0]), whole)
 
 
 BREAKS: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
@@ -159,7 +159,7 @@ def test_parts_leave_out_what_the_whole_leaves_out(five_users: Tables, bad: str,
     findings.settle(0.6)
     assert set(findings.faults) == set(whole.faults) == set()
     assert isinstance(whole.dataset, Dataset)
-    assert_equal(join_users("tables", datasets, datasets[0], 100, are_all=True), whole.dataset)
+    assert_equal(join_users("tables", datasets, datasets[0], are_all=True), whole.dataset)
     assert set(findings.notes) == set(whole.notes)
     assert findings.left_out == whole.left_out
 

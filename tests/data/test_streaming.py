@@ -138,6 +138,6 @@ def test_registrations_in_the_future_are_unknown(folder: Path) -> None:
     assert dataset.registered_at is not None
     assert (dataset.registered_at < 0).sum() == 2
     assert (
-        "users.registered_at: 2 of 90 users registered in the future (first: 2999-01-01T00:00:00Z); taken as unknown."
+        "users.registered_at: 2 of 90 users registered in the future (first: '2999-01-01T00:00:00Z'); taken as unknown."
         in dataset.notes
     )

@@ -42,12 +42,12 @@ def read(content: str, findings: Findings, packing: Packing = "") -> list[Row] |
         path.write_bytes(packs[packing](content.encode()))
         try:
             text = open_text(path, TableFile("part", "CSV", packing), "interactions")
-            scan, line_of = scan_text(text, findings)
+            scan, source = scan_text(text, findings)
         except UnreadableError as error:
             findings.fault(*error.args)
             return None
         return [
-            (f"part line {line_of(row):,}", tuple(value or "" for value in values))
+            (source(row), tuple(value or "" for value in values))
             for row, *values in scan.select(ROW, *COLUMNS).collect().rows()
         ]
 

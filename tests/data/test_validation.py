@@ -283,5 +283,5 @@ def test_vectors_in_csv_that_are_no_numbers(five_users: Tables, vectors: Tables,
 def test_vectors_of_one_kind_need_those_of_the_other(five_users: Tables, vectors: Tables, write: Write) -> None:
     del vectors["embeddings/users"]
     assert faults({**five_users, **vectors}, write) == [
-        "embeddings/users: is missing, but embeddings/items is there; add the table."
+        "embeddings/items: embeddings need both users and items; add the other table."
     ]

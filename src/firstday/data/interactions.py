@@ -173,8 +173,7 @@ def read_interactions(
     """Validate and index the interactions of a table or a part, if any; return None if there are faults."""
     if raw is None:
         return index_interactions((), vocabulary, vocabulary.pairs, 0, findings, now)
-    findings.sources["interactions"], is_text = raw.sources, raw.is_text
-    checked = (check_interactions(batch, vocabulary, findings, is_text=is_text) for batch in raw.batches())
+    checked = (check_interactions(batch, vocabulary, findings, is_text=raw.is_text) for batch in raw.batches())
     is_known = None not in (vocabulary.users, vocabulary.items, vocabulary.entities)
     usable = (rows for rows in checked if is_known and not findings.faults)
     return index_interactions(usable, vocabulary, vocabulary.pairs, raw.n_rows, findings, now)

@@ -279,9 +279,8 @@ def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
     """Convert registration times; future times count as missing."""
     is_future = (times > datetime.now(UTC)).fill_null(value=False)
     future = times.filter(is_future).sort().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    finding, first = "registered in the future", "".join(future.head(1))
-    where, advice = "users.registered_at", "taken as unknown"
-    findings.note_rows(where, len(future), len(times), finding, advice, noun="users", first=first)
+    where, finding, advice = "users.registered_at", "registered in the future", "taken as unknown"
+    findings.note_rows(where, len(future), len(times), finding, advice, noun="users", examples=future.head(1))
     return _microseconds(times.set(is_future, None))
 
 

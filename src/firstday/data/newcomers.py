@@ -75,7 +75,6 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
         if table is None or (table.whole.is_empty() and table_name != "users"):
             continue
         if table_name == "interactions":
-            findings.sources[table_name] = table.sources
             frames[table_name] = check_interactions(table.whole, Vocabulary(), findings, is_text=table.is_text)
         else:
             frames[table_name] = check_table(table_name, table, {}, findings, are_all=False)

@@ -109,7 +109,8 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> tuple[Dataset | None
 
 def join_findings(parts: Iterable[Findings], signals: SignalConfig, findings: Findings) -> None:
     """Merge the findings of parts, in any order, and run the checks that need all parts."""
-    findings.merge(parts)
+    for part in parts:
+        findings.merge(part)
     findings.join_left_out("friends")
     check_tallies(findings, signals)
 
@@ -150,10 +151,8 @@ def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     )
 
 
-def join_users(
-    name: str, parts: Iterable[Dataset], catalogue: Dataset, n_interactions: int, *, are_all: bool = False
-) -> Dataset:
-    """Concatenate the users of several parts, sorted by id; about `n_interactions` events are spooled if too many.
+def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, *, are_all: bool = False) -> Dataset:
+    """Concatenate the users of several parts, sorted by id; large numbers of events are spooled to disk.
 
     If `are_all`, the parts contain all users, and other friends are dropped.
     """
@@ -170,7 +169,7 @@ def join_users(
             return replace(catalogue, name=name)
         frames = {table: pl.concat(part_frames, how="diagonal_relaxed") for table, part_frames in tables.items()}
         share_id_types(frames)
-        users = Ids.of(frames["users"]["user_id"].sort())
+        users, n_interactions = Ids.of(frames["users"]["user_id"].sort()), sum(len(rows) for _, rows, _ in spooled)
         writers = [RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES)]
         for ids, *part_rows in spooled:
             new_ix = users.lookup(ids.values)

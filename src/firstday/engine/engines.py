@@ -53,23 +53,13 @@ class Check:
         Suggestion to drop bad rows if that would be enough; else "".
     """
 
-    dataset: Dataset | LargeDataset | None
+    dataset: Dataset | LargeDataset | None = None
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     summary: Summary | None = None
     outlook: Outlook | None = None
     hint: str = ""
-
-    def _repr_facts_(self) -> Mapping[str, Any]:
-        facts = {
-            "faults": self.faults,
-            "notes": self.notes,
-            "left_out": len(self.left_out),
-            "summary": self.summary,
-            "outlook": self.outlook and self.outlook.sentences,
-        }
-        return {name: value for name, value in facts.items() if value}
 
 
 def load(
@@ -160,8 +150,6 @@ def _open(
     """Open tables with the engine they need."""
     if _choose_engine(tables, engine) == "local":
         return check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
-    if path is not None:
-        raise DataError(f"{tables}: Spark does not read built-in datasets; omit --engine spark.")
     with needs_extra("the engine Spark", "spark"):
         from firstday.engine.spark.read_tables import open_tables
     return open_tables(tables, config, drop_bad_rows)

@@ -34,20 +34,11 @@ USERS_IN_MEMORY = 8_192
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Everything needed to compute the statistics of a part's warm users.
+    """Everything needed to compute the statistics of a part's warm users, except `held_out` ones.
 
-    Parameters
-    ----------
-    fold_in
-        Computes user vectors, unless they are precomputed.
-    centroids
-        Centroids of the segments, float32, shape (n_segments, d).
-    signals
-        Signals that mean use, and their weights.
-    n_values
-        Number of values of each profile column in the whole dataset and, if ages are known, of years under ``age``.
-    held_out
-        Ids of excluded users, which are held out for validation or evaluation.
+    User vectors are those of `fold_in` unless they are precomputed; `centroids` are those of the segments, float32,
+    shape (n_segments, d). `n_values` has the number of values of each profile column in the whole dataset and, if ages
+    are known, of years under `AGE`.
     """
 
     fold_in: FoldIn
@@ -71,17 +62,10 @@ class Question:
 class Everyone:
     """Counts and sums over the warm users of one part or of all parts.
 
-    Parameters
-    ----------
-    counts
-        Numbers of users, and of users per item: by value of each profile column, by year of age (key `AGE`), by nearest
-        segment (`SEGMENT`), and of all users (`EVERYONE`).
-    sums
-        Sums of users' unit vectors, float64: by value of each profile column and by year of age, shape (n_values, d);
-        of all users, shape (d,). Under `SEGMENT`, sums of squared distances to the nearest centroid, shape
-        (n_segments,).
-    shown
-        Impressions by nearest segment; None without impressions.
+    `counts` are numbers of users, and of users per item: by value of each profile column, by year of age (key `AGE`),
+    by nearest segment (`SEGMENT`), and of all users (`EVERYONE`). `sums` are those of users' unit vectors, float64, by
+    value and year, shape (n_values, d), and of all users, shape (d,); under `SEGMENT`, those of squared distances to
+    the nearest centroid, shape (n_segments,). `shown` are impressions by nearest segment; None without impressions.
     """
 
     counts: Mapping[str, ItemCounts]
@@ -103,38 +87,14 @@ class Everyone:
         """Counts by value of each profile column, and by year of age."""
         return {name: counts for name, counts in self.counts.items() if name not in (SEGMENT, EVERYONE)}
 
-    @property
-    def n_users(self) -> int:
-        """Number of warm users."""
-        return int(self.items.sizes[0])
-
-    def summarise_ages(self) -> tuple[float, float]:
-        """Return the mean and standard deviation of known ages in years; 0 and 1 without any."""
-        years, sizes = np.arange(N_AGES), self.counts[AGE].sizes
-        n = int(sizes.sum())
-        if not n:
-            return 0.0, 1.0
-        mean = float(sizes @ years) / n
-        return mean, float(np.sqrt(sizes @ (years - mean) ** 2 / n)) or 1.0
-
 
 def summarise_part(
     part: Dataset, warm_rows: np.ndarray, actions: Actions, question: Question, window: Window | None = None
 ) -> Everyone:
     """Compute the statistics of a part's warm users, with the vectors of a few thousand users in memory at a time.
 
-    Parameters
-    ----------
-    part
-        Some users of a dataset, with all items, entities and values of profile columns.
-    warm_rows
-        `user_ix` of the part's warm users, shape (n,); held-out users are skipped.
-    actions
-        All actions of these users, rows in the order of `warm_rows`.
-    question
-        The same question for all parts.
-    window
-        Time window of `actions`, with a row for each `user_ix`; None: all times.
+    `warm_rows` are the `user_ix` of these users, shape (n,), and the rows of `actions` are in their order. The time
+    window of the actions has a row for each `user_ix`; None: all times.
     """
     from threadpoolctl import threadpool_limits
 
@@ -182,29 +142,19 @@ def merge(parts: Iterable[Everyone]) -> Everyone:
     Sums are in float64, in the given order. Item counts are exact up to 2^24 users per item and group.
     """
     answers = list(parts)
-    counts = {}
-    for name in answers[0].counts:
-        counts_of_parts = [part.counts[name] for part in answers]
-        counts[name] = ItemCounts(
-            union_rows([part_counts.counts for part_counts in counts_of_parts]),
-            np.add.reduce([part_counts.sizes for part_counts in counts_of_parts]),
+    counts = {
+        name: ItemCounts(
+            union_rows([part.counts[name].counts for part in answers]),
+            np.add.reduce([part.counts[name].sizes for part in answers]),
         )
+        for name in answers[0].counts
+    }
     sums = {name: np.add.reduce([part.sums[name] for part in answers]) for name in answers[0].sums}
     return Everyone(counts, sums, add_shown(part.shown for part in answers))
 
 
 def describe_segments(segments: Segments, everyone: Everyone, config: SegmentConfig) -> Segments:
-    """Return segments with the sizes, item counts and spreads of all warm users; drop segments without users.
-
-    Parameters
-    ----------
-    segments
-        Trained segments, whose centroids were in the question.
-    everyone
-        Statistics of all warm users.
-    config
-        Length of the top lists.
-    """
+    """Return trained segments with the sizes, item counts and spreads of all warm users; drop those without users."""
     nonempty = np.flatnonzero(everyone.segments.sizes)
     counts = ItemCounts(everyone.segments.counts.take(nonempty), everyone.segments.sizes[nonempty])
     n_top = min(config.top_items, counts.counts.n_columns)
@@ -215,7 +165,7 @@ def describe_segments(segments: Segments, everyone: Everyone, config: SegmentCon
 
 def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
     """Return the encoder with the mean vectors of profile groups and ages of all warm users."""
-    overall = everyone.sums[EVERYONE] / max(1, everyone.n_users)
+    overall = everyone.sums[EVERYONE] / np.maximum(1, everyone.items.sizes)
     means = {
         name: shrink_means(everyone.sums[name], counts.sizes, overall, encoder.config.group_shrinkage)
         for name, counts in everyone.groups.items()
@@ -225,15 +175,13 @@ def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
     if AGE not in everyone.counts:
         return encoder
     age_means, widths = average_years(everyone.sums[AGE], everyone.counts[AGE].sizes, overall, encoder.config)
-    centre, scale = everyone.summarise_ages()
-    return replace(encoder, age_means=age_means, age_widths=widths, age_centre=centre, age_scale=scale)
+    return replace(encoder, age_means=age_means, age_widths=widths)
 
 
 def codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
     """Return the code of each user's value in a profile column, or the age: integers, shape (n,), -1 if missing."""
-    if name == AGE:
-        return np.full(len(users), -1) if part.ages is None else part.ages[users]
-    return part.groups[name].codes[users] if name in part.groups else np.full(len(users), -1)
+    codes = part.ages if name == AGE else part.groups[name].codes
+    return np.full(len(users), -1) if codes is None else codes[users]
 
 
 def _sum_by_code(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.config import Config, SignalConfig
+from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import keep_users, pack
@@ -35,22 +35,12 @@ MAX_STABLE_NUMBER = 2**64 - 1
 @readable
 @dataclass(frozen=True, eq=False)
 class Learners:
-    """The users to train on, and how to query all users.
+    """The data of the users to train on, and how to query all users.
 
-    Parameters
-    ----------
-    dataset
-        Data of the users to train on.
-    facts
-        Counts of the whole dataset, as in `Dataset.summary`.
-    describe_everyone
-        Computes statistics of all warm users; None if the dataset contains all users.
-    factorise
-        The engine's own method to compute item vectors from all warm users except held-out ones: maps the held-out
-        users and the dimension d to float32, shape (n_items, d). None if the engine has no such method.
-    count_others
-        Counts the impressions of users who are not warm, given the model and the held-out users. None if the dataset
-        contains all users.
+    `facts` are those counts of `Dataset.summary` that differ for the whole dataset. `describe_everyone` computes
+    statistics of all warm users, and `count_others` counts the impressions of users who are not warm, given the model
+    and the held-out users; both are None if the dataset contains all users. `factorise` is the engine's own method, if
+    any, for item vectors from all warm users except the given held-out ones: float32, shape (n_items, d).
     """
 
     dataset: Dataset
@@ -102,11 +92,10 @@ def describe_warm(part: Dataset, config: Config, log: Log | None, question: Ques
     return summarise_part(part, warm, take_actions(actions, warm), question, window)
 
 
-def warm_affinity(part: Dataset, config: Config, log: Log | None, held_out: Ids, signals: SignalConfig) -> SparseRows:
+def warm_affinity(part: Dataset, config: Config, log: Log | None, held_out: Ids) -> SparseRows:
     """Return the item affinities of a part's users to train on, without held-out ones, shape (n, n_items)."""
     warm, actions, _ = find_warm(part, config, log)
-    warm_actions = take_actions(actions, warm)
-    affinity = compute_affinity(warm_actions, signals, len(warm), len(part.items))
-    n_used = select_uses(warm_actions, signals, len(warm), len(part.items)).lengths()
-    is_free = held_out.lookup(part.users.take(warm)) < 0
-    return affinity.take(np.flatnonzero(is_free & (n_used >= MIN_LEARNED_ITEMS)))
+    warm = warm[held_out.lookup(part.users.take(warm)) < 0]
+    actions, shape = take_actions(actions, warm), (len(warm), len(part.items))
+    n_used = select_uses(actions, config.signals, *shape).lengths()
+    return compute_affinity(actions, config.signals, *shape).take(np.flatnonzero(n_used >= MIN_LEARNED_ITEMS))

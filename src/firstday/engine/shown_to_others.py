@@ -21,25 +21,8 @@ def count_shown_to_others(
 ) -> ShownCounts | None:
     """Count the impressions of a part's users who are not warm, by the segment nearest to the predicted vector.
 
-    Parameters
-    ----------
-    part
-        All users of a dataset, or some.
-    model
-        Predicts the users' vectors.
-    warm
-        `user_ix` of the warm users, shape (n_warm,), who are counted elsewhere by their own vectors.
-    actions
-        Actions of all users of the part, with a row for each `user_ix`.
-    held_out
-        Ids of excluded users.
-    window
-        Time window of `actions`; None: all times.
-
-    Returns
-    -------
-    ShownCounts
-        None if the part has no impressions.
+    `warm` are the `user_ix` of the warm users, shape (n_warm,), who are counted elsewhere by their own vectors. Actions
+    have a row for each `user_ix`; their time window may be None: all times. Held-out users are not counted.
     """
     if part.impressions is None:
         return None

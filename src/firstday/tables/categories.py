@@ -7,19 +7,15 @@ import polars as pl
 from firstday.tables.columns import TEXT_TYPES, Column, to_integers, to_text
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.rules import MISSING_MARKERS, WHOLE_WITH_DECIMALS
-from firstday.tables.schema import ITEM, RECOMMENDABLE, RESERVED_GROUPS, TABLES
+from firstday.tables.schema import ITEM, RECOMMENDABLE, TABLES
 
 MAX_GROUP_VALUES = 5_000
 """Maximum number of distinct values of a group; a user column with more is free text."""
 ALWAYS_GROUP_VALUES = 50
-"""A user column with at most this many distinct values is always a group.
-
-A column with more values is a group only if it has at most half as many values as users; others are names or addresses.
-"""
+"""Number of values up to which a column is a category, even if it has more than half as many values as rows."""
 DAY = r"^\d{4}-\d{2}-\d{2}"
 MIN_JOINED_SHARE = 0.1
 """Share of values with a separator above which a text column is treated as joined lists."""
-TRUTH = {"true": True, "false": False}
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """Spellings of booleans in CSV, mapped to those of Parquet."""
 _FOLDED = pl.col("value").str.to_lowercase()
@@ -42,7 +38,7 @@ def entity_of_column(column: str) -> str:
 def conform_group(column: Column) -> pl.Series | None:
     """Convert a column of `users` to String, spelled as in Parquet; None, with a note, if it is not categorical."""
     texts = column.values
-    if column.label in RESERVED_GROUPS:
+    if column.label in ("interactions", "friends"):
         column.ignore("the name has another meaning in a user's signals; rename the column to make it a group")
         return None
     if not (texts.dtype.is_numeric() or texts.dtype in (pl.String, pl.Boolean)):
@@ -66,8 +62,7 @@ def drop_invalid_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame
 def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
     """Return whether a `users` column is a group; note the reason if it is not, and suspicious values if it is.
 
-    `counts` has the number of users `n` of each distinct `value`; beyond `MAX_GROUP_VALUES` + 1 values it may be
-    incomplete.
+    `counts` has the number `n` of users with each `value`; it may be incomplete beyond `MAX_GROUP_VALUES` + 1 values.
     """
     values = counts["value"]
     numbers = values.cast(pl.Float64, strict=False)
@@ -75,13 +70,13 @@ def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
         reason = "it has no values"
     elif values.str.contains(DAY).all() or (numbers.count() == len(values) and (numbers % 1 != 0).any()):
         reason = "decimal numbers or dates are not categorical"
-    elif n_values > MAX_GROUP_VALUES or n_values > max(ALWAYS_GROUP_VALUES, n_users / 2):
+    elif n_values > MAX_GROUP_VALUES or _has_many_values(n_values, n_users):
         reason = f"it has {n_values:,} values for {n_users:,} users, too many for a group"
     else:
         for is_odd, finding, advice in ODD_VALUE_CHECKS:
             odd = counts.filter(is_odd).sort(_FOLDED, "value")
-            first = ", ".join(map(repr, odd["value"].head(2)))
-            findings.note_rows(where, int(odd["n"].sum()), n_users, finding, advice, noun="users", first=first)
+            examples = odd["value"].head(2)
+            findings.note_rows(where, int(odd["n"].sum()), n_users, finding, advice, noun="users", examples=examples)
         return True
     findings.note(f"{where}: ignored ({reason}).")
     return False
@@ -101,12 +96,15 @@ def conform_entity(column: Column) -> pl.Series | None:
         return None
     if values.dtype == pl.String:
         _find_joined_lists(column)
-        lists = values.str.split("|") if column.is_text else _wrap(values)
-    elif is_list:
-        lists = values.cast(pl.List(pl.String))
-    else:
+    elif not is_list:
         numbers = to_integers(column, "whole numbers, text or lists of them")
-        return None if numbers is None else _wrap(numbers.cast(pl.String))
+        if numbers is None:
+            return None
+        values = numbers
+    if column.is_text:
+        lists = values.str.split("|")
+    else:
+        lists = (values if is_list else values.reshape((-1, 1))).cast(pl.List(pl.String))
     stripped = column.find("words", lists.list.eval(pl.element().str.strip_chars()), written=lists)
     return stripped.list.eval(pl.element().filter(pl.element() != ""))
 
@@ -114,45 +112,40 @@ def conform_entity(column: Column) -> pl.Series | None:
 def _conform_attribute(column: Column) -> pl.Series | None:
     """Convert a column of `items` to Boolean, Float64 or String; None, with a note, if filters cannot use it."""
     values = column.values
-    if values.dtype in (pl.Date, pl.Datetime, pl.Time):
+    if values.dtype.is_temporal():
         values = values.cast(pl.String)
-    elif values.dtype.is_numeric():
-        values = values.cast(pl.Float64)
     if values.dtype == pl.String:
         values = to_text(values.str.strip_chars())
-        if column.is_text:
-            texts = values.replace(BOOLEANS)
-            for typed in (
-                texts.replace_strict(TRUTH, default=None, return_dtype=pl.Boolean),
-                values.cast(pl.Float64, strict=False),
-            ):
-                values = typed if typed.count() == texts.count() else values
-    if values.dtype == pl.Float64:
+    if column.is_text:
+        words, numbers = values.replace(BOOLEANS), values.cast(pl.Float64, strict=False)
+        is_number = numbers.count() == values.count()
+        values = words == "true" if words.is_in(["true", "false"]).all() else numbers if is_number else values
+    if values.dtype.is_numeric():
+        values = values.cast(pl.Float64)
         values = values.set(~values.is_finite(), None)
-    is_free_text = values.dtype == pl.String and values.n_unique() > max(ALWAYS_GROUP_VALUES, len(values) / 2)
+    is_text = values.dtype == pl.String
     if not values.count():
         column.ignore("it has no values")
     elif column.label == RECOMMENDABLE and values.dtype != pl.Boolean:
         column.wrong_type("true and false")
-    elif is_free_text and not values.str.contains(DAY).all():
-        column.ignore(f"it has {values.n_unique():,} values for {len(values):,} items, too many for filters")
-    elif values.dtype in (pl.Boolean, pl.Float64, pl.String):
-        return values
-    else:
+    elif not (is_text or values.dtype in (pl.Boolean, pl.Float64)):
         column.ignore(f"filters cannot use {values.dtype}")
+    elif is_text and _has_many_values(values.n_unique(), len(values)) and not values.str.contains(DAY).all():
+        column.ignore(f"it has {values.n_unique():,} values for {len(values):,} items, too many for filters")
+    else:
+        return values
     return None
 
 
-def _wrap(texts: pl.Series) -> pl.Series:
-    """Wrap each value in a one-element list; null becomes an empty list."""
-    return texts.reshape((-1, 1)).cast(pl.List(pl.String)).list.drop_nulls()
+def _has_many_values(n_values: int, n_rows: int) -> bool:
+    """Return whether a column has too many values for a category; such columns contain names or addresses."""
+    return n_values > max(ALWAYS_GROUP_VALUES, n_rows / 2)
 
 
 def _find_joined_lists(column: Column) -> None:
     """Find lists joined into one string, such as ``Action, Comedy`` or ``['Action', 'Comedy']``.
 
-    In such lists, most parts after the first also occur as the first part of other values. In names such as
-    ``Bowie, David`` they do not.
+    Unlike in names such as ``Bowie, David``, most later parts also occur as the first part of other values.
     """
     texts = column.values.drop_nulls()
     for separator in ",;" if column.is_text else ",;|":

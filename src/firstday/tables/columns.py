@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import polars as pl
 
 from firstday.tables.faults import Findings, Reasons, find_faults
 from firstday.tables.rules import VALUE_RULES
-from firstday.tables.schema import WHOLE_NUMBER
+from firstday.tables.schema import WHOLE_NUMBER, Kind
 
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
 MAX_INT64 = 2**63 - 1
@@ -21,34 +20,25 @@ MAX_WHOLE_FLOAT = 2**53
 """Float64 does not represent all integers from this one on."""
 DECIMAL_COMMA = r"^([-+]?\d+),(\d{1,2}|\d{4,})$"
 """A number such as ``1,5``, but not ``1,500``, which may mean 1.5 or 1500."""
-TIMESTAMP = (
-    r"^(?<day>\d{4}-\d{2}-\d{2})(?:[T ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d+)?)?"
-    r" ?(?<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?))?$"
+SHORT_TIMES = (
+    (r"^\d{4}-\d{2}-\d{2}$", "${0}T00:00:00Z"),
+    (r"([T ]\d{2}:\d{2})([ Zz+-])", "${1}:00${2}"),
+    (r"(:[\d.]+ ?[+-]\d{2})$", "${1}:00"),
 )
+"""Replacements in ISO 8601 times: for a missing time, missing seconds, and a time zone of hours, as in PostgreSQL."""
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """An unconverted column, and the objects that collect its faults.
+    """An unconverted column of all rows or of a batch, and the objects that collect its faults and masks of bad rows.
 
-    Parameters
-    ----------
-    table, label
-        Table name and column name.
-    values
-        Values of all rows or of a batch; text is String, with null for empty strings.
-    origin
-        `FILE` and `ROW` of these rows.
-    is_text
-        Whether the column comes from CSV, where all values are text.
-    findings
-        Collects faults and notes.
-    reasons
-        Collects masks of bad rows.
+    Text is String, with null for empty strings; if `is_text`, as in CSV, all values are text. `origin` has the `FILE`
+    and `ROW` of each value.
     """
 
     table: str
     label: str
+    kind: Kind
     values: pl.Series
     origin: pl.DataFrame
     is_text: bool
@@ -126,14 +116,8 @@ def _text(column: Column) -> pl.Series | None:
     return None
 
 
-def _tag(column: Column) -> pl.Series | None:
-    """Convert ids that no other table refers to, always to String."""
-    ids = _id(column)
-    return None if ids is None else ids.cast(pl.String)
-
-
-def _number(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
-    """Convert to numbers and check them by the rules of a kind; empty values and NaN are missing."""
+def _number(column: Column) -> pl.Series | None:
+    """Convert to Float64; empty values are missing, and so is NaN, which is a fault in weights."""
     values = column.values
     if values.dtype == pl.String:
         texts = values.str.strip_chars()
@@ -144,7 +128,9 @@ def _number(column: Column, kind: str, dtype: pl.DataType) -> pl.Series | None:
     else:
         column.wrong_type("numbers")
         return None
-    return column.find(kind, numbers, written=values).fill_nan(None).cast(dtype)
+    if column.kind != "weight":
+        numbers = numbers.fill_nan(None)
+    return column.find(column.kind, numbers, written=values)
 
 
 def _time(column: Column) -> pl.Series | None:
@@ -155,21 +141,17 @@ def _time(column: Column) -> pl.Series | None:
     if dtype not in (pl.String, pl.Date):
         column.wrong_type("times with a time zone")
         return None
-    texts = values.cast(pl.String).str.strip_chars()
-    parts = texts.str.extract_groups(TIMESTAMP).struct.unnest()
-    minute, second = parts["minute"].fill_null("00:00"), parts["second"].fill_null(":00")
-    zone = parts["zone"].replace("UTC", "Z").fill_null("Z")
-    moments = (parts["day"] + "T" + minute + second + zone).str.to_datetime(
-        "%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False
-    )
+    full = texts = values.cast(pl.String).str.strip_chars()
+    for pattern, completed in SHORT_TIMES:
+        full = full.str.replace(pattern, completed)
+    moments = full.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
     return column.find("time", moments, written=texts)
 
 
 def _vector(column: Column) -> pl.Series | None:
     """Convert to lists of Float32; check that all are finite and have the same length."""
     vectors = column.values.str.split("|") if column.is_text else column.values
-    inner = getattr(vectors.dtype, "inner", None)
-    if not (column.is_text or (inner and inner.is_numeric())):
+    if not (column.is_text or getattr(vectors.dtype, "inner", pl.Null).is_numeric()):
         column.wrong_type("lists of numbers")
         return None
     vectors = vectors.cast(pl.List(pl.Float32), strict=False)
@@ -182,13 +164,10 @@ def _vector(column: Column) -> pl.Series | None:
 
 CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "id": _id,
-    "tag": _tag,
-    "position": partial(_number, kind="position", dtype=pl.Int32()),
-    "propensity": partial(_number, kind="propensity", dtype=pl.Float64()),
     "text": _text,
-    "weight": partial(_number, kind="weight", dtype=pl.Float64()),
-    "age": partial(_number, kind="age", dtype=pl.Int16()),
     "time": _time,
     "vector": _vector,
+    "other": lambda column: column.ignore(f"not a column of {column.table}"),
+    **dict.fromkeys(("weight", "age", "position", "propensity"), _number),
 }
 """Converter of each column kind; returns None, with a fault or note, if the column cannot be converted."""

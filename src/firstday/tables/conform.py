@@ -19,13 +19,8 @@ CONVERSIONS = {**columns.CONVERSIONS, "group": conform_group, "entity": conform_
 def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:
     """Convert the columns of a table, or of a batch of its rows; `is_text` if all values are text, as in CSV.
 
-    Returns
-    -------
-    conformed : polars.DataFrame
-        `FILE`, `ROW` and all convertible columns: ids Int64 or String, text String, timestamps Datetime in UTC, weights
-        Float64, ages Int16, vectors List(Float32), groups of `users` String, entities of `items` List(String).
-    reasons : dict
-        Masks of bad rows.
+    Returns `FILE`, `ROW` and all convertible columns (ids Int64 or String, text and groups String, times Datetime in
+    UTC, numbers Float64, vectors List(Float32), entities List(String)), and the masks of bad rows.
     """
     findings.n_rows[name] += rows.height
     schema, origin, frame, reasons = TABLES[name], rows.select(FILE, ROW), rows.drop(FILE, ROW), Reasons()
@@ -41,13 +36,11 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         if rows.height and not values.count():
             values = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
         values = to_text(values) if values.dtype in (*TEXT_TYPES, pl.Null) else values
-        column = Column(name, label, values, origin, is_text, findings, reasons)
+        column = Column(name, label, kind, values, origin, is_text, findings, reasons)
         if expected := absent.get(fold_name(label)):
-            findings.note(f"{column.where}: is not {expected}; rename it if it contains that.")
+            findings.note(f"{column.where}: was not read as {expected}; rename it if it contains that.")
         if re.fullmatch(NAMELESS, label):
             column.ignore("it has no name, or is the index of a pandas table; index=False omits the latter")
-        elif kind is None:
-            column.ignore(f"not a column of {name}")
         elif (conformed := CONVERSIONS[kind](column)) is not None:
             columns.append(conformed.alias(label))
     return origin.with_columns(columns), reasons

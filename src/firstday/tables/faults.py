@@ -30,46 +30,21 @@ DROPPED: Mapping[str, pl.DataType] = {
 as text in ``place``."""
 Reasons = dict[str, pl.Series]
 """Masks of bad rows in a batch, by reason (column and finding): bool, shape (n_rows,)."""
+Source = Callable[[int], str]
+"""Returns the location of a row of a file, given by index: ``users.csv line 17``."""
 
 
-@dataclass(frozen=True, eq=False)
-class SourceFile:
-    """Origin of rows: a file, or an in-memory frame.
-
-    Parameters
-    ----------
-    name
-        Path relative to the folder of tables; "" for a frame.
-    line_of
-        Maps a row index to its line number in a text file, from 1; None: rows are located by row number.
-    """
-
-    name: str = ""
-    line_of: Callable[[int], int] | None = None
-
-    def describe(self, row: int) -> str:
-        """Return the location of a row, such as ``users.csv line 17``."""
-        unit, number = ("row", row + 1) if self.line_of is None else ("line", self.line_of(row))
-        return f"{self.name} {unit} {number:,}".strip()
+def locate_row(name: str, row: int) -> str:
+    """Return the location of a row of a binary file, or of a frame, whose name is ""."""
+    return f"{name} row {row + 1:,}".strip()
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """A condition on rows that makes them bad, or is worth a note.
+    """A condition on rows, and its message.
 
-    Parameters
-    ----------
-    finding
-        Predicate of the message, such as ``"are negative"``.
-    bad
-        Mask of matching rows, as an expression on the table's columns.
-    advice
-        What to do; "" makes the finding a note. Only rows that match a rule with advice are bad: their value counts as
-        missing, and `Findings.leave_out` may drop them.
-    column
-        Column named in the finding, for rules on tables.
-    value
-        Value shown for the first matching row; None: only its location is shown.
+    Without advice, the finding is a note. Otherwise, rows that match `bad` are bad: their value counts as missing, and
+    `Findings.leave_out` may drop them. A message names `column`, for rules on tables, and the first `value`, if any.
     """
 
     finding: str
@@ -81,22 +56,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Finding:
-    """Matches of a rule, or a complete sentence; findings of batches and parts can be added.
+    """Matches of a rule in the table and column `where`, or a complete sentence, if `n` is 0.
 
-    Parameters
-    ----------
-    where
-        Table and column, or a complete sentence.
-    finding, advice
-        See `Rule`.
-    is_note
-        Whether this is a note rather than a fault.
-    noun
-        What is counted.
-    n, n_rows
-        Number of matches, and number of rows checked; 0 for a complete sentence.
-    first
-        File index, row index and value (as text) of the first match.
+    Findings of batches and parts can be added: `n` matches, of `n_rows` for other nouns than rows, and the file index,
+    row index and value (as text) of the first match.
     """
 
     where: str
@@ -128,13 +91,12 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
         if not mask.any():
             continue
         column = f"{where}.{rule.column}" if rule.column else where
-        value = pl.lit(None) if rule.value is None else rule.value
-        hits = rows.select(FILE, ROW, value=value).filter(mask)
+        hits = rows.select(FILE, ROW, value=rule.value).filter(mask)
         *location, example = hits.bottom_k(1, by=[FILE, ROW, pl.col("value").cast(pl.String)]).row(0)
-        first = (*location, "" if rule.value is None else repr(example))
+        first = (*location, "" if example is None else repr(example))
         advice = "taken as unknown" if is_forgiven and rule.advice else rule.advice
         is_note = is_forgiven or not rule.advice
-        findings.add(Finding(column, rule.finding, advice, is_note, n=hits.height, n_rows=rows.height, first=first))
+        findings.add(Finding(column, rule.finding, advice, is_note, n=hits.height, first=first))
         if rule.advice:
             reasons[f"{column} {rule.finding}"] = mask
     return reasons
@@ -144,34 +106,20 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
 class Findings:
     """Faults and notes, one sentence each; findings of batches and parts can be merged in any order.
 
-    Parameters
-    ----------
-    drop
-        Whether bad rows are dropped instead of reported as faults.
-    forgiven
-        Columns whose bad values count as missing, with a note instead of a fault.
-    sources
-        Files of each table, to locate rows; empty if rows have no location.
-    found
-        Findings by (where, finding).
-    left_out_rows, n_left_out
-        Dropped rows, at most `MAX_LISTED` per table, and number of dropped rows per table.
-    n_rows
-        Number of rows read per table.
-    tallies
-        Counts of interactions, which are checked once all are read.
-    refused
-        Tables with too many bad rows to drop.
+    With `drop`, bad rows are dropped instead of reported as faults, except in `refused` tables, which have too many.
+    `left_out_rows` are the first `MAX_LISTED` of each table. Bad values of `forgiven` columns count as missing, with a
+    note. A table whose rows have no location is absent from `sources`. `n_rows` and `n_left_out` count rows per table;
+    `tallies` count interactions, for checks once all are read.
     """
 
     drop: bool = False
     forgiven: frozenset[str] = frozenset()
-    sources: dict[str, tuple[SourceFile, ...]] = field(default_factory=dict)
+    sources: dict[str, tuple[Source, ...]] = field(default_factory=dict)
     found: dict[tuple[str, str], Finding] = field(default_factory=dict)
     left_out_rows: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=DROPPED))
-    tallies: Counter[str | float] = field(default_factory=Counter)
-    n_rows: Counter[str] = field(default_factory=Counter)
     n_left_out: Counter[str] = field(default_factory=Counter)
+    n_rows: Counter[str] = field(default_factory=Counter)
+    tallies: Counter[str | float] = field(default_factory=Counter)
     refused: set[str] = field(default_factory=set)
 
     def fault(self, *sentences: str) -> None:
@@ -184,11 +132,20 @@ class Findings:
         self.add(Finding(sentence, is_note=True))
 
     def note_rows(
-        self, where: str, n: int, n_rows: int, finding: str, advice: str = "", *, noun: str = "rows", first: str = ""
+        self,
+        where: str,
+        n: int,
+        n_rows: int,
+        finding: str,
+        advice: str = "",
+        *,
+        noun: str = "rows",
+        examples: Iterable[object] = (),
     ) -> None:
-        """Note "WHERE: 37 of 9,120 rows FINDING (first: FIRST); ADVICE.", summed over batches; no-op if `n` is 0."""
+        """Note "WHERE: 37 of 9,120 rows FINDING (first: EXAMPLES); ADVICE.", summed over batches; no-op if `n` is 0."""
         if n:
-            self.add(Finding(where, finding, advice, True, noun, n=n, n_rows=n_rows, first=(NOWHERE, 0, first)))
+            first = (NOWHERE, 0, ", ".join(map(repr, examples)))
+            self.add(Finding(where, finding, advice, True, noun, n=n, n_rows=n_rows, first=first))
 
     def add(self, found: Finding) -> None:
         """Add a finding to those with the same table, column and predicate."""
@@ -221,7 +178,7 @@ class Findings:
         if not found.n:
             return found.where
         total, (file, row, value) = found.n_rows, found.first
-        if found.noun == "rows":  # `found.n_rows` lacks batches without matches
+        if found.noun == "rows":
             total = max(total, self.n_rows[found.table])
         location = self._describe(found.table, file, row) if found.advice else ""
         first = ", ".join(filter(None, (value, location)))
@@ -232,7 +189,7 @@ class Findings:
     def _describe(self, table: str, file: int, row: int) -> str:
         """Return the location of a row; "" if unknown."""
         files = self.sources.get(table, ())
-        return files[file].describe(row) if files and file != NOWHERE else ""
+        return files[file](row) if files and file != NOWHERE else ""
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
         """Record the bad rows of a batch if they are dropped; return the mask of rows to keep, shape (n_rows,)."""
@@ -272,10 +229,7 @@ class Findings:
         return tuple(lines)
 
     def settle(self, share: float) -> None:
-        """Report the dropped rows: as a note up to a share (0 to 1) of each table, as a fault above it.
-
-        Raises ConfigError if the share is not from 0 to 1.
-        """
+        """Report the dropped rows: as a note up to a share (0 to 1) of each table, as a fault above it."""
         if not 0 <= share <= 1:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
         for table, n in (+self.n_left_out).items():
@@ -288,11 +242,10 @@ class Findings:
                 limit = f"at most {100 * share:.3g}% may be left out, and never all"
                 self.fault(f"{counted} are bad ({found}; {limit}); correct them, or change --drop-bad-rows.")
 
-    def merge(self, others: Iterable[Findings]) -> None:
-        """Merge the findings of other parts of the tables."""
-        for other in others:
-            for found in other.found.values():
-                self.add(found)
-            self.list_left_out(other.left_out_rows)
-            for name in ("tallies", "n_rows", "n_left_out"):
-                getattr(self, name).update(getattr(other, name))
+    def merge(self, other: Findings) -> None:
+        """Merge the findings of another part of the tables."""
+        for found in other.found.values():
+            self.add(found)
+        self.list_left_out(other.left_out_rows)
+        for name in ("tallies", "n_rows", "n_left_out"):
+            getattr(self, name).update(getattr(other, name))

@@ -38,7 +38,9 @@ _OTHER_ENDINGS = re.compile(
     re.IGNORECASE,
 )
 """Extensions of tabular formats that are not supported."""
-_VECTORS = "embeddings"
+_TABLE_PATH = re.compile(rf"({'|'.join(TABLES)})(\.[^/]*)?(/.*)?", re.IGNORECASE)
+"""Table, extension of its file or folder (Spark creates folders such as ``users.parquet``), and path in the folder."""
+_VECTORS = "embeddings/"
 _MISSING = "__HIVE_DEFAULT_PARTITION__"
 _MAX_NAMED = 20
 """Maximum number of ignored files that are named."""
@@ -46,16 +48,9 @@ _MAX_NAMED = 20
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file with rows of a table.
+    """A file with rows of a table; its name is the path relative to the folder of tables, with ``/`` as separator.
 
-    Parameters
-    ----------
-    name
-        Path relative to the folder of tables, with ``/`` as separator.
-    format, packing
-        Format and compression, from the extension.
-    partitions
-        Hive partition columns: ``{"date": "2024-05-01"}`` under ``date=2024-05-01/``; None is a missing value.
+    Hive partition columns are ``{"date": "2024-05-01"}`` under ``date=2024-05-01/``; None is a missing value.
     """
 
     name: str
@@ -66,17 +61,7 @@ class TableFile:
 
 @dataclass(frozen=True)
 class TableFiles:
-    """The files of one table, sorted by name.
-
-    Parameters
-    ----------
-    table
-        Table name.
-    path
-        The file or folder, as in messages: ``users.csv``, ``interactions/``.
-    files
-        Files, all of the same format.
-    """
+    """The files of one table, sorted by name, all of the same format; messages name the file or folder `path`."""
 
     table: str
     path: str
@@ -96,13 +81,12 @@ def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFile
     """
     files_by_table: dict[str, dict[str, list[str]]] = {}
     ignored: list[str] = []
-    for name in sorted(paths):
-        if name.lower() != f"{_VECTORS}/" and not any(map(_is_hidden, name.split("/"))):
-            table, path = _locate(name)
-            if table is None:
-                ignored.append(name)
-            else:
-                files_by_table.setdefault(table, {}).setdefault(path, []).append(name)
+    for name in sorted(path for path in paths if not any(map(_is_hidden, path.split("/")))):
+        table, path = _locate(name)
+        if table:
+            files_by_table.setdefault(table, {}).setdefault(path, []).append(name)
+        elif name.lower() != _VECTORS:
+            ignored.append(name)
     tables = {
         table: _choose(table, files_by_table[table], ignored, findings) for table in TABLES if table in files_by_table
     }
@@ -119,19 +103,21 @@ def _guess(name: str) -> str:
     return f" (did you mean {base}s?)" if f"{base}s" in TABLES else ""
 
 
-def _locate(name: str) -> tuple[str | None, str]:
-    """Return the table that a path belongs to, if any, and the table's file or folder."""
-    parts = name.split("/")
-    depth = 2 if len(parts) > 1 and parts[0].lower() == _VECTORS else 1
-    head, is_part = "/".join(parts[:depth]), len(parts) > depth
-    if not (name.endswith("/") or _ending_of(name)) and not _OTHER_ENDINGS.search(name):
-        return None, head
-    return _table_of(head if is_part or _ending_of(name) else head.split(".")[0]), f"{head}/" if is_part else head
+def _locate(name: str) -> tuple[str, str]:
+    """Return the table that a path may belong to, if any, and the table's file or folder."""
+    match = _TABLE_PATH.fullmatch(name)
+    is_table, is_other = name.endswith("/") or _ending_of(name), _OTHER_ENDINGS.search(name)
+    if match is None or not (is_table or is_other):
+        return "", name
+    table, ending, inner = match.groups("")
+    if ending and ending.lower() not in ENDINGS and (inner or is_table):
+        return "", name
+    return table.lower(), f"{name.removesuffix(inner)}/" if inner else name
 
 
 def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], findings: Findings) -> TableFiles | None:
     """Return the files of a table, or None with a fault; `paths` maps each candidate path to its file names."""
-    readable = [path for path, names in paths.items() if path.endswith("/") or _ending_of(names[0])]
+    readable = [path for path in paths if path.endswith("/") or _ending_of(path)]
     if len(readable) > 1:
         findings.fault(f"{table}: the table exists more than once ({' and '.join(readable)}); keep one of them.")
         return None
@@ -150,13 +136,13 @@ def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], find
 
 
 def may_hold_tables(folder: str) -> bool:
-    """Return whether a subfolder of the folder of tables must be searched."""
-    return folder.lower() == _VECTORS or _table_of(folder) is not None
+    """Return whether a subfolder of the folder of tables, with a trailing ``/``, must be searched."""
+    return folder.lower() == _VECTORS or bool(_locate(folder)[0])
 
 
 def _is_hidden(part: str) -> bool:
     """Return whether a path component is hidden, or internal to Spark or an office program."""
-    return part.startswith((".", "~$")) or (part.startswith("_") and "=" not in part) or part.lower().endswith(".crc")
+    return part.startswith((".", "~$")) or (part.startswith("_") and "=" not in part)
 
 
 def split_ending(name: str) -> tuple[str, str]:
@@ -170,18 +156,11 @@ def _ending_of(name: str) -> str:
     return split_ending(name)[1].lower()
 
 
-def _table_of(name: str) -> str | None:
-    """Return the table named by a file or folder; Spark creates folders such as ``users.parquet/``."""
-    table = split_ending(name)[0].lower()
-    return table if table in TABLES else None
-
-
 def _table_file(name: str, path: str) -> TableFile:
     """Derive format, compression and partition columns from a file name."""
     columns: dict[str, str | int | None] = {}
-    for part in name.removeprefix(path).split("/")[:-1]:
-        key, value = map(unquote, part.partition("=")[::2])
-        if key and "=" in part:
-            is_number = re.match(WHOLE_NUMBER, value)
-            columns[key] = int(value) if is_number else None if value in {"", _MISSING} else value
+    for key, text in re.findall("([^/=]+)=([^/]*)/", name.removeprefix(path)):
+        value = unquote(text)
+        is_number = re.match(WHOLE_NUMBER, value)
+        columns[unquote(key)] = int(value) if is_number else None if value in {"", _MISSING} else value
     return TableFile(name, *ENDINGS[_ending_of(name)], columns)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import narwhals as nw
 import polars as pl
 
 from firstday.errors import hint_at
-from firstday.tables.faults import Findings
+from firstday.tables.faults import Findings, locate_row
 from firstday.tables.raw_table import RawTable, first_line
 from firstday.tables.schema import TABLES
 
@@ -21,7 +22,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
         if name not in TABLES:
             findings.fault(unknown_table(name))
             continue
-        raw[name] = None
+        raw[name], findings.sources[name] = None, (partial(locate_row, ""),)
         try:
             lazy = nw.from_native(frame).lazy()
             native = lazy.to_native()

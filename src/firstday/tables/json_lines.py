@@ -9,14 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from firstday.tables.faults import ROW, Findings
-from firstday.tables.text import LineOf, Record, Text, UnreadableError, copy_rows
+from firstday.tables.faults import ROW, Findings, Source
+from firstday.tables.text import Record, Text, UnreadableError, copy_rows
 
 _NOT_OBJECTS = ("are not JSON objects", "write one object per line, with null for missing values")
 _MIXED = ("have a list in a column of single values, or the reverse", "use one kind of value per column")
 
 
-def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
+def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, Source]:
     """Scan JSON Lines in batches; see `firstday.tables.separated.scan_text`.
 
     Column types are inferred from all lines. A column that is absent from a line is null there.
@@ -33,7 +33,7 @@ def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineO
         if not copy_rows(text, _read_objects, 0, findings):
             raise UnreadableError
         scan = _scan(text)
-    return scan, text.line_of(lambda lines: (bool(line.strip()) for line in lines))
+    return scan, text.locate(lambda lines: (bool(line.strip()) for line in lines))
 
 
 def _scan(text: Text) -> pl.LazyFrame:

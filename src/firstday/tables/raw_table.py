@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import polars as pl
 
 from firstday.errors import DataError
-from firstday.tables.faults import FILE, ROW, SourceFile
+from firstday.tables.faults import FILE, ROW
 from firstday.tables.zstd import ZstdError
 
 BATCH_ROWS = 1_000_000
@@ -29,29 +29,15 @@ UNREADABLE = (
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
-    """An unconverted table, read in batches.
+    """An unconverted table, read in batches; the rows of all files, by name, have `FILE`, `ROW` and equal columns."""
 
-    Parameters
-    ----------
-    files
-        Rows of each file, with `FILE`, `ROW` and the same columns for all files.
-    sources
-        Files, by index; empty if rows have no location.
-    format
-        File format; CSV means any separated text.
-    name
-        Name in messages if the table has no files.
-    """
-
-    files: tuple[pl.LazyFrame, ...]
-    sources: tuple[SourceFile, ...] = ()
+    files: Mapping[str, pl.LazyFrame]
     format: str = "a frame"
-    name: str = "tables"
 
     @classmethod
     def of(cls, frame: pl.DataFrame | pl.LazyFrame, name: str) -> RawTable:
         """Wrap an in-memory frame."""
-        return cls((add_location(frame.lazy().with_row_index(ROW), 0),), (SourceFile(),), name=name)
+        return cls({name: add_location(frame.lazy().with_row_index(ROW), 0)})
 
     @property
     def is_text(self) -> bool:
@@ -59,9 +45,14 @@ class RawTable:
         return self.format == "CSV"
 
     @cached_property
+    def _no_rows(self) -> pl.DataFrame:
+        """All columns, without rows."""
+        return next(iter(self.files.values())).clear().collect()
+
+    @property
     def columns(self) -> list[str]:
         """Column names, in file order."""
-        return [name for name in self.files[0].collect_schema().names() if name not in (FILE, ROW)]
+        return self._no_rows.drop(FILE, ROW).columns
 
     @cached_property
     def whole(self) -> pl.DataFrame:
@@ -71,7 +62,7 @@ class RawTable:
     @cached_property
     def n_rows(self) -> int:
         """Number of rows in all files."""
-        return sum(rows.select(pl.len()).collect().item() for rows in self.files)
+        return sum(rows.select(pl.len()).collect().item() for rows in self.files.values())
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield batches of rows in file order; combine small files, and yield one empty batch for an empty table.
@@ -79,8 +70,8 @@ class RawTable:
         Reads `FILE`, `ROW` and `columns` (None: all columns). Raises DataError if a file is damaged.
         """
         names = [*(self.columns if columns is None else columns), FILE, ROW]
-        buffer = [self.files[0].select(names).clear().collect()]
-        for number, rows in enumerate(self.files):
+        buffer = [self._no_rows.select(names)]
+        for name, rows in self.files.items():
             try:
                 for batch in rows.select(names).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
                     buffer.append(batch)
@@ -88,8 +79,7 @@ class RawTable:
                         yield pl.concat(buffer)
                         buffer = []
             except UNREADABLE as error:
-                file = self.sources[number].name if self.sources else ""
-                raise DataError(describe_damage(file or self.name, self.format, error)) from None
+                raise DataError(describe_damage(name, self.format, first_line(error))) from None
         if buffer:
             yield pl.concat(buffer)
 
@@ -99,9 +89,9 @@ def add_location(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:
     return rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
 
 
-def describe_damage(where: str, kind: str, error: BaseException) -> str:
+def describe_damage(where: str, kind: str, cause: str) -> str:
     """Return the fault for a file or frame that a library cannot read."""
-    return f"{where}: cannot be read as {kind} ({first_line(error)}); correct it, or write it again."
+    return f"{where}: cannot be read as {kind} ({cause}); correct it, or write it again."
 
 
 def first_line(error: BaseException) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from firstday.tables.faults import FILE, ROW, Findings, SourceFile
+from firstday.tables.faults import ROW, Findings, Source, locate_row
 from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.tables.json_lines import scan_json_lines
 from firstday.tables.raw_table import UNREADABLE, RawTable, add_location, describe_damage, first_line
@@ -17,11 +18,7 @@ from firstday.tables.text import UnreadableError, open_text
 
 
 def read_folder(folder: Path, findings: Findings) -> dict[str, RawTable | None]:
-    """Open all tables in a folder; None for a table that cannot be read.
-
-    Each table is a file such as ``NAME.parquet`` or ``NAME.csv``, or a folder ``NAME`` of such files; see
-    `find_tables`.
-    """
+    """Open all tables in a folder (see `find_tables`); None for a table that cannot be read."""
     paths = dict(_list_files(folder, findings))
     tables = find_tables(paths, findings)
     return {name: open_table(files, paths, findings) if files else None for name, files in tables.items()}
@@ -41,7 +38,7 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
             continue
         yield f"{name}/", path
         is_loop = path.resolve() in (folder.resolve(), *folder.resolve().parents)
-        if (prefix or may_hold_tables(name)) and not is_loop:
+        if (prefix or may_hold_tables(f"{name}/")) and not is_loop:
             yield from _list_files(path, findings, f"{name}/")
 
 
@@ -51,19 +48,24 @@ def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) ->
     files = list(filter(None, opened))
     if len(files) < len(opened):
         return None
-    scans = [add_location(scan, number) for number, (scan, _) in enumerate(files)]
-    columns = [[name for name in scan.collect_schema() if name not in (FILE, ROW)] for scan in scans]
-    for file, names in zip(table.files, columns, strict=True):
-        if set(names) != set(columns[0]) and table.format != "JSON lines":  # JSON objects may omit columns
-            findings.fault(describe_other_columns(table, file.name, names, columns[0]))
+    findings.sources[table.table] = tuple(source for _, source in files)
+    scans = {file.name: scan for file, (scan, _) in zip(table.files, files, strict=True)}
+    columns = {name: scan.collect_schema().names() for name, scan in scans.items()}
+    first = columns[table.files[0].name]
+    for name, names in columns.items():
+        if set(names) != set(first) and table.format != "JSON lines":  # JSON objects may omit columns
+            findings.fault(describe_other_columns(table, name, names[1:], first[1:]))
             return None
     try:
-        schema = pl.concat(scans, how="diagonal_relaxed").collect_schema()
+        schema = pl.concat(scans.values(), how="diagonal_relaxed").collect_schema()
     except pl.exceptions.PolarsError as error:
         findings.fault(describe_other_types(table, first_line(error)))
         return None
-    aligned = (pl.concat([pl.LazyFrame(schema=schema), scan], how="diagonal_relaxed") for scan in scans)
-    return RawTable(tuple(aligned), tuple(source for _, source in files), table.format)
+    aligned = {
+        name: add_location(pl.concat([pl.LazyFrame(schema=schema), scan], how="diagonal_relaxed"), number)
+        for number, (name, scan) in enumerate(scans.items())
+    }
+    return RawTable(aligned, table.format)
 
 
 def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
@@ -79,21 +81,22 @@ def describe_other_types(table: TableFiles, reason: str) -> str:
     return f"{table.path}: the files have columns of different types ({reason}); align them."
 
 
-def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, SourceFile] | None:
+def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, Source] | None:
     """Open a file for reading in batches; None, with a fault, if it cannot be read."""
     try:
         if not path.is_file():
             raise UnreadableError("is not a regular file; replace it with one.")
         if file.format == "Parquet":
-            scan, line_of = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW), None
+            scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW)
+            source: Source = partial(locate_row, file.name)
         else:
             read = scan_text if file.format == "CSV" else scan_json_lines
-            scan, line_of = read(open_text(path, file, table), findings)
+            scan, source = read(open_text(path, file, table), findings)
         present = scan.collect_schema()  # columns of the file take precedence over partition columns
         partitions = (pl.lit(value).alias(name) for name, value in file.partitions.items() if name not in present)
-        return scan.with_columns(partitions), SourceFile(file.name, line_of)
+        return scan.with_columns(partitions), source
     except UnreadableError as error:
         findings.fault(*(f"{file.name}: {fault}" for fault in error.args))
     except UNREADABLE as error:
-        findings.fault(describe_damage(file.name, file.format, error))
+        findings.fault(describe_damage(file.name, file.format, first_line(error)))
     return None

@@ -6,14 +6,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from firstday.tables.faults import Rule
-from firstday.tables.schema import ASSIGNMENT, DAY_US, ITEM
+from firstday.tables.faults import FILE, ROW, Rule
+from firstday.tables.schema import ASSIGNMENT, HOMES, ITEM
 
 OR_DROP = "or drop the rows"
-MAX_NAMED_ITEMS = 3
-"""Maximum number of items without a vector that a message names."""
-DUPLICATE = "firstday: copy"
-"""Column that marks duplicates of an earlier row."""
 RAW, VALUE = pl.col("written"), pl.col("value")
 """The column as read (for kinds whose rules need it), and its converted values."""
 MAX_AGE_YEARS = 120
@@ -25,10 +21,6 @@ MISSING_MARKERS = (
     "n/a", "#n/a", "na", "<na>", "null", "(null)", "none", "nil", "nan", "nat", r"\n", "-", "--", "?", "unknown",
 )  # fmt: skip
 """Common missing-value markers, in lower case."""
-WRITE_UTC = "write UTC with its zone, such as 2024-05-01T12:00:00Z"
-END_OF_JANUARY_US = 31 * DAY_US
-YEAR_10000_US = 253_402_300_800_000_000
-_MICROSECONDS = VALUE.to_physical()
 VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
     "id": (
         Rule(
@@ -60,7 +52,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
     "position": (
         Rule(
             "are not positions in a list",
-            VALUE.is_not_nan() & ~(VALUE.is_between(1, MAX_POSITION) & (VALUE.floor() == VALUE)),
+            ~(VALUE.is_between(1, MAX_POSITION) & (VALUE.floor() == VALUE)),
             "write whole numbers from 1, or leave unknown ones empty",
             value=RAW,
         ),
@@ -68,7 +60,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
     "propensity": (
         Rule(
             "are not above 0 and at most 1",
-            VALUE.is_not_nan() & ~VALUE.is_between(0, 1, closed="right"),
+            ~VALUE.is_between(0, 1, closed="right"),
             "write probabilities as numbers from 0 to 1, or leave unknown ones empty",
             value=RAW,
         ),
@@ -76,7 +68,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
     "age": (
         Rule(
             f"are not from 0 to {MAX_AGE_YEARS}",
-            VALUE.is_not_nan() & ~VALUE.is_between(0, MAX_AGE_YEARS),
+            ~VALUE.is_between(0, MAX_AGE_YEARS),
             "give ages in years, or leave unknown ones empty",
             value=RAW,
         ),
@@ -86,17 +78,17 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are not times in UTC",
             RAW.is_not_null() & VALUE.is_null(),
-            f"{WRITE_UTC}, or leave missing ones empty",
+            "write UTC with its zone, such as 2024-05-01T12:00:00Z, or leave missing ones empty",
             value=RAW,
         ),
         Rule(
             "are in January 1970 (was the unit of time misread, or does 0 stand for missing?); correct them, or leave "
             "them empty",
-            (_MICROSECONDS >= 0) & (_MICROSECONDS < END_OF_JANUARY_US),
+            VALUE.dt.strftime("%Y-%m") == "1970-01",
         ),
         Rule(
             "are after the year 9999",
-            _MICROSECONDS >= YEAR_10000_US,
+            VALUE.dt.year() > 9999,
             "use the right unit of time, or leave them empty",
             value=VALUE.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
         ),
@@ -120,12 +112,12 @@ def empty_rules(*columns: str) -> tuple[Rule, ...]:
 
 def _unique(name: str) -> tuple[Rule, ...]:
     """Return the rules for a unique id column."""
-    ids = pl.col(name)
-    repeats = ids.is_not_null() & ~ids.is_first_distinct() & ~pl.col(DUPLICATE)
+    ids, is_copy = pl.col(name), ~pl.struct(pl.exclude(FILE, ROW)).is_first_distinct()
+    repeats = ids.is_not_null() & ~ids.is_first_distinct()
     return (
         *empty_rules(name),
-        Rule("repeat an earlier row and were dropped", pl.col(DUPLICATE)),
-        Rule("repeat an id with different values", repeats, "keep one row for each id", name, ids),
+        Rule("repeat an earlier row and were dropped", repeats & is_copy),
+        Rule("repeat an id with different values", repeats & ~is_copy, "keep one row for each id", name, ids),
     )
 
 
@@ -157,32 +149,19 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
 """Rules for converted rows that need no other table."""
 
 
-REFERENCED_TABLES = ("users", "items")
-"""Tables that other tables refer to."""
-
-
 def describe_ids(name: str, ids: pl.Series) -> str:
     """Return the advice for unknown ids, with two known ids as examples of their spelling."""
-    home = name if name in REFERENCED_TABLES else "items or collections"
+    home = name if name in HOMES.values() else "items or collections"
     examples = ", ".join(map(repr, ids.head(2)))
     suffix = f" (ids there: {examples}{', ...' if len(ids) > 2 else ''})" if examples else ""
     return f"add them to {home}{suffix}, use the same spelling in both, {OR_DROP}"
 
 
 def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr) -> Rule:
-    """Return the rule for a foreign-key column.
+    """Return the rule for a column of ids that identify users, items, or members of an entity (`name`).
 
-    Parameters
-    ----------
-    column
-        Column with ids.
-    name
-        What the ids identify: users, items, or members of an entity.
-    ids
-        Known ids, sorted.
-    is_unknown
-        Mask of rows with unknown ids; may include null.
+    The known `ids` are sorted; the mask `is_unknown` may include null.
     """
-    finding = f"refer to unknown {name}" if name in REFERENCED_TABLES else f"refer to an unknown {name}"
+    finding = f"refer to unknown {name}" if name in HOMES.values() else f"refer to an unknown {name}"
     bad = pl.col(column).is_not_null() & is_unknown
     return Rule(finding, bad, describe_ids(name, ids), column, pl.col(column))

@@ -1,4 +1,4 @@
-"""Table schemas: columns, their kinds, and common alternative names."""
+"""Table schemas: columns and their kinds."""
 
 from __future__ import annotations
 
@@ -9,32 +9,22 @@ from typing import Literal
 
 import polars as pl
 
-Kind = Literal["id", "tag", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity"]
-"""Kind of a column's values. A tag is an id that no table refers to; times are in UTC, ages in years."""
+Kind = Literal["id", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity", "other"]
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, with every column in its final type."""
 
 
 @dataclass(frozen=True)
 class TableSchema:
-    """Schema of a table.
+    """The kinds of a table's columns, in the order of the documentation, and which columns are required.
 
-    Parameters
-    ----------
-    kinds
-        Kind of each column of the schema, in the order of the documentation.
-    required
-        Required columns; interactions also need ``item_id`` or ``entity`` (`firstday.data.interactions`).
-    unique
-        Id column that must be unique, or None.
-    others
-        Kind of all other columns; None ignores them.
+    Interactions also need ``item_id`` or ``entity`` (`firstday.data.interactions`). `others` is the kind of all other
+    columns.
     """
 
     kinds: Mapping[str, Kind]
     required: tuple[str, ...]
-    unique: str | None = None
-    others: Kind | None = None
+    others: Kind = "other"
 
 
 ASSIGNMENT = ("user_id", "experiment", "variant")
@@ -48,15 +38,15 @@ TABLES: Mapping[str, TableSchema] = {
             "signal": "text",
             "timestamp": "time",
             "weight": "weight",
-            "list_id": "tag",
+            "list_id": "id",
             "position": "position",
             "propensity": "propensity",
             "policy": "text",
         },
         ("user_id",),
     ),
-    "users": TableSchema({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "user_id", "group"),
-    "items": TableSchema({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "item_id", "entity"),
+    "users": TableSchema({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "group"),
+    "items": TableSchema({"item_id": "id", "title": "text", "added_at": "time"}, ("item_id",), "entity"),
     "collections": TableSchema(
         {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
     ),
@@ -66,26 +56,12 @@ TABLES: Mapping[str, TableSchema] = {
         {"user_id": "id", "experiment": "text", "variant": "text", "assigned_at": "time"},
         ASSIGNMENT,
     ),
-    "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector"), "user_id"),
-    "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector"), "item_id"),
+    "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector")),
+    "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector")),
 }
 """Schemas by table name; users and items come before the tables that refer to them."""
-USER_COLUMNS = (
-    ("users", "user_id"),
-    ("interactions", "user_id"),
-    ("friends", "user_id"),
-    ("friends", "friend_id"),
-    ("assignments", "user_id"),
-    ("embeddings/users", "user_id"),
-)
-"""All columns with user ids, starting with the primary key of `users`."""
-ITEM_COLUMNS = (
-    ("items", "item_id"),
-    ("interactions", "item_id"),
-    ("collections", "item_id"),
-    ("embeddings/items", "item_id"),
-)
-"""All columns with item ids, starting with the primary key of `items`."""
+HOMES = {"user_id": "users", "friend_id": "users", "item_id": "items"}
+"""The table that an id column refers to."""
 RECOMMENDABLE = "recommendable"
 """Boolean column of items; false: the item is never recommended."""
 ITEM = "item"

@@ -14,9 +14,9 @@ from operator import itemgetter
 
 import polars as pl
 
-from firstday.tables.faults import ROW, Findings
+from firstday.tables.faults import ROW, Findings, Source
 from firstday.tables.schema import TABLES, fold_name
-from firstday.tables.text import EMPTY, LineOf, Record, Text, UnreadableError, copy_rows
+from firstday.tables.text import EMPTY, Record, Text, UnreadableError, copy_rows
 
 SEPARATORS = ",;\t|"
 MAX_SHOWN = 80
@@ -33,7 +33,7 @@ _CONTROLS = ("have control characters", "remove them")
 _FIELDS = ("have more or fewer fields than the header", "quote fields that contain separators, and do not omit fields")
 
 
-def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
+def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, Source]:
     """Scan a text file in batches, all columns as String; also return the function that locates rows.
 
     If Polars would misread the file (quotes inside text, rows to drop), a corrected copy with the same line numbers is
@@ -53,20 +53,12 @@ def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, LineOf]:
         row_index_name=ROW,
     )
     is_blank = pl.all_horizontal(pl.exclude(ROW).is_null())
-    return scan.remove(is_blank), text.line_of(find_records, header.n_blank + 1)
+    return scan.remove(is_blank), text.locate(find_records, header.n_blank + 1)
 
 
 @dataclass(frozen=True)
 class Header:
-    """Content of the first non-blank line.
-
-    Parameters
-    ----------
-    separator, columns
-        Column separator and column names.
-    n_blank
-        Number of blank lines before the header.
-    """
+    """Column separator and column names, from the first line after `n_blank` blank ones."""
 
     separator: str
     columns: list[str]
@@ -74,10 +66,9 @@ class Header:
 
 
 def find_header(block: bytes, table: str) -> Header:
-    """Detect the separator and column names from the first block of a file.
+    """Choose the separator with the most columns of the table's schema, then the most columns.
 
-    Chooses the separator with the most columns of the table's schema, then the most columns. Raises UnreadableError if
-    the first line is not a header of the table.
+    Raises UnreadableError if the first line is not a header of the table.
     """
     text = block.decode()
     first = re.search(r"[^\r\n]+", text)

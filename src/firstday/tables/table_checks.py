@@ -11,18 +11,16 @@ from firstday.tables.categories import drop_invalid_groups
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
-from firstday.tables.rules import DUPLICATE, MAX_NAMED_ITEMS, RULES, reference_rule
-from firstday.tables.schema import ITEM_COLUMNS, TABLES, USER_COLUMNS, Frames
+from firstday.tables.rules import RULES, reference_rule
+from firstday.tables.schema import HOMES, TABLES, Frames
 
 
 def _reference_rules(name: str, frames: Frames) -> list[Rule]:
     """Return the rules of a table's foreign keys to `users` and `items`; ids are compared as text."""
     return [
         reference_rule(column, home, ids, ~pl.col(column).cast(pl.String).is_in(ids.cast(pl.String).implode()))
-        for home, columns in (("users", USER_COLUMNS), ("items", ITEM_COLUMNS))
-        if (ids := known_ids(frames, home)) is not None
-        for other, column in columns[1:]
-        if other == name
+        for column, home in HOMES.items()
+        if column in TABLES[name].kinds and name != home and (ids := known_ids(frames, home)) is not None
     ]
 
 
@@ -36,10 +34,8 @@ def check_frames(
     """Convert all tables except interactions to their final types, and find all faults in them.
 
     A missing table of users or items is built from `named_ids`, the ids in interactions. A table that cannot be read,
-    or lacks a required column, is omitted, and references to it are not checked.
-
-    Unless `are_all`, the tables contain a subset of users: whether columns are groups is not checked, and friends may
-    be in another part.
+    or lacks a required column, is omitted, and references to it are not checked. Unless `are_all`, the tables contain a
+    subset of users: whether columns are groups is not checked, and friends may be in another part.
     """
     frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
     for name in TABLES:  # users and items first: other tables refer to them
@@ -79,7 +75,7 @@ def add_items_of_interactions(frames: dict[str, pl.DataFrame], named: pl.Series,
         "are not in items",
         "they have no attributes",
         noun="items",
-        first=", ".join(map(repr, new.head(1))),
+        examples=new.head(1),
     )
 
 
@@ -100,9 +96,9 @@ def check_presence(tables: Collection[str], findings: Findings) -> None:
         findings.fault(
             "interactions: the table is missing; add interactions.parquet, interactions.csv or a data frame."
         )
-    for kind, counterpart in (("users", "items"), ("items", "users")):
-        if f"embeddings/{kind}" in tables and f"embeddings/{counterpart}" not in tables:
-            findings.fault(f"embeddings/{counterpart}: is missing, but embeddings/{kind} is there; add the table.")
+    vectors = [name for name in tables if name.startswith("embeddings/")]
+    if len(vectors) == 1:
+        findings.fault(f"{vectors[0]}: embeddings need both users and items; add the other table.")
 
 
 def check_table(
@@ -118,19 +114,13 @@ def check_table(
     `frames` are the checked tables that rows may refer to; references to an absent table are not checked. For
     `are_all`, see `check_frames`.
     """
-    findings.sources[name] = table.sources
     conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)
     if name == "users" and are_all:
         conformed = drop_invalid_groups(conformed, findings)
-    ids, is_duplicate = TABLES[name].unique, pl.lit(value=False)
-    if ids in conformed.columns:
-        is_new = conformed.drop(FILE, ROW).hash_rows().is_first_distinct()
-        is_duplicate = pl.col(ids).is_not_null() & ~pl.col(ids).is_first_distinct() & ~pl.lit(is_new)
-    rows = conformed.with_columns(is_duplicate.alias(DUPLICATE))
     references = [rule for rule in _reference_rules(name, frames) if are_all or rule.column != "friend_id"]
-    reasons |= find_faults(name, rows, [*RULES[name], *references], findings)
-    keep = findings.leave_out(name, table.whole, reasons) & ~rows[DUPLICATE]
-    return conformed.drop(FILE, ROW).filter(keep)
+    reasons |= find_faults(name, conformed, [*RULES[name], *references], findings)
+    keep = findings.leave_out(name, table.whole, reasons)
+    return conformed.drop(FILE, ROW).filter(keep).unique(maintain_order=True)
 
 
 def check_named_friends(table: RawTable, frames: Frames, findings: Findings) -> None:
@@ -142,11 +132,11 @@ def check_named_friends(table: RawTable, frames: Frames, findings: Findings) -> 
 
 def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
     """Cast all user ids, or all item ids, to String if one of their columns is String. Modifies `frames`."""
-    for columns in (USER_COLUMNS, ITEM_COLUMNS):
-        present = [(table, column) for table, column in columns if table in frames]
-        if any(frames[table][column].dtype == pl.String for table, column in present):
-            for table, column in present:
-                frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))
+    columns = [(table, column) for table in frames for column in HOMES if column in TABLES[table].kinds]
+    are_text = {HOMES[column] for table, column in columns if frames[table][column].dtype == pl.String}
+    for table, column in columns:
+        if HOMES[column] in are_text:
+            frames[table] = frames[table].with_columns(pl.col(column).cast(pl.String))
 
 
 def known_ids(frames: Frames, home: str) -> pl.Series | None:
@@ -159,10 +149,10 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
     vectors, items = frames["embeddings/items"], known_ids(frames, "items")
     if "embeddings/users" in frames:
         check_vector_lengths(frames, next(filter(None, vectors["vector"].list.len()), 0), findings)
-    if items is None or not findings.n_rows["embeddings/items"]:
+    if items is None:
         return
     without_vector = _missing_ids(items, vectors["item_id"])
-    if 0 < len(items) == len(without_vector):
+    if len(without_vector) == len(items):
         findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; provide one for every item.")
         return
     findings.note_rows(
@@ -172,7 +162,7 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
         "have no vector",
         "they are never recommended; provide a vector for every item",
         noun="items",
-        first=", ".join(map(repr, without_vector.head(MAX_NAMED_ITEMS))),
+        examples=without_vector.head(3),
     )
 
 

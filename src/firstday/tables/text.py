@@ -8,7 +8,7 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,16 +18,13 @@ from typing import IO, cast
 import numpy as np
 import polars as pl
 
-from firstday.tables.faults import DROPPED, MAX_LISTED, NOWHERE, Finding, Findings
+from firstday.tables.faults import DROPPED, MAX_LISTED, NOWHERE, Finding, Findings, Source
 from firstday.tables.find import Packing, TableFile
-from firstday.tables.zstd import DecompressionParameter, ZstdFile
+from firstday.tables.zstd import ZstdFile
 
 CHUNK_BYTES = 2**22
 EMPTY = "is empty; write rows, or remove it."
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_ZSTD_OPTIONS: Mapping[int, int] = {DecompressionParameter.window_log_max: 31}
-LineOf = Callable[[int], int]
-"""Maps a row index to the number of its first line, from 1."""
 Fault = tuple[str, str]
 """Finding and advice."""
 Record = tuple[list[str], str, Fault | None]
@@ -40,17 +37,7 @@ class UnreadableError(Exception):
 
 @dataclass(eq=False)
 class Text:
-    """A text file, or a corrected copy of it.
-
-    Parameters
-    ----------
-    path, packing
-        Path and compression.
-    name, table
-        Name in messages, and the table that the file belongs to.
-    folder
-        Temporary folder of the copy; deleted together with this object.
-    """
+    """A text file of a table, or a corrected copy in a temporary folder, which is deleted together with this object."""
 
     path: Path
     packing: Packing
@@ -61,7 +48,7 @@ class Text:
     def open(self) -> IO[bytes]:
         """Open for reading bytes, decompressed."""
         if self.packing == "zstd":
-            return cast("IO[bytes]", ZstdFile(self.path, options=_ZSTD_OPTIONS))
+            return cast("IO[bytes]", ZstdFile(self.path))
         return cast("IO[bytes]", gzip.open(self.path)) if self.packing == "gzip" else self.path.open("rb")
 
     def lines(self, encoding: str = "utf-8") -> io.TextIOWrapper:
@@ -82,8 +69,8 @@ class Text:
                 line += block.count(b"\n")
                 yield block
 
-    def line_of(self, starts_record: Callable[[Iterable[bytes]], Iterable[bool]], n_skipped: int = 0) -> LineOf:
-        """Return the function that maps a row index to its line number; it reads the file when first called.
+    def locate(self, starts_record: Callable[[Iterable[bytes]], Iterable[bool]], n_skipped: int = 0) -> Source:
+        """Return the function that names the line of a row; it reads the file when first called.
 
         `starts_record` yields for each line whether a record begins on it; the first `n_skipped` records are not rows.
         """
@@ -93,7 +80,7 @@ class Text:
             with self.open() as content:
                 return np.flatnonzero(np.fromiter(starts_record(content), np.bool_)) + 1
 
-        return lambda row: int(find()[n_skipped + row])
+        return lambda row: f"{self.name} line {find()[n_skipped + row]:,}"
 
     @contextmanager
     def replace(self) -> Iterator[IO[str]]:

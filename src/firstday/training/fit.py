@@ -124,7 +124,7 @@ def fit(
     Raises ConfigError if a setting does not fit the data or requires another engine, or the device is not available.
     """
     check_device(config)
-    cluster = cluster or Learners(dataset, dataset.summary(), None)
+    cluster = cluster or Learners(dataset, {}, None)
     if config.training.factors == "mllib" and cluster.factorise is None:
         raise ConfigError("training.factors: 'mllib' requires the Spark engine; train with it, or set it to 'sample'.")
     learn, history = partial(_learn, dataset, config, cluster), ObjectiveHistory()
@@ -344,9 +344,9 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
 
 
 def collect_facts(
-    dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], summary: Mapping[str, Any]
+    dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], totals: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the facts stored with a model: counts of the data, including its summary, and validation metrics."""
+    """Return the facts stored with a model: counts of the data, with `Learners.facts`, and validation metrics."""
     n_warm, n_trained_on = int(model.everyone.sizes[0]), int(model.input_clusters.items.sizes.sum())
     optional: dict[str, Any] = {} if n_warm == n_trained_on else {"learned_from": n_trained_on}
     for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
@@ -366,7 +366,8 @@ def collect_facts(
     return {
         "data": {
             "dataset": dataset.name,
-            **summary,
+            **dataset.summary(),
+            **totals,
             "warm_users": n_warm,
             "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
             **optional,

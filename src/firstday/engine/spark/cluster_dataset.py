@@ -16,8 +16,9 @@ from pyspark.sql import functions as fn
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
+from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
-from firstday.data.parts import Whole, join_users, unpack
+from firstday.data.parts import join_users, unpack
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Log, read_histories
 from firstday.data.summary import Summary, summarise
@@ -51,47 +52,23 @@ MAX_USER_RATIO = 10
 
 @dataclass(frozen=True, eq=False)
 class ClusterDataset:
-    """Checked tables, divided into parts of users and stored on the executors' disks.
+    """Checked tables, divided into parts of users and stored on the executors' disks; see `LargeDataset`.
 
-    Parameters
-    ----------
-    name
-        As in `firstday.data.dataset.Dataset`.
-    whole
-        Data shared by all parts.
-    parts
-        One row per part; see `firstday.engine.spark.work.PARTS`.
-    n_parts
-        Number of parts.
-    notes
-        Sentences on what was ignored or decided while reading.
-    left_out
-        Bad rows that were dropped, one JSON line each.
+    All parts share the catalogue; `parts` has one row for each (`firstday.engine.spark.work.PARTS`).
     """
 
     name: str
-    whole: Whole
+    catalogue: Dataset
     parts: DataFrame
     n_parts: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
     def ask(self, function: Callable[..., Any], *arguments: Any, n_jobs: int = 1) -> Iterator[Any]:
-        """Call a function on the Dataset of each part, on the executors.
+        """Call a function on the Dataset of each part, on the executors; yield the results in the order of the parts.
 
-        Parameters
-        ----------
-        function
-            Takes a Dataset and the arguments; must be defined at module level, so that executors can import it.
-        arguments
-            Further arguments, broadcast to the executors.
-        n_jobs
-            Maximum number of jobs; all answers of one job are in the driver's memory.
-
-        Returns
-        -------
-        iterator
-            The result for each part, in the order of the parts.
+        The function must be defined at module level, so that executors can import it; the arguments are broadcast. All
+        answers of one of at most `n_jobs` jobs are in the driver's memory.
         """
         work = self._work(answer_question, function, *arguments)
         step = max(MIN_FETCHED_PARTS, -(-self.n_parts // n_jobs))
@@ -102,17 +79,7 @@ class ClusterDataset:
     def add_up(self, merge: Callable[[Iterable[Any]], Any], function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function on the Dataset of each part and add up the results, as far as possible on the executors.
 
-        Parameters
-        ----------
-        merge
-            Adds up results in the given order; must be defined at module level.
-        function, arguments
-            See `ask`.
-
-        Returns
-        -------
-        object
-            The sum over all parts. The order of summation depends only on the part numbers.
+        `merge` adds up results in the given order, which depends only on the part numbers. See also `ask`.
         """
 
         def join(table: pa.Table) -> pa.Table:
@@ -129,7 +96,7 @@ class ClusterDataset:
         self, function: Callable[..., pa.Table], *arguments: Any
     ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
         """Return a function for `mapInArrow` that calls `function` on each part; see `map_parts`."""
-        broadcast, catalogue = self.parts.sparkSession.sparkContext.broadcast(arguments), self._catalogue
+        broadcast, catalogue = self.parts.sparkSession.sparkContext.broadcast(arguments), self._sent_catalogue
 
         def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return map_parts(function, catalogue.value, broadcast.value, batches)
@@ -137,22 +104,19 @@ class ClusterDataset:
         return work
 
     @cached_property
-    def _catalogue(self) -> Any:
-        """Data shared by all parts, broadcast to the executors."""
-        return self.parts.sparkSession.sparkContext.broadcast(self.whole.catalogue)
+    def _sent_catalogue(self) -> Any:
+        """The catalogue, broadcast to the executors once."""
+        return self.parts.sparkSession.sparkContext.broadcast(self.catalogue)
 
     @property
     def columns(self) -> Mapping[str, pl.Series]:
         """Columns of `items` that filters can read."""
-        return {} if self.whole.catalogue is None else self.whole.catalogue.columns
+        return self.catalogue.columns
 
     def summarise(self) -> Summary:
         """Return the counts of the tables."""
-        return self._summary
-
-    @cached_property
-    def _summary(self) -> Summary:
-        return reduce(add, self.ask(summarise), Summary())
+        summary: Summary = reduce(add, self.ask(summarise))
+        return summary
 
     def read_histories(self, config: Config, log: Log | None) -> Histories:
         """Return the histories of all users, in the order of the parts."""
@@ -168,18 +132,14 @@ class ClusterDataset:
         is_warm = histories.can_be_warm & (histories.n_used >= MIN_LEARNED_ITEMS)
         threshold = find_threshold(histories.numbers, is_warm, config.training.most_users)
         packed = self.ask(take_learners, config.seed, threshold, n_jobs=MAX_JOBS)
-        catalogue = self.whole.catalogue
-        assert catalogue is not None
-        share = min(1.0, config.training.most_users / max(1, int(is_warm.sum())))
-        n_interactions = int(share * summary.interactions) + 1
-        parts = (unpack(part, catalogue) for part in packed)
-        learners = join_users(self.name, parts, catalogue, n_interactions, are_all=threshold == MAX_STABLE_NUMBER)
+        parts, are_all = (unpack(part, self.catalogue) for part in packed), threshold == MAX_STABLE_NUMBER
+        learners = join_users(self.name, parts, self.catalogue, are_all=are_all)
         events = replace(learners.events, first=summary.first, last=summary.last)
         learners = replace(learners, events=events, notes=self.notes)
         factorise = partial(self._factorise, config, log)
-        if threshold == MAX_STABLE_NUMBER:
-            return Learners(learners, learners.summary(), None, factorise)
-        facts = {**learners.summary(), "users": len(histories), "interactions": summary.interactions}
+        if are_all:
+            return Learners(learners, {}, None, factorise)
+        facts = {"users": len(histories), "interactions": summary.interactions}
 
         def count_shown(model: TrainedModel, held_out: Ids) -> Any:
             model = replace(model, learned={})  # executors may lack the plugins of learned values
@@ -190,12 +150,10 @@ class ClusterDataset:
 
     def _factorise(self, config: Config, log: Log | None, held_out: Ids, dimensions: int) -> np.ndarray:
         """Compute item vectors with MLlib's ALS from all warm users except held-out ones."""
-        catalogue = self.whole.catalogue
-        assert catalogue is not None
-        work = self._work(list_ratings, self.n_parts, config, log, held_out, config.signals)
+        work = self._work(list_ratings, self.n_parts, config, log, held_out)
         with named_errors(self.name):
             ratings = self.parts.mapInArrow(work, RATINGS_DDL).persist(StorageLevel.DISK_ONLY)
-            vectors = factorise(ratings, len(catalogue.items), dimensions, config)
+            vectors = factorise(ratings, len(self.catalogue.items), dimensions, config)
         ratings.unpersist()
         return vectors
 
@@ -222,25 +180,10 @@ def find_threshold(numbers: np.ndarray, is_warm: np.ndarray, max_warm: int) -> i
 
 
 def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config) -> np.ndarray:
-    """Compute item vectors with MLlib's alternating least squares (ALS) for implicit feedback.
+    """Compute item vectors with MLlib's alternating least squares (ALS) for implicit feedback (Hu et al., ICDM 2008).
 
-    Parameters
-    ----------
-    ratings
-        One row per user and item: `user`, `item` (from 0), `rating` (affinity, above 0).
-    n_items, dimensions
-        Shape of the result.
-    config
-        Iterations, confidence, regularisation and seed.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shape (n_items, dimensions); zeros for items without ratings.
-
-    References
-    ----------
-    Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008.
+    Ratings have a row per user and item: `user`, `item` (from 0), `rating` (affinity, above 0). The result is float32,
+    shape (n_items, dimensions), with zeros for items without ratings.
     """
     from pyspark.ml.recommendation import ALS
 

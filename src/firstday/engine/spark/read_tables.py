@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pyarrow as pa
@@ -17,6 +17,7 @@ from pyspark.sql import functions as fn
 from pyspark.sql.types import FractionalType
 
 from firstday.config import Config, SignalConfig
+from firstday.data.dataset import Dataset
 from firstday.data.interactions import Vocabulary, check_interactions, unite_ids
 from firstday.data.parts import MENTIONS, join_findings, load_whole
 from firstday.engine.spark.cluster_dataset import ClusterDataset, collect_answers
@@ -42,19 +43,10 @@ from firstday.tables.table_checks import check_presence
 def open_tables(
     tables: str | Path | Mapping[str, Any], config: Config, drop_bad_rows: float
 ) -> tuple[ClusterDataset | None, Findings]:
-    """Read and check tables on Spark; the dataset is None if there are faults.
-
-    Parameters
-    ----------
-    tables
-        A folder that the cluster can read, or Spark DataFrames by table name.
-    config, drop_bad_rows
-        See `firstday.engine.engines.load`.
-    """
-    findings, signals = Findings(drop=drop_bad_rows > 0), config.signals
+    """Read and check tables on Spark; the dataset is None if there are faults. See `firstday.load`."""
+    findings = Findings(drop=drop_bad_rows > 0)
     with named_errors("tables"):
-        raw = take_tables(tables, findings)
-        dataset = _read(raw, signals, findings)
+        dataset = _read(take_tables(tables, findings), config.signals, findings)
     findings.settle(drop_bad_rows)
     if dataset is not None and findings.faults:
         dataset.forget()
@@ -64,52 +56,39 @@ def open_tables(
 
 def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterDataset | None:
     """Check all tables and divide them into parts; None if no table has rows per user, or a file is damaged."""
-    names = frozenset({*raw.of_users, *raw.shared})
+    name, of_users, shared = raw
+    names = frozenset({*of_users, *shared})
     check_presence(names, findings)
-    tables, n_rows = check_shapes(raw.of_users, findings)
+    tables, n_rows = check_shapes(of_users, findings)
     item_ids, groups = pl.Series([], dtype=pl.String), {}
     if "interactions" in tables:
         item_ids = _find_items(tables["interactions"], signals if findings.drop else None)
     if "users" in tables:
         groups = _find_groups(tables["users"], findings)
-    home = next((name for name in ("users", "interactions") if name in names), None)
-    home = home if home in tables else None
-    whole = load_whole(raw.shared, item_ids, groups, names, signals, findings, datetime.now(UTC), home)
+    home = "users" if "users" in names else "interactions"
+    now = datetime.now(UTC)
+    whole = load_whole(shared, item_ids, groups, names, signals, findings, now, home if home in tables else None)
     if not tables:
         return None
-    findings.sources |= {name: table.sources for name, table in tables.items()}
     if "friends" in tables and "friend_id" in tables["friends"].frame.columns:
         tables[MENTIONS] = tables["friends"]
     n_parts = count_parts(n_rows)
     parts = map_tables(tables, n_parts, read_part, whole)
     try:
-        join_findings(collect_answers(parts, raw.name), signals, findings)
+        join_findings(collect_answers(parts, name), signals, findings)
     except DataError as error:
         findings.fault(str(error))
         return None
-    return ClusterDataset(raw.name, whole, parts, n_parts, findings.notes)
+    return ClusterDataset(name, cast("Dataset", whole.catalogue), parts, n_parts)  # None only if there are faults
 
 
 def check_shapes(
     tables: Mapping[str, ClusterTable | None], findings: Findings, may_be_empty: Collection[str] = ()
 ) -> tuple[dict[str, ClusterTable], int]:
-    """Find faults of tables as a whole: missing columns, wrong column types, no rows.
+    """Find faults of tables with rows per user as a whole: missing columns, wrong column types, no rows.
 
-    Parameters
-    ----------
-    tables
-        Tables with rows per user; None if a table cannot be read.
-    findings
-        Collects the faults.
-    may_be_empty
-        Tables that may have no rows; they are then omitted.
-
-    Returns
-    -------
-    usable : dict
-        Tables with a column `user_id`, whose rows can be divided by user.
-    n_rows : int
-        Number of rows of these tables.
+    Returns the tables that can be divided by `user_id`, and their number of rows. Tables that `may_be_empty` are
+    omitted if they are.
     """
     usable, n_usable = {}, 0
     for name, table in tables.items():
@@ -123,9 +102,7 @@ def check_shapes(
             check_interactions(first, Vocabulary(), shape, is_text=table.is_text)
         else:
             conform_table(name, first, shape, is_text=table.is_text)
-        for finding in shape.found.values():
-            if not finding.n and not finding.is_note:
-                findings.add(finding)
+        findings.found |= {key: finding for key, finding in shape.found.items() if not finding.n}
         if "user_id" in table.frame.columns:
             usable[name] = table
             n_usable += n_rows
@@ -137,21 +114,8 @@ def map_tables(
 ) -> DataFrame:
     """Divide tables into parts of users, and call a function on the tables of each part, on the executors.
 
-    Parameters
-    ----------
-    tables
-        Tables with a `user_id`.
-    n_parts
-        Number of parts.
-    function
-        Takes RawTables by name and the arguments; returns content to keep, and an answer.
-    arguments
-        Further arguments, broadcast to the executors.
-
-    Returns
-    -------
-    pyspark.sql.DataFrame
-        One row per part, see `firstday.engine.spark.work.PARTS`; persisted on the executors' disks.
+    The function takes RawTables by name, and the arguments, which are broadcast; it returns content to keep, and an
+    answer. The result, persisted on the executors' disks, has a row per part (`firstday.engine.spark.work.PARTS`).
     """
     shares = [_assign_parts(name, table.frame, n_parts) for name, table in tables.items()]
     rows = reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), shares)

@@ -41,53 +41,29 @@ def recommend_on_spark(
     drop_bad_rows: float = 0.0,
     plugins: tuple[str, ...] = (),
 ) -> tuple[DataFrame, BatchSummary, tuple[str, ...]]:
-    """Recommend to all users of some tables on the cluster.
+    """Recommend to all users of some tables on the cluster; see `firstday.recommend_batch`.
 
-    Parameters
-    ----------
-    recommender
-        The model.
-    tables
-        A folder that the cluster can read, or Spark DataFrames by table name.
-    k, strategy, keep_used, rules
-        See `Recommender.recommend`.
-    drop_bad_rows
-        Maximum share of bad rows per table, from 0 to 1. Bad rows are dropped up to this share, and a fault above it.
-    plugins
-        Modules with methods, which executors import.
-
-    Returns
-    -------
-    lists : pyspark.sql.DataFrame
-        `user_id`, `rank` (from 1), `item_id`, `title`, `score`, `route`, `scale`.
-    summary : BatchSummary
-        Counts of the lists.
-    left_out : tuple of str
-        Bad rows that were dropped, one JSON line each.
-
-    Raises
-    ------
-    DataError
-        The tables have faults; one sentence per fault.
+    Executors import `plugins`, modules with methods. Returns the lists, their counts, and the bad rows that were
+    dropped, one JSON line each.
     """
     name = strategy or recommender.model.config.recommend.strategy
     find_supported(name, recommender.model)
     check_length(recommender.model, k)
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     with named_errors("tables"):
-        raw = take_tables(tables, findings)
-        newcomer_tables = {table: rows for table, rows in raw.of_users.items() if table in NEWCOMER_TABLES}
+        dataset_name, of_users, _ = take_tables(tables, findings)
+        newcomer_tables = {table: rows for table, rows in of_users.items() if table in NEWCOMER_TABLES}
         present, n_rows = check_shapes(newcomer_tables, findings, may_be_empty=("interactions", "friends"))
-    check_newcomer_tables(raw.name, present, findings)
+    check_newcomer_tables(dataset_name, present, findings)
     if findings.faults or not present:
         raise DataError(findings.faults)
     function = partial(
         recommend_part, plugins=plugins, k=k, strategy=name, keep_used=keep_used, rules=rules, drop=findings.drop
     )
     parts = map_tables(present, count_parts(n_rows), function, recommender)
-    partial_findings, counts, are_integers = zip(*collect_answers(parts, raw.name), strict=True)
-    findings.merge(partial_findings)
-    findings.sources |= {table: rows.sources for table, rows in present.items()}
+    found, counts, are_integers = zip(*collect_answers(parts, dataset_name), strict=True)
+    for part_findings in found:
+        findings.merge(part_findings)
     findings.settle(drop_bad_rows)
     if findings.faults:
         parts.unpersist()
@@ -100,25 +76,13 @@ def recommend_on_spark(
 
 
 def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> None:
-    """Write lists as a folder of files; Spark adds `_SUCCESS` when all are complete.
+    """Write lists to a folder of files in the format of its extension, and the dropped rows to a file next to it.
 
-    Parameters
-    ----------
-    lists
-        Result of `recommend_on_spark`.
-    out
-        The folder; its extension determines the file format.
-    left_out
-        Bad rows that were dropped, which become lines of a file next to the folder.
-
-    Raises
-    ------
-    ConfigError
-        The folder contains files other than lists of an earlier run.
+    Spark adds `_SUCCESS` when all files are complete. Lists of an earlier run are replaced.
     """
     form, target = find_list_form(out), Storage(lists.sparkSession, out)
-    names = target.list_files() if target.exists() else ()
-    if any(not re.fullmatch(r"part-[^/]*|_SUCCESS|\..*", name) for name in names):
+    names = target.names() if target.exists() else ()
+    if any(not re.fullmatch(r"part-.*|_SUCCESS|\..*", name) for name in names):
         raise ConfigError(f"{out}: contains files other than lists; choose a new name.")
     writer = lists.write.mode("overwrite").format(form.format)
     if form.format == "csv":  # standard CSV: doubled quotes, spaces in ids preserved

@@ -14,23 +14,14 @@ from pyspark.sql import SparkSession
 
 import firstday
 from firstday.errors import ConfigError, DataError, FirstdayError
+from firstday.tables.raw_table import describe_damage
 
 
 def open_session(master: str | None = None, conf: Mapping[str, str] | None = None) -> SparkSession:
-    """Return the active session, or start one.
+    """Return the active session, or start one with additional settings.
 
-    Parameters
-    ----------
-    master
-        URL of the cluster, such as ``spark://host:7077``, ``yarn`` or ``local[4]``; None: from spark-submit or the
-        Spark configuration.
-    conf
-        Additional Spark settings.
-
-    Raises
-    ------
-    ConfigError
-        Spark cannot be started, or its executors lack this version of firstday.
+    `master` is the URL of the cluster, such as ``spark://host:7077``, ``yarn`` or ``local[4]``; None: from spark-submit
+    or the Spark configuration.
     """
     session = SparkSession.getActiveSession()
     if session is None or master is not None or conf:
@@ -56,13 +47,7 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
 
 @cache
 def _check_executors(session: SparkSession) -> None:
-    """Check once that executors have the same version of firstday.
-
-    Raises
-    ------
-    ConfigError
-        An executor has no firstday or another version, or there is no executor.
-    """
+    """Check once that executors have the same version of firstday."""
     try:
         version = session.sparkContext.parallelize([0], 1).map(lambda _: firstday.__version__).first()
     except Exception as error:
@@ -87,15 +72,7 @@ def name_cause(error: BaseException) -> str:
 
 @contextmanager
 def named_errors(name: str) -> Iterator[None]:
-    """Convert the error of a Spark job to one sentence.
-
-    Raises
-    ------
-    DataError
-        A file cannot be read.
-    FirstdayError
-        The job failed for another reason.
-    """
+    """Convert the error of a Spark job to one sentence: DataError if a file cannot be read, otherwise FirstdayError."""
     try:
         yield
     except FirstdayError:
@@ -104,6 +81,5 @@ def named_errors(name: str) -> Iterator[None]:
         cause, text = name_cause(error), str(error)
         if "FAILED_READ_FILE" in text:
             uri = re.search(r"[a-z0-9]+:/[^\s,;)'\"]+", text)
-            where = f"{name}: {uri[0]}" if uri else name
-            raise DataError(f"{where}: cannot be read as Parquet ({cause}); correct it, or write it again.") from error
+            raise DataError(describe_damage(f"{name}: {uri[0]}" if uri else name, "Parquet", cause)) from error
         raise FirstdayError(f"spark: the job failed ({cause}); see the cluster's logs.") from error

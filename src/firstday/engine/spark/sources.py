@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import atexit
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
 import polars as pl
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as fn
 from pyspark.sql.types import NumericType
 
 from firstday.data.parts import USER_TABLES
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
-from firstday.tables.faults import FILE, ROW, Findings, SourceFile
+from firstday.tables.faults import FILE, ROW, Findings, locate_row
 from firstday.tables.find import TableFiles, find_tables
 from firstday.tables.frames import unknown_table
-from firstday.tables.raw_table import RawTable
+from firstday.tables.raw_table import RawTable, describe_damage
 from firstday.tables.read import describe_other_columns, describe_other_types, open_table
 from firstday.tables.schema import TABLES
 
@@ -34,40 +35,14 @@ STAGING_SETTING = "spark.firstday.staging"
 
 @dataclass(frozen=True, eq=False)
 class ClusterTable:
-    """A table whose rows are on the cluster.
-
-    Parameters
-    ----------
-    frame
-        Columns of the table, `FILE` and `ROW`.
-    is_text
-        Whether the table comes from separated text, where all values are text.
-    sources
-        Files, by index; empty for a frame.
-    """
+    """Rows of a table on the cluster, with `FILE` and `ROW`; if `is_text`, as in CSV, all values are text."""
 
     frame: DataFrame
     is_text: bool = False
-    sources: tuple[SourceFile, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class RawTables:
-    """Unconverted tables of a dataset.
-
-    Parameters
-    ----------
-    name
-        Name of the dataset.
-    of_users
-        Tables with rows per user, on the cluster; None if a table cannot be read.
-    shared
-        The other tables, in the driver's memory; None if a table cannot be read.
-    """
-
-    name: str
-    of_users: Mapping[str, ClusterTable | None]
-    shared: Mapping[str, RawTable | None]
+RawTables = tuple[str, dict[str, ClusterTable | None], dict[str, RawTable | None]]
+"""Name of a dataset, its tables with rows per user, and its other tables; None for a table that cannot be read."""
 
 
 def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> RawTables:
@@ -86,7 +61,7 @@ def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> R
             of_users[name] = ClusterTable(frame.withColumns({FILE: fn.lit(0), ROW: fn.lit(0).cast("long")}))
         else:
             shared[name] = RawTable.of(pl.DataFrame(frame.toArrow()), name)
-    return RawTables("tables", of_users, shared)
+    return "tables", of_users, shared
 
 
 def _read_folder(storage: Storage, findings: Findings) -> RawTables:
@@ -111,70 +86,70 @@ def _read_folder(storage: Storage, findings: Findings) -> RawTables:
             of_users[name] = None if table is None else _stage(storage, name, table, scratch)
         else:
             shared[name] = table
-    return RawTables(storage.name, of_users, shared)
+    return storage.name, of_users, shared
 
 
 def _scan_parquet(
-    storage: Storage, files: TableFiles, stored: Mapping[str, Any], findings: Findings
+    storage: Storage, files: TableFiles, stored: Mapping[str, Row], findings: Findings
 ) -> ClusterTable | None:
     """Read Parquet files with Spark; None, with a fault, if their columns are incompatible.
 
-    Files with the same schema are read together. Spark widens mixed numeric types, like the local engine.
+    Files with the same schema are read together. Spark widens mixed numeric types, like the local engine. The location
+    and partition columns of each file are joined to its rows.
     """
-    schemas: dict[tuple[str, ...], list[int]] = {}
-    for number, file in enumerate(files.files):
+    read, groups = storage.session.read.parquet, defaultdict[tuple[str, ...], list[str]](list)
+    for file in files.files:
         try:
-            schema = storage.session.read.parquet(stored[file.name].toString()).schema
-            schemas.setdefault((schema.json(), *file.partitions), []).append(number)
+            groups[read(stored[file.name].path).schema.json(), *file.partitions].append(file.name)
         except Exception as error:
-            findings.fault(
-                f"{file.name}: cannot be read as Parquet ({name_cause(error)}); correct it, or write it again."
-            )
-    if sum(map(len, schemas.values())) < len(files.files):
+            findings.fault(describe_damage(file.name, "Parquet", name_cause(error)))
+    if sum(map(len, groups.values())) < len(files.files):
         return None
-    parts = [_scan_files(storage, files, numbers, stored) for numbers in schemas.values()]
-    columns = parts[0].drop(FILE, ROW).columns
-    for part, (first, *_) in zip(parts, schemas.values(), strict=True):
-        part_columns = part.drop(FILE, ROW).columns
-        if set(part_columns) != set(columns):
-            findings.fault(describe_other_columns(files, files.files[first].name, part_columns, columns))
-            return None
-    for column in columns:
-        kinds = {part.schema[column].dataType for part in parts}
-        if len(kinds) > 1 and not all(isinstance(kind, NumericType) for kind in kinds):
-            names = sorted(kind.simpleString() for kind in kinds)
-            findings.fault(describe_other_types(files, f"{' and '.join(names)} in column {column}"))
-            return None
-    sources = tuple(SourceFile(file.name) for file in files.files)
-    return ClusterTable(reduce(DataFrame.unionByName, parts), sources=sources)
-
-
-def _scan_files(storage: Storage, files: TableFiles, numbers: list[int], stored: Mapping[str, Any]) -> DataFrame:
-    """Read Parquet files of one schema, with file and row indexes and partition columns."""
-    paths = [stored[files.files[number].name] for number in numbers]
-    rows = storage.session.read.parquet(*(path.toString() for path in paths))
-    facts: dict[str, Any] = {
-        name: pl.Series([file.partitions.get(name) for file in files.files], strict=False)[numbers]
-        for name in files.files[numbers[0]].partitions
-        if name not in rows.columns
-    }
-    facts |= {URI: [path.toUri().toString() for path in paths], FILE: pl.Series(numbers, dtype=pl.Int32)}
-    file_facts = storage.session.createDataFrame(pl.DataFrame(facts).to_arrow())
+    facts: dict[str, Any] = {URI: [stored[file.name].file_path for file in files.files]}
+    for key in {key for file in files.files for key in file.partitions}:
+        facts[key] = pl.Series([file.partitions.get(key) for file in files.files], strict=False)
+    file_facts = storage.session.createDataFrame(
+        pl.DataFrame(facts).with_row_index(FILE).cast({FILE: pl.Int32}).to_arrow()
+    )
     location = (fn.col("_metadata.file_path").alias(URI), fn.col("_metadata.row_index").alias(ROW))
-    return rows.select("*", *location).join(fn.broadcast(file_facts), URI, "left").drop(URI)
+    parts, shapes = [], []
+    for (_, *partitions), names in groups.items():
+        rows = read(*(stored[name].path for name in names)).select("*", *location)
+        own = file_facts.select(URI, FILE, *(f"`{key}`" for key in partitions if key not in rows.columns))
+        part = rows.join(fn.broadcast(own), URI, "left").drop(URI)
+        kinds = {field.name: field.dataType for field in part.drop(FILE, ROW).schema}
+        parts.append(part)
+        shapes.append(
+            {name: "number" if isinstance(kind, NumericType) else kind.simpleString() for name, kind in kinds.items()}
+        )
+        first, shape = shapes[0], shapes[-1]
+        if set(shape) != set(first):
+            findings.fault(describe_other_columns(files, names[0], shape, first))
+            return None
+        if shape != first:
+            findings.fault(
+                describe_other_types(
+                    files,
+                    ", ".join(
+                        f"{name}: {first[name]} and {shape[name]}" for name in first if first[name] != shape[name]
+                    ),
+                )
+            )
+            return None
+    findings.sources[files.table] = tuple(partial(locate_row, file.name) for file in files.files)
+    return ClusterTable(reduce(DataFrame.unionByName, parts))
 
 
 def _stage(storage: Storage, name: str, table: RawTable, scratch: Path) -> ClusterTable:
     """Write the rows of text files as Parquet to a folder that all executors can read."""
     folder = scratch / "staged" / name
     folder.mkdir(parents=True)
-    for number, rows in enumerate(table.files):
-        rows.sink_parquet(folder / f"{number:06}.parquet")
+    pl.concat(table.files.values()).sink_parquet(folder / "rows.parquet")
     default = scratch.as_uri() if storage.local else f"{storage.uri}/../_firstday"
     target = Storage(storage.session, f"{storage.session.conf.get(STAGING_SETTING, default)}/{scratch.name}/{name}")
     target.put(folder)
     atexit.register(_remove, target)
-    return ClusterTable(storage.session.read.parquet(target.uri), table.is_text, table.sources)
+    return ClusterTable(storage.session.read.parquet(target.uri), table.is_text)
 
 
 def _remove(folder: Storage) -> None:

@@ -14,20 +14,12 @@ from firstday.errors import ConfigError, DataError, FirstdayError
 from firstday.tables.find import split_ending
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import Row, SparkSession
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder in a file system of the cluster.
-
-    Parameters
-    ----------
-    session
-        Session with access to the file system.
-    uri
-        URI of the folder; without a scheme, it is in the cluster's default file system.
-    """
+    """A folder in a file system of the cluster; a URI without a scheme is in the default file system."""
 
     session: SparkSession
     uri: str
@@ -80,13 +72,7 @@ class Storage:
                 file.write("".join(f"{line}\n" for line in lines).encode())
 
     def make(self) -> None:
-        """Create the folder if it is missing.
-
-        Raises
-        ------
-        FirstdayError
-            The folder cannot be created.
-        """
+        """Create the folder if it is missing."""
         try:
             self._system.mkdirs(self._root)
         except Exception as error:
@@ -102,27 +88,22 @@ class Storage:
         """Whether the folder, or a path in it, exists."""
         return bool(self._system.exists(self._path(relative)))
 
-    def list_files(self) -> dict[str, Any]:
-        """Return the Hadoop path of each file below the folder, by relative path.
+    def names(self) -> set[str]:
+        """Return the names of the files and folders in the folder."""
+        return {status.getPath().getName() for status in self._system.listStatus(self._root)}
 
-        Raises
-        ------
-        DataError
-            The folder does not exist or is not readable.
-        """
-        files, start = {}, len(self._root.toString().rstrip("/")) + 1
+    def list_files(self) -> dict[str, Row]:
+        """Return the `path` and the URI `file_path` of each visible file below the folder, by relative path."""
+        files = self.session.read.format("binaryFile").option("recursiveFileLookup", True)
+        start = len(self._root.toString().rstrip("/")) + 1
         try:
-            if not self._system.getFileStatus(self._root).isDirectory():
-                raise NotADirectoryError("it is a file")
-            statuses = self._system.listFiles(self._root, True)
-            while statuses.hasNext():
-                uri = statuses.next().getPath().toString()
-                files[uri[start:]] = self._hadoop.Path(uri)
+            return {
+                row.path[start:]: row for row in files.load(self.uri).select("path", "_metadata.file_path").collect()
+            }
         except Exception as error:
             raise DataError(
                 f"{self.uri}: cannot be listed ({name_cause(error)}); give a folder that the cluster can read."
             ) from None
-        return files
 
     def fetch(self, relative: str, target: Path) -> Path:
         """Return the local path of a file or folder; it is copied to `target` unless it is local."""

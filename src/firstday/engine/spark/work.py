@@ -53,7 +53,7 @@ def count_parts(n_rows: int) -> int:
 
 def make_raw(frame: pl.DataFrame, *, is_text: bool) -> RawTable:
     """Make a table from rows with the columns `FILE` and `ROW`, without the files, which only the driver knows."""
-    return RawTable((frame.lazy(),), format="CSV" if is_text else "a frame")
+    return RawTable({"part": frame.lazy()}, "CSV" if is_text else "a frame")
 
 
 def find_items(signals: SignalConfig | None, raw: RawTable) -> pl.DataFrame:
