@@ -16,7 +16,7 @@ from firstday.recommend.belief import believe_people, believe_segments, gain_of_
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.strategies.blend import score_blend
-from firstday.recommend.strategies.evidence import BELIEF, HALFWAY, VECTOR, score_evidence, share_by_belief
+from firstday.recommend.strategies.evidence import HALFWAY, score_evidence, share_by_belief
 from firstday.sparse import SparseRows
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_model
 
@@ -111,8 +111,8 @@ def test_blend_adds_what_evidence_tells(model: TrainedModel) -> None:
     rows = np.array([1])
     vector = model.fold_in.solve(query.liked.take(rows), query.passed_over.take(rows))[0]
     scores = ITEM_VECTORS @ vector
-    weight = VECTOR * 4 / (4 + HALFWAY) / (ITEM_VECTORS @ vector).std()
-    expected = BELIEF * np.log(share_by_belief(query, rows)[0] + 1e-6) + weight * scores
+    weight = 4 / (4 + HALFWAY) / (ITEM_VECTORS @ vector).std()
+    expected = np.log(share_by_belief(query, rows)[0] + 1e-6) + weight * scores
     shares = share_by_belief(query, rows)
     np.testing.assert_allclose(score_evidence(query, rows, np.arange(6)[None], shares)[0], expected, rtol=1e-4)
     answer = answer_all(query, "blend")

@@ -15,9 +15,6 @@ from firstday.recommend.registry import spec_of_route
 from firstday.recommend.spec import SignalKind
 from firstday.sparse import SparseRows, contains, union_rows
 
-IsRead = Callable[[SignalKind], np.ndarray]
-"""Return the mask of users whose requested strategy or route reads a kind of signals, bool, shape (n_users,)."""
-
 
 @dataclass(frozen=True, eq=False)
 class Effect:
@@ -55,6 +52,7 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
 
     @cache
     def is_read(kind: SignalKind) -> np.ndarray:
+        """Return the mask of users whose requested strategy or route reads a kind of signals."""
         specs = {name: spec_of_route(name) for name in (strategy, *routes.tolist())}
         reads = {name: spec is None or kind in spec.reads for name, spec in specs.items()}
         return np.array([reads[strategy] or reads[route] for route in routes.tolist()], dtype=bool)
@@ -81,7 +79,7 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         yield Effect("impressions", "the strategy does not learn from them", users, is_read("shown")[users], rests)
 
 
-def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: IsRead) -> np.ndarray:
+def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: Callable[[SignalKind], np.ndarray]) -> np.ndarray:
     """Return the mask of interactions with an effect, for a pair without a feature block, bool, shape (n_entries,)."""
     encoder, users = query.model.encoder, rows.row_of_entry()
     moves: np.ndarray = is_read("other")[users]

@@ -38,7 +38,7 @@ def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, di
     )
     sections: dict[str, tuple[Block, ...]] = {
         "Summary": (version, facts, list(data.get("notes", ()))),
-        "Quality": tuple(_describe_quality(model)),
+        "Quality": _describe_quality(model),
         "Strategies": (
             "Available with --strategy; auto selects the best one for each class of users.",
             [f"{name}: {find_strategy(name).describe}" for name in strategies_of(model)],
@@ -88,13 +88,13 @@ def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield title, f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _describe_quality(model: TrainedModel) -> Iterator[Block]:
+def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
     k = model.config.recommend.k
-    yield f"P@{k} in % of the hits possible with {k} items, with 95 % intervals, by what is known about a user:"
-    yield tabulate_quality(model)
-    yield (
+    return (
+        f"P@{k} in % of the hits possible with {k} items, with 95 % intervals, by what is known about a user:",
+        tabulate_quality(model),
         "Early stopping and the selection of strategies used the same users, so results are slightly inflated. "
-        "firstday evaluate reports results on unseen users, also by age, country and other groups."
+        "firstday evaluate reports results on unseen users, also by age, country and other groups.",
     )
 
 

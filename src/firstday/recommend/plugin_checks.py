@@ -18,7 +18,6 @@ from firstday.recommend.spec import Method, StrategySpec
 
 M = TypeVar("M", bound=Method)
 OURS = str(Path(__file__).parents[1])
-"""Folder of the firstday package."""
 
 
 def guard(spec: M) -> M:

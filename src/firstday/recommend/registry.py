@@ -89,11 +89,11 @@ def load_plugin(module: str) -> tuple[str, ...]:
             f"plugin: {module} cannot be imported ({type(error).__name__}: {error}); check its name and code."
         ) from error
     methods = [value for value in contents.values() if isinstance(value, Method)]
-    specs = {spec.name: spec for spec in methods if _find(type(spec), spec.name) is not spec}
+    specs = {(spec.section, spec.name): spec for spec in methods if _find(type(spec), spec.name) is not spec}
     if not specs:
         raise ConfigError(f"plugin: {module} has no StrategySpec or ColdModelSpec; define one at its top level.")
     register(*specs.values())
-    return tuple(specs)
+    return tuple(name for _, name in specs)
 
 
 def _find(cls: type[M], name: str) -> M | None:

@@ -11,7 +11,6 @@ from firstday.recommend.registry import spec_of_route
 from firstday.recommend.spec import OWN_SCALE, PROBABILITY
 
 SHARE = "share of "
-"""Prefix of the scales that are shares."""
 FILLS_UP = "fills the list up"
 """Scale of fill-up items, which the strategy did not rank; their score is 0."""
 

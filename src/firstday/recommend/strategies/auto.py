@@ -57,10 +57,9 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
 
 def tabulate_selection(model: TrainedModel) -> list[dict[str, Any]]:
     """Return the rows of `describe_selection` for classes that the data can have."""
-    data = model.facts.get("data", {})
-    absent = {"profile"} if not model.profile_groups else set()
-    absent |= {"friends"} if "friends" in data and not data["friends"] else set()
-    return [row for row in describe_selection(model) if row["known"] not in absent]
+    has_friends = model.facts.get("data", {}).get("friends", True)
+    can_occur = {"profile": len(model.profile_groups) > 0, "friends": bool(has_friends)}
+    return [row for row in describe_selection(model) if can_occur.get(row["known"], True)]
 
 
 AUTO = StrategySpec(

@@ -2,7 +2,8 @@
 
 Users with items passed over get two further components: shares among the warm users they probably resemble
 (`firstday.recommend.belief`), and scores by the vector solved from all evidence
-(`firstday.embed.embeddings.FoldIn.solve`). The weights were chosen on validation users (docs/bandit.md).
+(`firstday.embed.embeddings.FoldIn.solve`). Log shares, and scores in standard deviations over all items, have weight 1,
+chosen on validation users (docs/bandit.md).
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from firstday.recommend.belief import SMOOTHING, believe_people
 from firstday.recommend.query import Query
 from firstday.recommend.strategies.segments import score_soft_segments
 
-BELIEF, VECTOR = 1.0, 1.0
-"""Weights of the log shares, and of the solved vector's scores in standard deviations over all items."""
 HALFWAY = 30
 """Number of items used or passed over at which the vector has half its weight, as it is unreliable on few items."""
 LEAST_SHARE = 1e-6
@@ -47,8 +46,8 @@ def score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: n
     n_told = liked.lengths() + passed_over.lengths()
     vectors = model.fold_in.solve(liked, passed_over)
     variance = ((vectors @ model.vector_covariance) * vectors).sum(axis=1)
-    weights = VECTOR * n_told / (n_told + HALFWAY) / np.sqrt(np.maximum(variance, 1e-18))
+    weights = n_told / (n_told + HALFWAY) / np.sqrt(np.maximum(variance, 1e-18))
     scores = multiply_rows(model.scoring_vectors, chosen, vectors * weights[:, None].astype(np.float32))
     if model.warm is not None:
-        scores += np.float32(BELIEF) * np.log(shares + np.float32(LEAST_SHARE))
+        scores += np.log(shares + np.float32(LEAST_SHARE))
     return scores
