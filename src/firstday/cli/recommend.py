@@ -94,9 +94,10 @@ def recommend(
         find_list_form(out)
         if engine != "spark":
             check_output(Path(out))
-    on_cluster = start_engine(engine, spark_master, spark_conf) == "spark"
-    recommender = ModelPlace(model, on_cluster=on_cluster).open()
-    if user is not None:
+    start_engine(engine, spark_master, spark_conf)
+    recommender = ModelPlace(model, on_cluster=engine == "spark").open()
+    if batch is None or out is None:
+        assert user is not None
         user_json = typer.get_binary_stream("stdin").read() if user == "-" else user
         answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used, rules=rules)
         if as_json:
@@ -104,9 +105,7 @@ def recommend(
         else:
             print_answer(answer)
         return
-    assert batch is not None
-    assert out is not None
-    if on_cluster:
+    if engine == "spark":
         from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
 
         lists, batch_result, left_out = recommend_on_spark(
