@@ -34,7 +34,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
-from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.registry import strategy_names
 
 
 def recommend(
@@ -88,8 +88,6 @@ def recommend(
         raise ConfigError("recommend: --drop-bad-rows and --engine spark need --batch; add it, or leave them out.")
     rules = read_rules(filter, allow, deny, cap=cap, pin=pin, boost=boost, after=after)
     load_plugins(plugin)
-    if strategy is not None:
-        find_strategy(strategy)
     if out is not None:
         find_list_form(out)
         if engine != "spark":
