@@ -14,7 +14,7 @@ from firstday.cli.options import (
     load_plugins,
     print_notes,
 )
-from firstday.cli.printing import print_table
+from firstday.cli.printing import print_line, print_table
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.splits.holdout import protocol_of
 from firstday.files import write_file
@@ -119,7 +119,7 @@ def leaderboard(
     for name in names or board:
         table, standings = tabulate_standings(name, board[name]), board[name]
         print_table(table.select(*table.columns[:5]))  # the page and the file have more
-        typer.echo(
+        print_line(
             f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users in each of {len(standings.seeds)} seed(s), "
             f"protocol {standings.protocol}, split {standings.split[:12]}. Brackets: 95 % interval."
         )

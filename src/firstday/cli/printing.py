@@ -46,6 +46,11 @@ def print_error(sentence: str) -> None:
     typer.echo(f"{typer.style('error:', fg='red', bold=True)} {sentence}", err=True)
 
 
+def print_line(line: str) -> None:
+    """Print a line, wrapped, without highlighting or markup."""
+    Console().print(line, highlight=False, markup=False)
+
+
 def print_results(results: Results, against: str = REFERENCE) -> None:
     """Print a table of strategies, best precision first, with an explanation."""
     table, recall = compare_strategies(results, against), f"R@{results.k}"
@@ -56,14 +61,14 @@ def print_results(results: Results, against: str = REFERENCE) -> None:
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
     print_table(describe_lists(results, against), intervals=(f"P / {against}'s",))
     for sentence in describe_tunings(results):
-        typer.echo(sentence)
+        print_line(sentence)
     rule = f"min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"{results.k}"
-    typer.echo(
+    print_line(
         f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}; "
         "differences are paired by user."
     )
     if results.precomputed:
-        typer.echo(UNKNOWN_VECTORS)
+        print_line(UNKNOWN_VECTORS)
 
 
 def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> None:
@@ -71,8 +76,8 @@ def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> 
     for table in compare_datasets(all_results, against):
         print_table(table)
     for results in all_results:
-        typer.echo(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")
-    typer.echo("Brackets: 95 % interval. For recall, NDCG and groups, see --json and --report.")
+        print_line(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")
+    print_line("Brackets: 95 % interval. For recall, NDCG and groups, see --json and --report.")
 
 
 def print_replay(results: ReplayResults) -> None:
@@ -85,7 +90,7 @@ def print_replay(results: ReplayResults) -> None:
     sees = "all positions"
     if settings.visible is not None:
         sees = f"{settings.visible} positions, and each further one with probability {settings.persistence:g}"
-    typer.echo(
+    print_line(
         f"{settings.rounds} round(s) of {settings.slate} items; users see {sees}; feedback arrives {settings.delay} "
         f"round(s) late. {results.n_users:,} users, {len(results.seeds)} seed(s). Brackets: 95 % interval over users."
     )
@@ -95,7 +100,7 @@ def print_comparison(reproduction: Reproduction) -> None:
     """Print our figure, the paper's and the difference for each strategy, with an explanation."""
     results, summary = reproduction.results, reproduction.summary
     print_table(compare_with_paper(results, reproduction.space))
-    typer.echo(
+    print_line(
         f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
         f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
         "relevant). ±: standard deviation over random fifths of the test users, as in the paper. "
