@@ -29,7 +29,7 @@ def whole(config: ColdModelConfig, seed: int = 0) -> Config:
 
 def test_the_network_is_the_papers() -> None:
     layers = [type(layer).__name__ for layer in ColdNetwork(2579, (400, 300, 200), 128).layers]
-    assert layers == ["FirstLayer", "ReLU", "BatchNorm1d", *["Linear", "ReLU", "BatchNorm1d"] * 2, "Linear"]
+    assert layers == [*["Linear", "ReLU", "BatchNorm1d"] * 3, "Linear"]
     shapes = [tuple(p.shape) for p in ColdNetwork(2579, (400, 300, 200), 128).parameters() if p.ndim == 2]
     assert shapes == [(400, 2579), (300, 400), (200, 300), (128, 200)]
 

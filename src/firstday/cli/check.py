@@ -65,8 +65,8 @@ def check(
     check_output(left_out)
     settings = read_settings(tables, config, overrides, protocol=protocol, device="cpu")  # nothing is trained here
     try:
-        engine_name = start_engine(engine, spark_master, spark_conf)
-        checked = check_tables(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
+        start_engine(engine, spark_master, spark_conf)
+        checked = check_tables(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine)
     except DataError as error:
         if not as_json:
             raise

@@ -29,7 +29,6 @@ from firstday.cli.tune import tune
 from firstday.errors import FirstdayError
 
 app = typer.Typer(
-    help="Recommendations for a user's first day: user -> segment -> items.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

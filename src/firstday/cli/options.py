@@ -140,17 +140,16 @@ def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[
     return pairs
 
 
-def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] | None) -> Engine:
-    """Start the Spark session if the engine is Spark; return the name of the engine."""
+def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] | None) -> None:
+    """Start the Spark session if the engine is Spark."""
     if engine != "spark":
         if master is not None or conf:
             raise ConfigError("--spark-master and --spark-conf need --engine spark; add it, or leave them out.")
-        return "local"
+        return
     settings = split_pairs("--spark-conf", conf, "spark.executor.memory=2g")
     with needs_extra("the engine Spark", "spark"):
         from firstday.engine.spark.session import open_session
     open_session(master, settings)
-    return "spark"
 
 
 class JsonToStdout(TyperCommand):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 import rich.table
+import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -54,9 +55,7 @@ def print_quality(model: TrainedModel) -> None:
 
 def print_error(sentence: str) -> None:
     """Print a sentence on standard error."""
-    console = Console(stderr=True)
-    console.print("[bold red]error:[/bold red]", end=" ")
-    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {sentence}", err=True)
 
 
 def print_line(line: str) -> None:

@@ -34,7 +34,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
-from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.registry import strategy_names
 
 
 def recommend(
@@ -88,15 +88,14 @@ def recommend(
         raise ConfigError("recommend: --drop-bad-rows and --engine spark need --batch; add it, or leave them out.")
     rules = read_rules(filter, allow, deny, cap=cap, pin=pin, boost=boost, after=after)
     load_plugins(plugin)
-    if strategy is not None:
-        find_strategy(strategy)
     if out is not None:
         find_list_form(out)
         if engine != "spark":
             check_output(Path(out))
-    on_cluster = start_engine(engine, spark_master, spark_conf) == "spark"
-    recommender = ModelPlace(model, on_cluster=on_cluster).open()
-    if user is not None:
+    start_engine(engine, spark_master, spark_conf)
+    recommender = ModelPlace(model, on_cluster=engine == "spark").open()
+    if batch is None or out is None:
+        assert user is not None
         user_json = typer.get_binary_stream("stdin").read() if user == "-" else user
         answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used, rules=rules)
         if as_json:
@@ -104,9 +103,7 @@ def recommend(
         else:
             print_answer(answer)
         return
-    assert batch is not None
-    assert out is not None
-    if on_cluster:
+    if engine == "spark":
         from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
 
         lists, batch_result, left_out = recommend_on_spark(

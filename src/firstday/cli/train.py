@@ -63,11 +63,11 @@ def train(
     Example: firstday train movielens-100k --out model
     """
     trainable = load_plugins(plugin)
-    engine_name = start_engine(engine, spark_master, spark_conf)
-    location = ModelPlace(out, on_cluster=engine_name == "spark")
+    start_engine(engine, spark_master, spark_conf)
+    location = ModelPlace(out, on_cluster=engine == "spark")
     location.check()
     settings = read_settings(tables, config, overrides, protocol, device)
-    dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine_name)
+    dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine)
     print_notes(dataset.notes)
     with open_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, trainable), progress=progress)

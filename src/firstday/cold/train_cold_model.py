@@ -11,7 +11,6 @@ from torch import nn
 
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.device import choose_device, seeded, to_numpy
-from firstday.cold.first_layer import FirstLayer
 from firstday.cold.training_loop import UnitLength, export_network, run_epochs
 from firstday.config import Config
 from firstday.features.encoder import FeatureRows
@@ -24,7 +23,7 @@ def hidden_layers(n_inputs: int, hidden: tuple[int, ...], dropout: float | None 
     layers: list[nn.Module] = []
     width = n_inputs
     for size in hidden:
-        layers += [nn.Linear(width, size) if layers else FirstLayer(width, size), nn.ReLU(), nn.BatchNorm1d(size)]
+        layers += [nn.Linear(width, size), nn.ReLU(), nn.BatchNorm1d(size)]
         layers += [] if dropout is None else [nn.Dropout(dropout)]
         width = size
     return layers, width

@@ -39,11 +39,9 @@ def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: 
     `vectors` are mature vectors, of length 1: float32, shape (n_warm, d).
     """
     rows = draw_rows(len(ids), max_users, seed=seed)
-    return WarmUsers(Ids(ids.take(rows)), np.ascontiguousarray(vectors[rows]), uses.take(rows))
+    return WarmUsers(Ids(ids.take(rows)), vectors[rows], uses.take(rows))
 
 
 def draw_rows(n: int, max_rows: int, *, seed: int) -> np.ndarray:
     """Return the ascending indexes of all n rows, or of a random sample of `max_rows`."""
-    if n <= max_rows:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, max_rows, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n, min(n, max_rows), replace=False))
