@@ -64,10 +64,8 @@ FILES: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 
 def contents(dataset: Dataset) -> tuple[Any, ...]:
     """Return all that a dataset holds, except for notes on how it was read, as values that can be compared."""
-    encoded = encode(replace(dataset, events=None, impressions=None, notes=()))  # type: ignore[arg-type]
-    rows = [dataset.events.whole(), *(dataset.impressions.frames() if dataset.impressions else ())]
-    files = {name: (str(file.dtype), pl.Series(file).to_list()) for name, file in encoded.files.items()}
-    return encoded.json, files, dataset.events.counts.tolist(), [(frame.schema, frame.rows()) for frame in rows]
+    encoded = encode([replace(dataset, events=None, notes=()), dataset.events.whole().to_dict()])  # type: ignore[arg-type]
+    return encoded.json, {name: (file.dtype, pl.Series(file).to_list()) for name, file in encoded.files.items()}
 
 
 def read(tables: Path | dict[str, Any]) -> Dataset:
@@ -87,21 +85,14 @@ def test_frames_of_any_library(library: str, tables: Tables, expected: Dataset) 
     assert contents(read({name: LIBRARIES[library](frame) for name, frame in tables.items()})) == contents(expected)
 
 
-def read_files(form: str, tables: Tables, place: Path) -> Dataset:
-    folder = place / "tables"  # as frames are named
+@pytest.mark.parametrize("form", FILES)
+def test_files_of_any_form(form: str, tables: Tables, expected: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"  # as frames are named
     folder.mkdir()
     for name, frame in tables.items():
         FILES[form](frame, folder / name)
-    return read(folder)
-
-
-@pytest.mark.parametrize("form", FILES)
-def test_files_of_any_form(form: str, tables: Tables, expected: Dataset, tmp_path: Path) -> None:
-    assert contents(read_files(form, tables, tmp_path)) == contents(expected)
-
-
-@pytest.mark.skipif(THREADS > 1, reason="bytes are promised for one thread")
-def test_text_gives_the_same_model_byte_for_byte(tables: Tables, expected: Dataset, tmp_path: Path) -> None:
-    datasets = expected, read_files("CSV", tables, tmp_path)
-    paths = [train(each, brief_config()).save(tmp_path / f"{n}") for n, each in enumerate(datasets)]
-    assert len({read_manifest(path)["version"] for path in paths}) == 1
+    dataset = read(folder)
+    assert contents(dataset) == contents(expected)
+    if dataset.notes and THREADS == 1:  # notes reach no byte of the model; bytes are promised for one thread
+        paths = [train(each, brief_config()).save(tmp_path / f"{n}") for n, each in enumerate((dataset, expected))]
+        assert len({read_manifest(path)["version"] for path in paths}) == 1
