@@ -87,21 +87,14 @@ def test_frames_of_any_library(library: str, tables: Tables, expected: Dataset) 
     assert contents(read({name: LIBRARIES[library](frame) for name, frame in tables.items()})) == contents(expected)
 
 
-def read_files(form: str, tables: Tables, place: Path) -> Dataset:
-    folder = place / "tables"  # as frames are named
+@pytest.mark.parametrize("form", FILES)
+def test_files_of_any_form(form: str, tables: Tables, expected: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"  # as frames are named
     folder.mkdir()
     for name, frame in tables.items():
         FILES[form](frame, folder / name)
-    return read(folder)
-
-
-@pytest.mark.parametrize("form", FILES)
-def test_files_of_any_form(form: str, tables: Tables, expected: Dataset, tmp_path: Path) -> None:
-    assert contents(read_files(form, tables, tmp_path)) == contents(expected)
-
-
-@pytest.mark.skipif(THREADS > 1, reason="bytes are promised for one thread")
-def test_text_gives_the_same_model_byte_for_byte(tables: Tables, expected: Dataset, tmp_path: Path) -> None:
-    datasets = expected, read_files("CSV", tables, tmp_path)
-    paths = [train(each, brief_config()).save(tmp_path / f"{n}") for n, each in enumerate(datasets)]
-    assert len({read_manifest(path)["version"] for path in paths}) == 1
+    dataset = read(folder)
+    assert contents(dataset) == contents(expected)
+    if dataset.notes and THREADS == 1:  # notes reach no byte of the model; bytes are promised for one thread
+        paths = [train(each, brief_config()).save(tmp_path / f"{n}") for n, each in enumerate((dataset, expected))]
+        assert len({read_manifest(path)["version"] for path in paths}) == 1

@@ -50,7 +50,7 @@ evaluate = partial(evaluate_methods, n_seeds=2)
 
 @pytest.fixture(scope="module")
 def little() -> Config:
-    return brief_config()
+    return brief_config(plugins={"user_user": {"rarity": 0.0, "shrinkage": 10.0, "power": 1.0}})
 
 
 @pytest.fixture(scope="module")

@@ -47,8 +47,7 @@ class Penalty:
 
     def of(self, counts: np.ndarray) -> np.ndarray:
         """Return the penalty of rows given their numbers of entries, float64, same shape."""
-        weights: np.ndarray = self.weight * ((counts + self.floor) / self.mean) ** self.frequency
-        return weights
+        return np.asarray(self.weight * ((counts + self.floor) / self.mean) ** self.frequency)
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,8 +83,7 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     if failed:
         raise ConfigError("regularization: is too small to invert the item matrix; increase it.")
     inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
-    symmetric: np.ndarray = np.tril(inverse) + np.tril(inverse, -1).T
-    return symmetric
+    return np.asarray(np.tril(inverse) + np.tril(inverse, -1).T)
 
 
 REGULARIZATION = 300.0

@@ -63,8 +63,8 @@ def train_networks(
         from firstday.cold.train_cold_model import train_cold_model
         from firstday.cold.train_ranker import train_ranker
     config, features, held_out = data.config, data.features, data.validation_features
-    objectives = {"both": validation.precision_of_vectors, "segment": validation.precision_of_segments}
-    objective = wrap("cold model", objectives[config.cold_model.stop_by])
+    by_segments = config.cold_model.stop_by == "segment"
+    objective = wrap("cold model", validation.precision_of_segments if by_segments else validation.precision_of_vectors)
     cold = train_cold_model(features, data.embeddings.user_vectors, held_out, objective, config, progress)
     if not config.ranker.enabled:
         return cold, None

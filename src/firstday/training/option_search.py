@@ -79,7 +79,7 @@ class Tuning:
     def to_json(self) -> dict[str, Any]:
         """Return the seed-dependent fields as JSON values."""
         return {
-            "options": dict(self.options),
+            "options": self.options,
             "edges": self.edges,
             "n_tried": self.n_tried,
             "validation_precision": round(self.precision, 4),

@@ -39,7 +39,7 @@ MIN_SHARE, MAX_SHARE = 0.02, 0.1
 TARGET_USERS, MAX_HELD_OUT = 200, 10_000
 """Number of held-out users who can be evaluated: the target within these bounds, and the maximum."""
 MIN_COMPARED, MAX_COMPARED = 20, 2_000
-"""Minimum and maximum number of users to compare models on; the newest are taken."""
+"""Minimum and maximum number of users to compare models on; those whose day one ended last are taken."""
 MIN_COUNT = 100
 """Previous counts below this are not checked for a drop."""
 _HASH_SEED = 2**31
@@ -225,7 +225,7 @@ def _replace_model(
         current = None if before is None else open_model(path)
     except (ArtifactError, ConfigError) as error:
         fault = f"the current model cannot be opened ({error})"
-    facts = {} if current is None else current.model.facts.get("data", {})
+    facts = {} if current is None else current.model.facts["data"]
     if shrunk := find_shrunk(dataset, facts, min_size):
         advice = "check what writes the tables, or allow it with min_size 0 (--min-size 0)"
         return result("smaller", f"{'; '.join(shrunk)}; {advice}")
@@ -233,7 +233,10 @@ def _replace_model(
     numbers = stable_numbers(dataset.users, _HASH_SEED) / 2.0**64
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
     current_share = facts.get("held_out_share", 0.0)  # train holds no users out
-    cohort = take_newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < current_share)))
+    rows = np.flatnonzero(numbers[split.cold.users] < current_share)
+    if split.cold.day_end_us is not None:  # newest first
+        rows = rows[np.argsort(-split.cold.day_end_us[rows], kind="stable")]
+    cohort = split.cold.take(np.sort(rows[:MAX_COMPARED]))
     if before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
         too_few = (
             f"{len(cohort):,} held-out users are new to the current model (train holds out no users), and a comparison "
@@ -265,12 +268,6 @@ def choose_share(dataset: Dataset, config: Config) -> float:
     is_eligible = histories.n_used >= config.sampled.min_items if histories.log is None else histories.can_be_evaluated
     n = max(1, int(is_eligible.sum()))
     return min(MAX_SHARE, max(MIN_SHARE, TARGET_USERS / n), MAX_HELD_OUT / n)
-
-
-def take_newest(cohort: Cohort) -> Cohort:
-    """Return the `MAX_COMPARED` users whose day one ended last; arbitrary users if day ones are sampled."""
-    day_ends = np.zeros(len(cohort)) if cohort.day_end_us is None else cohort.day_end_us
-    return cohort.take(np.sort(np.argsort(-day_ends, kind="stable")[:MAX_COMPARED]))
 
 
 def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) -> list[str]:

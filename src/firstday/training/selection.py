@@ -38,8 +38,7 @@ def _evaluate_class(folds: Sequence[Fold], number: int, overall: Mapping[str, np
     members = head(members, MAX_CLASS_USERS)
     names = overall if number > 0 else ("popular",)  # users without any signal always get the popular list
     in_class = {name: measure_folds(members, name) for name in names}
-    means: dict[str, float] = {}
-    intervals: dict[str, tuple[float, float]] = {}
+    means, intervals = {}, {}
     for name, precision in in_class.items():
         if n_users := len(precision):
             mean, half_width = 100 * float(precision.mean()), 100 * NORMAL_95 * float(precision.std()) / n_users**0.5

@@ -47,5 +47,4 @@ def measure_trend(dataset: Dataset, split: Split, config: Config) -> np.ndarray 
     share = np.maximum(n_all, 1) / max(1.0, n_all.sum())
     n_pseudo = TREND_SMOOTHING * n_items
     recent_share = (n_recent + n_pseudo * share) / (n_recent.sum() + n_pseudo)
-    trend: np.ndarray = (TREND_WEIGHT * np.log(recent_share / share)).astype(np.float32)
-    return trend
+    return np.asarray(TREND_WEIGHT * np.log(recent_share / share), dtype=np.float32)

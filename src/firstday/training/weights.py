@@ -113,8 +113,7 @@ class Candidates:
     def weighted_sums(self, weights: np.ndarray) -> np.ndarray:
         """Return the weighted sums, float32, shape (n_users, n_candidates), given the weights of `fit_weights`."""
         user_weights = self.knot_weights @ weights.astype(np.float32)
-        sums: np.ndarray = np.matmul(self.scores, user_weights[:, :, None])[:, :, 0] + self.offsets
-        return sums
+        return np.asarray(np.matmul(self.scores, user_weights[:, :, None])[:, :, 0] + self.offsets)
 
     def keep_best(self, weights: np.ndarray) -> Candidates:
         """Return each user's `N_BEST` candidates by weighted sum, for users who used at least one of them."""
@@ -163,5 +162,4 @@ def fit_weights(candidates: Sequence[Candidates], n_components: int) -> np.ndarr
 
     start = np.full(len(KNOTS) * n_components, 1 / n_components)
     result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
-    weights: np.ndarray = result.x.reshape(len(KNOTS), n_components)
-    return weights
+    return np.asarray(result.x.reshape(len(KNOTS), n_components))
