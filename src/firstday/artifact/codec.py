@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -80,16 +79,12 @@ def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:
             return np.broadcast_to(files[part[FILE_KEY]], part[SHAPE_KEY])
         return files.get(part[FILE_KEY]) if FILE_KEY in part else {name: read(value) for name, value in part.items()}
 
-    hint: Any = cls  # mypy rejects a type variable as a hashable argument
+    hint: Any = tuple[cls]  # type: ignore[valid-type]  # a dataclass does not accept a configuration
+    adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid"))
     try:
-        value: T = _adapter(hint).validate_python((read(json),))[0]
+        value: T = adapter.validate_python((read(json),))[0]
     except ValidationError as error:
         fault = error.errors()[0]
         path = ".".join(map(str, fault["loc"][1:]))
         raise ArtifactError(f"{path}: {fault['msg'][:1].lower()}{fault['msg'][1:]}") from None
     return value
-
-
-@cache
-def _adapter(cls: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(tuple[cls], config=ConfigDict(arbitrary_types_allowed=True, extra="forbid"))

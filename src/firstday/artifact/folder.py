@@ -44,8 +44,6 @@ MANIFEST = "manifest.json"
 VERSION_PATTERN = "[0-9a-f]{16}"
 STAGING_PREFIX = ".staging-"
 """Prefix of the names of folders with unpublished files."""
-FACT_NAMES = ("data", "metrics")
-"""Keys of `TrainedModel.facts`, at the top level of the manifest."""
 
 
 @dataclass(frozen=True)
@@ -298,7 +296,7 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> Trai
     folder = path / manifest["version"]
     _check_files(folder, manifest["files"])
     files = {name: _read_file(folder / name) for name in manifest["files"]}
-    facts = {name: manifest[name] for name in FACT_NAMES if name in manifest}
+    facts = {name: manifest[name] for name in ("data", "metrics") if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
     try:
         learned: dict[str, Any] = {

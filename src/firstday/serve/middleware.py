@@ -45,9 +45,12 @@ class Keys:
     """API keys of each right, compared in constant time."""
 
     def __init__(self, settings: ServeSettings) -> None:
-        keys = [(right, key) for right in get_args(Right) for key in getattr(settings, f"{right}_keys")]
-        self._keys = [(right, key.get_secret_value().encode()) for right, key in keys]
-        self.any = bool(keys)
+        self.any = settings.has_keys
+        self._keys = [
+            (right, key.get_secret_value().encode())
+            for right in get_args(Right)
+            for key in getattr(settings, f"{right}_keys")
+        ]
 
     def rights_of(self, authorization: str) -> frozenset[Right]:
         """Return the rights of the key in an Authorization header, in constant time."""
@@ -160,7 +163,8 @@ class Gate:
     def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """Run the checks that do not depend on the route; return the callable that receives the body."""
         scope["firstday.rights"] = rights = self._keys.rights_of(headers.get("authorization", ""))
-        if not self._keys.any and not _is_local(headers.get("host", "")):
+        host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]").lower()
+        if not self._keys.any and not is_loopback(host):  # any other name indicates DNS rebinding
             raise ApiError(
                 403,
                 "host_not_allowed",
@@ -226,8 +230,3 @@ def _limit_body(receive: Receive, headers: Headers, max_bytes: int, timeout_s: f
         )
 
     return receive_limited
-
-
-def _is_local(host: str) -> bool:
-    """Return whether a Host header names this machine. Any other name indicates DNS rebinding."""
-    return is_loopback(re.sub(r":\d+$", "", host).strip("[]").lower())

@@ -646,12 +646,15 @@ class RecordedList(_Answer):
     items: list[RecordedItem] = Field(validation_alias="impressions")
 
 
-class UserAnswer(SignalsBody):
+class _OfOneUser(_Answer):
+    user_id: str
+
+
+class UserAnswer(SignalsBody, _OfOneUser):
     """Everything known about a user; interactions and impressions put with the profile are not among the events."""
 
     model_config = ConfigDict(strict=False, json_schema_extra=None, json_schema_serialization_defaults_required=True)
 
-    user_id: str
     put_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="put_us")]
     """Time of the last update of profile, picks and friends."""
     first_seen_at: Annotated[datetime, _ReadTime, Field(validation_alias="first_us")]
