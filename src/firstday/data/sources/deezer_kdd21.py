@@ -116,9 +116,10 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
             f"{folder}: cannot be read as the paper's released files ({first_line(error)}); "
             f"download them from {RECORD}."
         ) from error
-    rows = owners.lookup(parts[0].ids.values)
+    train, validation, test = parts
+    rows = owners.lookup(train.ids.values)
     _refuse(USERS, rows < 0, "training users have no vector")
-    return PaperData(space, items, item_vectors, vectors[rows], *parts, simulated)
+    return PaperData(space, items, item_vectors, vectors[rows], train, validation, test, simulated)
 
 
 def name_features(part: Part, space: Space) -> str:
