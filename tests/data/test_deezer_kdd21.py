@@ -100,11 +100,6 @@ FAULTS: list[tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = [
         lambda t: t.with_columns(SONG.list.concat(pl.lit([5], pl.List(pl.Int64)))),
         r"50 of \d+ entries of d1d30_songs are not in song_embeddings.parquet",
     ),
-    (
-        TEST,
-        lambda t: t.with_columns(pl.when(IS_ONE).then(None).otherwise(SONG).alias("d1d30_songs")),
-        "1 of 50 users have no d1d30_songs to evaluate on",
-    ),
     (TEST, lambda t: t.with_columns(age_value=pl.lit("old")), UNREAD),
 ]
 

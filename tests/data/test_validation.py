@@ -54,14 +54,14 @@ CASES = [
     (
         "interactions",
         lambda frame: frame.drop("entity_id"),
-        "interactions: 2 of 7 rows have only one of entity and entity_id (first: interactions.parquet row 4); "
-        "fill in both or drop the rows.",
+        "interactions: 2 of 7 rows do not have exactly one target (first: interactions.parquet row 4); "
+        "give either item_id, or entity and entity_id, or drop the rows.",
     ),
     (
         "interactions",
         lambda frame: frame.drop("entity"),
-        "interactions: 2 of 7 rows have only one of entity and entity_id (first: interactions.parquet row 4); "
-        "fill in both or drop the rows.",
+        "interactions: 2 of 7 rows do not have exactly one target (first: interactions.parquet row 4); "
+        "give either item_id, or entity and entity_id, or drop the rows.",
     ),
     (
         "collections",
@@ -133,20 +133,20 @@ CASES = [
     (
         "interactions",
         put("item_id", r3="i1"),
-        "interactions: 1 of 7 rows have both item_id and entity (first: interactions.parquet row 4); "
-        "keep one of them in each row.",
+        "interactions: 1 of 7 rows do not have exactly one target (first: interactions.parquet row 4); "
+        "give either item_id, or entity and entity_id, or drop the rows.",
     ),
     (
         "interactions",
         put("item_id", r0=None),
-        "interactions: 1 of 7 rows have neither item_id nor entity (first: interactions.parquet row 1); "
-        "fill in one of them or drop the rows.",
+        "interactions: 1 of 7 rows do not have exactly one target (first: interactions.parquet row 1); "
+        "give either item_id, or entity and entity_id, or drop the rows.",
     ),
     (
         "interactions",
         put("entity_id", r4=None),
-        "interactions: 1 of 7 rows have only one of entity and entity_id (first: interactions.parquet row 5); "
-        "fill in both or drop the rows.",
+        "interactions: 1 of 7 rows do not have exactly one target (first: interactions.parquet row 5); "
+        "give either item_id, or entity and entity_id, or drop the rows.",
     ),
     (
         "interactions",

@@ -20,53 +20,29 @@ from firstday.tables.schema import RECOMMENDABLE
 @readable
 @dataclass(frozen=True, eq=False)
 class Entity:
-    """An entity other than items, such as artists, genres or playlists; each member is a set of items.
+    """An entity other than items, such as artists, genres or playlists; each member is a set of items."""
 
-    Parameters
-    ----------
-    ids
-        External ids of the members.
-    items
-        Items of each member, shape (n_members, n_items).
-    names
-        Display name of each member, "" if unknown; None without names.
-    """
-
-    ids: Ids
-    items: SparseRows
-    names: tuple[str, ...] | None = None
+    ids: Ids  # external ids of the members
+    items: SparseRows  # items of each member, shape (n_members, n_items)
+    names: tuple[str, ...] | None = None  # display name of each member, "" if unknown; None without names
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class Group:
-    """A categorical column of the users table, such as country.
+    """A categorical column of the users table, such as country."""
 
-    Parameters
-    ----------
-    values
-        Distinct values, sorted.
-    codes
-        Index into `values`, -1 if missing: int32, shape (n_users,).
-    """
-
-    values: tuple[str, ...]
-    codes: np.ndarray
+    values: tuple[str, ...]  # distinct, sorted
+    codes: np.ndarray  # index into `values`, -1 if missing, int32, shape (n_users,)
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class PrecomputedVectors:
-    """Precomputed embeddings, which replace the first stage of training (`embeddings/users`, `embeddings/items`).
+    """Precomputed embeddings, which replace the first stage of training; rows without a vector are NaN."""
 
-    Parameters
-    ----------
-    user_vectors, item_vectors
-        float32, shapes (n_users, d) and (n_items, d); rows without a vector are NaN.
-    """
-
-    user_vectors: np.ndarray
-    item_vectors: np.ndarray
+    user_vectors: np.ndarray  # float32, shape (n_users, d)
+    item_vectors: np.ndarray  # float32, shape (n_items, d)
 
     @property
     def items_without_vector(self) -> np.ndarray:
@@ -114,7 +90,7 @@ class Dataset:
     precomputed
         Precomputed embeddings; None if training computes them.
     friend_ids
-        Ids of the friends, if these are not `users`.
+        Ids of the friends, if some are not in `users`.
     notes
         Sentences on what was ignored or decided while loading.
     left_out

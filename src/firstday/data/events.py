@@ -28,10 +28,7 @@ EVENT_TYPES: dict[str, pl.DataType] = {
 SORT_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
 """Sort key of the rows in a partition."""
 HAS_TIME_OF_DAY = (pl.col("timestamp").to_physical() % DAY_US != 0).fill_null(value=False)
-"""Mask of rows whose repetitions are duplicates.
-
-Midnight usually means that only the date is known, and the same interaction may occur twice on one day.
-"""
+"""Mask of rows whose repetitions are duplicates; at midnight, usually only the date is known."""
 
 
 def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
@@ -65,13 +62,9 @@ def clean_events(rows: pl.DataFrame, findings: Findings) -> pl.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A half-open time window per user: `start` <= time < `end`.
+    """A half-open time window per user: `start` <= time < `end`; without interactions that have no time.
 
-    Parameters
-    ----------
-    start, end
-        Microseconds since 1970 UTC: int64, shape (n_users,). The window is empty unless `end` is after `start`, and
-        never contains interactions without a time.
+    Both are int64, shape (n_users,), in microseconds since 1970 UTC.
     """
 
     start: np.ndarray
@@ -88,24 +81,15 @@ class Window:
 class Events:
     """All interactions, one row each.
 
-    Parameters
-    ----------
-    pairs
-        (signal, entity) pairs, by code.
-    counts
-        Number of interactions per pair: int64, shape (n_pairs,).
-    rows
-        Columns as in `EVENT_TYPES`: `pair` is the code, `target_ix` the index among the items or the entity's members.
-        Each partition is sorted by `SORT_ORDER`.
-    first, last
-        Time of the earliest and latest interaction, in microseconds since 1970 UTC; None without times.
+    Rows have the columns of `EVENT_TYPES`: `pair` is a code, `target_ix` the index among the items or the entity's
+    members. Each partition is sorted by `SORT_ORDER`.
     """
 
-    pairs: tuple[Pair, ...]
-    counts: np.ndarray
+    pairs: tuple[Pair, ...]  # by code
+    counts: np.ndarray  # number of interactions per pair, int64, shape (n_pairs,)
     rows: UserRows
-    first: int | None = None
-    last: int | None = None
+    first: int | None = None  # earliest interaction, in microseconds since 1970 UTC; None without times
+    last: int | None = None  # latest interaction
 
     @classmethod
     def of_rows(cls, pairs: tuple[Pair, ...], rows: UserRows) -> Events:
@@ -135,10 +119,9 @@ class Events:
         return self.rows.frames()
 
     def first_moments(self, key: str, n: int, missing: int, codes: Sequence[int] | None = None) -> np.ndarray:
-        """Return the time of each user's or target's first interaction, int64, shape (n,).
+        """Return the time of each user's or target's first interaction, int64, shape (n,); `missing` without a time.
 
-        `key` is the index column, `missing` the value if there is no time, and `codes` the pairs to include (None:
-        all).
+        `key` is the index column, and `codes` the pairs to include (None: all).
         """
         rows = self.rows.lazy().drop_nulls("timestamp")
         rows = rows if codes is None else rows.filter(pl.col("pair").is_in(codes))

@@ -17,13 +17,7 @@ from firstday.display import readable
 @readable
 @dataclass(frozen=True, eq=False)
 class Ids:
-    """External ids in index order.
-
-    Parameters
-    ----------
-    values
-        Distinct ids without nulls, of type String or Int64.
-    """
+    """External ids in index order: distinct, without nulls, of type String or Int64."""
 
     values: pl.Series
 
@@ -68,15 +62,10 @@ class Ids:
 
 
 def stable_numbers(ids: Ids, seed: int) -> np.ndarray:
-    """Return a hash of each id that depends only on the id's text and the seed.
+    """Return the 8-byte BLAKE2b digest of "SEED:ID" of each id, uint64, shape (n_ids,).
 
-    The hash is the same on every machine and does not depend on other ids. The users with the smallest hashes are
-    therefore a random sample that remains stable as users come and go.
-
-    Returns
-    -------
-    numpy.ndarray
-        8-byte BLAKE2b digest of "SEED:ID", little-endian: uint64, shape (n_ids,).
+    It does not depend on other ids: users with the smallest hashes are a random sample that remains stable as users
+    come and go.
     """
     digests = [blake2b(f"{seed}:{identity}".encode(), digest_size=8).digest() for identity in ids.values.to_list()]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)

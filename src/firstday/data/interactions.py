@@ -37,12 +37,12 @@ ABSENT: Mapping[str, pl.Expr] = {
 
 
 _ITEM, _ENTITY, _ENTITY_ID = (pl.col(name).is_not_null() for name in ("item_id", "entity", "entity_id"))
-TARGET_RULES = (
-    Rule("have both item_id and entity", _ITEM & (_ENTITY | _ENTITY_ID), "keep one of them in each row"),
-    Rule("have neither item_id nor entity", ~_ITEM & ~_ENTITY & ~_ENTITY_ID, f"fill in one of them {OR_DROP}"),
-    Rule("have only one of entity and entity_id", ~_ITEM & (_ENTITY != _ENTITY_ID), f"fill in both {OR_DROP}"),
+TARGET_RULE = Rule(
+    "do not have exactly one target",
+    (_ITEM == _ENTITY) | (_ENTITY != _ENTITY_ID),
+    f"give either item_id, or entity and entity_id, {OR_DROP}",
 )
-"""Rules for the target of an interaction, if the table has entities."""
+"""Rule for the target of an interaction, if the table has entities."""
 _IS_SHOWN = pl.col("signal") == SHOWN
 IGNORED = (
     Rule(
@@ -127,7 +127,7 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
     rows = vocabulary.index(rows.with_columns(absent))
     rules = [*RULES["interactions"], *vocabulary.rules]
     if has_targets:
-        rules[1:1] = empty_rules("item_id") if targets == {"item_id"} else TARGET_RULES
+        rules[1:1] = empty_rules("item_id") if targets == {"item_id"} else [TARGET_RULE]
     reasons |= find_faults("interactions", rows, rules, findings)
     rows = rows.filter(findings.leave_out("interactions", raw, reasons))
     if vocabulary.signals is not None and has_targets:

@@ -218,13 +218,10 @@ def add_users(
     frames: Frames,
     interactions: Interactions,
     findings: Findings,
-    *,
-    are_all: bool = True,
 ) -> Dataset:
     """Add the users of tables without faults to a catalogue; the result does not depend on the order of rows.
 
-    `interactions` use the indexes of `frames` and `catalogue`. Unless `are_all`, friends may be users who are not in
-    `frames`.
+    `interactions` use the indexes of `frames` and `catalogue`; friends may be users who are not in `frames`.
     """
     table = frames["users"].sort("user_id")
     users, precomputed = Ids.of(table["user_id"]), catalogue.precomputed
@@ -237,7 +234,7 @@ def add_users(
         groups[column] = Group(group.values, Ids(pl.Series(group.values, dtype=pl.String)).lookup(values))
     ages = table.get_column("age", default=pl.Series([]))
     friends, friend_ids = frames.get("friends"), None
-    if friends is not None and not are_all:
+    if friends is not None and (users.lookup(friends["friend_id"]) < 0).any():
         friend_ids = Ids.of(friends["friend_id"].unique().sort())
     return replace(
         catalogue,

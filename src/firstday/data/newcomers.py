@@ -27,24 +27,11 @@ FORGIVEN = frozenset({"users.age", "users.registered_at"})
 
 
 def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: float = 0.0) -> Dataset:
-    """Load the profiles and interactions of cold users.
+    """Load the profiles and interactions of cold users: `users` or `interactions` or both, and optionally `friends`.
 
-    Users are taken from `users`, `interactions` and `friends`, and need no interactions. Items, entities, signals and
-    profile values are not compared with a model here; the model's catalogue drops unknown ones. A bad age or
-    registration time counts as missing, with a note, so that the user still gets a list.
-
-    Parameters
-    ----------
-    tables
-        `users` or `interactions` or both, and optionally `friends`: a folder, or data frames by table name. Friends may
-        be any users; a model uses those that it stores.
-    drop_bad_rows
-        Maximum share of bad rows per table, from 0 to 1. Bad rows are dropped up to this share, and a fault above it.
-
-    Raises
-    ------
-    DataError
-        The tables have faults; one sentence per fault.
+    Users need no interactions, and friends may be any users. Items, entities, signals and profile values are not
+    compared with a model here; the model's catalogue drops unknown ones. A bad age or registration time counts as
+    missing, with a note, so that the user still gets a list. Raises DataError if the tables have faults.
     """
     findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
     name, raw = open_tables(tables, findings, "the folder of the cold users' tables")
@@ -96,4 +83,4 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     interactions = index_interactions([rows], vocabulary, pairs, rows.height, findings)
     assert interactions is not None
     catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
-    return add_users(name, catalogue, frames, interactions, findings, are_all=False)
+    return add_users(name, catalogue, frames, interactions, findings)

@@ -37,7 +37,7 @@ from firstday.tables.table_checks import (
 
 MENTIONS = "friends: by friend_id"
 """Rows of `friends` partitioned by `friend_id`, so that the part with the friend can check the id."""
-SHARED = ("items", "entities", "titles", "added_at")
+SHARED = ("items", "entities", "titles", "added_at", "columns")
 """Fields of the catalogue that all parts share, in addition to item vectors; other fields belong to a part's users."""
 NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")
@@ -103,7 +103,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> tuple[Dataset | None
         check_vector_lengths(frames, catalogue.precomputed.item_vectors.shape[1], findings)
     dataset = None
     if indexed is not None and not findings.faults and users is not None and catalogue is not None:
-        dataset = add_users("part", catalogue, frames, indexed, findings, are_all=False)
+        dataset = add_users("part", catalogue, frames, indexed, findings)
     return dataset, findings
 
 
@@ -178,9 +178,9 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, *, are_a
                     writer.add(frame)
         joined = Events.of_rows(part.events.pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
     impressions = writers[1].finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
-    if "friends" in frames:
-        are_all = are_all or bool((users.lookup(frames["friends"]["friend_id"]) >= 0).all())
-    return add_users(name, catalogue, frames, (joined, impressions), Findings(), are_all=are_all)
+    if are_all and "friends" in frames:
+        frames["friends"] = frames["friends"].filter(users.lookup(frames["friends"]["friend_id"]) >= 0)
+    return add_users(name, catalogue, frames, (joined, impressions), Findings())
 
 
 def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:

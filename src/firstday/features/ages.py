@@ -19,12 +19,9 @@ MAX_WIDTH = 20
 def choose_widths(sizes: np.ndarray, n_users: float) -> np.ndarray:
     """Return the smallest kernel width of each year with a total weight of at least `n_users`.
 
-    Widths are whole years from 1 to `MAX_WIDTH`, int64, shape (n_years,); `MAX_WIDTH` if no width is enough. `sizes`
-    has the number of users of each year. If `n_users` is 0, all widths are 1.
-
-    References
-    ----------
-    The k-nearest-neighbour kernel of Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 6.1.
+    `sizes` are the numbers of users by year. Widths are whole years from 1 to `MAX_WIDTH`, int64, shape (n_years,);
+    `MAX_WIDTH` if no width is enough. This is the k-nearest-neighbour kernel of Hastie, Tibshirani, Friedman, The
+    Elements of Statistical Learning, 6.1.
     """
     widths = np.full(len(sizes), MAX_WIDTH, dtype=np.int64)
     years, whole_sizes = np.arange(len(sizes)), sizes.astype(np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -36,47 +37,24 @@ class Encoder:
       (zeros without any); the mean vector of the user's friends who are stored (if friends are known); the fold-in
       vector (if configured)
     - numbers: one count per pair; log(1 + number of these friends); the standardised age (0 if unknown)
-
-    Parameters
-    ----------
-    pairs
-        (signal, entity) pairs that have a block.
-    target_vectors
-        Vectors of the members of each entity, which the blocks average: float32, shape (n_targets, d).
-    group_means
-        Mean vector of the users with each value of each profile column: float32, shape (n_values + 1, d). The last row
-        is the overall mean, for missing and unseen values.
-    age_means
-        Mean vector of the users of each year of age, and the overall mean: float32, shape (121 + 1, d); None without
-        ages.
-    age_centre, age_scale
-        Mean and standard deviation of warm users' ages, in years.
-    fold_in
-        Computes the fold-in vector, which is a block if `config.fold_in` is set.
-    config, signals
-        Feature and signal settings.
-    members_of_items
-        For each entity with known items, the members that each item belongs to, shape (n_items, n_members); used by
-        blocks derived from items (`config.through_items`) and by the questionnaire.
-    friend_vectors
-        Unit vectors of the stored users, who may be friends, float32, shape (n_stored, d); None without friends.
-    age_widths
-        Kernel width of each year of age, in whole years, int64, shape (121,), see
-        `firstday.features.ages.choose_widths`; None: ages are not smoothed.
     """
 
-    pairs: tuple[Pair, ...]
-    target_vectors: Mapping[str, np.ndarray]
+    pairs: tuple[Pair, ...]  # (signal, entity) pairs that have a block
+    target_vectors: Mapping[str, np.ndarray]  # vectors of each entity's members, float32, shape (n_targets, d)
+    # Mean vector of the users with each value of each profile column, float32, shape (n_values + 1, d). The last row is
+    # the overall mean, for missing and unseen values.
     group_means: Mapping[str, np.ndarray]
-    age_means: np.ndarray | None
-    age_centre: float
-    age_scale: float
-    fold_in: FoldIn
+    age_means: np.ndarray | None  # the same for years of age, shape (121 + 1, d); None without ages
+    age_centre: float  # mean of warm users' ages, in years
+    age_scale: float  # standard deviation of warm users' ages, in years
+    fold_in: FoldIn  # computes the fold-in vector, which is a block if `config.fold_in` is set
     config: FeatureConfig
     signals: SignalConfig
+    # For each entity with known items, the members that each item belongs to, shape (n_items, n_members); used by
+    # blocks derived from items (`config.through_items`) and by the questionnaire.
     members_of_items: Mapping[str, SparseRows] = field(default_factory=dict)
-    friend_vectors: np.ndarray | None = None
-    age_widths: np.ndarray | None = None
+    friend_vectors: np.ndarray | None = None  # unit vectors of stored users, shape (n_stored, d); None without friends
+    age_widths: np.ndarray | None = None  # kernel width of each year of age, int64, shape (121,); None without ages
 
     @property
     def dimensions(self) -> int:
@@ -96,6 +74,10 @@ class Encoder:
         """Number of columns that `encode` returns."""
         n_numbers = len(self.pairs) + (self.friend_vectors is not None) + (self.age_means is not None)
         return len(self.blocks()) * self.dimensions + n_numbers
+
+    @cached_property
+    def _derived_pairs(self) -> frozenset[Pair]:
+        return frozenset(self.config.derived_pairs)
 
     def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
         """Return the features of each user, float32, shape (n_users, n_inputs), always finite.
@@ -130,7 +112,7 @@ class Encoder:
         signal, entity = pair
         rows = batch.actions.get(pair)
         item_rows = batch.actions.get((signal, ITEM))
-        if item_rows is not None and entity in self.members_of_items and pair in self.config.derived_pairs:
+        if item_rows is not None and entity in self.members_of_items and pair in self._derived_pairs:
             derived_rows = item_rows.through(self.members_of_items[entity])
             rows = derived_rows if rows is None else union_rows([rows, derived_rows])
         return rows
@@ -163,28 +145,12 @@ def fit_encoder(
     signals: SignalConfig,
     friend_vectors: np.ndarray | None = None,
 ) -> Encoder:
-    """Fit the feature statistics on warm users only.
+    """Fit the feature statistics on the day ones and profiles of warm users only (PAPER, step 2).
 
-    Parameters
-    ----------
-    embeddings
-        Embeddings of the warm users, `user_vectors` in the order of `warm`, and of the items.
-    warm
-        Warm users' day ones and profiles. Only pairs that occur here, or are derived from items, get a block: any other
-        block would be zero in training and noise at inference.
-    entity_items
-        Items of each entity's members, shape (n_members, n_items).
-    n_group_values
-        Number of values of each profile column.
-    config, signals
-        Settings.
-    friend_vectors
-        Unit vectors of the stored users; used if any warm user has a friend among them.
-
-    References
-    ----------
-    PAPER, step 2. Group means shrink towards the overall mean by `config.group_shrinkage` pseudo-users, so that a group
-    with a single user does not reveal that user's vector, the target of the cold model.
+    Only pairs that occur in `warm`, or are derived from items, get a block: any other block would be zero in training
+    and noise at inference. Group means shrink towards the overall mean by `config.group_shrinkage` pseudo-users, so
+    that a group with a single user does not reveal that user's vector, the target of the cold model. `friend_vectors`,
+    unit vectors of the stored users, are used if any warm user has a friend among them.
     """
     users = unit_rows(embeddings.user_vectors)
     overall = users.mean(axis=0)

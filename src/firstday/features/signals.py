@@ -249,40 +249,18 @@ class SignalBatch:
 @readable
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Ids and names that a model knows from its training data.
-
-    Parameters
-    ----------
-    items
-        Item ids.
-    entities
-        Ids of the members of each other entity.
-    groups
-        Values of each profile column.
-    has_ages
-        Whether the users table has ages.
-    signals
-        Known signals.
-    titles
-        Item titles, "" if missing; None without titles.
-    people
-        Ids of the stored users, who may be friends; None if the model stores none.
-    names
-        Display names of the members of other entities, "" if unknown; entities without names are omitted.
-    columns
-        Columns of `items` for rules on lists (`firstday.Rules`): Boolean, Float64, String or List(String), n_items rows
-        each.
-    """
+    """Ids and names that a model knows from its training data."""
 
     items: Ids
-    entities: Mapping[str, Ids]
-    groups: Mapping[str, tuple[str, ...]]
-    has_ages: bool
+    entities: Mapping[str, Ids]  # ids of the members of each other entity
+    groups: Mapping[str, tuple[str, ...]]  # values of each profile column
+    has_ages: bool  # whether the users table has ages
     signals: tuple[str, ...]
-    titles: tuple[str, ...] | None = None
-    people: Ids | None = None
+    titles: tuple[str, ...] | None = None  # item titles, "" if missing; None without titles
+    people: Ids | None = None  # ids of the stored users, who may be friends; None if the model stores none
+    # Display names of the members of other entities, "" if unknown; entities without names are omitted.
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    columns: Mapping[str, pl.Series] = field(default_factory=dict)
+    columns: Mapping[str, pl.Series] = field(default_factory=dict)  # see `Dataset.columns`
 
     @classmethod
     def of(cls, dataset: Dataset, signals: tuple[str, ...], people: Ids | None = None) -> Catalogue:
@@ -339,19 +317,8 @@ class Catalogue:
     ) -> tuple[SignalBatch, list[tuple[str, ...]]]:
         """Translate signals from the caller's ids into indexes.
 
-        Parameters
-        ----------
-        users
-            Signals in the caller's ids.
-        config
-            Which signals are uses, and the persistence for impressions; defaults if None.
-
-        Returns
-        -------
-        batch : SignalBatch
-            Known signals.
-        ignored : list of tuple of str
-            For each user, one sentence per signal, id or value that is unknown and therefore ignored.
+        Also returns, for each user, one sentence per signal, id or value that is unknown and therefore ignored.
+        `config` (default: `SignalConfig()`) defines which signals are uses, and the persistence for impressions.
         """
         ignored: list[list[str]] = [[] for _ in users]
         codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
@@ -420,26 +387,11 @@ class Catalogue:
         actions: Mapping[Pair, SparseRows],
         passed_over: SparseRows | None = None,
     ) -> tuple[SignalBatch, dict[str, int]]:
-        """Translate a dataset's users into the model's indexes.
+        """Translate a dataset's users (`user_ix`), their interactions and passed-over items into the model's indexes.
 
-        Parameters
-        ----------
-        dataset
-            Dataset of the users; its indexes may differ from the model's.
-        users
-            `user_ix` in the dataset, shape (n,).
-        actions
-            Interactions, rows in the order of `users`, columns in the dataset's indexes.
-        passed_over
-            Result of `firstday.features.impressions.collect_passed_over` for `users`; unknown items are dropped.
-
-        Returns
-        -------
-        batch : SignalBatch
-            Known signals.
-        unknown : dict of str to int
-            Number of unknown interactions by entity (or by ``signal NAME`` if the signal is unknown), and number of
-            unknown profile values by column (or of all values by ``profile column NAME`` if the column is unknown).
+        Also returns the number of unknown interactions by entity (or by ``signal NAME`` if the signal is unknown), and
+        the number of unknown profile values by column (or of all values by ``profile column NAME`` if the column is
+        unknown).
         """
         unknown: Counter[str] = Counter()
         translated = {}

@@ -97,8 +97,7 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
 
     Feature columns must be in the order of the release; their names are ignored. Lists may be Parquet lists or JSON
     text; rows may be in any order. Vectors of users who are not in the training file are ignored. Raises DataError if a
-    file is missing or damaged, lacks columns, has vectors of another size, refers to an unknown song or user, or has a
-    validation or test user without streamed songs.
+    file is missing or damaged, lacks columns, has vectors of another size, or refers to an unknown song or user.
     """
     folder = Path(folder)
     names = [SONGS, USERS, *(name_features(part, space) for part in PARTS)]
@@ -118,8 +117,6 @@ def read_paper_data(folder: str | Path, space: Space, *, progress: Progress = no
             f"download them from {RECORD}."
         ) from error
     train, validation, test = parts
-    for name, users in zip(names[3:], parts[1:], strict=True):
-        _refuse(name, users.songs.lengths() == 0, f"users have no {SONGS_OF_USER} to evaluate on")
     rows = owners.lookup(train.ids.values)
     _refuse(USERS, rows < 0, "training users have no vector")
     return PaperData(space, items, item_vectors, vectors[rows], train, validation, test, simulated)

@@ -29,7 +29,6 @@ class CutOffs:
     """
 
     moments: tuple[int, ...]
-    end: int  # exclusive end of the last cohort; later newcomers have incomplete target windows
     users: tuple[int, ...]  # number of newcomers per cohort
     histories: Histories = field(compare=False, repr=False)  # of all users, with the chosen target window
 
@@ -105,8 +104,7 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     starts = registered[np.arange(1, n_cohorts) * len(registered) // n_cohorts] // DAY_US * DAY_US
     moments = np.unique([first, *starts[starts > first]])
     users = np.diff(np.searchsorted(registered, moments), append=len(registered))
-    end = log.end - int(target_days * DAY_US) + 1
-    return CutOffs(tuple(moments[users > 0].tolist()), end, tuple(users[users > 0].tolist()), histories)
+    return CutOffs(tuple(moments[users > 0].tolist()), tuple(users[users > 0].tolist()), histories)
 
 
 def _find_first(histories: Histories) -> tuple[int, np.ndarray]:

@@ -16,6 +16,7 @@ from firstday.data.splits.roles import assign_roles, require_enough_users
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Cohort, Split
+from firstday.data.user_rows import NEVER
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +55,11 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         return
     config = config.override({"protocol": "registration", "registration.target_days": cut_offs.target_days})
     registered_us = cut_offs.histories.registered_us
-    ends = (*cut_offs.moments[1:], cut_offs.end)
+    ends = (*cut_offs.moments[1:], NEVER)
     for cut_off, end in zip(cut_offs.moments, ends, strict=True):
         snapshot = take_snapshot(dataset, registered_us, cut_off)
-        newcomers = np.flatnonzero((registered_us >= cut_off) & (registered_us < end))
-        cold = collect_newcomers(dataset, config, cut_offs.histories, newcomers)
+        is_newcomer = cut_offs.histories.can_be_evaluated & (registered_us >= cut_off) & (registered_us < end)
+        cold = collect_newcomers(dataset, config, cut_offs.histories, np.flatnonzero(is_newcomer))
         truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
         if len(rows := np.flatnonzero(truth.lengths())):
             split = split_for_training(snapshot, config, seed, end=cut_off)
