@@ -57,10 +57,8 @@ def _recommend(
     )
     prior, seen = shares[nearest][..., : query.k].mean(axis=2), used + passed_over + PRIOR_IMPRESSIONS
     chosen = [
-        segments_of_user[choose(*counts, np.random.default_rng(seed_of(query, row)))]
-        for row, (segments_of_user, *counts) in enumerate(
-            zip(nearest, used + PRIOR_IMPRESSIONS * prior, seen, strict=True)
-        )
+        nearest[row, choose(*counts, np.random.default_rng(seed_of(query, row)))]
+        for row, counts in enumerate(zip(used + PRIOR_IMPRESSIONS * prior, seen, strict=True))
     ]
     everyone = np.ones(query.n_users, dtype=bool)
     return query.take_lists(segments.top_items, shares, np.array(chosen), route, everyone)

@@ -220,7 +220,7 @@ def _train_and_score(
     options = recommender.model.facts["metrics"].get("options", {})
     tunings = {name: Tuning(**of) for name, of in options.items()}
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
-    answer = answer_under(rules, holdout.newcomers, holdout.cold.users)
+    answer = partial(answer_under, rules=rules, dataset=holdout.newcomers, users=holdout.cold.users)
     strategies: dict[str, Strategy] = {name: partial(answer, strategy=name) for name in names}
     if PAPER_SEGMENT in strategies:
         recommend, tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import add
@@ -161,13 +161,9 @@ def list_users(
     return lists, BatchSummary(len(users), lists.height, routes, Counter(unknown), ignored, excluding)
 
 
-def answer_under(rules: Rules, dataset: Dataset, users: np.ndarray) -> Callable[[Query, str | Strategy], Answer]:
-    """Return a function that answers queries of users of a dataset, given by index, by a strategy under rules."""
-
-    def answer(query: Query, strategy: str | Strategy) -> Answer:
-        return answer_under_rules(query, strategy, [rules], partial(_profile, dataset, users))[0]
-
-    return answer
+def answer_under(query: Query, strategy: str | Strategy, rules: Rules, dataset: Dataset, users: np.ndarray) -> Answer:
+    """Answer a query of users of a dataset, given by index, by a strategy under rules."""
+    return answer_under_rules(query, strategy, [rules], partial(_profile, dataset, users))[0]
 
 
 def _profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:

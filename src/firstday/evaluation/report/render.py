@@ -8,6 +8,7 @@ from typing import Any
 import firstday
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
+from firstday.data.sources.deezer_kdd21 import Space
 from firstday.errors import needs_extra
 from firstday.evaluation.comparison_tables import (
     compare_datasets,
@@ -20,7 +21,6 @@ from firstday.evaluation.comparison_tables import (
     describe_tunings,
     write_signed,
 )
-from firstday.evaluation.paper_figures import Space
 from firstday.evaluation.plots import plot_strategies, plot_training, theme_css
 from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
