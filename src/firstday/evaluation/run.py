@@ -53,9 +53,9 @@ from firstday.training.option_search import Tuning, with_options
 class Run:
     """One training run, and the scores of every strategy on its cold users.
 
-    `users` has one row per cold user: `user`, `day_one_size`, `did_nothing`, and `has_friends` whose habits the model
-    knows. `used` are the items that cold users went on to use, and `n_items` all items, counted by popularity, int64,
-    shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`.
+    `users` has one row per cold user: `user`, `day_one_size`, `did_nothing` (but give a profile) and `has_friends`
+    (whose habits the model knows). `used` counts the items that cold users went on to use, and `n_items` all items, by
+    tenth of use, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`.
     """
 
     scores: Mapping[str, Scores]
