@@ -57,13 +57,13 @@ def assign(experiment: Experiment, first: int, n: int) -> np.ndarray:
     return np.array([variant is not None and variant.name == "treatment" for variant in variants])
 
 
-JUDGED = {"used_of_shown": Outcome("used", "", DAYS, "shown"), "items_used": Outcome("items_used", "", DAYS)}
+OUTCOMES = {"used_of_shown": Outcome("used", "", DAYS, "shown"), "items_used": Outcome("items_used", "", DAYS)}
 """Outcomes to compare, by columns of `draw_people`."""
 
 
-def judge(people: pl.DataFrame, outcome: str, config: ExperimentConfig = CONFIG) -> Comparison:
+def score(people: pl.DataFrame, outcome: str, config: ExperimentConfig = CONFIG) -> Comparison:
     """Compare one outcome of both variants."""
-    found = compare(people, "control", "treatment", JUDGED[outcome], config)
+    found = compare(people, "control", "treatment", OUTCOMES[outcome], config)
     assert found is not None
     return found
 
@@ -88,12 +88,12 @@ def run_aa(seed: int, number: int) -> dict[str, bool]:
     treated = assign(experiment, number * N_USERS, N_USERS)
     people = draw_people(rng, treated)
     alarms: dict[str, bool] = {}
-    for name in JUDGED:
-        by_day = [judge(people.head(N_USERS * day // DAYS), name) for day in range(1, DAYS + 1)]
+    for name in OUTCOMES:
+        by_day = [score(people.head(N_USERS * day // DAYS), name) for day in range(1, DAYS + 1)]
         alarms[f"{name}: fixed, on the last day"] = is_clear(by_day[-1])
         alarms[f"{name}: fixed, on any of {DAYS} days"] = any(map(is_clear, by_day))
         alarms[f"{name}: always valid, on any of {DAYS} days"] = any(found.is_always_clear for found in by_day)
-    found = judge(add_covariates(people), "used_of_shown")
+    found = score(add_covariates(people), "used_of_shown")
     alarms["used_of_shown with a covariate: fixed, on the last day"] = is_clear(found)
     return alarms
 
@@ -104,7 +104,7 @@ def run_planted(seed: int, number: int) -> tuple[bool, bool, float]:
     experiment = Experiment.parse(f"planted-{number}: control=segment*50, treatment=auto*50")
     treated = assign(experiment, number * N_USERS_PLANTED, N_USERS_PLANTED)
     people = draw_people(rng, treated, 1 + EFFECT)
-    found = judge(people, "used_of_shown", ExperimentConfig(planned_users=N_USERS_PLANTED, effect=EFFECT))
+    found = score(people, "used_of_shown", ExperimentConfig(planned_users=N_USERS_PLANTED, effect=EFFECT))
     assert found.power is not None
     assert found.difference_ci is not None
     return found.difference_ci[0] > 0, found.is_always_clear and found.difference > 0, found.power
@@ -140,13 +140,13 @@ def binomial_interval(n: int, p: float) -> list[float]:
 def main(experiments: int = 1000, seed: int = 0, only: str | None = None) -> None:
     """Run all parts or one, and write the results."""
     path = RESULTS / "ab-tests.json"
-    for name, judge in {"aa": judge_aa, "planted": judge_planted, "broken": judge_broken}.items():
+    for name, score in {"aa": evaluate_aa, "planted": evaluate_planted, "broken": evaluate_broken}.items():
         if only in (None, name):
-            found = {"experiments": experiments, "seed": seed, **judge(seed, experiments)}
+            found = {"experiments": experiments, "seed": seed, **score(seed, experiments)}
             write_results({**read_results(path), name: found, "tea_tasting": version("tea-tasting")}, path)
 
 
-def judge_aa(seed: int, n: int) -> dict[str, Any]:
+def evaluate_aa(seed: int, n: int) -> dict[str, Any]:
     """Return the false positive rates of intervals, in %."""
     alarms = [run_aa(seed, number) for number in range(n)]
     return {
@@ -156,7 +156,7 @@ def judge_aa(seed: int, n: int) -> dict[str, Any]:
     }
 
 
-def judge_planted(seed: int, n: int) -> dict[str, Any]:
+def evaluate_planted(seed: int, n: int) -> dict[str, Any]:
     """Return how often a true effect was found, and the stated power, in %."""
     planted = [run_planted(seed, number) for number in range(n)]
     power = float(np.mean([stated for _, _, stated in planted]))
@@ -170,7 +170,7 @@ def judge_planted(seed: int, n: int) -> dict[str, Any]:
     }
 
 
-def judge_broken(seed: int, n: int) -> dict[str, Any]:
+def evaluate_broken(seed: int, n: int) -> dict[str, Any]:
     """Return how often the sample ratio check rejected each assignment, in %."""
     broken = [run_broken(seed, number) for number in range(n)]
     return {

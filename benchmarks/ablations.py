@@ -48,7 +48,7 @@ def main(tables: str, path: Path | None = None, seeds: int = 5) -> None:
             continue
         config = preset.override(change)
         strategies = [strategy for strategy in STRATEGIES if strategy in strategies_with(config)]
-        parts = [judge(dataset, config, seed, strategies) for seed in range(seeds)]
+        parts = [score(dataset, config, seed, strategies) for seed in range(seeds)]
         users = np.concatenate([users for users, _ in parts])
         found = {strategy: np.concatenate([of[strategy] for _, of in parts]) for strategy in strategies}
         default = default or found
@@ -83,7 +83,7 @@ def variants_of(preset: Config) -> dict[str, dict[str, Any]]:
     }
 
 
-def judge(
+def score(
     dataset: Dataset, config: Config, seed: int, strategies: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the validation users of a seed and their precision in %, by strategy."""

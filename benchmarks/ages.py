@@ -4,10 +4,10 @@ python benchmarks/ages.py movielens-100k --seeds 5
 firstday simulate small --users 6000 --items 3000 --days 60 && python benchmarks/ages.py small --seeds 5
 
 There are three forms of the same training data: exact ages; ages rounded to the nearest of 18, 25, 35 and 45; and ages
-replaced by the first year of a band (1, 18, 25, 35, 45, 50, 56, as in MovieLens 1M). Judged users always give their
+replaced by the first year of a band (1, 18, 25, 35, 45, 50, 56, as in MovieLens 1M). Evaluated users always give their
 exact age. Their input is all of day one, the profile alone, or the age alone; the rest is hidden from every strategy.
 The number of users pooled per year is chosen on validation users by `group`, which needs no training. All strategies
-are then judged with the default and without pooling. Test users take part in nothing else. Differences are paired by
+are then evaluated with the default and without pooling. Test users take part in nothing else. Differences are paired by
 user and day one, with a 95 % bootstrap interval over users.
 """
 
@@ -84,15 +84,15 @@ KNOWN: Mapping[str, Callable[[SignalBatch], SignalBatch]] = {
 def main(
     tables: str, path: Path | None = None, seeds: int = 5, *, only_group: bool = False, out: Path | None = None
 ) -> None:
-    """Train on every form (minimally, to judge `group` alone), and write the results."""
+    """Train on every form (minimally, to evaluate `group` alone), and write the results."""
     dataset, preset = open_tables(tables, path, None)
     rows: list[dict[str, Any]] = []
     for form in FORMS:
-        judged = Judged()
+        scored = Scored()
         for seed in range(seeds):
-            judge_seed(judged, dataset, form, preset.override("seed", seed), only_group=only_group)
+            score_seed(scored, dataset, form, preset.override("seed", seed), only_group=only_group)
             print(f"{form}, seed {seed}: done", flush=True)
-        rows += [{"ages": form, **row} for row in compare(judged)]
+        rows += [{"ages": form, **row} for row in compare(scored)]
         default = preset.features.age_users
         head = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": seeds, "default": default}
         (out or RESULTS / f"ages-{dataset.name}.json").write_text(write_rows(head, rows), encoding="utf-8")
@@ -105,7 +105,7 @@ def write_rows(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Scored:
     """Users of each cohort over all seeds: whether no warm user shares their age, and their precision in %."""
 
     users: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
@@ -113,7 +113,7 @@ class Judged:
     precision: dict[Key, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
 
 
-def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, only_group: bool) -> None:
+def score_seed(scored: Scored, dataset: Dataset, form: str, config: Config, *, only_group: bool) -> None:
     """Train with the default and without pooling; append the results of both cohorts."""
     config = config.override("registration.cut_offs", 1)
     (part,) = hold_out(dataset, config, config.seed, find_cut_offs(dataset, config))
@@ -125,8 +125,8 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
     for name, (of, cohort) in cohorts.items():
         assert of.ages is not None
         ages = of.ages[cohort.users]
-        judged.users[name].append(cohort.users)
-        judged.unseen[name].append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
+        scored.users[name].append(cohort.users)
+        scored.unseen[name].append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
     for trained_with in (0.0,) if only_group else (0.0, config.features.age_users):
         settings = config.override("features.age_users", trained_with)
         recommender = fit(replace(dataset, ages=stored), split, settings, choose_settings=not only_group)
@@ -141,7 +141,7 @@ def judge_seed(judged: Judged, dataset: Dataset, form: str, config: Config, *, o
                     ]
                 for strategy, number, trial in trials:
                     metrics = score_strategy(trial, cohort, partial(answer_all, strategy=strategy)).metrics
-                    judged.precision[name, known, strategy, number].append(metrics["precision"])
+                    scored.precision[name, known, strategy, number].append(metrics["precision"])
 
 
 def widen(model: TrainedModel, number: float) -> TrainedModel:
@@ -150,12 +150,12 @@ def widen(model: TrainedModel, number: float) -> TrainedModel:
     return replace(model, signal_encoder=replace(model.encoder, age_widths=widths))
 
 
-def compare(judged: Judged) -> list[dict[str, Any]]:
+def compare(scored: Scored) -> list[dict[str, Any]]:
     """Return mean precision and gains over no pooling, for all users and for those whose age no warm user shares."""
     rows = []
-    for (cohort, known, strategy, number), of_seeds in judged.precision.items():
-        users, unseen = np.concatenate(judged.users[cohort]), np.concatenate(judged.unseen[cohort])
-        precision, plain = np.concatenate(of_seeds), np.concatenate(judged.precision[cohort, known, strategy, 0.0])
+    for (cohort, known, strategy, number), of_seeds in scored.precision.items():
+        users, unseen = np.concatenate(scored.users[cohort]), np.concatenate(scored.unseen[cohort])
+        precision, plain = np.concatenate(of_seeds), np.concatenate(scored.precision[cohort, known, strategy, 0.0])
         for of, members in (("all", np.ones(len(users), bool)), ("age unseen", unseen)):
             if not members.any():
                 continue

@@ -4,7 +4,7 @@ python benchmarks/calibration.py movielens-100k --seeds 5
 python benchmarks/calibration.py deezer-europe --path deezer_europe.zip --seeds 3
 
 For each seed, a model is trained, which calibrates the probability at each rank on its validation users; it is then
-judged on the lists of test users. The expected calibration error (ECE) is the mean distance between predicted and
+evaluated on the lists of test users. The expected calibration error (ECE) is the mean distance between predicted and
 actual share over ten equal-sized bins by prediction. It is compared with two alternatives fitted on the same users:
 isotonic regression on the strategy's score, and on the rank alone. Results go to docs/results/calibration-NAME.json.
 """
@@ -37,7 +37,7 @@ WAYS = ("logistic", "isotonic on scores", "isotonic on places")
 def main(tables: str, path: Path | None = None, seeds: int = 5) -> None:
     """Train for every seed; write the calibration of each strategy, averaged over seeds."""
     dataset, preset = open_tables(tables, path, None)
-    by_seed = [judge_seed(dataset, preset, seed) for seed in range(seeds)]
+    by_seed = [score_seed(dataset, preset, seed) for seed in range(seeds)]
     rows = [
         {"strategy": name}
         | {key: round(float(np.mean([of_seed[name][key] for of_seed in by_seed])), 4) for key in by_seed[0][name]}
@@ -47,8 +47,8 @@ def main(tables: str, path: Path | None = None, seeds: int = 5) -> None:
     write_results(content, RESULTS / f"calibration-{dataset.name}.json")
 
 
-def judge_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[str, float]]:
-    """Train for one seed and judge each strategy's probabilities on test users, in %."""
+def score_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[str, float]]:
+    """Train for one seed and evaluate each strategy's probabilities on test users, in %."""
     preset = preset.override({"seed": seed, "registration.cut_offs": 1})
     (part,) = hold_out(dataset, preset, seed, find_cut_offs(dataset, preset))
     recommender = fit(part.dataset, part.split, preset)
@@ -84,18 +84,18 @@ def lists_of(
     return answer, cohort.truth.take(rows[answered]).has(answer.items)
 
 
-def fit_others(answer: Answer, hits: np.ndarray, judged: Answer) -> Mapping[str, np.ndarray]:
-    """Fit the alternatives on validation users; return their predictions for the judged lists."""
+def fit_others(answer: Answer, hits: np.ndarray, scored: Answer) -> Mapping[str, np.ndarray]:
+    """Fit the alternatives on validation users; return their predictions for the evaluated lists."""
     from sklearn.isotonic import IsotonicRegression
 
     listed = answer.items >= 0
     places = np.broadcast_to(np.arange(listed.shape[1]), listed.shape)
-    of_judged = np.broadcast_to(np.arange(listed.shape[1]), judged.items.shape)
+    of_scored = np.broadcast_to(np.arange(listed.shape[1]), scored.items.shape)
     on_scores = IsotonicRegression(out_of_bounds="clip").fit(answer.scores[listed], hits[listed])
     on_places = IsotonicRegression(increasing=False, out_of_bounds="clip").fit(places[listed], hits[listed])
     return {
-        "isotonic on scores": on_scores.predict(judged.scores.ravel()).reshape(judged.scores.shape),
-        "isotonic on places": on_places.predict(of_judged.ravel()).reshape(of_judged.shape),
+        "isotonic on scores": on_scores.predict(scored.scores.ravel()).reshape(scored.scores.shape),
+        "isotonic on places": on_places.predict(of_scored.ravel()).reshape(of_scored.shape),
     }
 
 

@@ -31,7 +31,7 @@ def main(
     users: list[int] = [10_000, 100_000],
     items: int = 50_000,
     train_up_to: int = 10**9,
-    judge_up_to: int = 100_000,
+    evaluate_up_to: int = 100_000,
     folder: Path | None = None,
     *,
     events: bool = True,
@@ -46,14 +46,14 @@ def main(
         if events:
             found["by_events"] = grow_events(Path(scratch), items)
         for n_users in users:
-            row = grow_users(Path(scratch), n_users, items, train_up_to, judge_up_to)
+            row = grow_users(Path(scratch), n_users, items, train_up_to, evaluate_up_to)
             rows = {other["users"]: other for other in found.get("by_users", [])}
             rows[n_users] = {**rows.get(n_users, {}), **row}
             found["by_users"] = [rows[size] for size in sorted(rows)]
             write_results(found, path)
 
 
-def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, judge_up_to: int) -> dict[str, Any]:
+def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, evaluate_up_to: int) -> dict[str, Any]:
     """Simulate a service of a given size, check, train and evaluate."""
     tables, model = folder / "tables", folder / "model"
     row: dict[str, Any] = {"users": n_users, "items": n_items}
@@ -64,7 +64,7 @@ def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, judge
     if n_users <= train_up_to:
         row["train"] = run("train", str(tables), "--out", str(model))
         row["warm_users"] = json.loads((model / "manifest.json").read_text())["data"]["warm_users"]
-    if n_users <= judge_up_to:
+    if n_users <= evaluate_up_to:
         results = folder / "results.json"
         asked = ("--strategy", "popular", "--strategy", "segment", "--json", str(results))
         row["evaluate"] = run("evaluate", str(tables), *asked)

@@ -160,7 +160,7 @@ def try_questions(
     arms: Sequence[str] = ARMS,
     seed: int = 0,
 ) -> Trial:
-    """Interview unknown users in every way, and judge the resulting lists.
+    """Interview unknown users in every way, and evaluate the resulting lists.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def try_questions(
     entity
         Entity that questions are about.
     n_questions
-        Numbers of questions after which lists are judged.
+        Numbers of questions after which lists are evaluated.
     lists
         Ways to make lists: `answers`, `yeses`, or names of strategies.
     arms
@@ -240,9 +240,9 @@ def run_onboarding(
     variants: Mapping[str, Variant] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Split, train and judge questions on cold users, once per seed; return the results as JSON values.
+    """Split, train and evaluate questions on cold users, once per seed; return the results as JSON values.
 
-    `variants` are other ways to choose questions and settings, judged on validation users with lists from all answers.
+    `variants` are other ways to choose questions and settings, evaluated on validation users with all answers.
     """
     variants = variants or {}
     config = config.override("protocol", "sampled")  # day ones are hidden, even if the log has them
@@ -253,13 +253,13 @@ def run_onboarding(
         recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
         used = unite_uses(dataset.all_actions(), config.signals)
         cold, validation = split.cold.users, split.validation.users
-        judge = partial(try_questions, recommender, entity=entity, n_questions=n_questions, seed=seed)
-        trials.append(judge(cold, used.take(cold), lists=lists))
+        score = partial(try_questions, recommender, entity=entity, n_questions=n_questions, seed=seed)
+        trials.append(score(cold, used.take(cold), lists=lists))
         for name, (arm, constants) in variants.items():
             with ExitStack() as stack:
                 for constant, value in constants.items():
                     stack.enter_context(patch(f"firstday.recommend.{constant}", value))
-                trial = judge(validation, used.take(validation), lists=("answers",), arms=(arm,))
+                trial = score(validation, used.take(validation), lists=("answers",), arms=(arm,))
             means[name].append({n: trial.precision["answers", arm, n, "own"] for n in n_questions if n})
     return {
         "dataset": dataset.name,

@@ -3,7 +3,7 @@
 python benchmarks/known_items.py movielens-100k --seeds 3
 
 In each row, every user, warm and cold, has a day one of the same number of items (at most half of their items). The
-model is trained on the warm users and judged on the cold ones. Writes docs/results/known-items-NAME.json.
+model is trained on the warm users and evaluated on the cold ones. Writes docs/results/known-items-NAME.json.
 """
 
 from __future__ import annotations

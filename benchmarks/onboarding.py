@@ -44,7 +44,7 @@ def main(
     ablations: bool = True,
     out: Path | None = None,
 ) -> None:
-    """Judge questions about an entity, with other settings on validation users, and write the results."""
+    """Evaluate questions about an entity, with other settings on validation users, and write the results."""
     dataset, config = open_tables(tables, path, None)
     with open_progress() as progress:
         results = run_onboarding(

@@ -1,11 +1,11 @@
-"""Judge every strategy, tuned baselines and the paper's own settings on the six datasets, for the figures in docs.
+"""Evaluate every strategy, tuned baselines and the paper's own settings on the six datasets, for the figures in docs.
 
 python benchmarks/real_data.py --data data                            all sets
 python benchmarks/real_data.py --data data --only online-retail --only movietweetings
 python benchmarks/real_data.py --data data --only deezer-europe --on-record ease --on-record als_fold_in
 
-Datasets with timestamps are judged at their cut-offs, the others with several seeds. Options of baselines are chosen on
-the validation users of the first training, and kept; cold users are used only for the final evaluation.
+Datasets with timestamps are evaluated at their cut-offs, the others with several seeds. Options of baselines are chosen
+on the validation users of the first training, and kept; cold users are used only for the final evaluation.
 Renews docs/results/NAME.json and docs/images/NAME-*.svg.
 """
 
@@ -45,9 +45,9 @@ def main(
     on_record: list[str] = [],
     out: Path = DOCS,
 ) -> None:
-    """Judge datasets, by default all in `data`; recorded options of baselines are not tuned again."""
+    """Evaluate datasets, by default all in `data`; recorded options of baselines are not tuned again."""
     for name, copy in find_sets(only, data).items():
-        judge(name, copy, seeds, cut_offs, on_record, out)
+        evaluate_set(name, copy, seeds, cut_offs, on_record, out)
 
 
 def plot_day_one_sizes(results: Results) -> str:
@@ -64,7 +64,9 @@ def plot_day_one_sizes(results: Results) -> str:
     return draw("day-one", 3.4, paint)
 
 
-def judge(name: str, copy: Path | None, seeds: int, cut_offs: int | None, on_record: Sequence[str], out: Path) -> None:
+def evaluate_set(
+    name: str, copy: Path | None, seeds: int, cut_offs: int | None, on_record: Sequence[str], out: Path
+) -> None:
     """Evaluate one dataset with its preset; write results and plots."""
     began = perf_counter()
     dataset, config = open_set(name, copy)

@@ -50,7 +50,7 @@ def main(users: int = 100_000, items: int = 20_000, *, mllib: bool = False) -> N
 
 
 def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
-    """Train on samples of the warm users and judge the same cold users."""
+    """Train on samples of the warm users and evaluate the same cold users."""
     rows: list[dict[str, Any]] = []
     whole: dict[str, np.ndarray] = {}
     for share in SHARES:
@@ -58,7 +58,7 @@ def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
         began = perf_counter()
         recommender = fit(part.dataset, part.split, config.override("training.most_users", most_users))
         seconds = perf_counter() - began
-        for strategy, precision in judge(recommender, part).items():
+        for strategy, precision in score(recommender, part).items():
             whole.setdefault(strategy, precision)
             row = {"share": share, "learned_from": most_users, "strategy": strategy, "seconds": round(seconds, 1)}
             rows.append(row | describe(precision, whole[strategy]))
@@ -66,7 +66,7 @@ def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
 
 
 def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
-    """Use item embeddings from MLlib's ALS, and judge the same cold users."""
+    """Use item embeddings from MLlib's ALS, and evaluate the same cold users."""
     dataset, split = part.dataset, part.split
     from pyspark.sql import SparkSession
 
@@ -93,16 +93,16 @@ def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
     vectors = factorise(ratings, len(dataset.items), dimensions, config)
     seconds = perf_counter() - began
     session.stop()
-    plain = judge(fit(dataset, split, config), part)
+    plain = score(fit(dataset, split, config), part)
     learners = Learners(dataset, dataset.summary(), None, lambda _held_out, _dimensions: vectors)
-    other = judge(fit(dataset, split, config.override("training.factors", "mllib"), cluster=learners), part)
+    other = score(fit(dataset, split, config.override("training.factors", "mllib"), cluster=learners), part)
     content: dict[str, Any] = {"users": len(part.newcomers.users), "cold": len(part.cold), "warm": len(split.warm)}
     content |= {"ratings": affinity.n_entries, "dimensions": dimensions, "als_seconds": round(seconds, 1)}
     content["rows"] = [{"strategy": name, **describe(other[name], plain[name])} for name in STRATEGIES]
     return content
 
 
-def judge(recommender: Recommender, part: Holdout) -> dict[str, np.ndarray]:
+def score(recommender: Recommender, part: Holdout) -> dict[str, np.ndarray]:
     """Return the precision at 50 of each cold user, by strategy."""
     query = cohort_query(recommender, part.newcomers, part.cold, 50)
     return {name: measure(answer_all(query, name).items, part.cold.truth).precision for name in STRATEGIES}

@@ -142,8 +142,8 @@ def _precision(cold: pl.DataFrame, truth: pl.DataFrame, lists: pl.DataFrame) -> 
     """Return precision at K of group lists, hits / min(K, relevant), in %."""
     offered = cold.select("user_id", "group").join(lists, on="group").select("user_id", "item_id")
     hits = offered.join(truth, on=["user_id", "item_id"]).group_by("user_id").len("hits")
-    judged = cold.join(hits, on="user_id", how="left")
-    share = judged["hits"].fill_null(0) / judged["items"].clip(upper_bound=K)
+    scored = cold.join(hits, on="user_id", how="left")
+    share = scored["hits"].fill_null(0) / scored["items"].clip(upper_bound=K)
     return round(100 * float(share.mean()), 2)  # type: ignore[arg-type]
 
 

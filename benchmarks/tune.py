@@ -3,7 +3,7 @@ r"""Grid search on validation users, printed as a table: how presets and default
     python benchmarks/tune.py deezer-europe --path deezer_europe.zip --seeds 3 \
         --try embedding.dimensions=64,128 --try embedding.als_confidence=4,15,40
 
-Every combination is trained and judged on validation users alone, over several seeds; cold users are not used.
+Every combination is trained and evaluated on validation users alone, over several seeds; cold users are not used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from ablations import judge
+from ablations import score
 from rich.console import Console
 
 from firstday.config import Config, load_config
@@ -31,13 +31,13 @@ def main(
     grid: Annotated[list[str], typer.Option("--try", metavar="SETTING=V1,V2")] = [],
     strategy: list[str] = ["segment", "personal", "fold_in"],
 ) -> None:
-    """Judge every combination of values, and print P@50 ± its standard deviation over seeds."""
+    """Evaluate every combination of values, and print P@50 ± its standard deviation over seeds."""
     dataset = load(tables, path=path)
     base = with_methods_of(load_config(config) if config else Config(), strategy)
     names, choices = zip(*(setting.split("=", 1) for setting in grid), strict=True)
     for values in itertools.product(*(map(json.loads, values.split(",")) for values in choices)):
         changed = base.override(dict(zip(names, values, strict=True)))
-        by_seed = [judge(dataset, changed, seed, strategy)[1] for seed in range(seeds)]
+        by_seed = [score(dataset, changed, seed, strategy)[1] for seed in range(seeds)]
         means = {name: [found[name].mean() for found in by_seed] for name in strategy}
         cells = [f"{name} {np.mean(of_seeds):.2f} ± {np.std(of_seeds):.2f}" for name, of_seeds in means.items()]
         Console(width=160).print(*map(str, values), *cells, sep="  ")

@@ -34,7 +34,7 @@ def newest_first(*arguments: Any) -> Histories:
     return replace(histories, numbers=order.astype(np.uint64))
 
 
-def judge(dataset: Dataset, config: Config, *, newest: bool) -> dict[str, np.ndarray]:
+def score(dataset: Dataset, config: Config, *, newest: bool) -> dict[str, np.ndarray]:
     """Return precision at 10 and at 50 of each newcomer's list, by strategy and length."""
     vars(holdouts)["read_histories"] = newest_first if newest else read_histories
     found: dict[str, list[np.ndarray]] = {}
@@ -59,7 +59,7 @@ def main(
     for name, copy in find_sets(only, data).items():
         dataset, config = open_set(name, copy)
         config = config.override("registration.cut_offs", cut_offs)
-        drawn, newest = (judge(dataset, config, newest=way) for way in (False, True))
+        drawn, newest = (score(dataset, config, newest=way) for way in (False, True))
         for figure, values in drawn.items():
             (difference,) = bootstrap_means((newest[figure] - values)[:, None], np.arange(len(values)))
             print(

@@ -43,7 +43,7 @@ PAGES = tuple(
     )
 )
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
-    "judged": quality.judged,
+    "evaluated": quality.evaluated,
     "clocks": quality.clocks,
     "list-speed": quality.list_speed,
     "list-equality": quality.list_equality,

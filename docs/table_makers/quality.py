@@ -19,7 +19,7 @@ LEAST_USERS = 100
 """Day-one sizes with fewer users are left out: their figures say little without an interval."""
 
 
-def judged(name: str) -> list[str]:
+def evaluated(name: str) -> list[str]:
     """Return every strategy and baseline of one set, at 10 and at 50, by day-one size, and each minus `auto`."""
     results = read_results(name)
     rows = sorted(results["results"], key=lambda row: -float(row["precision"]))

@@ -56,7 +56,7 @@ def test_several_datasets_make_one_table(run: Run, tables: Path, settings: Path,
     assert report.read_text().count("<svg") == 2
 
 
-def test_baselines_are_told_in_help_and_judged_beside_strategies(invoke: Invoke, tables: Path, settings: Path) -> None:
+def test_baselines_are_in_help_and_evaluated_with_strategies(invoke: Invoke, tables: Path, settings: Path) -> None:
     told = " ".join(invoke("evaluate", "--help").stdout.replace("│", " ").split())
     for name in ("--baselines", "--against", "item_item", "mult_dae", "--baselines --against ease"):
         assert name in told

@@ -50,7 +50,9 @@ def test_what_is_measured_is_the_lists_that_anyone_gets(
 def test_lists_are_those_of_the_rules(world: Dataset, split: Split, recommender: Recommender) -> None:
     rules, users = Rules(filter="item_id != user.age", deny=["i000", "i001"]), split.cold.users
     query = cohort_query(recommender, world, split.cold, K)
-    scores = score_strategy(query, split.cold, partial(answer_under(rules, world, users), strategy="segment"))
+    scores = score_strategy(
+        query, split.cold, partial(answer_under, strategy="segment", rules=rules, dataset=world, users=users)
+    )
     assert world.ages is not None
     profiles = [{"age": age if age >= 0 else None} for age in world.ages[users].tolist()]
     lists = answer_under_rules(query, "segment", [rules], profiles.__getitem__)[0].items

@@ -15,7 +15,7 @@ N = 400
 USERS = np.arange(N)
 
 
-def judge(
+def score(
     columns: dict[str, list[str]], precision: np.ndarray, popular: np.ndarray | None = None, users: np.ndarray = USERS
 ) -> Results:
     """Return results that hold what groups of users get, and nothing else."""
@@ -26,9 +26,9 @@ def judge(
     return results({"segment": 0}, figures=figures, groups={column: tuple(of) for column, of in groups.items()})
 
 
-def sizes(judged: Results, column: str) -> list[tuple[str, int]]:
+def sizes(scored: Results, column: str) -> list[tuple[str, int]]:
     """Return label and users of each group of a column."""
-    return [(label, judged.get("segment", "precision", f"{column}={label}").n) for label in judged.groups[column]]
+    return [(label, scored.get("segment", "precision", f"{column}={label}").n) for label in scored.groups[column]]
 
 
 def noise(seed: int = 0) -> np.ndarray:
@@ -41,20 +41,20 @@ def test_a_planted_gap_is_found_with_its_size_and_beside_popular() -> None:
     is_german = np.array(country) == "DE"
     precision = noise()
     precision[is_german] -= 12
-    judged = judge({"gender": gender, "country": country}, precision, noise(1))
-    assert len(judged.compared_groups("segment")) == 4
-    assert judged.largest_gap("popular") is None
-    gap = judged.largest_gap("segment")
-    assert gap == judged.get("segment", "precision_minus_others", "country=DE")
+    scored = score({"gender": gender, "country": country}, precision, noise(1))
+    assert len(scored.compared_groups("segment")) == 4
+    assert scored.largest_gap("popular") is None
+    gap = scored.largest_gap("segment")
+    assert gap == scored.get("segment", "precision_minus_others", "country=DE")
     assert gap.mean == pytest.approx(precision[is_german].mean() - precision[~is_german].mean())
     assert float(gap.low or 0) < -12 < float(gap.high or 0) < 0
-    assert sizes(judged, "country") == [("FR", 300), ("DE", 100)]
+    assert sizes(scored, "country") == [("FR", 300), ("DE", 100)]
 
 
 def test_the_interval_of_a_gap_is_that_of_two_means_for_all_groups_at_once() -> None:
     labels = ["a" if ix % 4 else "b" for ix in range(N)]
     precision, is_b = noise(), np.array(labels) == "b"
-    difference = judge({"x": labels}, precision).get("segment", "precision_minus_others", "x=b")
+    difference = score({"x": labels}, precision).get("segment", "precision_minus_others", "x=b")
     error = np.sqrt(precision[is_b].var(ddof=1) / 100 + precision[~is_b].var(ddof=1) / 300)
     assert difference.high == pytest.approx(difference.mean + 2.2414 * error, rel=1e-4)  # 1 - 0.05 / 2 / 2 groups
 
@@ -63,8 +63,8 @@ def test_a_user_of_several_seeds_counts_once() -> None:
     """Repeating every user in ten seeds says nothing new: the interval stays as wide."""
     labels = ["a" if ix % 2 else "b" for ix in range(N)]
     precision = noise() - np.array([12 if label == "a" else 0 for label in labels])
-    once = judge({"x": labels}, precision).get("segment", "precision_minus_others", "x=a")
-    ten_times = judge({"x": labels * 10}, np.tile(precision, 10), users=np.tile(USERS, 10))
+    once = score({"x": labels}, precision).get("segment", "precision_minus_others", "x=a")
+    ten_times = score({"x": labels * 10}, np.tile(precision, 10), users=np.tile(USERS, 10))
     repeated = ten_times.get("segment", "precision_minus_others", "x=a")
     assert (repeated.low, repeated.high) == pytest.approx((once.low, once.high))
     assert sizes(ten_times, "x") == [("a", 200), ("b", 200)]
@@ -72,13 +72,13 @@ def test_a_user_of_several_seeds_counts_once() -> None:
 
 def test_rare_values_are_put_together_and_unknown_ones_stay_apart() -> None:
     labels = ["big"] * 300 + ["mid"] * MIN_USERS + ["x"] * 20 + ["y"] * 10 + [UNKNOWN] * 40
-    assert sizes(judge({"job": labels}, noise()), "job") == [
+    assert sizes(score({"job": labels}, noise()), "job") == [
         ("big", 300), ("mid", MIN_USERS), ("2 rarer values", 30), (UNKNOWN, 40),
     ]  # fmt: skip
-    one_rare = judge({"job": ["big"] * (N - 3) + ["rare"] * 3}, noise())
+    one_rare = score({"job": ["big"] * (N - 3) + ["rare"] * 3}, noise())
     assert sizes(one_rare, "job") == [("big", N - 3), ("rare", 3)]
     assert one_rare.compared_groups("segment") == []
-    assert judge({"job": ["same"] * N}, noise()).groups == {}
+    assert score({"job": ["same"] * N}, noise()).groups == {}
 
 
 def test_a_column_that_is_named_as_another_slice_does_not_take_its_place() -> None:

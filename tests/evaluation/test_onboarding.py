@@ -1,4 +1,4 @@
-"""Judging questions: interviews see answers alone, and precision is that of plain computation."""
+"""Evaluation of questions: interviews see answers alone, and precision is that of plain computation."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_precision_is_that_of_plain_computation(
             )
 
 
-def test_a_run_splits_trains_and_judges_each_seed(world: Dataset, split: Split) -> None:
+def test_a_run_splits_trains_and_evaluates_each_seed(world: Dataset, split: Split) -> None:
     results = run_onboarding(world, brief_config(), seeds=[0], n_questions=(0, 3), lists=("answers",))
     rows = {(row["arm"], row["questions"]): row for row in results["results"]}
     assert list(rows) == [(arm, n) for n in (0, 3) for arm in ARMS]

@@ -50,10 +50,10 @@ def write_ends(figure: Figure) -> str:
 def test_report_says_the_main_finding_and_shows_tables_data_and_command(page: str) -> None:
     assert h1(page) == "segment finds 50.0 % of what a list of 50 can, against 40.0 % for popular: +25 %"
     text = Page(page).text
-    judged = results(profiles=PROFILES, gap=12)
-    gap = judged.get("segment", "precision_minus_others", "country=$DE_")
-    others = judged.get("segment", "precision", gap.slice).mean - gap.mean
-    difference = judged.get("segment", "precision_minus:popular")
+    evaluated = results(profiles=PROFILES, gap=12)
+    gap = evaluated.get("segment", "precision_minus_others", "country=$DE_")
+    others = evaluated.get("segment", "precision", gap.slice).mean - gap.mean
+    difference = evaluated.get("segment", "precision_minus:popular")
     for words in (
         f"User by user, segment is 10.0 points above popular (95 % interval {write_ends(difference)}).",
         "hits / min(K, relevant items), as in the paper",
@@ -174,12 +174,12 @@ def test_the_heading_is_about_a_plug_in_and_the_best_other(monkeypatch: pytest.M
         register(
             StrategySpec(name="mine", describe="What everyone uses.", recommend=find_strategy("popular").recommend)
         )
-        judged = tiny.evaluate_tiny(against=("segment",))
-        assert judged.leader == "mine"
-        same, behind = (judged.get("mine", f"precision_minus:{name}") for name in ("popular", "segment"))
+        evaluated = tiny.evaluate_tiny(against=("segment",))
+        assert evaluated.leader == "mine"
+        same, behind = (evaluated.get("mine", f"precision_minus:{name}") for name in ("popular", "segment"))
         assert (same.mean, same.low, same.high) == (0, 0, 0)
-        text = Page(render(judged)).text
-        assert f"against {judged.get('segment', 'precision').mean:.1f} % for segment" in text
+        text = Page(render(evaluated)).text
+        assert f"against {evaluated.get('segment', 'precision').mean:.1f} % for segment" in text
         assert f"User by user, mine is {-behind.mean:.1f} points below segment (95 % interval" in text
     finally:
         registry._registries.cache_clear()

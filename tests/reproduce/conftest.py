@@ -1,4 +1,4 @@
-"""The hand-made folder, read and judged once; and a simulated one."""
+"""The hand-made folder, read and evaluated once; and a simulated one."""
 
 from __future__ import annotations
 

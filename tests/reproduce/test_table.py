@@ -25,7 +25,7 @@ from tests.synthetic import SEED
 BRIEF = {"hidden": [8], "epochs": 1, "batch_size": 64}
 
 
-def judge(lists: dict[int, list[int]], made: Made) -> dict[str, float]:
+def score(lists: dict[int, list[int]], made: Made) -> dict[str, float]:
     """Return P, R and NDCG in % of lists by user."""
     number = {song: row for row, song in enumerate(made.song_ids)}
     truth = SparseRows.from_lists([[number[song] for song in made.songs["test"][user]] for user in lists], len(number))
@@ -57,7 +57,7 @@ def routes_of(results: Results) -> dict[str, dict[str, float]]:
 
 def test_popularity_is_exact(found: Reproduction, made: Made) -> None:
     top = most_streamed(made)[:K]
-    check(found.results, "popular", judge(dict.fromkeys(range(50), top), made))
+    check(found.results, "popular", score(dict.fromkeys(range(50), top), made))
 
 
 @pytest.mark.parametrize(("space", "similarity"), [("svd", "cosine"), ("mf", "dot"), ("svd", "dot")])
@@ -75,7 +75,7 @@ def test_registration_day_streams_are_exact(released: Path, made: Made, space: A
     for user in np.flatnonzero(~is_idle).tolist():
         order = np.argsort(-(vectors @ means[user].astype(np.float64)), kind="stable")
         lists[user] = [made.song_ids[song] for song in order[:K]]
-    check(found.results, "day_one", judge(lists, made))
+    check(found.results, "day_one", score(lists, made))
     n_idle = int(is_idle.sum())
     assert found.results.get("day_one", "precision", "day_one_size=0").n == n_idle > 0
     share = n_idle / len(lists)

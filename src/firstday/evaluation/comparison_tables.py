@@ -50,11 +50,8 @@ class Table:
 
 
 def write_signed(value: float, digits: int = 1) -> str:
-    """Format a number with an explicit sign (a true minus sign), or none if it rounds to zero."""
-    text = f"{abs(value):.{digits}f}"
-    if not float(text):
-        return text
-    return ("+" if value > 0 else "\N{MINUS SIGN}") + text
+    """Format a number with an explicit sign (a true minus sign)."""
+    return f"{value:+z.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def write_cell(write: Callable[[float], str], mean: float, *ends: float | None) -> str:

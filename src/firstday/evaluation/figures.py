@@ -43,7 +43,7 @@ class Scores:
 
     `metrics` has values per user, in % (novelty in bits), and `routes` their routes, shape (n_users,). `seconds` is the
     time to make the lists, with features and prediction. `catalogue_coverage` is the share of items in at least one
-    list, and `places` the number of list entries by popularity of the item, int64, shape (`N_TENTHS`,).
+    list, and `places` the number of list entries by tenth of use, int64, shape (`N_TENTHS`,).
     """
 
     metrics: Mapping[str, np.ndarray]

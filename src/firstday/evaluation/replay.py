@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -242,7 +243,7 @@ def replay_policies(
                 recommender = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
                 query = cohort_query(recommender, holdout.newcomers, holdout.cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
-                answer = answer_under(rules, holdout.newcomers, holdout.cold.users)
+                answer = partial(answer_under, rules=rules, dataset=holdout.newcomers, users=holdout.cold.users)
                 hits = {name: replay(query, holdout.cold.truth, name, settings, depths, answer) for name in names}
                 runs.append((hits, holdout.cold.users, query.knowledge))
         report("done", n_seeds, n_seeds)

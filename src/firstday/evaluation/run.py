@@ -53,9 +53,9 @@ from firstday.training.option_search import Tuning
 class Run:
     """One training run, and the scores of every strategy on its cold users.
 
-    `users` has one row per cold user: `user`, `day_one_size`, `did_nothing`, and `has_friends` whose habits the model
-    knows. `used` are the items that cold users went on to use, and `n_items` all items, counted by popularity, int64,
-    shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`.
+    `users` has one row per cold user: `user`, `day_one_size`, `did_nothing` (but give a profile) and `has_friends`
+    (whose habits the model knows). `used` counts the items that cold users went on to use, and `n_items` all items, by
+    tenth of use, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`.
     """
 
     scores: Mapping[str, Scores]
@@ -220,7 +220,7 @@ def _train_and_score(
     options = recommender.model.facts["metrics"].get("options", {})
     tunings = {name: Tuning(**of) for name, of in options.items()}
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
-    answer = answer_under(rules, holdout.newcomers, holdout.cold.users)
+    answer = partial(answer_under, rules=rules, dataset=holdout.newcomers, users=holdout.cold.users)
     strategies: dict[str, Strategy] = {name: partial(answer, strategy=name) for name in names}
     if PAPER_SEGMENT in strategies:
         recommend, tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import add
@@ -110,20 +110,16 @@ def list_users(
     for start in range(0, max(1, len(users)), USERS_AT_ONCE):
         part = users[start : start + USERS_AT_ONCE]
         query = Query(model, batch.take(part), check_length(model, k), keep_used)
-        answer = answer_under(rules, dataset, part)(query, name)
+        answer = answer_under(query, name, rules, dataset, part)
         frames.append(frame_lists(model.catalogue, dataset.users.take(part), answer))
         counts = count_ineffective(query, name, answer.routes)
         summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
     return pl.concat(frames), summary
 
 
-def answer_under(rules: Rules, dataset: Dataset, users: np.ndarray) -> Callable[..., Answer]:
-    """Return a function that answers queries of users of a dataset, given by index, by a strategy under rules."""
-
-    def answer(query: Query, strategy: str | Strategy) -> Answer:
-        return answer_under_rules(query, strategy, [rules], partial(_profile, dataset, users))[0]
-
-    return answer
+def answer_under(query: Query, strategy: str | Strategy, rules: Rules, dataset: Dataset, users: np.ndarray) -> Answer:
+    """Answer a query of users of a dataset, given by index, by a strategy under rules."""
+    return answer_under_rules(query, strategy, [rules], partial(_profile, dataset, users))[0]
 
 
 def _profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:

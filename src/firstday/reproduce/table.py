@@ -80,8 +80,8 @@ class Reproduction:
         kept = next((epoch for epoch in self.history if epoch.kept), None)
         training = {
             "epochs": len(self.history),
-            "kept": None if kept is None else kept.number,
-            "validation_precision": None if kept is None else kept.precision,
+            "kept": kept and kept.number,
+            "validation_precision": kept and kept.precision,
         }
         return {
             **head,
