@@ -150,10 +150,9 @@ def test_a_variant_that_lost_everyone_stops_the_reader(lost: str) -> None:
 
 def test_the_report_shows_all_parts_and_escapes_names(many: ExperimentResults) -> None:
     tables = many_users(400)
-    tables = replace(tables, name="<b>", groups=tables.groups.rename({"country": "<i>"}))
-    page = render_experiment(analyse(tables, SMALL), "firstday experiment '<b>'")
-    assert "<b>" not in page
-    assert "<i>" not in page
+    assigned = tables.assigned.with_columns(pl.col("variant").replace("treatment", "<b>"))
+    tables = replace(tables, name="<b>", assigned=assigned, groups=tables.groups.rename({"country": "<b>"}))
+    assert "<b>" not in render_experiment(analyse(tables, SMALL), "firstday experiment '<b>'")
     page = render_experiment(many)
     for part in ("Outcomes", "By week of registration", "By group of users", "Get these results again", "<svg"):
         assert part in page

@@ -30,7 +30,7 @@ def test_a_slow_clock_neither_removes_uses_nor_makes_a_difference(lag: timedelta
     assert results.n_whole[7] == {"control": 300, "treatment": 300}
     expected = {"used_of_shown": 1 / 4, "liked_of_shown": 1 / 4, "items_used": 1}
     rows = [row for row in results.everyone if row.outcome.name in expected]
-    means = [expected[row.outcome.name] for row in results.everyone if row.outcome.name in expected]
+    means = [expected[row.outcome.name] for row in rows]
     assert [row.control for row in rows] == pytest.approx(means)
     assert [row.value_of_variant for row in rows] == pytest.approx(means)
     assert all(row.unadjusted_difference is None for row in rows)  # nothing was known before

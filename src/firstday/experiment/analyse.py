@@ -72,9 +72,8 @@ def analyse(
             f"assignments: {tables.name} has a single variant ({variants[0]}), and at least two are needed; if "
             "another one lost all of its users, give the weights of both."
         )
-    if control is None:
-        control = CONTROL if CONTROL in variants else variants[0]
-    elif control not in variants:
+    control = control or (CONTROL if CONTROL in variants else variants[0])
+    if control not in variants:
         raise ConfigError(
             f"control: {control!r} is not a variant of {tables.name}; choose one of {', '.join(variants)}."
         )
@@ -147,7 +146,7 @@ def _compare_all(tables: ExperimentTables, results: ExperimentResults) -> dict[s
     from tea_tasting.multiplicity import adjust_fdr, adjust_fwer
 
     config, measured = results.config, _measure(tables, results.config)
-    outcomes = list_outcomes(measured, has_impressions=not tables.shown.is_empty())
+    outcomes = list_outcomes(measured)
 
     def compare_in(outcomes: Sequence[Outcome], column: str) -> list[Comparison]:
         of = f"of {column}"

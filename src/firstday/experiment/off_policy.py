@@ -23,7 +23,7 @@ class ListsEstimate:
         Number of users with a list and a logged impression, with known propensity, at position 1, from a randomising
         policy.
     places, places_of_lists
-        Number of positions the estimate covers, 0 if refused, and length of the longest list.
+        Number of positions the estimate covers, 0 if refused, and number of positions of the lists.
     matches
         Number of impressions at these positions (at position 1 if refused) that match the list there and at all
         positions above.
@@ -94,35 +94,37 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
         mean_weight=mean_weight,
         highest_weight=mean_weight + errors * ((weight - mean_weight * n) ** 2).sum().sqrt() / n.sum(),
     )
-    n_ranks = lists.select(pl.max("position").fill_null(0)).item()
+    n_ranks = lists["position"].drop_nulls().n_unique()
     positions = pl.select(position=pl.int_range(1, max(n_ranks, 1) + 1, dtype=pl.Int32))
     positions = positions.join(figures, on="position", how="left", maintain_order="left").fill_null(0).fill_nan(0)
     refusals = [_refuse(row, config) for row in positions.iter_rows(named=True)]
     refusal = next(filter(None, refusals), None)
     n_covered = refusals.index(refusal) if refusal else n_ranks
     covered = positions.head(max(n_covered, 1))
-    n_here = covered["n"].sum()
-    ends = estimate = None
+    totals = covered.select(
+        pl.sum("n", "n_used", "n_matches"), pl.last("effective", "mean_weight"), share=(share * n).sum() / n.sum()
+    ).row(0, named=True)
+    ends = None
     if n_covered:
-        estimate = covered["share"].dot(covered["n"]) / n_here
-        influence = (  # of each user, on the sum over positions
+        influence = (pl.col("n_in_all") * (gain - share * weight) / pl.col("weight_in_all")).sum()
+        of_users = (  # on the sum over positions
             sums.join(covered, on="position", suffix="_in_all", maintain_order="left")
             .group_by("user_ix", maintain_order=True)
-            .agg(value=(pl.col("n_in_all") * (gain - share * weight) / pl.col("weight_in_all")).sum())["value"]
+            .agg(influence=influence)
         )
-        half = errors * influence.dot(influence) ** 0.5 / n_here
-        ends = estimate - half, estimate + half
+        half = errors * of_users.select((pl.col("influence") ** 2).sum().sqrt()).item() / totals["n"]
+        ends = totals["share"] - half, totals["share"] + half
     return ListsEstimate(
         name,
         users=sums["user_ix"].n_unique(),
         places=n_covered,
         places_of_lists=n_ranks,
-        matches=covered["n_matches"].sum(),
-        effective_users=covered["effective"][-1],
-        mean_weight=covered["mean_weight"][-1],
-        used_of_lists=estimate,
+        matches=totals["n_matches"],
+        effective_users=totals["effective"],
+        mean_weight=totals["mean_weight"],
+        used_of_lists=totals["share"] if n_covered else None,
         used_of_lists_ci=ends,
-        used_of_shown=covered["n_used"].sum() / n_here if n_here else None,
+        used_of_shown=totals["n_used"] / totals["n"] if totals["n"] else None,
         refusal=refusal,
     )
 

@@ -39,13 +39,13 @@ KINDS = (
 """Outcomes in report order: name, label, denominator, and whether it is a share."""
 
 
-def list_outcomes(windows: Iterable[float], *, has_impressions: bool) -> list[Outcome]:
-    """Return the outcomes of each window, in days, that the data allow."""
+def list_outcomes(windows: Iterable[float]) -> list[Outcome]:
+    """Return the outcomes that can be measured in each window, in days."""
     return [
         Outcome(name, label, days, denominator, is_share)
         for days in windows
         for name, label, denominator, is_share in KINDS
-        if (has_impressions or not denominator) and (days > 1 or name != "came_back")
+        if days > 1 or name != "came_back"
     ]
 
 

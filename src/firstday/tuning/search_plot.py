@@ -26,13 +26,12 @@ def plot_search(search: Search, path: Path) -> None:
     values = {choice.name: choice.values for choice in search.choices}
     with rc_context(STYLE), warnings.catch_warnings(action="ignore"):
         plots: Any = plot_slice(search.study, target_name=f"validation P@{search.start.recommend.k}, %")
-        figure = np.ravel(plots)[0].figure
         for axes in np.ravel(plots):
             name = axes.get_xlabel()
             axes.set_xticks(range(len(values[name])), map(write_value, values[name]), rotation=90)
             axes.set_xlabel(name.replace(".", "\n"))
-        figure.savefig(path, format="svg", metadata={"Date": None})
-        pyplot.close(figure)
+        pyplot.savefig(path, format="svg", metadata={"Date": None})
+        pyplot.close()
 
 
 def write_value(value: Any) -> str:
