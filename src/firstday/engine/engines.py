@@ -19,7 +19,7 @@ from firstday.data.splits.histories import read_histories
 from firstday.data.splits.outlook import Outlook, preview
 from firstday.data.summary import Summary, summarise
 from firstday.display import readable
-from firstday.engine.large import LargeDataset
+from firstday.engine.large import LargeDataset, sum_parts
 from firstday.errors import ConfigError, DataError, expect, needs_extra
 from firstday.recommend.batch import list_users
 from firstday.recommend.model_card import put_card
@@ -133,10 +133,8 @@ def check(
     config, summary, outlook = Config.of(config), None, None
     dataset, findings = _open(tables, path, config, drop_bad_rows, engine)
     if dataset is not None:
-        summary = summarise(dataset) if isinstance(dataset, Dataset) else dataset.summarise()
-        roles = config, summary.find_log(config)
-        histories = read_histories(dataset, *roles) if isinstance(dataset, Dataset) else dataset.read_histories(*roles)
-        outlook = preview(histories, config)
+        summary = sum_parts(dataset, summarise)
+        outlook = preview(sum_parts(dataset, read_histories, config, summary.find_log(config)), config)
     return Check(dataset, findings.faults, findings.notes, findings.left_out, summary, outlook, findings.hint)
 
 

@@ -108,8 +108,8 @@ class Findings:
 
     With `drop`, bad rows are dropped instead of reported as faults, except in `refused` tables, which have too many.
     `left_out_rows` are the first `MAX_LISTED` of each table. Bad values of `forgiven` columns count as missing, with a
-    note. A table whose rows have no location is absent from `sources`. `n_rows` and `n_left_out` count rows per table;
-    `tallies` count interactions, for checks once all are read.
+    note. `sources` are the files of each table that has any. `n_rows` and `n_left_out` count rows per table; `tallies`
+    count interactions, for checks once all are read.
     """
 
     drop: bool = False
@@ -188,8 +188,9 @@ class Findings:
 
     def _describe(self, table: str, file: int, row: int) -> str:
         """Return the location of a row; "" if unknown."""
-        files = self.sources.get(table, ())
-        return files[file](row) if files and file != NOWHERE else ""
+        return (
+            "" if file == NOWHERE else self.sources[table][file](row) if table in self.sources else locate_row("", row)
+        )
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
         """Record the bad rows of a batch if they are dropped; return the mask of rows to keep, shape (n_rows,)."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial, reduce
-from operator import add
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Log, read_histories
 from firstday.data.summary import Summary, summarise
 from firstday.engine.everyone import merge
-from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, take_learners
+from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, sum_parts, take_learners
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
     PARTS_DDL,
@@ -113,21 +112,11 @@ class ClusterDataset:
         """Columns of `items` that filters can read."""
         return self.catalogue.columns
 
-    def summarise(self) -> Summary:
-        """Return the counts of the tables."""
-        summary: Summary = reduce(add, self.ask(summarise))
-        return summary
-
-    def read_histories(self, config: Config, log: Log | None) -> Histories:
-        """Return the histories of all users, in the order of the parts."""
-        histories: Histories = reduce(add, self.ask(read_histories, config, log))
-        return histories
-
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to train on and fetch them to the driver; see `firstday.engine.large.LargeDataset`."""
-        summary = self.summarise()
+        summary: Summary = sum_parts(self, summarise)
         log = summary.find_log(config)
-        histories = self.read_histories(config, log)
+        histories: Histories = sum_parts(self, read_histories, config, log)
         choose_target_days(histories, config)  # raises for tables without timestamps
         is_warm = histories.can_be_warm & (histories.n_used >= MIN_LEARNED_ITEMS)
         threshold = find_threshold(histories.numbers, is_warm, config.training.most_users)
