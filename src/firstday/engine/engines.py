@@ -172,9 +172,10 @@ class ModelPlace:
     def _local(self) -> Path | None:
         """The folder on this machine; None if it is in another file system of the cluster."""
         if self.on_cluster:
-            from firstday.engine.spark.models import find_local
+            from firstday.engine.spark.session import open_session
+            from firstday.engine.spark.storage import Storage
 
-            return find_local(self.place)
+            return Storage(open_session(), self.place).local
         if "://" in self.place:
             raise ConfigError(f"{self.place}: is an address on a cluster; add --engine spark, or give a local path.")
         return Path(self.place)

@@ -38,7 +38,7 @@ def entity_of_column(column: str) -> str:
 def conform_group(column: Column) -> pl.Series | None:
     """Convert a column of `users` to String, spelled as in Parquet; None, with a note, if it is not categorical."""
     texts = column.values
-    if column.label in ("interactions", "friends"):
+    if column.label in ("interactions", "friends"):  # as in `Signals`
         column.ignore("the name has another meaning in a user's signals; rename the column to make it a group")
         return None
     if not (texts.dtype.is_numeric() or texts.dtype in (pl.String, pl.Boolean)):
@@ -97,7 +97,7 @@ def conform_entity(column: Column) -> pl.Series | None:
     if values.dtype == pl.String:
         _find_joined_lists(column)
     elif not is_list:
-        numbers = to_integers(column, "whole numbers, text or lists of them")
+        numbers = to_integers(column)
         if numbers is None:
             return None
         values = numbers
@@ -157,9 +157,7 @@ def _find_joined_lists(column: Column) -> None:
         later = parts.list.slice(1).explode().drop_nulls().unique()
         if 2 * int(later.is_in(parts.list.first().implode()).sum()) < len(later):
             continue
-        sentence = f"{column.where}: values look like lists joined by {separator!r} (first: {joined[0]!r})"
-        if column.is_text:
-            column.findings.fault(f"{sentence}; separate their members with |.")
-        else:
-            column.findings.note(f"{sentence}; store lists.")
+        report = column.findings.fault if column.is_text else column.findings.note
+        found = f"values look like lists joined by {separator!r} (first: {joined[0]!r})"
+        report(f"{column.where}: {found}; store lists (in CSV: separated by |).")
         return

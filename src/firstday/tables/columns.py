@@ -79,7 +79,7 @@ def to_text(values: pl.Series) -> pl.Series:
     return texts.set(texts == "", None)
 
 
-def to_integers(column: Column, expected: str) -> pl.Series | None:
+def to_integers(column: Column) -> pl.Series | None:
     """Convert integers, integral floats and decimals (with a note) to Int64; NaN is missing.
 
     None, with a fault, for other types; integers beyond Int64 become String.
@@ -94,7 +94,7 @@ def to_integers(column: Column, expected: str) -> pl.Series | None:
         if whole.cast(dtype).eq_missing(values).all():
             column.findings.note(f"{column.where}: whole numbers stored as {dtype} were read as whole numbers.")
             return whole
-    column.wrong_type(expected)
+    column.wrong_type("whole numbers or text")
     return None
 
 
@@ -102,7 +102,7 @@ def _id(column: Column) -> pl.Series | None:
     """Convert to Int64 or String; CSV text becomes integers only if this is lossless ("007" stays text)."""
     values = column.values
     if values.dtype != pl.String:
-        return to_integers(column, "whole numbers or text")
+        return to_integers(column)
     if column.is_text and len(values) and values.str.contains(WHOLE_NUMBER).all():
         return values.cast(pl.Int64)
     return column.find("id", values)

@@ -53,7 +53,7 @@ MAX_USER_RATIO = 10
 class ClusterDataset:
     """Checked tables, divided into parts of users and stored on the executors' disks; see `LargeDataset`.
 
-    All parts share the catalogue; `parts` has one row for each (`firstday.engine.spark.work.PARTS`).
+    All parts share the catalogue; `parts` has one row for each (`firstday.engine.spark.work.PARTS_DDL`).
     """
 
     name: str
@@ -152,7 +152,7 @@ class ClusterDataset:
 
 
 def collect_answers(parts: DataFrame, name: str) -> Iterator[Any]:
-    """Return the answers of parts (`firstday.engine.spark.work.PARTS`) in order; `name` appears in messages.
+    """Return the answers of parts (`firstday.engine.spark.work.PARTS_DDL`) in order; `name` appears in messages.
 
     Uses Arrow, since `collect` holds several copies of the rows in the driver's Java heap, and silently loses rows if
     the heap is too small.

@@ -115,7 +115,7 @@ def map_tables(
     """Divide tables into parts of users, and call a function on the tables of each part, on the executors.
 
     The function takes RawTables by name, and the arguments, which are broadcast; it returns content to keep, and an
-    answer. The result, persisted on the executors' disks, has a row per part (`firstday.engine.spark.work.PARTS`).
+    answer. The result, persisted on the executors' disks, has a row per part (`firstday.engine.spark.work.PARTS_DDL`).
     """
     shares = [_assign_parts(name, table.frame, n_parts) for name, table in tables.items()]
     rows = reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), shares)

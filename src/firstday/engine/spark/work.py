@@ -40,9 +40,8 @@ from firstday.tables.table_checks import check_table
 PART_ROWS = 500_000
 """Approximate number of rows per part; bounds the memory of an executor's Python process."""
 MIN_PARTS = 8
-PARTS = pa.schema([("part", pa.int32()), ("content", pa.binary()), ("answer", pa.binary())])
+PARTS_DDL = "part long, content binary, answer binary"
 """A part of the users: content that stays on the executors, and a pickled answer for the driver."""
-PARTS_DDL = "part int, content binary, answer binary"
 RATINGS_DDL = "user int, item int, rating float"
 HASH = "firstday: hash"
 
@@ -71,9 +70,9 @@ def count_values(drop: bool, raw: RawTable) -> pl.DataFrame:
 
 
 def make_part(part: int, content: bytes, answer: Any) -> pa.Table:
-    """Return a row of `PARTS`; the answer is compressed because it passes through the driver's Java heap."""
+    """Return a row of `PARTS_DDL`; the answer is compressed because it passes through the driver's Java heap."""
     packed = zstd.compress(pickle.dumps(answer, protocol=5), level=1)
-    return pa.Table.from_pydict({"part": [part], "content": [content], "answer": [packed]}, schema=PARTS)
+    return pa.table({"part": [part], "content": [content], "answer": [packed]})
 
 
 def unpack_answer(packed: bytes) -> Any:
@@ -84,7 +83,7 @@ def unpack_answer(packed: bytes) -> Any:
 def answer_tables(
     function: Callable[..., tuple[bytes, Any]], text: Collection[str], arguments: Iterable[Any], group: pa.Table
 ) -> pa.Table:
-    """Call a function on the tables of one part; return its content and answer as a row of `PARTS`.
+    """Call a function on the tables of one part; return its content and answer as a row of `PARTS_DDL`.
 
     Each row of `group` belongs to the table whose column is not null; `text` names the tables of separated text. Rows
     are sorted by file and row, and rows without a file by a hash of their content.
@@ -145,7 +144,7 @@ def map_parts(
 
 
 def answer_question(number: int, part: Dataset, function: Callable[..., Any], *arguments: Any) -> pa.Table:
-    """Return the result of a function for a part as a row of `PARTS`."""
+    """Return the result of a function for a part as a row of `PARTS_DDL`."""
     return make_part(number, b"", function(part, *arguments))
 
 
