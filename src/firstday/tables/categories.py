@@ -85,8 +85,8 @@ def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
 def conform_entity(column: Column) -> pl.Series | None:
     """Convert an entity column of `items` to List(String), or another column for filters (`_conform_attribute`)."""
     values, label = column.values, column.label
-    inner = getattr(values.dtype, "inner", None)
-    is_list = inner is not None and (inner in TEXT_TYPES or inner.is_integer())
+    inner = getattr(values.dtype, "inner", pl.Null)
+    is_list = inner in TEXT_TYPES or inner.is_integer()
     if column.is_text:
         is_list = (values.str.contains("|", literal=True).mean() or 0) > MIN_JOINED_SHARE  # type: ignore[operator]
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
@@ -123,15 +123,16 @@ def _conform_attribute(column: Column) -> pl.Series | None:
     if values.dtype.is_numeric():
         values = values.cast(pl.Float64)
         values = values.set(~values.is_finite(), None)
-    is_text = values.dtype == pl.String
     if not values.count():
         column.ignore("it has no values")
     elif column.label == RECOMMENDABLE and values.dtype != pl.Boolean:
         column.wrong_type("true and false")
-    elif not (is_text or values.dtype in (pl.Boolean, pl.Float64)):
+    elif values.dtype in (pl.Boolean, pl.Float64):
+        return values
+    elif values.dtype != pl.String:
         column.ignore(f"filters cannot use {values.dtype}")
-    elif is_text and _has_many_values(values.n_unique(), len(values)) and not values.str.contains(DAY).all():
-        column.ignore(f"it has {values.n_unique():,} values for {len(values):,} items, too many for filters")
+    elif _has_many_values(n := values.n_unique(), len(values)) and not values.str.contains(DAY).all():
+        column.ignore(f"it has {n:,} values for {len(values):,} items, too many for filters")
     else:
         return values
     return None

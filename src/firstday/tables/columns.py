@@ -15,9 +15,6 @@ from firstday.tables.rules import VALUE_RULES
 from firstday.tables.schema import WHOLE_NUMBER, Kind
 
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
-MAX_INT64 = 2**63 - 1
-MAX_WHOLE_FLOAT = 2**53
-"""Float64 does not represent all integers from this one on."""
 DECIMAL_COMMA = r"^([-+]?\d+),(\d{1,2}|\d{4,})$"
 """A number such as ``1,5``, but not ``1,500``, which may mean 1.5 or 1500."""
 SHORT_TIMES = (
@@ -86,10 +83,10 @@ def to_integers(column: Column) -> pl.Series | None:
     """
     values, dtype = column.values, column.values.dtype
     if dtype.is_integer():
-        return values.cast(pl.String if (values.max() or 0) > MAX_INT64 else pl.Int64)  # type: ignore[operator]
+        return values.cast(pl.String if (values.max() or 0) >= 2**63 else pl.Int64)  # type: ignore[operator]
     if dtype.is_float():
         values = values.fill_nan(None)
-    if dtype.is_decimal() or (dtype.is_float() and (values.abs().max() or 0) < MAX_WHOLE_FLOAT):  # type: ignore[operator]
+    if dtype.is_decimal() or (dtype.is_float() and (values.abs().max() or 0) < 2**53):  # type: ignore[operator]
         whole = values.cast(pl.Int64, strict=False)
         if whole.cast(dtype).eq_missing(values).all():
             column.findings.note(f"{column.where}: whole numbers stored as {dtype} were read as whole numbers.")
@@ -103,7 +100,7 @@ def _id(column: Column) -> pl.Series | None:
     values = column.values
     if values.dtype != pl.String:
         return to_integers(column)
-    if column.is_text and len(values) and values.str.contains(WHOLE_NUMBER).all():
+    if column.is_text and values.str.contains(WHOLE_NUMBER).all():
         return values.cast(pl.Int64)
     return column.find("id", values)
 

@@ -53,7 +53,7 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
     """
     is_shown = pl.lit(value=False)
     if rows.schema.get("signal") in TEXT_TYPES:
-        is_shown = (pl.col("signal").cast(pl.String) == SHOWN).fill_null(value=False)
+        is_shown = pl.col("signal").cast(pl.String).eq_missing(SHOWN)
     finding = f"have a signal other than {SHOWN!r}, so the value was ignored"
     notes = [Rule(finding, pl.col(name).is_not_null() & ~is_shown, column=name) for name in IMPRESSION_COLUMNS]
     find_faults("interactions", rows, notes, findings)
@@ -61,7 +61,7 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
     conformed, reasons = conform_table("interactions", rows, findings, is_text=is_text)
     if {"entity", "entity_id"} <= set(conformed.columns):
         item_id = pl.col("item_id") if "item_id" in conformed.columns else pl.lit(None)
-        is_item = (pl.col("entity") == ITEM).fill_null(value=False) & item_id.is_null()  # a row with both is a fault
+        is_item = pl.col("entity").eq_missing(ITEM) & item_id.is_null()  # a row with both is a fault
         if conformed.select(is_item.any()).item():
             conformed = conformed.with_columns(
                 item_id=pl.when(is_item).then("entity_id").otherwise(item_id),

@@ -25,6 +25,7 @@ from firstday.engine.everyone import merge
 from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, sum_parts, take_learners
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
+    MERGED_PARTS,
     PARTS_DDL,
     RATINGS_DDL,
     add_answers,
@@ -43,8 +44,6 @@ MIN_FETCHED_PARTS = 32
 """Minimum number of answers that the driver fetches in one job."""
 MAX_JOBS = 16
 """Maximum number of jobs in which the users to train on are fetched; each job scans all partitions."""
-MERGED_PARTS = 4
-"""Number of answers that an executor adds up at a time."""
 MAX_USER_RATIO = 10
 """Maximum number of users fetched by the driver, warm or not, as a multiple of `training.most_users`."""
 
@@ -82,7 +81,7 @@ class ClusterDataset:
         """
 
         def join(table: pa.Table) -> pa.Table:
-            return add_answers(merge, MERGED_PARTS, table)
+            return add_answers(merge, table)
 
         sums, n_sums = self.parts.mapInArrow(self._work(answer_question, function, *arguments), PARTS_DDL), self.n_parts
         while n_sums > 1:

@@ -168,7 +168,7 @@ def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str
     sizes = counts.groupBy("column").agg(fn.count("value"), fn.sum("n")).collect()
     groups: dict[str, tuple[str, ...]] = {}
     for column, n_values, n_users in sorted(sizes):
-        values = counts.where((fn.col("column") == column) & fn.col("value").isNotNull()).drop("column")
+        values = counts.where(fn.col("column") == column).drop("column").dropna()
         first = pl.DataFrame(values.limit(MAX_GROUP_VALUES + 1).toArrow())
         if check_group(f"users.{column}", first, n_values, n_users, findings):
             groups[column] = tuple(first["value"].sort().to_list())

@@ -40,6 +40,8 @@ from firstday.tables.table_checks import check_table
 PART_ROWS = 500_000
 """Approximate number of rows per part; bounds the memory of an executor's Python process."""
 MIN_PARTS = 8
+MERGED_PARTS = 4
+"""Number of answers that an executor adds up at a time."""
 PARTS_DDL = "part long, content binary, answer binary"
 """A part of the users: content that stays on the executors, and a pickled answer for the driver."""
 RATINGS_DDL = "user int, item int, rating float"
@@ -148,10 +150,10 @@ def answer_question(number: int, part: Dataset, function: Callable[..., Any], *a
     return make_part(number, b"", function(part, *arguments))
 
 
-def add_answers(merge: Callable[[Iterable[Any]], Any], n_merged: int, table: pa.Table) -> pa.Table:
-    """Add up the answers of some parts, in the order of the part numbers."""
+def add_answers(merge: Callable[[Iterable[Any]], Any], table: pa.Table) -> pa.Table:
+    """Add up the answers of `MERGED_PARTS` parts, in the order of the part numbers."""
     rows = sorted(table.to_pylist(), key=lambda row: row["part"])
-    return make_part(rows[0]["part"] // n_merged, b"", merge(unpack_answer(row["answer"]) for row in rows))
+    return make_part(rows[0]["part"] // MERGED_PARTS, b"", merge(unpack_answer(row["answer"]) for row in rows))
 
 
 def list_ratings(number: int, part: Dataset, n_parts: int, *arguments: Any) -> pa.Table:
