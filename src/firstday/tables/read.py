@@ -44,9 +44,12 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
 
 def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) -> RawTable | None:
     """Open all files of a table and align their columns; None if there are faults. `paths` maps file names to paths."""
-    opened = {file.name: _open_file(paths[file.name], file, table.table, findings) for file in table.files}
-    scans = {name: scan for name, scan in opened.items() if scan is not None}
-    if len(scans) < len(opened):
+    scans = {
+        file.name: scan
+        for file in table.files
+        if (scan := _open_file(paths[file.name], file, table.table, findings)) is not None
+    }
+    if len(scans) < len(table.files):
         return None
     columns = {name: scan.collect_schema().names()[1:] for name, scan in scans.items()}  # without `ROW`
     first = columns[table.files[0].name]
