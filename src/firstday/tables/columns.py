@@ -14,7 +14,7 @@ from firstday.tables.faults import Findings, Reasons, find_faults
 from firstday.tables.rules import VALUE_RULES
 from firstday.tables.schema import WHOLE_NUMBER, Kind
 
-TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
+TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 DECIMAL_COMMA = r"^([-+]?\d+),(\d{1,2}|\d{4,})$"
 """A number such as ``1,5``, but not ``1,500``, which may mean 1.5 or 1500."""
 SHORT_TIMES = (

@@ -33,7 +33,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
     columns = []
     for label in frame.columns:
         kind, values = schema.kinds.get(label, schema.others), frame[label]
-        if not values.count():
+        if rows.height and not values.count():
             values = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
         values = to_text(values) if values.dtype in TEXT_TYPES else values
         column = Column(name, label, kind, values, origin, is_text, findings, reasons)
