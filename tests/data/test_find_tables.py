@@ -68,16 +68,17 @@ def test_a_partition_folder_may_begin_with_an_underscore() -> None:
 def test_singular_names_of_other_files_are_corrected() -> None:
     _, findings = find("user.csv", "interaction.parquet", "friend/", "embeddings/item.parquet", "weather.csv")
     assert findings.notes == (
-        "embeddings/item.parquet (did you mean embeddings/items?), friend/ (did you mean friends?), interaction."
-        "parquet (did you mean interactions?), user.csv (did you mean users?), weather.csv: ignored (not tables of "
-        "firstday).",
+        "ignored: 5 files or folders that are not tables of firstday (first: embeddings/item.parquet (did you mean "
+        "embeddings/items?), friend/ (did you mean friends?), interaction.parquet (did you mean interactions?), "
+        "user.csv (did you mean users?), weather.csv).",
     )
 
 
 def test_many_other_files_are_counted() -> None:
     _, findings = find(*(f"{n}.jpg" for n in range(1000)))
     (note,) = findings.notes
-    assert note.endswith(".jpg and 980 more: ignored (not tables of firstday).")
+    assert note.startswith("ignored: 1,000 files or folders that are not tables of firstday (first: 0.jpg, 1.jpg, ")
+    assert note.count(".jpg") == 20
 
 
 def test_other_files_are_noted_next_to_tables_too() -> None:
@@ -86,4 +87,4 @@ def test_other_files_are_noted_next_to_tables_too() -> None:
     assert None not in tables.values()
     assert findings.faults == ()
     (note,) = findings.notes
-    assert sorted(note.removesuffix(": ignored (not tables of firstday).").split(", ")) == sorted(names)
+    assert sorted(note.partition("(first: ")[2].removesuffix(").").split(", ")) == sorted(names)

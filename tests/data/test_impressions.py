@@ -130,7 +130,7 @@ def test_what_only_impressions_have_is_ignored_elsewhere_and_said_once(five_user
     dataset = load({**five_users, "interactions": rows})
     assert dataset.impressions is None
     for name in ("position", "policy", "propensity"):
-        sentence = f"interactions.{name}: 7 of 7 rows have a signal other than 'shown'; their {name} was ignored."
+        sentence = f"interactions.{name}: 7 of 7 rows have a signal other than 'shown', so the value was ignored."
         assert dataset.notes.count(sentence) == 1
 
 

@@ -200,7 +200,7 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
     (folder / "ratings.csv").write_text("a\n1\n")
     dataset = load(folder)
     assert dataset.notes == (
-        "ratings.csv: ignored (not tables of firstday).",
+        "ignored: 1 files or folders that are not tables of firstday (first: ratings.csv).",
         "users.birthday: ignored (Date is not categorical).",
         "users.email: ignored (it has 65 values for 65 users, too many for a group).",
         "users.height: ignored (decimal numbers or dates are not categorical).",

@@ -77,7 +77,9 @@ def test_folders_that_go_round_in_circles_are_read_once(tmp_path: Path) -> None:
 def test_a_file_name_that_is_no_text_is_named_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text(INTERACTIONS)
     (tmp_path / os.fsdecode(b"caf\xe9.csv")).write_text("")
-    assert load(tmp_path).notes == ("caf\ufffd.csv: ignored (not tables of firstday).",)
+    assert load(tmp_path).notes == (
+        "ignored: 1 files or folders that are not tables of firstday (first: caf\ufffd.csv).",
+    )
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ CASES = [
     (
         "items",
         be("artist_id", [1.0, 2.5, None, 4.0]),
-        "items.artist_id: the column holds Float64, not whole numbers, text or lists of them; convert it.",
+        "items.artist_id: the column holds Float64, not whole numbers or text; convert it.",
     ),
     (
         "interactions",

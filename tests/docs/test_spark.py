@@ -33,9 +33,8 @@ def test_every_option_of_a_command_exists() -> None:
 
 
 def test_numbers_and_names_are_those_of_the_code() -> None:
-    from firstday.engine.spark.cluster_dataset import MERGED_PARTS
     from firstday.engine.spark.sources import STAGING_SETTING
-    from firstday.engine.spark.work import MIN_PARTS, PART_ROWS
+    from firstday.engine.spark.work import MERGED_PARTS, MIN_PARTS, PART_ROWS
 
     assert f"one for each {PART_ROWS:,}, and at least {MIN_PARTS}" in TEXT
     assert f"executors add up {MERGED_PARTS} at a time, until one sum arrives" in TEXT

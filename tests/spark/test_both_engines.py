@@ -20,7 +20,7 @@ from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import Question, merge, summarise_part
-from firstday.engine.large import describe_warm, warm_affinity
+from firstday.engine.large import describe_warm, sum_parts, warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.recommend_on_spark import write_lists
@@ -119,7 +119,7 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     assert isinstance(tables, ClusterDataset)
     assert local.precomputed is not None
     assert set(tables.notes) >= {note for note in local.notes if "have no vector" in note} != set()
-    assert tables.summarise() == summarise(local)
+    assert sum_parts(tables, summarise) == summarise(local)
     assert len(local.precomputed.items_without_vector) == 5
     items, users = np.nan_to_num(local.precomputed.item_vectors), local.precomputed.user_vectors
     log = log_of(local, config)

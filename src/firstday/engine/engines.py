@@ -19,7 +19,7 @@ from firstday.data.splits.histories import read_histories
 from firstday.data.splits.outlook import Outlook, preview
 from firstday.data.summary import Summary, summarise
 from firstday.display import readable
-from firstday.engine.large import LargeDataset
+from firstday.engine.large import LargeDataset, sum_parts
 from firstday.errors import ConfigError, DataError, expect, needs_extra
 from firstday.recommend.batch import list_users
 from firstday.recommend.model_card import put_card
@@ -133,10 +133,8 @@ def check(
     config, summary, outlook = Config.of(config), None, None
     dataset, findings = _open(tables, path, config, drop_bad_rows, engine)
     if dataset is not None:
-        summary = summarise(dataset) if isinstance(dataset, Dataset) else dataset.summarise()
-        roles = config, summary.find_log(config)
-        histories = read_histories(dataset, *roles) if isinstance(dataset, Dataset) else dataset.read_histories(*roles)
-        outlook = preview(histories, config)
+        summary = sum_parts(dataset, summarise)
+        outlook = preview(sum_parts(dataset, read_histories, config, summary.find_log(config)), config)
     return Check(dataset, findings.faults, findings.notes, findings.left_out, summary, outlook, findings.hint)
 
 
@@ -174,9 +172,10 @@ class ModelPlace:
     def _local(self) -> Path | None:
         """The folder on this machine; None if it is in another file system of the cluster."""
         if self.on_cluster:
-            from firstday.engine.spark.models import find_local
+            from firstday.engine.spark.session import open_session
+            from firstday.engine.spark.storage import Storage
 
-            return find_local(self.place)
+            return Storage(open_session(), self.place).local
         if "://" in self.place:
             raise ConfigError(f"{self.place}: is an address on a cluster; add --engine spark, or give a local path.")
         return Path(self.place)

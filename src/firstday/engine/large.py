@@ -6,8 +6,10 @@ the machines that store the parts and adds up the results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,10 +20,9 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import keep_users, pack
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Log
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Log
 from firstday.data.splits.roles import find_warm
 from firstday.data.splits.split import take_actions
-from firstday.data.summary import Summary
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.engine.everyone import Everyone, Question, summarise_part
@@ -70,14 +71,18 @@ class LargeDataset(Protocol):
     def left_out(self) -> tuple[str, ...]:
         """Bad rows that were dropped, one JSON line each."""
 
-    def summarise(self) -> Summary:
-        """Return the counts of the tables."""
-
-    def read_histories(self, config: Config, log: Log | None) -> Histories:
-        """Return the histories of all users."""
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+        """Call a function on the Dataset of each part; yield the results in the order of the parts."""
 
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to train on (`training.most_users`) and fetch their data."""
+
+
+def sum_parts(dataset: Dataset | LargeDataset, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function on a Dataset, or on each part of a large one, and add up the results."""
+    if isinstance(dataset, Dataset):
+        return function(dataset, *arguments)
+    return reduce(add, dataset.ask(function, *arguments))
 
 
 def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:

@@ -38,7 +38,7 @@ def entity_of_column(column: str) -> str:
 def conform_group(column: Column) -> pl.Series | None:
     """Convert a column of `users` to String, spelled as in Parquet; None, with a note, if it is not categorical."""
     texts = column.values
-    if column.label in ("interactions", "friends"):
+    if column.label in ("interactions", "friends"):  # as in `Signals`
         column.ignore("the name has another meaning in a user's signals; rename the column to make it a group")
         return None
     if not (texts.dtype.is_numeric() or texts.dtype in (pl.String, pl.Boolean)):
@@ -85,8 +85,8 @@ def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
 def conform_entity(column: Column) -> pl.Series | None:
     """Convert an entity column of `items` to List(String), or another column for filters (`_conform_attribute`)."""
     values, label = column.values, column.label
-    inner = getattr(values.dtype, "inner", None)
-    is_list = inner is not None and (inner in TEXT_TYPES or inner.is_integer())
+    inner = getattr(values.dtype, "inner", pl.Null)
+    is_list = inner in TEXT_TYPES or inner.is_integer()
     if column.is_text:
         is_list = (values.str.contains("|", literal=True).mean() or 0) > MIN_JOINED_SHARE  # type: ignore[operator]
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
@@ -97,7 +97,7 @@ def conform_entity(column: Column) -> pl.Series | None:
     if values.dtype == pl.String:
         _find_joined_lists(column)
     elif not is_list:
-        numbers = to_integers(column, "whole numbers, text or lists of them")
+        numbers = to_integers(column)
         if numbers is None:
             return None
         values = numbers
@@ -123,15 +123,16 @@ def _conform_attribute(column: Column) -> pl.Series | None:
     if values.dtype.is_numeric():
         values = values.cast(pl.Float64)
         values = values.set(~values.is_finite(), None)
-    is_text = values.dtype == pl.String
     if not values.count():
         column.ignore("it has no values")
     elif column.label == RECOMMENDABLE and values.dtype != pl.Boolean:
         column.wrong_type("true and false")
-    elif not (is_text or values.dtype in (pl.Boolean, pl.Float64)):
+    elif values.dtype in (pl.Boolean, pl.Float64):
+        return values
+    elif values.dtype != pl.String:
         column.ignore(f"filters cannot use {values.dtype}")
-    elif is_text and _has_many_values(values.n_unique(), len(values)) and not values.str.contains(DAY).all():
-        column.ignore(f"it has {values.n_unique():,} values for {len(values):,} items, too many for filters")
+    elif _has_many_values(n := values.n_unique(), len(values)) and not values.str.contains(DAY).all():
+        column.ignore(f"it has {n:,} values for {len(values):,} items, too many for filters")
     else:
         return values
     return None
@@ -157,9 +158,7 @@ def _find_joined_lists(column: Column) -> None:
         later = parts.list.slice(1).explode().drop_nulls().unique()
         if 2 * int(later.is_in(parts.list.first().implode()).sum()) < len(later):
             continue
-        sentence = f"{column.where}: values look like lists joined by {separator!r} (first: {joined[0]!r})"
-        if column.is_text:
-            column.findings.fault(f"{sentence}; separate their members with |.")
-        else:
-            column.findings.note(f"{sentence}; store lists.")
+        report = column.findings.fault if column.is_text else column.findings.note
+        found = f"values look like lists joined by {separator!r} (first: {joined[0]!r})"
+        report(f"{column.where}: {found}; store lists (in CSV: separated by |).")
         return

@@ -14,10 +14,7 @@ from firstday.tables.faults import Findings, Reasons, find_faults
 from firstday.tables.rules import VALUE_RULES
 from firstday.tables.schema import WHOLE_NUMBER, Kind
 
-TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
-MAX_INT64 = 2**63 - 1
-MAX_WHOLE_FLOAT = 2**53
-"""Float64 does not represent all integers from this one on."""
+TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 DECIMAL_COMMA = r"^([-+]?\d+),(\d{1,2}|\d{4,})$"
 """A number such as ``1,5``, but not ``1,500``, which may mean 1.5 or 1500."""
 SHORT_TIMES = (
@@ -79,22 +76,22 @@ def to_text(values: pl.Series) -> pl.Series:
     return texts.set(texts == "", None)
 
 
-def to_integers(column: Column, expected: str) -> pl.Series | None:
+def to_integers(column: Column) -> pl.Series | None:
     """Convert integers, integral floats and decimals (with a note) to Int64; NaN is missing.
 
     None, with a fault, for other types; integers beyond Int64 become String.
     """
     values, dtype = column.values, column.values.dtype
     if dtype.is_integer():
-        return values.cast(pl.String if (values.max() or 0) > MAX_INT64 else pl.Int64)  # type: ignore[operator]
+        return values.cast(pl.String if (values.max() or 0) >= 2**63 else pl.Int64)  # type: ignore[operator]
     if dtype.is_float():
         values = values.fill_nan(None)
-    if dtype.is_decimal() or (dtype.is_float() and (values.abs().max() or 0) < MAX_WHOLE_FLOAT):  # type: ignore[operator]
+    if dtype.is_decimal() or (dtype.is_float() and (values.abs().max() or 0) < 2**53):  # type: ignore[operator]
         whole = values.cast(pl.Int64, strict=False)
         if whole.cast(dtype).eq_missing(values).all():
             column.findings.note(f"{column.where}: whole numbers stored as {dtype} were read as whole numbers.")
             return whole
-    column.wrong_type(expected)
+    column.wrong_type("whole numbers or text")
     return None
 
 
@@ -102,8 +99,8 @@ def _id(column: Column) -> pl.Series | None:
     """Convert to Int64 or String; CSV text becomes integers only if this is lossless ("007" stays text)."""
     values = column.values
     if values.dtype != pl.String:
-        return to_integers(column, "whole numbers or text")
-    if column.is_text and len(values) and values.str.contains(WHOLE_NUMBER).all():
+        return to_integers(column)
+    if column.is_text and values.str.contains(WHOLE_NUMBER).all():
         return values.cast(pl.Int64)
     return column.find("id", values)
 

@@ -35,7 +35,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         kind, values = schema.kinds.get(label, schema.others), frame[label]
         if rows.height and not values.count():
             values = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
-        values = to_text(values) if values.dtype in (*TEXT_TYPES, pl.Null) else values
+        values = to_text(values) if values.dtype in TEXT_TYPES else values
         column = Column(name, label, kind, values, origin, is_text, findings, reasons)
         if expected := absent.get(fold_name(label)):
             findings.note(f"{column.where}: was not read as {expected}; rename it if it contains that.")
@@ -53,16 +53,15 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
     """
     is_shown = pl.lit(value=False)
     if rows.schema.get("signal") in TEXT_TYPES:
-        is_shown = (pl.col("signal").cast(pl.String) == SHOWN).fill_null(value=False)
-    for name in set(IMPRESSION_COLUMNS) & set(rows.columns):
-        finding = f"have a signal other than {SHOWN!r}; their {name} was ignored"
-        note = Rule(finding, pl.col(name).is_not_null() & ~is_shown, column=name)
-        find_faults("interactions", rows, [note], findings)
-        rows = rows.with_columns(pl.when(is_shown).then(name).alias(name))
+        is_shown = pl.col("signal").cast(pl.String).eq_missing(SHOWN)
+    finding = f"have a signal other than {SHOWN!r}, so the value was ignored"
+    notes = [Rule(finding, pl.col(name).is_not_null() & ~is_shown, column=name) for name in IMPRESSION_COLUMNS]
+    find_faults("interactions", rows, notes, findings)
+    rows = rows.with_columns(pl.when(is_shown).then(pl.selectors.by_name(IMPRESSION_COLUMNS, require_all=False)))
     conformed, reasons = conform_table("interactions", rows, findings, is_text=is_text)
     if {"entity", "entity_id"} <= set(conformed.columns):
         item_id = pl.col("item_id") if "item_id" in conformed.columns else pl.lit(None)
-        is_item = (pl.col("entity") == ITEM).fill_null(value=False) & item_id.is_null()  # a row with both is a fault
+        is_item = pl.col("entity").eq_missing(ITEM) & item_id.is_null()  # a row with both is a fault
         if conformed.select(is_item.any()).item():
             conformed = conformed.with_columns(
                 item_id=pl.when(is_item).then("entity_id").otherwise(item_id),

@@ -106,10 +106,10 @@ def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
 class Findings:
     """Faults and notes, one sentence each; findings of batches and parts can be merged in any order.
 
-    With `drop`, bad rows are dropped instead of reported as faults, except in `refused` tables, which have too many.
-    `left_out_rows` are the first `MAX_LISTED` of each table. Bad values of `forgiven` columns count as missing, with a
-    note. A table whose rows have no location is absent from `sources`. `n_rows` and `n_left_out` count rows per table;
-    `tallies` count interactions, for checks once all are read.
+    With `drop`, bad rows are dropped instead of reported as faults: `n_left_out` counts them per table, and
+    `left_out_rows` are the first `MAX_LISTED` of each. Bad values of `forgiven` columns count as missing, with a note.
+    `sources` are the files of each table that has any, and `n_rows` its number of rows. `tallies` count interactions,
+    for checks once all are read.
     """
 
     drop: bool = False
@@ -120,7 +120,6 @@ class Findings:
     n_left_out: Counter[str] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
     tallies: Counter[str | float] = field(default_factory=Counter)
-    refused: set[str] = field(default_factory=set)
 
     def fault(self, *sentences: str) -> None:
         """Add faults that are not about single rows."""
@@ -170,8 +169,7 @@ class Findings:
         return "--drop-bad-rows 1% drops bad rows, up to 1 % of each table." if may_drop else ""
 
     def _is_fault(self, found: Finding) -> bool:
-        is_left_out = self.drop and found.n and found.table not in self.refused
-        return not (found.is_note or is_left_out)
+        return not (found.is_note or (found.n and self.n_left_out[found.table]))
 
     def _sentence(self, found: Finding) -> str:
         """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7); write numbers alone."."""
@@ -188,8 +186,9 @@ class Findings:
 
     def _describe(self, table: str, file: int, row: int) -> str:
         """Return the location of a row; "" if unknown."""
-        files = self.sources.get(table, ())
-        return files[file](row) if files and file != NOWHERE else ""
+        return (
+            "" if file == NOWHERE else self.sources[table][file](row) if table in self.sources else locate_row("", row)
+        )
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
         """Record the bad rows of a batch if they are dropped; return the mask of rows to keep, shape (n_rows,)."""
@@ -238,7 +237,7 @@ class Findings:
             if n < n_rows and n / n_rows <= share:
                 self.note(f"{counted} were left out ({found}).")
             else:
-                self.refused.add(table)
+                del self.n_left_out[table]
                 limit = f"at most {100 * share:.3g}% may be left out, and never all"
                 self.fault(f"{counted} are bad ({found}; {limit}); correct them, or change --drop-bad-rows.")
 

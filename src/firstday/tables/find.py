@@ -41,9 +41,6 @@ _OTHER_ENDINGS = re.compile(
 _TABLE_PATH = re.compile(rf"({'|'.join(TABLES)})(\.[^/]*)?(/.*)?", re.IGNORECASE)
 """Table, extension of its file or folder (Spark creates folders such as ``users.parquet``), and path in the folder."""
 _VECTORS = "embeddings/"
-_MISSING = "__HIVE_DEFAULT_PARTITION__"
-_MAX_NAMED = 20
-"""Maximum number of ignored files that are named."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFile
     """Return the files of each table found, in the order of `TABLES`; None for a table with a fault.
 
     `paths` are relative to the folder of tables, with ``/`` as separator; folders have a trailing ``/``. A table folder
-    without files is a fault. A note names files that are not tables.
+    without files is a fault. A note names what is not a table.
     """
     files_by_table: dict[str, dict[str, list[str]]] = {}
     ignored: list[str] = []
@@ -91,9 +88,8 @@ def find_tables(paths: Iterable[str], findings: Findings) -> dict[str, TableFile
         table: _choose(table, files_by_table[table], ignored, findings) for table in TABLES if table in files_by_table
     }
     if ignored:
-        named = [f"{name}{_guess(name)}" for name in ignored[:_MAX_NAMED]]
-        more = f" and {len(ignored) - _MAX_NAMED:,} more" if len(ignored) > _MAX_NAMED else ""
-        findings.note(f"{', '.join(named)}{more}: ignored (not tables of firstday).")
+        first = ", ".join(f"{name}{_guess(name)}" for name in ignored[:20])
+        findings.note(f"ignored: {len(ignored):,} files or folders that are not tables of firstday (first: {first}).")
     return tables
 
 
@@ -162,5 +158,7 @@ def _table_file(name: str, path: str) -> TableFile:
     for key, text in re.findall("([^/=]+)=([^/]*)/", name.removeprefix(path)):
         value = unquote(text)
         is_number = re.match(WHOLE_NUMBER, value)
-        columns[unquote(key)] = int(value) if is_number else None if value in {"", _MISSING} else value
+        columns[unquote(key)] = (
+            int(value) if is_number else None if value in {"", "__HIVE_DEFAULT_PARTITION__"} else value
+        )
     return TableFile(name, *ENDINGS[_ending_of(name)], columns)

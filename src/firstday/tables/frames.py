@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import narwhals as nw
 import polars as pl
 
 from firstday.errors import hint_at
-from firstday.tables.faults import Findings, locate_row
+from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable, first_line
 from firstday.tables.schema import TABLES
 
@@ -22,14 +21,13 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
         if name not in TABLES:
             findings.fault(unknown_table(name))
             continue
-        raw[name], findings.sources[name] = None, (partial(locate_row, ""),)
+        raw[name] = None
         try:
             lazy = nw.from_native(frame).lazy()
             native = lazy.to_native()
             rows = native if isinstance(native, pl.LazyFrame) else lazy.collect("polars").to_native()
-            table = RawTable.of(rows, name)
-            _ = table.columns
-            raw[name] = table
+            lazy.collect_schema()  # raises for a frame that cannot be read
+            raw[name] = RawTable.of(rows, name)
         except Exception as error:  # raised by any library
             advice = "use a pandas, Polars, PyArrow, DuckDB or Spark frame with one type per column"
             findings.fault(f"{name}: cannot be read as a table ({first_line(error)}); {advice}.")

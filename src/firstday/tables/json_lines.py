@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from firstday.tables.faults import ROW, Findings, Source
+from firstday.tables.raw_table import UNREADABLE
 from firstday.tables.text import Record, Text, UnreadableError, copy_rows
 
 _NOT_OBJECTS = ("are not JSON objects", "write one object per line, with null for missing values")
@@ -25,7 +26,7 @@ def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, Sourc
     starts = scan.select(pl.col(pl.String).str.contains(r"^[\[{]").any())  # Polars turns lists among text into text
     try:
         is_readable = not any(map(any, starts.collect(engine="streaming").rows()))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+    except UNREADABLE:
         is_readable = False
     if not is_readable:
         for _ in text.blocks():

@@ -51,8 +51,8 @@ class RawTable:
 
     @property
     def columns(self) -> list[str]:
-        """Column names, in file order."""
-        return self._no_rows.drop(FILE, ROW).columns
+        """Column names, with `FILE` and `ROW`."""
+        return self._no_rows.columns
 
     @cached_property
     def whole(self) -> pl.DataFrame:
@@ -69,7 +69,7 @@ class RawTable:
 
         Reads `FILE`, `ROW` and `columns` (None: all columns). Raises DataError if a file is damaged.
         """
-        names = [*(self.columns if columns is None else columns), FILE, ROW]
+        names = self.columns if columns is None else [*columns, FILE, ROW]
         buffer = [self._no_rows.select(names)]
         for name, rows in self.files.items():
             try:

@@ -44,22 +44,23 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
 
 def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) -> RawTable | None:
     """Open all files of a table and align their columns; None if there are faults. `paths` maps file names to paths."""
-    opened = [_open_file(paths[file.name], file, table.table, findings) for file in table.files]
-    files = list(filter(None, opened))
-    if len(files) < len(opened):
+    scans = {
+        file.name: scan
+        for file in table.files
+        if (scan := _open_file(paths[file.name], file, table.table, findings)) is not None
+    }
+    if len(scans) < len(table.files):
         return None
-    findings.sources[table.table] = tuple(source for _, source in files)
-    scans = {file.name: scan for file, (scan, _) in zip(table.files, files, strict=True)}
-    columns = {name: scan.collect_schema().names() for name, scan in scans.items()}
+    columns = {name: scan.collect_schema().names()[1:] for name, scan in scans.items()}  # without `ROW`
     first = columns[table.files[0].name]
     for name, names in columns.items():
         if set(names) != set(first) and table.format != "JSON lines":  # JSON objects may omit columns
-            findings.fault(describe_other_columns(table, name, names[1:], first[1:]))
+            findings.fault(describe_other_columns(table, name, names, first))
             return None
     try:
         schema = pl.concat(scans.values(), how="diagonal_relaxed").collect_schema()
     except pl.exceptions.PolarsError as error:
-        findings.fault(describe_other_types(table, first_line(error)))
+        findings.fault(describe_damage(table.path, table.format, first_line(error)))
         return None
     aligned = {
         name: add_location(pl.concat([pl.LazyFrame(schema=schema), scan], how="diagonal_relaxed"), number)
@@ -76,12 +77,7 @@ def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str],
     )
 
 
-def describe_other_types(table: TableFiles, reason: str) -> str:
-    """Return the fault for files with incompatible column types."""
-    return f"{table.path}: the files have columns of different types ({reason}); align them."
-
-
-def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> tuple[pl.LazyFrame, Source] | None:
+def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> pl.LazyFrame | None:
     """Open a file for reading in batches; None, with a fault, if it cannot be read."""
     try:
         if not path.is_file():
@@ -94,7 +90,8 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> t
             scan, source = read(open_text(path, file, table), findings)
         present = scan.collect_schema()  # columns of the file take precedence over partition columns
         partitions = (pl.lit(value).alias(name) for name, value in file.partitions.items() if name not in present)
-        return scan.with_columns(partitions), source
+        findings.sources[table] = (*findings.sources.get(table, ()), source)
+        return scan.with_columns(partitions)
     except UnreadableError as error:
         findings.fault(*(f"{file.name}: {fault}" for fault in error.args))
     except UNREADABLE as error:

@@ -12,10 +12,6 @@ from firstday.tables.schema import ASSIGNMENT, HOMES, ITEM
 OR_DROP = "or drop the rows"
 RAW, VALUE = pl.col("written"), pl.col("value")
 """The column as read (for kinds whose rules need it), and its converted values."""
-MAX_AGE_YEARS = 120
-MAX_POSITION = 2**31 - 1
-MAX_WEIGHT = 3e38
-"""Maximum weight; weights are stored as Float32."""
 WHOLE_WITH_DECIMALS = r"^(-?\d+)\.0+$"
 MISSING_MARKERS = (
     "n/a", "#n/a", "na", "<na>", "null", "(null)", "none", "nil", "nan", "nat", r"\n", "-", "--", "?", "unknown",
@@ -44,7 +40,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule("are empty and have weight 1", RAW.is_null()),
         Rule(
             "are not finite numbers from 0 to 3e38",
-            ~VALUE.is_between(0, MAX_WEIGHT),
+            ~VALUE.is_between(0, 3e38),  # weights are stored as Float32
             f"correct them {OR_DROP}; signals such as skip and ban show dislike",
             value=RAW,
         ),
@@ -52,7 +48,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
     "position": (
         Rule(
             "are not positions in a list",
-            ~(VALUE.is_between(1, MAX_POSITION) & (VALUE.floor() == VALUE)),
+            ~(VALUE.is_between(1, 2**31 - 1) & (VALUE.floor() == VALUE)),
             "write whole numbers from 1, or leave unknown ones empty",
             value=RAW,
         ),
@@ -67,8 +63,8 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
     ),
     "age": (
         Rule(
-            f"are not from 0 to {MAX_AGE_YEARS}",
-            ~VALUE.is_between(0, MAX_AGE_YEARS),
+            "are not from 0 to 120",
+            ~VALUE.is_between(0, 120),
             "give ages in years, or leave unknown ones empty",
             value=RAW,
         ),

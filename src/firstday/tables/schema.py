@@ -71,8 +71,6 @@ DAY_US = 86_400_000_000
 IMPRESSION_COLUMNS = ("position", "propensity", "policy")
 """Columns of interactions that only impressions have. (`list_id` may also attribute a use to a list.)"""
 DEFAULT_SIGNAL = "stream"
-RESERVED_GROUPS = ("interactions", "friends")
-"""Keys with another meaning in a user's signals, which no profile column may use."""
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 NAMELESS = r"\s*|Unnamed: \d+|__index_level_\d+__"
 """Pattern of empty column names and of names that pandas gives to an index."""

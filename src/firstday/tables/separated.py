@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from operator import itemgetter
 
 import polars as pl
 
@@ -19,8 +18,6 @@ from firstday.tables.schema import TABLES, fold_name
 from firstday.tables.text import EMPTY, Record, Text, UnreadableError, copy_rows
 
 SEPARATORS = ",;\t|"
-MAX_SHOWN = 80
-"""Maximum number of characters of a line shown in a message."""
 MAX_ROW_BYTES = 2**26
 """Maximum length of a row in bytes; a longer row is taken to have an unclosed quote."""
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -79,13 +76,14 @@ def find_header(block: bytes, table: str) -> Header:
     for separator in SEPARATORS:
         with suppress(csv.Error):
             lines = io.StringIO(text[first.start() :], newline="")
-            columns = next(csv.reader(lines, delimiter=separator, strict=True))
-            n_known = len(kinds & set(map(fold_name, columns)))
-            headers.append((n_known, len(columns), Header(separator, columns, n_blank)))
-    n_known, _, best = max(headers, key=itemgetter(0, 1), default=(0, 0, Header(",", [], 0)))
-    columns = best.columns
-    line = repr(first[0][:MAX_SHOWN])
-    if not n_known or _CONTROL.search("".join(columns)):
+            headers.append(Header(separator, next(csv.reader(lines, delimiter=separator, strict=True)), n_blank))
+
+    def rank(header: Header) -> tuple[int, int]:
+        return len(kinds & set(map(fold_name, header.columns))), len(header.columns)
+
+    best = max(headers, key=rank, default=Header(",", [], 0))
+    columns, line = best.columns, repr(first[0][:80])
+    if not rank(best)[0] or _CONTROL.search("".join(columns)):
         required = " and ".join(TABLES[table].required)
         raise UnreadableError(f"the first line is not a header of {table} ({line}); add one, with {required}.")
     if len(set(columns)) < len(columns) or not all(map(str.strip, columns[1:])):

@@ -8,12 +8,12 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,7 @@ from firstday.tables.zstd import ZstdFile
 CHUNK_BYTES = 2**22
 EMPTY = "is empty; write rows, or remove it."
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_OPEN: Mapping[Packing, Callable[..., Any]] = {"": open, "gzip": gzip.open, "zstd": ZstdFile}
 Fault = tuple[str, str]
 """Finding and advice."""
 Record = tuple[list[str], str, Fault | None]
@@ -47,9 +48,7 @@ class Text:
 
     def open(self) -> IO[bytes]:
         """Open for reading bytes, decompressed."""
-        if self.packing == "zstd":
-            return cast("IO[bytes]", ZstdFile(self.path))
-        return cast("IO[bytes]", gzip.open(self.path)) if self.packing == "gzip" else self.path.open("rb")
+        return cast("IO[bytes]", _OPEN[self.packing](self.path, "rb"))
 
     def lines(self, encoding: str = "utf-8") -> io.TextIOWrapper:
         """Open for reading line by line; lines keep their line ends, including lone carriage returns."""

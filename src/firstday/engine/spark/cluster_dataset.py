@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial, reduce
-from operator import add
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +22,10 @@ from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Log, read_histories
 from firstday.data.summary import Summary, summarise
 from firstday.engine.everyone import merge
-from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, take_learners
+from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, sum_parts, take_learners
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
+    MERGED_PARTS,
     PARTS_DDL,
     RATINGS_DDL,
     add_answers,
@@ -44,8 +44,6 @@ MIN_FETCHED_PARTS = 32
 """Minimum number of answers that the driver fetches in one job."""
 MAX_JOBS = 16
 """Maximum number of jobs in which the users to train on are fetched; each job scans all partitions."""
-MERGED_PARTS = 4
-"""Number of answers that an executor adds up at a time."""
 MAX_USER_RATIO = 10
 """Maximum number of users fetched by the driver, warm or not, as a multiple of `training.most_users`."""
 
@@ -54,7 +52,7 @@ MAX_USER_RATIO = 10
 class ClusterDataset:
     """Checked tables, divided into parts of users and stored on the executors' disks; see `LargeDataset`.
 
-    All parts share the catalogue; `parts` has one row for each (`firstday.engine.spark.work.PARTS`).
+    All parts share the catalogue; `parts` has one row for each (`firstday.engine.spark.work.PARTS_DDL`).
     """
 
     name: str
@@ -83,7 +81,7 @@ class ClusterDataset:
         """
 
         def join(table: pa.Table) -> pa.Table:
-            return add_answers(merge, MERGED_PARTS, table)
+            return add_answers(merge, table)
 
         sums, n_sums = self.parts.mapInArrow(self._work(answer_question, function, *arguments), PARTS_DDL), self.n_parts
         while n_sums > 1:
@@ -113,21 +111,11 @@ class ClusterDataset:
         """Columns of `items` that filters can read."""
         return self.catalogue.columns
 
-    def summarise(self) -> Summary:
-        """Return the counts of the tables."""
-        summary: Summary = reduce(add, self.ask(summarise))
-        return summary
-
-    def read_histories(self, config: Config, log: Log | None) -> Histories:
-        """Return the histories of all users, in the order of the parts."""
-        histories: Histories = reduce(add, self.ask(read_histories, config, log))
-        return histories
-
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to train on and fetch them to the driver; see `firstday.engine.large.LargeDataset`."""
-        summary = self.summarise()
+        summary: Summary = sum_parts(self, summarise)
         log = summary.find_log(config)
-        histories = self.read_histories(config, log)
+        histories: Histories = sum_parts(self, read_histories, config, log)
         choose_target_days(histories, config)  # raises for tables without timestamps
         is_warm = histories.can_be_warm & (histories.n_used >= MIN_LEARNED_ITEMS)
         threshold = find_threshold(histories.numbers, is_warm, config.training.most_users)
@@ -163,7 +151,7 @@ class ClusterDataset:
 
 
 def collect_answers(parts: DataFrame, name: str) -> Iterator[Any]:
-    """Return the answers of parts (`firstday.engine.spark.work.PARTS`) in order; `name` appears in messages.
+    """Return the answers of parts (`firstday.engine.spark.work.PARTS_DDL`) in order; `name` appears in messages.
 
     Uses Arrow, since `collect` holds several copies of the rows in the driver's Java heap, and silently loses rows if
     the heap is too small.

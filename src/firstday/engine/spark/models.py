@@ -14,11 +14,6 @@ from firstday.errors import ArtifactError
 from firstday.recommend.recommender import Recommender, open_model
 
 
-def find_local(uri: str) -> Path | None:
-    """Return the local path of a folder; None if the folder is in another file system."""
-    return Storage(open_session(), uri).local
-
-
 def check_place(uri: str) -> None:
     """Raise an error if a model cannot be saved in a folder; create the folder if it is missing."""
     storage = Storage(open_session(), uri)

@@ -115,7 +115,7 @@ def map_tables(
     """Divide tables into parts of users, and call a function on the tables of each part, on the executors.
 
     The function takes RawTables by name, and the arguments, which are broadcast; it returns content to keep, and an
-    answer. The result, persisted on the executors' disks, has a row per part (`firstday.engine.spark.work.PARTS`).
+    answer. The result, persisted on the executors' disks, has a row per part (`firstday.engine.spark.work.PARTS_DDL`).
     """
     shares = [_assign_parts(name, table.frame, n_parts) for name, table in tables.items()]
     rows = reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), shares)
@@ -168,7 +168,7 @@ def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str
     sizes = counts.groupBy("column").agg(fn.count("value"), fn.sum("n")).collect()
     groups: dict[str, tuple[str, ...]] = {}
     for column, n_values, n_users in sorted(sizes):
-        values = counts.where((fn.col("column") == column) & fn.col("value").isNotNull()).drop("column")
+        values = counts.where(fn.col("column") == column).drop("column").dropna()
         first = pl.DataFrame(values.limit(MAX_GROUP_VALUES + 1).toArrow())
         if check_group(f"users.{column}", first, n_values, n_users, findings):
             groups[column] = tuple(first["value"].sort().to_list())

@@ -86,8 +86,9 @@ def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> N
         raise ConfigError(f"{out}: contains files other than lists; choose a new name.")
     writer = lists.write.mode("overwrite").format(form.format)
     if form.format == "csv":  # standard CSV: doubled quotes, spaces in ids preserved
-        writer = writer.options(header=True, sep=form.separator, escape='"')
-        writer = writer.options(ignoreLeadingWhiteSpace=False, ignoreTrailingWhiteSpace=False)
+        writer = writer.options(
+            header=True, sep=form.separator, escape='"', ignoreLeadingWhiteSpace=False, ignoreTrailingWhiteSpace=False
+        )
     with named_errors(out):
         (writer.option("compression", "gzip") if form.packed else writer).save(out)
     target.write_left_out(left_out)

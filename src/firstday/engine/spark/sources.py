@@ -21,11 +21,11 @@ from pyspark.sql.types import NumericType
 from firstday.data.parts import USER_TABLES
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
-from firstday.tables.faults import FILE, ROW, Findings, locate_row
+from firstday.tables.faults import FILE, NOWHERE, ROW, Findings, locate_row
 from firstday.tables.find import TableFiles, find_tables
 from firstday.tables.frames import unknown_table
 from firstday.tables.raw_table import RawTable, describe_damage
-from firstday.tables.read import describe_other_columns, describe_other_types, open_table
+from firstday.tables.read import describe_other_columns, open_table
 from firstday.tables.schema import TABLES
 
 URI = "firstday: uri"
@@ -58,7 +58,7 @@ def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> R
         elif name not in TABLES:
             findings.fault(unknown_table(name))
         elif name in USER_TABLES:
-            of_users[name] = ClusterTable(frame.withColumns({FILE: fn.lit(0), ROW: fn.lit(0).cast("long")}))
+            of_users[name] = ClusterTable(frame.withColumns({FILE: fn.lit(NOWHERE), ROW: fn.lit(0).cast("long")}))
         else:
             shared[name] = RawTable.of(pl.DataFrame(frame.toArrow()), name)
     return "tables", of_users, shared
@@ -105,36 +105,25 @@ def _scan_parquet(
             findings.fault(describe_damage(file.name, "Parquet", name_cause(error)))
     if sum(map(len, groups.values())) < len(files.files):
         return None
-    facts: dict[str, Any] = {URI: [stored[file.name].file_path for file in files.files]}
-    for key in {key for file in files.files for key in file.partitions}:
-        facts[key] = pl.Series([file.partitions.get(key) for file in files.files], strict=False)
-    file_facts = storage.session.createDataFrame(
-        pl.DataFrame(facts).with_row_index(FILE).cast({FILE: pl.Int32}).to_arrow()
-    )
+    facts = [
+        {URI: stored[file.name].file_path, FILE: number, **file.partitions} for number, file in enumerate(files.files)
+    ]
+    table = pl.DataFrame(facts, schema_overrides={FILE: pl.Int32}, infer_schema_length=None, strict=False)
+    file_facts = fn.broadcast(storage.session.createDataFrame(table.to_arrow()))
     location = (fn.col("_metadata.file_path").alias(URI), fn.col("_metadata.row_index").alias(ROW))
-    parts, shapes = [], []
+    parts: list[DataFrame] = []
     for (_, *partitions), names in groups.items():
         rows = read(*(stored[name].path for name in names)).select("*", *location)
-        own = file_facts.select(URI, FILE, *(f"`{key}`" for key in partitions if key not in rows.columns))
-        part = rows.join(fn.broadcast(own), URI, "left").drop(URI)
-        kinds = {field.name: field.dataType for field in part.drop(FILE, ROW).schema}
-        parts.append(part)
-        shapes.append(
-            {name: "number" if isinstance(kind, NumericType) else kind.simpleString() for name, kind in kinds.items()}
-        )
-        first, shape = shapes[0], shapes[-1]
-        if set(shape) != set(first):
-            findings.fault(describe_other_columns(files, names[0], shape, first))
+        own = [URI, FILE, *(f"`{key}`" for key in partitions if key not in rows.columns)]
+        parts.append(rows.join(file_facts.select(own), URI, "left").drop(URI))
+        columns, first = (part.drop(FILE, ROW).columns for part in (parts[-1], parts[0]))
+        if set(columns) != set(first):
+            findings.fault(describe_other_columns(files, names[0], columns, first))
             return None
-        if shape != first:
-            findings.fault(
-                describe_other_types(
-                    files,
-                    ", ".join(
-                        f"{name}: {first[name]} and {shape[name]}" for name in first if first[name] != shape[name]
-                    ),
-                )
-            )
+    for column in parts[0].columns:
+        kinds = {isinstance(kind := part.schema[column].dataType, NumericType) or kind for part in parts}
+        if len(kinds) > 1:
+            findings.fault(describe_damage(files.path, "Parquet", f"the files have different types of {column}"))
             return None
     findings.sources[files.table] = tuple(partial(locate_row, file.name) for file in files.files)
     return ClusterTable(reduce(DataFrame.unionByName, parts))

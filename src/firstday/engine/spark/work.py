@@ -39,9 +39,10 @@ from firstday.tables.table_checks import check_table
 PART_ROWS = 500_000
 """Approximate number of rows per part; bounds the memory of an executor's Python process."""
 MIN_PARTS = 8
-PARTS = pa.schema([("part", pa.int32()), ("content", pa.binary()), ("answer", pa.binary())])
+MERGED_PARTS = 4
+"""Number of answers that an executor adds up at a time."""
+PARTS_DDL = "part long, content binary, answer binary"
 """A part of the users: content that stays on the executors, and a pickled answer for the driver."""
-PARTS_DDL = "part int, content binary, answer binary"
 RATINGS_DDL = "user int, item int, rating float"
 HASH = "firstday: hash"
 
@@ -70,9 +71,9 @@ def count_values(drop: bool, raw: RawTable) -> pl.DataFrame:
 
 
 def make_part(part: int, content: bytes, answer: Any) -> pa.Table:
-    """Return a row of `PARTS`; the answer is compressed because it passes through the driver's Java heap."""
+    """Return a row of `PARTS_DDL`; the answer is compressed because it passes through the driver's Java heap."""
     packed = zstd.compress(pickle.dumps(answer, protocol=5), level=1)
-    return pa.Table.from_pydict({"part": [part], "content": [content], "answer": [packed]}, schema=PARTS)
+    return pa.table({"part": [part], "content": [content], "answer": [packed]})
 
 
 def unpack_answer(packed: bytes) -> Any:
@@ -83,7 +84,7 @@ def unpack_answer(packed: bytes) -> Any:
 def answer_tables(
     function: Callable[..., tuple[bytes, Any]], text: Collection[str], arguments: Iterable[Any], group: pa.Table
 ) -> pa.Table:
-    """Call a function on the tables of one part; return its content and answer as a row of `PARTS`.
+    """Call a function on the tables of one part; return its content and answer as a row of `PARTS_DDL`.
 
     Each row of `group` belongs to the table whose column is not null; `text` names the tables of separated text. Rows
     are sorted by file and row, and rows without a file by a hash of their content.
@@ -144,14 +145,14 @@ def map_parts(
 
 
 def answer_question(number: int, part: Dataset, function: Callable[..., Any], *arguments: Any) -> pa.Table:
-    """Return the result of a function for a part as a row of `PARTS`."""
+    """Return the result of a function for a part as a row of `PARTS_DDL`."""
     return make_part(number, b"", function(part, *arguments))
 
 
-def add_answers(merge: Callable[[Iterable[Any]], Any], n_merged: int, table: pa.Table) -> pa.Table:
-    """Add up the answers of some parts, in the order of the part numbers."""
+def add_answers(merge: Callable[[Iterable[Any]], Any], table: pa.Table) -> pa.Table:
+    """Add up the answers of `MERGED_PARTS` parts, in the order of the part numbers."""
     rows = sorted(table.to_pylist(), key=lambda row: row["part"])
-    return make_part(rows[0]["part"] // n_merged, b"", merge(unpack_answer(row["answer"]) for row in rows))
+    return make_part(rows[0]["part"] // MERGED_PARTS, b"", merge(unpack_answer(row["answer"]) for row in rows))
 
 
 def list_ratings(number: int, part: Dataset, n_parts: int, *arguments: Any) -> pa.Table:
