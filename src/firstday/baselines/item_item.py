@@ -66,7 +66,7 @@ def prepare_item_item(training: UseData) -> Callable[..., ItemItem]:
 
 ITEM_ITEM = score_items(
     name="item_item",
-    describe="Items used by the users of the day's items.",
+    describe="Items used together with the day's items.",
     explain="Items often used together with what the user likes.",
     value=ItemItem,
     search=OptionSearch(

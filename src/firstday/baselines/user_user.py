@@ -75,7 +75,7 @@ def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
 
 USER_USER = score_items(
     name="user_user",
-    describe="Items that warm users with the same items use.",
+    describe="Items of warm users who share items with the user.",
     explain="Items used by warm users who share what the user likes.",
     value=UserUser,
     search=OptionSearch(
