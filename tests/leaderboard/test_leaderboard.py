@@ -16,7 +16,7 @@ import pytest
 import firstday as fd
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.errors import ConfigError, DataError
+from firstday.errors import ConfigError
 from firstday.leaderboard.board import (
     Row,
     Standings,
@@ -230,8 +230,8 @@ def test_the_sets_are_those_that_can_be_had(tmp_path: Path) -> None:
     assert find_sets(["deezer-europe", str(tmp_path)], [tmp_path]) == {"deezer-europe": tmp_path, str(tmp_path): None}
     with pytest.raises(ConfigError, match=r"movietweetings: .* give the folder that contains .* with --data"):
         find_sets(["movietweetings"], [tmp_path])
-    with pytest.raises(DataError, match=r"nonsense: .* a built-in name: movielens-100k"):
-        open_set("nonsense", None)
+    with pytest.raises(ConfigError, match="nonsense: is not a dataset; choose one of movielens-100k"):
+        find_sets(["nonsense"], ())
 
 
 def test_the_page_has_every_row_escapes_names_and_permits_its_script(standings: Standings, tmp_path: Path) -> None:

@@ -21,8 +21,12 @@ from pydantic import TypeAdapter, ValidationError
 import firstday
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
+<<<<<<< HEAD
 from firstday.data.load import LOCAL_FILES, load
 from firstday.data.sources import movielens
+=======
+from firstday.data.load import BUILT_IN, DOWNLOADED, LOCAL_FILES, load
+>>>>>>> cut-eval
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import Table, write_cell, write_signed
@@ -210,6 +214,9 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
             raise ConfigError(
                 f"{name}: is not downloaded by firstday; give the folder that contains {LOCAL_FILES[name]} with --data."
             )
+        if name not in (*BUILT_IN, SIMULATED) and not Path(name).is_dir():
+            available_names = ", ".join((*BUILT_IN, SIMULATED))
+            raise ConfigError(f"{name}: is not a dataset; choose one of {available_names}, or give a folder of tables.")
     return {name: copies.get(name) for name in names}
 
 
