@@ -21,12 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 import firstday
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
-<<<<<<< HEAD
-from firstday.data.load import LOCAL_FILES, load
+from firstday.data.load import BUILT_IN, LOCAL_FILES, load
 from firstday.data.sources import movielens
-=======
-from firstday.data.load import BUILT_IN, DOWNLOADED, LOCAL_FILES, load
->>>>>>> cut-eval
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
 from firstday.evaluation.comparison_tables import Table, write_cell, write_signed
