@@ -85,7 +85,7 @@ def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
 def conform_entity(column: Column) -> pl.Series | None:
     """Convert an entity column of `items` to List(String), or another column for filters (`_conform_attribute`)."""
     values, label = column.values, column.label
-    inner = getattr(values.dtype, "inner", pl.Null)
+    inner = getattr(values.dtype, "inner", pl.Boolean)
     is_list = inner in TEXT_TYPES or inner.is_integer()
     if column.is_text:
         is_list = (values.str.contains("|", literal=True).mean() or 0) > MIN_JOINED_SHARE  # type: ignore[operator]
