@@ -112,7 +112,7 @@ def conform_entity(column: Column) -> pl.Series | None:
 def _conform_attribute(column: Column) -> pl.Series | None:
     """Convert a column of `items` to Boolean, Float64 or String; None, with a note, if filters cannot use it."""
     values = column.values
-    if values.dtype.is_temporal():
+    if values.dtype in (pl.Date, pl.Datetime, pl.Time):
         values = values.cast(pl.String)
     if values.dtype == pl.String:
         values = to_text(values.str.strip_chars())
