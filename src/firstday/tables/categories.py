@@ -85,7 +85,7 @@ def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
 def conform_entity(column: Column) -> pl.Series | None:
     """Convert an entity column of `items` to List(String), or another column for filters (`_conform_attribute`)."""
     values, label = column.values, column.label
-    inner = getattr(values.dtype, "inner", pl.Null)
+    inner = getattr(values.dtype, "inner", pl.Boolean)
     is_list = inner in TEXT_TYPES or inner.is_integer()
     if column.is_text:
         is_list = (values.str.contains("|", literal=True).mean() or 0) > MIN_JOINED_SHARE  # type: ignore[operator]
@@ -112,7 +112,7 @@ def conform_entity(column: Column) -> pl.Series | None:
 def _conform_attribute(column: Column) -> pl.Series | None:
     """Convert a column of `items` to Boolean, Float64 or String; None, with a note, if filters cannot use it."""
     values = column.values
-    if values.dtype.is_temporal():
+    if values.dtype in (pl.Date, pl.Datetime, pl.Time):
         values = values.cast(pl.String)
     if values.dtype == pl.String:
         values = to_text(values.str.strip_chars())
