@@ -35,7 +35,7 @@ DATA_GRID: Grid = {
 """Options of every method: minimum number of items per training user, and training window in days."""
 DATA_START: Grid = {"min_items": (1,), "window_days": (None,)}
 """Where the search starts; also the values used when all of a method's own options are fixed."""
-NATURAL_ENDS = (0, 1, None)
+NATURAL_ENDS = {0, 1, None}
 """Natural limits of an option: not reported as grid edges, since nothing lies beyond them."""
 MIN_GAIN = 0.05
 """Minimum gain in precision, in points, to move along a grid; smaller gains are noise, and each move costs fits."""
@@ -64,12 +64,11 @@ class Tuning:
 
         Options with a single candidate value are omitted.
         """
-        edges = {}
-        for name, values in self.grid.items():
-            value = self.options[name]
-            if len(values) > 1 and value in (values[0], values[-1]) and value not in NATURAL_ENDS:
-                edges[name] = "lowest" if value == values[0] else "highest"
-        return edges
+        return {
+            name: "lowest" if self.options[name] == values[0] else "highest"
+            for name, values in self.grid.items()
+            if len(values) > 1 and self.options[name] in {values[0], values[-1]} - NATURAL_ENDS
+        }
 
     def describe(self) -> str:
         """Describe the chosen options, with the grid edge where one is at an edge."""

@@ -39,7 +39,7 @@ MIN_SHARE, MAX_SHARE = 0.02, 0.1
 TARGET_USERS, MAX_HELD_OUT = 200, 10_000
 """Number of held-out users who can be evaluated: the target within these bounds, and the maximum."""
 MIN_COMPARED, MAX_COMPARED = 20, 2_000
-"""Minimum and maximum number of users to compare models on; those whose day one ended last are taken."""
+"""Minimum and maximum number of users to compare models on; the newest are taken."""
 MIN_COUNT = 100
 """Previous counts below this are not checked for a drop."""
 _HASH_SEED = 2**31
@@ -234,7 +234,7 @@ def _replace_model(
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
     current_share = facts.get("held_out_share", 0.0)  # train holds no users out
     rows = np.flatnonzero(numbers[split.cold.users] < current_share)
-    if split.cold.day_end_us is not None:  # newest first
+    if split.cold.day_end_us is not None:  # those whose day one ended last come first
         rows = rows[np.argsort(-split.cold.day_end_us[rows], kind="stable")]
     cohort = split.cold.take(np.sort(rows[:MAX_COMPARED]))
     if before is not None and gate != 0 and len(cohort) < MIN_COMPARED:

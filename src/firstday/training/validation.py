@@ -18,10 +18,10 @@ from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 
 MAX_EPOCH_USERS, MIN_EPOCH_USERS = 2000, 1000
-"""Bounds of the maximum number of validation users to evaluate after each epoch, which `MAX_SCORES` determines. Epochs
-are compared on the same users, so few suffice; more would cost as much as an epoch."""
+"""Maximum number of validation users to evaluate after each epoch, with few and with many items. As epochs are compared
+on the same users, few suffice; more would cost as much as an epoch."""
 MAX_SCORES = 50_000_000
-"""Maximum number of scores (users x items) per epoch, within these bounds: many items mean fewer users."""
+"""Maximum number of scores (users x items) per epoch, within these bounds."""
 
 
 @dataclass(frozen=True, eq=False)
