@@ -83,18 +83,8 @@ def replay(
     A user uses every visible item that is in the truth and not yet used. The policy learns only which items of its
     slates were used, and the probability that each other item was seen.
 
-    Parameters
-    ----------
-    query
-        The users, querying a model, with the signals known before the first round.
-    truth
-        Items each user uses, shape (n_users, n_items).
-    policy
-        See `replay_policies`.
-    depths
-        Number of positions each user sees per slate (`draw_depths`).
-    answer_query
-        Function that makes the slates.
+    `query` has the signals known before the first round, `truth` the items each user uses, shape (n_users, n_items),
+    `policy` is as in `replay_policies`, `depths` comes from `draw_depths`, and `answer_query` makes the slates.
     """
     n_items, strategy = query.model.n_items, POLICIES.get(policy) or name_of(policy)
     items = np.full((query.n_users, settings.rounds, settings.slate), -1)

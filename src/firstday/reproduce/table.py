@@ -41,22 +41,8 @@ SIMULATED = "The figures are from data simulated by firstday simulate, so they s
 class Reproduction:
     """Reproduced table, to be compared with the paper's.
 
-    Parameters
-    ----------
-    results
-        Our figures.
-    space
-        ``svd`` or ``mf``.
-    simulated
-        Whether the data is simulated.
-    config
-        The settings.
-    summary
-        Number of users, items, dimensions and inputs.
-    history
-        Training history of the last seed.
-    seconds
-        Time per stage, summed over seeds.
+    `summary` has the numbers of items, dimensions, inputs and validation users, `history` is the training history of
+    the last seed, and `seconds` the time per stage, summed over seeds.
     """
 
     results: Results
