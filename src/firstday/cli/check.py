@@ -39,6 +39,7 @@ COUNT_LABELS = {
     "dated": "users with a registration time",
     "users_within_24_hours": "users with all interactions within 24 hours",
 }
+"""Labels of counts of users, which are also printed as a share of all users."""
 
 
 def check(
@@ -118,13 +119,14 @@ def _print_columns(columns: list[dict[str, Any]]) -> None:
 
 def _print_summary(name: str, summary: Summary) -> None:
     """Print counts of the tables' contents."""
-    counts: dict[str, int] = {}
+    counts: dict[str, str] = {}
     for key, value in vars(summary).items():
         if isinstance(value, Mapping):
-            counts |= {f"{key}: {member}": n for member, n in sorted(value.items())}
+            counts |= {f"{key}: {member}": f"{n:,}" for member, n in sorted(value.items())}
         elif value and key not in ("first", "last"):
-            counts[COUNT_LABELS.get(key, key)] = value
-    print_table(Table(name, [{"tables": label, "count": f"{n:,}"} for label, n in counts.items()]))
+            share = f" ({value / summary.users:.0%})" if key in COUNT_LABELS else ""
+            counts[COUNT_LABELS.get(key, key)] = f"{value:,}{share}"
+    print_table(Table(name, [{"tables": label, "count": text} for label, text in counts.items()]))
 
 
 def _print_outlook(outlook: Outlook) -> None:
