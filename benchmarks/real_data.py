@@ -17,16 +17,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import typer
 from result_files import write_results
 
 from firstday.cli.printing import print_results
-from firstday.evaluation.plots import draw, draw_lines, plot_strategies, standalone
-from firstday.evaluation.results import Results
+from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, standalone
 from firstday.evaluation.run import evaluate
-from firstday.evaluation.slices import BASELINE, DISJOINT_SIZES, REFERENCE, size_slice
+from firstday.evaluation.slices import REFERENCE
 from firstday.leaderboard.board import SIMULATED, find_sets, open_set
 from firstday.progress import open_progress
 from firstday.recommend.registry import searched_names
@@ -48,20 +46,6 @@ def main(
     """Evaluate datasets, by default all in `data`; recorded options of baselines are not tuned again."""
     for name, copy in find_sets(only, data).items():
         evaluate_set(name, copy, seeds, cut_offs, on_record, out)
-
-
-def plot_day_one_sizes(results: Results) -> str:
-    """Draw precision by day-one size with 95 % intervals: a line for each of the best strategies and the references."""
-    sizes = [size for size in DISJOINT_SIZES if results.find(results.leader, "precision", size_slice(size))]
-    names = (*results.best_first[:8], results.leader, REFERENCE, BASELINE)
-    lines = {name: [results.get(name, "precision", size_slice(size)) for size in sizes] for name in names}
-
-    def paint(axes: Any) -> None:
-        draw_lines(axes, lines, sizes, results.leader)
-        axes.set_xlabel("items used on day one")
-        axes.set_ylabel(f"P@{results.k}, %")
-
-    return draw("day-one", 3.4, paint)
 
 
 def evaluate_set(

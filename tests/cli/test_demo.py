@@ -40,7 +40,7 @@ def test_the_demo_shows_that_the_method_beats_popularity(run: Run, tmp_path: Pat
     assert re.search(r"To open the demo page: \S*firstday serve \S+/model\n$", done.stdout)
     assert len(open_model(tmp_path / "demo" / "model").model.segments) == 30
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
-    assert report.count("<svg") == 3  # strategies, day-one size, training
+    assert report.count("<svg") == 2  # strategies, day-one size
     assert report.count('<caption id="table-group-') == 4  # profile columns
 
 

@@ -109,7 +109,7 @@ def test_a_page_with_everything_is_well_formed(page: str) -> None:
     assert names.count("table") == names.count("caption") == 8
     assert all("scope" in attributes for tag, attributes in shown.tags if tag == "th")
     labels = [attributes["aria-label"] for _, attributes in shown.tags if attributes.get("role") == "img"]
-    assert len(labels) == names.count("svg") == names.count("figure") == 1
+    assert len(labels) == names.count("svg") == names.count("figure") == 2
     assert all(labels)
 
 

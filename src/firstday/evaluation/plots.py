@@ -17,6 +17,7 @@ from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
 from firstday.evaluation.replay import ReplayResults
 from firstday.evaluation.results import Results
+from firstday.evaluation.slices import BASELINE, DISJOINT_SIZES, REFERENCE, size_slice
 from firstday.metrics import Interval
 
 THEME = {
@@ -116,6 +117,24 @@ def plot_strategies(results: Results) -> str:
         axes.set_xlabel(f"P@{results.k}, %")
 
     return draw("strategies", 0.62 + 0.27 * len(values), paint)
+
+
+def plot_day_one_sizes(results: Results) -> str:
+    """Draw precision by day-one size with 95 % intervals: a line for each of the best strategies and the references."""
+    sizes = [size for size in DISJOINT_SIZES if results.find(results.leader, "precision", size_slice(size))]
+    best = {*results.best_first[:8], results.leader, REFERENCE, BASELINE}
+    lines = {
+        name: [results.get(name, "precision", size_slice(size)) for size in sizes]
+        for name in results.best_first
+        if name in best
+    }
+
+    def paint(axes: Any) -> None:
+        draw_lines(axes, lines, sizes, results.leader)
+        axes.set_xlabel("items used on day one")
+        axes.set_ylabel(f"P@{results.k}, %")
+
+    return draw("day-one", 3.4, paint)
 
 
 def plot_replay(results: ReplayResults) -> str:

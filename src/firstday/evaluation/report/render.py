@@ -21,7 +21,7 @@ from firstday.evaluation.comparison_tables import (
     describe_tunings,
     write_signed,
 )
-from firstday.evaluation.plots import plot_strategies, plot_training, theme_css
+from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, plot_training, theme_css
 from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
 from firstday.recommend.model_card import describe_data, make_card
@@ -74,7 +74,8 @@ def render_evaluation(
         "command": command,
         "paper": space and compare_with_paper(results, space),
     }
-    return fill_template("evaluation.html", content, {"strategies": plot_strategies(results)})
+    plots = {"strategies": plot_strategies(results), "sizes": plot_day_one_sizes(results)}
+    return fill_template("evaluation.html", content, plots)
 
 
 def _main_finding(results: Results) -> dict[str, Any]:
