@@ -19,7 +19,7 @@ MIN_CALIBRATION_USERS = 20
 MIN_POSITIONS = 20
 """Minimum length of the lists to fit on, which otherwise have the model's list length."""
 N_POSITIONS = 200
-"""Positions with a stored probability; beyond the fitted list length the curve is extrapolated."""
+"""Number of positions on the stored curve, which is extrapolated beyond the fitted list length."""
 
 
 def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
