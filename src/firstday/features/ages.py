@@ -41,10 +41,7 @@ def weigh_years(widths: np.ndarray) -> np.ndarray:
 
 
 def pool_counts(by_year: ItemCounts, widths: np.ndarray) -> ItemCounts:
-    """Return the kernel-weighted user counts per year and item; years of width 1 keep their counts.
-
-    Sizes are float64.
-    """
+    """Return kernel-weighted user counts per year and item, and float64 sizes; years of width 1 keep their counts."""
     weights = weigh_years(widths)
     rows, years = np.nonzero(weights)
     kernel = SparseRows.from_pairs(rows, years, weights[rows, years], *weights.shape)

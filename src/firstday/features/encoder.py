@@ -119,7 +119,7 @@ class Encoder:
 
 
 def pick_signal(encoder: Encoder, entity: str) -> str:
-    """Return the signal for a pick: the first of `onboarding`, `use`, `liked` with a block, else the first of `use`."""
+    """Return a pick's signal: the first of onboarding, use and liked signals with a block, else the first of use."""
     signals = encoder.signals
     names = (PICK_SIGNAL, *signals.use, *signals.liked)
     return next((name for name in names if (name, entity) in encoder.pairs), signals.use[0])

@@ -199,7 +199,7 @@ class SignalBatch:
     n_users
         Number of users.
     actions
-        Interactions by (signal, entity) pair, each of shape (n_users, n_targets).
+        Interactions by (signal, entity) pair, each of shape (n_users, n_members).
     groups
         Codes of each profile column, int32, shape (n_users,), -1 if missing or unseen.
     ages

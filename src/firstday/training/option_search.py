@@ -117,7 +117,10 @@ def learn_with_options(
 
 
 def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int, window_days: float | None) -> UseData:
-    """Return data of the last `window_days` days (None: all) on warm users who used `min_items` or more items then."""
+    """Return warm users' interactions in the last `window_days` days; None: in the whole log.
+
+    Users who used fewer than `min_items` items in this time are left out.
+    """
     actions = recent_actions(dataset, split, window_days)
     uses, affinity = (
         collect(actions, config.signals, len(split.warm), len(dataset.items))

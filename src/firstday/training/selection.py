@@ -16,7 +16,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.validation import Fold, head, measure_folds
 
 ENOUGH_USERS = 200
-"""Classes with fewer validation users are topped up with other users whose interactions are hidden."""
+"""Number of validation users below which `take_class` adds users to a class by hiding their interactions."""
 MAX_CLASS_USERS = 2_000
 """Maximum number of validation users to evaluate per class."""
 PSEUDO_USERS = 20

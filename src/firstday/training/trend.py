@@ -24,7 +24,7 @@ TREND_SMOOTHING = 0.25
 
 
 def recent_actions(dataset: Dataset, split: Split, days: float | None) -> Actions:
-    """Return warm users' actions in the last `days` days of the log; all if `days` is None or timestamps are missing."""
+    """Return warm users' actions in the last `days` days of the log; all if `days` is None or times are missing."""
     window = split.warm_window
     if window is None or days is None:
         return split.warm_actions
