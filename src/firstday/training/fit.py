@@ -199,7 +199,7 @@ def _learn_segments(
     Return the split with the training users as its only warm users; the items that each of them uses, shape
     (n_training, n_items); user and item vectors; the segments; and counts of all warm users. On a cluster, or with more
     than `training.most_users` warm users, the segments have the sizes and items of all warm users, and the counts
-    include their sums and impressions. Otherwise the counts include only the training users' impressions.
+    include their sums and impressions. Otherwise there are no sums, and impressions are those of the training users.
     """
     warm, all_uses = split.warm, warm_uses(dataset, split, config)
     aggregate = learners.describe_everyone
