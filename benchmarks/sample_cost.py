@@ -95,7 +95,7 @@ def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
     session.stop()
     plain = score(fit(dataset, split, config), part)
     learners = Learners(dataset, dataset.summary(), None, lambda _held_out, _dimensions: vectors)
-    other = score(fit(dataset, split, config.override("training.factors", "mllib"), cluster=learners), part)
+    other = score(fit(dataset, split, config.override("training.factors", "mllib"), learners=learners), part)
     content: dict[str, Any] = {"users": len(part.newcomers.users), "cold": len(part.cold), "warm": len(split.warm)}
     content |= {"ratings": affinity.n_entries, "dimensions": dimensions, "als_seconds": round(seconds, 1)}
     content["rows"] = [{"strategy": name, **describe(other[name], plain[name])} for name in STRATEGIES]

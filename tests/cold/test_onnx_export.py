@@ -9,16 +9,16 @@ import torch
 from torch import nn
 
 from firstday.cold.onnx_export import INPUT, OUTPUT, write_onnx
-from firstday.cold.training_loop import UnitLength, export_network
+from firstday.cold.training_loop import FixedLength, export_network
 
 NETWORKS = {
     "linear": [nn.Linear(5, 3)],
     "hidden": [nn.Linear(5, 3), nn.ReLU(), nn.BatchNorm1d(3), nn.Linear(3, 4), nn.ReLU(), nn.BatchNorm1d(4)],
-    "unit length": [nn.Linear(5, 4), UnitLength()],
-    "unit scale": [nn.Linear(5, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 2), UnitLength(2**0.5)],
+    "unit length": [nn.Linear(5, 4), FixedLength()],
+    "unit scale": [nn.Linear(5, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 2), FixedLength(2**0.5)],
     "dropout": [nn.Dropout(0.5), nn.Linear(5, 2), nn.Dropout(0.5)],
     "a sequence in a sequence": [
-        nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.BatchNorm1d(4)), nn.Linear(4, 2), UnitLength(),
+        nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.BatchNorm1d(4)), nn.Linear(4, 2), FixedLength(),
     ],
 }  # fmt: skip
 

@@ -221,7 +221,7 @@ def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vec
 
     learners = Learners(given_vectors, {}, answer)
     plain = fit(given_vectors, split, config, choose_settings=False).model
-    described = fit(given_vectors, split, config, choose_settings=False, cluster=learners).model
+    described = fit(given_vectors, split, config, choose_settings=False, learners=learners).model
     same_counts(described.segments.items, plain.segments.items)
     same_counts(described.everyone, plain.everyone)
     np.testing.assert_array_equal(described.segments.top_items, plain.segments.top_items)
@@ -252,7 +252,7 @@ def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset,
         world,
         split.keep_warm(np.arange(0, len(split.warm), 2)),
         config,
-        cluster=Learners(world, {}, answer),
+        learners=Learners(world, {}, answer),
     ).model
     assert sorted(questions[0].held_out.values) == sorted(
         world.users.take(np.concatenate([split.validation.users, split.cold.users]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from firstday.config import FeatureConfig
-from firstday.features.ages import MAX_WIDTH, choose_widths, share_counts, weigh_years
+from firstday.features.ages import MAX_WIDTH, choose_widths, pool_counts, weigh_years
 from firstday.features.encoder import N_AGES, average_years, shrink_means
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
@@ -60,7 +60,7 @@ def test_counts_are_the_kernel_times_the_counts() -> None:
     counts = SparseRows.from_pairs(years, items, table[years, items].astype(np.float32), N_AGES, 7)
     sizes = table.max(axis=1) * 2
     widths = choose_widths(sizes, 9)
-    shared = share_counts(ItemCounts(counts, sizes), widths)
+    shared = pool_counts(ItemCounts(counts, sizes), widths)
     dense = np.zeros((N_AGES, 7))
     dense[shared.counts.row_of_entry(), shared.counts.columns] = shared.counts.weights
     np.testing.assert_allclose(dense, weigh_years(widths) @ table, rtol=1e-6)

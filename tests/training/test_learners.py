@@ -98,6 +98,6 @@ def test_what_cold_users_did_reaches_nothing(world: Dataset, split: Split, sampl
 
 
 def test_item_factors_by_spark_need_spark(world: Dataset) -> None:
-    sentence = r"^training\.factors: 'mllib' requires the Spark engine; train with it, or set it to 'sample'\.$"
+    sentence = r"^training\.factors: 'mllib' requires the Spark engine; train on Spark, or set it to 'sample'\.$"
     with pytest.raises(ConfigError, match=sentence):
         train(world, configure(factors="mllib"))

@@ -18,7 +18,7 @@ from firstday.display import readable
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import Neighborhood, WarmUsers
 from firstday.errors import FirstdayError
-from firstday.features.ages import share_counts
+from firstday.features.ages import pool_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.ranking import NO_ITEM, unit_rows
@@ -223,7 +223,7 @@ class TrainedModel:
         widths = None if self.signal_encoder is None else self.signal_encoder.age_widths
         if widths is None or "age" not in self.profile_groups:
             return self.profile_groups
-        return {**self.profile_groups, "age": share_counts(self.profile_groups["age"], widths)}
+        return {**self.profile_groups, "age": pool_counts(self.profile_groups["age"], widths)}
 
     @property
     def members_of_items(self) -> Mapping[str, SparseRows]:

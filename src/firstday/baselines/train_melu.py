@@ -16,7 +16,7 @@ from firstday.baselines.melu import Melu
 from firstday.cold.device import choose_device, seeded, to_numpy
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.train_ranker import find_later
-from firstday.cold.training_loop import UnitLength, export_network, run_epochs
+from firstday.cold.training_loop import FixedLength, export_network, run_epochs
 from firstday.config import MeluConfig
 from firstday.progress import Progress
 from firstday.recommend.spec import LearningData, VectorPrecision
@@ -37,7 +37,7 @@ class MeluNetwork(nn.Module):
     ) -> None:
         super().__init__()
         layers, width = hidden_layers(n_inputs, hidden)
-        self.body = nn.Sequential(*layers, UnitLength(width**0.5))
+        self.body = nn.Sequential(*layers, FixedLength(width**0.5))
         self.head = nn.Linear(width, dimensions)
         self.gram: torch.Tensor
         self.register_buffer("gram", gram, persistent=False)

@@ -17,7 +17,7 @@ class Epoch:
     """One epoch of training.
 
     The loss of the cold model is the squared distance between predicted and mature unit vectors. Precision decides when
-    training stops: that of `direct` for the ranker, and of the lists in `cold_model.stop_by` for the cold model.
+    training stops: that of `direct` for the ranker, and that chosen by `cold_model.stop_by` for the cold model.
     """
 
     number: int  # from 1
@@ -49,9 +49,9 @@ class Layer:
 @readable
 @dataclass(frozen=True, eq=False)
 class ColdModel:
-    """Predicts the mature embedding of a cold user, by layers in order of application."""
+    """Predicts the mature embedding of a cold user."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer, ...]  # in order of application
     length: float | None = None  # Euclidean length to which each output row is scaled; None: not scaled
     history: tuple[Epoch, ...] = ()
 

@@ -35,7 +35,7 @@ def choose_device(name: DeviceName, threads: int = 0) -> torch.device:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators and use deterministic algorithms on CUDA; restore both at the end (not on mps)."""
+    """Seed torch's global generators and use deterministic algorithms on CUDA; at exit, restore all but mps's seed."""
     is_cuda, was_deterministic = device.type == "cuda", torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if is_cuda else []):
         torch.manual_seed(seed)
@@ -47,5 +47,5 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """Copy a tensor from its device to the host."""
+    """Return a tensor as an array on the host; the array of a CPU tensor shares its memory."""
     return tensor.detach().cpu().numpy()

@@ -16,7 +16,7 @@ class Ranker:
     """Predicts for each item the probability that it is the next one a cold user uses.
 
     It has the multinomial likelihood of D. Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW
-    2018, with the day-one features of PAPER, step 2, as input.
+    2018, with day-one features (step 2 of the paper) as input.
     """
 
     body: ColdModel  # features -> hidden activations
@@ -35,10 +35,10 @@ class Ranker:
 
     def score(self, hidden: np.ndarray) -> np.ndarray:
         """Map the output of `predict` to the log-probability of each ranked item, float32, shape (n, n_ranked)."""
-        return log_shares(hidden, self.weights, self.bias)
+        return log_softmax(hidden, self.weights, self.bias)
 
 
-def log_shares(hidden: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def log_softmax(hidden: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """Return the log-softmax of the output layer, float32, shape (n, n_ranked); for parameters see `Ranker`."""
     scores = hidden @ weights.T + bias
     scores -= scores.max(axis=1, keepdims=True)

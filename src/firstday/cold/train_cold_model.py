@@ -1,4 +1,4 @@
-"""The paper's network, day-one features -> mature unit vectors (PAPER, step 2), and its training."""
+"""The paper's network, day-one features -> mature unit vectors (step 2 of the paper), and its training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.device import choose_device, seeded, to_numpy
-from firstday.cold.training_loop import UnitLength, export_network, run_epochs
+from firstday.cold.training_loop import FixedLength, export_network, run_epochs
 from firstday.config import Config
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress, no_progress
@@ -30,11 +30,11 @@ def hidden_layers(n_inputs: int, hidden: tuple[int, ...], dropout: float | None 
 
 
 class ColdNetwork(nn.Sequential):
-    """Feed-forward network with hidden layers (linear, ReLU, batch normalisation) and outputs of length 1."""
+    """Feed-forward network with hidden layers (linear, ReLU, batch normalisation) and unit-length output vectors."""
 
     def __init__(self, n_inputs: int, hidden: tuple[int, ...], dimensions: int) -> None:
         layers, width = hidden_layers(n_inputs, hidden)
-        super().__init__(nn.Sequential(*layers, nn.Linear(width, dimensions)), UnitLength())
+        super().__init__(nn.Sequential(*layers, nn.Linear(width, dimensions)), FixedLength())
 
     @property
     def layers(self) -> nn.Sequential:
@@ -56,7 +56,7 @@ def train_cold_model(
 
     `features` are one or more day-one samples of the warm users, and `targets` their mature vectors, float32, shape
     (n_warm, d), normalised here. `validate` maps the vectors predicted from `validation_features`, float32, shape
-    (n_validation, n_inputs), to their precision in %.
+    (n_validation, n_inputs), to the precision of their lists, in %.
     """
     device = choose_device(config.device, config.threads)
     target_vectors = torch.from_numpy(unit_rows(targets)).to(device)  # (n_warm, d)

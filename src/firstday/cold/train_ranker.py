@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from firstday.cold.device import choose_device, seeded, to_numpy
-from firstday.cold.ranker import Ranker, log_shares
+from firstday.cold.ranker import Ranker, log_softmax
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import export_network, run_epochs
 from firstday.config import Config, RankerConfig
@@ -65,8 +65,8 @@ def train_ranker(
 ) -> Ranker:
     """Train with early stopping on validation precision; see `run_epochs`.
 
-    `features` are one or more day-one samples of the warm users. The targets are `uses`, the items that each warm user
-    uses, without `day_ones`, those of each sample; all have the shape (n_warm, n_items). `validate` returns the
+    `features` are one or more day-one samples of the warm users. The targets are each user's items in `uses` without
+    those in `day_ones`, which has a matrix per sample; all have the shape (n_warm, n_items). `validate` returns the
     precision, in %, of lists for the validation users. Its arguments are a function that maps rows of these users,
     shape (m,), to log-probabilities of the ranked items, shape (m, n_ranked); and the ranked items.
     """
@@ -85,7 +85,7 @@ def train_ranker(
 
     def evaluate() -> float:
         hidden, (weights, bias) = to_numpy(network.body(held_out)), _last_layer(network)
-        return validate(lambda rows: log_shares(hidden[rows], weights, bias), items)
+        return validate(lambda rows: log_softmax(hidden[rows], weights, bias), items)
 
     with seeded(config.seed, device):  # dropout draws from the global generator
         network = RankerNetwork(features.n_inputs, counts[items] / uses.n_rows, config.ranker)

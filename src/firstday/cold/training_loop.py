@@ -37,10 +37,10 @@ def run_epochs(
     the one-cycle schedule, only epochs after the peak of the learning rate are measured: before, the precision of the
     undertrained network on few users is mostly chance.
 
-    The network is created on the CPU, so that a seed gives the same initial weights on all devices. Rows are day ones
-    of all warm users. `batch_loss` maps row indexes, int64, shape (batch,), on the host, to the loss, a scalar on the
-    device. `check` returns the precision, in %, of the current network on validation users; negative values are another
-    criterion, by which higher is also better, and are not recorded in the history. `seed` is that of the shuffling.
+    The network is created on the CPU, so that a seed gives the same initial weights on all devices. `n_rows` is the
+    number of day ones of all `n_users` warm users. `batch_loss` maps row indexes, int64, shape (batch,), on the host,
+    to the loss, a scalar on the device. `check` returns the precision, in %, of the current network on validation
+    users, or a negative score, which the history omits; higher is better. `seed` is that of the shuffling.
     """
     rows_per_epoch = min(n_rows, n_users * config.day_ones_per_pass, config.most_rows)
     batch = config.resolve_batch(rows_per_epoch)
@@ -89,8 +89,8 @@ def run_epochs(
     return tuple(replace(epoch, kept=epoch.number == best_number) for epoch in history)
 
 
-class UnitLength(nn.Module):
-    """Scales each row to a Euclidean length of `length`."""
+class FixedLength(nn.Module):
+    """Scales each row to the Euclidean length `length`."""
 
     def __init__(self, length: float = 1.0) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class UnitLength(nn.Module):
 def export_network(network: nn.Sequential, history: tuple[Epoch, ...] = ()) -> ColdModel:
     """Convert a network on the CPU, (n, n_inputs) -> (n, d), to arrays.
 
-    Layers may be Linear (optionally with ReLU and BatchNorm1d), Dropout, sequences of these, and a final `UnitLength`.
+    Layers may be Linear (optionally with ReLU and BatchNorm1d), Dropout, sequences of these, and a final `FixedLength`.
     """
     layers: list[Layer] = []
     length: float | None = None
@@ -118,6 +118,6 @@ def export_network(network: nn.Sequential, history: tuple[Epoch, ...] = ()) -> C
             scale = module.weight / torch.sqrt(variance + module.eps)
             scaled = {"scale": to_numpy(scale), "shift": to_numpy(module.bias - mean * scale)}
             layers[-1] = replace(layers[-1], **scaled)
-        elif isinstance(module, UnitLength):
+        elif isinstance(module, FixedLength):
             length = module.length
     return ColdModel(tuple(layers), length, history)

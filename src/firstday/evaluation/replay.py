@@ -19,7 +19,7 @@ from firstday.errors import ConfigError
 from firstday.evaluation.policies import POLICIES
 from firstday.evaluation.results import with_ends
 from firstday.evaluation.slices import REFERENCE as PAPER
-from firstday.features.impressions import weigh_rows
+from firstday.features.impressions import infer_passed_over
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_mean, bootstrap_means, bootstrap_ratios
 from firstday.progress import Progress, open_progress
@@ -120,7 +120,7 @@ def add_history(query: Query, items: np.ndarray, is_used: np.ndarray, settings: 
     users, lists, places = np.nonzero(items >= 0)
     shown, done = items[users, lists, places], is_used[users, lists, places]
     positions = np.zeros_like(places) if settings.visible is None else places + 1
-    passed_over = weigh_rows(users, lists, shown, positions, done, config.persistence, shape)
+    passed_over = infer_passed_over(users, lists, shown, positions, done, config.persistence, shape)
     if signals.passed_over is not None:
         passed_over = union_rows([signals.passed_over, passed_over])
         passed_over = replace(passed_over, weights=np.minimum(passed_over.weights, 1))

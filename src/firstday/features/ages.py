@@ -17,9 +17,9 @@ MAX_WIDTH = 20
 
 
 def choose_widths(sizes: np.ndarray, n_users: float) -> np.ndarray:
-    """Return the smallest kernel width of each year with a total weight of at least `n_users`.
+    """Return, for each year of age, the smallest kernel width with a total weight of at least `n_users`.
 
-    `sizes` are the numbers of users by year. Widths are whole years from 1 to `MAX_WIDTH`, int64, shape (n_years,);
+    `sizes` are the numbers of users by age. Widths are whole years from 1 to `MAX_WIDTH`, int64, shape (n_years,);
     `MAX_WIDTH` if no width is enough. This is the k-nearest-neighbour kernel of Hastie, Tibshirani, Friedman, The
     Elements of Statistical Learning, 6.1.
     """
@@ -40,11 +40,8 @@ def weigh_years(widths: np.ndarray) -> np.ndarray:
     return weights
 
 
-def share_counts(by_year: ItemCounts, widths: np.ndarray) -> ItemCounts:
-    """Return the kernel-weighted user counts per year and item; years of width 1 keep their counts.
-
-    Sizes are float64.
-    """
+def pool_counts(by_year: ItemCounts, widths: np.ndarray) -> ItemCounts:
+    """Return kernel-weighted user counts per year and item, and float64 sizes; years of width 1 keep their counts."""
     weights = weigh_years(widths)
     rows, years = np.nonzero(weights)
     kernel = SparseRows.from_pairs(rows, years, weights[rows, years], *weights.shape)

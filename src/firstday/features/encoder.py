@@ -33,14 +33,14 @@ class Encoder:
     Feature columns, in order:
 
     - blocks of d columns: the mean vector of users of the same age (if ages are known); for each profile column, the
-      mean vector of users with the same value; for each (signal, entity) pair, the mean vector of the user's targets
-      (zeros without any); the mean vector of the user's friends who are stored (if friends are known); the fold-in
-      vector (if configured)
-    - numbers: one count per pair; log(1 + number of these friends); the standardised age (0 if unknown)
+      mean vector of users with the same value; for each (signal, entity) pair, the mean vector of the entity members
+      that the user interacted with (zeros without any); the mean vector of the user's friends among the stored warm
+      users (if friends are known); the fold-in vector (if configured)
+    - numbers: members per pair (scale: `config.counts`); log(1 + stored friends); the standardised age (0 if unknown)
     """
 
     pairs: tuple[Pair, ...]  # (signal, entity) pairs that have a block
-    target_vectors: Mapping[str, np.ndarray]  # vectors of each entity's members, float32, shape (n_targets, d)
+    target_vectors: Mapping[str, np.ndarray]  # vectors of each entity's members, float32, shape (n_members, d)
     # Mean vector of the users with each value of each profile column, float32, shape (n_values + 1, d). The last row is
     # the overall mean, for missing and unseen values.
     group_means: Mapping[str, np.ndarray]
@@ -50,8 +50,8 @@ class Encoder:
     fold_in: FoldIn  # computes the fold-in vector, which is a block if `config.fold_in` is set
     config: FeatureConfig
     signals: SignalConfig
-    # For each entity with known items, the members that each item belongs to, shape (n_items, n_members); used by
-    # blocks derived from items (`config.through_items`) and by the questionnaire.
+    # For each entity with known items, each item's members of that entity, such as its artists, shape (n_items,
+    # n_members); used by blocks derived from items (`config.through_items`) and by the questionnaire.
     members_of_items: Mapping[str, SparseRows] = field(default_factory=dict)
     friend_vectors: np.ndarray | None = None  # unit vectors of stored users, shape (n_stored, d); None without friends
     age_widths: np.ndarray | None = None  # kernel width of each year of age, int64, shape (121,); None without ages
@@ -119,7 +119,7 @@ class Encoder:
 
 
 def pick_signal(encoder: Encoder, entity: str) -> str:
-    """Return the signal for a pick: `onboarding` if the model has a block for it, else another positive signal."""
+    """Return a pick's signal: the first of onboarding, use and liked signals with a block, else the first of use."""
     signals = encoder.signals
     names = (PICK_SIGNAL, *signals.use, *signals.liked)
     return next((name for name in names if (name, entity) in encoder.pairs), signals.use[0])
@@ -145,12 +145,13 @@ def fit_encoder(
     signals: SignalConfig,
     friend_vectors: np.ndarray | None = None,
 ) -> Encoder:
-    """Fit the feature statistics on the day ones and profiles of warm users only (PAPER, step 2).
+    """Fit the feature statistics on the day ones and profiles of warm users only (step 2 of the paper).
 
     Only pairs that occur in `warm`, or are derived from items, get a block: any other block would be zero in training
     and noise at inference. Group means shrink towards the overall mean by `config.group_shrinkage` pseudo-users, so
-    that a group with a single user does not reveal that user's vector, the target of the cold model. `friend_vectors`,
-    unit vectors of the stored users, are used if any warm user has a friend among them.
+    that a group with a single user does not reveal that user's vector, the target of the cold model. `entity_items` has
+    the items of each entity's members, shape (n_members, n_items). `friend_vectors`, unit vectors of the stored users,
+    are used if any warm user has a friend among them.
     """
     users = unit_rows(embeddings.user_vectors)
     overall = users.mean(axis=0)
@@ -205,9 +206,9 @@ def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple
 def average_years(
     sums: np.ndarray, sizes: np.ndarray, overall: np.ndarray, config: FeatureConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means of `shrink_means` for years of age, smoothed over near years, and the kernel widths.
+    """Return the mean vector of each year of age, pooled with neighbouring years and shrunk, and the kernel widths.
 
-    Means are float32, shape (n_years + 1, d); for widths, see `Encoder.age_widths`.
+    Means are as in `shrink_means`, shape (n_years + 1, d); for widths, see `Encoder.age_widths`.
     """
     widths = choose_widths(sizes, config.age_users)
     weights = weigh_years(widths).astype(sums.dtype)  # years of width 1 stay bit-identical

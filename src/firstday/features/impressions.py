@@ -66,7 +66,7 @@ def check_names(entry: Mapping[str, Any], names: Collection[str], required: str,
         raise DataError(f"{where}: {what}; give an object with {', '.join(names)}.")
 
 
-def weigh_rows(
+def infer_passed_over(
     users: np.ndarray,
     lists: np.ndarray,
     items: np.ndarray,
@@ -77,14 +77,14 @@ def weigh_rows(
 ) -> SparseRows:
     """Return the probability that each user passed over each item, in (0, 1], shape (n_users, n_items).
 
-    Cascade model: a user reads a list from the top and continues after each position with probability `persistence`.
-    All items above a used item were seen. Used items are not passed over. An item counts once per list, at its first
-    position. The result is bit-identical for any order of the rows. (N. Craswell et al., "An experimental comparison of
-    click position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.)
+    Cascade model: a user reads each list, independently, from the top, and continues after each position with
+    probability `persistence`. All items above a used item were seen. Used items are not passed over. An item counts
+    once per list, at its first position. The order of the rows does not matter. (N. Craswell et al., "An experimental
+    comparison of click position-bias models", WSDM 2008; A. Moffat and J. Zobel, "Rank-biased precision", TOIS 2008.)
 
-    The arrays, int64 of shape (n,), have an entry per impression. `lists` are -1 if the item was not shown in a list,
-    and `positions` 0 or 1 if the user certainly saw the item. `shape` is (n_users, n_items); item numbers of n_items
-    and above are unknown items, which only show what else was seen.
+    The arrays, integers of shape (n,), have an entry per impression. `lists` are -1 for items not shown in a list, and
+    `positions` below 2 for items certainly seen. `shape` is (n_users, n_items); item numbers from n_items on are
+    unknown items, which have no column: if one is used, the items above it were seen.
     """
     if is_used.all():  # also if nothing was shown
         return SparseRows.empty(*shape)
@@ -118,10 +118,10 @@ def collect_passed_over(
     config: SignalConfig,
     until: np.ndarray | None = None,
 ) -> SparseRows | None:
-    """Return the probability that users of a dataset passed over items, shape (n, n_items); see `weigh_rows`.
+    """Return the probability that users of a dataset passed over items, shape (n, n_items); None without impressions.
 
-    `users` are the `user_ix`, shape (n,), and `actions` their interactions. If `until` (microseconds since 1970 UTC,
-    int64, shape (n,)) is given, only impressions before the user's time count. None without impressions.
+    `users` are the `user_ix`, shape (n,), and `actions` their interactions. `until` is the exclusive end of each user's
+    impressions, in microseconds since 1970 UTC, int64, shape (n,); None: all count. See `infer_passed_over`.
     """
     if dataset.impressions is None:
         return None
@@ -136,5 +136,5 @@ def collect_passed_over(
         columns = frame.select("user_ix", pl.col("list_id").rank("dense"), "item_ix", "position").cast(pl.Int64)
         rows, lists, items, positions = (column.to_numpy() for column in columns.fill_null(-1))
         is_used = np.isin(rows * shape[1] + items, used_cells)
-        parts.append(weigh_rows(rows, lists, items, positions, is_used, config.persistence, shape))
+        parts.append(infer_passed_over(rows, lists, items, positions, is_used, config.persistence, shape))
     return union_rows(parts)

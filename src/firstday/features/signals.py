@@ -22,7 +22,7 @@ from firstday.data.user_rows import take_rows
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_items
 from firstday.errors import DataError, hint_at
-from firstday.features.impressions import Impression, check_names, check_single, weigh_rows
+from firstday.features.impressions import Impression, check_names, check_single, infer_passed_over
 from firstday.sparse import SparseRows
 
 PICK_SIGNAL = "onboarding"
@@ -58,8 +58,8 @@ class Signals:
         Impressions, each an `Impression` or a value that `Impression.read` accepts. Interactions with items by the
         signal ``shown`` are also impressions.
     user_id
-        Id of the user, which only seeds the random choices of `explore`: the same user with the same impressions gets
-        the same list. None: the other fields are the seed.
+        Id of the user. It only seeds the random choices of `explore`, together with the items that the user liked and
+        passed over; None: these alone are the seed.
     groups
         Categorical profile columns by name, such as ``country="FR"``.
 
@@ -150,12 +150,12 @@ class Signals:
             impressions may also be objects: ``{"signal": "favorite", "entity": "item", "entity_id": "i81"}``. Profile
             columns may be at the top level, next to ``age``. None means unknown.
         where
-            Beginning of the error message.
+            Beginning of the error message if `user` is neither signals nor a mapping.
 
         Raises
         ------
         DataError
-            The value is neither, or the dictionary does not have this form.
+            The value is neither signals nor a mapping, or the mapping does not have this form.
         """
         if isinstance(user, cls):
             return user
@@ -199,7 +199,7 @@ class SignalBatch:
     n_users
         Number of users.
     actions
-        Interactions by (signal, entity) pair, each of shape (n_users, n_targets).
+        Interactions by (signal, entity) pair, each of shape (n_users, n_members).
     groups
         Codes of each profile column, int32, shape (n_users,), -1 if missing or unseen.
     ages
@@ -210,7 +210,7 @@ class SignalBatch:
         Each user's friends among the stored users, shape (n_users, n_stored); None without friends.
     passed_over
         Probability that the user passed over an item, in (0, 1], shape (n_users, n_items); None without impressions.
-        Impressions are not interactions: they affect neither features nor exclusions.
+        Impressions are not interactions: they affect neither features nor `closed_items`.
     user_ids
         The caller's ids of the users, None where unknown: object, shape (n_users,). None if all are unknown.
     """
@@ -234,9 +234,9 @@ class SignalBatch:
         return compute_affinity(self.actions, config, self.n_users, self.n_items)
 
     def closed_items(self, config: SignalConfig) -> SparseRows:
-        """Return the items to exclude from each user's list, shape (n_users, n_items).
+        """Return the items that interactions exclude from each user's list, shape (n_users, n_items).
 
-        These are items that the user used, or with a signal in `SignalConfig.never_recommend`.
+        These are items that the user interacted with by a signal in `SignalConfig.use` or `never_recommend`.
         """
         return select_items(self.actions, (*config.use, *config.never_recommend), self.n_users, self.n_items)
 
@@ -364,7 +364,7 @@ class Catalogue:
         return batch, [tuple(sentences) for sentences in ignored]
 
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
-        """Return the probability that each user passed over each known item; see `weigh_rows`."""
+        """Return the probability that each user passed over each known item; see `infer_passed_over`."""
         n_items = len(self.items)
         numbers: dict[str, int] = defaultdict(count(n_items).__next__)  # of lists and unknown items
         rows = []
@@ -378,7 +378,7 @@ class Catalogue:
                 # Unknown items also have a number: if one is used, the items above it were seen.
                 rows.append((row, list_ix, numbers[name] if item < 0 else item, entry.position or 1, name in used))
         owners, list_ixs, shown, positions, is_used = np.array(rows, dtype=np.int64).T
-        return weigh_rows(owners, list_ixs, shown, positions, is_used, config.persistence, (len(users), n_items))
+        return infer_passed_over(owners, list_ixs, shown, positions, is_used, config.persistence, (len(users), n_items))
 
     def translate(
         self,
@@ -389,9 +389,8 @@ class Catalogue:
     ) -> tuple[SignalBatch, dict[str, int]]:
         """Translate a dataset's users (`user_ix`), their interactions and passed-over items into the model's indexes.
 
-        Also returns the number of unknown interactions by entity (or by ``signal NAME`` if the signal is unknown), and
-        the number of unknown profile values by column (or of all values by ``profile column NAME`` if the column is
-        unknown).
+        Also returns a dictionary with the number of unknown interactions by entity, and of unknown profile values by
+        column. If the signal or column itself is unknown, the key is ``signal NAME`` or ``profile column NAME``.
         """
         unknown: Counter[str] = Counter()
         translated = {}
@@ -399,7 +398,7 @@ class Catalogue:
             ids = self._ids.get(entity)
             dataset_ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
             is_known = signal in self.signals or ids is dataset_ids
-            renumbered = renumber(rows, dataset_ids, ids) if is_known and ids is not None else None
+            renumbered = map_columns(rows, dataset_ids, ids) if is_known and ids is not None else None
             if n_missing := rows.n_entries - (0 if renumbered is None else renumbered.n_entries):
                 unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
             if renumbered is not None:
@@ -417,7 +416,7 @@ class Catalogue:
             ages = absent.astype(np.int16) if dataset.ages is None else dataset.ages[users]
         friends = None
         if self.people is not None and dataset.friends is not None:
-            friends = renumber(dataset.friends.take(users), dataset.friend_ids or dataset.users, self.people).ones()
+            friends = map_columns(dataset.friends.take(users), dataset.friend_ids or dataset.users, self.people).ones()
         batch = SignalBatch(
             len(users),
             len(self.items),
@@ -425,13 +424,13 @@ class Catalogue:
             {name: codes.get(name, absent) for name in self.groups},
             ages,
             friends,
-            None if passed_over is None else renumber(passed_over, dataset.items, self.items),
+            None if passed_over is None else map_columns(passed_over, dataset.items, self.items),
             dataset.users.values.gather(users).to_numpy().astype(object),
         )
         return batch, dict(+unknown)
 
 
-def renumber(rows: SparseRows, old_ids: Ids, new_ids: Ids) -> SparseRows:
+def map_columns(rows: SparseRows, old_ids: Ids, new_ids: Ids) -> SparseRows:
     """Map columns from the indexes of one set of ids to those of another; drop unknown ids."""
     if new_ids is old_ids:  # the model was trained on this dataset
         return rows

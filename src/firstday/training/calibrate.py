@@ -17,16 +17,13 @@ MAX_CALIBRATION_USERS = 1_000
 MIN_CALIBRATION_USERS = 20
 """Minimum number of validation users a strategy must answer to be calibrated."""
 MIN_POSITIONS = 20
-"""Minimum length of the lists to fit on, which otherwise have the model's list length."""
+"""Minimum length of the lists to fit on; longer if the model's lists are."""
 N_POSITIONS = 200
-"""Positions with a stored probability; beyond the fitted list length the curve is extrapolated."""
+"""Number of positions on the stored curve, which is extrapolated beyond the fitted list length."""
 
 
 def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
-    """Return the calibration of each strategy whose scores are to be calibrated (scale `PROBABILITY`), by name.
-
-    Strategies with too little data have none.
-    """
+    """Return the calibration of each strategy of scale `PROBABILITY`, by name; none for those with too little data."""
     model, calibrations = folds[0].query.model, {}
     k = min(max(folds[0].query.k, MIN_POSITIONS), model.n_items)
     folds = [Fold(replace(fold.query, k=k), fold.truth) for fold in head(folds, MAX_CALIBRATION_USERS)]

@@ -33,7 +33,7 @@ from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.features.encoder import Encoder, collect_features, fit_encoder
 from firstday.features.impressions import collect_passed_over
-from firstday.features.signals import Catalogue, SignalBatch, renumber
+from firstday.features.signals import Catalogue, SignalBatch, map_columns
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
@@ -95,14 +95,14 @@ def train(
     config = Config.of(config)
     config = with_methods_of(config, [config.recommend.strategy])
     with open_progress(progress) as report:
-        cluster = None
+        learners = None
         if not isinstance(dataset, Dataset):
             report("training users", 0, 1)
-            cluster = dataset.find_learners(config)
+            learners = dataset.find_learners(config)
             report("training users", 1, 1)
-            dataset = cluster.dataset
+            dataset = learners.dataset
         split = split_for_training(dataset, config, config.seed)
-        return fit(dataset, split, config, cluster=cluster, progress=report)
+        return fit(dataset, split, config, learners=learners, progress=report)
 
 
 def fit(
@@ -111,23 +111,23 @@ def fit(
     config: Config,
     *,
     choose_settings: bool = True,
-    cluster: Learners | None = None,
+    learners: Learners | None = None,
     progress: Progress = no_progress,
 ) -> Recommender:
     """Run every stage on the warm users of a split; cold users are never used.
 
     With too few validation users for a holdout, settings are cross-fitted: each fold is scored by a model trained
     without it. The final model is then trained on all users with the settings chosen on the folds. Without
-    `choose_settings`, smoothing, weights, the strategies of `auto` and calibrations keep their defaults. `cluster`
-    queries all users of tables on a cluster.
+    `choose_settings`, smoothing, weights, the strategies of `auto` and calibrations keep their defaults. `learners` are
+    those of tables on a cluster; None: `dataset` has all users.
 
     Raises ConfigError if a setting does not fit the data or requires another engine, or the device is not available.
     """
     check_device(config)
-    cluster = cluster or Learners(dataset, {}, None)
-    if config.training.factors == "mllib" and cluster.factorise is None:
-        raise ConfigError("training.factors: 'mllib' requires the Spark engine; train with it, or set it to 'sample'.")
-    learn, history = partial(_learn, dataset, config, cluster), ObjectiveHistory()
+    learners = learners or Learners(dataset, {}, None)
+    if config.training.factors == "mllib" and learners.factorise is None:
+        raise ConfigError("training.factors: 'mllib' requires the Spark engine; train on Spark, or set it to 'sample'.")
+    learn, history = partial(_learn, dataset, config, learners), ObjectiveHistory()
     folds = [
         learn(split.fold(rows), history.record, _prefix(progress, f"fold {i} of {len(split.folds)}: "), is_fold=True)
         for i, rows in enumerate(split.folds, 1)
@@ -148,7 +148,7 @@ def fit(
         trend=measure_trend(dataset, split, config),
         item_weights=model.item_weights if "ease" in model.blending.weights[0] else None,
     )
-    facts = collect_facts(dataset, split, model, folds, cluster.facts)
+    facts = collect_facts(dataset, split, model, folds, learners.facts)
     if tunings:
         facts["metrics"]["options"] = {name: asdict(tuning) for name, tuning in tunings.items()}
     return Recommender(replace(model, facts=facts))
@@ -162,7 +162,7 @@ def _prefix(progress: Progress, prefix: str) -> Progress:
 def _learn(
     dataset: Dataset,
     config: Config,
-    cluster: Learners,
+    learners: Learners,
     split: Split,
     wrap: ObjectiveWrapper,
     progress: Progress,
@@ -177,13 +177,13 @@ def _learn(
     warm, window = split.warm, split.warm_window
     unseen = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), warm)
     held_out = Ids(dataset.users.take(unseen))
-    split, uses, embeddings, segments, everyone = _learn_segments(dataset, split, config, cluster, held_out, progress)
+    split, uses, embeddings, segments, everyone = _learn_segments(dataset, split, config, learners, held_out, progress)
     fold = _learn_networks(dataset, split, config, uses, embeddings, segments, everyone, wrap, progress)
     if everyone.shown is None or is_fold:
         return fold
     model = fold.query.model
-    if cluster.count_others is not None:
-        others = cluster.count_others(model, held_out)
+    if learners.count_others is not None:
+        others = learners.count_others(model, held_out)
     else:
         counted = warm if everyone.sums else split.warm
         actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
@@ -192,17 +192,17 @@ def _learn(
 
 
 def _learn_segments(
-    dataset: Dataset, split: Split, config: Config, cluster: Learners, held_out: Ids, progress: Progress
+    dataset: Dataset, split: Split, config: Config, learners: Learners, held_out: Ids, progress: Progress
 ) -> tuple[Split, SparseRows, Embeddings, Segments, Everyone]:
     """Choose the warm users to train on, learn embeddings and segments, and count the items of all warm users.
 
     Return the split with the training users as its only warm users; the items that each of them uses, shape
-    (n_training, n_items); their and the items' vectors; the segments; and counts of all warm users. With more than
-    `training.most_users` warm users, the segments have the sizes and items of all of them, and the counts include sums
-    and impressions of all of them; otherwise impressions of the training users alone.
+    (n_training, n_items); user and item vectors; the segments; and counts of all warm users. On a cluster, or with more
+    than `training.most_users` warm users, the segments have the sizes and items of all warm users, and the counts
+    include their sums and impressions. Otherwise there are no sums, and impressions are those of the training users.
     """
     warm, all_uses = split.warm, warm_uses(dataset, split, config)
-    aggregate = cluster.describe_everyone
+    aggregate = learners.describe_everyone
     rows = np.flatnonzero(all_uses.lengths() >= MIN_LEARNED_ITEMS)
     if len(rows) > config.training.most_users:
         aggregate = partial(summarise_part, dataset, warm, split.warm_actions, window=split.warm_window)
@@ -211,9 +211,9 @@ def _learn_segments(
     split, uses = split.keep_warm(rows), all_uses.take(rows)
     progress("embeddings", 0, 1)
     logs = collect_warm_logs(dataset, split, config, uses)
-    if config.training.factors == "mllib" and cluster.factorise and logs.precomputed is None:
+    if config.training.factors == "mllib" and learners.factorise and logs.precomputed is None:
         d = config.embedding.resolve_dimensions(len(rows), len(dataset.items))
-        item_vectors = cluster.factorise(held_out, d)
+        item_vectors = learners.factorise(held_out, d)
         embeddings = fold_in_users(logs.affinity, item_vectors, config.embedding)
     else:
         embeddings = fit_embeddings(logs, config.embedding, seed=config.seed, threads=config.threads)
@@ -303,7 +303,7 @@ def _fit_encoder(
     stored: WarmUsers | None,
     everyone: Everyone,
 ) -> Encoder:
-    """Fit the encoder on the first day one of the training users; group means are those of all warm users if known."""
+    """Fit the encoder on the training users' first day-one sample; group means come from `everyone.sums`, if any."""
     encoder = fit_encoder(
         embeddings,
         day_one,
@@ -326,7 +326,7 @@ def warm_uses(dataset: Dataset, split: Split, config: Config) -> SparseRows:
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
-    """Build the query for the users of a cohort with their profile and day one alone.
+    """Build the query for a cohort's users from their profiles and day ones alone.
 
     Impressions up to the end of day one are included, unless day ones are sampled.
     """
@@ -339,14 +339,14 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
     query = Query(model, batch, k)
     if cohort.not_yet_added is None:
         return query
-    not_yet_added = renumber(cohort.not_yet_added, dataset.items, model.catalogue.items)
+    not_yet_added = map_columns(cohort.not_yet_added, dataset.items, model.catalogue.items)
     return replace(query, excluded_override=union_rows([query.excluded, not_yet_added]))
 
 
 def collect_facts(
     dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], totals: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the facts stored with a model: counts of the data, with `Learners.facts`, and validation metrics."""
+    """Return the facts stored with a model; `totals` (`Learners.facts`) override counts of the dataset."""
     n_warm, n_trained_on = int(model.everyone.sizes[0]), int(model.input_clusters.items.sizes.sum())
     optional: dict[str, Any] = {} if n_warm == n_trained_on else {"learned_from": n_trained_on}
     for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):

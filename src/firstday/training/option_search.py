@@ -99,10 +99,10 @@ def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
 def learn_with_options(
     dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Tuning], list[Fold]]:
-    """Tune and fit the methods of `config.methods` that have options; those in ``[plugins.NAME]`` stay fixed.
+    """Tune and fit the methods of `config.methods` that have options; options in ``[plugins.NAME]`` stay fixed.
 
-    Return what each method learned from all users, and its search result, by name; and the folds, with models that also
-    hold what each method learned without their users.
+    Return what each method learned from all warm users, and its search result, by name; and the folds, whose models
+    also hold what each method learned without the fold's users.
 
     Raises ConfigError if an option does not exist, and FirstdayError if a third-party method raised an error, or
     returned something other than its `value`.
@@ -116,7 +116,10 @@ def learn_with_options(
 
 
 def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int, window_days: float | None) -> UseData:
-    """Return what warm users with at least `min_items` items used in the last `window_days` days; None: at any time."""
+    """Return warm users' interactions in the last `window_days` days; None: in the whole log.
+
+    Users who used fewer than `min_items` items in this time are left out.
+    """
     actions = recent_actions(dataset, split, window_days)
     uses, affinity = (
         collect(actions, config.signals, len(split.warm), len(dataset.items))

@@ -37,7 +37,7 @@ MIN_SIZE = 0.5
 MIN_SHARE, MAX_SHARE = 0.02, 0.1
 """Bounds of the share of users held out; `MAX_HELD_OUT` takes precedence over the lower one."""
 TARGET_USERS, MAX_HELD_OUT = 200, 10_000
-"""Number of held-out users who can be evaluated: the target within these bounds, and the maximum."""
+"""Target (within the bounds of the share) and maximum number of held-out users who can be evaluated."""
 MIN_COMPARED, MAX_COMPARED = 20, 2_000
 """Minimum and maximum number of users to compare models on; the newest are taken."""
 MIN_COUNT = 100
@@ -95,10 +95,10 @@ class RefreshResult:
     published
         Whether the new model was published; otherwise the current one was kept.
     reason
-        ``first``: there was no model to compare with. ``no_worse``: it passed the gate. ``not_compared``: too few users
-        are new to both models, or the current one cannot be opened; published only if the gate is 0. ``smaller``: the
-        tables have shrunk. ``worse``: it did not pass the gate. ``replaced``: another version was published during the
-        refresh.
+        ``first``: there was no model to compare with. ``no_worse``: the new model passed the gate.
+        ``not_compared``: too few users are new to both models, or the current one cannot be opened; published only if
+        the gate is 0. ``smaller``: the tables have shrunk. ``worse``: the new model did not pass the gate.
+        ``replaced``: another version was published during the refresh.
     sentence
         The reason in one sentence, with advice.
     model
@@ -140,11 +140,11 @@ def refresh(
 ) -> RefreshResult:
     """Train on tables and replace the current model, unless the new one is worse or the tables have shrunk.
 
-    Between 2 % and 10 % of the users, fewer if more than 10,000 of them could be evaluated, are chosen by a hash of
-    their ids and held out of training and of all choices. They are the same in every run, so neither model has seen
-    them. A model made by `train` held no users out: a refresh over it has nobody to compare on and returns
-    ``not_compared`` until one is run with `gate` 0. Both models recommend to the held-out users from their day ones in
-    the new tables. The new model is published if its mean precision is at least `gate` times that of the current one.
+    Between 2 % and 10 % of the users (fewer if more than 10,000 held-out users could be evaluated) are held out of
+    training and of all choices. A hash of their ids selects the same users in every run, so neither model has seen
+    them. `train` holds out no users: after it, there are no users to compare on, and the result is ``not_compared``
+    until a run with `gate` 0 publishes a model. Both models recommend to the held-out users from their day ones in the
+    new tables. The new model is published if its mean precision is at least `gate` times that of the current one.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def refresh(
     DataError
         The tables have faults, or too few users to train.
     ArtifactError
-        The folder holds something else, or cannot be written.
+        The folder holds something other than a model, or cannot be written.
     ConfigError
         A setting is invalid or does not fit the data.
     """
@@ -239,7 +239,7 @@ def _replace_model(
     cohort = split.cold.take(np.sort(rows[:MAX_COMPARED]))
     if before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
         too_few = (
-            f"{len(cohort):,} held-out users are new to the current model (train holds out no users), and a comparison "
+            f"{len(cohort):,} held-out users are new to the current model (none if train made it), and a comparison "
             f"needs {MIN_COMPARED}"
         )
         return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
@@ -257,7 +257,7 @@ def _replace_model(
     if comparison is not None:
         return result("no_worse", comparison.describe(gate), comparison, published=True)
     if before is not None:
-        return result("not_compared", f"not compared with version {before}, since the gate is 0", published=True)
+        return result("not_compared", f"version {before} could not be compared, and the gate is 0", published=True)
     explanation = f"the first version; {len(split.cold):,} users are held out to compare later versions"
     return result("first", explanation, published=True)
 
@@ -286,13 +286,13 @@ def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) ->
     ]
 
 
-def compare_models(before: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort) -> ModelComparison:
+def compare_models(current: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort) -> ModelComparison:
     """Compare two models, each with its default strategy and the signals it supports, on a cohort new to both.
 
-    Items missing from the current tables are misses.
+    Listed items that are missing from `dataset` are misses.
     """
     k, precision = new.model.config.recommend.k, []
-    for recommender in (before, new):
+    for recommender in (current, new):
         model = recommender.model
         answer = answer_all(cohort_query(recommender, dataset, cohort, k), model.config.recommend.strategy)
         in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # last entry: empty positions

@@ -16,7 +16,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 from firstday.training.validation import Fold, head, measure_folds
 
 ENOUGH_USERS = 200
-"""Classes with fewer validation users are topped up with other users whose interactions are hidden."""
+"""Number of validation users below which `take_class` adds users to a class by hiding their interactions."""
 MAX_CLASS_USERS = 2_000
 """Maximum number of validation users to evaluate per class."""
 PSEUDO_USERS = 20
@@ -66,12 +66,12 @@ def select(
 
 
 def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:
-    """Return users that represent a class, an index into `KNOWLEDGE`, and their source as in `ClassEvidence.users`.
+    """Return users that represent a class (index `number` of `KNOWLEDGE`), and their source (`ClassEvidence.users`).
 
-    If the class has few members (``away``), signals of all users are hidden, and the users who then belong to the class
-    are taken. For class ``1-3``, all interactions but 1 to 3 random ones of users with more are hidden; for
-    ``friends``, all interactions; for ``profile``, friends as well. Hidden items stay excluded from the users' lists,
-    because they are not in the truth.
+    If the class has few members (``away``), some signals of all users are hidden, and the users who then belong to the
+    class are taken. For class ``1-3``, users with more interactions keep 1 to 3 random ones; for ``friends``, all
+    interactions are hidden; for ``profile``, friends as well. Hidden items stay excluded from the users' lists, because
+    they are not in the truth.
     """
     name, members = KNOWLEDGE[number], _take_members(folds, number)
     is_enough = sum(fold.query.n_users for fold in members) >= ENOUGH_USERS
@@ -95,7 +95,7 @@ def _hide_all_but_few(query: Query) -> dict[Pair, SparseRows]:
     """Keep 1 to 3 random items and entity members of each user of the last class, drawn with the model's seed."""
     rng, actions = np.random.default_rng(query.model.config.seed), query.signals.actions
     sizes = rng.integers(1, FEW, query.n_users)
-    sizes[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # these keep all their interactions
+    sizes[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # other classes keep all interactions
     if not actions:
         return {}
     entities = list(dict.fromkeys(entity for _, entity in actions))

@@ -20,11 +20,11 @@ TREND_DAYS = 7
 TREND_WEIGHT = 0.5
 """Exponent of the trend; 1 would assume that everybody's habits change as total use does."""
 TREND_SMOOTHING = 0.25
-"""Pseudo-uses per item added to the recent ones, distributed over the items like all uses."""
+"""Pseudo-uses added to the recent uses, as a mean per item; they are distributed over items like all uses."""
 
 
 def recent_actions(dataset: Dataset, split: Split, days: float | None) -> Actions:
-    """Return the warm users' actions in the days before the end of the log; all without timestamps, or if None."""
+    """Return warm users' actions in the last `days` days of the log; all if `days` is None or times are missing."""
     window = split.warm_window
     if window is None or days is None:
         return split.warm_actions

@@ -18,10 +18,10 @@ from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 
 MAX_EPOCH_USERS, MIN_EPOCH_USERS = 2000, 1000
-"""Maximum number of validation users to evaluate after each epoch, with few and with many items. As epochs are compared
-on the same users, few suffice; more would cost as much as an epoch."""
+"""Bounds of the number of validation users to evaluate after each epoch; within them, `MAX_SCORES` limits it. Epochs
+are compared on the same users, so few suffice; more would cost as much as an epoch."""
 MAX_SCORES = 50_000_000
-"""Maximum number of scores (users x items) per epoch, within these bounds."""
+"""Maximum number of scores (users x items) per evaluation, unless `MIN_EPOCH_USERS` users need more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ class ObjectiveHistory:
 
 
 def draw_evaluated(n_users: int, n_items: int) -> np.ndarray:
-    """Return the rows of the validation users to evaluate after each epoch, integers: all, or the same random ones."""
+    """Return the rows of the validation users to evaluate after each epoch: all, or a fixed random sample."""
     max_users = min(MAX_EPOCH_USERS, max(MIN_EPOCH_USERS, MAX_SCORES // n_items))
     return np.arange(n_users) if n_users <= max_users else np.random.default_rng(0).permutation(n_users)[:max_users]
 
@@ -128,7 +128,7 @@ class Validation:
         return self.precision(take_lists(segments.top_items, segments.top_shares, nearest, self.excluded, self.k)[0])
 
     def precision_of_scores(self, score: Callable[[np.ndarray], np.ndarray], items: np.ndarray) -> float:
-        """Return the precision in % of lists ranked by scores of some items, given by index, shape (n_scored,).
+        """Return the precision in % of lists ranked by the scores of `items`, indexes of shape (n_scored,).
 
         `score` maps rows of users, shape (m,), to scores, float32, shape (m, n_scored).
         """

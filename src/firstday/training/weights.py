@@ -35,8 +35,8 @@ MAX_BLEND_USERS = 3_000
 RIDGE = 0.05
 """L2 penalty on the weights of `blend`."""
 KNOT_SMOOTHING = 2.0
-"""Penalty on the differences between adjacent `KNOTS` (numbers of interactions with weights of their own), as a
-multiple of `RIDGE`: a knot without validation users gets about the weights of its neighbour."""
+"""Penalty on the differences between weights at adjacent `KNOTS`, as a multiple of `RIDGE`: a knot without validation
+users gets about the weights of its neighbour."""
 N_BEST = 150
 """Number of top candidates by the first fit of `blend` that the second uses: lower ones rarely reach a list."""
 MIN_WEIGHT = 0.01
