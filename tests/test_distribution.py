@@ -40,7 +40,7 @@ def test_the_page_on_pypi_leads_nowhere_else_and_needs_no_checkout(built: tuple[
         metadata = message_from_bytes(wheel.read(next(n for n in wheel.namelist() if n.endswith("/METADATA"))))
     page = str(metadata.get_payload())
     targets = re.findall(r"\]\(([^)]*)\)", page)
-    assert len(targets) >= 2
+    assert targets
     assert [target for target in targets if not target.startswith("https://")] == []
     assert "![" not in page
     assert "<!--" not in page

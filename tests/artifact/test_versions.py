@@ -114,7 +114,7 @@ def test_the_commands_tell_of_versions(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["rollback", str(path), "--json"])
     assert json.loads(done.stdout) == {"model": str(path), "version": a, "before": b}
     done = CliRunner().invoke(app, ["rollback", str(path), "--to", b])
-    assert f"version {b}, created " in done.stdout
+    assert f"version {b} is current again" in done.stdout
     assert f"the previous version was {a}." in done.stdout
 
 

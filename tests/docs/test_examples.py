@@ -77,8 +77,6 @@ def test_the_tutorial_works(folder: Path) -> None:
 def test_the_readme_works(folder: Path) -> None:
     sizes = [part for name in ("--users", "--items") for part in (name, SMALLER[name])]
     assert CliRunner().invoke(app, ["simulate", "tables", *sizes]).exit_code == 0
-    simulate_papers = ["simulate", "deezer-kdd21", "--layout", "deezer-kdd21", *sizes]
-    assert CliRunner().invoke(app, simulate_papers).exit_code == 0
     make_newcomers()
     reader = Reader(folder)
     try:
@@ -87,7 +85,7 @@ def test_the_readme_works(folder: Path) -> None:
     finally:
         reader.leave()
     assert sum(line.startswith("firstday ") for line in reader.ran) >= 7
-    for name in ("report.html", "model/manifest.json", "lists.parquet", "table.html"):
+    for name in ("report.html", "model/manifest.json", "lists.parquet"):
         assert (folder / name).is_file(), name
 
 
