@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from result_files import RESULTS, write_results
 
-from firstday.recommend.questionnaire import N_CANDIDATES, AnsweringUsers, Answers, Questionnaire, rank_by_answers
+from firstday.recommend.questionnaire import MAX_QUESTION_ITEMS, AnsweringUsers, Answers, Questionnaire, rank_by_answers
 from firstday.sparse import SparseRows
 
 ITEMS_EACH = 80
@@ -40,7 +40,7 @@ def make_questionnaire(n_segments: int, n_people: int, n_items: int, rng: np.ran
     people = np.repeat(np.arange(n_people), ITEMS_EACH)
     uses = SparseRows.from_pairs(people, items, None, n_people, n_items).ones()
     popularity = (uses.column_sums() / n_people).astype(np.float32)
-    candidates = np.argsort(-popularity, kind="stable")[:N_CANDIDATES]
+    candidates = np.argsort(-popularity, kind="stable")[:MAX_QUESTION_ITEMS]
     shares = rng.beta(2, 10, (n_segments, len(candidates)))
     warm = AnsweringUsers(uses, uses.transpose(), popularity)
     return Questionnaire("item", candidates, shares, rng.dirichlet(np.full(n_segments, 5.0)), warm)

@@ -13,7 +13,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import UTC_MICROSECONDS, Events
 from firstday.data.load import load
 from firstday.data.splits.cut_offs import MIN_COHORT_USERS, choose_cut_offs, choose_target_days
-from firstday.data.splits.histories import Histories, Log
+from firstday.data.splits.histories import Histories, LogSpan
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.snapshot import find_first_seen, take_snapshot
 from firstday.data.user_rows import NEVER
@@ -44,7 +44,7 @@ def make_histories(
         registered_us=registered_us,
         day_end_us=registered_us + DAY_US,
         returned_us=returned,
-        log=Log(0, int(n_days * DAY_US)),
+        log=LogSpan(0, int(n_days * DAY_US)),
     )
 
 

@@ -16,10 +16,10 @@ from firstday.data.splits.split import Split, take_actions
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import everyone as everyone_module
 from firstday.engine.everyone import (
-    EVERYONE,
-    SEGMENT,
+    EVERYONE_KEY,
+    SEGMENT_KEY,
     Everyone,
-    Question,
+    StatisticsTask,
     describe_encoder,
     describe_segments,
     merge,
@@ -61,13 +61,13 @@ def tiny_dataset(*, vectors: bool = True) -> Dataset:
     )
 
 
-def ask(dataset: Dataset, centroids: np.ndarray = CENTROIDS, held_out: np.ndarray = NOBODY) -> Question:
+def ask(dataset: Dataset, centroids: np.ndarray = CENTROIDS, held_out: np.ndarray = NOBODY) -> StatisticsTask:
     held_out_ids = Ids(dataset.users.take(held_out))
-    return Question.of(dataset, FoldIn(ITEM_VECTORS, "mean"), centroids, SignalConfig(), held_out_ids)
+    return StatisticsTask.of(dataset, FoldIn(ITEM_VECTORS, "mean"), centroids, SignalConfig(), held_out_ids)
 
 
-def describe_all(dataset: Dataset, question: Question) -> Everyone:
-    return summarise_part(dataset, np.arange(len(dataset.users)), dataset.all_actions(), question)
+def describe_all(dataset: Dataset, task: StatisticsTask) -> Everyone:
+    return summarise_part(dataset, np.arange(len(dataset.users)), dataset.all_actions(), task)
 
 
 def same_rows(rows: SparseRows, expected: SparseRows) -> None:
@@ -88,10 +88,10 @@ def test_five_users_are_counted_as_with_a_pencil() -> None:
     assert list(everyone.groups) == ["country", "age"]
     for name, counts in everyone.groups.items():
         same_counts(counts, model.profile_groups[name])
-    np.testing.assert_array_equal(everyone.sums[EVERYONE], [3, 2])
+    np.testing.assert_array_equal(everyone.sums[EVERYONE_KEY], [3, 2])
     np.testing.assert_array_equal(everyone.sums["country"], [[0, 2], [2, 0], [0, 0]])
     np.testing.assert_array_equal(everyone.sums["age"][[20, 30, 40, 50]], [[2, 0], [1, 0], [0, 1], [0, 0]])
-    np.testing.assert_array_equal(everyone.sums[SEGMENT], [0, 0])
+    np.testing.assert_array_equal(everyone.sums[SEGMENT_KEY], [0, 0])
     assert everyone.items.sizes.tolist() == [5]
 
 
@@ -100,10 +100,10 @@ def test_without_given_vectors_items_make_them() -> None:
     everyone = describe_all(dataset, ask(dataset))
     means = [(0.875, 0.125), (0.75, 0.25), (0.75, 0.25), (0.125, 0.875), (0.25, 0.75)]
     vectors = [np.array(mean) / np.hypot(*mean) for mean in means]
-    np.testing.assert_allclose(everyone.sums[EVERYONE], np.sum(vectors, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(everyone.sums[EVERYONE_KEY], np.sum(vectors, axis=0), rtol=1e-6)
     apart = [sum(((vector - EAST) ** 2).sum() for vector in vectors[:3])]
     apart += [sum(((vector - NORTH) ** 2).sum() for vector in vectors[3:])]
-    np.testing.assert_allclose(everyone.sums[SEGMENT], apart, rtol=1e-6)
+    np.testing.assert_allclose(everyone.sums[SEGMENT_KEY], apart, rtol=1e-6)
     assert everyone.segments.sizes.tolist() == [3, 2]
 
 
@@ -112,18 +112,18 @@ def test_held_out_users_are_not_counted() -> None:
     everyone = describe_all(dataset, ask(dataset, held_out=np.array([4, 0])))
     assert (everyone.items.sizes.tolist(), everyone.segments.sizes.tolist()) == ([3], [2, 1])
     assert everyone.groups["country"].sizes.tolist() == [1, 1, 0]
-    np.testing.assert_array_equal(everyone.sums[EVERYONE], [2, 1])
+    np.testing.assert_array_equal(everyone.sums[EVERYONE_KEY], [2, 1])
 
 
 def test_a_part_may_lack_ages_signals_and_users() -> None:
     dataset = tiny_dataset()
-    question = ask(dataset)
-    everyone = describe_all(replace(dataset, ages=None), question)
+    task = ask(dataset)
+    everyone = describe_all(replace(dataset, ages=None), task)
     assert everyone.groups["age"].sizes.sum() == 0
     for users in (NOBODY, np.arange(5)):
-        idle = summarise_part(dataset, users, {}, question)
+        idle = summarise_part(dataset, users, {}, task)
         assert (idle.items.sizes.tolist(), idle.items.counts.n_entries) == ([len(users)], 0)
-    assert_equal(merge([summarise_part(dataset, NOBODY, {}, question), everyone]), everyone)
+    assert_equal(merge([summarise_part(dataset, NOBODY, {}, task), everyone]), everyone)
 
 
 def test_a_segment_that_is_nearest_to_nobody_is_left_out() -> None:
@@ -158,9 +158,9 @@ def test_profile_groups_lean_on_everyone(shrinkage: float) -> None:
 def test_near_years_share_after_parts_are_added_up() -> None:
     """For 31 count, at a width of 12: the one of 30 with 11/12, the one of 40 with 3/12, both of 20 with 1/12."""
     dataset = tiny_dataset()
-    question, actions = ask(dataset), dataset.all_actions()
+    task, actions = ask(dataset), dataset.all_actions()
     rows = [np.array([user]) for user in range(5)]
-    answers = [summarise_part(dataset, row, take_actions(actions, row), question) for row in rows]
+    answers = [summarise_part(dataset, row, take_actions(actions, row), task) for row in rows]
     encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=0, age_users=1.3))
     described = describe_encoder(encoder, merge(answers))
     assert described.age_means is not None
@@ -170,13 +170,13 @@ def test_near_years_share_after_parts_are_added_up() -> None:
 
 
 @pytest.fixture(scope="module", params=["least-squares", "mean"])
-def question(request: pytest.FixtureRequest, world: Dataset) -> Question:
+def task(request: pytest.FixtureRequest, world: Dataset) -> StatisticsTask:
     """Ask the synthetic service by either rule of fold-in, with some users held out."""
     rng = np.random.default_rng(3)
     items = rng.normal(size=(len(world.items), 12)).astype(np.float32)
     centroids = unit_rows(rng.normal(size=(9, 12)).astype(np.float32))
     held_out = Ids(world.users.take(np.arange(7)))
-    return Question.of(world, FoldIn(items, request.param, 15.0, 1.0), centroids, SignalConfig(), held_out)
+    return StatisticsTask.of(world, FoldIn(items, request.param, 15.0, 1.0), centroids, SignalConfig(), held_out)
 
 
 def assert_equal(one: Everyone, other: Everyone, rtol: float = 1e-12) -> None:
@@ -191,19 +191,19 @@ def assert_equal(one: Everyone, other: Everyone, rtol: float = 1e-12) -> None:
 
 
 def test_however_users_are_divided_everyone_is_the_same(
-    world: Dataset, question: Question, monkeypatch: pytest.MonkeyPatch
+    world: Dataset, task: StatisticsTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = show_to_all(world)
-    whole = describe_all(shown, question)
+    whole = describe_all(shown, task)
     assert whole.items.sizes.tolist() == [393]
     assert whole.shown is not None
     assert whole.shown.shown.column_sums().sum() == 2 * 393
     for n_parts in (3, 150):
-        answers = [describe_all(part, question) for part, _ in divide(shown, n_parts)]
+        answers = [describe_all(part, task) for part, _ in divide(shown, n_parts)]
         assert_equal(merge(answers), whole)
         assert_equal(merge(iter(answers[::-1])), whole)
     monkeypatch.setattr(everyone_module, "USERS_IN_MEMORY", 17)
-    assert_equal(describe_all(shown, question), whole)
+    assert_equal(describe_all(shown, task), whole)
 
 
 @pytest.fixture(scope="module")
@@ -216,8 +216,8 @@ def given_vectors(world: Dataset) -> Dataset:
 def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vectors: Dataset, split: Split) -> None:
     config = brief_config()
 
-    def answer(question: Question) -> Everyone:
-        return summarise_part(given_vectors, split.warm, split.warm_actions, question)
+    def answer(task: StatisticsTask) -> Everyone:
+        return summarise_part(given_vectors, split.warm, split.warm_actions, task)
 
     learners = Learners(given_vectors, {}, answer)
     plain = fit(given_vectors, split, config, choose_settings=False).model
@@ -239,13 +239,12 @@ def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vec
 def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset, split: Split) -> None:
     """Learn from every other warm user; the parts know all of them, and the held-out users' ids."""
     config = brief_config()
-    questions = []
+    tasks = []
 
-    def answer(question: Question) -> Everyone:
-        questions.append(question)
+    def answer(task: StatisticsTask) -> Everyone:
+        tasks.append(task)
         return merge(
-            summarise_part(part, np.arange(len(users)), part.all_actions(), question)
-            for part, users in divide(world, 5)
+            summarise_part(part, np.arange(len(users)), part.all_actions(), task) for part, users in divide(world, 5)
         )
 
     model = fit(
@@ -254,7 +253,7 @@ def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset,
         config,
         learners=Learners(world, {}, answer),
     ).model
-    assert sorted(questions[0].held_out.values) == sorted(
+    assert sorted(tasks[0].held_out.values) == sorted(
         world.users.take(np.concatenate([split.validation.users, split.cold.users]))
     )
     assert model.everyone.sizes.tolist() == [len(split.warm)]

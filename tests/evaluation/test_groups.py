@@ -7,7 +7,7 @@ import pytest
 
 from firstday.evaluation.figures import measure_groups
 from firstday.evaluation.results import Results
-from firstday.evaluation.slices import MIN_USERS, UNKNOWN, group_slice, name_group, read_profiles, slice_by_profile
+from firstday.evaluation.slices import MIN_USERS, NOT_KNOWN, group_slice, name_group, read_profiles, slice_by_profile
 from firstday.features.signals import SignalBatch
 from tests.evaluation.reports import results
 
@@ -71,9 +71,9 @@ def test_a_user_of_several_seeds_counts_once() -> None:
 
 
 def test_rare_values_are_put_together_and_unknown_ones_stay_apart() -> None:
-    labels = ["big"] * 300 + ["mid"] * MIN_USERS + ["x"] * 20 + ["y"] * 10 + [UNKNOWN] * 40
+    labels = ["big"] * 300 + ["mid"] * MIN_USERS + ["x"] * 20 + ["y"] * 10 + [NOT_KNOWN] * 40
     assert sizes(score({"job": labels}, noise()), "job") == [
-        ("big", 300), ("mid", MIN_USERS), ("2 rarer values", 30), (UNKNOWN, 40),
+        ("big", 300), ("mid", MIN_USERS), ("2 rarer values", 30), (NOT_KNOWN, 40),
     ]  # fmt: skip
     one_rare = score({"job": ["big"] * (N - 3) + ["rare"] * 3}, noise())
     assert sizes(one_rare, "job") == [("big", N - 3), ("rare", 3)]
@@ -101,11 +101,11 @@ def test_neighbouring_bands_of_ages_are_joined_until_each_has_enough() -> None:
         ("under 25", 105),
         ("25 to 34", 80),
         ("35 and over", 75),
-        (UNKNOWN, 140),
+        (NOT_KNOWN, 140),
     ]
     names = ("under 18", "18 to 24", "25 to 34", "35 to 44", "45 to 54", "55 to 64", "65 and over")
     assert joined(60, 60, 60, 60, 60, 60, 40) == [*zip(names, (60, 60, 60, 60, 60, 60, 40), strict=True)]
-    assert joined(0, 3, 2, 0, 0, 0, 1) == [("any age", 6), (UNKNOWN, 394)]
+    assert joined(0, 3, 2, 0, 0, 0, 1) == [("any age", 6), (NOT_KNOWN, 394)]
 
 
 def test_profiles_are_read_in_words() -> None:
@@ -113,4 +113,4 @@ def test_profiles_are_read_in_words() -> None:
     batch = SignalBatch(3, 7, groups=codes, ages=np.array([17, 18, -1], dtype=np.int16))
     profiles = read_profiles(batch, {"country": ("DE", "FR")})
     assert profiles["age"].tolist() == [17, 18, -1]
-    assert profiles["country"].tolist() == ["DE", "FR", UNKNOWN]
+    assert profiles["country"].tolist() == ["DE", "FR", NOT_KNOWN]

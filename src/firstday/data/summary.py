@@ -15,7 +15,7 @@ import polars as pl
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.histories import Log, find_log
+from firstday.data.splits.histories import LogSpan, find_log
 
 
 def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:
@@ -56,7 +56,7 @@ class Summary:
         merged = {name: MERGE.get(name, add)(one, getattr(other, name)) for name, one in vars(self).items()}
         return Summary(**merged)
 
-    def find_log(self, config: Config) -> Log | None:
+    def find_log(self, config: Config) -> LogSpan | None:
         """Return the log for the protocol `registration`; None under `sampled`."""
         return find_log(config, is_dated=bool(self.dated), first=self.first, last=self.last)
 

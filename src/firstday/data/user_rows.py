@@ -13,7 +13,7 @@ import polars as pl
 
 from firstday.display import readable
 
-PART_ROWS = 4_000_000
+MAX_MEMORY_ROWS = 4_000_000
 """Approximate number of rows per partition. One at a time is loaded and sorted, in about 300 MB of memory."""
 NEVER = np.iinfo(np.int64).max
 
@@ -81,7 +81,7 @@ class RowWriter:
 
     def __init__(self, types: Mapping[str, pl.DataType], n_users: int, n_rows: int) -> None:
         self._types = types
-        self._users_per_part = max(1, -(-n_users // max(1, -(-n_rows // PART_ROWS))))
+        self._users_per_part = max(1, -(-n_users // max(1, -(-n_rows // MAX_MEMORY_ROWS))))
         n_parts = max(1, -(-n_users // self._users_per_part))
         self._batches: list[list[pl.LazyFrame]] = [[] for _ in range(n_parts)]
         self._spool = TemporaryDirectory(prefix="firstday-") if n_parts > 1 else None

@@ -1,7 +1,7 @@
 """Statistics of all warm users, computed in parts: counts and sums.
 
 Embeddings, segments and networks may be trained on a sample of the warm users; these functions compute statistics of
-all of them. The same question is sent to each part of the users, on any machine, and the answers are added up.
+all of them. The same task is sent to each part of the users, on any machine, and the answers are added up.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from firstday.sparse import SparseRows, union_rows
 
 AGE = "age"
 """Key of the groups by year of age; those by profile column have the column's name."""
-SEGMENT, EVERYONE = "firstday: segment", "firstday: everyone"
+SEGMENT_KEY, EVERYONE_KEY = "firstday: segment", "firstday: everyone"
 """Keys of the groups by nearest segment, and of the group of all users."""
 USERS_IN_MEMORY = 8_192
 """Maximum number of users whose vectors and distances to the segments are in memory at a time."""
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class StatisticsTask:
     """Everything needed to compute the statistics of a part's warm users, except `held_out` ones.
 
     User vectors are those of `fold_in` unless they are precomputed; `centroids` are those of the segments, float32,
@@ -50,8 +50,8 @@ class Question:
     @classmethod
     def of(
         cls, dataset: Dataset, fold_in: FoldIn, centroids: np.ndarray, signals: SignalConfig, held_out: Ids
-    ) -> Question:
-        """Build the question for a dataset or its parts."""
+    ) -> StatisticsTask:
+        """Build the task for a dataset or its parts."""
         n_values = {name: len(group.values) for name, group in dataset.groups.items()}
         if dataset.ages is not None:
             n_values[AGE] = N_AGES
@@ -63,9 +63,10 @@ class Everyone:
     """Counts and sums over the warm users of one part or of all parts.
 
     `counts` are numbers of users, and of users per item: by value of each profile column, by year of age (key `AGE`),
-    by nearest segment (`SEGMENT`), and of all users (`EVERYONE`). `sums` are those of users' unit vectors, float64, by
-    value and year, shape (n_values, d), and of all users, shape (d,); under `SEGMENT`, those of squared distances to
-    the nearest centroid, shape (n_segments,). `shown` are impressions by nearest segment; None without impressions.
+    by nearest segment (`SEGMENT_KEY`), and of all users (`EVERYONE_KEY`). `sums` are those of users' unit vectors,
+    float64, by value and year, shape (n_values, d), and of all users, shape (d,); under `SEGMENT_KEY`, those of squared
+    distances to the nearest centroid, shape (n_segments,). `shown` are impressions by nearest segment; None without
+    impressions.
     """
 
     counts: Mapping[str, ItemCounts]
@@ -75,21 +76,21 @@ class Everyone:
     @property
     def segments(self) -> ItemCounts:
         """Counts by nearest segment."""
-        return self.counts[SEGMENT]
+        return self.counts[SEGMENT_KEY]
 
     @property
     def items(self) -> ItemCounts:
         """Counts of all users as a single group."""
-        return self.counts[EVERYONE]
+        return self.counts[EVERYONE_KEY]
 
     @property
     def groups(self) -> dict[str, ItemCounts]:
         """Counts by value of each profile column, and by year of age."""
-        return {name: counts for name, counts in self.counts.items() if name not in (SEGMENT, EVERYONE)}
+        return {name: counts for name, counts in self.counts.items() if name not in (SEGMENT_KEY, EVERYONE_KEY)}
 
 
 def summarise_part(
-    part: Dataset, warm_rows: np.ndarray, actions: Actions, question: Question, window: Window | None = None
+    part: Dataset, warm_rows: np.ndarray, actions: Actions, task: StatisticsTask, window: Window | None = None
 ) -> Everyone:
     """Compute the statistics of a part's warm users, with the vectors of a few thousand users in memory at a time.
 
@@ -98,20 +99,20 @@ def summarise_part(
     """
     from threadpoolctl import threadpool_limits
 
-    rows = np.flatnonzero(question.held_out.lookup(part.users.take(warm_rows)) < 0)
+    rows = np.flatnonzero(task.held_out.lookup(part.users.take(warm_rows)) < 0)
     users, actions = warm_rows[rows], take_actions(actions, rows)
-    centroids = question.centroids.astype(np.float64)  # so that the order of summation affects only exact ties
-    shape = len(users), len(question.fold_in.item_vectors)
-    uses = select_uses(actions, question.signals, *shape)
-    affinity = compute_affinity(actions, question.signals, *shape)
-    codes = {name: codes_of(part, name, users) for name in question.n_values}
-    sums: dict[str, np.ndarray] = {name: np.zeros((n, centroids.shape[1])) for name, n in question.n_values.items()}
+    centroids = task.centroids.astype(np.float64)  # so that the order of summation affects only exact ties
+    shape = len(users), len(task.fold_in.item_vectors)
+    uses = select_uses(actions, task.signals, *shape)
+    affinity = compute_affinity(actions, task.signals, *shape)
+    codes = {name: codes_of(part, name, users) for name in task.n_values}
+    sums: dict[str, np.ndarray] = {name: np.zeros((n, centroids.shape[1])) for name, n in task.n_values.items()}
     total, nearest, squares = np.zeros(centroids.shape[1]), np.zeros(len(users), np.int64), np.zeros(len(users))
     with threadpool_limits(1, "blas"):  # for small systems, threads mostly wait for each other
         for start in range(0, len(users), USERS_IN_MEMORY):
             batch = np.arange(start, min(start + USERS_IN_MEMORY, len(users)))
             if part.precomputed is None:
-                mature = question.fold_in.solve(affinity.take(batch))
+                mature = task.fold_in.solve(affinity.take(batch))
             else:
                 mature = part.precomputed.user_vectors[users[batch]]
             vectors = unit_rows(mature).astype(np.float64)
@@ -121,19 +122,19 @@ def summarise_part(
             for name, group_sums in sums.items():
                 group_sums += _sum_by_code(vectors, codes[name][batch], len(group_sums))
     is_trained_on, n_segments = uses.lengths() >= MIN_LEARNED_ITEMS, len(centroids)
-    counts = count_groups(part, users, uses, question.n_values)
-    counts[SEGMENT] = count_items(np.where(is_trained_on, nearest, -1), uses, n_segments)
-    sums[SEGMENT] = np.bincount(nearest, np.where(is_trained_on, squares, 0), n_segments)
-    sums[EVERYONE] = total
-    return Everyone(counts, sums, count_shown(part, users, nearest, n_segments, question.signals, window))
+    counts = count_groups(part, users, uses, task.n_values)
+    counts[SEGMENT_KEY] = count_items(np.where(is_trained_on, nearest, -1), uses, n_segments)
+    sums[SEGMENT_KEY] = np.bincount(nearest, np.where(is_trained_on, squares, 0), n_segments)
+    sums[EVERYONE_KEY] = total
+    return Everyone(counts, sums, count_shown(part, users, nearest, n_segments, task.signals, window))
 
 
 def count_groups(
     part: Dataset, users: np.ndarray, uses: SparseRows, n_values: Mapping[str, int]
 ) -> dict[str, ItemCounts]:
-    """Count users and their items by value of each profile column or age, and of all users under `EVERYONE`."""
+    """Count users and their items by value of each profile column or age, and of all users under `EVERYONE_KEY`."""
     counts = {name: count_items(codes_of(part, name, users), uses, n) for name, n in n_values.items()}
-    return {**counts, EVERYONE: count_items(np.zeros(len(users), dtype=np.int64), uses, 1)}
+    return {**counts, EVERYONE_KEY: count_items(np.zeros(len(users), dtype=np.int64), uses, 1)}
 
 
 def merge(parts: Iterable[Everyone]) -> Everyone:
@@ -159,13 +160,13 @@ def describe_segments(segments: Segments, everyone: Everyone, config: SegmentCon
     counts = ItemCounts(everyone.segments.counts.take(nonempty), everyone.segments.sizes[nonempty])
     n_top = min(config.top_items, counts.counts.n_columns)
     top = rank_items(counts, everyone.items.counts.column_sums(), n_top)
-    spread = everyone.sums[SEGMENT][nonempty] / counts.sizes
+    spread = everyone.sums[SEGMENT_KEY][nonempty] / counts.sizes
     return Segments(segments.centroids[nonempty], counts, top, spread.astype(np.float32))
 
 
 def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
     """Return the encoder with the mean vectors of profile groups and ages of all warm users."""
-    overall = everyone.sums[EVERYONE] / np.maximum(1, everyone.items.sizes)
+    overall = everyone.sums[EVERYONE_KEY] / np.maximum(1, everyone.items.sizes)
     means = {
         name: shrink_means(everyone.sums[name], counts.sizes, overall, encoder.config.group_shrinkage)
         for name, counts in everyone.groups.items()

@@ -20,12 +20,12 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import keep_users, pack
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Log
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan
 from firstday.data.splits.roles import find_warm
 from firstday.data.splits.split import take_actions
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_uses
-from firstday.engine.everyone import Everyone, Question, summarise_part
+from firstday.engine.everyone import Everyone, StatisticsTask, summarise_part
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
@@ -46,7 +46,7 @@ class Learners:
 
     dataset: Dataset
     facts: Mapping[str, Any]
-    describe_everyone: Callable[[Question], Everyone] | None
+    describe_everyone: Callable[[StatisticsTask], Everyone] | None
     factorise: Callable[[Ids, int], np.ndarray] | None = None
     count_others: Callable[[TrainedModel, Ids], ShownCounts | None] | None = None
 
@@ -91,13 +91,13 @@ def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:
     return pack(keep_users(part, np.flatnonzero(numbers <= up_to)))
 
 
-def describe_warm(part: Dataset, config: Config, log: Log | None, question: Question) -> Everyone:
+def describe_warm(part: Dataset, config: Config, log: LogSpan | None, task: StatisticsTask) -> Everyone:
     """Compute the statistics of a part's warm users."""
     warm, actions, window = find_warm(part, config, log)
-    return summarise_part(part, warm, take_actions(actions, warm), question, window)
+    return summarise_part(part, warm, take_actions(actions, warm), task, window)
 
 
-def warm_affinity(part: Dataset, config: Config, log: Log | None, held_out: Ids) -> SparseRows:
+def warm_affinity(part: Dataset, config: Config, log: LogSpan | None, held_out: Ids) -> SparseRows:
     """Return the item affinities of a part's users to train on, without held-out ones, shape (n, n_items)."""
     warm, actions, _ = find_warm(part, config, log)
     warm = warm[held_out.lookup(part.users.take(warm)) < 0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from firstday.data.sources.deezer_kdd21 import Space
 from firstday.evaluation.paper_figures import FIGURES, TABLE, TITLES, PaperRow, subtract_paper
 from firstday.evaluation.replay import ReplayResults
-from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE, Results
+from firstday.evaluation.results import HEAD_METRICS, MINUS, RATIO, ROUTE_PREFIX, Results
 from firstday.evaluation.slices import (
     ALL,
     DISJOINT_SIZES,
@@ -138,7 +138,7 @@ def describe_lists(results: Results, against: str = REFERENCE) -> Table:
 
 def _write_routes(results: Results, name: str) -> str:
     """Format the routes of a strategy's lists, the most frequent first."""
-    routes = sorted(results.split_metric(name, ROUTE).items(), key=lambda route: -route[1].mean)
+    routes = sorted(results.split_metric(name, ROUTE_PREFIX).items(), key=lambda route: -route[1].mean)
     return ", ".join(f"{route} {share.mean:.0f} %" for route, share in routes)
 
 

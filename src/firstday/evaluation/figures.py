@@ -16,7 +16,7 @@ from firstday.evaluation.results import (
     MINUS,
     MINUS_OTHERS,
     RATIO,
-    ROUTE,
+    ROUTE_PREFIX,
     Figure,
 )
 from firstday.evaluation.slices import ALL, BASELINE, MIN_USERS, REFERENCE, TENTH, group_slice, to_shares
@@ -184,7 +184,7 @@ def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]
         "user_coverage": 100 * float(((routes == strategy) | ~np.isin(routes, FALLBACKS)).mean()),
         "catalogue_coverage": 100 * float(np.mean([score.catalogue_coverage for score in scores])),
         "ms_per_user": 1000 * sum(score.seconds for score in scores) / n,
-        **{f"{ROUTE}{route}": 100 * count / n for route, count in Counter(routes.tolist()).items()},
+        **{f"{ROUTE_PREFIX}{route}": 100 * count / n for route, count in Counter(routes.tolist()).items()},
         **{f"{TENTH}{tenth}": share for tenth, share in enumerate(places, 1)},
     }
     for metric, value in values.items():

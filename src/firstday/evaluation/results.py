@@ -35,7 +35,7 @@ DEVIATIONS = tuple(f"{metric}_deviation" for metric in METRICS)
 PLAIN_METRICS = (*DEVIATIONS, "user_coverage", "catalogue_coverage", "novelty_bits", "ms_per_user")
 """Metrics without an interval."""
 MINUS, HEAD_MINUS, RATIO = "precision_minus:", f"{HEAD_METRICS[0]}_minus:", "precision_ratio:"
-ROUTE = "route:"
+ROUTE_PREFIX = "route:"
 """Prefixes of the metrics that name another strategy or a route."""
 UNKNOWN_VECTORS = (
     "Precomputed embeddings (the table embeddings): if they were trained on what cold users did after day one, results "
@@ -267,7 +267,7 @@ class Results:
         return next(name for name in choices if name in self.strategies)
 
     def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:
-        """Return the figures of all users by metric suffix, given a prefix (`MINUS`, `RATIO`, `ROUTE`, `TENTH`)."""
+        """Return figures of all users by metric suffix, given a prefix (`MINUS`, `RATIO`, `ROUTE_PREFIX`, `TENTH`)."""
         return {
             figure.metric.removeprefix(start): figure
             for figure in self.figures
@@ -332,7 +332,7 @@ class Results:
             | with_ends("ratio", ratio)
             for other, ratio in self.split_metric(name, RATIO).items()
         }
-        routes = sorted(self.split_metric(name, ROUTE).items())
+        routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
         values["by_group"] = {
             column: {

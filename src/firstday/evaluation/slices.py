@@ -28,7 +28,7 @@ MIN_USERS = 30
 AGE = "age"
 AGE_BANDS = (18, 25, 35, 45, 55, 65)
 """Lower bounds of age bands, in years."""
-UNKNOWN = "not known"
+NOT_KNOWN = "not known"
 REFERENCE = "segment"
 """The strategy that others are compared with, user by user."""
 BASELINE = "popular"
@@ -65,10 +65,10 @@ def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
 def read_profiles(signals: SignalBatch, values: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
     """Return ages as integers, -1 if missing, and other profile columns as text, each of shape (n_users,).
 
-    `values` has the labels of each column's codes; missing values are `UNKNOWN`.
+    `values` has the labels of each column's codes; missing values are `NOT_KNOWN`.
     """
     ages = {} if signals.ages is None else {AGE: signals.ages}
-    groups = {name: np.array([*values[name], UNKNOWN], dtype=object)[codes] for name, codes in signals.groups.items()}
+    groups = {name: np.array([*values[name], NOT_KNOWN], dtype=object)[codes] for name, codes in signals.groups.items()}
     return ages | groups
 
 
@@ -82,7 +82,7 @@ def slice_by_profile(profiles: Mapping[str, np.ndarray], users: np.ndarray) -> d
     groups = {}
     for column, values in profiles.items():
         labels, order = (_label_ages if column == AGE else _label_values)(values, values[first])
-        masks = {label: labels == label for label in (*order, UNKNOWN)}
+        masks = {label: labels == label for label in (*order, NOT_KNOWN)}
         groups[column] = {label: mask for label, mask in masks.items() if mask.any()}
     return {column: masks for column, masks in groups.items() if len(masks) > 1}
 
@@ -98,13 +98,13 @@ def _label_ages(ages: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray, lis
     if edges:
         between = [f"{first} to {end - 1}" for first, end in pairwise(edges)]
         order = [f"under {edges[0]}", *between, f"{edges[-1]} and over"]
-    return np.array([UNKNOWN, *order], dtype=object)[np.digitize(ages, [0, *edges])], order
+    return np.array([NOT_KNOWN, *order], dtype=object)[np.digitize(ages, [0, *edges])], order
 
 
 def _label_values(values: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Return the values with rare ones merged, and the values in order; `of_users` has one value per user."""
     sizes = Counter(of_users.tolist())
-    order = sorted({*sizes} - {UNKNOWN}, key=lambda value: (-sizes[value], value))
+    order = sorted({*sizes} - {NOT_KNOWN}, key=lambda value: (-sizes[value], value))
     rare = [value for value in order if sizes[value] < MIN_USERS]
     if len(rare) > 1:
         order = [*order[: -len(rare)], f"{len(rare)} rarer values"]

@@ -29,7 +29,7 @@ from firstday.experiment.sample_ratio import check_sample_ratio
 from firstday.segment.shown_counts import OF_USE, find_used
 
 CONTROL = "control"
-AGE_BANDS = (18, 25, 35, 45, 55)
+COVARIATE_AGE_BANDS = (18, 25, 35, 45, 55)
 """Lower bound of each age band except the first, in years."""
 AGE_LABELS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55+")
 
@@ -120,7 +120,7 @@ def _measure(tables: ExperimentTables, config: ExperimentConfig) -> dict[float, 
     subgroups = tables.assigned.select(pl.lit("").alias(EVERYONE), COHORT).hstack(tables.groups)
     if "age" in subgroups.columns:
         ages = subgroups["age"]
-        bands = pl.Series(AGE_LABELS).gather(pl.Series(AGE_BANDS).search_sorted(ages, "right"))
+        bands = pl.Series(AGE_LABELS).gather(pl.Series(COVARIATE_AGE_BANDS).search_sorted(ages, "right"))
         subgroups = subgroups.with_columns(age=bands.set(ages.is_null(), UNKNOWN))
     users = tables.assigned.hstack(subgroups.rename("of {}".format))
     known_before = count_known_before(tables.uses, users, config.covariate_margin_days)

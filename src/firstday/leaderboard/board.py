@@ -44,7 +44,7 @@ from firstday.recommend.registry import (
     strategy_names,
     with_methods,
 )
-from firstday.recommend.spec import BUILT_IN as OURS
+from firstday.recommend.spec import BUILT_IN_METHODS as OURS
 from firstday.recommend.spec import PAPER_SEGMENT, Method
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
@@ -52,7 +52,7 @@ from firstday.training.networks import METHOD_STAGE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Standing:
     """Results of one method on one dataset, in %; see `firstday.evaluation.results.Figure`.
 
     `source` is the shortened checksum of a plug-in's file, so that a changed method is evaluated again.
@@ -81,7 +81,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class LeaderboardRun:
     """A run of the command on one dataset, with the results of `segment` as the reference.
 
     `versions` are those of firstday, Python, NumPy and PyTorch, and the checksum of the settings. `origin` is the file
@@ -94,7 +94,7 @@ class Run:
     fit_seconds: float
     ms_per_user: float
     origin: str = ""
-    rows: tuple[Row, ...]
+    rows: tuple[Standing, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +114,15 @@ class Standings:
     n_warm: int = 0
     n_cold: int = 0
     precomputed: bool = False
-    runs: tuple[Run, ...] = ()
+    runs: tuple[LeaderboardRun, ...] = ()
 
     @property
-    def best_first(self) -> list[tuple[int, Row]]:
+    def best_first(self) -> list[tuple[int, Standing]]:
         """Rows by descending precision, each with the number of its run, from 1."""
         rows = [(number, row) for number, run in enumerate(self.runs, 1) for row in run.rows]
         return sorted(rows, key=lambda row: -row[1].precision)
 
-    def add_run(self, run: Run) -> Standings:
+    def add_run(self, run: LeaderboardRun) -> Standings:
         """Add a run; remove its methods from the other runs, and drop runs without methods."""
         names = {row.strategy for row in run.rows}
         others = [replace(other, rows=tuple(r for r in other.rows if r.strategy not in names)) for other in self.runs]
@@ -131,7 +131,7 @@ class Standings:
 
 Leaderboard = dict[str, Standings]
 """Standings by the name of the dataset."""
-FOLDER = resources.files("firstday.leaderboard")
+RESOURCES = resources.files("firstday.leaderboard")
 LEADERBOARD_FILE = TypeAdapter(Leaderboard)
 """Type of a leaderboard file."""
 
@@ -156,7 +156,7 @@ def to_json(board: Leaderboard) -> str:
 
 def read_published(*names: str) -> Leaderboard:
     """Return the published standings that are part of firstday, of all or of the named datasets."""
-    board = LEADERBOARD_FILE.validate_json((FOLDER / "published.json").read_bytes())
+    board = LEADERBOARD_FILE.validate_json((RESOURCES / "published.json").read_bytes())
     return {name: standings for name, standings in board.items() if name in names or not names}
 
 
@@ -193,7 +193,7 @@ def add_leaderboard(board: Leaderboard, other: Leaderboard, origin: str) -> tupl
 
 
 SIMULATED = "simulated"
-SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
+SIMULATED_SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
 """Settings of the simulated service."""
 
 
@@ -220,7 +220,7 @@ def open_set(name: str, copy: Path | None, *, drop_bad_rows: float = 0.0) -> tup
     """Load a dataset and its settings: the preset of a built-in name, else the defaults."""
     if name == SIMULATED:
         with tempfile.TemporaryDirectory() as folder:
-            simulate(SERVICE, Path(folder) / SIMULATED)
+            simulate(SIMULATED_SERVICE, Path(folder) / SIMULATED)
             return load(Path(folder) / SIMULATED), Config()
     config = suit_config(name)
     return load(name, path=copy, config=config, drop_bad_rows=drop_bad_rows), config
@@ -267,7 +267,7 @@ def evaluate_methods(
     missing = [method for method in methods if method not in present]
     if not missing:
         return standings
-    record = tomllib.loads((FOLDER / "options.toml").read_text(encoding="utf-8")).get(dataset.name, {})
+    record = tomllib.loads((RESOURCES / "options.toml").read_text(encoding="utf-8")).get(dataset.name, {})
     seconds_of: dict[str | None, float] = defaultdict(float)
 
     def watch(stage: str, done: int, total: int) -> None:
@@ -284,7 +284,7 @@ def evaluate_methods(
         progress=watch,
     )
     seconds_of[None] = results.fit_seconds - sum(seconds_of.values())
-    run = Run(
+    run = LeaderboardRun(
         versions=versions,
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         precision=round(results.get(REFERENCE, "precision").mean, 4),
@@ -336,7 +336,7 @@ def _find_spec(name: str) -> Method | None:
 
 def _make_row(
     values: Mapping[str, Any], results: Results, seconds_of: Mapping[str | None, float], record: Mapping[str, Any]
-) -> Row:
+) -> Standing:
     """Convert the results of one method to a row; `seconds_of` is the time to fit each method, and the model (None)."""
     name = values["strategy"]
     tunings, spec, is_tuned = results.tunings.get(name, ()), _find_spec(name), name in searched_names()
@@ -345,7 +345,7 @@ def _make_row(
     else:
         seconds = sum(seconds_of.get(part, 0.0) for part in {None, find_strategy(name).required_method})
     is_ours = name in OURS["strategies"] and not is_tuned
-    return TypeAdapter(Row).validate_python(
+    return TypeAdapter(Standing).validate_python(
         {
             **values,
             "kind": "plug-in" if is_plugin(name) else "firstday" if is_ours else "baseline",

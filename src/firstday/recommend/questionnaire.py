@@ -25,7 +25,7 @@ from firstday.sparse import SparseRows
 
 ROUTE, SCALE = "answers", "share of people with similar answers"
 """Route of lists ranked by yes and no answers, and the scale of their scores."""
-N_CANDIDATES = 300
+MAX_QUESTION_ITEMS = 300
 """Number of candidate targets (items or entity members to ask about): the most used, as people must recognise them."""
 
 
@@ -137,7 +137,7 @@ class Questionnaire:
             kept = model.kept_by_segment
             counted = ItemCounts(kept.through(warm.fans.transpose()), kept.lengths())
             popularity = warm.fans.lengths() / max(1, warm.fans.n_columns)
-        order = np.argsort(-popularity, kind="stable")[:N_CANDIDATES]
+        order = np.argsort(-popularity, kind="stable")[:MAX_QUESTION_ITEMS]
         candidates = order[popularity[order] > 0]
         users = counted.counts.at(np.tile(candidates, (len(counted.sizes), 1)))
         everyone = np.clip(popularity[candidates], 1e-6, 1 - 1e-6)

@@ -23,7 +23,7 @@ from firstday.config import Config
 from firstday.errors import ArtifactError, ConfigError, hint_at
 from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
-    BUILT_IN,
+    BUILT_IN_METHODS,
     PAPER_SEGMENT,
     ColdModelSpec,
     Method,
@@ -39,7 +39,7 @@ M = TypeVar("M", bound=Method)
 @cache
 def _registries() -> dict[str, dict[str, Method | str]]:
     """Return methods or their import paths, by kind and name: built-in first, then entry points."""
-    registries: dict[str, dict[str, Method | str]] = {kind: dict(paths) for kind, paths in BUILT_IN.items()}
+    registries: dict[str, dict[str, Method | str]] = {kind: dict(paths) for kind, paths in BUILT_IN_METHODS.items()}
     for kind, methods in registries.items():
         for entry in entry_points(group=f"firstday.{kind}"):
             _refuse_taken(entry.name, kind, registries)
@@ -52,7 +52,7 @@ def _refuse_taken(name: str, section: str, registries: Mapping[str, Mapping[str,
     names = {name, *(derived_names(name) if section == ColdModelSpec.section else ())}
     others = (PAPER_SEGMENT, *registries["cold_models"], *_list_strategies(registries))
     is_new = name not in registries[section]
-    if name in BUILT_IN[section] or (is_new and not names.isdisjoint(others)):
+    if name in BUILT_IN_METHODS[section] or (is_new and not names.isdisjoint(others)):
         raise ConfigError(f"{section}: the name {name} is taken; choose another.")
 
 
@@ -101,7 +101,9 @@ def _find(cls: type[M], name: str) -> M | None:
     methods = _registries()[cls.section]
     found = methods.get(name)
     if isinstance(found, str):
-        found = methods[name] = resolve_name(found) if name in BUILT_IN[cls.section] else _load(cls, name, found)
+        found = methods[name] = (
+            resolve_name(found) if name in BUILT_IN_METHODS[cls.section] else _load(cls, name, found)
+        )
     return found if isinstance(found, cls) else None
 
 
@@ -122,7 +124,7 @@ def _load(cls: type[M], name: str, path: str) -> M:
 def _list_strategies(registries: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     """Return the names of strategies: built-in, two per cold model, then others."""
     derived = (name for cold_model in registries["cold_models"] for name in derived_names(cold_model))
-    return tuple(dict.fromkeys((*BUILT_IN["strategies"], *derived, *registries["strategies"])))
+    return tuple(dict.fromkeys((*BUILT_IN_METHODS["strategies"], *derived, *registries["strategies"])))
 
 
 def strategy_names() -> tuple[str, ...]:
@@ -137,7 +139,7 @@ def searched_names() -> tuple[str, ...]:
 
 def is_plugin(name: str) -> bool:
     """Return whether a strategy is registered and not built in."""
-    return name in strategy_names() and name not in _list_strategies(BUILT_IN)
+    return name in strategy_names() and name not in _list_strategies(BUILT_IN_METHODS)
 
 
 def cold_model_names() -> tuple[str, ...]:
@@ -180,7 +182,7 @@ def spec_of_route(route: str) -> StrategySpec | None:
 def _derived_strategies(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
     both = {spec.name: spec for spec in (personal_strategy(cold_model), segment_strategy(cold_model))}
-    return both if cold_model.name in BUILT_IN["cold_models"] else {name: guard(both[name]) for name in both}
+    return both if cold_model.name in BUILT_IN_METHODS["cold_models"] else {name: guard(both[name]) for name in both}
 
 
 def _learner(name: str) -> ColdModelSpec | StrategySpec | None:

@@ -367,7 +367,7 @@ PAPER_SEGMENT = "paper_segment"
 FALLBACKS = ("group", "popular")
 """Fallbacks for users a strategy cannot answer, in order; the last one answers everyone."""
 
-BUILT_IN: dict[str, dict[str, str]] = {
+BUILT_IN_METHODS: dict[str, dict[str, str]] = {
     "strategies": {
         "popular": "firstday.recommend.strategies.popularity:POPULAR",
         "group": "firstday.recommend.strategies.popularity:GROUP",

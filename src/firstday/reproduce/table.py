@@ -33,7 +33,7 @@ from firstday.training.weights import choose_weights
 PROTOCOL = "kdd21"
 USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
 """Default number of segments: training users / 70, at most 1,000. For the paper's 70,000 users this is its 1,000."""
-SIMULATED = "The figures are from data simulated by firstday simulate, so they say nothing about the paper's users."
+SIMULATED_NOTE = "The data was simulated, so the results say nothing about the paper's users."
 
 
 @readable
@@ -168,7 +168,7 @@ def reproduce_table(
                 progress=progress,
                 seed=seed,
                 fit_seconds=fit_seconds,
-                notes=(SIMULATED,) if data.simulated else (),
+                notes=(SIMULATED_NOTE,) if data.simulated else (),
             )
         )
     progress("done", n_seeds, n_seeds)

@@ -47,7 +47,7 @@ COLUMNS = {
 }
 """Columns of the rows that a run collects: `no_profile` for users without a new profile, `reported` for lists whose
 impressions were reported as events."""
-TYPES: Mapping[str, Any] = {
+COLUMN_TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("timestamp", "registered_at", "assigned_at"), pl.Datetime("us", "UTC")),
     **dict.fromkeys(("position", "age"), pl.Int64),
     "propensity": pl.Float64,
@@ -161,7 +161,7 @@ class _Run:
         self._write_interactions(ROWS_AT_ONCE)
 
     def _frame(self, name: str) -> pl.DataFrame:
-        schema = {column: TYPES.get(column, pl.String) for column in COLUMNS[name]}
+        schema = {column: COLUMN_TYPES.get(column, pl.String) for column in COLUMNS[name]}
         return pl.DataFrame(self._rows[name], schema, orient="row")
 
     def _stage(self, name: str, table: pl.DataFrame) -> None:

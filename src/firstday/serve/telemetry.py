@@ -59,7 +59,7 @@ def set_up_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None
         logger.setLevel(minimum.upper())
 
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # an unneeded extra series for each counter
 
@@ -77,7 +77,7 @@ class Metrics:
             "request_seconds",
             "Time from the arrival of a request to its last byte.",
             ["method", "route"],
-            buckets=SECONDS,
+            buckets=DURATION_BUCKETS_S,
             **options,
         )
         self.lists = Counter("recommendations", "Recommended lists.", ["strategy", "answered_by"], **options)

@@ -36,7 +36,7 @@ MORE_ON_DAY_ONE = 2.0
 SIGNALS = pl.Series(["stream", "skip", "favorite", "ban", "search", "onboarding"])
 STREAM, SKIP, FAVORITE, BAN, SEARCH, ONBOARDING = range(len(SIGNALS))
 ENTITIES = pl.Series(["item", "artist", "album", "playlist"])
-ITEM, ARTIST, ALBUM, PLAYLIST = range(len(ENTITIES))
+ITEM_CODE, ARTIST_CODE, ALBUM_CODE, PLAYLIST_CODE = range(len(ENTITIES))
 
 STRANGE_SHARE = 0.08
 """Share of streams from a random scene, as autoplay produces."""
@@ -90,7 +90,7 @@ class Block:
 
     def targets(self, entity: int | np.ndarray, item: np.ndarray) -> np.ndarray:
         """Return each item itself, its artist or album, or a playlist of its scene, shape (n,)."""
-        catalogue, is_playlist = self.catalogue, np.full(len(item), PLAYLIST) == entity
+        catalogue, is_playlist = self.catalogue, np.full(len(item), PLAYLIST_CODE) == entity
         target = np.choose(entity, [item, catalogue.artist[item], catalogue.album[item], catalogue.scene[item]])
         target[is_playlist] = catalogue.playlists_by_scene.draw(target[is_playlist], self.rng)
         return target
@@ -214,7 +214,7 @@ def _play(block: Block, sessions: np.ndarray, favorites: np.ndarray) -> pl.DataF
             "user": user,
             "time_s": time_s,
             "signal": np.where(is_skipped, SKIP, STREAM),
-            "entity": np.full(n, ITEM),
+            "entity": np.full(n, ITEM_CODE),
             "target": item,
             "liked": is_liked,
             "opens": position == 0,
@@ -277,5 +277,5 @@ def _answer(block: Block, answering: np.ndarray, favorites: np.ndarray) -> pl.Da
     other = block.catalogue.artists_by_scene.draw(block.scenes_of(user, registered_s), rng)
     artist = np.where(position < FAVORITE_ARTISTS // 2, favorites[user, position % FAVORITE_ARTISTS], other)
     time_s = registered_s + 15 + position * rng.integers(2, 9, len(user))
-    events = {"user": user, "time_s": time_s, "signal": ONBOARDING, "entity": ARTIST, "target": artist}
+    events = {"user": user, "time_s": time_s, "signal": ONBOARDING, "entity": ARTIST_CODE, "target": artist}
     return _keep_first(pl.DataFrame(events))

@@ -28,7 +28,7 @@ ARTISTS = {
     "{given_names} & the {nouns}s": 0.1,
 }
 """Patterns of artist names, with the kinds of words that fill them, and their shares."""
-TITLES = {
+TITLE_PATTERNS = {
     "{adjectives} {nouns}": 0.35,
     "{verbs} {moments}": 0.15,
     "{nouns} of the {nouns}": 0.15,

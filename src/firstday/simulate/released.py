@@ -58,7 +58,7 @@ ID_SPREAD = 4
 
 VALIDATION_SHARE, TEST_SHARE = 0.2, 0.1
 """Shares of users: 20,000 and 10,000 of 100,000 in the paper; the others are training users."""
-TARGET_DAYS = 30
+RELEASED_TARGET_DAYS = 30
 WARM_ITEMS = 20
 """Minimum number of items used before the cut-off by training users."""
 COLD_SHARE = 0.18
@@ -99,7 +99,7 @@ def simulate_released(settings: SimulationSettings, out: Path, *, progress: Prog
     n_validation, n_test = (round(share * settings.n_users) for share in (VALIDATION_SHARE, TEST_SHARE))
     sizes = {"train": settings.n_users - n_validation - n_test, "validation": n_validation, "test": n_test}
     n_simulated = math.ceil(SERVICE_USERS * settings.n_users + 10 * math.sqrt(settings.n_users))
-    service = replace(settings, n_users=n_simulated, before_share=0.0, quiet_days=TARGET_DAYS)
+    service = replace(settings, n_users=n_simulated, before_share=0.0, quiet_days=RELEASED_TARGET_DAYS)
     with new_folder(out) as folder:
         with tempfile.TemporaryDirectory(prefix="firstday-") as scratch:
             simulate(service, Path(scratch) / "tables", progress=progress)
@@ -114,11 +114,11 @@ def _split(dataset: Dataset, config: Config, days: int, sizes: Mapping[str, int]
 
     Raise ConfigError if there are too few.
     """
-    cold_days = round(COLD_SHARE * (days - TARGET_DAYS))
-    cut_off = int((BEGIN + timedelta(days=days - TARGET_DAYS - cold_days)).timestamp() * 1_000_000)
+    cold_days = round(COLD_SHARE * (days - RELEASED_TARGET_DAYS))
+    cut_off = int((BEGIN + timedelta(days=days - RELEASED_TARGET_DAYS - cold_days)).timestamp() * 1_000_000)
     log, nobody = log_of(dataset, config), np.zeros(0, dtype=np.int64)
     histories = read_histories(dataset, config, log and replace(log, end=cut_off))
-    histories = replace(histories, target_days=TARGET_DAYS)
+    histories = replace(histories, target_days=RELEASED_TARGET_DAYS)
     roles = Roles(np.flatnonzero(histories.n_used >= WARM_ITEMS), nobody, nobody)
     split = split_registration(dataset, config, histories, roles)
     late = np.flatnonzero(histories.registered_us >= cut_off)

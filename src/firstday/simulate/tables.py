@@ -13,10 +13,10 @@ from polars import selectors
 
 from firstday.errors import ConfigError
 from firstday.progress import Progress, no_progress
-from firstday.simulate.behavior import ENTITIES, ITEM, SIGNALS, simulate_block
+from firstday.simulate.behavior import ENTITIES, ITEM_CODE, SIGNALS, simulate_block
 from firstday.simulate.music import (
     ARTISTS,
-    TITLES,
+    TITLE_PATTERNS,
     MusicCatalogue,
     invent_distinct_names,
     invent_names,
@@ -103,12 +103,12 @@ def _tabulate_catalogue(catalogue: MusicCatalogue, rng: np.random.Generator) -> 
     n_items = len(catalogue.scene)
     names = {
         "artist": invent_distinct_names(ARTISTS, len(catalogue.artist_scene), artist_rng),
-        "album": invent_names(TITLES, int(catalogue.album.max()) + 1, album_rng),
+        "album": invent_names(TITLE_PATTERNS, int(catalogue.album.max()) + 1, album_rng),
         "playlist": invent_playlists(catalogue.playlist_scene, playlist_rng),
     }
     items = {
         "item_id": np.arange(n_items),
-        "title": invent_names(TITLES, n_items, item_rng),
+        "title": invent_names(TITLE_PATTERNS, n_items, item_rng),
         "artist_id": catalogue.artist,
         "album_id": catalogue.album,
     }
@@ -124,7 +124,7 @@ def _tabulate_catalogue(catalogue: MusicCatalogue, rng: np.random.Generator) -> 
 
 def _tabulate_events(events: pl.DataFrame, first_user: int) -> pl.DataFrame:
     """Build the interactions table of a block."""
-    is_item = pl.col("entity") == ITEM
+    is_item = pl.col("entity") == ITEM_CODE
     return events.select(
         user_id=pl.col("user") + first_user,
         item_id=pl.when(is_item).then("target"),

@@ -159,7 +159,7 @@ def _vector(column: Column) -> pl.Series | None:
     return vectors
 
 
-CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
+VALUE_CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "id": _id,
     "text": _text,
     "time": _time,

@@ -13,7 +13,7 @@ from firstday.tables.columns import TEXT_TYPES, Column, to_text
 from firstday.tables.faults import FILE, ROW, Findings, Reasons, Rule, find_faults
 from firstday.tables.schema import IMPRESSION_COLUMNS, ITEM, NAMELESS, TABLES, fold_name, missing_column
 
-CONVERSIONS = {**columns.CONVERSIONS, "group": conform_group, "entity": conform_entity}
+CONVERSIONS = {**columns.VALUE_CONVERSIONS, "group": conform_group, "entity": conform_entity}
 
 
 def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text: bool) -> tuple[pl.DataFrame, Reasons]:

@@ -22,7 +22,7 @@ from firstday.embed.kept_users import WarmUsers, keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
 from firstday.engine.everyone import (
     Everyone,
-    Question,
+    StatisticsTask,
     count_groups,
     describe_encoder,
     describe_segments,
@@ -221,13 +221,13 @@ def _learn_segments(
     progress("segments", 0, 1)
     vectors, n_segments = unit_rows(embeddings.user_vectors), config.segments.resolve(len(rows))
     segments = fit_segments(vectors.__getitem__, uses, n_segments, config.segments, seed=config.seed)
-    question = Question.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out)
+    task = StatisticsTask.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out)
     if aggregate is None:
-        counts, nearest = count_groups(dataset, warm, all_uses, question.n_values), segments.assign(vectors)
+        counts, nearest = count_groups(dataset, warm, all_uses, task.n_values), segments.assign(vectors)
         shown = count_shown(dataset, split.warm, nearest, len(segments), config.signals, split.warm_window)
         everyone = Everyone(counts, {}, shown)
     else:
-        everyone = aggregate(question)
+        everyone = aggregate(task)
         segments = describe_segments(segments, everyone, config.segments)
         if everyone.shown is not None:
             shown = everyone.shown.keep_segments(np.flatnonzero(everyone.segments.sizes))

@@ -10,7 +10,7 @@ import numpy as np
 
 from firstday.tuning.search import Search
 
-STYLE: Any = {
+RC_PARAMS: Any = {
     "figure.figsize": (3.2, 3.2),
     "figure.constrained_layout.use": True,
     "font.size": 8,
@@ -24,7 +24,7 @@ def plot_search(search: Search, path: Path) -> None:
     from optuna.visualization.matplotlib import plot_slice
 
     values = {choice.name: choice.values for choice in search.choices}
-    with rc_context(STYLE), warnings.catch_warnings(action="ignore"):
+    with rc_context(RC_PARAMS), warnings.catch_warnings(action="ignore"):
         plots: Any = plot_slice(search.study, target_name=f"validation P@{search.start.recommend.k}, %")
         for axes in np.ravel(plots):
             name = axes.get_xlabel()

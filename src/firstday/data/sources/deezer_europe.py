@@ -16,7 +16,7 @@ from firstday.data.sources.published import read_files
 
 NAME = "deezer-europe"
 FOLDER = "deezer_europe"
-FEATURES = "deezer_europe_features.json"
+FEATURES_FILE = "deezer_europe_features.json"
 EDGES = "deezer_europe_edges.csv"
 TARGET = "deezer_europe_target.csv"
 
@@ -26,8 +26,8 @@ def read_deezer_europe(path: str | Path) -> dict[str, pl.DataFrame]:
 
     `path` is ``deezer_europe.zip``, the folder with its files, or the folder that contains the zip.
     """
-    files = read_files(path, FOLDER, (FEATURES, EDGES, TARGET))
-    artists = json.loads(files[FEATURES])
+    files = read_files(path, FOLDER, (FEATURES_FILE, EDGES, TARGET))
+    artists = json.loads(files[FEATURES_FILE])
     likes = pl.DataFrame({"user_id": [int(user) for user in artists], "item_id": [*artists.values()]})
     edges = pl.read_csv(io.BytesIO(files[EDGES])).select(
         user_id=pl.col("node_1").cast(pl.Int64), friend_id=pl.col("node_2").cast(pl.Int64)

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 NAME = "online-retail"
-FILE = "online_retail_2009_2010.parquet"
+FILE_NAME = "online_retail_2009_2010.parquet"
 PRODUCT = r"^\d{5}"
 """Pattern of product codes; other stock codes are postage, fees, samples and corrections."""
 
@@ -21,7 +21,7 @@ def read_online_retail(path: str | Path) -> dict[str, pl.DataFrame]:
     `path` is the Parquet file or the folder that contains it. Lines without a customer, returns and other codes than
     products are dropped.
     """
-    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
+    file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
     lines = pl.read_parquet(file, glob=False).select(
         user_id=pl.col("Customer ID").cast(pl.Int64),
         item_id=pl.col("StockCode").str.to_uppercase(),

@@ -27,14 +27,14 @@ MIN_LEARNED_ITEMS = 2
 
 
 @dataclass(frozen=True)
-class Log:
+class LogSpan:
     """Half-open time span of all interactions, in microseconds since 1970 UTC."""
 
     start: int
     end: int
 
 
-def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | None) -> Log | None:
+def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | None) -> LogSpan | None:
     """Return the log's time span under the protocol `registration`, empty without times; None under `sampled`.
 
     The protocol ``auto`` means `registration` if any registration time is known (`is_dated`) and interactions have
@@ -42,7 +42,7 @@ def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | N
     """
     if config.protocol == "sampled" or (config.protocol == "auto" and (first is None or not is_dated)):
         return None
-    return Log(0, 0) if first is None or last is None else Log(first, last + 1)
+    return LogSpan(0, 0) if first is None or last is None else LogSpan(first, last + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Histories:
     registered_us: np.ndarray
     day_end_us: np.ndarray  # int64: end of day one; -1 under the same conditions
     returned_us: np.ndarray  # int64: first use, after day one, of an item not used before; `NEVER` if there is none
-    log: Log | None = None  # time span of the whole log; None under `sampled`
+    log: LogSpan | None = None  # time span of the whole log; None under `sampled`
     target_days: float = 0.0  # length of the target window after registration; 0 until chosen
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class Histories:
         return evaluable
 
 
-def read_histories(part: Dataset, config: Config, log: Log | None) -> Histories:
+def read_histories(part: Dataset, config: Config, log: LogSpan | None) -> Histories:
     """Collect the facts that determine roles from a dataset or a part; `log` is the time span of all users' log.
 
     Raises ConfigError if the time zone or the column of time zones does not exist.

@@ -10,7 +10,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.cut_offs import CutOffs, choose_cut_offs, choose_target_days
-from firstday.data.splits.histories import Log, Protocol, find_log, read_histories
+from firstday.data.splits.histories import LogSpan, Protocol, find_log, read_histories
 from firstday.data.splits.registration import collect_newcomers, split_registration
 from firstday.data.splits.roles import assign_roles, require_enough_users
 from firstday.data.splits.sampled import split_sampled
@@ -30,7 +30,7 @@ class Holdout:
     cut_off: int | None = None  # exclusive end of the training data, microseconds since 1970 UTC; None under `sampled`
 
 
-def log_of(dataset: Dataset, config: Config) -> Log | None:
+def log_of(dataset: Dataset, config: Config) -> LogSpan | None:
     """Return the log's time span under the protocol `registration`, None under `sampled`; see `find_log`."""
     is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
     return find_log(config, is_dated=is_dated, first=dataset.events.first, last=dataset.events.last)

@@ -9,7 +9,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Log, read_histories, write_moment
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, LogSpan, read_histories, write_moment
 from firstday.data.splits.split import Actions
 from firstday.errors import DataError, count_of
 from firstday.tables.schema import DAY_US
@@ -96,7 +96,7 @@ def require_enough_users(roles: Roles, histories: Histories, config: Config, *, 
     )
 
 
-def find_warm(part: Dataset, config: Config, log: Log | None) -> tuple[np.ndarray, Actions, Window | None]:
+def find_warm(part: Dataset, config: Config, log: LogSpan | None) -> tuple[np.ndarray, Actions, Window | None]:
     """Return the `user_ix` of a part's users who are warm if nobody is held out; and all users' actions and window."""
     histories = read_histories(part, config, log)
     window = histories.life(config.registration)

@@ -19,7 +19,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.parts import join_users, unpack
 from firstday.data.splits.cut_offs import choose_target_days
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Log, read_histories
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, LogSpan, read_histories
 from firstday.data.summary import Summary, summarise
 from firstday.engine.everyone import merge
 from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, sum_parts, take_learners
@@ -136,7 +136,7 @@ class ClusterDataset:
         describe_everyone = partial(self.add_up, merge, describe_warm, config, log)
         return Learners(learners, facts, describe_everyone, factorise, count_shown if summary.impressions else None)
 
-    def _factorise(self, config: Config, log: Log | None, held_out: Ids, dimensions: int) -> np.ndarray:
+    def _factorise(self, config: Config, log: LogSpan | None, held_out: Ids, dimensions: int) -> np.ndarray:
         """Compute item vectors with MLlib's ALS from all warm users except held-out ones."""
         work = self._work(list_ratings, self.n_parts, config, log, held_out)
         with named_errors(self.name):

@@ -21,7 +21,7 @@ from firstday.data.ids import Ids
 from firstday.data.interactions import find_ids
 from firstday.data.newcomers import FORGIVEN, read_newcomers
 from firstday.data.parts import Whole, load_part, pack, unpack
-from firstday.data.splits.histories import Log
+from firstday.data.splits.histories import LogSpan
 from firstday.data.splits.roles import find_warm
 from firstday.engine.large import warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
@@ -163,7 +163,7 @@ def list_ratings(number: int, part: Dataset, n_parts: int, *arguments: Any) -> p
 
 
 def count_others(
-    part: Dataset, config: Config, log: Log | None, model: TrainedModel, held_out: Ids
+    part: Dataset, config: Config, log: LogSpan | None, model: TrainedModel, held_out: Ids
 ) -> ShownCounts | None:
     """Count the impressions of a part's users who are not warm."""
     warm, actions, window = find_warm(part, config, log)

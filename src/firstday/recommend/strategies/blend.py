@@ -29,7 +29,7 @@ COMPONENTS = ("direct", "personal", "soft_segments", "popular", "ease")
 """Strategies to combine. `personal` and `ease` score in standard deviations, the others in logarithms."""
 MOST_PROMISING = 60.0
 """Cap of the `ease` score in choosing candidates, in standard deviations; keeps the exponential finite."""
-USERS_AT_ONCE = 8
+ROWS_AT_ONCE = 8
 
 
 def recommend_blend(query: Query) -> Answer:
@@ -45,8 +45,8 @@ def recommend_blend(query: Query) -> Answer:
 
 
 def batches(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Split rows into batches of at most `USERS_AT_ONCE`."""
-    return (rows[start : start + USERS_AT_ONCE] for start in range(0, len(rows), USERS_AT_ONCE))
+    """Split rows into batches of at most `ROWS_AT_ONCE`."""
+    return (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
 
 
 def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +117,7 @@ def _with_trend(model: TrainedModel, shares: np.ndarray) -> np.ndarray:
 
 def _once(query: Query, rows: np.ndarray, score: Callable[[Query, np.ndarray], T]) -> T:
     """Return scores of some rows, cached for further lists under other rules if they are all users of a small query."""
-    if query.n_users > USERS_AT_ONCE or len(rows) < query.n_users:
+    if query.n_users > ROWS_AT_ONCE or len(rows) < query.n_users:
         return score(query, rows)
     if score not in query.scores:
         query.scores[score] = score(query, rows)

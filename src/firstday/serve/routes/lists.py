@@ -29,7 +29,7 @@ from firstday.serve.schemas import (
 )
 from firstday.serve.service import Service, ServiceDep, service_of
 
-MAX_IGNORED = 20
+MAX_IGNORED_SIGNALS = 20
 """Maximum sentences in `ignored`."""
 PATH = "/users/{user_id}/recommendations"
 JSON = [Depends(require_json)]
@@ -144,7 +144,7 @@ def _as_json(
         "score_scale": recommendation.score_scale,
         "n_ranked": recommendation.n_ranked,
         "items": [{"item_id": one.item_id, "title": one.title, "score": one.score} for one in recommendation],
-        "ignored": recommendation.ignored[:MAX_IGNORED],
+        "ignored": recommendation.ignored[:MAX_IGNORED_SIGNALS],
         "notes": recommendation.notes,
         "list_id": list_id,
         "not_recorded": list_request.not_recorded,
