@@ -99,7 +99,7 @@ def things_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: b
     routes = answer_all(query, strategy).routes
     found: dict[Thing, str] = {}
     for effect in find_effects(query, strategy, routes):
-        does = np.where(effect.moves, MOVES, np.where(effect.excludes, EXCLUDES, NOTHING)).tolist()
+        does = np.where(effect.informs, MOVES, np.where(effect.excludes, EXCLUDES, NOTHING)).tolist()
         if " x " in effect.name:
             signal, entity = effect.name.split(" x ")
             targets = query.signals.actions[signal, entity].columns.tolist()
