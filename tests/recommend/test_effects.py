@@ -213,13 +213,13 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
     user = Signals(interactions=[("ban", "item", "i1"), ("favorite", "artist", "a1")])
     answer = Recommender(FOLDING).recommend(user)
     assert answer.notes == (
-        "answered with popular: segment has no usable signals of this user",
+        "answered with popular: segment can use none of this user's signals",
         "ban x item: used only to exclude items, because no warm user has this signal on day one",
     )
     assert answer.ignored == ("favorite x artist: no warm user has this signal on day one",)
     kept = Recommender(FOLDING).recommend(user, keep_used=True)
     assert (kept.notes, kept.ignored) == (
-        ("answered with popular: segment has no usable signals of this user",),
+        ("answered with popular: segment can use none of this user's signals",),
         (
             "ban x item: no warm user has this signal on day one",
             "favorite x artist: no warm user has this signal on day one",
