@@ -3,8 +3,8 @@
 For lists, the prior of a segment or kept warm user falls with its distance to the predicted vector; the questionnaire
 has other priors. The evidence is questionnaire answers, items used, and items seen but passed over. Each piece
 multiplies the prior by its likelihood. A user resembling a warm user behaves like them with probability 1 - `DOUBT`,
-and like the average user otherwise; in a segment, the probability of a use is the smoothed share of its users. Pieces
-of evidence are not independent, so the likelihood of uses and impressions is tempered (docs/bandit.md).
+and like the average user otherwise; in a segment, they use an item with the smoothed share of its users as probability.
+Pieces of evidence are not independent, so the likelihood of uses and impressions is tempered (docs/bandit.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from firstday.sparse import SparseRows, stack_rows
 DOUBT = 0.3
 """Probability that a user behaves like the average user, whoever they resemble."""
 NEARNESS = 0.1
-"""Temperature of the prior over warm users: it falls by a factor of e if the cosine to the prediction falls by this."""
+"""Temperature: drop in cosine to the predicted vector by which the prior over warm users falls by a factor of e."""
 TEMPERING = 0.2
 """Exponent of the likelihood of uses and impressions in the posterior over warm users."""
 SEGMENT_TEMPERING = 0.5

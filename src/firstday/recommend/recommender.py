@@ -108,7 +108,7 @@ def answer_under_rules(
 ) -> tuple[Answer, list[list[str]]]:
     """Return lists under rules, with scaled scores, and notes on the rules for each user.
 
-    `profile` maps a user's row to the user's profile. Users with equal values of all that the filters read are answered
+    `profile` maps a user's row to the user's profile. Users who agree in every value that the filters read are answered
     together.
     """
     if all(rules == NO_RULES for rules in layers) or not query.n_users:

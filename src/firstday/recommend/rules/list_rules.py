@@ -84,7 +84,7 @@ class Rules(Section):
     """Maximum number of items per value of a column, such as 2 per `artist`. Items without a value are not limited; an
     item with several values counts for each."""
     pin: Annotated[Mapping[Annotated[int, Field(ge=1, le=1000)], ItemId], Pairs] = Field(default={})
-    """Item id by rank, from 1. A pinned item that another rule or the user's history excludes is not listed."""
+    """Item id by rank, from 1. Pins excluded by `filter`, `allow`, `deny` or the user's history are not listed."""
     boost: Annotated[Mapping[FilterText, Annotated[float, Field(gt=0, le=1e6)]], Pairs] = Field(default={})
     """Factor of the scores of items that meet a filter."""
     after: Count = 0
