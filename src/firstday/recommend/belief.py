@@ -3,8 +3,8 @@
 For lists, the prior of a segment or kept warm user falls with its distance to the predicted vector; the questionnaire
 has other priors. The evidence is questionnaire answers, items used, and items seen but passed over. Each piece
 multiplies the prior by its likelihood. A user resembling a warm user behaves like them with probability 1 - `DOUBT`,
-and like the average user otherwise; in a segment, they use an item with the smoothed share of its users as probability.
-Pieces of evidence are not independent, so the likelihood of uses and impressions is tempered (docs/bandit.md).
+and like the average user otherwise. In a segment, the probability of using an item is the smoothed share of users who
+do. Pieces of evidence are not independent, so the likelihood of uses and impressions is tempered (docs/bandit.md).
 """
 
 from __future__ import annotations
