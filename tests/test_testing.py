@@ -51,9 +51,9 @@ def turn(query: Query) -> Answer:
     ("recommend", "fault"),
     [
         (rank_by(count_calls), "returns different lists for the same query"),
-        (rank_by(lambda query, items: items * (-1) ** query.k), "begins a longer list with other items"),
+        (rank_by(lambda query, items: items * (-1) ** query.k), "begins a longer list differently"),
         (rank_by(lambda query, items: items + query.n_users), "answers user 0 differently alone and among others"),
-        (turn, "scores for user 0, by 'mine', rise along the list, or are not finite"),
+        (turn, r"fails for user 0 \(route 'mine'\): the scores must be finite and not rise"),
     ],
 )
 def test_a_broken_promise_is_told(recommend: Callable[[Query], Answer], fault: str, tiny: Recommender) -> None:

@@ -75,7 +75,7 @@ def check_strategy(
     is_same = np.array_equal(again.items, answer.items) and np.array_equal(again.scores, answer.scores)
     _demand(is_same, "returns different lists for the same query")
     complete = replace(query, k=model.n_items)
-    _demand(np.array_equal(ask(complete).items[:, : query.k], answer.items), "begins a longer list with other items")
+    _demand(np.array_equal(ask(complete).items[:, : query.k], answer.items), "begins a longer list differently")
     ask(replace(complete, keep_used=True))
     popular = model.catalogue.items.take(model.popular_items[:2]).to_list()
     ask(query.ask(rules=compile_rules(model, [Rules(deny=popular)], {})))
@@ -122,12 +122,12 @@ def _check_lists(query: Query, answer: Answer) -> None:
         available = np.setdiff1d(query.item_rules.items, excluded.row(row))
         n, n_listed = min(query.k, len(available)), (items >= 0).sum()
         is_full = len(np.intersect1d(items, available)) == n_listed == n
-        whose = f"for user {row}, by {route!r},"
-        _demand(route != "" and is_full, f"list {whose} is not of {n} different items that may be listed")
+        whose = f"fails for user {row} (route {route!r}): the"
+        _demand(route != "" and is_full, f"{whose} list must have {n} distinct items that may be listed")
         scores = answer.scores[row, : n_ranked[row]]
         is_drawn = (answer.propensities[row] < 1).any()  # drawn items are in drawing order
         falls = is_drawn or (np.diff(scores) <= 0).all()
-        _demand(bool(np.isfinite(scores).all() and falls), f"scores {whose} rise along the list, or are not finite")
+        _demand(bool(np.isfinite(scores).all() and falls), f"{whose} scores must be finite and not rise along the list")
 
 
 def _demand(holds: bool, fault: str) -> None:

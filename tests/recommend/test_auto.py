@@ -77,7 +77,7 @@ def test_a_strategy_asked_for_by_name_is_the_one_that_answers(model: TrainedMode
 def test_a_fallback_that_answers_says_why(model: TrainedModel) -> None:
     recommender = Recommender(model)
     assert recommender.recommend(NOBODY, 3, "segment").notes[:1] == (
-        "answered with popular: segment has no usable signals of this user",
+        "answered with popular: segment can use none of this user's signals",
     )
     assert recommender.recommend(PROFILE, 3).notes == ()  # `group` is what `auto` selected
     assert recommender.recommend(ONE, 3).notes == ()

@@ -12,7 +12,7 @@ from firstday.embed.embeddings import PASSED_OVER, FoldIn
 from firstday.features.impressions import Impression
 from firstday.features.signals import Signals
 from firstday.recommend import belief as rules
-from firstday.recommend.belief import believe_people, believe_segments, gain_of_no, gain_of_yes, normalise
+from firstday.recommend.belief import believe_people, believe_segments, llr_of_no, llr_of_yes, normalise
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_all
 from firstday.recommend.strategies.blend import score_blend
@@ -45,9 +45,9 @@ def test_whom_a_user_is_like_follows_from_the_prior_and_every_piece_of_evidence(
         for user in range(5):
             for item in USES.row(user).tolist():
                 if item == 0:
-                    logs[user] += gain_of_yes(shares[[0]])[0]
+                    logs[user] += llr_of_yes(shares[[0]])[0]
                 if item in passed_over:
-                    logs[user] += gain_of_no(shares[[item]], seen=passed_over[item])[0]
+                    logs[user] += llr_of_no(shares[[item]], seen=passed_over[item])[0]
         expected = normalise(prior + rules.TEMPERING * logs)
         people = believe_people(query, np.array([row]))
         np.testing.assert_array_equal(people.row(0), np.arange(5))

@@ -99,7 +99,7 @@ def things_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: b
     routes = answer_all(query, strategy).routes
     found: dict[Thing, str] = {}
     for effect in find_effects(query, strategy, routes):
-        does = np.where(effect.moves, MOVES, np.where(effect.excludes, EXCLUDES, NOTHING)).tolist()
+        does = np.where(effect.informs, MOVES, np.where(effect.excludes, EXCLUDES, NOTHING)).tolist()
         if " x " in effect.name:
             signal, entity = effect.name.split(" x ")
             targets = query.signals.actions[signal, entity].columns.tolist()
@@ -213,13 +213,13 @@ def test_what_only_keeps_items_out_is_told_as_that() -> None:
     user = Signals(interactions=[("ban", "item", "i1"), ("favorite", "artist", "a1")])
     answer = Recommender(FOLDING).recommend(user)
     assert answer.notes == (
-        "answered with popular: segment has no usable signals of this user",
+        "answered with popular: segment can use none of this user's signals",
         "ban x item: used only to exclude items, because no warm user has this signal on day one",
     )
     assert answer.ignored == ("favorite x artist: no warm user has this signal on day one",)
     kept = Recommender(FOLDING).recommend(user, keep_used=True)
     assert (kept.notes, kept.ignored) == (
-        ("answered with popular: segment has no usable signals of this user",),
+        ("answered with popular: segment can use none of this user's signals",),
         (
             "ban x item: no warm user has this signal on day one",
             "favorite x artist: no warm user has this signal on day one",

@@ -123,7 +123,7 @@ def test_an_error_is_told_with_its_line_and_its_cause(tiny: Recommender) -> None
 def test_what_was_not_learned_is_told(tiny: Recommender) -> None:
     register(StrategySpec(name="bro", describe="Has no fit.", recommend=lambda query: query.learned("bro")))
     with pytest.raises(
-        ConfigError, match=r"^method 'bro': the model has no learned value of it; give it a fit or a search"
+        ConfigError, match=r"^method 'bro': the model has no learned value for it; define its fit or search"
     ):
         tiny.recommend({}, K, "bro")
 

@@ -95,7 +95,7 @@ def test_a_use_that_moves_nothing_still_leaves_its_item_out(tiny: Recommender) -
     answer = tiny.recommend(Signals(interactions=[("favorite", "item", "i1")]))
     assert answer.ignored == ()
     assert answer.notes == (
-        "answered with popular: segment has no usable signals of this user",
+        "answered with popular: segment can use none of this user's signals",
         "favorite x item: used only to exclude items, because no warm user has this signal on day one",
     )
     assert [item.item_id for item in answer.items] == ["i3", "i2", "i4", "i5"]

@@ -110,12 +110,12 @@ OVERWEIGHT = ("e: c=segment*60, t=auto*50", "e: c=segment*101, t=auto*0")
     ("text", "message"),
     [
         *((text, "is not an experiment; write it as") for text in MALFORMED),
-        *((text, "give at least two with different names. All names consist of letters") for text in MISNAMED),
-        *((text, "weights of 2 variants are percentages from 0 to 100, at most 100 in all") for text in OVERWEIGHT),
+        *((text, "give at least two with different names, and use only letters") for text in MISNAMED),
+        *((text, "2 variants must be percentages from 0 to 100 and sum to at most 100") for text in OVERWEIGHT),
         ("e: c=segmnt*20, t=auto*50", "strategy: 'segmnt' is unknown (did you mean 'segment'?); choose"),
         (
             "e: a=auto*50, b=popular*25, c=segment*25",
-            "weights of 3 variants are percentages from 0 to 33.3333, at most",
+            "weights of 3 variants must be percentages from 0 to 33.3333 and sum to at most",
         ),
     ],
 )
@@ -128,5 +128,5 @@ def test_bad_text_is_told_in_one_sentence(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("weight", [float("nan"), -1.0])
 def test_a_weight_that_is_no_share_is_refused(weight: float) -> None:
-    with pytest.raises(ConfigError, match="weights of 2 variants are percentages from 0 to 100"):
+    with pytest.raises(ConfigError, match="weights of 2 variants must be percentages from 0 to 100"):
         make([weight, 10])

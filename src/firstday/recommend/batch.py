@@ -1,4 +1,4 @@
-"""Recommend to a folder of cold users, and write the lists to a file."""
+"""Recommend to the cold users in a folder of tables, and write the lists to a file."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ USERS_AT_ONCE = 20_000
 class BatchSummary:
     """Summary of a batch; summaries of disjoint users can be added.
 
-    It counts users by route; values unknown to the model, by entity, signal or profile column; and known signals
-    without effect and those that only excluded items, by `Effect.name`.
+    It counts users by route; listed items (`n_rows`); values unknown to the model, by entity, signal or profile column;
+    and, by `Effect.name`, known signals without effect and those that only excluded items.
     """
 
     n_users: int = 0
@@ -50,7 +50,7 @@ class BatchSummary:
         return BatchSummary(*map(add, vars(self).values(), vars(other).values()))
 
     def with_notes(self, notes: Sequence[str]) -> BatchSummary:
-        """Return the summary with notes on what had no effect, followed by those made while reading."""
+        """Return the summary with notes on what had no effect, followed by `notes` from reading the tables."""
         found = {
             "Unknown to the model and ignored": self.unknown,
             "Ignored, because neither the features nor the strategy use them": self.without_effect,
@@ -77,7 +77,7 @@ def recommend_tables(
 ) -> BatchSummary:
     """Recommend to all users in the tables of a folder, and write one file, atomically, with the rows of `list_users`.
 
-    `drop_bad_rows` is the maximum share of bad rows per table, which are listed in ``NAME.left-out.jsonl`` next to it.
+    `drop_bad_rows` is the maximum share of bad rows per table; ``NAME.left-out.jsonl`` next to `out` lists them.
     """
     form = find_list_form(str(out))
     if not out.resolve().parent.is_dir():
@@ -118,12 +118,12 @@ def list_users(
 
 
 def answer_under(query: Query, strategy: str | Strategy, rules: Rules, dataset: Dataset, users: np.ndarray) -> Answer:
-    """Answer a query of users of a dataset, given by index, by a strategy under rules."""
+    """Answer a query with a strategy under rules; `users` has the dataset index of each row of the query."""
     return answer_under_rules(query, strategy, [rules], partial(_profile, dataset, users))[0]
 
 
 def _profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:
-    """Return the values that filters may read from a user."""
+    """Return the profile values, which filters may read, of the user in a row of the query."""
     user = users[row]
     groups = {name: group for name, group in dataset.groups.items() if group.codes[user] >= 0}
     profile: dict[str, Any] = {name: group.values[group.codes[user]] for name, group in groups.items()}

@@ -1,10 +1,10 @@
 """Bayesian belief about which segments and warm users a user resembles.
 
-For lists, the prior follows from the predicted vector: the closer a segment or a kept warm user, the higher its prior;
-the questionnaire has priors of its own. The evidence is questionnaire answers, items used, and items seen but passed
-over. Each piece multiplies the prior by its likelihood. For warm users: with probability 1 - `DOUBT`, a user behaves
-like the warm user they resemble, and otherwise like the average user. For segments: smoothed shares of their users. A
-user's pieces of evidence are not independent, so the likelihood of uses and impressions is tempered (docs/bandit.md).
+For lists, the prior of a segment or kept warm user falls with its distance to the predicted vector; the questionnaire
+has other priors. The evidence is questionnaire answers, items used, and items seen but passed over. Each piece
+multiplies the prior by its likelihood. A user resembling a warm user behaves like them with probability 1 - `DOUBT`,
+and like the average user otherwise. In a segment, the probability of using an item is the smoothed share of users who
+do. Pieces of evidence are not independent, so the likelihood of uses and impressions is tempered (docs/bandit.md).
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from firstday.sparse import SparseRows, stack_rows
 DOUBT = 0.3
 """Probability that a user behaves like the average user, whoever they resemble."""
 NEARNESS = 0.1
-"""Temperature of the prior: difference in cosine to the predicted vector that reduces it by a factor of e."""
+"""Temperature: drop in cosine to the predicted vector by which the prior over warm users falls by a factor of e."""
 TEMPERING = 0.2
 """Exponent of the likelihood of uses and impressions in the posterior over warm users."""
 SEGMENT_TEMPERING = 0.5
-"""Exponent of that likelihood in the posterior over segments."""
+"""Exponent of the likelihood of uses and impressions in the posterior over segments."""
 SMOOTHING = 0.02
-"""Weight of popularity in the shares under the posterior over warm users, whose weights sum to 1."""
+"""Weight of popularity in shares under the posterior over warm users; the weights of all warm users sum to 1."""
 N_BELIEVED = 800
 """Minimum number of candidate warm users; whole segments are added, nearest to the predicted vector first."""
 
 
-def gain_of_yes(shares: np.ndarray) -> np.ndarray:
-    """Return log P(yes | fan) - log P(yes | no fan), a fan being a user who resembles a warm user who says yes.
+def llr_of_yes(shares: np.ndarray) -> np.ndarray:
+    """Return the log-likelihood ratio of a yes, log P(yes | fan) - log P(yes | no fan), in the shape of `shares`.
 
-    `shares` are shares of users who say yes, in (0, 1); the result has their shape.
+    A fan is a user who resembles a warm user who says yes. `shares`, in (0, 1), are those of all users who say yes.
     """
     gain: np.ndarray = np.log(DOUBT * shares + (1 - DOUBT)) - np.log(DOUBT * shares)
     return gain
 
 
-def gain_of_no(shares: np.ndarray, seen: np.ndarray | float = 1.0) -> np.ndarray:
-    """Return log P(no | fan) - log P(no | no fan), which is negative.
+def llr_of_no(shares: np.ndarray, seen: np.ndarray | float = 1.0) -> np.ndarray:
+    """Return the log-likelihood ratio of a no, log P(no | fan) - log P(no | no fan), which is negative.
 
-    `seen` is the probability that the item was seen at all, in (0, 1]; see `gain_of_yes`.
+    `seen` is the probability that the item was seen at all, in (0, 1]; see `llr_of_yes`.
     """
     gain: np.ndarray = np.log1p(-seen * (DOUBT * shares + (1 - DOUBT))) - np.log1p(-seen * DOUBT * shares)
     return gain
@@ -66,8 +66,8 @@ def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
 def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
     """Return the posterior over the kept warm users (the fine-grained belief), shape (n_rows, n_kept), rows of sum 1.
 
-    The model must keep warm users. Candidates are those in the segments nearest to the predicted vector; if nothing is
-    known about the user, evenly spaced rows with equal prior.
+    The model must keep warm users. Candidates are the kept users in the segments nearest to the predicted vector or, if
+    nothing is known about the user, evenly spaced kept users with equal priors.
     """
     model = query.model
     assert model.warm is not None
@@ -81,8 +81,8 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
             logs = np.zeros(len(members))
         evidence = np.zeros(model.n_items)
         liked, passed_over = query.liked.row(row), query.passed_over.row(row)
-        evidence[liked] = gain_of_yes(share_of_everyone(model, liked))
-        evidence[passed_over] = gain_of_no(share_of_everyone(model, passed_over), query.passed_over.row_weights(row))
+        evidence[liked] = llr_of_yes(share_of_everyone(model, liked))
+        evidence[passed_over] = llr_of_no(share_of_everyone(model, passed_over), query.passed_over.row_weights(row))
         uses = model.warm.uses.take(members)
         logs += TEMPERING * np.bincount(uses.row_of_entry(), evidence[uses.columns], minlength=len(members))
         ends = np.array([0, len(members)])
@@ -91,7 +91,7 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return the posterior over segments (the coarse belief, in every model), float64, shape (n_rows, n_segments)."""
+    """Return the posterior over segments (coarse belief, needs no kept users), float64, shape (n_rows, n_segments)."""
     model = query.model
     segments, mixing = model.segments, model.mixing
     sizes = segments.items.sizes.astype(np.float64)

@@ -18,35 +18,35 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """Effects of all signals of one kind, and why some may have none.
+    """Effects of all signals with one `name`, and why some may have none.
 
     `name` is a pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``impressions``.
-    Arrays have shape (n,): the user row of each signal, whether the features or a strategy read it, and whether it
-    excludes an item.
+    Arrays have shape (n,), one entry per signal: `users` has the row of its user, `informs` whether the features or a
+    strategy read it, and `excludes` whether it excludes an item.
     """
 
     name: str
     why: str
     users: np.ndarray
-    moves: np.ndarray
+    informs: np.ndarray
     excludes: np.ndarray | bool = False
 
     @property
     def is_idle(self) -> np.ndarray:
         """Mask of signals without effect, bool, shape (n,)."""
-        return ~(self.moves | self.excludes)
+        return ~(self.informs | self.excludes)
 
     @property
     def only_excludes(self) -> np.ndarray:
         """Mask of signals that only exclude an item, bool, shape (n,)."""
-        return ~self.moves & self.excludes
+        return ~self.informs & self.excludes
 
 
 def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Effect]:
     """Yield the effects of all signals the model knows, except kinds that always enter the features.
 
     This mirrors `Encoder.encode`, `Query.has_features` and the declared `StrategySpec.reads`. In doubt it reports an
-    effect: a signal that happens to have none, such as a liked item without a vector, counts in `Effect.moves`.
+    effect: a signal that happens to have none, such as a liked item without a vector, counts in `Effect.informs`.
     `strategy` is the requested strategy, and `routes` those of the users, shape (n_users,).
     """
 
@@ -61,33 +61,33 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
     closing = () if query.keep_used else (*config.use, *config.never_recommend)
     for pair, rows in signals.actions.items():
         if pair not in encoder.pairs:
-            moves, excludes = _moves(query, pair, rows, is_read), pair[1] == ITEM and pair[0] in closing
+            informs, excludes = _informs(query, pair, rows, is_read), pair[1] == ITEM and pair[0] in closing
             why = "no warm user has this signal on day one"
-            yield Effect(" x ".join(pair), why, rows.row_of_entry(), moves, excludes)
+            yield Effect(" x ".join(pair), why, rows.row_of_entry(), informs, excludes)
     if signals.friends is not None and encoder.friend_vectors is None:
         users = signals.friends.row_of_entry()
         yield Effect("friends", "the model has no features of friends", users, is_read("friends")[users])
     for name, codes in signals.profile.items():
-        moves = is_read("other") | (query.profile.get(name, np.full_like(codes, -1)) >= 0)
+        informs = is_read("other") | (query.profile.get(name, np.full_like(codes, -1)) >= 0)
         if name == "age" and encoder.age_means is not None:
-            moves |= query.has_features  # the age enters every prediction
+            informs |= query.has_features  # the age enters every prediction
         users = np.flatnonzero(codes >= 0)
-        yield Effect(name, "no warm user has this value", users, moves[users])
+        yield Effect(name, "no warm user has this value", users, informs[users])
     if query.passed_over.n_entries:
         users = query.passed_over.row_of_entry()
         rests = (query.passed_over.weights > RESTING) & (not query.keep_used)
         yield Effect("impressions", "the strategy does not learn from them", users, is_read("shown")[users], rests)
 
 
-def _moves(query: Query, pair: Pair, rows: SparseRows, is_read: Callable[[SignalKind], np.ndarray]) -> np.ndarray:
+def _informs(query: Query, pair: Pair, rows: SparseRows, is_read: Callable[[SignalKind], np.ndarray]) -> np.ndarray:
     """Return the mask of interactions with an effect, for a pair without a feature block, bool, shape (n_entries,)."""
     encoder, users = query.model.encoder, rows.row_of_entry()
-    moves: np.ndarray = is_read("other")[users]
+    informs: np.ndarray = is_read("other")[users]
     if pair[1] == ITEM:
-        moves |= _is_in_affinity(query, pair[0], rows) & (is_read("liked")[users] | encoder.config.fold_in)
-        derived = {*encoder.config.derived_pairs}.intersection(encoder.pairs)  # blocks of the items' artists, ...
-        moves |= pair[0] in {signal for signal, entity in derived if entity in encoder.members_of_items}
-    return moves
+        informs |= _is_in_affinity(query, pair[0], rows) & (is_read("liked")[users] | encoder.config.fold_in)
+        derived = {*encoder.config.derived_pairs}.intersection(encoder.pairs)  # feature blocks for items' artists, ...
+        informs |= pair[0] in {signal for signal, entity in derived if entity in encoder.members_of_items}
+    return informs
 
 
 def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:

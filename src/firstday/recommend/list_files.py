@@ -37,7 +37,7 @@ def find_list_form(name: str) -> ListForm:
 
 
 def write_list_file(lists: pl.DataFrame, path: Path, form: ListForm) -> None:
-    """Write lists, one row per ranked item."""
+    """Write lists, one row per listed item."""
     with cast("IO[bytes]", gzip.open(path, "wb")) if form.packed else path.open("wb") as file:
         if form.format == "parquet":
             lists.write_parquet(file)

@@ -40,7 +40,7 @@ def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, di
         "Summary": (version, facts, list(data.get("notes", ()))),
         "Quality": _describe_quality(model),
         "Strategies": (
-            "Available with --strategy; auto selects the best one for each class of users.",
+            "Available with --strategy; auto selects blend, popular or group for each class of users.",
             [f"{name}: {find_strategy(name).describe}" for name in strategies_of(model)],
         ),
         "Intended use": (INTENDED_USES,),
@@ -61,7 +61,7 @@ INTENDED_USES = [
 DATA_ROWS = {
     "users": "Users",
     "warm_users": "Warm users",
-    "learned_from": "Warm users to train vectors and networks on",
+    "learned_from": "Warm users used to train vectors and networks",
     "validation_users": "Validation users",
     "items": "Items",
     "items_without_vector": "Items without a vector, never recommended",
@@ -91,7 +91,7 @@ def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
     k = model.config.recommend.k
     return (
-        f"P@{k} in % of the hits possible with {k} items, with 95 % intervals, by what is known about a user:",
+        f"P@{k} (hits in % of the most possible), with 95 % confidence intervals, by what is known about a user:",
         tabulate_quality(model),
         "Early stopping and the selection of strategies used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups.",

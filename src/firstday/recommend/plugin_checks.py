@@ -21,7 +21,7 @@ OURS = str(Path(__file__).parents[1])
 
 
 def guard(spec: M) -> M:
-    """Return the method with its results checked; exceptions become a FirstdayError with the line."""
+    """Return the method with checks of its results; exceptions become FirstdayErrors that name the line in its code."""
 
     def guarded(step: str, function: Callable[..., Any], check: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -59,7 +59,7 @@ def guard(spec: M) -> M:
 
 
 def check_answer(method: str, answer: Answer, query: Query) -> Answer:
-    """Return the answer to a query; raise FirstdayError if an array or the list of a user with a route is invalid."""
+    """Return the answer to a query; raise FirstdayError if an array or the list of an answered user is invalid."""
     if not isinstance(answer, Answer):
         raise FirstdayError(f"{method}: recommend returned a {type(answer).__name__}; return a firstday.Answer.")
     shape, n_items = (query.n_users, query.k), query.model.n_items

@@ -39,10 +39,9 @@ class ComputedDays:
     means: np.ndarray
 
     def stand_in(self, similarity: Literal["dot", "cosine"]) -> tuple[SparseRows, np.ndarray]:
-        """Return each user's pseudo-item, shape (n_users, n_users), and its vector, float32, shape (n_users, d).
+        """Return liked stand-ins for day-one items, shape (n_users, n_users), and their vectors, float32, (n_users, d).
 
-        The vector is the mean of the user's day one, of unit length for cosine. Users without items have no
-        pseudo-item.
+        A user with items likes one stand-in, whose vector is the user's mean vector, of unit length for cosine.
         """
         liked = np.asarray(self.means.any(axis=1))
         rows = np.flatnonzero(liked)
@@ -84,7 +83,8 @@ class Query:
     computed
         Precomputed features and mean vectors, in place of those derived from the signals.
     excluded_override
-        Items to exclude per user, shape (n_users, n_items), in place of those derived from the signals and `keep_used`.
+        Items to exclude per user, shape (n_users, n_items), in place of used and banned ones; items probably passed
+        over are still excluded, unless `keep_used`.
     rules
         The service's rules, the same for all users of the query; None: all but the model's unlisted items are allowed.
     """
@@ -111,7 +111,7 @@ class Query:
 
     @cached_property
     def always_excluded(self) -> SparseRows:
-        """Excluded items, except those that the user passed over, shape (n_users, n_items)."""
+        """Used and banned items, or `excluded_override`; nothing derived from impressions, shape (n_users, n_items)."""
         if self.excluded_override is not None:
             return self.excluded_override
         if self.keep_used:
@@ -173,9 +173,9 @@ class Query:
     def n_known(self) -> np.ndarray:
         """Number of liked items and of actions on other entities, int64, shape (n_users,).
 
-        Only actions whose pair has a feature block count; an artist that a user both streamed and favourited counts
-        twice. The number is at least 1 for a user with any such action, such as a skip of an item, and `FEW` for a
-        non-empty precomputed day one.
+        Actions on other entities count only if their pair has a feature block; an artist both streamed and favourited
+        counts twice. A user with any action whose pair has a block, such as a skip of an item, counts at least 1, and a
+        non-empty precomputed day one counts `FEW`.
         """
         if self.computed is not None:
             return np.where(self.has_features, FEW, 0)
@@ -189,14 +189,14 @@ class Query:
     @cached_property
     def knowledge(self) -> np.ndarray:
         """Class of each user by how much is known, as an index into `KNOWLEDGE`, int64, shape (n_users,)."""
-        names = np.where(self.n_known >= FEW, 4, np.where(self.n_known > 0, 3, np.where(self._has_friends, 2, 1)))
-        return np.where(self.has_features, names, 0)
+        number = np.where(self.n_known >= FEW, 4, np.where(self.n_known > 0, 3, np.where(self._has_friends, 2, 1)))
+        return np.where(self.has_features, number, 0)
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
         """Codes per profile column, with ages as ``age``, each of shape (n_users,).
 
-        -1 if the user has no value, or no warm user has the value or, for ages, a similar one.
+        -1 if the user has no value, or if no warm user has this value (for ages: a similar one).
         """
         groups = self.model.shared_groups
         return {
@@ -264,7 +264,7 @@ class Query:
         """
         if name not in self.model.learned:
             raise ConfigError(
-                f"method {name!r}: the model has no learned value of it; give it a fit or a search, and train with "
+                f"method {name!r}: the model has no learned value for it; define its fit or search, and train with "
                 f"methods = [{name!r}]."
             )
         return self.model.learned[name]
@@ -307,10 +307,10 @@ class Query:
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray
     ) -> Answer:
-        """Give each user one list, without excluded items.
+        """Give each user one of several ranked lists, without excluded items.
 
-        `lists` and `scores` have shape (n_lists, m); `choice` is the index of each user's list, integers, shape
-        (n_users,).
+        `lists` has items, best first, -1 after the last one, and `scores` their scores, shape (n_lists, m); `choice` is
+        the index of each user's list, integers, shape (n_users,).
         """
         allowed = None if self.rules is None else self.rules.allowed
         return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k, allowed))
@@ -357,10 +357,10 @@ class Answer:
     scores
         float32, shape (n_users, k).
     routes
-        Name of what made each list, such as ``segment``, shape (n_users,); "" if the strategy cannot answer the user.
+        Name of the strategy that made each list, or a custom name, shape (n_users,); "" if it cannot answer the user.
     n_ranked
-        Set by the recommender: last rank of each list that the route or a pin filled, from 1, integers, shape
-        (n_users,). Later items fill the list up, with score 0.
+        Set by the recommender: last rank of each list, counted from 1, that the route's ranking or a pin filled, or 0;
+        integers, shape (n_users,). Popular items fill the ranks after it, with score 0.
     scales
         Set by the recommender: scale of each list's scores, such as ``share of the segment``, shape (n_users,).
     propensities

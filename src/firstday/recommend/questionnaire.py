@@ -15,7 +15,7 @@ from firstday.errors import ConfigError
 from firstday.features.encoder import pick_signal
 from firstday.features.signals import Signals
 from firstday.ranking import top_k
-from firstday.recommend.belief import SMOOTHING, gain_of_no, gain_of_yes, normalise
+from firstday.recommend.belief import SMOOTHING, llr_of_no, llr_of_yes, normalise
 from firstday.recommend.recommendation import Recommendation, name_items
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.rules.list_rules import Rules
@@ -31,7 +31,7 @@ MAX_QUESTION_ITEMS = 300
 
 @dataclass(frozen=True)
 class Answers:
-    """A newcomer's answers, as target indices. Skipped targets are no evidence, but not asked again."""
+    """A newcomer's answers, as target indices. Skipped targets provide no evidence and are not asked about again."""
 
     yes: tuple[int, ...] = ()
     no: tuple[int, ...] = ()
@@ -80,16 +80,16 @@ class AnsweringUsers:
         """Return the posterior over the warm users, with a uniform prior, float64, shape (n_users,), sum 1."""
         n_users = self.fans.n_columns
         logs = np.zeros(n_users)
-        for targets, gain_of in ((answers.yes, gain_of_yes), (answers.no, gain_of_no)):
+        for targets, llr_of in ((answers.yes, llr_of_yes), (answers.no, llr_of_no)):
             for target in targets:
                 fans = self.fans.row(target)
-                logs[fans] += gain_of(np.asarray((len(fans) + 0.5) / (n_users + 1)))
+                logs[fans] += llr_of(np.asarray((len(fans) + 0.5) / (n_users + 1)))
         return normalise(logs)
 
     def score(self, answers: Answers) -> np.ndarray:
         """Return the posterior share of warm users who use each item, float32, shape (n_items,).
 
-        Weighted popularity is added.
+        `SMOOTHING` times popularity is added, so scores are between 0 and 1 + `SMOOTHING`.
         """
         weights = self.believe(answers)[self.uses.row_of_entry()]
         shares = np.bincount(self.uses.columns, weights, minlength=self.uses.n_columns)
@@ -101,14 +101,14 @@ class AnsweringUsers:
 class Questionnaire:
     """Questions for a newcomer, and the belief that follows from the answers.
 
-    The prior over segments is their share of warm users (the coarse belief, available in every model). A yes multiplies
-    it by the share of the segment's users who would say yes, a no by the share who would say no. The next question
+    A segment's prior is its share of the warm users (the coarse belief, available in every model). A yes multiplies it
+    by the share of the segment's users who would say yes, a no by the share who would say no. The next question
     maximises the mutual information of answer and segment. Ranking compares the newcomer with individual warm users, if
     the model keeps any.
 
-    `candidates` are target indices, most used first, shape (n,); `shares` of each segment's users would say yes to
-    them, in (0, 1), shape (n_segments, n). For entities other than ``item``, `prior`, shape (n_segments,), counts the
-    kept warm users.
+    `candidates` are target indices, most used first, shape (n,); `shares` has the share of each segment's users who
+    would say yes to each, in (0, 1), shape (n_segments, n). `prior`, shape (n_segments,), has each segment's share of
+    the warm users, or of the kept ones for entities other than ``item``.
     """
 
     entity: str
@@ -185,9 +185,9 @@ def answered_items(entity: str, answers: Answers) -> list[int]:
 def rank_by_answers(
     questionnaire: Questionnaire, answers: Answers, k: int, excluded: Sequence[int] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the items and scores of the list by all answers, shape (k,); see `firstday.ranking.top_k`.
+    """Rank items by the yes and no answers, and return them and their scores, shape (k,); see `firstday.ranking.top_k`.
 
-    Items answered yes or no are excluded, and those in `excluded`, such as used or banned ones.
+    Items answered yes or no, and those in `excluded`, such as used or banned ones, are not listed.
     """
     if questionnaire.warm is None:
         raise ConfigError(
@@ -208,7 +208,7 @@ def recommend_after_questions(
     strategy: str | None = None,
     excluded: Sequence[int] = (),
 ) -> Recommendation:
-    """Recommend to a newcomer, either by all answers, yeses and noes, or with a strategy that uses the yeses.
+    """Recommend to a newcomer by the yes and no answers, or with a strategy, which uses the yes answers only.
 
     `strategy` is ``answers`` or the name of a strategy. It defaults to ``answers`` if the model keeps warm users, and
     to the configured strategy otherwise. For `excluded` see `rank_by_answers`.

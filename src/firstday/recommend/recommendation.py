@@ -24,10 +24,10 @@ from firstday.recommend.spec import OWN_SCALE
 
 @dataclass(frozen=True)
 class RecommendedItem:
-    """One ranked item: the caller's id, the title or "", and the score on the scale of the recommendation.
+    """One item of a list: the caller's id, the title or "", and the score on `Recommendation.score_scale`.
 
-    The score of fill-up items is 0. The propensity is the probability that the strategy shows the item at this rank,
-    given the ranks above; it is below 1 if `explore` drew the item.
+    Popular items that fill up a short list score 0. The propensity is the probability that the strategy shows the item
+    at this rank, given the ranks above; it is below 1 only if the strategy draws items at random, as `explore` does.
     """
 
     item_id: Any
@@ -54,15 +54,15 @@ class Recommendation:
     segment_size
         Number of warm users in the segment.
     ignored
-        One phrase per signal that the model does not know, and one per kind of signals that neither the features nor
-        the strategy use.
+        One phrase per value that the model does not know, and one per kind of signal (a pair, a profile column,
+        friends, impressions) that neither the features nor the strategy use.
     notes
-        The reason for a fallback, one phrase per kind of signals that only excludes items, and remarks on the rules.
+        The reason for a fallback, one phrase per kind of signal that only excludes items, and remarks on the rules.
     score_scale
         Scale of the scores: ``share of PEOPLE`` (from 0 to 1), ``probability of use`` (calibrated on validation users),
         or ``score`` (only the order is meaningful).
     n_ranked
-        Last rank that the route or a pin filled, from 1; later items fill the list up.
+        Last rank (the first is 1) that the route's ranking or a pin filled, or 0; popular items fill those after it.
     user_id
         The caller's user id, or None.
     """
@@ -125,7 +125,7 @@ class Recommendations(Mapping[Any, Recommendation]):
     strategy
         The requested strategy.
     answer
-        Lists and routes in the model's indexes.
+        Lists, in the item indexes of the model, and their routes.
     segments
         Predicted segments, int64, shape (n_users,), -1 if nothing is known about the user.
     ignored, notes
@@ -190,7 +190,7 @@ class Recommendations(Mapping[Any, Recommendation]):
 
 
 def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:
-    """Return lists as a data frame with one row per ranked item; see `Recommendations.to_frame`.
+    """Return lists as a data frame with one row per listed item; see `Recommendations.to_frame`.
 
     `user_ids` has one id per list.
     """

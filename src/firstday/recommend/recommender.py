@@ -89,7 +89,7 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Fill up short lists with popular items, with score 0."""
-    popular = POPULAR.recommend(query).items  # k are enough: a duplicate is skipped only because it already has a rank
+    popular = POPULAR.recommend(query).items  # k suffice: each duplicate among them already has a rank
     both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
     return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
@@ -100,7 +100,7 @@ def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[s
         strategy = query.model.selection.best_of(query.knowledge[row])
     if route == strategy or route not in FALLBACKS:
         return ()
-    return (f"answered with {route}: {strategy} has no usable signals of this user",)
+    return (f"answered with {route}: {strategy} can use none of this user's signals",)
 
 
 def answer_under_rules(
@@ -108,8 +108,8 @@ def answer_under_rules(
 ) -> tuple[Answer, list[list[str]]]:
     """Return lists under rules, with scaled scores, and notes on the rules for each user.
 
-    `profile` maps a user's row to the user's profile. Users whose values are equal in all names that the filters read
-    are answered together.
+    `profile` maps a user's row to the user's profile. Users who agree in every value that the filters read are answered
+    together.
     """
     if all(rules == NO_RULES for rules in layers) or not query.n_users:
         return answer_all(query, strategy), [[]] * query.n_users
@@ -186,8 +186,8 @@ class Recommender:
         keep_used
             Whether the list may contain items that the user has used, banned, or probably passed over.
         rules
-            The service's own rules, as `Rules` or an equivalent dictionary. A list obeys all layers of rules in a
-            sequence of `Rules`; on conflict, the last one wins.
+            The service's own rules, as `Rules` or an equivalent dictionary. In a sequence, later `Rules` add
+            filters, ids and boosts, override caps, lists and context of the same name, and replace pins and `after`.
 
         Raises
         ------

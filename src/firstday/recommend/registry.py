@@ -38,17 +38,19 @@ M = TypeVar("M", bound=Method)
 
 @cache
 def _registries() -> dict[str, dict[str, Method | str]]:
-    """Return methods or their import paths, by kind and name: built-in first, then entry points."""
-    registries: dict[str, dict[str, Method | str]] = {kind: dict(paths) for kind, paths in BUILT_IN_METHODS.items()}
-    for kind, methods in registries.items():
-        for entry in entry_points(group=f"firstday.{kind}"):
-            _refuse_taken(entry.name, kind, registries)
+    """Return methods or their import paths, by section and name: built-in first, then entry points."""
+    registries: dict[str, dict[str, Method | str]] = {
+        section: dict(paths) for section, paths in BUILT_IN_METHODS.items()
+    }
+    for section, methods in registries.items():
+        for entry in entry_points(group=f"firstday.{section}"):
+            _refuse_taken(entry.name, section, registries)
             methods[entry.name] = entry.value
     return registries
 
 
 def _refuse_taken(name: str, section: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
-    """Raise ConfigError if a method or its strategies have the name of a built-in method or of another's strategy."""
+    """Raise ConfigError if the name of a method or of its strategies is that of a built-in or another method."""
     names = {name, *(derived_names(name) if section == ColdModelSpec.section else ())}
     others = (PAPER_SEGMENT, *registries["cold_models"], *_list_strategies(registries))
     is_new = name not in registries[section]
@@ -207,7 +209,7 @@ def value_type(name: str) -> type:
     """Return the class of a method's learned value, for loading a model."""
     learner = _learner(name)
     if learner is None or learner.value is None:
-        raise ArtifactError(f"learned.{name}: the method is unknown; load the plugin that trained it")
+        raise ArtifactError(f"learned.{name}: the method is unknown; load the plugin that defines it")
     return learner.value
 
 

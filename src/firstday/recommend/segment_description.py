@@ -13,7 +13,7 @@ from firstday.artifact.trained_model import TrainedModel
 class SegmentItem:
     """An item of a segment, with the shares of the segment's users and of all warm users who use it, from 0 to 1.
 
-    `lift` is the ratio of the two shares; the segment's share is smoothed towards everyone's as in `soft_segments`.
+    `lift` is the segment's share, smoothed towards everyone's as in `soft_segments`, divided by `everyone`.
     """
 
     item_id: int | str
@@ -32,7 +32,7 @@ class SegmentItem:
 class SegmentRow:
     """One segment, with its most used and its most distinctive items, best first.
 
-    `spread` is the mean squared distance of its users to the centroid; vectors are unit vectors. Items are distinctive
+    `spread` is the mean squared distance of its users to the centroid; vectors are unit vectors. Distinctive items rank
     by smoothed share times log lift; the share keeps items of a single user from ranking high.
     """
 

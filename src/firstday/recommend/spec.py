@@ -42,11 +42,10 @@ class LearningData:
         Mature vectors of the warm users, and item vectors.
     validation_features, validation_liked
         Features, float32, shape (n_validation, n_inputs), and liked items, one row each, of the validation users' day
-        ones. Methods receive only the users who are evaluated in every epoch.
+        ones. These are only the validation users whose lists are evaluated after each epoch.
     stand_ins
-        For released data, which has only the mean vector of each day one: these vectors, each treated as one liked
-        item, float32, shape (n_stand_ins, d), scaled like the items' scoring vectors. They are never recommended. None
-        for tables.
+        None for tables. Released data has only the mean vector of each day one; it stands in for one liked item, which
+        is never recommended. float32, shape (n_stand_ins, d), scaled like the items' scoring vectors.
     profile
         Codes per profile column of the warm users, with ages as ``age``, shape (n_warm,), -1 if missing; same codes as
         `Query.profile`.
@@ -82,8 +81,8 @@ class Method:
     settings
         Pydantic model of the settings, read from ``[plugins.NAME]`` in the configuration; None if it has no settings.
     fit, value
-        For methods to train: the training function, and the frozen dataclass of arrays, numbers, strings and bytes that
-        it returns.
+        For methods that learn: the training function, and the frozen dataclass of arrays, numbers, strings and bytes
+        that it returns.
     """
 
     name: str
@@ -131,7 +130,7 @@ ListPrecision = Callable[[np.ndarray], float]
 Lists are items, int, shape (n_validation, k).
 """
 VectorPrecision = Callable[[np.ndarray], float]
-"""Return the mean precision, in %, of the lists of the nearest segments and of the nearest items.
+"""Return the mean precision, in %, of two lists per user: of the nearest segment and of the nearest items.
 
 Takes predicted vectors of the users of `LearningData.validation_features`, float32, shape (n_validation, d).
 """
@@ -145,7 +144,7 @@ PROBABILITY = "probability of use"
 SignalKind = Literal["liked", "friends", "shown", "other"]
 """Kinds of signals that a strategy may read in addition to the features and the profile values that warm users have.
 
-Liked items; friends kept by the model; items shown and passed over; or other parts of a `SignalBatch`.
+Liked items; friends among the kept users; items shown and passed over; or other parts of a `SignalBatch`.
 """
 EVERYTHING: tuple[SignalKind, ...] = ("liked", "friends", "shown", "other")
 
@@ -188,8 +187,8 @@ class OptionSearch:
         option.
     prepare
         Computes what all fits share, and returns a function that takes the options of `grid` as keyword arguments and
-        returns the strategy's `value`. Called for each combination of `min_items` and `window_days` and each fold, and
-        possibly again for the same ones.
+        returns an instance of `value`. Called for each fold and combination of `min_items` and `window_days` that is
+        tried, possibly more than once.
     start
         Initial values of some options; the others start from their whole grid. All combinations of initial values are
         tried. The best one then moves one step of one option at a time along the grid, until no move gains more than
@@ -227,13 +226,13 @@ class StrategySpec(Method):
     needs
         What the model must have: `RANKER`, `KEPT_USERS`.
     fit, value
-        For strategies to train: the training function, and the frozen dataclass of arrays, numbers, strings and bytes
-        that it returns. The model stores this value; `Query.learned` returns it. The training function receives the
-        `LearningData`; a function that returns the precision, in %, of lists for its validation users, int, shape
-        (n_validation, k); and a progress function. With cross-fitting, `fit` runs once per fold and then on all users,
-        where no validation users are left. The precision function then returns negative values, the highest at the call
-        whose index is the median of the folds' best calls. So call it in the same order in every run, keep what scored
-        highest, and do not compare its values with a threshold.
+        For strategies that learn: the training function, and the frozen dataclass of arrays, numbers, strings and
+        bytes that it returns. The model stores this value; `Query.learned` returns it. The training function receives
+        the `LearningData`; a function that returns the precision, in %, of lists for its validation users, int, shape
+        (n_validation, k); and a progress function. With cross-fitting, `fit` runs once per fold and a last time on all
+        users, without validation users. The last time, the precision function replays early stopping: its values are
+        negative and highest at the median of the folds' best calls. So call it at the same stages of each run, keep the
+        state with the highest value, and do not compare values with a threshold.
     search
         In place of `fit`: the options are chosen on validation users. Requires `value`; `settings` do not apply, since
         ``[plugins.NAME]`` holds the options.

@@ -1,4 +1,4 @@
-"""Experiments: assign users to variants by their id alone."""
+"""Experiments: assign users to variants by a hash of the user id."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Experiment:
         if not all(map(_NAME.fullmatch, (self.name, *names))) or not 2 <= len(names) == len(set(names)):
             raise ConfigError(
                 f"experiment {self.name!r}: has the variants {', '.join(map(repr, names))}; give at least two with "
-                "different names. All names consist of letters, digits, '_', '.' and '-'."
+                "different names, and use only letters, digits, '_', '.' and '-' in all names."
             )
         for variant in self.variants:
             find_strategy(variant.strategy)
@@ -87,8 +87,8 @@ class Experiment:
         n_slots = [variant.n_slots if 0 <= variant.weight <= 100 else N_SLOTS + 1 for variant in self.variants]
         if max(n_slots) > most or sum(n_slots) > N_SLOTS:
             raise ConfigError(
-                f"experiment {self}: weights of {len(names)} variants are percentages from 0 to "
-                f"{most / SLOTS_IN_PERCENT:g}, at most 100 in all; change them."
+                f"experiment {self}: the weights of {len(names)} variants must be percentages "
+                f"from 0 to {most / SLOTS_IN_PERCENT:g} and sum to at most 100; change them."
             )
 
     @classmethod

@@ -2,8 +2,8 @@
 
 The syntax is Python's, but an expression is translated to NumPy and never evaluated as Python. It consists of column
 names, ``user.NAME``, ``lists.NAME``, strings, numbers, ``True`` and ``False``, comparisons, ``in``, ``and``, ``or`` and
-``not``. A comparison with a missing value is false, also with ``!=``. A list meets ``==``, ``in`` and order comparisons
-if one of its values does, and ``!=`` and ``not in`` if none of its values is equal.
+``not``. A comparison with a missing value is false, also with ``!=``. A list in a column meets ``==``, ``in`` and order
+comparisons if one of its values does, and ``!=`` and ``not in`` if none of its values is equal.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def list_values(column: pl.Series) -> tuple[np.ndarray, pl.Series]:
 
 
 def describe_columns(columns: Columns) -> list[dict[str, Any]]:
-    """Return the name and type of each column, the number of distinct values, `n_values`, and some of them, `values`.
+    """Return name, type, number of distinct values (`n_values`) and example values (`values`) of each column.
 
-    These are the lowest and the highest number, or the most frequent values.
+    Examples are the lowest and the highest number, or the most frequent values.
     """
     described = []
     for name, column in sorted(columns.items()):
@@ -83,14 +83,14 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A filter of items; `values` are those that the expression reads, by prefix (``user``, ``lists``) and name."""
+    """A filter of items; `values` has those of ``user.NAME`` and ``lists.NAME`` by prefix and name."""
 
     text: str
     columns: Columns
     values: Mapping[str, Mapping[str, Any]]
 
     def find_items(self) -> np.ndarray:
-        """Return the mask of items that meet the filter, shape (n_items,); raise ConfigError if it does not fit."""
+        """Return the mask of items that meet the filter, shape (n_items,); raise ConfigError if that fails."""
         return self._meet(parse_filter(self.text))
 
     def _meet(self, node: ast.expr) -> np.ndarray:
@@ -131,7 +131,7 @@ class Filter:
     def _read(self, node: ast.expr, column: str, dtype: pl.DataType) -> pl.Series | None:
         """Return the values that a column is compared with, in the column's type; None for a missing value of the user.
 
-        42 and "42" are the same text.
+        42 and "42" are equal, whether the column has numbers or text.
         """
         prefix = ""
         match node:

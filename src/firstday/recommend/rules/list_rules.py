@@ -25,7 +25,7 @@ MOST_COMPILED = 64
 """Maximum number of compiled rules that a model keeps in memory."""
 ID = "item_id"
 PAIR = re.compile(r"(\d+|.+)[=:]([^=:].*)", re.DOTALL)
-"""A rank before the first separator, or a column or filter before the last one."""
+"""KEY=VALUE or KEY:VALUE; a rank ends at the first separator, a column or filter at the last separator."""
 
 
 def _read_pairs(value: Any) -> Any:
@@ -84,7 +84,7 @@ class Rules(Section):
     """Maximum number of items per value of a column, such as 2 per `artist`. Items without a value are not limited; an
     item with several values counts for each."""
     pin: Annotated[Mapping[Annotated[int, Field(ge=1, le=1000)], ItemId], Pairs] = Field(default={})
-    """Item id by rank, from 1. A pinned item that another rule or the user's history excludes is not listed."""
+    """Item id by rank, from 1. Pins excluded by `filter`, `allow`, `deny` or the user's history are not listed."""
     boost: Annotated[Mapping[FilterText, Annotated[float, Field(gt=0, le=1e6)]], Pairs] = Field(default={})
     """Factor of the scores of items that meet a filter."""
     after: Count = 0
@@ -135,13 +135,12 @@ class Row(Rules):
 @readable
 @dataclass(frozen=True, eq=False)
 class ItemRules:
-    """Rules in item indexes of a model.
+    """Rules compiled for a model, in its item indexes.
 
-    `allowed` is the mask of items that may be listed, shape (n_items,); `popular` are these items, the most popular
-    first; `factors` of the items' scores, float32, shape (n_items,), are None if all are 1. Each cap has the values of
-    each item, shape (n_items, n_values), their transpose, and the maximum number of items per value. Pins are items by
-    rank, from 0.
-    `n_unknown` is the number of ids in the rules that the model does not know.
+    `allowed` is the mask of items that may be listed, shape (n_items,), and `popular` has these items, most popular
+    first. `factors` multiply the items' scores, float32, shape (n_items,), None without boosts. Each cap has the values
+    of each item, shape (n_items, n_values), their transpose, and the maximum number of items per value. `pins` has
+    items by rank, from 0. `n_unknown` is the number of ids in the rules that the model does not know.
     """
 
     allowed: np.ndarray
@@ -161,8 +160,8 @@ class ItemRules:
 class Quota:
     """Items that one user's list still has room for: `open` is the mask of items that may be listed next.
 
-    Items of `pins` count as listed from the start. They are pinned by rank, from 0, each once, unless the rules or
-    `excluded` forbid them; caps do not.
+    Items of `pins` count as listed from the start. `pins` has them by rank, from 0, each once, except those not allowed
+    or in `excluded`; caps never remove pins.
     """
 
     def __init__(self, rules: ItemRules, excluded: np.ndarray) -> None:

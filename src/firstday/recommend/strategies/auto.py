@@ -1,4 +1,4 @@
-"""`auto`: answer each user with the best strategy for their class of knowledge, selected on validation users."""
+"""`auto`: answer each user with `blend`, `popular` or `group`, whichever was best for validation users of the class."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def tabulate_selection(model: TrainedModel) -> list[dict[str, Any]]:
 AUTO = StrategySpec(
     name="auto",
     recommend=recommend_auto,
-    describe="Answer with the strategy that was best for validation users of the same class.",
+    describe="Answer with blend, popular or group, whichever was best for validation users of the same class.",
     explain="The strategy that was best for people about whom a similar amount was known.",
     reads=("liked", "shown"),
 )

@@ -18,8 +18,7 @@ from firstday.recommend.strategies.segments import score_soft_segments
 from firstday.sparse import SparseRows
 
 LEAST_LOG = -20.0
-"""Lower bound of the ranker's log-probability relative to the most likely candidate, and the score of items it
-lacks."""
+"""Ranker's log-probability relative to the most likely candidate: lower bound, and value for items it cannot rank."""
 N_CANDIDATES = 600
 """Number of candidates per user: items used most by similar people or overall, or similar to the user's items."""
 ALL_CANDIDATES = 2_000
@@ -66,9 +65,9 @@ def score_components(
     """Return each user's candidates, their scores by each component, and the term for items passed over.
 
     Candidates are ascending, int64, and all arrays have shape (n_rows, n_chosen). Scores are float32; the last term is
-    minus infinity for excluded items. The candidates depend on the user and the rules, not on the length of the list:
-    all items that may be listed, or the most promising ones if there are more than `ALL_CANDIDATES`. These are
-    `N_CANDIDATES`, or `ALL_CANDIDATES` if the rules leave less than a quarter of all items.
+    minus infinity for excluded items. The candidates depend on the user and the rules, not on the length of the list.
+    They are all items that may be listed or, if these are more than `ALL_CANDIDATES`, the `N_CANDIDATES` most promising
+    ones; `ALL_CANDIDATES` if the rules allow less than a quarter of all items.
     """
     model = query.model
     shares = _once(query, rows, score_soft_segments)
@@ -106,7 +105,7 @@ def score_components(
 
 
 def _promise(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return how promising each item is by what similar users and everyone use, float32, shape (n_rows, n_items)."""
+    """Return scores to choose candidates by: use by similar users and everyone, float32, shape (n_rows, n_items)."""
     shares = _once(query, rows, score_soft_segments)
     return _with_trend(query.model, shares + (query.model.popularity + np.float32(LEAST_SHARE)))
 
@@ -116,7 +115,7 @@ def _with_trend(model: TrainedModel, shares: np.ndarray) -> np.ndarray:
 
 
 def _once(query: Query, rows: np.ndarray, score: Callable[[Query, np.ndarray], T]) -> T:
-    """Return scores of some rows, cached for further lists under other rules if they are all users of a small query."""
+    """Return scores of some rows; cached for lists under other rules if the rows are all users of a small query."""
     if query.n_users > ROWS_AT_ONCE or len(rows) < query.n_users:
         return score(query, rows)
     if score not in query.scores:

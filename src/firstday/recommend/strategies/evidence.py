@@ -1,9 +1,9 @@
 """Evidence in `blend`: items that the user was shown and passed over, together with the items used.
 
 Users with items passed over get two further components: shares among the warm users they probably resemble
-(`firstday.recommend.belief`), and scores by the vector solved from all evidence
-(`firstday.embed.embeddings.FoldIn.solve`). Log shares, and scores in standard deviations over all items, have weight 1,
-chosen on validation users (docs/bandit.md).
+(`firstday.recommend.belief`), and scores by the vector folded in from all evidence
+(`firstday.embed.embeddings.FoldIn.solve`). Both have weight 1, chosen on validation users (docs/bandit.md): shares as
+logarithms, scores in standard deviations over all items.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: n
     """
     model = query.model
     liked, passed_over = query.liked.take(rows), query.passed_over.take(rows)
-    n_told = liked.lengths() + passed_over.lengths()
+    n_evidence = liked.lengths() + passed_over.lengths()
     vectors = model.fold_in.solve(liked, passed_over)
     variance = ((vectors @ model.vector_covariance) * vectors).sum(axis=1)
-    weights = n_told / (n_told + HALFWAY) / np.sqrt(np.maximum(variance, 1e-18))
+    weights = n_evidence / (n_evidence + HALFWAY) / np.sqrt(np.maximum(variance, 1e-18))
     scores = multiply_rows(model.scoring_vectors, chosen, vectors * weights[:, None].astype(np.float32))
     if model.warm is not None:
         scores += np.log(shares + np.float32(LEAST_SHARE))

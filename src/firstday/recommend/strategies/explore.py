@@ -25,14 +25,14 @@ LEAST_BELIEF = 1e-3
 NEW_SHARE = 0.05
 """Probability of offering a rank to a new item."""
 Offer = tuple[int, float, float]
-"""A new item, its expected rate among people like the user, and its propensity."""
+"""An item, its score (for new items the expected rate among people like the user), and its propensity."""
 
 
 def recommend_explore(query: Query) -> Answer:
     """Fill each rank with the best remaining item of a segment drawn from the user's posterior over segments.
 
-    With probability `NEW_SHARE`, a rank is offered to a new item, drawn for a segment of the same posterior. The offer
-    lapses if the item is excluded or already in the list.
+    With probability `NEW_SHARE`, a rank is offered to a new item instead: a Thompson sample for a segment drawn
+    likewise. The offer lapses if the item is excluded or already in the list.
 
     Lists are in drawing order, so scores need not decrease.
 
@@ -107,7 +107,7 @@ def draw_offers(
     rng: np.random.Generator,
     quota: Quota,
 ) -> Iterator[tuple[Offer | None, float]]:
-    """Yield the offer for each rank or None, and the probability that any new item was offered; each item at most once.
+    """Yield, for each rank, an offer of a new item or None, and the probability of an offer; no item is offered twice.
 
     `segments` are candidates, and `belief` their unnormalised probabilities, shape (n_likely,).
     """

@@ -41,10 +41,10 @@ def find_neighbors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of the kept users nearest to each vector, and their weights; see `weigh_nearest`.
 
-    `vectors` are unit vectors, float32, shape (n, d), and `closeness` that of each segment to them, shape (n,
-    n_segments). In large models, only users in the segments nearest to the vector are searched (`N_SEARCHED`): an
-    inverted file whose lists are the segments (H. Jegou, M. Douze, C. Schmid, "Product Quantization for Nearest
-    Neighbor Search", TPAMI 2011, section 4, without the quantization).
+    `vectors` are unit vectors, float32, shape (n, d); `closeness` has the closeness of each segment to each of them,
+    shape (n, n_segments). In large models, only users in the segments nearest to the vector are searched
+    (`N_SEARCHED`): an inverted file whose lists are the segments (H. Jegou, M. Douze, C. Schmid, "Product Quantization
+    for Nearest Neighbor Search", TPAMI 2011, section 4, without the quantization).
     """
     assert model.warm is not None
     people = model.warm.vectors
@@ -62,7 +62,7 @@ def find_neighbors(
 def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np.ndarray:
     """Return the rows of at least `n_users` kept users, by whole segments, closest first.
 
-    `closeness` is that of each segment, shape (n_segments,).
+    `closeness` has the closeness of each segment to the vector, shape (n_segments,).
     """
     kept, nearest = model.kept_by_segment, np.argsort(-closeness)
     n_segments = int(np.searchsorted(kept.lengths()[nearest].cumsum(), n_users)) + 1

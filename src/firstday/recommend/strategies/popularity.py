@@ -11,16 +11,16 @@ from firstday.recommend.spec import StrategySpec, used_by_alike
 def recommend_popular(query: Query) -> Answer:
     """Rank items by the share of warm users who use them; answers every user."""
     order = query.item_rules.popular[None]
-    everyone = np.zeros(query.n_users, dtype=np.int64)
-    return query.take_lists(order, query.model.popularity[order], everyone, "popular", everyone == 0)
+    choice = np.zeros(query.n_users, dtype=np.int64)
+    return query.take_lists(order, query.model.popularity[order], choice, "popular", choice == 0)
 
 
 def recommend_group(query: Query) -> Answer:
     """Rank items by the share of users who use them in each of the user's groups, averaged over the groups.
 
     The share in a group is smoothed: (users of the item + s x overall share) / (users + s), where s is
-    `recommend.group_smoothing`. Users of similar age count fractionally (`features.age_users`). Only users
-    with a profile value that warm users share are answered.
+    `recommend.group_smoothing`. Users of similar age count fractionally (`features.age_users`). Only users with a
+    profile value that warm users have are answered.
     """
     answered = np.zeros(query.n_users, dtype=bool)
     for codes in query.profile.values():
