@@ -23,9 +23,16 @@ def test_signals_hold_what_is_given() -> None:
 def test_profile_values_become_text() -> None:
     profile: dict[str, Any] = {"region": 75, "premium": True}
     assert Signals(**profile).groups == {"region": "75", "premium": "True"}
+    with pytest.raises(DataError, match=r"^user: is a dict; give fd\.Signals"):
+        Signals.of({75: "FR"})  # type: ignore[dict-item]
 
 
-@pytest.mark.parametrize("age", [-1, 121, "24", True, float("nan"), float("inf"), [24]])
+def test_numbers_of_numpy_are_numbers() -> None:
+    user = Signals(age=np.float32(24), shown=[(7, np.int64(2))])  # type: ignore[arg-type]
+    assert (user.age, user.shown[0].position) == (24, 2)
+
+
+@pytest.mark.parametrize("age", [-1, 121, 24.7, "24", True, float("nan"), float("inf"), [24]])
 def test_impossible_ages_are_refused(age: Any) -> None:
     with pytest.raises(DataError) as caught:
         Signals(age=age)
@@ -65,6 +72,7 @@ def test_profile_columns_may_have_any_name() -> None:
             '{"interactions": [{"signal": "ban", "id": 3}]}',
             "interactions[0]: has an unknown field 'id'; give an object",
         ),
+        ('{"interactions": [["ban", "item", null]]}', "interactions[0]: is None; give one value."),
         ('{"friends": ["u7", ["u8"]]}', "friends[1]: is ['u8']; give one value."),
         ('{"country": ["FR"]}', "country: is ['FR']; give one value."),
         ('{"age": NaN}', "age: is nan;"),

@@ -72,6 +72,7 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
     [
         ("yeer > 2020", "did you mean 'year'"),
         ('year == "new"', "year is compared with 'new'; compare it with values of type number"),
+        ('year in (2020, "new")', "year is compared with (2020, 'new')"),
         ("in_stock == 1", "values of type boolean"),
         ("year > (2020, 2021)", "'(2020, 2021)' cannot be used here"),
         ("year", "year is compared with True"),

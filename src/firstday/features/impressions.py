@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Impression:
             impression = value if isinstance(value, cls) else cls(value)
         position, propensity = impression.position, impression.propensity
         check_single(f"{where}: item_id", impression.item_id)
-        if position is not None and (type(position) is not int or position < 1):
+        if position is not None and (isinstance(position, bool) or not isinstance(position, Integral) or position < 1):
             raise DataError(f"{where}: position is {position!r}; give a whole number from 1, or leave it out.")
         if propensity is not None and not (isinstance(propensity, Real) and 0 < propensity <= 1):
             raise DataError(f"{where}: propensity is {propensity!r}; give a number above 0, at most 1.")

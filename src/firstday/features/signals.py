@@ -90,10 +90,12 @@ class Signals:
         triples: list[tuple[str, str, Any]] = []
         impressions: list[Impression] = []
         for number, entry in enumerate(_as_list("interactions", interactions)):
-            signal, entity, identity = _to_sequence(entry, INTERACTION, f"interactions[{number}]")
+            where = f"interactions[{number}]"
+            signal, entity, identity = _to_sequence(entry, INTERACTION, where)
             if signal == SHOWN and entity == ITEM:
-                impressions.append(Impression.read(identity, f"interactions[{number}]"))
+                impressions.append(Impression.read(identity, where))
             else:
+                check_single(where, identity)
                 triples.append((str(signal), str(entity), identity))
         friend_ids = _as_list("friends", friends)
         for number, friend in enumerate(friend_ids):
@@ -101,7 +103,7 @@ class Signals:
         impressions += [
             Impression.read(entry, f"shown[{number}]") for number, entry in enumerate(_as_list("shown", shown))
         ]
-        if age is not None and (isinstance(age, bool) or not isinstance(age, Real) or not 0 <= age <= 120):
+        if age is not None and (isinstance(age, bool) or not isinstance(age, Real) or age not in range(121)):
             raise DataError(f"age: is {age!r}; give whole years from 0 to 120, or leave it out.")
         values = {name: value for name, value in groups.items() if value is not None}
         for name, value in values.items():
@@ -139,7 +141,7 @@ class Signals:
         return cls.of(user)
 
     @classmethod
-    def of(cls, user: Signals | Mapping[str, Any], where: str = "user") -> Signals:
+    def of(cls, user: Signals | Mapping[str, Any]) -> Signals:
         """Return signals unchanged, or parse them from a dictionary. The form is the same for all commands and calls.
 
         Parameters
@@ -149,8 +151,6 @@ class Signals:
             [["favorite", "item", "i81"]], "shown": [["i9", 2]]}``; all fields are optional. Picks, interactions and
             impressions may also be objects: ``{"signal": "favorite", "entity": "item", "entity_id": "i81"}``. Profile
             columns may be at the top level, next to ``age``. None means unknown.
-        where
-            Beginning of the error message if `user` is neither signals nor a mapping.
 
         Raises
         ------
@@ -159,8 +159,8 @@ class Signals:
         """
         if isinstance(user, cls):
             return user
-        if not isinstance(user, Mapping):
-            raise DataError(f"{where}: is a {type(user).__name__}; {USER_FORM}.")
+        if not isinstance(user, Mapping) or any(not isinstance(name, str) for name in user):
+            raise DataError(f"user: is a {type(user).__name__}; {USER_FORM}.")
         values = dict(user)
         profile = values.pop("profile") if isinstance(values.get("profile"), Mapping) else {}
         if reserved := [name for name in profile if name in RESERVED]:

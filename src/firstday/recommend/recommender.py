@@ -273,7 +273,10 @@ class Recommender:
         named = users.items() if isinstance(users, Mapping) else enumerate(users)
         signals, user_ids = [], []
         for name, given in named:
-            user = Signals.of(given, f"users[{name!r}]")
+            try:
+                user = Signals.of(given)
+            except DataError as error:
+                raise DataError(f"users[{name!r}]: {error}") from None
             signals.append(user.copy(user_id=name) if has_ids and user.user_id is None else user)
             user_ids.append(name if has_ids or user.user_id is None else user.user_id)
         if len(set(user_ids)) < len(user_ids):

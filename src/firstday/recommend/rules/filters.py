@@ -153,9 +153,8 @@ class Filter:
             return options if len(options) else None
         if len(options) < len(values):
             kind = TYPES[dtype.base_type()]
-            raise ConfigError(
-                f"filter: {column} is compared with {values[0]!r}; compare it with values of type {kind}."
-            )
+            found = ast.unparse(node)[:100]
+            raise ConfigError(f"filter: {column} is compared with {found}; compare it with values of type {kind}.")
         return options
 
     def _refused(self, node: ast.expr) -> ConfigError:
