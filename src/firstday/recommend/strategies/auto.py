@@ -12,7 +12,7 @@ from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import StrategySpec
 
 AFTER_IMPRESSIONS = "blend"
-"""Strategy for users with items passed over: it learns from these, and was best in replay (docs/bandit.md)."""
+"""Strategy for users with items passed over: it learns from these (replay: docs/bandit.md)."""
 
 
 def recommend_auto(query: Query) -> Answer:
