@@ -63,7 +63,7 @@ from firstday.training.weights import choose_weights
 def train(
     dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress | bool | None = True
 ) -> Recommender:
-    """Train on all users with interactions; choose settings on past newcomers, by holdout or cross-fitting.
+    """Train on all users with interactions; choose settings on validation users, held out or in folds.
 
     Parameters
     ----------

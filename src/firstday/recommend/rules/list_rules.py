@@ -211,7 +211,7 @@ def check_rules(rules: Rules, items: pl.Series, columns: Mapping[str, pl.Series]
 
 
 def _merge(layers: Sequence[Rules], name: str) -> dict[str, Any]:
-    """Return the values of a rule by name; later layers take precedence."""
+    """Return a mapping of `Rules`, given its name, such as ``cap``, from all layers; later ones take precedence."""
     return {key: value for rules in layers for key, value in getattr(rules, name).items()}
 
 

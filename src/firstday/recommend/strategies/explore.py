@@ -43,7 +43,7 @@ def recommend_explore(query: Query) -> Answer:
     References
     ----------
     Thompson sampling: O. Chapelle, L. Li, "An empirical evaluation of Thompson sampling", NIPS 2011. Cold users as a
-    bandit over clusters of warm users: PAPER, related work.
+    bandit over clusters of warm users: the paper, related work.
     """
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
