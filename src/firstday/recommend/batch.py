@@ -34,8 +34,8 @@ USERS_AT_ONCE = 20_000
 class BatchSummary:
     """Summary of a batch; summaries of disjoint users can be added.
 
-    It counts users by route; listed items (`n_rows`); values unknown to the model, by entity, signal or profile column;
-    and, by `Effect.name`, known signals without effect and those that only excluded items.
+    It counts listed items (`n_rows`), users by route, and values unknown to the model by entity, signal or profile
+    column. Known signals are counted by `Effect.name`: those without effect, and those that only excluded items.
     """
 
     n_users: int = 0
@@ -77,7 +77,7 @@ def recommend_tables(
 ) -> BatchSummary:
     """Recommend to all users in the tables of a folder, and write one file, atomically, with the rows of `list_users`.
 
-    `drop_bad_rows` is the maximum share of bad rows per table; ``NAME.left-out.jsonl`` next to `out` lists them.
+    `drop_bad_rows` is the maximum share of bad rows per table. For ``lists.csv``, ``lists.left-out.jsonl`` lists them.
     """
     form = find_list_form(str(out))
     if not out.resolve().parent.is_dir():

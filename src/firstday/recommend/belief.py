@@ -20,28 +20,28 @@ from firstday.sparse import SparseRows, stack_rows
 DOUBT = 0.3
 """Probability that a user behaves like the average user, whoever they resemble."""
 NEARNESS = 0.1
-"""Temperature: drop in cosine to the predicted vector by which the prior over warm users falls by a factor of e."""
+"""Temperature of the prior over warm users: it falls by a factor of e per this drop in cosine to the prediction."""
 TEMPERING = 0.2
 """Exponent of the likelihood of uses and impressions in the posterior over warm users."""
 SEGMENT_TEMPERING = 0.5
 """Exponent of the likelihood of uses and impressions in the posterior over segments."""
 SMOOTHING = 0.02
-"""Weight of popularity in shares under the posterior over warm users; the weights of all warm users sum to 1."""
+"""Weight of popularity in the posterior share of users of an item, relative to a total of 1 for the warm users."""
 N_BELIEVED = 800
 """Minimum number of candidate warm users; whole segments are added, nearest to the predicted vector first."""
 
 
 def llr_of_yes(shares: np.ndarray) -> np.ndarray:
-    """Return the log-likelihood ratio of a yes, log P(yes | fan) - log P(yes | no fan), in the shape of `shares`.
+    """Return the log-likelihood ratio of a yes, log P(yes | like a fan) - log P(yes | like no fan), shape of `shares`.
 
-    A fan is a user who resembles a warm user who says yes. `shares`, in (0, 1), are those of all users who say yes.
+    Fans are the warm users who use the item or would say yes; `shares`, in (0, 1), are their shares of all warm users.
     """
     gain: np.ndarray = np.log(DOUBT * shares + (1 - DOUBT)) - np.log(DOUBT * shares)
     return gain
 
 
 def llr_of_no(shares: np.ndarray, seen: np.ndarray | float = 1.0) -> np.ndarray:
-    """Return the log-likelihood ratio of a no, log P(no | fan) - log P(no | no fan), which is negative.
+    """Return the log-likelihood ratio of a no, log P(no | like a fan) - log P(no | like no fan), which is negative.
 
     `seen` is the probability that the item was seen at all, in (0, 1]; see `llr_of_yes`.
     """

@@ -18,11 +18,11 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """Effects of all signals with one `name`, and why some may have none.
+    """Effects of all single signals (interactions, profile values, ...) with one `name`, and why some may have none.
 
     `name` is a pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``impressions``.
-    Arrays have shape (n,), one entry per signal: `users` has the row of its user, `informs` whether the features or a
-    strategy read it, and `excludes` whether it excludes an item.
+    Arrays have shape (n,), one entry per interaction, value, friend or impression: `users` has the row of its user,
+    `informs` whether the features or a strategy read it, and `excludes` whether it excludes an item.
     """
 
     name: str
@@ -70,7 +70,7 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
     for name, codes in signals.profile.items():
         informs = is_read("other") | (query.profile.get(name, np.full_like(codes, -1)) >= 0)
         if name == "age" and encoder.age_means is not None:
-            informs |= query.has_features  # the age enters every prediction
+            informs |= query.has_features  # any prediction has the age as an input
         users = np.flatnonzero(codes >= 0)
         yield Effect(name, "no warm user has this value", users, informs[users])
     if query.passed_over.n_entries:

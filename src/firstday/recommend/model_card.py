@@ -91,7 +91,7 @@ def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
     k = model.config.recommend.k
     return (
-        f"P@{k} (hits in % of the most possible), with 95 % confidence intervals, by what is known about a user:",
+        f"P@{k} (hits in % of the maximum possible), with 95 % confidence intervals, by what is known about a user:",
         tabulate_quality(model),
         "Early stopping and the selection of strategies used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups.",

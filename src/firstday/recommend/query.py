@@ -39,9 +39,9 @@ class ComputedDays:
     means: np.ndarray
 
     def stand_in(self, similarity: Literal["dot", "cosine"]) -> tuple[SparseRows, np.ndarray]:
-        """Return liked stand-ins for day-one items, shape (n_users, n_users), and their vectors, float32, (n_users, d).
+        """Return which stand-ins users like, shape (n_users, n_users), and the vectors of these, float32, (n_users, d).
 
-        A user with items likes one stand-in, whose vector is the user's mean vector, of unit length for cosine.
+        There is one per user, with their mean vector, of unit length for cosine; users with day-one items like theirs.
         """
         liked = np.asarray(self.means.any(axis=1))
         rows = np.flatnonzero(liked)
@@ -54,13 +54,13 @@ class ComputedDays:
 
 
 class LearnedScores(Protocol):
-    """Learned value of a method that scores items from liked items."""
+    """What a method that scores items from liked items returns from training, and the model stores."""
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Return scores, float32, shape (n_users, n_items), given the items liked so far, of the same shape.
 
-        Items that the method cannot rank score minus infinity. So do all items for a user whose liked items it does not
-        know. The caller may overwrite the scores.
+        Items that the method cannot rank score minus infinity, and all items do for a user none of whose liked items
+        the method knows. The caller may overwrite the scores.
         """
         ...
 
@@ -224,7 +224,7 @@ class Query:
         return self.model.ranker.predict(self.features)
 
     def predicted_by(self, method: str) -> np.ndarray:
-        """Return the vectors predicted by another cold model, like `predicted`; the model must hold its value."""
+        """Return vectors as in `predicted`, by another cold model; raise ConfigError if it was not trained."""
         liked, vectors = self.liked, self.model.scoring_vectors
         if self.computed is not None:
             liked, vectors = self.computed.stand_in(self.model.similarity)
@@ -324,7 +324,7 @@ class Query:
 
     @cached_property
     def scores(self) -> dict[Any, Any]:
-        """Cache of scores that depend only on the signals, for all users, by the function that computes them."""
+        """Cache of all users' scores that depend only on the signals; the key is the function that computes them."""
         return {}
 
     def ask(self, **changes: Any) -> Query:
@@ -359,8 +359,8 @@ class Answer:
     routes
         Name of the strategy that made each list, or a custom name, shape (n_users,); "" if it cannot answer the user.
     n_ranked
-        Set by the recommender: last rank of each list, counted from 1, that the route's ranking or a pin filled, or 0;
-        integers, shape (n_users,). Popular items fill the ranks after it, with score 0.
+        Set by the recommender: last rank of each list, from 1, that is filled by the route's ranking or a pin, 0 if
+        none is; integers, shape (n_users,). Popular items fill the ranks after it, with score 0.
     scales
         Set by the recommender: scale of each list's scores, such as ``share of the segment``, shape (n_users,).
     propensities

@@ -63,9 +63,9 @@ class Question:
 class AnsweringUsers:
     """Kept warm users, and what each would answer.
 
-    A warm user would say yes to the items they use or, for another entity, to every member that one of their items
-    belongs to. A newcomer answers like the warm user they resemble with probability 1 - `DOUBT`, and like the average
-    user otherwise.
+    A warm user would say yes to the items they use or, for another entity such as artists, to each artist of these
+    items. A newcomer answers like the warm user they resemble with probability 1 - `DOUBT`, and like the average user
+    otherwise.
 
     `uses` are the items of each user, shape (n_users, n_items), `fans` the users who would say yes to each target,
     shape (n_targets, n_users), and `popularity` is the share of all warm users who use each item, float32, shape
@@ -101,8 +101,8 @@ class AnsweringUsers:
 class Questionnaire:
     """Questions for a newcomer, and the belief that follows from the answers.
 
-    A segment's prior is its share of the warm users (the coarse belief, available in every model). A yes multiplies it
-    by the share of the segment's users who would say yes, a no by the share who would say no. The next question
+    Questions use the belief over segments, which every model has. A segment's prior is its share of the warm users; a
+    yes multiplies it by the share of its users who would say yes, a no by the share who would say no. The next question
     maximises the mutual information of answer and segment. Ranking compares the newcomer with individual warm users, if
     the model keeps any.
 

@@ -62,7 +62,7 @@ class Recommendation:
         Scale of the scores: ``share of PEOPLE`` (from 0 to 1), ``probability of use`` (calibrated on validation users),
         or ``score`` (only the order is meaningful).
     n_ranked
-        Last rank (the first is 1) that the route's ranking or a pin filled, or 0; popular items fill those after it.
+        Last rank, from 1, that the route's ranking or a pin fills, 0 if none; popular items fill the ranks after it.
     user_id
         The caller's user id, or None.
     """

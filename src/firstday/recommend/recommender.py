@@ -89,7 +89,7 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Fill up short lists with popular items, with score 0."""
-    popular = POPULAR.recommend(query).items  # k suffice: each duplicate among them already has a rank
+    popular = POPULAR.recommend(query).items  # k suffice: those listed already need no further rank
     both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
     return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
@@ -186,8 +186,8 @@ class Recommender:
         keep_used
             Whether the list may contain items that the user has used, banned, or probably passed over.
         rules
-            The service's own rules, as `Rules` or an equivalent dictionary. In a sequence, later `Rules` add
-            filters, ids and boosts, override caps, lists and context of the same name, and replace pins and `after`.
+            The service's rules, as `Rules` or an equivalent dictionary. In a sequence, all filters and ids apply, and
+            boosts multiply; later caps, lists and context override the same names; the last pins and `after` count.
 
         Raises
         ------

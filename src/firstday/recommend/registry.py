@@ -50,7 +50,7 @@ def _registries() -> dict[str, dict[str, Method | str]]:
 
 
 def _refuse_taken(name: str, section: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
-    """Raise ConfigError if the name of a method or of its strategies is that of a built-in or another method."""
+    """Raise ConfigError if a method's name, or that of a strategy derived from it, is built in or another method's."""
     names = {name, *(derived_names(name) if section == ColdModelSpec.section else ())}
     others = (PAPER_SEGMENT, *registries["cold_models"], *_list_strategies(registries))
     is_new = name not in registries[section]

@@ -23,7 +23,7 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
     and those without a calibration, are kept. The order of a list never changes, but scores may become equal. Fill-up
     items score 0.
 
-    Scores that depend on impressions are not calibrated, because validation users have none.
+    Scores that depend on impressions are not calibrated, because calibrations are fitted without impressions.
     """
     model, was_shown = query.model, query.passed_over.lengths() > 0
     scores, scales = answer.scores.copy(), np.full(len(answer.routes), OWN_SCALE, dtype=object)

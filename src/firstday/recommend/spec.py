@@ -41,11 +41,11 @@ class LearningData:
     embeddings
         Mature vectors of the warm users, and item vectors.
     validation_features, validation_liked
-        Features, float32, shape (n_validation, n_inputs), and liked items, one row each, of the validation users' day
-        ones. These are only the validation users whose lists are evaluated after each epoch.
+        Features, float32, shape (n_validation, n_inputs), and liked items, shape (n_validation, n_items + n_stand_ins),
+        of the day ones of the validation users whose lists are evaluated after each epoch.
     stand_ins
-        None for tables. Released data has only the mean vector of each day one; it stands in for one liked item, which
-        is never recommended. float32, shape (n_stand_ins, d), scaled like the items' scoring vectors.
+        The paper's released data has no day-one items, only their mean vectors. Each serves as a liked item that is
+        never recommended: float32, shape (n_stand_ins, d), scaled like the items' scoring vectors. None for tables.
     profile
         Codes per profile column of the warm users, with ages as ``age``, shape (n_warm,), -1 if missing; same codes as
         `Query.profile`.
@@ -122,7 +122,7 @@ class Method:
 
 
 RANKER, KEPT_USERS = "ranker.enabled = true", "recommend.warm_users above 0"
-"""Settings that provide what a strategy may need of a model."""
+"""What a strategy may need of a model (`StrategySpec.needs`), as the settings with which to train the model."""
 
 ListPrecision = Callable[[np.ndarray], float]
 """Return the mean precision, in %, of lists for the users of `LearningData.validation_features`.
@@ -191,7 +191,7 @@ class OptionSearch:
         tried, possibly more than once.
     start
         Initial values of some options; the others start from their whole grid. All combinations of initial values are
-        tried. The best one then moves one step of one option at a time along the grid, until no move gains more than
+        tried. The best one then moves one step of one option at a time along the grid, until no move gains at least
         0.05 points of precision (smaller gains are noise). None: all combinations of `grid` are tried.
     """
 
@@ -230,9 +230,9 @@ class StrategySpec(Method):
         bytes that it returns. The model stores this value; `Query.learned` returns it. The training function receives
         the `LearningData`; a function that returns the precision, in %, of lists for its validation users, int, shape
         (n_validation, k); and a progress function. With cross-fitting, `fit` runs once per fold and a last time on all
-        users, without validation users. The last time, the precision function replays early stopping: its values are
-        negative and highest at the median of the folds' best calls. So call it at the same stages of each run, keep the
-        state with the highest value, and do not compare values with a threshold.
+        users, without validation users. If the n-th call of the precision function was the best in the median fold,
+        the n-th call in the last run returns the highest value; all its values are negative. So call it at the same
+        stages of each run, keep the state with the highest value, and do not compare values with a threshold.
     search
         In place of `fit`: the options are chosen on validation users. Requires `value`; `settings` do not apply, since
         ``[plugins.NAME]`` holds the options.
@@ -328,8 +328,8 @@ class ColdModelValue(Protocol):
     def predict(self, features: np.ndarray, liked: SparseRows, item_vectors: np.ndarray) -> np.ndarray:
         """Return predicted mature vectors, float32, shape (n, d), unit length.
 
-        It receives the features, float32, shape (n, n_inputs), the items liked so far, shape (n, n_items), and the
-        vectors whose dot products with a user's vector are the items' scores, float32, shape (n_items, d).
+        It receives the features, float32, shape (n, n_inputs), the items liked so far, shape (n, n_items), and the item
+        vectors, float32, shape (n_items, d); scores are dot products with them. `ComputedDays` have stand-ins instead.
         """
         ...
 

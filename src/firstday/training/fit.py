@@ -63,7 +63,7 @@ from firstday.training.weights import choose_weights
 def train(
     dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress | bool | None = True
 ) -> Recommender:
-    """Train on all users with interactions; choose settings on past newcomers, by holdout or cross-fitting.
+    """Train on all users with interactions; choose settings on validation users, held out or in folds.
 
     Parameters
     ----------
@@ -197,9 +197,9 @@ def _learn_segments(
     """Choose the warm users to train on, learn embeddings and segments, and count the items of all warm users.
 
     Return the split with the training users as its only warm users; the items that each of them uses, shape
-    (n_training, n_items); user and item vectors; the segments; and counts of all warm users. On a cluster, or with more
-    than `training.most_users` warm users, the segments have the sizes and items of all warm users, and the counts
-    include their sums and impressions. Otherwise there are no sums, and impressions are those of the training users.
+    (n_training, n_items); user and item vectors; the segments; and counts of all warm users. On a cluster, or if only
+    `training.most_users` learners are used, the segments have the sizes and items of all warm users, and the counts
+    include sums of their vectors, and impressions. Otherwise there are no sums, and impressions of training users only.
     """
     warm, all_uses = split.warm, warm_uses(dataset, split, config)
     aggregate = learners.describe_everyone

@@ -76,7 +76,7 @@ class Tuning:
         return ", ".join(f"{name} {value}{edges.get(name, '')}" for name, value in self.options.items())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the seed-dependent fields as JSON values."""
+        """Return all fields but the grid, and the edges, as JSON values."""
         return {
             "options": self.options,
             "edges": self.edges,

@@ -105,7 +105,7 @@ def _hide_all_but_few(query: Query) -> dict[Pair, SparseRows]:
         for pair, rows in actions.items()
     }
     union = union_rows(list(blocks.values()))
-    by_entity = np.argsort(union.columns // width, kind="stable")  # the order in which keys are drawn
+    by_entity = np.argsort(union.columns // width, kind="stable")  # keys are drawn in this order
     keys = rng.random(union.n_entries)[np.argsort(by_entity)]
     drawn = union.keep(union.rank_within_rows(keys) < sizes[union.row_of_entry()])
     return {pair: rows.keep(contains(drawn, blocks[pair])) for pair, rows in actions.items()}

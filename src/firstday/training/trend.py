@@ -20,7 +20,7 @@ TREND_DAYS = 7
 TREND_WEIGHT = 0.5
 """Exponent of the trend; 1 would assume that everybody's habits change as total use does."""
 TREND_SMOOTHING = 0.25
-"""Pseudo-uses added to the recent uses, as a mean per item; they are distributed over items like all uses."""
+"""Pseudo-uses, per item on average, added to the recent uses; each item gets them in proportion to all its uses."""
 
 
 def recent_actions(dataset: Dataset, split: Split, days: float | None) -> Actions:

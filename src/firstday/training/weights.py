@@ -38,9 +38,9 @@ KNOT_SMOOTHING = 2.0
 """Penalty on the differences between weights at adjacent `KNOTS`, as a multiple of `RIDGE`: a knot without validation
 users gets about the weights of its neighbour."""
 N_BEST = 150
-"""Number of top candidates by the first fit of `blend` that the second uses: lower ones rarely reach a list."""
+"""Candidates per user for the second fit of `blend`: the best by the first fit, as lower ones rarely reach a list."""
 MIN_WEIGHT = 0.01
-"""Minimum weight of a component at any knot; components below it at all knots are dropped."""
+"""A component of `blend` is dropped if its weight is below this at every knot."""
 
 
 def choose_weights(folds: Sequence[Fold]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A filter of items; `values` has those of ``user.NAME`` and ``lists.NAME`` by prefix and name."""
+    """A filter of items; `values` maps ``user`` and ``lists`` to what ``user.NAME`` and ``lists.NAME`` are, by name."""
 
     text: str
     columns: Columns

@@ -20,12 +20,12 @@ from firstday.recommend.rules.filters import MOST_CHARACTERS, Filter, find_colum
 from firstday.sparse import SparseRows
 
 MOST_IDS = 100_000
-"""Maximum ids of `Rules.allow`, of `Rules.deny` and of a list."""
+"""Maximum number of ids in `Rules.allow`, in `Rules.deny`, and in each of `Rules.lists`."""
 MOST_COMPILED = 64
 """Maximum number of compiled rules that a model keeps in memory."""
 ID = "item_id"
 PAIR = re.compile(r"(\d+|.+)[=:]([^=:].*)", re.DOTALL)
-"""KEY=VALUE or KEY:VALUE; a rank ends at the first separator, a column or filter at the last separator."""
+"""KEY=VALUE or KEY:VALUE. If KEY is a rank, it ends at the first separator; a column or filter ends at the last one."""
 
 
 def _read_pairs(value: Any) -> Any:
@@ -158,7 +158,7 @@ class ItemRules:
 
 
 class Quota:
-    """Items that one user's list still has room for: `open` is the mask of items that may be listed next.
+    """Items for which rules leave room in one user's list: `open` is their mask; `excluded` affects the pins alone.
 
     Items of `pins` count as listed from the start. `pins` has them by rank, from 0, each once, except those not allowed
     or in `excluded`; caps never remove pins.
@@ -211,7 +211,7 @@ def check_rules(rules: Rules, items: pl.Series, columns: Mapping[str, pl.Series]
 
 
 def _merge(layers: Sequence[Rules], name: str) -> dict[str, Any]:
-    """Return the values of a rule by name; later layers take precedence."""
+    """Return a mapping of `Rules`, given its name, such as ``cap``, from all layers; later ones take precedence."""
     return {key: value for rules in layers for key, value in getattr(rules, name).items()}
 
 

@@ -16,7 +16,7 @@ AFTER_IMPRESSIONS = "blend"
 
 
 def recommend_auto(query: Query) -> Answer:
-    """Answer each class of users with its selected strategy, which is the route.
+    """Answer each user with the strategy selected for their class; its name is the route.
 
     Users with items passed over are answered with `AFTER_IMPRESSIONS`.
     """

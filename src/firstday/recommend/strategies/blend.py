@@ -18,7 +18,7 @@ from firstday.recommend.strategies.segments import score_soft_segments
 from firstday.sparse import SparseRows
 
 LEAST_LOG = -20.0
-"""Ranker's log-probability relative to the most likely candidate: lower bound, and value for items it cannot rank."""
+"""Lower bound of the ranker's log-probabilities relative to the most likely candidate, and value of items it lacks."""
 N_CANDIDATES = 600
 """Number of candidates per user: items used most by similar people or overall, or similar to the user's items."""
 ALL_CANDIDATES = 2_000
@@ -66,8 +66,8 @@ def score_components(
 
     Candidates are ascending, int64, and all arrays have shape (n_rows, n_chosen). Scores are float32; the last term is
     minus infinity for excluded items. The candidates depend on the user and the rules, not on the length of the list.
-    They are all items that may be listed or, if these are more than `ALL_CANDIDATES`, the `N_CANDIDATES` most promising
-    ones; `ALL_CANDIDATES` if the rules allow less than a quarter of all items.
+    Up to `ALL_CANDIDATES` items that may be listed are all candidates. Of more, the most promising are: `N_CANDIDATES`
+    of them or, if the rules allow less than a quarter of all items, `ALL_CANDIDATES`.
     """
     model = query.model
     shares = _once(query, rows, score_soft_segments)
@@ -115,7 +115,7 @@ def _with_trend(model: TrainedModel, shares: np.ndarray) -> np.ndarray:
 
 
 def _once(query: Query, rows: np.ndarray, score: Callable[[Query, np.ndarray], T]) -> T:
-    """Return scores of some rows; cached for lists under other rules if the rows are all users of a small query."""
+    """Return `score(query, rows)`, cached in `Query.scores` if the rows are all users and few; must not use rules."""
     if query.n_users > ROWS_AT_ONCE or len(rows) < query.n_users:
         return score(query, rows)
     if score not in query.scores:

@@ -31,8 +31,8 @@ Offer = tuple[int, float, float]
 def recommend_explore(query: Query) -> Answer:
     """Fill each rank with the best remaining item of a segment drawn from the user's posterior over segments.
 
-    With probability `NEW_SHARE`, a rank is offered to a new item instead: a Thompson sample for a segment drawn
-    likewise. The offer lapses if the item is excluded or already in the list.
+    With probability `NEW_SHARE`, a rank is offered to a new item instead: the best one in a Thompson sample of the
+    rates in a segment drawn likewise. The offer lapses if the item is excluded or already in the list.
 
     Lists are in drawing order, so scores need not decrease.
 
@@ -43,7 +43,7 @@ def recommend_explore(query: Query) -> Answer:
     References
     ----------
     Thompson sampling: O. Chapelle, L. Li, "An empirical evaluation of Thompson sampling", NIPS 2011. Cold users as a
-    bandit over clusters of warm users: PAPER, related work.
+    bandit over clusters of warm users: the paper, related work.
     """
     shape = (query.n_users, query.k)
     items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)

@@ -1,7 +1,7 @@
 """Strategies that rank items by a vector of the user: `day_one`, `fold_in`, `personal`, cold models; and `direct`.
 
-The vector is computed from the day-one items alone, or predicted (PAPER: fully personalised). `direct` maps features to
-items by a network, without a vector or segment in between (not in the paper).
+The vector is computed from the day-one items alone, or predicted (the paper's fully personalised system). `direct` maps
+features to items by a network, without a vector or segment in between (not in the paper).
 """
 
 from __future__ import annotations
