@@ -184,7 +184,7 @@ def test_impressions_in_many_batches_and_parts_on_disk(monkeypatch: pytest.Monke
     whole = load({"interactions": rows})
     rows.write_parquet(tmp_path / "interactions.parquet")
     monkeypatch.setattr(raw_table, "BATCH_ROWS", 300)
-    monkeypatch.setattr(user_rows, "PART_ROWS", 400)
+    monkeypatch.setattr(user_rows, "MAX_MEMORY_ROWS", 400)
     read = load(tmp_path)
     assert whole.impressions is not None
     assert read.impressions is not None

@@ -210,7 +210,7 @@ def test_boosts_rank_by_multiplied_scores(shop: Recommender, query: Query) -> No
 def test_boosts_are_the_same_for_one_user_and_for_many(shop: Recommender) -> None:
     users, rules = make_users(shop.model)[:12], {"boost": {"in_stock": 3.0}}
     for user, listed in zip(users, shop.recommend_users(users, 5, "auto", rules=rules).values(), strict=True):
-        alone = shop.recommend(user, 5, "auto", rules=rules)
+        alone = shop.recommend(user, 5, "auto", rules=[{}, rules])
         assert [item.score for item in alone] == pytest.approx([item.score for item in listed], rel=1e-4)
 
 

@@ -186,8 +186,8 @@ class Recommender:
         keep_used
             Whether the list may contain items that the user has used, banned, or probably passed over.
         rules
-            The service's rules, as `Rules` or an equivalent dictionary. In a sequence, all filters and ids apply, and
-            boosts multiply; later caps, lists and context override the same names; the last pins and `after` count.
+            The service's rules, as `Rules` or an equivalent dictionary. In a list of them, all filters and ids apply,
+            and boosts multiply; later caps, lists and context override the same names; the last pins and `after` count.
 
         Raises
         ------

@@ -114,13 +114,13 @@ class Rules(Section):
 
 
 NO_RULES = Rules()
-AnyRules = Rules | Mapping[str, Any] | Sequence[Rules] | None
+AnyRules = Rules | Mapping[str, Any] | Sequence[Rules | Mapping[str, Any]] | None
 """Rules, an equivalent dictionary, or layers of rules, such as those of a page and of a row."""
 
 
 def read_layers(rules: AnyRules) -> list[Rules]:
     """Return rules in any form as layers; raise ConfigError if a rule is invalid."""
-    return list(rules) if isinstance(rules, list | tuple) else [Rules.of(rules)]  # type: ignore[arg-type]
+    return [Rules.of(layer) for layer in (rules if isinstance(rules, Sequence) else [rules])]
 
 
 class Row(Rules):
