@@ -13,6 +13,7 @@ import polars as pl
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Pair
+from firstday.data.ids import check_single
 from firstday.data.user_rows import renumber, renumber_users
 from firstday.embed.embeddings import select_uses
 from firstday.errors import DataError
@@ -50,12 +51,6 @@ class Impression:
         if propensity is not None and not (isinstance(propensity, Real) and 0 < propensity <= 1):
             raise DataError(f"{where}: propensity is {propensity!r}; give a number above 0, at most 1.")
         return impression
-
-
-def check_single(where: str, value: Any) -> None:
-    """Reject None and collections where an id or a profile value is expected."""
-    if value is None or isinstance(value, Mapping | list | tuple):
-        raise DataError(f"{where}: is {value!r}; give one value.")
 
 
 def check_names(entry: Mapping[str, Any], names: Collection[str], required: str, where: str) -> None:

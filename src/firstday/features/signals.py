@@ -17,12 +17,12 @@ import polars as pl
 from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
-from firstday.data.ids import Ids
+from firstday.data.ids import Ids, check_single
 from firstday.data.user_rows import take_rows
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_items
 from firstday.errors import DataError, hint_at
-from firstday.features.impressions import Impression, check_names, check_single, infer_passed_over
+from firstday.features.impressions import Impression, check_names, infer_passed_over
 from firstday.sparse import SparseRows
 
 PICK_SIGNAL = "onboarding"
