@@ -66,6 +66,10 @@ WRONG: dict[str, tuple[Callable[[Query], Any], str]] = {
         lambda query: replace(listing([2, 3, 4, 5])(query), routes=np.array(["bro"])),
         "routes have shape (1,); return shape (2,).",
     ),
+    "propensities of users": (
+        lambda query: replace(listing([2, 3, 4, 5])(query), propensities=np.ones(2)),
+        "propensities are float64 of shape (2,); return an array of numbers of shape (2, 4).",
+    ),
 }  # fmt: skip
 
 

@@ -65,6 +65,8 @@ def check_answer(method: str, answer: Answer, query: Query) -> Answer:
     shape, n_items = (query.n_users, query.k), query.model.n_items
     check_numbers(f"{method}: items", answer.items, shape, "iu")
     check_numbers(f"{method}: scores", answer.scores, shape)
+    if np.size(answer.propensities):
+        check_numbers(f"{method}: propensities", answer.propensities, shape)
     if np.shape(answer.routes) != shape[:1]:
         raise FirstdayError(f"{method}: routes have shape {np.shape(answer.routes)}; return shape {shape[:1]}.")
     users = np.flatnonzero(answer.routes != "")
