@@ -117,7 +117,7 @@ def fit(
     """Run every stage on the warm users of a split; cold users are never used.
 
     With too few validation users for a holdout, settings are cross-fitted: each fold is scored by a model trained
-    without it. The final model is then trained on all users with the settings chosen on the folds. Without
+    without it. The final model is trained on all users, and then gets the settings chosen on the folds. Without
     `choose_settings`, smoothing, weights, the strategies of `auto` and calibrations keep their defaults. `learners` are
     those of tables on a cluster; None: `dataset` has all users.
 
