@@ -77,7 +77,7 @@ def recommend_tables(
 ) -> BatchSummary:
     """Recommend to all users in the tables of a folder, and write one file, atomically, with the rows of `list_users`.
 
-    `drop_bad_rows` is the maximum share of bad rows per table. For ``lists.csv``, ``lists.left-out.jsonl`` lists them.
+    `drop_bad_rows` is the maximum share of bad rows per table; if `out` is lists.csv, lists.left-out.jsonl has them.
     """
     form = find_list_form(str(out))
     if not out.resolve().parent.is_dir():

@@ -20,19 +20,19 @@ from firstday.sparse import SparseRows, stack_rows
 DOUBT = 0.3
 """Probability that a user behaves like the average user, whoever they resemble."""
 NEARNESS = 0.1
-"""Temperature of the prior over warm users: it falls by a factor of e per this drop in cosine to the prediction."""
+"""Temperature of the warm users' prior, which falls by a factor of e as the cosine to the prediction falls by this."""
 TEMPERING = 0.2
 """Exponent of the likelihood of uses and impressions in the posterior over warm users."""
 SEGMENT_TEMPERING = 0.5
 """Exponent of the likelihood of uses and impressions in the posterior over segments."""
 SMOOTHING = 0.02
-"""Weight of popularity in the posterior share of users of an item, relative to a total of 1 for the warm users."""
+"""Weight of popularity in smoothing the posterior share of warm users who use an item; the posterior has weight 1."""
 N_BELIEVED = 800
 """Minimum number of candidate warm users; whole segments are added, nearest to the predicted vector first."""
 
 
 def llr_of_yes(shares: np.ndarray) -> np.ndarray:
-    """Return the log-likelihood ratio of a yes, log P(yes | like a fan) - log P(yes | like no fan), shape of `shares`.
+    """Return the log-likelihood ratio log P(yes | resembles a fan) - log P(yes | resembles no fan), shape of `shares`.
 
     Fans are the warm users who use the item or would say yes; `shares`, in (0, 1), are their shares of all warm users.
     """
@@ -41,7 +41,7 @@ def llr_of_yes(shares: np.ndarray) -> np.ndarray:
 
 
 def llr_of_no(shares: np.ndarray, seen: np.ndarray | float = 1.0) -> np.ndarray:
-    """Return the log-likelihood ratio of a no, log P(no | like a fan) - log P(no | like no fan), which is negative.
+    """Return the log-likelihood ratio log P(no | resembles a fan) - log P(no | resembles no fan), which is negative.
 
     `seen` is the probability that the item was seen at all, in (0, 1]; see `llr_of_yes`.
     """
@@ -67,7 +67,7 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
     """Return the posterior over the kept warm users (the fine-grained belief), shape (n_rows, n_kept), rows of sum 1.
 
     The model must keep warm users. Candidates are the kept users in the segments nearest to the predicted vector or, if
-    nothing is known about the user, evenly spaced kept users with equal priors.
+    nothing is known about the user, kept users at evenly spaced rows, with equal priors.
     """
     model = query.model
     assert model.warm is not None

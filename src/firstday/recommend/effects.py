@@ -18,7 +18,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """Effects of all single signals (interactions, profile values, ...) with one `name`, and why some may have none.
+    """Effects of the signals (interactions, profile values, ...) that share a `name`, and why some may have none.
 
     `name` is a pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``impressions``.
     Arrays have shape (n,), one entry per interaction, value, friend or impression: `users` has the row of its user,

@@ -39,9 +39,9 @@ class ComputedDays:
     means: np.ndarray
 
     def stand_in(self, similarity: Literal["dot", "cosine"]) -> tuple[SparseRows, np.ndarray]:
-        """Return which stand-ins users like, shape (n_users, n_users), and the vectors of these, float32, (n_users, d).
+        """Return users' liked stand-ins, shape (n_users, n_users), and the stand-ins' vectors, float32, (n_users, d).
 
-        There is one per user, with their mean vector, of unit length for cosine; users with day-one items like theirs.
+        Each user has one, in place of the day-one items: their mean vector (unit length for cosine); liked unless zero.
         """
         liked = np.asarray(self.means.any(axis=1))
         rows = np.flatnonzero(liked)
@@ -54,13 +54,13 @@ class ComputedDays:
 
 
 class LearnedScores(Protocol):
-    """What a method that scores items from liked items returns from training, and the model stores."""
+    """Learned value (what training returns, and the model stores) of a method that scores items by liked items."""
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Return scores, float32, shape (n_users, n_items), given the items liked so far, of the same shape.
 
-        Items that the method cannot rank score minus infinity, and all items do for a user none of whose liked items
-        the method knows. The caller may overwrite the scores.
+        Items that the method cannot rank score minus infinity. If it knows none of a user's liked items, all do. The
+        caller may overwrite the scores.
         """
         ...
 
@@ -174,8 +174,8 @@ class Query:
         """Number of liked items and of actions on other entities, int64, shape (n_users,).
 
         Actions on other entities count only if their pair has a feature block; an artist both streamed and favourited
-        counts twice. A user with any action whose pair has a block, such as a skip of an item, counts at least 1, and a
-        non-empty precomputed day one counts `FEW`.
+        counts twice. The number is at least 1 for users with an action whose pair has a block, such as a skip of an
+        item, and `FEW` for a non-empty precomputed day one.
         """
         if self.computed is not None:
             return np.where(self.has_features, FEW, 0)

@@ -89,7 +89,7 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Fill up short lists with popular items, with score 0."""
-    popular = POPULAR.recommend(query).items  # k suffice: those listed already need no further rank
+    popular = POPULAR.recommend(query).items  # k suffice: each one already listed leaves one rank fewer to fill
     both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
     return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
@@ -186,8 +186,8 @@ class Recommender:
         keep_used
             Whether the list may contain items that the user has used, banned, or probably passed over.
         rules
-            The service's rules, as `Rules` or an equivalent dictionary. In a list of them, all filters and ids apply,
-            and boosts multiply; later caps, lists and context override the same names; the last pins and `after` count.
+            The service's rules, as `Rules`, an equivalent dictionary, or a list. In a list, each `filter`, `allow` and
+            `deny` applies; boosts multiply; later `cap`, `lists` and `context` win, and the last `pin` and `after`.
 
         Raises
         ------

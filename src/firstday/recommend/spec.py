@@ -228,11 +228,11 @@ class StrategySpec(Method):
     fit, value
         For strategies that learn: the training function, and the frozen dataclass of arrays, numbers, strings and
         bytes that it returns. The model stores this value; `Query.learned` returns it. The training function receives
-        the `LearningData`; a function that returns the precision, in %, of lists for its validation users, int, shape
-        (n_validation, k); and a progress function. With cross-fitting, `fit` runs once per fold and a last time on all
-        users, without validation users. If the n-th call of the precision function was the best in the median fold,
-        the n-th call in the last run returns the highest value; all its values are negative. So call it at the same
-        stages of each run, keep the state with the highest value, and do not compare values with a threshold.
+        the `LearningData`; a function that measures the precision of lists (`ListPrecision`); and a progress function.
+        With cross-fitting, `fit` runs once per fold and a last time on all users, without validation users. In the last
+        run, the precision function returns negative values, the highest at call n: the median, over the folds, of the
+        number of the best call. So call it at the same stages of each run, keep the state with the highest value, and
+        do not compare values with a threshold.
     search
         In place of `fit`: the options are chosen on validation users. Requires `value`; `settings` do not apply, since
         ``[plugins.NAME]`` holds the options.
@@ -329,7 +329,7 @@ class ColdModelValue(Protocol):
         """Return predicted mature vectors, float32, shape (n, d), unit length.
 
         It receives the features, float32, shape (n, n_inputs), the items liked so far, shape (n, n_items), and the item
-        vectors, float32, shape (n_items, d); scores are dot products with them. `ComputedDays` have stand-ins instead.
+        vectors, float32, shape (n_items, d); scores are dot products with them. `ComputedDays` have stand-ins as items.
         """
         ...
 

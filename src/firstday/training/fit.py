@@ -117,7 +117,7 @@ def fit(
     """Run every stage on the warm users of a split; cold users are never used.
 
     With too few validation users for a holdout, settings are cross-fitted: each fold is scored by a model trained
-    without it. The final model is then trained on all users with the settings chosen on the folds. Without
+    without it. The final model is trained on all users, and then gets the settings chosen on the folds. Without
     `choose_settings`, smoothing, weights, the strategies of `auto` and calibrations keep their defaults. `learners` are
     those of tables on a cluster; None: `dataset` has all users.
 
@@ -197,9 +197,9 @@ def _learn_segments(
     """Choose the warm users to train on, learn embeddings and segments, and count the items of all warm users.
 
     Return the split with the training users as its only warm users; the items that each of them uses, shape
-    (n_training, n_items); user and item vectors; the segments; and counts of all warm users. On a cluster, or if only
-    `training.most_users` learners are used, the segments have the sizes and items of all warm users, and the counts
-    include sums of their vectors, and impressions. Otherwise there are no sums, and impressions of training users only.
+    (n_training, n_items); user and item vectors; the segments; and counts of all warm users. On a cluster, or with more
+    than `training.most_users` possible learners, the sizes and items of segments, the sums of vectors, and impressions
+    are those of all warm users; otherwise those of the training users, without sums.
     """
     warm, all_uses = split.warm, warm_uses(dataset, split, config)
     aggregate = learners.describe_everyone

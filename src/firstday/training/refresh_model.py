@@ -31,7 +31,7 @@ from firstday.recommend.registry import with_methods_of
 from firstday.training.fit import cohort_query, fit
 
 GATE = 0.98
-"""Default minimum ratio of precision to publish."""
+"""Default minimum ratio of new to current precision, to publish a model."""
 MIN_SIZE = 0.5
 """Default minimum share of the previous model's counts that the tables must have."""
 MIN_SHARE, MAX_SHARE = 0.02, 0.1
@@ -155,7 +155,7 @@ def refresh(
     config
         Settings; the defaults if omitted.
     gate
-        Minimum ratio of precision to publish; 0 publishes regardless of the comparison, and also without one.
+        Minimum ratio of new to current precision; 0 publishes regardless of the comparison, and also without one.
     keep
         Number of versions to keep in the folder for `rollback`.
     min_size

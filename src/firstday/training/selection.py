@@ -68,10 +68,10 @@ def select(
 def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal["class", "away"]]:
     """Return users that represent a class (index `number` of `KNOWLEDGE`), and their source (`ClassEvidence.users`).
 
-    If the class has few members (``away``), some signals of all users are hidden, and the users who then belong to the
-    class are taken. For class ``1-3``, users with more interactions keep 1 to 3 random ones; for ``friends``, all
-    interactions are hidden; for ``profile``, friends as well. Hidden items stay excluded from the users' lists, because
-    they are not in the truth.
+    If the class has few members, the source is ``away``: some signals of all users are hidden, and the users who then
+    belong to the class are taken. For class ``1-3``, users with more interactions keep 1 to 3 random ones; for
+    ``friends``, all interactions are hidden; for ``profile``, friends as well. Hidden items stay excluded from the
+    users' lists, because they are not in the truth.
     """
     name, members = KNOWLEDGE[number], _take_members(folds, number)
     is_enough = sum(fold.query.n_users for fold in members) >= ENOUGH_USERS
@@ -105,7 +105,7 @@ def _hide_all_but_few(query: Query) -> dict[Pair, SparseRows]:
         for pair, rows in actions.items()
     }
     union = union_rows(list(blocks.values()))
-    by_entity = np.argsort(union.columns // width, kind="stable")  # keys are drawn in this order
+    by_entity = np.argsort(union.columns // width, kind="stable")  # entry by_entity[i] gets the i-th key
     keys = rng.random(union.n_entries)[np.argsort(by_entity)]
     drawn = union.keep(union.rank_within_rows(keys) < sizes[union.row_of_entry()])
     return {pair: rows.keep(contains(drawn, blocks[pair])) for pair, rows in actions.items()}

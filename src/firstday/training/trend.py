@@ -1,7 +1,7 @@
 """Trend of each item: recent use relative to the whole log.
 
-`blend` adds it to the components that are logarithms of shares. It is computed after all weights are chosen: for
-validation users who registered before the end of the log, it would leak later use.
+`blend` adds it to the components that are logarithms of shares. It is computed after all weights are chosen on
+validation users, because the log's last days contain these users' truth.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class ObjectiveHistory:
         return recorded
 
     def replay(self, name: str, _objective: Objective) -> Objective:
-        """Return an objective with negative values, highest at call n: the median number of the folds' best calls."""
+        """Return a negative objective, highest at call n: the median, over folds, of the number of the best call."""
         best = round(median(int(np.argmax([-1.0, *values])) for values in self.values[name]))
         calls = count(1)
         return lambda *_lists: -1.0 - abs(next(calls) - best)

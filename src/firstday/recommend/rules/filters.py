@@ -83,7 +83,7 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A filter of items; `values` maps ``user`` and ``lists`` to what ``user.NAME`` and ``lists.NAME`` are, by name."""
+    """A filter of items; `values` has the values of ``user.NAME`` and ``lists.NAME``: ``values["user"][NAME]``, ..."""
 
     text: str
     columns: Columns

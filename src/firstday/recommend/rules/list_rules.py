@@ -158,10 +158,10 @@ class ItemRules:
 
 
 class Quota:
-    """Items for which rules leave room in one user's list: `open` is their mask; `excluded` affects the pins alone.
+    """Items for which rules leave room in one user's list: `open` is their mask, which ignores `excluded`.
 
-    Items of `pins` count as listed from the start. `pins` has them by rank, from 0, each once, except those not allowed
-    or in `excluded`; caps never remove pins.
+    Pinned items count as listed from the start. `pins` has them by rank, from 0, each once, except those not allowed or
+    in `excluded`, the items excluded from the user's list; caps never remove pins.
     """
 
     def __init__(self, rules: ItemRules, excluded: np.ndarray) -> None:

@@ -66,8 +66,8 @@ def score_components(
 
     Candidates are ascending, int64, and all arrays have shape (n_rows, n_chosen). Scores are float32; the last term is
     minus infinity for excluded items. The candidates depend on the user and the rules, not on the length of the list.
-    Up to `ALL_CANDIDATES` items that may be listed are all candidates. Of more, the most promising are: `N_CANDIDATES`
-    of them or, if the rules allow less than a quarter of all items, `ALL_CANDIDATES`.
+    If at most `ALL_CANDIDATES` items may be listed, all are candidates; otherwise the most promising ones:
+    `N_CANDIDATES` or, if the rules allow less than a quarter of all items, `ALL_CANDIDATES`.
     """
     model = query.model
     shares = _once(query, rows, score_soft_segments)
@@ -105,7 +105,7 @@ def score_components(
 
 
 def _promise(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return scores to choose candidates by: use by similar users and everyone, float32, shape (n_rows, n_items)."""
+    """Return scores for choosing candidates, from use by similar users and all, float32, shape (n_rows, n_items)."""
     shares = _once(query, rows, score_soft_segments)
     return _with_trend(query.model, shares + (query.model.popularity + np.float32(LEAST_SHARE)))
 
@@ -115,7 +115,7 @@ def _with_trend(model: TrainedModel, shares: np.ndarray) -> np.ndarray:
 
 
 def _once(query: Query, rows: np.ndarray, score: Callable[[Query, np.ndarray], T]) -> T:
-    """Return `score(query, rows)`, cached in `Query.scores` if the rows are all users and few; must not use rules."""
+    """Return `score(query, rows)`, cached if `rows` are all users, up to `ROWS_AT_ONCE`; `score` must not use rules."""
     if query.n_users > ROWS_AT_ONCE or len(rows) < query.n_users:
         return score(query, rows)
     if score not in query.scores:

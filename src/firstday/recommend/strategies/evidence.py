@@ -2,8 +2,8 @@
 
 Users with items passed over get two further components: shares among the warm users they probably resemble
 (`firstday.recommend.belief`), and scores by the vector folded in from all evidence
-(`firstday.embed.embeddings.FoldIn.solve`). Shares are added as logarithms, scores in standard deviations over all
-items, with a weight that approaches 1 as evidence grows (`HALFWAY`; docs/bandit.md).
+(`firstday.embed.embeddings.FoldIn.solve`). Shares are added as logarithms. Scores are added in standard deviations
+over all items, times a weight that approaches 1 as evidence grows (`HALFWAY`; docs/bandit.md).
 """
 
 from __future__ import annotations

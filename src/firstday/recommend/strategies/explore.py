@@ -79,9 +79,9 @@ def draw_slate(
 ) -> Iterator[tuple[int, int, float]]:
     """Fill up to k ranks one by one: draw a segment from the belief, and take the best remaining item of its list.
 
-    Yields the index of the segment, the item's position in the segment's list, and its probability, given the items
-    before it. `lists` are the items of each segment, best first, shape (n_segments, m), and `belief` their unnormalised
-    probabilities.
+    Yields the index of the segment, the item's position in the segment's list, and the item's probability, given the
+    items before it. `lists` are the items of each segment, best first, shape (n_segments, m), and `belief` the
+    segments' unnormalised probabilities.
     """
     lists = np.pad(lists, ((0, 0), (0, 1)), constant_values=NO_ITEM)
     rows, heads = np.arange(len(lists)), np.zeros(len(lists), dtype=np.int64)  # position of the best remaining item
@@ -109,7 +109,7 @@ def draw_offers(
 ) -> Iterator[tuple[Offer | None, float]]:
     """Yield, for each rank, an offer of a new item or None, and the probability of an offer; no item is offered twice.
 
-    `segments` are candidates, and `belief` their unnormalised probabilities, shape (n_likely,).
+    `segments` are those that may be drawn, and `belief` their unnormalised probabilities, both of shape (n,).
     """
     belief = belief / belief.sum()
     drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
