@@ -68,7 +68,7 @@ def train_networks(
     cold = train_cold_model(features, data.embeddings.user_vectors, held_out, objective, config, progress)
     if not config.ranker.enabled:
         return cold, None
-    objective = wrap("ranker", validation.precision_of_scores)
+    objective = wrap("item ranker", validation.precision_of_scores)
     return cold, train_ranker(features, day_ones, data.uses, held_out, objective, config, progress)
 
 

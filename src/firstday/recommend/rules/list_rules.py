@@ -192,13 +192,13 @@ def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping
     """
     known = {**profile, **_merge(layers, "context")}
     user = {name: known.get(name) for rules in layers for name in rules.names}
-    key, compiled = (*(rules.text for rules in layers), str(user)), model.compiled_rules
-    if key not in compiled:
-        if len(compiled) >= MOST_COMPILED:
-            compiled.clear()
-        compiled[key] = _compile(model, layers, user)
-    found: ItemRules = compiled[key]
-    return found
+    key, cache = (*(rules.text for rules in layers), str(user)), model.compiled_rules
+    compiled: ItemRules | None = cache.get(key)
+    if compiled is None:
+        if len(cache) >= MOST_COMPILED:
+            cache.clear()  # possibly while another thread reads
+        compiled = cache[key] = _compile(model, layers, user)
+    return compiled
 
 
 def check_rules(rules: Rules, items: pl.Series, columns: Mapping[str, pl.Series]) -> None:
