@@ -13,6 +13,7 @@ from serve_process import ServerProcess
 
 from firstday.errors import DataError
 from firstday.serve.middleware import Gate, Keys
+from firstday.serve.routes.lists import quick_route
 from firstday.serve.settings import ServeSettings
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import StartApp, assert_error, connect, open_client, read_lines, wait_for
@@ -258,7 +259,7 @@ def test_an_error_after_the_headers_were_sent_is_logged_with_the_request(
     settings = ServeSettings()
     headers = [(b"host", b"localhost"), (b"x-request-id", b"trace-9")]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
-    asyncio.run(Gate(fail, settings, Keys(settings), Metrics())(scope, receive, send))
+    asyncio.run(Gate(fail, settings, Keys(settings), Metrics(), quick_route)(scope, receive, send))
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.getMessage() == "a request failed"

@@ -62,7 +62,7 @@ def make_app(service: Service) -> Gate:
         redirect_slashes=False,
         responses=ERRORS,
         lifespan=_lifespan,
-        routes=[lists.quick_route, *(page.make_routes(needs_keys=service.keys.any) if service.settings.page else ())],
+        routes=[*page.make_routes(needs_keys=service.keys.any)] if service.settings.page else [],
     )
     app.state.service = service
     for router, right in ROUTERS:
@@ -70,7 +70,7 @@ def make_app(service: Service) -> Gate:
             router, dependencies=require_right(service.keys, right) if right and service.keys.any else []
         )
     add_error_handlers(app)
-    return Gate(app, service.settings, service.keys, service.metrics)
+    return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route)
 
 
 @asynccontextmanager

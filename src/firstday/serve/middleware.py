@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response
@@ -102,14 +103,14 @@ async def require_json(request: Request) -> None:
 
 
 class Gate:
-    """Outermost ASGI layer.
+    """Outermost ASGI layer. Requests that match the route `quick` bypass the middleware of `app`.
 
     The Host header is checked here because Starlette's `TrustedHostMiddleware` answers in plain text, does not accept
     every loopback address and, in older versions, does not parse IPv6.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics) -> None:
-        self.app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
+    def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, quick: Route) -> None:
+        self.app, self._settings, self._keys, self._metrics, self._quick = app, settings, keys, metrics, quick
         self._in_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,7 +134,7 @@ class Gate:
 
         self._in_work += 1
         try:
-            await self.app(scope, self._admit(scope, headers, receive), send_with_headers)
+            await self._pass_on(scope, self._admit(scope, headers, receive), send_with_headers)
         except Exception as error:
             failure = as_api_error(error)
             if status or failure.code == INTERNAL:  # status set: headers are sent, only the log can report it
@@ -143,6 +144,15 @@ class Gate:
         finally:
             self._in_work -= 1
             self._note(scope, request_id, status, time.perf_counter() - began)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request by the quick route if it matches, else by the application."""
+        match, child_scope = self._quick.matches(scope)
+        if match is Match.FULL:
+            scope.update(child_scope, app=self.app)
+            await self._quick.handle(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         """Count and log a request. The only text from the client is the request id, which is validated."""

@@ -88,7 +88,7 @@ async def _recommend_quickly(request: Request) -> Response:
 
 quick_route = Route(f"/v1{PATH}", _recommend_quickly)
 quick_route.methods = {"GET"}
-"""First route of the application; the router's endpoint for this request only documents it in OpenAPI."""
+"""Serves the most frequent request in place of the router's endpoint, which only documents it in OpenAPI."""
 
 
 @router.post(PATH, response_model=ListAnswer | PageAnswer, summary="Recommend to a user under rules", dependencies=JSON)
