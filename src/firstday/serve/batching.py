@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstday.errors import ConfigError
-from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
@@ -138,7 +137,7 @@ class ListBatcher:
         groups: defaultdict[tuple[Any, ...], list[ListRequest]] = defaultdict(list)
         for request in requests:
             if request.error is None:
-                request.model, request.signals = model, understand_picks(model.trained.encoder, request.signals)
+                request.model = model
                 options, unshared = request.options, id(request) if request.rows else 0
                 strategy = request.variant.strategy if request.variant else options.strategy
                 groups[options.k, strategy, options.keep_used, request.rules.text, unshared].append(request)

@@ -10,6 +10,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
+from firstday.features.encoder import understand_picks
 from firstday.features.signals import Catalogue, Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.belief import believe_segments
@@ -38,7 +39,8 @@ def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[s
     which some strategies do not use (`popular`, `group`, `day_one`, `fold_in`, `input_clusters`). The field `route`
     says what the list is based on.
     """
-    model, signals = list_request.model.trained, list_request.signals
+    model = list_request.model.trained
+    signals = understand_picks(model.encoder, list_request.signals)
     n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
     # About 10,000 interactions in all variants together, to limit the time for very active users.
     n_variants = min(MAX_VARIANTS, max(5, 10_000 // max(1, len(signals.interactions))))
