@@ -27,7 +27,9 @@ from firstday.recommend.variants import Experiment
 
 DAYS = 30
 SLATE = 12
-N_USERS, N_USERS_PLANTED, N_USERS_BROKEN = 6_000, 20_000, 20_000
+N_USERS = 6_000
+N_USERS_PLANTED = 20_000
+N_USERS_BROKEN = 20_000
 EFFECT = 0.03
 COUNTRIES = np.array(["FR", "DE", "BR", "JP"])
 VARIANTS = np.array(["control", "treatment"])

@@ -117,7 +117,8 @@ def score_seed(scored: Scored, dataset: Dataset, form: str, config: Config, *, o
     """Train with the default and without pooling; append the results of both cohorts."""
     config = config.override("registration.cut_offs", 1)
     (part,) = hold_out(dataset, config, config.seed, find_cut_offs(dataset, config))
-    dataset, split = part.dataset, part.split
+    dataset = part.dataset
+    split = part.split
     assert dataset.ages is not None
     stored = np.where(dataset.ages >= 0, FORMS[form](dataset.ages), -1).astype(dataset.ages.dtype)
     config = config.override(dict(NO_NETWORKS)) if only_group else config
@@ -154,8 +155,10 @@ def compare(scored: Scored) -> list[dict[str, Any]]:
     """Return mean precision and gains over no pooling, for all users and for those whose age no warm user shares."""
     rows = []
     for (cohort, known, strategy, number), of_seeds in scored.precision.items():
-        users, unseen = np.concatenate(scored.users[cohort]), np.concatenate(scored.unseen[cohort])
-        precision, plain = np.concatenate(of_seeds), np.concatenate(scored.precision[cohort, known, strategy, 0.0])
+        users = np.concatenate(scored.users[cohort])
+        unseen = np.concatenate(scored.unseen[cohort])
+        precision = np.concatenate(of_seeds)
+        plain = np.concatenate(scored.precision[cohort, known, strategy, 0.0])
         for of, members in (("all", np.ones(len(users), bool)), ("age unseen", unseen)):
             if not members.any():
                 continue

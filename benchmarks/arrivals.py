@@ -45,7 +45,9 @@ from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.fit import train
 
-N_USERS, N_ITEMS, LOG_DAYS = 3_000, 1_800, 60
+N_USERS = 3_000
+N_ITEMS = 1_800
+LOG_DAYS = 60
 COUNTING = "explore+new"
 POLICIES = (ORACLE, "segment@once", "segment", "blend", "auto", "explore", COUNTING)
 WITHOUT_NEW = (ORACLE, "segment@once", "segment", "blend", "explore")
@@ -176,7 +178,8 @@ def describe(runs: list[Run]) -> dict[str, Any]:
         "cohorts": cohorts,
     }
     if COUNTING in names:
-        counting, others = names.index(COUNTING), [name for name in ("explore", "blend") if name in names]
+        counting = names.index(COUNTING)
+        others = [name for name in ("explore", "blend") if name in names]
         gained = hits[:, [counting]] - hits[:, [names.index(name) for name in others]]
         pairs = [f"{COUNTING} - {name}" for name in others]
         found |= {"hits_compared": dict(zip(pairs, means(gained), strict=True)), "new_items": describe_new(runs)}
@@ -191,9 +194,11 @@ def describe_new(runs: list[Run]) -> dict[str, Any]:
     n_best = n_found = n_tried = 0
     by_day: dict[str, list[np.ndarray]] = {}
     for run in runs:
-        course, is_new = run.courses[COUNTING], run.new_since >= 0
+        course = run.courses[COUNTING]
+        is_new = run.new_since >= 0
         appeal = run.appeal[is_new]
-        shown, used = course.shown.sum(axis=0)[is_new], course.used.sum(axis=0)[is_new]
+        shown = course.shown.sum(axis=0)[is_new]
+        used = course.used.sum(axis=0)[is_new]
         best = max(1, len(appeal) // 10)
         truly = np.argsort(-appeal, kind="stable")[:best]
         rates = (PRIOR_USED + used) / (PRIOR_USED + PRIOR_IGNORED + shown)

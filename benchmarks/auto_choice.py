@@ -30,7 +30,8 @@ Rule = Callable[[Scores, Scores], str]
 def draw_world(rng: np.random.Generator) -> tuple[list[dict[str, np.ndarray]], list[dict[str, float]]]:
     """Return user scores of each class by strategy, and each class's true means."""
     overall = {name: 0.0 if name == "popular" else rng.normal(1.0, OVERALL_SPREAD) for name in NAMES}
-    classes, truths = [], []
+    classes = []
+    truths = []
     for size in SIZES:
         truth = {name: gain and gain + rng.normal(0, CLASS_SPREAD) for name, gain in overall.items()}
         level = rng.normal(20, USER_SPREAD, size)

@@ -55,7 +55,8 @@ def score_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[st
     found: dict[str, dict[str, float]] = {}
     for name, calibration in recommender.model.calibrations.items():
         answer, hits = lists_of(recommender, part.newcomers, part.cold, name)
-        listed, used = answer.items >= 0, hits[answer.items >= 0].astype(np.float64)
+        listed = answer.items >= 0
+        used = hits[answer.items >= 0].astype(np.float64)
         others = fit_others(
             *lists_of(recommender, part.dataset, part.split.validation, name, MAX_CALIBRATION_USERS), answer
         )

@@ -149,7 +149,8 @@ class Trained:
 
 def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
     """Train a model; also keep the folds of validation users."""
-    learn, choose = ease.learn_item_weights, weights.choose_weights
+    learn = ease.learn_item_weights
+    choose = weights.choose_weights
     learned_from: list[tuple[Any, ...]] = []
     folds: list[Fold] = []
 

@@ -55,7 +55,8 @@ def main(
 
 def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, evaluate_up_to: int) -> dict[str, Any]:
     """Simulate a service of a given size, check, train and evaluate."""
-    tables, model = folder / "tables", folder / "model"
+    tables = folder / "tables"
+    model = folder / "model"
     row: dict[str, Any] = {"users": n_users, "items": n_items}
     sizes = ("--users", str(n_users), "--items", str(n_items))
     row["simulate"] = run("simulate", str(tables), *sizes)
@@ -81,7 +82,8 @@ def grow_events(folder: Path, n_items: int) -> list[dict[str, Any]]:
     tables = folder / "repeated"
     run("simulate", str(tables), "--users", str(REPEATED_USERS), "--items", str(n_items))
     original = sorted((tables / "interactions").iterdir())
-    rows, there = [], 1
+    rows = []
+    there = 1
     for times in REPEATS:
         for repeat in range(there, times):
             for file in original:

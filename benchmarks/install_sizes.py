@@ -22,7 +22,8 @@ from packaging.utils import canonicalize_name
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "install-sizes.json"
 PYPROJECT = tomllib.loads((OUT.parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-PROJECT, OPTIONAL = PYPROJECT["name"], PYPROJECT["optional-dependencies"]
+PROJECT = PYPROJECT["name"]
+OPTIONAL = PYPROJECT["optional-dependencies"]
 FOR_MAKERS = {"dev", "docs", "test"}
 """Extras for developing firstday."""
 
@@ -41,7 +42,8 @@ def requirements(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
 def follow(name: str, extras: frozenset[str], seen: dict[str, frozenset[str]]) -> None:
     """Add the transitive requirements of a package to `seen`."""
     for requirement in requirements(name, extras):
-        needed, wanted = canonicalize_name(requirement.name), frozenset(requirement.extras)
+        needed = canonicalize_name(requirement.name)
+        wanted = frozenset(requirement.extras)
         if needed == PROJECT or (needed in seen and wanted <= seen[needed]):
             continue
         seen[needed] = wanted | seen.get(needed, frozenset())

@@ -56,7 +56,8 @@ class Interview:
 
     def answers_of(self, user: int) -> Answers:
         """Return a user's answers."""
-        targets, yes = self.targets[user], self.yes[user]
+        targets = self.targets[user]
+        yes = self.yes[user]
         return Answers(tuple(targets[yes].tolist()), tuple(targets[~yes].tolist()))
 
 
@@ -68,7 +69,8 @@ def interview(choose: Chooser, would_say: SparseRows, n_questions: int) -> Inter
     targets = np.zeros((would_say.n_rows, n_questions), dtype=np.int64)
     yes = np.zeros(targets.shape, dtype=bool)
     for user in range(would_say.n_rows):
-        answers, liked = Answers(), set(would_say.row(user).tolist())
+        answers = Answers()
+        liked = set(would_say.row(user).tolist())
         for turn in range(n_questions):
             target = choose(user, answers)
             targets[user, turn], yes[user, turn] = target, target in liked
@@ -190,7 +192,8 @@ def try_questions(
         about, which are then excluded from all lists.
     """
     model = recommender.model
-    questionnaire, k = Questionnaire.of(model, entity), model.config.recommend.k
+    questionnaire = Questionnaire.of(model, entity)
+    k = model.config.recommend.k
     assert questionnaire.warm is not None
     would_say = used if entity == ITEM else used.through(model.members_of_items[entity]).ones()
     by_arm = {
@@ -252,7 +255,8 @@ def run_onboarding(
         split = split_for_training(dataset, config, seed, with_cold=True)
         recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
         used = unite_uses(dataset.all_actions(), config.signals)
-        cold, validation = split.cold.users, split.validation.users
+        cold = split.cold.users
+        validation = split.validation.users
         score = partial(try_questions, recommender, entity=entity, n_questions=n_questions, seed=seed)
         trials.append(score(cold, used.take(cold), lists=lists))
         for name, (arm, constants) in variants.items():
@@ -294,7 +298,8 @@ def summarise(trials: Sequence[Trial]) -> list[dict[str, Any]]:
         n_yes = np.concatenate([trial.n_yes[arm, n] for trial in trials])
         row: dict[str, Any] = {"list": name, "arm": arm, "questions": n, "yes": round(float(n_yes.mean()), 3)}
         for rule, word in (("own", "precision"), ("common", "precision_common")):
-            values, popular = joined[name, arm, n, rule], joined[name, REFERENCE, n, rule]
+            values = joined[name, arm, n, rule]
+            popular = joined[name, REFERENCE, n, rule]
             intervals = dict(
                 zip(("", "_minus_popular"), bootstrap_means(np.stack([values, values - popular], 1), user), strict=True)
             )

@@ -138,13 +138,16 @@ class Client:
             self.ledger.lost_answers += 1
         check(answer["list_id"] is not None, f"a list was not recorded: {answer['not_recorded']}")
         self.ledger.models.add(answer["model"])
-        items, list_id = [str(item["item_id"]) for item in answer["items"]], answer["list_id"]
+        items = [str(item["item_id"]) for item in answer["items"]]
+        list_id = answer["list_id"]
         check((user, list_id) not in self.ledger.lists, "a list's id came twice")
         self.ledger.lists[user, list_id] = items
         before = self.ledger.variants.setdefault(user, answer["variant"])
         check(before == answer["variant"], f"{user} went from {before} to {answer['variant']}")
         tells_seen = self.rng.random() < 1 / 3
-        events, uses, seen = [], {}, {}
+        events = []
+        uses = {}
+        seen = {}
         for position, item in enumerate(items, 1):
             at_ms += 1000
             if tells_seen:
@@ -171,7 +174,8 @@ class Client:
             }
             for number, (when, signal, item, more) in enumerate(events)
         ]
-        request, tries = write_request("POST", "/v1/events", {"events": bodies}), 1
+        request = write_request("POST", "/v1/events", {"events": bodies})
+        tries = 1
         while (answer := await self.service.try_once(self.connection, request)) is None:
             tries += 1
             self.ledger.sent_again += len(bodies)
@@ -197,13 +201,16 @@ async def live(
     server: ServerProcess, folder: Path, model: Path, n_users: int, n_days: int, n_kills: int, redis: str, seed: int
 ) -> tuple[Ledger, dict[str, Any], list[float]]:
     """Run all days; return what was acknowledged, counts, and the start of each day in seconds since 1970."""
-    rng, ledger, service = random.Random(seed), Ledger(), Service(server)
+    rng = random.Random(seed)
+    ledger = Ledger()
+    service = Service(server)
     trained = open_model(model).model
     begins: list[float] = []
     arrived: list[str] = []
     counts = Counter[str]()
     clients = [Client(service, ledger, random.Random(f"{seed}-{number}")) for number in range(N_CLIENTS)]
-    copy, out = folder / "copy.sqlite", folder / "tables"
+    copy = folder / "copy.sqlite"
+    out = folder / "tables"
 
     async def export() -> None:
         if not redis:
@@ -302,7 +309,8 @@ def compare_tables(out: Path, ledger: Ledger) -> dict[str, int]:
         expected = seen.get(key, items)
         found = [item for _, item, _, _ in sorted(shown.pop(key))]
         check(found == expected, f"of the list {key} there are {found}, not {expected}")
-        n_recorded, n_seen = n_recorded + (key not in seen) * len(items), n_seen + (key in seen) * len(expected)
+        n_recorded = n_recorded + (key not in seen) * len(items)
+        n_seen = n_seen + (key in seen) * len(expected)
     extra = sum(len(left) == len({place for place, *_ in left}) for left in shown.values())
     check(extra == len(shown) <= ledger.lost_answers, "there are impressions that nobody was shown")
     check(entries["propensity"].null_count() == 0 == entries["policy"].null_count(), "a propensity or policy is lost")
@@ -341,7 +349,9 @@ def place(when: float, begins: list[float], n_days: int) -> float:
 
 async def learn(tables: Path, folder: Path, ledger: Ledger) -> dict[str, Any]:
     """Train a model on the tables and report the experiment by command; check that both cover all users."""
-    settings, model, report = folder / "settings.toml", folder / "trained", folder / "report.json"
+    settings = folder / "settings.toml"
+    model = folder / "trained"
+    report = folder / "report.json"
     settings.write_text(TRAINING)
     name = EXPERIMENT.partition(":")[0]
     await run_command("train", tables, "--config", settings, "--out", model)

@@ -33,7 +33,8 @@ from firstday.recommend.recommender import Recommender, open_model  # noqa: E402
 from firstday.recommend.strategies import blend, people  # noqa: E402
 
 STRATEGIES = ("segment", "popular", "personal", "soft_segments", "direct", "neighbors", "blend", "auto")
-K, TOGETHER = 50, 32
+K = 50
+TOGETHER = 32
 
 
 def main(tables: Path, model_folder: Path, n_users: int = 1024, rounds: int = 5) -> None:

@@ -30,8 +30,12 @@ RULE_TESTS = (
 STORE_TESTS = ("tests/serve/test_stores.py", "tests/serve/test_store_sqlite.py", "tests/serve/test_export.py")
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
 LIST_TESTS = ("tests/recommend/test_lists.py", "tests/recommend")
-SQLITE, REDIS, STORE = "serve/store/sqlite.py", "serve/store/redis.py", "serve/store/base.py"
-SNAPSHOT, ROLES, REGISTRATION = "data/splits/snapshot.py", "data/splits/roles.py", "data/splits/registration.py"
+SQLITE = "serve/store/sqlite.py"
+REDIS = "serve/store/redis.py"
+STORE = "serve/store/base.py"
+SNAPSHOT = "data/splits/snapshot.py"
+ROLES = "data/splits/roles.py"
+REGISTRATION = "data/splits/registration.py"
 HISTORIES = "data/splits/histories.py"
 
 STORES = (
@@ -130,7 +134,8 @@ def without_rules(path: Path) -> Iterator[Mutant]:
     for call in ast.walk(ast.parse(text)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Rule":
             rows = call.args[1]
-            start, end = place(rows.lineno, rows.col_offset), place(rows.end_lineno, rows.end_col_offset)
+            start = place(rows.lineno, rows.col_offset)
+            end = place(rows.end_lineno, rows.end_col_offset)
             changed = f"{text[:start]}(({text[start:end]}) & False){text[end:]}"
             yield Mutant("rules", str(path.relative_to(SOURCES)), ast.unparse(call.args[0]), changed, RULE_TESTS)
 

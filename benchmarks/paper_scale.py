@@ -20,7 +20,8 @@ import typer
 from growth import run  # the file next to this one
 from result_files import RESULTS, write_results
 
-N_USERS, N_SONGS = 100_000, 50_000
+N_USERS = 100_000
+N_SONGS = 50_000
 AUTHORS_S = {"data": 5084, "training": 9, "full evaluation": 1418, "clustering": 14672, "semi evaluation": 991}
 """Times in seconds that the authors' script states for TT-SVD on "a standard machine", training on a GPU."""
 SCHEDULES = {
@@ -52,7 +53,8 @@ def main(
 
 def measure(folder: Path, scale: float, given: Path | None) -> dict[str, Any]:
     """Simulate one size and reproduce the table in both spaces; in the SVD space also with learned baselines."""
-    n_users, n_songs = round(N_USERS * scale), round(N_SONGS * scale)
+    n_users = round(N_USERS * scale)
+    n_songs = round(N_SONGS * scale)
     released = given or folder / f"released-{n_users}"
     row: dict[str, Any] = {"users": n_users, "songs": n_songs}
     if given is None:

@@ -124,7 +124,8 @@ def _item_weights(everyone: ItemCounts, rng: np.random.Generator) -> SparseRows:
     """Draw 100 random weights for each of the 4,096 most used items."""
     counts = everyone.counts.column_sums()
     items = np.argsort(-counts, kind="stable")[:4_096]
-    rows, others = np.repeat(items, 100), rng.choice(items, 100 * len(items))
+    rows = np.repeat(items, 100)
+    others = rng.choice(items, 100 * len(items))
     weights = rng.normal(size=len(rows)).astype(np.float32)
     return SparseRows.from_pairs(rows, others, weights, len(counts), len(counts))
 
@@ -164,7 +165,8 @@ def _warm_users(
     taste = rng.integers(N_TASTES, size=N_WARM)
     by_taste = np.argsort(taste_of_item, kind="stable")
     starts = np.searchsorted(taste_of_item[by_taste], np.arange(N_TASTES + 1))
-    first, n = starts[taste], np.diff(starts)[taste]
+    first = starts[taste]
+    n = np.diff(starts)[taste]
     chosen = by_taste[first[:, None] + (rng.random((N_WARM, ITEMS_PER_USER)) * n[:, None]).astype(np.int64)]
     rows = np.repeat(np.arange(N_WARM), ITEMS_PER_USER)
     uses = SparseRows.from_pairs(rows, chosen.ravel(), None, N_WARM, len(taste_of_item)).ones()
@@ -200,7 +202,8 @@ def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> R
     shares = np.maximum(counts[items], 1) / counts.sum()
     torch.manual_seed(seed)
     network = RankerNetwork(n_inputs, shares, config.ranker)
-    weights, bias = network.last.weight.detach().numpy(), network.last.bias.detach().numpy()
+    weights = network.last.weight.detach().numpy()
+    bias = network.last.bias.detach().numpy()
     return Ranker(export_network(network.body, HISTORY), items, weights.copy(), bias.copy())
 
 

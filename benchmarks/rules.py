@@ -50,7 +50,8 @@ def main(tables: Path, model_folder: Path, n_users: int = 512, rounds: int = 7, 
 
 def add_columns(recommender: Recommender) -> Recommender:
     """Return the model with columns of random values."""
-    model, rng = recommender.model, np.random.default_rng(0)
+    model = recommender.model
+    rng = np.random.default_rng(0)
     columns = {
         f"share_{number}": pl.Series(rng.random(model.n_items) < part) for number, part in enumerate(SHARES.values())
     }
@@ -61,7 +62,8 @@ def add_columns(recommender: Recommender) -> Recommender:
 
 def draw_requests(recommender: Recommender, strategy: str) -> dict[str, Callable[[Signals], Any]]:
     """Return a function of the user for each kind of request."""
-    ids, rng = recommender.model.catalogue.items, np.random.default_rng(1)
+    ids = recommender.model.catalogue.items
+    rng = np.random.default_rng(1)
     half = [ids[int(item)] for item in rng.permutation(len(ids))[: len(ids) // 2]]
     denied = [*half, *(f"unknown {number}" for number in range(MOST_IDS - len(half)))]
     rules = {

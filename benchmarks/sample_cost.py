@@ -67,7 +67,8 @@ def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
 
 def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
     """Use item embeddings from MLlib's ALS, and evaluate the same cold users."""
-    dataset, split = part.dataset, part.split
+    dataset = part.dataset
+    split = part.split
     from pyspark.sql import SparkSession
 
     from firstday.engine.spark.cluster_dataset import factorise

@@ -30,7 +30,9 @@ from firstday.serve.store.base import Event, Profile, Retention, ShownList, Stor
 from firstday.serve.store.sqlite import SqliteLog
 
 RATE = 50
-N_EVENTS, N_LISTS, SLATE = 10, 5, 12
+N_EVENTS = 10
+N_LISTS = 5
+SLATE = 12
 
 
 async def fill(path: Path, n_users: int, items: list[str]) -> None:
@@ -56,7 +58,8 @@ async def measure(server: ServerProcess, copy: Path, out: Path, n_users: int, se
         return write_request("GET", f"/v1/users/u{rng.randrange(n_users)}/recommendations?k={SLATE}&strategy=segment")
 
     async def back_up(until: float) -> list[float]:
-        connection, times = await Connection.open(server.url), []
+        connection = await Connection.open(server.url)
+        times = []
         while time.perf_counter() < until:
             began = time.perf_counter()
             await expect_ok(connection, write_request("POST", "/v1/store/backup"))
@@ -65,7 +68,8 @@ async def measure(server: ServerProcess, copy: Path, out: Path, n_users: int, se
         return times
 
     async def export() -> tuple[float, float]:
-        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        began = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "firstday", "export", str(copy), "--out", str(out), stdout=-1
         )
@@ -101,7 +105,8 @@ def main(model: Path, users: int = 50_000, seconds: float = 10, out: Path | None
     """Fill a store, measure, print."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store, copy = folder / "users.sqlite", folder / "copy.sqlite"
+        store = folder / "users.sqlite"
+        copy = folder / "copy.sqlite"
         asyncio.run(fill(store, users, [f"item-{number:05}" for number in range(1000)]))
         settings = {"log_requests": "false", "backup_file": copy, "store": f"sqlite:///{store}"}
         with ServerProcess(model, folder, settings) as server:

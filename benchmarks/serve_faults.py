@@ -197,7 +197,8 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
         check(before["signals_from"] == "store" and before["route"] != "popular", str(before["route"]))
         redis.freeze() if frozen else redis.stop()
         until = time.monotonic() + seconds
-        times, writes = [], 0
+        times = []
+        writes = 0
         while time.monotonic() < until:
             began = time.monotonic()
             ((status, answer),) = send(server.url, ask)

@@ -30,7 +30,9 @@ def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> di
         A check failed; the message is its report.
     """
     server = ServerProcess(model, folder, {"log_requests": "false"})
-    done, failed, rounds = 0, [], 0
+    done = 0
+    failed = []
+    rounds = 0
     try:
         while done < n_cases:
             # Each requested example yields about three cases per operation, over all phases.

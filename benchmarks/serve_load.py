@@ -40,7 +40,8 @@ from redis_process import RedisProcess
 from result_files import write_results
 from serve_process import Connection, ServerProcess, cpu_seconds, write_request
 
-SERVER_CORE, CLIENT_CORE = 0, 1
+SERVER_CORE = 0
+CLIENT_CORE = 1
 CONNECTIONS = 32
 N_USERS = 5_000
 N_EVENTS = 10

@@ -58,7 +58,8 @@ class Traffic:
         turn = 0
         while not self.stopped:
             turn += 1
-            required, began = self.latest, time.perf_counter()
+            required = self.latest
+            began = time.perf_counter()
             status, body = await connection.send(requests[turn % 2])
             self.times_s.append(time.perf_counter() - began)
             check(status == 200, f"a request failed during a swap: {status} {body[:200]!r}")

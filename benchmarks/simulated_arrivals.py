@@ -132,7 +132,8 @@ def draw_arrivals(
 ) -> Arrivals:
     """Draw who arrives, when, how often and with which tastes."""
     rng = np.random.default_rng([settings.seed, 2])
-    n, days = settings.newcomers * settings.days, settings.days
+    n = settings.newcomers * settings.days
+    days = settings.days
     people = make_people(replace(simulation, n_users=n), world, rng)
     day = rng.permutation(np.repeat(np.arange(days), settings.newcomers))
     artists = np.repeat(np.arange(n), FAVORITE_ARTISTS)
@@ -193,7 +194,9 @@ class TrueTastes:
         The same mixture as in the streams of `firstday.simulate.behavior`: autoplay, the country's charts, favorite
         artists, and scenes of that day's taste.
         """
-        arrivals, people, n_scenes = self.arrivals, self.arrivals.people, len(self.by_scene)
+        arrivals = self.arrivals
+        people = self.arrivals.people
+        n_scenes = len(self.by_scene)
         mature = 1 - np.exp(-(day - arrivals.day[users]) / behavior.DRIFT_DAYS)[:, None]
         first, long_run = np.diff(people.tastes[users], axis=2, prepend=np.float32(0)).swapaxes(0, 1)
         weights = (1 - mature) * first + mature * long_run
@@ -201,7 +204,9 @@ class TrueTastes:
         np.add.at(taste, (np.arange(len(users))[:, None], arrivals.scenes[day][users]), weights)
         artists = np.zeros((len(users), len(self.by_artist)), dtype=np.float32)
         np.add.at(artists, (np.arange(len(users))[:, None], arrivals.favorites[users]), ARTIST_SHARES)
-        favorite, chart, strange = behavior.FAVORITE_ARTIST_SHARE, behavior.CHART_SHARE, behavior.STRANGE_SHARE
+        favorite = behavior.FAVORITE_ARTIST_SHARE
+        chart = behavior.CHART_SHARE
+        strange = behavior.STRANGE_SHARE
         own = favorite * (artists @ self.by_artist) + (1 - favorite) * (taste @ self.by_scene)
         liked = chart * self.by_chart[people.country[users]] + (1 - chart) * own
         stream = strange * self.by_scene.mean(axis=0) + (1 - strange) * liked
@@ -223,7 +228,8 @@ def describe_arrivals(arrivals: Arrivals, model: TrainedModel, seed: int) -> Sig
     The model must be trained on the simulator's tables, whose ids are indices plus 1.
     """
     rng = np.random.default_rng([seed, 3])
-    people, known = arrivals.people, model.catalogue
+    people = arrivals.people
+    known = model.catalogue
     n = len(people)
     groups = {}
     if "country" in known.groups:
@@ -261,7 +267,8 @@ def run_service(
         Names of strategies, `ORACLE`, and strategies' names with the suffix `ONCE` (one long list, made at
         registration, is shown in parts) or `WITH_NEW`.
     """
-    arrivals, courses = tastes.arrivals, {name: Course(name, model, signals, tastes) for name in policies}
+    arrivals = tastes.arrivals
+    courses = {name: Course(name, model, signals, tastes) for name in policies}
     for day in range(tastes.settings.days):
         released = arrivals.new_since <= day
         hidden = np.union1d(model.unlisted, np.flatnonzero(~released)).astype(np.int32)
@@ -318,7 +325,9 @@ class Course:
 
     def show(self, model: TrainedModel, users: np.ndarray, likely: np.ndarray, released: np.ndarray, day: int) -> None:
         """Show a list to each user; record which items were seen and used, and what the service knows of that."""
-        meeting, arrivals, passed_by = self.tastes.settings.meeting, self.tastes.arrivals, self.passed_by[users]
+        meeting = self.tastes.settings.meeting
+        arrivals = self.tastes.arrivals
+        passed_by = self.passed_by[users]
         # A user who passed over an item at probability m uses it now with probability (p - m) / (1 - m).
         left = np.maximum(likely - passed_by, 0) / np.maximum(1 - passed_by, 1e-6)
         left[self.is_used[users]] = 0
@@ -329,8 +338,10 @@ class Course:
             items = np.take_along_axis(best, order, axis=1)
         else:
             items = self._ask(model, users)
-        rows, place = np.arange(len(users))[:, None], np.arange(items.shape[1])
-        is_shown, chances = items >= 0, np.where(items >= 0, left[rows, items], 0)
+        rows = np.arange(len(users))[:, None]
+        place = np.arange(items.shape[1])
+        is_shown = items >= 0
+        chances = np.where(items >= 0, left[rows, items], 0)
         is_seen = (place < arrivals.depths[users, self.n_lists[users]][:, None]) & is_shown
         is_used = is_seen & (chances > 0) & (arrivals.luck[users[:, None], items] < likely[rows, items])
         self.expected[day, users] += chances @ chance_of_seeing(meeting)[: items.shape[1]]

@@ -20,7 +20,8 @@ from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 
 SETTINGS = SimulationSettings(20_000, 10_000)
-DAY, TARGET = pl.duration(days=1), pl.duration(days=30)
+DAY = pl.duration(days=1)
+TARGET = pl.duration(days=30)
 K = 50
 COLD_DAYS = 14
 AGE_YEARS = 8
@@ -46,7 +47,8 @@ def measure_tables(folder: Path) -> dict[str, Any]:
     users = pl.read_parquet(folder / "users.parquet")
     events = pl.read_parquet(folder / "interactions" / "*.parquet")
     items = pl.read_parquet(folder / "items.parquet", columns=["item_id"])
-    begin, end = events["timestamp"].min(), events["timestamp"].max()
+    begin = events["timestamp"].min()
+    end = events["timestamp"].max()
     since = events.join(users.select("user_id", "registered_at"), on="user_id").with_columns(
         after=pl.col("timestamp") - pl.col("registered_at")
     )

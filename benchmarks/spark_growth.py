@@ -32,7 +32,8 @@ from spark_cluster import HOST, SparkCluster, spark_cluster, spark_environment
 
 RESULTS_FILE = RESULTS / "spark-growth.json"
 MOST_USERS = 50_000
-DRIVER_GIB, EXECUTOR_GIB = 4, 2
+DRIVER_GIB = 4
+EXECUTOR_GIB = 2
 SETTINGS = {
     "training.most_users": MOST_USERS,
     "cold_model.epochs": 2,
@@ -138,7 +139,8 @@ def weigh() -> None:
     from firstday.tables.faults import Findings
 
     with tempfile.TemporaryDirectory() as scratch:
-        tables, local = Path(scratch) / "tables", Path(scratch) / "local"
+        tables = Path(scratch) / "tables"
+        local = Path(scratch) / "local"
         run("simulate", str(tables), "--users", "20000", "--items", "5000")
         dataset = load(tables)
         open_session(
@@ -179,7 +181,8 @@ def read_processes() -> tuple[dict[int, int], dict[int, list[int]]]:
 
 def add_up(pid: int, sizes: dict[int, int], children: dict[int, list[int]]) -> float:
     """Return the memory of a process and all its descendants in GiB."""
-    total, waiting = 0, [pid]
+    total = 0
+    waiting = [pid]
     while waiting:
         process = waiting.pop()
         total += sizes.get(process, 0)

@@ -26,7 +26,10 @@ from firstday.config import SignalConfig
 from firstday.embed.embeddings import compute_affinity
 from firstday.sparse import SparseRows, union_rows
 
-N_ITEMS, N_ARTISTS, DIMENSIONS, ITEMS_EACH = 50_000, 5_000, 128, 10
+N_ITEMS = 50_000
+N_ARTISTS = 5_000
+DIMENSIONS = 128
+ITEMS_EACH = 10
 SIGNALS = ("stream", "favorite", "skip")
 LOADS = ("scipy.sparse", "firstday.recommend.recommender")
 
@@ -104,7 +107,9 @@ def affinity_csr(matrices: list[Any], config: SignalConfig) -> Any:
 
 def works_of(requests: Requests) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     """Return each operation of a request, by SparseRows and by SciPy."""
-    ours, scipys, n_users = requests.ours, requests.scipys, requests.n_users
+    ours = requests.ours
+    scipys = requests.scipys
+    n_users = requests.n_users
     actions = {(signal, "item"): rows for signal, rows in zip(SIGNALS, ours, strict=True)}
     config = SignalConfig()
     return {

@@ -44,7 +44,8 @@ Built-in datasets have presets (`src/firstday/presets`), used unless you pass a 
 
 def render_configuration() -> str:
     """Return the page; a description that an earlier section has under the same name is not repeated."""
-    lines, told = [INTRODUCTION], dict[tuple[str, str | None], str]()
+    lines = [INTRODUCTION]
+    told = dict[tuple[str, str | None], str]()
     top = {name: field for name, field in Config.model_fields.items() if not _is_section(field.annotation)}
     lines += ["## Top-level settings\n", *_table(top, "", told)]
     for name, field in Config.model_fields.items():

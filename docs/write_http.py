@@ -44,7 +44,8 @@ SAMPLES: dict[str, Any] = {
     **dict.fromkeys(("put_at", "first_seen_at", "received_at", "recorded_at", "assigned_at"), "2026-01-31T12:00:00Z"),
 }
 """What stands for values that are others each time."""
-MOST_LINES, WIDTH = 60, 110
+MOST_LINES = 60
+WIDTH = 110
 
 
 def read_command(text: str) -> dict[str, Any]:
@@ -77,7 +78,8 @@ def show(answer: httpx.Response, most_lines: int = MOST_LINES) -> tuple[str, str
         named = [f"{name}: {answer.headers[name]}" for name in ("content-type",) if name in answer.headers]
         lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}", *named, "", *answer.text.splitlines()[:2]]
     if len(lines) > most_lines:
-        language, lines = "text", [*lines[:most_lines], "..."]  # what is cut short is no JSON
+        language = "text"
+        lines = [*lines[:most_lines], "..."]  # what is cut short is no JSON
     return language, "\n".join(lines).strip() + "\n"
 
 

@@ -38,7 +38,8 @@ def settings() -> list[str]:
 def load() -> list[str]:
     """Return what one process takes."""
     found = read_results("serve-load")
-    calm, steady = found["at_70_percent"], found["at_steady_rate"]
+    calm = found["at_70_percent"]
+    steady = found["at_steady_rate"]
     busy = found["load_average_before"]
     shared = f", busy with other work (load average {busy:.1f})" if busy > 0.5 else ""
     strategies = ", ".join(f"`{name}` {rate:,.0f}" for name, rate in found["by_strategy_per_s"].items())

@@ -12,7 +12,10 @@ from firstday.recommend.spec import LearningData
 from firstday.sparse import SparseRows
 from tests.synthetic import SEED, THREADS
 
-N_INPUTS, D, N_TASTES, ITEMS_OF_TASTE = 10, 3, 3, 20
+N_INPUTS = 10
+D = 3
+N_TASTES = 3
+ITEMS_OF_TASTE = 20
 CONFIG: Config = parse_config(
     {
         "seed": SEED,
@@ -32,13 +35,15 @@ def make_data(config: Config = CONFIG, n: int = 200, n_validation: int = 40) -> 
     of_item = np.repeat(np.arange(N_TASTES), ITEMS_OF_TASTE)
     items = (np.eye(N_TASTES, D)[of_item] + rng.normal(0, 0.05, (len(of_item), D))).astype(np.float32)
     used = [rng.choice(np.flatnonzero(of_item == mine), 10, replace=False) for mine in taste]
-    features, liked = [], []
+    features = []
+    liked = []
     for _ in range(2):
         features.append(np.eye(N_TASTES, N_INPUTS)[taste] + rng.normal(0, 0.3, (len(taste), N_INPUTS)))
         sizes = rng.integers(4, size=len(taste))
         first = [mine[:size].tolist() for mine, size in zip(used, sizes, strict=True)]
         liked.append(SparseRows.from_lists(first, len(items)))
-    warm, held_out = np.arange(n), np.arange(n, n + n_validation)
+    warm = np.arange(n)
+    held_out = np.arange(n, n + n_validation)
     data = LearningData(
         config=config,
         features=hold_features(np.concatenate([sample[warm].astype(np.float32) for sample in features]), 2),

@@ -81,7 +81,8 @@ def artist_of(item: int) -> int:
 def make_world(n_users: int = N_USERS, seed: int = SEED) -> Dataset:
     """Make the dataset: signals stream, favorite, skip, ban, search and onboarding, on items, artists and genres."""
     rng = np.random.default_rng(seed)
-    tastes, clusters = taste_of_users(n_users), cluster_of_items()
+    tastes = taste_of_users(n_users)
+    clusters = cluster_of_items()
     rows: list[tuple[int, str, str, int, float]] = []
     for user, taste in enumerate(tastes):
         rows += _acts(
@@ -129,7 +130,8 @@ def _befriend(tastes: np.ndarray, rng: np.random.Generator) -> SparseRows:
     alike = [rng.choice(np.flatnonzero(tastes == tastes[user])) for user in users]
     friends = np.where(rng.random(len(users)) < 0.9, alike, rng.integers(len(tastes), size=len(users)))
     users, friends = users[users != friends], friends[users != friends]
-    rows, columns = np.concatenate([users, friends]), np.concatenate([friends, users])
+    rows = np.concatenate([users, friends])
+    columns = np.concatenate([friends, users])
     return SparseRows.from_pairs(rows, columns, None, len(tastes), len(tastes)).ones()
 
 

@@ -13,7 +13,8 @@ CLOSED = -np.inf
 @st.composite
 def score_tables(draw: st.DrawFn) -> np.ndarray:
     """Return scores with many ties and many closed columns."""
-    n, n_items = draw(st.integers(0, 5)), draw(st.integers(0, 9))
+    n = draw(st.integers(0, 5))
+    n_items = draw(st.integers(0, 9))
     values = st.sampled_from([CLOSED, -1.0, -0.0, 0.0, 0.5, 2.0])
     cells = draw(st.lists(values, min_size=n * n_items, max_size=n * n_items))
     return np.array(cells, dtype=np.float32).reshape(n, n_items)

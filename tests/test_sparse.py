@@ -11,9 +11,12 @@ from firstday.sparse import SparseRows, stack_rows, union_rows
 @st.composite
 def triples(draw: st.DrawFn) -> tuple[SparseRows, np.ndarray]:
     """Return a matrix as SparseRows and, computed apart from it, as a dense array with NaN where nothing is stored."""
-    n_rows, n_columns = draw(st.integers(0, 8)), draw(st.integers(1, 6))
-    size, rng = draw(st.integers(0, 30)) if n_rows else 0, np.random.default_rng(draw(st.integers(0, 999)))
-    rows, columns = rng.integers(n_rows or 1, size=size), rng.integers(n_columns, size=size)
+    n_rows = draw(st.integers(0, 8))
+    n_columns = draw(st.integers(1, 6))
+    size = draw(st.integers(0, 30)) if n_rows else 0
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    rows = rng.integers(n_rows or 1, size=size)
+    columns = rng.integers(n_columns, size=size)
     weights = rng.integers(6, size=size).astype(np.float32)
     dense = np.full((n_rows, n_columns), np.nan, dtype=np.float32)
     for row, column, weight in zip(rows, columns, weights, strict=True):
@@ -112,6 +115,7 @@ def test_what_a_matrix_has_at_some_columns_of_each_row() -> None:
 
 
 def test_rows_under_each_other() -> None:
-    above, below = SparseRows.from_lists([[1], []], 3), SparseRows.from_lists([[0, 2]], 3)
+    above = SparseRows.from_lists([[1], []], 3)
+    below = SparseRows.from_lists([[0, 2]], 3)
     stacked = stack_rows([above, below])
     assert [stacked.row(row).tolist() for row in range(3)] == [[1], [], [0, 2]]

@@ -30,7 +30,8 @@ def rank_by(score: Callable[[Query, np.ndarray], np.ndarray]) -> Callable[[Query
     """Return a strategy for everyone that gives items scores, shape (n_rows, n_items) or what fits that."""
 
     def recommend(query: Query) -> Answer:
-        everyone, shape = np.ones(query.n_users, dtype=bool), (query.n_users, query.model.n_items)
+        everyone = np.ones(query.n_users, dtype=bool)
+        shape = (query.n_users, query.model.n_items)
         scores = np.broadcast_to(score(query, np.arange(shape[1], dtype=np.float32)), shape).astype(np.float32)
         return query.rank_scores(lambda rows: scores[rows], "mine", everyone)
 

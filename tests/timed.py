@@ -55,10 +55,14 @@ class LOG:
 
 def make_log(seed: int = SEED) -> Dataset:
     """Make the log: everyone uses one or two items a day from registration on, mostly of the own taste."""
-    rng, start = np.random.default_rng(seed), int(BEGIN.timestamp() * 1e6)
+    rng = np.random.default_rng(seed)
+    start = int(BEGIN.timestamp() * 1e6)
     registered = start + rng.integers(-10 * DAY, 25 * DAY, size=N_USERS)
-    user, number = np.repeat(np.arange(N_USERS), 45), np.tile(np.arange(45), N_USERS)
-    begin, end, is_new = np.maximum(start, registered)[user], start + N_DAYS * DAY, registered[user] >= start
+    user = np.repeat(np.arange(N_USERS), 45)
+    number = np.tile(np.arange(45), N_USERS)
+    begin = np.maximum(start, registered)[user]
+    end = start + N_DAYS * DAY
+    is_new = registered[user] >= start
     moment = np.where(number < 40, rng.integers(begin, end), begin + rng.integers(0, DAY, size=len(user)))
     on_day_one = is_new & (user % 5 > 0) & (number - 40 < rng.integers(1, 6, size=N_USERS)[user])
     does = (user % 50 != 7) & ((number < 40) | on_day_one)  # some do nothing at all

@@ -48,8 +48,11 @@ from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Quota, comp
 from firstday.segment.segments import ItemCounts, Mixing, Segments
 from firstday.sparse import SparseRows
 
-N_ITEMS, D = 6, 2
-EAST, NORTH, NOWHERE = (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)
+N_ITEMS = 6
+D = 2
+EAST = (1.0, 0.0)
+NORTH = (0.0, 1.0)
+NOWHERE = (0.0, 0.0)
 ITEM_VECTORS = np.array([EAST, (0.75, 0.25), (0.5, 0.5), NORTH, (0.25, 0.75), NOWHERE], np.float32)
 COLUMNS = {
     "added_at": pl.Series(["2026-10-01T00:00:00Z"] * 5 + ["2026-12-01T00:00:00Z"]),

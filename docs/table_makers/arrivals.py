@@ -42,7 +42,8 @@ def new_items() -> list[str]:
     for kind in OF_NEW:
         of = {**found["settings"], **found[kind]}
         new = of["new_items"]
-        shown, used = sum(new["shown"]), sum(new["used"])
+        shown = sum(new["shown"])
+        used = sum(new["used"])
         ends = slice(N_ENDS), slice(-N_ENDS, None)
         rates = [_share(sum(new["used"][part]), sum(new["shown"][part])) for part in ends]
         others = [_share(sum(new["old_used"][part]), sum(new["old_shown"][part])) for part in ends]

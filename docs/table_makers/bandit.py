@@ -11,7 +11,8 @@ from table_makers.measured import interval, read_results
 def replay(dataset: str) -> list[str]:
     """Return a row for each policy: hits in total and relative to the paper's list, in the first and last round."""
     content = read_results(f"replay-{dataset}")
-    rounds, known = content["rounds"], list(content["results"][0]["by_known"])
+    rounds = content["rounds"]
+    known = list(content["results"][0]["by_known"])
     counts = {name: content["results"][0]["by_known"][name]["n_users"] for name in known}
     of_classes = " | ".join(f"{name} ({counts[name]:,})" for name in known)
     lines = [

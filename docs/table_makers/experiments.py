@@ -8,7 +8,9 @@ from table_makers.measured import interval, read_results
 def ab_tests() -> list[str]:
     """Return error rates and power of the intervals and of the sample ratio check."""
     content = read_results("ab-tests")
-    aa, planted, broken = content["aa"], content["planted"], content["broken"]
+    aa = content["aa"]
+    planted = content["planted"]
+    broken = content["broken"]
     expected = interval(aa["expected"])
     lines = ["| experiments | event | rate | expected |", "|---|---|---|---|"]
     title = f"{aa['experiments']:,} x {aa['users']:,} users, no effect"

@@ -24,7 +24,8 @@ def paper_stages() -> list[str]:
     """Return the time of each stage at the full size beside the authors'."""
     results = read_results("paper-scale")
     full = _released_size(results)["svd"]
-    stages, authors = full["stages"], results["authors_seconds"]
+    stages = full["stages"]
+    authors = results["authors_seconds"]
     lists = {name: row["ms_per_user"] * full["n_cold"] / 1000 for name, row in full["figures"].items()}
     pairs = (
         ("data", "data: the authors generate it, we read files", stages["reading"]),
@@ -36,7 +37,8 @@ def paper_stages() -> list[str]:
     lines = ["| stage | authors, s | ours, s | ratio |", "|---|---|---|---|"]
     for name, title, seconds in pairs:
         lines.append(f"| {title} | {authors[name]:,} | {seconds:,.2f} | {_ratio(authors[name], seconds)} |")
-    all_authors, all_ours = sum(authors.values()), sum(seconds for _, _, seconds in pairs)
+    all_authors = sum(authors.values())
+    all_ours = sum(seconds for _, _, seconds in pairs)
     lines.append(f"| all of these | {all_authors:,} | {all_ours:,.1f} | {_ratio(all_authors, all_ours)} |")
     lines.append(
         f"| the whole command: also clusters of inputs ({stages['input clusters']:.1f} s), three more strategies and "
@@ -62,7 +64,8 @@ def _ratio(authors_s: float, ours_s: float) -> str:
 def paper_figures() -> list[str]:
     """Return P@50 at the full size beside the paper's."""
     full = _released_size(read_results("paper-scale"))
-    svd, mf = full["svd_with_peers"]["figures"], full["mf"]["figures"]
+    svd = full["svd_with_peers"]["figures"]
+    mf = full["mf"]["figures"]
     lines = ["| method | strategy | svd | mf |", "|---|---|---|---|"]
     for strategy, row in svd.items():
         cells = [

@@ -43,7 +43,8 @@ def evaluated(name: str) -> list[str]:
             cells.append(f"{beside[key]:+.1f} {interval(beside[f'{key}_ci'], '+.1f')}" if beside else "")
         mark = "**" if row["strategy"] == "auto" else ""
         lines.append(f"| {mark}`{row['strategy']}`{mark} | {' | '.join(cells)} |")
-    days, cut_offs = results.get("target_days"), results.get("cut_offs")
+    days = results.get("target_days")
+    cut_offs = results.get("cut_offs")
     when = f"{len(cut_offs)} cut-offs; target window: {days:g} days. " if cut_offs else ""
     return [*lines, "", f"{when}Peak memory: {results['peak_mib'] / 1024:.1f} GiB."]
 
@@ -83,7 +84,8 @@ def list_speed() -> list[str]:
         "|---|---|---|---|---|",
     ]
     for strategy, of in figures["milliseconds"].items():
-        one, together = of["one"] / base["one"], of["together"] / base["together"]
+        one = of["one"] / base["one"]
+        together = of["together"] / base["together"]
         lines.append(f"| `{strategy}` | {of['one']:.2f} | {one:.1f} | {of['together']:.3f} | {together:.1f} |")
     return lines
 

@@ -13,12 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-GENRES, COUNTRIES = ("folk", "jazz", "soul", "techno"), ("DE", "FR", "JP")
+GENRES = ("folk", "jazz", "soul", "techno")
+COUNTRIES = ("DE", "FR", "JP")
 FIRST = ("Ada", "Ben", "Cleo", "Dora", "Emil", "Fay", "Gus", "Hana")
 LAST = ("Abel", "Brook", "Coste", "Diaz", "Egger")
 ADJECTIVES = ("Blue", "Early", "Empty", "Golden", "Gentle", "Hidden", "Last", "Quiet", "Silver", "Slow", "Warm", "Wild")
 NOUNS = ("Avenue", "Border", "Coast", "Garden", "Harbour", "Letter", "Morning", "River", "Summer", "Window")
-N_CUSTOMERS, N_ARTISTS = 300, 40
+N_CUSTOMERS = 300
+N_ARTISTS = 40
 
 
 def make_item(number: int) -> dict[str, Any]:
@@ -37,9 +39,11 @@ def make_item(number: int) -> dict[str, Any]:
 
 def main(folder: Path) -> None:
     """Write the tables as JSON lines."""
-    draw, start = random.Random(0), datetime(2025, 1, 1, tzinfo=UTC)
+    draw = random.Random(0)
+    start = datetime(2025, 1, 1, tzinfo=UTC)
     items = [make_item(number) for number in range(120)]
-    users, interactions = [], []
+    users = []
+    interactions = []
     for number in range(N_CUSTOMERS):
         registered_at = start + timedelta(hours=10 * number)
         country = COUNTRIES[number % 3]

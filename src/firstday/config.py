@@ -537,7 +537,8 @@ def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "co
     except ValidationError as error:
         faults = []
         for fault in error.errors():
-            name, message = ".".join(map(str, fault["loc"])), fault["msg"]
+            name = ".".join(map(str, fault["loc"]))
+            message = fault["msg"]
             if fault["type"] == "extra_forbidden":
                 faults.append(_describe_unknown(section, name, where))
             elif fault["type"] == "value_error":  # from our validators

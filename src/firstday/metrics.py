@@ -18,7 +18,8 @@ N_RESAMPLES = 2000
 LEVEL = 0.95
 FEWEST_COHORTS = 5
 """Minimum number of cohorts for intervals over cohorts; with fewer, intervals are over users."""
-N_FIFTHS, N_DIVISIONS = 5, 100
+N_FIFTHS = 5
+N_DIVISIONS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +131,8 @@ def cluster_errors(values: np.ndarray, denominators: np.ndarray, units: np.ndarr
     """Return the ratio of each column's sum to the denominators' sum, and its standard error over units."""
     sums = _sum_by_unit(np.column_stack([values, denominators]), units)
     sums, denominator_sums = sums[:, :-1], sums[:, -1]
-    n_units, ratios = len(sums), sums.sum(axis=0) / denominator_sums.sum()
+    n_units = len(sums)
+    ratios = sums.sum(axis=0) / denominator_sums.sum()
     squares = ((sums - ratios * denominator_sums[:, None]) ** 2).sum(axis=0)
     return ratios, np.sqrt(n_units / (n_units - 1) * squares) / denominator_sums.sum()
 

@@ -38,13 +38,16 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.divmod(np.flatnonzero(scores >= (threshold - tie)[:, None]), n_items)
     reached = scores[rows, columns]
     order = np.lexsort((-reached, rows))
-    rows, columns = rows[order], columns[order]
+    rows = rows[order]
+    columns = columns[order]
     reached = _join_ties(reached[order], rows, tie)
     order = np.lexsort((columns, -reached, rows))
-    columns, reached = columns[order], reached[order]
+    columns = columns[order]
+    reached = reached[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(n))[rows]
     best = rank < k
-    items, values = np.full((n, k), NO_ITEM, dtype=np.int32), np.zeros((n, k), dtype=np.float32)
+    items = np.full((n, k), NO_ITEM, dtype=np.int32)
+    values = np.zeros((n, k), dtype=np.float32)
     items[rows[best], rank[best]], values[rows[best], rank[best]] = columns[best], reached[best]
     return items, values
 
@@ -53,8 +56,10 @@ def _join_ties(values: np.ndarray, rows: np.ndarray, tie: np.ndarray) -> np.ndar
     """Replace each value, in descending order within a row, with the highest value that it ties with."""
     is_first = np.ones(len(values), dtype=bool)
     is_first[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])
-    distinct, rows = values[is_first], rows[is_first]
-    joined, tolerance = distinct.copy(), tie[rows]
+    distinct = values[is_first]
+    rows = rows[is_first]
+    joined = distinct.copy()
+    tolerance = tie[rows]
     for position in np.flatnonzero((rows[1:] == rows[:-1]) & (distinct[:-1] - distinct[1:] <= tolerance[1:])):
         if joined[position] - distinct[position + 1] <= tolerance[position]:
             joined[position + 1] = joined[position]
@@ -108,7 +113,8 @@ def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k:
 def first_distinct(items: np.ndarray, values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the first k distinct items of ranked lists, -1 for an empty position; see `first_allowed`."""
     order = np.argsort(items, axis=1, kind="stable")
-    ordered, is_first = np.take_along_axis(items, order, axis=1), np.ones(items.shape, dtype=bool)
+    ordered = np.take_along_axis(items, order, axis=1)
+    is_first = np.ones(items.shape, dtype=bool)
     np.put_along_axis(is_first, order[:, 1:], ordered[:, 1:] != ordered[:, :-1], axis=1)
     return first_allowed(items, values, is_first & (items >= 0), k)
 
@@ -171,7 +177,8 @@ def rank_scores(
     """
     parts = []
     for rows in _parts(excluded.n_rows, excluded.n_columns):
-        scores, excluded_rows = score(rows), excluded.take(rows)
+        scores = score(rows)
+        excluded_rows = excluded.take(rows)
         scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf
         parts.append(top_k(scores, k))
     items, values = map(np.concatenate, zip(*parts, strict=True))

@@ -112,7 +112,8 @@ class SparseRows:
 
     def rank_within_rows(self, *keys: np.ndarray) -> np.ndarray:
         """Return the rank of each entry in its row, from 0, int64, by ascending keys; the last key is primary."""
-        row, rank = self.row_of_entry(), np.empty(self.n_entries, dtype=np.int64)
+        row = self.row_of_entry()
+        rank = np.empty(self.n_entries, dtype=np.int64)
         rank[np.lexsort((*keys, row))] = np.arange(self.n_entries) - self.starts[row]
         return rank
 
@@ -177,10 +178,12 @@ class SparseRows:
         for rows in np.array_split(nonempty, n_parts) if n_parts else ():
             entries = slice(self.starts[rows[0]], self.starts[rows[-1] + 1])
             first = self.starts[rows] - entries.start
-            gathered, total = vectors[self.columns[entries]], lengths[rows].astype(np.float32)
+            gathered = vectors[self.columns[entries]]
+            total = lengths[rows].astype(np.float32)
             if weighted:
                 weights = self.weights[entries]
-                gathered, total = gathered * weights[:, None], np.maximum(np.add.reduceat(weights, first), 1e-12)
+                gathered = gathered * weights[:, None]
+                total = np.maximum(np.add.reduceat(weights, first), 1e-12)
             out[rows] = np.add.reduceat(gathered, first, axis=0) / total[:, None]
         return out
 

@@ -92,7 +92,8 @@ def check_strategy(
 
 def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
     """Return random users: without signals, with many, and with signals that the model does not know."""
-    rng, catalogue = np.random.default_rng(seed), model.catalogue
+    rng = np.random.default_rng(seed)
+    catalogue = model.catalogue
     items = catalogue.items
 
     def draw_items(n_max: int) -> list[str | int]:
@@ -102,7 +103,8 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
     for number in range(N_USERS):
         targets = [(ITEM, item) for item in draw_items(n_max=12)]
         targets += [(entity, ids[int(rng.integers(len(ids)))]) for entity, ids in catalogue.entities.items()]
-        people, profile = catalogue.people, {name: str(rng.choice(values)) for name, values in catalogue.groups.items()}
+        people = catalogue.people
+        profile = {name: str(rng.choice(values)) for name, values in catalogue.groups.items()}
         known = {
             "age": int(rng.integers(15, 90)) if catalogue.has_ages else None,
             "interactions": [(str(rng.choice(catalogue.signals)), *target) for target in targets],
@@ -117,10 +119,12 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
 
 def _check_lists(query: Query, answer: Answer) -> None:
     """Check that each user has a route and a list of distinct permitted items, as long as possible, best first."""
-    excluded, n_ranked = query.without_impressions.excluded, answer.n_ranked
+    excluded = query.without_impressions.excluded
+    n_ranked = answer.n_ranked
     for row, (items, route) in enumerate(zip(answer.items, answer.routes, strict=True)):
         available = np.setdiff1d(query.item_rules.items, excluded.row(row))
-        n, n_listed = min(query.k, len(available)), (items >= 0).sum()
+        n = min(query.k, len(available))
+        n_listed = (items >= 0).sum()
         is_full = len(np.intersect1d(items, available)) == n_listed == n
         whose = f"fails for user {row} (route {route!r}): the"
         _demand(route != "" and is_full, f"{whose} list must have {n} distinct items that may be listed")

@@ -78,9 +78,12 @@ def kill_at(number: int, work: Callable[[], Any]) -> bool:
 
 def main() -> None:
     """Kill at each operation in turn."""
-    what, folder = sys.argv[1], Path(sys.argv[2])
+    what = sys.argv[1]
+    folder = Path(sys.argv[2])
     os.fsync = lambda fd: None  # what a killed process wrote is there without it
-    new, source, model = label("new"), folder / "source", folder / "model"
+    new = label("new")
+    source = folder / "source"
+    model = folder / "model"
     # Three versions, so that one has to go.
     for name in ("oldest", "older", "old"):
         assert fork(lambda name=name: save_model(label(name), source)) == 0  # type: ignore[misc]
@@ -94,7 +97,8 @@ def main() -> None:
         sys.stdout.write(json.dumps({"dataset": opened.facts["data"]["dataset"], "others": len(others)}) + "\n")
         sys.stdout.flush()
 
-    number, came_so_far = 0, True
+    number = 0
+    came_so_far = True
     while came_so_far:
         number += 1
         if version_in(model) != version_in(source) or names_in(model) != names_in(source):

@@ -121,7 +121,8 @@ def test_arrays_are_memory_mapped_and_nothing_is_pickled(saved: Path) -> None:
 
 def test_a_changed_cut_or_missing_file_is_refused_by_name(copy: Path) -> None:
     for path in files_of(copy):
-        intact, middle = path.read_bytes(), path.stat().st_size // 2
+        intact = path.read_bytes()
+        middle = path.stat().st_size // 2
         changed = intact[:middle] + bytes([intact[middle] ^ 1]) + intact[middle + 1 :]
         for content in (changed, intact[:-1], None):
             path.write_bytes(content) if content else path.unlink()

@@ -43,6 +43,7 @@ def test_it_learns_with_and_without_the_preference_vector(half: DropoutNet) -> N
 
 
 def test_without_dropout_it_fails_cold_users_and_with_dropout_alone_warm_ones(half: DropoutNet) -> None:
-    never, always = train(preference_dropout=0.0), train(preference_dropout=1.0)
+    never = train(preference_dropout=0.0)
+    always = train(preference_dropout=1.0)
     assert cosine(never) < cosine(half) - 0.1
     assert cosine_of_warm(always) < cosine_of_warm(half) - 0.15

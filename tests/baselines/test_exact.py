@@ -21,7 +21,8 @@ from firstday.baselines.user_user import prepare_user_user
 from firstday.recommend.spec import UseData
 from firstday.sparse import SparseRows
 
-N_WARM, N_ITEMS = 40, 13
+N_WARM = 40
+N_ITEMS = 13
 UNUSED = 12
 
 
@@ -145,7 +146,9 @@ USES = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 1], [1, 0, 1, 0, 0], [1, 0, 0, 0,
 @pytest.mark.parametrize("frequency", [0.0, 0.5, 1.0])
 def test_als_keeps_vectors_of_what_occurs_often_smaller(frequency: float) -> None:
     """Four users, five items: each vector solved from the normal equations, from the same vectors to start with."""
-    confidence, regularization, d = 50.0, 0.7, 2
+    confidence = 50.0
+    regularization = 0.7
+    d = 2
     affinity = USES * np.array([1, 2, 1, 0.5, 1], np.float32)
     data = UseData(rows_of(USES), rows_of(affinity), seed=3, threads=1)
     fitted = prepare_als_fold_in(data)(
@@ -155,10 +158,12 @@ def test_als_keeps_vectors_of_what_occurs_often_smaller(frequency: float) -> Non
         warnings.simplefilter("ignore", RuntimeWarning)  # of BLAS threads
         model = AlternatingLeastSquares(factors=d, iterations=0, random_state=3)
         model.fit(sparse.csr_matrix(USES), show_progress=False)
-    users, items = model.user_factors.astype(np.float64), model.item_factors.astype(np.float64)
+    users = model.user_factors.astype(np.float64)
+    items = model.item_factors.astype(np.float64)
 
     # A user has 11 / 4 items on average, an item 11 / 5 users; absent ones count 5 / 50 and 4 / 50.
-    of_users, of_items = (2.75 + 0.1, 0.1), (2.2 + 0.08, 0.08)
+    of_users = (2.75 + 0.1, 0.1)
+    of_items = (2.2 + 0.08, 0.08)
 
     def solve(uses: np.ndarray, others: np.ndarray, mean: float, floor: float) -> np.ndarray:
         found = []

@@ -54,7 +54,9 @@ def run() -> Run:
     """Run `firstday` as a user does, in this process, where the libraries are loaded already."""
 
     def run_command(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        line, out, err = ["firstday", *map(str, arguments)], io.StringIO(), io.StringIO()
+        line = ["firstday", *map(str, arguments)]
+        out = io.StringIO()
+        err = io.StringIO()
         status: object = 0
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.setattr(sys, "argv", line)
@@ -95,7 +97,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A service of 400 users as Parquet: each used 20 of 120 items, nine in ten of their own of four tastes."""
     folder = tmp_path_factory.mktemp("world") / "tables"
     folder.mkdir()
-    rng, user = np.random.default_rng(SEED), np.arange(400)
+    rng = np.random.default_rng(SEED)
+    user = np.arange(400)
     taste = user % 4
     rank = rng.permuted(np.tile(np.arange(30), (400, 1)), axis=1)[:, :24]
     item = 4 * rank + np.where(rng.random(rank.shape) < 0.9, taste[:, None], rng.integers(4, size=rank.shape))
@@ -120,7 +123,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def timed_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The service with a clock as Parquet."""
-    log, folder = make_log(), tmp_path_factory.mktemp("timed")
+    log = make_log()
+    folder = tmp_path_factory.mktemp("timed")
     events = log.events.whole()
     events.select(
         pl.Series("user_id", log.users.take(events["user_ix"].to_numpy())),

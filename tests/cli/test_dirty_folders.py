@@ -43,7 +43,8 @@ def test_newcomers_get_lists_or_the_faults_that_concern_them(
     name: str, folder: Path, tiny: Recommender, tmp_path: Path
 ) -> None:
     """Ids that nobody knows are no faults of newcomers, and bad ages are forgiven."""
-    out, case = tmp_path / "lists.parquet", CASES[name]
+    out = tmp_path / "lists.parquet"
+    case = CASES[name]
     if all(map(FORGIVEN.match, case.sentences)):
         recommend_tables(tiny, folder, out)
         assert pl.read_parquet(out)["user_id"].n_unique() >= 30

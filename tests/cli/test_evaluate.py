@@ -19,7 +19,8 @@ from tests.synthetic import SEED
 def test_evaluate_prints_a_table_and_writes_json_and_report(
     run: Run, tables: Path, settings: Path, tmp_path: Path
 ) -> None:
-    out, report = tmp_path / "results.json", tmp_path / "report.html"
+    out = tmp_path / "results.json"
+    report = tmp_path / "report.html"
     done = run("evaluate", tables, "--config", settings, "--seeds", 2, "--json", out, "--report", report)
     assert done.returncode == 0, done.stderr
     assert "as in the paper" in done.stdout
@@ -43,7 +44,8 @@ def test_several_datasets_make_one_table(run: Run, tables: Path, settings: Path,
     users = pl.read_parquet(tables / "users.parquet")["user_id"]
     other = shutil.copytree(tables, tmp_path / "tables")
     pl.DataFrame({"user_id": users.shuffle(seed=1), "friend_id": users}).write_parquet(other / "friends.parquet")
-    out, report = tmp_path / "results.json", tmp_path / "report.html"
+    out = tmp_path / "results.json"
+    report = tmp_path / "report.html"
     done = run("evaluate", tables, other, "--config", settings, "--json", out, "--report", report)
     assert done.returncode == 0, done.stderr
     datasets = json.loads(out.read_text())["datasets"]

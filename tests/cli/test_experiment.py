@@ -30,7 +30,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_variants_are_compared(run: Run, tables: Path, tmp_path: Path) -> None:
-    out, report = tmp_path / "results.json", tmp_path / "report.html"
+    out = tmp_path / "results.json"
+    report = tmp_path / "report.html"
     done = run("experiment", tables, "--name", "onboarding", "--json", out, "--report", report)
     assert done.returncode == 0, done.stderr
     results = json.loads(out.read_text())

@@ -19,8 +19,10 @@ def dirty(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """The service with bad rows in it, and the same rows taken out."""
     dirty, clean = (shutil.copytree(tables, tmp_path_factory.mktemp(name) / "tables") for name in ("dirty", "clean"))
     interactions, users = (pl.read_parquet(tables / f"{name}.parquet") for name in ("interactions", "users"))
-    old, bad = pl.col("user_id") == users["user_id"][7], pl.int_range(pl.len()) % 400 == 3
-    signal, age = pl.when(bad).then(pl.lit("hum")).otherwise("signal"), pl.when(old).then(150).otherwise("age")
+    old = pl.col("user_id") == users["user_id"][7]
+    bad = pl.int_range(pl.len()) % 400 == 3
+    signal = pl.when(bad).then(pl.lit("hum")).otherwise("signal")
+    age = pl.when(old).then(150).otherwise("age")
     interactions.with_columns(signal=signal).write_parquet(dirty / "interactions.parquet")
     users.with_columns(age=age).write_parquet(dirty / "users.parquet")
     interactions.filter(~bad & ~old).write_parquet(clean / "interactions.parquet")
@@ -83,7 +85,8 @@ def test_a_wrong_age_costs_nobody_a_list(run: Run, tiny_model: Path, tmp_path: P
 
 def test_bad_rows_of_newcomers_are_left_out(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text("user_id,item_id\na,i1\nb,\nc,i2\n")
-    out, listed = tmp_path / "lists.parquet", tmp_path / "lists.left-out.jsonl"
+    out = tmp_path / "lists.parquet"
+    listed = tmp_path / "lists.left-out.jsonl"
     assert run("recommend", tiny_model, "--batch", tmp_path, "--out", out, "--drop-bad-rows", "30%").returncode == 2
     done = run("recommend", tiny_model, "--batch", tmp_path, "--out", out, "--drop-bad-rows", "40%")
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,8 @@ from tests.synthetic import SEED
 
 
 def test_a_search_writes_settings_picture_and_json(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
-    out, found_json = tmp_path / "tuned.toml", tmp_path / "tuned.json"
+    out = tmp_path / "tuned.toml"
+    found_json = tmp_path / "tuned.json"
     asked = ("--trials", 2, "--seeds", 1, "--strategy", "segment", "--json", found_json)
     done = run("tune", tables, "--config", settings, "--out", out, *asked)
     assert done.returncode == 0, done.stderr

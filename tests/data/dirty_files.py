@@ -18,7 +18,9 @@ from tests.data.dirty import Dirty
 from tests.data.dirty_tables import to_text
 
 Change = Callable[[Path], None]
-N_USERS, N_ITEMS, N_EVENTS = 30, 12, 180
+N_USERS = 30
+N_ITEMS = 12
+N_EVENTS = 180
 
 
 def make_tables() -> dict[str, pl.DataFrame]:

@@ -13,7 +13,9 @@ from tests.data.dirty import Dirty
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
-N_USERS, N_ITEMS, N_EACH = 30, 40, 10
+N_USERS = 30
+N_ITEMS = 40
+N_EACH = 10
 GENRES = ("Animation", "Comedy", "Crime", "Drama", "War")
 BEGIN = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -115,7 +117,8 @@ DATES = [date(2024, 5, 1) + timedelta(days=user) for user in range(1, N_USERS + 
 
 def shown(frame: pl.DataFrame) -> pl.DataFrame:
     """Make the last ten interactions a list that was shown."""
-    is_shown, place = pl.int_range(pl.len()) >= 290, pl.int_range(pl.len()) - 289
+    is_shown = pl.int_range(pl.len()) >= 290
+    place = pl.int_range(pl.len()) - 289
     columns = {"list_id": pl.lit("a"), "position": place, "propensity": pl.lit(0.5), "policy": pl.lit("some")}
     of_list = [pl.when(is_shown).then(value).alias(name) for name, value in columns.items()]
     signal = pl.when(is_shown).then(pl.lit("shown")).otherwise("signal").alias("signal")

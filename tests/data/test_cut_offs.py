@@ -155,7 +155,8 @@ def test_impressions_in_a_snapshot_were_shown_and_used_before_it() -> None:
     )
     dataset = load({"interactions": pl.DataFrame(rows, columns, orient="row"), "users": users, "items": items})
     assert dataset.registered_at is not None
-    whole, then = dataset, take_snapshot(dataset, dataset.registered_at, int(may(5).timestamp() * 1e6))
+    whole = dataset
+    then = take_snapshot(dataset, dataset.registered_at, int(may(5).timestamp() * 1e6))
     assert whole.impressions is not None
     assert then.impressions is not None
     assert sorted(whole.impressions.whole()["is_used"]) == [False, True, True]

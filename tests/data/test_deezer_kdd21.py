@@ -65,7 +65,8 @@ def test_any_number_type_is_read_and_a_repeated_song_counts_once(folder: Path) -
             pl.col("d1d30_songs").list.concat("d1d30_songs"),
         ),
     )
-    ours, theirs = before.test, read_paper_data(folder, "svd").test
+    ours = before.test
+    theirs = read_paper_data(folder, "svd").test
     np.testing.assert_array_equal(ours.features, theirs.features)
     np.testing.assert_array_equal(ours.songs.columns, theirs.songs.columns)
     assert (theirs.songs.weights == 1).all()
@@ -79,8 +80,10 @@ def test_training_users_may_have_no_songs_and_other_users_a_vector(folder: Path)
     assert (data.train.songs.lengths() == 0).sum() == 3
 
 
-SONGS, USERS = "song_embeddings.parquet", "user_embeddings.parquet"
-SONG, IS_ONE = pl.col("d1d30_songs"), pl.int_range(pl.len()) == 4
+SONGS = "song_embeddings.parquet"
+USERS = "user_embeddings.parquet"
+SONG = pl.col("d1d30_songs")
+IS_ONE = pl.int_range(pl.len()) == 4
 UNREAD = r"released: cannot be read as the paper's released files \(.*\); download them from https"
 FAULTS: list[tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = [
     (SONGS, lambda t: t.drop("features_svd"), UNREAD),

@@ -92,7 +92,8 @@ def test_impressions_are_nothing_that_users_do(five_users: Tables) -> None:
     shown = [row for row in SHOWN if row[2] == "shown"]
     impressions = pl.DataFrame(shown, SCHEMA, orient="row")
     both = {**plain, "interactions": pl.concat([plain["interactions"], impressions], how="diagonal")}
-    with_them, without = load(both), load(plain)
+    with_them = load(both)
+    without = load(plain)
     assert_equal(replace(with_them, impressions=None), without)
     assert replace(summarise(with_them), impressions=0) == summarise(without)
 

@@ -25,7 +25,8 @@ Write = Callable[..., Path]
 def spoil(tables: Tables) -> Tables:
     """Spoil rows 3 and 7 of interactions, the row of u3, and the friendship of u2."""
     interactions = tables["interactions"]
-    signal, weight = interactions["signal"].to_list(), interactions["weight"].to_list()
+    signal = interactions["signal"].to_list()
+    weight = interactions["weight"].to_list()
     signal[2], weight[6] = "tap", math.nan
     return {
         **tables,
@@ -103,7 +104,8 @@ def test_what_is_left_is_what_clean_tables_give(
         dirty = {**five_users, "interactions": pl.concat([bad, five_users["interactions"]])}
         cleaned = five_users
     else:
-        dirty, cleaned = spoil(five_users), clean(five_users)
+        dirty = spoil(five_users)
+        cleaned = clean(five_users)
     dataset = load(write(dirty, ending, "dirty"), drop_bad_rows=0.8)
     assert_equal(dataset, load(write(cleaned, ending, "clean")))
     assert len(dataset.left_out) == (2 if missing else 7)

@@ -107,7 +107,8 @@ def test_users_get_the_roles_that_were_foreseen(
 
 
 def test_tables_without_what_is_needed_are_refused_as_a_split_refuses_them() -> None:
-    timed, timeless = make_dataset(LOG), make_dataset(ACTS)
+    timed = make_dataset(LOG)
+    timeless = make_dataset(ACTS)
     no_use = parse_config({"signals": {"use": ["hum"], "affinity": {"hum": 1.0}}})
     empty = replace(timed, events=Events.of(timed.events.whole().clear()))
     cases: list[tuple[Dataset, Config, Protocol, str]] = [

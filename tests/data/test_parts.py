@@ -57,7 +57,8 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     }
     home = "users" if "users" in tables else "interactions"
     whole = load_whole(raw, item_ids, groups, frozenset(tables), Config().signals, findings, NOW, home)
-    datasets, part_findings = [], []
+    datasets = []
+    part_findings = []
     for number in range(n_parts):
         part_raw = {}
         for table, column, name in (

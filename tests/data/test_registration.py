@@ -115,7 +115,9 @@ def test_rows_without_a_time_are_left_out_and_counted() -> None:
 
 def test_seeds() -> None:
     log = make_log()
-    one, same, other = divide(log, seed=1), divide(log, seed=1), divide(log, seed=2)
+    one = divide(log, seed=1)
+    same = divide(log, seed=1)
+    other = divide(log, seed=2)
     assert_same(one, same)
     folds, others = ([split.validation.users[rows].tolist() for rows in split.folds] for split in (one, other))
     assert folds != others
@@ -140,7 +142,8 @@ def test_sizes_of_drawn_day_ones_are_not_those_of_validation_users() -> None:
         for n in range(count)
         for item in range(size)
     ]
-    start, day = datetime(2024, 5, 1, tzinfo=UTC), pl.duration(days=pl.col("day"))
+    start = datetime(2024, 5, 1, tzinfo=UTC)
+    day = pl.duration(days=pl.col("day"))
     frame = pl.DataFrame(rows, ["user_id", "day", "item_id"], orient="row").with_columns(registered_at=start + day)
     timestamp = pl.max_horizontal("registered_at", pl.lit(start)).dt.offset_by("1h")
     dataset = load(

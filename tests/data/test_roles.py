@@ -112,7 +112,8 @@ def test_warm_users_are_those_of_a_split_and_those_held_out(protocol: Protocol, 
 @pytest.mark.parametrize("protocol", ["sampled", "registration"])
 @pytest.mark.parametrize("n_parts", [1, 3, 7])
 def test_parts_together_are_everyone(protocol: Protocol, n_parts: int) -> None:
-    config, dataset = configure().override("protocol", protocol), make_log()
+    config = configure().override("protocol", protocol)
+    dataset = make_log()
     log = log_of(dataset, config)
     whole = read_histories(dataset, config, log)
     parts, users = zip(*divide(dataset, n_parts), strict=True)
@@ -125,7 +126,8 @@ def test_parts_together_are_everyone(protocol: Protocol, n_parts: int) -> None:
 
 
 def test_interactions_in_several_parts_are_counted_as_in_one() -> None:
-    config, dataset = configure(), make_log()
+    config = configure()
+    dataset = make_log()
     frame = next(dataset.events.frames())
     cut = int(np.searchsorted(frame["user_ix"].to_numpy(), 130))
     in_two = replace(dataset, events=replace(dataset.events, rows=UserRows((frame[:cut], frame[cut:]))))

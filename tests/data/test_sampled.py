@@ -134,7 +134,8 @@ def test_interactions_with_entities_and_unused_items_are_drawn_in_the_same_share
         if pair[1] == ITEM:
             mine = np.array([cell in cells(used) for cell in sorted(cells(everything))])
             everything = everything.keep(~mine)
-        kept, expected = 0, 0.0
+        kept = 0
+        expected = 0.0
         for day in split.warm_day_one:
             sizes = select_uses(day, SIGNALS, len(split.warm), len(world.items)).lengths()
             kept += len(cells(day[pair]) & cells(everything))
@@ -149,13 +150,16 @@ def test_left_alone_small_data_gets_more_day_ones_of_each_user(n_warm: int, each
 
 
 def test_as_many_day_ones_are_drawn_as_are_set_and_no_other_draw_changes(world: Dataset) -> None:
-    few, many = make(world, day_ones=2), make(world, day_ones=5)
+    few = make(world, day_ones=2)
+    many = make(world, day_ones=5)
     assert (len(few.warm_day_one), len(many.warm_day_one)) == (2, 5)
     assert_same((few.cold, few.validation), (many.cold, many.validation))
 
 
 def test_the_same_seed_splits_in_the_same_way_and_another_does_not(world: Dataset) -> None:
-    one, same, other = make(world, day_ones=2), make(world, day_ones=2), make(world, seed=1, day_ones=2)
+    one = make(world, day_ones=2)
+    same = make(world, day_ones=2)
+    other = make(world, seed=1, day_ones=2)
     assert_same(one, same)
     assert one.warm.tolist() != other.warm.tolist()
     assert cells(one.warm_day_one[0]["stream", ITEM]) != cells(one.warm_day_one[1]["stream", ITEM])

@@ -123,7 +123,8 @@ def test_the_sampled_protocol_draws_one_of_two_items() -> None:
     roles: dict[str, set[str]] = {user: set() for user in OUTCOMES}
     for seed in range(60):
         split = split_by_chance(1, seed)
-        cold, validation = write_cohort(split.cold), write_cohort(split.validation)
+        cold = write_cohort(split.cold)
+        validation = write_cohort(split.validation)
         warm = [f"u{user}" for user in split.warm.tolist()]
         assert (len(warm), len(validation), len(cold)) == (2, 2, 1)
         assert sorted([*warm, *validation, *cold]) == list(OUTCOMES)
@@ -188,7 +189,8 @@ def test_the_registration_protocol_reads_day_ones_from_the_log(seed: int) -> Non
     config = parse_config(
         {"seed": seed, "registration": {"target_days": 3}, "sampled": {"sizes": [1], "probabilities": [1.0]}}
     )
-    dataset, nobody = make_dataset(LOG, REGISTERED), np.zeros(0, dtype=np.int64)
+    dataset = make_dataset(LOG, REGISTERED)
+    nobody = np.zeros(0, dtype=np.int64)
     roles = Roles(warm=np.array([0, 1]), validation=np.array([2, 3, 4]), cold=nobody)
     histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
     split = split_registration(dataset, config, histories, roles)

@@ -54,7 +54,9 @@ def read(content: str, findings: Findings, packing: Packing = "") -> list[Row] |
 
 def read_with_csv_module(text: str, separator: str) -> list[Row] | None:
     """Read a text with the csv module; None where a row is not whole."""
-    reader, rows, begins = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), [], 1
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows = []
+    begins = 1
     try:
         for values in reader:
             if any(value.strip() for value in values):

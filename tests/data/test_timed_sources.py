@@ -16,7 +16,8 @@ from firstday.data.sources.complete_journey import FOLDER, HOUSEHOLDS, PRODUCTS,
 from firstday.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-RETAIL, FILMS = SHARED / "online_retail_2009_2010.parquet", SHARED / "movietweetings_100k.zip"
+RETAIL = SHARED / "online_retail_2009_2010.parquet"
+FILMS = SHARED / "movietweetings_100k.zip"
 needs_retail = pytest.mark.skipif(not RETAIL.exists(), reason=f"no {RETAIL.name} in ../shared/data")
 needs_films = pytest.mark.skipif(not FILMS.exists(), reason=f"no {FILMS.name} in ../shared/data")
 

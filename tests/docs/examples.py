@@ -118,7 +118,11 @@ def assert_extras_exist(wanted: str) -> None:
 
 def ask(server: str, arguments: list[str]) -> httpx.Response:
     """Send what a curl line sends, to the server under test."""
-    method, url, headers, body, query = "GET", "", {}, None, dict[str, str]()
+    method = "GET"
+    url = ""
+    headers = {}
+    body = None
+    query = dict[str, str]()
     rest = iter(arguments)
     for argument in rest:
         if argument == "-X":

@@ -27,7 +27,8 @@ def run_example(number: int) -> dict[str, Any]:
 
 def train_groups(method: str) -> fd.Recommender:
     """Train a method on the young, who use items 0 to 11, and the old, who use 12 to 23."""
-    young, old = np.arange(12), np.arange(12, 24)
+    young = np.arange(12)
+    old = np.arange(12, 24)
     rng = np.random.default_rng(0)
     used = {user: rng.choice(young if user < 40 else old, 8, replace=False).tolist() for user in range(80)}
     tables = {

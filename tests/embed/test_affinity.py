@@ -9,7 +9,9 @@ from firstday.data.events import ITEM, Pair
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.sparse import SparseRows
 
-STREAM, FAVORITE, BAN = ("stream", ITEM), ("favorite", ITEM), ("ban", ITEM)
+STREAM = ("stream", ITEM)
+FAVORITE = ("favorite", ITEM)
+BAN = ("ban", ITEM)
 
 
 def rows_of(cells: dict[tuple[int, int], float], n_users: int = 3, n_items: int = 4) -> SparseRows:
@@ -38,7 +40,8 @@ def test_nothing_done_is_no_affinity() -> None:
 @given(st.data(), st.sampled_from(["log", "none"]))
 def test_affinity_is_the_positive_part_of_the_weighted_sum(data: st.DataObject, damping: str) -> None:
     config = SignalConfig.model_validate({"damping": damping, "affinity": {"skip": -0.75}})
-    actions, total = {}, np.zeros((3, 4))
+    actions = {}
+    total = np.zeros((3, 4))
     for signal in ("stream", "favorite", "skip", "ban"):
         counts = np.array(data.draw(st.lists(st.integers(0, 6), min_size=12, max_size=12))).reshape(3, 4)
         rows, columns = np.nonzero(counts)

@@ -18,11 +18,15 @@ from tests.synthetic import SEED
 Method = Literal["als", "svd", "word2vec", "precomputed"]
 METHODS: tuple[Method, ...] = ("als", "svd", "word2vec", "precomputed")
 
-N_BLOCKS, USERS_PER_BLOCK, ITEMS_PER_BLOCK, D = 4, 30, 12, 4
+N_BLOCKS = 4
+USERS_PER_BLOCK = 30
+ITEMS_PER_BLOCK = 12
+D = 4
 BLOCK_OF_USER = np.repeat(np.arange(N_BLOCKS), USERS_PER_BLOCK)
 BLOCK_OF_ITEM = np.concatenate([[-1], np.repeat(np.arange(N_BLOCKS), ITEMS_PER_BLOCK), [-1, -1]])
 """Items that nobody has, block -1, come first and last."""
-N_USERS, N_ITEMS = len(BLOCK_OF_USER), len(BLOCK_OF_ITEM)
+N_USERS = len(BLOCK_OF_USER)
+N_ITEMS = len(BLOCK_OF_ITEM)
 
 
 def warm_logs(method: Method) -> WarmLogs:

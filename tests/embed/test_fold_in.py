@@ -8,7 +8,8 @@ import pytest
 from firstday.embed.embeddings import FoldIn
 from firstday.sparse import SparseRows
 
-N_ITEMS, D = 60, 16
+N_ITEMS = 60
+D = 16
 
 
 @pytest.mark.parametrize("n_users", [1, 7, 200])

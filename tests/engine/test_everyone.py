@@ -81,7 +81,8 @@ def same_counts(counts: ItemCounts, expected: ItemCounts) -> None:
 
 
 def test_five_users_are_counted_as_with_a_pencil() -> None:
-    dataset, model = tiny_dataset(), make_model()
+    dataset = tiny_dataset()
+    model = make_model()
     everyone = describe_all(dataset, ask(dataset))
     same_counts(everyone.segments, model.segments.items)
     same_counts(everyone.items, model.everyone)
@@ -131,7 +132,8 @@ def test_a_segment_that_is_nearest_to_nobody_is_left_out() -> None:
     centroids = np.array([(-1, -1), EAST, NORTH], np.float32)
     everyone = describe_all(dataset, ask(dataset, centroids))
     learned = Segments(centroids, everyone.segments, np.zeros((3, 1), np.int32), np.zeros(3, np.float32))
-    segments, model = describe_segments(learned, everyone, SegmentConfig(top_items=4)), make_model()
+    segments = describe_segments(learned, everyone, SegmentConfig(top_items=4))
+    model = make_model()
     same_counts(segments.items, model.segments.items)
     np.testing.assert_array_equal(segments.centroids, CENTROIDS)
     assert segments.top_items.tolist() == [[0, 2, 1, NO_ITEM], [3, 2, 4, NO_ITEM]]
@@ -158,7 +160,8 @@ def test_profile_groups_lean_on_everyone(shrinkage: float) -> None:
 def test_near_years_share_after_parts_are_added_up() -> None:
     """For 31 count, at a width of 12: the one of 30 with 11/12, the one of 40 with 3/12, both of 20 with 1/12."""
     dataset = tiny_dataset()
-    task, actions = ask(dataset), dataset.all_actions()
+    task = ask(dataset)
+    actions = dataset.all_actions()
     rows = [np.array([user]) for user in range(5)]
     answers = [summarise_part(dataset, row, take_actions(actions, row), task) for row in rows]
     encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=0, age_users=1.3))

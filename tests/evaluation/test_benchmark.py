@@ -48,7 +48,8 @@ def test_what_is_measured_is_the_lists_that_anyone_gets(
 
 
 def test_lists_are_those_of_the_rules(world: Dataset, split: Split, recommender: Recommender) -> None:
-    rules, users = Rules(filter="item_id != user.age", deny=["i000", "i001"]), split.cold.users
+    rules = Rules(filter="item_id != user.age", deny=["i000", "i001"])
+    users = split.cold.users
     query = cohort_query(recommender, world, split.cold, K)
     scores = score_strategy(
         query, split.cold, partial(answer_under, strategy="segment", rules=rules, dataset=world, users=users)

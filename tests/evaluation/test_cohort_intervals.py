@@ -31,7 +31,8 @@ def test_a_constant_ratio_has_no_width() -> None:
 
 
 def test_fewer_than_five_cohorts_are_resampled_by_users() -> None:
-    values, users = np.arange(40.0)[:, None], np.arange(40)
+    values = np.arange(40.0)[:, None]
+    users = np.arange(40)
     found = ratio_intervals(values, np.ones(40), users, users % (FEWEST_COHORTS - 1))
     assert found == bootstrap_means(values, users)
 

@@ -53,7 +53,8 @@ def test_a_planted_gap_is_found_with_its_size_and_beside_popular() -> None:
 
 def test_the_interval_of_a_gap_is_that_of_two_means_for_all_groups_at_once() -> None:
     labels = ["a" if ix % 4 else "b" for ix in range(N)]
-    precision, is_b = noise(), np.array(labels) == "b"
+    precision = noise()
+    is_b = np.array(labels) == "b"
     difference = score({"x": labels}, precision).get("segment", "precision_minus_others", "x=b")
     error = np.sqrt(precision[is_b].var(ddof=1) / 100 + precision[~is_b].var(ddof=1) / 300)
     assert difference.high == pytest.approx(difference.mean + 2.2414 * error, rel=1e-4)  # 1 - 0.05 / 2 / 2 groups

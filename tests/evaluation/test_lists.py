@@ -27,7 +27,8 @@ def test_novelty_is_the_mean_self_information_of_a_list() -> None:
 
 def test_strategies_are_compared_with_any_reference() -> None:
     results = evaluate_tiny(("popular", "personal"))  # personal is not evaluated
-    popular, segment = PRECISION["popular"], PRECISION["segment"]
+    popular = PRECISION["popular"]
+    segment = PRECISION["segment"]
     assert results.get("segment", "precision_minus:popular").mean == pytest.approx(100 * (segment - popular).mean())
     assert results.get("segment", "precision_ratio:popular").mean == pytest.approx(segment.mean() / popular.mean())
     assert results.find("popular", "precision_minus:segment") is not None

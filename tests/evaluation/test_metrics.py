@@ -31,7 +31,8 @@ def test_users_by_hand() -> None:
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
 def test_agrees_with_scikit_learn(k: int, share: float) -> None:
     rng = np.random.default_rng(k)
-    n_users, n_items = 40, 30
+    n_users = 40
+    n_items = 30
     relevant = rng.random((n_users, n_items)) < share
     relevant[np.arange(n_users), rng.integers(n_items, size=n_users)] = True
     scores = rng.permuted(np.tile(np.arange(n_items), (n_users, 1)), axis=1)
@@ -41,7 +42,8 @@ def test_agrees_with_scikit_learn(k: int, share: float) -> None:
     chosen = np.zeros((n_users, n_items), dtype=bool)
     np.put_along_axis(chosen, lists, values=True, axis=1)
 
-    by_k, by_least = measure(lists, truth, divide_by="k"), measure(lists, truth)
+    by_k = measure(lists, truth, divide_by="k")
+    by_least = measure(lists, truth)
     precision = precision_score(relevant.T, chosen.T, average=None)  # of each column, which is a user
     recall = recall_score(relevant.T, chosen.T, average=None)
     ndcg = [ndcg_score(relevant[[user]], scores[[user]], k=k) for user in range(n_users)]

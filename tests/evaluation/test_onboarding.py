@@ -45,12 +45,14 @@ def test_precision_is_that_of_plain_computation(
     interviews: dict[str, Interview], recommender: Recommender, split: Split, used: SparseRows
 ) -> None:
     model = recommender.model
-    questionnaire, k = Questionnaire.of(model), model.config.recommend.k
+    questionnaire = Questionnaire.of(model)
+    k = model.config.recommend.k
     trial = try_questions(recommender, split.cold.users, used, n_questions=(0, 3), lists=("answers", "yeses"), seed=4)
     for arm, of_arm in interviews.items():
         np.testing.assert_array_equal(trial.n_yes[arm, 3], of_arm.yes.sum(axis=1))
         for user in range(0, used.n_rows, 7):
-            likes, by_arm = set(used.row(user).tolist()), set(of_arm.targets[user].tolist())
+            likes = set(used.row(user).tolist())
+            by_arm = set(of_arm.targets[user].tolist())
             by_any = {item for other in interviews.values() for item in other.targets[user].tolist()}
             answers = Answers(tuple(by_arm & likes), tuple(by_arm - likes))
             for name, counted in (("answers", answers), ("yeses", Answers(answers.yes))):

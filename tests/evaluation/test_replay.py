@@ -68,7 +68,8 @@ def test_rules_hold_for_every_slate() -> None:
 
 
 def test_late_news_is_not_used_twice() -> None:
-    early, late = play("popular", rounds=5), play("popular", rounds=5, delay=2)
+    early = play("popular", rounds=5)
+    late = play("popular", rounds=5, delay=2)
     assert [sum(row) for row in late] == [sum(row) for row in early] == [3, 3]
 
 
@@ -114,7 +115,8 @@ def test_depths_are_the_cascade() -> None:
 
 
 def test_arms_are_those_of_a_library() -> None:
-    used, seen = np.array([2.0, 1, 3]), np.array([4.0, 3, 5])
+    used = np.array([2.0, 1, 3])
+    seen = np.array([4.0, 3, 5])
     history = [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2], [1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0]
     bandit = MAB(arms=[0, 1, 2], learning_policy=LearningPolicy.UCB1(alpha=ALPHA))
     bandit.fit(*history)

@@ -18,7 +18,8 @@ from tests.evaluation.reports import MEANS, PROFILES, render, results
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
-WIDE, PHONE = 1280, 390
+WIDE = 1280
+PHONE = 390
 OVERLAPS = """() => {
   const faults = [];
   for (const svg of document.querySelectorAll("svg")) {
@@ -64,7 +65,8 @@ def look_at(browser: Any, file: Path, width: int, scheme: str) -> None:
     """Open a file as a reader would, and expect it to be in order."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     page = context.new_page()
-    requests, messages = [], []
+    requests = []
+    messages = []
     page.on("request", lambda request: requests.append(request.url))
     page.on("console", lambda message: messages.append(message.text))
     page.goto(file.as_uri())

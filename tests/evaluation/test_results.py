@@ -44,7 +44,8 @@ def test_the_table_is_one_long_frame() -> None:
 
 
 def test_every_metric_and_slice_is_told_where_figures_are_told() -> None:
-    results, text = evaluate_tiny(), str(Figure.__doc__)
+    results = evaluate_tiny()
+    text = str(Figure.__doc__)
     metrics = {
         figure.metric.partition(":")[0].replace("recall_", "").replace("ndcg_", "") for figure in results.figures
     }

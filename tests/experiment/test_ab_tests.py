@@ -11,7 +11,8 @@ RESULTS = json.loads((Path(__file__).parents[2] / "docs" / "results" / "ab-tests
 
 
 def test_what_is_written_holds() -> None:
-    aa, planted = RESULTS["aa"], RESULTS["planted"]
+    aa = RESULTS["aa"]
+    planted = RESULTS["planted"]
     assert aa["experiments"] == planted["experiments"] == RESULTS["broken"]["experiments"] == 1000
     low, high = aa["expected"]
     assert [low, high] == binomial_interval(1000, 0.05)

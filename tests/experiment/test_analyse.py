@@ -39,7 +39,8 @@ def find(results: ExperimentResults, outcome: str, days: float) -> dict[str, Any
 def test_five_users() -> None:
     results = analyse(five_users(), SMALL)
     assert (results.control, results.treatments, results.n_users) == ("control", ("treatment",), 5)
-    whole, none = {"control": 3, "treatment": 2}, {"control": 0, "treatment": 0}
+    whole = {"control": 3, "treatment": 2}
+    none = {"control": 0, "treatment": 0}
     assert results.n_whole == {1.0: whole, 7.0: whole, 30.0: none}
     columns = ("users_control", "users_variant", "control", "value_of_variant", "difference", "ratio")
     for outcome, figures in (

@@ -48,11 +48,13 @@ def test_what_is_known_predicts() -> None:
 @given(st.integers(0, 299), st.floats(-1e3, 1e3))
 def test_nobody_is_predicted_from_their_own_outcome(user: int, value: float) -> None:
     rng = np.random.default_rng(1)
-    known, outcome = rng.normal(size=(300, 3)), rng.normal(size=300)
+    known = rng.normal(size=(300, 3))
+    outcome = rng.normal(size=300)
     folds = fold_of(pl.Series([f"u{n}" for n in range(300)]))
     changed = outcome.copy()
     changed[user] = value
-    before, after = predict_outcome(known, outcome, folds), predict_outcome(known, changed, folds)
+    before = predict_outcome(known, outcome, folds)
+    after = predict_outcome(known, changed, folds)
     assert before is not None
     assert after is not None
     same_fold = folds == folds[user]

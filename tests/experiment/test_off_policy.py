@@ -65,7 +65,8 @@ def test_an_estimate_is_exact_where_each_slate_is_shown_as_often_as_its_propensi
     preferences: tuple[int, ...],
 ) -> None:
     """How often an item is used depends on its place and on what is above it."""
-    k, n = len(preferences), 12_000  # so that each slate has a whole number of tenths
+    k = len(preferences)
+    n = 12_000  # so that each slate has a whole number of tenths
 
     def count_used_of_ten(slate: tuple[int, ...], place: int) -> int:
         return (3 * slate[place] + 2 * place + (slate[place - 1] if place else 4)) % 7 + 1
@@ -75,7 +76,8 @@ def test_an_estimate_is_exact_where_each_slate_is_shown_as_often_as_its_propensi
     for slate in permutations(range(k)):
         left = [preferences[item] for item in slate]
         propensities = [left[place] / sum(left[place:]) for place in range(k)]
-        first, size = sum(sizes.values()), round(n * math.prod(propensities))
+        first = sum(sizes.values())
+        size = round(n * math.prod(propensities))
         for place, item in enumerate(slate):
             n_used = size * count_used_of_ten(slate, place) // 10
             rows += [(first + user, item, place + 1, propensities[place], user < n_used) for user in range(size)]

@@ -12,7 +12,8 @@ COLUMNS = ("shown", "used_of_shown", "liked_of_shown", "items_used", "days_activ
 
 
 def test_five_users() -> None:
-    uses, assigned = make_uses(USES), make_assigned(VARIANTS)
+    uses = make_uses(USES)
+    assigned = make_assigned(VARIANTS)
     known = [count_known_before(uses, assigned, days).to_list() for days in (0, 1)]
     assert known == [[0, 1, 0, 0, 0], [0] * 5]  # what was used in the last day may be an outcome
     day, week = (outcomes_of(uses, make_shown(SHOWN), assigned, days) for days in (1, 7))

@@ -81,7 +81,8 @@ def test_mean_vectors_are_gathered_by_weight_and_then_shrink() -> None:
 def test_years_that_stand_alone_are_the_plain_means_to_the_bit(of_sums: str, of_sizes: str) -> None:
     rng = np.random.default_rng(1)
     sizes = rng.integers(1, 9, size=N_AGES).astype(of_sizes)
-    sums, overall = rng.normal(size=(N_AGES, 5)).astype(of_sums), rng.normal(size=5).astype(of_sums)
+    sums = rng.normal(size=(N_AGES, 5)).astype(of_sums)
+    overall = rng.normal(size=5).astype(of_sums)
     plain = shrink_means(sums, sizes, overall, 10.0).tobytes()
     for age_users in (0, 1):  # all years have a user of their own
         means, widths = average_years(sums, sizes, overall, FeatureConfig(age_users=age_users))
@@ -108,7 +109,8 @@ def test_a_newcomer_of_24_gets_the_list_of_those_of_25_before_that_of_those_of_1
     assert answer.ignored == ()
     scores = {item.item_id: item.score for item in answer.items}
     everyone = {"i1": 0.6, "i2": 0.4, "i3": 0.6, "i4": 0.4, "i5": 0.2, "i6": 0.0}
-    at_18, at_25 = 1 - 6 / width, 1 - 1 / width
+    at_18 = 1 - 6 / width
+    at_25 = 1 - 1 / width
     users = {"i1": 2 * at_18, "i2": at_18, "i4": 3 * at_25, "i5": at_25}
     size = 2 * at_18 + 3 * at_25
     expected = {item: (users.get(item, 0) + 2 * share) / (size + 2) for item, share in everyone.items()}

@@ -94,7 +94,8 @@ def test_another_dataset_is_translated_by_name(catalogue: Catalogue) -> None:
         ("hum", ITEM): SparseRows.from_lists([[0], [], []], 3),
     }
     batch, unknown = catalogue.translate(theirs, np.arange(3), actions)
-    streams, favorites = batch.actions["stream", ITEM], batch.actions["favorite", "artist"]
+    streams = batch.actions["stream", ITEM]
+    favorites = batch.actions["favorite", "artist"]
     assert (streams.n_columns, favorites.n_columns) == (3, 2)
     assert [streams.row(row).tolist() for row in range(3)] == [[2], [0], []]
     assert [favorites.row(row).tolist() for row in range(3)] == [[1], [], [1]]

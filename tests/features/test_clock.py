@@ -117,7 +117,8 @@ def test_items_that_did_not_exist_are_closed_by_name_in_a_model_of_other_items(b
     log = replace(log, events=Events.of(late))
     cohort = split_for_training(log, CONFIG, SEED).validation
     assert cohort.not_yet_added is not None
-    not_yet_added, known = cohort.not_yet_added, before.model.catalogue.items
+    not_yet_added = cohort.not_yet_added
+    known = before.model.catalogue.items
     assert len(known) < len(log.items)
     closed = cohort_query(before, log, cohort, 20).excluded
     items = known.lookup(log.items.take(not_yet_added.columns))

@@ -27,7 +27,8 @@ PAPER = FeatureConfig(
 OVERALL = [0.12, 0.16]
 COUNTRY_MEANS = [[0.5, 0.5], [0.3, -0.1], OVERALL]
 """Of countries 0 and 1, and of country 2, which no warm user has."""
-AGE_CENTRE, AGE_SCALE = 27.5, 68.75**0.5
+AGE_CENTRE = 27.5
+AGE_SCALE = 68.75**0.5
 
 STREAMS = [[0, 2], [1], [], [], [0, 1, 2]]
 FAVORITES = [[], [1, 2], [], [0], []]
@@ -56,7 +57,9 @@ def fit(config: FeatureConfig = PAPER, batch: SignalBatch | None = None) -> Enco
 
 def test_the_papers_features_of_five_users() -> None:
     features = fit().encode(warm_batch())
-    year_20, year_30, year_40 = [0.8, 0.4], [0, 1], [0, -1]
+    year_20 = [0.8, 0.4]
+    year_30 = [0, 1]
+    year_40 = [0, -1]
     nothing = [0, 0]
     age = [(years - AGE_CENTRE) / AGE_SCALE for years in (20, 30, 20, AGE_CENTRE, 40)]
     expected = [
@@ -73,7 +76,8 @@ def test_the_papers_features_of_five_users() -> None:
 
 def test_group_means_shrink_towards_everyone() -> None:
     encoder = fit(FeatureConfig(group_shrinkage=2, age_users=0))
-    means, ages = encoder.group_means["country"], encoder.age_means
+    means = encoder.group_means["country"]
+    ages = encoder.age_means
     expected = [[(1 + 0.24) / 4, (1 + 0.32) / 4], [(0.6 + 0.24) / 4, (-0.2 + 0.32) / 4], OVERALL, OVERALL]
     np.testing.assert_allclose(means, expected, rtol=1e-6)
     assert ages is not None
@@ -202,7 +206,8 @@ def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_arti
     explicit["stream", "artist"] = SparseRows.from_lists(both, 3)
     explicit["favorite", "artist"] = SparseRows.from_lists(liked, 3)
     written_out = replace(batch, actions=explicit)
-    derived, by_hand = fit(config), fit(PAPER, written_out)
+    derived = fit(config)
+    by_hand = fit(PAPER, written_out)
     assert derived.blocks() == by_hand.blocks()  # no skip of items, no album: no block
     assert "favorite x artist" in derived.blocks()
     np.testing.assert_allclose(derived.encode(batch), by_hand.encode(written_out), atol=1e-6)

@@ -43,7 +43,8 @@ def trained(world: Dataset, split: Split) -> TrainedModel:
 
 
 def assert_same_statistics(one: TrainedModel, other: TrainedModel) -> None:
-    mine, theirs = statistics_of(one), statistics_of(other)
+    mine = statistics_of(one)
+    theirs = statistics_of(other)
     assert [name for name in mine | theirs if mine.get(name) != theirs.get(name)] == []
 
 
@@ -161,7 +162,9 @@ def test_the_target_window_of_a_cold_user_reaches_no_feature_and_no_list(
     world: Dataset, split: Split, trained: TrainedModel
 ) -> None:
     """Drop from the tables all that cold users do with the items of their truth: what is asked stays the same."""
-    recommender, events, cold = Recommender(trained), world.events.whole(), split.cold
+    recommender = Recommender(trained)
+    events = world.events.whole()
+    cold = split.cold
     truth = {"user_ix": cold.users[cold.truth.row_of_entry()], "target_ix": cold.truth.columns}
     theirs = pl.DataFrame(truth).select(pl.all().cast(pl.Int32), entity=pl.lit(ITEM))
     earlier = events.join(theirs, on=theirs.columns, how="anti", maintain_order="left")
@@ -171,7 +174,8 @@ def test_the_target_window_of_a_cold_user_reaches_no_feature_and_no_list(
     for one, other in ((world, split.cold), (before, cohort)):
         query = cohort_query(recommender, one, other, 20)
         if one is world:
-            features, lists = query.features, answer_all(query, "auto").items
+            features = query.features
+            lists = answer_all(query, "auto").items
     np.testing.assert_array_equal(query.features, features)
     np.testing.assert_array_equal(answer_all(query, "auto").items, lists)
 

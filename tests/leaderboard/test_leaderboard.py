@@ -135,7 +135,8 @@ def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(
     more = evaluate(standings, world, little, methods)
     assert methods_by_run(more) == [METHODS, ["copycat", "near"]]
     rows = rows_of(more)
-    row, popular = rows["copycat"], rows["popular"]
+    row = rows["copycat"]
+    popular = rows["popular"]
     assert (row.kind, row.about) == ("plug-in", "What everyone uses.")
     assert (row.precision, row.minus_segment) == (popular.precision, popular.minus_segment)
     assert row.source == find_source("copycat") != ""

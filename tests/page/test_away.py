@@ -17,7 +17,8 @@ from tests.page.conftest import OpenPage, StartServer
 from tests.page.visitor import begin_rounds, button_of, do, items_in, titles_in, visitor_id, wait_until_calm
 from tests.serve.in_process import running_app
 
-READ, WRITE = "read-key-of-sixteen", "write-key-of-sixteen"
+READ = "read-key-of-sixteen"
+WRITE = "write-key-of-sixteen"
 
 
 def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(

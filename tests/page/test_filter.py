@@ -25,7 +25,8 @@ def test_the_filter_changes_every_list(page: Page, server: ServerProcess) -> Non
     assert page.get_attribute("#filter-text", "placeholder") == 'genre == "Drama"'
     assert page.get_attribute("#filter-columns option", "value") == 'genre == "Drama"'
     do(page, page.locator("#answer-yes").click)
-    before, text = items_in(page), 'genre == "Horror" and genre != "Drama"'
+    before = items_in(page)
+    text = 'genre == "Horror" and genre != "Drama"'
     set_filter(page, text)
     user = f"{server.url}/v1/users/{visitor_id(page)}/recommendations"
     answer = httpx.get(user, params={"k": 1000, "filter": text}).json()

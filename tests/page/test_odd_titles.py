@@ -56,7 +56,8 @@ def look_at_everything(page: Page) -> None:
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_odd_titles_are_text(open_page: OpenPage, odd: ServerProcess, viewport: dict[str, int]) -> None:
     page = open_page(odd.url, viewport)
-    ids, shown = items_in(page), titles_in(page)
+    ids = items_in(page)
+    shown = titles_in(page)
     places = [ODD.index(text) for text in shown if text in ODD]
     assert set(places) == set(range(len(ODD)))
     missing = [(item, text) for item, text in zip(ids, shown, strict=True) if text not in ODD]

@@ -126,7 +126,8 @@ def test_the_round_is_asked_for_anew_by_another_strategy_and_by_who_one_is(
 ) -> None:
     page = open_page(viewport={"width": 1280, "height": 800})
     begin_rounds(page)
-    shown, used = items_in(page, PICKS), use(page, 3)
+    shown = items_in(page, PICKS)
+    used = use(page, 3)
     go_on(page, 2)
     for strategy in ("explore", "segment"):
         with page.expect_response("**/v1/recommendations"):

@@ -12,12 +12,14 @@ from tests.page.visitor import button_of, do, items_in, place_on_map, titles_in,
 
 
 def test_three_titles_change_the_list_and_move_the_visitor(page: Page) -> None:
-    before, start = items_in(page), place_on_map(page)
+    before = items_in(page)
+    start = place_on_map(page)
     assert len(before) == 20
     expect(page.locator("#mixed .about")).to_contain_text("Nothing is known of you yet")
     assert page.locator("#speaking .list").count() == 0
     drawn = page.locator("#map .you").get_attribute("transform")
-    seen, places = [before], [start]
+    seen = [before]
+    places = [start]
     for _ in range(3):
         do(page, page.locator("#answer-yes").click)
         seen.append(items_in(page))
@@ -66,7 +68,8 @@ def test_the_page_shows_what_the_service_answers(page: Page, server: ServerProce
 
 def test_a_banned_title_never_comes_back(page: Page, server: ServerProcess) -> None:
     do(page, page.locator("#answer-yes").click)
-    banned, title = items_in(page)[0], titles_in(page)[0]
+    banned = items_in(page)[0]
+    title = titles_in(page)[0]
     do(page, button_of(page, "ban").click)
 
     def check() -> None:
@@ -108,7 +111,9 @@ def test_a_profile_changes_the_list_and_a_reload_keeps_the_user(page: Page, serv
     do(page, page.locator("#answer-no").click)
     page.fill("#search-text", "monty python")
     do(page, page.locator("#found button").first.click)
-    user, shown, place = visitor_id(page), items_in(page), place_on_map(page)
+    user = visitor_id(page)
+    shown = items_in(page)
+    place = place_on_map(page)
     told = page.locator("#told .told-title").all_text_contents()
     asked = page.locator("#asked").text_content()
     known = httpx.get(f"{server.url}/v1/users/{user}").json()

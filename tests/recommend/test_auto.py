@@ -118,7 +118,8 @@ def test_few_with_a_profile_alone_are_joined_by_those_who_did_more(model: Traine
     users = [Signals(country="FR", interactions=ONE.interactions), Signals(country="DE"), MANY]
     fold = Fold(ask(model, users), SparseRows.from_lists([[1], [3], [4]], model.n_items))
     (part,), source = take_class([fold], KNOWLEDGE.index("profile"))
-    members, used = part.query, part.truth
+    members = part.query
+    used = part.truth
     assert (members.n_users, source) == (2, "away")  # of MANY nothing would be known
     assert members.liked.n_entries == 0
     assert members.excluded.row(0).tolist() == [0]  # used on day one, so it is not in what was used afterwards
@@ -130,7 +131,8 @@ def test_few_with_a_profile_alone_are_joined_by_those_who_did_more(model: Traine
 def test_few_who_did_little_are_joined_by_those_who_did_more(model: TrainedModel) -> None:
     query = ask(model, [ONE, MIXED, PROFILE] + [MANY] * 40)
     (part,), source = take_class([Fold(query, SparseRows.from_lists([[4]] * 43, model.n_items))], 3)
-    members, used = part.query, part.truth
+    members = part.query
+    used = part.truth
     assert (members.n_users, source, used.n_rows) == (42, "away", 42)
     n_done = members.liked.lengths() + members.signals.actions["favorite", "artist"].lengths()
     assert n_done[:2].tolist() == [1, 3]  # they stay as they are

@@ -74,7 +74,8 @@ def test_segments_are_believed_in_by_the_same_rule(model: TrainedModel) -> None:
     beliefs = believe_segments(query, np.arange(3))
     np.testing.assert_allclose(beliefs[0], [0.6, 0.4])  # nothing is known: by size
     everyone = np.array([0.6, 0.4, 0.6, 0.4, 0.2, 1 / 12])
-    counts, sizes = np.array([[3, 2, 2, 0, 0, 0], [0, 0, 1, 2, 1, 0]]), np.array([3, 2])
+    counts = np.array([[3, 2, 2, 0, 0, 0], [0, 0, 1, 2, 1, 0]])
+    sizes = np.array([3, 2])
     shares = np.minimum((counts + 5 * everyone) / (sizes[:, None] + 5), 1 - 1e-6)
     closeness = model.segments.closeness(query.predicted[1:2])[0] / model.mixing.temperature
     yes = np.log(shares[:, 0])
@@ -93,7 +94,8 @@ def test_a_vector_is_solved_of_likes_and_of_what_was_passed_over(n_items: int) -
     columns = np.array([2, 3, 4, 6, 7, 8, 9, 10, 11][:n_items])
     seen = rng.uniform(0.1, 1, n_items)
     passed_over = SparseRows.from_pairs(np.zeros(n_items, int), columns, seen, 2, 12)
-    confidence, target = np.ones(12), np.zeros(12)
+    confidence = np.ones(12)
+    target = np.zeros(12)
     confidence[[1, 5]], target[[1, 5]] = (3, 6), 1
     confidence[columns] += PASSED_OVER * seen
     y = items.astype(np.float64)

@@ -39,7 +39,8 @@ def test_some_of_the_users_get_their_own_lists(queries: tuple[Query, Query]) -> 
     _, computed = queries
     rows = np.array([5, 3, 5])
     for strategy in ("segment", "day_one"):
-        whole, part = answer_all(replace(computed), strategy), answer_all(computed.take(rows), strategy)
+        whole = answer_all(replace(computed), strategy)
+        part = answer_all(computed.take(rows), strategy)
         np.testing.assert_array_equal(part.items, whole.items[rows])
 
 

@@ -27,7 +27,9 @@ Thing = tuple[str, Any]
 """A pair's name and a target; a column's name, or ``friends``, and nothing."""
 
 K = 4
-MOVES, EXCLUDES, NOTHING = "moves", "excludes", "nothing"
+MOVES = "moves"
+EXCLUDES = "excludes"
+NOTHING = "nothing"
 SIGNAL_NAMES = ("stream", "favorite", "onboarding", "search", "skip", "ban", "hum")
 
 

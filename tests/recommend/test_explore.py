@@ -46,7 +46,8 @@ def test_each_place_is_the_best_item_left_of_a_group_and_its_propensity_adds_gro
 
 
 def test_items_are_shown_as_often_as_their_propensities_say() -> None:
-    belief, n = np.array([0.2, 0.8]), 20_000
+    belief = np.array([0.2, 0.8])
+    n = 20_000
     rng = np.random.default_rng(7)
     first: Counter[int] = Counter()
     expected: dict[int, float] = {}
@@ -61,7 +62,8 @@ def test_items_are_shown_as_often_as_their_propensities_say() -> None:
 
 
 def test_a_user_gets_the_same_list_until_something_is_learned() -> None:
-    nobody, other = Signals(user_id="u1"), Signals(user_id="u2")
+    nobody = Signals(user_id="u1")
+    other = Signals(user_id="u2")
     told = Signals(user_id="u1", shown=["i1"])
     query = ask(nobody, nobody, other, told)
     seeds = [seed_of(query, row) for row in range(4)]

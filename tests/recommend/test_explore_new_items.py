@@ -48,7 +48,8 @@ def test_each_place_is_offered_as_often_as_it_is_said(model: TrainedModel) -> No
 
 
 def test_other_items_keep_their_order_and_are_less_likely_by_the_chance_of_an_offer(model: TrainedModel) -> None:
-    before, answer = ask(replace(model, shown_counts=None)), ask(model)
+    before = ask(replace(model, shown_counts=None))
+    answer = ask(model)
     for row in range(N_USERS):
         old = np.flatnonzero(answer.items[row] != NEW)
         np.testing.assert_array_equal(answer.items[row, old], before.items[row, : len(old)])
@@ -84,7 +85,8 @@ def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:
     }
     empty = np.zeros((2, 0))
     items = NewItems(np.zeros(0, np.int32), empty, empty, np.array([3, 4, 5], np.int32), drawn)
-    segments, belief = np.array([0, 1]), np.array([0.6, 0.2])
+    segments = np.array([0, 1])
+    belief = np.array([0.6, 0.2])
     offers = list(islice(draw_offers(items, segments, belief, np.random.default_rng(0), make_quota()), 2_000))
     assert offers[0][1] == pytest.approx(NEW_SHARE)
     seen = {offer[0]: offer[2] / NEW_SHARE for offer, _ in offers if offer is not None}

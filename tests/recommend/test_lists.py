@@ -51,7 +51,8 @@ def plain_cluster_list(
     """Return what the users of the nearest centroid use most, and the share of them."""
     number = int(((segments.centroids.astype(np.float64) - asked) ** 2).sum(axis=1).argmin())
     own = warm_uses[members == number]
-    counts, popularity = own.sum(axis=0), warm_uses.sum(axis=0)
+    counts = own.sum(axis=0)
+    popularity = warm_uses.sum(axis=0)
     used = np.flatnonzero(counts).tolist()
     ranked = sorted(used, key=lambda item: (-counts[item], -popularity[item], item))[: segments.top_items.shape[1]]
     kept = [item for item in ranked if item not in closed][:K]
@@ -69,7 +70,8 @@ def test_lists_are_what_the_users_of_the_nearest_cluster_use_most(
     strategy: str,
 ) -> None:
     model = recommender.model
-    clusters, features = model.segments, model.encoder.encode(world_days)
+    clusters = model.segments
+    features = model.encoder.encode(world_days)
     if strategy == "segment":
         affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), N_ITEMS)
         users = unit_rows(fit_als(affinity, config.embedding, seed=config.seed, threads=1).user_vectors)
@@ -77,7 +79,8 @@ def test_lists_are_what_the_users_of_the_nearest_cluster_use_most(
     else:
         clusters = model.input_clusters
         warm_day, _ = model.catalogue.translate(world, split.warm, split.warm_day_one[0])
-        users, asked = unit_rows(model.encoder.encode(warm_day)), unit_rows(features)
+        users = unit_rows(model.encoder.encode(warm_day))
+        asked = unit_rows(features)
     members = ((users[:, None].astype(np.float64) - clusters.centroids) ** 2).sum(axis=2).argmin(axis=1)
     closed = world_days.closed_items(config.signals)
     rows, items, values = rows_answered(recommender, world_days, strategy)

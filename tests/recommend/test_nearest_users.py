@@ -53,7 +53,8 @@ def test_the_nearest_of_the_nearest_segments_are_found(
     nearest, weights = find_neighbors(model, vectors, 0.05, model.segments.closeness(vectors))
     expected, expected_weights = weigh_nearest(vectors @ model.warm.vectors.T, 200, 0.05)
     for row in range(3):
-        order, expected_order = np.argsort(nearest[row]), np.argsort(expected[row])
+        order = np.argsort(nearest[row])
+        expected_order = np.argsort(expected[row])
         np.testing.assert_array_equal(nearest[row][order], expected[row][expected_order])
         np.testing.assert_allclose(weights[row][order], expected_weights[row][expected_order], rtol=1e-3)
     alone, _ = find_neighbors(model, vectors[1:2], 0.05, model.segments.closeness(vectors[1:2]))

@@ -23,7 +23,8 @@ from firstday.sparse import SparseRows
 
 USES = [[0, 1, 2, 5], [0, 1, 3], [0, 4, 5, 6], [4, 5, 6, 7], [0, 2, 6]]
 SEGMENT_OF = [0, 0, 1, 1, 0]
-N_ITEMS, K = 8, 3
+N_ITEMS = 8
+K = 3
 SHARES = [0.8, 0.4, 0.4, 0.2, 0.4, 0.6, 0.6, 0.2]
 """Share of the five users who use each item."""
 ANSWERS = [
@@ -67,7 +68,8 @@ def believe_plainly(answers: Answers) -> list[float]:
 
 @pytest.mark.parametrize("answers", ANSWERS)
 def test_belief_in_users_and_scores_are_those_of_plain_computation(answers: Answers) -> None:
-    questionnaire, belief = make_five(), believe_plainly(answers)
+    questionnaire = make_five()
+    belief = believe_plainly(answers)
     assert questionnaire.warm is not None
     np.testing.assert_allclose(questionnaire.warm.believe(answers), belief, rtol=1e-9)
     shares = [sum(b for b, used in zip(belief, USES, strict=True) if item in used) for item in range(N_ITEMS)]
@@ -133,7 +135,9 @@ def test_nothing_is_asked_twice_nor_what_is_excluded() -> None:
     assert last is not None
     assert last.target == 7
     assert last.gain_bits == pytest.approx(0)
-    questionnaire, answers, targets = make_five(), Answers(), []
+    questionnaire = make_five()
+    answers = Answers()
+    targets = []
     while (question := questionnaire.next_question(answers)) is not None:
         targets.append(question.target)
         answers = answers.add(question.target, ("yes", "no", "skip")[len(targets) % 3])
@@ -202,7 +206,8 @@ def test_what_was_answered_has_no_place_in_a_strategys_list(picking: Recommender
 
 
 def test_a_list_is_by_all_answers_where_the_model_keeps_warm_users(tiny: Recommender) -> None:
-    answers, questionnaire = Answers((0,), (2,)), Questionnaire.of(tiny.model)
+    answers = Answers((0,), (2,))
+    questionnaire = Questionnaire.of(tiny.model)
     by_answers = recommend_after_questions(tiny, questionnaire, answers, 2, excluded=[1])
     assert (by_answers.route, [item.item_id for item in by_answers.items]) == ("answers", ["i4", "i5"])
     by_segment = recommend_after_questions(tiny, questionnaire, answers, 2, "segment")

@@ -97,7 +97,8 @@ def test_a_wrong_filter_is_one_sentence(text: str, message: str) -> None:
 
 def with_columns(recommender: Recommender) -> Recommender:
     """Return the model with made-up columns of items."""
-    model, rng = recommender.model, np.random.default_rng(0)
+    model = recommender.model
+    rng = np.random.default_rng(0)
     n = model.n_items
     columns = {
         "in_stock": pl.Series(rng.random(n) < 0.6),
@@ -121,7 +122,8 @@ def query(shop: Recommender) -> Query:
 
 def draw_rules(shop: Recommender, rng: np.random.Generator) -> Rules:
     """Draw the rules that select items."""
-    items, n = shop.model.catalogue.items, shop.model.n_items
+    items = shop.model.catalogue.items
+    n = shop.model.n_items
 
     def draw_ids(share: float) -> list[Any]:
         return [*(items[int(ix)] for ix in np.flatnonzero(rng.random(n) < share)), "no such item"]
@@ -179,7 +181,8 @@ def arrange_slowly(ranked: list[int], values: list[list[str]], most: int, pins: 
 
 @pytest.mark.parametrize("strategy", ["popular", "segment", "ease", "blend", "auto"])
 def test_caps_and_pins_are_those_of_a_slow_reference(shop: Recommender, query: Query, strategy: str) -> None:
-    model, items = shop.model, shop.model.catalogue.items
+    model = shop.model
+    items = shop.model.catalogue.items
     values = model.catalogue.columns["artist_id"].to_list()
     for seed in range(10):
         rng = np.random.default_rng(seed)
@@ -208,7 +211,8 @@ def test_boosts_rank_by_multiplied_scores(shop: Recommender, query: Query) -> No
 
 
 def test_boosts_are_the_same_for_one_user_and_for_many(shop: Recommender) -> None:
-    users, rules = make_users(shop.model)[:12], {"boost": {"in_stock": 3.0}}
+    users = make_users(shop.model)[:12]
+    rules = {"boost": {"in_stock": 3.0}}
     for user, listed in zip(users, shop.recommend_users(users, 5, "auto", rules=rules).values(), strict=True):
         alone = shop.recommend(user, 5, "auto", rules=[{}, rules])
         assert [item.score for item in alone] == pytest.approx([item.score for item in listed], rel=1e-4)
@@ -328,7 +332,8 @@ def test_unknown_ids_and_filled_ranks_are_noted(shop: Recommender) -> None:
 def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:
     shop = with_columns(tiny)
     given = Rules(deny=["i6"], cap={"artist": 2}, pin={2: "i5"}, boost={"in_stock": 2})
-    rules, n = compile_rules(shop.model, [given], {}), 5_000
+    rules = compile_rules(shop.model, [given], {})
+    n = 5_000
     signals, _ = shop.model.read_signals([Signals(user_id=number) for number in range(n)])
     answer = answer_all(Query(shop.model, signals, 3, rules=rules), "explore")
     lists = Counter(map(tuple, answer.items.tolist()))

@@ -136,7 +136,8 @@ def test_what_learned_from_what_was_shown_has_no_probabilities(calibrated: Recom
         assert calibrated.recommend(shown, 3, strategy).score_scale == scale
     batch, _ = calibrated.model.read_signals([user, shown])
     query = Query(calibrated.model, batch, N_ITEMS)
-    raw, answer = find_strategy("blend").recommend(query), answer_all(query, "blend")
+    raw = find_strategy("blend").recommend(query)
+    answer = answer_all(query, "blend")
     assert answer.scales.tolist() == ["probability of use", "score"]
     n = answer.n_ranked[1]
     np.testing.assert_array_equal(answer.scores[1, :n], raw.scores[1, :n])

@@ -30,7 +30,8 @@ def make_model(trained: TrainedModel) -> TrainedModel:
 
 def test_items_are_told_by_use_and_by_what_sets_a_segment_apart(tiny: Recommender) -> None:
     model = make_model(tiny.model)
-    ids, titles = model.catalogue.items, model.catalogue.titles
+    ids = model.catalogue.items
+    titles = model.catalogue.titles
     assert titles is not None
 
     def item(ix: int, share: float, everyone: float) -> tuple[object, ...]:

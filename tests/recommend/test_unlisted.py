@@ -103,7 +103,8 @@ def test_a_model_of_vectors_brought_along_says_which_items_have_none(
 def test_an_item_that_is_not_recommendable_is_in_no_list(world: Dataset, split: Split) -> None:
     is_listed = np.arange(N_WORLD_ITEMS) % 4 > 0
     recommender = fit(replace(world, columns={"recommendable": pl.Series(is_listed)}), split, brief_config())
-    model, hidden = recommender.model, np.flatnonzero(~is_listed)
+    model = recommender.model
+    hidden = np.flatnonzero(~is_listed)
     users = [Signals(), Signals(age=30), Signals(interactions=[("stream", "item", "i001")])]
     for strategy in strategies_of(model):
         items = recommender.answer_users(users, N_WORLD_ITEMS, strategy).answer.items

@@ -48,7 +48,8 @@ def test_assign_is_pinned() -> None:
 
 @pytest.mark.parametrize("weights", [[50, 50], [10, 60.5], [0, 33.3], [20, 33.3, 5], [25, 25, 25, 25]])
 def test_each_variant_has_exactly_its_share_of_slots(weights: list[float]) -> None:
-    experiment, step = make(weights), N_SLOTS // 1000
+    experiment = make(weights)
+    step = N_SLOTS // 1000
     variants = (name_of(experiment._variant_at(slot)) for slot in range(0, N_SLOTS, step))
     counts = Counter(name for name in variants if name is not None)
     for number, weight in enumerate(weights):
@@ -83,7 +84,8 @@ def test_the_order_of_variants_does_not_matter(variants: list[Variant], user: st
 
 
 def test_two_experiments_divide_users_independently() -> None:
-    first, second = make([50, 50], "first"), make([50, 50], "second")
+    first = make([50, 50], "first")
+    second = make([50, 50], "second")
     users = range(20_000)
     both = sum(name_of(first.assign(user)) == name_of(second.assign(user)) == "v0" for user in users)
     assert abs(both - 5_000) < 5 * (20_000 * 0.25 * 0.75) ** 0.5  # five standard deviations; the hash is fixed

@@ -38,7 +38,8 @@ def write_settings(folder: Path) -> str:
 
 
 def test_json_and_report_go_to_files(released: Path, tmp_path: Path) -> None:
-    out, page = tmp_path / "table.json", tmp_path / "table.html"
+    out = tmp_path / "table.json"
+    page = tmp_path / "table.html"
     options = ["--space", "mf", "--json", str(out), "--report", str(page), "--config", write_settings(released)]
     done = runner.invoke(app, ["reproduce", str(released), *QUICK, *options])
     assert done.exit_code == 0, done.output

@@ -54,7 +54,8 @@ def test_draws_are_of_new_items_and_the_same_each_time(n: int) -> None:
 
 def test_the_highest_of_rates_with_the_prior_is_drawn_as_if_each_were() -> None:
     """Its distribution function at x is (1 - (1 - x) ** 99) ** n: the item with no doubt about its rate splits it."""
-    n, million = 50, 10**9
+    n = 50
+    million = 10**9
     threshold = 0.04
     counts = count({(0, 0): million}, {(0, 0): round(threshold * million)})
     wins = []

@@ -79,7 +79,8 @@ def test_counts_and_sizes_are_those_of_the_users_assigned(blobs: np.ndarray) -> 
 def test_top_items_follow_the_tie_rule(blobs: np.ndarray) -> None:
     uses = random_uses(np.random.default_rng(4), len(blobs), 40, share=0.1)  # few users an item: many ties
     segments = fit(blobs, 20, uses, top_items=25)
-    counts, popularity = dense(segments.items.counts), dense(uses).sum(axis=0)
+    counts = dense(segments.items.counts)
+    popularity = dense(uses).sum(axis=0)
     for segment in range(len(segments)):
         used = np.flatnonzero(counts[segment]).tolist()
         ranked = sorted(used, key=lambda item: (-counts[segment, item], -popularity[item], item))[:25]
@@ -99,7 +100,8 @@ def test_users_of_no_group_are_not_counted() -> None:
 @settings(deadline=None, max_examples=25)
 def test_no_segment_is_empty_and_none_is_missing_without_need(data: st.DataObject) -> None:
     """Duplicates in plenty: as many segments as asked for, or as there are distinct vectors."""
-    n_users, n_points = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 12))
+    n_users = data.draw(st.integers(1, 60))
+    n_points = data.draw(st.integers(1, 12))
     n_segments = data.draw(st.integers(1, min(n_users, 20)))
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
     vectors = rng.normal(size=(n_points, 3)).astype(np.float32)[rng.integers(n_points, size=n_users)]

@@ -63,7 +63,8 @@ ROWS: list[Row] = [
     ("u4", "i1", "stream", noon(1), "a"),
 ]
 SEGMENTS = np.array([0, 0, 1])
-SHOWN, USED = [[3, 3, 3, 1], [1, 1, 1, 0]], [[2, 1, 1, 0], [0, 1, 0, 0]]
+SHOWN = [[3, 3, 3, 1], [1, 1, 1, 0]]
+USED = [[2, 1, 1, 0], [0, 1, 0, 0]]
 
 
 @pytest.fixture
@@ -129,7 +130,8 @@ def test_who_is_not_warm_counts_by_the_predicted_vector(tiny: Recommender) -> No
             "users": pl.DataFrame({"user_id": users, "country": ["FR", "DE", "FR", "FR", "DE"]}),
         }
     )
-    warm, held_out = dataset.users.lookup(pl.Series(["n4"])).astype(np.int64), Ids.of(["n3"])
+    warm = dataset.users.lookup(pl.Series(["n4"])).astype(np.int64)
+    held_out = Ids.of(["n3"])
     counts = count_shown_to_others(dataset, tiny.model, warm, dataset.all_actions(), held_out, None)
     assert counts is not None
     items = dataset.items.values.to_list()
@@ -160,7 +162,8 @@ def test_training_counts_what_was_shown_and_is_the_same_otherwise(
 ) -> None:
     shown = show_to_all(world)
     recommender = fit(shown, split, settings, choose_settings=False)
-    model, plain = recommender.model, fit(world, split, settings, choose_settings=False).model
+    model = recommender.model
+    plain = fit(world, split, settings, choose_settings=False).model
     counts = model.shown_counts
     assert counts is not None
     assert plain.shown_counts is None

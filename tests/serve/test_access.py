@@ -13,7 +13,9 @@ from firstday.serve.settings import ServeSettings, is_loopback, load_settings
 from tests.serve.conftest import StartApp, assert_error
 from tests.serve.in_process import RunningApp, running_app
 
-READ, WRITE, ADMIN = "read-key-of-16-chars", "write-key-of-16-chars", "admin-key-of-16-chars"
+READ = "read-key-of-16-chars"
+WRITE = "write-key-of-16-chars"
+ADMIN = "admin-key-of-16-chars"
 SPARE = "a-second-read-key-16"
 USER = {"age": 24}
 CALLS: dict[str, tuple[str, str, object]] = {

@@ -84,7 +84,8 @@ def test_a_stream_without_an_event_is_an_error(http: httpx.Client) -> None:
 @given(st.lists(st.integers(min_value=1, max_value=40), max_size=12))
 def test_it_does_not_matter_where_a_stream_is_cut(cuts: list[int]) -> None:
     content = b"".join(write_event(number, "ü") for number in range(4)) + b"\r\n\nodd"
-    parts, rest = [], content
+    parts = []
+    rest = content
     for cut in cuts:
         parts.append(rest[:cut])
         rest = rest[cut:]
@@ -113,7 +114,8 @@ def read(parts: Iterable[bytes]) -> tuple[list[tuple[str, Event]], list[LineErro
 
 def test_the_answer_says_how_far_it_came_where_the_store_fails(start_app: StartApp) -> None:
     app = start_app()
-    append, kept = app.service.store.append, list[int]()
+    append = app.service.store.append
+    kept = list[int]()
 
     async def fail_later(events: Sequence[tuple[str, Event]]) -> int:
         if kept:
@@ -143,7 +145,8 @@ def test_a_line_without_an_end_is_not_held() -> None:
 
 def test_what_was_acknowledged_outlives_a_kill(start_server: StartServer) -> None:
     server = start_server()
-    n_events, users = 5_500, [f"s{number}" for number in range(50)]
+    n_events = 5_500
+    users = [f"s{number}" for number in range(50)]
 
     def send() -> Iterator[bytes]:
         for number in range(n_events):

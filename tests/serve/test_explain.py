@@ -42,7 +42,8 @@ def test_signals_are_judged_by_leaving_each_out(http: httpx.Client, opened: Reco
         "friends: 8": {"friends": []},
     }
     without |= {" ".join(one): {"interactions": [other for other in DONE if other != one]} for one in DONE}
-    answer, whole = ask(http, said), predict(opened, said)
+    answer = ask(http, said)
+    whole = predict(opened, said)
     told = answer["explanation"]["moved_by"]
     assert {entry["signal"] for entry in told} == set(without)
     moved = [entry["moved"] for entry in told]

@@ -109,7 +109,8 @@ def assert_same(tables: dict[str, pl.DataFrame], others: dict[str, pl.DataFrame]
 
 
 def test_ids_and_times_are_as_they_came(place: Place) -> None:
-    picks, columns = [["artist", "a7"], ["item", "i9"]], {"country": "FR", "plän": "007"}
+    picks = [["artist", "a7"], ["item", "i9"]]
+    columns = {"country": "FR", "plän": "007"}
     place.append("007", Profile({"age": 24, "profile": columns, "picks": picks, "friends": ["u2", "u3"]}))
     place.append(
         "007",
@@ -214,7 +215,8 @@ def test_a_run_that_ends_early_changes_nothing_that_the_next_one_does_not_mend(
     place.append("u", listed("l1"), use(1))
     place.export()
     place.append("u", profile(24, "i9", "f"), use(2), show(1, "i1", list_id="l1"))
-    plain, renamed = Path.replace, 0
+    plain = Path.replace
+    renamed = 0
 
     def fail(path: Path, target: Path) -> Path:
         nonlocal renamed
@@ -346,7 +348,9 @@ def test_a_running_service_is_exported_by_its_copy(
     start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("firstday.serve.store.sqlite.BUSY_TIMEOUT_S", 0.1)
-    copy, out, store = tmp_path / "copy.sqlite", tmp_path / "tables", str(tmp_path / "server" / "users.sqlite")
+    copy = tmp_path / "copy.sqlite"
+    out = tmp_path / "tables"
+    store = str(tmp_path / "server" / "users.sqlite")
     server = start_server(backup_file=copy)
     with open_client(server) as http:
         list_id = http.get("/v1/users/u/recommendations?record=true&k=3").json()["list_id"]

@@ -33,7 +33,8 @@ def shown_to(app: RunningApp, user: str) -> tuple[Impression, ...]:
 
 
 def test_a_recorded_list_is_what_the_answer_has(app: RunningApp, http: httpx.Client) -> None:
-    first, second = ask(http, "seen-anna", record=True), ask(http, "seen-anna", record=True)
+    first = ask(http, "seen-anna", record=True)
+    second = ask(http, "seen-anna", record=True)
     assert first["list_id"] != second["list_id"]
     assert first["not_recorded"] is None
     assert http.get(f"/v1/users/{first['list_id']}").status_code == 404  # it can be part of a path

@@ -34,13 +34,15 @@ def assert_learned(answer: dict[str, Any], counts: tuple[int, int], risen: int, 
 def test_what_was_passed_over_makes_those_who_use_it_less_likely(by_hand: httpx.Client) -> None:
     # i1 is used by 3 of 5: with five users of everyone's habits by 6 of 8 in the east and 3 of 7 in the north. Evidence
     # has a power of one half. Before, segments are as likely as they are large.
-    east, north = 0.6 * np.sqrt(1 / 4), 0.4 * np.sqrt(4 / 7)
+    east = 0.6 * np.sqrt(1 / 4)
+    north = 0.4 * np.sqrt(4 / 7)
     assert_learned(ask(by_hand, {"shown": ["i1"]}), (1, 0), 1, (0.4, north / (east + north)))
 
 
 def test_what_was_used_of_what_was_shown_counts_as_learned(by_hand: httpx.Client) -> None:
     # Who uses i4 is predicted to be in the north, where the east is half as likely; i4 is used by 2 of 8 and by 4 of 7.
-    east, north = 1 / 3 * 1 / 4, 2 / 3 * 4 / 7
+    east = 1 / 3 * 1 / 4
+    north = 2 / 3 * 4 / 7
     signals = {"interactions": use("i4"), "shown": ["i4", ["i1", 1], "nobody-knows"]}
     assert_learned(ask(by_hand, signals), (1, 1), 1, (0.4, north / (east + north)))
 

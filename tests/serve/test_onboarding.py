@@ -25,7 +25,8 @@ def ask(http: httpx.Client, **params: Any) -> dict[str, Any]:
 
 
 def test_the_questionnaire_asks_what_tells_most(by_hand: httpx.Client, tiny: Recommender) -> None:
-    questionnaire, items = Questionnaire.of(tiny.model), tiny.model.catalogue.items
+    questionnaire = Questionnaire.of(tiny.model)
+    items = tiny.model.catalogue.items
     for liked, passed in (([], []), (["i1"], []), ([], ["i1"]), (["i1", "i3"], ["i4"])):
         answer = ask(by_hand, user_id="asked", liked=liked, passed=passed)
         answers = Answers(*(tuple(map(items.index_of, told)) for told in (liked, passed)))

@@ -69,7 +69,8 @@ def to_text(rule: dict[str, Any]) -> dict[str, Any]:
 def test_a_rule_is_the_same_in_parameters_bodies_and_python(http: httpx.Client, shop: Path, name: str) -> None:
     user = f"of {name}"
     add_events(http, user, "i010", "i011")
-    path, rule = f"/v1/users/{user}/recommendations", RULES[name]
+    path = f"/v1/users/{user}/recommendations"
+    rule = RULES[name]
     got = http.get(path, params={"k": K, **to_text(rule)})
     assert got.status_code == 200, got.text
     posted = http.post(path, json={"k": K, "rules": rule})
@@ -100,13 +101,16 @@ def test_a_wrong_rule_is_named(http: httpx.Client, parameters: dict[str, str], f
 
 def test_the_next_page_goes_on_whatever_was_recorded_meanwhile(http: httpx.Client, app: RunningApp) -> None:
     add_events(http, "reader", "i010", "i011")
-    path, rules = "/v1/users/reader/recommendations", {"cap": {"genre": 40}}
+    path = "/v1/users/reader/recommendations"
+    rules = {"cap": {"genre": 40}}
     whole = ids(http.post(path, json={"k": 3 * K, "strategy": "explore", "rules": rules}).json())
-    after, pages = "", list[str]()
+    after = ""
+    pages = list[str]()
     for _ in range(3):
         body = {"k": K, "strategy": "explore", "rules": rules, "record": True, "after": after}
         page = http.post(path, json=body).json()
-        pages, after = pages + ids(page), page["list_id"]
+        pages = pages + ids(page)
+        after = page["list_id"]
         add_events(http, "reader", page["items"][0]["item_id"], signal="shown", list_id=after, position=1)
         add_events(http, "reader", page["items"][1]["item_id"], list_id=after)
     assert pages == whole
@@ -168,7 +172,8 @@ def test_every_worker_follows_a_kept_list_and_a_killed_one_leaves_it_whole(
     store = {"store": redis.url, "redis_prefix": tmp_path.name}
     writer, reader = (start_server(shop, tmp_path / name, **store) for name in ("writer", "reader"))
     parameters: dict[str, Any] = {"k": K, "filter": "item_id not in lists.sold_out"}
-    old, new = [f"i{number:03}" for number in range(0, 100, 2)], [f"i{number:03}" for number in range(1, 100, 2)]
+    old = [f"i{number:03}" for number in range(0, 100, 2)]
+    new = [f"i{number:03}" for number in range(1, 100, 2)]
     with open_client(writer) as put, open_client(reader) as get:
 
         def stored() -> Any:

@@ -78,7 +78,8 @@ def test_writes_that_wait_are_committed_together(path: Path) -> None:
     """While one commit is under way the others gather, and share the next one."""
     log = SqliteLog(path, RULES)
     commits: list[int] = []
-    go, plain = threading.Event(), log._commit
+    go = threading.Event()
+    plain = log._commit
 
     def counted(batch: Any) -> list[Any]:
         go.wait(5)
@@ -157,7 +158,8 @@ def test_expired_rows_leave_the_file_in_parts(path: Path) -> None:
 
 
 def test_a_deleted_user_is_overwritten_in_the_file(path: Path) -> None:
-    store, user = make_store(path), "someone-private"
+    store = make_store(path)
+    user = "someone-private"
     records = (
         Profile({"profile": {"country": "ZZ-private"}}),
         event("private-event"),

@@ -282,7 +282,8 @@ def test_an_experiment_starts_when_its_name_is_first_seen(kept: Harness) -> None
 
 
 def test_a_user_keeps_the_first_variant_of_an_experiment(kept: Harness) -> None:
-    first, other = kept.assign("u", "x y", "control ü"), kept.assign("u", "z", "a")
+    first = kept.assign("u", "x y", "control ü")
+    other = kept.assign("u", "z", "a")
     assert [(entry.experiment, entry.variant) for entry in (first, other)] == [("x y", "control ü"), ("z", "a")]
     assert first.assigned_us >= kept.clock.us
     assert kept.assign("u", "x y", "b") == first

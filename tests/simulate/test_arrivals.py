@@ -110,7 +110,8 @@ def test_what_is_used_follows_from_the_taste_of_the_day() -> None:
 def test_the_oracle_shows_what_is_used_most_likely(run: Run) -> None:
     """Nobody uses anything, so that what was passed over is not expected to be used; the first user's taste changed."""
     course = run(ORACLE)[ORACLE]
-    half, quarter = chance(0.5), chance(0.25)
+    half = chance(0.5)
+    quarter = chance(0.25)
     first_day = [half + quarter, 0, half + half]
     # The first user meets the other scene for the first time. The third one has nothing left.
     second_day = [half + half, half + quarter, 0]

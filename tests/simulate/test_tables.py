@@ -68,7 +68,8 @@ def test_one_seed_gives_the_same_bytes(small: Path, tmp_path: Path) -> None:
 
 def test_another_seed_gives_other_tables(small: Path, tmp_path: Path) -> None:
     simulate(replace(SMALL, seed=4), tmp_path)
-    ours, theirs = content(small), content(tmp_path)
+    ours = content(small)
+    theirs = content(tmp_path)
     assert ours.keys() == theirs.keys()
     assert not ours.items() & theirs.items()
 

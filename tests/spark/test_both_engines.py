@@ -121,7 +121,8 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     assert set(tables.notes) >= {note for note in local.notes if "have no vector" in note} != set()
     assert sum_parts(tables, summarise) == summarise(local)
     assert len(local.precomputed.items_without_vector) == 5
-    items, users = np.nan_to_num(local.precomputed.item_vectors), local.precomputed.user_vectors
+    items = np.nan_to_num(local.precomputed.item_vectors)
+    users = local.precomputed.user_vectors
     log = log_of(local, config)
     held_out = Ids(local.users.take(np.arange(0, 90, 3)))
     task = StatisticsTask.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, held_out)
@@ -150,7 +151,8 @@ def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
     """However they are divided, everybody is counted once: nothing here rests on what the model predicts."""
     assert isinstance(local.dataset, Dataset)
     settings = config.override("training.most_users", 100)
-    model, held_out = trained.model, Ids(local.dataset.users.take(np.arange(0, 600, 7)))
+    model = trained.model
+    held_out = Ids(local.dataset.users.take(np.arange(0, 600, 7)))
     count = tables.find_learners(settings).count_others
     assert count is not None
     one = count(model, held_out)
@@ -249,7 +251,8 @@ def newcomers_of(service: Path, folder: Path) -> Path:
 def test_a_given_model_gives_the_same_lists(
     service: Path, trained: Recommender, spark: SparkSession, tmp_path: Path
 ) -> None:
-    folder, order = newcomers_of(service, tmp_path / "newcomers"), ["user_id", "rank"]
+    folder = newcomers_of(service, tmp_path / "newcomers")
+    order = ["user_id", "rank"]
     frames = {name: spark.read.parquet(f"file://{folder}/{name}.parquet") for name in ("users", "interactions")}
     for tables, strategy in ((f"file://{folder}", None), (frames, "segment")):
         lists = engines.recommend_batch(trained, tables, strategy=strategy, engine="spark")
@@ -286,7 +289,8 @@ def odd_service(folder: Path) -> Path:
     (folder / "interactions" / "signal=stream").mkdir(parents=True)
     (folder / "interactions" / "signal=favorite").mkdir()
     users.with_columns(pl.col("user_id").cast(pl.Int64)).write_parquet(folder / "users.parquet")
-    narrow, wide = folder / "interactions" / "signal=stream", folder / "interactions" / "signal=favorite"
+    narrow = folder / "interactions" / "signal=stream"
+    wide = folder / "interactions" / "signal=favorite"
     rows[:300].with_columns(pl.col("item_id").cast(pl.Int32)).write_parquet(narrow / "part 1.parquet")
     rows[300:].with_columns(pl.col("item_id").cast(pl.Int64)).write_parquet(wide / "b.parquet")
     return folder
@@ -294,7 +298,8 @@ def odd_service(folder: Path) -> Path:
 
 def test_odd_names_types_and_partitions_are_the_same_on_both(spark: SparkSession, tmp_path: Path) -> None:
     folder = odd_service(tmp_path / "tables")
-    local, on_spark = engines.check(folder), engines.check(f"file://{folder}", engine="spark")
+    local = engines.check(folder)
+    on_spark = engines.check(f"file://{folder}", engine="spark")
     assert on_spark.faults == local.faults == ()
     assert on_spark.summary == local.summary
     assert set(on_spark.notes) == set(local.notes)

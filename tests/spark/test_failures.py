@@ -79,8 +79,10 @@ def test_models_and_lists_in_another_file_system(
     tiny: Recommender, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commands go through Hadoop's classes: tables are read there, and models and lists are written there."""
-    lake, rename = "viewfs://lake/data", Storage.rename
-    tables, out = f"{lake}/tables", f"{lake}/lists.parquet"
+    lake = "viewfs://lake/data"
+    rename = Storage.rename
+    tables = f"{lake}/tables"
+    out = f"{lake}/lists.parquet"
     write_tables(tmp_path, "csv", {})
     Storage(spark, tables).put(tmp_path)
     assert engines.check(tables, engine="spark").summary == engines.check(tmp_path).summary

@@ -20,7 +20,8 @@ from tests.tiny import N_ITEMS
 def test_fitted_probabilities_are_near_to_those_that_hits_were_drawn_by(seed: int) -> None:
     """40,000 positions with known odds: the mean of any half of them is right to a hundredth but once in 10^5 draws."""
     rng = np.random.default_rng(seed)
-    first, position = rng.normal(size=(2_000, 1)), np.arange(20)
+    first = rng.normal(size=(2_000, 1))
+    position = np.arange(20)
     odds = np.exp(0.5 - 0.8 * np.log1p(position) + 0.6 * first)
     likely = odds / (1 + odds)
     scores = (first - position).astype(np.float32)
@@ -33,7 +34,9 @@ def test_fitted_probabilities_are_near_to_those_that_hits_were_drawn_by(seed: in
 
 def test_lists_that_hit_always_or_never_or_get_better_along_their_positions() -> None:
     """Nothing is learned of the former; the latter are not said to get better."""
-    scores, listed, hits = np.ones((30, 5), np.float32), np.ones((30, 5), bool), np.zeros((30, 5), bool)
+    scores = np.ones((30, 5), np.float32)
+    listed = np.ones((30, 5), bool)
+    hits = np.zeros((30, 5), bool)
     assert fit_calibration(scores, listed, hits) is fit_calibration(scores, listed, ~hits) is None
     hits[:20, 4] = True
     fitted = fit_calibration(scores, listed, hits)

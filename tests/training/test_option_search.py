@@ -201,7 +201,8 @@ def test_the_best_moves_along_the_grid_until_no_neighbour_is_better() -> None:
     grid = {"width": (1, 2, 3, 4, 5), "depth": (10, 20, 30)}
     best = search_grid(grid, {"width": (2, 1), "depth": (10,)}, precision)
     assert best == ({"width": 4, "depth": 20}, 0)
-    start, moves = [(2, 10), (1, 10)], [(3, 10), (4, 10), (5, 10), (4, 20), (4, 30), (3, 20), (5, 20)]
+    start = [(2, 10), (1, 10)]
+    moves = [(3, 10), (4, 10), (5, 10), (4, 20), (4, 30), (3, 20), (5, 20)]
     assert tried == [*start, *moves]
 
 

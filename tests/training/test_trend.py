@@ -25,11 +25,13 @@ END = datetime(2024, 6, 1, tzinfo=UTC)
 
 def test_the_trend_compares_the_last_days_with_all() -> None:
     """Of 40 users, all used `old` long ago, 30 of them `new` in the last days; one use has a ban's signal."""
-    long_ago, lately = END - timedelta(days=60), END - timedelta(days=1)
+    long_ago = END - timedelta(days=60)
+    lately = END - timedelta(days=1)
     uses = [(user, "old", "stream", long_ago) for user in range(40)]
     uses += [*((user, "new", "stream", lately) for user in range(30)), (0, "old", "ban", lately)]
     log = pl.DataFrame(uses, ["user_id", "item_id", "signal", "timestamp"], orient="row")
-    dataset, config = load({"interactions": log}), Config()
+    dataset = load({"interactions": log})
+    config = Config()
     none = np.zeros(0, np.int64)
     nobody = Cohort(none, {}, SparseRows.empty(0, 2), none)
     window = Window(np.zeros(40, np.int64), np.full(40, int(END.timestamp() * 1e6)))

@@ -82,7 +82,8 @@ def test_no_weights_near_them_are_more_likely() -> None:
 
 
 def test_the_best_candidates_are_kept_of_users_who_used_one() -> None:
-    scores, none = np.tile(np.arange(400, dtype=np.float32), (2, 1)), np.zeros((2, 400), np.float32)
+    scores = np.tile(np.arange(400, dtype=np.float32), (2, 1))
+    none = np.zeros((2, 400), np.float32)
     many = Candidates(scores[:, :, None], none, scores == [[399], [0]], share_of_knots(np.array([0, 3])))
     kept = many.keep_best(np.ones((3, 1)))
     assert kept.scores.shape == (1, N_BEST, 1)
@@ -92,7 +93,8 @@ def test_the_best_candidates_are_kept_of_users_who_used_one() -> None:
 
 
 def test_training_stops_by_the_lists_that_people_get(world: Dataset, split: Split, recommender: Recommender) -> None:
-    truth, k = split.validation.truth, recommender.model.config.recommend.k
+    truth = split.validation.truth
+    k = recommender.model.config.recommend.k
     query = cohort_query(recommender, world, split.validation, k)
     assert query.has_features.all()  # else fallbacks would answer
     validation = Validation(query.excluded, truth, k, query.model.segments, query.model.scoring_vectors)

@@ -81,7 +81,8 @@ def others_are_better(settings: Mapping[str, Any], _who: str) -> float:
 def test_only_validation_users_judge_trials_and_only_cold_ones_the_comparison(search: Run) -> None:
     judge = Judge(others_are_better)
     found = search(judge, trials=20, seeds=2)
-    trials, best = found.to_json()["trials"], found.best.user_attrs[SETTINGS]
+    trials = found.to_json()["trials"]
+    best = found.best.user_attrs[SETTINGS]
     assert judge.asked[0] == ({}, SEED, "validation")
     assert [who for _, _, who in judge.asked] == ["validation"] * 20 + ["cold"] * 4
     assert {seed for _, seed, who in judge.asked if who == "validation"} == {SEED}

@@ -22,7 +22,9 @@ T = TypeVar("T")
 File = np.ndarray | pl.Series
 Path = tuple[str, ...]
 
-FILE_KEY, SHAPE_KEY, STRINGS_KEY = "$file", "$shape", "$strings"
+FILE_KEY = "$file"
+SHAPE_KEY = "$shape"
+STRINGS_KEY = "$strings"
 MAX_INLINE_STRINGS = 1000
 """Maximum length of a list of strings in the JSON; longer lists become files."""
 

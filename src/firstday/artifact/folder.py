@@ -126,7 +126,8 @@ def _choose_version(path: Path, to: str | None) -> str:
     for other in others:
         if other.created_at < current_at if to is None else other.version == to:
             return other.version
-    missing, names = f"version {to}" if to else "older version", ", ".join(other.version for other in others) or "none"
+    missing = f"version {to}" if to else "older version"
+    names = ", ".join(other.version for other in others) or "none"
     raise ArtifactError(
         f"{path}: has no {missing} to restore; choose one with --to VERSION (other than the current one: {names})."
     )

@@ -176,7 +176,8 @@ class TrainedModel:
     trend: np.ndarray | None = None
 
     def _repr_facts_(self) -> Mapping[str, Any]:
-        data, metrics = self.facts.get("data", {}), self.facts.get("metrics", {})
+        data = self.facts.get("data", {})
+        metrics = self.facts.get("metrics", {})
         facts = {name: data[name] for name in ("dataset", "warm_users") if name in data}
         facts |= {"items": self.n_items, "segments": len(self.segments), "dimensions": self.dimensions}
         facts["strategy"] = self.config.recommend.strategy
@@ -240,7 +241,8 @@ class TrainedModel:
     def kept_by_segment(self) -> SparseRows:
         """Stored warm users of each segment, shape (n_segments, n_stored); requires `warm`."""
         assert self.warm is not None
-        vectors, n_kept = self.warm.vectors, len(self.warm)
+        vectors = self.warm.vectors
+        n_kept = len(self.warm)
         batches = np.array_split(vectors, n_kept // 10_000 + 1)  # bounds memory
         parts = [self.segments.assign(batch) for batch in batches]
         return SparseRows.from_pairs(np.concatenate(parts), np.arange(n_kept), None, len(self.segments), n_kept)

@@ -91,9 +91,11 @@ def divide_rows(matrix: csr_matrix, penalty: Penalty) -> list[Part]:
     mean.
     """
     weights = penalty.of(np.diff(matrix.indptr))
-    parts, left = [], np.unique(weights)
+    parts = []
+    left = np.unique(weights)
     while len(left):
-        lowest, limit = left[0], MAX_WEIGHT_RATIO * left[0]
+        lowest = left[0]
+        limit = MAX_WEIGHT_RATIO * left[0]
         rows = np.flatnonzero((weights >= lowest) & (weights <= limit))
         parts.append((rows, matrix[rows], float(lowest * weights[rows].max()) ** 0.5))
         left = left[left > limit]

@@ -58,7 +58,8 @@ class Melu:
         for start in range(0, len(with_items), ADAPTED_USERS):
             rows = with_items[start : start + ADAPTED_USERS]
             items = liked.take(rows)
-            row, lengths = items.row_of_entry(), items.lengths()[:, None]
+            row = items.row_of_entry()
+            lengths = items.lengths()[:, None]
             used, adapted = (
                 item_vectors[items.columns] / np.float32(self.scale),
                 vectors[rows],

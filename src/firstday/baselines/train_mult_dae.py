@@ -49,7 +49,8 @@ def train_autoencoder(
     step; `weight_decay` is the parameter of AdamW. The seed in `training` controls initial weights, dropout and
     shuffling.
     """
-    seed, device = training.seed, choose_device(training.device, training.threads)
+    seed = training.seed
+    device = choose_device(training.device, training.threads)
     rng = np.random.default_rng(seed)
     n_steps = max(1, uses.n_rows // BATCH)
     config = ColdModelConfig(
@@ -61,7 +62,8 @@ def train_autoencoder(
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:
         batch = uses.take(rows)
-        lengths, row = batch.lengths(), batch.row_of_entry()
+        lengths = batch.lengths()
+        row = batch.row_of_entry()
         is_kept = rng.random(batch.n_entries) >= dropout
         n_shown = np.bincount(row[is_kept], minlength=len(rows))
         weights = (1 / np.sqrt(np.maximum(n_shown, 1)))[row[is_kept]].astype(np.float32)

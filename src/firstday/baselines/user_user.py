@@ -55,7 +55,8 @@ def prepare_user_user(training: UseData) -> Callable[..., UserUser]:
     J. Herlocker, J. Konstan, A. Borchers, J. Riedl, "An Algorithmic Framework for Performing Collaborative
     Filtering", SIGIR 1999.
     """
-    uses, by_item = training.uses, training.uses.transpose()
+    uses = training.uses
+    by_item = training.uses.transpose()
     n_users = uses.column_sums()
 
     def fit(*, rarity: float, neighbors: int, shrinkage: float, power: float) -> UserUser:

@@ -90,7 +90,8 @@ def check(
 
 def _print_json(checked: Check) -> None:
     """Print the faults, notes, counts and outlook as JSON."""
-    summary, outlook = checked.summary, checked.outlook
+    summary = checked.summary
+    outlook = checked.outlook
     counts = {} if summary is None else vars(summary)
     print_json(
         {

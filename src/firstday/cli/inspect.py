@@ -54,7 +54,8 @@ def inspect(
     load_plugins(plugin)
     check_output(None if str(card) == "-" else card, ".md", ".html")
     check_output(report, ".html")
-    manifest, trained_model = read_manifest(model), open_model(model).model
+    manifest = read_manifest(model)
+    trained_model = open_model(model).model
     if report is not None:
         write_file(report, render_model(trained_model, manifest, command_line()))
     if card is not None:

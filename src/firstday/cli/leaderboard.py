@@ -117,7 +117,8 @@ def leaderboard(
     if page is not None:
         write_leaderboard(board, page)
     for name in names or board:
-        table, standings = tabulate_standings(name, board[name]), board[name]
+        table = tabulate_standings(name, board[name])
+        standings = board[name]
         print_table(table.select(*table.columns[:5]))  # the page and the file have more
         print_line(
             f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users in each of {len(standings.seeds)} seed(s), "

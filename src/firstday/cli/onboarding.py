@@ -84,7 +84,8 @@ def onboarding(
 
 def read_answers(model: TrainedModel, entity: str, text: str) -> Answers:
     """Parse answers such as ``ID=yes,ID=no,ID=skip``."""
-    ids, answers = model.catalogue.ids_of(entity), Answers()
+    ids = model.catalogue.ids_of(entity)
+    answers = Answers()
     for part in (part.strip() for part in text.split(",") if part.strip()):
         identity, _, word = part.rpartition("=")
         if not identity or word.lower() not in ANSWER_WORDS:
@@ -114,7 +115,8 @@ def _ask(model: TrainedModel, questionnaire: Questionnaire, questions: int) -> A
 
 def _describe(model: TrainedModel, questionnaire: Questionnaire, question: Question) -> dict[str, Any]:
     """Return a question as JSON values."""
-    entity, target = questionnaire.entity, question.target
+    entity = questionnaire.entity
+    target = question.target
     return {
         "id": model.catalogue.ids_of(entity)[target],
         "title": model.catalogue.name_of(entity, target),

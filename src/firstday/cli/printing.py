@@ -65,7 +65,8 @@ def print_line(line: str) -> None:
 
 def print_results(results: Results, against: str = REFERENCE) -> None:
     """Print a table of strategies, best precision first, with an explanation."""
-    table, recall = compare_strategies(results, against), f"R@{results.k}"
+    table = compare_strategies(results, against)
+    recall = f"R@{results.k}"
     print_table(
         table.select(*(column for column in table.columns if column != recall)),
         intervals=(f"P@{results.k}", f"P@{results.k} minus {against}"),
@@ -95,7 +96,8 @@ def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> 
 def print_replay(results: ReplayResults) -> None:
     """Print a table of policies, most hits first, with an explanation."""
     settings = results.settings
-    table, n_in_all = compare_policies(results), 5
+    table = compare_policies(results)
+    n_in_all = 5
     print_table(table.select(*table.columns[:n_in_all]))
     by_known = table.select(table.columns[0], *table.columns[n_in_all:])
     print_table(replace(by_known, title="Total by what was known before the first round (users)"))
@@ -110,7 +112,8 @@ def print_replay(results: ReplayResults) -> None:
 
 def print_comparison(reproduction: Reproduction) -> None:
     """Print our figure, the paper's and the difference for each strategy, with an explanation."""
-    results, summary = reproduction.results, reproduction.summary
+    results = reproduction.results
+    summary = reproduction.summary
     print_table(compare_with_paper(results, reproduction.space))
     print_line(
         f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "

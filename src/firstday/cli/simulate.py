@@ -34,11 +34,15 @@ def simulate(
     Example: firstday simulate tables --users 20000 --items 10000
     """
     began = perf_counter()
-    write, key, next_command = simulate_tables, "tables", f"evaluate {out} --strategy popular --strategy segment"
+    write = simulate_tables
+    key = "tables"
+    next_command = f"evaluate {out} --strategy popular --strategy segment"
     if layout == "deezer-kdd21":
         from firstday.simulate.released import simulate_released  # loads the training libraries
 
-        write, key, next_command = simulate_released, "folder", f"reproduce {out} --space svd"
+        write = simulate_released
+        key = "folder"
+        next_command = f"reproduce {out} --space svd"
     with open_progress() as progress:
         rows = write(SimulationSettings(users, items, days=days, seed=seed), out, progress=progress)
     if as_json:

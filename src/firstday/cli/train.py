@@ -76,7 +76,8 @@ def train(
     if as_json:
         print_json({"model": str(out), **facts, "selection": describe_selection(recommender.model)})
         return
-    data, precision = facts["data"], facts["metrics"]["precision"]
+    data = facts["data"]
+    precision = facts["metrics"]["precision"]
     print_notes(data["notes"])
     typer.echo(
         f"Trained on {data['warm_users']:,} warm users and {data['items']:,} items "

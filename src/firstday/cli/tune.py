@@ -137,7 +137,9 @@ def render_settings(config: Config, comments: Iterable[str]) -> str:
 
 def describe_search(search: Search, name: str) -> list[str]:
     """Summarise a search in sentences, with advice; `name` is that of the dataset."""
-    trials, best, k = list_completed(search.study), search.best, search.start.recommend.k
+    trials = list_completed(search.study)
+    best = search.best
+    k = search.start.recommend.k
     changes = ", ".join(f"{setting} {write_value(value)}" for setting, value in best.user_attrs[SETTINGS].items())
     sentences = [
         f"{name}: {len(trials)} trials in {search.seconds / 60:.1f} minutes (ended by {search.ended_by}); lists "

@@ -36,7 +36,8 @@ def choose_device(name: DeviceName, threads: int = 0) -> torch.device:
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's global generators and use deterministic algorithms on CUDA; at exit, restore all but mps's seed."""
-    is_cuda, was_deterministic = device.type == "cuda", torch.are_deterministic_algorithms_enabled()
+    is_cuda = device.type == "cuda"
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if is_cuda else []):
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(was_deterministic or is_cuda)

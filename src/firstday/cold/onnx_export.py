@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from firstday.cold.cold_model import MIN_LENGTH, ColdModel
 
-INPUT, OUTPUT = "features", "vectors"
+INPUT = "features"
+OUTPUT = "vectors"
 OPSET, IR_VERSION = 18, 8
 """Versions of late 2022, which all later runtimes can read."""
 
@@ -40,7 +41,8 @@ def write_onnx(network: ColdModel) -> bytes:
         output = add("Mul", [add("Div", [output, length])], np.array([network.length], dtype=np.float32))
     add("Identity", [output])
     nodes[-1].output[0] = OUTPUT
-    n_inputs, width = len(network.layers[0].weights), len(network.layers[-1].bias)
+    n_inputs = len(network.layers[0].weights)
+    width = len(network.layers[-1].bias)
     graph = helper.make_graph(
         nodes,
         "layers",

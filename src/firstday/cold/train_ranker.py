@@ -73,7 +73,8 @@ def train_ranker(
     device = choose_device(config.device, config.threads)
     counts = uses.ones().column_sums()
     items = most_used(counts, config.ranker.most_items).astype(np.int32)
-    used, day_one_items = uses.keep_columns(items), stack_rows([day_one.keep_columns(items) for day_one in day_ones])
+    used = uses.keep_columns(items)
+    day_one_items = stack_rows([day_one.keep_columns(items) for day_one in day_ones])
     held_out = torch.from_numpy(validation_features).to(device)
 
     def batch_loss(rows: np.ndarray) -> torch.Tensor:

@@ -49,7 +49,8 @@ def run_epochs(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
-    schedule, first_counted = None, 1
+    schedule = None
+    first_counted = 1
     if config.schedule == "one-cycle":
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, config.learning_rate, total_steps=config.epochs * n_batches + 1, pct_start=WARM_UP
@@ -58,7 +59,9 @@ def run_epochs(
     progress(0, config.epochs)
     order_rng = torch.Generator().manual_seed(seed)
     history: list[Epoch] = []
-    best, best_number, best_weights = -np.inf, 0, network.state_dict()
+    best = -np.inf
+    best_number = 0
+    best_weights = network.state_dict()
     for number in range(1, config.epochs + 1):
         network.train()
         order = torch.randperm(n_rows, generator=order_rng)[: n_batches * batch].numpy()
@@ -81,7 +84,9 @@ def run_epochs(
         if precision is None:
             continue
         if precision > best:
-            best, best_number, best_weights = precision, number, copy.deepcopy(network.state_dict())
+            best = precision
+            best_number = number
+            best_weights = copy.deepcopy(network.state_dict())
         elif number - best_number >= config.patience:
             break
     network.load_state_dict(best_weights)
@@ -112,7 +117,8 @@ def export_network(network: nn.Sequential, history: tuple[Epoch, ...] = ()) -> C
         if isinstance(module, nn.Linear):
             layers.append(Layer(np.ascontiguousarray(to_numpy(module.weight).T), to_numpy(module.bias)))
         elif isinstance(module, nn.BatchNorm1d):
-            mean, variance = module.running_mean, module.running_var
+            mean = module.running_mean
+            variance = module.running_var
             assert mean is not None
             assert variance is not None
             scale = module.weight / torch.sqrt(variance + module.eps)

@@ -72,7 +72,8 @@ class Window:
 
     def select(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of a partition that are in the window."""
-        user, moment = frame["user_ix"].to_numpy(), frame["timestamp"].to_physical().fill_null(NEVER).to_numpy()
+        user = frame["user_ix"].to_numpy()
+        moment = frame["timestamp"].to_physical().fill_null(NEVER).to_numpy()
         return frame.filter(pl.Series((moment >= self.start[user]) & (moment < self.end[user])))
 
 

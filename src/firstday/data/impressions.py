@@ -52,7 +52,8 @@ def select_impressions(rows: pl.DataFrame, use: Collection[str]) -> pl.DataFrame
 
     Rows about entities other than items are dropped.
     """
-    signal, weight = pl.col("signal"), pl.col("weight").fill_null(1.0)
+    signal = pl.col("signal")
+    weight = pl.col("weight").fill_null(1.0)
     is_use = signal.is_in(use) & pl.col("list_id").is_not_null() & (weight > 0)
     selected = rows.filter(pl.col("entity").is_null() & ((signal == SHOWN) | is_use))
     return selected.with_columns(

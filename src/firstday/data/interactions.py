@@ -88,7 +88,9 @@ class Vocabulary:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """Reference rules for interactions."""
-        rules, signal, entity = [], pl.col("signal"), pl.col("entity")
+        rules = []
+        signal = pl.col("signal")
+        entity = pl.col("entity")
         if self.signals is not None:
             allowed = (*self.signals.known, SHOWN)
             advice = (
@@ -149,7 +151,9 @@ def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
 def find_ids(raw: RawTable, signals: SignalConfig | None) -> dict[str, pl.Series]:
     """Return the sorted distinct ids of ``users`` and ``items`` in interactions; with `signals`, in valid rows only."""
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
-    users, items, findings = [], [], Findings(drop=signals is not None)
+    users = []
+    items = []
+    findings = Findings(drop=signals is not None)
     for batch in raw.batches(None if signals else columns):
         rows = check_interactions(batch, Vocabulary(signals=signals), findings, is_text=raw.is_text)
         users.append(rows.get_column("user_id", default=pl.Series([])).drop_nulls().unique())
@@ -192,12 +196,14 @@ def index_interactions(
     `pairs` lists the (signal, entity) pairs by code; `n_rows` is the expected number of interactions; `now` defaults to
     the current time.
     """
-    n_users, use = len(vocabulary.users or ()), vocabulary.signals.use if vocabulary.signals else ()
+    n_users = len(vocabulary.users or ())
+    use = vocabulary.signals.use if vocabulary.signals else ()
     moment = pl.col("timestamp")
     first = moment.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     is_future = moment > (now or datetime.now(UTC))
     future = Rule("are in the future and were left out", is_future, column="timestamp", value=first)
-    events, shown = RowWriter(EVENT_TYPES, n_users, n_rows), RowWriter(WRITTEN_TYPES, n_users, n_rows)
+    events = RowWriter(EVENT_TYPES, n_users, n_rows)
+    shown = RowWriter(WRITTEN_TYPES, n_users, n_rows)
     for batch in batches:
         find_faults("interactions", batch, [future], findings)
         rows = batch.remove(future.bad)
@@ -228,7 +234,8 @@ def check_tallies(findings: Findings, signals: SignalConfig) -> None:
             "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
         )
     stars = {star: n for star, n in counts.items() if isinstance(star, float)}
-    n, best = sum(stars.values()), max(stars, default=0)
+    n = sum(stars.values())
+    best = max(stars, default=0)
     are_stars = n == counts["rows"] >= MIN_WEIGHTS and len(stars) > 2
     if are_stars and sum(star * n_ratings for star, n_ratings in stars.items()) > n * best / 2:
         findings.note(

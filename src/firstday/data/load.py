@@ -73,7 +73,8 @@ def check_tables(
     """
     findings = Findings(drop=drop_bad_rows > 0)
     if isinstance(tables, str) and tables in BUILT_IN:
-        name, raw = tables, _built_in(tables, path)
+        name = tables
+        raw = _built_in(tables, path)
     else:
         names = ", ".join(BUILT_IN)
         if path is not None:
@@ -82,7 +83,8 @@ def check_tables(
     dataset = None
     try:
         check_presence(raw, findings)
-        interactions, signals = raw.get("interactions"), (config or Config()).signals
+        interactions = raw.get("interactions")
+        signals = (config or Config()).signals
         named_ids = {} if interactions is None else find_ids(interactions, signals if findings.drop else None)
         frames = check_frames(raw, named_ids, findings)
         vocabulary = find_vocabulary(raw, frames, raw, signals, findings)
@@ -149,7 +151,8 @@ def find_vocabulary(
 
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Collect the entities other than items, from columns of `items` and from `collections`."""
-    table, entities = frames.get("items", pl.DataFrame()), {}
+    table = frames.get("items", pl.DataFrame())
+    entities = {}
     parts = [
         table.select("item_id", entity=pl.lit(entity_of_column(column)), entity_id=column).explode("entity_id")
         for column, dtype in table.schema.items()
@@ -180,7 +183,9 @@ def assemble_catalogue(
     """
     assert vocabulary.items is not None
     assert vocabulary.entities is not None
-    table, precomputed, entities = frames["items"].sort("item_id"), None, vocabulary.entities
+    table = frames["items"].sort("item_id")
+    precomputed = None
+    entities = vocabulary.entities
     if "embeddings/items" in frames:
         item_vectors = _collect_vectors(frames["embeddings/items"], "item_id", vocabulary.items)
         precomputed = PrecomputedVectors(item_vectors[:0], item_vectors)
@@ -224,7 +229,8 @@ def add_users(
     `interactions` use the indexes of `frames` and `catalogue`; friends may be users who are not in `frames`.
     """
     table = frames["users"].sort("user_id")
-    users, precomputed = Ids.of(table["user_id"]), catalogue.precomputed
+    users = Ids.of(table["user_id"])
+    precomputed = catalogue.precomputed
     if precomputed is not None:
         vectors = _collect_vectors(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
         precomputed = replace(precomputed, user_vectors=vectors)
@@ -233,7 +239,8 @@ def add_users(
         values = table.get_column(column, default=pl.repeat(None, len(users), dtype=pl.String, eager=True))
         groups[column] = Group(group.values, Ids(pl.Series(group.values, dtype=pl.String)).lookup(values))
     ages = table.get_column("age", default=pl.Series([]))
-    friends, friend_ids = frames.get("friends"), None
+    friends = frames.get("friends")
+    friend_ids = None
     if friends is not None and (users.lookup(friends["friend_id"]) < 0).any():
         friend_ids = Ids.of(friends["friend_id"].unique().sort())
     return replace(
@@ -255,9 +262,11 @@ def add_users(
 def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: Findings) -> dict[str, Entity]:
     """Add display names to entity members; of several names, the alphabetically first is used."""
     rows = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String)).agg(pl.col("name").min())
-    named, n_known = {}, 0
+    named = {}
+    n_known = 0
     for name, entity in entities.items():
-        ids, of_entity = entity.ids.values.to_frame("entity_id"), rows.filter(pl.col("entity") == name)
+        ids = entity.ids.values.to_frame("entity_id")
+        of_entity = rows.filter(pl.col("entity") == name)
         texts = ids.join(of_entity, on="entity_id", how="left", maintain_order="left")["name"]
         n_known += texts.count()
         named[name] = replace(entity, names=tuple(texts.fill_null("")))
@@ -276,7 +285,9 @@ def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
     """Convert registration times; future times count as missing."""
     is_future = (times > datetime.now(UTC)).fill_null(value=False)
     future = times.filter(is_future).sort().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    where, finding, advice = "users.registered_at", "registered in the future", "taken as unknown"
+    where = "users.registered_at"
+    finding = "registered in the future"
+    advice = "taken as unknown"
     findings.note_rows(where, len(future), len(times), finding, advice, noun="users", examples=future.head(1))
     return _microseconds(times.set(is_future, None))
 

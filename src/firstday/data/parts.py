@@ -86,7 +86,9 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> tuple[Dataset | None
 
     `raw` has these users' rows of `USER_TABLES` and `MENTIONS`; tables without rows are absent.
     """
-    findings, interactions, catalogue = Findings(drop=whole.drop), raw.get("interactions"), whole.catalogue
+    findings = Findings(drop=whole.drop)
+    interactions = raw.get("interactions")
+    catalogue = whole.catalogue
     named: dict[str, pl.Series] = {}
     if interactions is not None and whole.home == "interactions":
         named["users"] = find_ids(interactions, whole.vocabulary.signals if whole.drop else None)["users"]
@@ -134,7 +136,9 @@ def unpack(content: bytes, catalogue: Dataset) -> Dataset:
 
 def keep_users(dataset: Dataset, rows: np.ndarray) -> Dataset:
     """Restrict the dataset to some users, given by their `user_ix` in ascending order."""
-    new_ix, precomputed, impressions = renumber(rows, len(dataset.users)), dataset.precomputed, dataset.impressions
+    new_ix = renumber(rows, len(dataset.users))
+    precomputed = dataset.precomputed
+    impressions = dataset.impressions
     assignments = dataset.assignments
     return replace(
         dataset,
@@ -169,7 +173,8 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, *, are_a
             return replace(catalogue, name=name)
         frames = {table: pl.concat(part_frames, how="diagonal_relaxed") for table, part_frames in tables.items()}
         share_id_types(frames)
-        users, n_interactions = Ids.of(frames["users"]["user_id"].sort()), sum(len(rows) for _, rows, _ in spooled)
+        users = Ids.of(frames["users"]["user_id"].sort())
+        n_interactions = sum(len(rows) for _, rows, _ in spooled)
         writers = [RowWriter(types, len(users), n_interactions) for types in (EVENT_TYPES, IMPRESSION_TYPES)]
         for ids, *part_rows in spooled:
             new_ix = users.lookup(ids.values)
@@ -185,7 +190,8 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, *, are_a
 
 def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:
     """Convert a part's data back to tables, except interactions and impressions."""
-    ids, precomputed = part.users.values.alias("user_id"), part.precomputed
+    ids = part.users.values.alias("user_id")
+    precomputed = part.precomputed
     groups = {
         name: pl.Series([*group.values, None], dtype=pl.String).gather(group.codes)  # code -1 selects the last
         for name, group in part.groups.items()

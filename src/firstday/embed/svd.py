@@ -40,7 +40,9 @@ def _positive_pmi(item_sets: SparseRows, smoothing: float) -> sparse.csr_matrix:
     sets = sparse.csr_matrix((np.ones_like(item_sets.weights), item_sets.columns, item_sets.starts), shape=shape)
     pairs = (sets.T @ sets).tocoo()
     is_pair = pairs.row != pairs.col
-    rows, columns, counts = pairs.row[is_pair], pairs.col[is_pair], pairs.data[is_pair].astype(np.float64)
+    rows = pairs.row[is_pair]
+    columns = pairs.col[is_pair]
+    counts = pairs.data[is_pair].astype(np.float64)
     total = counts.sum()
     per_item = np.bincount(rows, weights=counts, minlength=item_sets.n_columns)
     context = per_item**smoothing

@@ -130,7 +130,9 @@ def check(
     DataError
         The folder or built-in dataset does not exist.
     """
-    config, summary, outlook = Config.of(config), None, None
+    config = Config.of(config)
+    summary = None
+    outlook = None
     dataset, findings = _open(tables, path, config, drop_bad_rows, engine)
     if dataset is not None:
         summary = sum_parts(dataset, summarise)

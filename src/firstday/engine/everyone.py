@@ -100,14 +100,17 @@ def summarise_part(
     from threadpoolctl import threadpool_limits
 
     rows = np.flatnonzero(task.held_out.lookup(part.users.take(warm_rows)) < 0)
-    users, actions = warm_rows[rows], take_actions(actions, rows)
+    users = warm_rows[rows]
+    actions = take_actions(actions, rows)
     centroids = task.centroids.astype(np.float64)  # so that the order of summation affects only exact ties
     shape = len(users), len(task.fold_in.item_vectors)
     uses = select_uses(actions, task.signals, *shape)
     affinity = compute_affinity(actions, task.signals, *shape)
     codes = {name: codes_of(part, name, users) for name in task.n_values}
     sums: dict[str, np.ndarray] = {name: np.zeros((n, centroids.shape[1])) for name, n in task.n_values.items()}
-    total, nearest, squares = np.zeros(centroids.shape[1]), np.zeros(len(users), np.int64), np.zeros(len(users))
+    total = np.zeros(centroids.shape[1])
+    nearest = np.zeros(len(users), np.int64)
+    squares = np.zeros(len(users))
     with threadpool_limits(1, "blas"):  # for small systems, threads mostly wait for each other
         for start in range(0, len(users), USERS_IN_MEMORY):
             batch = np.arange(start, min(start + USERS_IN_MEMORY, len(users)))
@@ -121,7 +124,8 @@ def summarise_part(
             total += vectors.sum(axis=0)
             for name, group_sums in sums.items():
                 group_sums += _sum_by_code(vectors, codes[name][batch], len(group_sums))
-    is_trained_on, n_segments = uses.lengths() >= MIN_LEARNED_ITEMS, len(centroids)
+    is_trained_on = uses.lengths() >= MIN_LEARNED_ITEMS
+    n_segments = len(centroids)
     counts = count_groups(part, users, uses, task.n_values)
     counts[SEGMENT_KEY] = count_items(np.where(is_trained_on, nearest, -1), uses, n_segments)
     sums[SEGMENT_KEY] = np.bincount(nearest, np.where(is_trained_on, squares, 0), n_segments)

@@ -101,6 +101,7 @@ def warm_affinity(part: Dataset, config: Config, log: LogSpan | None, held_out: 
     """Return the item affinities of a part's users to train on, without held-out ones, shape (n, n_items)."""
     warm, actions, _ = find_warm(part, config, log)
     warm = warm[held_out.lookup(part.users.take(warm)) < 0]
-    actions, shape = take_actions(actions, warm), (len(warm), len(part.items))
+    actions = take_actions(actions, warm)
+    shape = (len(warm), len(part.items))
     n_used = select_uses(actions, config.signals, *shape).lengths()
     return compute_affinity(actions, config.signals, *shape).take(np.flatnonzero(n_used >= MIN_LEARNED_ITEMS))

@@ -111,7 +111,8 @@ def make_figures(
     }
     by_size = {key: column for key, column in columns.items() if key[1] in ("precision", HEAD_METRICS[0])}
     precision = {name: columns[name, "precision"] for name in scores}
-    everyone, ones = np.ones(len(users), dtype=bool), np.ones(len(users))
+    everyone = np.ones(len(users), dtype=bool)
+    ones = np.ones(len(users))
 
     def measure_slice(
         columns: Columns, of_slice: str = ALL, members: np.ndarray = everyone, denominators: np.ndarray = ones

@@ -48,14 +48,16 @@ def _recommend(
     route: str, choose: Callable[[np.ndarray, np.ndarray, np.random.Generator], int], query: Query
 ) -> Answer:
     """Fill each user's list with the best remaining items of one segment."""
-    segments, shares = query.model.segments, query.model.believed_shares
+    segments = query.model.segments
+    shares = query.model.believed_shares
     nearness = np.where(query.has_features[:, None], query.closeness, segments.items.sizes)
     nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :N_ARMS]
     tops = segments.top_items[nearest][..., :N_OF_ARM].reshape(query.n_users, -1)
     used, passed_over = (
         entries.has(tops).reshape(*nearest.shape, -1).sum(axis=2) for entries in (query.liked, query.passed_over)
     )
-    prior, seen = shares[nearest][..., : query.k].mean(axis=2), used + passed_over + PRIOR_IMPRESSIONS
+    prior = shares[nearest][..., : query.k].mean(axis=2)
+    seen = used + passed_over + PRIOR_IMPRESSIONS
     arms = [
         choose(*counts, np.random.default_rng(seed_of(query, row)))
         for row, counts in enumerate(zip(used + PRIOR_IMPRESSIONS * prior, seen, strict=True))

@@ -86,7 +86,8 @@ def replay(
     `query` has the signals known before the first round, `truth` the items each user uses, shape (n_users, n_items),
     `policy` is as in `replay_policies`, `depths` comes from `draw_depths`, and `answer_query` makes the slates.
     """
-    n_items, strategy = query.model.n_items, POLICIES.get(policy) or name_of(policy)
+    n_items = query.model.n_items
+    strategy = POLICIES.get(policy) or name_of(policy)
     items = np.full((query.n_users, settings.rounds, settings.slate), -1)
     is_used = np.zeros(items.shape, dtype=bool)
     wanted = truth.row_of_entry() * n_items + truth.columns
@@ -116,9 +117,12 @@ def add_history(query: Query, items: np.ndarray, is_used: np.ndarray, settings: 
     items that the policy knows to be used, of at least this shape. If users see the whole slate, clients report so;
     otherwise only positions are known.
     """
-    signals, config, shape = query.signals, query.model.config.signals, (query.n_users, query.model.n_items)
+    signals = query.signals
+    config = query.model.config.signals
+    shape = (query.n_users, query.model.n_items)
     users, lists, places = np.nonzero(items >= 0)
-    shown, done = items[users, lists, places], is_used[users, lists, places]
+    shown = items[users, lists, places]
+    done = is_used[users, lists, places]
     positions = np.zeros_like(places) if settings.visible is None else places + 1
     passed_over = infer_passed_over(users, lists, shown, positions, done, config.persistence, shape)
     if signals.passed_over is not None:
@@ -214,7 +218,8 @@ def replay_policies(
     They are compared with `against`, by default `BEFORE` if it is included, otherwise the first. All slates obey
     `rules`. Raise ConfigError if a policy does not exist or is not available.
     """
-    settings, rules = settings or ReplaySettings(), Rules.of(rules)
+    settings = settings or ReplaySettings()
+    rules = Rules.of(rules)
     check_rules(rules, dataset.items.values, dataset.columns)
     names = list(dict.fromkeys(policies or DEFAULT_POLICIES))
     strategies = [name_of(policy) for policy in names if policy not in POLICIES]

@@ -34,7 +34,9 @@ HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
 DEVIATIONS = tuple(f"{metric}_deviation" for metric in METRICS)
 PLAIN_METRICS = (*DEVIATIONS, "user_coverage", "catalogue_coverage", "novelty_bits", "ms_per_user")
 """Metrics without an interval."""
-MINUS, HEAD_MINUS, RATIO = "precision_minus:", f"{HEAD_METRICS[0]}_minus:", "precision_ratio:"
+MINUS = "precision_minus:"
+HEAD_MINUS = f"{HEAD_METRICS[0]}_minus:"
+RATIO = "precision_ratio:"
 ROUTE_PREFIX = "route:"
 """Prefixes of the metrics that name another strategy or a route."""
 UNKNOWN_VECTORS = (

@@ -151,7 +151,8 @@ def evaluate(
     for argument, number in (("n_seeds", n_seeds), ("k", k)):
         if number is not None and number < 1:
             raise ConfigError(f"{argument}: is {number}; give a whole number, at least 1.")
-    config, rules = Config.of(config), Rules.of(rules)
+    config = Config.of(config)
+    rules = Rules.of(rules)
     check_rules(rules, dataset.items.values, dataset.columns)
     names, config = _choose_strategies(dataset, config, strategies, baselines=baselines)
     if missing := [name for name in against if name not in (REFERENCE, *names)]:
@@ -275,7 +276,8 @@ def score_strategies(
         progress("lists", number, len(strategies))
         scores[name] = score_strategy(query, cohort, strategy, divide_by)
     progress("lists", len(strategies), len(strategies))
-    model, part = query.model, divide_by_use(query.model)
+    model = query.model
+    part = divide_by_use(query.model)
     users = {
         "user": cohort.users,
         "day_one_size": cohort.day_one_size,
@@ -298,7 +300,8 @@ def score_strategies(
 def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **settings: Any) -> Results:
     """Pool runs of the same strategies: means over the users of all runs, and the settings of `Results`."""
     rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run in runs])
-    users, first = rows["user"].to_numpy(), runs[0]
+    users = rows["user"].to_numpy()
+    first = runs[0]
     of_first_seed = [run for run in runs if run.seed == first.seed]
     of_seed = {run.seed: run for run in reversed(runs)}  # the first run of each seed
     seeds = tuple(sorted(of_seed))

@@ -12,7 +12,9 @@ import polars as pl
 from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import SignalBatch
 
-ALL, NOTHING_DONE, FRIENDS_ONLY = "all", "nothing_done", "friends_only"
+ALL = "all"
+NOTHING_DONE = "nothing_done"
+FRIENDS_ONLY = "friends_only"
 MOST_ITEMS = 2**31
 DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {
     "0": (0, 0),
@@ -54,7 +56,8 @@ def name_group(of_slice: str) -> list[str]:
 
 def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
     """Return masks of the slices by day one, seed and cut-off, bool, shape (n,); empty slices are omitted."""
-    size, did_nothing = pl.col("day_one_size"), pl.col("did_nothing")
+    size = pl.col("day_one_size")
+    did_nothing = pl.col("did_nothing")
     slices = {size_slice(label): size.is_between(*ends) for label, ends in DAY_ONE_SIZES.items()}
     slices |= {NOTHING_DONE: did_nothing, FRIENDS_ONLY: did_nothing & pl.col("has_friends")}
     for name in ("seed", "cut_off"):
@@ -117,7 +120,8 @@ N_TENTHS = 10
 
 def divide_by_use(model: TrainedModel) -> np.ndarray:
     """Divide items into parts with a tenth of all use by warm users each, 0 the most used, int64, shape (n_items,)."""
-    uses, order = model.everyone.counts.column_sums(), model.popular_items  # most used first
+    uses = model.everyone.counts.column_sums()
+    order = model.popular_items  # most used first
     # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2
     part = np.empty(len(uses), dtype=np.int64)

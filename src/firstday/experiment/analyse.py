@@ -145,7 +145,8 @@ def _compare_all(tables: ExperimentTables, results: ExperimentResults) -> dict[s
     """
     from tea_tasting.multiplicity import adjust_fdr, adjust_fwer
 
-    config, measured = results.config, _measure(tables, results.config)
+    config = results.config
+    measured = _measure(tables, results.config)
     outcomes = list_outcomes(measured)
 
     def compare_in(outcomes: Sequence[Outcome], column: str) -> list[Comparison]:
@@ -202,7 +203,8 @@ def _evaluate_lists(
 ) -> list[ListsEstimate]:
     """Evaluate lists off-policy within the primary window, on the users whose window has ended."""
     days = config.outcome_days
-    users, window = tables.assigned.filter(tables.ended(days)), timedelta(days=days)
+    users = tables.assigned.filter(tables.ended(days))
+    window = timedelta(days=days)
     is_used = pl.col("is_used") & (pl.col("used_at") < pl.col("assigned_at") + window).fill_null(value=False)
     shown = take_window(tables.shown, users, days).with_columns(is_used)
     uses = take_window(tables.uses.filter("is_use"), users, days)

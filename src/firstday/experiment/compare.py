@@ -72,10 +72,12 @@ class Comparison:
 
     def write_change(self) -> tuple[str, str, str]:
         """Format the change and its fixed and always-valid intervals: relative if there is a ratio, else absolute."""
-        form, start = "{:+.3g}", 0
+        form = "{:+.3g}"
+        start = 0
         intervals = (self.difference,), self.difference_ci, self.difference_always_ci
         if self.ratio is not None:
-            form, start = "{:+.1%}", 1
+            form = "{:+.1%}"
+            start = 1
             intervals = (self.ratio,), self.ratio_ci, self.ratio_always_ci
         change, fixed, always = (
             " to ".join(form.format(value - start) for value in values or ()) or "-" for values in intervals
@@ -91,7 +93,8 @@ class Comparison:
         change, interval, always = self.write_change()
         verdict = "significant if this is the planned day" if self.p_corrected < 1 - level else "not significant"
         if self.is_always_clear:
-            interval, verdict = always, "significant at every look"
+            interval = always
+            verdict = "significant at every look"
         return f"{start}: {change} ({100 * level:g}% interval {interval}): {verdict}."
 
     def to_json(self) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def predict_outcome(known: np.ndarray, outcome: np.ndarray, folds: np.ndarray) -
     predicted = np.empty(n_users)
     for fold in range(N_FOLDS):
         inside = folds == fold
-        x, y = known[~inside], outcome[~inside]
+        x = known[~inside]
+        y = outcome[~inside]
         mean = y.mean()
         weights = np.linalg.solve(x.T @ x + np.eye(n_columns), x.T @ (y - mean))
         predicted[inside] = mean + known[inside] @ weights

@@ -85,7 +85,10 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     """
     errors = NormalDist().inv_cdf((1 + config.level) / 2)
     sums = _sum_positions(shown, lists)
-    n, weight, gain, share = pl.col("n"), pl.col("weight"), pl.col("gain"), pl.col("share")
+    n = pl.col("n")
+    weight = pl.col("weight")
+    gain = pl.col("gain")
+    share = pl.col("share")
     mean_weight = weight.sum() / n.sum()
     figures = sums.group_by("position", maintain_order=True).agg(
         pl.sum("n", "n_used", "n_matches", "weight"),
@@ -153,7 +156,8 @@ def _sum_positions(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
     random = shown.filter(pl.col("propensity") < 1)["policy"].unique()
     if len(random):
         shown = shown.filter(pl.col("policy").is_in(random.implode(), nulls_equal=True))
-    one_list, position = ("user_ix", "list_id"), pl.col("position")
+    one_list = ("user_ix", "list_id")
+    position = pl.col("position")
     wanted = lists.unique(["user_ix", "position"], keep="first", maintain_order=True)
     is_match = (pl.col("item_ix") == pl.col("wanted")).cast(pl.Float64)
     return (

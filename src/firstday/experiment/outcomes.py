@@ -90,7 +90,9 @@ def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame, users: pl.DataFrame, da
     """
     first = take_window(shown, users, days).group_by("user_ix", "item_ix").agg(shown_after=pl.min("after"))
     done = take_window(uses, users, days).join(first, on=["user_ix", "item_ix"], how="left")
-    item, after, is_use = pl.col("item_ix"), pl.col("after"), pl.col("is_use")
+    item = pl.col("item_ix")
+    after = pl.col("after")
+    is_use = pl.col("is_use")
     follows = after >= pl.col("shown_after")
     used = done.group_by("user_ix").agg(
         used_of_shown=item.filter(follows, is_use).n_unique(),

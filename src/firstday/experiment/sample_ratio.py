@@ -24,7 +24,8 @@ class SampleRatio:
 
     def sentence(self) -> str:
         """Summarise the check."""
-        n, total = sum(self.users.values()), sum(self.weights.values())
+        n = sum(self.users.values())
+        total = sum(self.weights.values())
         parts = (
             f"{name} {count:,} ({count / n:.1%}, expected {self.weights[name] / total:.1%})"
             for name, count in self.users.items()

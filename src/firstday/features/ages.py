@@ -24,7 +24,8 @@ def choose_widths(sizes: np.ndarray, n_users: float) -> np.ndarray:
     Elements of Statistical Learning, 6.1.
     """
     widths = np.full(len(sizes), MAX_WIDTH, dtype=np.int64)
-    years, whole_sizes = np.arange(len(sizes)), sizes.astype(np.int64)
+    years = np.arange(len(sizes))
+    whole_sizes = sizes.astype(np.int64)
     distances = np.abs(years[:, None] - years)
     for width in range(MAX_WIDTH - 1, 0, -1):
         totals = np.maximum(0, width - distances) @ whole_sizes  # scaled by the width: integers, so no rounding

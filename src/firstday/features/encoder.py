@@ -85,7 +85,8 @@ class Encoder:
         `batch` must use the indexes that the encoder was fitted with. `affinity` is the positive affinity of the batch,
         if it is already computed.
         """
-        n, zeros = batch.n_users, np.zeros((batch.n_users, self.dimensions), dtype=np.float32)
+        n = batch.n_users
+        zeros = np.zeros((batch.n_users, self.dimensions), dtype=np.float32)
         missing = np.full(n, -1, np.int16)  # selects the last row of the means, which is the overall mean
         ages = missing if batch.ages is None else batch.ages
         blocks = [] if self.age_means is None else [self.age_means[ages]]
@@ -171,12 +172,16 @@ def fit_encoder(
         name: shrink_means(*_add_vectors(users, warm.groups[name], n_values), overall, config.group_shrinkage)
         for name, n_values in n_group_values.items()
     }
-    age_means, age_widths, centre, scale = None, None, 0.0, 1.0
+    age_means = None
+    age_widths = None
+    centre = 0.0
+    scale = 1.0
     if warm.ages is not None:
         age_means, age_widths = average_years(*_add_vectors(users, warm.ages, N_AGES), overall, config)
         ages = warm.ages[warm.ages >= 0]
         if len(ages):
-            centre, scale = float(ages.mean()), float(ages.std()) or 1.0
+            centre = float(ages.mean())
+            scale = float(ages.std()) or 1.0
     if warm.friends is None or not warm.friends.n_entries:
         friend_vectors = None
     return Encoder(

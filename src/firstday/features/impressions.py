@@ -44,7 +44,8 @@ class Impression:
             impression = cls(*value)
         else:
             impression = value if isinstance(value, cls) else cls(value)
-        position, propensity = impression.position, impression.propensity
+        position = impression.position
+        propensity = impression.propensity
         check_single(f"{where}: item_id", impression.item_id)
         if position is not None and (isinstance(position, bool) or not isinstance(position, Integral) or position < 1):
             raise DataError(f"{where}: position is {position!r}; give a whole number from 1, or leave it out.")
@@ -94,7 +95,8 @@ def infer_passed_over(
     users, items, n_below = not_used[:, np.lexsort(not_used[::-1])]
     starts = np.flatnonzero(_is_first(users, items))
     unseen = np.multiply.reduceat(1 - np.power(float(persistence), n_below), starts)
-    users, items = users[starts], items[starts]
+    users = users[starts]
+    items = items[starts]
     is_passed = (unseen < 1) & (items < shape[1])
     return SparseRows.from_pairs(users[is_passed], items[is_passed], (1 - unseen[is_passed]).astype(np.float32), *shape)
 

@@ -307,7 +307,8 @@ def checksum_split(dataset: Dataset, config: Config, seeds: Sequence[int]) -> st
     cut_offs = find_cut_offs(dataset, config)
     for seed in seeds:
         for holdout in hold_out(dataset, config, seed, cut_offs):
-            split, cold = holdout.split, holdout.cold
+            split = holdout.split
+            cold = holdout.cold
             rows = [cold.truth, split.validation.truth, *(cold.day_one[pair] for pair in sorted(cold.day_one))]
             arrays = [array for matrix in rows for array in (matrix.starts, matrix.columns)]
             for numbers in (split.warm, split.validation.users, cold.users, *arrays):
@@ -339,7 +340,9 @@ def _make_row(
 ) -> Standing:
     """Convert the results of one method to a row; `seconds_of` is the time to fit each method, and the model (None)."""
     name = values["strategy"]
-    tunings, spec, is_tuned = results.tunings.get(name, ()), _find_spec(name), name in searched_names()
+    tunings = results.tunings.get(name, ())
+    spec = _find_spec(name)
+    is_tuned = name in searched_names()
     if tunings:
         seconds = mean_fit_seconds(tunings)
     else:
@@ -365,7 +368,9 @@ def _shorten(content: bytes) -> str:
 
 def tabulate_standings(name: str, standings: Standings) -> Table:
     """Tabulate the methods on a dataset, best first; times are multiples of those of `segment` in the same run."""
-    k, rows, one_digit = standings.k, [], "{:.1f}".format
+    k = standings.k
+    rows = []
+    one_digit = "{:.1f}".format
     for number, row in standings.best_first:
         run = standings.runs[number - 1]
         figures = {

@@ -102,10 +102,13 @@ def list_users(
     rules: Rules = NO_RULES,
 ) -> tuple[pl.DataFrame, BatchSummary]:
     """Return the lists of all users of a dataset, see `frame_lists`, and a summary without notes."""
-    model, users, actions = recommender.model, np.arange(len(dataset.users)), dataset.all_actions()
+    model = recommender.model
+    users = np.arange(len(dataset.users))
+    actions = dataset.all_actions()
     passed_over = collect_passed_over(dataset, users, actions, model.config.signals)
     batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
-    summary, name = BatchSummary(len(users), unknown=Counter(unknown)), strategy or model.config.recommend.strategy
+    summary = BatchSummary(len(users), unknown=Counter(unknown))
+    name = strategy or model.config.recommend.strategy
     frames = []
     for start in range(0, max(1, len(users)), USERS_AT_ONCE):
         part = users[start : start + USERS_AT_ONCE]

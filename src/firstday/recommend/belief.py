@@ -71,7 +71,8 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
     """
     model = query.model
     assert model.warm is not None
-    people, beliefs = model.warm.vectors, []
+    people = model.warm.vectors
+    beliefs = []
     for row in rows.tolist():
         if query.has_features[row]:
             members = np.sort(find_members(model, query.closeness[row], N_BELIEVED))
@@ -80,7 +81,8 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
             members = np.unique(np.linspace(0, len(people) - 1, min(N_BELIEVED, len(people))).astype(np.int64))
             logs = np.zeros(len(members))
         evidence = np.zeros(model.n_items)
-        liked, passed_over = query.liked.row(row), query.passed_over.row(row)
+        liked = query.liked.row(row)
+        passed_over = query.passed_over.row(row)
         evidence[liked] = llr_of_yes(share_of_everyone(model, liked))
         evidence[passed_over] = llr_of_no(share_of_everyone(model, passed_over), query.passed_over.row_weights(row))
         uses = model.warm.uses.take(members)
@@ -93,7 +95,8 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return the posterior over segments (coarse belief, needs no kept users), float64, shape (n_rows, n_segments)."""
     model = query.model
-    segments, mixing = model.segments, model.mixing
+    segments = model.segments
+    mixing = model.mixing
     sizes = segments.items.sizes.astype(np.float64)
     with np.errstate(divide="ignore"):
         logs = np.tile(np.log(sizes / max(1.0, sizes.sum())), (len(rows), 1))
@@ -102,7 +105,8 @@ def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
         logs[known] = segments.closeness(query.predicted[rows[known]]) / mixing.temperature
     passed_over = query.passed_over
     for position, row in enumerate(rows.tolist()):
-        yes, no = query.liked.row(row), passed_over.row(row)
+        yes = query.liked.row(row)
+        no = passed_over.row(row)
         gain = np.log(_shares_of_segments(model, yes)).sum(axis=1)
         gain += np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, no)).sum(axis=1)
         logs[position] += SEGMENT_TEMPERING * gain

@@ -57,11 +57,14 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         reads = {name: spec is None or kind in spec.reads for name, spec in specs.items()}
         return np.array([reads[strategy] or reads[route] for route in routes.tolist()], dtype=bool)
 
-    signals, encoder, config = query.signals, query.model.encoder, query.model.config.signals
+    signals = query.signals
+    encoder = query.model.encoder
+    config = query.model.config.signals
     closing = () if query.keep_used else (*config.use, *config.never_recommend)
     for pair, rows in signals.actions.items():
         if pair not in encoder.pairs:
-            informs, excludes = _informs(query, pair, rows, is_read), pair[1] == ITEM and pair[0] in closing
+            informs = _informs(query, pair, rows, is_read)
+            excludes = pair[1] == ITEM and pair[0] in closing
             why = "no warm user has this signal on day one"
             yield Effect(" x ".join(pair), why, rows.row_of_entry(), informs, excludes)
     if signals.friends is not None and encoder.friend_vectors is None:
@@ -81,7 +84,8 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
 
 def _informs(query: Query, pair: Pair, rows: SparseRows, is_read: Callable[[SignalKind], np.ndarray]) -> np.ndarray:
     """Return the mask of interactions with an effect, for a pair without a feature block, bool, shape (n_entries,)."""
-    encoder, users = query.model.encoder, rows.row_of_entry()
+    encoder = query.model.encoder
+    users = rows.row_of_entry()
     informs: np.ndarray = is_read("other")[users]
     if pair[1] == ITEM:
         informs |= _is_in_affinity(query, pair[0], rows) & (is_read("liked")[users] | encoder.config.fold_in)

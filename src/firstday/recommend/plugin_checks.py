@@ -62,7 +62,8 @@ def check_answer(method: str, answer: Answer, query: Query) -> Answer:
     """Return the answer to a query; raise FirstdayError if an array or the list of an answered user is invalid."""
     if not isinstance(answer, Answer):
         raise FirstdayError(f"{method}: recommend returned a {type(answer).__name__}; return a firstday.Answer.")
-    shape, n_items = (query.n_users, query.k), query.model.n_items
+    shape = (query.n_users, query.k)
+    n_items = query.model.n_items
     check_numbers(f"{method}: items", answer.items, shape, "iu")
     check_numbers(f"{method}: scores", answer.scores, shape)
     if np.size(answer.propensities):
@@ -70,7 +71,8 @@ def check_answer(method: str, answer: Answer, query: Query) -> Answer:
     if np.shape(answer.routes) != shape[:1]:
         raise FirstdayError(f"{method}: routes have shape {np.shape(answer.routes)}; return shape {shape[:1]}.")
     users = np.flatnonzero(answer.routes != "")
-    items, excluded = answer.items[users].astype(np.int64), query.without_impressions.excluded.take(users)
+    items = answer.items[users].astype(np.int64)
+    excluded = query.without_impressions.excluded.take(users)
     distinct, _ = first_distinct(items, answer.scores[users], query.k)
     is_invalid = (items != distinct) | (items >= n_items) | excluded.has(items)
     if is_invalid.any():

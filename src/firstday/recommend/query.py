@@ -225,7 +225,8 @@ class Query:
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return vectors as in `predicted`, by another cold model; raise ConfigError if it was not trained."""
-        liked, vectors = self.liked, self.model.scoring_vectors
+        liked = self.liked
+        vectors = self.model.scoring_vectors
         if self.computed is not None:
             liked, vectors = self.computed.stand_in(self.model.similarity)
         predicted: np.ndarray = self.learned(method).predict(self.features, liked, vectors)
@@ -301,7 +302,8 @@ class Query:
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by dot product with the users' vectors, shape (n_users, d); see `Answer.where`."""
-        items, absent = self.model.scoring_vectors, self.model.without_vector
+        items = self.model.scoring_vectors
+        absent = self.model.without_vector
         return self.rank_scores(lambda rows: score_by_vectors(vectors[rows], items, absent), route, answered)
 
     def take_lists(

@@ -124,7 +124,9 @@ class Questionnaire:
         if entity != ITEM and members is None:
             known = ", ".join([ITEM, *model.members_of_items])
             raise ConfigError(f"entity: {entity!r} is unknown or has no items in the model; choose one of {known}.")
-        counted, popularity, warm = model.segments.items, model.popularity.astype(np.float64), None
+        counted = model.segments.items
+        popularity = model.popularity.astype(np.float64)
+        warm = None
         if model.warm is not None:
             would_say = model.warm.uses if members is None else model.warm.uses.through(members)
             warm = AnsweringUsers(model.warm.uses, would_say.ones().transpose(), model.popularity)
@@ -213,7 +215,8 @@ def recommend_after_questions(
     `strategy` is ``answers`` or the name of a strategy. It defaults to ``answers`` if the model keeps warm users, and
     to the configured strategy otherwise. For `excluded` see `rank_by_answers`.
     """
-    model, entity = recommender.model, questionnaire.entity
+    model = recommender.model
+    entity = questionnaire.entity
     if strategy == ROUTE or (strategy is None and questionnaire.warm is not None):
         items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), [*excluded, *model.unlisted])
         shares = np.clip(scores / np.float32(1 + SMOOTHING), 0, 1)
@@ -226,5 +229,6 @@ def recommend_after_questions(
 
 def signals_of(model: TrainedModel, entity: str, answers: Answers) -> Signals:
     """Return the yeses as day-one signals, see `pick_signal`; the encoder has no signal for a no."""
-    signal, ids = pick_signal(model.encoder, entity), model.catalogue.ids_of(entity)
+    signal = pick_signal(model.encoder, entity)
+    ids = model.catalogue.ids_of(entity)
     return Signals(interactions=[(signal, entity, ids[target]) for target in answers.yes])

@@ -66,7 +66,9 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
     """Answer users with the strategy or, if it cannot answer them, with fallbacks; fill up short lists."""
     recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
     answer = recommend(query)
-    items, scores, routes = answer.items.copy(), answer.scores.copy(), answer.routes.copy()
+    items = answer.items.copy()
+    scores = answer.scores.copy()
+    routes = answer.routes.copy()
     propensities = answer.propensities.copy() if answer.propensities.size else np.ones(items.shape, dtype=np.float32)
     for name in FALLBACKS:
         unanswered = np.flatnonzero(routes == "")
@@ -224,7 +226,8 @@ class Recommender:
         dict
             The list of each row, by name, in order.
         """
-        named, layers = [Row.of(row) for row in rows], read_layers(rules)
+        named = [Row.of(row) for row in rows]
+        layers = read_layers(rules)
         names = [row.name for row in named]
         if len(set(names)) < len(names):
             raise ConfigError("rows: two rows have the same name; give each its own.")
@@ -271,7 +274,8 @@ class Recommender:
         """
         has_ids = isinstance(users, Mapping)
         named = users.items() if isinstance(users, Mapping) else enumerate(users)
-        signals, user_ids = [], []
+        signals = []
+        user_ids = []
         for name, given in named:
             try:
                 user = Signals.of(given)
@@ -306,11 +310,13 @@ class Recommender:
         keep_used: bool,
     ) -> Iterator[Recommendations]:
         """Yield the lists of all users for each length and rules; later lists exclude the items of earlier ones."""
-        model, strategy = self.model, strategy or self.model.config.recommend.strategy
+        model = self.model
+        strategy = strategy or self.model.config.recommend.strategy
         if model.signal_encoder is not None:
             users = [understand_picks(model.signal_encoder, user) for user in users]
         batch, unknown = model.read_signals(users)
-        query, segments = Query(model, batch, 1, keep_used), np.full(len(users), -1, dtype=np.int64)
+        query = Query(model, batch, 1, keep_used)
+        segments = np.full(len(users), -1, dtype=np.int64)
         if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows
             segments = np.where(query.has_features, query.nearest_segments, -1)
         profiles = [{"age": user.age, **user.groups} for user in users]

@@ -25,10 +25,13 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
 
     Scores that depend on impressions are not calibrated, because calibrations are fitted without impressions.
     """
-    model, was_shown = query.model, query.passed_over.lengths() > 0
-    scores, scales = answer.scores.copy(), np.full(len(answer.routes), OWN_SCALE, dtype=object)
+    model = query.model
+    was_shown = query.passed_over.lengths() > 0
+    scores = answer.scores.copy()
+    scales = np.full(len(answer.routes), OWN_SCALE, dtype=object)
     for route in dict.fromkeys(answer.routes.tolist()):
-        users, spec = np.flatnonzero(answer.routes == route), spec_of_route(route)
+        users = np.flatnonzero(answer.routes == route)
+        spec = spec_of_route(route)
         if spec is not None and spec.scale == PROBABILITY:
             if "shown" in spec.reads:
                 users = users[~was_shown[users]]

@@ -51,10 +51,12 @@ def describe_segments(model: TrainedModel, n_items: int = 5, n_segments: int | N
 
 def describe_segment(model: TrainedModel, segment: int, n_items: int = 5) -> SegmentRow:
     """Describe one segment with `n_items` items."""
-    segments, catalogue = model.segments, model.catalogue
+    segments = model.segments
+    catalogue = model.catalogue
     items = segments.top_items[segment]
     items = items[items >= 0]
-    shares, everyone = segments.top_shares[segment], model.popularity[items]
+    shares = segments.top_shares[segment]
+    everyone = model.popularity[items]
     smoothed = model.smoothed_shares[segment, : len(items)].astype(np.float64)
     lifts = smoothed / np.maximum(everyone.astype(np.float64), 1e-12)
     distinctive = np.argsort(-smoothed * np.log(np.maximum(lifts, 1e-12)), kind="stable")
@@ -65,5 +67,6 @@ def describe_segment(model: TrainedModel, segment: int, n_items: int = 5) -> Seg
             SegmentItem(catalogue.items[ix], catalogue.title_of(ix), *of) for ix, *of in zip(*figures, strict=True)
         )
 
-    n_users, spread = int(segments.items.sizes[segment]), float(segments.spread[segment])
+    n_users = int(segments.items.sizes[segment])
+    spread = float(segments.spread[segment])
     return SegmentRow(segment, n_users, spread, take(np.arange(len(items))[:n_items]), take(distinctive[:n_items]))

@@ -90,7 +90,8 @@ class Method:
     settings: type[BaseModel] | None = None
     fit: Callable[..., Any] | None
     value: type | None
-    kind, section = "method", ""
+    kind = "method"
+    section = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -256,7 +257,8 @@ class StrategySpec(Method):
     learned_by: str | None = None
     reads: tuple[SignalKind, ...] = EVERYTHING
     scale: str = OWN_SCALE
-    kind, section = "strategy", "strategies"
+    kind = "strategy"
+    section = "strategies"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -357,7 +359,8 @@ class ColdModelSpec(Method):
     title: str
     fit: Callable[[LearningData, VectorPrecision, Progress], Any]
     value: type
-    kind, section = "cold model", "cold_models"
+    kind = "cold model"
+    section = "cold_models"
 
 
 PAPER_SEGMENT = "paper_segment"

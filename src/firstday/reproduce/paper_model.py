@@ -58,7 +58,8 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
         segments=segments,
         item_vectors=embeddings.scoring_vectors,
     )
-    learning_data, wrap = _join_learning_data(data, features, embeddings, rows, config), ObjectiveHistory().record
+    learning_data = _join_learning_data(data, features, embeddings, rows, config)
+    wrap = ObjectiveHistory().record
     cold, ranker = train_networks(learning_data, [SparseRows.empty(len(features), n_items)], validation, wrap, progress)
     learned = learn_methods(learning_data, validation, wrap, progress)
     return TrainedModel(
@@ -96,7 +97,9 @@ def _join_learning_data(
     train_days, train_means = _days_of(data.train).stand_in(embeddings.similarity)
     validation = _days_of(data.validation).take(rows)
     validation_days, validation_means = validation.stand_in(embeddings.similarity)
-    n_items, n_warm, uses = len(data.items), len(data.train), data.train.songs
+    n_items = len(data.items)
+    n_warm = len(data.train)
+    uses = data.train.songs
     width = n_items + n_warm + len(validation_means)
     return LearningData(
         config=config,

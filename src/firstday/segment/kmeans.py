@@ -38,7 +38,8 @@ def fit_segments(
         )
     sample = draw_rows(n_users, max_vectors or n_users, seed=seed)
     centroids = _fit_centroids(read_vectors(sample), n_segments, config, seed)
-    assigned, distance = np.empty(n_users, dtype=np.int64), np.empty(n_users, dtype=np.float32)
+    assigned = np.empty(n_users, dtype=np.int64)
+    distance = np.empty(n_users, dtype=np.float32)
     for start in range(0, n_users, ASSIGNED_ROWS):
         rows = np.arange(start, min(start + ASSIGNED_ROWS, n_users))
         distance[rows], assigned[rows] = _nearest(read_vectors(rows), centroids)

@@ -122,8 +122,10 @@ def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) 
     """
     if not smoothing:
         return segments.top_items, segments.top_shares
-    counts, sizes = segments.items.counts, segments.items.sizes[:, None]
-    items, users = np.empty_like(segments.top_items), np.empty(segments.top_items.shape, dtype=np.float32)
+    counts = segments.items.counts
+    sizes = segments.items.sizes[:, None]
+    items = np.empty_like(segments.top_items)
+    users = np.empty(segments.top_items.shape, dtype=np.float32)
     for segment in range(len(segments)):
         added = np.where(popularity > 0, smoothing * popularity, -np.inf).astype(np.float32)
         added[counts.row(segment)] += counts.row_weights(segment)

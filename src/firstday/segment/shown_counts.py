@@ -65,9 +65,11 @@ def count_shown(
     is_use = pl.col("pair").is_in(dataset.events.codes_of(ITEM, config.use)) & pl.col("timestamp").is_not_null()
     parts = []
     for frame, events in zip(dataset.impressions.frames(), dataset.events.frames(), strict=True):
-        shown, uses = frame.join(members, on="user_ix", maintain_order="left"), events.filter(is_use)
+        shown = frame.join(members, on="user_ix", maintain_order="left")
+        uses = events.filter(is_use)
         if window is not None:
-            shown, uses = window.select(shown), window.select(uses)
+            shown = window.select(shown)
+            uses = window.select(uses)
             # Ignore uses after the cut-off.
             end = pl.Series(window.end[shown["user_ix"].to_numpy()])
             shown = shown.with_columns(

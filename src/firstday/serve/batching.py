@@ -138,7 +138,8 @@ class ListBatcher:
         for request in requests:
             if request.error is None:
                 request.model = model
-                options, unshared = request.options, id(request) if request.rows else 0
+                options = request.options
+                unshared = id(request) if request.rows else 0
                 strategy = request.variant.strategy if request.variant else options.strategy
                 groups[options.k, strategy, options.keep_used, request.rules.text, unshared].append(request)
         for (k, strategy, keep_used, _, _), group in groups.items():

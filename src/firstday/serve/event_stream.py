@@ -38,7 +38,8 @@ async def read_stream(
                 ]
         if len(events) + len(faults) >= MAX_EVENTS:
             yield number, events, faults
-            events, faults = [], []
+            events = []
+            faults = []
     yield number, events, faults
 
 

@@ -111,18 +111,22 @@ def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
 
 def _reasons(served: ServedModel, recommendation: Recommendation, query: Query) -> list[dict[str, Any]]:
     """Return the reason for each item."""
-    model, segment = query.model, recommendation.segment
+    model = query.model
+    segment = recommendation.segment
     items = [model.catalogue.items.index_of(item.item_id) for item in recommendation]
     shares: list[float | None] = [None] * len(items)
     if segment is not None:
-        used, sizes = model.segments.items.counts, model.segments.items.sizes
+        used = model.segments.items.counts
+        sizes = model.segments.items.sizes
         shares = (used.take(np.array([segment])).at(np.array([items]))[0] / max(1, sizes[segment])).tolist()
-    reasons, explain_item = [], find_strategy(recommendation.route).reason
+    reasons = []
+    explain_item = find_strategy(recommendation.route).reason
     likes = nearest_liked(served, query, items)
     for rank, (item, popularity, share, like) in enumerate(
         zip(recommendation, model.popularity[items].tolist(), shares, likes, strict=True)
     ):
-        is_ranked, name = rank < recommendation.n_ranked, str(like["title"] or like["item_id"]) if like else None
+        is_ranked = rank < recommendation.n_ranked
+        name = str(like["title"] or like["item_id"]) if like else None
         reason = Reason(item.score, segment, share, popularity, name)
         why = explain_item(reason) if is_ranked and explain_item else None
         prefix = f"Ranked by {recommendation.route}" if is_ranked else "Fills the list up"
@@ -140,7 +144,8 @@ def _reasons(served: ServedModel, recommendation: Recommendation, query: Query) 
 
 def nearest_liked(served: ServedModel, query: Query, items: Sequence[int]) -> list[dict[str, Any] | None]:
     """Return for each item the liked item with the most similar vector; None if no liked item has a vector."""
-    vectors, liked = query.model.fold_in.item_vectors, query.liked.row(0)
+    vectors = query.model.fold_in.item_vectors
+    liked = query.liked.row(0)
     liked = liked[vectors[liked].any(axis=1)]
     if not len(liked):
         return [None] * len(items)

@@ -129,7 +129,8 @@ class _Run:
 
     def take(self, user_id: str, user: StoredUser) -> None:
         """Collect a user's new rows."""
-        rows, profile = self._rows, user.profile
+        rows = self._rows
+        profile = user.profile
         if profile is not None and self._is_new(profile.put_us):
             signals = Signals.of(profile.signals)
             rows["profiles"].append(
@@ -188,7 +189,8 @@ class _Run:
     def publish(self) -> Exported:
         """Complete all tables, and move all files into place."""
         self._write_interactions(1)
-        folder, reported = self._out / "interactions", self._frame("reported")
+        folder = self._out / "interactions"
+        reported = self._frame("reported")
         interrupted = {*folder.glob(f"*-{self.since_us:016}-*.parquet")}
         for path in {*folder.glob("lists-*.parquet")} - interrupted if reported.height else ():
             table = pl.read_parquet(path)

@@ -117,7 +117,8 @@ def add_error_handlers(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> Response:
         failure = as_api_error(error)
         if failure.status_code == 405:  # Starlette names only the methods of the first matching route
-            routes, scope = app.routes, request.scope
+            routes = app.routes
+            scope = request.scope
             allowed = [
                 name for name in METHODS if any(r.matches({**scope, "method": name})[0] is Match.FULL for r in routes)
             ]

@@ -118,7 +118,9 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, headers, status = time.perf_counter(), Headers(scope=scope), 0
+        began = time.perf_counter()
+        headers = Headers(scope=scope)
+        status = 0
         request_id = headers.get("x-request-id", "")
         if not REQUEST_ID.fullmatch(request_id):
             request_id = f"{random.getrandbits(64):016x}"

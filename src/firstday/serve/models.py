@@ -110,7 +110,8 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
 
 def _warm(served: ServedModel) -> None:
     """Fill the caches, so that the first list is not slow."""
-    catalogue, signals = served.trained.catalogue, served.trained.config.signals
+    catalogue = served.trained.catalogue
+    signals = served.trained.config.signals
     popular = [catalogue.items[ix] for ix in served.trained.popular_items[:3].tolist()]
     liked = [(signal, ITEM, item) for signal in signals.liked for item in popular]
     users = [Signals(age=30, interactions=liked), Signals()]

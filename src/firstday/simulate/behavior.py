@@ -90,7 +90,8 @@ class Block:
 
     def targets(self, entity: int | np.ndarray, item: np.ndarray) -> np.ndarray:
         """Return each item itself, its artist or album, or a playlist of its scene, shape (n,)."""
-        catalogue, is_playlist = self.catalogue, np.full(len(item), PLAYLIST_CODE) == entity
+        catalogue = self.catalogue
+        is_playlist = np.full(len(item), PLAYLIST_CODE) == entity
         target = np.choose(entity, [item, catalogue.artist[item], catalogue.album[item], catalogue.scene[item]])
         target[is_playlist] = catalogue.playlists_by_scene.draw(target[is_playlist], self.rng)
         return target
@@ -127,8 +128,11 @@ def _draw_sessions(block: Block) -> tuple[np.ndarray, np.ndarray]:
     Return the sessions, int64, shape (3, n_sessions): user, start in seconds since that of the log, and number of items
     played (0 if the user only looks around); and the users who answer the questionnaire.
     """
-    people, rng, n = block.people, block.rng, len(block.people)
-    is_new, chance = people.registered_s >= 0, rng.random(n)
+    people = block.people
+    rng = block.rng
+    n = len(block.people)
+    is_new = people.registered_s >= 0
+    chance = rng.random(n)
     has_streams = is_new & (chance < STREAM_SHARE)
     has_nothing = is_new & (chance >= 1 - NOTHING_SHARE)
     answers = (rng.random(n) < QUESTIONNAIRE_SHARE) & is_new & ~has_nothing
@@ -136,7 +140,8 @@ def _draw_sessions(block: Block) -> tuple[np.ndarray, np.ndarray]:
     length = STREAMS_PER_SESSION * rng.lognormal(0, LENGTH_SPREAD, n)
 
     looks = is_new & ~has_streams & ~has_nothing & (~answers | (rng.random(n) < LOOKERS_AFTER_ANSWERING))
-    lookers, streamers = np.flatnonzero(looks), np.flatnonzero(has_streams)
+    lookers = np.flatnonzero(looks)
+    streamers = np.flatnonzero(has_streams)
     first_s = people.registered_s[streamers] + rng.integers(150, 900, len(streamers))
     again = np.repeat(streamers, rng.poisson(MORE_ON_DAY_ONE * rate[streamers]))
     again_s = people.registered_s[again] + rng.integers(3600, DAY_S - 3600, len(again))
@@ -152,7 +157,9 @@ def _draw_sessions(block: Block) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw_later_sessions(block: Block, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Draw the sessions after day one, or after the start of the log; return users and start times."""
-    people, rng, n = block.people, block.rng, len(block.people)
+    people = block.people
+    rng = block.rng
+    n = len(block.people)
     is_new = people.registered_s >= 0
     begin_s = np.where(is_new, people.registered_s + DAY_S, 0)
     leaves_soon = is_new & (rng.random(n) < SOON_GONE_SHARE)
@@ -165,7 +172,8 @@ def _draw_later_sessions(block: Block, rate: np.ndarray) -> tuple[np.ndarray, np
     chance = rng.random(len(user))
     is_curious = rng.random(len(user)) * (length + curious)[user] < curious[user]
     after = np.where(is_curious, -CURIOUS_DAYS * np.log1p(-chance * fades[user]), chance * length[user])
-    zone, begin_s = people.zone[user], begin_s[user]
+    zone = people.zone[user]
+    begin_s = begin_s[user]
     local_s = begin_s + (after * DAY_S).astype(int) + OFFSETS_S[zone]
     start_s = draw_local_moments(local_s // DAY_S, zone, rng)
     # The hour is drawn after the day, so a session may start before the end of day one; then it moves to the next day.
@@ -180,10 +188,13 @@ def _spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _play(block: Block, sessions: np.ndarray, favorites: np.ndarray) -> pl.DataFrame:
     """Draw the streams and skips, and whether their items are in the user's taste and whether they open a session."""
-    catalogue, people, rng = block.catalogue, block.people, block.rng
+    catalogue = block.catalogue
+    people = block.people
+    rng = block.rng
     user_of_session, start_s, n_streams = sessions
     session, position = _spread(n_streams)
-    user, n = user_of_session[session], len(session)
+    user = user_of_session[session]
+    n = len(session)
     # The first item begins at least 30 s after the session, which leaves room for a search.
     pace_s = rng.integers(*PLAY_S, len(start_s))[session]
     time_s = start_s[session] + 30 + position * pace_s + rng.integers(PLAY_S[0] // 2, size=n)
@@ -257,7 +268,8 @@ def _search(block: Block, opening: pl.DataFrame) -> pl.DataFrame:
 
 def _look_around(block: Block, sessions: np.ndarray) -> pl.DataFrame:
     """Draw searches and favorites in sessions without streams."""
-    rng, looks = block.rng, sessions[:, sessions[2] == 0]
+    rng = block.rng
+    looks = sessions[:, sessions[2] == 0]
     user, start_s, _ = np.repeat(looks, 1 + rng.poisson(0.7, looks.shape[1]), axis=1)
     time_s = start_s + rng.integers(600, size=len(user))
     item = block.catalogue.by_scene.draw(block.scenes_of(user, time_s), rng)

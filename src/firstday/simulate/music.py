@@ -89,7 +89,8 @@ class MusicCatalogue:
 
 def make_catalogue(n_items: int, world: World, rng: np.random.Generator) -> MusicCatalogue:
     """Draw the artists of every scene with their items, albums and playlists; larger audiences have more artists."""
-    n_scenes, audience = len(world.family), world.audience.mean(axis=0)
+    n_scenes = len(world.family)
+    audience = world.audience.mean(axis=0)
     artist_scene = _assign(max(n_scenes, round(n_items / ARTIST_ITEMS)), audience**0.7, rng)
     fame = (ARTIST_SHIFT + _rank_within(artist_scene, rng)) ** -ARTIST_TAIL
     # Famous artists have more items. Shuffled, so that indices do not reveal popularity.
@@ -99,7 +100,9 @@ def make_catalogue(n_items: int, world: World, rng: np.random.Generator) -> Musi
     in_family = Choices.of_entries(world.family, np.arange(n_scenes), np.ones(n_scenes))
     second_scene = in_family.draw(world.family[artist_scene], rng)
     has_second = (rng.random(len(fame)) < BRIDGE_SHARE) & (second_scene != artist_scene)
-    items, scene, bridges = np.arange(n_items), artist_scene[artist], np.flatnonzero(has_second[artist])
+    items = np.arange(n_items)
+    scene = artist_scene[artist]
+    bridges = np.flatnonzero(has_second[artist])
     by_scene = Choices.of_entries(
         np.r_[scene, second_scene[artist[bridges]]],
         np.r_[items, bridges],

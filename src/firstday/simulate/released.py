@@ -116,7 +116,8 @@ def _split(dataset: Dataset, config: Config, days: int, sizes: Mapping[str, int]
     """
     cold_days = round(COLD_SHARE * (days - RELEASED_TARGET_DAYS))
     cut_off = int((BEGIN + timedelta(days=days - RELEASED_TARGET_DAYS - cold_days)).timestamp() * 1_000_000)
-    log, nobody = log_of(dataset, config), np.zeros(0, dtype=np.int64)
+    log = log_of(dataset, config)
+    nobody = np.zeros(0, dtype=np.int64)
     histories = read_histories(dataset, config, log and replace(log, end=cut_off))
     histories = replace(histories, target_days=RELEASED_TARGET_DAYS)
     roles = Roles(np.flatnonzero(histories.n_used >= WARM_ITEMS), nobody, nobody)
@@ -200,9 +201,12 @@ def _write_files(
 
 def _tabulate_features(encoder: Encoder, batch: SignalBatch) -> pl.DataFrame:
     """Encode users as columns of the release: missing values and the blocks of users who lack the signal are null."""
-    features, d, n_pairs = encoder.encode(batch), encoder.dimensions, len(encoder.pairs)
+    features = encoder.encode(batch)
+    d = encoder.dimensions
+    n_pairs = len(encoder.pairs)
     assert batch.ages is not None
-    is_ageless, counts = batch.ages < 0, features[:, -1 - n_pairs : -1]
+    is_ageless = batch.ages < 0
+    counts = features[:, -1 - n_pairs : -1]
     vectors = features[:, : -1 - n_pairs].reshape(batch.n_users, -1, d)
     vectors[:, -n_pairs:][counts == 0] = np.nan
     vectors[is_ageless, 0] = np.nan

@@ -84,7 +84,8 @@ def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
 
 def conform_entity(column: Column) -> pl.Series | None:
     """Convert an entity column of `items` to List(String), or another column for filters (`_conform_attribute`)."""
-    values, label = column.values, column.label
+    values = column.values
+    label = column.label
     inner = getattr(values.dtype, "inner", pl.Boolean)
     is_list = inner in TEXT_TYPES or inner.is_integer()
     if column.is_text:
@@ -117,7 +118,8 @@ def _conform_attribute(column: Column) -> pl.Series | None:
     if values.dtype == pl.String:
         values = to_text(values.str.strip_chars())
     if column.is_text:
-        words, numbers = values.replace(BOOLEANS), values.cast(pl.Float64, strict=False)
+        words = values.replace(BOOLEANS)
+        numbers = values.cast(pl.Float64, strict=False)
         is_number = numbers.count() == values.count()
         values = words == "true" if words.is_in(["true", "false"]).all() else numbers if is_number else values
     if values.dtype.is_numeric():

@@ -81,7 +81,8 @@ def to_integers(column: Column) -> pl.Series | None:
 
     None, with a fault, for other types; integers beyond Int64 become String.
     """
-    values, dtype = column.values, column.values.dtype
+    values = column.values
+    dtype = column.values.dtype
     if dtype.is_integer():
         return values.cast(pl.String if (values.max() or 0) >= 2**63 else pl.Int64)  # type: ignore[operator]
     if dtype.is_float():
@@ -132,7 +133,8 @@ def _number(column: Column) -> pl.Series | None:
 
 def _time(column: Column) -> pl.Series | None:
     """Convert timestamps to UTC; text must be ISO 8601 with a time zone, or a date."""
-    values, dtype = column.values, column.values.dtype
+    values = column.values
+    dtype = column.values.dtype
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return column.find("time", values.dt.cast_time_unit("us").dt.convert_time_zone("UTC"))
     if dtype not in (pl.String, pl.Date):

@@ -23,7 +23,10 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
     UTC, numbers Float64, vectors List(Float32), entities List(String)), and the masks of bad rows.
     """
     findings.n_rows[name] += rows.height
-    schema, origin, frame, reasons = TABLES[name], rows.select(FILE, ROW), rows.drop(FILE, ROW), Reasons()
+    schema = TABLES[name]
+    origin = rows.select(FILE, ROW)
+    frame = rows.drop(FILE, ROW)
+    reasons = Reasons()
     for label in schema.required:
         if label not in frame.columns:
             findings.fault(missing_column(name, label, frame.columns))
@@ -32,7 +35,8 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
     absent = {fold_name(label): label for label in schema.kinds if label not in frame.columns}
     columns = []
     for label in frame.columns:
-        kind, values = schema.kinds.get(label, schema.others), frame[label]
+        kind = schema.kinds.get(label, schema.others)
+        values = frame[label]
         if rows.height and not values.count():
             values = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
         values = to_text(values) if values.dtype in TEXT_TYPES else values

@@ -211,7 +211,8 @@ class Findings:
 
     def join_left_out(self, table: str) -> None:
         """Merge the records of rows that two parts dropped for different reasons."""
-        rows, is_other = self.left_out_rows, pl.col("table") != table
+        rows = self.left_out_rows
+        is_other = pl.col("table") != table
         reasons = pl.col("reasons").explode().unique().sort(descending=True)
         self.left_out_rows = rows.filter(is_other)
         self.list_left_out(rows.remove(is_other).group_by(pl.exclude("reasons")).agg(reasons))
@@ -233,7 +234,8 @@ class Findings:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
         for table, n in (+self.n_left_out).items():
             n_rows = self.n_rows[table]
-            counted, found = f"{table}: {count_of(n, n_rows, 'rows')}", f"{100 * n / n_rows:.3g}%"
+            counted = f"{table}: {count_of(n, n_rows, 'rows')}"
+            found = f"{100 * n / n_rows:.3g}%"
             if n < n_rows and n / n_rows <= share:
                 self.note(f"{counted} were left out ({found}).")
             else:

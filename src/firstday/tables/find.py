@@ -102,7 +102,8 @@ def _guess(name: str) -> str:
 def _locate(name: str) -> tuple[str, str]:
     """Return the table that a path may belong to, if any, and the table's file or folder."""
     match = _TABLE_PATH.fullmatch(name)
-    is_table, is_other = name.endswith("/") or _ending_of(name), _OTHER_ENDINGS.search(name)
+    is_table = name.endswith("/") or _ending_of(name)
+    is_other = _OTHER_ENDINGS.search(name)
     if match is None or not (is_table or is_other):
         return "", name
     table, ending, inner = match.groups("")

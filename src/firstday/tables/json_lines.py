@@ -45,7 +45,8 @@ def _read_objects(lines: Iterator[str]) -> Iterator[Record]:
     """Parse lines one by one; a column contains lists or objects if its first value is one."""
     are_nested: dict[str, bool] = {}
     for line in lines:
-        row, fault = _parse(line), None
+        row = _parse(line)
+        fault = None
         if row is None:
             fault = _NOT_OBJECTS if line.strip() else None
         else:

@@ -108,7 +108,8 @@ def empty_rules(*columns: str) -> tuple[Rule, ...]:
 
 def _unique(name: str) -> tuple[Rule, ...]:
     """Return the rules for a unique id column."""
-    ids, is_copy = pl.col(name), ~pl.struct(pl.exclude(FILE, ROW)).is_first_distinct()
+    ids = pl.col(name)
+    is_copy = ~pl.struct(pl.exclude(FILE, ROW)).is_first_distinct()
     repeats = ids.is_not_null() & ~ids.is_first_distinct()
     return (
         *empty_rules(name),

@@ -71,7 +71,8 @@ def find_header(block: bytes, table: str) -> Header:
     first = re.search(r"[^\r\n]+", text)
     if first is None:
         raise UnreadableError(EMPTY)
-    n_blank, kinds = text.count("\n", 0, first.start()), set(map(fold_name, TABLES[table].kinds))
+    n_blank = text.count("\n", 0, first.start())
+    kinds = set(map(fold_name, TABLES[table].kinds))
     headers = []
     for separator in SEPARATORS:
         with suppress(csv.Error):
@@ -82,7 +83,8 @@ def find_header(block: bytes, table: str) -> Header:
         return len(kinds & set(map(fold_name, header.columns))), len(header.columns)
 
     best = max(headers, key=rank, default=Header(",", [], 0))
-    columns, line = best.columns, repr(first[0][:80])
+    columns = best.columns
+    line = repr(first[0][:80])
     if not rank(best)[0] or _CONTROL.search("".join(columns)):
         required = " and ".join(TABLES[table].required)
         raise UnreadableError(f"the first line is not a header of {table} ({line}); add one, with {required}.")
@@ -102,7 +104,8 @@ def is_well_formed(blocks: Iterable[bytes], header: Header) -> bool:
     field = rb'(?:[^"%b\x00-\x08\n-\x1f]++|%b|)' % (separator, _QUOTED)
     row = rb"%b(?:%b%b){%d}" % (field, re.escape(separator), field, len(header.columns) - 1)
     valid_rows = re.compile(rb"(?:(?:%b)?+\r?\n)*+" % row)
-    rest, is_valid = b"", True
+    rest = b""
+    is_valid = True
     for block in blocks:  # exhausts the blocks, since their iterator checks the encoding
         if is_valid:
             rest += block
@@ -129,7 +132,8 @@ def _read_rows(lines: Iterator[str], header: Header) -> Iterator[Record]:
 
     while True:
         consumed.clear()
-        fields, fault = [], None
+        fields = []
+        fault = None
         try:
             fields = next(csv.reader(feed(), delimiter=header.separator, strict=True), [])
         except csv.Error:

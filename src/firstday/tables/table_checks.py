@@ -146,7 +146,8 @@ def known_ids(frames: Frames, home: str) -> pl.Series | None:
 
 def check_item_vectors(frames: Frames, findings: Findings) -> None:
     """Check the lengths of vectors; note the items without a vector, or add a fault if no item has one."""
-    vectors, items = frames["embeddings/items"], known_ids(frames, "items")
+    vectors = frames["embeddings/items"]
+    items = known_ids(frames, "items")
     if "embeddings/users" in frames:
         check_vector_lengths(frames, next(filter(None, vectors["vector"].list.len()), 0), findings)
     if items is None:

@@ -111,7 +111,9 @@ def copy_rows(
     `read` parses the lines; the first `n_headers` records are not rows. Returns whether the file can be used: bad rows
     are dropped, or there are none.
     """
-    n_rows, n_bad, line = -n_headers, 0, 1
+    n_rows = -n_headers
+    n_bad = 0
+    line = 1
     dropped: list[tuple[str, int, int, str, str, list[str]]] = []
     with text.lines() as content, text.replace() as copy:
         for lines, copied, fault in read(iter(content)):

@@ -24,11 +24,13 @@ N_POSITIONS = 200
 
 def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
     """Return the calibration of each strategy of scale `PROBABILITY`, by name; none for those with too little data."""
-    model, calibrations = folds[0].query.model, {}
+    model = folds[0].query.model
+    calibrations = {}
     k = min(max(folds[0].query.k, MIN_POSITIONS), model.n_items)
     folds = [Fold(replace(fold.query, k=k), fold.truth) for fold in head(folds, MAX_CALIBRATION_USERS)]
     for name in strategies_of(model):
-        spec, parts = find_strategy(name), []
+        spec = find_strategy(name)
+        parts = []
         if spec.scale != PROBABILITY:
             continue
         for fold in folds:
@@ -60,7 +62,8 @@ def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) ->
         return None
     top_scores = scores[:, 0].astype(np.float64)
     inputs = np.stack([np.log1p(positions), np.sqrt(positions), top_scores[rows]], axis=1)
-    centre, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    centre = inputs.mean(axis=0)
+    spread = inputs.std(axis=0)
     spread[spread == 0] = 1  # constant input: a single position or a single score
     model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, is_used)
     weights = model.coef_[0] / spread

@@ -127,18 +127,21 @@ def fit(
     learners = learners or Learners(dataset, {}, None)
     if config.training.factors == "mllib" and learners.factorise is None:
         raise ConfigError("training.factors: 'mllib' requires the Spark engine; train on Spark, or set it to 'sample'.")
-    learn, history = partial(_learn, dataset, config, learners), ObjectiveHistory()
+    learn = partial(_learn, dataset, config, learners)
+    history = ObjectiveHistory()
     folds = [
         learn(split.fold(rows), history.record, _prefix(progress, f"fold {i} of {len(split.folds)}: "), is_fold=True)
         for i, rows in enumerate(split.folds, 1)
     ]
     trained = learn(split, history.replay if folds else history.record, progress)
-    model, folds = trained.query.model, folds or [trained]  # without cross-fitting, the holdout is the only fold
+    model = trained.query.model
+    folds = folds or [trained]  # without cross-fitting, the holdout is the only fold
     if choose_settings:
         progress("weights", 0, 1)
         settings = choose_weights(folds)
         settings["selection"] = choose_selection([fold.with_settings(**settings) for fold in folds])
-        model, folds = replace(model, **settings), [fold.with_settings(**settings) for fold in folds]
+        model = replace(model, **settings)
+        folds = [fold.with_settings(**settings) for fold in folds]
         progress("weights", 1, 1)
     learned, tunings, folds = learn_with_options(dataset, split, folds, config, progress)
     model = replace(
@@ -174,7 +177,8 @@ def _learn(
     There are three kinds of runs: on a fold (`is_fold`); on a split with a single holdout; and, after the folds, on the
     whole split. The last also trains on the validation users, and stops at the median of the folds' best epochs.
     """
-    warm, window = split.warm, split.warm_window
+    warm = split.warm
+    window = split.warm_window
     unseen = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), warm)
     held_out = Ids(dataset.users.take(unseen))
     split, uses, embeddings, segments, everyone = _learn_segments(dataset, split, config, learners, held_out, progress)
@@ -201,14 +205,16 @@ def _learn_segments(
     than `training.most_users` possible learners, the sizes and items of segments, the sums of vectors, and impressions
     are those of all warm users; otherwise those of the training users, without sums.
     """
-    warm, all_uses = split.warm, warm_uses(dataset, split, config)
+    warm = split.warm
+    all_uses = warm_uses(dataset, split, config)
     aggregate = learners.describe_everyone
     rows = np.flatnonzero(all_uses.lengths() >= MIN_LEARNED_ITEMS)
     if len(rows) > config.training.most_users:
         aggregate = partial(summarise_part, dataset, warm, split.warm_actions, window=split.warm_window)
         numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
         rows = np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
-    split, uses = split.keep_warm(rows), all_uses.take(rows)
+    split = split.keep_warm(rows)
+    uses = all_uses.take(rows)
     progress("embeddings", 0, 1)
     logs = collect_warm_logs(dataset, split, config, uses)
     if config.training.factors == "mllib" and learners.factorise and logs.precomputed is None:
@@ -219,11 +225,13 @@ def _learn_segments(
         embeddings = fit_embeddings(logs, config.embedding, seed=config.seed, threads=config.threads)
     progress("embeddings", 1, 1)
     progress("segments", 0, 1)
-    vectors, n_segments = unit_rows(embeddings.user_vectors), config.segments.resolve(len(rows))
+    vectors = unit_rows(embeddings.user_vectors)
+    n_segments = config.segments.resolve(len(rows))
     segments = fit_segments(vectors.__getitem__, uses, n_segments, config.segments, seed=config.seed)
     task = StatisticsTask.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out)
     if aggregate is None:
-        counts, nearest = count_groups(dataset, warm, all_uses, task.n_values), segments.assign(vectors)
+        counts = count_groups(dataset, warm, all_uses, task.n_values)
+        nearest = segments.assign(vectors)
         shown = count_shown(dataset, split.warm, nearest, len(segments), config.signals, split.warm_window)
         everyone = Everyone(counts, {}, shown)
     else:
@@ -250,17 +258,22 @@ def _learn_networks(
     """Fit the feature encoder, and train the networks and other methods; arguments as returned by `_learn_segments`."""
     stored = None
     if config.recommend.warm_users:
-        ids, vectors = Ids(dataset.users.take(split.warm)), unit_rows(embeddings.user_vectors)
+        ids = Ids(dataset.users.take(split.warm))
+        vectors = unit_rows(embeddings.user_vectors)
         stored = keep_warm_users(ids, vectors, uses, config.recommend.warm_users, seed=config.seed)
     catalogue = Catalogue.of(dataset, config.signals.known, None if stored is None else stored.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = _fit_encoder(dataset, config, embeddings, warm_days[0], stored, everyone)
     days, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
-    excluded, not_yet_added = days.closed_items(config.signals), split.validation.not_yet_added
+    excluded = days.closed_items(config.signals)
+    not_yet_added = split.validation.not_yet_added
     if not_yet_added is not None:
         excluded = union_rows([excluded, not_yet_added])
-    truth, k, rows = split.validation.truth, config.recommend.k, draw_evaluated(days.n_users, days.n_items)
-    evaluated, vectors = days.take(rows), embeddings.scoring_vectors
+    truth = split.validation.truth
+    k = config.recommend.k
+    rows = draw_evaluated(days.n_users, days.n_items)
+    evaluated = days.take(rows)
+    vectors = embeddings.scoring_vectors
     validation = Validation(excluded.take(rows), truth.take(rows), k, segments, vectors)
     data = LearningData(
         config=config,
@@ -330,7 +343,8 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
 
     Impressions up to the end of day one are included, unless day ones are sampled.
     """
-    model, passed_over = recommender.model, None
+    model = recommender.model
+    passed_over = None
     if cohort.day_end_us is not None:
         passed_over = collect_passed_over(
             dataset, cohort.users, cohort.day_one, model.config.signals, until=cohort.day_end_us
@@ -347,7 +361,8 @@ def collect_facts(
     dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], totals: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the facts stored with a model; `totals` (`Learners.facts`) override counts of the dataset."""
-    n_warm, n_trained_on = int(model.everyone.sizes[0]), int(model.input_clusters.items.sizes.sum())
+    n_warm = int(model.everyone.sizes[0])
+    n_trained_on = int(model.input_clusters.items.sizes.sum())
     optional: dict[str, Any] = {} if n_warm == n_trained_on else {"learned_from": n_trained_on}
     for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
         if time_us is not None:

@@ -62,7 +62,9 @@ def train_networks(
     with needs_extra("training", "train"):
         from firstday.cold.train_cold_model import train_cold_model
         from firstday.cold.train_ranker import train_ranker
-    config, features, held_out = data.config, data.features, data.validation_features
+    config = data.config
+    features = data.features
+    held_out = data.validation_features
     by_segments = config.cold_model.stop_by == "segment"
     objective = wrap("cold model", validation.precision_of_segments if by_segments else validation.precision_of_vectors)
     cold = train_cold_model(features, data.embeddings.user_vectors, held_out, objective, config, progress)

@@ -107,7 +107,9 @@ def learn_with_options(
     Raises ConfigError if an option does not exist, and FirstdayError if a third-party method raised an error, or
     returned something other than its `value`.
     """
-    learned, tunings, folds = {}, {}, list(folds)
+    learned = {}
+    tunings = {}
+    folds = list(folds)
     for name in config.methods:
         spec = find_learner(name)
         if isinstance(spec, StrategySpec) and spec.search is not None:
@@ -134,8 +136,10 @@ def _learn_one(
 ) -> tuple[Any, Tuning, list[Fold]]:
     """Choose the options of one method, then fit it with them on all warm users; see `learn_with_options`."""
     grid, start = grid_of(spec, config, has_times=split.warm_window is not None)
-    n_first, n_tried = prod(len(start.get(name, values)) for name, values in grid.items()), 0
-    splits, sample = [split.fold(rows) for rows in split.folds] or [split], head(folds, MAX_SEARCH_USERS)
+    n_first = prod(len(start.get(name, values)) for name, values in grid.items())
+    n_tried = 0
+    splits = [split.fold(rows) for rows in split.folds] or [split]
+    sample = head(folds, MAX_SEARCH_USERS)
 
     @lru_cache(maxsize=len(splits))
     def prepare(part: Split, min_items: int, window_days: float | None) -> Callable[..., Any]:
@@ -164,7 +168,8 @@ def _learn_one(
     prepare.cache_clear()
     tuned_at = perf_counter()
     learned = fit(split, **options)
-    seconds, n_users = perf_counter() - tuned_at, sum(fold.query.n_users for fold in sample)
+    seconds = perf_counter() - tuned_at
+    n_users = sum(fold.query.n_users for fold in sample)
     return learned, Tuning(grid, options, precision, n_users, seconds, tuned_at - began, n_tried), folds
 
 

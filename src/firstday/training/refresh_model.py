@@ -220,7 +220,8 @@ def _replace_model(
         sentence = f"{path}: {'published' if published else 'kept'} version {version}: {explanation}."
         return RefreshResult(published, outcome, sentence, str(path), version, before, gate, comparison)
 
-    current, fault = None, ""
+    current = None
+    fault = ""
     try:
         current = None if before is None else open_model(path)
     except (ArtifactError, ConfigError) as error:
@@ -291,7 +292,8 @@ def compare_models(current: Recommender, new: Recommender, dataset: Dataset, coh
 
     Listed items that are missing from `dataset` are misses.
     """
-    k, precision = new.model.config.recommend.k, []
+    k = new.model.config.recommend.k
+    precision = []
     for recommender in (current, new):
         model = recommender.model
         answer = answer_all(cohort_query(recommender, dataset, cohort, k), model.config.recommend.strategy)

@@ -38,10 +38,12 @@ def _evaluate_class(folds: Sequence[Fold], number: int, overall: Mapping[str, np
     members = head(members, MAX_CLASS_USERS)
     names = overall if number > 0 else ("popular",)  # users without any signal always get the popular list
     in_class = {name: measure_folds(members, name) for name in names}
-    means, intervals = {}, {}
+    means = {}
+    intervals = {}
     for name, precision in in_class.items():
         if n_users := len(precision):
-            mean, half_width = 100 * float(precision.mean()), 100 * NORMAL_95 * float(precision.std()) / n_users**0.5
+            mean = 100 * float(precision.mean())
+            half_width = 100 * NORMAL_95 * float(precision.std()) / n_users**0.5
             means[name] = round(mean, 2)
             intervals[name] = round(max(0.0, mean - half_width), 2), round(min(100.0, mean + half_width), 2)
     return ClassEvidence(len(in_class["popular"]), source, select(in_class, overall), means, intervals)
@@ -73,13 +75,15 @@ def take_class(folds: Sequence[Fold], number: int) -> tuple[list[Fold], Literal[
     ``friends``, all interactions are hidden; for ``profile``, friends as well. Hidden items stay excluded from the
     users' lists, because they are not in the truth.
     """
-    name, members = KNOWLEDGE[number], _take_members(folds, number)
+    name = KNOWLEDGE[number]
+    members = _take_members(folds, number)
     is_enough = sum(fold.query.n_users for fold in members) >= ENOUGH_USERS
     if is_enough or name not in ("profile", "friends", "1-3") or folds[0].query.computed is not None:
         return members, "class"
     views = []
     for fold in folds:
-        query, signals = fold.query, fold.query.signals
+        query = fold.query
+        signals = fold.query.signals
         actions = _hide_all_but_few(query) if name == "1-3" else {}
         friends = None if name == "profile" else signals.friends
         signals = replace(signals, actions=actions, friends=friends)
@@ -93,7 +97,8 @@ def _take_members(folds: Sequence[Fold], number: int) -> list[Fold]:
 
 def _hide_all_but_few(query: Query) -> dict[Pair, SparseRows]:
     """Keep 1 to 3 random items and entity members of each user of the last class, drawn with the model's seed."""
-    rng, actions = np.random.default_rng(query.model.config.seed), query.signals.actions
+    rng = np.random.default_rng(query.model.config.seed)
+    actions = query.signals.actions
     sizes = rng.integers(1, FEW, query.n_users)
     sizes[query.knowledge < len(KNOWLEDGE) - 1] = query.model.n_items  # other classes keep all interactions
     if not actions:

@@ -48,7 +48,8 @@ def choose_weights(folds: Sequence[Fold]) -> dict[str, Any]:
 
     Return these settings of a `TrainedModel` by field.
     """
-    model, settings = folds[0].query.model, {}
+    model = folds[0].query.model
+    settings = {}
 
     def choose(max_users: int, strategy: str, setting: str, values: Sequence[Any]) -> None:
         """Choose the value (ties: the first) at which a strategy is most precise on about `max_users` users."""
@@ -119,14 +120,16 @@ class Candidates:
         """Return each user's `N_BEST` candidates by weighted sum, for users who used at least one of them."""
         best = greatest(self.weighted_sums(weights), min(N_BEST, self.offsets.shape[1]))
         relevant = np.take_along_axis(self.is_relevant, best, axis=1)
-        has_hit, offsets = relevant.any(axis=1), np.take_along_axis(self.offsets, best, axis=1)
+        has_hit = relevant.any(axis=1)
+        offsets = np.take_along_axis(self.offsets, best, axis=1)
         scores = np.take_along_axis(self.scores, best[:, :, None], axis=1)
         return Candidates(scores[has_hit], offsets[has_hit], relevant[has_hit], self.knot_weights[has_hit])
 
 
 def collect_candidates(fold: Fold) -> Iterator[Candidates]:
     """Score the candidates of users with any known signal who used at least one candidate."""
-    query, names = fold.query, components_of(fold.query.model)
+    query = fold.query
+    names = components_of(fold.query.model)
     for rows in batches(np.flatnonzero(query.has_features)):
         chosen, components, offsets = score_components(query, rows, names)
         relevant = fold.truth.take(rows).has(chosen) & (offsets > -np.inf)
@@ -150,7 +153,8 @@ def fit_weights(candidates: Sequence[Candidates], n_components: int) -> np.ndarr
         value = RIDGE / 2 * float((weights**2).sum() + KNOT_SMOOTHING * (differences**2).sum())
         gradient = RIDGE * (weights - KNOT_SMOOTHING * np.diff(differences, axis=0, prepend=0, append=0))
         for batch in candidates:
-            logits, relevant = batch.weighted_sums(weights), batch.is_relevant
+            logits = batch.weighted_sums(weights)
+            relevant = batch.is_relevant
             logits -= logits.max(axis=1, keepdims=True)
             odds = np.exp(logits)
             total = odds.sum(axis=1, keepdims=True)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 EndedBy = Literal["time", "trials", "repeats", "interruption"]
-SETTINGS, SECONDS = "settings", "seconds"
+SETTINGS = "settings"
+SECONDS = "seconds"
 
 
 def list_completed(study: optuna.Study) -> list[FrozenTrial]:

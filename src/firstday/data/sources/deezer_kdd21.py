@@ -24,7 +24,8 @@ RECORD = "https://zenodo.org/record/5121674"
 Space = Literal["svd", "mf"]
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
-SONGS, USERS = "song_embeddings.parquet", "user_embeddings.parquet"
+SONGS = "song_embeddings.parquet"
+USERS = "user_embeddings.parquet"
 SIMULATED_KEY = "firstday.simulated"
 """Key in the Parquet metadata of simulated files."""
 
@@ -51,8 +52,11 @@ COUNTED_BLOCKS = (
 """Blocks of mean vectors that also have a count."""
 BLOCKS = ("age", "country", *COUNTED_BLOCKS)
 """Blocks of d columns each, in file order; the counts and the age follow."""
-COUNT_PREFIX, AGE_VALUE = "nb_", "age_value"
-SONG, USER, SONGS_OF_USER = "song_index", "user_index", "d1d30_songs"
+COUNT_PREFIX = "nb_"
+AGE_VALUE = "age_value"
+SONG = "song_index"
+USER = "user_index"
+SONGS_OF_USER = "d1d30_songs"
 
 
 @dataclass(frozen=True, eq=False)

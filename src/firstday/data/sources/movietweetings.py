@@ -14,7 +14,8 @@ from firstday.data.sources.published import read_files
 
 NAME = "movietweetings"
 FOLDER = "movietweetings_100k"
-RATINGS, FILMS = "ratings.dat", "movies.dat"
+RATINGS = "ratings.dat"
+FILMS = "movies.dat"
 
 
 def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:

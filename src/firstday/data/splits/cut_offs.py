@@ -39,7 +39,9 @@ class CutOffs:
 
     def describe(self) -> str:
         """Describe the cut-offs and the newcomers evaluated, as the end of a sentence."""
-        n, first, last = len(self.moments), write_moment(self.moments[0])[:10], write_moment(self.moments[-1])[:10]
+        n = len(self.moments)
+        first = write_moment(self.moments[0])[:10]
+        last = write_moment(self.moments[-1])[:10]
         return (
             f"at {n} cut-off{'s' * (n > 1)} ({first} to {last}) and report on {sum(self.users):,} newcomers who used "
             f"something new within {self.target_days:g} days of registration"
@@ -85,7 +87,8 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     can be evaluated, and ConfigError if the configured cut-off is not within the log.
     """
     histories = choose_target_days(histories, config)
-    log, target_days = histories.log, histories.target_days
+    log = histories.log
+    target_days = histories.target_days
     assert log is not None
     first, registered = _find_first(histories)
     if config.registration.cut_off is not None:
@@ -110,7 +113,8 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
 def _find_first(histories: Histories) -> tuple[int, np.ndarray]:
     """Return the default first cut-off and the sorted registration times of evaluable users; see `choose_cut_offs`."""
     assert histories.log is not None
-    first, dated = histories.log.start + 1, histories.registered_us[histories.registered_us >= 0]
+    first = histories.log.start + 1
+    dated = histories.registered_us[histories.registered_us >= 0]
     if len(dated):
         first = max(first, int(np.quantile(dated, MIN_SHARE_REGISTERED)))
     order = np.argsort(histories.registered_us, kind="stable")

@@ -104,11 +104,13 @@ def read_histories(part: Dataset, config: Config, log: LogSpan | None) -> Histor
 
     Raises ConfigError if the time zone or the column of time zones does not exist.
     """
-    n_users, events = len(part.users), part.events
+    n_users = len(part.users)
+    events = part.events
     codes = events.codes_of(ITEM, config.signals.use)
     registered_us = day_end_us = np.full(n_users, -1, dtype=np.int64)
     if log is not None:
-        registered_us, dates = events.first_moments("user_ix", n_users, -1), part.registered_at
+        registered_us = events.first_moments("user_ix", n_users, -1)
+        dates = part.registered_at
         registered_us = registered_us if dates is None else np.where(dates < 0, registered_us, dates)
         day_end_us = _end_days(part, config.registration, registered_us)
     has_vector = np.ones(n_users, dtype=bool)
@@ -141,7 +143,9 @@ def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered
     """Return the end of each user's day one."""
     if protocol.day_one == "24-hours":
         return np.where(registered_us >= 0, registered_us + DAY_US, -1)
-    column, zones, codes = protocol.time_zone_column, [protocol.time_zone], np.zeros_like(registered_us)
+    column = protocol.time_zone_column
+    zones = [protocol.time_zone]
+    codes = np.zeros_like(registered_us)
     if column:
         if column not in dataset.groups:
             raise ConfigError(

@@ -46,11 +46,14 @@ def preview(histories: Histories, config: Config) -> Outlook:
     """Preview training and evaluation from the histories of all users."""
     training: dict[str, Any] = {"users": len(histories), "used": int((histories.n_used > 0).sum()), "refusal": ""}
     evaluation: dict[str, Any] = {"cold": 0, "target_days": None, "cut_offs": [], "interval_points": None}
-    used, sentences = f"{count_of(training['used'], len(histories), 'users')} used an item", list[str]()
+    used = f"{count_of(training['used'], len(histories), 'users')} used an item"
+    sentences = list[str]()
     try:
         histories = choose_target_days(histories, config)
         roles = assign_roles(histories, config)
-        n_warm, n_validation, n_folds = len(roles.warm), len(roles.validation), len(roles.folds)
+        n_warm = len(roles.warm)
+        n_validation = len(roles.validation)
+        n_folds = len(roles.folds)
         n_learners = int((histories.n_used[roles.warm] >= MIN_LEARNED_ITEMS).sum())
         training |= {"warm": n_warm, "learners": n_learners, "validation": n_validation, "folds": n_folds}
         require_enough_users(roles, histories, config)
@@ -81,7 +84,8 @@ def _preview_evaluation(histories: Histories, config: Config) -> tuple[dict[str,
         else:
             cut_offs = choose_cut_offs(histories, config)
             facts = {"target_days": cut_offs.target_days, "cut_offs": cut_offs.to_json()}
-            n_cold, plan = sum(cut_offs.users), f"train {cut_offs.describe()}"
+            n_cold = sum(cut_offs.users)
+            plan = f"train {cut_offs.describe()}"
     except (ConfigError, DataError) as error:
         return {"refusal": str(error)}, [f"Evaluation would be refused: {error}"]
     half_width = round(Z_95 * PRECISION_SD / n_cold**0.5, 1)

@@ -55,7 +55,8 @@ def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, us
 
 def _windows(histories: Histories, config: Config) -> tuple[Window, Window]:
     """Return each user's windows of day one and of the target."""
-    life, day_end_us = histories.life(config.registration), histories.day_end_us
+    life = histories.life(config.registration)
+    day_end_us = histories.day_end_us
     assert life is not None
     day = Window(life.start, np.minimum(day_end_us, life.end))
     return day, Window(day_end_us, histories.target_end_us)
@@ -81,12 +82,16 @@ def _warm_day_ones(
     Sizes are sampled from the day ones of users other than validation users, on whom the model is evaluated.
     """
     assert histories.log is not None
-    warm, sampled, start = roles.warm, config.sampled, histories.log.start
+    warm = roles.warm
+    sampled = config.sampled
+    start = histories.log.start
     is_logged = histories.registered_us[warm] >= start
-    logged, unlogged = warm[is_logged], warm[~is_logged]
+    logged = warm[is_logged]
+    unlogged = warm[~is_logged]
     if not len(unlogged):
         return take_actions(day_actions, warm)
-    sizes, probabilities = np.asarray(sampled.sizes), np.asarray(sampled.probabilities)
+    sizes = np.asarray(sampled.sizes)
+    probabilities = np.asarray(sampled.probabilities)
     others = np.setdiff1d(logged[histories.n_used[logged] >= MIN_LEARNED_ITEMS], roles.validation)
     if len(others) >= MIN_LOGGED_DAY_ONES:
         logged_sizes = unite_uses(take_actions(day_actions, others), config.signals).lengths()

@@ -58,7 +58,8 @@ def assign_roles(
     is_evaluable = histories.can_be_evaluated
     evaluable = np.flatnonzero(is_evaluable & is_free)
     evaluable = evaluable[np.argsort(histories.numbers[evaluable], kind="stable")]
-    n_held_out, folds = min(MOST_VALIDATION, round(len(evaluable) / 10)), []
+    n_held_out = min(MOST_VALIDATION, round(len(evaluable) / 10))
+    folds = []
     if n_held_out >= ENOUGH_VALIDATION:
         validation = np.sort(evaluable[:n_held_out])
         is_warm[validation] = False
@@ -78,7 +79,8 @@ def require_enough_users(roles: Roles, histories: Histories, config: Config, *, 
     """Raise DataError if there are fewer than two users to train on or to validate on, or no required cold users."""
     learned_from = roles.warm[histories.n_used[roles.warm] >= MIN_LEARNED_ITEMS]
     n_in_folds = [np.isin(learned_from, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
-    n_warm, log = len(learned_from) - max(n_in_folds, default=0), histories.log
+    n_warm = len(learned_from) - max(n_in_folds, default=0)
+    log = histories.log
     if min(n_warm, len(roles.validation)) >= 2 and (len(roles.cold) or not with_cold):
         return
     if log is None:

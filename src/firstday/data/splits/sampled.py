@@ -15,10 +15,12 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 def split_sampled(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
     """Sample a day one for each user; for warm users, the configured number of day ones."""
-    actions, protocol = dataset.all_actions(), config.sampled
+    actions = dataset.all_actions()
+    protocol = config.sampled
 
     def draw(users: np.ndarray, rng: np.random.Generator) -> Cohort:
-        sizes, probabilities = np.asarray(protocol.sizes), np.asarray(protocol.probabilities)
+        sizes = np.asarray(protocol.sizes)
+        probabilities = np.asarray(protocol.probabilities)
         return draw_day_ones(actions, config.signals, sizes, probabilities, users, rng)
 
     # Each role has its own random stream, so its draws depend neither on other roles nor on the number of day ones.

@@ -27,17 +27,21 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     events = dataset.events
     (rows,) = events.frames()
     rows = rows.filter(pl.col("timestamp") < now)
-    pair, target_ix = rows["pair"].to_numpy(), rows["target_ix"].to_numpy().copy()
+    pair = rows["pair"].to_numpy()
+    target_ix = rows["target_ix"].to_numpy().copy()
     is_item = np.isin(pair, events.codes_of(ITEM))
     target_ix[is_item] = item_ix[target_ix[is_item]]
     entities = {}
     for name, entity in dataset.entities.items():
-        is_member, member_items = np.isin(pair, events.codes_of(name)), entity.items.keep_columns(items)
+        is_member = np.isin(pair, events.codes_of(name))
+        member_items = entity.items.keep_columns(items)
         members = np.union1d(np.flatnonzero(member_items.lengths()), target_ix[is_member])
         target_ix[is_member] = np.searchsorted(members, target_ix[is_member])
         names = entity.names and tuple(entity.names[member] for member in members.tolist())
         entities[name] = Entity(Ids(entity.ids.take(members)), member_items.take(members), names)
-    friends, precomputed, impressions = dataset.friends, dataset.precomputed, dataset.impressions
+    friends = dataset.friends
+    precomputed = dataset.precomputed
+    impressions = dataset.impressions
     if friends is not None and dataset.friend_ids is not None:
         friends = friends.keep_columns(dataset.friend_ids.lookup(dataset.users.values))
     return replace(

@@ -83,7 +83,8 @@ class ClusterDataset:
         def join(table: pa.Table) -> pa.Table:
             return add_answers(merge, table)
 
-        sums, n_sums = self.parts.mapInArrow(self._work(answer_question, function, *arguments), PARTS_DDL), self.n_parts
+        sums = self.parts.mapInArrow(self._work(answer_question, function, *arguments), PARTS_DDL)
+        n_sums = self.n_parts
         while n_sums > 1:
             group = fn.floor(fn.col("part") / MERGED_PARTS)
             sums = sums.groupBy(group).applyInArrow(join, PARTS_DDL)
@@ -94,7 +95,8 @@ class ClusterDataset:
         self, function: Callable[..., pa.Table], *arguments: Any
     ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
         """Return a function for `mapInArrow` that calls `function` on each part; see `map_parts`."""
-        broadcast, catalogue = self.parts.sparkSession.sparkContext.broadcast(arguments), self._sent_catalogue
+        broadcast = self.parts.sparkSession.sparkContext.broadcast(arguments)
+        catalogue = self._sent_catalogue
 
         def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return map_parts(function, catalogue.value, broadcast.value, batches)
@@ -120,7 +122,8 @@ class ClusterDataset:
         is_warm = histories.can_be_warm & (histories.n_used >= MIN_LEARNED_ITEMS)
         threshold = find_threshold(histories.numbers, is_warm, config.training.most_users)
         packed = self.ask(take_learners, config.seed, threshold, n_jobs=MAX_JOBS)
-        parts, are_all = (unpack(part, self.catalogue) for part in packed), threshold == MAX_STABLE_NUMBER
+        parts = (unpack(part, self.catalogue) for part in packed)
+        are_all = threshold == MAX_STABLE_NUMBER
         learners = join_users(self.name, parts, self.catalogue, are_all=are_all)
         events = replace(learners.events, first=summary.first, last=summary.last)
         learners = replace(learners, events=events, notes=self.notes)

@@ -27,7 +27,8 @@ def save_on_cluster(recommender: Recommender, uri: str, left_out: tuple[str, ...
 
     Readers see either the old or the new model; previous versions are removed.
     """
-    storage, staged = Storage(open_session(), uri), f"{STAGING_PREFIX}{secrets.token_hex(4)}"
+    storage = Storage(open_session(), uri)
+    staged = f"{STAGING_PREFIX}{secrets.token_hex(4)}"
     with TemporaryDirectory(prefix="firstday-") as scratch:
         model = recommender.save(Path(scratch) / "model")
         version = read_manifest(model)["version"]

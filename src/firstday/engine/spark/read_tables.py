@@ -60,7 +60,8 @@ def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterD
     names = frozenset({*of_users, *shared})
     check_presence(names, findings)
     tables, n_rows = check_shapes(of_users, findings)
-    item_ids, groups = pl.Series([], dtype=pl.String), {}
+    item_ids = pl.Series([], dtype=pl.String)
+    groups = {}
     if "interactions" in tables:
         item_ids = _find_items(tables["interactions"], signals if findings.drop else None)
     if "users" in tables:
@@ -90,14 +91,16 @@ def check_shapes(
     Returns the tables that can be divided by `user_id`, and their number of rows. Tables that `may_be_empty` are
     omitted if they are.
     """
-    usable, n_usable = {}, 0
+    usable = {}
+    n_usable = 0
     for name, table in tables.items():
         if table is None:
             continue
         n_rows = table.frame.count()
         if not n_rows and name in may_be_empty:
             continue
-        shape, first = Findings(forgiven=findings.forgiven), pl.DataFrame(table.frame.limit(1).toArrow())
+        shape = Findings(forgiven=findings.forgiven)
+        first = pl.DataFrame(table.frame.limit(1).toArrow())
         if name == "interactions":
             check_interactions(first, Vocabulary(), shape, is_text=table.is_text)
         else:

@@ -80,7 +80,8 @@ def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> N
 
     Spark adds `_SUCCESS` when all files are complete. Lists of an earlier run are replaced.
     """
-    form, target = find_list_form(out), Storage(lists.sparkSession, out)
+    form = find_list_form(out)
+    target = Storage(lists.sparkSession, out)
     names = target.names() if target.exists() else ()
     if any(not re.fullmatch(r"part-.*|_SUCCESS|\..*", name) for name in names):
         raise ConfigError(f"{out}: contains files other than lists; choose a new name.")

@@ -78,7 +78,8 @@ def named_errors(name: str) -> Iterator[None]:
     except FirstdayError:
         raise
     except Exception as error:
-        cause, text = name_cause(error), str(error)
+        cause = name_cause(error)
+        text = str(error)
         if "FAILED_READ_FILE" in text:
             uri = re.search(r"[a-z0-9]+:/[^\s,;)'\"]+", text)
             raise DataError(describe_damage(f"{name}: {uri[0]}" if uri else name, "Parquet", cause)) from error

@@ -97,7 +97,8 @@ def _scan_parquet(
     Files with the same schema are read together. Spark widens mixed numeric types, like the local engine. The location
     and partition columns of each file are joined to its rows.
     """
-    read, groups = storage.session.read.parquet, defaultdict[tuple[str, ...], list[str]](list)
+    read = storage.session.read.parquet
+    groups = defaultdict[tuple[str, ...], list[str]](list)
     for file in files.files:
         try:
             groups[read(stored[file.name].path).schema.json(), *file.partitions].append(file.name)

@@ -18,14 +18,17 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
     scores of the items that the strategy ranked, and are not part of the scores returned; a strategy with propensities
     has already applied the boosts.
     """
-    rules, n_ranked = query.item_rules, answer.n_ranked[:, None]
+    rules = query.item_rules
+    n_ranked = answer.n_ranked[:, None]
     order = np.broadcast_to(np.arange(answer.items.shape[1]), answer.items.shape)
     if rules.factors is not None and (answer.propensities == 1).all():
         boosted = answer.scores * rules.factors[answer.items] ** np.sign(answer.scores)  # raw scores may be negative
         order = np.argsort(np.where(order < n_ranked, -boosted, np.inf), axis=1, kind="stable")
-    positions, n = np.full((query.n_users, k), -1), rules.after + k
+    positions = np.full((query.n_users, k), -1)
+    n = rules.after + k
     for row, (ranking, of_row) in enumerate(zip(answer.items, order, strict=True)):
-        quota, listed = Quota(rules, query.excluded.row(row)), list[int]()
+        quota = Quota(rules, query.excluded.row(row))
+        listed = list[int]()
         for position, item in zip(of_row.tolist(), ranking[of_row].tolist(), strict=True):
             if len(listed) == n:
                 break

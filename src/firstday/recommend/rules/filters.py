@@ -114,7 +114,8 @@ class Filter:
         if not isinstance(name, ast.Name):
             raise self._refused(name)
         column = find_column(self.columns, name.id)
-        all_items, compare = np.arange(len(column)), OPERATORS[type(op)]
+        all_items = np.arange(len(column))
+        compare = OPERATORS[type(op)]
         items, values = list_values(column)
         options = self._read(node, name.id, values.dtype)
         if options is None:

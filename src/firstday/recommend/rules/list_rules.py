@@ -192,7 +192,8 @@ def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping
     """
     known = {**profile, **_merge(layers, "context")}
     user = {name: known.get(name) for rules in layers for name in rules.names}
-    key, cache = (*(rules.text for rules in layers), str(user)), model.compiled_rules
+    key = (*(rules.text for rules in layers), str(user))
+    cache = model.compiled_rules
     compiled: ItemRules | None = cache.get(key)
     if compiled is None:
         if len(cache) >= MOST_COMPILED:
@@ -219,7 +220,9 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
     ids = model.catalogue.items
     columns = {ID: ids.values.cast(pl.String), **model.catalogue.columns}
     values = {"user": user, "lists": _merge(layers, "lists")}
-    allowed, factors, n_unknown = model.listed.copy(), np.ones(len(ids), dtype=np.float32), 0
+    allowed = model.listed.copy()
+    factors = np.ones(len(ids), dtype=np.float32)
+    n_unknown = 0
     for rules in layers:
         allowed &= Filter(rules.filter, columns, values).find_items()
         for text, factor in rules.boost.items():

@@ -75,7 +75,8 @@ def score_components(
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
     if len(has_evidence):
         believed = share_by_belief(query, rows[has_evidence])
-    rules, excluded = query.item_rules, query.excluded.take(rows)
+    rules = query.item_rules
+    excluded = query.excluded.take(rows)
     if len(rules.items) <= ALL_CANDIDATES:
         chosen = np.tile(rules.items, (len(rows), 1))
     else:
@@ -155,7 +156,8 @@ def _score_ease(query: Query, rows: np.ndarray) -> SparseRows:
     """Return `ease` scores, in standard deviations over all items, shape (n_rows, n_items)."""
     assert query.model.item_weights is not None
     scores = query.liked.take(rows).ones().through(query.model.item_weights)
-    row, n_items = scores.row_of_entry(), query.model.n_items
+    row = scores.row_of_entry()
+    n_items = query.model.n_items
     mean, square = (
         np.bincount(row, values, minlength=len(rows)) / n_items for values in (scores.weights, scores.weights**2)
     )

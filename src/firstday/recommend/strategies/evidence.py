@@ -42,7 +42,8 @@ def score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: n
     both of shape (n_rows, n_chosen).
     """
     model = query.model
-    liked, passed_over = query.liked.take(rows), query.passed_over.take(rows)
+    liked = query.liked.take(rows)
+    passed_over = query.passed_over.take(rows)
     n_evidence = liked.lengths() + passed_over.lengths()
     vectors = model.fold_in.solve(liked, passed_over)
     variance = ((vectors @ model.vector_covariance) * vectors).sum(axis=1)

@@ -46,18 +46,23 @@ def recommend_explore(query: Query) -> Answer:
     bandit over clusters of warm users: the paper, related work.
     """
     shape = (query.n_users, query.k)
-    items, scores = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape, dtype=np.float32)
+    items = np.full(shape, NO_ITEM, dtype=np.int32)
+    scores = np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    new_items, factors = query.model.rates_of_new_items, query.item_rules.factors
+    new_items = query.model.rates_of_new_items
+    factors = query.item_rules.factors
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
-        seed, excluded = seed_of(query, row), query.excluded.row(row)
+        seed = seed_of(query, row)
+        excluded = query.excluded.row(row)
         quota = Quota(query.item_rules, excluded)
         quota.open[excluded] = False
-        lists, values = query.model.segments.top_items[likely], query.model.believed_shares[likely]
+        lists = query.model.segments.top_items[likely]
+        values = query.model.believed_shares[likely]
         if factors is not None:
             order = np.argsort(-values * factors[lists], axis=1, kind="stable")
-            lists, values = np.take_along_axis(lists, order, axis=1), np.take_along_axis(values, order, axis=1)
+            lists = np.take_along_axis(lists, order, axis=1)
+            values = np.take_along_axis(values, order, axis=1)
         draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed), quota)
         offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
         if new_items is not None:
@@ -84,7 +89,8 @@ def draw_slate(
     segments' unnormalised probabilities.
     """
     lists = np.pad(lists, ((0, 0), (0, 1)), constant_values=NO_ITEM)
-    rows, heads = np.arange(len(lists)), np.zeros(len(lists), dtype=np.int64)  # position of the best remaining item
+    rows = np.arange(len(lists))
+    heads = np.zeros(len(lists), dtype=np.int64)  # position of the best remaining item
     for _ in range(k):
         best = lists[rows, heads]
         while (is_closed := (best >= 0) & ~quota.open[best]).any():
@@ -117,7 +123,8 @@ def draw_offers(
     weights = np.bincount(index, np.repeat(belief / N_DRAWS, N_DRAWS))
     while True:
         weights[~quota.open[items]] = 0
-        chance, ladder = NEW_SHARE * float(weights.sum()), NEW_SHARE * weights.cumsum()
+        chance = NEW_SHARE * float(weights.sum())
+        ladder = NEW_SHARE * weights.cumsum()
         drawn_index = int(np.searchsorted(ladder, rng.random(), side="right"))
         offer = None
         if drawn_index < len(ladder):

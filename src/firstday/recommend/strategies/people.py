@@ -25,7 +25,8 @@ def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
     A neighbour's weight falls by a factor of e per `temperature` of cosine distance to the predicted vector. Popularity
     has the weight `smoothing`, relative to a total of 1 for the neighbours.
     """
-    model, warm = query.model, query.model.warm
+    model = query.model
+    warm = query.model.warm
     assert warm is not None
     settings = model.neighborhood
     nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature, query.closeness[rows])
@@ -50,7 +51,8 @@ def find_neighbors(
     people = model.warm.vectors
     if len(people) <= N_SEARCHED or not len(vectors):
         return weigh_nearest(vectors @ people.T, N_NEIGHBORS, temperature)
-    nearest, weights = [], []
+    nearest = []
+    weights = []
     for vector, near in zip(vectors, closeness, strict=True):
         members = find_members(model, near, N_SEARCHED)
         columns, of_vector = weigh_nearest((people[members] @ vector)[None], N_NEIGHBORS, temperature)
@@ -64,7 +66,8 @@ def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np
 
     `closeness` has the closeness of each segment to the vector, shape (n_segments,).
     """
-    kept, nearest = model.kept_by_segment, np.argsort(-closeness)
+    kept = model.kept_by_segment
+    nearest = np.argsort(-closeness)
     n_segments = int(np.searchsorted(kept.lengths()[nearest].cumsum(), n_users)) + 1
     return kept.take(nearest[:n_segments]).columns
 
@@ -75,7 +78,8 @@ def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     Few users have many friends, so the share is smoothed towards that of the segments near the friends' mean vector,
     with the weight of `friend_smoothing` friends.
     """
-    model, friends = query.model, query.friends.take(rows)
+    model = query.model
+    friends = query.friends.take(rows)
     assert model.warm is not None
     scores = friends.times(model.warm.uses)
     smoothing = np.float32(model.neighborhood.friend_smoothing)

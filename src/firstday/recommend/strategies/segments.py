@@ -84,7 +84,8 @@ def score_soft_segments(query: Query, rows: np.ndarray) -> np.ndarray:
 
 def mix_segments(model: TrainedModel, vectors: np.ndarray) -> np.ndarray:
     """Return weighted shares in the segments near each vector, float32, shape (n_vectors, n_items)."""
-    tops, shares = model.segments.top_items, model.smoothed_shares
+    tops = model.segments.top_items
+    shares = model.smoothed_shares
     nearest, weights = weigh_segments(vectors, model.segments, model.mixing)
     mixed = np.empty((len(vectors), model.n_items), dtype=np.float32)
     for of_vector, near, weight in zip(mixed, nearest, weights, strict=True):

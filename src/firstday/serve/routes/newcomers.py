@@ -28,7 +28,8 @@ router = APIRouter(prefix="/v1", tags=["newcomers"])
 @router.get("/profile", response_model=ProfileAnswer, summary="List profile fields for newcomers")
 async def read_profile(served: ModelDep) -> dict[str, Any]:
     """Return the profile columns known to the model, with the values of warm users."""
-    groups, groups_by_name = served.trained.profile_groups, served.trained.catalogue.groups
+    groups = served.trained.profile_groups
+    groups_by_name = served.trained.catalogue.groups
     ages = np.flatnonzero(groups["age"].sizes if "age" in groups else ())
     return {
         "model": served.version,
@@ -80,11 +81,13 @@ async def read_near_segments(
     layout = await asyncio.to_thread(lambda: served.segment_map)
     model = served.trained
     query = ModelQuery(model, model.read_signals([signals])[0], k=1)
-    centre, segments = layout.everyone, []
+    centre = layout.everyone
+    segments = []
     if query.has_features[0]:
         (near,), (shares,) = weigh_segments(query.predicted[:1], model.segments, model.mixing)
         order = np.lexsort((near, -shares))
-        near, weights = near[order], shares[order].astype(np.float64)
+        near = near[order]
+        weights = shares[order].astype(np.float64)
         centre = weights @ layout.centres[near] / weights.sum()
         segments = [
             {

@@ -29,9 +29,11 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
     only the answers in the request count, and `signals_from` says so.
     """
     served = service.holder.current
-    entity, catalogue = parameters.entity, served.trained.catalogue
+    entity = parameters.entity
+    catalogue = served.trained.catalogue
     questionnaire = await asyncio.to_thread(served.questionnaire_of, entity)
-    signals, source = Signals(), "request"
+    signals = Signals()
+    source = "request"
     if parameters.user_id is not None:
         signals, source = await service.lists.read_signals(parameters.user_id)
     answers, ignored = _collect(served, parameters, signals)
@@ -47,7 +49,8 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
         "likely_segments": np.argsort(-questionnaire.believe(answers), kind="stable")[:3],
     }
     if question is not None:
-        identity, name = catalogue.ids_of(entity)[question.target], catalogue.name_of(entity, question.target)
+        identity = catalogue.ids_of(entity)[question.target]
+        name = catalogue.name_of(entity, question.target)
         about = {"entity": entity, "entity_id": identity, "name": name, "gain_bits": question.gain_bits}
         is_item = entity == ITEM
         values["question"] = {**about, "item_id": identity if is_item else None, "title": name if is_item else None}

@@ -49,7 +49,8 @@ async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody) 
     The body has the same form as `signals` in `POST /v1/recommendations`. On every call, its interactions and
     impressions count as newly received. Send data with timestamps as events instead.
     """
-    served, values = service.holder.current, body.model_dump(exclude_defaults=True)
+    served = service.holder.current
+    values = body.model_dump(exclude_defaults=True)
     signals = understand_picks(served.trained.encoder, Signals.of(values))
     await service.store.append([(user_id, Profile(values))])
     _, ignored = served.trained.read_signals([signals])

@@ -366,14 +366,23 @@ class Store:
 
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
     """Convert a record to an entry; a profile replaces the previous one, an assignment never does."""
-    kind, key, known_since_us, list_key = "profile", "", 2**53, None
+    kind = "profile"
+    key = ""
+    known_since_us = 2**53
+    list_key = None
     match record:
         case Assignment():
-            kind, key, known_since_us = "assignment", record.experiment, 0
+            kind = "assignment"
+            key = record.experiment
+            known_since_us = 0
         case ShownList():
-            kind, key, known_since_us = "list", record.list_id, oldest_us
+            kind = "list"
+            key = record.list_id
+            known_since_us = oldest_us
         case Event():
-            kind, key, known_since_us = "shown" if record.is_impression else "use", record.event_id, oldest_us
+            kind = "shown" if record.is_impression else "use"
+            key = record.event_id
+            known_since_us = oldest_us
             list_key = f"lists {record.list_id}" if record.is_impression and record.list_id else None
     return Entry(owner, kind, f"{FIELDS[kind]} {key}", _dump(record), known_since_us, list_key)
 
@@ -396,7 +405,8 @@ _READ = {
 def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
     """Build a user from log entries; expired entries are omitted."""
     fields: defaultdict[str, list[Any]] = defaultdict(list)
-    is_alive, first_us = False, None
+    is_alive = False
+    first_us = None
     for kind, us, body in entries:
         is_alive |= us >= oldest_us
         if kind == "user":

@@ -177,7 +177,9 @@ class SqliteLog:
         """See `Log.append`."""
 
         def work(connection: sqlite3.Connection) -> list[bool]:
-            execute, next_us, caps = connection.execute, self._next_us, self.rules.caps
+            execute = connection.execute
+            next_us = self._next_us
+            caps = self.rules.caps
             for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner not in NOT_USERS):
                 seen_us = next_us()
                 if execute(TOUCH_USER, (user_id, seen_us, oldest_us - DAY_US, seen_us - DAY_US)).rowcount:
@@ -235,7 +237,8 @@ class SqliteLog:
         if not self._waiting:
             self._next_commit = asyncio.create_task(self._commit_waiting())
         self._waiting.append(work)
-        number, commit = len(self._waiting) - 1, self._next_commit
+        number = len(self._waiting) - 1
+        commit = self._next_commit
         return (await asyncio.shield(commit))[number]
 
     async def _commit_waiting(self) -> list[Any]:
