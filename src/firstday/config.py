@@ -274,9 +274,6 @@ class SegmentConfig(Section):
     """k-means runs with different initial centroids. The tightest clustering is kept."""
     top_items: PositiveInt = 300
     """Number of most used items stored per segment."""
-    smoothing: NonNegativeFloat | None = None
-    """Shrinkage of each segment's counts towards average use in the lists of `segment`, in pseudo-users. Empty: chosen
-    on validation users. 0: the paper's raw counts."""
 
     def resolve(self, n_users: int) -> int:
         """Return the number of segments for a number of warm users."""
@@ -468,10 +465,13 @@ class Config(Section):
     interaction timestamps, otherwise `sampled`."""
     methods: tuple[str, ...] = ()
     """Additional methods to train: `item_item`, `user_user`, `ease`, `als_fold_in` and `mult_dae`, the cold models from
-    the literature `dropoutnet` and `melu`, and those of plugins. `evaluate` adds what its strategies need. Cold models
-    share layers, schedule, batch size, patience and epoch settings with `cold_model`."""
+    the literature `dropoutnet` and `melu`, and those of plugins. The default list combines those with a component that
+    earns a weight; to offer it `neighbors`, `friends`, `group`, `fold_in` or `day_one`, name them here. `evaluate` adds
+    what its strategies need. Cold models share layers, schedule, batch size, patience and epoch settings with
+    `cold_model`."""
     plugins: dict[str, dict[str, Any]] = {}
-    """Settings of plugin methods, and options fixed instead of searched: one section `[plugins.NAME]` each."""
+    """Settings of plugin methods, and options fixed instead of searched, such as `smoothing = 0` for `segment` (the
+    paper's raw counts): one section `[plugins.NAME]` each."""
     signals: SignalConfig = SignalConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()
     registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
@@ -501,7 +501,6 @@ def as_published(config: Config) -> Config:
     """
     return config.override(
         {
-            "segments.smoothing": 0.0,
             "features.friends": False,
             "features.group_shrinkage": 0.0,
             "features.age_users": 0.0,

@@ -147,10 +147,10 @@ class SparseRows:
         cells = np.arange(self.n_rows)[:, None] * self.n_columns + columns
         return self._find(cells)[1] & (columns >= 0)
 
-    def has_entries(self) -> np.ndarray:
-        """Return whether each cell has an entry, bool, shape (n_rows, n_columns)."""
-        cells = np.zeros((self.n_rows, self.n_columns), dtype=bool)
-        cells[self.row_of_entry(), self.columns] = True
+    def dense(self) -> np.ndarray:
+        """Return the matrix as an array, float32, shape (n_rows, n_columns)."""
+        cells = np.zeros((self.n_rows, self.n_columns), dtype=np.float32)
+        cells[self.row_of_entry(), self.columns] = self.weights
         return cells
 
     def transpose(self) -> SparseRows:

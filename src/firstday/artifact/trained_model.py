@@ -2,92 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from firstday.artifact.calibration import Calibration
 from firstday.cold.cold_model import ColdModel
-from firstday.cold.ranker import Ranker
 from firstday.config import Config
 from firstday.data.events import Pair
 from firstday.display import readable
 from firstday.embed.embeddings import FoldIn
-from firstday.embed.kept_users import Neighborhood, WarmUsers
+from firstday.embed.kept_users import WarmUsers
 from firstday.errors import FirstdayError
 from firstday.features.ages import pool_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
-from firstday.ranking import NO_ITEM, unit_rows
-from firstday.segment.new_items import NewItems
-from firstday.segment.segments import BELIEF_SMOOTHING, ItemCounts, Mixing, Segments, rank_smoothed, smooth_shares
+from firstday.ranking import unit_rows
+from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
+T = TypeVar("T")
 KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
 """Classes of users by the signals known to the model: none; profile only; friends, with or without a profile;
 interactions with 1 to 3 items or members of other entities; interactions with 4 or more."""
 FEW = 4
 """Minimum number of items and entity members of the last class."""
-FIRST_CHOICE = "blend"
-"""Strategy of `auto` if none was selected."""
-
-
-KNOTS = (0, 1, 20)
-"""Numbers of interactions at which `blend` has separate weights, interpolated between them."""
-
-
-@readable
-@dataclass(frozen=True)
-class Blending:
-    """Weights of `blend`, fitted on validation users: of each component by strategy name, for each of the `KNOTS`.
-
-    From one interaction on, weights are linear in the logarithm of the number of interactions.
-    """
-
-    weights: tuple[Mapping[str, float], ...] = ({"personal": 1.0},) * len(KNOTS)
-
-    def at(self, n_known: np.ndarray) -> dict[str, np.ndarray]:
-        """Return each component's weight for each user, given numbers of interactions: float32, shape (n_users,)."""
-        shares = share_of_knots(n_known)
-        return {
-            name: shares @ np.array([weights_of_knot[name] for weights_of_knot in self.weights], dtype=np.float32)
-            for name in self.weights[0]
-        }
-
-
-def share_of_knots(n_known: np.ndarray) -> np.ndarray:
-    """Return the interpolation weights of `KNOTS` for each user, float32, shape (n_users, n_knots)."""
-    to_many = np.minimum(np.log(np.maximum(n_known, 1)) / np.log(KNOTS[-1]), 1)
-    has_any = n_known > 0
-    return np.stack([~has_any, has_any * (1 - to_many), has_any * to_many], axis=1).astype(np.float32)
-
-
-@readable
-@dataclass(frozen=True)
-class ClassEvidence:
-    """Results of the strategies on one class of validation users, and the best one, which `auto` uses."""
-
-    n_users: int
-    users: Literal["class", "away"]  # away: also more active users with interactions taken away, if the class is small
-    best: str
-    precision: Mapping[str, float]  # of each strategy's own lists, in %
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # 95 %, over the users
-
-
-@readable
-@dataclass(frozen=True)
-class Selection:
-    """Strategy of `auto` for each class of `KNOWLEDGE`, chosen on validation users; without classes, it is `blend`."""
-
-    classes: tuple[ClassEvidence, ...] = ()
-
-    def best_of(self, knowledge: int) -> str:
-        """Return the strategy of `auto` for a class, given its index in `KNOWLEDGE`."""
-        return self.classes[knowledge].best if self.classes else FIRST_CHOICE
 
 
 @readable
@@ -112,33 +55,16 @@ class TrainedModel:
         Features -> predicted mature vector.
     segments
         Clusters of warm users' vectors.
-    input_clusters
-        Clusters of warm users' day-one features, for the strategy `input_clusters`.
     everyone
         Number of warm users who use each item, one row.
     profile_groups
         Number of warm users who use each item, by value of each profile column, and by year of age under ``age``.
     facts
         Descriptive facts, as JSON values: `data`, counts of the training data, and `metrics`, on validation users.
-    segment_smoothing
-        Shrinkage of the lists of `segment` towards the shares among all warm users, in pseudo-users; 0: none, as in the
-        paper.
-    mixing
-        How `soft_segments` weighs segments.
     learned
-        Learned values of the methods in `config.methods`, by name.
-    ranker
-        Features -> ranked items; None unless `config.ranker` is enabled.
+        Learned values of methods by name: what they learned, and the settings chosen on validation users.
     warm
         Stored warm users; None if `config.recommend.warm_users` is 0.
-    neighborhood
-        Weighting of the stored users by `neighbors` and `friends`.
-    item_weights
-        Item-to-item weights, shape (n_items, n_items); None if `blend` does not use them.
-    blending
-        Weights of the components of `blend`.
-    selection
-        Strategy of `auto` for each class of users.
     calibrations
         Calibration of scores to probabilities of use by strategy name, fitted on validation users.
     unlisted
@@ -157,19 +83,11 @@ class TrainedModel:
     similarity: Literal["dot", "cosine"]
     cold: ColdModel
     segments: Segments
-    input_clusters: Segments
     everyone: ItemCounts
     profile_groups: Mapping[str, ItemCounts]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    segment_smoothing: float = 0.0
-    mixing: Mixing = field(default_factory=Mixing)
     learned: Mapping[str, Any] = field(default_factory=dict)
-    ranker: Ranker | None = None
     warm: WarmUsers | None = None
-    neighborhood: Neighborhood = field(default_factory=Neighborhood)
-    item_weights: SparseRows | None = None
-    blending: Blending = Blending()
-    selection: Selection = Selection()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
@@ -259,43 +177,32 @@ class TrainedModel:
         return np.flatnonzero(~self.scoring_vectors.any(axis=1))
 
     @cached_property
-    def ranker_columns(self) -> np.ndarray:
-        """Index of each item among the ranker's items, -1 for others, int32, shape (n_items,)."""
-        assert self.ranker is not None
-        positions = np.full(self.n_items, NO_ITEM, dtype=np.int32)
-        positions[self.ranker.items] = np.arange(len(self.ranker.items))
-        return positions
-
-    @cached_property
     def popularity(self) -> np.ndarray:
         """Share of warm users who use each item, from 0 to 1: float32, shape (n_items,)."""
         shares = self.everyone.counts.column_sums() / max(1, int(self.everyone.sizes[0]))
         return shares.astype(np.float32)
 
-    @cached_property
-    def trend_factors(self) -> np.ndarray | None:
-        """Factors by which `trend` multiplies shares, float32, shape (n_items,); None without timestamps."""
-        return None if self.trend is None else np.exp(self.trend)
-
-    @cached_property
-    def new_items(self) -> np.ndarray:
-        """Indexes of items that no warm user uses, int32, ascending; only impressions provide evidence on them."""
-        return np.flatnonzero(self.everyone.counts.column_sums() == 0).astype(np.int32)
-
-    @cached_property
-    def segment_lists(self) -> tuple[np.ndarray, np.ndarray]:
-        """Ranked items of each segment, and their shares, for the strategy `segment`; see `rank_smoothed`."""
-        return rank_smoothed(self.segments, np.where(self.listed, self.popularity, 0), self.segment_smoothing)
+    @property
+    def mixing(self) -> Mixing:
+        """How segments near a vector are weighted; chosen for `soft_segments`."""
+        mixing: Mixing = self.learned["soft_segments"]
+        return mixing
 
     @cached_property
     def smoothed_shares(self) -> np.ndarray:
         """Shares of each segment's top items, smoothed as `mixing` says, float32, shape (n_segments, n_top)."""
         return smooth_shares(self.segments, self.popularity, self.mixing)
 
+    def derive(self, function: Callable[[TrainedModel], T]) -> T:
+        """Return `function(self)`, computed once: what one method derives from the model."""
+        if function not in self._derived:
+            self._derived[function] = function(self)
+        derived: T = self._derived[function]
+        return derived
+
     @cached_property
-    def believed_shares(self) -> np.ndarray:
-        """The same shares with `BELIEF_SMOOTHING`, for weighing evidence, float32, shape (n_segments, n_top)."""
-        return smooth_shares(self.segments, self.popularity, Mixing(smoothing=BELIEF_SMOOTHING))
+    def _derived(self) -> dict[Any, Any]:
+        return {}
 
     @cached_property
     def compiled_rules(self) -> dict[Any, Any]:
@@ -306,14 +213,6 @@ class TrainedModel:
     def popular_items(self) -> np.ndarray:
         """All items by descending popularity, ties by index: int32, shape (n_items,)."""
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)
-
-    @cached_property
-    def rates_of_new_items(self) -> NewItems | None:
-        """Rates of new items that may be listed; None without impression counts or without such items."""
-        if self.shown_counts is None:
-            return None
-        items = self.new_items[self.listed[self.new_items]]
-        return NewItems.of(self.shown_counts, items) if len(items) else None
 
     @cached_property
     def listed(self) -> np.ndarray:

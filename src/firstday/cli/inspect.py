@@ -24,10 +24,9 @@ from firstday.cli.printing import print_quality, print_table
 from firstday.evaluation.comparison_tables import Table
 from firstday.evaluation.report.render import render_model
 from firstday.files import write_file
-from firstday.recommend.model_card import make_card, write_markdown
+from firstday.recommend.model_card import describe_selection, make_card, write_markdown
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.strategies.auto import describe_selection
 
 
 def inspect(
@@ -97,7 +96,7 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
     others = [f"{other.version} ({other.created_at})" for other in list_versions(path) if not other.in_place]
     if others:
         typer.echo(f"Versions for firstday rollback: {', '.join(others)}")
-    if model.selection.classes:
+    if model.learned["auto"].classes:
         print_quality(model)
     largest = describe_segments(model, n_segments=n_segments)
     likes = "most used items (share of the segment's users)"

@@ -26,7 +26,7 @@ from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.files import write_file
 from firstday.recommend.registry import is_learner, load_plugin
 from firstday.recommend.rules.list_rules import Rules
-from firstday.training.networks import check_device
+from firstday.training.learn import check_device
 
 TablesArgument = Annotated[str, typer.Argument(help=f"Folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]
 ModelArgument = Annotated[Path, typer.Argument(help="Model folder.")]

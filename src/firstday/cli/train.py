@@ -30,8 +30,8 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_quality
 from firstday.engine.engines import ModelPlace, load
 from firstday.progress import open_progress
+from firstday.recommend.model_card import describe_selection
 from firstday.recommend.registry import with_methods
-from firstday.recommend.strategies.auto import describe_selection
 from firstday.training.fit import train as run_training
 
 

@@ -20,7 +20,7 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.metrics import HEAD, METRICS
-from firstday.training.option_search import describe_choices
+from firstday.training.search import describe_choices
 
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
 ANSWERED_BY = "answered by"

@@ -7,8 +7,9 @@ from functools import partial
 
 import numpy as np
 
+from firstday.methods.explore import seed_of
+from firstday.recommend.belief import believed_shares
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.strategies.explore import seed_of
 
 N_ARMS = 10
 """Number of arms: the segments nearest to the predicted vector, or the largest ones for users without any signal."""
@@ -49,7 +50,7 @@ def _recommend(
 ) -> Answer:
     """Fill each user's list with the best remaining items of one segment."""
     segments = query.model.segments
-    shares = query.model.believed_shares
+    shares = query.model.derive(believed_shares)
     nearness = np.where(query.has_features[:, None], query.closeness, segments.items.sizes)
     nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :N_ARMS]
     tops = segments.top_items[nearest][..., :N_OF_ARM].reshape(query.n_users, -1)

@@ -235,8 +235,8 @@ def replay_policies(
         for number, seed in enumerate(seeds):
             report(f"seed {seed}", number, n_seeds)
             for holdout in hold_out(dataset, config, seed, cut_offs):
-                recommender = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
-                query = cohort_query(recommender, holdout.newcomers, holdout.cold, settings.slate)
+                fitted = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
+                query = cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
                 answer = partial(answer_under, rules=rules, dataset=holdout.newcomers, users=holdout.cold.users)
                 hits = {name: replay(query, holdout.cold.truth, name, settings, depths, answer) for name in names}

@@ -27,7 +27,7 @@ from firstday.evaluation.slices import (
 from firstday.metrics import FEWEST_COHORTS, HEAD, METRICS, Interval, PrecisionRule
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
-from firstday.training.option_search import Tuning
+from firstday.training.search import Tuning
 
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
 """Metrics of the head of lists."""

@@ -29,6 +29,8 @@ from firstday.evaluation.slices import (
     slice_users,
     to_shares,
 )
+from firstday.methods.people import FRIENDS
+from firstday.methods.segments import SEGMENT
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.batch import answer_under
@@ -43,10 +45,8 @@ from firstday.recommend.registry import (
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, derived_names
-from firstday.recommend.strategies.people import FRIENDS
-from firstday.recommend.strategies.segments import SEGMENT
 from firstday.training.fit import cohort_query, fit
-from firstday.training.option_search import Tuning
+from firstday.training.search import Tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,10 +216,9 @@ def _train_and_score(
 ) -> Run:
     """Train on a holdout and score strategies on its cold users."""
     began = perf_counter()
-    recommender = fit(holdout.dataset, holdout.split, config, progress=report)
+    fitted = fit(holdout.dataset, holdout.split, config, progress=report)
     fit_seconds = perf_counter() - began
-    options = recommender.model.facts["metrics"].get("options", {})
-    tunings = {name: Tuning(**of) for name, of in options.items()}
+    tunings = dict(fitted.tunings)
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
     answer = partial(answer_under, rules=rules, dataset=holdout.newcomers, users=holdout.cold.users)
     strategies: dict[str, Strategy] = {name: partial(answer, strategy=name) for name in names}
@@ -230,7 +229,7 @@ def _train_and_score(
     if rules != NO_RULES:
         notes = (*notes, f"All lists obey the rules {rules.model_dump_json(exclude_defaults=True)[:200]}.")
     return score_strategies(
-        cohort_query(recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
+        cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
         holdout.cold,
         strategies,
         divide_by,

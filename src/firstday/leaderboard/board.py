@@ -48,7 +48,7 @@ from firstday.recommend.spec import BUILT_IN_METHODS as OURS
 from firstday.recommend.spec import PAPER_SEGMENT, Method
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
-from firstday.training.networks import METHOD_STAGE
+from firstday.training.learn import METHOD_STAGE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,7 @@ import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Query
-from firstday.recommend.strategies.people import find_members
-from firstday.segment.segments import BELIEF_SMOOTHING
+from firstday.segment.segments import BELIEF_SMOOTHING, Mixing, smooth_shares
 from firstday.sparse import SparseRows, stack_rows
 
 DOUBT = 0.3
@@ -61,6 +60,22 @@ def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     least = 0.5 / (float(model.everyone.sizes[0]) + 1)
     shares: np.ndarray = np.clip(model.popularity[items].astype(np.float64), least, 1 - least)
     return shares
+
+
+def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np.ndarray:
+    """Return the rows of at least `n_users` kept users, by whole segments, closest first.
+
+    `closeness` has the closeness of each segment to the vector, shape (n_segments,).
+    """
+    kept = model.kept_by_segment
+    nearest = np.argsort(-closeness)
+    n_segments = int(np.searchsorted(kept.lengths()[nearest].cumsum(), n_users)) + 1
+    return kept.take(nearest[:n_segments]).columns
+
+
+def believed_shares(model: TrainedModel) -> np.ndarray:
+    """Return the shares of each segment's top items with `BELIEF_SMOOTHING`, float32, shape (n_segments, n_top)."""
+    return smooth_shares(model.segments, model.popularity, Mixing(smoothing=BELIEF_SMOOTHING))
 
 
 def believe_people(query: Query, rows: np.ndarray) -> SparseRows:

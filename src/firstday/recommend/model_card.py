@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from firstday.artifact.folder import read_manifest
-from firstday.artifact.trained_model import TrainedModel
+from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.recommend.registry import find_strategy, strategies_of
-from firstday.recommend.strategies.auto import tabulate_selection
 
 CARD = "card.md"
 """File name of the card that `firstday train` writes next to the files of a version; never read back."""
@@ -40,7 +39,7 @@ def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, di
         "Summary": (version, facts, list(data.get("notes", ()))),
         "Quality": _describe_quality(model),
         "Strategies": (
-            "Available with --strategy; auto selects blend, popular or group for each class of users.",
+            "Available with --strategy; auto is blend, or popular for users whose lists blend makes worse.",
             [f"{name}: {find_strategy(name).describe}" for name in strategies_of(model)],
         ),
         "Intended use": (INTENDED_USES,),
@@ -93,9 +92,26 @@ def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
     return (
         f"P@{k} (hits in % of the maximum possible), with 95 % confidence intervals, by what is known about a user:",
         tabulate_quality(model),
-        "Early stopping and the selection of strategies used the same users, so results are slightly inflated. "
+        "Early stopping and the weights of blend used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups.",
     )
+
+
+def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
+    """Return the strategy of `auto` for each class of users and its evidence, as JSON values; empty without evidence.
+
+    Precision is that of each strategy's lists for validation users, with fallbacks and fill-up items, in %.
+    """
+    return [
+        {
+            "known": known,
+            "strategy": evidence.strategy,
+            "n_users": evidence.n_users,
+            "precision": dict(evidence.precision),
+            "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
+        }
+        for known, evidence in zip(KNOWLEDGE, model.learned["auto"].classes, strict=False)
+    ]
 
 
 def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
@@ -105,9 +121,10 @@ def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
             row["known"],
             row["strategy"],
             *(_precision(row, name) for name in (row["strategy"], "popular")),
-            f"{row['n_users']:,} {row['users']}",
+            f"{row['n_users']:,} users",
         )
-        for row in tabulate_selection(model)
+        for row in describe_selection(model)
+        if row["n_users"]
     ]
     return (("known", "strategy of auto", f"P@{model.config.recommend.k}", "popular", "evaluated on"), *rows)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from firstday.errors import FirstdayError
 from firstday.ranking import first_distinct
+from firstday.recommend.component import Lift, Scores, Shares
 from firstday.recommend.query import Answer, Query, check_numbers
 from firstday.recommend.spec import Method, StrategySpec
 
@@ -50,12 +51,36 @@ def guard(spec: M) -> M:
         changes["fit"] = guarded("fit", spec.fit, check_value)
     if isinstance(spec, StrategySpec):
         changes["recommend"] = guarded("recommend", spec.recommend, partial(check_answer, spec.label))
+        if spec.component is not None:
+            changes["component"] = guarded("component", spec.component, partial(check_component, spec.label))
         if spec.reason is not None:
             changes["reason"] = guarded("reason", spec.reason, lambda reason, _: reason)
-        if spec.search is not None:
+        if spec.search is not None and spec.search.prepare is not None:
             prepare = guarded("prepare", spec.search.prepare, lambda fit, _: guarded("fit", fit, check_value))
             changes["search"] = replace(spec.search, prepare=prepare)
     return replace(spec, **changes)
+
+
+def check_component(
+    method: str, part: Shares | Lift | Scores, query: Query, rows: np.ndarray
+) -> Shares | Lift | Scores:
+    """Return a component for some rows of a query; raise FirstdayError if it has another type or shape."""
+    if not isinstance(part, Shares | Lift | Scores):
+        raise FirstdayError(f"{method}: component returned a {type(part).__name__}; return Shares, a Lift or Scores.")
+    if isinstance(part, Scores):
+
+        def score(chosen: np.ndarray) -> np.ndarray:
+            scores = part.of(chosen)
+            check_numbers(f"{method}: component's scores", scores, chosen.shape)
+            return scores
+
+        return replace(part, of=score)
+    shape = (part.rows.n_rows, part.rows.n_columns)
+    if shape != (len(rows), query.model.n_items):
+        raise FirstdayError(
+            f"{method}: component's rows have shape {shape}; return shape {(len(rows), query.model.n_items)}."
+        )
+    return part
 
 
 def check_answer(method: str, answer: Answer, query: Query) -> Answer:

@@ -18,7 +18,7 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
+FROM_FEATURES = ("features", "predicted", "closeness")
 """Cached arrays with one row per user, kept by `Query.take`."""
 FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "has_features", "n_known", "profile")
 """Cached results that depend only on the users and their signals, kept by `Query.ask`."""
@@ -217,11 +217,15 @@ class Query:
         """Predicted mature vectors, float32, shape (n_users, d), unit length."""
         return self.model.cold.predict(self.features)
 
+    def per_user(self, function: Callable[[Query], np.ndarray]) -> np.ndarray:
+        """Return `function(self)`, an array with one row per user that depends only on the signals, computed once."""
+        if function not in self._per_user:
+            self._per_user[function] = function(self)
+        return self._per_user[function]
+
     @cached_property
-    def ranker_hidden(self) -> np.ndarray:
-        """Hidden activations of the ranker, float32, shape (n_users, width); requires a model with a ranker."""
-        assert self.model.ranker is not None
-        return self.model.ranker.predict(self.features)
+    def _per_user(self) -> dict[Callable[[Query], np.ndarray], np.ndarray]:
+        return {}
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return vectors as in `predicted`, by another cold model; raise ConfigError if it was not trained."""
@@ -325,15 +329,21 @@ class Query:
         return replace(self, signals=replace(self.signals, passed_over=None))
 
     @cached_property
-    def scores(self) -> dict[Any, Any]:
-        """Cache of all users' scores that depend only on the signals; the key is the function that computes them."""
+    def components(self) -> dict[str, Any]:
+        """Cache of the components of `blend` by method, which depend only on the users and their signals."""
         return {}
 
     def ask(self, **changes: Any) -> Query:
         """Return the query with another `k`, `rules` or `excluded_override`; cached results of the signals are kept."""
         query = replace(self, **changes)
         shared = {name: self.__dict__[name] for name in FROM_SIGNALS if name in self.__dict__}
-        query.__dict__.update(shared, scores=self.scores)
+        query.__dict__.update(shared, components=self.components, _per_user=self._per_user)
+        return query
+
+    def with_model(self, model: TrainedModel) -> Query:
+        """Return the query to a model that differs in the settings of methods alone."""
+        query = self.ask(model=model)
+        query.__dict__["components"] = {}
         return query
 
     def take(self, rows: np.ndarray) -> Query:
@@ -344,6 +354,7 @@ class Query:
         for name in FROM_FEATURES:
             if name in self.__dict__:
                 query.__dict__[name] = self.__dict__[name][rows]
+        query.__dict__["_per_user"] = {function: array[rows] for function, array in self._per_user.items()}
         return query
 
 

@@ -35,7 +35,6 @@ from firstday.recommend.rules.list_rules import (
 )
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
-from firstday.recommend.strategies.popularity import POPULAR
 from firstday.sparse import SparseRows, union_rows
 
 REACH = 2_000
@@ -91,7 +90,9 @@ def _answer(query: Query, strategy: str | Strategy) -> Answer:
 
 def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Fill up short lists with popular items, with score 0."""
-    popular = POPULAR.recommend(query).items  # k suffice: each one already listed leaves one rank fewer to fill
+    popular = (
+        find_strategy(FALLBACKS[-1]).recommend(query).items
+    )  # k suffice: each one already listed leaves one rank fewer to fill
     both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
     return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
 
@@ -99,7 +100,7 @@ def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.nd
 def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
     """Explain in one sentence why a fallback answered a user; empty if none did."""
     if strategy == "auto":
-        strategy = query.model.selection.best_of(query.knowledge[row])
+        strategy = query.model.learned["auto"].strategy_of(query.knowledge[row])
     if route == strategy or route not in FALLBACKS:
         return ()
     return (f"answered with {route}: {strategy} can use none of this user's signals",)

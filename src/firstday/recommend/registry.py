@@ -23,17 +23,20 @@ from firstday.config import Config
 from firstday.errors import ArtifactError, ConfigError, hint_at
 from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
+    BASE_COMPONENTS,
+    BASE_METHODS,
     BUILT_IN_METHODS,
     PAPER_SEGMENT,
     ColdModelSpec,
     Method,
     StrategySpec,
     derived_names,
+    methods_of,
 )
-from firstday.recommend.strategies.items import personal_strategy
-from firstday.recommend.strategies.segments import segment_strategy
 
 M = TypeVar("M", bound=Method)
+DERIVED_STRATEGIES = ("vectors:personal_strategy", "segments:segment_strategy")
+"""Functions that make the two strategies of a cold model, imported on first use like the built-in methods."""
 
 
 @cache
@@ -135,8 +138,8 @@ def strategy_names() -> tuple[str, ...]:
 
 
 def searched_names() -> tuple[str, ...]:
-    """Return the names of all strategies with a hyperparameter search."""
-    return tuple(spec.name for spec in _specs() if spec.search is not None)
+    """Return the names of all strategies that learn during a hyperparameter search."""
+    return tuple(spec.name for spec in _specs() if spec.search is not None and spec.search.prepare is not None)
 
 
 def is_plugin(name: str) -> bool:
@@ -183,7 +186,8 @@ def spec_of_route(route: str) -> StrategySpec | None:
 @cache
 def _derived_strategies(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
-    both = {spec.name: spec for spec in (personal_strategy(cold_model), segment_strategy(cold_model))}
+    makers = (resolve_name(f"firstday.methods.{path}") for path in DERIVED_STRATEGIES)
+    both: dict[str, StrategySpec] = {spec.name: spec for spec in (make(cold_model) for make in makers)}
     return both if cold_model.name in BUILT_IN_METHODS["cold_models"] else {name: guard(both[name]) for name in both}
 
 
@@ -197,7 +201,14 @@ def find_learner(name: str) -> ColdModelSpec | StrategySpec:
     """Return a method with a learned value, a cold model or a strategy; raise ConfigError if there is none."""
     if learner := _learner(name):
         return learner
-    raise _unknown("methods", name, (*cold_model_names(), *(spec.name for spec in _specs() if spec.learns)))
+    learners = (spec.name for spec in _specs() if spec.learns and spec.name not in BASE_METHODS)
+    raise _unknown("methods", name, (*cold_model_names(), *learners))
+
+
+def learners_of(config: Config) -> tuple[ColdModelSpec | StrategySpec, ...]:
+    """Return the methods that a training with this configuration learns; raise ConfigError for an unknown name."""
+    learners = map(find_learner, methods_of(config))
+    return tuple(spec for spec in learners if all(need.is_met(config) for need in spec.needs))
 
 
 def is_learner(name: str) -> bool:
@@ -220,6 +231,13 @@ def _specs() -> Iterator[StrategySpec]:
 def strategies_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the names of the strategies that a model supports."""
     return tuple(spec.name for spec in _specs() if spec.lacks(model) is None)
+
+
+def components_of(model: TrainedModel) -> tuple[str, ...]:
+    """Return the names of the methods with a component of `blend` that a model supports."""
+    names = dict.fromkeys((*BASE_COMPONENTS, *model.config.methods))
+    specs = (_find(StrategySpec, name) for name in names)
+    return tuple(spec.name for spec in specs if spec and spec.component and spec.lacks(model) is None)
 
 
 def strategies_with(config: Config) -> tuple[str, ...]:
@@ -255,5 +273,5 @@ def with_methods(config: Config, methods: Iterable[str]) -> Config:
 
 def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
     """Return the configuration that also trains the methods the strategies need."""
-    needed = {method for name in strategies if (method := find_strategy(name).required_method) is not None}
-    return with_methods(config, sorted(needed))
+    needed = {find_strategy(name).required_method for name in strategies}
+    return with_methods(config, sorted(name for name in needed.difference(BASE_METHODS) if name is not None))

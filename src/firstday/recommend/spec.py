@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, is_dataclass, replace
+from functools import cached_property, partial
+from operator import attrgetter
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from firstday.embed.embeddings import Embeddings
 from firstday.errors import ConfigError
 from firstday.features.encoder import FeatureRows
 from firstday.progress import Progress
+from firstday.recommend.component import Component
 from firstday.recommend.query import Answer, Query
 from firstday.sparse import SparseRows
 
@@ -49,6 +51,13 @@ class LearningData:
     profile
         Codes per profile column of the warm users, with ages as ``age``, shape (n_warm,), -1 if missing; same codes as
         `Query.profile`.
+    day_one_uses, day_one_excluded
+        Items used, and items used or banned, in each day-one sample of the warm users, each of shape (n_warm, n_items);
+        empty if the data does not list them.
+    validation_excluded
+        Items not to list for the validation users, shape (n_validation, n_items): used, banned or not yet added.
+    unlisted
+        Indexes of items that are never recommended; see `TrainedModel`.
     """
 
     config: Config
@@ -60,12 +69,41 @@ class LearningData:
     validation_liked: SparseRows
     stand_ins: np.ndarray | None = None
     profile: Mapping[str, np.ndarray] = field(default_factory=dict)
+    day_one_uses: Sequence[SparseRows] = ()
+    day_one_excluded: Sequence[SparseRows] = ()
+    validation_excluded: SparseRows
+    unlisted: np.ndarray = field(default_factory=partial(np.zeros, 0, dtype=np.int32))
+
+    @property
+    def item_uses(self) -> SparseRows:
+        """`uses` without the columns of stand-ins, shape (n_warm, n_items)."""
+        return replace(self.uses, n_columns=len(self.embeddings.item_vectors))
 
     @cached_property
     def liked_vectors(self) -> np.ndarray:
         """Vectors of the columns of `liked`, float32, shape (n_items + n_stand_ins, d)."""
         items = self.embeddings.scoring_vectors
         return items if self.stand_ins is None else np.concatenate([items, self.stand_ins])
+
+
+@dataclass(frozen=True)
+class Need:
+    """A setting that a model must be trained with: its name, and the values that suffice, in words."""
+
+    setting: str
+    values: str
+
+    def is_met(self, config: Config) -> bool:
+        """Return whether a configuration has such a value."""
+        return bool(attrgetter(self.setting)(config))
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.values}"
+
+
+RANKER = Need("ranker.enabled", "= true")
+ITEM_WEIGHTS = Need("recommend.item_weights", "= true")
+KEPT_USERS = Need("recommend.warm_users", "above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +121,8 @@ class Method:
     fit, value
         For methods that learn: the training function, and the frozen dataclass of arrays, numbers, strings and bytes
         that it returns.
+    needs
+        Settings without which it is unavailable: `RANKER`, `ITEM_WEIGHTS`, `KEPT_USERS`.
     """
 
     name: str
@@ -90,6 +130,7 @@ class Method:
     settings: type[BaseModel] | None = None
     fit: Callable[..., Any] | None
     value: type | None
+    needs: tuple[Need, ...] = ()
     kind = "method"
     section = ""
 
@@ -109,7 +150,7 @@ class Method:
     @property
     def learns(self) -> bool:
         """Whether it has a learned value, stored in the model."""
-        return self.fit is not None
+        return self.fit is not None or self.value is not None
 
     def settings_in(self, config: Config) -> Any:
         """Return its settings from a configuration, with defaults for those not set.
@@ -121,9 +162,6 @@ class Method:
         """
         return parse_settings(self.settings or Section, config.plugins.get(self.name, {}), f"plugins.{self.name}")
 
-
-RANKER, KEPT_USERS = "ranker.enabled = true", "recommend.warm_users above 0"
-"""What a strategy may need of a model (`StrategySpec.needs`), as the settings with which to train the model."""
 
 ListPrecision = Callable[[np.ndarray], float]
 """Return the mean precision, in %, of lists for the users of `LearningData.validation_features`.
@@ -183,22 +221,25 @@ class OptionSearch:
     Parameters
     ----------
     grid
-        Values to try for each option, in order: a tuple of numbers, strings or tuples. The options `min_items` and,
-        with timestamps, `window_days` (see `UseData`) are added. ``[plugins.NAME]`` in the configuration fixes an
-        option.
+        Values to try for each option, in order: a tuple of numbers, strings or tuples. ``[plugins.NAME]`` in the
+        configuration fixes an option.
     prepare
         Computes what all fits share, and returns a function that takes the options of `grid` as keyword arguments and
         returns an instance of `value`. Called for each fold and combination of `min_items` and `window_days` that is
-        tried, possibly more than once.
+        tried, possibly more than once; these two options (see `UseData`), the second with timestamps only, are added.
+        None: the options are fields of `value`, which need no further training.
     start
         Initial values of some options; the others start from their whole grid. All combinations of initial values are
         tried. The best one then moves one step of one option at a time along the grid, until no move gains at least
         0.05 points of precision (smaller gains are noise). None: all combinations of `grid` are tried.
+    max_users
+        Maximum number of validation users to evaluate.
     """
 
     grid: Mapping[str, tuple[Any, ...]]
-    prepare: Callable[[UseData], Callable[..., Any]]
+    prepare: Callable[[UseData], Callable[..., Any]] | None = None
     start: Mapping[str, tuple[Any, ...]] | None = None
+    max_users: int = 2_000
 
     def __post_init__(self) -> None:
         for option, values in self.grid.items():
@@ -224,8 +265,6 @@ class StrategySpec(Method):
         One sentence for end users about the basis of a list; defaults to `describe`.
     reason
         Given a `Reason`, returns why an item is in a list, or None for the general explanation.
-    needs
-        What the model must have: `RANKER`, `KEPT_USERS`.
     fit, value
         For strategies that learn: the training function, and the frozen dataclass of arrays, numbers, strings and
         bytes that it returns. The model stores this value; `Query.learned` returns it. The training function receives
@@ -235,8 +274,11 @@ class StrategySpec(Method):
         number of the best call. So call it at the same stages of each run, keep the state with the highest value, and
         do not compare values with a threshold.
     search
-        In place of `fit`: the options are chosen on validation users. Requires `value`; `settings` do not apply, since
-        ``[plugins.NAME]`` holds the options.
+        Options chosen on validation users. Requires `value`; if the search learns the value itself
+        (`OptionSearch.prepare`), there is no `fit`. `settings` do not apply: ``[plugins.NAME]`` holds the options.
+    component
+        Its part of the weighted sum of `blend`, the default list; see `firstday.recommend.component`. Training fits the
+        weight, and leaves out a component that earns nothing.
     learned_by
         Name of another method whose learned value it uses, such as a cold model.
     reads
@@ -250,10 +292,10 @@ class StrategySpec(Method):
     recommend: Strategy
     explain: str = ""
     reason: Callable[[Reason], str | None] | None = None
-    needs: tuple[str, ...] = ()
     fit: Callable[[LearningData, ListPrecision, Progress], Any] | None = None
     value: type | None = None
     search: OptionSearch | None = None
+    component: Component | None = None
     learned_by: str | None = None
     reads: tuple[SignalKind, ...] = EVERYTHING
     scale: str = OWN_SCALE
@@ -262,13 +304,13 @@ class StrategySpec(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fit is not None and self.search is not None:
+        if self.fit is not None and self.search is not None and self.search.prepare is not None:
             raise ConfigError(f"{self.label}: has both a fit and a search; give one of them.")
 
     @property
     def learns(self) -> bool:
         """Whether it has a learned value, stored in the model."""
-        return self.fit is not None or self.search is not None
+        return super().learns or self.search is not None
 
     @property
     def required_method(self) -> str | None:
@@ -277,17 +319,19 @@ class StrategySpec(Method):
 
     def lacks(self, model: TrainedModel) -> str | None:
         """Return the setting that provides what the model lacks for this strategy, or None."""
-        return self._find_lacking(model.learned, {RANKER: model.ranker is not None, KEPT_USERS: model.warm is not None})
+        return self._find_lacking(model.learned, model.config)
 
     def lacks_with(self, config: Config) -> str | None:
         """Return the setting that provides what a model with this configuration will lack, or None."""
-        has = {RANKER: config.ranker.enabled, KEPT_USERS: config.recommend.warm_users > 0}
-        return self._find_lacking(config.methods, has)
+        return self._find_lacking(methods_of(config), config)
 
-    def _find_lacking(self, methods: Collection[str], has: Mapping[str, bool]) -> str | None:
+    def _find_lacking(self, methods: Collection[str], config: Config) -> str | None:
+        for need in self.needs:
+            if not need.is_met(config):
+                return str(need)
         if self.required_method is not None and self.required_method not in methods:
             return f"methods = ['{self.required_method}']"
-        return next((need for need in self.needs if not has[need]), None)
+        return None
 
 
 @dataclass(frozen=True)
@@ -371,32 +415,54 @@ FALLBACKS = ("group", "popular")
 
 BUILT_IN_METHODS: dict[str, dict[str, str]] = {
     "strategies": {
-        "popular": "firstday.recommend.strategies.popularity:POPULAR",
-        "group": "firstday.recommend.strategies.popularity:GROUP",
-        "day_one": "firstday.recommend.strategies.items:DAY_ONE",
-        "input_clusters": "firstday.recommend.strategies.segments:INPUT_CLUSTERS",
-        "fold_in": "firstday.recommend.strategies.items:FOLD_IN",
-        "personal": "firstday.recommend.strategies.items:PERSONAL",
-        "segment": "firstday.recommend.strategies.segments:SEGMENT",
-        "soft_segments": "firstday.recommend.strategies.segments:SOFT_SEGMENTS",
-        "neighbors": "firstday.recommend.strategies.people:NEIGHBORS",
-        "friends": "firstday.recommend.strategies.people:FRIENDS",
-        "direct": "firstday.recommend.strategies.items:DIRECT",
-        "blend": "firstday.recommend.strategies.blend:BLEND",
-        "item_item": "firstday.baselines.item_item:ITEM_ITEM",
-        "user_user": "firstday.baselines.user_user:USER_USER",
-        "ease": "firstday.baselines.ease:EASE",
-        "als_fold_in": "firstday.baselines.als_fold_in:ALS_FOLD_IN",
-        "mult_dae": "firstday.baselines.mult_dae:MULT_DAE",
-        "explore": "firstday.recommend.strategies.explore:EXPLORE",
-        "auto": "firstday.recommend.strategies.auto:AUTO",
+        "popular": "firstday.methods.popularity:POPULAR",
+        "group": "firstday.methods.popularity:GROUP",
+        "day_one": "firstday.methods.vectors:DAY_ONE",
+        "input_clusters": "firstday.methods.segments:INPUT_CLUSTERS",
+        "fold_in": "firstday.methods.vectors:FOLD_IN",
+        "personal": "firstday.methods.vectors:PERSONAL",
+        "segment": "firstday.methods.segments:SEGMENT",
+        "soft_segments": "firstday.methods.segments:SOFT_SEGMENTS",
+        "neighbors": "firstday.methods.people:NEIGHBORS",
+        "friends": "firstday.methods.people:FRIENDS",
+        "direct": "firstday.methods.direct:DIRECT",
+        "edlae": "firstday.methods.ease:EDLAE",
+        "blend": "firstday.methods.blend:BLEND",
+        "item_item": "firstday.methods.item_item:ITEM_ITEM",
+        "user_user": "firstday.methods.user_user:USER_USER",
+        "ease": "firstday.methods.ease:EASE",
+        "als_fold_in": "firstday.methods.als_fold_in:ALS_FOLD_IN",
+        "mult_dae": "firstday.methods.mult_dae:MULT_DAE",
+        "explore": "firstday.methods.explore:EXPLORE",
+        "auto": "firstday.methods.auto:AUTO",
     },
     "cold_models": {
-        "dropoutnet": "firstday.baselines.dropoutnet:DROPOUTNET",
-        "melu": "firstday.baselines.melu:MELU",
+        "dropoutnet": "firstday.methods.dropoutnet:DROPOUTNET",
+        "melu": "firstday.methods.melu:MELU",
     },
 }
 """Import paths of the built-in methods, which are imported on first use."""
+
+
+BASE_METHODS = (
+    "input_clusters",
+    "direct",
+    "edlae",
+    "segment",
+    "soft_segments",
+    "neighbors",
+    "friends",
+    "blend",
+    "auto",
+)
+"""Methods that every training learns, in order, unless a setting disables them (`Method.needs`)."""
+BASE_COMPONENTS = ("direct", "personal", "soft_segments", "popular", "edlae")
+"""Methods whose components every default list may combine; those of `Config.methods` are added."""
+
+
+def methods_of(config: Config) -> tuple[str, ...]:
+    """Return the names of the methods that a training with this configuration learns."""
+    return (*BASE_METHODS, *config.methods)
 
 
 def derived_names(cold_model: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
-from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_networks
+from firstday.training.learn import check_device, learn_cold_model, learn_methods
 from firstday.training.validation import ObjectiveHistory, Validation, draw_evaluated
 
 DAY_ONE_BLOCK = "streamed_songs"
@@ -42,9 +42,6 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     segments = fit_segments(users.__getitem__, uses, n_segments, config.segments, seed=config.seed)
     progress("segments", 1, 1)
     features = hold_features(data.train.features)
-    progress("input clusters", 0, 1)
-    input_clusters = cluster_inputs(features, uses, config)
-    progress("input clusters", 1, 1)
     embeddings = Embeddings(
         users, data.item_vectors, FoldIn(data.item_vectors, "mean"), choose_similarity(data, config)
     )
@@ -60,21 +57,17 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     )
     learning_data = _join_learning_data(data, features, embeddings, rows, config)
     wrap = ObjectiveHistory().record
-    cold, ranker = train_networks(learning_data, [SparseRows.empty(len(features), n_items)], validation, wrap, progress)
-    learned = learn_methods(learning_data, validation, wrap, progress)
     return TrainedModel(
         config=config,
         catalogue=Catalogue(data.items, {}, {}, has_ages=False, signals=config.signals.known),
         signal_encoder=None,
         fold_in=embeddings.fold_in,
         similarity=embeddings.similarity,
-        cold=cold,
+        cold=learn_cold_model(learning_data, validation, wrap, progress),
         segments=segments,
-        input_clusters=input_clusters,
         everyone=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
         profile_groups={},
-        learned=learned,
-        ranker=ranker,
+        learned=learn_methods(learning_data, validation, wrap, progress),
         warm=_keep_warm(data, users, config),
     )
 
@@ -112,6 +105,8 @@ def _join_learning_data(
             validation_days.starts, validation_days.columns + n_items + n_warm, validation_days.weights, width
         ),
         stand_ins=np.concatenate([train_means, validation_means]),
+        day_one_excluded=[SparseRows.empty(n_warm, n_items)],
+        validation_excluded=SparseRows.empty(len(rows), n_items),
     )
 
 

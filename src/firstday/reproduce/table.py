@@ -26,9 +26,10 @@ from firstday.recommend.registry import find_strategy, strategy_names, with_meth
 from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.sparse import SparseRows
-from firstday.training.networks import METHOD_STAGE
+from firstday.training.learn import METHOD_STAGE, learns_in_search
+from firstday.training.search import search_options
 from firstday.training.validation import Fold
-from firstday.training.weights import choose_weights
+from firstday.training.weights import choose_blending
 
 PROTOCOL = "kdd21"
 USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
@@ -88,14 +89,19 @@ def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
     Raise ConfigError for a strategy whose options are searched: the search needs interactions.
     """
     for name in strategies:
-        if find_strategy(name).search is not None:
+        if learns_in_search(find_strategy(name)):
             raise ConfigError(
                 f"strategy: {name} has options to search, but the released data has no interactions; omit it."
             )
     config = with_methods_of(config, strategies)
     has_blend = "blend" in strategies
     needs = {need for name in strategies for need in find_strategy(name).needs}
-    config = config.override("ranker.enabled", has_blend or RANKER in needs)
+    changes = {
+        "ranker.enabled": has_blend or RANKER in needs,
+        "recommend.item_weights": False,  # the data does not list the items of day one
+        "plugins": {**config.plugins, "segment": {"smoothing": 0.0}},  # the paper does not smooth segments
+    }
+    config = config.override(changes)
     if not (has_blend or KEPT_USERS in needs):
         config = config.override("recommend.warm_users", 0)
     return config
@@ -157,8 +163,10 @@ def reproduce_table(
         began = perf_counter()
         model = fit_paper_model(data, config.override("seed", seed), progress=progress)
         if _WEIGHTED & set(strategies):
-            settings = choose_weights([Fold(ask_for(model, data.validation), data.validation.songs)])
-            model = replace(model, **{**settings, "segment_smoothing": 0.0})  # the paper does not smooth segments
+            folds = [Fold(ask_for(model, data.validation), data.validation.songs)]
+            model, folds, _ = search_options(folds, model, progress)
+            blending, _ = choose_blending(folds)
+            model = replace(model, learned={**model.learned, "blend": blending})
         fit_seconds = perf_counter() - began
         runs.append(
             score_strategies(

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.baselines.ease import learn_item_weights
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, write_moment
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
+from firstday.display import readable
 from firstday.embed.embeddings import Embeddings, select_uses
 from firstday.embed.kept_users import WarmUsers, keep_warm_users
 from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
@@ -45,9 +45,9 @@ from firstday.segment.segments import Segments
 from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
 from firstday.training.calibrate import calibrate
-from firstday.training.networks import check_device, cluster_inputs, learn_methods, train_networks
-from firstday.training.option_search import learn_with_options
-from firstday.training.selection import choose_selection
+from firstday.training.guard import choose_guard
+from firstday.training.learn import check_device, learn_cold_model, learn_methods
+from firstday.training.search import Tuning, search_options
 from firstday.training.trend import measure_trend
 from firstday.training.validation import (
     Fold,
@@ -57,7 +57,7 @@ from firstday.training.validation import (
     draw_evaluated,
     measure_folds,
 )
-from firstday.training.weights import choose_weights
+from firstday.training.weights import Gain, choose_blending
 
 
 def train(
@@ -102,7 +102,21 @@ def train(
             report("training users", 1, 1)
             dataset = learners.dataset
         split = split_for_training(dataset, config, config.seed)
-        return fit(dataset, split, config, learners=learners, progress=report)
+        return fit(dataset, split, config, learners=learners, progress=report).recommender
+
+
+@readable
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A trained model, and the search results of the methods in `config.methods`, by name."""
+
+    model: TrainedModel
+    tunings: Mapping[str, Tuning]
+
+    @property
+    def recommender(self) -> Recommender:
+        """The model, ready to recommend."""
+        return Recommender(self.model)
 
 
 def fit(
@@ -113,12 +127,12 @@ def fit(
     choose_settings: bool = True,
     learners: Learners | None = None,
     progress: Progress = no_progress,
-) -> Recommender:
+) -> FitResult:
     """Run every stage on the warm users of a split; cold users are never used.
 
     With too few validation users for a holdout, settings are cross-fitted: each fold is scored by a model trained
-    without it. The final model is trained on all users, and then gets the settings chosen on the folds. Without
-    `choose_settings`, smoothing, weights, the strategies of `auto` and calibrations keep their defaults. `learners` are
+    without it. The final model is trained on all users, and gets the settings chosen on the folds. Without
+    `choose_settings`, all methods keep their default settings, and there are no weights or calibrations. `learners` are
     those of tables on a cluster; None: `dataset` has all users.
 
     Raises ConfigError if a setting does not fit the data or requires another engine, or the device is not available.
@@ -129,32 +143,30 @@ def fit(
         raise ConfigError("training.factors: 'mllib' requires the Spark engine; train on Spark, or set it to 'sample'.")
     learn = partial(_learn, dataset, config, learners)
     history = ObjectiveHistory()
-    folds = [
-        learn(split.fold(rows), history.record, _prefix(progress, f"fold {i} of {len(split.folds)}: "), is_fold=True)
-        for i, rows in enumerate(split.folds, 1)
-    ]
+    folds = []
+    for number, rows in enumerate(split.folds, 1):
+        in_fold = _prefix(progress, f"fold {number} of {len(split.folds)}: ")
+        folds.append(learn(split.fold(rows), history.record, in_fold, is_fold=True))
     trained = learn(split, history.replay if folds else history.record, progress)
-    model = trained.query.model
+    model = trained.model
     folds = folds or [trained]  # without cross-fitting, the holdout is the only fold
+    tunings: dict[str, Tuning] = {}
+    gains: dict[str, Gain] = {}
     if choose_settings:
+        model, folds, tunings = search_options(folds, model, progress, dataset, split)
         progress("weights", 0, 1)
-        settings = choose_weights(folds)
-        settings["selection"] = choose_selection([fold.with_settings(**settings) for fold in folds])
-        model = replace(model, **settings)
-        folds = [fold.with_settings(**settings) for fold in folds]
+        blending, gains = choose_blending(folds)
+        folds = [fold.with_learned(blend=blending) for fold in folds]
+        guard = choose_guard(folds)
+        folds = [fold.with_learned(auto=guard) for fold in folds]
+        learned = {**model.learned, "blend": blending, "auto": guard}
+        model = replace(model, learned=learned, calibrations=calibrate(folds))
         progress("weights", 1, 1)
-    learned, tunings, folds = learn_with_options(dataset, split, folds, config, progress)
-    model = replace(
-        model,
-        learned={**model.learned, **learned},
-        calibrations=calibrate(folds) if choose_settings else {},
-        trend=measure_trend(dataset, split, config),
-        item_weights=model.item_weights if "ease" in model.blending.weights[0] else None,
-    )
+    model = replace(model, trend=measure_trend(dataset, split, config))
     facts = collect_facts(dataset, split, model, folds, learners.facts)
-    if tunings:
-        facts["metrics"]["options"] = {name: asdict(tuning) for name, tuning in tunings.items()}
-    return Recommender(replace(model, facts=facts))
+    if gains:
+        facts["metrics"]["components"] = {name: gain.to_json() for name, gain in gains.items()}
+    return FitResult(replace(model, facts=facts), tunings)
 
 
 def _prefix(progress: Progress, prefix: str) -> Progress:
@@ -185,14 +197,15 @@ def _learn(
     fold = _learn_networks(dataset, split, config, uses, embeddings, segments, everyone, wrap, progress)
     if everyone.shown is None or is_fold:
         return fold
-    model = fold.query.model
+    model = fold.model
     if learners.count_others is not None:
         others = learners.count_others(model, held_out)
     else:
         counted = warm if everyone.sums else split.warm
         actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
         others = count_shown_to_others(dataset, model, counted, actions, held_out, window)
-    return fold.with_settings(shown_counts=add_shown([everyone.shown, others]))
+    model = replace(model, shown_counts=add_shown([everyone.shown, others]))
+    return Fold(fold.query.with_model(model), fold.truth)
 
 
 def _learn_segments(
@@ -270,11 +283,12 @@ def _learn_networks(
     if not_yet_added is not None:
         excluded = union_rows([excluded, not_yet_added])
     truth = split.validation.truth
-    k = config.recommend.k
     rows = draw_evaluated(days.n_users, days.n_items)
     evaluated = days.take(rows)
-    vectors = embeddings.scoring_vectors
-    validation = Validation(excluded.take(rows), truth.take(rows), k, segments, vectors)
+    validation = Validation(
+        excluded.take(rows), truth.take(rows), config.recommend.k, segments, embeddings.scoring_vectors
+    )
+    n_warm = uses.n_rows
     data = LearningData(
         config=config,
         features=collect_features(encoder, warm_days),
@@ -283,29 +297,27 @@ def _learn_networks(
         embeddings=embeddings,
         validation_features=encoder.encode(evaluated),
         validation_liked=evaluated.affinity(config.signals),
+        validation_excluded=validation.excluded,
         profile=warm_days[0].profile,
+        day_one_uses=[select_uses(day, config.signals, n_warm, uses.n_columns) for day in split.warm_day_one],
+        day_one_excluded=[day.closed_items(config.signals) for day in warm_days],
+        unlisted=dataset.unlisted,
     )
-    day_ones = [day.closed_items(config.signals) for day in warm_days]
-    used = [select_uses(day, config.signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one]
-    cold, ranker = train_networks(data, day_ones, validation, wrap, progress)
     model = TrainedModel(
         config=config,
         catalogue=catalogue,
         signal_encoder=encoder,
         fold_in=embeddings.fold_in,
         similarity=embeddings.similarity,
-        cold=cold,
+        cold=learn_cold_model(data, validation, wrap, progress),
         segments=segments,
-        input_clusters=cluster_inputs(data.features, uses, config).without(dataset.unlisted),
         everyone=everyone.items,
         profile_groups=everyone.groups,
         learned=learn_methods(data, validation, wrap, progress),
-        ranker=ranker,
-        item_weights=learn_item_weights(uses, used) if config.recommend.item_weights else None,
         warm=stored,
         unlisted=dataset.unlisted,
     )
-    return Fold(Query(model, days, k, excluded_override=excluded), truth)
+    return Fold(Query(model, days, config.recommend.k, excluded_override=excluded), truth)
 
 
 def _fit_encoder(
@@ -362,7 +374,7 @@ def collect_facts(
 ) -> dict[str, Any]:
     """Return the facts stored with a model; `totals` (`Learners.facts`) override counts of the dataset."""
     n_warm = int(model.everyone.sizes[0])
-    n_trained_on = int(model.input_clusters.items.sizes.sum())
+    n_trained_on = int(model.learned["input_clusters"].items.sizes.sum())
     optional: dict[str, Any] = {} if n_warm == n_trained_on else {"learned_from": n_trained_on}
     for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
         if time_us is not None:

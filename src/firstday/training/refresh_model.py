@@ -244,9 +244,9 @@ def _replace_model(
             f"needs {MIN_COMPARED}"
         )
         return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
-    new = fit(dataset, split, config, progress=progress)
-    new_facts = {**new.model.facts, "data": {**new.model.facts["data"], "held_out_share": share}}
-    new = Recommender(replace(new.model, facts=new_facts))
+    model = fit(dataset, split, config, progress=progress).model
+    facts = {**model.facts, "data": {**model.facts["data"], "held_out_share": share}}
+    new = Recommender(replace(model, facts=facts))
     comparison = None
     if current is not None and len(cohort) >= MIN_COMPARED:
         comparison = compare_models(current, new, dataset, cohort)

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.metrics import measure
-from firstday.ranking import rank_scores, score_by_vectors, spread_scores, take_lists
+from firstday.ranking import rank_scores, score_by_vectors, take_lists
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_all
 from firstday.segment.segments import Segments
@@ -35,9 +36,19 @@ class Fold:
         """Return the users in some rows."""
         return Fold(self.query.take(rows), self.truth.take(rows))
 
-    def with_settings(self, **settings: Any) -> Fold:
-        """Return the same users, with other settings of the model."""
-        return replace(self, query=replace(self.query, model=replace(self.query.model, **settings)))
+    @property
+    def model(self) -> TrainedModel:
+        """The model trained without these users."""
+        return self.query.model
+
+    def with_learned(self, **learned: Any) -> Fold:
+        """Return the same users, with other learned values of methods."""
+        model = replace(self.model, learned={**self.model.learned, **learned})
+        return replace(self, query=self.query.with_model(model))
+
+    def with_length(self, k: int) -> Fold:
+        """Return the same users, with lists of another length."""
+        return replace(self, query=self.query.ask(k=min(k, self.model.n_items)))
 
 
 def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
@@ -126,12 +137,3 @@ class Validation:
         segments = self.segments
         nearest = segments.assign(vectors)
         return self.precision(take_lists(segments.top_items, segments.top_shares, nearest, self.excluded, self.k)[0])
-
-    def precision_of_scores(self, score: Callable[[np.ndarray], np.ndarray], items: np.ndarray) -> float:
-        """Return the precision in % of lists ranked by the scores of `items`, indexes of shape (n_scored,).
-
-        `score` maps rows of users, shape (m,), to scores, float32, shape (m, n_scored).
-        """
-        n_items = self.excluded.n_columns
-        lists, _ = rank_scores(lambda rows: spread_scores(score(rows), items, n_items), self.excluded, self.k)
-        return self.precision(lists)

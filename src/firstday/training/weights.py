@@ -1,99 +1,133 @@
-"""Choice of the weights and smoothing of strategies on validation users: segments, neighbours, friends and `blend`."""
+"""Weights of the components of `blend`, fitted on validation users, and what each further component earns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOTS, KNOWLEDGE, Blending, share_of_knots
-from firstday.embed.kept_users import Neighborhood
+from firstday.artifact.trained_model import KNOWLEDGE
+from firstday.methods.blend import KNOTS, Blending, batches, score_components, share_of_knots
 from firstday.ranking import greatest
-from firstday.recommend.strategies.blend import batches, components_of, score_components
-from firstday.segment.segments import Mixing
-from firstday.training.selection import ENOUGH_USERS, take_class
+from firstday.recommend.registry import components_of
+from firstday.recommend.spec import BASE_COMPONENTS
 from firstday.training.validation import Fold, head, measure_folds
 
-LIST_SMOOTHINGS = (0.0, 20.0, 100.0, 400.0, 1600.0)
-"""Smoothings of `segment` to try, in pseudo-users."""
-SEGMENT_TEMPERATURES, SEGMENT_SMOOTHINGS = (0.01, 0.02, 0.04, 0.08, 0.16), (0.0, 20.0, 100.0)
-"""Settings of `soft_segments` to try: temperatures in half squared distances, smoothings in pseudo-users."""
-MAX_SEGMENT_USERS = 2_000
-"""Maximum number of validation users for segment settings."""
-NEIGHBOR_TEMPERATURES, NEIGHBOR_SMOOTHINGS = (0.03, 0.05, 0.08, 0.12), (0.02, 0.1)
-"""Settings of `neighbors` to try: temperatures in cosines, smoothings relative to the sum of the weights."""
-FRIEND_SMOOTHINGS = (1.0, 3.0, 10.0, 30.0)
-"""Smoothings of `friends` to try, in pseudo-friends."""
-MAX_NEIGHBOR_USERS = 1_000
-"""Maximum number of validation users for neighbour and friend settings."""
 MAX_BLEND_USERS = 3_000
-"""Maximum number of validation users for the weights of `blend`."""
-
+"""Maximum number of validation users for the weights."""
+ENOUGH_USERS = 200
+"""Number of validation users with only a profile or friends below which others, with their interactions hidden, are
+added."""
 RIDGE = 0.05
-"""L2 penalty on the weights of `blend`."""
+"""L2 penalty on the weights."""
 KNOT_SMOOTHING = 2.0
 """Penalty on the differences between weights at adjacent `KNOTS`, as a multiple of `RIDGE`: a knot without validation
 users gets about the weights of its neighbour."""
 N_BEST = 150
-"""Candidates per user for the second fit of `blend`: the best by the first fit, as lower ones rarely reach a list."""
+"""Candidates per user for the second fit: the best by the first fit, as lower ones rarely reach a list."""
 MIN_WEIGHT = 0.01
-"""A component of `blend` is dropped if its weight is below this at every knot."""
+"""A component is dropped if its weight is below this at every knot."""
+MEASURED_LENGTHS = (10, 50)
+"""Lengths of the lists by which the gain of a component is measured."""
+NORMAL_95 = 1.96
+"""Half-width of a 95 % interval, in standard errors."""
 
 
-def choose_weights(folds: Sequence[Fold]) -> dict[str, Any]:
-    """Choose the smoothing and temperature of segments, neighbours and friends, and the weights of `blend`.
+@dataclass(frozen=True)
+class Gain:
+    """What a component earns: points of precision of `blend` over `blend` refitted without it, on `n_users` users.
 
-    Return these settings of a `TrainedModel` by field.
+    `mean` and `standard_error` are paired over users, by length of the list. Weights and precision are from different
+    validation users.
     """
-    model = folds[0].query.model
-    settings = {}
 
-    def choose(max_users: int, strategy: str, setting: str, values: Sequence[Any]) -> None:
-        """Choose the value (ties: the first) at which a strategy is most precise on about `max_users` users."""
-        sample = head(folds, max_users)
-        settings[setting] = max(
-            values,
-            key=lambda value: measure_folds(
-                [fold.with_settings(**{setting: value}) for fold in sample], strategy
-            ).mean(),
-        )
+    n_users: int
+    mean: dict[int, float]
+    standard_error: dict[int, float]
 
-    configured = model.config.segments.smoothing
-    smoothings = LIST_SMOOTHINGS if configured is None else (configured,)
-    choose(MAX_SEGMENT_USERS, "segment", "segment_smoothing", smoothings)
-    mixings = [Mixing(*values) for values in product(SEGMENT_TEMPERATURES, SEGMENT_SMOOTHINGS)]
-    choose(MAX_SEGMENT_USERS, "soft_segments", "mixing", mixings)
-    if model.warm is not None:
-        neighborhoods = [Neighborhood(*values) for values in product(NEIGHBOR_TEMPERATURES, NEIGHBOR_SMOOTHINGS)]
-        choose(MAX_NEIGHBOR_USERS, "neighbors", "neighborhood", neighborhoods)
-        if model.knows_friends:
-            chosen = settings["neighborhood"]
-            neighborhoods = [replace(chosen, friend_smoothing=smoothing) for smoothing in FRIEND_SMOOTHINGS]
-            choose(MAX_NEIGHBOR_USERS, "friends", "neighborhood", neighborhoods)
-    return {**settings, "blending": choose_blending([fold.with_settings(**settings) for fold in folds])}
+    @property
+    def is_earned(self) -> bool:
+        """Whether the longest lists gain more than one standard error."""
+        return self.mean[MEASURED_LENGTHS[-1]] > self.standard_error[MEASURED_LENGTHS[-1]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the gain and its 95 % interval by length, in points of precision, as JSON values."""
+        half_widths = {k: NORMAL_95 * error for k, error in self.standard_error.items()}
+        gains = {str(k): [round(gain + end * half_widths[k], 4) for end in (0, -1, 1)] for k, gain in self.mean.items()}
+        return {"users": self.n_users, "kept": self.is_earned, "gain": gains}
 
 
-def choose_blending(folds: Sequence[Fold]) -> Blending:
-    """Fit the weights of `blend` to validation users' later use, then refit them on each user's best candidates.
+def choose_blending(folds: Sequence[Fold]) -> tuple[Blending, dict[str, Gain]]:
+    """Fit the weights of `blend` to validation users' later use; return them, and the gains of further components.
 
-    If few validation users have only a profile or friends, users with interactions hidden are added (`take_class`).
+    A component that is not one of `BASE_COMPONENTS` is left out unless it earns something. If few validation users have
+    only a profile or friends, users with interactions hidden are added.
     """
+    names = components_of(folds[0].model)
+    gains = {name: measure_gain(folds, names, name) for name in names if name not in BASE_COMPONENTS}
+    earned = tuple(name for name in names if name not in gains or gains[name].is_earned)
+    return fit_blending(folds, earned), gains
+
+
+def measure_gain(folds: Sequence[Fold], names: tuple[str, ...], name: str) -> Gain:
+    """Measure what a component adds to the others; weights are fitted on each half of the users for the other half."""
+    halves = [[fold.take(np.arange(start, fold.query.n_users, 2)) for fold in folds] for start in (0, 1)]
+    others = tuple(other for other in names if other != name)
+    differences: dict[int, list[np.ndarray]] = {k: [] for k in MEASURED_LENGTHS}
+    for fitted, judged in (halves, halves[::-1]):
+        blendings = [fit_blending(fitted, components) for components in (names, others)]
+        for k, found in differences.items():
+            with_it, without_it = (
+                measure_folds([fold.with_length(k).with_learned(blend=blending) for fold in judged], "blend")
+                for blending in blendings
+            )
+            found.append(100 * (with_it - without_it))
+    gains = {k: np.concatenate(found) for k, found in differences.items()}
+    n_users = len(gains[MEASURED_LENGTHS[0]])
+    return Gain(
+        n_users,
+        {k: float(gain.mean()) for k, gain in gains.items()},
+        {k: float(gain.std()) / max(1, n_users) ** 0.5 for k, gain in gains.items()},
+    )
+
+
+def fit_blending(folds: Sequence[Fold], names: tuple[str, ...]) -> Blending:
+    """Fit the weights of components, then refit them on each user's best candidates."""
     sample = head(folds, MAX_BLEND_USERS)
     for name in ("profile", "friends"):
-        members, source = take_class(folds, KNOWLEDGE.index(name))
-        if source == "away":
-            sample += head(members, ENOUGH_USERS)
-    candidates = [batch for fold in sample for batch in collect_candidates(fold)]
-    components = components_of(folds[0].query.model)
-    weights = fit_weights(candidates, len(components))
-    weights = fit_weights([batch.keep_best(weights) for batch in candidates], len(components))
+        if added := _hide_interactions(folds, name):
+            sample += head(added, ENOUGH_USERS)
+    candidates = [batch for fold in sample for batch in collect_candidates(fold, names)]
+    weights = fit_weights(candidates, len(names))
+    weights = fit_weights([batch.keep_best(weights) for batch in candidates], len(names))
     chosen = np.flatnonzero(weights.max(axis=0) >= MIN_WEIGHT)
     if not len(chosen):
         return Blending()
-    return Blending(tuple({components[i]: round(float(knot[i]), 4) for i in chosen} for knot in weights))
+    return Blending(tuple({names[i]: round(float(knot[i]), 4) for i in chosen} for knot in weights))
+
+
+def _hide_interactions(folds: Sequence[Fold], name: str) -> list[Fold]:
+    """Return users of a class made by hiding interactions and, for ``profile``, friends; empty if it has enough users.
+
+    Hidden items stay excluded from the users' lists, because they are not in the truth.
+    """
+    n_users = sum(fold.query.n_users for fold in _take_class(folds, name))
+    if n_users >= ENOUGH_USERS or folds[0].query.computed is not None:
+        return []
+    views = []
+    for fold in folds:
+        query = fold.query
+        friends = None if name == "profile" else query.signals.friends
+        signals = replace(query.signals, actions={}, friends=friends)
+        views.append(Fold(replace(query, signals=signals, excluded_override=query.excluded), fold.truth))
+    return _take_class(views, name)
+
+
+def _take_class(folds: Sequence[Fold], name: str) -> list[Fold]:
+    number = KNOWLEDGE.index(name)
+    return [fold.take(np.flatnonzero(fold.query.knowledge == number)) for fold in folds]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +160,9 @@ class Candidates:
         return Candidates(scores[has_hit], offsets[has_hit], relevant[has_hit], self.knot_weights[has_hit])
 
 
-def collect_candidates(fold: Fold) -> Iterator[Candidates]:
+def collect_candidates(fold: Fold, names: tuple[str, ...]) -> Iterator[Candidates]:
     """Score the candidates of users with any known signal who used at least one candidate."""
     query = fold.query
-    names = components_of(fold.query.model)
     for rows in batches(np.flatnonzero(query.has_features)):
         chosen, components, offsets = score_components(query, rows, names)
         relevant = fold.truth.take(rows).has(chosen) & (offsets > -np.inf)

@@ -80,7 +80,7 @@ class Task:
         split = self.holdout.split
         users, cohort = (self.holdout.newcomers, self.holdout.cold) if on_cold else (dataset, split.validation)
         config = self.start.override({**settings, "seed": seed})
-        recommender = fit(dataset, split, config, progress=progress)
+        recommender = fit(dataset, split, config, progress=progress).recommender
         query = cohort_query(recommender, users, cohort, config.recommend.k)
         precision: np.ndarray = 100 * measure(answer_all(query, self.strategy).items, cohort.truth).precision
         return precision

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from firstday.baselines.matrices import score_items
+from firstday.methods.item_scores import score_items
 from firstday.ranking import top_k
 from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows

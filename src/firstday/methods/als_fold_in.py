@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstday.baselines.matrices import score_items, to_matrix
+from firstday.methods.item_scores import score_items, to_matrix
 from firstday.ranking import score_by_vectors
 from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
+from firstday.methods.segments import mix_segments
 from firstday.ranking import weigh_nearest
+from firstday.recommend.belief import find_members
+from firstday.recommend.component import component_of_shares
 from firstday.recommend.query import Query
-from firstday.recommend.spec import KEPT_USERS, StrategySpec
-from firstday.recommend.strategies.segments import mix_segments
+from firstday.recommend.spec import KEPT_USERS, OptionSearch, StrategySpec
 from firstday.sparse import SparseRows
 
 N_NEIGHBORS = 200
 """Maximum number of neighbours per cold user."""
 N_SEARCHED = 2_500
 """Minimum number of warm users to search; whole segments are added, nearest first."""
+MAX_SEARCH_USERS = 1_000
+"""Maximum number of validation users on whom settings are chosen."""
+
+
+@dataclass(frozen=True)
+class Neighborhood:
+    """Weighting of the nearest stored users, chosen on validation users.
+
+    `temperature` is that of the softmax over cosines of a neighbour's vector and the predicted one; `smoothing` is the
+    weight of popularity, relative to a total of 1 for the neighbours.
+    """
+
+    temperature: float = 0.05
+    smoothing: float = 0.02
+
+
+@dataclass(frozen=True)
+class FriendWeights:
+    """Weight of the segments nearest to the friends' mean vector, in pseudo-friends, chosen on validation users."""
+
+    smoothing: float = 10.0
 
 
 def score_neighbors(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return the share of neighbours who use each item, smoothed towards popularity, float32, shape (n_rows, n_items).
 
-    A neighbour's weight falls by a factor of e per `temperature` of cosine distance to the predicted vector. Popularity
-    has the weight `smoothing`, relative to a total of 1 for the neighbours.
+    A neighbour's weight falls by a factor of e per `temperature` of cosine distance to the predicted vector.
     """
     model = query.model
     warm = query.model.warm
     assert warm is not None
-    settings = model.neighborhood
+    settings: Neighborhood = query.learned("neighbors")
     nearest, weights = find_neighbors(model, query.predicted[rows], settings.temperature, query.closeness[rows])
     ends = nearest.shape[1] * np.arange(len(rows) + 1)
     shares = SparseRows(ends, nearest.ravel(), weights.ravel(), len(warm)).times(warm.uses)
@@ -61,29 +84,18 @@ def find_neighbors(
     return np.stack(nearest), np.stack(weights)
 
 
-def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np.ndarray:
-    """Return the rows of at least `n_users` kept users, by whole segments, closest first.
-
-    `closeness` has the closeness of each segment to the vector, shape (n_segments,).
-    """
-    kept = model.kept_by_segment
-    nearest = np.argsort(-closeness)
-    n_segments = int(np.searchsorted(kept.lengths()[nearest].cumsum(), n_users)) + 1
-    return kept.take(nearest[:n_segments]).columns
-
-
 def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return the share of friends who use each item, float32, shape (n_rows, n_items).
 
     Few users have many friends, so the share is smoothed towards that of the segments near the friends' mean vector,
-    with the weight of `friend_smoothing` friends.
+    with the weight of `FriendWeights.smoothing` friends.
     """
     model = query.model
     friends = query.friends.take(rows)
     assert model.warm is not None
     scores = friends.times(model.warm.uses)
-    smoothing = np.float32(model.neighborhood.friend_smoothing)
-    scores += smoothing * mix_segments(model, friends.mean_vectors(model.warm.vectors))
+    smoothing = np.float32(query.learned("friends").smoothing)
+    scores += smoothing * mix_segments(model, friends.mean_vectors(model.warm.vectors)).dense()
     scores /= (friends.lengths() + smoothing)[:, None]
     return scores
 
@@ -94,6 +106,11 @@ NEIGHBORS = StrategySpec(
     describe="Rank items by the share of the nearest warm users who use them, weighted by similarity.",
     explain="The most used items of the people nearest to the predicted taste, weighted by similarity.",
     needs=(KEPT_USERS,),
+    value=Neighborhood,
+    search=OptionSearch(
+        grid={"temperature": (0.03, 0.05, 0.08, 0.12), "smoothing": (0.02, 0.1)}, max_users=MAX_SEARCH_USERS
+    ),
+    component=component_of_shares(score_neighbors),
     reads=(),
     scale="share of the nearest people",
 )
@@ -103,6 +120,9 @@ FRIENDS = StrategySpec(
     describe="Rank items by the share of friends who use them.",
     explain="Items that the user's friends, and people similar to them, use.",
     needs=(KEPT_USERS,),
+    value=FriendWeights,
+    search=OptionSearch(grid={"smoothing": (1.0, 3.0, 10.0, 30.0)}, max_users=MAX_SEARCH_USERS),
+    component=component_of_shares(score_friends),
     reads=("friends",),
     scale="share of friends and people like them",
 )

@@ -13,8 +13,9 @@ from itertools import repeat
 
 import numpy as np
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM
-from firstday.recommend.belief import believe_segments
+from firstday.recommend.belief import believe_segments, believed_shares
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.rules.list_rules import Quota
 from firstday.recommend.spec import StrategySpec
@@ -49,7 +50,7 @@ def recommend_explore(query: Query) -> Answer:
     items = np.full(shape, NO_ITEM, dtype=np.int32)
     scores = np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    new_items = query.model.rates_of_new_items
+    new_items = query.model.derive(rates_of_new_items)
     factors = query.item_rules.factors
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
@@ -58,7 +59,7 @@ def recommend_explore(query: Query) -> Answer:
         quota = Quota(query.item_rules, excluded)
         quota.open[excluded] = False
         lists = query.model.segments.top_items[likely]
-        values = query.model.believed_shares[likely]
+        values = query.model.derive(believed_shares)[likely]
         if factors is not None:
             order = np.argsort(-values * factors[lists], axis=1, kind="stable")
             lists = np.take_along_axis(lists, order, axis=1)
@@ -77,6 +78,15 @@ def recommend_explore(query: Query) -> Answer:
             items[row, rank], scores[row, rank], propensities[row, rank] = offer
     answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
+
+
+def rates_of_new_items(model: TrainedModel) -> NewItems | None:
+    """Return the rates of new items that may be listed; None without impression counts or without such items."""
+    if model.shown_counts is None:
+        return None
+    is_new = (model.everyone.counts.column_sums() == 0) & model.listed
+    items = np.flatnonzero(is_new).astype(np.int32)
+    return NewItems.of(model.shown_counts, items) if len(items) else None
 
 
 def draw_slate(

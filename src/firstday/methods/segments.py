@@ -2,27 +2,74 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 
 from firstday.artifact.trained_model import TrainedModel
+from firstday.progress import Progress
 from firstday.ranking import unit_rows
+from firstday.recommend.component import Shares
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import ColdModelSpec, Reason, StrategySpec, times_everyone, used_by_alike
-from firstday.segment.segments import weigh_segments
+from firstday.recommend.spec import (
+    ColdModelSpec,
+    LearningData,
+    ListPrecision,
+    OptionSearch,
+    Reason,
+    StrategySpec,
+    times_everyone,
+    used_by_alike,
+)
+from firstday.segment.segments import Mixing, Segments, rank_smoothed, weigh_segments
+from firstday.sparse import SparseRows
 
 OF_SEGMENT = "share of the segment"
+MAX_CLUSTERED_USERS = 10_000
+"""Maximum number of users whose features are clustered; features are about twenty times as wide as user vectors."""
+
+
+@dataclass(frozen=True)
+class SegmentLists:
+    """Shrinkage of the segments' lists towards the shares among all warm users, in pseudo-users; 0 in the paper."""
+
+    smoothing: float = 0.0
+
+
+def segment_lists(model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranked items of each segment, and their shares; see `rank_smoothed`."""
+    return rank_smoothed(
+        model.segments, np.where(model.listed, model.popularity, 0), model.learned["segment"].smoothing
+    )
 
 
 def _take_segments(query: Query, segment_of_user: np.ndarray, route: str) -> Answer:
     """Recommend the top items of each user's segment; `segment_of_user` are integers, shape (n_users,)."""
-    return query.take_lists(*query.model.segment_lists, segment_of_user, route, query.has_features)
+    lists, shares = query.model.derive(segment_lists)
+    return query.take_lists(lists, shares, segment_of_user, route, query.has_features)
+
+
+def cluster_inputs(data: LearningData, precision: ListPrecision, progress: Progress) -> Segments:  # noqa: ARG001
+    """Cluster warm users by the unit-length features of their first day-one sample; count each cluster's items."""
+    from firstday.segment.kmeans import fit_segments
+
+    config = data.config
+    progress("input clusters", 0, 1)
+    clusters = fit_segments(
+        lambda rows: unit_rows(data.features.take(rows)),
+        data.item_uses,
+        min(config.recommend.input_clusters, max(1, data.features.n_users // 10)),
+        config.segments,
+        seed=config.seed,
+        max_vectors=MAX_CLUSTERED_USERS,
+    )
+    progress("input clusters", 1, 1)
+    return clusters.without(data.unlisted)
 
 
 def recommend_input_clusters(query: Query) -> Answer:
     """Recommend the most used items of the nearest feature cluster; needs a signal or a profile value."""
-    clusters = query.model.input_clusters
+    clusters: Segments = query.learned("input_clusters")
     cluster_of_user = clusters.assign(unit_rows(query.features))
     return query.take_lists(
         clusters.top_items, clusters.top_shares, cluster_of_user, "input_clusters", query.has_features
@@ -42,6 +89,8 @@ SEGMENT = StrategySpec(
     describe="Take the most used items of the nearest segment (the paper's semi-personalised system).",
     explain="The most used items of people in the predicted segment.",
     reason=_reason_by_segment,
+    value=SegmentLists,
+    search=OptionSearch(grid={"smoothing": (0.0, 20.0, 100.0, 400.0, 1600.0)}),
     reads=(),
     scale=OF_SEGMENT,
 )
@@ -51,6 +100,8 @@ INPUT_CLUSTERS = StrategySpec(
     describe="Take the most used items of the nearest cluster of features.",
     explain="The most used items of people with a similar first day.",
     reason=used_by_alike,
+    fit=cluster_inputs,
+    value=Segments,
     reads=(),
     scale="share of people with a similar first day",
 )
@@ -77,22 +128,30 @@ TIE_BREAK = 1e-6
 """Weight of popularity, which orders items that no near segment ranks."""
 
 
-def score_soft_segments(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return weighted shares in the segments near the predicted vectors, float32, shape (n_rows, n_items)."""
+def near_shares(query: Query, rows: np.ndarray) -> Shares:
+    """Return weighted shares in the segments near the predicted vectors."""
     return mix_segments(query.model, query.predicted[rows])
 
 
-def mix_segments(model: TrainedModel, vectors: np.ndarray) -> np.ndarray:
-    """Return weighted shares in the segments near each vector, float32, shape (n_vectors, n_items)."""
+def mix_segments(model: TrainedModel, vectors: np.ndarray) -> Shares:
+    """Return weighted shares in the segments near each vector."""
     tops = model.segments.top_items
-    shares = model.smoothed_shares
     nearest, weights = weigh_segments(vectors, model.segments, model.mixing)
-    mixed = np.empty((len(vectors), model.n_items), dtype=np.float32)
-    for of_vector, near, weight in zip(mixed, nearest, weights, strict=True):
+    columns = []
+    shares = []
+    for near, weight in zip(nearest, weights, strict=True):
         items = np.maximum(tops[near], 0).ravel()  # empty ranks have share 0
-        of_vector[:] = np.bincount(items, (weight[:, None] * shares[near]).ravel(), minlength=model.n_items)
-    mixed += TIE_BREAK * model.popularity
-    return mixed
+        mixed = np.bincount(items, (weight[:, None] * model.smoothed_shares[near]).ravel())
+        columns.append(np.flatnonzero(mixed))
+        shares.append(mixed[columns[-1]])
+    starts = np.cumsum([0, *map(len, columns)])
+    rows = SparseRows(
+        starts,
+        np.concatenate([np.zeros(0), *columns]).astype(np.int32),
+        np.concatenate([np.zeros(0), *shares]).astype(np.float32),
+        model.n_items,
+    )
+    return Shares(rows, TIE_BREAK * model.popularity)
 
 
 def _reason_by_segments(reason: Reason) -> str:
@@ -102,10 +161,17 @@ def _reason_by_segments(reason: Reason) -> str:
 
 SOFT_SEGMENTS = StrategySpec(
     name="soft_segments",
-    recommend=lambda query: query.rank_scores(partial(score_soft_segments, query), "soft_segments", query.has_features),
+    recommend=lambda query: query.rank_scores(
+        lambda rows: near_shares(query, rows).dense(), "soft_segments", query.has_features
+    ),
     describe="Rank items by the share of users of several near segments who use them, weighted by similarity.",
     explain="The most used items of people in several segments near the predicted taste, weighted by similarity.",
     reason=_reason_by_segments,
+    value=Mixing,
+    search=OptionSearch(
+        grid={"temperature": (0.01, 0.02, 0.04, 0.08, 0.16), "smoothing": (0.0, 20.0, 100.0)},
+    ),
+    component=near_shares,
     reads=(),
     scale="share of the near segments",
 )

@@ -1,9 +1,9 @@
-"""Hyperparameter search for methods: fit combinations on warm users, keep the best one for validation users."""
+"""Search for the settings of methods: try combinations, keep the best one for validation users."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import product
 from math import prod
@@ -12,22 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError
 from firstday.progress import Progress
-from firstday.recommend.registry import find_learner
-from firstday.recommend.spec import StrategySpec, UseData
+from firstday.recommend.registry import learners_of
+from firstday.recommend.spec import OptionSearch, StrategySpec, UseData
+from firstday.training.learn import learns_in_search
 from firstday.training.trend import recent_actions
 from firstday.training.validation import Fold, head, measure_folds
 
 Grid = Mapping[str, tuple[Any, ...]]
 """Values of each option, in order."""
 
-MAX_SEARCH_USERS = 2_000
-"""Maximum number of validation users to evaluate."""
 DATA_GRID: Grid = {
     "min_items": (1, 2, 5, 10, 20, 50),
     "window_days": (30.0, 90.0, 180.0, 365.0, None),
@@ -96,25 +96,36 @@ def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
     return list(dict.fromkeys(tuning.describe() for tuning in tunings if tuning.grid == tunings[0].grid))
 
 
-def learn_with_options(
-    dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
-) -> tuple[dict[str, Any], dict[str, Tuning], list[Fold]]:
-    """Tune and fit the methods of `config.methods` that have options; options in ``[plugins.NAME]`` stay fixed.
+def search_options(
+    folds: Sequence[Fold],
+    model: TrainedModel,
+    progress: Progress,
+    dataset: Dataset | None = None,
+    split: Split | None = None,
+) -> tuple[TrainedModel, list[Fold], dict[str, Tuning]]:
+    """Search the options of all methods, in order; options in ``[plugins.NAME]`` stay fixed.
 
-    Return what each method learned from all warm users, and its search result, by name; and the folds, whose models
-    also hold what each method learned without the fold's users.
+    Methods that learn in their search need `dataset` and `split`, from which the models of the folds were trained.
+
+    Return the model with what all warm users teach each method; the folds, whose models have what it learns without the
+    fold's users; and the search results of the methods in `config.methods`, by name.
 
     Raises ConfigError if an option does not exist, and FirstdayError if a third-party method raised an error, or
     returned something other than its `value`.
     """
-    learned = {}
-    tunings = {}
     folds = list(folds)
-    for name in config.methods:
-        spec = find_learner(name)
-        if isinstance(spec, StrategySpec) and spec.search is not None:
-            learned[name], tunings[name], folds = _learn_one(spec, dataset, split, folds, config, progress)
-    return learned, tunings, folds
+    tunings = {}
+    for spec in learners_of(model.config):
+        if isinstance(spec, StrategySpec) and spec.search is not None and _can_judge(spec, folds):
+            model, folds, tuning = _search_one(spec, spec.search, folds, model, progress, dataset, split)
+            if spec.name in model.config.methods:
+                tunings[spec.name] = tuning
+    return model, folds, tunings
+
+
+def _can_judge(spec: StrategySpec, folds: Sequence[Fold]) -> bool:
+    """Return whether settings can be judged: the method learns in its search, or answers some validation user."""
+    return learns_in_search(spec) or any((spec.recommend(fold.query).routes == spec.name).any() for fold in folds)
 
 
 def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int, window_days: float | None) -> UseData:
@@ -131,46 +142,54 @@ def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int,
     return UseData(uses.take(rows), affinity.take(rows), config.seed, config.threads, config.device)
 
 
-def _learn_one(
-    spec: StrategySpec, dataset: Dataset, split: Split, folds: Sequence[Fold], config: Config, progress: Progress
-) -> tuple[Any, Tuning, list[Fold]]:
-    """Choose the options of one method, then fit it with them on all warm users; see `learn_with_options`."""
-    grid, start = grid_of(spec, config, has_times=split.warm_window is not None)
-    n_first = prod(len(start.get(name, values)) for name, values in grid.items())
+def _search_one(
+    spec: StrategySpec,
+    search: OptionSearch,
+    folds: Sequence[Fold],
+    model: TrainedModel,
+    progress: Progress,
+    dataset: Dataset | None,
+    split: Split | None,
+) -> tuple[TrainedModel, list[Fold], Tuning]:
+    """Choose the options of one method, then learn with them on all warm users; see `search_options`."""
+    name = spec.name
+    grid, start = grid_of(spec, model.config, has_times=split is not None and split.warm_window is not None)
+    n_first = prod(len(start.get(option, values)) for option, values in grid.items())
     n_tried = 0
-    splits = [split.fold(rows) for rows in split.folds] or [split]
-    sample = head(folds, MAX_SEARCH_USERS)
+    parts = [split.fold(rows) for rows in split.folds] if split is not None and split.folds else [split]
+    sample = head(folds, search.max_users)
 
-    @lru_cache(maxsize=len(splits))
+    @lru_cache(maxsize=len(parts))
     def prepare(part: Split, min_items: int, window_days: float | None) -> Callable[..., Any]:
-        assert spec.search is not None
-        return spec.search.prepare(collect_uses(dataset, part, config, min_items, window_days))
+        assert search.prepare is not None
+        assert dataset is not None
+        return search.prepare(collect_uses(dataset, part, model.config, min_items, window_days))
 
-    def fit(part: Split, *, min_items: int, window_days: float | None = None, **options: Any) -> Any:
-        return prepare(part, min_items, window_days)(**options)
+    def learn(part: Split | None, options: Mapping[str, Any]) -> Any:
+        if search.prepare is None or part is None:
+            return replace(model.learned[name], **options)
+        own_options = {option: value for option, value in options.items() if option not in DATA_GRID}
+        return prepare(part, options["min_items"], options.get("window_days"))(**own_options)
 
-    def fit_folds(folds: Sequence[Fold], options: Mapping[str, Any]) -> list[Fold]:
-        return [
-            fold.with_settings(learned={**fold.query.model.learned, spec.name: fit(part, **options)})
-            for fold, part in zip(folds, splits, strict=True)
-        ]
+    def learn_folds(folds: Sequence[Fold], options: Mapping[str, Any]) -> list[Fold]:
+        return [fold.with_learned(**{name: learn(part, options)}) for fold, part in zip(folds, parts, strict=True)]
 
     def objective(options: Mapping[str, Any]) -> float:
         nonlocal n_tried
-        progress(spec.name, n_tried, max(n_first, n_tried + 1))
+        progress(name, n_tried, max(n_first, n_tried + 1))
         n_tried += 1
-        return 100 * float(measure_folds(fit_folds(sample, options), spec.name).mean())
+        return 100 * float(measure_folds(learn_folds(sample, options), name).mean())
 
     began = perf_counter()
     options, precision = search_grid(grid, start, objective)
-    progress(spec.name, n_tried, n_tried)
-    folds = fit_folds(folds, options)
+    progress(name, n_tried, n_tried)
+    chosen_folds = learn_folds(folds, options)
     prepare.cache_clear()
     tuned_at = perf_counter()
-    learned = fit(split, **options)
-    seconds = perf_counter() - tuned_at
+    model = replace(model, learned={**model.learned, name: learn(split, options)})
+    fit_seconds = perf_counter() - tuned_at
     n_users = sum(fold.query.n_users for fold in sample)
-    return learned, Tuning(grid, options, precision, n_users, seconds, tuned_at - began, n_tried), folds
+    return model, chosen_folds, Tuning(grid, options, precision, n_users, fit_seconds, tuned_at - began, n_tried)
 
 
 def grid_of(spec: StrategySpec, config: Config, *, has_times: bool) -> tuple[Grid, Grid]:
@@ -181,13 +200,16 @@ def grid_of(spec: StrategySpec, config: Config, *, has_times: bool) -> tuple[Gri
     search = spec.search
     assert search is not None
     fixed = {name: (value,) for name, value in config.plugins.get(spec.name, {}).items()}
-    names = (*DATA_GRID, *search.grid)
+    data_grid = DATA_GRID if learns_in_search(spec) else {}
+    names = (*data_grid, *search.grid)
     if unknown := [name for name in fixed if name not in names]:
         raise ConfigError(f"plugins.{spec.name}: {unknown[0]!r} is not an option; choose one of {', '.join(names)}.")
     all_fixed = search.grid and search.grid.keys() <= fixed.keys()
-    grid = {**(DATA_START if all_fixed else DATA_GRID), **search.grid, **fixed}
+    if all_fixed and data_grid:
+        data_grid = DATA_START
+    grid = {**data_grid, **search.grid, **fixed}
     if not has_times:
-        del grid["window_days"]
+        grid.pop("window_days", None)
     return grid, {**DATA_START, **(search.start or {}), **fixed}
 
 

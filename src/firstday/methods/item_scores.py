@@ -1,4 +1,4 @@
-"""Helpers of the baselines: conversion to SciPy, most used items, scores of some items, and the strategy."""
+"""Helpers of methods that score items: conversion to SciPy, most used items, targets, and the strategy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstday.ranking import most_used, spread_scores
+from firstday.recommend.component import component_of_scores
+from firstday.recommend.query import Query
 from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, near_taste
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, contains
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -36,8 +38,23 @@ def spread_known(scores: np.ndarray, items: np.ndarray, is_ranked: np.ndarray, n
     return all_scores
 
 
+def find_later(uses: SparseRows, day_ones: SparseRows, rows: np.ndarray) -> SparseRows:
+    """Return the items used, but not on day one, shape (n, n_items), for row indexes of `FeatureRows`, shape (n,).
+
+    `uses` has all items of each warm user, shape (n_warm, n_items); `day_ones` has the day-one items of all samples,
+    stacked, shape (n_samples * n_warm, n_items).
+    """
+    used = uses.take(rows % uses.n_rows)
+    return used.keep(~contains(day_ones.take(rows), used))
+
+
 def score_items(*, name: str, describe: str, explain: str, value: type, search: OptionSearch) -> StrategySpec:
     """Make a strategy that ranks items by the scores of a learned value given the liked items."""
+
+    def score(query: Query, rows: np.ndarray) -> np.ndarray:
+        scores: np.ndarray = query.learned(name).score(query.liked.take(rows))
+        return scores
+
     return StrategySpec(
         name=name,
         recommend=lambda query: query.rank_learned(name),
@@ -46,6 +63,7 @@ def score_items(*, name: str, describe: str, explain: str, value: type, search: 
         reason=near_taste,
         value=value,
         search=search,
+        component=component_of_scores(score),
         reads=("liked",),
         scale=PROBABILITY,
     )

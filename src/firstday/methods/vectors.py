@@ -1,18 +1,32 @@
-"""Strategies that rank items by a vector of the user: `day_one`, `fold_in`, `personal`, cold models; and `direct`.
+"""Strategies that rank items by a vector of the user: `day_one`, `fold_in`, `personal` and cold models.
 
-The vector is computed from the day-one items alone, or predicted (the paper's fully personalised system). `direct` maps
-features to items by a network, without a vector or segment in between (not in the paper).
+The vector is computed from the day-one items alone, or predicted (the paper's fully personalised system).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from firstday.ranking import spread_scores
+from firstday.artifact.trained_model import TrainedModel
+from firstday.ranking import multiply_rows
+from firstday.recommend.component import Component, Scores
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import PROBABILITY, RANKER, ColdModelSpec, StrategySpec, near_taste
+from firstday.recommend.spec import PROBABILITY, ColdModelSpec, StrategySpec, near_taste
+
+
+def score_by_vector(model: TrainedModel, vectors: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return scores by users' vectors, shape (n_users, d), in standard deviations over all items, shape of `chosen`."""
+    variance = ((vectors @ model.vector_covariance) * vectors).sum(axis=1)
+    deviation = np.sqrt(np.maximum(variance, np.float32(1e-18)))
+    return multiply_rows(model.scoring_vectors, chosen, vectors / deviation[:, None])
+
+
+def component_of_vectors(find_vectors: Callable[[Query, np.ndarray], np.ndarray]) -> Component:
+    """Make a component from a function that returns the vectors of some rows of a query, float32, shape (n_rows, d)."""
+    return lambda query, rows: Scores(partial(score_by_vector, query.model, find_vectors(query, rows)))
 
 
 def recommend_day_one(query: Query) -> Answer:
@@ -33,6 +47,7 @@ DAY_ONE = StrategySpec(
     describe="Rank items by the mean vector of the items that the user likes so far.",
     explain="Items similar to the mean of the items that the user likes so far.",
     reason=near_taste,
+    component=component_of_vectors(lambda query, rows: query.liked_means[rows]),
     reads=("liked",),
     scale=PROBABILITY,
 )
@@ -42,6 +57,7 @@ FOLD_IN = StrategySpec(
     describe="Rank items by the vector fitted to the items that the user likes so far, with item vectors fixed.",
     explain="Items similar to the taste fitted to the items that the user likes so far.",
     reason=near_taste,
+    component=component_of_vectors(lambda query, rows: query.model.fold_in.solve(query.liked.take(rows))),
     reads=("liked",),
     scale=PROBABILITY,
 )
@@ -53,6 +69,7 @@ PERSONAL = StrategySpec(
     describe="Rank items by the predicted vector.",
     explain="Items close to the predicted taste.",
     reason=near_taste,
+    component=component_of_vectors(lambda query, rows: query.predicted[rows]),
     reads=(),
     scale=PROBABILITY,
 )
@@ -70,22 +87,3 @@ def personal_strategy(cold_model: ColdModelSpec) -> StrategySpec:
         reads=("liked",),
         scale=PROBABILITY,
     )
-
-
-def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return log-probabilities, float32, shape (n_rows, n_items); minus infinity for items the ranker lacks."""
-    ranker = query.model.ranker
-    assert ranker is not None
-    return spread_scores(ranker.score(query.ranker_hidden[rows]), ranker.items, query.model.n_items)
-
-
-DIRECT = StrategySpec(
-    name="direct",
-    recommend=lambda query: query.rank_scores(partial(score_direct, query), "direct", query.has_features),
-    describe="Rank items by a network that goes straight from day-one features to items.",
-    explain="Items that people with a similar first day went on to use, as predicted by a network.",
-    reason=near_taste,
-    needs=(RANKER,),
-    reads=(),
-    scale=PROBABILITY,
-)

@@ -1,18 +1,28 @@
-"""`ease`: a linear item-to-item model with a closed-form solution."""
+"""`ease` and `edlae`: linear item-to-item models with a closed-form solution; `edlae` is a component of `blend`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstday.baselines.matrices import most_used_items, score_items, spread_known, to_matrix
 from firstday.errors import ConfigError
+from firstday.methods.item_scores import most_used_items, score_items, spread_known, to_matrix
+from firstday.progress import Progress
 from firstday.ranking import greatest, most_used
-from firstday.recommend.spec import OptionSearch
+from firstday.recommend.component import Lift
+from firstday.recommend.query import Query
+from firstday.recommend.spec import (
+    ITEM_WEIGHTS,
+    PROBABILITY,
+    LearningData,
+    ListPrecision,
+    OptionSearch,
+    StrategySpec,
+    near_taste,
+)
 from firstday.sparse import SparseRows
 
 if TYPE_CHECKING:
@@ -86,29 +96,66 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     return np.asarray(np.tril(inverse) + np.tril(inverse, -1).T)
 
 
+@dataclass(frozen=True, eq=False)
+class ItemLinks:
+    """The largest item-to-item weights of EDLAE, shape (n_items, n_items)."""
+
+    weights: SparseRows
+
+    def score(self, liked: SparseRows) -> np.ndarray:
+        """Sum the weights of the liked items; see `LearnedScores.score`."""
+        links = liked.ones().through(self.weights)
+        return spread_known(links.dense(), np.arange(liked.n_columns), links.lengths() > 0, liked.n_columns)
+
+
 REGULARIZATION = 300.0
 MAX_DROPOUT = 0.99
-BLEND_ITEMS, WEIGHTS_PER_ITEM = 4_096, 100
-"""Number of items in the EDLAE component of `blend`, and number of weights kept per item: the largest in magnitude."""
+MAX_ITEMS = 4_096
+"""Number of items of `edlae`: the most used."""
+MAX_LINKS = 100
+"""Number of weights per item of `edlae`: the largest in magnitude."""
 
 
-def learn_item_weights(uses: SparseRows, day_ones: Sequence[SparseRows]) -> SparseRows:
-    """Fit EDLAE for `blend`; return item-to-item weights, shape (n_items, n_items).
-
-    `day_ones` has the items used on day one, for each sample. The dropout is the share of users' items not used on day
-    one.
-    """
-    n_on_day = sum(day.n_entries for day in day_ones) / max(1, len(day_ones))
-    hidden_share = min(MAX_DROPOUT, max(0.0, 1 - n_on_day / max(1, uses.n_entries)))
-    items = most_used(uses.column_sums(), BLEND_ITEMS)
-    weights = fit_ease(uses, items, regularization=REGULARIZATION, dropout=hidden_share).weights
-    n_weights = min(WEIGHTS_PER_ITEM, len(items))
+def fit_links(data: LearningData, precision: ListPrecision, progress: Progress) -> ItemLinks:  # noqa: ARG001
+    """Fit EDLAE with a dropout that is the share of users' items not used on day one."""
+    n_on_day = sum(day.n_entries for day in data.day_one_uses) / max(1, len(data.day_one_uses))
+    hidden_share = min(MAX_DROPOUT, max(0.0, 1 - n_on_day / max(1, data.uses.n_entries)))
+    items = most_used(data.uses.column_sums(), MAX_ITEMS)
+    weights = fit_ease(data.uses, items, regularization=REGULARIZATION, dropout=hidden_share).weights
+    n_weights = min(MAX_LINKS, len(items))
     largest = greatest(np.abs(weights), n_weights)
     rows = np.repeat(items, n_weights)
+    columns = items[largest].ravel()
     weights_of_largest = np.take_along_axis(weights, largest, axis=1).ravel()
-    return SparseRows.from_pairs(rows, items[largest].ravel(), weights_of_largest, uses.n_columns, uses.n_columns)
+    n_items = data.uses.n_columns
+    return ItemLinks(SparseRows.from_pairs(rows, columns, weights_of_largest, n_items, n_items))
 
 
+def lift_linked(query: Query, rows: np.ndarray) -> Lift:
+    """Return the sums of weights, in standard deviations over all items, as a component of `blend`."""
+    links: ItemLinks = query.learned("edlae")
+    scores = query.liked.take(rows).ones().through(links.weights)
+    row = scores.row_of_entry()
+    n_items = query.model.n_items
+    mean = np.bincount(row, scores.weights, minlength=len(rows)) / n_items
+    square = np.bincount(row, scores.weights**2, minlength=len(rows)) / n_items
+    deviation = np.sqrt(np.maximum(square - mean**2, 1e-18))
+    return Lift(replace(scores, weights=(scores.weights / deviation[row]).astype(np.float32)))
+
+
+EDLAE = StrategySpec(
+    name="edlae",
+    recommend=lambda query: query.rank_learned("edlae"),
+    describe="Rank items by the sum of their weights from the liked items, in a linear model of items with dropout.",
+    explain="Items often used together with what the user likes.",
+    reason=near_taste,
+    needs=(ITEM_WEIGHTS,),
+    fit=fit_links,
+    value=ItemLinks,
+    component=lift_linked,
+    reads=("liked",),
+    scale=PROBABILITY,
+)
 EASE = score_items(
     name="ease",
     describe="A linear model of items, solved in closed form.",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from firstday.recommend.component import Shares, component_of_shares
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import StrategySpec, used_by_alike
+from firstday.sparse import SparseRows
 
 
 def recommend_popular(query: Query) -> Answer:
@@ -13,6 +15,11 @@ def recommend_popular(query: Query) -> Answer:
     order = query.item_rules.popular[None]
     choice = np.zeros(query.n_users, dtype=np.int64)
     return query.take_lists(order, query.model.popularity[order], choice, "popular", choice == 0)
+
+
+def share_of_everyone(query: Query, rows: np.ndarray) -> Shares:
+    """Return popularity as a component of `blend`."""
+    return Shares(SparseRows.empty(len(rows), query.model.n_items), query.model.popularity)
 
 
 def recommend_group(query: Query) -> Answer:
@@ -54,6 +61,7 @@ POPULAR = StrategySpec(
     describe="Rank items by the share of warm users who use them.",
     explain="The most used items overall.",
     reason=lambda reason: f"{reason.share_of_everyone:.1%} of all users use it.",
+    component=share_of_everyone,
     reads=(),
     scale="share of everyone",
 )
@@ -63,6 +71,7 @@ GROUP = StrategySpec(
     describe="Rank items by the share of users of the same profile who use them, averaged over profile columns.",
     explain="The most used items of people with the same profile.",
     reason=used_by_alike,
+    component=component_of_shares(score_group),
     reads=(),
     scale="share of people of the same profile",
 )

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from firstday.baselines.matrices import score_items, to_matrix
+from firstday.methods.item_scores import score_items, to_matrix
 from firstday.recommend.spec import OptionSearch, UseData
 from firstday.sparse import SparseRows
 

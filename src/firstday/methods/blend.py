@@ -1,0 +1,221 @@
+"""`blend`: a weighted sum of the components of other methods; weights depend on how much is known (not in the paper).
+
+Items that the user was shown and passed over are evidence, together with the items used. It adds two terms of fixed
+weight: the logarithm of the shares among the warm users that the user probably resembles (`firstday.recommend.belief`),
+and scores by the vector folded in from all evidence, in standard deviations over all items, times a weight that
+approaches 1 as evidence grows (`HALFWAY`; docs/bandit.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.display import readable
+from firstday.ranking import NO_ITEM, greatest, multiply_rows, top_k
+from firstday.recommend.belief import SMOOTHING, believe_people
+from firstday.recommend.component import LEAST_SHARE, Lift, Scores, Shares
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.registry import components_of, find_strategy
+from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste
+
+KNOTS = (0, 1, 20)
+"""Numbers of interactions at which components have separate weights, interpolated between them."""
+CANDIDATE_SOURCES = ("popular", "soft_segments")
+"""Methods whose shares make items candidates whatever their weight."""
+N_CANDIDATES = 600
+"""Number of candidates per user: items used most by similar people or overall, or similar to the user's items."""
+ALL_CANDIDATES = 2_000
+"""If no more items than this may be listed, all of them are candidates."""
+MAX_LIFT = 60.0
+"""Maximum score of a `Lift` in choosing candidates; keeps the exponential finite."""
+ROWS_AT_ONCE = 8
+HALFWAY = 30
+"""Number of items used or passed over at which their vector has half its weight, as it is unreliable on few items."""
+
+
+@readable
+@dataclass(frozen=True)
+class Blending:
+    """Weights fitted on validation users: of each component by method name, for each of the `KNOTS`.
+
+    From one interaction on, weights are linear in the logarithm of the number of interactions.
+    """
+
+    weights: tuple[Mapping[str, float], ...] = ({"personal": 1.0},) * len(KNOTS)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the components."""
+        return tuple(self.weights[0])
+
+    def at(self, name: str, n_known: np.ndarray) -> np.ndarray:
+        """Return a component's weight for each user, given numbers of interactions: float32, shape (n_users,)."""
+        weights = np.array([weights_of_knot[name] for weights_of_knot in self.weights], dtype=np.float32)
+        interpolated: np.ndarray = share_of_knots(n_known) @ weights
+        return interpolated
+
+
+def share_of_knots(n_known: np.ndarray) -> np.ndarray:
+    """Return the interpolation weights of `KNOTS` for each user, float32, shape (n_users, n_knots)."""
+    to_many = np.minimum(np.log(np.maximum(n_known, 1)) / np.log(KNOTS[-1]), 1)
+    has_any = n_known > 0
+    return np.stack([~has_any, has_any * (1 - to_many), has_any * to_many], axis=1).astype(np.float32)
+
+
+def recommend_blend(query: Query) -> Answer:
+    """Rank items by a weighted sum of components; needs a signal, a profile value or an item passed over."""
+    answered = (query.has_features | (query.passed_over.lengths() > 0)) & (len(query.item_rules.items) > 0)
+    items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
+    scores = np.zeros((query.n_users, query.k), dtype=np.float32)
+    for rows in batches(np.flatnonzero(answered)):
+        chosen, values = score_blend(query, rows)
+        best, scores[rows] = top_k(values, query.k)
+        items[rows] = np.where(best >= 0, np.take_along_axis(chosen, np.maximum(best, 0), axis=1), NO_ITEM)
+    return Answer.where(answered, "blend", items, scores)
+
+
+def batches(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Split rows into batches of at most `ROWS_AT_ONCE`."""
+    return (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
+
+
+def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each user's candidates, ascending, and weighted scores, shape (n_rows, n_candidates).
+
+    Excluded items score minus infinity. Components of methods that are not registered are left out.
+    """
+    blending: Blending = query.learned("blend")
+    available = components_of(query.model)
+    names = tuple(name for name in blending.names if name in available)
+    chosen, scores, offsets = score_components(query, rows, names)
+    n_known = query.n_known[rows]
+    terms = [blending.at(name, n_known)[:, None] * of_component for name, of_component in scores.items()]
+    return chosen, reduce(np.add, [*terms, offsets])
+
+
+def score_components(
+    query: Query, rows: np.ndarray, names: tuple[str, ...]
+) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Return each user's candidates, their scores by each component, and a term of fixed weight.
+
+    Candidates are ascending, int64, and all arrays have shape (n_rows, n_chosen). Scores are float32; the last term has
+    the evidence of items passed over, and is minus infinity for excluded items. The candidates depend on the user and
+    the rules, not on the length of the list. If at most `ALL_CANDIDATES` items may be listed, all are candidates;
+    otherwise the most promising ones: `N_CANDIDATES` or, if the rules allow less than a quarter of all items,
+    `ALL_CANDIDATES`.
+    """
+    parts = {name: _once(query, rows, name) for name in dict.fromkeys((*CANDIDATE_SOURCES, *names))}
+    has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
+    believed = _share_by_belief(query, rows[has_evidence]) if len(has_evidence) else None
+    excluded = query.excluded.take(rows)
+    rules = query.item_rules
+    if len(rules.items) <= ALL_CANDIDATES:
+        chosen = np.tile(rules.items, (len(rows), 1))
+    else:
+        shares = [part for part in parts.values() if isinstance(part, Shares)]
+        lifts = [part.rows for part in parts.values() if isinstance(part, Lift)]
+        background = np.full(query.model.n_items, LEAST_SHARE, dtype=np.float32)
+        for share in shares:
+            background += share.background
+        promise = np.tile(background, (len(rows), 1))
+        for share in shares:
+            promise[share.rows.row_of_entry(), share.rows.columns] += share.rows.weights
+        if believed is not None:
+            promise[has_evidence] = believed + np.float32(LEAST_SHARE)
+        if query.model.trend is not None:
+            promise *= query.model.derive(trend_factors)
+        promise *= rules.allowed
+        for lift in lifts:
+            promise[lift.row_of_entry(), lift.columns] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
+        if rules.factors is not None:
+            promise *= rules.factors
+        promise[excluded.row_of_entry(), excluded.columns] = -1
+        is_narrow = 4 * len(rules.items) < query.model.n_items  # `promise` then separates the items less well
+        chosen = greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
+    offsets = np.where(excluded.has(chosen), np.float32(-np.inf), np.float32(0))
+    if believed is not None:
+        of_chosen = np.take_along_axis(believed, chosen[has_evidence], axis=1)
+        offsets[has_evidence] += _score_evidence(query, rows[has_evidence], chosen[has_evidence], of_chosen)
+    trend = np.float32(0) if query.model.trend is None else query.model.trend[chosen]
+    return chosen, {name: _score(parts[name], chosen, trend) for name in names}, offsets
+
+
+def _score(part: Shares | Lift | Scores, chosen: np.ndarray, trend: np.ndarray | np.float32) -> np.ndarray:
+    """Return a component's scores of the candidates, float32, shape of `chosen`."""
+    if isinstance(part, Shares):
+        logs: np.ndarray = np.log(part.at(chosen) + np.float32(LEAST_SHARE)) + trend
+        return logs
+    if isinstance(part, Lift):
+        return part.rows.at(chosen)
+    scores = part.of(chosen)
+    return scores + trend if part.are_logs else scores
+
+
+def trend_factors(model: TrainedModel) -> np.ndarray:
+    """Return the factors by which the trend multiplies shares, float32, shape (n_items,)."""
+    assert model.trend is not None
+    factors: np.ndarray = np.exp(model.trend)
+    return factors
+
+
+def _once(query: Query, rows: np.ndarray, name: str) -> Shares | Lift | Scores:
+    """Return a method's component, cached if `rows` are all users, up to `ROWS_AT_ONCE`."""
+    component = find_strategy(name).component
+    assert component is not None
+    if query.n_users > ROWS_AT_ONCE or len(rows) < query.n_users:
+        return component(query, rows)
+    if name not in query.components:
+        query.components[name] = component(query, rows)
+    part: Shares | Lift | Scores = query.components[name]
+    return part
+
+
+def _share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:
+    """Return the posterior share of warm users who use each item, float32, shape (n_rows, n_items).
+
+    Shares are smoothed towards popularity. Without stored warm users, return the shares in near segments, which do not
+    reflect items passed over.
+    """
+    model = query.model
+    if model.warm is None:
+        near = _once(query, rows, "soft_segments")
+        assert isinstance(near, Shares)
+        return near.dense()
+    shares = believe_people(query, rows).times(model.warm.uses)
+    return (shares + np.float32(SMOOTHING) * model.popularity) / np.float32(1 + SMOOTHING)
+
+
+def _score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the evidence term, float32, shape (n_rows, n_chosen).
+
+    `rows` are users with items passed over; `chosen` are their candidates, and `shares` the `_share_by_belief` of
+    these, both of shape (n_rows, n_chosen).
+    """
+    model = query.model
+    liked = query.liked.take(rows)
+    passed_over = query.passed_over.take(rows)
+    n_evidence = liked.lengths() + passed_over.lengths()
+    vectors = model.fold_in.solve(liked, passed_over)
+    variance = ((vectors @ model.vector_covariance) * vectors).sum(axis=1)
+    weights = n_evidence / (n_evidence + HALFWAY) / np.sqrt(np.maximum(variance, 1e-18))
+    scores = multiply_rows(model.scoring_vectors, chosen, vectors * weights[:, None].astype(np.float32))
+    if model.warm is not None:
+        scores += np.log(shares + np.float32(LEAST_SHARE))
+    return scores
+
+
+BLEND = StrategySpec(
+    name="blend",
+    recommend=recommend_blend,
+    describe="Rank items by a weighted sum of strategies; the weights depend on how much is known about the user.",
+    explain="Several ways of ranking combined, with weights that depend on how much is known about the user.",
+    reason=near_taste,
+    value=Blending,
+    reads=("liked", "shown"),
+    scale=PROBABILITY,
+)

@@ -1,0 +1,115 @@
+"""Components of `blend`: what a method adds to the weighted sum that ranks the default list.
+
+A component is a function of a query and some rows of its users that returns one of three values: `Shares`, a `Lift`, or
+`Scores`. It must not depend on rules or exclusions, which `blend` applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstday.display import readable
+from firstday.recommend.query import Query
+from firstday.sparse import SparseRows
+
+LEAST_SHARE = 1e-6
+"""Added to shares before taking logarithms, so that items nobody uses have a finite score."""
+LEAST_LOG = -20.0
+"""Lower bound of scores that may be minus infinity."""
+
+
+@readable
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Shares of people who use each item, scored by their logarithm; items with large shares become candidates.
+
+    Parameters
+    ----------
+    rows
+        Shares specific to the user, added to the background, shape (n_rows, n_items).
+    background
+        Share of each item, the same for all users, float32, shape (n_items,).
+    """
+
+    rows: SparseRows
+    background: np.ndarray
+
+    def dense(self) -> np.ndarray:
+        """Return the share of every item, float32, shape (n_rows, n_items)."""
+        return self.rows.dense() + self.background
+
+    def at(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the shares of chosen items, float32, shape of `chosen`, (n_rows, n_chosen)."""
+        shares = self.background[chosen]
+        if self.rows.n_entries:
+            shares += np.take_along_axis(self.rows.dense(), chosen, axis=1)
+        return shares
+
+
+@readable
+@dataclass(frozen=True, eq=False)
+class Lift:
+    """Scores of a few items per user; 0 for all others. Items with a high score become candidates.
+
+    `rows` has the scores, about as large as standard deviations, shape (n_rows, n_items).
+    """
+
+    rows: SparseRows
+
+
+@readable
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores of candidates that other components found.
+
+    Parameters
+    ----------
+    of
+        Maps candidates, item indexes of shape (n_rows, n_chosen), to their scores, finite, float32, of that shape.
+    are_logs
+        Whether scores are logarithms of shares or probabilities, to which `blend` adds the trend.
+    """
+
+    of: Callable[[np.ndarray], np.ndarray]
+    are_logs: bool = False
+
+
+Component = Callable[[Query, np.ndarray], Shares | Lift | Scores]
+"""Maps a query and rows of its users, int64, shape (n_rows,), to their part of the weighted sum."""
+
+
+def component_of_shares(score: Callable[[Query, np.ndarray], np.ndarray]) -> Component:
+    """Make a component from a function that returns shares of all items, float32, shape (n_rows, n_items)."""
+
+    def component(query: Query, rows: np.ndarray) -> Scores:
+        shares = score(query, rows)
+        return Scores(lambda chosen: _log(np.take_along_axis(shares, chosen, axis=1)), are_logs=True)
+
+    return component
+
+
+def component_of_scores(score: Callable[[Query, np.ndarray], np.ndarray]) -> Component:
+    """Make a component from a function that returns scores of all items, in standard deviations over the ranked ones.
+
+    Scores are float32, shape (n_rows, n_items). Items that score minus infinity get the lowest score of the user.
+    """
+
+    def component(query: Query, rows: np.ndarray) -> Scores:
+        scores = score(query, rows)
+        is_ranked = scores > -np.inf
+        masked = np.ma.masked_array(scores, ~is_ranked)
+        centred = (masked - masked.mean(axis=1, keepdims=True)) / np.maximum(masked.std(axis=1, keepdims=True), 1e-9)
+        lowest = centred.min(axis=1, keepdims=True)
+        filled = np.where(is_ranked, centred.filled(0), lowest.filled(0)).astype(np.float32)
+        return Scores(lambda chosen: np.take_along_axis(filled, chosen, axis=1))
+
+    return component
+
+
+def _log(shares: np.ndarray) -> np.ndarray:
+    """Return the logarithm of shares, float32, finite for items that nobody uses."""
+    logs: np.ndarray = np.log(shares + np.float32(LEAST_SHARE))
+    return logs

@@ -1,0 +1,69 @@
+"""Training of the cold model and of every method, with early stopping on the precision of validation users' lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from firstday.cold.cold_model import ColdModel
+from firstday.config import Config
+from firstday.errors import needs_extra
+from firstday.progress import Progress
+from firstday.recommend.registry import learners_of
+from firstday.recommend.spec import ColdModelSpec, LearningData, StrategySpec
+from firstday.training.validation import ObjectiveWrapper, Validation
+
+METHOD_STAGE = "method "
+"""Prefix of the progress stages of methods."""
+
+
+def check_device(config: Config) -> None:
+    """Raise ConfigError or MissingExtraError immediately if networks cannot be trained on `config.device`."""
+    if config.device in ("auto", "cpu"):
+        return  # always available: skip importing torch
+    with needs_extra("training", "train"):
+        from firstday.cold.device import choose_device
+    choose_device(config.device)
+
+
+def learn_cold_model(
+    data: LearningData, validation: Validation, wrap: ObjectiveWrapper, progress: Progress
+) -> ColdModel:
+    """Train the cold model.
+
+    `wrap` is `ObjectiveHistory.record`, or `ObjectiveHistory.replay` to stop at the median of the folds' best epochs.
+    """
+    with needs_extra("training", "train"):
+        from firstday.cold.train_cold_model import train_cold_model
+    config = data.config
+    by_segments = config.cold_model.stop_by == "segment"
+    objective = wrap("cold model", validation.precision_of_segments if by_segments else validation.precision_of_vectors)
+    return train_cold_model(
+        data.features, data.embeddings.user_vectors, data.validation_features, objective, config, progress
+    )
+
+
+def learn_methods(
+    data: LearningData, validation: Validation, wrap: ObjectiveWrapper, progress: Progress
+) -> dict[str, Any]:
+    """Return what each method learns, by name; methods that only have settings get their defaults.
+
+    Methods that learn during their search (`OptionSearch.prepare`) are left out. Raises ConfigError if a name is not
+    that of a trainable method, and FirstdayError if a third-party method raised an error, or returned something other
+    than its `value`.
+    """
+    learned = {}
+    for spec in learners_of(data.config):
+        if spec.fit is not None:
+            objective = validation.precision_of_vectors if isinstance(spec, ColdModelSpec) else validation.precision
+            progress(f"{METHOD_STAGE}{spec.name}", 0, 1)
+            learned[spec.name] = spec.fit(data, wrap(spec.name, objective), progress)
+            progress(f"{METHOD_STAGE}{spec.name}", 1, 1)
+        elif not learns_in_search(spec):
+            assert spec.value is not None
+            learned[spec.name] = spec.value()
+    return learned
+
+
+def learns_in_search(spec: ColdModelSpec | StrategySpec) -> bool:
+    """Return whether a method learns anew for each combination of options."""
+    return isinstance(spec, StrategySpec) and spec.search is not None and spec.search.prepare is not None
