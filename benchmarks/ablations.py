@@ -25,7 +25,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.evaluation.run import score_strategy
 from firstday.metrics import bootstrap_mean
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_query
 from firstday.recommend.registry import strategies_with
 from firstday.training.fit import cohort_query, fit
 
@@ -91,7 +91,7 @@ def score(
     (part,) = hold_out(dataset, config, seed, find_cut_offs(dataset, config))
     split = part.split.fold(part.split.folds[0]) if part.split.folds else part.split
     query = cohort_query(fit(part.dataset, split, config), part.dataset, split.validation, config.recommend.k)
-    scores = {name: score_strategy(query, split.validation, partial(answer_all, strategy=name)) for name in strategies}
+    scores = {name: score_strategy(query, split.validation, partial(answer_query, strategy=name)) for name in strategies}
     return split.validation.users, {name: found.metrics["precision"] for name, found in scores.items()}
 
 

@@ -34,7 +34,7 @@ from firstday.evaluation.run import score_strategy
 from firstday.features.ages import choose_widths
 from firstday.features.signals import SignalBatch
 from firstday.metrics import bootstrap_mean
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_query
 from firstday.training.fit import cohort_query, fit
 
 LEARNED = ("segment", "blend")
@@ -141,7 +141,7 @@ def score_seed(scored: Scored, dataset: Dataset, form: str, config: Config, *, o
                         ("group", number, replace(asked, model=widen(asked.model, number))) for number in NUMBERS
                     ]
                 for strategy, number, trial in trials:
-                    metrics = score_strategy(trial, cohort, partial(answer_all, strategy=strategy)).metrics
+                    metrics = score_strategy(trial, cohort, partial(answer_query, strategy=strategy)).metrics
                     scored.precision[name, known, strategy, number].append(metrics["precision"])
 
 

@@ -30,7 +30,7 @@ from firstday.leaderboard.board import find_sets, open_set
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, open_progress
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_query
 from firstday.recommend.strategies import blend
 from firstday.sparse import SparseRows
 from firstday.training import fit as training
@@ -130,7 +130,7 @@ class Trained:
     def answer(self) -> np.ndarray:
         """Return the lists of `blend` with refitted weights."""
         model = replace(self.query.model, blending=weights.choose_blending(self.folds))
-        return answer_all(replace(self.query, model=model), "blend").items
+        return answer_query(replace(self.query, model=model), "blend").items
 
     def renew(self, module: ModuleType) -> Trained:
         """Relearn what depends on a module's constants."""

@@ -24,7 +24,7 @@ from firstday.progress import Progress, no_progress
 from firstday.ranking import top_k
 from firstday.recommend.query import Query
 from firstday.recommend.questionnaire import AnsweringUsers, Answers, Questionnaire
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.sparse import SparseRows, contains
 from firstday.training.fit import fit
 
@@ -129,7 +129,7 @@ def list_by_strategy(
     n_targets = len(model.catalogue.ids_of(entity))
     picks = SparseRows.from_pairs(rows, interviews.targets[rows, turns], None, n_users, n_targets)
     signals = SignalBatch(n_users, model.n_items, {(pick_signal(model.encoder, entity), entity): picks})
-    return answer_all(Query(model, signals, k, excluded_override=excluded), strategy).items
+    return answer_query(Query(model, signals, k, excluded_override=excluded), strategy).items
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.embed.embeddings import compute_affinity
 from firstday.engine.large import Learners
 from firstday.metrics import bootstrap_mean, measure
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.fit import cohort_query, fit
@@ -106,7 +106,7 @@ def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
 def score(recommender: Recommender, part: Holdout) -> dict[str, np.ndarray]:
     """Return the precision at 50 of each cold user, by strategy."""
     query = cohort_query(recommender, part.newcomers, part.cold, 50)
-    return {name: measure(answer_all(query, name).items, part.cold.truth).precision for name in STRATEGIES}
+    return {name: measure(answer_query(query, name).items, part.cold.truth).precision for name in STRATEGIES}
 
 
 def describe(precision: np.ndarray, compared: np.ndarray) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from firstday.evaluation.replay import ONCE, ReplaySettings, draw_depths
 from firstday.features.signals import PICK_SIGNAL, SignalBatch
 from firstday.ranking import NO_ITEM
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_query
 from firstday.segment.shown_counts import ShownCounts, add_shown
 from firstday.simulate import behavior
 from firstday.simulate.behavior import ARTIST_SHARES, FAVORITE_ARTISTS, ONBOARDING_ARTISTS, QUESTIONNAIRE_SHARE
@@ -365,11 +365,11 @@ class Course:
         slate = self.tastes.settings.meeting.slate
         if not self.policy.endswith(ONCE):
             query = Query(model, self._signals(model, users), min(slate, model.n_items))
-            return answer_all(query, self.policy.removesuffix(WITH_NEW)).items
+            return answer_query(query, self.policy.removesuffix(WITH_NEW)).items
         without = np.array([user for user in users.tolist() if user not in self.long_lists], dtype=np.int64)
         if len(without):
             k = min(slate * int(self.tastes.arrivals.depths.shape[1]), model.n_items)
-            lists = answer_all(Query(model, self.signals.take(without), k), self.policy.removesuffix(ONCE)).items
+            lists = answer_query(Query(model, self.signals.take(without), k), self.policy.removesuffix(ONCE)).items
             self.long_lists.update(zip(without.tolist(), lists, strict=True))
         items = np.full((len(users), slate), NO_ITEM, dtype=np.int32)
         for row, user in enumerate(users.tolist()):

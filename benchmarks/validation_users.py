@@ -21,7 +21,7 @@ from firstday.data.splits.histories import Histories, read_histories
 from firstday.leaderboard.board import find_sets, open_set
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import open_progress
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_query
 from firstday.training.fit import cohort_query, fit
 
 STRATEGIES = ("auto", "blend")
@@ -43,7 +43,7 @@ def score(dataset: Dataset, config: Config, *, newest: bool) -> dict[str, np.nda
             recommender = fit(part.dataset, part.split, config, progress=progress)
             query = cohort_query(recommender, part.newcomers, part.cold, 50)
             for name in STRATEGIES:
-                items = answer_all(query, name).items
+                items = answer_query(query, name).items
                 for k in (10, 50):
                     precision = 100 * measure(items[:, :k], part.cold.truth).precision
                     found.setdefault(f"{name}, P@{k}", []).append(precision)

@@ -415,7 +415,10 @@ class RecommendConfig(Section):
     """Maximum warm users stored in a model, with ids, vectors and items, for `neighbors`, `friends` and, if a user
     passed over items, `blend`. If there are more, a random subset is stored. 0: none."""
     item_weights: bool = True
-    """Allow `blend` to weight item-to-item similarity with the user's items (EASE)."""
+    """Train `edlae`, item-to-item weights that `blend` combines with other methods."""
+    components: tuple[str, ...] | None = None
+    """Methods whose components `blend` may combine in addition to `direct`, `personal`, `soft_segments`, `popular` and
+    `edlae`. Empty: those in `methods`."""
     strategy: str = "auto"
     """Default strategy. `auto` selects the best strategy for what is known about a user; `segment` is the paper's."""
 
@@ -485,6 +488,11 @@ class Config(Section):
     melu: MeluConfig = MeluConfig()
     recommend: RecommendConfig = RecommendConfig()
     experiment: ExperimentConfig = ExperimentConfig()
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Methods whose components `blend` may combine in addition to the base ones."""
+        return self.methods if self.recommend.components is None else self.recommend.components
 
     @classmethod
     def of(cls, config: Config | None) -> Config:

@@ -13,7 +13,7 @@ from firstday.data.events import ITEM
 from firstday.features.signals import Signals
 from firstday.recommend.plugin_checks import check_answer
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_supported
 from firstday.recommend.rules.list_rules import Rules, compile_rules
 
@@ -67,7 +67,7 @@ def check_strategy(
     check_answer(spec.label, spec.recommend(query), query)
 
     def ask(query: Query) -> Answer:
-        answer = answer_all(query, strategy)
+        answer = answer_query(query, strategy)
         _check_lists(query, answer)
         return answer
 

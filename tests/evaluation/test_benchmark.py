@@ -10,7 +10,7 @@ from firstday.data.splits.split import Split
 from firstday.evaluation.run import evaluate, score_strategies, score_strategy
 from firstday.metrics import PrecisionRule, measure
 from firstday.recommend.batch import answer_under
-from firstday.recommend.recommender import Recommender, answer_all, answer_under_rules
+from firstday.recommend.recommender import Recommender, answer_query, answer_under_rules
 from firstday.recommend.rules.list_rules import Rules
 from firstday.training.fit import cohort_query
 from tests.synthetic import SEED, brief_config
@@ -24,7 +24,7 @@ K = 15
 def lists(world: Dataset, split: Split, recommender: Recommender) -> dict[str, np.ndarray]:
     """Return every strategy's lists for the cold users, asked for one by one."""
     query = cohort_query(recommender, world, split.cold, K)
-    return {name: answer_all(query, name).items for name in STRATEGIES}
+    return {name: answer_query(query, name).items for name in STRATEGIES}
 
 
 @pytest.mark.parametrize("divide_by", ["min", "k"])
@@ -32,7 +32,7 @@ def test_what_is_measured_is_the_lists_that_anyone_gets(
     world: Dataset, split: Split, recommender: Recommender, lists: dict[str, np.ndarray], divide_by: PrecisionRule
 ) -> None:
     query = cohort_query(recommender, world, split.cold, K)
-    strategies = {name: partial(answer_all, strategy=name) for name in STRATEGIES}
+    strategies = {name: partial(answer_query, strategy=name) for name in STRATEGIES}
     run = score_strategies(query, split.cold, strategies, divide_by, seed=0, fit_seconds=0.0)
     for name, scores in run.scores.items():
         expected = measure(lists[name], split.cold.truth, divide_by=divide_by)
@@ -57,7 +57,7 @@ def test_lists_are_those_of_the_rules(world: Dataset, split: Split, recommender:
     assert world.ages is not None
     profiles = [{"age": age if age >= 0 else None} for age in world.ages[users].tolist()]
     lists = answer_under_rules(query, "segment", [rules], profiles.__getitem__)[0].items
-    assert (lists != answer_all(query, "segment").items).any()
+    assert (lists != answer_query(query, "segment").items).any()
     np.testing.assert_allclose(scores.metrics["precision"], 100 * measure(lists, split.cold.truth).precision)
 
 
@@ -69,7 +69,7 @@ def test_rules_that_allow_no_item_find_nothing(world: Dataset) -> None:
 
 def test_scoring_starts_from_nothing_for_each_strategy(world: Dataset, split: Split, recommender: Recommender) -> None:
     query = cohort_query(recommender, world, split.cold, K)
-    score_strategy(query, split.cold, partial(answer_all, strategy="segment"))
+    score_strategy(query, split.cold, partial(answer_query, strategy="segment"))
     assert "features" not in vars(query)
     assert "predicted" not in vars(query)
 

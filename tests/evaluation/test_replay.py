@@ -15,7 +15,7 @@ from firstday.evaluation.policies import ALPHA, POLICIES, bound_shares, choose_g
 from firstday.evaluation.replay import ReplaySettings, draw_depths, replay, replay_policies
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import answer_all, answer_under_rules
+from firstday.recommend.recommender import answer_query, answer_under_rules
 from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows
@@ -78,7 +78,7 @@ def test_a_policy_learns_what_was_used_in_the_round_before(monkeypatch: pytest.M
 
     def watch(query: Query) -> Answer:
         seen.append((query.liked.row(0).tolist(), query.passed_over.row(0).tolist()))
-        return answer_all(query, "popular")
+        return answer_query(query, "popular")
 
     monkeypatch.setitem(POLICIES, "watch", watch)
     play("watch")

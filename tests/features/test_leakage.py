@@ -16,7 +16,7 @@ from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import select_uses
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
 from tests.networks import network_bytes, networks_of, statistics_of
@@ -175,9 +175,9 @@ def test_the_target_window_of_a_cold_user_reaches_no_feature_and_no_list(
         query = cohort_query(recommender, one, other, 20)
         if one is world:
             features = query.features
-            lists = answer_all(query, "auto").items
+            lists = answer_query(query, "auto").items
     np.testing.assert_array_equal(query.features, features)
-    np.testing.assert_array_equal(answer_all(query, "auto").items, lists)
+    np.testing.assert_array_equal(answer_query(query, "auto").items, lists)
 
 
 def test_day_one_holds_nothing_done_to_items_of_the_truth(world: Dataset, split: Split) -> None:

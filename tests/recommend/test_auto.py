@@ -11,7 +11,7 @@ from firstday.artifact.trained_model import KNOTS, KNOWLEDGE, Blending, ClassEvi
 from firstday.data.events import ITEM
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.strategies.blend import score_blend
 from firstday.sparse import SparseRows
 from firstday.training.selection import ENOUGH_USERS, PSEUDO_USERS, choose_selection, select, take_class
@@ -59,11 +59,11 @@ def test_what_the_model_does_not_understand_is_nothing(model: TrainedModel) -> N
 
 
 def test_auto_answers_each_class_by_its_best(model: TrainedModel) -> None:
-    answer = answer_all(ask(model, USERS), "auto")
+    answer = answer_query(ask(model, USERS), "auto")
     best = ["popular", "group", "friends", "soft_segments", "soft_segments", "soft_segments", "personal"]
     assert answer.routes.tolist() == best
     for row, (user, name) in enumerate(zip(USERS, best, strict=True)):
-        alone = answer_all(ask(model, [user]), name)
+        alone = answer_query(ask(model, [user]), name)
         np.testing.assert_array_equal(answer.items[row], alone.items[0])
         np.testing.assert_allclose(answer.scores[row], alone.scores[0], rtol=1e-6)
 
@@ -71,7 +71,7 @@ def test_auto_answers_each_class_by_its_best(model: TrainedModel) -> None:
 def test_a_strategy_asked_for_by_name_is_the_one_that_answers(model: TrainedModel) -> None:
     query = ask(model, USERS)
     for name in ("segment", "personal", "blend"):
-        assert answer_all(query, name).routes.tolist() == ["popular", *[name] * 6]
+        assert answer_query(query, name).routes.tolist() == ["popular", *[name] * 6]
 
 
 def test_a_fallback_that_answers_says_why(model: TrainedModel) -> None:
@@ -124,7 +124,7 @@ def test_few_with_a_profile_alone_are_joined_by_those_who_did_more(model: Traine
     assert members.liked.n_entries == 0
     assert members.excluded.row(0).tolist() == [0]  # used on day one, so it is not in what was used afterwards
     assert used.row(0).tolist() == [1]
-    assert answer_all(members, "popular").items[0].tolist() == [2, 1, 3]
+    assert answer_query(members, "popular").items[0].tolist() == [2, 1, 3]
     assert take_class([fold.take(np.ones(ENOUGH_USERS, dtype=np.int64))], 1)[1] == "class"
 
 
@@ -171,5 +171,5 @@ def test_candidates_are_the_most_promising_items_whatever_is_asked_for(n: int, m
         in_all = scores[row, chosen[row]]
         np.testing.assert_array_equal(np.isneginf(values[row]), np.isneginf(in_all))
         assert np.argsort(values[row], kind="stable").tolist() == np.argsort(in_all, kind="stable").tolist()
-    short, long = (answer_all(replace(query, k=k), "blend").items for k in (2, 5))
+    short, long = (answer_query(replace(query, k=k), "blend").items for k in (2, 5))
     np.testing.assert_array_equal(short, long[:, :2])

@@ -14,7 +14,7 @@ from firstday.features.signals import Signals
 from firstday.recommend import belief as rules
 from firstday.recommend.belief import believe_people, believe_segments, llr_of_no, llr_of_yes, normalise
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.strategies.blend import score_blend
 from firstday.recommend.strategies.evidence import HALFWAY, score_evidence, share_by_belief
 from firstday.sparse import SparseRows
@@ -117,14 +117,14 @@ def test_blend_adds_what_evidence_tells(model: TrainedModel) -> None:
     expected = np.log(share_by_belief(query, rows)[0] + 1e-6) + weight * scores
     shares = share_by_belief(query, rows)
     np.testing.assert_allclose(score_evidence(query, rows, np.arange(6)[None], shares)[0], expected, rtol=1e-4)
-    answer = answer_all(query, "blend")
+    answer = answer_query(query, "blend")
     assert answer.routes.tolist() == ["blend", "blend"]
     plain = replace(query, signals=replace(query.signals, passed_over=None))
     total = expected + score_blend(plain, rows)[1][0]
     open_items = [ix for ix in np.argsort(-total, kind="stable").tolist() if ix not in (0, 1, 2, 3)]
     assert answer.items[1, : len(open_items)].tolist() == open_items
     np.testing.assert_allclose(answer.scores[1, : len(open_items)], total[open_items], rtol=1e-4)
-    alone = answer_all(ask(model, EASTERN, k=6), "blend")
+    alone = answer_query(ask(model, EASTERN, k=6), "blend")
     np.testing.assert_array_equal(alone.items[0], answer.items[0])  # who was shown nothing gets the list of before
     np.testing.assert_allclose(alone.scores[0], answer.scores[0], rtol=1e-6)
 
@@ -132,12 +132,12 @@ def test_blend_adds_what_evidence_tells(model: TrainedModel) -> None:
 def test_what_was_passed_over_rests_and_comes_last(model: TrainedModel) -> None:
     barely = Signals(shown=[Impression("i1", 9, "a")])  # 0.9 to the power of 8: seen with less than one half
     query = ask(model, Signals(), NOBODY_TOLD, barely, k=6)
-    answer = answer_all(query, "popular")
+    answer = answer_query(query, "popular")
     assert answer.items[0].tolist() == [0, 2, 1, 3, 4, 5]
     assert answer.items[1].tolist() == [1, 3, 4, 5, 0, 2]
     assert answer.items[2].tolist() == [0, 2, 1, 3, 4, 5]
     assert answer.n_ranked.tolist() == [6, 4, 6]
-    kept = answer_all(replace(query, keep_used=True), "popular")
+    kept = answer_query(replace(query, keep_used=True), "popular")
     assert kept.items[1].tolist() == [0, 2, 1, 3, 4, 5]
 
 
@@ -149,7 +149,7 @@ def test_what_is_used_after_all_is_no_longer_passed_over(model: TrainedModel) ->
 
 
 def test_auto_answers_whom_something_was_shown_by_blend(model: TrainedModel) -> None:
-    answer = answer_all(ask(model, Signals(), NOBODY_TOLD, EASTERN), "auto")
+    answer = answer_query(ask(model, Signals(), NOBODY_TOLD, EASTERN), "auto")
     assert answer.routes.tolist() == ["popular", "blend", "blend"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import ComputedDays, Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from tests.recommend.test_lists_by_hand import VISITORS
 
 K = 4
@@ -27,7 +27,7 @@ def queries(tiny: Recommender) -> tuple[Query, Query]:
 
 @pytest.mark.parametrize("strategy", ["popular", "day_one", "input_clusters", "personal", "segment"])
 def test_the_lists_are_those_of_the_signals(queries: tuple[Query, Query], strategy: str) -> None:
-    with_signals, computed = (answer_all(query, strategy) for query in queries)
+    with_signals, computed = (answer_query(query, strategy) for query in queries)
     rows = with_signals.routes == strategy
     assert rows.sum() >= 3
     np.testing.assert_array_equal(computed.items[rows], with_signals.items[rows])
@@ -39,8 +39,8 @@ def test_some_of_the_users_get_their_own_lists(queries: tuple[Query, Query]) -> 
     _, computed = queries
     rows = np.array([5, 3, 5])
     for strategy in ("segment", "day_one"):
-        whole = answer_all(replace(computed), strategy)
-        part = answer_all(computed.take(rows), strategy)
+        whole = answer_query(replace(computed), strategy)
+        part = answer_query(computed.take(rows), strategy)
         np.testing.assert_array_equal(part.items, whole.items[rows])
 
 
@@ -48,8 +48,8 @@ def test_without_items_a_strategy_on_items_has_nothing_to_go_on(queries: tuple[Q
     _, computed = queries
     assert computed.computed is not None
     idle = replace(computed, computed=replace(computed.computed, means=np.zeros_like(computed.computed.means)))
-    assert set(answer_all(idle, "day_one").routes) == {"popular"}
-    assert set(answer_all(computed, "fold_in").routes) == {"popular"}
+    assert set(answer_query(idle, "day_one").routes) == {"popular"}
+    assert set(answer_query(computed, "fold_in").routes) == {"popular"}
 
 
 @pytest.mark.parametrize("cold_model", ["dropoutnet", "melu"])

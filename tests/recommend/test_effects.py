@@ -18,7 +18,7 @@ from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
 from firstday.recommend.effects import find_effects
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import register, strategies_of
 from firstday.recommend.spec import StrategySpec
 from tests.tiny import ITEM_VECTORS, PAIRS, D, make_model, make_network
@@ -98,7 +98,7 @@ def query_of(model: TrainedModel, user: Signals, *, keep_used: bool) -> Query:
 def things_of(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool) -> dict[Thing, str]:
     """Return what each thing that the model understands does, but for pairs that have a block."""
     query = query_of(model, user, keep_used=keep_used)
-    routes = answer_all(query, strategy).routes
+    routes = answer_query(query, strategy).routes
     found: dict[Thing, str] = {}
     for effect in find_effects(query, strategy, routes):
         does = np.where(effect.informs, MOVES, np.where(effect.excludes, EXCLUDES, NOTHING)).tolist()
@@ -128,7 +128,7 @@ def strip(user: Signals, things: Mapping[Thing, Any]) -> Signals:
 def outcome(model: TrainedModel, user: Signals, strategy: str, *, keep_used: bool) -> list[Any]:
     """Return everything that a user gets, and the features and the prediction behind it, to the last bit."""
     query = query_of(model, user, keep_used=keep_used)
-    answer = answer_all(query, strategy)
+    answer = answer_query(query, strategy)
     known = bool(query.has_features[0])
     behind = (query.features.tobytes(), query.predicted.tobytes()) if known else None
     return [answer.items.tolist(), answer.scores.tobytes(), answer.routes.tolist(), known, behind]
@@ -234,7 +234,7 @@ def test_of_a_strategy_that_says_nothing_nothing_known_is_called_ignored() -> No
     """It may read anything, under whatever name it answers."""
 
     def recommend(query: Query) -> Any:
-        return replace(answer_all(query, "popular"), routes=np.full(query.n_users, "my own way", dtype=object))
+        return replace(answer_query(query, "popular"), routes=np.full(query.n_users, "my own way", dtype=object))
 
     register(StrategySpec(name="silent", describe="Says nothing.", recommend=recommend))
     user = Signals(age=70, country="ZZ", interactions=[("skip", ITEM, "i1"), ("search", "artist", "a1")])

@@ -11,7 +11,7 @@ import pytest
 from firstday.features.signals import Signals
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.strategies.explore import draw_slate, seed_of
 from tests.tiny import make_model, make_quota
 
@@ -70,7 +70,7 @@ def test_a_user_gets_the_same_list_until_something_is_learned() -> None:
     assert seeds[0] == seeds[1]
     assert all(one != another for one, another in pairwise(seeds[1:]))
     assert seed_of(ask(nobody), 0) == seeds[0]  # whoever else asks
-    answer = answer_all(query, "explore")
+    answer = answer_query(query, "explore")
     np.testing.assert_array_equal(answer.items[0], answer.items[1])
 
 
@@ -80,7 +80,7 @@ def test_lists_hold_what_segments_use_and_nothing_that_is_closed() -> None:
         Signals(user_id="u2", interactions=[("stream", "item", "i1"), ("ban", "item", "i4")], shown=["i2"]),
     ]
     query = ask(*users)
-    answer = answer_all(query, "explore")
+    answer = answer_query(query, "explore")
     assert answer.routes.tolist() == ["explore", "explore"]
     assert sorted(answer.items[0].tolist()) == [0, 1, 2, 3, 4, 5]
     assert answer.n_ranked.tolist() == [5, 2]
@@ -93,7 +93,7 @@ def test_lists_hold_what_segments_use_and_nothing_that_is_closed() -> None:
 def test_the_first_propensity_is_the_belief_in_the_segments_that_begin_with_the_item() -> None:
     query = ask(Signals(user_id="u9", interactions=[("stream", "item", "i5")]))
     belief = believe_segments(query, np.array([0]))[0]
-    answer = answer_all(query, "explore")
+    answer = answer_query(query, "explore")
     expected = {0: belief[0], 3: belief[1]}[int(answer.items[0, 0])]
     assert answer.propensities[0, 0] == pytest.approx(expected, rel=1e-5)
 

@@ -17,7 +17,7 @@ from firstday.embed.embeddings import compute_affinity
 from firstday.features.signals import SignalBatch
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.segment.segments import Segments
 from tests.synthetic import N_ITEMS
 
@@ -28,7 +28,7 @@ def rows_answered(
     recommender: Recommender, batch: SignalBatch, strategy: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     model = replace(recommender.model, selection=Selection())  # no list is left to a fallback
-    answer = answer_all(Query(model, batch, K), strategy)  # scores as the strategy has them
+    answer = answer_query(Query(model, batch, K), strategy)  # scores as the strategy has them
     rows = np.flatnonzero(answer.routes == strategy)
     assert len(rows)
     return rows, answer.items, answer.scores

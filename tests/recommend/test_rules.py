@@ -13,7 +13,7 @@ import pytest
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
 from firstday.recommend.rules.filters import Filter
 from firstday.recommend.rules.list_rules import MOST_COMPILED, Row, Rules, compile_rules
@@ -150,10 +150,10 @@ def assert_same_ranking(found: np.ndarray, expected: list[int], scores: dict[int
 def test_a_list_is_that_of_ranking_everything_and_filtering(shop: Recommender, query: Query, strategy: str) -> None:
     if strategy not in strategies_of(shop.model):
         pytest.skip(f"the model lacks {strategy}")
-    everything = answer_all(replace(query, k=shop.model.n_items), strategy)
+    everything = answer_query(replace(query, k=shop.model.n_items), strategy)
     for seed in range(20):
         rules = compile_rules(shop.model, [draw_rules(shop, np.random.default_rng(seed))], {})
-        answer = answer_all(replace(query, rules=rules), strategy)
+        answer = answer_query(replace(query, rules=rules), strategy)
         for row, (ranked, n_ranked) in enumerate(zip(everything.items, everything.n_ranked, strict=True)):
             if answer.routes[row] != everything.routes[row]:  # a fallback answers where the strategy ranks nothing
                 assert not rules.allowed[ranked[:n_ranked]].any()
@@ -190,8 +190,8 @@ def test_caps_and_pins_are_those_of_a_slow_reference(shop: Recommender, query: Q
         pins = dict(zip(rng.permutation(12)[:2].tolist(), rng.permutation(model.n_items)[:2].tolist(), strict=True))
         arranged = Rules(cap={"artist": 2}, pin={rank + 1: items[item] for rank, item in pins.items()})
         plain, capped = (compile_rules(model, layers, {}) for layers in ([rules], [rules, arranged]))
-        everything = answer_all(query.ask(k=model.n_items, rules=plain), strategy).items
-        for row, listed in enumerate(answer_all(query.ask(rules=capped), strategy).items):
+        everything = answer_query(query.ask(k=model.n_items, rules=plain), strategy).items
+        for row, listed in enumerate(answer_query(query.ask(rules=capped), strategy).items):
             open_items = {*capped.items.tolist()} - {*query.excluded.row(row).tolist()}
             kept = {rank: item for rank, item in pins.items() if item in open_items}
             left = everything[row][everything[row] >= 0].tolist()
@@ -201,8 +201,8 @@ def test_caps_and_pins_are_those_of_a_slow_reference(shop: Recommender, query: Q
 def test_boosts_rank_by_multiplied_scores(shop: Recommender, query: Query) -> None:
     rules = compile_rules(shop.model, [Rules(boost={"in_stock": 3.0, "year >= 2010": 2.0})], {})
     assert rules.factors is not None
-    plain = answer_all(query.ask(k=shop.model.n_items), "popular")
-    answer = answer_all(query.ask(rules=rules), "popular")
+    plain = answer_query(query.ask(k=shop.model.n_items), "popular")
+    answer = answer_query(query.ask(rules=rules), "popular")
     for row, ranked in enumerate(plain.items):
         scores = plain.scores[row] * rules.factors[ranked]
         order = np.argsort(-scores[ranked >= 0], kind="stable")[: query.k]
@@ -335,7 +335,7 @@ def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:
     rules = compile_rules(shop.model, [given], {})
     n = 5_000
     signals, _ = shop.model.read_signals([Signals(user_id=number) for number in range(n)])
-    answer = answer_all(Query(shop.model, signals, 3, rules=rules), "explore")
+    answer = answer_query(Query(shop.model, signals, 3, rules=rules), "explore")
     lists = Counter(map(tuple, answer.items.tolist()))
     assert len(lists) > 2
     for listed, count in lists.items():

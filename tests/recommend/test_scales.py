@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from firstday.artifact.calibration import Calibration
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
 from firstday.recommend.scales import is_fraction, scale_answer
 from firstday.recommend.spec import PROBABILITY, StrategySpec
@@ -62,7 +62,7 @@ def test_probabilities_never_rise_along_a_list(curve: Sequence[float], slope: fl
 def test_a_list_keeps_its_items_and_their_order(calibrated: Recommender, strategy: str) -> None:
     batch, _ = calibrated.model.catalogue.read(USERS)
     query = Query(calibrated.model, batch, N_ITEMS)
-    answer, raw = (answer_all(one, strategy) for one in (query, replace(query, model=make_model())))
+    answer, raw = (answer_query(one, strategy) for one in (query, replace(query, model=make_model())))
     np.testing.assert_array_equal(answer.items, raw.items)
     assert answer.routes.tolist() == raw.routes.tolist()
     for user, n_ranked in enumerate(answer.n_ranked.tolist()):
@@ -137,7 +137,7 @@ def test_what_learned_from_what_was_shown_has_no_probabilities(calibrated: Recom
     batch, _ = calibrated.model.read_signals([user, shown])
     query = Query(calibrated.model, batch, N_ITEMS)
     raw = find_strategy("blend").recommend(query)
-    answer = answer_all(query, "blend")
+    answer = answer_query(query, "blend")
     assert answer.scales.tolist() == ["probability of use", "score"]
     n = answer.n_ranked[1]
     np.testing.assert_array_equal(answer.scores[1, :n], raw.scores[1, :n])

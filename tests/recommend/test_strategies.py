@@ -8,7 +8,7 @@ import pytest
 from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import CELLS_AT_ONCE, rank_scores
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import searched_names, strategy_names
 from firstday.testing import check_strategy
 from tests.tiny import N_ITEMS
@@ -80,7 +80,7 @@ def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatc
     expected = ["blend" if name == "auto" else name for name in expected]  # nothing was selected for this model
     if strategy in ("popular", "explore"):  # they need nothing of a user
         expected = [strategy] * len(PEOPLE)
-    routes = dict(zip(PEOPLE, answer_all(Query(tiny.model, everyone, K), strategy).routes.tolist(), strict=True))
+    routes = dict(zip(PEOPLE, answer_query(Query(tiny.model, everyone, K), strategy).routes.tolist(), strict=True))
     assert routes == dict(zip(PEOPLE, expected, strict=True))
 
 
@@ -88,10 +88,10 @@ def test_a_fallback_gives_the_list_of_the_route_that_it_names(
     tiny: Recommender, everyone: SignalBatch, strategy: str
 ) -> None:
     query = Query(tiny.model, everyone, K)
-    answer = answer_all(query, strategy)
+    answer = answer_query(query, strategy)
     for route in ("group", "popular"):
         rows = np.flatnonzero(answer.routes == route)
-        other = answer_all(query, route)
+        other = answer_query(query, route)
         np.testing.assert_array_equal(answer.items[rows], other.items[rows])
         np.testing.assert_array_equal(answer.scores[rows], other.scores[rows])
 

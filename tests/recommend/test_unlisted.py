@@ -15,7 +15,7 @@ from firstday.features.signals import Signals
 from firstday.ranking import rank_scores
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import strategies_of, value_type
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
@@ -58,7 +58,7 @@ def test_no_list_of_a_strangers_has_an_item_without_a_vector(bare: Recommender, 
     """Those of registered strategies neither: see `firstday.testing`."""
     batch, _ = bare.model.catalogue.read(USERS)
     for k in (2, N_ITEMS):
-        answer = answer_all(Query(bare.model, batch, k, keep_used), rank_past_the_query)
+        answer = answer_query(Query(bare.model, batch, k, keep_used), rank_past_the_query)
         assert not np.isin(answer.items, UNLISTED).any()
         assert answer.items[0].tolist() == ([1, 3] if k == 2 else [1, 3, 4, 5, -1, -1])
 

@@ -21,7 +21,7 @@ from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch
 from firstday.progress import no_progress
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_learner, register, searched_names
 from firstday.recommend.spec import PAPER_SEGMENT, OptionSearch, StrategySpec, UseData
 from firstday.sparse import SparseRows
@@ -84,7 +84,7 @@ def tunings_of(model: TrainedModel) -> dict[str, Tuning]:
 @pytest.mark.parametrize("name", searched_names())
 def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: Recommender, name: str) -> None:
     items = SparseRows.from_lists([[item] for item in range(N_ITEMS)], N_ITEMS)
-    routes = answer_all(Query(tuned.model, SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items}), 5), name).routes
+    routes = answer_query(Query(tuned.model, SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items}), 5), name).routes
     assert routes[UNUSED_ITEM] == "popular"
     assert set(np.delete(routes, UNUSED_ITEM)) == {name}
     check_strategy(tuned, name)
@@ -248,7 +248,7 @@ def test_what_cold_users_did_changes_no_choice(
     for name, tuning in tunings_of(again.model).items():
         before = tunings_of(tuned.model)[name]
         assert (tuning.options, tuning.precision) == (before.options, before.precision)
-        np.testing.assert_array_equal(answer_all(query, name).scores, answer_all(other, name).scores)
+        np.testing.assert_array_equal(answer_query(query, name).scores, answer_query(other, name).scores)
 
 
 def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small_grids: None) -> None:

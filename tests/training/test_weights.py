@@ -14,7 +14,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_all
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
 from firstday.training.validation import Fold, Validation, measure_folds
@@ -127,7 +127,7 @@ def test_weights_follow_validation_users_alone(world: Dataset, split: Split, rec
     chosen = choose_weights([fold]), choose_weights(halves)
     for name in ("segment_smoothing", "mixing", "neighborhood"):
         assert [settings[name] for settings in chosen] == [getattr(recommender.model, name)] * 2
-    popular = np.sort(answer_all(query, "popular").items, axis=1).tolist()
+    popular = np.sort(answer_query(query, "popular").items, axis=1).tolist()
     blending = choose_blending([Fold(query, SparseRows.from_lists(popular, query.model.n_items))])
     assert max(blending.weights[0], key=lambda name: sum(knot[name] for knot in blending.weights)) == "popular"
 

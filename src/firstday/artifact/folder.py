@@ -35,7 +35,7 @@ from firstday.artifact.codec import File, decode, encode
 from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ArtifactError
 
-Types = Callable[[str], type]
+Types = Callable[[str], type | None]
 
 FORMAT = 11
 KEEP = 3
@@ -280,7 +280,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 def load_model(path: str | Path, *, types: Types) -> TrainedModel:
     """Open a model folder with memory-mapped arrays; raise `ArtifactError` if a file is missing or was modified.
 
-    `types` maps the name of a registered method to the class of its learned value; it may raise `ArtifactError`.
+    `types` maps the name of a method to the class of its learned value; values of class None are left out.
     """
     path = Path(path)
     while True:
@@ -300,9 +300,11 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> Trai
     facts = {name: manifest[name] for name in ("data", "metrics") if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
     try:
-        learned: dict[str, Any] = {
-            name: decode(types(name), value, files) for name, value in manifest["model"]["learned"].items()
-        }
+        learned: dict[str, Any] = {}
+        for name, value in manifest["model"]["learned"].items():
+            value_type = types(name)
+            if value_type is not None:
+                learned[name] = decode(value_type, value, files)
         return replace(decode(TrainedModel, values, files), learned=learned)
     except ArtifactError as error:
         raise ArtifactError(f"{path / MANIFEST}: {error}; train the model again.") from None

@@ -173,7 +173,7 @@ def evaluate(
         dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
         if cut_offs is not None:
             settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
-        return dataset, settings if strategy else with_methods(settings, trainable)
+        return dataset, with_methods(settings, trainable)
 
     if rounds is not None:
         unused = {"--k": k, "--baselines": baselines, "--tune-once": tune_once, "--report": report}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -65,7 +66,8 @@ app.command(epilog=NAMES)(leaderboard)
 
 
 def main() -> None:
-    """Run the command line; expected errors are printed without a traceback."""
+    """Run the command line; expected errors are printed without a traceback, warnings without a location."""
+    warnings.showwarning = lambda message, *_arguments: typer.echo(f"Warning: {message}", err=True)
     try:
         sys.exit(app(standalone_mode=False))
     except FirstdayError as error:

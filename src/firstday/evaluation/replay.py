@@ -23,9 +23,9 @@ from firstday.features.impressions import infer_passed_over
 from firstday.features.signals import SignalBatch
 from firstday.metrics import Interval, bootstrap_mean, bootstrap_means, bootstrap_ratios
 from firstday.progress import Progress, open_progress
-from firstday.recommend.batch import answer_under
+from firstday.recommend.batch import read_profile
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_query
 from firstday.recommend.registry import check_strategies, with_methods_of
 from firstday.recommend.rules.list_rules import Rules, check_rules
 from firstday.recommend.spec import Strategy
@@ -76,7 +76,7 @@ def replay(
     policy: str,
     settings: ReplaySettings,
     depths: np.ndarray,
-    answer_query: Callable[[Query, str | Strategy], Answer] = answer_all,
+    answer: Callable[[Query, str | Strategy], Answer] = answer_query,
 ) -> np.ndarray:
     """Run a policy; return the number of items each user used in each round, int64, shape (n_users, rounds).
 
@@ -84,7 +84,7 @@ def replay(
     slates were used, and the probability that each other item was seen.
 
     `query` has the signals known before the first round, `truth` the items each user uses, shape (n_users, n_items),
-    `policy` is as in `replay_policies`, `depths` comes from `draw_depths`, and `answer_query` makes the slates.
+    `policy` is as in `replay_policies`, `depths` comes from `draw_depths`, and `answer` makes the slates.
     """
     n_items = query.model.n_items
     strategy = POLICIES.get(policy) or name_of(policy)
@@ -93,7 +93,7 @@ def replay(
     wanted = truth.row_of_entry() * n_items + truth.columns
     query = replace(query, k=min(settings.slate, n_items))
     if is_once := policy.endswith(ONCE):
-        long_list = answer_query(replace(query, k=min(settings.slate * settings.rounds, n_items)), strategy).items
+        long_list = answer(replace(query, k=min(settings.slate * settings.rounds, n_items)), strategy).items
         items.reshape(query.n_users, -1)[:, : long_list.shape[1]] = long_list
     for number in range(settings.rounds):
         if not is_once:
@@ -101,7 +101,7 @@ def replay(
             later = replace(query, signals=add_history(query, items[:, :number], is_reported, settings))
             if policy.endswith(USES):
                 later = replace(later.without_impressions, excluded_override=later.excluded)
-            items[:, number, : query.k] = answer_query(later, strategy).items
+            items[:, number, : query.k] = answer(later, strategy).items
         cells = np.arange(query.n_users)[:, None] * n_items + items[:, number]
         is_seen = (np.arange(settings.slate) < depths[:, number, None]) & (items[:, number] >= 0)
         is_used[:, number] = is_seen & np.isin(cells, wanted)
@@ -238,7 +238,8 @@ def replay_policies(
                 fitted = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
                 query = cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
-                answer = partial(answer_under, rules=rules, dataset=holdout.newcomers, users=holdout.cold.users)
+                profile = partial(read_profile, holdout.newcomers, holdout.cold.users)
+                answer = partial(answer_query, layers=[rules], profile=profile)
                 hits = {name: replay(query, holdout.cold.truth, name, settings, depths, answer) for name in names}
                 runs.append((hits, holdout.cold.users, query.knowledge))
         report("done", n_seeds, n_seeds)

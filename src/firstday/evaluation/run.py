@@ -33,8 +33,9 @@ from firstday.methods.people import FRIENDS
 from firstday.methods.segments import SEGMENT
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
-from firstday.recommend.batch import answer_under
+from firstday.recommend.batch import read_profile
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.recommender import answer_query
 from firstday.recommend.registry import (
     check_strategies,
     register,
@@ -220,7 +221,8 @@ def _train_and_score(
     fit_seconds = perf_counter() - began
     tunings = dict(fitted.tunings)
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
-    answer = partial(answer_under, rules=rules, dataset=holdout.newcomers, users=holdout.cold.users)
+    profile = partial(read_profile, holdout.newcomers, holdout.cold.users)
+    answer = partial(answer_query, layers=[rules], profile=profile)
     strategies: dict[str, Strategy] = {name: partial(answer, strategy=name) for name in names}
     if PAPER_SEGMENT in strategies:
         recommend, tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)

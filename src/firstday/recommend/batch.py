@@ -21,11 +21,10 @@ from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
 from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
-from firstday.recommend.query import Answer, Query
+from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
-from firstday.recommend.recommender import Recommender, answer_under_rules, check_length
+from firstday.recommend.recommender import Recommender, answer_query, check_length
 from firstday.recommend.rules.list_rules import NO_RULES, Rules
-from firstday.recommend.spec import Strategy
 
 USERS_AT_ONCE = 20_000
 
@@ -113,19 +112,14 @@ def list_users(
     for start in range(0, max(1, len(users)), USERS_AT_ONCE):
         part = users[start : start + USERS_AT_ONCE]
         query = Query(model, batch.take(part), check_length(model, k), keep_used)
-        answer = answer_under(query, name, rules, dataset, part)
+        answer = answer_query(query, name, [rules], partial(read_profile, dataset, part))
         frames.append(frame_lists(model.catalogue, dataset.users.take(part), answer))
         counts = count_ineffective(query, name, answer.routes)
         summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
     return pl.concat(frames), summary
 
 
-def answer_under(query: Query, strategy: str | Strategy, rules: Rules, dataset: Dataset, users: np.ndarray) -> Answer:
-    """Answer a query with a strategy under rules; `users` has the dataset index of each row of the query."""
-    return answer_under_rules(query, strategy, [rules], partial(_profile, dataset, users))[0]
-
-
-def _profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:
+def read_profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:
     """Return the profile values, which filters may read, of the user in a row of the query."""
     user = users[row]
     groups = {name: group for name, group in dataset.groups.items() if group.codes[user] >= 0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,6 @@ from firstday.recommend.rules.arrangement import arrange
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
-    ItemRules,
     Row,
     Rules,
     compile_rules,
@@ -41,27 +41,53 @@ REACH = 2_000
 """Minimum length of the rankings that rules rearrange."""
 
 
-def answer_all(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer all users with a strategy, given by name or as a function, under the rules of the query.
+def answer_query(
+    query: Query,
+    strategy: str | Strategy,
+    layers: Sequence[Rules] = (),
+    profile: Callable[[int], Mapping[str, Any]] = lambda _row: {},
+) -> Answer:
+    """Answer all users of a query with a strategy, given by name or as a function, under rules.
 
     Every user gets a route and k distinct items, or fewer if the rules and the user's history leave fewer. Fallbacks
-    answer users whom the strategy cannot answer, and popular items fill short lists up.
+    answer users whom the strategy cannot answer, and popular items fill short lists up. Scores are on the scale of the
+    route.
+
+    `layers` are rules in addition to those of the query, and `profile` maps a user's row to the user's profile. Users
+    who agree in every value that the filters read are answered together.
     """
+    if all(rules == NO_RULES for rules in layers) or not query.n_users:
+        return _answer_together(query, strategy)
+    names = {name for rules in layers for name in rules.names}
+    users: dict[str, list[int]] = defaultdict(list)
+    for row in range(query.n_users):
+        of_user = profile(row) if names else {}
+        users[str([of_user.get(name) for name in names])].append(row)
+    parts = []
+    for rows in map(np.array, users.values()):
+        rules = compile_rules(query.model, layers, profile(rows[0]))
+        part = (query if len(rows) == query.n_users else query.take(rows)).ask(rules=rules)
+        parts.append((rows, _answer_together(part, strategy)))
+    return Answer.join(parts)
+
+
+def _answer_together(query: Query, strategy: str | Strategy) -> Answer:
+    """Answer users under the compiled rules of the query, which may rearrange a longer ranking."""
     rules = query.item_rules
     if rules.factors is None and not (rules.caps or rules.pins or rules.after):
-        return _answer(query, strategy)
+        return _rank(query, strategy)
     n_allowed = max(1, len(rules.popular))
     needs_all = bool(rules.pins) or rules.factors is not None
     n_first = n_allowed if needs_all else min(max(rules.after + query.k, REACH), n_allowed)
     for n_ranking in dict.fromkeys((n_first, n_allowed)):
         long_query = query.ask(k=n_ranking)
-        answer = arrange(long_query, _answer(long_query, strategy), query.k)
+        answer = arrange(long_query, _rank(long_query, strategy), query.k)
         if (answer.items >= 0).all():  # otherwise search the rest of the ranking for items that the caps leave room for
             break
     return answer
 
 
-def _answer(query: Query, strategy: str | Strategy) -> Answer:
+def _rank(query: Query, strategy: str | Strategy) -> Answer:
     """Answer users with the strategy or, if it cannot answer them, with fallbacks; fill up short lists."""
     recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
     answer = recommend(query)
@@ -106,39 +132,23 @@ def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[s
     return (f"answered with {route}: {strategy} can use none of this user's signals",)
 
 
-def answer_under_rules(
-    query: Query, strategy: str | Strategy, layers: Sequence[Rules], profile: Callable[[int], Mapping[str, Any]]
-) -> tuple[Answer, list[list[str]]]:
-    """Return lists under rules, with scaled scores, and notes on the rules for each user.
-
-    `profile` maps a user's row to the user's profile. Users who agree in every value that the filters read are answered
-    together.
-    """
-    if all(rules == NO_RULES for rules in layers) or not query.n_users:
-        return answer_all(query, strategy), [[]] * query.n_users
-    names = {name for rules in layers for name in rules.names}
-    users: dict[str, list[int]] = defaultdict(list)
-    for row in range(query.n_users):
-        of_user = profile(row) if names else {}
-        users[str([of_user.get(name) for name in names])].append(row)
-    parts = []
-    for rows in map(np.array, users.values()):
-        rules = compile_rules(query.model, layers, profile(rows[0]))
-        part = (query if len(rows) == query.n_users else query.take(rows)).ask(rules=rules)
-        parts.append((rows, answer_all(part, strategy)))
-    answer = Answer.join(parts)
-    counts = zip((answer.items >= 0).sum(axis=1), answer.n_ranked, strict=True)
-    return answer, [_describe_rules(query.k, rules, *of_user) for of_user in counts]
-
-
-def _describe_rules(k: int, rules: ItemRules, n_listed: int, n_ranked: int) -> list[str]:
-    """Describe ids that are unknown, ranks that are filled up and ranks that are empty."""
-    notes = {
-        f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,  # the same for all users
-        f"popular fills the list up from rank {rules.after + n_ranked + 1:,}": n_ranked < n_listed,
-        f"the rules and the user's history leave {n_listed:,} items for {k:,} ranks": n_listed < k,
-    }
-    return [note for note, holds in notes.items() if holds]
+def _describe_rules(
+    query: Query, layers: Sequence[Rules], answer: Answer, profiles: Sequence[Mapping[str, Any]]
+) -> list[list[str]]:
+    """Describe, for each user, ids that are unknown, ranks that are filled up and ranks that are empty."""
+    if all(rules == NO_RULES for rules in layers) or not profiles:
+        return [[] for _ in profiles]
+    rules = compile_rules(query.model, layers, profiles[0])  # what is read here is the same for all users
+    n_listed = (answer.items >= 0).sum(axis=1).tolist()
+    described = []
+    for listed, ranked in zip(n_listed, answer.n_ranked.tolist(), strict=True):
+        notes = {
+            f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,
+            f"popular fills the list up from rank {rules.after + ranked + 1:,}": ranked < listed,
+            f"the rules and the user's history leave {listed:,} items for {query.k:,} ranks": listed < query.k,
+        }
+        described.append([note for note, holds in notes.items() if holds])
+    return described
 
 
 def check_length(model: TrainedModel, k: int | None) -> int:
@@ -199,7 +209,8 @@ class Recommender:
         DataError
             The signals are invalid.
         """
-        return self.answer_users([Signals.of(user)], k, strategy, keep_used=keep_used, rules=rules).row(0)
+        lists = [(k, read_layers(rules))]
+        return next(self.answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)).row(0)
 
     def recommend_rows(
         self,
@@ -233,7 +244,7 @@ class Recommender:
         if len(set(names)) < len(names):
             raise ConfigError("rows: two rows have the same name; give each its own.")
         lists = [(row.k or k, [*layers, row]) for row in named]
-        answers = self._answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)
+        answers = self.answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)
         return {name: answered.row(0) for name, answered in zip(names, answers, strict=True)}
 
     def recommend_users(
@@ -287,22 +298,10 @@ class Recommender:
         if len(set(user_ids)) < len(user_ids):
             ((repeated, _),) = Counter(user_ids).most_common(1)
             raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
-        asked = self.answer_users(signals, k, strategy, keep_used=keep_used, rules=rules)
-        return replace(asked, user_ids=user_ids)
+        found = next(self.answer_lists(signals, [(k, read_layers(rules))], strategy, keep_used=keep_used))
+        return replace(found, user_ids=user_ids)
 
-    def answer_users(
-        self,
-        users: Sequence[Signals],
-        k: int | None = None,
-        strategy: str | None = None,
-        *,
-        keep_used: bool = False,
-        rules: AnyRules = None,
-    ) -> Recommendations:
-        """Recommend to several users, who may have the same id."""
-        return next(self._answer_lists(users, [(k, read_layers(rules))], strategy, keep_used=keep_used))
-
-    def _answer_lists(
+    def answer_lists(
         self,
         users: Sequence[Signals],
         lists: Sequence[tuple[int | None, Sequence[Rules]]],
@@ -310,7 +309,10 @@ class Recommender:
         *,
         keep_used: bool,
     ) -> Iterator[Recommendations]:
-        """Yield the lists of all users for each length and rules; later lists exclude the items of earlier ones."""
+        """Yield the lists of all users for each length and rules; later lists exclude the items of earlier ones.
+
+        Several users may have the same id.
+        """
         model = self.model
         strategy = strategy or self.model.config.recommend.strategy
         if model.signal_encoder is not None:
@@ -323,7 +325,8 @@ class Recommender:
         profiles = [{"age": user.age, **user.groups} for user in users]
         for k, layers in lists:
             query = query.ask(k=check_length(model, k))
-            answer, about_rules = answer_under_rules(query, strategy, layers, profiles.__getitem__)
+            answer = answer_query(query, strategy, layers, profiles.__getitem__)
+            about_rules = _describe_rules(query, layers, answer, profiles)
             unused, excluding = describe_ineffective(query, strategy, answer.routes)
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
             routes = [_explain_route(query, row, strategy, route) for row, route in enumerate(answer.routes)]
@@ -356,6 +359,8 @@ class Recommender:
 def open_model(path: str | Path) -> Recommender:
     """Open a model folder, ready to recommend; arrays are read lazily.
 
+    A method whose plugin is not loaded is left out of the default list, with a warning.
+
     Parameters
     ----------
     path
@@ -366,4 +371,11 @@ def open_model(path: str | Path) -> Recommender:
     ArtifactError
         The folder contains no model, or a file is missing or has changed; the message names it.
     """
-    return Recommender(load_model(path, types=value_type))
+    model = load_model(path, types=value_type)
+    if absent := [name for name in model.config.methods if name not in model.learned]:
+        warnings.warn(
+            f"{path}: lists are made without {', '.join(absent)}, which the model has learned; load the plugin with "
+            "--plugin MODULE or firstday.register.",
+            stacklevel=2,
+        )
+    return Recommender(model)

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
-from firstday.errors import ArtifactError, ConfigError, hint_at
+from firstday.errors import ConfigError, hint_at
 from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BASE_COMPONENTS,
@@ -216,12 +216,10 @@ def is_learner(name: str) -> bool:
     return _learner(name) is not None
 
 
-def value_type(name: str) -> type:
-    """Return the class of a method's learned value, for loading a model."""
+def value_type(name: str) -> type | None:
+    """Return the class of a method's learned value, for loading a model; None if the method is not registered."""
     learner = _learner(name)
-    if learner is None or learner.value is None:
-        raise ArtifactError(f"learned.{name}: the method is unknown; load the plugin that defines it")
-    return learner.value
+    return None if learner is None else learner.value
 
 
 def _specs() -> Iterator[StrategySpec]:
@@ -235,7 +233,7 @@ def strategies_of(model: TrainedModel) -> tuple[str, ...]:
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the names of the methods with a component of `blend` that a model supports."""
-    names = dict.fromkeys((*BASE_COMPONENTS, *model.config.methods))
+    names = dict.fromkeys((*BASE_COMPONENTS, *model.config.components))
     specs = (_find(StrategySpec, name) for name in names)
     return tuple(spec.name for spec in specs if spec and spec.component and spec.lacks(model) is None)
 
@@ -272,6 +270,9 @@ def with_methods(config: Config, methods: Iterable[str]) -> Config:
 
 
 def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
-    """Return the configuration that also trains the methods the strategies need."""
+    """Return the configuration that also trains the methods the strategies need, but not for the default list."""
     needed = {find_strategy(name).required_method for name in strategies}
-    return with_methods(config, sorted(name for name in needed.difference(BASE_METHODS) if name is not None))
+    missing = needed.difference(methods_of(config), [None])
+    if not missing:
+        return config
+    return with_methods(config.override("recommend.components", config.components), sorted(map(str, missing)))

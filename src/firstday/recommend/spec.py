@@ -449,9 +449,9 @@ BASE_METHODS = (
     "direct",
     "edlae",
     "segment",
-    "soft_segments",
     "neighbors",
     "friends",
+    "soft_segments",
     "blend",
     "auto",
 )

@@ -21,7 +21,7 @@ from firstday.evaluation.paper_figures import LEARNED_BASELINES, TABLE, TITLES, 
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import join_runs, score_strategies
 from firstday.progress import Progress, no_progress
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_query
 from firstday.recommend.registry import find_strategy, strategy_names, with_methods_of
 from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
@@ -172,7 +172,7 @@ def reproduce_table(
             score_strategies(
                 ask_for(model, data.test),
                 cold,
-                {name: partial(answer_all, strategy=name) for name in strategies},
+                {name: partial(answer_query, strategy=name) for name in strategies},
                 progress=progress,
                 seed=seed,
                 fit_seconds=fit_seconds,

@@ -153,7 +153,8 @@ class ListBatcher:
                     first.recommendations = list(page.values())
                 else:
                     signals = [request.signals for request in group]
-                    answers = model.recommender.answer_users(signals, k, strategy, keep_used=keep_used, rules=layers)
+                    lists = [(k, layers)]
+                    answers = next(model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used))
                     for row, request in enumerate(group):
                         request.recommendations = [answers.row(row)]
             except Exception as error:

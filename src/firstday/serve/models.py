@@ -116,7 +116,7 @@ def _warm(served: ServedModel) -> None:
     liked = [(signal, ITEM, item) for signal in signals.liked for item in popular]
     users = [Signals(age=30, interactions=liked), Signals()]
     for strategy in strategies_of(served.trained):
-        served.recommender.answer_users(users, 50, strategy)
+        next(served.recommender.answer_lists(users, [(50, [])], strategy, keep_used=False))
     served.find_items("")
 
 

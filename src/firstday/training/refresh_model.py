@@ -26,7 +26,7 @@ from firstday.engine.engines import ModelPlace, load
 from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.progress import Progress, open_progress
-from firstday.recommend.recommender import Recommender, answer_all, open_model
+from firstday.recommend.recommender import Recommender, answer_query, open_model
 from firstday.recommend.registry import with_methods_of
 from firstday.training.fit import cohort_query, fit
 
@@ -296,7 +296,7 @@ def compare_models(current: Recommender, new: Recommender, dataset: Dataset, coh
     precision = []
     for recommender in (current, new):
         model = recommender.model
-        answer = answer_all(cohort_query(recommender, dataset, cohort, k), model.config.recommend.strategy)
+        answer = answer_query(cohort_query(recommender, dataset, cohort, k), model.config.recommend.strategy)
         in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # last entry: empty positions
         precision.append(measure(in_tables[answer.items], cohort.truth).precision)
     old_mean, new_mean = (float(values.mean()) for values in precision)

@@ -14,7 +14,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.metrics import measure
 from firstday.ranking import rank_scores, score_by_vectors, take_lists
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_query
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 
@@ -53,7 +53,7 @@ class Fold:
 
 def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
     """Return the precision of each user's list, from 0 to 1, folds concatenated, float64, shape (n_users,)."""
-    return np.concatenate([measure(answer_all(fold.query, strategy).items, fold.truth).precision for fold in folds])
+    return np.concatenate([measure(answer_query(fold.query, strategy).items, fold.truth).precision for fold in folds])
 
 
 def head(folds: Sequence[Fold], max_users: int) -> list[Fold]:

@@ -17,7 +17,7 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.errors import ConfigError, FirstdayError
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
-from firstday.recommend.recommender import answer_all
+from firstday.recommend.recommender import answer_query
 from firstday.recommend.registry import check_strategies, with_methods_of
 from firstday.training.fit import cohort_query, fit, warm_uses
 from firstday.tuning.search import SECONDS, SETTINGS, ColdScores, EndedBy, Search, list_completed
@@ -82,7 +82,7 @@ class Task:
         config = self.start.override({**settings, "seed": seed})
         recommender = fit(dataset, split, config, progress=progress).recommender
         query = cohort_query(recommender, users, cohort, config.recommend.k)
-        precision: np.ndarray = 100 * measure(answer_all(query, self.strategy).items, cohort.truth).precision
+        precision: np.ndarray = 100 * measure(answer_query(query, self.strategy).items, cohort.truth).precision
         return precision
 
 
