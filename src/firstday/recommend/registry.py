@@ -198,17 +198,21 @@ def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
 
 
 def find_learner(name: str) -> ColdModelSpec | StrategySpec:
-    """Return a method with a learned value, a cold model or a strategy; raise ConfigError if there is none."""
-    if learner := _learner(name):
-        return learner
+    """Return a method that `Config.methods` may name; raise ConfigError if there is none.
+
+    It has a learned value or a component of `blend`.
+    """
+    found = _find(ColdModelSpec, name) or _find(StrategySpec, name)
+    if found is not None and (found.learns or (isinstance(found, StrategySpec) and found.component is not None)):
+        return found
     learners = (spec.name for spec in _specs() if spec.learns and spec.name not in BASE_METHODS)
     raise _unknown("methods", name, (*cold_model_names(), *learners))
 
 
 def learners_of(config: Config) -> tuple[ColdModelSpec | StrategySpec, ...]:
     """Return the methods that a training with this configuration learns; raise ConfigError for an unknown name."""
-    learners = map(find_learner, methods_of(config))
-    return tuple(spec for spec in learners if all(need.is_met(config) for need in spec.needs))
+    specs = map(find_learner, methods_of(config))
+    return tuple(spec for spec in specs if spec.learns and all(need.is_met(config) for need in spec.needs))
 
 
 def is_learner(name: str) -> bool:

@@ -462,7 +462,7 @@ BASE_COMPONENTS = ("direct", "personal", "soft_segments", "popular", "edlae")
 
 def methods_of(config: Config) -> tuple[str, ...]:
     """Return the names of the methods that a training with this configuration learns."""
-    return (*BASE_METHODS, *config.methods)
+    return tuple(dict.fromkeys((*BASE_METHODS, *config.methods)))
 
 
 def derived_names(cold_model: str) -> tuple[str, str]:

@@ -35,9 +35,9 @@ NORMAL_95 = 1.96
 """Half-width of a 95 % interval, in standard errors."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gain:
-    """What a component earns: points of precision of `blend` over `blend` refitted without it, on `n_users` users.
+    """What a component earns: points of precision of `blend` over `blend` refitted without it.
 
     `mean` and `standard_error` are paired over users, by length of the list. Weights and precision are from different
     validation users.
@@ -75,22 +75,18 @@ def measure_gain(folds: Sequence[Fold], names: tuple[str, ...], name: str) -> Ga
     """Measure what a component adds to the others; weights are fitted on each half of the users for the other half."""
     halves = [[fold.take(np.arange(start, fold.query.n_users, 2)) for fold in folds] for start in (0, 1)]
     others = tuple(other for other in names if other != name)
-    differences: dict[int, list[np.ndarray]] = {k: [] for k in MEASURED_LENGTHS}
+    parts = []
     for fitted, judged in (halves, halves[::-1]):
-        blendings = [fit_blending(fitted, components) for components in (names, others)]
-        for k, found in differences.items():
-            with_it, without_it = (
-                measure_folds([fold.with_length(k).with_learned(blend=blending) for fold in judged], "blend")
-                for blending in blendings
-            )
-            found.append(100 * (with_it - without_it))
-    gains = {k: np.concatenate(found) for k, found in differences.items()}
-    n_users = len(gains[MEASURED_LENGTHS[0]])
-    return Gain(
-        n_users,
-        {k: float(gain.mean()) for k, gain in gains.items()},
-        {k: float(gain.std()) / max(1, n_users) ** 0.5 for k, gain in gains.items()},
-    )
+        with_it = _measure_lengths(judged, fit_blending(fitted, names))
+        without_it = _measure_lengths(judged, fit_blending(fitted, others))
+        parts.append(100 * (with_it - without_it))
+    return Gain(np.concatenate(parts, axis=1))
+
+
+def _measure_lengths(folds: Sequence[Fold], blending: Blending) -> np.ndarray:
+    """Return the precision of each user's lists under some weights, shape (n_lengths, n_users)."""
+    weighted = [fold.with_learned(blend=blending) for fold in folds]
+    return np.stack([measure_folds([fold.with_length(k) for fold in weighted], "blend") for k in MEASURED_LENGTHS])
 
 
 def fit_blending(folds: Sequence[Fold], names: tuple[str, ...]) -> Blending:
