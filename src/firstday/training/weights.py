@@ -39,24 +39,31 @@ NORMAL_95 = 1.96
 class Gain:
     """What a component earns: points of precision of `blend` over `blend` refitted without it.
 
-    `mean` and `standard_error` are paired over users, by length of the list. Weights and precision are from different
-    validation users.
+    Weights and precision are from different validation users. `differences` has the points of each user by length of
+    the list, float64, shape (n_lengths, n_users).
     """
 
-    n_users: int
-    mean: dict[int, float]
-    standard_error: dict[int, float]
+    differences: np.ndarray
 
     @property
     def is_earned(self) -> bool:
-        """Whether the longest lists gain more than one standard error."""
-        return self.mean[MEASURED_LENGTHS[-1]] > self.standard_error[MEASURED_LENGTHS[-1]]
+        """Whether the mean over all lengths exceeds its standard error."""
+        mean, error = _mean_and_error(self.differences.mean(axis=0))
+        return mean > error
 
     def to_json(self) -> dict[str, Any]:
         """Return the gain and its 95 % interval by length, in points of precision, as JSON values."""
-        half_widths = {k: NORMAL_95 * error for k, error in self.standard_error.items()}
-        gains = {str(k): [round(gain + end * half_widths[k], 4) for end in (0, -1, 1)] for k, gain in self.mean.items()}
-        return {"users": self.n_users, "kept": self.is_earned, "gain": gains}
+        gains = {}
+        for k, of_length in zip(MEASURED_LENGTHS, self.differences, strict=True):
+            mean, error = _mean_and_error(of_length)
+            ends = (mean, mean - NORMAL_95 * error, mean + NORMAL_95 * error)
+            gains[str(k)] = [round(end, 4) for end in ends]
+        return {"users": self.differences.shape[1], "kept": self.is_earned, "gain": gains}
+
+
+def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Return the mean and its standard error."""
+    return float(values.mean()), float(values.std()) / len(values) ** 0.5
 
 
 def choose_blending(folds: Sequence[Fold]) -> tuple[Blending, dict[str, Gain]]:
