@@ -1,7 +1,7 @@
 # make demo   the whole job on real data (makes .venv first)
 # make test   the tests, on all cores; a few of them: make test ARGS='-x tests/data'
 # make check  format, lint, types and import rules
-# make site   the documentation as a site: site/index.html
+# make site   the documentation as a site: build/site/index.html
 # make lock   writes requirements.lock anew: the newest version of every package within the ranges of pyproject.toml
 # make lowest   the tests on the oldest versions that pyproject.toml allows
 # make distributions PYTHONS="python3.11 python3.12"   wheel and sdist in clean environments
@@ -76,9 +76,9 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/write_paths.py
 
 site: $(VENV)/.dev
-	rm -rf build/site site
-	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -j auto -c docs -d build/site . site
-	@echo site/index.html
+	rm -rf build/site build/doctrees build/jupyter_execute
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -j auto -c docs -d build/doctrees . build/site
+	@echo build/site/index.html
 
 lock: | .venv-lock/bin/python
 	.venv-lock/bin/python -m pip install --quiet uv
@@ -105,4 +105,4 @@ release: $(VENV)/.dev
 	$(BIN)/python release/make_release.py $(TAG)
 
 clean:
-	rm -rf .venv .venv-* demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
