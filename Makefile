@@ -69,9 +69,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.dev
-	$(BIN)/python docs/write_configuration.py
 	$(BIN)/python docs/write_tables.py
-	$(BIN)/python docs/write_operations.py
 	$(BIN)/python docs/write_http.py
 	$(BIN)/python docs/write_paths.py
 

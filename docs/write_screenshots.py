@@ -1,4 +1,4 @@
-"""Make the pictures of the page anew: train on MovieLens 100K, serve, sit down at it in the system's Chromium.
+"""Take screenshots of the page: train on MovieLens 100K, serve the model, and use it in the system's Chromium.
 
 python docs/write_screenshots.py [--model MODEL] [--out docs/images]
 """
@@ -31,9 +31,9 @@ USED = ("Fargo (1996)", "Godfather, The (1972)", "Silence of the Lambs, The (199
 
 
 def main() -> None:
-    """Write the pictures."""
+    """Write the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="a model of MovieLens 100K; without it one is trained")
+    parser.add_argument("--model", type=Path, help="a model of MovieLens 100K (default: train one)")
     parser.add_argument("--out", type=Path, default=DOCS / "images")
     arguments = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -78,7 +78,7 @@ def _wait_for_server() -> None:
 
 
 def _take_picture(browser: Browser, path: Path, viewport: dict[str, int], scheme: str) -> None:
-    """Sit down as somebody new who likes three films, and take a picture."""
+    """Take a screenshot as a new user who likes three films."""
     page = _open_page(browser, viewport, scheme)
     for title in LIKED:
         page.fill("#search-text", title)
@@ -89,7 +89,7 @@ def _take_picture(browser: Browser, path: Path, viewport: dict[str, int], scheme
 
 
 def _take_picture_of_rounds(browser: Browser, path: Path, viewport: dict[str, int], scheme: str) -> None:
-    """Walk to the third round, using what is among a few films, and take a picture."""
+    """Take a screenshot of the third round, after using some films in the first two."""
     page = _open_page(browser, viewport, scheme)
     page.click("#walk")
     for number in (2, 3):
@@ -106,7 +106,7 @@ def _take_picture_of_rounds(browser: Browser, path: Path, viewport: dict[str, in
 
 
 def _open_page(browser: Browser, viewport: dict[str, int], scheme: str) -> Page:
-    """Open the page as somebody new, and wait for the first list."""
+    """Open the page as a new user, and wait for the first list."""
     page = browser.new_page(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     page.goto(ADDRESS)
     page.wait_for_selector("#mixed .tile .title")
@@ -115,7 +115,7 @@ def _open_page(browser: Browser, viewport: dict[str, int], scheme: str) -> Page:
 
 
 def _save_picture(page: Page, path: Path) -> None:
-    """Take a picture of the page's top, and close it."""
+    """Take a screenshot of the top of the page, and close it."""
     page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
     page.wait_for_timeout(500)
     path.parent.mkdir(parents=True, exist_ok=True)
