@@ -12,7 +12,7 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from tests.tiny import make_recommender  # noqa: E402
 from firstday.recommend.recommender import Recommender  # noqa: E402
 
 PAGE = DOCS / "http.md"
+ADDRESS = "localhost:8000"
 BLOCK = re.compile(r"```sh\n(curl .*?)```\n\n```(json|text)\n(.*?)```", re.DOTALL)
 """A command and its response."""
 KEYS = {right: f"{right}-key-of-the-docs" for right in ("read", "write", "admin")}
@@ -48,10 +49,11 @@ MAX_WIDTH = 110
 """Maximum characters of a line of JSON."""
 
 
-def read_command(text: str) -> dict[str, Any]:
-    """Return the request that a curl command makes."""
-    words = iter(shlex.split(text.replace("\\\n", " "))[1:])
+def read_request(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the request of a curl command, as arguments of `httpx.Client.request`."""
+    words = iter(arguments)
     request: dict[str, Any] = {"method": "GET", "headers": {}}
+    query: dict[str, str] = {}
     for word in words:
         if word == "-X":
             request["method"] = next(words)
@@ -62,11 +64,14 @@ def read_command(text: str) -> dict[str, Any]:
             request["content"] = next(words).encode()
             request["headers"].setdefault("Content-Type", "application/x-www-form-urlencoded")
             request["method"] = "POST" if request["method"] == "GET" else request["method"]
-        elif not word.startswith("-"):
-            request["url"] = word.removeprefix("localhost:8000")
-        else:
-            raise ValueError(f"{word}: is not a supported option of curl; add it to read_command.")
-    return request
+        elif word == "--data-urlencode":
+            name, _, value = next(words).partition("=")
+            query[name] = value
+        elif word.startswith(ADDRESS):
+            request["url"] = word.removeprefix(ADDRESS)
+        elif word != "-G":
+            raise ValueError(f"{word}: is not a supported option of curl; add it to read_request.")
+    return request | ({"params": query} if query else {})
 
 
 def show(answer: httpx.Response, max_lines: int) -> tuple[str, str]:
@@ -136,7 +141,7 @@ def render(page: str) -> tuple[str, list[tuple[str, str, int]]]:
         def ask(match: re.Match[str]) -> str:
             before = page[: match.start()]
             client = clients["keys" if "<!-- server: keys -->" in before else "open"]
-            request = read_command(match[1])
+            request = read_request(shlex.split(match[1].replace("\\\n", " "))[1:])
             answer = client.request(**request)
             requests.append((request["method"], request["url"].partition("?")[0], answer.status_code))
             limit = re.search(r"<!-- lines: (\d+) -->\s*$", before)
