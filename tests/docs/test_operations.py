@@ -42,7 +42,7 @@ def test_every_endpoint_is_on_the_page(tiny: Recommender, tmp_path: Path) -> Non
 
 def test_every_documented_counter_exists() -> None:
     metrics = Metrics()
-    named = set(re.findall(r"firstday_\w+", PAGE.read_text(encoding="utf-8").partition("## What to alert on")[2]))
+    named = set(re.findall(r"firstday_\w+", PAGE.read_text(encoding="utf-8").partition("## Alerts")[2]))
     counted = {sample.name for family in metrics.registry.collect() for sample in family.samples}
     counted |= {f"{family.name}_total" for family in metrics.registry.collect() if family.type == "counter"}
     counted |= {f"{family.name}_bucket" for family in metrics.registry.collect() if family.type == "histogram"}
