@@ -1,6 +1,7 @@
 # make demo   the whole job on real data (makes .venv first)
 # make test   the tests, on all cores; a few of them: make test ARGS='-x tests/data'
 # make check  format, lint, types and import rules
+# make docs   tables and HTTP responses in the documentation, from the code and docs/results
 # make site   the documentation as a site: build/site/index.html
 # make lock   writes requirements.lock anew: the newest version of every package within the ranges of pyproject.toml
 # make lowest   the tests on the oldest versions that pyproject.toml allows
@@ -53,7 +54,7 @@ install: $(VENV)/.dev
 demo: $(VENV)/.train
 	$(BIN)/firstday demo
 
-# There is a process of the tests for each core.
+# Each core runs a test process.
 test lowest: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
