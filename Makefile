@@ -1,7 +1,8 @@
 # make demo   the whole job on real data (makes .venv first)
 # make test   the tests, on all cores; a few of them: make test ARGS='-x tests/data'
 # make check  format, lint, types and import rules
-# make site   the documentation as a site: site/index.html
+# make docs   tables and HTTP responses in the documentation, from the code and docs/results
+# make site   the documentation as a site: build/site/index.html
 # make lock   writes requirements.lock anew: the newest version of every package within the ranges of pyproject.toml
 # make lowest   the tests on the oldest versions that pyproject.toml allows
 # make distributions PYTHONS="python3.11 python3.12"   wheel and sdist in clean environments
@@ -53,7 +54,7 @@ install: $(VENV)/.dev
 demo: $(VENV)/.train
 	$(BIN)/firstday demo
 
-# There is a process of the tests for each core.
+# Each core runs a test process.
 test lowest: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
@@ -69,16 +70,14 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.dev
-	$(BIN)/python docs/write_configuration.py
 	$(BIN)/python docs/write_tables.py
-	$(BIN)/python docs/write_operations.py
 	$(BIN)/python docs/write_http.py
 	$(BIN)/python docs/write_paths.py
 
 site: $(VENV)/.dev
-	rm -rf build/site site
-	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -j auto -c docs -d build/site . site
-	@echo site/index.html
+	rm -rf build/site build/doctrees build/jupyter_execute
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -j auto -c docs -d build/doctrees . build/site
+	@echo build/site/index.html
 
 lock: | .venv-lock/bin/python
 	.venv-lock/bin/python -m pip install --quiet uv
@@ -105,4 +104,4 @@ release: $(VENV)/.dev
 	$(BIN)/python release/make_release.py $(TAG)
 
 clean:
-	rm -rf .venv .venv-* demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

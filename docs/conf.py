@@ -1,6 +1,6 @@
-"""How the site is built: make site.
+"""Sphinx configuration of the documentation site (make site).
 
-The source folder is the whole repository, so that a relative link means the same on the site and in the files.
+The source folder is the whole repository, so that relative links work on the site and in the repository.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sphinx.config import Config
 
 import firstday
 
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where notebooks find firstday
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # for notebooks that run firstday
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,23 +54,23 @@ html_css_files = ["site.css"]
 html_additional_pages = {"index": "start.html"}
 templates_path = ["site"]
 
-MOST_OF_A_SHORT_CELL = 32
-"""Characters of a cell that static/site.css keeps on one line."""
+MAX_SHORT_CELL = 32
+"""Maximum characters of a table cell that static/site.css keeps on one line."""
 
 
 def setup(app: Sphinx) -> None:
-    """Show the notebook on MovieLens as it stands where the data cannot be fetched, and tell short cells of tables."""
+    """Skip the MovieLens notebook if the data cannot be fetched, and classify table cells by length."""
 
-    def find_data(_app: Sphinx, config: Config) -> None:
+    def skip_without_data(_app: Sphinx, config: Config) -> None:
         if config.nb_execution_mode != "off":
             try:
                 firstday.load("movielens-100k")
             except firstday.DataError:
                 config.nb_execution_excludepatterns = ["movielens.ipynb"]
 
-    def sort_cells(_app: Sphinx, page: nodes.document) -> None:
+    def classify_cells(_app: Sphinx, page: nodes.document) -> None:
         for cell in page.findall(nodes.entry):
-            cell["classes"].append("short" if len(cell.astext()) <= MOST_OF_A_SHORT_CELL else "prose")
+            cell["classes"].append("short" if len(cell.astext()) <= MAX_SHORT_CELL else "prose")
 
-    app.connect("config-inited", find_data)
-    app.connect("doctree-read", sort_cells)
+    app.connect("config-inited", skip_without_data)
+    app.connect("doctree-read", classify_cells)

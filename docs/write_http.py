@@ -1,9 +1,8 @@
-"""Put into docs/http.md what a real server answers to each of its curl commands: python docs/write_http.py.
+"""Write the responses of a real server below the curl commands of docs/http.md: python docs/write_http.py.
 
-The server has a model of five users and six items that is made by hand (`tests/tiny.py`), so that every answer is the
-same each time, but for ids that are drawn, times and versions, which stand for any. Commands below a line
-``<!-- server: keys -->`` go to one that has keys; ``<!-- lines: 6 -->`` above a command limits what is shown of the
-answer.
+The server has a handmade model of five users and six items (`tests/tiny.py`), so responses are reproducible, except for
+times, versions and random ids, which are replaced by samples. Commands below a line ``<!-- server: keys -->`` go to a
+server with keys; ``<!-- lines: 6 -->`` above a command limits the lines of its response.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +29,9 @@ from tests.tiny import make_recommender  # noqa: E402
 from firstday.recommend.recommender import Recommender  # noqa: E402
 
 PAGE = DOCS / "http.md"
+ADDRESS = "localhost:8000"
 BLOCK = re.compile(r"```sh\n(curl .*?)```\n\n```(json|text)\n(.*?)```", re.DOTALL)
-"""A command, and below it what is answered."""
+"""A command and its response."""
 KEYS = {right: f"{right}-key-of-the-docs" for right in ("read", "write", "admin")}
 SAMPLES: dict[str, Any] = {
     "model": "5f0c3f9a7d21e846",
@@ -43,15 +43,17 @@ SAMPLES: dict[str, Any] = {
     **dict.fromkeys(("created_at", "loaded_at"), "2026-01-31T03:15:00Z"),
     **dict.fromkeys(("put_at", "first_seen_at", "received_at", "recorded_at", "assigned_at"), "2026-01-31T12:00:00Z"),
 }
-"""What stands for values that are others each time."""
-MOST_LINES = 60
-WIDTH = 110
+"""Samples of values that differ between runs, by field."""
+MAX_LINES = 60
+MAX_WIDTH = 110
+"""Maximum characters of a line of JSON."""
 
 
-def read_command(text: str) -> dict[str, Any]:
-    """Return the request that a curl command makes."""
-    words = iter(shlex.split(text.replace("\\\n", " "))[1:])
+def read_request(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the request of a curl command, as arguments of `httpx.Client.request`."""
+    words = iter(arguments)
     request: dict[str, Any] = {"method": "GET", "headers": {}}
+    query: dict[str, str] = {}
     for word in words:
         if word == "-X":
             request["method"] = next(words)
@@ -62,31 +64,36 @@ def read_command(text: str) -> dict[str, Any]:
             request["content"] = next(words).encode()
             request["headers"].setdefault("Content-Type", "application/x-www-form-urlencoded")
             request["method"] = "POST" if request["method"] == "GET" else request["method"]
-        elif not word.startswith("-"):
-            request["url"] = word.removeprefix("localhost:8000")
-        else:
-            raise ValueError(f"{word}: is no option of curl that this reads")
-    return request
+        elif word == "--data-urlencode":
+            name, _, value = next(words).partition("=")
+            query[name] = value
+        elif word.startswith(ADDRESS):
+            request["url"] = word.removeprefix(ADDRESS)
+        elif word != "-G":
+            raise ValueError(f"{word}: is not a supported option of curl; add it to read_request.")
+    return request | ({"params": query} if query else {})
 
 
-def show(answer: httpx.Response, most_lines: int = MOST_LINES) -> tuple[str, str]:
-    """Return an answer as the page shows it, and the language of that."""
+def show(answer: httpx.Response, max_lines: int) -> tuple[str, str]:
+    """Return the language and the text of a response for the page."""
     language = "json" if answer.headers.get("content-type") == "application/json" else "text"
     if language == "json":
-        lines = write_json(_settle(answer.json())).splitlines()
+        lines = write_json(_replace_samples(answer.json())).splitlines()
     else:
-        named = [f"{name}: {answer.headers[name]}" for name in ("content-type",) if name in answer.headers]
-        lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}", *named, "", *answer.text.splitlines()[:2]]
-    if len(lines) > most_lines:
-        language = "text"
-        lines = [*lines[:most_lines], "..."]  # what is cut short is no JSON
+        lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}"]
+        if "content-type" in answer.headers:
+            lines.append(f"content-type: {answer.headers['content-type']}")
+        lines += ["", *answer.text.splitlines()[:2]]
+    if len(lines) > max_lines:
+        language = "text"  # truncated JSON is invalid
+        lines = [*lines[:max_lines], "..."]
     return language, "\n".join(lines).strip() + "\n"
 
 
 def write_json(value: Any, depth: int = 0, before: int = 0) -> str:
-    """Return JSON with whatever fits into a line on one line."""
+    """Return JSON in which every value that fits is on one line."""
     line = json.dumps(value, ensure_ascii=False)
-    if len(line) + depth + before <= WIDTH or not value or not isinstance(value, dict | list):
+    if len(line) + depth + before <= MAX_WIDTH or not value or not isinstance(value, dict | list):
         return line
     names = [f"{json.dumps(name)}: " for name in value] if isinstance(value, dict) else [""] * len(value)
     values = value.values() if isinstance(value, dict) else value
@@ -97,12 +104,12 @@ def write_json(value: Any, depth: int = 0, before: int = 0) -> str:
     return f"{begin}\n" + ",\n".join(parts) + f"\n{' ' * depth}{end}"
 
 
-def _settle(value: Any, name: str = "") -> Any:
-    """Round numbers, and put samples in place of what is another value each time."""
+def _replace_samples(value: Any, name: str = "") -> Any:
+    """Round numbers, and replace values that differ between runs by samples."""
     if isinstance(value, dict):
-        return {key: _settle(part, key) for key, part in value.items()}
+        return {key: _replace_samples(part, key) for key, part in value.items()}
     if isinstance(value, list):
-        return [_settle(part, name) for part in value]
+        return [_replace_samples(part, name) for part in value]
     if isinstance(value, float):
         return round(value, 3) + 0.0  # never -0.0
     return SAMPLES[name] if value is not None and name in SAMPLES else value
@@ -110,34 +117,35 @@ def _settle(value: Any, name: str = "") -> Any:
 
 @contextmanager
 def running_servers() -> Iterator[dict[str, httpx.Client]]:
-    """Run a server without keys, and one with them; both know the same users."""
+    """Run a server without keys, and one with keys."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         tiny = make_recommender().model
         catalogue = replace(tiny.catalogue, names={"artist": ("Ada", "Ben")})
         model = Recommender(replace(tiny, catalogue=catalogue)).save(folder / "model")
         clients = {}
-        for name, settings in (("", {}), ("keys", {f"{right}_keys": key for right, key in KEYS.items()})):
-            place = folder / (name or "open")
-            server = ServerProcess(model, place, {"backup_file": str(place / "copy.sqlite"), **settings})
+        keys = {f"{right}_keys": key for right, key in KEYS.items()}
+        for name, settings in (("open", {}), ("keys", keys)):
+            store = folder / name
+            server = ServerProcess(model, store, {"backup_file": str(store / "copy.sqlite"), **settings})
             stack.callback(server.stop)
             clients[name] = stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
         yield clients
 
 
 def render(page: str) -> tuple[str, list[tuple[str, str, int]]]:
-    """Return the page with the answers of real servers, and method, path and status of each request."""
+    """Return the page with the responses of real servers, and method, path and status of each request."""
     requests = []
     with running_servers() as clients:
 
         def ask(match: re.Match[str]) -> str:
             before = page[: match.start()]
-            client = clients["keys" if "<!-- server: keys -->" in before else ""]
-            request = read_command(match[1])
+            client = clients["keys" if "<!-- server: keys -->" in before else "open"]
+            request = read_request(shlex.split(match[1].replace("\\\n", " "))[1:])
             answer = client.request(**request)
             requests.append((request["method"], request["url"].partition("?")[0], answer.status_code))
             limit = re.search(r"<!-- lines: (\d+) -->\s*$", before)
-            language, text = show(answer, int(limit[1]) if limit else MOST_LINES)
+            language, text = show(answer, int(limit[1]) if limit else MAX_LINES)
             return f"```sh\n{match[1]}```\n\n```{language}\n{text}```"
 
         return BLOCK.sub(ask, page), requests

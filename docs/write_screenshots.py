@@ -1,4 +1,4 @@
-"""Make the pictures of the page anew: train on MovieLens 100K, serve, sit down at it in the system's Chromium.
+"""Take screenshots of the page: train on MovieLens 100K, serve the model, and use it in the system's Chromium.
 
 python docs/write_screenshots.py [--model MODEL] [--out docs/images]
 """
@@ -6,80 +6,55 @@ python docs/write_screenshots.py [--model MODEL] [--out docs/images]
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
-from urllib.error import URLError
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent / "benchmarks"))
+
+from serve_process import ServerProcess  # noqa: E402
+
 PORT = 8137
-ADDRESS = f"http://127.0.0.1:{PORT}/"
 LIKED = ("Toy Story (1995)", "Monty Python and the Holy Grail (1974)", "Fargo (1996)")
-PICTURES = (
-    ("page-wide.png", {"width": 1440, "height": 960}, "light"),
-    ("page-phone.png", {"width": 390, "height": 844}, "dark"),
-)
-ROUNDS = ("page-rounds.png", {"width": 1280, "height": 860}, "light")
 USED = ("Fargo (1996)", "Godfather, The (1972)", "Silence of the Lambs, The (1991)", "Pulp Fiction (1994)")
 
 
 def main() -> None:
-    """Write the pictures."""
+    """Write the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="a model of MovieLens 100K; without it one is trained")
+    parser.add_argument("--model", type=Path, help="a model of MovieLens 100K (default: train one)")
     parser.add_argument("--out", type=Path, default=DOCS / "images")
     arguments = parser.parse_args()
+    out = arguments.out
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("Chromium is not installed; apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder:
-        model = arguments.model or Path(folder) / "model"
-        if arguments.model is None:
-            _run("train", "movielens-100k", "--out", str(model))
-        environment = {"FIRSTDAY_SERVE_PORT": str(PORT), "FIRSTDAY_SERVE_STORE": f"sqlite:///{folder}/users.sqlite"}
-        command = [sys.executable, "-m", "firstday", "serve", str(model)]
-        server = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)  # noqa: S603
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = arguments.model or _train(folder / "model")
+        server = ServerProcess(model, folder / "server", {"port": PORT})
         try:
-            _wait_for_server()
-            with sync_playwright() as started:
-                browser = started.chromium.launch(executable_path=chromium)
-                for name, viewport, scheme in PICTURES:
-                    _take_picture(browser, arguments.out / name, viewport, scheme)
-                name, viewport, scheme = ROUNDS
-                _take_picture_of_rounds(browser, arguments.out / name, viewport, scheme)
-                browser.close()
+            with sync_playwright() as started, started.chromium.launch(executable_path=chromium) as browser:
+                take_lists(_open_page(browser, 1440, 960, "light"), out / "page-wide.png")
+                take_lists(_open_page(browser, 390, 844, "dark"), out / "page-phone.png")
+                take_rounds(_open_page(browser, 1280, 860, "light"), out / "page-rounds.png")
         finally:
-            server.terminate()
-            server.wait()
+            server.stop()
 
 
-def _run(*arguments: str) -> None:
-    """Run a command of firstday."""
-    subprocess.run([sys.executable, "-m", "firstday", *arguments], check=True)  # noqa: S603
+def _train(model: Path) -> Path:
+    subprocess.run([sys.executable, "-m", "firstday", "train", "movielens-100k", "--out", model], check=True)  # noqa: S603
+    return model
 
 
-def _wait_for_server() -> None:
-    """Wait until the server answers."""
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{ADDRESS}healthz", timeout=1)  # noqa: S310
-        except URLError:
-            time.sleep(0.1)
-        else:
-            return
-    sys.exit("the server did not start")
-
-
-def _take_picture(browser: Browser, path: Path, viewport: dict[str, int], scheme: str) -> None:
-    """Sit down as somebody new who likes three films, and take a picture."""
-    page = _open_page(browser, viewport, scheme)
+def take_lists(page: Page, path: Path) -> None:
+    """Take a screenshot as a new user who likes three films."""
     for title in LIKED:
         page.fill("#search-text", title)
         page.locator("#found button", has_text=title).first.click()
@@ -88,9 +63,8 @@ def _take_picture(browser: Browser, path: Path, viewport: dict[str, int], scheme
     _save_picture(page, path)
 
 
-def _take_picture_of_rounds(browser: Browser, path: Path, viewport: dict[str, int], scheme: str) -> None:
-    """Walk to the third round, using what is among a few films, and take a picture."""
-    page = _open_page(browser, viewport, scheme)
+def take_rounds(page: Page, path: Path) -> None:
+    """Take a screenshot of the third round, after using some films in the first two."""
     page.click("#walk")
     for number in (2, 3):
         page.wait_for_selector("#slate .pick")
@@ -105,17 +79,17 @@ def _take_picture_of_rounds(browser: Browser, path: Path, viewport: dict[str, in
     _save_picture(page, path)
 
 
-def _open_page(browser: Browser, viewport: dict[str, int], scheme: str) -> Page:
-    """Open the page as somebody new, and wait for the first list."""
-    page = browser.new_page(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-    page.goto(ADDRESS)
+def _open_page(browser: Browser, width: int, height: int, scheme: Literal["light", "dark"]) -> Page:
+    """Open the page as a new user, and wait for the first list."""
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce")
+    page.goto(f"http://127.0.0.1:{PORT}/")
     page.wait_for_selector("#mixed .tile .title")
     page.wait_for_selector('#lists[aria-busy="false"]')
     return page
 
 
 def _save_picture(page: Page, path: Path) -> None:
-    """Take a picture of the page's top, and close it."""
+    """Take a screenshot of the top of the page, and close it."""
     page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
     page.wait_for_timeout(500)
     path.parent.mkdir(parents=True, exist_ok=True)

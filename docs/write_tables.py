@@ -1,7 +1,4 @@
-"""Fill the tables between markers in README.md and docs from docs/results: no figure is typed by hand.
-
-python docs/write_tables.py
-"""
+"""Fill the tables between markers in README.md and docs from the code and docs/results: python docs/write_tables.py."""
 
 from __future__ import annotations
 
@@ -16,32 +13,16 @@ from table_makers import (
     experiments,
     leaderboard,
     onboarding,
+    operations,
     paper,
     quality,
     scale,
+    settings,
     tuning,
 )
-from table_makers.measured import NotMeasuredError
 
 DOCS = Path(__file__).parent
-PAGES = tuple(
-    DOCS / page
-    for page in (
-        "../README.md",
-        "quality.md",
-        "protocols.md",
-        "simulator.md",
-        "reproduce.md",
-        "onboarding.md",
-        "rules.md",
-        "spark.md",
-        "tune.md",
-        "experiments.md",
-        "bandit.md",
-        "leaderboard.md",
-        "dependencies.md",
-    )
-)
+MARKED = re.compile(r"<!-- table: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "evaluated": quality.evaluated,
     "clocks": quality.clocks,
@@ -66,7 +47,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "onboarding_speed": onboarding.onboarding_speed,
     "ab_tests": experiments.ab_tests,
     "replay": bandit.replay,
-    "replay_ways": bandit.replay_ways,
+    "replay_options": bandit.replay_options,
     "tune": tuning.tune,
     "leaderboard_sets": leaderboard.leaderboard_sets,
     "paper_scale": paper.paper_scale,
@@ -74,8 +55,20 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "paper_figures": paper.paper_figures,
     "dependencies": dependencies.dependencies,
     "install_sizes": dependencies.total_sizes,
+    "training_settings": settings.training_settings,
+    "serve_settings": settings.serve_settings,
+    "load": operations.load,
+    "recording": operations.recording,
+    "exporting": operations.exporting,
+    "faults": operations.faults,
 }
-"""What writes a table, by the word in its marker."""
+"""Function that makes a table, by the first word of its marker; further words are its arguments."""
+
+
+def list_pages() -> list[Path]:
+    """Return the pages with tables."""
+    pages = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
+    return [page for page in pages if MARKED.search(page.read_text(encoding="utf-8"))]
 
 
 def render(page: str) -> str:
@@ -83,15 +76,12 @@ def render(page: str) -> str:
 
     def renew(found: re.Match[str]) -> str:
         kind, *arguments = found[1].split()
-        try:
-            lines = MAKERS[kind](*arguments)
-        except NotMeasuredError:
-            lines = ["Not measured yet."]
-        return f"<!-- table: {found[1]} -->\n" + "\n".join(lines) + "\n<!-- end -->"
+        lines = "\n".join(MAKERS[kind](*arguments))
+        return f"<!-- table: {found[1]} -->\n{lines}\n<!-- end -->"
 
-    return re.sub(r"<!-- table: (.+?) -->\n.*?<!-- end -->", renew, page, flags=re.DOTALL)
+    return MARKED.sub(renew, page)
 
 
 if __name__ == "__main__":
-    for path in PAGES:
+    for path in list_pages():
         path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -2,75 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from table_makers.measured import interval, read_results
+from table_makers.measured import estimate, make_table, read_results
 
-KINDS = {
+DRIFTS = {
     "still": "constant tastes",
     "service": "2 % of scenes replaced per day",
     "drifting": "10 % per day",
 }
-N_ENDS = 3
+"""Services by speed of drift."""
+N_DAYS = 3
 """Number of first and of last days to compare."""
-OF_NEW = ("service", "larger", "longer")
+WITH_NEW_ITEMS = ("service", "larger", "longer")
 
 
 def policies() -> list[str]:
     """Return hits and regret of a user over ten days by policy, for each speed of drift."""
-    found = read_results("arrivals")
-    lines = ["| policy | " + " | ".join(f"{words}: hits | regret" for words in KINDS.values()) + " |"]
-    lines.append("|---" * (1 + 2 * len(KINDS)) + "|")
-    for name in found["service"]["hits"]:
-        cells = []
-        for kind in KINDS:
-            of = found[kind]
-            cells += [_write(of["hits"][name]), _write(of["regret"][name])] if name in of["hits"] else ["-", "-"]
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
-    return lines
+    results = read_results("arrivals")
+    columns = ["policy"]
+    for title in DRIFTS.values():
+        columns += [f"{title}: hits", "regret"]
+    rows = []
+    for policy in results["service"]["hits"]:
+        cells = [f"`{policy}`"]
+        for service in DRIFTS:
+            for measure in ("hits", "regret"):
+                values = results[service][measure]
+                cells.append(_estimate(values[policy], ".2f") if policy in values else "-")
+        rows.append(cells)
+    return make_table(columns, rows)
 
 
 def new_items() -> list[str]:
-    """Return what exploring finds of new items, and what it costs, in a smaller and in a larger service."""
-    found = read_results("arrivals")
-    lines = [
-        f"| newcomers per day | days | impressions of new items | uses | use rate, first and last {N_ENDS} days "
-        "| use rate of other items | best tenth: used | best tenth: identified | uses per user, minus `explore` "
-        "| minus `blend` |",
-        "|---" * 10 + "|",
-    ]
-    for kind in OF_NEW:
-        of = {**found["settings"], **found[kind]}
-        new = of["new_items"]
-        shown = sum(new["shown"])
-        used = sum(new["used"])
-        ends = slice(N_ENDS), slice(-N_ENDS, None)
-        rates = [_share(sum(new["used"][part]), sum(new["shown"][part])) for part in ends]
-        others = [_share(sum(new["old_used"][part]), sum(new["old_shown"][part])) for part in ends]
-        cells = [
-            f"{of['newcomers']:,}",
-            f"{of['days']}",
-            f"{shown:,}",
-            f"{used:,}",
-            ", ".join(rates),
-            ", ".join(others),
-            _share(new["best_used"], new["best"]),
-            _share(new["best_found"], new["best"]),
-            _compare(of, "explore"),
-            _compare(of, "blend"),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+    """Return what exploring finds of new items, and what it costs, in smaller and larger services."""
+    columns = (
+        "newcomers per day",
+        "days",
+        "impressions of new items",
+        "uses",
+        f"use rate, first and last {N_DAYS} days",
+        "use rate of other items",
+        "best tenth: used",
+        "best tenth: identified",
+        "uses per user, minus `explore`",
+        "minus `blend`",
+    )
+    results = read_results("arrivals")
+    rows = []
+    for name in WITH_NEW_ITEMS:
+        service = {**results["settings"], **results[name]}
+        new = service["new_items"]
+        rows.append(
+            (
+                f"{service['newcomers']:,}",
+                str(service["days"]),
+                f"{sum(new['shown']):,}",
+                f"{sum(new['used']):,}",
+                _rates(new["used"], new["shown"]),
+                _rates(new["old_used"], new["old_shown"]),
+                _share(new["best_used"], new["best"]),
+                _share(new["best_found"], new["best"]),
+                _difference(service, "explore"),
+                _difference(service, "blend"),
+            )
+        )
+    return make_table(columns, rows)
 
 
-def _compare(of: dict[str, Any], against: str) -> str:
-    difference = of["hits_compared"].get(f"explore+new - {against}")
-    return "-" if difference is None else _write(difference, "+.2f")
+def _rates(used: Sequence[int], shown: Sequence[int]) -> str:
+    """Write the use rates of the first and the last days."""
+    first = _share(sum(used[:N_DAYS]), sum(shown[:N_DAYS]))
+    last = _share(sum(used[-N_DAYS:]), sum(shown[-N_DAYS:]))
+    return f"{first}, {last}"
+
+
+def _difference(service: dict[str, Any], policy: str) -> str:
+    """Write the uses per user of `explore+new` minus those of a policy; `-` if it was not run."""
+    difference = service["hits_compared"].get(f"explore+new - {policy}")
+    return "-" if difference is None else _estimate(difference, "+.2f")
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{100 * part / max(1, whole):.1f} %"
+    return f"{100 * part / whole:.1f} %"
 
 
-def _write(value: list[float], form: str = ".2f") -> str:
-    return f"{value[0]:{form}} {interval(value[1:], form)}"
+def _estimate(values: Sequence[float], form: str) -> str:
+    mean, *ends = values
+    return estimate(mean, ends, form)

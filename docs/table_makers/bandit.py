@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from table_makers.measured import interval, read_results
+from table_makers.measured import estimate, make_table, read_results
 
 
 def replay(dataset: str) -> list[str]:
     """Return a row for each policy: hits in total and relative to the paper's list, in the first and last round."""
     content = read_results(f"replay-{dataset}")
     rounds = content["rounds"]
-    known = list(content["results"][0]["by_known"])
-    counts = {name: content["results"][0]["by_known"][name]["n_users"] for name in known}
-    of_classes = " | ".join(f"{name} ({counts[name]:,})" for name in known)
-    lines = [
-        f"| policy | used in {rounds} rounds | ratio to `{content['against']}` | round 1 | round {rounds} "
-        f"| {of_classes} |",
-        "|---|---|---|---|---|" + "---|" * len(known),
-    ]
+    classes = content["results"][0]["by_known"]
+    columns = ["policy", f"used in {rounds} rounds", f"ratio to `{content['against']}`", "round 1", f"round {rounds}"]
+    columns += [f"{known} ({users['n_users']:,})" for known, users in classes.items()]
+    rows = []
     for row in content["results"]:
-        hits, ratio = (
-            f"{row[name]:.{d}f} {interval(row[f'{name}_ci'], f'.{d}f')}" for name, d in (("hits", 1), ("ratio", 2))
-        )
-        by_known = " | ".join(f"{row['by_known'][name]['hits']:.1f}" for name in known)
         by_round = row["hits_by_round"]
-        lines.append(f"| `{row['policy']}` | {hits} | {ratio} | {by_round[0]:.2f} | {by_round[-1]:.2f} | {by_known} |")
-    return lines
+        cells = [f"`{row['policy']}`", estimate(row["hits"], row["hits_ci"]), _ratio(row)]
+        cells += [f"{hits:.2f}" for hits in (by_round[0], by_round[-1])]
+        cells += [f"{row['by_known'][known]['hits']:.1f}" for known in classes]
+        rows.append(cells)
+    return make_table(columns, rows)
 
 
-def replay_ways(*names: str) -> list[str]:
+def replay_options(*names: str) -> list[str]:
     """Return the ratios to the paper's list in replays with other options, a row for each policy."""
-    columns: dict[str, Mapping[str, Any]] = {}
+    ratios = {}
     for name in names:
         content = read_results(f"replay-{name}")
         options = "".join(f" `--{option} {content[option]}`" for option in ("visible", "delay") if content[option])
-        columns[content["dataset"] + options] = {row["policy"]: row for row in content["results"]}
-    policies = list(next(iter(columns.values())))
-    lines = [f"| policy | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
-    for policy in policies:
-        cells = [
-            f"{rows[policy]['ratio']:.2f} {interval(rows[policy]['ratio_ci'], '.2f')}" if policy in rows else ""
-            for rows in columns.values()
-        ]
-        lines.append(f"| `{policy}` | {' | '.join(cells)} |")
-    return lines
+        ratios[content["dataset"] + options] = {row["policy"]: _ratio(row) for row in content["results"]}
+    policies = next(iter(ratios.values()))
+    rows = [[f"`{policy}`", *(ratio[policy] for ratio in ratios.values())] for policy in policies]
+    return make_table(("policy", *ratios), rows)
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    return estimate(row["ratio"], row["ratio_ci"], ".2f")

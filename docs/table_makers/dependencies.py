@@ -7,7 +7,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from table_makers.measured import read_results
+from table_makers.measured import make_table, read_results
 
 PURPOSES = {
     "backports.zstd": "reads zstd-compressed tables; only before Python 3.14",
@@ -50,35 +50,28 @@ def dependencies(part: str) -> list[str]:
     direct = project["dependencies"] if part == "base" else project["optional-dependencies"][part]
     measured = {name: package["mb"] for name, package in read_results("install-sizes")["parts"][part].items()}
     total = sum(measured.values())
-    rows = ["| package | what for | MB |", "|---|---|---|"]
-    sizes = []
+    sizes = {}
     for name in (Requirement(text).name for text in direct):
-        own = measured.pop(name.replace(".", "-"), 0.0)
-        own += measured.pop(f"{name}-runtime-32", 0.0)  # of Polars, in a package of its own
-        sizes.append((own, name))
-    rows += [f"| `{name}` | {PURPOSES[name]} | {own:.0f} |" for own, name in sorted(sizes, key=lambda size: -size[0])]
-    largest = ", ".join(f"`{name}`" for name in list(measured)[:3])
-    rows += (
-        [f"| {len(measured)} indirect dependencies | {largest} ... | {sum(measured.values()):.0f} |"]
-        if measured
-        else []
-    )
-    return [*rows, f"| total | | {total:.0f} |"]
+        sizes[name] = measured.pop(name.replace(".", "-"), 0.0)
+        sizes[name] += measured.pop(f"{name}-runtime-32", 0.0)  # of Polars, in a package of its own
+    largest_first = sorted(sizes.items(), key=lambda size: -size[1])
+    rows = [(f"`{name}`", PURPOSES[name], f"{mb:.0f}") for name, mb in largest_first]
+    indirect = ", ".join(f"`{name}`" for name in list(measured)[:3])
+    rows.append((f"{len(measured)} indirect dependencies", f"{indirect} ...", f"{sum(measured.values()):.0f}"))
+    rows.append(("total", "", f"{total:.0f}"))
+    return make_table(("package", "what for", "MB"), rows)
 
 
 def total_sizes() -> list[str]:
     """Return what each extra adds to the base install."""
     results = read_results("install-sizes")
-    lines = [
+    rows = []
+    for part, packages in results["parts"].items():
+        mb = sum(package["mb"] for package in packages.values())
+        rows.append(("`firstday`", f"{mb:,.0f}") if part == "base" else (f"`firstday[{part}]`", f"+ {mb:,.0f}"))
+    return [
         f"On Python {results['python']}, {results['system']}, {results['machine']}, in MB on disk; an extra's size is "
         "what it adds to the base install:",
         "",
-        "| install | MB |",
-        "|---|---|",
+        *make_table(("install", "MB"), rows),
     ]
-    for part, packages in results["parts"].items():
-        name = "`firstday`" if part == "base" else f"`firstday[{part}]`"
-        lines.append(
-            f"| {name} | {'' if part == 'base' else '+ '}{sum(each['mb'] for each in packages.values()):,.0f} |"
-        )
-    return lines

@@ -1,26 +1,41 @@
-"""What benchmarks measured, as `docs/results` has it, and how tables write it."""
+"""Results of benchmarks in `docs/results`, and how tables write them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "results"
-DATASETS = {"movielens-100k": "MovieLens 100K", "deezer-europe": "Deezer Europe"}
-
-
-class NotMeasuredError(Exception):
-    """A benchmark has not been run yet, or not at the size that a table is about."""
+SETS = {
+    "online-retail": "Online Retail",
+    "movietweetings": "MovieTweetings",
+    "complete-journey": "The Complete Journey",
+    "simulated-clock": "simulated music service",
+    "movielens-100k": "MovieLens 100K",
+    "deezer-europe": "Deezer Europe",
+}
+"""Titles of the evaluated datasets."""
 
 
 def read_results(name: str) -> Any:
     """Return a file of docs/results."""
-    if not (RESULTS / f"{name}.json").exists():
-        raise NotMeasuredError
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def interval(pair: list[float], form: str = ".1f") -> str:
+def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    head, *body = (f"| {' | '.join(cells)} |" for cells in (columns, *rows))
+    return [head, "|---" * len(columns) + "|", *body]
+
+
+def interval(ends: Sequence[float], form: str = ".1f") -> str:
     """Write the two ends of an interval."""
-    return f"[{pair[0]:{form}}, {pair[1]:{form}}]"
+    low, high = ends
+    return f"[{low:{form}}, {high:{form}}]"
+
+
+def estimate(mean: float, ends: Sequence[float], form: str = ".1f") -> str:
+    """Write a mean and its interval."""
+    return f"{mean:{form}} {interval(ends, form)}"

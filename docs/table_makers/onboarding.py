@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from table_makers.measured import interval, read_results
+from table_makers.measured import estimate, make_table, read_results
 
 ARMS = {
     "segments": "chosen items",
@@ -14,40 +12,32 @@ ARMS = {
 """Ways to choose questions."""
 
 
-def _onboarding(name: str, of_list: str) -> dict[tuple[str, int], Any]:
-    """Return the rows of a way to make lists, by arm and number of questions."""
-    rows = read_results(f"onboarding-{name}")["results"]
-    return {(row["arm"], row["questions"]): row for row in rows if row["list"] == of_list}
-
-
-def onboarding(name: str, of_list: str) -> list[str]:
+def onboarding(name: str, made_by: str) -> list[str]:
     """Return P@50 by questions asked, for one way to make lists."""
-    rows = _onboarding(name, of_list)
+    results = read_results(f"onboarding-{name}")["results"]
+    rows = {(row["arm"], row["questions"]): row for row in results if row["list"] == made_by}
     numbers = sorted({questions for _, questions in rows})
     last = numbers[-1]
-    lines = [
-        f"| questions about; P@50, % [95 % interval] | {' | '.join(f'after {n}' for n in numbers)} answers "
-        f"| yeses, of {last} | ratio to most used, after {last} | same ratio, common truth |",
-        "|---" * (len(numbers) + 4) + "|",
-    ]
-    for arm, meaning in ARMS.items():
-        if (arm, last) not in rows:
-            continue
-        cells = [f"{rows[arm, n]['precision']:.1f} {interval(rows[arm, n]['precision_ci'])}" for n in numbers]
-        cells.append(f"{rows[arm, last]['yes']:.1f}")
-        for word in ("precision", "precision_common"):
-            ratio, ends = (rows[arm, last].get(f"{word}_{what}") for what in ("ratio", "ratio_ci"))
-            cells.append("" if ratio is None else f"{ratio:.2f} {interval(ends, '.2f')}")
-        lines.append(f"| {meaning} | {' | '.join(cells)} |")
-    return lines
+    columns = ["questions about; P@50, % [95 % interval]", *(f"after {n}" for n in numbers)]
+    columns[-1] += " answers"
+    columns += [f"yeses, of {last}", f"ratio to most used, after {last}", "same ratio, common truth"]
+    lines = []
+    for arm, title in ARMS.items():
+        cells = [estimate(rows[arm, n]["precision"], rows[arm, n]["precision_ci"]) for n in numbers]
+        after_all = rows[arm, last]
+        cells.append(f"{after_all['yes']:.1f}")
+        for metric in ("precision_ratio", "precision_common_ratio"):
+            is_compared = metric in after_all
+            cells.append(estimate(after_all[metric], after_all[f"{metric}_ci"], ".2f") if is_compared else "")
+        lines.append([title, *cells])
+    return make_table(columns, lines)
 
 
 def onboarding_variants(name: str) -> list[str]:
     """Return P@50 on validation users of other settings and ways to choose questions."""
-    lines = ["| P@50, %, validation | after 1 | after 3 | after 5 |", "|---|---|---|---|"]
-    for row in read_results(f"onboarding-{name}")["ablations"]:
-        lines.append(f"| {row['changed']} | {' | '.join(f'{value:.1f}' for value in row['precision'].values())} |")
-    return lines
+    rows = read_results(f"onboarding-{name}")["ablations"]
+    cells = [(row["changed"], *(f"{value:.1f}" for value in row["precision"].values())) for row in rows]
+    return make_table(("P@50, %, validation", "after 1", "after 3", "after 5"), cells)
 
 
 def onboarding_speed() -> list[str]:

@@ -1,207 +1,190 @@
-"""Tables of strategies, tuned baselines and ablations on real data."""
+"""Tables of strategies, tuned baselines and components on real data, and of what lists cost."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from table_makers.measured import DATASETS, NotMeasuredError, interval, read_results
+from table_makers.measured import SETS, estimate, make_table, read_results
 
-SETS = {
-    "online-retail": "Online Retail",
-    "movietweetings": "MovieTweetings",
-    "complete-journey": "The Complete Journey",
-    "simulated-clock": "simulated music service",
-    "movielens-100k": "MovieLens 100K",
-    "deezer-europe": "Deezer Europe",
-}
-CLASSES = ("0", "1-3", "4-9", "10+")
-LEAST_USERS = 100
-"""Day-one sizes with fewer users are left out: their figures say little without an interval."""
+SIZES = ("0", "1-3", "4-9", "10+")
+"""Classes of day-one sizes."""
+MIN_USERS = 100
+"""Minimum users of a day-one size to be shown: without an interval, figures of fewer say little."""
 
 
 def evaluated(name: str) -> list[str]:
     """Return every strategy and baseline of one set, at 10 and at 50, by day-one size, and each minus `auto`."""
     results = read_results(name)
     rows = sorted(results["results"], key=lambda row: -float(row["precision"]))
-    counts = {size: rows[0]["n_by_day_one_size"].get(size, 0) for size in CLASSES}
-    sizes = [size for size in CLASSES if counts[size] >= LEAST_USERS]
-    columns = [
-        "strategy",
-        "P@10",
-        "NDCG@10",
-        "P@50",
-        "NDCG@50",
-        *(f"P@10 / P@50, {size} items ({counts[size]:,})" for size in sizes),
-    ]
+    counts = rows[0]["n_by_day_one_size"]
+    sizes = [size for size in SIZES if counts.get(size, 0) >= MIN_USERS]
+    columns = ["strategy", "P@10", "NDCG@10", "P@50", "NDCG@50"]
+    columns += [f"P@10 / P@50, {size} items ({counts[size]:,})" for size in sizes]
     columns += ["P@10 minus `auto`", "P@50 minus `auto`"]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines = []
     for row in rows:
-        beside = row["against"].get("auto")
-        cells = [f"{row[key]:.1f}" for key in ("precision_at_10", "ndcg_at_10", "precision", "ndcg")]
+        is_auto = row["strategy"] == "auto"
+        cells = [f"**`{row['strategy']}`**" if is_auto else f"`{row['strategy']}`"]
+        cells += [f"{row[key]:.1f}" for key in ("precision_at_10", "ndcg_at_10", "precision", "ndcg")]
         cells += [f"{row['by_day_one_size_at_10'][size]:.1f} / {row['by_day_one_size'][size]:.1f}" for size in sizes]
-        for key in ("difference_at_10", "difference"):
-            cells.append(f"{beside[key]:+.1f} {interval(beside[f'{key}_ci'], '+.1f')}" if beside else "")
-        mark = "**" if row["strategy"] == "auto" else ""
-        lines.append(f"| {mark}`{row['strategy']}`{mark} | {' | '.join(cells)} |")
-    days = results.get("target_days")
-    cut_offs = results.get("cut_offs")
-    when = f"{len(cut_offs)} cut-offs; target window: {days:g} days. " if cut_offs else ""
-    return [*lines, "", f"{when}Peak memory: {results['peak_mib'] / 1024:.1f} GiB."]
+        cells += ["", ""] if is_auto else _differences(row["against"]["auto"])
+        lines.append(cells)
+    facts = f"Peak memory: {results['peak_mib'] / 1024:.1f} GiB."
+    if "cut_offs" in results:
+        facts = f"{len(results['cut_offs'])} cut-offs; target window: {results['target_days']:g} days. {facts}"
+    return [*make_table(columns, lines), "", facts]
 
 
 def clocks() -> list[str]:
     """Return `auto` and the best baseline on every set, at 10 and at 50, with the paper's system and popularity."""
-    lines = [
-        "| dataset | newcomers | P@10: `auto` | best baseline | difference "
-        "| P@50: `auto` | best baseline | difference | P@50: `segment` | P@50: `popular` |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    columns = ["dataset", "newcomers"]
+    for k in (10, 50):
+        columns += [f"P@{k}: `auto`", "best baseline", "difference"]
+    columns += ["P@50: `segment`", "P@50: `popular`"]
+    lines = []
     for name, title in SETS.items():
-        try:
-            results = read_results(name)
-        except NotMeasuredError:
-            continue
+        results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
-        baselines = [baseline for baseline in results["options"] if baseline != "paper_segment"]
         cells = [title, f"{results['n_cold']:,}"]
-        for metric, key in (("precision_at_10", "difference_at_10"), ("precision", "difference")):
-            values = {baseline: float(rows[baseline][metric]) for baseline in baselines}
-            best = max(values, key=values.__getitem__)
-            beside = rows["auto"]["against"][best]
-            cells += [f"{rows['auto'][metric]:.1f}", f"{values[best]:.1f} `{best}`"]
-            cells.append(f"{beside[key]:+.1f} {interval(beside[f'{key}_ci'], '+.1f')}")
+        for position, metric in enumerate(("precision_at_10", "precision")):
+            best = best_baseline(results, metric)
+            cells += [f"{rows['auto'][metric]:.1f}", f"{rows[best][metric]:.1f} `{best}`"]
+            cells.append(_differences(rows["auto"]["against"][best])[position])
         cells += [f"{rows[strategy]['precision']:.1f}" for strategy in ("segment", "popular")]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        lines.append(cells)
+    return make_table(columns, lines)
+
+
+def tuned_baselines(results: dict[str, Any]) -> list[str]:
+    """Return the names of the tuned baselines of an evaluation."""
+    return [baseline for baseline in results["options"] if baseline != "paper_segment"]
+
+
+def best_baseline(results: dict[str, Any], metric: str) -> str:
+    """Return the name of the tuned baseline with the highest value of a metric."""
+    values = {row["strategy"]: float(row[metric]) for row in results["results"]}
+    return max(tuned_baselines(results), key=values.__getitem__)
+
+
+def _differences(comparison: dict[str, Any]) -> list[str]:
+    """Write the differences in P@10 and in P@50."""
+    return [estimate(comparison[key], comparison[f"{key}_ci"], "+.1f") for key in ("difference_at_10", "difference")]
+
+
+def leads() -> list[str]:
+    """Return by how many per cent our strategies are above each baseline, best tuned baseline in bold."""
+    columns: dict[str, dict[str, str]] = {}
+    for name in ("movielens-100k", "deezer-europe"):
+        results = read_results(name)
+        rows = {row["strategy"]: row for row in results["results"]}
+        best = best_baseline(results, "precision")
+        for strategy in ("blend", "segment"):
+            against = rows[strategy]["against"]
+            cells = {baseline: _lead(against[baseline]) for baseline in (*tuned_baselines(results), "paper_segment")}
+            columns[f"`{strategy}`, {SETS[name]}"] = cells | {best: f"**{cells[best]}**"}
+    baselines = next(iter(columns.values()))
+    lines = [[f"`{baseline}`", *(cells[baseline] for cells in columns.values())] for baseline in baselines]
+    return make_table(("baseline", *columns), lines)
+
+
+def _lead(comparison: dict[str, Any]) -> str:
+    """Write a ratio as a gain in %, with the interval."""
+    gain, *ends = (100 * (ratio - 1) for ratio in (comparison["ratio"], *comparison["ratio_ci"]))
+    return estimate(gain, ends, "+.1f")
+
+
+def components() -> list[str]:
+    """Return what `blend` loses without each component, at 10 and at 50."""
+    results = read_results("components")
+    names = list(dict.fromkeys(name for of_set in results.values() for name in of_set["lost"]))
+    columns = ["data", "cold users", "P@10 / P@50 of `blend`", *(f"`{name}`" for name in names)]
+    lines = []
+    for dataset, of_set in results.items():
+        precision = " / ".join(f"{value:.1f}" for value in of_set["precision"])
+        losses = [" / ".join(estimate(mean, ends, "+.1f") for mean, *ends in of_set["lost"][name]) for name in names]
+        lines.append([dataset, f"{of_set['users']:,}", precision, *losses])
+    return make_table(columns, lines)
+
+
+def blend_defaults() -> list[str]:
+    """Return what each default of `blend` would be, chosen on all sets but one, and what that is worth there."""
+    results = read_results("blend-defaults")
+    names = list(dict.fromkeys(name for chosen in results.values() for name in chosen))
+    lines = []
+    for default, chosen in results.items():
+        cells = ["{:g}: {:+.2f} / {:+.2f}".format(*chosen[name]) if name in chosen else "-" for name in names]
+        lines.append([default, *cells])
+    return make_table(("default", *names), lines)
 
 
 def list_speed() -> list[str]:
-    """Return what a list costs by each strategy beside `segment`."""
-    figures = read_results("list-speed")
-    base = figures["milliseconds"]["segment"]
-    lines = [
-        "| strategy | one user, ms | x `segment` | 32 at once, ms per user | x `segment` |",
-        "|---|---|---|---|---|",
-    ]
-    for strategy, of in figures["milliseconds"].items():
-        one = of["one"] / base["one"]
-        together = of["together"] / base["together"]
-        lines.append(f"| `{strategy}` | {of['one']:.2f} | {one:.1f} | {of['together']:.3f} | {together:.1f} |")
-    return lines
+    """Return what a list costs by each strategy, also relative to `segment`."""
+    costs = read_results("list-speed")["milliseconds"]
+    base = costs["segment"]
+    lines = []
+    for strategy, cost in costs.items():
+        ratios = {key: f"{cost[key] / base[key]:.1f}" for key in ("one", "together")}
+        cells = [f"`{strategy}`", f"{cost['one']:.2f}", ratios["one"], f"{cost['together']:.3f}", ratios["together"]]
+        lines.append(cells)
+    return make_table(("strategy", "one user, ms", "x `segment`", "32 at once, ms per user", "x `segment`"), lines)
+
+
+def list_equality() -> list[str]:
+    """Return how far quick lists are those of the full computation."""
+    equal = read_results("list-speed")["equal"]
+    strategies = ("blend", "neighbors", "auto")
+    lines = []
+    for key, title in (("one_in_list", "item is in the full list"), ("one_same_place", "same item at the same rank")):
+        lines.append([title, *(f"{equal[strategy][key]:.1f}" for strategy in strategies)])
+    return make_table(("one user at a time, % of ranks", *_code(strategies)), lines)
 
 
 def rules_cost() -> list[str]:
     """Return what lists under rules cost relative to lists without."""
     costs = read_results("rules")["cost"]
-    lines = ["| rule | " + " | ".join(f"`{strategy}`" for strategy in costs) + " |", "|---" * (1 + len(costs)) + "|"]
-    for request in costs["auto"]:
-        lines.append(f"| {request} | " + " | ".join(f"{of[request]:.1f}" for of in costs.values()) + " |")
-    return lines
+    lines = [[rule, *(f"{cost[rule]:.1f}" for cost in costs.values())] for rule in costs["auto"]]
+    return make_table(("rule", *_code(costs)), lines)
 
 
 def rules_equality() -> list[str]:
     """Return how far lists under filters are those for which every allowed item is a candidate."""
-    lines = [
-        "| allowed items | same item, % of ranks | hits / 50, % | hits / 50, %, all items scored |",
-        "|---|---|---|---|",
-    ]
+    columns = ("allowed items", "same item, % of ranks", "hits / 50, %", "hits / 50, %, all items scored")
+    lines = []
     for share, found in read_results("rules")["equal"].items():
-        precisions = f"{found['precision']:.2f} | {found['precision_of_all']:.2f}"
-        lines.append(f"| {share} | {found['same_item']:.1f} | {precisions} |")
-    return lines
-
-
-def list_equality() -> list[str]:
-    """Return how far quick lists are those of the full computation."""
-    figures = read_results("list-speed")
-    lines = ["| one user at a time, % of ranks | `blend` | `neighbors` | `auto` |", "|---|---|---|---|"]
-    for key, title in (("in_list", "item is in the full list"), ("same_place", "same item at the same rank")):
-        cells = [f"{figures['equal'][name][f'one_{key}']:.1f}" for name in ("blend", "neighbors", "auto")]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return lines
+        precision = [f"{found[key]:.2f}" for key in ("precision", "precision_of_all")]
+        lines.append([share, f"{found['same_item']:.1f}", *precision])
+    return make_table(columns, lines)
 
 
 def known_items(name: str) -> list[str]:
-    """Return P@50 of some strategies when so many items of everyone are known, on one dataset."""
+    """Return P@50 of some strategies by number of known items, on one dataset."""
     rows = read_results(f"known-items-{name}")["rows"]
     strategies = [strategy for strategy in rows[0] if strategy != "known"]
-    lines = ["| items known | " + " | ".join(f"`{strategy}`" for strategy in strategies) + " |"]
-    lines.append("|---" * (1 + len(strategies)) + "|")
+    lines = []
     for row in rows:
-        cells = [f"{row[name]['precision']:.1f} {interval(row[name]['precision_ci'])}" for name in strategies]
-        lines.append(f"| {row['known']} | " + " | ".join(cells) + " |")
-    return lines
+        figures = [row[strategy] for strategy in strategies]
+        lines.append([str(row["known"]), *(estimate(of["precision"], of["precision_ci"]) for of in figures)])
+    return make_table(("items known", *_code(strategies)), lines)
 
 
 def calibration(name: str) -> list[str]:
-    """Return how right the probabilities of use are for test users on one dataset, beside other ways to fit them."""
-    found = read_results(f"calibration-{name}")
+    """Return the calibration of probabilities of use on one dataset, compared with other ways to fit them."""
+    results = read_results(f"calibration-{name}")
     ways = {
         "logistic": "firstday",
         "isotonic on scores": "isotonic on scores",
         "isotonic on places": "isotonic on ranks",
     }
-    lines = [
-        f"| lists of {found['k']} | used, % | predicted, % | "
-        + " | ".join(f"{title}: error, log loss" for title in ways.values())
-        + " |"
-    ]
-    lines.append("|---" * (3 + len(ways)) + "|")
-    for row in found["rows"]:
-        cells = [f"{row[f'{way}: error']:.1f}, {row[f'{way}: log loss']:.3f}" for way in ways]
-        lines.append(
-            f"| `{row['strategy']}` | {row['used']:.1f} | {row['logistic: said']:.1f} | " + " | ".join(cells) + " |"
-        )
-    return lines
+    columns = [f"lists of {results['k']}", "used, %", "predicted, %"]
+    columns += [f"{title}: error, log loss" for title in ways.values()]
+    lines = []
+    for row in results["rows"]:
+        cells = [f"`{row['strategy']}`", f"{row['used']:.1f}", f"{row['logistic: said']:.1f}"]
+        cells += [f"{row[f'{way}: error']:.1f}, {row[f'{way}: log loss']:.3f}" for way in ways]
+        lines.append(cells)
+    return make_table(columns, lines)
 
 
-def components() -> list[str]:
-    """Return what `blend` loses without each component, at 10 and at 50."""
-    found = read_results("components")
-    names = list(dict.fromkeys(name for of in found.values() for name in of["lost"]))
-    lines = ["| data | cold users | P@10 / P@50 of `blend` | " + " | ".join(f"`{name}`" for name in names) + " |"]
-    lines.append("|---" * (3 + len(names)) + "|")
-    for name, of in found.items():
-        cells = [
-            " / ".join(f"{mean:+.1f} {interval(ends, '+.1f')}" for mean, *ends in of["lost"][one]) for one in names
-        ]
-        precision = " / ".join(f"{value:.1f}" for value in of["precision"])
-        lines.append(f"| {name} | {of['users']:,} | {precision} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def blend_defaults() -> list[str]:
-    """Return what each default of `blend` would be, chosen on all sets but one, and what that is worth there."""
-    chosen = read_results("blend-defaults")
-    names = list(dict.fromkeys(name for of in chosen.values() for name in of))
-    lines = ["| default | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
-    for default, of in chosen.items():
-        cells = ["{:g}: {:+.2f} / {:+.2f}".format(*of[name]) if name in of else "-" for name in names]
-        lines.append(f"| {default} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def leads() -> list[str]:
-    """Return by how many per cent strategies of ours are above each baseline, best tuned baseline in bold."""
-    columns: list[dict[str, str]] = []
-    titles = []
-    for name, title in DATASETS.items():
-        results = read_results(name)
-        rows = {row["strategy"]: row for row in results["results"]}
-        baselines = [baseline for baseline in results["options"] if baseline != "paper_segment"]
-        best = max(baselines, key=lambda baseline: rows[baseline]["precision"])
-        for strategy in ("blend", "segment"):
-            titles.append(f"`{strategy}`, {title}")
-            against = rows[strategy]["against"]
-            cells = {baseline: _lead(against[baseline]) for baseline in (*baselines, "paper_segment")}
-            columns.append(cells | {best: f"**{cells[best]}**"})
-    lines = [f"| baseline | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
-    for baseline in columns[0]:
-        lines.append(f"| `{baseline}` | {' | '.join(column[baseline] for column in columns)} |")
-    return lines
-
-
-def _lead(beside: dict[str, Any]) -> str:
-    """Write a ratio as a gain in %, with the interval."""
-    low, high = (100 * (end - 1) for end in beside["ratio_ci"])
-    return f"{100 * (beside['ratio'] - 1):+.1f} [{low:+.1f}, {high:+.1f}]"
+def _code(names: Iterable[str]) -> list[str]:
+    return [f"`{name}`" for name in names]

@@ -1,49 +1,42 @@
-"""Tables of searches for settings: what each gained on users who took no part."""
+"""Table of searches for settings: what each gained on users who took no part."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from table_makers.measured import RESULTS, NotMeasuredError, interval
+from table_makers.measured import estimate, make_table, read_results
 
 SEARCHES = {"simulated": "simulated service", "movielens-100k": "MovieLens 100K, from the defaults"}
-"""Files of docs/results, and what they are about."""
-
-
-def read_searches() -> dict[str, Any]:
-    """Return the searches that have been run, by what they are about.
-
-    Raises
-    ------
-    NotMeasuredError
-        None has been run.
-    """
-    found = {title: RESULTS / f"tune-{name}.json" for name, title in SEARCHES.items()}
-    measured = {title: json.loads(path.read_text(encoding="utf-8")) for title, path in found.items() if path.exists()}
-    if not measured:
-        raise NotMeasuredError
-    return measured
 
 
 def tune() -> list[str]:
     """Return the gain of each search."""
-    lines = [
-        "| tables | trials, minutes | warm, validation, test users | P@50, %: start | best | gain, points | result |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for title, found in read_searches().items():
-        users = f"{found['n_warm']:,}, {found['n_validation']:,}, {found['n_cold']:,}"
-        took = f"{len(found['trials'])}, {found['seconds'] / 60:.1f}"
-        cells = [title, took, users, *_compared(found), "gain" if found["result"] == "gain" else "start kept"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+    columns = (
+        "tables",
+        "trials, minutes",
+        "warm, validation, test users",
+        "P@50, %: start",
+        "best",
+        "gain, points",
+        "result",
+    )
+    rows = []
+    for name, title in SEARCHES.items():
+        search = read_results(f"tune-{name}")
+        users = f"{search['n_warm']:,}, {search['n_validation']:,}, {search['n_cold']:,}"
+        cost = f"{len(search['trials'])}, {search['seconds'] / 60:.1f}"
+        outcome = "gain" if search["result"] == "gain" else "start kept"
+        rows.append([title, cost, users, *_comparison(search["comparison"]), outcome])
+    return make_table(columns, rows)
 
 
-def _compared(found: dict[str, Any]) -> list[str]:
-    """Write the precision of both, and the gain."""
-    compared = found["comparison"]
-    if compared is None:
+def _comparison(comparison: dict[str, Any] | None) -> list[str]:
+    """Write the precision of both settings, and the gain."""
+    if comparison is None:
         return ["-", "-", "no trial was better on validation users"]
-    start, best = (f"{compared[which]['mean']:.1f} {interval(compared[which]['ci'])}" for which in ("start", "best"))
-    return [start, best, f"{compared['gain']['mean']:+.2f} {interval(compared['gain']['ci'], '+.2f')}"]
+    start, best, gain = (comparison[name] for name in ("start", "best", "gain"))
+    return [
+        estimate(start["mean"], start["ci"]),
+        estimate(best["mean"], best["ci"]),
+        estimate(gain["mean"], gain["ci"], "+.2f"),
+    ]

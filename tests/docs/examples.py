@@ -1,26 +1,30 @@
-"""Runs what stands in fenced blocks of a page: commands, Python, requests; on small tables, but for real."""
+"""Runs the fenced examples of a page: commands, Python and requests, on small tables."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from serve_process import ServerProcess
 from typer.testing import CliRunner
+from write_http import read_request
 
 from firstday.cli.main import app
 
 ROOT = Path(__file__).parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LANGUAGES = {"sh", "python", "sql", "text"}
-"""Every block says what it is; `sh` and `python` are run."""
+"""Languages of examples; `sh` and `python` are run."""
 SMALLER = {"--users": "400", "--items": "250", "--seeds": "1", "--cut-offs": "2"}
+"""Values that replace those of a page, for speed."""
 BRIEF = ("--set", "cold_model.epochs=2", "--set", "ranker.epochs=1")
-"""What commands that train get besides: nobody looks at how good their models are."""
+"""Options added to commands that train, for speed."""
 
 
 @dataclass
@@ -34,14 +38,18 @@ class Example:
 
 @dataclass
 class Reader:
-    """Somebody who tries a page's examples one after another in a folder.
+    """Runs a page's examples in order; a context manager that stops the server they started.
 
     Parameters
     ----------
     folder
-        The working folder.
+        Folder for the server's files.
     ran
-        What was run, as it stands on the page.
+        The commands and Python blocks that were run, as on the page.
+    names
+        Variables of the Python blocks.
+    server
+        The server that `firstday serve` started.
     """
 
     folder: Path
@@ -49,17 +57,24 @@ class Reader:
     names: dict[str, Any] = field(default_factory=dict)
     server: ServerProcess | None = None
 
-    def try_example(self, example: Example) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.server is not None:
+            self.server.stop()
+
+    def run_example(self, example: Example) -> None:
         """Run a block."""
         if example.language == "python":
             exec(compile(example.text, f"line {example.line}", "exec"), self.names)
             self.ran.append(example.text)
         elif example.language == "sh":
             for command in read_commands(example.text):
-                self.run(command)
+                self.run_command(command)
                 self.ran.append(shlex.join(command))
 
-    def run(self, command: list[str]) -> None:
+    def run_command(self, command: list[str]) -> None:
         """Run one command."""
         program, *arguments = command
         if program == "firstday" and arguments[0] == "serve":
@@ -76,18 +91,13 @@ class Reader:
             assert answer.is_success, (command, answer.text)
         elif program == "pip":
             assert arguments[0] == "install"
-            for wanted in arguments[1:]:
-                assert_extras_exist(wanted)
+            for requirement in arguments[1:]:
+                assert_extras_exist(requirement)
         elif program == "make":
             for target in arguments:
                 assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
         else:
-            raise AssertionError(f"{command} is not run by this test: teach it, or call the block text")
-
-    def leave(self) -> None:
-        """Stop what still runs."""
-        if self.server is not None:
-            self.server.stop()
+            raise AssertionError(f"{command} is not supported; add it to run_command, or call the block text")
 
 
 def read_examples(page: Path) -> list[Example]:
@@ -105,37 +115,15 @@ def read_commands(text: str) -> Iterator[list[str]]:
             yield command
 
 
-def assert_extras_exist(wanted: str) -> None:
-    """Tell whether the package has the extras that an install line names."""
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    name, _, extras = wanted.partition("[")
-    assert name in (project["name"], "."), wanted
+def assert_extras_exist(requirement: str) -> None:
+    """Assert that the package has the extras in an argument of pip."""
+    name, _, extras = requirement.partition("[")
+    assert name in (PROJECT["name"], "."), requirement
     for extra in filter(None, extras.partition("]")[0].split(",")):
-        assert extra in project["optional-dependencies"], wanted
+        assert extra in PROJECT["optional-dependencies"], requirement
 
 
-def ask(server: str, arguments: list[str]) -> httpx.Response:
-    """Send what a curl line sends, to the server under test."""
-    method = "GET"
-    url = ""
-    headers = {}
-    body = None
-    query = dict[str, str]()
-    rest = iter(arguments)
-    for argument in rest:
-        if argument == "-X":
-            method = next(rest)
-        elif argument == "-H":
-            name, _, value = next(rest).partition(": ")
-            headers[name] = value
-        elif argument == "-d":
-            body = next(rest)
-        elif argument == "--data-urlencode":
-            name, _, value = next(rest).partition("=")
-            query[name] = value
-        elif argument != "-G":
-            assert argument.startswith("localhost:8000/"), argument
-            url = server + argument.removeprefix("localhost:8000")
-    return httpx.request(method, url, headers=headers, content=body, params=query or None)
+def ask(server: str, arguments: Sequence[str]) -> httpx.Response:
+    """Send the request of a curl command to a server."""
+    with httpx.Client(base_url=server) as client:
+        return client.request(**read_request(arguments))

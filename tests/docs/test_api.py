@@ -1,4 +1,4 @@
-"""The methods of docs/api.md work."""
+"""The example methods of docs/api.md work."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_method_learns_from_profiles() -> None:
         assert {item.item_id for item in answer.items} <= set(items)
 
 
-def test_a_method_with_options_is_tuned_and_keeps_all_promises() -> None:
+def test_a_method_with_options_is_tuned_and_passes_all_checks() -> None:
     fd.register(run_example(1)["PAIRS"])
     recommender = train_groups("pairs")
     assert set(recommender.model.facts["metrics"]["options"]["pairs"]["options"]) == {"min_items", "power"}

@@ -1,4 +1,4 @@
-"""What is in deploy/ is what systemd, Kubernetes, Airflow and the command itself take."""
+"""The files in deploy/ are valid for systemd, Kubernetes, Airflow and the command line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def bash_commands() -> list[str]:
 
 
 def command_lines() -> Iterator[list[str]]:
-    """Every call of `firstday` in the folder, without the program's name."""
+    """Return every call of `firstday` in the folder, without the program's name."""
     for unit in UNITS:
         for line in (DEPLOY / unit).read_text(encoding="utf-8").splitlines():
             if line.startswith("ExecStart="):
@@ -61,18 +61,18 @@ def command_lines() -> Iterator[list[str]]:
     yield from (shlex.split(command.replace("{{ ds }}", "2026-01-31"))[1:] for command in bash_commands())
 
 
-def test_every_command_line_is_one_of_the_command() -> None:
+def test_every_command_line_is_valid() -> None:
     lines = list(command_lines())
     assert [line[0] for line in lines].count("refresh") == 3
     assert {line[0] for line in lines} == {"refresh", "rollback", "serve", "recommend"}
     group = typer.main.get_command(app)
     for name, *arguments in lines:
         command = group.commands[name]  # type: ignore[attr-defined]
-        command.make_context(name, list(arguments))  # which raises for what the command does not take
+        command.make_context(name, list(arguments))  # raises for unknown options
 
 
 def verify_units(folder: Path) -> list[str]:
-    """Return what systemd says of the units in a folder, but that the program is not installed here."""
+    """Return systemd's complaints about the units in a folder, except that the program is not installed."""
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *(str(folder / unit) for unit in UNITS)],
         capture_output=True,
@@ -84,15 +84,15 @@ def verify_units(folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
-def test_systemd_takes_the_units(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert verify_units(DEPLOY) == []
     for unit in UNITS:
         text = (DEPLOY / unit).read_text(encoding="utf-8")
         (tmp_path / unit).write_text(text.replace("OnCalendar", "OnCalender").replace("ProtectHome", "ProtectHouse"))
-    assert len(verify_units(tmp_path)) >= len(UNITS)  # so it would say
+    assert len(verify_units(tmp_path)) >= len(UNITS)  # verify_units does report invalid units
 
 
-def test_kubernetes_takes_the_resources() -> None:
+def test_kubernetes_accepts_the_resources() -> None:
     for resource in resources():
         kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
     cron = next(resource for resource in resources() if resource["kind"] == "CronJob")
@@ -101,7 +101,7 @@ def test_kubernetes_takes_the_resources() -> None:
         kubernetes_validate.validate(cron, kubernetes_validate.latest_version(), strict=True)
 
 
-def test_what_the_resources_name_is_there() -> None:
+def test_volumes_and_images_of_the_resources_exist() -> None:
     claims = {resource["metadata"]["name"] for resource in resources() if resource["kind"] == "PersistentVolumeClaim"}
     for pod in pods():
         volumes = {volume["name"]: volume for volume in pod["volumes"]}

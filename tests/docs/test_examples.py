@@ -1,4 +1,4 @@
-"""Every command and every block of Python in README and guide works, one after another, as a reader would run them."""
+"""The commands and Python blocks of README, guide and tutorial work, in the order of the page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from firstday.recommend.recommender import Recommender
 from tests.docs.examples import LANGUAGES, ROOT, SMALLER, Reader, ask, read_commands, read_examples
 
 ENOUGH_VALIDATION = 12
-"""With as many validation users, models of these small tables are trained once, not once for each fold."""
+"""Number of validation users from which there are no folds: models of these small tables are trained once."""
 PAGES = (ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "tutorial.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_block_says_what_it_is(page: Path) -> None:
+def test_every_block_has_a_language(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     examples = read_examples(page)
     assert {example.language for example in examples} <= LANGUAGES
@@ -40,16 +40,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_the_guide_works(folder: Path) -> None:
-    reader = Reader(folder)
-    try:
+    with Reader(folder) as reader:
         for example in read_examples(ROOT / "docs" / "guide.md"):
             if '"plays.csv"' in example.text:
                 export_plays()
             if "my_model" in example.text:
                 make_vectors()
-            reader.try_example(example)
-    finally:
-        reader.leave()
+            reader.run_example(example)
     assert sum(line.startswith("firstday ") for line in reader.ran) >= 11
     assert sum(line.startswith("curl ") for line in reader.ran) == 4
     for name in ("results.json", "report.html", "model.html", "lists.parquet", "model-own/manifest.json"):
@@ -62,12 +59,9 @@ def test_the_guide_works(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_tutorial_works(folder: Path) -> None:
-    reader = Reader(folder)
-    try:
+    with Reader(folder) as reader:
         for example in read_examples(ROOT / "docs" / "tutorial.md"):
-            reader.try_example(example)
-    finally:
-        reader.leave()
+            reader.run_example(example)
     assert sum(line.startswith("firstday ") for line in reader.ran) == 9
     assert sum(line.startswith("curl ") for line in reader.ran) == 3
     assert (folder / "report.html").is_file()
@@ -78,18 +72,15 @@ def test_the_readme_works(folder: Path) -> None:
     sizes = [part for name in ("--users", "--items") for part in (name, SMALLER[name])]
     assert CliRunner().invoke(app, ["simulate", "tables", *sizes]).exit_code == 0
     make_newcomers()
-    reader = Reader(folder)
-    try:
+    with Reader(folder) as reader:
         for example in read_examples(ROOT / "README.md"):
-            reader.try_example(example)
-    finally:
-        reader.leave()
+            reader.run_example(example)
     assert sum(line.startswith("firstday ") for line in reader.ran) >= 7
     for name in ("report.html", "model/manifest.json", "lists.parquet"):
         assert (folder / name).is_file(), name
 
 
-def test_an_experiment_of_the_service_goes_as_its_page_says(
+def test_the_documented_experiment_of_the_service_works(
     tiny: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -122,7 +113,7 @@ def test_an_experiment_of_the_service_goes_as_its_page_says(
 
 
 def export_plays() -> None:
-    """Make the file that the guide exports: plays under a service's own names."""
+    """Write the export that the guide starts from: plays with a service's own column names."""
     actions = {"stream": "played", "favorite": "liked", "skip": "skipped", "ban": "blocked"}
     pl.read_parquet("tables/interactions/*.parquet").filter(
         pl.col("item_id").is_not_null(), pl.col("signal").is_in(list(actions))
@@ -135,7 +126,7 @@ def export_plays() -> None:
 
 
 def make_vectors() -> None:
-    """Make the vectors of the guide's model that already runs: here by chance."""
+    """Write random vectors in place of those of the guide's existing model."""
     Path("my_model").mkdir()
     rng = np.random.default_rng(0)
     for name in ("user", "item"):
@@ -145,6 +136,6 @@ def make_vectors() -> None:
 
 
 def make_newcomers() -> None:
-    """Make the folder of newcomers that README recommends to."""
+    """Write the tables of newcomers for the README."""
     Path("newcomers").mkdir()
     pl.DataFrame({"user_id": [900001, 900002], "age": [24, None]}).write_parquet("newcomers/users.parquet")

@@ -1,4 +1,4 @@
-"""The page of HTTP calls is true: a real server answers each of its commands as it says, and no call is left out."""
+"""A real server answers each command of docs/http.md as documented, and the page covers every call."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def document(server: ServerProcess) -> dict[str, Any]:
     return values
 
 
-def test_a_real_server_answers_as_the_page_says(document: dict[str, Any]) -> None:
+def test_a_real_server_answers_as_documented(document: dict[str, Any]) -> None:
     page = write_http.PAGE.read_text(encoding="utf-8")
     rendered, requests = write_http.render(page)
     assert page.count("```sh\n") == len(requests)

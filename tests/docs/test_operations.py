@@ -1,4 +1,4 @@
-"""The page for those who run it: its tables are the code's and the measured ones, its names exist, its commands run."""
+"""The page on operations and the files for deployment: names exist, and the container starts and checks the service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import write_operations
 from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
@@ -24,14 +23,8 @@ PAGE = ROOT / "docs" / "operations.md"
 DEPLOYED = (PAGE, ROOT / "Dockerfile", *sorted((ROOT / "deploy").iterdir()), ROOT / "README.md")
 
 
-def test_every_table_is_what_the_code_says_and_what_was_measured() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert set(re.findall(r"<!-- table: (\w+) -->", page)) == set(write_operations.TABLES)
-    assert write_operations.render(page) == page, "run make docs"
-
-
 @pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: path.name)
-def test_every_setting_that_is_named_exists(path: Path) -> None:
+def test_every_documented_setting_exists(path: Path) -> None:
     known = {PREFIX + name.upper() for name in ServeSettings.model_fields}
     named = set(re.findall(rf"{PREFIX}\w*[A-Z]", path.read_text(encoding="utf-8")))
     assert named <= known, named - known
@@ -47,9 +40,9 @@ def test_every_endpoint_is_on_the_page(tiny: Recommender, tmp_path: Path) -> Non
             assert re.search(rf"`{method.upper()} [^|]*{re.escape(path)}", page), (method, path)
 
 
-def test_every_counter_that_is_named_is_counted() -> None:
+def test_every_documented_counter_exists() -> None:
     metrics = Metrics()
-    named = set(re.findall(r"firstday_\w+", PAGE.read_text(encoding="utf-8").partition("## What to alert on")[2]))
+    named = set(re.findall(r"firstday_\w+", PAGE.read_text(encoding="utf-8").partition("## Alerts")[2]))
     counted = {sample.name for family in metrics.registry.collect() for sample in family.samples}
     counted |= {f"{family.name}_total" for family in metrics.registry.collect() if family.type == "counter"}
     counted |= {f"{family.name}_bucket" for family in metrics.registry.collect() if family.type == "histogram"}
@@ -57,7 +50,7 @@ def test_every_counter_that_is_named_is_counted() -> None:
     assert named <= counted, named - counted
 
 
-def test_the_containers_health_check_asks_a_server(tiny: Recommender, tmp_path: Path) -> None:
+def test_the_health_check_of_the_container_detects_a_stopped_server(tiny: Recommender, tmp_path: Path) -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     command = json.loads(re.search(r"^HEALTHCHECK .*?CMD (\[.*\])$", text, re.MULTILINE)[1])  # type: ignore[index]
     assert command[0] == "python"
@@ -76,7 +69,7 @@ def test_the_containers_health_check_asks_a_server(tiny: Recommender, tmp_path: 
     assert run() != 0
 
 
-def test_the_containers_entry_point_is_the_command() -> None:
+def test_the_container_and_the_unit_run_the_command() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert json.loads(re.search(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)[1]) == ["firstday"]  # type: ignore[index]
     assert json.loads(re.search(r"^CMD (.*)$", text, re.MULTILINE)[1]) == ["serve", "/model"]  # type: ignore[index]

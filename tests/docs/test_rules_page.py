@@ -1,4 +1,4 @@
-"""The page of rules on lists: its commands, its Python and the rules of its table are run on the small model."""
+"""Commands, Python and rules on the page about rules on lists work on the small model."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ def test_the_commands_work(tiny: Recommender, tmp_path: Path, monkeypatch: pytes
     Path("newcomers").mkdir()
     pl.DataFrame({"user_id": ["n1", "n2"], "country": ["FR", None]}).write_parquet("newcomers/users.parquet")
     Path("sold-out.txt").write_text("i4\n")
-    reader = Reader(tmp_path, names={"sold_out": ["i4"], "user": {"age": 20}, "users": [{"country": "FR"}, {}]})
-    reader.server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path / "serving")
-    try:
+    names = {"sold_out": ["i4"], "user": {"age": 20}, "users": [{"country": "FR"}, {}]}
+    server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path / "serving")
+    with Reader(tmp_path, names=names, server=server) as reader:
         for example in read_examples(PAGE):
-            reader.try_example(example)
-    finally:
-        reader.leave()
-    assert len(reader.ran) == 2 + 8
+            reader.run_example(example)
+    assert len(reader.ran) == 2 + 8  # blocks of Python, and commands
     assert pl.read_csv("lists.csv")["item_id"].to_list() == ["i1", "i2", "i6"]
     assert list(reader.names["page"]) == ["For you", "New", "Jazz"]
 

@@ -1,4 +1,4 @@
-"""The parameters that docs/simulator.md names are those of the code."""
+"""The parameters in docs/simulator.md are those of the code."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ A = ArrivalSettings()
         f"Each day {100 * A.new_share:.0f} % new items appear",
     ],
 )
-def test_the_page_says_what_the_code_does(phrase: str) -> None:
+def test_the_page_states_the_parameters_of_the_code(phrase: str) -> None:
     assert phrase in PAGE

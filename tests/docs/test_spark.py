@@ -1,4 +1,4 @@
-"""The page on Spark names what the code has: options, settings and numbers."""
+"""Options, settings, numbers and messages in docs/spark.md are those of the code."""
 
 from __future__ import annotations
 

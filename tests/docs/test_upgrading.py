@@ -1,4 +1,4 @@
-"""The page on upgrading is true."""
+"""Versions and messages in docs/upgrading.md are those of the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_versions_are_those_of_the_code() -> None:
     assert f"`PRAGMA user_version`, now {VERSION}" in PAGE
 
 
-def test_a_model_of_the_format_before_is_refused_as_the_page_says(
+def test_a_model_of_the_previous_format_is_refused_as_documented(
     tiny: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,0 +1,101 @@
+"""Tables for operators: what a service costs, and what happens when something fails."""
+
+from __future__ import annotations
+
+from table_makers.measured import make_table, read_results
+
+
+def load() -> list[str]:
+    """Return the load that one process bears."""
+    found = read_results("serve-load")
+    steady = found["at_70_percent"]
+    busy = found["load_average_before"]
+    comparison = found["beside_bare_fastapi"]
+    shared = f", busy with other work (load average {busy:.1f})" if busy > 0.5 else ""
+    title = (
+        f"{found['items']:,} items, {found['segments']:,} segments, {found['dimensions']} dimensions, users with 10 "
+        f"events, k = 50; machine: {found['cores']} cores{shared}"
+    )
+    p99 = [f"{comparison[side]['at_70_percent']['p99_ms']:.1f}" for side in ("firstday", "bare")]
+    latency = [f"{steady[name]:.1f}" for name in ("p50_ms", "p99_ms", "p99.9_ms")]
+    by_strategy = [f"`{name}` {rate:,.0f}" for name, rate in found["by_strategy_per_s"].items()]
+    rows = {
+        "lists per second at full load": f"{found['recommendations_per_s']:,.0f}",
+        "CPU time per list, µs": f"{found['server_cpu_us_per_recommendation']:,.0f}",
+        "lists per second, relative to a bare FastAPI route of the same bytes": f"{comparison['ratio']:.2f}",
+        "p99 at 70 % of full load in that comparison, ms: firstday, bare FastAPI": ", ".join(p99),
+        "latency at 70 % of full load, ms: median, p99, p99.9": ", ".join(latency),
+        "mean latency of a single connection, ms": f"{1000 / found['one_connection_per_s']:.1f}",
+        "events per second, in batches of 100": f"{found['events_per_s']:,.0f}",
+        "lists per second by strategy": ", ".join(by_strategy),
+        "resident memory, MiB: after the load, peak": f"{found['resident_mib']:.0f}, {found['peak_mib']:.0f}",
+        "startup, s": f"{found['ready_s']:.1f}",
+    }
+    return make_table((title, ""), rows.items())
+
+
+def recording() -> list[str]:
+    """Return what it costs to record lists."""
+    columns = (
+        "store, strategy",
+        "lists per second: without, with `record=true`",
+        "median ratio (range)",
+        "CPU time per list, µs: without, with",
+        "lists per second before any recording",
+    )
+    rows = []
+    for store in ("sqlite", "redis"):
+        for row in read_results(f"serve-record-{store}")["by_strategy"]:
+            cells = [f"{store}, `{row['strategy']}`"]
+            cells.append(f"{row['plain_per_s']:,.0f}, {row['recorded_per_s']:,.0f}")
+            cells.append(f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})")
+            cells.append(f"{row['plain_cpu_us']:,.0f}, {row['recorded_cpu_us']:,.0f}")
+            rows.append([*cells, f"{row['plain_before_any_list_per_s']:,.0f}"])
+    return make_table(columns, rows)
+
+
+def exporting() -> list[str]:
+    """Return what an export costs a service."""
+    found = read_results("serve-export")
+    title = f"{found['users']:,} users, {found['events']:,} events, {found['impressions']:,} impressions"
+    rows = {
+        "first export, s; its CPU time, s": f"{found['export_s']:.1f}; {found['export_cpu_s']:.1f}",
+        "second export, nothing new": f"{found['second_export_s']:.1f}; {found['second_export_cpu_s']:.1f}",
+    }
+    for name, when in (("calm", "when idle"), ("while_exporting", "during an export")):
+        latency = found["lists_ms"][name]
+        rows[f"list latency {when}, ms: median, p99"] = f"{latency['p50_ms']:.1f}, {latency['p99_ms']:.1f}"
+    return make_table((title, ""), rows.items())
+
+
+def faults() -> list[str]:
+    """Return what happened when things broke."""
+    broken = read_results("serve-faults")
+    reload = read_results("serve-reload")
+    rows = {}
+    for name, store in (("kill", "SQLite"), ("kill_with_redis", "Redis")):
+        fault = broken[name]
+        rows[f"`kill -9` at random moments under write load, {store}, {fault['kills']} times"] = (
+            f"all {fault['acknowledged']:,} acknowledged events kept, no partial batch, every restart succeeded"
+        )
+    for name, what in (("full_disk", "disk filled"), ("read_only_disk", "store's files made read-only")):
+        fault = broken[name]
+        rows[f"{what} under write load"] = (
+            f"writes get 503, reads continue; all {fault['acknowledged']:,} acknowledged events kept; writes resume "
+            f"{1000 * fault['recovered_s']:.0f} ms after recovery"
+        )
+    for name, what in (("redis_gone", "killed"), ("redis_frozen", "frozen")):
+        fault = broken[name]
+        rows[f"Redis {what} for {fault['gone_s']:g} s"] = (
+            f"{fault['lists_meanwhile']} lists without stored signals, slowest {fault['slowest_list_ms']:.0f} ms; "
+            f"{fault['writes_refused']} writes refused; back to normal {1000 * fault['recovered_s']:.0f} ms after its "
+            "return"
+        )
+    rows[f"model swapped {reload['reloads']} times under load, {reload['refused']} damaged ones offered"] = (
+        f"{reload['answers']:,} responses, none failed, each from the model it names; slowest "
+        f"{reload['slowest_answer_ms']:.0f} ms, peak memory {reload['peak_mib']:.0f} MiB"
+    )
+    rows[f"{read_results('serve-fuzz')['cases']:,} generated requests (schemathesis)"] = (
+        "no 5xx, all responses match the schema"
+    )
+    return make_table(("fault", "result"), rows.items())
