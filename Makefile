@@ -73,7 +73,6 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/write_tables.py
 	$(BIN)/python docs/write_operations.py
 	$(BIN)/python docs/write_http.py
-	$(BIN)/python docs/write_paths.py
 
 site: $(VENV)/.dev
 	rm -rf build/site site
