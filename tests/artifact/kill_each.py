@@ -1,4 +1,4 @@
-"""Do something to a model's folder in a process that is killed before its first change of a file, its second, and so on.
+"""Do something to a model's folder in a process that is killed before its first change, its second, and so on.
 
     python -m tests.artifact.kill_each publish|rollback FOLDER
 
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from firstday.artifact.folder import (
-    MANIFEST,
     STAGING_PREFIX,
     _check_files,
     list_versions,
